@@ -1,0 +1,71 @@
+"""A run's folder: its last two checkpoints and, when it is over, its result. Killed at any point, nothing is lost."""
+
+import contextlib
+import hashlib
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+CHECKPOINT = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The old content or the new, whole, whatever happens: temporary file beside it, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Spool:
+    """Checkpoints of one run, at most every `every_seconds`. The digest stands in the file, before the bytes it vouches for."""
+
+    def __init__(self, folder: Path, every_seconds: float = 10.0):
+        self.folder, self.every_seconds = folder, every_seconds
+        self.saved_at = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.every_seconds
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""
+        import torch
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        payload = buffer.getvalue()
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
+        write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
+        self.saved_at = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest whole checkpoint, or None. One that is torn or altered is passed over; nothing in it is executed."""
+        import torch
+
+        for name in (CHECKPOINT, PREVIOUS):
+            with contextlib.suppress(FileNotFoundError):
+                content = (self.folder / name).read_bytes()
+                if hashlib.sha256(content[32:]).digest() == content[:32]:
+                    return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
+        return None
+
+    def clear(self) -> None:
+        """Delete the checkpoints of a run whose result is written."""
+        for name in (CHECKPOINT, PREVIOUS):
+            (self.folder / name).unlink(missing_ok=True)

@@ -1,0 +1,390 @@
+"""`python -m study VERB`: the whole command line. The Makefile only calls it.
+
+Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (one line says what), 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet.refuse import Refused
+from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
+from study.scales import FALLBACK, SCALES
+from study.spools import finished, read_result, spool_dir, state_of
+
+EXAMPLES = """examples:
+  python -m study list                                what can be asked
+  python -m study plan relu_sooner --scale shapes     runs and cost, before anything starts
+  python -m study run relu_sooner --seeds 5           the experiment; the same command goes on where it was stopped
+  python -m study run relu_sooner --base 'B-*'        another network
+  python -m study describe relu_sooner/A-2012         a recipe's settings and layers
+  python -m study report                              figures and pages from the committed tables
+environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
+MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise Refused(f"{self.prog}: {message}")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(
+        prog="python -m study",
+        description=__doc__.split("\n")[0],
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+
+    def verb(
+        name: str, function, text: str, claim: bool = False, cells: bool = False, machine: bool = False, as_json: bool = False
+    ):
+        sub = verbs.add_parser(name, help=text, description=text)
+        sub.set_defaults(function=function)
+        if claim:
+            sub.add_argument("claim", help="a claim of `list`")
+        if cells:
+            sub.add_argument(
+                "--scale",
+                default=os.environ.get("SCALE") or None,
+                help=f"one of {', '.join(SCALES)}; default: the first data set there is of {', '.join(FALLBACK)}",
+            )
+            sub.add_argument(
+                "--base",
+                default=os.environ.get("BASE") or "",
+                help="bases of the claim, comma-separated, patterns allowed; default: the claim's",
+            )
+            sub.add_argument(
+                "--arms", default=os.environ.get("ARMS") or "", help="arms, comma-separated, or all; default: the claim's"
+            )
+        if machine:
+            sub.add_argument("--device", default=os.environ.get("DEVICE") or "auto", help="auto, cpu or cuda")
+            sub.add_argument("--precision", default=os.environ.get("PRECISION") or "auto", help="auto, bf16 or fp32")
+            sub.add_argument(
+                "--jobs", default=os.environ.get("JOBS") or "0", help="runs at a time; default: one a core on CPU, 1 on a GPU"
+            )
+        if as_json:
+            sub.add_argument("--json", action="store_true", help="print JSON")
+        return sub
+
+    def seeds(sub):
+        sub.add_argument("--seeds", default=os.environ.get("SEEDS") or None, help="how many, from 0 on; default: the claim's")
+
+    verb("list", list_claims, "the claims, their bases, arms, scales and commands", as_json=True)
+    seeds(verb("plan", show_plan, "runs and cost of a claim, before anything starts", True, True, True, True))
+    seeds(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True))
+    verb(
+        "search",
+        search,
+        "find the learning rates of a claim's arms anew and write them to results/tuned.json",
+        True,
+        True,
+        True,
+    )
+    sub = verb(
+        "record", record, "put the finished runs of a spool, made here or on another machine, into MLflow and the tables"
+    )
+    sub.add_argument("spool", type=Path, nargs="?", default=None, help="the spool folder; default: SPOOL_DIR or spool")
+    verb("table", export_table, "write what MLflow holds into results/runs.csv and curves.csv")
+    verb("report", report, "draw the figures and write REPORT.md and report.html from the tables; needs no torch and no mlflow")
+    sub = verb("describe", describe, "a recipe's settings and layers, or the differences of two", as_json=True)
+    sub.add_argument("recipe", nargs="+", help="FIGURE_1_A, or claim/base, or claim/base/arm; two to compare")
+    verb("status", status, "what is done, begun and recorded, and on what machine", as_json=True)
+    return top
+
+
+def list_claims(args) -> None:
+    claims = all_claims()
+    if args.json:
+        facts = {
+            n: {
+                "title": c.title,
+                "command": c.command,
+                "reported": asdict(c.reported),
+                "bases": list(c.bases),
+                "arms": [a.label for a in c.arms],
+                "scales": dict(c.scales),
+            }
+            for n, c in claims.items()
+        }
+        print(json.dumps(facts, indent=1))
+        return
+    for name, claim in claims.items():
+        print(f"{name}: {claim.title}")
+        print(f"  reported  {claim.reported.what}: {claim.reported.value:g} ({claim.reported.where})")
+        print(f"  command   {claim.command}")
+        for word, items, default in (
+            ("bases", claim.bases, claim.default_bases),
+            ("arms", [a.label for a in claim.arms], claim.default_arms),
+        ):
+            print(f"  {word:<9} {', '.join(f'{item} (default)' if item in default else item for item in items)}")
+        print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
+
+
+def _asked(args):
+    """Claim, scale name, the words that say why this scale, and the data folder; nothing is written."""
+    from alexnet.data import available, data_dir
+
+    claim, folder = get_claim(args.claim), data_dir()
+    pick_arms(claim, _split(args.arms))
+    if args.scale:
+        name = args.scale.lower().replace("_", "-")
+        pick_bases(claim, get_scale(claim, name), _split(args.base))
+        return claim, name, "as asked", folder
+    reasons = []
+    for name in FALLBACK:
+        pick_bases(claim, get_scale(claim, name), _split(args.base))
+        why_not = available(name, folder)
+        if not why_not:
+            return claim, name, "; ".join([*reasons, f"{name} is there"]), folder
+        reasons.append(why_not)
+    raise AssertionError("shapes is always there")
+
+
+def _machine(args):
+    from alexnet.machine import detect
+
+    return detect(args.device, args.precision, _whole("JOBS", args.jobs))
+
+
+def _cells(args):
+    """The plan that the arguments ask for, with its place: loads the data once, for its fingerprint."""
+    from alexnet.data import load
+    from study.execute import Place
+
+    seeds, machine = seed_count(args.seeds), _machine(args)
+    claim, scale, why, folder = _asked(args)
+    plan = dict(bases=_split(args.base), arms=_split(args.arms), seeds=seeds)
+    make_plan(args.claim, scale, "", Tuned.read(results_dir()), **plan)  # refuses what is wrong before data are loaded
+    place = Place(machine, folder, spool_dir())
+    fingerprint = load(SCALES[scale].diff["data.name"], folder).fingerprint
+    cells = make_plan(args.claim, scale, fingerprint, Tuned.read(results_dir()), **plan)
+    return claim, scale, why, place, cells
+
+
+def _headline(scale: str, why: str, place, fingerprint: str) -> str:
+    machine = place.machine
+    return (
+        f"Scale {scale}: {SCALES[scale].about} (fingerprint {fingerprint}). Chosen: {why}.\n"
+        f"Machine: {machine.label}; {machine.jobs} runs at a time with {machine.threads} threads each."
+    )
+
+
+def show_plan(args) -> None:
+    from study.cost import expected_seconds
+
+    claim, scale, why, place, cells = _cells(args)
+    done = {cell.key for cell in cells if read_result(place.spool_dir / cell.key)}
+    cost = expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
+    if args.json:
+        rows = [{**cell.asked, "seed": cell.seed, "key": cell.key, "done": cell.key in done} for cell in cells]
+        print(json.dumps({"runs": rows, "expected_seconds": cost.seconds, "pace_from": cost.source}, indent=1))
+        return
+    print(_headline(scale, why, place, cells[0].fingerprint))
+    (field,) = claim.tune
+    for base in dict.fromkeys(cell.base for cell in cells):
+        for arm in dict.fromkeys(cell.arm for cell in cells if cell.base == base):
+            those = [cell for cell in cells if (cell.base, cell.arm) == (base, arm)]
+            entry = Tuned.read(results_dir()).find(args.claim, base, arm, those[0].recipe.data.name)
+            print(
+                f"  {base:<22} {arm:<8} {len(those)} seeds, {sum(c.key in done for c in those)} done, {field} {entry['value']:g} (tuned on {entry['tuned_on']})"
+            )
+    print(cost.words)
+
+
+def run(args) -> int:
+    from study.run import keep, work_off, writable
+
+    claim, scale, why, place, cells = _cells(args)
+    results = writable(results_dir(), "RESULTS_DIR")
+    writable(place.spool_dir, "SPOOL_DIR")
+    say = _say_aside if args.json else _say
+    say(f"{claim.title} (paper: {claim.reported.value:g}, {claim.reported.where})")
+    say(_headline(scale, why, place, cells[0].fingerprint))
+    lost = work_off(cells, place, results, say)
+    there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
+    keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
+    _conclude(args, scale, cells, place, results, say)
+    for reason in lost:
+        say(f"lost: {reason}")
+    if lost:
+        say("the same command tries the lost runs again")
+    return 1 if lost else 0
+
+
+def _conclude(args, scale: str, cells, place, results: Path, say) -> None:
+    """Report, verdict in the terminal, summary in MLflow."""
+    from study.findings import find
+    from study.report import write_report
+    from study.terminal import as_json, verdict_table
+
+    written = write_report(results)
+    bases = {cell.base for cell in cells}
+    mine = [
+        one
+        for one in find(results).found
+        if (one.claim_name, one.scale, one.fingerprint) == (args.claim, scale, cells[0].fingerprint)
+        and one.machine == place.machine.label
+        and one.base in bases
+    ]
+    if args.json:
+        print(json.dumps([as_json(one) for one in mine], indent=1))
+    say(verdict_table(mine))
+    pictures = [path for path in written if path.name.startswith(f"{args.claim}-{scale}-")]
+    say("\n".join(f"wrote {path}" for path in written if path in pictures or path.parent == results))
+    try:
+        from study.record import Store
+
+        Store().summarize(
+            args.claim,
+            scale,
+            {one.base: verdict_table([one]) for one in mine},
+            [*pictures, results / "REPORT.md"],
+            place.spool_dir,
+        )
+    except Exception as error:
+        say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
+
+
+def search(args) -> int:
+    from alexnet.data import load
+    from study.execute import Place
+    from study.run import writable
+    from study.search import search_all
+
+    claim, scale, why, folder = _asked(args)
+    results = writable(results_dir(), "RESULTS_DIR")
+    place = Place(_machine(args), folder, writable(spool_dir(), "SPOOL_DIR"))
+    fingerprint = load(SCALES[scale].diff["data.name"], folder).fingerprint
+    _say(_headline(scale, why, place, fingerprint))
+    bases = pick_bases(claim, get_scale(claim, scale), _split(args.base))
+    return search_all(args.claim, scale, bases, pick_arms(claim, _split(args.arms)), fingerprint, place, results, _say)
+
+
+def record(args) -> None:
+    from study.record import Store
+    from study.run import writable
+
+    spool = args.spool or spool_dir()
+    if not spool.is_dir():
+        raise Refused(f"spool: no folder {spool}")
+    results = list(finished(spool))
+    folder = writable(results_dir(), "RESULTS_DIR")
+    new = Store().record(results, spool)
+    from study import table
+
+    table.merge(folder, results)
+    print(f"{len(results)} finished runs in {spool}: {new} new in MLflow, all in {folder / 'runs.csv'}")
+
+
+def export_table(args) -> None:
+    from study import table
+    from study.record import Store, tracking_uri
+    from study.run import writable
+
+    folder = writable(results_dir(), "RESULTS_DIR")
+    count = table.merge(folder, Store().results())
+    print(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+
+
+def report(args) -> None:
+    from study.report import write_report
+    from study.run import writable
+
+    for path in write_report(writable(results_dir(), "RESULTS_DIR")):
+        print(path)
+
+
+def describe(args) -> None:
+    from alexnet.recipe import differences, settings
+    from study.terminal import layer_lines, named_recipe
+
+    if len(args.recipe) > 2:
+        raise Refused(f"describe: one recipe, or two to compare, not {len(args.recipe)}")
+    recipes = [named_recipe(name) for name in args.recipe]
+    if len(recipes) == 2:
+        diff = differences(recipes[1], recipes[0])
+        print(
+            json.dumps(diff, indent=1)
+            if args.json
+            else "\n".join(f"{k}: {old} -> {new}" for k, (old, new) in diff.items()) or "no difference"
+        )
+        return
+    if args.json:
+        print(json.dumps(settings(recipes[0]), indent=1))
+        return
+    print(
+        "\n".join(f"{name} = {value}" for name, value in settings(recipes[0]).items() if not name.startswith("model.layers."))
+    )
+    print(layer_lines(recipes[0]))
+
+
+def status(args) -> None:
+    from study.execute import ALLOCATOR
+
+    machine = _machine(
+        argparse.Namespace(
+            device=os.environ.get("DEVICE") or "auto",
+            precision=os.environ.get("PRECISION") or "auto",
+            jobs=os.environ.get("JOBS") or "0",
+        )
+    )
+    states = state_of(spool_dir())
+    if args.json:
+        print(
+            json.dumps(
+                {"machine": {**asdict(machine), "label": machine.label}, "runs": states, "allocator": ALLOCATOR}, indent=1
+            )
+        )
+        return
+    print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
+    print(f"allocator {' '.join(f'{k}={v}' for k, v in ALLOCATOR.items())} (set for every worker)")
+    print(f"spool     {spool_dir()}: {len(states)} runs")
+    counts: dict[tuple, int] = {}
+    for state in states:
+        place = (state["claim"], state["scale"], state["base"], state["arm"], state["state"])
+        counts[place] = counts.get(place, 0) + 1
+    for (claim, scale, base, arm, what), count in sorted(counts.items()):
+        print(f"  {count:>3} {what:<9} {claim} {scale} {base} {arm}")
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.replace(",", " ").split() if part]
+
+
+def _whole(field: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise Refused(f"{field}: {text!r} is not a whole number") from None
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _say_aside(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        args = parser().parse_args(arguments)
+        return args.function(args) or 0
+    except Refused as error:
+        print(str(error), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""One run of a plan: train it, or find it done. Works where only torch and numpy are installed."""
+
+import fcntl
+import functools
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from alexnet.machine import Machine
+from alexnet.recipe import NUMERICS, as_dict
+from alexnet.spool import Spool, write_atomically
+from study.plan import Cell
+from study.spools import read_result
+
+# glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
+# Read by a process when it starts: workers inherit them.
+ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "1073741824",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run works: its machine, the data and the spool."""
+
+    machine: Machine
+    data_dir: Path
+    spool_dir: Path
+
+
+def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -> dict:
+    """The result of a run as plain values. A finished run is read, one begun goes on, and two processes never do it twice.
+
+    `observe` sees every point of the run once and in order, those of an earlier process too; it may return True to stop it.
+    """
+    folder = place.spool_dir / cell.key
+    with _alone(folder):
+        if result := read_result(folder):
+            for point in result["points"]:
+                observe(point)
+        else:
+            result = _train(cell, place, folder, observe)
+            write_atomically(folder / "result.json", json.dumps(result, indent=1).encode())
+            Spool(folder).clear()
+    return result
+
+
+def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], bool | None]) -> dict:
+    from alexnet.train import fit
+
+    images = _images(cell.recipe.data.name, place.data_dir)
+    assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
+    started = time.time()
+    history = fit(
+        cell.recipe, cell.seed, place.machine, images, observe=lambda point: observe(asdict(point)), spool=Spool(folder)
+    )
+    return {
+        "key": cell.key,
+        "asked": cell.asked,
+        "seed": cell.seed,
+        "recipe": as_dict(cell.recipe),
+        "numerics": NUMERICS,
+        "data": {"name": images.name, "fingerprint": images.fingerprint},
+        "machine": {**asdict(place.machine), "label": place.machine.label},
+        "software": software(),
+        "started_ms": round(started * 1000),
+        "ended_ms": round(time.time() * 1000),
+        **{name: value for name, value in asdict(history).items() if name != "points"},
+        "points": [asdict(point) for point in history.points],
+    }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold this run against other processes; the kernel lets go when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
+def _images(name: str, folder: Path):
+    from alexnet.data import load
+
+    return load(name, folder)
+
+
+@functools.cache
+def software() -> dict[str, str]:
+    import torch
+
+    return {"python": platform.python_version(), "torch": torch.__version__, "git_commit": git_commit()}
+
+
+@functools.cache
+def git_commit() -> str:
+    """The commit of this checkout, "+" appended where files differ from it; empty outside of one."""
+    try:
+        here = Path(__file__).parent
+        ask = functools.partial(subprocess.run, cwd=here, capture_output=True, text=True, check=True)
+        commit = ask(["git", "rev-parse", "--short=12", "HEAD"]).stdout.strip()
+        return commit + ("+" if ask(["git", "status", "--porcelain", "-uno"]).stdout.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

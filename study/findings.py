@@ -1,0 +1,178 @@
+"""Claims + tables -> what was found: for each claim, scale, base and machine its arms, their times and a verdict.
+
+A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from alexnet.recipe import Recipe, changed, run_key
+from study import stats, table
+from study.claim import Claim
+from study.measures import time_to
+from study.plan import Tuned, all_claims, untuned_recipe
+from study.scales import SCALES
+
+
+@dataclass(frozen=True)
+class ArmFound:
+    """The runs of one arm, a column an entry: all tuples are as long as `seeds`. None: the target was not reached."""
+
+    label: str
+    diff: Mapping[str, object]
+    recipe: Recipe
+    tuned: Mapping  # the entry of tuned.json
+    seeds: tuple[int, ...]
+    keys: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    epochs_to_target: tuple[float | None, ...]
+    steps_to_target: tuple[float | None, ...]
+    seconds_to_target: tuple[float | None, ...]
+    test_errors: tuple[float, ...]
+    curves: tuple[pd.DataFrame, ...]
+
+    @property
+    def budget_epochs(self) -> int:
+        return self.recipe.optim.epochs
+
+    @property
+    def times(self) -> stats.Times:
+        """Epochs to the target: steps over the steps of an epoch, the same for all arms of a base."""
+        return stats.Times(self.epochs_to_target, float(self.budget_epochs))
+
+    @property
+    def censored(self) -> int:
+        return sum(value is None for value in self.epochs_to_target)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One claim on one base at one scale, as one machine found it."""
+
+    claim_name: str
+    claim: Claim
+    scale: str
+    base: str
+    machine: str
+    data: str
+    fingerprint: str
+    seeds_planned: int
+    arms: tuple[ArmFound, ...]
+    verdict: stats.Verdict
+    ratios: Mapping[str, stats.Ratio]  # of every arm but the control, over the control
+    seconds_ratio: stats.Ratio | None
+
+    @property
+    def role(self) -> str:
+        return self.claim.scales[self.scale]
+
+    @property
+    def control(self) -> ArmFound | None:
+        return self.arm(self.claim.rule.control)
+
+    def arm(self, label: str) -> ArmFound | None:
+        return next((arm for arm in self.arms if arm.label == label), None)
+
+
+@dataclass(frozen=True)
+class Findings:
+    found: tuple[Found, ...]
+    stale: pd.DataFrame  # runs that no claim asks for any more: listed, never pooled
+    runs: pd.DataFrame
+
+
+def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
+    """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone."""
+    claims = claims if claims is not None else all_claims()
+    runs, curves = table.read(folder)
+    tuned = Tuned.read(folder)
+    curve_of = {name: frame.reset_index(drop=True) for name, frame in curves.groupby(table.NAME)}
+    found, used = [], set()
+    for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
+        row_of = {row.key: row for row in there.itertuples()}
+        seeds = sorted(set(there.seed))
+        for name, claim in claims.items():
+            for scale in claim.scales:
+                if SCALES[scale].diff["data.name"] != data:
+                    continue
+                for base in claim.bases:
+                    arms = [
+                        _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) for arm in claim.arms
+                    ]
+                    arms = tuple(arm for arm in arms if arm and arm.seeds)
+                    if arms:
+                        used |= {(key, machine) for arm in arms for key in arm.keys}
+                        found.append(_judged(name, claim, scale, base, machine, data, fingerprint, arms))
+    roles = ("native", "proxy", "machinery")
+    places = {
+        (name, base): place
+        for name, claim in claims.items()
+        for place, base in enumerate(dict.fromkeys([*claim.default_bases, *claim.bases]))
+    }
+    found.sort(
+        key=lambda f: (f.claim_name, roles.index(f.role), f.scale, f.machine, f.fingerprint, places[f.claim_name, f.base])
+    )
+    stale = runs[[name not in used for name in zip(runs.key, runs.machine, strict=True)]]
+    return Findings(tuple(found), stale, runs)
+
+
+def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) -> ArmFound | None:
+    recipe = untuned_recipe(claim, SCALES[scale], base, arm.label)
+    (field,) = claim.tune
+    entry = tuned.find(name, base, arm.label, recipe.data.name)
+    if not entry:
+        return None
+    recipe = changed(recipe, {field: entry["value"]})
+    keys = {seed: run_key(recipe, seed, fingerprint) for seed in seeds}
+    rows = [row_of[key] for key in keys.values() if key in row_of]
+    points = [curve_of[row.key, row.machine] for row in rows]
+    plain = [[_none_for_nan(p) for p in frame.to_dict("records")] for frame in points]
+    return ArmFound(
+        label=arm.label,
+        diff=arm.diff,
+        recipe=recipe,
+        tuned=entry,
+        seeds=tuple(row.seed for row in rows),
+        keys=tuple(row.key for row in rows),
+        outcomes=tuple(row.outcome for row in rows),
+        epochs_to_target=tuple(time_to(claim.measure, p, "epoch") for p in plain),
+        steps_to_target=tuple(time_to(claim.measure, p, "step") for p in plain),
+        seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain),
+        test_errors=tuple(row.test_error for row in rows),
+        curves=tuple(points),
+    )
+
+
+def _none_for_nan(point: dict) -> dict:
+    return {k: None if v != v else v for k, v in point.items()}
+
+
+def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmFound, ...]) -> Found:
+    by_label = {arm.label: arm for arm in arms}
+    rule, empty = claim.rule, stats.Times((), float(claim.bases[base].optim.epochs))
+    control, treated = by_label.get(rule.control), by_label.get(rule.treated)
+    verdict = stats.judge_ratio(
+        treated.times if treated else empty,
+        control.times if control else empty,
+        claim.reported.value,
+        rule.no_effect_within,
+        native=claim.scales[scale] == "native",
+    )
+    ratios = {arm.label: stats.ratio_of_times(arm.times, control.times) for arm in arms if control and arm is not control}
+    return Found(
+        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict, ratios,
+        _seconds_ratio(treated, control),
+    )  # fmt: skip
+
+
+def _seconds_ratio(treated: ArmFound | None, control: ArmFound | None) -> stats.Ratio | None:
+    """Secondary: the same ratio in seconds of training. Only where nothing is censored: budgets are epochs, not seconds."""
+    if not treated or not control or treated.censored or control.censored:
+        return None
+    longest = max(*treated.seconds_to_target, *control.seconds_to_target)
+    return stats.ratio_of_times(
+        stats.Times(treated.seconds_to_target, longest), stats.Times(control.seconds_to_target, longest)
+    )

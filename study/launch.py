@@ -1,0 +1,91 @@
+"""Runs tasks in worker processes of this machine, some at a time. A worker that dies takes its own task with it, nothing else."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+Task = Callable[[Any, Callable[[Any], None]], Any]
+"""task(payload, report) -> result; `report` sends a message to the caller while it works."""
+
+
+def run_tasks(
+    task: Task,
+    payloads: Sequence[Any],
+    jobs: int,
+    on_report: Callable[[int, Any], None],
+    on_done: Callable[[int, Any], None],
+    on_lost: Callable[[int, str], None],
+) -> None:
+    """Work off `payloads` in order, at most `jobs` at once, in processes that each take one task after another.
+
+    The callbacks get the position of the payload. `on_lost` gets the reason where a task raised or its process died;
+    its worker is replaced and the others go on. Ends all workers if the caller is interrupted.
+    """
+    waiting, busy = deque(range(len(payloads))), {}
+    context = multiprocessing.get_context("spawn")
+
+    def start_worker() -> None:
+        here, there = context.Pipe()
+        process = context.Process(target=_work, args=(task, there, os.getpid()), daemon=True)
+        process.start()
+        there.close()
+        hand_out(here, process)
+
+    def hand_out(pipe, process) -> None:
+        if waiting:
+            position = waiting.popleft()
+            pipe.send(payloads[position])
+            busy[pipe] = (process, position)
+        else:
+            pipe.send(None)
+            process.join()
+
+    try:
+        for _ in range(min(jobs, len(payloads))):
+            start_worker()
+        while busy:
+            for pipe in wait(list(busy)):
+                process, position = busy[pipe]
+                try:
+                    kind, message = pipe.recv()
+                except (EOFError, OSError):
+                    del busy[pipe]
+                    process.join()
+                    on_lost(position, f"its process ended with code {process.exitcode}")
+                    if waiting:
+                        start_worker()
+                    continue
+                if kind == "report":
+                    on_report(position, message)
+                    continue
+                del busy[pipe]
+                (on_done if kind == "done" else on_lost)(position, message)
+                hand_out(pipe, process)
+    finally:
+        for process, _ in busy.values():
+            process.terminate()
+
+
+def _work(task: Task, pipe, parent: int) -> None:
+    """A worker's life: a task, its answer, the next task, until told None or left alone."""
+    import signal
+    import threading
+    import time
+
+    def leave_with_parent() -> None:  # a killed parent cannot say so; its orphans must not go on writing
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(75)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
+    while (payload := pipe.recv()) is not None:
+        try:
+            result = task(payload, lambda message: pipe.send(("report", message)))
+        except Exception as error:
+            pipe.send(("lost", f"{type(error).__name__}: {error}"))
+        else:
+            pipe.send(("done", result))

@@ -1,0 +1,167 @@
+"""What a claim asks for: claims x scale x bases x arms x seeds, as runs with keys. Imports no torch."""
+
+import fnmatch
+import importlib
+import json
+import os
+import pkgutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.recipe import Recipe, changed, run_key
+from alexnet.refuse import Refused, choose
+from study import claims
+from study.claim import JUDGED_SEEDS_BELOW, Claim
+from study.scales import SCALES, Scale
+
+COMMITTED = Path(__file__).parent.parent / "results" / "tuned.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run and the place it has in a claim. The key is the run's alone; other claims may share it."""
+
+    claim: str
+    scale: str
+    base: str
+    arm: str
+    seed: int
+    recipe: Recipe
+    fingerprint: str
+
+    @property
+    def key(self) -> str:
+        return run_key(self.recipe, self.seed, self.fingerprint)
+
+    @property
+    def label(self) -> str:
+        return f"{self.base} {self.arm} seed {self.seed}"
+
+    @property
+    def asked(self) -> dict[str, str]:
+        return {"claim": self.claim, "scale": self.scale, "base": self.base, "arm": self.arm}
+
+
+def all_claims() -> dict[str, Claim]:
+    """Every file of `study/claims/`: found, not registered; the file name is the id."""
+    names = sorted(module.name for module in pkgutil.iter_modules(claims.__path__))
+    return {name: importlib.import_module(f"study.claims.{name}").CLAIM for name in names}
+
+
+def get_claim(name: str) -> Claim:
+    known = all_claims()
+    return known[choose("claim", name, known)]
+
+
+def get_scale(claim: Claim, name: str) -> Scale:
+    return SCALES[choose("SCALE", name, claim.scales)]
+
+
+def results_dir() -> Path:
+    return Path(os.environ.get("RESULTS_DIR") or "results")
+
+
+class Tuned:
+    """The learning rates that searches found: {"<claim>/<base>/<data set>": {"<arm>": {...}}}, kept in results/tuned.json."""
+
+    def __init__(self, entries: Mapping[str, dict] | None = None):
+        self.entries = dict(entries or {})
+
+    @classmethod
+    def read(cls, folder: Path) -> "Tuned":
+        """Of `folder`; where it has none, as committed with this checkout."""
+        path = folder / "tuned.json"
+        path = path if path.exists() else COMMITTED
+        try:
+            return cls(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return cls()
+        except ValueError as error:
+            raise Refused(f"{path}: not JSON ({error})") from None
+
+    def find(self, claim: str, base: str, arm: str, data: str) -> dict | None:
+        """The entry of an arm on this data set, else on the first other one that has it: its "tuned_on" says which."""
+        others = sorted(key.split("/")[2] for key in self.entries if key.startswith(f"{claim}/{base}/"))
+        for name in (data, *others):
+            found = self.entries.get(f"{claim}/{base}/{name}", {}).get(arm)
+            if found and found["value"] is not None:
+                return {**found, "tuned_on": name}
+        return None
+
+
+def untuned_recipe(claim: Claim, scale: Scale, base: str, arm: str) -> Recipe:
+    """base + scale + arm, the nuisance field still at the base's own value."""
+    return changed(changed(claim.bases[base], scale.diff), claim.arm(arm).diff)
+
+
+def make_plan(
+    claim_name: str,
+    scale_name: str,
+    fingerprint: str,
+    tuned: Tuned,
+    *,
+    bases: Iterable[str] = (),
+    arms: Iterable[str] = (),
+    seeds: int | None = None,
+) -> list[Cell]:
+    """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
+
+    `bases` may hold patterns ("A-*"); empty means the claim's defaults. Raises Refused for names that do not exist, for
+    seeds below 1 and for an arm without a tuned rate.
+    """
+    claim = get_claim(claim_name)
+    scale = get_scale(claim, scale_name)
+    chosen_bases = pick_bases(claim, scale, bases)
+    chosen_arms = pick_arms(claim, arms)
+    count = seeds or scale.seeds or claim.seeds
+    cells = []
+    for base in chosen_bases:
+        recipes = {arm: tuned_recipe(claim_name, claim, scale, base, arm, tuned) for arm in chosen_arms}
+        cells += [
+            Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
+            for seed in range(count)
+            for arm, recipe in recipes.items()
+        ]
+    return cells
+
+
+def seed_count(text: str | None) -> int | None:
+    """SEEDS as a user wrote it; None leaves it to the scale and the claim."""
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= JUDGED_SEEDS_BELOW:
+        raise Refused(f"SEEDS: {text!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
+    return int(text)
+
+
+def tuned_recipe(claim_name: str, claim: Claim, scale: Scale, base: str, arm: str, tuned: Tuned) -> Recipe:
+    recipe = untuned_recipe(claim, scale, base, arm)
+    (field,) = claim.tune
+    found = tuned.find(claim_name, base, arm, recipe.data.name)
+    if not found:
+        raise Refused(
+            f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
+            f"`python -m study search {claim_name} --base {base} --arms {arm}` finds it"
+        )
+    return changed(recipe, {field: found["value"]})
+
+
+def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:
+    if not (patterns := list(patterns)):
+        return list(claim.default_bases[: scale.bases or None])
+    chosen = [base for base in claim.bases if any(fnmatch.fnmatchcase(base, p) for p in patterns)]
+    for pattern in patterns:
+        if not fnmatch.filter(claim.bases, pattern):
+            choose("BASE", pattern, claim.bases)
+    return chosen
+
+
+def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:
+    labels = list(labels) or list(claim.default_arms)
+    known = [arm.label for arm in claim.arms]
+    if labels == ["all"]:
+        return known
+    for label in labels:
+        choose("ARMS", label, [*known, "all"])
+    return [label for label in known if label in labels]

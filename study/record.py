@@ -1,0 +1,150 @@
+"""Finished runs into MLflow, and back out. The spool is the ledger, MLflow a view of it that can be made again at any time.
+
+One process writes. Time stamps come from the spool, so that a replay, whole or after being cut short, adds nothing twice.
+"""
+
+import fcntl
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+import mlflow
+from mlflow.entities import Metric, Param, RunTag
+
+from alexnet.recipe import from_dict, settings
+
+LOCAL_ARTIFACTS = "mlartifacts"
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+class Store:
+    """The MLflow store. Opening one creates its schema; methods raise whatever MLflow raises when it is locked or away."""
+
+    def __init__(self, uri: str | None = None):
+        self.uri = uri or tracking_uri()
+        self.client = mlflow.MlflowClient(tracking_uri=self.uri)
+
+    def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
+        """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
+        with _one_writer(lock_dir):
+            return sum(self._record_one(result) for result in results)
+
+    def _record_one(self, result: Mapping) -> bool:
+        experiment = self._experiment(result["asked"])
+        tags = run_tags(result)
+        found = self._find(
+            experiment, f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
+        )
+        if found and found.info.status == "FINISHED":
+            return False
+        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"
+        run_id = (
+            found.info.run_id
+            if found
+            else self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name).info.run_id
+        )
+        params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
+        self.client.log_batch(run_id, params=params[:100])
+        metrics = list(run_metrics(result))
+        for first in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[first : first + 1000])
+        self._attach(run_id, {"result.json": json.dumps(result, indent=1).encode()})
+        self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
+        return True
+
+    def summarize(self, claim: str, scale: str, verdicts: Mapping[str, str], files: Iterable[Path], lock_dir: Path) -> None:
+        """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts."""
+        with _one_writer(lock_dir):
+            experiment = self._experiment({"claim": claim, "scale": scale})
+            found = self._find(experiment, "tags.`study.kind` = 'summary'")
+            run = found or self.client.create_run(experiment, tags={"study.kind": "summary"}, run_name="summary")
+            tags = [RunTag(f"study.verdict.{_plain(label)}", text[:4000]) for label, text in verdicts.items()]
+            self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
+            for file in files:
+                self.client.log_artifact(run.info.run_id, str(file))
+            self.client.set_terminated(run.info.run_id, "FINISHED")
+
+    def results(self, claim: str | None = None) -> Iterator[dict]:
+        """Every recorded result, as it was written down; of one claim where it is named."""
+        prefix = f"alexnet/{claim}/" if claim else "alexnet/"
+        experiments = [e.experiment_id for e in self.client.search_experiments() if e.name.startswith(prefix)]
+        token = None
+        while experiments:
+            page = self.client.search_runs(
+                experiments, "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'", max_results=1000, page_token=token
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                for run in page:
+                    path = self.client.download_artifacts(run.info.run_id, "result.json", folder)
+                    yield json.loads(Path(path).read_text())
+            if not (token := page.token):
+                return
+
+    def _experiment(self, asked: Mapping[str, str]) -> str:
+        name = f"alexnet/{asked['claim']}/{asked['scale']}"
+        if found := self.client.get_experiment_by_name(name):
+            return found.experiment_id
+        local = self.uri.startswith("sqlite:")
+        where = (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri() if local else None
+        return self.client.create_experiment(name, artifact_location=where)
+
+    def _find(self, experiment: str, filter_string: str):
+        return next(iter(self.client.search_runs([experiment], filter_string, max_results=1)), None)
+
+    def _attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(run_id, folder)
+
+
+def run_tags(result: Mapping) -> dict[str, str]:
+    """What the MLflow UI groups and filters by."""
+    return {
+        "study.kind": "run",
+        "study.key": result["key"],
+        **{f"study.{name}": value for name, value in result["asked"].items()},
+        "study.seed": str(result["seed"]),
+        "study.outcome": result["outcome"],
+        "study.machine": _plain(result["machine"]["label"]),
+        "data.name": result["data"]["name"],
+        "data.fingerprint": result["data"]["fingerprint"],
+        "git.commit": result["software"]["git_commit"],
+        "torch": result["software"]["torch"],
+    }
+
+
+def run_metrics(result: Mapping) -> Iterator[Metric]:
+    """Each point's measurements at its step, with a time stamp that is the same at every replay. What was not measured is absent."""
+    for point in result["points"]:
+        stamp = result["started_ms"] + round(point["seconds"] * 1000)
+        for name in ("running_loss", "running_error", "train_error", "seconds"):
+            value = point[name]
+            if value is not None and (math.isfinite(value) or math.isnan(value)):
+                yield Metric(name, value, stamp, point["step"])
+    if result["test_error"] is not None:
+        yield Metric("test_error", result["test_error"], result["ended_ms"], result["points"][-1]["step"])
+
+
+def _plain(text: str) -> str:
+    """Without the characters that MLflow refuses in names or that end a quoted filter value."""
+    return "".join(c if c.isalnum() or c in " ,.-_()+/" else "_" for c in text)
+
+
+@contextmanager
+def _one_writer(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".record.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

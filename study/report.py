@@ -1,0 +1,156 @@
+"""Findings -> results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
+
+import base64
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from alexnet.recipe import differences
+from alexnet.spool import write_atomically
+from study import figures, stats, words
+from study.findings import ArmFound, Findings, Found, find
+from study.plan import all_claims
+from study.scales import SCALES
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folder: Path) -> list[Path]:
+    """Draw and write everything that the tables of `folder` support. Returns the files written."""
+    findings = find(folder)
+    pictures = {group: figures.draw(found, folder / "figures") for group, found in grouped(findings).items()}
+    context = describe(findings, pictures)
+    markdown = _render("report.md.j2", context, escape=False)
+    page = _render("report.html.j2", context, escape=True)
+    write_atomically(folder / "REPORT.md", markdown.encode())
+    write_atomically(folder / "report.html", page.encode())
+    return [folder / "REPORT.md", folder / "report.html", *(p for paths in pictures.values() for p in paths)]
+
+
+def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Found]]:
+    """What shares a figure: the bases of one claim at one scale on one machine and one state of the data."""
+    groups = defaultdict(list)
+    for one in findings.found:
+        groups[one.claim_name, one.scale, one.machine, one.fingerprint].append(one)
+    return dict(groups)
+
+
+def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> dict:
+    """Everything the templates say, as plain texts and numbers."""
+    p_values = [one.verdict.permutation_p for one in findings.found]
+    holm = {id(one): p for one, p in zip(findings.found, stats.holm(p_values) if p_values else [], strict=True)}
+    sections = [
+        {
+            "title": found[0].claim.title,
+            "name": group[0],
+            "scale": group[1],
+            "about": SCALES[group[1]].about,
+            "role": found[0].role,
+            "machine": group[2],
+            "data": f"{found[0].data}, fingerprint {group[3]}",
+            "reported": found[0].claim.reported,
+            "command": _command(found[0]),
+            "bases": [_base(one, holm[id(one)]) for one in found],
+            "pictures": [_picture(path, found[0]) for path in pictures[group]],
+        }
+        for group, found in grouped(findings).items()
+    ]
+    runs = findings.runs
+    return {
+        "sections": sections,
+        "not_run": list(_not_run(findings)),
+        "stale": len(findings.stale),
+        "machines": _unique(runs, ["machine", "torch", "python", "git_commit"]),
+        "data": _unique(runs, ["data", "data_fingerprint"]),
+        "run_count": len(runs),
+    }
+
+
+def _base(one: Found, holm: float) -> dict:
+    control_recipe = one.claim.bases[one.claim.default_bases[0]]
+    return {
+        "name": one.base,
+        "verdict": words.verdict_words(one),
+        "word": one.verdict.direction,
+        "ratio": words.ratio_words(one.verdict.ratio),
+        "seconds_ratio": words.ratio_words(one.seconds_ratio) if one.seconds_ratio else "not given (a run was censored)",
+        "seeds": words.seeds_words(one),
+        "why": one.verdict.why,
+        "more_seeds": words.more_seeds_words(one),
+        "permutation_p": f"{words.number(one.verdict.permutation_p, 2)} (floor {words.number(one.verdict.permutation_floor, 2)}; Holm {words.number(holm, 2)})",
+        "log_rank_p": words.number(one.verdict.log_rank_p, 2),
+        "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
+        "arms": [_arm(one, arm) for arm in one.arms],
+    }
+
+
+def _arm(one: Found, arm: ArmFound) -> dict:
+    mean, lower, upper = stats.mean_interval([min(e or arm.budget_epochs, arm.budget_epochs) for e in arm.epochs_to_target])
+    seconds = [s for s in arm.seconds_to_target if s is not None]
+    (field,) = one.claim.tune
+    edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
+    return {
+        "label": arm.label,
+        "diff": ", ".join(f"{k} = {v}" for k, v in arm.diff.items()) or "(control)",
+        "rate": f"{arm.tuned['value']:g}{edge}",
+        "tuned_on": arm.tuned["tuned_on"],
+        "field": field,
+        "n": len(arm.seeds),
+        "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        "epochs": [words.number(e) if e is not None else f"> {arm.budget_epochs}" for e in arm.epochs_to_target],
+        "mean": f"{'at least ' if arm.censored else ''}{words.number(mean)} [{words.number(lower)}, {words.number(upper)}]",
+        "seconds": words.number(sum(seconds) / len(seconds)) if seconds else "-",
+        "test_error": _percent_range(arm.test_errors),
+        "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
+        "ratio": words.ratio_words(one.ratios[arm.label]) if arm.label in one.ratios else "1 (control)",
+        "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
+    }
+
+
+def _percent_range(errors: Sequence[float]) -> str:
+    mean, lower, upper = stats.mean_interval([100 * e for e in errors if e == e])
+    return "-" if mean != mean else f"{mean:.1f}% [{lower:.1f}, {upper:.1f}]" if lower == lower else f"{mean:.1f}%"
+
+
+def _diff_words(diff: Mapping[str, tuple]) -> str:
+    return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
+
+
+def _command(one: Found) -> str:
+    return f"{one.claim.command} SCALE={one.scale} SEEDS={max(len(arm.seeds) for arm in one.arms)}"
+
+
+def _picture(path: Path, one: Found) -> dict:
+    kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
+    return {
+        "path": f"figures/{path.name}",
+        "alt": f"{one.claim.title}, {one.scale}: {kind}",
+        "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
+    }
+
+
+def _not_run(findings: Findings):
+    """What the claims ask for and no row answers, each with the reason."""
+    there = {(one.claim_name, one.scale, one.base, arm.label) for one in findings.found for arm in one.arms}
+    for name, claim in all_claims().items():
+        for scale, role in claim.scales.items():
+            if role == "machinery":
+                continue
+            for base in claim.bases:
+                missing = [arm.label for arm in claim.arms if (name, scale, base, arm.label) not in there]
+                if missing:
+                    yield {"claim": name, "scale": scale, "base": base, "arms": ", ".join(missing)}
+
+
+def _unique(frame, columns: list[str]) -> list[dict]:
+    return frame.groupby(columns, as_index=False).size().rename(columns={"size": "runs"}).to_dict("records")
+
+
+def _render(name: str, context: Mapping, escape: bool) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=escape, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(name).render(context)

@@ -1,0 +1,164 @@
+"""A plan from start to verdict: workers train, this process alone records, tabulates and tells."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from alexnet.refuse import Refused
+from study import launch, table
+from study.execute import ALLOCATOR, Place, run_cell
+from study.plan import Cell
+from study.spools import read_result
+
+
+def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> list[str]:
+    """Train every cell that has no result yet. Records each as it ends, and draws as soon as the first pair of arms is there.
+
+    Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished.
+    """
+    done = [cell for cell in cells if read_result(place.spool_dir / cell.key)]
+    todo = [cell for cell in cells if cell not in done]
+    if done:
+        say(f"{len(done)} of {len(cells)} runs are done already")
+    if not todo:
+        return []
+    os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
+    progress, lost, drawn = Progress(todo, place.machine.jobs, say), [], False
+
+    def on_done(position: int, result: dict) -> None:
+        nonlocal drawn
+        keep([result], place, results, say)
+        done.append(todo[position])
+        progress.over(position, outcome_words(result))
+        if has_pair(done, todo[position]):
+            tell_so_far(todo[position], results, say, draw=not drawn)
+            drawn = True
+
+    def on_lost(position: int, why: str) -> None:
+        lost.append(f"{todo[position].label}: {why}")
+        progress.over(position, f"LOST, {why}")
+
+    payloads = [(cell, place) for cell in todo]
+    launch.run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
+    return lost
+
+
+def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict:
+    """A worker's task."""
+    cell, place = payload
+
+    def observe(point: dict) -> None:
+        report(point)
+
+    return run_cell(cell, place, observe)
+
+
+def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> None:
+    """Into MLflow and into the tables. MLflow may be away: the spool keeps what it missed, and the next call brings it."""
+    results = list(results)
+    table.merge(folder, results)
+    try:
+        from study.record import Store
+
+        Store().record(results, place.spool_dir)
+    except ImportError:
+        say("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
+    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
+        say(
+            f"MLflow did not take {len(results)} runs ({type(error).__name__}: {_first_line(error)}); the spool keeps them, the next call records them"
+        )
+
+
+def has_pair(done: Sequence[Cell], last: Cell) -> bool:
+    """Whether all arms that were planned beside `last` at its seed, two at least, are done."""
+    return len({cell.arm for cell in done if (cell.base, cell.seed) == (last.base, last.seed)}) >= 2
+
+
+def tell_so_far(cell: Cell, results: Path, say: Callable[[str], None], draw: bool) -> None:
+    from study import words
+    from study.findings import find
+
+    groups = [
+        f
+        for f in find(results).found
+        if (f.claim_name, f.scale, f.base, f.fingerprint) == (cell.claim, cell.scale, cell.base, cell.fingerprint)
+    ]
+    for one in groups:
+        say(
+            f"  so far, {one.base}: {words.ratio_words(one.verdict.ratio)} with {words.seeds_words(one)} seeds an arm on {one.machine}"
+        )
+    if draw and groups:
+        from study import figures
+
+        paths = figures.draw(groups, results / "figures")
+        say(f"  first picture: {paths[0]}")
+
+
+def outcome_words(result: dict) -> str:
+    last = result["points"][-1]
+    exact = f", training error {last['train_error']:.1%}" if last["train_error"] is not None else ""
+    return f"{result['outcome']} after {last['epoch']} epochs{exact}, {last['seconds']:.0f} s"
+
+
+class Progress:
+    """Where each run stands and how long it may take: one line that rewrites itself on a terminal, plain lines elsewhere."""
+
+    def __init__(self, cells: Sequence[Cell], jobs: int, say: Callable[[str], None]):
+        self.cells, self.jobs, self.say = cells, jobs, say
+        self.epochs = [0] * len(cells)
+        self.ended = [False] * len(cells)
+        self.pace: dict[int, float] = {}  # seconds an epoch, by run
+        self.live = sys.stderr.isatty()
+        self.said_at = time.monotonic()
+
+    def point(self, position: int, point: dict) -> None:
+        self.epochs[position] = point["epoch"]
+        self.pace[position] = point["seconds"] / point["epoch"]
+        cell = self.cells[position]
+        text = (
+            f"[{sum(self.ended)}/{len(self.cells)} runs] {cell.label}: epoch {point['epoch']} of at most {cell.recipe.optim.epochs}, "
+            f"running error {point['running_error']:.1%}; {self.remaining()}"
+        )
+        if self.live:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self.said_at > 30:
+            self.said_at = time.monotonic()
+            self.say(text)
+
+    def over(self, position: int, text: str) -> None:
+        self.ended[position] = True
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr)
+        self.say(f"[{sum(self.ended)}/{len(self.cells)} runs] {self.cells[position].label}: {text}")
+
+    def remaining(self) -> str:
+        """At most this long: runs that reach their target end sooner. Runs of the same base and arm tell each other's length."""
+        lengths: dict[tuple, int] = {
+            (self.cells[i].base, self.cells[i].arm): self.epochs[i] for i, over in enumerate(self.ended) if over
+        }
+        pace = sum(self.pace.values()) / len(self.pace)
+        left = sum(
+            max(0, lengths.get((cell.base, cell.arm), cell.recipe.optim.epochs) - self.epochs[i])
+            for i, cell in enumerate(self.cells)
+            if not self.ended[i]
+        )
+        minutes = left * pace / self.jobs / 60
+        return f"at most {minutes:.0f} min left" if minutes >= 1.5 else f"at most {minutes * 60:.0f} s left"
+
+
+def writable(folder: Path, field: str) -> Path:
+    """Make `folder`; refuse it by the name of its field where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None
+    return folder
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:160]

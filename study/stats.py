@@ -1,0 +1,463 @@
+"""Statistics of a handful of seeds: arrays in, intervals and verdicts out.
+
+Intervals are t intervals (Welch or paired), because at 3 to 10 seeds the bootstrap covers far less than it says. Times
+to a target are compared as ratios, on logs. A run that never reached its target, a diverged one included, is censored
+at the budget: it stays in the sample and turns the estimate into a bound. Nothing here reads a file or draws a hidden
+random number.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Bound = Literal["exact", "at least", "at most", "unknown"]
+Direction = Literal["supported", "contradicted", "no effect", "undecided", "incomplete"]
+Size = Literal["consistent", "smaller", "larger", "undecided", "not judged"]
+Floats = NDArray[np.float64]
+
+MOST_SPLITS = 20_000  # permutations: all of them up to here, this many random ones beyond
+SIZE_BAND = (0.5, 1.5)  # a size is consistent with the paper's within these multiples of it
+FINEST_HALF_WIDTH = math.log(1.02)  # no seeds are asked for to tell sizes closer than 2% apart
+
+
+# ---- Times to a target ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Times:
+    """When each run of one arm reached its target, in steps or epochs; None for a run that had not by the `budget`."""
+
+    values: tuple[float | None, ...]  # one per seed, in (0, budget]
+    budget: float  # same unit; every run was watched this long, or is known never to arrive
+
+    def __post_init__(self) -> None:
+        assert 0 < self.budget < math.inf, f"budget must be positive and finite, not {self.budget}"
+        for value in self.values:  # a censored run is None, never infinity or NaN
+            assert value is None or 0 < value <= self.budget, f"time {value} is outside (0, {self.budget}]"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_censored(self) -> NDArray[np.bool_]:
+        """Which runs never arrived, shape (seeds,)."""
+        return np.array([value is None for value in self.values], dtype=bool)
+
+    @property
+    def restricted(self) -> Floats:
+        """The smaller of time and budget, shape (seeds,)."""
+        return np.array([self.budget if value is None else value for value in self.values], dtype=float)
+
+    @property
+    def censored(self) -> int:
+        """How many runs never arrived."""
+        return int(self.is_censored.sum())
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long the treated runs took as the control runs, with its interval."""
+
+    estimate: float  # ratio of geometric means of restricted times; NaN if an arm is empty
+    lower: float
+    upper: float
+    level: float
+    bound: Bound  # what censoring makes of the estimate
+    n_treated: int
+    n_control: int
+    censored_treated: int
+    censored_control: int
+    log_sd: float  # pooled over both arms, natural logs; too small where runs are censored
+    degrees_of_freedom: float  # Welch-Satterthwaite; NaN if an arm has fewer than 2 runs
+
+
+def ratio_of_times(treated: Times, control: Times, level: float = 0.95) -> Ratio:
+    """How many times as long do treated runs take as control runs?
+
+    The ratio of geometric means of the times restricted to the budget, with a Welch t interval on the logs. A censored
+    treated run took longer than its restricted time, so the ratio is "at least" the estimate and has no upper limit; a
+    censored control run makes it "at most", with lower limit 0; both together leave it "unknown", in (0, inf). The
+    limit that remains is that of the two-sided interval. With fewer than 2 runs in an arm the interval is (0, inf).
+    If neither arm varies the interval collapses to the estimate, on n_treated + n_control - 2 degrees of freedom:
+    times read off a coarse grid of evaluations can do that, so interpolate them first.
+    """
+    assert treated.budget == control.budget, f"arms watched for {treated.budget} and {control.budget} do not compare"
+    log_ratio, half_width, degrees_of_freedom, log_sd = _welch(np.log(treated.restricted), np.log(control.restricted), level)
+    with np.errstate(over="ignore"):
+        estimate, lower, upper = (float(np.exp(log_ratio + shift)) for shift in (0.0, -half_width, half_width))
+    bounds: dict[tuple[bool, bool], Bound] = {
+        (False, False): "exact", (True, False): "at least", (False, True): "at most", (True, True): "unknown",
+    }  # fmt: skip
+    return Ratio(
+        estimate=estimate,
+        lower=0.0 if control.censored or half_width == math.inf else lower,
+        upper=math.inf if treated.censored or half_width == math.inf else upper,
+        level=level,
+        bound=bounds[treated.censored > 0, control.censored > 0],
+        n_treated=len(treated),
+        n_control=len(control),
+        censored_treated=treated.censored,
+        censored_control=control.censored,
+        log_sd=log_sd,
+        degrees_of_freedom=degrees_of_freedom,
+    )
+
+
+def log_rank_p(treated: Times, control: Times) -> float:
+    """Could both arms share one distribution of times? Two-sided log-rank p value, from the order of arrivals only.
+
+    NaN where the order says nothing: an empty arm, no run that arrived, or all of them at the same moment.
+    """
+    arrived = [value for value in treated.values + control.values if value is not None]
+    tied = len(set(arrived)) == 1 and len(arrived) == len(treated) + len(control)
+    if not len(treated) or not len(control) or not arrived or tied:
+        return math.nan
+    return float(stats.logrank(_as_censored_data(treated), _as_censored_data(control)).pvalue)
+
+
+def kaplan_meier(times: Times) -> tuple[Floats, Floats]:
+    """Which share of runs has not yet reached the target? Times and probabilities, both of shape (points,).
+
+    From (0, 1) to the budget, each probability holding from its time to the next (draw with where="post"). An empty arm
+    gives NaN probabilities, which draw nothing.
+    """
+    if not len(times):
+        return np.array([0.0, times.budget]), np.full(2, math.nan)
+    not_yet = stats.ecdf(_as_censored_data(times)).sf
+    x = np.concatenate([[0.0], not_yet.quantiles])
+    probability = np.concatenate([[1.0], not_yet.probabilities])
+    if x[-1] < times.budget:
+        x, probability = np.append(x, times.budget), np.append(probability, probability[-1])
+    return x, probability
+
+
+def _as_censored_data(times: Times) -> stats.CensoredData:
+    return stats.CensoredData.right_censored(times.restricted, times.is_censored)
+
+
+# ---- Means and differences ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much the treated mean exceeds the control mean, in the unit of the values, with its interval."""
+
+    estimate: float  # NaN if an arm is empty
+    lower: float
+    upper: float
+    level: float
+    paired: bool
+    n_treated: int
+    n_control: int
+    sd: float  # pooled over both arms, or that of the paired differences
+    degrees_of_freedom: float
+
+
+def difference(treated: ArrayLike, control: ArrayLike, level: float = 0.95, paired: bool = False) -> Difference:
+    """By how much does the treated mean exceed the control mean? Arrays of shape (seeds,), seed by seed if `paired`.
+
+    A Welch interval, or a paired t interval, which suits two measurements of the same weights (with and without ten
+    views, say). Training runs that share only a seed barely correlate and are not paired. Fewer than 2 runs in an arm:
+    (-inf, inf).
+    """
+    treated, control = _as_sample(treated), _as_sample(control)
+    if paired:
+        assert treated.size == control.size, f"cannot pair {treated.size} with {control.size} runs"
+        estimate, half_width, degrees_of_freedom, sd = _student(treated - control, level)
+    else:
+        estimate, half_width, degrees_of_freedom, sd = _welch(treated, control, level)
+    unlimited = half_width == math.inf
+    return Difference(
+        estimate=estimate,
+        lower=-math.inf if unlimited else estimate - half_width,
+        upper=math.inf if unlimited else estimate + half_width,
+        level=level,
+        paired=paired,
+        n_treated=treated.size,
+        n_control=control.size,
+        sd=sd,
+        degrees_of_freedom=degrees_of_freedom,
+    )
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values."""
+    values = _as_sample(values)
+    mean, half_width, _, _ = _student(values, level)
+    if values.size < 2:
+        return mean, math.nan, math.nan
+    return mean, mean - half_width, mean + half_width
+
+
+def _as_sample(values: ArrayLike) -> Floats:
+    values = np.asarray(values, dtype=float)
+    assert values.ndim == 1 and np.isfinite(values).all(), f"need finite values of shape (seeds,), not {values}"
+    return values
+
+
+def _mean_and_variance(values: Floats) -> tuple[float, float]:
+    """Measured from the first value, so that equal values have exactly that mean and no variance."""
+    if not values.size:
+        return math.nan, math.nan
+    offsets = values - values[0]
+    return float(values[0] + offsets.mean()), float(offsets.var(ddof=1)) if values.size > 1 else math.nan
+
+
+def _student(values: Floats, level: float) -> tuple[float, float, float, float]:
+    """One sample: (mean, half width of its interval, degrees of freedom, sd)."""
+    mean, variance = _mean_and_variance(values)
+    if values.size < 2:
+        return mean, math.inf, math.nan, math.nan
+    degrees_of_freedom = values.size - 1
+    return mean, _half_width(variance / values.size, degrees_of_freedom, level), degrees_of_freedom, math.sqrt(variance)
+
+
+def _welch(treated: Floats, control: Floats, level: float) -> tuple[float, float, float, float]:
+    """Two samples: (difference of means, half width of its interval, degrees of freedom, pooled sd)."""
+    means, variances = zip(_mean_and_variance(treated), _mean_and_variance(control), strict=True)
+    spare = np.array([treated.size - 1, control.size - 1])  # degrees of freedom of each arm
+    pooled = [(count, variance) for count, variance in zip(spare, variances, strict=True) if count > 0]
+    sd = math.sqrt(np.average([v for _, v in pooled], weights=[c for c, _ in pooled])) if pooled else math.nan
+    if spare.min() < 1:
+        return means[0] - means[1], math.inf, math.nan, sd
+    errors = np.array(variances) / (spare + 1)  # squared standard error of each mean
+    degrees_of_freedom = float(errors.sum() ** 2 / (errors**2 / spare).sum()) if errors.any() else float(spare.sum())
+    return means[0] - means[1], _half_width(errors.sum(), degrees_of_freedom, level), degrees_of_freedom, sd
+
+
+def _half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:
+    assert 0 < level < 1, f"level {level} is not a probability"
+    return float(stats.t.ppf((1 + level) / 2, degrees_of_freedom) * math.sqrt(squared_error))
+
+
+# ---- P values -------------------------------------------------------------------------------------------------------
+
+
+def permutation_p(
+    treated: ArrayLike, control: ArrayLike, logs: bool = True, generator: np.random.Generator | None = None
+) -> float:
+    """How often would shuffled arm labels part the means as far as the true labels do? Arrays of shape (seeds,).
+
+    Two-sided, on means of logs unless `logs` is off. Exact over all C(n+m, n) splits up to MOST_SPLITS of them; beyond,
+    MOST_SPLITS random splits drawn from `generator`, which is then required. NaN if an arm is empty.
+    """
+    treated, control = _as_sample(treated), _as_sample(control)
+    if not treated.size or not control.size:
+        return math.nan
+    assert not logs or min(treated.min(), control.min()) > 0, "logs need positive values"
+    pooled = np.concatenate([treated, control])
+    pooled = np.log(pooled) if logs else pooled
+    if np.ptp(pooled) == 0:
+        return 1.0
+    pooled = (pooled - pooled.min()) / np.ptp(pooled)
+
+    def gap(first: Floats, second: Floats, axis: int) -> Floats:
+        # Rounded, so that splits that tie stay tied in any order of summing.
+        return np.round(np.abs(first.mean(axis=axis) - second.mean(axis=axis)), 12)
+
+    if (splits := _splits(treated.size, control.size)) <= MOST_SPLITS:
+        labels = np.zeros((splits, pooled.size), dtype=bool)  # True for a run relabelled as treated
+        chosen = list(itertools.combinations(range(pooled.size), treated.size))  # the first is the split observed
+        np.put_along_axis(labels, np.array(chosen), True, axis=1)
+        everyone = np.broadcast_to(pooled, labels.shape)
+        gaps = gap(everyone[labels].reshape(splits, -1), everyone[~labels].reshape(splits, -1), axis=1)
+        return float((gaps >= gaps[0]).mean())
+    assert generator is not None, f"{splits} splits are too many to count and need a generator"
+    resampled = stats.permutation_test(
+        (pooled[: treated.size], pooled[treated.size :]),
+        gap,
+        vectorized=True,
+        n_resamples=MOST_SPLITS,
+        alternative="greater",  # of gaps, so two-sided in the means
+        rng=generator,
+    )
+    return float(resampled.pvalue)
+
+
+def permutation_floor(n_treated: int, n_control: int) -> float:
+    """The smallest p value that permutation_p can give for these numbers of runs, however far apart the arms are."""
+    splits = _splits(n_treated, n_control)
+    if splits > MOST_SPLITS:
+        return 1 / (MOST_SPLITS + 1)  # the observed split counts as one more
+    return (2 if n_treated == n_control else 1) / splits if min(n_treated, n_control) else math.nan
+
+
+def _splits(n_treated: int, n_control: int) -> int:
+    return math.comb(n_treated + n_control, n_treated)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Which of several claims survive being tested together? Holm's adjusted p values, shape (claims,) as given.
+
+    A NaN stays NaN and does not count as a claim tested.
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    adjusted = np.full(p_values.shape, math.nan)
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[np.argsort(p_values[tested])]
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * np.arange(order.size, 0, -1)))
+    return adjusted
+
+
+# ---- Verdict on a claimed ratio -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs say about a claim of the form "treated takes `reported` times as long as control"."""
+
+    direction: Direction
+    size: Size
+    ratio: Ratio  # with its 95% interval
+    reported: float
+    permutation_p: float
+    permutation_floor: float
+    log_rank_p: float
+    more_seeds: int | None  # per arm; 0 when nothing is open, None when more seeds cannot be said to decide what is
+    why: str
+
+
+def judge_ratio(
+    treated: Times, control: Times, reported: float, no_effect_within: float, native: bool, minimum_seeds: int = 3
+) -> Verdict:
+    """Do treated runs take longer than control runs, and about `reported` times as long?
+
+    Direction: "supported" if the 95% interval lies above 1, "contradicted" if below; "no effect" if instead the 90%
+    interval lies within [1/no_effect_within, no_effect_within] (two one-sided tests at 5%); else "undecided".
+    Size, earned only by `native` runs, those on the paper's own data: "consistent" if the 90% interval lies within
+    SIZE_BAND times the reported ratio, "smaller" or "larger" if beyond it, else "undecided".
+    An arm of fewer than `minimum_seeds` runs, censored ones counted, is "incomplete".
+
+    `more_seeds` is Stein's two-stage rule on the sd seen so far: how many more runs per arm shrink the 95% half width,
+    on logs, to log(no_effect_within) for an open direction and to half the way from the estimate to the nearest edge
+    of the band for an open size. It is a plan, not a promise: a ratio within no_effect_within of 1 is then decided
+    about every other time. It is at least 1 while something is open, and None with fewer than 2 runs in an arm or
+    where censoring hides the answer from any number of runs at this budget. Censored runs make the sd, and so the
+    plan, too small.
+    """
+    assert reported > 0 and no_effect_within > 1 and minimum_seeds >= 2
+    ratio, narrow = ratio_of_times(treated, control, 0.95), ratio_of_times(treated, control, 0.90)
+    band = (SIZE_BAND[0] * reported, SIZE_BAND[1] * reported)
+
+    direction: Direction = "undecided"
+    size: Size = "undecided" if native else "not judged"
+    if min(len(treated), len(control)) < minimum_seeds:
+        direction, size = "incomplete", "not judged"
+    elif ratio.lower > 1:
+        direction = "supported"
+    elif ratio.upper < 1:
+        direction = "contradicted"
+    elif 1 / no_effect_within <= narrow.lower and narrow.upper <= no_effect_within:
+        direction = "no effect"
+    if size == "undecided":
+        if band[0] <= narrow.lower and narrow.upper <= band[1]:
+            size = "consistent"
+        elif narrow.upper < band[0]:
+            size = "smaller"
+        elif narrow.lower > band[1]:
+            size = "larger"
+
+    verdict = Verdict(
+        direction=direction,
+        size=size,
+        ratio=ratio,
+        reported=reported,
+        permutation_p=permutation_p(
+            treated.restricted,
+            control.restricted,
+            generator=np.random.default_rng(2012),  # fixed: the same runs always give the same report
+        ),
+        permutation_floor=permutation_floor(len(treated), len(control)),
+        log_rank_p=log_rank_p(treated, control),
+        more_seeds=_more_seeds(ratio, direction, size, band, no_effect_within, minimum_seeds),
+        why="",
+    )
+    return replace(verdict, why=_why(verdict, narrow, band, no_effect_within, minimum_seeds))
+
+
+def _more_seeds(
+    ratio: Ratio,
+    direction: Direction,
+    size: Size,
+    band: tuple[float, float],
+    no_effect_within: float,
+    minimum_seeds: int,
+) -> int | None:
+    """Stein's rule for each open question; the larger answer."""
+    n = min(ratio.n_treated, ratio.n_control)
+    open_direction = direction in ("undecided", "incomplete")
+    if not open_direction and size != "undecided":
+        return 0
+    if n < 2:
+        return None
+
+    half_widths = []
+    if open_direction and _more_seeds_can_tell(ratio, 1, 1):
+        half_widths.append(math.log(no_effect_within))
+    if size == "undecided" and _more_seeds_can_tell(ratio, *band):
+        to_edge = min(abs(math.log(ratio.estimate / edge)) for edge in band)
+        half_widths.append(max(to_edge / 2, FINEST_HALF_WIDTH))
+    if not half_widths:
+        return None
+    quantile = stats.t.ppf(0.975, ratio.degrees_of_freedom)
+    needed = math.ceil(2 * (quantile * ratio.log_sd / min(half_widths)) ** 2)
+    return max(1, needed - n, minimum_seeds - n)
+
+
+def _more_seeds_can_tell(ratio: Ratio, low: float, high: float) -> bool:
+    """A lower bound can only ever show that the ratio is above `high`, an upper bound that it is below `low`."""
+    return {
+        "exact": True,
+        "at least": ratio.estimate > high,
+        "at most": ratio.estimate < low,
+        "unknown": False,
+    }[ratio.bound]
+
+
+def _why(verdict: Verdict, narrow: Ratio, band: tuple[float, float], no_effect_within: float, minimum_seeds: int) -> str:
+    """The verdict and its numbers in one plain sentence."""
+    ratio = verdict.ratio
+    if verdict.direction == "incomplete":
+        return (
+            f"Nothing is judged yet, because {ratio.n_treated} treated and {ratio.n_control} control runs are in "
+            f"and each arm needs {minimum_seeds}."
+        )
+    multiple = {
+        "exact": f"{ratio.estimate:.3g} times",
+        "at least": f"at least {ratio.estimate:.3g} times",
+        "at most": f"at most {ratio.estimate:.3g} times",
+        "unknown": "an unknown number of times",
+    }[ratio.bound]
+    runs = f"{ratio.n_treated} and {ratio.n_control} runs"
+    if ratio.bound != "exact":
+        runs += f", of which {ratio.censored_treated} and {ratio.censored_control} never arrived"
+    narrow_interval = f"the 90% interval {narrow.lower:.3g} to {narrow.upper:.3g}"
+    edges = f"{band[0]:.3g} to {band[1]:.3g}, the band around the reported {verdict.reported:.3g}"
+    direction_because = {
+        "supported": "which lies above 1",
+        "contradicted": "which lies below 1",
+        "no effect": f"and {narrow_interval} stays within {1 / no_effect_within:.3g} to {no_effect_within:.3g}",
+        "undecided": "which decides neither for a direction nor for no effect",
+    }[verdict.direction]
+    size_because = {
+        "consistent": f"{narrow_interval} lies within {edges}",
+        "smaller": f"{narrow_interval} lies below {edges}",
+        "larger": f"{narrow_interval} lies above {edges}",
+        "undecided": f"{narrow_interval} is neither within nor beyond {edges}",
+        "not judged": "proxy data earn no verdict on size",
+    }[verdict.size]
+    next_step = ""
+    if verdict.more_seeds is None:
+        next_step = "; more seeds cannot decide what is open at the present budget"
+    elif verdict.more_seeds:
+        next_step = f"; the next stage is {verdict.more_seeds} more per arm"
+    return (
+        f"Treated runs took {multiple} as long as control runs "
+        f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs}), "
+        f"{direction_because}; {size_because}{next_step}."
+    )

@@ -1,0 +1,81 @@
+"""Findings and recipes for a terminal, in plain text."""
+
+import dataclasses
+
+from alexnet import recipe as recipes
+from alexnet.recipe import Recipe, changed
+from alexnet.refuse import choose
+from study import stats, words
+from study.findings import Found
+from study.plan import all_claims, get_claim
+
+
+def verdict_table(found: list[Found]) -> str:
+    """Arms and verdict of each base."""
+    if not found:
+        return "nothing to judge yet"
+    lines = []
+    for one in found:
+        lines += ["", f"{one.base} on {words.machine_and_data(one)}"]
+        rows = [("arm", "rate", "arrived", "epochs to target, mean [95%]", "over control", "every seed")]
+        for arm in one.arms:
+            mean, low, high = stats.mean_interval(
+                [min(e or arm.budget_epochs, arm.budget_epochs) for e in arm.epochs_to_target]
+            )
+            rows.append((
+                arm.label,
+                f"{arm.tuned['value']:g}",
+                f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+                f"{'at least ' if arm.censored else ''}{words.number(mean)} [{words.number(low)}, {words.number(high)}]",
+                words.ratio_words(one.ratios[arm.label]) if arm.label in one.ratios else "1 (control)",
+                " ".join(words.number(e) if e is not None else f">{arm.budget_epochs}" for e in arm.epochs_to_target),
+            ))  # fmt: skip
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append(
+            f"  observed {words.ratio_words(one.verdict.ratio)}, paper x{one.claim.reported.value:g}: {words.verdict_words(one)}; "
+            f"{words.seeds_words(one)} seeds an arm, more needed: {words.more_seeds_words(one)}"
+        )
+        lines.append(f"  {one.verdict.why}")
+    return "\n".join(lines).lstrip("\n")
+
+
+def as_json(one: Found) -> dict:
+    """One finding for scripts. Infinite bounds become null."""
+    verdict = dataclasses.asdict(one.verdict)
+    verdict["ratio"] = {
+        k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in verdict["ratio"].items()
+    }
+    return {
+        "claim": one.claim_name, "scale": one.scale, "role": one.role, "base": one.base, "machine": one.machine, "data": one.data,
+        "data_fingerprint": one.fingerprint, "verdict": {k: None if v != v else v for k, v in verdict.items()},
+        "arms": {arm.label: {"learning_rate": arm.tuned["value"], "seeds": arm.seeds, "keys": arm.keys, "epochs_to_target": arm.epochs_to_target} for arm in one.arms},
+    }  # fmt: skip
+
+
+def named_recipe(name: str) -> Recipe:
+    """FIGURE_1_A and its like by their own name, or claim/base or claim/base/arm."""
+    named = {k: v for k, v in vars(recipes).items() if isinstance(v, Recipe)}
+    if "/" not in name:
+        return named[
+            choose("recipe", name, [*named, *(f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)])
+        ]
+    claim_name, base, *arm = name.split("/")
+    claim = get_claim(claim_name)
+    recipe = claim.bases[choose("base", base, claim.bases)]
+    return changed(recipe, claim.arm(arm[0]).diff) if arm else recipe
+
+
+def layer_lines(recipe: Recipe) -> str:
+    """The layer table, with totals."""
+    from alexnet.network import layer_table
+
+    rows = layer_table(recipe.model)
+    columns = list(rows[0])
+    texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
+    texts.append(["total", *("" for _ in columns[1:6]), *(f"{sum(row[c] for row in rows):,}" for c in columns[6:])])
+    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        for line in texts
+    )

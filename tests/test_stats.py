@@ -1,0 +1,498 @@
+"""study/stats.py against other libraries, counts done by hand, and simulations whose truth is known."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+from statsmodels.duration.survfunc import survdiff
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
+from study.stats import (
+    Times,
+    difference,
+    holm,
+    judge_ratio,
+    kaplan_meier,
+    log_rank_p,
+    mean_interval,
+    permutation_floor,
+    permutation_p,
+    ratio_of_times,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+BUDGET = 100.0
+arrivals = st.floats(1, BUDGET)
+arms = st.lists(arrivals, min_size=2, max_size=6).map(lambda values: Times(tuple(values), BUDGET))
+censored_arms = st.lists(st.none() | arrivals, max_size=6).map(lambda values: Times(tuple(values), BUDGET))
+
+
+def log_times(*logs: float, budget: float = 1e6) -> Times:
+    return Times(tuple(math.exp(log) for log in logs), budget)
+
+
+def spread_around(center: float, log_sd: float = 0.1) -> Times:
+    """Four runs whose geometric mean is `center` and whose logs have exactly this sd."""
+    step = log_sd * math.sqrt(3 / 4)
+    return log_times(*(math.log(center) + step * sign for sign in (-1, 1, -1, 1)))
+
+
+def drawn(generator: np.random.Generator, center: float, log_sd: float, n: int, budget: float = 1e6) -> Times:
+    times = center * np.exp(log_sd * generator.standard_normal(n))
+    return Times(tuple(float(time) if time <= budget else None for time in times), budget)
+
+
+# ---- Times -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 100.5, math.inf, math.nan])
+def test_a_time_that_cannot_have_been_seen_is_refused(value):
+    with pytest.raises(AssertionError):
+        Times((5.0, value), BUDGET)
+
+
+def test_a_censored_run_keeps_its_seat_at_the_budget():
+    times = Times((5.0, None, 7.0), BUDGET)
+    assert times.restricted.tolist() == [5, 100, 7]
+    assert (len(times), times.censored) == (3, 1)
+
+
+# ---- Ratio of times --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_ratio_interval_is_scipys_welch_interval_on_logs(level):
+    treated, control = (30.0, 41.0, 55.0, 38.0), (7.0, 6.0, 9.5)
+    ratio = ratio_of_times(Times(treated, BUDGET), Times(control, BUDGET), level)
+    welch = scipy_stats.ttest_ind(np.log(treated), np.log(control), equal_var=False)
+    interval = np.exp(welch.confidence_interval(level))
+    assert [ratio.lower, ratio.upper] == pytest.approx(interval.tolist())
+    assert ratio.estimate == pytest.approx(scipy_stats.gmean(treated) / scipy_stats.gmean(control))
+    assert ratio.degrees_of_freedom == pytest.approx(welch.df)
+    assert (ratio.bound, ratio.level, ratio.n_treated, ratio.n_control) == ("exact", level, 4, 3)
+
+
+def test_log_sd_is_the_pooled_sd_of_both_arms():
+    treated, control = (30.0, 41.0, 55.0, 38.0), (7.0, 6.0, 9.5)
+    pooled = CompareMeans(DescrStatsW(np.log(treated)), DescrStatsW(np.log(control))).std_meandiff_pooledvar
+    ratio = ratio_of_times(Times(treated, BUDGET), Times(control, BUDGET))
+    assert ratio.log_sd == pytest.approx(pooled / math.sqrt(1 / 4 + 1 / 3))
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_welch_interval_covers_at_its_stated_rate(n):
+    generator = np.random.default_rng(n)
+    covered = 0
+    for _ in range(2_000):
+        ratio = ratio_of_times(drawn(generator, 60, 0.3, n), drawn(generator, 10, 0.2, n))
+        covered += ratio.lower <= 6 <= ratio.upper
+    assert 0.93 < covered / 2_000 < 0.97
+
+
+def test_lower_limit_still_holds_when_half_the_treated_runs_are_censored():
+    generator = np.random.default_rng(8)
+    held = some_censored = 0
+    for _ in range(1_000):
+        treated = drawn(generator, 60, 0.3, 5, budget=60)
+        held += ratio_of_times(treated, drawn(generator, 10, 0.2, 5, budget=60)).lower <= 6
+        some_censored += treated.censored > 0
+    assert some_censored > 900  # the simulation is about censoring
+    assert held / 1_000 > 0.97
+
+
+@few_examples
+@given(censored_arms, censored_arms)
+def test_swapping_the_arms_inverts_the_ratio(first, second):
+    one, other = ratio_of_times(first, second), ratio_of_times(second, first)
+    assert one.estimate * other.estimate == pytest.approx(1) or not (len(first) and len(second))
+    for limit, inverse in ((one.lower, other.upper), (one.upper, other.lower)):
+        assert limit * inverse == pytest.approx(1) or {limit, inverse} == {0, math.inf}
+    assert {one.bound, other.bound} in ({"exact"}, {"at least", "at most"}, {"unknown"})
+
+
+@few_examples
+@given(arms, st.lists(st.floats(1, 20), min_size=2, max_size=6))
+def test_censoring_treated_runs_only_lowers_the_estimate_and_leaves_no_upper_limit(treated, fast):
+    whole = ratio_of_times(treated, Times(tuple(fast), BUDGET))
+    cut = Times(tuple(value if value <= 20 else None for value in treated.values), 20)
+    ratio = ratio_of_times(cut, Times(tuple(fast), 20))
+    assert ratio.estimate <= whole.estimate * (1 + 1e-12)
+    assert (ratio.upper == math.inf) == (ratio.bound == "at least") == (cut.censored > 0)
+    assert ratio.censored_treated == cut.censored
+
+
+def test_a_censored_control_run_leaves_no_lower_limit():
+    ratio = ratio_of_times(Times((3.0, 4.0, 5.0), BUDGET), Times((50.0, None, 60.0), BUDGET))
+    assert (ratio.bound, ratio.lower, ratio.censored_control) == ("at most", 0, 1)
+    assert ratio.estimate < ratio.upper < 1
+
+
+def test_censoring_in_both_arms_leaves_no_limits():
+    ratio = ratio_of_times(Times((3.0, None, 5.0), BUDGET), Times((50.0, None, 60.0), BUDGET))
+    assert (ratio.bound, ratio.lower, ratio.upper) == ("unknown", 0, math.inf)
+
+
+def test_one_run_gives_an_estimate_without_limits():
+    ratio = ratio_of_times(Times((30.0,), BUDGET), Times((5.0, 5.0), BUDGET))
+    assert (ratio.estimate, ratio.lower, ratio.upper) == (pytest.approx(6), 0, math.inf)
+    assert math.isnan(ratio.degrees_of_freedom)
+
+
+def test_an_empty_arm_gives_no_estimate():
+    ratio = ratio_of_times(Times((), BUDGET), Times((5.0, 6.0), BUDGET))
+    assert math.isnan(ratio.estimate)
+    assert (ratio.lower, ratio.upper, ratio.n_treated) == (0, math.inf, 0)
+
+
+@given(arrivals, st.integers(2, 9), st.integers(2, 9))
+@few_examples
+def test_runs_that_never_vary_collapse_the_interval_and_identical_arms_give_exactly_one(value, n, m):
+    ratio = ratio_of_times(Times((value,) * n, BUDGET), Times((value,) * m, BUDGET))
+    assert ratio.lower == ratio.estimate == ratio.upper == 1
+    assert ratio.degrees_of_freedom == n + m - 2
+
+
+def test_arms_watched_for_different_budgets_are_refused():
+    with pytest.raises(AssertionError):
+        ratio_of_times(Times((5.0, 6.0), 10), Times((5.0, 6.0), 20))
+
+
+# ---- Log-rank and Kaplan-Meier ---------------------------------------------------------------------------------------
+
+
+def test_log_rank_p_is_the_one_of_statsmodels():
+    treated, control = Times((40.0, None, 80.0, None), BUDGET), Times((20.0, 35.0, 90.0, 40.0, None), BUDGET)
+    arrived = ~np.concatenate([treated.is_censored, control.is_censored])
+    _, p = survdiff(np.concatenate([treated.restricted, control.restricted]), arrived, [1] * 4 + [0] * 5)
+    assert log_rank_p(treated, control) == pytest.approx(p)
+
+
+def test_log_rank_p_depends_on_the_order_of_arrivals_only():
+    early, late = Times((1.0, 3.0, 5.0), BUDGET), Times((2.0, 8.0, None), BUDGET)
+    stretched_early, stretched_late = Times((1.0, 9.0, 25.0), BUDGET), Times((4.0, 64.0, None), BUDGET)
+    assert log_rank_p(late, early) == pytest.approx(log_rank_p(stretched_late, stretched_early))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((), (4.0,)), ((None, None), (None,)), ((4.0, 4.0), (4.0,))], ids=["empty", "none", "tied"]
+)
+def test_log_rank_p_is_nan_where_the_order_says_nothing(first, second):
+    assert math.isnan(log_rank_p(Times(first, BUDGET), Times(second, BUDGET)))
+
+
+@pytest.mark.parametrize(
+    ("values", "x", "probability"),
+    [
+        ((4.0, None, 2.0, 4.0), [0, 2, 4, 100], [1, 0.75, 0.25, 0.25]),
+        ((8.0, 2.0), [0, 2, 8, 100], [1, 0.5, 0, 0]),
+        ((50.0, 100.0), [0, 50, 100], [1, 0.5, 0]),
+        ((None, None, None), [0, 100], [1, 1]),
+    ],
+    ids=["some censored", "all arrived", "one at the budget", "all censored"],
+)
+def test_kaplan_meier_equals_the_steps_drawn_by_hand(values, x, probability):
+    steps = kaplan_meier(Times(values, BUDGET))
+    assert steps[0].tolist() == x
+    assert steps[1].tolist() == pytest.approx(probability)
+
+
+def test_kaplan_meier_of_no_runs_draws_nothing():
+    x, probability = kaplan_meier(Times((), BUDGET))
+    assert x.tolist() == [0, BUDGET]
+    assert np.isnan(probability).all()
+
+
+# ---- Means and differences -------------------------------------------------------------------------------------------
+
+
+def test_difference_is_the_welch_interval_of_statsmodels():
+    treated, control = [18.4, 18.9, 18.1], [17.0, 17.3, 17.1, 16.8]
+    found = difference(treated, control, 0.9)
+    expected = CompareMeans(DescrStatsW(treated), DescrStatsW(control)).tconfint_diff(alpha=0.1, usevar="unequal")
+    assert (found.lower, found.upper) == pytest.approx(expected)
+    assert found.estimate == pytest.approx(np.mean(treated) - np.mean(control))
+    assert (found.n_treated, found.n_control, found.paired, found.level) == (3, 4, False, 0.9)
+
+
+def test_paired_difference_is_scipys_paired_interval():
+    one_view, ten_views = [39.0, 39.4, 38.7, 39.1], [37.5, 37.8, 37.3, 37.4]
+    found = difference(one_view, ten_views, paired=True)
+    expected = scipy_stats.ttest_rel(one_view, ten_views).confidence_interval(0.95)
+    assert (found.lower, found.upper) == pytest.approx(tuple(expected))
+    assert found.degrees_of_freedom == 3
+    assert found.sd == pytest.approx(np.std(np.subtract(one_view, ten_views), ddof=1))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_difference_of_single_runs_has_no_limits(paired):
+    found = difference([3.0], [1.0], paired=paired)
+    assert (found.estimate, found.lower, found.upper) == (2, -math.inf, math.inf)
+
+
+def test_pairing_unequal_numbers_of_runs_is_refused():
+    with pytest.raises(AssertionError):
+        difference([3.0, 2.0], [1.0], paired=True)
+
+
+def test_a_missing_value_is_refused_rather_than_averaged():
+    with pytest.raises(AssertionError):
+        difference([3.0, math.nan], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_mean_interval_is_the_t_interval_of_statsmodels(level):
+    values = [17.0, 17.3, 17.1, 16.8]
+    mean, lower, upper = mean_interval(values, level)
+    assert mean == pytest.approx(np.mean(values))
+    assert (lower, upper) == pytest.approx(DescrStatsW(values).tconfint_mean(alpha=1 - level))
+
+
+@pytest.mark.parametrize(("values", "mean"), [([], math.nan), ([4.0], 4.0)])
+def test_mean_interval_of_fewer_than_two_values_has_no_limits(values, mean):
+    assert mean_interval(values) == pytest.approx((mean, math.nan, math.nan), nan_ok=True)
+
+
+# ---- Permutation p ---------------------------------------------------------------------------------------------------
+
+
+def test_permutation_p_equals_a_count_by_hand():
+    # Base-2 logs: 3 against 0, 1, 2. Moving the label to 3, 0, 1, 2 parts the means by 2, 2, 2/3, 2/3.
+    assert permutation_p([8.0], [1.0, 2.0, 4.0]) == pytest.approx(2 / 4)
+    # Values: moving the label to 8, 1, 2, 4 parts the means by 17/3, 11/3, 7/3, 1/3.
+    assert permutation_p([8.0], [1.0, 2.0, 4.0], logs=False) == pytest.approx(1 / 4)
+
+
+@few_examples
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+)
+def test_permutation_p_equals_a_count_in_exact_fractions_ties_included(treated, control):
+    n, m, pooled = len(treated), len(control), treated + control
+
+    def gap(chosen: tuple[int, ...]) -> Fraction:
+        first = sum(pooled[i] for i in chosen)
+        return abs(Fraction(first, n) - Fraction(sum(pooled) - first, m))
+
+    gaps = [gap(chosen) for chosen in itertools.combinations(range(n + m), n)]
+    expected = sum(g >= gap(tuple(range(n))) for g in gaps) / len(gaps)
+    assert permutation_p(treated, control, logs=False) == pytest.approx(expected)
+
+
+def test_permutation_p_of_many_runs_is_resampled_close_to_the_full_count():
+    generator = np.random.default_rng(3)
+    treated, control = np.linspace(0, 1, 9) ** 2 + 0.37, np.linspace(0, 1, 9)
+    pooled = np.concatenate([treated, control])
+    chosen = np.array(list(itertools.combinations(range(18), 9)))  # all 48,620 splits
+    gaps = np.abs(2 * pooled[chosen].sum(axis=1) - pooled.sum()) / 9
+    expected = np.mean(gaps >= abs(treated.mean() - control.mean()) - 1e-12)
+    assert 0.01 < expected < 0.2  # neither end, where agreement would prove little
+    assert permutation_p(treated, control, logs=False, generator=generator) == pytest.approx(expected, abs=0.006)
+
+
+def test_resampling_repeats_itself_from_the_same_generator_and_refuses_to_go_without():
+    treated, control = np.linspace(1, 2, 10), np.linspace(1.2, 2.4, 10)
+    first, second = (permutation_p(treated, control, generator=np.random.default_rng(5)) for _ in range(2))
+    assert first == second
+    with pytest.raises(AssertionError):
+        permutation_p(treated, control)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8])
+def test_permutation_floor_is_two_in_all_splits_and_is_reached(n):
+    apart = permutation_p(np.arange(n) + 100.0, np.arange(n) + 1.0)
+    assert permutation_floor(n, n) == pytest.approx(2 / math.comb(2 * n, n))
+    assert apart == pytest.approx(permutation_floor(n, n))
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 4), (10, 9)], ids=["counted", "resampled"])
+def test_permutation_floor_is_reached_by_unequal_arms_too(n, m):
+    apart = permutation_p(np.arange(n) + 1e6, np.arange(m) + 1.0, generator=np.random.default_rng(0))
+    assert apart == pytest.approx(permutation_floor(n, m))
+
+
+# ---- Holm ------------------------------------------------------------------------------------------------------------
+
+
+@settings(few_examples, max_examples=20)  # statsmodels takes 50 ms a call
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_equals_statsmodels(p_values):
+    assert holm(p_values).tolist() == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
+
+
+def test_holm_keeps_a_missing_p_value_missing_and_does_not_count_it():
+    with_gaps = holm([math.nan, 0.01, 0.04, math.nan, 0.03])
+    assert np.isnan(with_gaps[[0, 3]]).all()
+    assert with_gaps[[1, 2, 4]].tolist() == pytest.approx([0.03, 0.06, 0.06])
+
+
+# ---- Verdicts --------------------------------------------------------------------------------------------------------
+
+
+def judge(treated: Times, control: Times, reported=6.0, no_effect_within=1.1, native=True, **options):
+    return judge_ratio(treated, control, reported, no_effect_within, native, **options)
+
+
+@pytest.mark.parametrize(
+    ("true_ratio", "log_sd", "direction"),
+    [(1.5, 0.1, "supported"), (1 / 1.5, 0.1, "contradicted"), (1.0, 0.01, "no effect"), (1.0, 0.5, "undecided")],
+)
+def test_direction_follows_the_interval(true_ratio, log_sd, direction):
+    assert judge(spread_around(10 * true_ratio, log_sd), spread_around(10, log_sd)).direction == direction
+
+
+def test_direction_needs_the_whole_95_percent_interval():
+    # Half widths on logs, 6 degrees of freedom: t 2.447 and 1.943 times 0.1 * sqrt(2 / 4), so 0.173 and 0.137.
+    assert judge(spread_around(10 * math.exp(0.168)), spread_around(10)).direction == "undecided"
+    assert judge(spread_around(10 * math.exp(0.178)), spread_around(10)).direction == "supported"
+
+
+def test_no_effect_needs_the_whole_90_percent_interval_within_the_margin():
+    assert judge(spread_around(10), spread_around(10), no_effect_within=math.exp(0.132)).direction == "undecided"
+    assert judge(spread_around(10), spread_around(10), no_effect_within=math.exp(0.142)).direction == "no effect"
+
+
+@pytest.mark.parametrize(
+    ("true_ratio", "size"),
+    [(6, "consistent"), (2.5, "smaller"), (11, "larger"), (3, "undecided"), (9, "undecided"), (8.5, "undecided")],
+)
+def test_size_follows_the_90_percent_interval_and_the_band_of_half_to_one_and_a_half(true_ratio, size):
+    assert judge(spread_around(10 * true_ratio), spread_around(10)).size == size
+
+
+def test_supported_is_said_of_no_effect_at_most_at_the_one_sided_rate():
+    generator = np.random.default_rng(2)
+    n_simulations, rate = 800, 0.025
+    directions = [
+        judge(drawn(generator, 10, 0.2, 5), drawn(generator, 10, 0.2, 5), native=False).direction
+        for _ in range(n_simulations)
+    ]
+    simulation_error = 2 * math.sqrt(rate * (1 - rate) / n_simulations)
+    for wrong in ("supported", "contradicted"):
+        assert directions.count(wrong) / n_simulations < rate + simulation_error
+
+
+def test_a_known_ratio_with_the_observed_spread_is_found():
+    generator = np.random.default_rng(7)
+    verdicts = [judge(drawn(generator, 60, 0.15, 5), drawn(generator, 10, 0.15, 5)) for _ in range(150)]
+    found = [(verdict.direction, verdict.size) == ("supported", "consistent") for verdict in verdicts]
+    assert np.mean(found) > 0.9
+    assert np.median([verdict.ratio.estimate for verdict in verdicts]) == pytest.approx(6, rel=0.03)
+
+
+@few_examples
+@given(censored_arms, censored_arms)
+def test_proxy_data_never_earn_a_size(treated, control):
+    assert judge(treated, control, native=False).size == "not judged"
+
+
+@few_examples
+@given(censored_arms, censored_arms)
+def test_no_more_seeds_are_asked_for_exactly_when_nothing_is_open(treated, control):
+    verdict = judge(treated, control)
+    settled = verdict.direction in ("supported", "contradicted", "no effect") and verdict.size != "undecided"
+    assert (verdict.more_seeds == 0) == settled
+
+
+@few_examples
+@given(censored_arms, censored_arms)
+def test_why_is_one_sentence_holding_the_interval(treated, control):
+    verdict = judge(treated, control)
+    assert verdict.why.endswith(".") and ". " not in verdict.why
+    if verdict.direction != "incomplete":
+        assert f"{verdict.ratio.lower:.3g} to {verdict.ratio.upper:.3g}" in verdict.why
+
+
+def test_a_verdict_carries_its_tests_on_restricted_times():
+    treated, control = Times((40.0, None, 80.0), BUDGET), Times((20.0, 35.0, 30.0), BUDGET)
+    verdict = judge(treated, control)
+    assert verdict.ratio == ratio_of_times(treated, control, 0.95)
+    assert verdict.permutation_p == verdict.permutation_floor == pytest.approx(0.1)
+    assert verdict.log_rank_p == log_rank_p(treated, control)
+    assert verdict.reported == 6
+
+
+def test_the_same_runs_give_the_same_verdict_even_when_splits_are_resampled():
+    generator = np.random.default_rng(4)
+    treated, control = drawn(generator, 11, 0.2, 10), drawn(generator, 10, 0.2, 10)
+    assert judge(treated, control) == judge(treated, control)
+
+
+def test_an_arm_short_of_the_minimum_is_incomplete_however_clear_the_rest():
+    verdict = judge(Times((60.0, 61.0), BUDGET), Times((10.0, 10.1, 10.2), BUDGET))
+    assert (verdict.direction, verdict.size) == ("incomplete", "not judged")
+    assert judge(Times((60.0, 61.0), BUDGET), Times((10.0, 10.1), BUDGET), minimum_seeds=2).direction == "supported"
+
+
+def test_censored_runs_count_towards_the_minimum_and_can_support_a_direction():
+    verdict = judge(Times((None, None, None), BUDGET), Times((10.0, 11.0, 9.0), BUDGET))
+    assert verdict.direction == "supported"
+    assert "at least 10 times" in verdict.why
+
+
+def test_a_censored_treated_arm_is_never_no_effect_and_its_size_is_at_most_larger():
+    near = judge(Times((99.0, 99.5, None), BUDGET), Times((99.0, 99.5, 99.9), BUDGET))
+    assert (near.direction, near.size) == ("undecided", "undecided")
+    far = judge(Times((99.0, 99.5, None), BUDGET), Times((2.0, 2.1, 1.9), BUDGET))
+    assert (far.direction, far.size) == ("supported", "larger")
+
+
+# ---- More seeds ------------------------------------------------------------------------------------------------------
+
+
+def test_more_seeds_for_a_direction_follow_steins_rule_computed_by_hand():
+    # N = 2 (t s / h)^2 = 2 (2.4469 * 0.1 / log 1.1)^2 = 13.18, so 14 per arm, of which 4 are in.
+    verdict = judge(spread_around(10.5), spread_around(10), native=False)
+    assert (verdict.direction, verdict.more_seeds) == ("undecided", 10)
+
+
+def test_more_seeds_for_a_size_follow_steins_rule_computed_by_hand():
+    # h = log(9 / 8) / 2 = 0.05889 from the upper edge 9; N = 2 (2.4469 * 0.1 / 0.05889)^2 = 34.53, so 35 less the 4.
+    verdict = judge(spread_around(80), spread_around(10))
+    assert (verdict.direction, verdict.size, verdict.more_seeds) == ("supported", "undecided", 31)
+
+
+def test_more_seeds_stay_payable_for_an_estimate_at_the_edge_of_the_band():
+    # h is held at log 1.02: N = 2 (2.4469 * 0.1 / 0.019803)^2 = 305.4, so 306 less the 4.
+    assert judge(spread_around(90), spread_around(10)).more_seeds == 302
+
+
+def test_more_seeds_answer_the_more_demanding_open_question():
+    direction_only = judge(spread_around(10.5), spread_around(10), native=False).more_seeds
+    both = judge(spread_around(10.5), spread_around(10), reported=1.05 / 1.45)  # edge 1.086, half way log(1.034) / 2
+    assert (both.direction, both.size) == ("undecided", "undecided")
+    assert both.more_seeds > direction_only
+
+
+@pytest.mark.parametrize(
+    ("treated", "control"),
+    [((10.0,), (9.0, 10.0, 11.0)), ((), ()), ((50.0, None, 60.0), (40.0, None, 70.0))],
+    ids=["one run", "no runs", "both censored"],
+)
+def test_more_seeds_are_unknown_where_no_spread_can_be_had(treated, control):
+    assert judge(Times(treated, BUDGET), Times(control, BUDGET)).more_seeds is None
+
+
+def test_more_seeds_are_unknown_where_only_a_longer_budget_can_tell():
+    # At least about 6 times, and reported 6: the lower bound can rule out "smaller" but never confirm "consistent".
+    verdict = judge(Times((50.0, 60.0, None), BUDGET), Times((10.0, 11.0, 12.0), BUDGET))
+    assert (verdict.direction, verdict.size, verdict.more_seeds) == ("supported", "undecided", None)
+
+
+def test_censoring_that_leaves_the_direction_in_reach_still_plans_more_seeds():
+    verdict = judge(Times((20.0, 60.0, None), BUDGET), Times((10.0, 40.0, 60.0), BUDGET), native=False)
+    assert verdict.direction == "undecided"
+    assert verdict.more_seeds >= 1
+
+
+def test_more_seeds_at_least_complete_the_first_stage():
+    verdict = judge(Times((10.0, 10.001), BUDGET), Times((10.0, 10.001), BUDGET), minimum_seeds=5)
+    assert (verdict.direction, verdict.more_seeds) == ("incomplete", 3)
