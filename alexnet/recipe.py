@@ -199,11 +199,11 @@ def run_key(recipe: Recipe, seed: int, fingerprint: str) -> str:
 
 def as_dict(recipe: Recipe) -> dict:
     """The recipe as plain dictionaries and lists, for JSON. `from_dict` is its inverse."""
-    return dataclasses.asdict(recipe)
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
 def from_dict(plain: Mapping) -> Recipe:
-    """The recipe that `as_dict` wrote, layers as lists or tuples. Raises Refused for fields this version does not know."""
+    """The recipe that `as_dict` wrote, Raises Refused for fields this version does not know."""
     try:
         layers = tuple(Layer(**layer) for layer in plain["model"]["layers"])
         return Recipe(

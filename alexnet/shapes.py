@@ -28,10 +28,10 @@ SIDE = 32  # pixels
 CHUNK = 100  # images; a multiple of ten, so that each is exactly balanced; few enough to stay in the processor's cache
 
 # These together set how hard the set is. In pixels or grey levels (0 to 255), except where said.
-RADIUS = (6.0, 12.0)
+RADIUS = (5.5, 11.5)
 STRETCH = (0.8, 1.25)  # width over height, before turning
 TURN = 0.4  # tangent of half the largest turn either way: 44 degrees
-CONTRAST = (30.0, 200.0)  # between shape and background, in each channel
+CONTRAST = (30.0, 190.0)  # between shape and background, in each channel
 COLOURFULNESS = 0.4  # 0: the colour midway between shape and background is grey; 1: any colour there is
 GRADIENT = 50.0  # largest change from the middle of the image to its edge
 TEXTURE = (10.0, 40.0)  # amplitude of the smooth random background

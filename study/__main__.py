@@ -256,10 +256,11 @@ def search(args) -> int:
     from study.run import writable
     from study.search import search_all
 
+    machine = _machine(args)
     claim, scale, why, folder = _asked(args)
-    results = writable(results_dir(), "RESULTS_DIR")
-    place = Place(_machine(args), folder, writable(spool_dir(), "SPOOL_DIR"))
     fingerprint = load(SCALES[scale].diff["data.name"], folder).fingerprint
+    results = writable(results_dir(), "RESULTS_DIR")
+    place = Place(machine, folder, writable(spool_dir(), "SPOOL_DIR"))
     _say(_headline(scale, why, place, fingerprint))
     bases = pick_bases(claim, get_scale(claim, scale), _split(args.base))
     return search_all(args.claim, scale, bases, pick_arms(claim, _split(args.arms)), fingerprint, place, results, _say)

@@ -8,6 +8,9 @@ from alexnet.machine import Machine
 from study import table
 from study.plan import Cell, Tuned
 
+IMAGES = {"cifar10": 50_000, "cifar10-jpeg": 50_000, "shapes": 8_000}
+"""Training images of each data set: a cost is told before any data are there."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -30,10 +33,8 @@ def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> 
     for cell in cells:
         same = known[(known.base == cell.base) & (known.data == cell.recipe.data.name)]
         same = same if len(same) else known
-        entry = tuned.find(cell.claim, cell.base, cell.arm, cell.recipe.data.name)
-        epochs = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
-        images = cell.recipe.data.train_images or {"shapes": 8000}.get(cell.recipe.data.name, 50000)
-        total += (epochs or cell.recipe.optim.epochs) * (images // cell.recipe.optim.batch_size) * same.pace.median()
+        steps_per_epoch = (cell.recipe.data.train_images or IMAGES[cell.recipe.data.name]) // cell.recipe.optim.batch_size
+        total += tuned.expected_epochs(cell) * steps_per_epoch * same.pace.median()
     seconds = 1.15 * total / machine.jobs  # evaluation, start-up and uneven lengths
     source = machine.label if len(own) else ", ".join(sorted(set(known.machine)))
     return Cost(seconds, source, f"{len(cells)} runs to train: about {seconds / 60:.0f} min at the pace of runs on {source}.")

@@ -34,6 +34,7 @@ class Place:
     machine: Machine
     data_dir: Path
     spool_dir: Path
+    checkpoint_seconds: float = 10.0
 
 
 def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -> dict:
@@ -60,7 +61,12 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started = time.time()
     history = fit(
-        cell.recipe, cell.seed, place.machine, images, observe=lambda point: observe(asdict(point)), spool=Spool(folder)
+        cell.recipe,
+        cell.seed,
+        place.machine,
+        images,
+        observe=lambda point: observe(asdict(point)),
+        spool=Spool(folder, place.checkpoint_seconds),
     )
     return {
         "key": cell.key,

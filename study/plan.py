@@ -89,6 +89,12 @@ class Tuned:
                 return {**found, "tuned_on": name}
         return None
 
+    def expected_epochs(self, cell: "Cell") -> float:
+        """How long the search's own run with this rate took to its target; the whole budget where it never arrived."""
+        entry = self.find(cell.claim, cell.base, cell.arm, cell.recipe.data.name) or {"value": None, "trials": []}
+        took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
+        return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
+
 
 def untuned_recipe(claim: Claim, scale: Scale, base: str, arm: str) -> Recipe:
     """base + scale + arm, the nuisance field still at the base's own value."""

@@ -5,6 +5,7 @@ One process writes. Time stamps come from the spool, so that a replay, whole or 
 
 import fcntl
 import json
+import logging
 import math
 import os
 import tempfile
@@ -14,11 +15,15 @@ from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
 
 from alexnet.recipe import from_dict, settings
+
+for chatty in ("mlflow", "alembic"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 LOCAL_ARTIFACTS = "mlartifacts"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from alexnet.refuse import Refused
 from study import launch, table
 from study.execute import ALLOCATOR, Place, run_cell
-from study.plan import Cell
+from study.plan import Cell, Tuned
 from study.spools import read_result
 
 
@@ -25,7 +25,9 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
     if not todo:
         return []
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
-    progress, lost, drawn = Progress(todo, place.machine.jobs, say), [], False
+    tuned = Tuned.read(results)
+    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
+    lost, drawn = [], False
 
     def on_done(position: int, result: dict) -> None:
         nonlocal drawn
@@ -105,8 +107,8 @@ def outcome_words(result: dict) -> str:
 class Progress:
     """Where each run stands and how long it may take: one line that rewrites itself on a terminal, plain lines elsewhere."""
 
-    def __init__(self, cells: Sequence[Cell], jobs: int, say: Callable[[str], None]):
-        self.cells, self.jobs, self.say = cells, jobs, say
+    def __init__(self, cells: Sequence[Cell], expected_epochs: Sequence[float], jobs: int, say: Callable[[str], None]):
+        self.cells, self.expected, self.jobs, self.say = cells, list(expected_epochs), jobs, say
         self.epochs = [0] * len(cells)
         self.ended = [False] * len(cells)
         self.pace: dict[int, float] = {}  # seconds an epoch, by run
@@ -134,18 +136,16 @@ class Progress:
         self.say(f"[{sum(self.ended)}/{len(self.cells)} runs] {self.cells[position].label}: {text}")
 
     def remaining(self) -> str:
-        """At most this long: runs that reach their target end sooner. Runs of the same base and arm tell each other's length."""
-        lengths: dict[tuple, int] = {
-            (self.cells[i].base, self.cells[i].arm): self.epochs[i] for i, over in enumerate(self.ended) if over
-        }
+        """By how long the search's runs took, corrected by those that have ended since."""
+        lengths = {(self.cells[i].base, self.cells[i].arm): self.epochs[i] for i, over in enumerate(self.ended) if over}
         pace = sum(self.pace.values()) / len(self.pace)
         left = sum(
-            max(0, lengths.get((cell.base, cell.arm), cell.recipe.optim.epochs) - self.epochs[i])
+            max(1, lengths.get((cell.base, cell.arm), self.expected[i]) - self.epochs[i])
             for i, cell in enumerate(self.cells)
             if not self.ended[i]
         )
-        minutes = left * pace / self.jobs / 60
-        return f"at most {minutes:.0f} min left" if minutes >= 1.5 else f"at most {minutes * 60:.0f} s left"
+        seconds = left * pace / self.jobs
+        return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
 
 
 def writable(folder: Path, field: str) -> Path:

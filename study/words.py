@@ -5,7 +5,7 @@ import math
 from study.findings import Found
 from study.stats import Ratio
 
-BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": "unknown, "}
+BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most "}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -18,6 +18,8 @@ def ratio_words(ratio: Ratio) -> str:
     """Such as "x3.94 [3.21, 4.83]", "at least x4.10 [3.90, ∞)", "no ratio yet"."""
     if ratio.estimate != ratio.estimate:
         return "no ratio yet"
+    if ratio.bound == "unknown":
+        return "no ratio (runs of both arms never arrived)"
     interval = f"[{number(ratio.lower)}, {number(ratio.upper)}{')' if math.isinf(ratio.upper) else ']'}"
     return f"{BOUNDS[ratio.bound]}x{number(ratio.estimate)} {interval}"
 

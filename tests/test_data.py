@@ -1,7 +1,9 @@
 """alexnet/data.py against plain numpy crops and means, and against disks that damage what they keep."""
 
 import dataclasses
+import hashlib
 import pickle
+import socket
 import urllib.error
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from alexnet.refuse import Refused
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+FIRST_ORDERS = [[9, 7, 3, 8, 0, 4, 1, 5, 6, 2], [8, 9, 3, 1, 4, 6, 7, 0, 2, 5]]
 
 
 @pytest.fixture(autouse=True)
@@ -112,9 +116,6 @@ def test_the_order_of_seed_0_is_the_pinned_one():
     """
     shown = feed(image_set(random_pixels(10, 2)), 10)
     assert [epoch_of(shown, epoch)[1].tolist() for epoch in (0, 1)] == FIRST_ORDERS
-
-
-FIRST_ORDERS = []
 
 
 def test_batches_are_float32_images_in_channels_last_memory():
@@ -211,9 +212,9 @@ def test_views_are_the_centres_of_all_images_in_order(size, start):
 
 def test_standardized_training_images_have_mean_0_and_variance_1_a_channel():
     shown = feed(image_set(random_pixels(40, 6) // np.array([1, 3, 9], np.uint8)), inputs="standardized")
-    pixels = epoch_of(shown, 0)[0].double()
-    torch.testing.assert_close(pixels.mean((0, 2, 3)), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-5)
-    torch.testing.assert_close(pixels.var((0, 2, 3), correction=0), torch.ones(3, dtype=torch.float64), rtol=1e-5, atol=0)
+    pixels = epoch_of(shown, 0)[0].numpy().astype(np.float64)
+    np.testing.assert_allclose(pixels.mean((0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(pixels.var((0, 2, 3)), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [7, 5000, 5003])  # sums are taken over 5000 images at a time
@@ -268,7 +269,9 @@ def test_a_recipe_that_its_images_cannot_serve_is_refused_naming_the_field(field
         feed(image_set(random_pixels(16, 4)), **arguments)
 
 
-@pytest.mark.xfail(strict=True, reason="views() starts its centre crop at a negative pixel where model.image_size is above the side")
+@pytest.mark.xfail(
+    strict=True, reason="views() starts its centre crop at a negative pixel where model.image_size is above the side"
+)
 def test_centre_views_of_images_smaller_than_the_crop_are_whole_or_refused():
     images = image_set(random_pixels(16, 4))
     try:
@@ -393,7 +396,7 @@ DAMAGES = {
 }
 DAMAGES_NOT_CAUGHT = {
     "an empty array": ("train_images.npy", lambda content: b""),
-    "a header that is no Python": ("train_images.npy", lambda content: content.replace(b"{'descr'", b"{'descr(")),
+    "a header with one flipped bit": ("train_images.npy", lambda content: content.replace(b"{", b"z", 1)),
     "a manifest with another key": ("manifest.json", lambda content: content.replace(b"source", b"sourcd")),
     "a manifest that is a list": ("manifest.json", lambda content: b"[]"),
 }
@@ -443,13 +446,13 @@ def test_a_damaged_jpeg_is_refused_naming_the_file(folder, keep):
     Image.fromarray(random_pixels(1, 6)[0]).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
-    with pytest.raises(Refused, match="torn.jpg: damaged"):
+    with pytest.raises(Refused, match=r"torn\.jpg: damaged"):
         load("cifar10-jpeg", folder)
 
 
 def test_a_text_that_is_called_an_image_is_refused_naming_the_file(folder):
     (folder / "cifar10-jpeg" / "train" / "cup" / "notes.jpeg").write_text("not an image")
-    with pytest.raises(Refused, match="notes.jpeg: damaged"):
+    with pytest.raises(Refused, match=r"notes\.jpeg: damaged"):
         load("cifar10-jpeg", folder)
 
 
@@ -492,7 +495,7 @@ def test_a_class_without_images_is_refused(folder):
 
 
 def test_an_unknown_set_is_refused_naming_the_nearest(tmp_path):
-    with pytest.raises(Refused, match="data.name: 'cifar-10'.*did you mean cifar10"):
+    with pytest.raises(Refused, match=r"data\.name: 'cifar-10'.*did you mean cifar10"):
         load("cifar-10", tmp_path)
 
 
@@ -521,8 +524,6 @@ def no_download(monkeypatch):
 @pytest.fixture
 def small_cifar10(tmp_path, monkeypatch, no_download):
     """Six files in CIFAR-10's format with four images each, and torchvision told to expect their digests."""
-    import hashlib
-
     from torchvision.datasets import CIFAR10
 
     root, listed = tmp_path / "cifar-10-batches-py", []
@@ -584,8 +585,6 @@ def test_garbage_for_cifar10_is_refused_naming_the_first_bad_file_without_a_down
 
 
 def test_a_download_that_fails_is_refused_saying_why_and_leaves_the_sockets_as_they_were(tmp_path, monkeypatch):
-    import socket
-
     from torchvision.datasets import CIFAR10
 
     def fails(self):

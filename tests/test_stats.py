@@ -372,8 +372,7 @@ def test_supported_is_said_of_no_effect_at_most_at_the_one_sided_rate():
     generator = np.random.default_rng(2)
     n_simulations, rate = 800, 0.025
     directions = [
-        judge(drawn(generator, 10, 0.2, 5), drawn(generator, 10, 0.2, 5), native=False).direction
-        for _ in range(n_simulations)
+        judge(drawn(generator, 10, 0.2, 5), drawn(generator, 10, 0.2, 5), native=False).direction for _ in range(n_simulations)
     ]
     simulation_error = 2 * math.sqrt(rate * (1 - rate) / n_simulations)
     for wrong in ("supported", "contradicted"):

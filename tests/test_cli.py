@@ -1,0 +1,150 @@
+"""The command line: what is asked wrongly is refused in one line, with code 2, and nothing is written."""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import write_tuned
+
+from study.__main__ import main, parser
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working folder with rates for both treatments, and none of the user's own settings."""
+    for name in (
+        "SCALE",
+        "SEEDS",
+        "DEVICE",
+        "PRECISION",
+        "JOBS",
+        "DATA_DIR",
+        "ARMS",
+        "BASE",
+        "RESULTS_DIR",
+        "SPOOL_DIR",
+        "MLFLOW_TRACKING_URI",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    tuned = tmp_path / "committed" / "tuned.json"
+    write_tuned(tuned.parent, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
+    monkeypatch.setattr("study.plan.COMMITTED", tuned)
+    return tmp_path
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("run relu_soner", r"^claim: 'relu_soner' is not one of .*relu_sooner"),
+        ("run relu_sooner --scale cifar", r"^SCALE: 'cifar' is not one of .*did you mean cifar10"),
+        ("run relu_sooner --scale shapes --arms rule", r"^ARMS: 'rule' .*did you mean relu"),
+        ("run relu_sooner --scale shapes --base A-2102", r"^BASE: 'A-2102' .*did you mean A-2012"),
+        ("run relu_sooner --scale shapes --device gpu", r"^DEVICE: 'gpu' is not one of auto, cpu, cuda"),
+        ("run relu_sooner --scale shapes --precision fp8", r"^PRECISION: 'fp8' .*bf16, fp32"),
+        ("run relu_sooner --scale shapes --seeds 0", r"^SEEDS: '0' is not a whole number from 1"),
+        ("run relu_sooner --seeds 0", r"^SEEDS: '0'"),
+        ("run relu_sooner --scale shapes --jobs two", r"^JOBS: 'two' is not a whole number"),
+        ("run relu_sooner --scale shapes --jobs -2", r"^JOBS: -2"),
+        ("run relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
+        ("search relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
+        ("describe FIGURE_1_D", r"^recipe: 'FIGURE_1_D' .*did you mean FIGURE_1_"),
+        ("describe relu_sooner/A-2012/gelu", r"^ARMS: 'gelu'"),
+        ("record nowhere", r"^spool: no folder nowhere"),
+        ("frobnicate", r"python -m study.*frobnicate"),
+        ("run relu_sooner --sead 3", r"--sead"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2_and_writes_nothing(here, capsys, line, message):
+    before = files(here)
+    assert main(shlex.split(line)) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert len(error.strip().splitlines()) == 1
+    assert re.search(message, error)
+    assert files(here) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys, monkeypatch):
+    (here / "file").write_text("")
+    for variable in ("RESULTS_DIR", "SPOOL_DIR"):
+        with monkeypatch.context() as setting:
+            setting.setenv(variable, str(here / "file" / "inside"))
+            assert main(["run", "relu_sooner", "--scale", "smoke", "--base", "A-today"]) == 2
+        assert re.match(rf"{variable}: cannot write to .*file/inside", capsys.readouterr().err)
+
+
+def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(here, capsys, monkeypatch):
+    monkeypatch.setattr("alexnet.data._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)")
+    assert main(["plan", "relu_sooner"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Scale shapes: stand-in data")
+    assert "could not be downloaded (no network); no folder data/cifar10-jpeg/train; shapes is there" in text
+
+
+def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
+    monkeypatch.setattr("alexnet.data._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)")
+    assert main(["plan", "relu_sooner", "--scale", "cifar10"]) == 2
+    assert capsys.readouterr().err.startswith("SCALE=cifar10: CIFAR-10 could not be downloaded")
+
+
+def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
+    assert main(["plan", "relu_sooner", "--scale", "smoke", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(r["base"], r["arm"], r["seed"]) for r in plan["runs"]] == [
+        ("A-today", arm, seed) for seed in (0, 1) for arm in ("relu", "tanh")
+    ]
+    assert len({r["key"] for r in plan["runs"]}) == 4
+
+
+def test_two_recipes_are_compared_field_by_field(here, capsys):
+    assert main(["describe", "relu_sooner/A-2012", "relu_sooner/A-today", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "data.inputs": ["minus_mean_image", "standardized"],
+        "model.init": ["listed", "torch"],
+        "optim.bias_rate_factor": [2.0, 1.0],
+    }
+
+
+@pytest.mark.parametrize("verb", ["list", "plan", "run", "search", "record", "table", "report", "describe", "status"])
+def test_every_verb_answers_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([verb, "--help"])
+    assert stop.value.code == 0
+    assert "usage: python -m study" in capsys.readouterr().out
+
+
+def commands_of(text: str, start: str) -> set[str]:
+    return set(re.findall(rf"(?:^|`|\n    ){start}([a-z0-9-]+)", text))
+
+
+def test_every_command_the_readme_names_exists():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
+    named = commands_of(readme, "make ")
+    assert {"reproduce-relu-speedup", "test"} <= named <= targets
+    verbs = set(parser()._subparsers._group_actions[0].choices)
+    assert commands_of(readme, r"python -m study ") <= verbs
+
+
+def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^([a-z0-9-]+):(?! export)", makefile, re.M):
+        assert re.search(rf"^{target}:.* ## ", makefile, re.M), target
+
+
+def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, monkeypatch):
+    for name, value in {"SCALE": "smoke", "SEEDS": "1", "BASE": "A-2012", "ARMS": "tanh"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["plan", "relu_sooner", "--json"]) == 0
+    assert [(r["base"], r["arm"], r["seed"]) for r in json.loads(capsys.readouterr().out)["runs"]] == [("A-2012", "tanh", 0)]
+    assert os.listdir(here) == ["committed"]

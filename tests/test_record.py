@@ -1,0 +1,136 @@
+"""Into MLflow and back, on a real SQLite store."""
+
+import os
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from conftest import made_up_result, small_cell
+
+from study.record import Store
+
+
+@pytest.fixture(scope="module")
+def empty_db(tmp_path_factory) -> bytes:
+    """A store with its schema, made once: creating one takes seconds."""
+    path = tmp_path_factory.mktemp("db") / "mlflow.db"
+    Store(f"sqlite:///{path}").client.search_experiments()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def store(tmp_path, empty_db, monkeypatch) -> Store:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(empty_db)
+    return Store(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def history(store, run_id):
+    return {
+        name: [(m.step, m.value, m.timestamp) for m in store.client.get_metric_history(run_id, name)]
+        for name in ("running_error", "train_error")
+    }
+
+
+def only_run(store):
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+    (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
+    return run
+
+
+def test_a_result_comes_back_as_it_went_in(store, tmp_path):
+    result = made_up_result(small_cell())
+    assert store.record([result], tmp_path) == 1
+    assert list(store.results()) == [result]
+    assert list(store.results("relu_sooner")) == [result]
+    assert list(store.results("another")) == []
+
+
+def test_recording_again_adds_neither_run_nor_point(store, tmp_path):
+    result = made_up_result(small_cell())
+    store.record([result], tmp_path)
+    before = history(store, only_run(store).info.run_id)
+    assert store.record([result], tmp_path) == 0
+    assert history(store, only_run(store).info.run_id) == before
+
+
+def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_path, monkeypatch):
+    result = made_up_result(small_cell())
+    with monkeypatch.context() as broken:
+        broken.setattr(store.client, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError()))
+        with pytest.raises(ConnectionError):
+            store.record([result], tmp_path)
+    assert list(store.results()) == []
+    assert store.record([result], tmp_path) == 1
+    run = only_run(store)
+    assert run.info.status == "FINISHED"
+    assert len(history(store, run.info.run_id)["running_error"]) == len(result["points"])
+
+
+def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_path):
+    cell = small_cell(seed=4, arm="tanh", fingerprint="abc")
+    result = made_up_result(cell, crossing=4.5)
+    store.record([result], tmp_path)
+    run = only_run(store)
+    assert run.data.params["model.activation"] == "tanh"
+    assert float(run.data.params["optim.learning_rate"]) == 0.02
+    expected = {
+        "study.claim": "relu_sooner",
+        "study.arm": "tanh",
+        "study.seed": "4",
+        "study.key": cell.key,
+        "data.name": "shapes",
+        "data.fingerprint": "abc",
+        "git.commit": "0123456789ab",
+    }
+    assert expected.items() <= run.data.tags.items()
+    assert [(step, value) for step, value, _ in history(store, run.info.run_id)["train_error"]] == [
+        (p["step"], p["train_error"]) for p in result["points"]
+    ]
+
+
+def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
+    result = made_up_result(small_cell(), crossing=1.0)
+    result["points"][-1] |= {"running_loss": float("nan"), "train_error": None}
+    result |= {"outcome": "diverged", "test_error": None}
+    store.record([result], tmp_path)
+    run = only_run(store)
+    assert run.data.tags["study.outcome"] == "diverged"
+    assert "test_error" not in run.data.metrics
+
+
+@pytest.mark.slow
+def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
+    result = made_up_result(small_cell())
+    lock = sqlite3.connect(tmp_path / "mlflow.db")
+    lock.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Exception, match="locked"):
+        store.record([result], tmp_path)  # after the 20 s that MLflow waits for the lock
+    lock.rollback()
+    lock.close()
+    assert store.record([result], tmp_path) == 1
+    assert list(store.results()) == [result]
+
+
+def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    file = tmp_path / "figure.png"
+    file.write_bytes(b"picture")
+    for verdict in ("undecided", "supported"):
+        store.summarize("relu_sooner", "smoke", {"A-today": verdict}, [file], tmp_path)
+    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
+    (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
+    assert run.data.tags["study.verdict.A-today"] == "supported"
+    assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["figure.png"]
+
+
+def test_the_same_run_serves_two_claims(store, tmp_path):
+    cell = small_cell()
+    store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)
+    assert len(list(store.results())) == 2
+    assert {r["key"] for r in store.results()} == {cell.key}
+
+
+def test_nothing_calls_home():
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert os.environ["DO_NOT_TRACK"] == "true"

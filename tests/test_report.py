@@ -1,0 +1,144 @@
+"""From a frozen table to the report: no training, no MLflow.
+
+tests/golden/report.md is what two machines' made-up runs must read like. When a wording or a statistic changes on purpose:
+`REGENERATE=1 .venv/bin/python -m pytest tests/test_report.py`, then read the diff.
+"""
+
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import made_up_result, write_tuned
+
+from study import table
+from study.findings import find
+from study.plan import Tuned, make_plan
+from study.report import write_report
+from study.words import number, verdict_words
+
+GOLDEN = Path(__file__).parent / "golden" / "report.md"
+RELU = {0: 5.0, 1: 5.5, 2: 6.1, 3: 5.2}
+TANH = {0: 20.0, 1: 24.0, 2: 31.0, 3: None}  # the last one never arrives
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Frozen runs: today's treatment with 3 seeds that all arrive, 2012's with a censored one, a second machine with 1 seed."""
+    results = tmp_path / "results"
+    write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, data="cifar10-jpeg")
+    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
+    runs = []
+    for cell in cells:
+        crossing = (RELU if cell.arm == "relu" else TANH)[cell.seed]
+        if cell.base == "A-today" and cell.seed < 3:
+            runs.append(made_up_result(cell, RELU[cell.seed] * (1.4 if cell.arm == "tanh" else 1)))
+        elif cell.base == "A-2012":
+            runs.append(made_up_result(cell, crossing))
+        if cell.base == "A-2012" and cell.seed == 0:
+            runs.append(made_up_result(cell, crossing, machine="other machine"))
+    table.merge(results, runs)
+    return results
+
+
+def test_the_report_reads_like_the_golden_one(folder):
+    write_report(folder)
+    text = (folder / "REPORT.md").read_text()
+    if os.environ.get("REGENERATE"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+
+
+def test_runs_of_two_machines_are_never_pooled(folder):
+    found = [f for f in find(folder).found if f.base == "A-2012"]
+    assert sorted((f.machine, len(f.arm("relu").seeds)) for f in found) == [
+        ("other machine, fp32", 1),
+        ("test machine, fp32", 4),
+    ]
+    assert next(f for f in found if f.machine == "other machine, fp32").verdict.direction == "incomplete"
+
+
+def test_the_ratio_is_that_of_the_geometric_means(folder):
+    today = next(f for f in find(folder).found if f.base == "A-today")
+    assert today.verdict.ratio.estimate == pytest.approx(1.4, rel=0.02)
+    assert today.verdict.direction == "supported"
+
+
+def test_a_censored_arm_gives_a_bound_and_no_upper_limit(folder):
+    found = next(f for f in find(folder).found if f.base == "A-2012" and f.machine.startswith("test"))
+    assert found.verdict.ratio.bound == "at least"
+    assert found.verdict.ratio.upper == float("inf")
+    assert found.arm("tanh").epochs_to_target[3] is None
+
+
+def test_proxy_data_earn_no_size(folder):
+    for found in find(folder).found:
+        assert found.role == "proxy"
+        assert found.verdict.size == "not judged"
+        assert verdict_words(found) == "supported, size not judged (proxy)" or found.verdict.direction == "incomplete"
+
+
+def test_a_run_that_no_claim_asks_for_any_more_is_kept_and_not_used(folder):
+    before = find(folder)
+    tuned = (folder / "tuned.json").read_text()
+    (folder / "tuned.json").write_text(tuned.replace('"value": 0.02', '"value": 0.03'))
+    after = find(folder)
+    assert len(before.stale) == 0
+    assert len(after.stale) == len(before.runs[before.runs.arm == "tanh"])
+    assert len(after.runs) == len(before.runs)
+
+
+def test_with_half_the_runs_gone_it_still_renders_and_says_how_many_are_there(folder):
+    runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+    runs.iloc[::2].to_csv(folder / "runs.csv", index=False)
+    write_report(folder)
+    text = (folder / "REPORT.md").read_text()
+    assert re.search(r"\d of \d", text)
+    assert "incomplete" in text
+
+
+def test_an_empty_study_renders_and_says_what_to_run(tmp_path):
+    write_report(tmp_path)
+    assert "Nothing has been run yet: `make reproduce-relu-speedup`" in (tmp_path / "REPORT.md").read_text()
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.sources, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+
+def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(folder):
+    write_report(folder)
+    page = Links()
+    text = (folder / "report.html").read_text()
+    page.feed(text)
+    assert page.sources and all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "script" not in page.tags and "link" not in page.tags
+    assert not re.search(r"url\(|@import", text)
+
+
+def test_what_users_wrote_is_escaped_in_the_page(folder):
+    runs = (folder / "runs.csv").read_text().replace("test machine, fp32", "<script>x</script>, fp32")
+    (folder / "runs.csv").write_text(runs)
+    curves = (folder / "curves.csv").read_text().replace("test machine, fp32", "<script>x</script>, fp32")
+    (folder / "curves.csv").write_text(curves)
+    write_report(folder)
+    assert "<script>x" not in (folder / "report.html").read_text()
+
+
+def test_drawing_again_changes_no_byte(folder):
+    written = write_report(folder)
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in write_report(folder)] == before
+
+
+def test_numbers_say_what_they_know():
+    assert [number(v) for v in (3.14159, 12.345, 0.5, float("inf"), float("nan"))] == ["3.14", "12.3", "0.500", "∞", "-"]

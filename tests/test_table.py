@@ -1,0 +1,73 @@
+"""The committed tables."""
+
+import pandas as pd
+import pytest
+from conftest import made_up_result, small_cell
+
+from alexnet.refuse import Refused
+from study import table
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    result = made_up_result(small_cell(), crossing=5.0)
+    assert table.merge(tmp_path, [result]) == 1
+    runs, curves = table.read(tmp_path)
+    (run,) = runs.to_dict("records")
+    assert (run["key"], run["seed"], run["outcome"], run["steps"], run["test_error"]) == (
+        result["key"],
+        0,
+        "reached",
+        500,
+        0.35,
+    )
+    assert curves.train_error.tolist() == [p["train_error"] for p in result["points"]]
+
+
+def test_what_was_not_measured_stays_missing(tmp_path):
+    result = made_up_result(small_cell())
+    result["points"][0]["train_error"] = None
+    result["test_error"] = None
+    table.merge(tmp_path, [result])
+    runs, curves = table.read(tmp_path)
+    assert runs.test_error.isna().all()
+    assert curves.train_error.isna().tolist() == [True, False, False, False, False]
+
+
+def test_merging_again_changes_no_byte(tmp_path):
+    results = [made_up_result(small_cell(seed, arm)) for seed in range(3) for arm in ("relu", "tanh")]
+    table.merge(tmp_path, results)
+    before = [(tmp_path / name).read_bytes() for name in ("runs.csv", "curves.csv")]
+    table.merge(tmp_path, results[::-1])
+    table.merge(tmp_path, [])
+    assert [(tmp_path / name).read_bytes() for name in ("runs.csv", "curves.csv")] == before
+
+
+def test_another_machine_adds_a_row_and_the_same_machine_replaces_its_own(tmp_path):
+    cell = small_cell()
+    table.merge(tmp_path, [made_up_result(cell, 5.0, machine="a"), made_up_result(cell, 7.0, machine="b")])
+    table.merge(tmp_path, [made_up_result(cell, 9.0, machine="b")])
+    runs, curves = table.read(tmp_path)
+    assert dict(zip(runs.machine, runs.epochs, strict=True)) == {"a, fp32": 5, "b, fp32": 9}
+    assert len(curves) == 5 + 9
+
+
+def test_an_empty_folder_reads_as_empty_tables_with_all_columns(tmp_path):
+    runs, curves = table.read(tmp_path)
+    assert (len(runs), list(runs)) == (0, list(table.RUN_COLUMNS))
+    assert (len(curves), list(curves)) == (0, list(table.CURVE_COLUMNS))
+
+
+def test_a_table_that_is_damaged_is_refused_by_its_name(tmp_path):
+    table.merge(tmp_path, [made_up_result(small_cell())])
+    path = tmp_path / "runs.csv"
+    path.write_text(path.read_text().replace(",500,", ",five,"))
+    with pytest.raises(Refused, match=r"runs\.csv"):
+        table.read(tmp_path)
+
+
+def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
+    result = made_up_result(small_cell())
+    result["software"]["git_commit"] = "NA"
+    table.merge(tmp_path, [result])
+    assert table.read(tmp_path)[0].git_commit.tolist() == ["NA"]
+    assert isinstance(table.read(tmp_path)[0], pd.DataFrame)
