@@ -96,12 +96,14 @@ def fingerprint_of(arrays: list[np.ndarray]) -> str:
 def _download_cifar10(folder: Path) -> str:
     from torchvision.datasets import CIFAR10
 
-    before = socket.getdefaulttimeout()
+    before, made = socket.getdefaulttimeout(), not folder.exists()
     socket.setdefaulttimeout(10)
     try:
         CIFAR10(str(folder), download=True)
         return ""
     except Exception as error:  # torchvision passes on whatever urllib, ssl, tarfile or the disk raise
+        if made and folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()  # torchvision makes it before it finds that it cannot download
         return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
     finally:
         socket.setdefaulttimeout(before)

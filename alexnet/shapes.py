@@ -7,6 +7,9 @@ looking at it.
 
     shapes = make_shapes()          # 8,000 + 2,000 images in about two seconds on one core
 
+Expect of the network of figure 1 (ReLU, standardized channels, PyTorch's initial weights, learning rate 0.03, batch 128)
+25% running training error in epoch 12 or 13, with 28 to 31% test error then (3 seeds, CPU, bfloat16).
+
 The pixels are meant to be the same on every machine:
 
 - Random numbers are the raw 64-bit words of PCG64, whose stream numpy promises to keep (NEP 19). The distributions of

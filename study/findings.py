@@ -160,6 +160,7 @@ def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[Ar
         claim.reported.value,
         rule.no_effect_within,
         native=claim.scales[scale] == "native",
+        names=(rule.treated, rule.control),
     )
     ratios = {arm.label: stats.ratio_of_times(arm.times, control.times) for arm in arms if control and arm is not control}
     return Found(

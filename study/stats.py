@@ -323,7 +323,13 @@ class Verdict:
 
 
 def judge_ratio(
-    treated: Times, control: Times, reported: float, no_effect_within: float, native: bool, minimum_seeds: int = 3
+    treated: Times,
+    control: Times,
+    reported: float,
+    no_effect_within: float,
+    native: bool,
+    minimum_seeds: int = 3,
+    names: tuple[str, str] = ("the treated arm", "the control"),
 ) -> Verdict:
     """Do treated runs take longer than control runs, and about `reported` times as long?
 
@@ -377,7 +383,7 @@ def judge_ratio(
         more_seeds=_more_seeds(ratio, direction, size, band, no_effect_within, minimum_seeds),
         why="",
     )
-    return replace(verdict, why=_why(verdict, narrow, band, no_effect_within, minimum_seeds))
+    return replace(verdict, why=_why(verdict, narrow, band, no_effect_within, minimum_seeds, names))
 
 
 def _more_seeds(
@@ -419,13 +425,15 @@ def _more_seeds_can_tell(ratio: Ratio, low: float, high: float) -> bool:
     }[ratio.bound]
 
 
-def _why(verdict: Verdict, narrow: Ratio, band: tuple[float, float], no_effect_within: float, minimum_seeds: int) -> str:
+def _why(
+    verdict: Verdict, narrow: Ratio, band: tuple[float, float], no_effect_within: float, minimum_seeds: int, names: tuple[str, str]
+) -> str:
     """The verdict and its numbers in one plain sentence."""
     ratio = verdict.ratio
     if verdict.direction == "incomplete":
         return (
-            f"Nothing is judged yet, because {ratio.n_treated} treated and {ratio.n_control} control runs are in "
-            f"and each arm needs {minimum_seeds}."
+            f"Nothing is judged yet: {ratio.n_treated} runs of {names[0]} and {ratio.n_control} of {names[1]} are in, "
+            f"and each needs {minimum_seeds}."
         )
     multiple = {
         "exact": f"{ratio.estimate:.3g} times",
@@ -457,7 +465,7 @@ def _why(verdict: Verdict, narrow: Ratio, band: tuple[float, float], no_effect_w
     elif verdict.more_seeds:
         next_step = f"; the next stage is {verdict.more_seeds} more per arm"
     return (
-        f"Treated runs took {multiple} as long as control runs "
+        f"{names[0][0].upper()}{names[0][1:]} took {multiple} as long as {names[1]} "
         f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs}), "
         f"{direction_because}; {size_because}{next_step}."
     )

@@ -1,6 +1,7 @@
 """Every claim file is held to the same: a new one is tested by being there."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_target_of_the_measure_is_where_its_runs_stop(name, claim):
 @pytest.mark.parametrize("name, claim", all_claims().items())
 def test_the_list_of_values_is_geometric_and_inside_the_recipe(name, claim):
     ((field, values),) = claim.tune.items()
-    steps = [b / a for a, b in zip(values, values[1:])]
+    steps = [b / a for a, b in itertools.pairwise(values)]
     assert max(steps) / min(steps) < 1.01
     for value in values:
         changed(next(iter(claim.bases.values())), {field: value})

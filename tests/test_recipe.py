@@ -352,6 +352,11 @@ def test_differences_give_back_the_diff(diff):
     assert differences(changed(FIGURE_1_A, diff), FIGURE_1_A) == expected
 
 
+def test_differences_the_other_way_round_are_the_same_pairs_turned_round():
+    there, back = differences(FIGURE_1_B, FIGURE_1_A), differences(FIGURE_1_A, FIGURE_1_B)
+    assert back == {path: (new, old) for path, (old, new) in there.items()} and back["model.layers.4.outputs"] == (10, None)
+
+
 def test_a_layer_that_one_recipe_lacks_is_told_as_none():
     found = differences(FIGURE_1_B, FIGURE_1_A)
     assert found["model.layers.4.outputs"] == (None, 10) and found["model.layers.3.outputs"] == (10, 64)

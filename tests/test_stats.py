@@ -168,8 +168,9 @@ def test_arms_watched_for_different_budgets_are_refused():
 # ---- Log-rank and Kaplan-Meier ---------------------------------------------------------------------------------------
 
 
-def test_log_rank_p_is_the_one_of_statsmodels():
-    treated, control = Times((40.0, None, 80.0, None), BUDGET), Times((20.0, 35.0, 90.0, 40.0, None), BUDGET)
+@pytest.mark.parametrize("late", [None, 95.0], ids=["some censored", "all arrived"])
+def test_log_rank_p_is_the_one_of_statsmodels(late):
+    treated, control = Times((40.0, late, 80.0, late), BUDGET), Times((20.0, 35.0, 90.0, 40.0, late), BUDGET)
     arrived = ~np.concatenate([treated.is_censored, control.is_censored])
     _, p = survdiff(np.concatenate([treated.restricted, control.restricted]), arrived, [1] * 4 + [0] * 5)
     assert log_rank_p(treated, control) == pytest.approx(p)
@@ -235,6 +236,12 @@ def test_paired_difference_is_scipys_paired_interval():
 def test_difference_of_single_runs_has_no_limits(paired):
     found = difference([3.0], [1.0], paired=paired)
     assert (found.estimate, found.lower, found.upper) == (2, -math.inf, math.inf)
+
+
+def test_difference_from_an_empty_arm_is_missing_and_has_no_limits():
+    found = difference([], [1.0, 2.0])
+    assert math.isnan(found.estimate)
+    assert (found.lower, found.upper) == (-math.inf, math.inf)
 
 
 def test_pairing_unequal_numbers_of_runs_is_refused():
@@ -358,6 +365,9 @@ def test_direction_needs_the_whole_95_percent_interval():
 def test_no_effect_needs_the_whole_90_percent_interval_within_the_margin():
     assert judge(spread_around(10), spread_around(10), no_effect_within=math.exp(0.132)).direction == "undecided"
     assert judge(spread_around(10), spread_around(10), no_effect_within=math.exp(0.142)).direction == "no effect"
+    for shift in (-0.1, 0.1):  # one end within the margin is not enough, whichever end it is
+        shifted = spread_around(10 * math.exp(shift))
+        assert judge(shifted, spread_around(10), no_effect_within=math.exp(0.142)).direction == "undecided"
 
 
 @pytest.mark.parametrize(
