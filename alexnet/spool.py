@@ -1,10 +1,12 @@
 """A run's folder: its last two checkpoints and, when it is over, its result. Killed at any point, nothing is lost."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` against other processes, waiting for it; the kernel lets go when a process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Spool:

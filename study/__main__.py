@@ -189,7 +189,7 @@ def show_plan(args) -> None:
     for base in dict.fromkeys(cell.base for cell in cells):
         for arm in dict.fromkeys(cell.arm for cell in cells if cell.base == base):
             those = [cell for cell in cells if (cell.base, cell.arm) == (base, arm)]
-            entry = Tuned.read(results_dir()).find(args.claim, base, arm, those[0].recipe.data.name)
+            entry = Tuned.read(results_dir()).find(args.claim, base, arm, scale)
             print(
                 f"  {base:<22} {arm:<8} {len(those)} seeds, {sum(c.key in done for c in those)} done, {field} {entry['value']:g} (tuned on {entry['tuned_on']})"
             )

@@ -1,19 +1,17 @@
 """One run of a plan: train it, or find it done. Works where only torch and numpy are installed."""
 
-import fcntl
 import functools
 import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.spool import Spool, write_atomically
+from alexnet.spool import Spool, locked, write_atomically
 from study.plan import Cell
 from study.spools import read_result
 
@@ -43,7 +41,7 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -
     `observe` sees every point of the run once and in order, those of an earlier process too; it may return True to stop it.
     """
     folder = place.spool_dir / cell.key
-    with _alone(folder):
+    with locked(folder / ".lock"):
         if result := read_result(folder):
             for point in result["points"]:
                 observe(point)
@@ -82,15 +80,6 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
         **{name: value for name, value in asdict(history).items() if name != "points"},
         "points": [asdict(point) for point in history.points],
     }
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold this run against other processes; the kernel lets go when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @functools.cache

@@ -206,9 +206,8 @@ def rates(found: Sequence[Found]) -> plt.Figure:
 
 
 def _head(figure: plt.Figure, one: Found, text: str) -> None:
-    figure.suptitle(f"{text}\n{machine_and_data(one)}", fontsize=10)
-    if one.role != "native":
-        figure.text(0.995, 0.003, SCALES[one.scale].about, ha="right", va="bottom", fontsize=7.5, color="0.35")
+    about = "" if one.role == "native" else f"\n{SCALES[one.scale].about}"
+    figure.suptitle(f"{text}\n{machine_and_data(one)}{about}", fontsize=9.5)
 
 
 def _slug(text: str) -> str:

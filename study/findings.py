@@ -122,7 +122,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
 def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) -> ArmFound | None:
     recipe = untuned_recipe(claim, SCALES[scale], base, arm.label)
     (field,) = claim.tune
-    entry = tuned.find(name, base, arm.label, recipe.data.name)
+    entry = tuned.find(name, base, arm.label, scale)
     if not entry:
         return None
     recipe = changed(recipe, {field: entry["value"]})

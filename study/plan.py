@@ -63,7 +63,7 @@ def results_dir() -> Path:
 
 
 class Tuned:
-    """The learning rates that searches found: {"<claim>/<base>/<data set>": {"<arm>": {...}}}, kept in results/tuned.json."""
+    """The learning rates that searches found: {"<claim>/<base>/<scale>": {"<arm>": {...}}}, kept in results/tuned.json."""
 
     def __init__(self, entries: Mapping[str, dict] | None = None):
         self.entries = dict(entries or {})
@@ -80,10 +80,9 @@ class Tuned:
         except ValueError as error:
             raise Refused(f"{path}: not JSON ({error})") from None
 
-    def find(self, claim: str, base: str, arm: str, data: str) -> dict | None:
-        """The entry of an arm on this data set, else on the first other one that has it: its "tuned_on" says which."""
-        others = sorted(key.split("/")[2] for key in self.entries if key.startswith(f"{claim}/{base}/"))
-        for name in (data, *others):
+    def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
+        """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which."""
+        for name in dict.fromkeys((scale, *SCALES)):
             found = self.entries.get(f"{claim}/{base}/{name}", {}).get(arm)
             if found and found["value"] is not None:
                 return {**found, "tuned_on": name}
@@ -91,7 +90,7 @@ class Tuned:
 
     def expected_epochs(self, cell: "Cell") -> float:
         """How long the search's own run with this rate took to its target; the whole budget where it never arrived."""
-        entry = self.find(cell.claim, cell.base, cell.arm, cell.recipe.data.name) or {"value": None, "trials": []}
+        entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
         took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
 
@@ -123,7 +122,7 @@ def make_plan(
     count = seeds or scale.seeds or claim.seeds
     cells = []
     for base in chosen_bases:
-        recipes = {arm: tuned_recipe(claim_name, claim, scale, base, arm, tuned) for arm in chosen_arms}
+        recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
         cells += [
             Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
             for seed in range(count)
@@ -141,10 +140,12 @@ def seed_count(text: str | None) -> int | None:
     return int(text)
 
 
-def tuned_recipe(claim_name: str, claim: Claim, scale: Scale, base: str, arm: str, tuned: Tuned) -> Recipe:
-    recipe = untuned_recipe(claim, scale, base, arm)
+def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
+    """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
+    claim = get_claim(claim_name)
+    recipe = untuned_recipe(claim, get_scale(claim, scale_name), base, arm)
     (field,) = claim.tune
-    found = tuned.find(claim_name, base, arm, recipe.data.name)
+    found = tuned.find(claim_name, base, arm, scale_name)
     if not found:
         raise Refused(
             f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "

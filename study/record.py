@@ -3,14 +3,12 @@
 One process writes. Time stamps come from the spool, so that a replay, whole or after being cut short, adds nothing twice.
 """
 
-import fcntl
 import json
 import logging
 import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -21,6 +19,7 @@ import mlflow
 from mlflow.entities import Metric, Param, RunTag
 
 from alexnet.recipe import from_dict, settings
+from alexnet.spool import locked  # noqa: E402
 
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -42,7 +41,7 @@ class Store:
 
     def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
         """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
-        with _one_writer(lock_dir):
+        with locked(lock_dir / ".record.lock"):
             return sum(self._record_one(result) for result in results)
 
     def _record_one(self, result: Mapping) -> bool:
@@ -70,7 +69,7 @@ class Store:
 
     def summarize(self, claim: str, scale: str, verdicts: Mapping[str, str], files: Iterable[Path], lock_dir: Path) -> None:
         """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts."""
-        with _one_writer(lock_dir):
+        with locked(lock_dir / ".record.lock"):
             experiment = self._experiment({"claim": claim, "scale": scale})
             found = self._find(experiment, "tags.`study.kind` = 'summary'")
             run = found or self.client.create_run(experiment, tags={"study.kind": "summary"}, run_name="summary")
@@ -145,11 +144,3 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
 def _plain(text: str) -> str:
     """Without the characters that MLflow refuses in names or that end a quoted filter value."""
     return "".join(c if c.isalnum() or c in " ,.-_()+/" else "_" for c in text)
-
-
-@contextmanager
-def _one_writer(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".record.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -137,7 +137,6 @@ def search_all(
 ) -> int:
     """Search every arm of every base, some at a time, and write each winner to tuned.json as it is found. Returns 1 if one was lost."""
     searches = [Search(claim, scale, base, arm, fingerprint) for base in bases for arm in arms]
-    data = get_scale(get_claim(claim), scale).diff["data.name"]
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
     lost = []
 
@@ -152,7 +151,7 @@ def search_all(
     def on_done(position: int, entry: dict) -> None:
         found = searches[position]
         entries = Tuned.read(results).entries
-        entries.setdefault(f"{claim}/{found.base}/{data}", {})[found.arm] = entry
+        entries.setdefault(f"{claim}/{found.base}/{scale}", {})[found.arm] = entry
         ordered = {name: dict(sorted(entries[name].items())) for name in sorted(entries)}
         write_atomically(results / "tuned.json", (json.dumps(ordered, indent=1) + "\n").encode())
         edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""

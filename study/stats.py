@@ -426,7 +426,12 @@ def _more_seeds_can_tell(ratio: Ratio, low: float, high: float) -> bool:
 
 
 def _why(
-    verdict: Verdict, narrow: Ratio, band: tuple[float, float], no_effect_within: float, minimum_seeds: int, names: tuple[str, str]
+    verdict: Verdict,
+    narrow: Ratio,
+    band: tuple[float, float],
+    no_effect_within: float,
+    minimum_seeds: int,
+    names: tuple[str, str],
 ) -> str:
     """The verdict and its numbers in one plain sentence."""
     ratio = verdict.ratio

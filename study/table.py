@@ -5,14 +5,14 @@ may hold what several machines found; a verdict never mixes them.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from alexnet.refuse import Refused
-from alexnet.spool import write_atomically
+from alexnet.spool import locked, write_atomically
 
 RUN_COLUMNS = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
@@ -71,6 +71,13 @@ def merge(folder: Path, results: Iterable[Mapping]) -> int:
     rows = [to_rows(result) for result in results]
     if not rows:
         return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".table.lock"):
+        _merge(folder, rows)
+    return len(rows)
+
+
+def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
     new_runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
     new_curves = pd.DataFrame([p for _, points in rows for p in points], columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
     new_runs = new_runs.drop_duplicates(NAME, keep="last")
@@ -84,12 +91,10 @@ def merge(folder: Path, results: Iterable[Mapping]) -> int:
     place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
     curves = curves.assign(_place=[place[name] for name in zip(curves.key, curves.machine, strict=True)])
     curves = curves.sort_values(["_place", "step"], ignore_index=True).drop(columns="_place")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, frame in (("curves.csv", curves), ("runs.csv", runs)):
         text = io.StringIO()
         frame.to_csv(text, index=False, lineterminator="\n")
         write_atomically(folder / name, text.getvalue().encode())
-    return len(rows)
 
 
 def _without(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

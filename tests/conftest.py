@@ -81,11 +81,11 @@ def made_up_result(
     return json.loads(json.dumps(result))
 
 
-def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "relu_sooner", data: str = "shapes") -> None:
+def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "relu_sooner", scale: str = "shapes") -> None:
     """A tuned.json with one trial an arm: {base: {arm: rate}}."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = {
-        f"{claim}/{base}/{data}": {
+        f"{claim}/{base}/{scale}": {
             arm: {
                 "field": "optim.learning_rate",
                 "value": rate,

@@ -41,8 +41,8 @@ def test_an_arm_takes_its_own_rate_and_nothing_else_of_the_search(tuned_folder):
     assert rates["A-2012", "tanh"] == 0.02
 
 
-def test_a_rate_tuned_on_other_data_serves_and_says_so(tmp_path):
-    write_tuned(tmp_path, {"A-today": {"relu": 0.5}}, data="cifar10-jpeg")
+def test_a_rate_tuned_at_another_scale_serves_and_says_so(tmp_path):
+    write_tuned(tmp_path, {"A-today": {"relu": 0.5}}, scale="cifar10-jpeg")
     found = Tuned.read(tmp_path).find("relu_sooner", "A-today", "relu", "shapes")
     assert (found["value"], found["tuned_on"]) == (0.5, "cifar10-jpeg")
 

@@ -28,7 +28,7 @@ TANH = {0: 20.0, 1: 24.0, 2: 31.0, 3: None}  # the last one never arrives
 def folder(tmp_path) -> Path:
     """Frozen runs: today's treatment with 3 seeds that all arrive, 2012's with a censored one, a second machine with 1 seed."""
     results = tmp_path / "results"
-    write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, data="cifar10-jpeg")
+    write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
     cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
     runs = []
     for cell in cells:
