@@ -144,13 +144,21 @@ def _class_folders(folder: Path, name: str):
     def decode() -> list[np.ndarray]:
         arrays = []
         for by_class in splits.values():
-            images = np.stack([_read(path) for paths in by_class.values() for path in paths])
+            images = _of_one_size([(path, _read(path)) for paths in by_class.values() for path in paths])
             labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(paths) for paths in by_class.values()])
             order = np.random.default_rng(0).permutation(len(labels))
             arrays += [images[order], labels[order]]
         return arrays
 
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest(), decode
+
+
+def _of_one_size(images: list[tuple[Path, np.ndarray]]) -> np.ndarray:
+    size = images[0][1].shape
+    for path, image in images:
+        if image.shape != size:
+            raise Refused(f"{path}: {image.shape[1]}x{image.shape[0]} pixels where the others have {size[1]}x{size[0]}")
+    return np.stack([image for _, image in images])
 
 
 def _files_by_class(root: Path) -> dict[str, list[Path]]:
@@ -184,9 +192,9 @@ def _cached(cache: Path, state: str) -> tuple[list[np.ndarray], str] | None:
     try:
         manifest = json.loads((cache / "manifest.json").read_text())
         arrays = [np.load(cache / f"{name}.npy", allow_pickle=False) for name in ARRAYS]
-    except (OSError, ValueError):
+        whole = manifest["source"] == state and fingerprint_of(arrays) == manifest["fingerprint"]
+    except Exception:  # whatever json and numpy raise for a damaged file: it is only a cache, and is made anew
         return None
-    whole = manifest["source"] == state and fingerprint_of(arrays) == manifest["fingerprint"]
     return (arrays, manifest["fingerprint"]) if whole else None
 
 
@@ -224,10 +232,8 @@ class Feed:
         self.mean, self.scale = normalization(data, self.images)
         side = self.images.shape[1]
         self.offsets = side + 2 * data.shift - size  # of a crop, from 0 to this
-        if self.offsets < 0:
-            raise Refused(
-                f"model.image_size: {size} is more than the {side + 2 * data.shift} pixels of {images.name} with data.shift"
-            )
+        if size > side:
+            raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
         self.varied = self.offsets > 0 or data.flip
         self.epoch = -1
 

@@ -7,6 +7,7 @@ A field added later takes as its default what the code did before, so that keys 
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,7 @@ class Layer:
         _at_least("layer.outputs", self.outputs, 1)
         _at_least("layer.kernel", self.kernel, 1)
         _at_least("layer.padding", self.padding, 0)
+        _at_least("layer.weight_std", self.weight_std, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,8 @@ class Model:
         choose("model.init", self.init, INITIALIZATIONS)
         for name in ("image_size", "classes", "pool_window", "pool_stride"):
             _at_least(f"model.{name}", getattr(self, name), 1)
+        if self.pool_stride > self.pool_window:
+            raise Refused(f"model.pool_stride: {self.pool_stride} is more than model.pool_window = {self.pool_window}")
         if self.layers and (self.layers[-1].kind, self.layers[-1].outputs) != ("full", self.classes):
             raise Refused(
                 f"model.layers: the last layer must be full with model.classes = {self.classes} outputs, not {self.layers[-1]}"
@@ -126,23 +130,24 @@ def _replaced(node: Any, names: list[str], value: Any, path: str) -> Any:
     here, *deeper = names
     if isinstance(node, tuple):
         position = int(choose(path, here, [str(i) for i in range(len(node))]))
-        inner = _replaced(node[position], deeper, value, path) if deeper else value
+        old = node[position]
+        inner = _replaced(old, deeper, value, path) if deeper else _like(old, value, path)
         return (*node[:position], inner, *node[position + 1 :])
     if not dataclasses.is_dataclass(node):
         raise Refused(f"{path}: {here!r} looks inside a plain value")
     if here not in {f.name for f in dataclasses.fields(node)}:
-        known = {f"{prefix}{f.name}" for prefix, part in _parts(node, path, here) for f in dataclasses.fields(part)}
+        known = {f"{prefix}{f.name}" for prefix, part in _parts(node, path, names) for f in dataclasses.fields(part)}
         choose("recipe field", path, sorted(known))
     old = getattr(node, here)
     new = _replaced(old, deeper, value, path) if deeper else _like(old, value, path)
     return dataclasses.replace(node, **{here: new})
 
 
-def _parts(node: Any, path: str, here: str) -> list[tuple[str, Any]]:
-    """The dataclasses whose fields are worth naming to someone who wrote `path` and went wrong at `here`."""
+def _parts(node: Any, path: str, names: list[str]) -> list[tuple[str, Any]]:
+    """The dataclasses whose fields are worth naming to someone who wrote `path` and went wrong where `names` begins."""
     if isinstance(node, Recipe):
         return [(f"{f.name}.", getattr(node, f.name)) for f in dataclasses.fields(node)]
-    return [(path[: path.index(here)], node)]
+    return [(path.removesuffix(".".join(names)), node)]
 
 
 def _like(old: Any, value: Any, path: str) -> Any:
@@ -154,8 +159,8 @@ def _like(old: Any, value: Any, path: str) -> Any:
 
 
 def _at_least(name: str, value: float, least: float) -> None:
-    if not value >= least:  # written so that NaN is refused too
-        raise Refused(f"{name}: {value!r} is less than {least}")
+    if not least <= value < math.inf:  # written so that NaN is refused too
+        raise Refused(f"{name}: {value!r} is not a number of at least {least}")
 
 
 def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:

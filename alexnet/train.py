@@ -68,8 +68,9 @@ def fit(
     step, seconds, points, tally = _restore(spool, network, optimizer)
     tally = tally.to(machine.device)
     outcome = outcome_of(points, recipe.optim)
-    for point in points:
-        observe(point)
+    answers = [observe(point) for point in points]
+    if answers and answers[-1] and not outcome:
+        outcome = "stopped"
     started = time.monotonic()
     while not outcome:
         inputs, labels = feed.batch(step)

@@ -19,7 +19,7 @@ import mlflow
 from mlflow.entities import Metric, Param, RunTag
 
 from alexnet.recipe import from_dict, settings
-from alexnet.spool import locked  # noqa: E402
+from alexnet.spool import locked
 
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)

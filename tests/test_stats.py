@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.duration.survfunc import survdiff
@@ -372,7 +372,15 @@ def test_no_effect_needs_the_whole_90_percent_interval_within_the_margin():
 
 @pytest.mark.parametrize(
     ("true_ratio", "size"),
-    [(6, "consistent"), (2.5, "smaller"), (11, "larger"), (3, "undecided"), (9, "undecided"), (8.5, "undecided")],
+    [
+        (6, "consistent"),
+        (2.5, "smaller"),
+        (11, "larger"),
+        (2.9, "undecided"),
+        (3.1, "undecided"),
+        (8.9, "undecided"),
+        (9.1, "undecided"),
+    ],
 )
 def test_size_follows_the_90_percent_interval_and_the_band_of_half_to_one_and_a_half(true_ratio, size):
     assert judge(spread_around(10 * true_ratio), spread_around(10)).size == size
@@ -405,6 +413,7 @@ def test_proxy_data_never_earn_a_size(treated, control):
 
 @few_examples
 @given(censored_arms, censored_arms)
+@example(spread_around(60), spread_around(10))  # settled, which arms drawn at random hardly ever are
 def test_no_more_seeds_are_asked_for_exactly_when_nothing_is_open(treated, control):
     verdict = judge(treated, control)
     settled = verdict.direction in ("supported", "contradicted", "no effect") and verdict.size != "undecided"
@@ -496,10 +505,25 @@ def test_more_seeds_are_unknown_where_only_a_longer_budget_can_tell():
     assert (verdict.direction, verdict.size, verdict.more_seeds) == ("supported", "undecided", None)
 
 
-def test_censoring_that_leaves_the_direction_in_reach_still_plans_more_seeds():
-    verdict = judge(Times((20.0, 60.0, None), BUDGET), Times((10.0, 40.0, 60.0), BUDGET), native=False)
+@pytest.mark.parametrize(
+    ("treated", "control", "in_reach"),
+    [
+        ((20.0, 60.0, None), (10.0, 40.0, 60.0), True),  # at least 1.71 times
+        ((10.0, 60.0, None), (20.0, 60.0, 90.0), False),  # at least 0.82 times
+        ((10.0, 40.0, 60.0), (20.0, 60.0, None), True),  # at most 0.58 times
+        ((20.0, 60.0, 90.0), (10.0, 60.0, None), False),  # at most 1.22 times
+    ],
+)
+def test_under_censoring_more_seeds_are_planned_only_where_the_bound_points_to_an_answer(treated, control, in_reach):
+    verdict = judge(Times(treated, BUDGET), Times(control, BUDGET), native=False)
     assert verdict.direction == "undecided"
-    assert verdict.more_seeds >= 1
+    assert (verdict.more_seeds is not None) == in_reach
+
+
+def test_one_more_seed_is_the_least_while_something_is_open():
+    # The 95% half width 0.173 is already within the margin 0.18, but the interval 0.1 +- 0.173 decides nothing.
+    verdict = judge(spread_around(10 * math.exp(0.1)), spread_around(10), no_effect_within=math.exp(0.18), native=False)
+    assert (verdict.direction, verdict.more_seeds) == ("undecided", 1)
 
 
 def test_more_seeds_at_least_complete_the_first_stage():

@@ -435,7 +435,6 @@ def test_the_observer_of_a_resumed_run_sees_every_point_once(tmp_path, at):
     assert [point.epoch for point in seen] == [1, 2, 3]
 
 
-@pytest.mark.xfail(strict=True, reason="fit does not ask what the observer says of the points that a checkpoint brings back")
 def test_a_run_that_its_observer_stopped_is_stopped_there_when_it_is_called_again(tmp_path):
     first, again = (train(spool=Spool(tmp_path, NEVER), observe=lambda point: point.epoch == 2) for _ in range(2))
     assert first.outcome == "stopped" and again == first
