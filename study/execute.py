@@ -57,7 +57,7 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
 
     images = _images(cell.recipe.data.name, place.data_dir)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
-    started = time.time()
+    started, wall, cpu = time.time(), time.monotonic(), time.process_time()
     history = fit(
         cell.recipe,
         cell.seed,
@@ -75,6 +75,7 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
         "data": {"name": images.name, "fingerprint": images.fingerprint},
         "machine": {**asdict(place.machine), "label": place.machine.label},
         "software": software(),
+        "cpu_share": (time.process_time() - cpu) / (time.monotonic() - wall) / place.machine.threads,
         "started_ms": round(started * 1000),
         "ended_ms": round(time.time() * 1000),
         **{name: value for name, value in asdict(history).items() if name != "points"},

@@ -16,6 +16,9 @@ from study.measures import time_to
 from study.plan import Tuned, all_claims, untuned_recipe
 from study.scales import SCALES
 
+OWN_CORES = 0.8
+"""A run on CPU that got less than this share of its threads' time was disturbed by other work."""
+
 
 @dataclass(frozen=True)
 class ArmFound:
@@ -31,6 +34,7 @@ class ArmFound:
     epochs_to_target: tuple[float | None, ...]
     steps_to_target: tuple[float | None, ...]
     seconds_to_target: tuple[float | None, ...]
+    timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
     test_errors: tuple[float, ...]
     curves: tuple[pd.DataFrame, ...]
 
@@ -140,6 +144,7 @@ def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve
         outcomes=tuple(row.outcome for row in rows),
         epochs_to_target=tuple(time_to(claim.measure, p, "epoch") for p in plain),
         steps_to_target=tuple(time_to(claim.measure, p, "step") for p in plain),
+        timed=all(row.cpu_share >= OWN_CORES or (row.device == "cuda" and row.jobs == 1) for row in rows),
         seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain),
         test_errors=tuple(row.test_error for row in rows),
         curves=tuple(points),
@@ -170,8 +175,8 @@ def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[Ar
 
 
 def _seconds_ratio(treated: ArmFound | None, control: ArmFound | None) -> stats.Ratio | None:
-    """Secondary: the same ratio in seconds of training. Only where nothing is censored: budgets are epochs, not seconds."""
-    if not treated or not control or treated.censored or control.censored:
+    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not seconds)."""
+    if not treated or not control or treated.censored or control.censored or not (treated.timed and control.timed):
         return None
     longest = max(*treated.seconds_to_target, *control.seconds_to_target)
     return stats.ratio_of_times(

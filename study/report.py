@@ -75,7 +75,9 @@ def _base(one: Found, holm: float) -> dict:
         "verdict": words.verdict_words(one),
         "word": one.verdict.direction,
         "ratio": words.ratio_words(one.verdict.ratio),
-        "seconds_ratio": words.ratio_words(one.seconds_ratio) if one.seconds_ratio else "not given (a run was censored)",
+        "seconds_ratio": words.ratio_words(one.seconds_ratio)
+        if one.seconds_ratio
+        else "not given (a run was censored, or shared its cores with other work)",
         "seeds": words.seeds_words(one),
         "why": one.verdict.why,
         "more_seeds": words.more_seeds_words(one),
@@ -88,7 +90,7 @@ def _base(one: Found, holm: float) -> dict:
 
 def _arm(one: Found, arm: ArmFound) -> dict:
     mean, lower, upper = stats.mean_interval([min(e or arm.budget_epochs, arm.budget_epochs) for e in arm.epochs_to_target])
-    seconds = [s for s in arm.seconds_to_target if s is not None]
+    seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
     (field,) = one.claim.tune
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
     return {

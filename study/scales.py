@@ -18,7 +18,7 @@ SCALES = {
     "cifar10-jpeg": Scale(diff={"data.name": "cifar10-jpeg"}, about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10"),
     "shapes": Scale(diff={"data.name": "shapes"}, about="stand-in data: shows the machinery, is no evidence"),
     "smoke": Scale(
-        diff={"data.name": "shapes", "data.train_images": 1500, "optim.batch_size": 32, "optim.epochs": 24},
+        diff={"data.name": "shapes", "data.train_images": 1500, "optim.batch_size": 32, "optim.epochs": 32},
         seeds=2,
         bases=1,
         about="stand-in data and a small budget: shows that everything runs, is no evidence",

@@ -17,7 +17,7 @@ from alexnet.spool import locked, write_atomically
 RUN_COLUMNS = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
     "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64", "seconds": "float64",
-    "test_error": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
+    "cpu_share": "float64", "test_error": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
     "python": "str", "git_commit": "str", "numerics": "int64", "started": "str", "weights_sha256": "str",
 }  # fmt: skip
 CURVE_COLUMNS = {
@@ -41,6 +41,7 @@ def to_rows(result: Mapping) -> tuple[dict, list[dict]]:
         "epochs": last["epoch"],
         "steps": last["step"],
         "seconds": round(last["seconds"], 3),
+        "cpu_share": round(result["cpu_share"], 3) if "cpu_share" in result else None,
         "test_error": result["test_error"],
         **{column: result["machine"][column] for column in ("device", "precision", "threads", "jobs")},
         **{column: result["software"][column] for column in ("torch", "python", "git_commit")},
@@ -61,9 +62,10 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
     try:
         texts = [name for name, kind in columns.items() if kind == "str"]
-        return pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
+        frame = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
     except ValueError as error:
         raise Refused(f"{path}: {error}") from None
+    return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
 
 
 def merge(folder: Path, results: Iterable[Mapping]) -> int:

@@ -71,6 +71,7 @@ def made_up_result(
             "label": f"{name}, {precision}",
         },
         "software": {"python": "3.11", "torch": "2.0", "git_commit": "0123456789ab"},
+        "cpu_share": 0.99,
         "started_ms": 1_700_000_000_000 + cell.seed,
         "ended_ms": 1_700_000_100_000 + cell.seed,
         "outcome": "reached" if crossing else "finished",

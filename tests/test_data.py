@@ -23,6 +23,10 @@ from alexnet.refuse import Refused
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
+FIRST_CROPS = [
+    *[(1, 1, False), (1, 2, False), (1, 0, False), (1, 2, True), (1, 1, False), (1, 1, True)],
+    *[(2, 1, True), (2, 2, False), (1, 2, False), (1, 2, False), (2, 0, True), (2, 1, True)],
+]
 FIRST_ORDERS = [[9, 7, 3, 8, 0, 4, 1, 5, 6, 2], [8, 9, 3, 1, 4, 6, 7, 0, 2, 5]]
 
 
@@ -183,6 +187,15 @@ def test_crops_and_flips_are_uniform_over_all_there_are(size, shift, flip, offse
     assert stats.chisquare([seen.count(crop) for crop in possible]).pvalue > 0.001
 
 
+def test_the_crops_and_flips_of_seed_0_are_the_pinned_ones():
+    """No key tells these draws: change them only together with NUMERICS in alexnet/recipe.py.
+
+    Regenerate: print crops_seen of the feed below.
+    """
+    shown = feed(image_set(coordinates(6, 8)), 6, 6, inputs="standardized", flip=True)
+    assert crops_seen(shown, 2) == FIRST_CROPS
+
+
 def test_an_image_is_cropped_anew_each_epoch():
     shown = feed(image_set(coordinates(180, 8)), 180, 6, inputs="standardized")
     labels = [epoch_of(shown, epoch)[1].tolist() for epoch in (0, 1)]
@@ -261,21 +274,12 @@ def test_the_border_of_a_shifted_crop_has_the_mean_colour():
         ("optim.batch_size", {"batch_size": 17}),
         ("optim.batch_size", {"batch_size": 8, "train_images": 7}),
         ("model.image_size", {"size": 5}),
-        ("model.image_size", {"size": 9, "shift": 2}),
+        ("model.image_size", {"size": 6, "shift": 1}),  # a border makes no image larger: its centre view has none
     ],
 )
 def test_a_recipe_that_its_images_cannot_serve_is_refused_naming_the_field(field, arguments):
     with pytest.raises(Refused, match=f"^{field}: "):
         feed(image_set(random_pixels(16, 4)), **arguments)
-
-
-def test_centre_views_of_images_smaller_than_the_crop_are_whole_or_refused():
-    images = image_set(random_pixels(16, 4))
-    try:
-        shown = feed(images, size=6, shift=1)
-    except Refused:
-        return
-    assert next(shown.views(shown.images, shown.labels))[0].shape == (16, 3, 6, 6)
 
 
 # ---- Fingerprints ----------------------------------------------------------------------------------------------------
@@ -397,12 +401,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *DAMAGES,
-    ],
-)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_made_anew(folder, damage):
     first = load("cifar10-jpeg", folder)
     file, spoil = DAMAGES[damage]
@@ -449,10 +448,8 @@ def test_a_text_that_is_called_an_image_is_refused_naming_the_file(folder):
 
 def test_an_image_of_another_size_is_refused_naming_the_file(folder):
     Image.fromarray(random_pixels(1, 7)[0]).save(folder / "cifar10-jpeg" / "train" / "cup" / "large.png")
-    try:
+    with pytest.raises(Refused, match=r"large\.png: 7x7 pixels where the others have 6x6"):
         load("cifar10-jpeg", folder)
-    except Refused as refusal:
-        assert "large.png" in str(refusal)
 
 
 def test_files_that_are_no_images_are_passed_over(folder):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 HERE = Path(__file__).parent
-TIMES = ["seconds", "started"]
+TIMES = ["seconds", "started", "cpu_share"]
 
 
 def start(folder: Path, uri: str | None = None) -> subprocess.Popen:

@@ -74,6 +74,13 @@ def test_a_censored_arm_gives_a_bound_and_no_upper_limit(folder):
     assert found.arm("tanh").epochs_to_target[3] is None
 
 
+def test_seconds_of_runs_that_shared_their_cores_are_not_told(folder):
+    assert next(f for f in find(folder).found if f.base == "A-today").seconds_ratio.estimate == pytest.approx(1.4, rel=0.02)
+    runs = pd.read_csv(folder / "runs.csv")
+    runs.assign(cpu_share=0.5).to_csv(folder / "runs.csv", index=False)
+    assert all(f.seconds_ratio is None for f in find(folder).found)
+
+
 def test_proxy_data_earn_no_size(folder):
     for found in find(folder).found:
         assert found.role == "proxy"

@@ -51,6 +51,15 @@ def test_another_machine_adds_a_row_and_the_same_machine_replaces_its_own(tmp_pa
     assert len(curves) == 5 + 9
 
 
+def test_a_table_written_before_a_column_was_added_is_read_with_that_column_missing(tmp_path):
+    table.merge(tmp_path, [made_up_result(small_cell())])
+    path = tmp_path / "runs.csv"
+    pd.read_csv(path).drop(columns="cpu_share").to_csv(path, index=False)
+    assert table.read(tmp_path)[0].cpu_share.isna().tolist() == [True]
+    table.merge(tmp_path, [made_up_result(small_cell(seed=1))])
+    assert table.read(tmp_path)[0].cpu_share.isna().tolist() == [True, False]
+
+
 def test_an_empty_folder_reads_as_empty_tables_with_all_columns(tmp_path):
     runs, curves = table.read(tmp_path)
     assert (len(runs), list(runs)) == (0, list(table.RUN_COLUMNS))
