@@ -180,7 +180,7 @@ def _read(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
-    except OSError as error:  # PIL raises it for truncated and unreadable images
+    except Exception as error:  # PIL raises OSError for most damage, and SyntaxError, ValueError and its own for some
         raise Refused(f"{path}: damaged image ({error})") from None
 
 

@@ -33,7 +33,7 @@ def start(folder: Path, uri: str | None = None) -> subprocess.Popen:
 
 def finish(folder: Path, uri: str | None = None) -> str:
     process = start(folder, uri)
-    text, _ = process.communicate(timeout=240)
+    text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     return text
 
