@@ -100,10 +100,8 @@ def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
 def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     assert main(["plan", "relu_sooner", "--scale", "smoke", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert [(r["base"], r["arm"], r["seed"]) for r in plan["runs"]] == [
-        ("A-today", arm, seed) for seed in (0, 1) for arm in ("relu", "tanh")
-    ]
-    assert len({r["key"] for r in plan["runs"]}) == 4
+    assert [(r["base"], r["arm"], r["seed"]) for r in plan["runs"]] == [("A-today", arm, 0) for arm in ("relu", "tanh")]
+    assert len({r["key"] for r in plan["runs"]}) == 2
 
 
 def test_two_recipes_are_compared_field_by_field(here, capsys):
