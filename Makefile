@@ -32,10 +32,10 @@ $(READY): requirements.lock
 	$(VENV)/bin/uv pip install --quiet --require-hashes --python $(VENV)/bin/python -r requirements.lock
 	@touch $@
 
-reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (CPU: about 40 min on CIFAR-10, TREATMENT=today 9 min; shapes 5 min)
+reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 40 min, with AMX 20; TREATMENT=today 8 min)
 	$(STUDY) run relu_sooner
 
-search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (CPU: about 45 min on CIFAR-10)
+search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
 	$(STUDY) search relu_sooner
 
 quick: export RESULTS_DIR ?= quick/results
@@ -56,7 +56,7 @@ ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
 	@echo "MLflow on http://127.0.0.1:$(or $(PORT),5000) (this machine only; Ctrl-C ends it)"
 	$(VENV)/bin/mlflow server --backend-store-uri "$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)" --host 127.0.0.1 --port $(or $(PORT),5000)
 
-test: $(READY) ## lint and all tests (CPU: about 3 min)
+test: $(READY) ## lint and all tests (2 cores: about 5 min)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest

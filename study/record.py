@@ -24,6 +24,8 @@ from alexnet.spool import locked
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
 LOCAL_ARTIFACTS = "mlartifacts"
 
 
@@ -101,7 +103,7 @@ class Store:
             return found.experiment_id
         local = self.uri.startswith("sqlite:")
         where = (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri() if local else None
-        return self.client.create_experiment(name, artifact_location=where)
+        return self.client.create_experiment(name, artifact_location=where, tags=TRAINING)
 
     def _find(self, experiment: str, filter_string: str):
         return next(iter(self.client.search_runs([experiment], filter_string, max_results=1)), None)

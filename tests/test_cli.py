@@ -134,6 +134,12 @@ def test_every_command_the_readme_names_exists():
     assert commands_of(readme, r"python -m study ") <= verbs
 
 
+def test_the_results_in_the_readme_are_those_of_the_report():
+    readme, report = ((ROOT / name).read_text().splitlines() for name in ("README.md", "results/REPORT.md"))
+    rows = [line for line in readme if line.startswith("| ReLUs reach")]
+    assert rows and set(rows) <= set(report)
+
+
 def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^([a-z0-9-]+):(?! export)", makefile, re.M):
