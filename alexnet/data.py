@@ -4,7 +4,9 @@ A set is four uint8 tensors, checked and named by a fingerprint of their bytes. 
 batches are cut, shifted, flipped and normalized there by tensor operations.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import socket
@@ -199,17 +201,13 @@ def _cached(cache: Path, state: str) -> tuple[list[np.ndarray], str] | None:
 
 
 def _keep(cache: Path, state: str, arrays: list[np.ndarray], fingerprint: str) -> None:
-    import io
-
-    try:
+    with contextlib.suppress(OSError):  # a read-only data folder costs a decoding each time, nothing else
         cache.mkdir(parents=True, exist_ok=True)
         for name, array in zip(ARRAYS, arrays, strict=True):
             buffer = io.BytesIO()
             np.save(buffer, array)
             write_atomically(cache / f"{name}.npy", buffer.getvalue())
         write_atomically(cache / "manifest.json", json.dumps({"source": state, "fingerprint": fingerprint}).encode())
-    except OSError:
-        pass  # a read-only data folder costs a decoding each time, nothing else
 
 
 class Feed:
