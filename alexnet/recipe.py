@@ -14,7 +14,7 @@ from typing import Any
 
 from alexnet.refuse import Refused, choose
 
-NUMERICS = 1
+NUMERICS = 2
 """Raised when a code change moves losses on purpose: every key changes with it, and no old result is mistaken for a new one."""
 
 LAYER_KINDS = ("convolution", "local", "full")
@@ -36,6 +36,7 @@ class Layer:
     weight_std: float = 0.01  # used by model.init "listed"
 
     def __post_init__(self):
+        _floats(self)
         choose("layer.kind", self.kind, LAYER_KINDS)
         choose("layer.pool", self.pool, POOLS)
         _at_least("layer.outputs", self.outputs, 1)
@@ -100,6 +101,7 @@ class Optim:
     )
 
     def __post_init__(self):
+        _floats(self)
         for name in ("learning_rate", "bias_rate_factor", "momentum", "weight_decay", "stop_at_train_error"):
             _at_least(f"optim.{name}", getattr(self, name), 0)
         for name in ("batch_size", "epochs"):
@@ -158,6 +160,14 @@ def _like(old: Any, value: Any, path: str) -> Any:
     return value
 
 
+def _floats(node: Any) -> None:
+    """Make whole numbers in fields of float floats: 1 and 1.0 are one value and must give one key."""
+    for f in dataclasses.fields(node):
+        value = getattr(node, f.name)
+        if f.type is float and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(node, f.name, float(value))
+
+
 def _at_least(name: str, value: float, least: float) -> None:
     if not least <= value < math.inf:  # written so that NaN is refused too
         raise Refused(f"{name}: {value!r} is not a number of at least {least}")
@@ -208,7 +218,9 @@ def as_dict(recipe: Recipe) -> dict:
 
 
 def from_dict(plain: Mapping) -> Recipe:
-    """The recipe that `as_dict` wrote, Raises Refused for fields this version does not know."""
+    """The recipe that `as_dict` wrote. Raises Refused for fields this version does not know."""
+    for name in plain:
+        choose("recipe field", name, [f.name for f in dataclasses.fields(Recipe)])
     try:
         layers = tuple(Layer(**layer) for layer in plain["model"]["layers"])
         return Recipe(

@@ -68,7 +68,7 @@ def test_the_key_of_figure_1_a_is_the_pinned_one():
 
     Regenerate: python -c "from alexnet.recipe import *; print(run_key(FIGURE_1_A, 0, '000000000000'))"
     """
-    assert run_key(FIGURE_1_A, 0, NO_DATA) == "1a93398639e1ddd3"
+    assert run_key(FIGURE_1_A, 0, NO_DATA) == "f7681f7f69b8952c"
 
 
 def test_the_key_is_a_hash_of_what_differs_from_the_defaults_and_of_nothing_else():
@@ -79,7 +79,7 @@ def test_the_key_is_a_hash_of_what_differs_from_the_defaults_and_of_nothing_else
     )
     told = {
         "data": NO_DATA,
-        "numerics": 1,
+        "numerics": 2,
         "recipe": {
             "data": {"shift": 4},
             "model": {"activation": "tanh", "layers": [{"kernel": 3, "outputs": 4}, {"kind": "full", "outputs": 10}]},
@@ -91,7 +91,7 @@ def test_the_key_is_a_hash_of_what_differs_from_the_defaults_and_of_nothing_else
 
 
 def test_a_recipe_of_defaults_tells_its_key_nothing():
-    assert run_key(Recipe(), 0, "ab") == hashed({"data": "ab", "numerics": 1, "recipe": {}, "seed": 0})
+    assert run_key(Recipe(), 0, "ab") == hashed({"data": "ab", "numerics": 2, "recipe": {}, "seed": 0})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -385,3 +385,13 @@ def test_the_rates_of_2012_are_the_defaults():
 def test_a_recipe_is_read_without_torch():
     code = "import sys, alexnet.recipe, alexnet.machine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-B", "-c", code]).returncode == 0
+
+
+def test_a_whole_number_written_for_a_rate_gives_the_key_of_the_same_float():
+    by_int = Recipe(optim=Optim(learning_rate=1, weight_decay=0))
+    assert run_key(by_int, 0, NO_DATA) == run_key(Recipe(optim=Optim(learning_rate=1.0)), 0, NO_DATA)
+
+
+def test_a_recipe_read_back_refuses_parts_it_does_not_know():
+    with pytest.raises(Refused, match="'modle' is not one of model, data, optim; did you mean model"):
+        from_dict({**as_dict(FIGURE_1_A), "modle": {}})

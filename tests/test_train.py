@@ -218,7 +218,7 @@ def test_a_run_ends_at_the_first_epoch_near_its_target_whose_exact_error_is_ther
         patch.setattr(train_module, "near_target", lambda points, point, optim: True)
         endless = train(changed(REACHING, {"optim.stop_at_train_error": 0.0}), seed).points
     fall_before = [1.0, *(max(0.0, one.running_error - other.running_error) for one, other in itertools.pairwise(endless))]
-    near = [point.running_error - fall - 0.02 <= 0.3 for point, fall in zip(endless, fall_before, strict=True)]
+    near = [point.running_error - fall - 0.04 <= 0.3 for point, fall in zip(endless, fall_before, strict=True)]
     end = next(i for i, point in enumerate(endless) if near[i] and point.train_error <= 0.3)
     expected = [(p.running_loss, p.train_error if near[i] else None) for i, p in enumerate(endless[: end + 1])]
     assert [(point.running_loss, point.train_error) for point in train(REACHING, seed).points] == expected
@@ -270,13 +270,13 @@ TARGET = Optim(stop_at_train_error=0.25, epochs=60)
     ("before", "now", "near"),
     [
         (None, 0.90, True),  # the first epoch: nothing is known of how fast it falls
-        (0.50, 0.40, False),  # one more fall of 0.10, and 0.02 besides, leads to 0.28
-        (0.50, 0.38, True),  # 0.38 - 0.12 - 0.02 = 0.24
-        (0.27, 0.265, True),  # 0.24
-        (0.30, 0.28, True),  # 0.24
-        (0.29, 0.285, False),  # 0.26
-        (0.30, 0.40, False),  # it rose: 0.38
-        (0.20, 0.26, True),  # it rose: 0.24
+        (0.50, 0.40, False),  # one more fall of 0.10, and 0.04 besides, leads to 0.26
+        (0.50, 0.39, True),  # 0.39 - 0.11 - 0.04 = 0.24
+        (0.29, 0.285, True),  # 0.24
+        (0.32, 0.30, True),  # 0.24
+        (0.31, 0.305, False),  # 0.26
+        (0.30, 0.40, False),  # it rose: 0.36
+        (0.20, 0.28, True),  # it rose: 0.24
         (0.26, 0.20, True),  # below already
     ],
 )
