@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.data import Feed, ImageSet
-from alexnet.evaluate import top1_error
+from alexnet.evaluate import error_rates
 from alexnet.machine import Machine
 from alexnet.network import build
 from alexnet.recipe import Optim, Recipe
@@ -41,7 +41,8 @@ class History:
 
     points: tuple[Point, ...]
     outcome: str
-    test_error: float | None
+    test_error: float | None  # top-1, one centre view
+    test_top5_error: float | None
     weights_sha256: str
 
 
@@ -93,7 +94,7 @@ def fit(
         if epoch_ends:
             point = Point(step // feed.steps_per_epoch, step, seconds, running_loss, running_error)
             if near_target(points, point, recipe.optim):
-                exact = top1_error(network, feed.views(feed.images, feed.labels), autocast)
+                (exact,) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,))
                 point = Point(**{**asdict(point), "train_error": exact})
             points.append(point)
             outcome = outcome_of(points, recipe.optim)
@@ -102,10 +103,10 @@ def fit(
         if spool and (spool.due() or outcome):
             spool.save(_state(step, seconds, points, tally, network, optimizer))
         started = time.monotonic()
-    test_error = None
+    test = (None, None)
     if outcome in ("reached", "finished"):
-        test_error = top1_error(network, feed.views(feed.test_images, feed.test_labels), autocast)
-    return History(tuple(points), outcome, test_error, weights_sha256(network))
+        test = error_rates(network, feed.views(feed.test_images, feed.test_labels), autocast)
+    return History(tuple(points), outcome, *test, weights_sha256(network))
 
 
 def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.SGD:

@@ -139,8 +139,9 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
             value = point[name]
             if value is not None and (math.isfinite(value) or math.isnan(value)):
                 yield Metric(name, value, stamp, point["step"])
-    if result["test_error"] is not None:
-        yield Metric("test_error", result["test_error"], result["ended_ms"], result["points"][-1]["step"])
+    for name in ("test_error", "test_top5_error"):
+        if result[name] is not None:
+            yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
 
 
 def _plain(text: str) -> str:

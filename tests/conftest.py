@@ -76,6 +76,7 @@ def made_up_result(
         "ended_ms": 1_700_000_100_000 + cell.seed,
         "outcome": "reached" if crossing else "finished",
         "test_error": 0.35,
+        "test_top5_error": 0.05,
         "weights_sha256": "0" * 64,
         "points": points,
     }

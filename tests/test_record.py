@@ -92,7 +92,7 @@ def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_p
 def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
     result = made_up_result(small_cell(), crossing=1.0)
     result["points"][-1] |= {"running_loss": float("nan"), "train_error": None}
-    result |= {"outcome": "diverged", "test_error": None}
+    result |= {"outcome": "diverged", "test_error": None, "test_top5_error": None}
     store.record([result], tmp_path)
     run = only_run(store)
     assert run.data.tags["study.outcome"] == "diverged"
