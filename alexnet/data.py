@@ -10,18 +10,14 @@ import io
 import json
 import os
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet import shapes
-from alexnet.luck import generator
-from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused, choose
 from alexnet.spool import write_atomically
 
@@ -208,86 +204,6 @@ def _keep(cache: Path, state: str, arrays: list[np.ndarray], fingerprint: str) -
             np.save(buffer, array)
             write_atomically(cache / f"{name}.npy", buffer.getvalue())
         write_atomically(cache / "manifest.json", json.dumps({"source": state, "fingerprint": fingerprint}).encode())
-
-
-class Feed:
-    """Batches of one run: same images, order and draws whatever the device, and after any resume.
-
-    Yields images [n, 3, size, size] float32 in channels_last memory and labels [n].
-    """
-
-    def __init__(self, recipe: Recipe, images: ImageSet, seed: int):
-        data, size = recipe.data, recipe.model.image_size
-        count = data.train_images or len(images.train_labels)
-        if count > len(images.train_labels):
-            raise Refused(f"data.train_images: {count} of the {len(images.train_labels)} that {images.name} has")
-        if recipe.optim.batch_size > count:
-            raise Refused(f"optim.batch_size: {recipe.optim.batch_size} is more than the {count} training images")
-        self.images, self.labels = images.train_images[:count], images.train_labels[:count]
-        self.test_images, self.test_labels = images.test_images, images.test_labels
-        self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
-        self.steps_per_epoch = count // self.batch_size  # what is left over sits out until the next epoch's order
-        self.mean, self.scale = normalization(data, self.images)
-        side = self.images.shape[1]
-        self.offsets = side + 2 * data.shift - size  # of a crop, from 0 to this
-        if size > side:
-            raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
-        self.varied = self.offsets > 0 or data.flip
-        self.epoch = -1
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of one step, counted from 0 over the whole run."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self.epoch:
-            self._draw(epoch)
-        chosen = slice(position * self.batch_size, (position + 1) * self.batch_size)
-        index = self.order[chosen]
-        pixels = self._normalized(self.images[index])
-        if self.varied:
-            pixels = cut(pixels, self.data.shift, self.size, self.corner[chosen], self.flipped[chosen])
-        return pixels.permute(0, 3, 1, 2), self.labels[index]
-
-    def views(self, images: Tensor, labels: Tensor, size: int = 1000) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a set in order, each image as its centre view, `size` at a time."""
-        start = (images.shape[1] - self.size) // 2
-        for first in range(0, len(labels), size):
-            pixels = self._normalized(images[first : first + size])[:, start : start + self.size, start : start + self.size]
-            yield pixels.permute(0, 3, 1, 2), labels[first : first + size]
-
-    def _normalized(self, images: Tensor) -> Tensor:
-        return images.float().sub_(self.mean).mul_(self.scale)
-
-    def _draw(self, epoch: int) -> None:
-        n, device = len(self.labels), self.images.device
-        self.epoch = epoch
-        self.order = torch.randperm(n, generator=generator(self.seed, "order", epoch)).to(device)
-        if self.varied:
-            draw = generator(self.seed, "shift", epoch)
-            self.corner = torch.randint(0, self.offsets + 1, (n, 2), generator=draw).to(device)
-            draw = generator(self.seed, "flip", epoch)
-            self.flipped = (torch.rand(n, generator=draw) < (0.5 if self.data.flip else 0)).to(device)
-
-
-def normalization(data: Data, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and factor that turn pixels [n, height, width, 3] into inputs; computed in float64 over the training images."""
-    # Sums of bytes are exact in float64, so that no thread count or device changes them.
-    total = torch.stack([part.double().sum(0) for part in images.split(5000)]).sum(0)
-    mean = total / len(images)
-    if data.inputs == "minus_mean_image":
-        return mean.float(), torch.ones(3, device=images.device)
-    mean = mean.mean((0, 1))
-    squares = torch.stack([part.double().square().sum((0, 1, 2)) for part in images.split(5000)]).sum(0)
-    variance = squares / (images.numel() // 3) - mean.square()
-    return mean.float(), variance.rsqrt().float()
-
-
-def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:
-    """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then mirrored."""
-    pixels = F.pad(pixels, (0, 0, border, border, border, border))
-    along = torch.arange(size, device=pixels.device)
-    across = torch.where(flipped[:, None], size - 1 - along, along)  # [n, size]
-    n = torch.arange(len(pixels), device=pixels.device)
-    return pixels[n[:, None, None], (corner[:, :1] + along)[:, :, None], (corner[:, 1:] + across)[:, None, :]]
 
 
 def data_dir() -> Path:

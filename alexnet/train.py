@@ -4,16 +4,18 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.data import Feed, ImageSet
+from alexnet.data import ImageSet
 from alexnet.evaluate import error_rates
+from alexnet.feed import Feed
 from alexnet.machine import Machine
-from alexnet.network import build
+from alexnet.network import AlexNet
+from alexnet.optimizer import make_optimizer, set_rates
 from alexnet.recipe import Optim, Recipe
 from alexnet.spool import Spool
 
@@ -32,6 +34,7 @@ class Point:
     running_loss: float  # mean over the epoch, nats, while the weights moved
     running_error: float
     train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not taken
+    validation_error: float | None = None  # top-1, one centre view, of data.validation_images; None where there are none
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class History:
     outcome: str
     test_error: float | None  # top-1, one centre view
     test_top5_error: float | None
+    test_error_ten_views: float | None  # None where crops are as large as the images
+    test_top5_error_ten_views: float | None
     weights_sha256: str
 
 
@@ -63,7 +68,7 @@ def fit(
     torch.backends.cudnn.deterministic = True
     images = images.to(machine.device)
     feed = Feed(recipe, images, seed)
-    network = build(recipe.model, seed).to(machine.device, memory_format=torch.channels_last)
+    network = AlexNet(recipe, seed).to(machine.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(network, recipe.optim)
     autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
     step, seconds, points, tally = _restore(spool, network, optimizer)
@@ -74,6 +79,11 @@ def fit(
         outcome = "stopped"
     started = time.monotonic()
     while not outcome:
+        if step % feed.steps_per_epoch == 0:
+            set_rates(
+                optimizer, recipe.optim, len(points), [p.validation_error for p in points if p.validation_error is not None]
+            )
+        network.begin_step(seed, step)
         inputs, labels = feed.batch(step)
         with autocast:
             logits = network(inputs)
@@ -93,9 +103,7 @@ def fit(
         seconds += time.monotonic() - started
         if epoch_ends:
             point = Point(step // feed.steps_per_epoch, step, seconds, running_loss, running_error)
-            if near_target(points, point, recipe.optim):
-                (exact,) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,))
-                point = Point(**{**asdict(point), "train_error": exact})
+            point = _measured(point, points, network, feed, recipe.optim, autocast)
             points.append(point)
             outcome = outcome_of(points, recipe.optim)
             if observe(point) and not outcome:
@@ -103,22 +111,29 @@ def fit(
         if spool and (spool.due() or outcome):
             spool.save(_state(step, seconds, points, tally, network, optimizer))
         started = time.monotonic()
-    test = (None, None)
-    if outcome in ("reached", "finished"):
-        test = error_rates(network, feed.views(feed.test_images, feed.test_labels), autocast)
+    test = _tested(network, feed, autocast) if outcome in ("reached", "finished") else (None,) * 4
     return History(tuple(points), outcome, *test, weights_sha256(network))
 
 
-def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.SGD:
-    """Momentum as the paper writes it equals torch's while the rate is constant. Biases: own rate, no decay."""
-    weights = [p for name, p in network.named_parameters() if name.endswith("weight")]
-    biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
-    assert len(weights) + len(biases) == len(list(network.parameters())), "every parameter is a weight or a bias"
-    groups = [
-        {"params": weights, "weight_decay": optim.weight_decay},
-        {"params": biases, "lr": optim.learning_rate * optim.bias_rate_factor},
-    ]
-    return torch.optim.SGD(groups, lr=optim.learning_rate, momentum=optim.momentum, fused=True)
+def _measured(point: Point, points: list[Point], network: AlexNet, feed: Feed, optim: Optim, autocast) -> Point:
+    """The point with the errors that are taken after its epoch, in eval mode."""
+    taken = {}
+    if near_target(points, point, optim):
+        (taken["train_error"],) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,))
+    if len(feed.validation[1]):
+        (taken["validation_error"],) = error_rates(network, feed.views(*feed.validation), autocast, (1,))
+    return replace(point, **taken)
+
+
+def _tested(network: AlexNet, feed: Feed, autocast) -> tuple[float | None, ...]:
+    """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
+    if not len(feed.test[1]):
+        return (None,) * 4
+    one = error_rates(network, feed.views(*feed.test), autocast)
+    ten = (
+        error_rates(network, feed.views(*feed.test, ten=True), autocast) if feed.test[0].shape[1] > feed.size else (None, None)
+    )
+    return *one, *ten
 
 
 def near_target(points: list[Point], point: Point, optim: Optim) -> bool:
@@ -151,7 +166,7 @@ def weights_sha256(network: nn.Module) -> str:
 
 
 def _state(
-    step: int, seconds: float, points: list[Point], tally: Tensor, network: nn.Module, optimizer: torch.optim.SGD
+    step: int, seconds: float, points: list[Point], tally: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict:
     return {
         "step": step,
@@ -163,7 +178,9 @@ def _state(
     }
 
 
-def _restore(spool: Spool | None, network: nn.Module, optimizer: torch.optim.SGD) -> tuple[int, float, list[Point], Tensor]:
+def _restore(
+    spool: Spool | None, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float, list[Point], Tensor]:
     state = spool.load() if spool else None
     if state is None:
         return 0, 0.0, [], torch.zeros(2, dtype=torch.float64)

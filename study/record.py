@@ -20,6 +20,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from alexnet.recipe import from_dict, settings
 from alexnet.spool import locked
+from study.table import TEST_COLUMNS
 
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -135,12 +136,12 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
     """Each point's measurements at its step, with a time stamp that is the same at every replay. What was not measured is absent."""
     for point in result["points"]:
         stamp = result["started_ms"] + round(point["seconds"] * 1000)
-        for name in ("running_loss", "running_error", "train_error", "seconds"):
-            value = point[name]
+        for name in ("running_loss", "running_error", "train_error", "validation_error", "seconds"):
+            value = point.get(name)
             if value is not None and (math.isfinite(value) or math.isnan(value)):
                 yield Metric(name, value, stamp, point["step"])
-    for name in ("test_error", "test_top5_error"):
-        if result[name] is not None:
+    for name in TEST_COLUMNS:
+        if result.get(name) is not None:
             yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
 
 

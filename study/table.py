@@ -17,13 +17,15 @@ from alexnet.spool import locked, write_atomically
 RUN_COLUMNS = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
     "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64", "seconds": "float64",
-    "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
+    "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
+    "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
     "python": "str", "git_commit": "str", "numerics": "int64", "started": "str", "weights_sha256": "str",
 }  # fmt: skip
 CURVE_COLUMNS = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
-    "running_loss": "float64", "running_error": "float64", "train_error": "float64",
+    "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64",
 }  # fmt: skip
+TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 NAME = ["key", "machine"]
 
 
@@ -42,7 +44,7 @@ def to_rows(result: Mapping) -> tuple[dict, list[dict]]:
         "steps": last["step"],
         "seconds": round(last["seconds"], 3),
         "cpu_share": round(result["cpu_share"], 3) if "cpu_share" in result else None,
-        **{column: result[column] for column in ("test_error", "test_top5_error")},
+        **{column: result.get(column) for column in TEST_COLUMNS},
         **{column: result["machine"][column] for column in ("device", "precision", "threads", "jobs")},
         **{column: result["software"][column] for column in ("torch", "python", "git_commit")},
         "numerics": result["numerics"],

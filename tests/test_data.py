@@ -16,7 +16,8 @@ from PIL import Image
 from scipy import stats
 
 from alexnet import data as data_module
-from alexnet.data import Feed, ImageSet, available, cut, fingerprint_of, load, normalization
+from alexnet.data import ImageSet, available, fingerprint_of, load
+from alexnet.feed import Feed, cut, normalization
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.refuse import Refused
 
@@ -51,7 +52,8 @@ def image_set(train: np.ndarray, test: np.ndarray | None = None) -> ImageSet:
 
 def feed(images: ImageSet, batch_size: int = 8, size: int | None = None, seed: int = 0, **data) -> Feed:
     size = size or images.train_images.shape[1]
-    model = Model(layers=(Layer(kind="full", outputs=10),), image_size=size)
+    classes = len(images.train_labels)
+    model = Model(layers=(Layer(kind="full", outputs=classes),), image_size=size, classes=classes)
     return Feed(Recipe(model=model, data=Data(**data), optim=Optim(batch_size=batch_size)), images, seed)
 
 
@@ -217,7 +219,7 @@ def test_views_are_the_centres_of_all_images_in_order(size, start):
     assert [len(labels) for _, labels in views] == [10, 10, 3]
     assert torch.cat([labels for _, labels in views]).tolist() == list(range(23))
     centred = (pixels - pixels.mean(0, dtype=np.float64))[:, start : start + size, start : start + size]
-    np.testing.assert_allclose(torch.cat([view for view, _ in views]).permute(0, 2, 3, 1), centred, atol=1e-4)
+    np.testing.assert_allclose(torch.cat([view[:, 0] for view, _ in views]).permute(0, 2, 3, 1), centred, atol=1e-4)
 
 
 # ---- Normalization ---------------------------------------------------------------------------------------------------
@@ -244,10 +246,10 @@ def test_means_and_variances_are_those_of_numpy_in_float64(count):
 def test_test_images_are_normalized_by_the_training_images(inputs):
     train, test = random_pixels(30, 4) // 2, random_pixels(6, 4, seed=1)
     shown = feed(image_set(train, test), inputs=inputs)
-    view, _ = next(shown.views(shown.test_images, shown.test_labels))
+    view, _ = next(shown.views(*shown.test))
     standard = inputs == "standardized"
     expected = (test - train.mean((0, 1, 2) if standard else 0)) / (train.std((0, 1, 2)) if standard else 1)
-    np.testing.assert_allclose(view.permute(0, 2, 3, 1), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(view[:, 0].permute(0, 2, 3, 1), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("inputs", ["minus_mean_image", "standardized"])
@@ -271,6 +273,8 @@ def test_the_border_of_a_shifted_crop_has_the_mean_colour():
     ("field", "arguments"),
     [
         ("data.train_images", {"train_images": 17}),
+        ("data.validation_images", {"validation_images": 16}),
+        ("data.crop_offsets", {"crop_offsets": 3, "size": 3}),
         ("optim.batch_size", {"batch_size": 17}),
         ("optim.batch_size", {"batch_size": 8, "train_images": 7}),
         ("model.image_size", {"size": 5}),

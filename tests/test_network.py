@@ -1,6 +1,7 @@
 """alexnet/network.py against explicit loops, torch's own layers, and the sizes of cuda-convnet's example networks."""
 
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from alexnet.network import POOL, LocalConv2d, Network, build, layer_table, learned_parts
+from alexnet.network import POOL, AlexNet, LocalConv2d, layer_table, learned_parts
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, Layer, Model, changed
 from alexnet.refuse import Refused
 
@@ -51,7 +52,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     ],
 )
 def test_a_network_has_the_parameters_of_its_2012_original(model, parameters):
-    assert sum(p.numel() for p in build(model, 0).parameters()) == parameters
+    assert sum(p.numel() for p in AlexNet(model, 0).parameters()) == parameters
     assert sum(row["parameters"] for row in layer_table(model)) == parameters
 
 
@@ -99,7 +100,7 @@ stacks = st.lists(  # small enough that no map is eaten up
 
 def sizes_seen(model: Model) -> list[tuple[int, ...]]:
     """Output shapes of the learned layers of a real forward pass, without the images' dimension."""
-    network, seen = Network(model), []
+    network, seen = AlexNet(model), []
     for part in learned_parts(network):
         part.register_forward_hook(lambda part, inputs, output: seen.append(tuple(output.shape[1:])))
     network(torch.zeros(1, 3, model.image_size, model.image_size))
@@ -193,17 +194,20 @@ def test_max_pooling_clips_its_window_at_the_edge():
 def test_max_pooling_before_the_activation_is_max_pooling_after_it(activation):
     layers = (Layer(outputs=4, kernel=3, padding=1, pool="max", weight_std=0.3), Layer(kind="full", outputs=10, weight_std=0.3))
     model = Model(layers=layers, image_size=9, activation=activation, init="listed")
-    first, second = build(model, 0).double(), build(model, 0).double()
-    convolution, pool, act, *rest = second.parts
-    assert isinstance(pool, nn.MaxPool2d) and not isinstance(act, nn.MaxPool2d), "the order that this test turns round"
-    second.parts = nn.Sequential(convolution, act, pool, *rest)
+    first, second = AlexNet(model, 0).double(), AlexNet(model, 0).double()
+    parts = dict(second.layers[0].named_children())
+    order = list(parts)
+    assert order.index("pool") < order.index("activation"), "the order that this test turns round"
+    order.remove("activation")
+    order.insert(order.index("pool"), "activation")
+    second.layers[0] = nn.Sequential(OrderedDict((name, parts[name]) for name in order))
     images = noise(5, 3, 9, 9)
     out, expected = first(images), second(images)
     assert torch.equal(out, expected)
     upstream = noise(5, 10, seed=1)
     out.backward(upstream)
     expected.backward(upstream)
-    ours, theirs = first.parts[0].weight.grad, second.parts[0].weight.grad
+    ours, theirs = first.layers[0].weights.weight.grad, second.layers[0].weights.weight.grad
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
@@ -219,7 +223,7 @@ def average_by_hand(maps: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "function"), [("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)])
 @pytest.mark.parametrize("model", [A, B], ids="AB")
 def test_a_network_computes_what_its_layers_say(model, name, function):
-    network = build(changed(model, {"activation": name, "init": "torch"}), 0).double()
+    network = AlexNet(changed(model, {"activation": name, "init": "torch"}), 0).double()
     images = noise(2, 3, 32, 32)
     weights = list(network.parameters())
     maps = F.conv2d(images, *weights[0:2], padding=2)
@@ -234,16 +238,16 @@ def test_a_network_computes_what_its_layers_say(model, name, function):
 
 
 def test_a_network_gives_one_row_of_logits_an_image():
-    assert build(C, 0)(torch.zeros(3, 3, 32, 32)).shape == (3, 10)
+    assert AlexNet(C, 0)(torch.zeros(3, 3, 32, 32)).shape == (3, 10)
 
 
 def test_a_network_sees_each_image_alone():
-    network, images = build(A, 0).double(), noise(4, 3, 32, 32) * 50
+    network, images = AlexNet(A, 0).double(), noise(4, 3, 32, 32) * 50
     torch.testing.assert_close(network(images)[2:3], network(images[2:3]), rtol=1e-10, atol=1e-14)
 
 
 def test_memory_format_moves_no_logit():
-    network, images = build(changed(A, {"init": "torch"}), 0).double(), noise(2, 3, 32, 32)
+    network, images = AlexNet(changed(A, {"init": "torch"}), 0).double(), noise(2, 3, 32, 32)
     plain = network(images)
     network = network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(network(images.to(memory_format=torch.channels_last)), plain, rtol=1e-10, atol=1e-12)
@@ -254,7 +258,7 @@ def test_memory_format_moves_no_logit():
 
 @pytest.mark.parametrize("model", [A, B, C], ids="ABC")
 def test_listed_weights_are_normal_with_the_listed_spread_and_biases_zero(model):
-    for layer, part in zip(model.layers, learned_parts(build(model, 1)), strict=True):
+    for layer, part in zip(model.layers, learned_parts(AlexNet(model, 1)), strict=True):
         drawn = part.weight.detach().double().flatten().numpy()[:20_000]
         assert stats.kstest(drawn, "norm", args=(0, layer.weight_std)).pvalue > 0.001
         assert not part.bias.any()
@@ -264,7 +268,7 @@ def test_listed_weights_are_normal_with_the_listed_spread_and_biases_zero(model)
 def test_torch_weights_and_biases_are_uniform_within_the_bound_of_torchs_own_layer(model):
     torch.manual_seed(0)
     inputs = 3
-    for layer, part in zip(model.layers, learned_parts(build(changed(model, {"init": "torch"}), 1)), strict=True):
+    for layer, part in zip(model.layers, learned_parts(AlexNet(changed(model, {"init": "torch"}), 1)), strict=True):
         full = layer.kind == "full"
         own = nn.Linear(part.in_features, layer.outputs) if full else nn.Conv2d(inputs, 64, layer.kernel)
         inputs = layer.outputs
@@ -277,23 +281,23 @@ def test_torch_weights_and_biases_are_uniform_within_the_bound_of_torchs_own_lay
 
 @pytest.mark.parametrize("init", ["listed", "torch"])
 def test_a_seed_draws_the_same_weights_each_time(init):
-    one, other = (build(changed(C, {"init": init}), 5) for _ in range(2))
+    one, other = (AlexNet(changed(C, {"init": init}), 5) for _ in range(2))
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def test_the_weights_of_seed_0_are_the_pinned_ones():
     """No key tells these values: change them only together with NUMERICS in alexnet/recipe.py.
 
-    Regenerate: print(build(FIGURE_1_A.model, 0).parts[0].weight.flatten()[:3].tolist()), likewise with init "torch".
+    Regenerate: print(AlexNet(FIGURE_1_A.model, 0).layers[0].weights.weight.flatten()[:3].tolist()), likewise with init "torch".
     """
     for init, pinned in FIRST_WEIGHTS.items():
-        first = build(changed(A, {"init": init}), 0).parts[0].weight.flatten()[:3]
+        first = AlexNet(changed(A, {"init": init}), 0).layers[0].weights.weight.flatten()[:3]
         torch.testing.assert_close(first, torch.tensor(pinned), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("init", ["listed", "torch"])
 def test_two_seeds_draw_unrelated_weights(init):
-    one, other = (build(changed(A, {"init": init}), seed) for seed in (0, 1))
+    one, other = (AlexNet(changed(A, {"init": init}), seed) for seed in (0, 1))
     for a, b in zip(learned_parts(one), learned_parts(other), strict=True):
         assert abs(np.corrcoef(a.weight.detach().flatten(), b.weight.detach().flatten())[0, 1]) < 0.1
         assert not torch.equal(a.weight, b.weight)
@@ -301,20 +305,20 @@ def test_two_seeds_draw_unrelated_weights(init):
 
 def test_two_layers_of_one_shape_draw_unrelated_weights():
     two_alike = (*[Layer(outputs=3, kernel=3, padding=1)] * 2, Layer(kind="full", outputs=10))
-    first, second, _ = learned_parts(build(Model(layers=two_alike, image_size=4), 0))
+    first, second, _ = learned_parts(AlexNet(Model(layers=two_alike, image_size=4), 0))
     assert first.weight.shape == second.weight.shape
     assert abs(np.corrcoef(first.weight.detach().flatten(), second.weight.detach().flatten())[0, 1]) < 0.3
 
 
 def test_relu_and_tanh_start_from_the_same_weights():
     """So that arms are paired by their seed."""
-    relu, tanh = (build(changed(A, {"activation": activation}), 3) for activation in ("relu", "tanh"))
+    relu, tanh = (AlexNet(changed(A, {"activation": activation}), 3) for activation in ("relu", "tanh"))
     assert all(torch.equal(p, q) for p, q in zip(relu.parameters(), tanh.parameters(), strict=True))
 
 
 def test_the_global_generator_moves_no_weight():
     torch.manual_seed(0)
-    one = build(A, 1)
+    one = AlexNet(A, 1)
     torch.manual_seed(1)
-    other = build(A, 1)
+    other = AlexNet(A, 1)
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))

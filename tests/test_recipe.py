@@ -20,6 +20,7 @@ from alexnet.recipe import (
     Layer,
     Model,
     Optim,
+    RateChange,
     Recipe,
     as_dict,
     changed,
@@ -103,7 +104,7 @@ class LaterOptim(Optim):
 
 @dataclass(frozen=True, kw_only=True)
 class LaterLayer(Layer):
-    stride: int = 1
+    dilation: int = 1
 
 
 def test_a_field_added_at_its_default_moves_no_key():
@@ -139,20 +140,39 @@ def test_every_single_field_is_in_the_key():
     words = {
         "kind": "local",
         "pool": "none",
+        "norm": "batch",
+        "order": "norm-activation-pool",
         "activation": "tanh",
         "init": "torch",
         "inputs": "standardized",
         "name": "shapes",
+        "norm_across": "layer",
+        "dropout_form": "2012",
+        "crops": "centre",
+        "data.order": "fixed",
+        "colour_noise_times": "eigenvalue",
+        "update": "paper",
     }
-    keys = {run_key(FIGURE_1_A, 0, NO_DATA)}
-    paths = [p for p in fields_of(FIGURE_1_A) if p not in ("model.classes", "model.layers.3.kind", "model.layers.3.outputs")]
-    for path in [p for p in paths if p != "model.layers.3.pool"]:
-        value = fields_of(FIGURE_1_A)[path]
-        new = words[path.split(".")[-1]] if isinstance(value, str) else other[type(value).__name__](value)
-        keys.add(run_key(changed(FIGURE_1_A, {path: new}), 0, NO_DATA))
-    keys.add(run_key(changed(FIGURE_1_A, {"model.layers.3.pool": "max"}), 0, NO_DATA))
-    wider = (*FIGURE_1_A.model.layers[:3], Layer(kind="full", outputs=11))
-    keys.add(run_key(replace(FIGURE_1_A, model=replace(FIGURE_1_A.model, layers=wider, classes=11)), 0, NO_DATA))
+    only_with_others = {
+        "model.classes": {"model.classes": 11, "model.layers.last.outputs": 11},
+        "model.columns": {"model.columns": 2, "model.layers.last.crosses": True},
+        "model.pool_stride": {"model.pool_stride": 1},
+        "optim.drops": {"optim.drops": 1, "data.validation_images": 100},
+    }
+    never = {f"model.layers.3.{name}" for name in ("kind", "outputs", "pool", "norm", "dropout", "present")}
+    keys, paths = {run_key(FIGURE_1_A, 0, NO_DATA)}, [p for p in fields_of(FIGURE_1_A) if p not in never]
+    for path in paths:
+        value, name = fields_of(FIGURE_1_A)[path], path.split(".")[-1]
+        if name == "alpha_times":
+            new = {"sum": "mean", "mean": "sum"}[value]
+        elif name == "size":
+            new = value + 2  # of a normalization: odd
+        elif isinstance(value, str):
+            new = words.get(path) or words[name]
+        else:
+            new = other[type(value).__name__](value)
+        keys.add(run_key(changed(FIGURE_1_A, only_with_others.get(path, {path: new})), 0, NO_DATA))
+    keys.add(run_key(changed(FIGURE_1_A, {"optim.schedule": (RateChange(epoch=1, weights=0.1, biases=0.1),)}), 0, NO_DATA))
     assert len(keys) == len(paths) + 2
 
 
@@ -393,5 +413,5 @@ def test_a_whole_number_written_for_a_rate_gives_the_key_of_the_same_float():
 
 
 def test_a_recipe_read_back_refuses_parts_it_does_not_know():
-    with pytest.raises(Refused, match="'modle' is not one of model, data, optim; did you mean model"):
+    with pytest.raises(Refused, match=r"recipe\.modle.*did you mean recipe\.model"):
         from_dict({**as_dict(FIGURE_1_A), "modle": {}})

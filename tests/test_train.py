@@ -11,12 +11,14 @@ import torch.nn.functional as F
 
 from alexnet import spool as spool_module
 from alexnet import train as train_module
-from alexnet.data import Feed, ImageSet, fingerprint_of
+from alexnet.data import ImageSet, fingerprint_of
+from alexnet.feed import Feed
 from alexnet.machine import Machine
-from alexnet.network import Network, build, learned_parts
+from alexnet.network import AlexNet, learned_parts
+from alexnet.optimizer import make_optimizer
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.spool import CHECKPOINT, Spool
-from alexnet.train import History, Point, fit, make_optimizer, near_target, outcome_of, weights_sha256
+from alexnet.train import History, Point, fit, near_target, outcome_of, weights_sha256
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -68,10 +70,10 @@ def untimed(history: History) -> History:
     return replace(history, points=tuple(replace(point, seconds=0.0) for point in history.points))
 
 
-def trained(recipe: Recipe, folder, **options) -> tuple[History, Network]:
+def trained(recipe: Recipe, folder, **options) -> tuple[History, AlexNet]:
     """A run and its network at the end, read from its last checkpoint."""
     history = train(recipe, spool=Spool(folder, NEVER), **options)
-    network = Network(recipe.model)
+    network = AlexNet(recipe.model)
     network.load_state_dict(Spool(folder).load()["network"])
     assert weights_sha256(network) == history.weights_sha256
     return history, network
@@ -82,7 +84,7 @@ def standardized_training_images() -> torch.Tensor:
     return ((pixels - pixels.mean((0, 1, 2))) / pixels.std((0, 1, 2), correction=0)).permute(0, 3, 1, 2)
 
 
-def share_wrong(network: Network, images: torch.Tensor, labels: torch.Tensor) -> float:
+def share_wrong(network: AlexNet, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Error rate on whole images, one at a time, standardized by the training images' moments in numpy."""
     pixels, train = images.numpy().astype(np.float64), IMAGES.train_images.numpy().astype(np.float64)
     inputs = (pixels - train.mean((0, 1, 2))) / train.std((0, 1, 2))
@@ -101,7 +103,7 @@ def test_a_step_is_the_papers_update_with_its_own_rate_and_no_decay_for_biases(w
     """v := 0.9 v - decay * rate * w - rate * gradient, w := w + v, as section 5 of the paper writes it."""
     rate, momentum = 0.125, 0.9
     optim = Optim(learning_rate=rate, weight_decay=weight_decay, momentum=momentum, bias_rate_factor=factor)
-    network = build(TINY.model, 0).double()
+    network = AlexNet(TINY.model, 0).double()
     optimizer = make_optimizer(network, optim)
     random = np.random.default_rng(0)
     by_hand = {name: p.detach().numpy().copy() for name, p in network.named_parameters()}
@@ -119,7 +121,7 @@ def test_a_step_is_the_papers_update_with_its_own_rate_and_no_decay_for_biases(w
 
 
 def test_every_parameter_is_trained():
-    network = build(TINY.model, 0)
+    network = AlexNet(TINY.model, 0)
     trained = [id(p) for group in make_optimizer(network, TINY.optim).param_groups for p in group["params"]]
     assert sorted(trained) == sorted(id(p) for p in network.parameters())
 
@@ -129,7 +131,7 @@ def test_a_run_on_the_whole_set_is_gradient_descent_as_written_by_hand(tmp_path)
     recipe = changed(PLAIN, {"optim.batch_size": 48, "optim.epochs": 5, "optim.weight_decay": 0.02, "model.activation": "tanh"})
     history, network = trained(recipe, tmp_path)
     inputs = standardized_training_images()
-    plain = build(recipe.model, 0).double()
+    plain = AlexNet(recipe.model, 0).double()
     velocity = {name: torch.zeros_like(p) for name, p in plain.named_parameters()}
     for point in history.points:
         logits = plain(inputs)
@@ -173,7 +175,7 @@ def test_bf16_is_another_arithmetic():
 
 def test_a_rate_of_zero_leaves_the_weights_as_they_were_drawn():
     history = train(changed(TINY, {"optim.learning_rate": 0.0}))
-    assert history.weights_sha256 == weights_sha256(build(TINY.model, 0))
+    assert history.weights_sha256 == weights_sha256(AlexNet(TINY.model, 0))
 
 
 # ---- Points ----------------------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def test_running_numbers_are_means_over_the_epochs_steps():
     """With a rate of zero each step's loss is that of the drawn weights."""
     recipe = changed(PLAIN, {"optim.learning_rate": 0.0, "optim.epochs": 2})
     history = train(recipe)
-    network = build(recipe.model, 0).double()
+    network = AlexNet(recipe.model, 0).double()
     loss = F.cross_entropy(network(standardized_training_images()), IMAGES.train_labels).item()
     error = share_wrong(network, IMAGES.train_images, IMAGES.train_labels)
     for point in history.points:
@@ -462,7 +464,7 @@ def test_a_run_that_is_over_is_not_trained_again(tmp_path, monkeypatch):
 
 
 def test_the_digest_of_weights_changes_with_any_one_of_them():
-    network = build(TINY.model, 0)
+    network = AlexNet(TINY.model, 0)
     digests = {weights_sha256(network)}
     for part in learned_parts(network):
         for p in (part.weight, part.bias):
@@ -473,5 +475,5 @@ def test_the_digest_of_weights_changes_with_any_one_of_them():
 
 
 def test_the_digest_of_weights_does_not_depend_on_memory_format():
-    network = build(TINY.model, 0)
-    assert weights_sha256(network) == weights_sha256(build(TINY.model, 0).to(memory_format=torch.channels_last))
+    network = AlexNet(TINY.model, 0)
+    assert weights_sha256(network) == weights_sha256(AlexNet(TINY.model, 0).to(memory_format=torch.channels_last))
