@@ -4,12 +4,12 @@ A set is four uint8 tensors, checked and named by a fingerprint of their bytes. 
 batches are cut, shifted, flipped and normalized there by tensor operations.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 import os
+import shutil
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,29 @@ import torch
 from torch import Tensor
 
 from alexnet import shapes
+from alexnet.folders import ClassFolders, Observe
 from alexnet.refuse import Refused, choose
 from alexnet.spool import write_atomically
 
-NAMES = ("cifar10", "cifar10-jpeg", "shapes")
-ABOUT = {
-    "cifar10": "CIFAR-10",
-    "cifar10-jpeg": "CIFAR-10 re-encoded as JPEG (quality 75), a stand-in for CIFAR-10",
-    "shapes": "ten procedural shapes, stand-in data: shows the machinery, is no evidence",
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set is, and how its files become arrays."""
+
+    about: str
+    side: int = 0  # pixels a side that images are brought to; 0: as they are, all of one size
+    test: str = "test"  # the folder of its test images; "" where it has none
+
+
+SOURCES = {
+    "cifar10": Source("CIFAR-10"),
+    "cifar10-jpeg": Source("CIFAR-10 re-encoded as JPEG (quality 75), a stand-in for CIFAR-10"),
+    "tiny-imagenet-100": Source("100 of Tiny-ImageNet's 200 classes, 64x64 pixels, a proxy for ILSVRC", test="val"),
+    "imagenet-samples": Source("189 ImageNet photographs, one a class, for the reading path", side=256, test=""),
+    "imagenet": Source("ILSVRC, class folders under train and val", side=256, test="val"),
+    "shapes": Source("ten procedural shapes, stand-in data: shows the machinery, is no evidence"),
 }
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+NAMES = tuple(SOURCES)
 
 
 @dataclass(frozen=True)
@@ -40,19 +53,22 @@ class ImageSet:
     test_images: Tensor
     test_labels: Tensor
     fingerprint: str
+    cache: Path | None = None  # where what is computed from it may be kept
 
     def to(self, device: str) -> "ImageSet":
         moved = (t.to(device) for t in (self.train_images, self.train_labels, self.test_images, self.test_labels))
-        return ImageSet(self.name, *moved, self.fingerprint)
+        return ImageSet(self.name, *moved, self.fingerprint, self.cache)
 
 
-def load(name: str, folder: Path) -> ImageSet:
+def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = lambda done, total: None) -> ImageSet:
     """The image set `name`, kept under `folder`. Raises Refused where it is missing or damaged, saying which file.
 
-    What is decoded once is kept beside it under `.cache`; the fingerprint is computed anew at each load, so that
-    a byte that flips on disk is found, not trained on.
+    What is decoded once is kept beside it under `.cache`; the fingerprint is computed
+    anew at each load, so that a byte that flips on disk is found, not trained on. Damaged image files are refused, or left out
+    where `damaged` is "skip". `observe` sees the progress of decoding.
     """
     choose("data.name", name, NAMES)
+    choose("DAMAGED", damaged, ("refuse", "skip"))
     if name == "shapes":
         made = shapes.make_shapes()
         arrays = [
@@ -63,14 +79,24 @@ def load(name: str, folder: Path) -> ImageSet:
         ]
         arrays = [np.ascontiguousarray(a) for a in arrays]
         return ImageSet(name, *map(torch.from_numpy, arrays), fingerprint_of(arrays))
-    state, decode = (_cifar10 if name == "cifar10" else _class_folders)(folder, name)
     cache = folder / ".cache" / name
-    kept = _cached(cache, state)
+    if name == "cifar10":
+        state, decode = _cifar10(folder, name)
+    else:
+        source = SOURCES[name]
+        files = ClassFolders(folder / name, source.side, source.test)
+        state = files.state()
+
+        def decode(make):
+            arrays, skipped = files.decode(make, damaged == "skip", observe)
+            if not source.test:
+                arrays += [np.empty((0, *arrays[0].shape[1:]), np.uint8), np.empty(0, np.int64)]
+            return arrays, skipped
+
+    kept = _cached(cache, state, damaged)
     if kept is None:
-        arrays = decode()
-        kept = arrays, fingerprint_of(arrays)
-        _keep(cache, state, *kept)
-    return ImageSet(name, *map(torch.from_numpy, kept[0]), kept[1])
+        kept = _packed(cache, state, decode)
+    return ImageSet(name, *map(torch.from_numpy, kept[0]), kept[1], cache)
 
 
 def available(name: str, folder: Path) -> str:
@@ -119,92 +145,69 @@ def _cifar10(folder: Path, name: str):
         if not check_integrity(root / file, md5):
             raise Refused(f"{root / file}: damaged or missing (its MD5 is not {md5}); delete {root} to download it again")
 
-    def decode() -> list[np.ndarray]:
+    def decode(make) -> tuple[list[np.ndarray], list[str]]:
         train, test = CIFAR10(str(folder), train=True), CIFAR10(str(folder), train=False)
-        return [train.data, np.array(train.targets, np.int64), test.data, np.array(test.targets, np.int64)]
+        return [train.data, np.array(train.targets, np.int64), test.data, np.array(test.targets, np.int64)], []
 
     return str(files), decode
 
 
-def _class_folders(folder: Path, name: str):
-    """Class folders, `train/<class>/*` and `test/<class>/*`, all images of one size; put into one fixed shuffled order."""
-    root = folder / name
-    splits = {split: _files_by_class(root / split) for split in ("train", "test")}
-    if splits["train"].keys() != splits["test"].keys():
-        raise Refused(f"{root}: train and test have different class folders")
-    listed = [
-        (str(p.relative_to(root)), p.stat().st_size, p.stat().st_mtime_ns)
-        for s in splits.values()
-        for c in s.values()
-        for p in c
-    ]
-
-    def decode() -> list[np.ndarray]:
-        arrays = []
-        for by_class in splits.values():
-            images = _of_one_size([(path, _read(path)) for paths in by_class.values() for path in paths])
-            labels = np.repeat(np.arange(len(by_class), dtype=np.int64), [len(paths) for paths in by_class.values()])
-            order = np.random.default_rng(0).permutation(len(labels))
-            arrays += [images[order], labels[order]]
-        return arrays
-
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest(), decode
-
-
-def _of_one_size(images: list[tuple[Path, np.ndarray]]) -> np.ndarray:
-    size = images[0][1].shape
-    for path, image in images:
-        if image.shape != size:
-            raise Refused(f"{path}: {image.shape[1]}x{image.shape[0]} pixels where the others have {size[1]}x{size[0]}")
-    return np.stack([image for _, image in images])
-
-
-def _files_by_class(root: Path) -> dict[str, list[Path]]:
-    if not root.is_dir():
-        raise Refused(f"DATA_DIR: no folder {root}")
-    found = {
-        entry.name: sorted(p for p in entry.iterdir() if p.suffix.lower() in IMAGE_ENDINGS)
-        for entry in sorted(root.iterdir())
-        if entry.is_dir()
-    }
-    if not found or not all(found.values()):
-        raise Refused(f"{root}: expected one folder a class with images in it")
-    return found
-
-
-def _read(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # PIL raises OSError for most damage, and SyntaxError, ValueError and its own for some
-        raise Refused(f"{path}: damaged image ({error})") from None
-
-
+MAPPED_ABOVE_BYTES = 2**31
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def _cached(cache: Path, state: str) -> tuple[list[np.ndarray], str] | None:
-    """The kept arrays if they were made from this state of the source and are whole."""
+def _cached(cache: Path, state: str, damaged: str) -> tuple[list[np.ndarray], str] | None:
+    """The kept arrays, if they were made from this state of the source and are whole."""
     try:
         manifest = json.loads((cache / "manifest.json").read_text())
-        arrays = [np.load(cache / f"{name}.npy", allow_pickle=False) for name in ARRAYS]
+        arrays = [_array(cache / f"{name}.npy") for name in ARRAYS]
         whole = manifest["source"] == state and fingerprint_of(arrays) == manifest["fingerprint"]
+        whole = whole and (damaged == "skip" or not manifest.get("skipped"))
     except Exception:  # whatever json and numpy raise for a damaged file: it is only a cache, and is made anew
         return None
     return (arrays, manifest["fingerprint"]) if whole else None
 
 
-def _keep(cache: Path, state: str, arrays: list[np.ndarray], fingerprint: str) -> None:
-    with contextlib.suppress(OSError):  # a read-only data folder costs a decoding each time, nothing else
+def _array(path: Path) -> np.ndarray:
+    """A kept array: read, or mapped from disk where it is large (a mapped file that is cut short later ends the process)."""
+    # Copy on write: torch wants memory that could be written, and nothing that is written here may reach the disk.
+    mode = "c" if path.stat().st_size > MAPPED_ABOVE_BYTES else None
+    return np.load(path, mmap_mode=mode, allow_pickle=False)
+
+
+def _packed(cache: Path, state: str, decode) -> tuple[list[np.ndarray], str]:
+    """Decode, and keep the arrays. Images are written straight to disk, so that a set may be larger than memory."""
+    try:
         cache.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".packing.", dir=cache))
+    except OSError:  # a read-only data folder costs a decoding each time, nothing else
+        arrays, _ = decode(lambda name, shape: np.empty(shape, np.uint8))
+        return arrays, fingerprint_of(arrays)
+
+    def mapped(name: str, shape: tuple) -> np.ndarray:
+        return np.lib.format.open_memmap(scratch / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
+
+    try:
+        arrays, skipped = decode(mapped)
+        fingerprint = fingerprint_of(arrays)
         for name, array in zip(ARRAYS, arrays, strict=True):
-            buffer = io.BytesIO()
-            np.save(buffer, array)
-            write_atomically(cache / f"{name}.npy", buffer.getvalue())
-        write_atomically(cache / "manifest.json", json.dumps({"source": state, "fingerprint": fingerprint}).encode())
+            if isinstance(array, np.memmap) and array.shape[0] == np.load(scratch / f"{name}.npy", mmap_mode="r").shape[0]:
+                array.flush()
+            else:  # not mapped, or shorter than what was mapped, as files were skipped
+                np.save(scratch / "whole.npy", array)
+                os.replace(scratch / "whole.npy", scratch / f"{name}.npy")
+            os.replace(scratch / f"{name}.npy", cache / f"{name}.npy")
+        manifest = {"source": state, "fingerprint": fingerprint, "skipped": skipped}
+        write_atomically(cache / "manifest.json", json.dumps(manifest).encode())
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return [_array(cache / f"{name}.npy") for name in ARRAYS], fingerprint
 
 
 def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or "data")
+
+
+def damaged_choice() -> str:
+    """What to do with damaged image files: "refuse" or "skip"."""
+    return os.environ.get("DAMAGED") or "refuse"

@@ -10,8 +10,7 @@ from alexnet.data import ImageSet
 from alexnet.luck import generator
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
-
-CHUNK_VALUES = 15_000_000  # pixels times colours that are summed at a time
+from alexnet.statistics import PixelSums, kept_sums
 
 
 class Feed:
@@ -41,14 +40,15 @@ class Feed:
         if (highest := int(images.train_labels.max())) >= recipe.model.classes:
             raise Refused(f"model.classes: {recipe.model.classes}, but {images.name} has label {highest}")
         self.centre = (side - size) // 2
-        self.mean, self.scale = normalization(data, self.images)
+        sums = kept_sums(self.images, images.cache, images.fingerprint)
+        self.mean, self.scale = normalization(data, sums)
         self.offsets = side + 2 * data.shift - size + 1 if data.crops == "random" else 1  # of a crop, each way
         if data.crop_offsets > self.offsets:
             raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
         self.corners = data.crop_offsets or self.offsets
         self.varied = self.corners > 1 or data.flip
         if data.colour_noise:
-            self.colours = colour_directions(data, self.images)
+            self.colours = colour_directions(data, sums)
         self.epoch = -1
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -125,47 +125,23 @@ class Feed:
         return drawn if every == 1 else drawn[::every].repeat_interleave(every, 0)[: len(drawn)]
 
 
-def normalization(data: Data, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and factor that turn pixels [n, height, width, 3] into inputs; computed in float64 over the training images."""
-    # Sums of bytes are exact in float64, so that no thread count or device changes them.
-    total = torch.stack([part.double().sum(0) for part in _chunks(images)]).sum(0)
-    mean = total / len(images)
-    if data.inputs != "standardized":
-        return mean.float(), torch.ones(3, device=images.device)
-    mean = mean.mean((0, 1))
-    squares = torch.stack([part.double().square().sum((0, 1, 2)) for part in _chunks(images)]).sum(0)
-    variance = squares / (images.numel() // 3) - mean.square()
-    return mean.float(), variance.rsqrt().float()
+def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
+    """Mean and factor, float32, that turn pixels [n, height, width, 3] into inputs."""
+    if data.inputs == "standardized":
+        return sums.mean_colour.float(), sums.variance.rsqrt().float()
+    return sums.mean_image.float(), torch.ones(3, device=sums.pixels.device)
 
 
-def colour_directions(data: Data, images: Tensor) -> Tensor:
+def colour_directions(data: Data, sums: PixelSums) -> Tensor:
     """What one standard normal draw along each principal component of the training pixels adds to an image: [3, 3], a row each.
 
     In units of the inputs. data.colour_noise times the component's standard deviation, as the 2012 code stored it; or, as
     printed, times its eigenvalue, which makes sense of pixels from 0 to 1 only and is then brought back to 0 to 255.
     """
-    values, vectors = principal_components(images)
+    values, vectors = sums.principal_components()
     spread = values.sqrt() if data.colour_noise_times == "standard_deviation" else values / 255
-    _, scale = normalization(data, images)
+    _, scale = normalization(data, sums)
     return (data.colour_noise * spread[:, None] * vectors * scale.double()).float()
-
-
-def principal_components(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the colours of all pixels, 0 to 255: variances [3], largest first, and unit directions [3, 3], a row each."""
-    pixels, total, products = images.numel() // 3, 0, 0
-    for part in _chunks(images):
-        flat = part.reshape(-1, 3).double()
-        total = total + flat.sum(0)
-        products = products + flat.T @ flat
-    mean = total / pixels
-    values, vectors = torch.linalg.eigh(products / pixels - mean.outer(mean))
-    values, vectors = values.flip(0).clamp_min(0), vectors.flip(1).T
-    signs = vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()  # of two directions the one that brightens
-    return values, vectors * signs
-
-
-def _chunks(images: Tensor) -> Iterator[Tensor]:
-    yield from images.split(max(1, CHUNK_VALUES // images[0].numel()))
 
 
 def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:

@@ -16,10 +16,12 @@ from PIL import Image
 from scipy import stats
 
 from alexnet import data as data_module
+from alexnet import folders as folders_module
 from alexnet.data import ImageSet, available, fingerprint_of, load
 from alexnet.feed import Feed, cut, normalization
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.refuse import Refused
+from alexnet.statistics import pixel_sums
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -235,9 +237,9 @@ def test_standardized_training_images_have_mean_0_and_variance_1_a_channel():
 @pytest.mark.parametrize("count", [7, 5000, 5003])  # sums are taken over 5000 images at a time
 def test_means_and_variances_are_those_of_numpy_in_float64(count):
     pixels = random_pixels(count, 2)
-    mean, factor = normalization(Data(inputs="minus_mean_image"), torch.from_numpy(pixels))
+    mean, factor = normalization(Data(inputs="minus_mean_image"), pixel_sums(torch.from_numpy(pixels)))
     assert np.array_equal(mean, pixels.astype(np.float64).mean(0).astype(np.float32)) and factor.tolist() == [1, 1, 1]
-    mean, factor = normalization(Data(inputs="standardized"), torch.from_numpy(pixels))
+    mean, factor = normalization(Data(inputs="standardized"), pixel_sums(torch.from_numpy(pixels)))
     np.testing.assert_allclose(mean, pixels.astype(np.float64).mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(factor, 1 / pixels.astype(np.float64).std((0, 1, 2)), rtol=1e-6)
 
@@ -334,10 +336,10 @@ def folder(tmp_path: Path) -> Path:
 def no_decoding(monkeypatch):
     """Called, it makes any further decoding of an image an error."""
 
-    def decoding_again(path):
+    def decoding_again(path, side=0):
         raise AssertionError(f"{path} was decoded again")
 
-    return lambda: monkeypatch.setattr(data_module, "_read", decoding_again)
+    return lambda: monkeypatch.setattr(folders_module, "read", decoding_again)
 
 
 def tensors(images: ImageSet) -> list[torch.Tensor]:
