@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -92,7 +93,18 @@ def parser() -> argparse.ArgumentParser:
     verb("table", export_table, "write what MLflow holds into results/runs.csv and curves.csv")
     verb("report", report, "draw the figures and write REPORT.md and report.html from the tables; needs no torch and no mlflow")
     sub = verb("describe", describe, "a recipe's settings and layers, or the differences of two", as_json=True)
-    sub.add_argument("recipe", nargs="+", help="FIGURE_1_A, or claim/base, or claim/base/arm; two to compare")
+    sub.add_argument("recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or claim/base, or claim/base/arm; two to compare")
+    sub.add_argument("--figure", type=Path, help="draw the architecture in the manner of the paper's figure 2 into this file")
+    sub = verb("train", train, "train one recipe with any fields changed: your own question", machine=True, as_json=True)
+    sub.add_argument("recipe", help="as for describe")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="such as model.activation=tanh; as often as wanted"
+    )
+    sub.add_argument("--seed", default="0", help="of every draw; default: 0")
+    sub = verb("columns", columns, "bytes exchanged and time of a step for the two-GPU layouts", as_json=True)
+    sub.add_argument("recipe", nargs="?", default="SOURCE_2012", help="of two columns; default: SOURCE_2012")
+    sub.add_argument("--batch", default="16", help="images a step; default: 16")
+    sub.add_argument("--steps", default="3", help="timed steps, after one that is not; default: 3")
     verb("status", status, "what is done, begun and recorded, and on what machine", as_json=True)
     return top
 
@@ -153,7 +165,6 @@ def _machine(args):
 
 def _cells(args):
     """The plan that the arguments ask for, with its place: loads the data once, for its fingerprint."""
-    from alexnet.data import load
     from study.execute import Place
 
     seeds, machine = seed_count(args.seeds), _machine(args)
@@ -161,9 +172,25 @@ def _cells(args):
     plan = dict(bases=_split(args.base), arms=_split(args.arms), seeds=seeds)
     make_plan(args.claim, scale, "", Tuned.read(results_dir()), **plan)  # refuses what is wrong before data are loaded
     place = Place(machine, folder, spool_dir())
-    fingerprint = load(SCALES[scale].diff["data.name"], folder).fingerprint
+    fingerprint = _load(SCALES[scale].diff["data.name"], folder).fingerprint
     cells = make_plan(args.claim, scale, fingerprint, Tuned.read(results_dir()), **plan)
     return claim, scale, why, place, cells
+
+
+def _load(name: str, folder: Path):
+    """The image set, with a line now and then while many files are decoded for the first time."""
+    from alexnet.data import damaged_choice, load
+
+    began = said = time.monotonic()
+
+    def observe(done: int, total: int) -> None:
+        nonlocal said
+        if (now := time.monotonic()) - said > 10:
+            said = now
+            left = (now - began) / done * (total - done)
+            print(f"reading {name}: {done:,} of {total:,} images, about {left / 60:.1f} min left", file=sys.stderr, flush=True)
+
+    return load(name, folder, damaged_choice(), observe)
 
 
 def _headline(scale: str, why: str, place, fingerprint: str) -> str:
@@ -251,14 +278,13 @@ def _conclude(args, scale: str, cells, place, results: Path, say) -> None:
 
 
 def search(args) -> int:
-    from alexnet.data import load
     from study.execute import Place
     from study.run import writable
     from study.search import search_all
 
     machine = _machine(args)
     claim, scale, why, folder = _asked(args)
-    fingerprint = load(SCALES[scale].diff["data.name"], folder).fingerprint
+    fingerprint = _load(SCALES[scale].diff["data.name"], folder).fingerprint
     results = writable(results_dir(), "RESULTS_DIR")
     place = Place(machine, folder, writable(spool_dir(), "SPOOL_DIR"))
     _say(_headline(scale, why, place, fingerprint))
@@ -318,10 +344,82 @@ def describe(args) -> None:
     if args.json:
         print(json.dumps(settings(recipes[0]), indent=1))
         return
+    if args.figure:
+        from study.architecture import draw_architecture
+        from study.run import writable
+
+        writable(args.figure.absolute().parent, "--figure")
+        print(draw_architecture(recipes[0].model, args.recipe[0], args.figure))
+        return
     print(
         "\n".join(f"{name} = {value}" for name, value in settings(recipes[0]).items() if not name.startswith("model.layers."))
     )
     print(layer_lines(recipes[0]))
+
+
+def train(args) -> int:
+    """One run, in this process; its result goes to the spool and to MLflow, not into the tables of the claims."""
+    from alexnet.data import data_dir
+    from study.execute import ALLOCATOR, Place, run_cell
+    from study.plan import Cell
+    from study.run import outcome_words, writable
+    from study.terminal import named_recipe, read_settings
+
+    recipe = read_settings(named_recipe(args.recipe), args.set)
+    seed, machine = _whole("--seed", args.seed), _machine(argparse.Namespace(**{**vars(args), "jobs": "1"}))
+    if missing := [name for name in ALLOCATOR if name not in os.environ]:  # read when a process starts: start again with them
+        os.environ.update({name: ALLOCATOR[name] for name in missing})
+        os.execv(sys.executable, [sys.executable, "-m", "study", *sys.argv[1:]])
+    fingerprint = _load(recipe.data.name, data_dir()).fingerprint
+    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+    arm = " ".join(args.set) or "as it is"
+    cell = Cell("train", recipe.data.name, args.recipe, arm, seed, recipe, fingerprint)
+    say = _say_aside if args.json else _say
+    say(f"{args.recipe}, {arm}, seed {seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}")
+
+    def observe(point: dict) -> None:
+        left = point["seconds"] / point["epoch"] * (recipe.optim.epochs - point["epoch"])
+        exact = "".join(
+            f", {k.split('_')[0]} error {point[k]:.1%}" for k in ("train_error", "validation_error") if point[k] is not None
+        )
+        say(
+            f"epoch {point['epoch']} of {recipe.optim.epochs}: loss {point['running_loss']:.4f}, error {point['running_error']:.1%}{exact}; "
+            f"at most {left / 60:.0f} min left"
+        )
+
+    result = run_cell(cell, place, observe)
+    say(outcome_words(result))
+    try:
+        from study.record import Store
+
+        Store().record([result], place.spool_dir)
+    except Exception as error:
+        say(f"not in MLflow ({type(error).__name__}); `python -m study record` brings it there")
+    if args.json:
+        print(json.dumps(result, indent=1))
+    return 0
+
+
+def columns(args) -> int:
+    from study.layouts import measure_layouts
+    from study.terminal import named_recipe
+
+    model, batch, steps = named_recipe(args.recipe).model, _whole("--batch", args.batch), _whole("--steps", args.steps)
+    if min(batch, steps) < 1:
+        raise Refused(f"--{'batch' if batch < 1 else 'steps'}: {min(batch, steps)} is less than 1")
+    rows = measure_layouts(args.recipe, model, batch, steps)
+    if rows is None:  # the second rank of torchrun
+        return 0
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    print(f"{args.recipe}, batch {batch}, float32, median of {steps} steps (forward, backward, update) with their range")
+    for row in rows:
+        print(
+            f"  {row['layout']:<34} {row['seconds']:7.2f} s [{row['fastest']:.2f}, {row['slowest']:.2f}]"
+            f"  {row['bytes_exchanged'] / 2**20:8.2f} MiB exchanged a step  on {row['machine']}"
+        )
+    return 0
 
 
 def status(args) -> None:

@@ -85,9 +85,9 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
 
 @functools.cache
 def _images(name: str, folder: Path):
-    from alexnet.data import load
+    from alexnet.data import damaged_choice, load
 
-    return load(name, folder)
+    return load(name, folder, damaged_choice())
 
 
 @functools.cache

@@ -62,7 +62,8 @@ class Store:
             else self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name).info.run_id
         )
         params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
-        self.client.log_batch(run_id, params=params[:100])
+        for first in range(0, len(params), 100):  # as many as MLflow takes at a time; likewise metrics
+            self.client.log_batch(run_id, params=params[first : first + 100])
         metrics = list(run_metrics(result))
         for first in range(0, len(metrics), 1000):
             self.client.log_batch(run_id, metrics=metrics[first : first + 1000])

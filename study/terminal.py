@@ -1,10 +1,10 @@
 """Findings and recipes for a terminal, in plain text."""
 
 import dataclasses
+import json
 
-from alexnet import recipe as recipes
-from alexnet.recipe import Recipe, changed
-from alexnet.refuse import choose
+from alexnet.recipe import RECIPES, Recipe, changed
+from alexnet.refuse import Refused, choose
 from study import stats, words
 from study.findings import Found
 from study.plan import all_claims, get_claim
@@ -55,15 +55,27 @@ def as_json(one: Found) -> dict:
 
 def named_recipe(name: str) -> Recipe:
     """FIGURE_1_A and its like by their own name, or claim/base or claim/base/arm."""
-    named = {k: v for k, v in vars(recipes).items() if isinstance(v, Recipe)}
     if "/" not in name:
-        return named[
-            choose("recipe", name, [*named, *(f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)])
-        ]
+        bases = (f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)
+        return RECIPES[choose("recipe", name, [*RECIPES, *bases])]
     claim_name, base, *arm = name.split("/")
     claim = get_claim(claim_name)
     recipe = claim.bases[choose("base", base, claim.bases)]
     return changed(recipe, claim.arm(arm[0]).diff) if arm else recipe
+
+
+def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
+    """The recipe with fields changed as a user wrote them: "model.activation=tanh", "optim.epochs=3", "data.flip=true"."""
+    diff = {}
+    for text in written:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"--set: {text!r} is not FIELD=VALUE")
+        try:
+            diff[field] = json.loads(value)
+        except ValueError:
+            diff[field] = value
+    return changed(recipe, diff)
 
 
 def layer_lines(recipe: Recipe) -> str:
@@ -72,8 +84,9 @@ def layer_lines(recipe: Recipe) -> str:
 
     rows = layer_table(recipe.model)
     columns = list(rows[0])
+    summed = ("parameters", "neurons", "multiply_adds", "activation_bytes")
     texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
-    texts.append(["total", *("" for _ in columns[1:6]), *(f"{sum(row[c] for row in rows):,}" for c in columns[6:])])
+    texts.append(["total", *(f"{sum(row[c] for row in rows):,}" if c in summed else "" for c in columns[1:])])
     widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
     return "\n".join(
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))

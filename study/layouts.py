@@ -1,0 +1,111 @@
+"""What the two-GPU layouts of one network cost: time of a step and bytes exchanged, measured one after another.
+
+Under torchrun (two ranks) it measures that layout alone; else it measures all three and starts the ranks itself.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+
+from alexnet.columns import RankColumn, TwoDevices, bytes_per_image
+from alexnet.machine import detect
+from alexnet.network import AlexNet
+from alexnet.optimizer import make_optimizer
+from alexnet.recipe import Model, Optim
+from alexnet.refuse import Refused
+
+
+def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dict] | None:
+    """A row a layout; None on the second rank of a torchrun, which has nothing to tell."""
+    if model.columns != 2:
+        raise Refused(f"recipe: {name} has model.columns = {model.columns}; layouts are of 2")
+    if "RANK" in os.environ:
+        return _as_rank(model, batch, steps)
+    gpus = torch.cuda.device_count()
+    one = "cuda:0" if gpus else "cpu"
+    two = ("cuda:0", "cuda:1") if gpus > 1 else (one, one)
+    rows = [_timed("one device", one, AlexNet(model).to(one), model, batch, steps, exchanged=lambda network: 0)]
+    network = TwoDevices(AlexNet(model), two)
+    rows.append(_timed(f"one process, devices {two[0]} and {two[1]}", two[0], network, model, batch, steps))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "study", "columns"]
+    threads = str(max(1, torch.get_num_threads() // 2))
+    done = subprocess.run(
+        [*command, name, "--batch", str(batch), "--steps", str(steps), "--json"],
+        env={**os.environ, "OMP_NUM_THREADS": threads},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"two ranks ended with code {done.returncode}: {done.stderr[-2000:]}")
+    return rows + json.loads(done.stdout)
+
+
+def _as_rank(model: Model, batch: int, steps: int) -> list[dict] | None:
+    own_gpu = torch.cuda.device_count() > 1
+    device = f"cuda:{os.environ['LOCAL_RANK']}" if own_gpu else "cpu"
+    if own_gpu:
+        torch.cuda.set_device(device)
+    backend = "nccl" if own_gpu else "gloo"
+    dist.init_process_group(backend)
+    network = RankColumn(AlexNet(model), device)
+
+    def exchanged(network: RankColumn) -> int:
+        total = torch.tensor(network.bytes_exchanged, device=device)
+        dist.all_reduce(total)
+        return int(total)
+
+    row = _timed(f"two ranks, {backend}", device, network, model, batch, steps, exchanged)
+    first = dist.get_rank() == 0
+    dist.destroy_process_group()
+    return [row] if first else None
+
+
+def _timed(
+    layout: str,
+    device: str,
+    network: nn.Module,
+    model: Model,
+    batch: int,
+    steps: int,
+    exchanged: Callable[[nn.Module], int] = lambda network: network.bytes_exchanged,
+) -> dict:
+    learned = {"columns": lambda: network.columns, "column": lambda: [network.column]}
+    parts = next((get() for attribute, get in learned.items() if hasattr(network, attribute)), [network])
+    optimizers = [make_optimizer(part, Optim(learning_rate=1e-3, update="paper")) for part in parts]
+    images = torch.randn(batch, 3, model.image_size, model.image_size).to(device, memory_format=torch.channels_last)
+    labels, seconds = torch.arange(batch, device=device) % model.classes, []
+    for step in range(steps + 1):
+        network.begin_step(0, step)
+        started = time.perf_counter()
+        out = network(images)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        (F.cross_entropy(out, labels) if out.dim() else out).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    seconds, total = seconds[1:], exchanged(network)
+    assert total in (0, (steps + 1) * batch * bytes_per_image(model)), "the account of bytes disagrees with the shapes"
+    machine = (
+        torch.cuda.get_device_name(device) if device != "cpu" else f"{detect('cpu').name}, {torch.get_num_threads()} threads"
+    )
+    return {
+        "layout": layout,
+        "seconds": statistics.median(seconds),
+        "fastest": min(seconds),
+        "slowest": max(seconds),
+        "bytes_exchanged": total // (steps + 1),
+        "machine": machine,
+        "torch": torch.__version__,
+    }
