@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make` alone lists them.
 # Variables: SCALE SEEDS DEVICE PRECISION JOBS DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup quick plan report ui test lock clean
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup quick plan report ui bench test lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,9 @@ report: $(READY) ## results/REPORT.md, report.html and figures from the committe
 ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
 	@echo "MLflow on http://127.0.0.1:$(or $(PORT),5000) (this machine only; Ctrl-C ends it)"
 	$(VENV)/bin/mlflow server --backend-store-uri "$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)" --host 127.0.0.1 --port $(or $(PORT),5000)
+
+bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: 3 min)
+	$(VENV)/bin/python -m benchmarks
 
 test: $(READY) ## lint and all tests (2 cores: about 5 min)
 	$(VENV)/bin/ruff check .

@@ -12,6 +12,8 @@ from typing import Any
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
+SAVING_SHARE = 20
+"""Training goes on at least so many times as long as the last checkpoint took: AlexNet's is half a gigabyte."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -43,19 +45,20 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Spool:
-    """Checkpoints of one run, at most every `every_seconds`. The digest stands in the file, before the bytes it vouches for."""
+    """Checkpoints of one run, at most every `every_seconds`, and less often where saving itself takes long. The digest stands in the file, before the bytes it vouches for."""
 
     def __init__(self, folder: Path, every_seconds: float = 10.0):
         self.folder, self.every_seconds = folder, every_seconds
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saving_seconds = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= self.every_seconds
+        return time.monotonic() - self.saved_at >= max(self.every_seconds, SAVING_SHARE * self.saving_seconds)
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""
         import torch
 
+        started = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -64,6 +67,7 @@ class Spool:
             os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
         write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
         self.saved_at = time.monotonic()
+        self.saving_seconds = self.saved_at - started
 
     def load(self) -> dict[str, Any] | None:
         """The newest whole checkpoint, or None. One that is torn or altered is passed over; nothing in it is executed."""

@@ -26,6 +26,7 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
         return []
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
     tuned = Tuned.read(results)
+    todo = in_order(todo, [tuned.expected_epochs(cell) for cell in todo])
     progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
     lost, drawn = [], False
 
@@ -45,6 +46,14 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
     payloads = [(cell, place) for cell in todo]
     launch.run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
     return lost
+
+
+def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Cell]:
+    """The first seed of every base and arm as planned, for a first picture; then the longest runs first, so that none is left
+    to end alone."""
+    first = min(cell.seed for cell in cells)
+    longest = sorted(zip(cells, expected_epochs, strict=True), key=lambda pair: -pair[1])  # equal ones stay in their order
+    return [c for c in cells if c.seed == first] + [c for c, _ in longest if c.seed != first]
 
 
 def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict:

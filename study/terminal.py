@@ -72,9 +72,10 @@ def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
         if not equals:
             raise Refused(f"--set: {text!r} is not FIELD=VALUE")
         try:
-            diff[field] = json.loads(value)
+            plain = json.loads(value)
         except ValueError:
-            diff[field] = value
+            plain = value
+        diff[field] = () if plain == [] else plain
     return changed(recipe, diff)
 
 

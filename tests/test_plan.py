@@ -8,6 +8,7 @@ from conftest import write_tuned
 
 from alexnet.refuse import Refused
 from study.plan import Tuned, make_plan, seed_count
+from study.run import in_order
 
 
 def plan(folder, scale="shapes", **options):
@@ -80,3 +81,12 @@ def test_planning_and_reporting_import_neither_torch_nor_mlflow():
 def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
     code = "import sys, study.execute, alexnet.train, study.launch; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_after_the_first_seed_of_each_arm_the_longest_runs_start_first(tuned_folder):
+    cells = plan(tuned_folder, seeds=3)
+    expected = [40.0 if (cell.base, cell.arm) == ("A-2012", "tanh") else 5.0 for cell in cells]
+    ordered = in_order(cells, expected)
+    assert sorted(c.key for c in ordered) == sorted(c.key for c in cells)
+    assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == cells[:2]
+    assert [(c.base, c.arm, c.seed) for c in ordered[4:6]] == [("A-2012", "tanh", 1), ("A-2012", "tanh", 2)]

@@ -1,0 +1,48 @@
+"""Response normalization, forward and backward, at conv1's size (32x96x55x55), against torch.nn.LocalResponseNorm.
+
+torch has no bf16 form on CPU: there the baseline converts to float32 and back, as its users must.
+"""
+
+import statistics
+
+import torch
+
+from alexnet.recipe import ResponseNorm
+from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
+from benchmarks.sidebyside import in_turn, ratio
+
+
+def measure(device: str) -> list[dict]:
+    rows = []
+    norm = ResponseNorm()
+    theirs = torch.nn.LocalResponseNorm(norm.size, norm.alpha * norm.size, norm.beta, norm.k)
+    within = ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean")
+    over = ("pixels", 1), within.size, within.k, within.alpha / within.size**2, within.beta
+    cases = [
+        ("cross-map", (32, 96, 55, 55), CrossMapNorm(norm), theirs, "nn.LocalResponseNorm"),
+        ("within-map", (32, 256, 27, 27), WithinMapNorm(within), lambda x: by_formula(x, *over), "avg_pool2d and pow"),
+    ]
+    for what, shape, ours, baseline, called in cases:
+        for layout in (torch.channels_last, torch.contiguous_format):
+            for kind in (torch.float32, torch.bfloat16):
+                x = torch.randn(shape, device=device).mul_(5).to(kind).to(memory_format=layout).requires_grad_()
+                upstream = torch.randn_like(x)
+
+                def through(function, x=x, upstream=upstream, kind=kind):
+                    x.grad = None
+                    needs_float = kind is torch.bfloat16 and not isinstance(function, CrossMapNorm | WithinMapNorm)
+                    out = function(x.float()).to(kind) if needs_float else function(x)
+                    out.backward(upstream)
+
+                seconds = in_turn({"ours": lambda: through(ours), "torch": lambda: through(baseline)}, 5, device)
+                rows.append(
+                    {
+                        "what": f"{what} normalization, forward and backward, {'x'.join(map(str, shape))}",
+                        "case": f"{str(kind).split('.')[-1]}, {'channels_last' if layout is torch.channels_last else 'contiguous'}",
+                        "ours_ms": 1000 * statistics.median(seconds["ours"]),
+                        "baseline_ms": 1000 * statistics.median(seconds["torch"]),
+                        "baseline": called,
+                        **ratio(seconds["torch"], seconds["ours"]),
+                    }
+                )
+    return rows

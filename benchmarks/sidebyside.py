@@ -1,0 +1,32 @@
+"""Timing of several ways to do one thing, taken in turn so that a busy machine slows all of them alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = 5, device: str = "cpu") -> dict[str, list[float]]:
+    """Seconds of each way, `rounds` times after one round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, way in ways.items():
+            _wait(device)
+            started = time.perf_counter()
+            way()
+            _wait(device)
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def ratio(baseline: list[float], ours: list[float]) -> dict[str, float]:
+    """How many times faster: of medians, and the least and the most over the rounds taken pairwise."""
+    pairs = [b / o for b, o in zip(baseline, ours, strict=True)]
+    return {"ratio": statistics.median(baseline) / statistics.median(ours), "least": min(pairs), "most": max(pairs)}
+
+
+def _wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()
