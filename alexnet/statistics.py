@@ -65,7 +65,7 @@ def kept_sums(images: Tensor, folder: Path | None, fingerprint: str) -> PixelSum
         return pixel_sums(images)
     path = folder / f"sums-{fingerprint}-{len(images)}.npz"
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             assert kept["pixels"].shape == tuple(images.shape[1:]) and kept["products"].shape == (3, 3)
             return PixelSums(len(images), *(torch.from_numpy(kept[name]).to(images.device) for name in ("pixels", "products")))
     except Exception:  # missing or damaged (its zip has check sums): computed anew

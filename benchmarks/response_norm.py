@@ -4,6 +4,7 @@ torch has no bf16 form on CPU: there the baseline converts to float32 and back, 
 """
 
 import statistics
+from functools import partial
 
 import torch
 
@@ -34,7 +35,8 @@ def measure(device: str) -> list[dict]:
                     out = function(x.float()).to(kind) if needs_float else function(x)
                     out.backward(upstream)
 
-                seconds = in_turn({"ours": lambda: through(ours), "torch": lambda: through(baseline)}, 5, device)
+                ways = {"ours": partial(through, ours), "torch": partial(through, baseline)}
+                seconds = in_turn(ways, 5, device)
                 rows.append(
                     {
                         "what": f"{what} normalization, forward and backward, {'x'.join(map(str, shape))}",
