@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def list_claims(args) -> None:
+    from study import words
+
     claims = all_claims()
     if args.json:
         facts = {
@@ -127,7 +129,7 @@ def list_claims(args) -> None:
         return
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
-        print(f"  reported  {claim.reported.what}: {claim.reported.value:g} ({claim.reported.where})")
+        print(f"  reported  {claim.reported.what}: {words.reported_words(claim)} ({claim.reported.where})")
         print(f"  command   {claim.command}")
         for word, items, default in (
             ("bases", claim.bases, claim.default_bases),
@@ -212,25 +214,27 @@ def show_plan(args) -> None:
         print(json.dumps({"runs": rows, "expected_seconds": cost.seconds, "pace_from": cost.source}, indent=1))
         return
     print(_headline(scale, why, place, cells[0].fingerprint))
-    (field,) = claim.tune
     for base in dict.fromkeys(cell.base for cell in cells):
         for arm in dict.fromkeys(cell.arm for cell in cells if cell.base == base):
             those = [cell for cell in cells if (cell.base, cell.arm) == (base, arm)]
-            entry = Tuned.read(results_dir()).find(args.claim, base, arm, scale)
+            entry = Tuned.read(results_dir()).find(args.claim, base, arm, scale) if claim.tune else None
+            tuned = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
             print(
-                f"  {base:<22} {arm:<8} {len(those)} seeds, {sum(c.key in done for c in those)} done, {field} {entry['value']:g} (tuned on {entry['tuned_on']})"
+                f"  {base:<22} {arm:<8} {len(those)} seeds, {sum(c.key in done for c in those)} done, "
+                f"learning rate {those[0].recipe.optim.learning_rate:g} ({tuned})"
             )
     print(cost.words)
 
 
 def run(args) -> int:
     from study.run import keep, work_off, writable
+    from study.words import reported_words
 
     claim, scale, why, place, cells = _cells(args)
     results = writable(results_dir(), "RESULTS_DIR")
     writable(place.spool_dir, "SPOOL_DIR")
     say = _say_aside if args.json else _say
-    say(f"{claim.title} (paper: {claim.reported.value:g}, {claim.reported.where})")
+    say(f"{claim.title} (paper: {reported_words(claim)}, {claim.reported.where})")
     say(_headline(scale, why, place, cells[0].fingerprint))
     lost = work_off(cells, place, results, say)
     there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
@@ -284,6 +288,8 @@ def search(args) -> int:
 
     machine = _machine(args)
     claim, scale, why, folder = _asked(args)
+    if not claim.tune:
+        raise Refused(f"claim: {args.claim!r} tunes nothing; its arms share their base's learning rate")
     fingerprint = _load(SCALES[scale].diff["data.name"], folder).fingerprint
     results = writable(results_dir(), "RESULTS_DIR")
     place = Place(machine, folder, writable(spool_dir(), "SPOOL_DIR"))

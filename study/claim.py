@@ -8,6 +8,7 @@ from alexnet.recipe import Recipe, changed
 from alexnet.refuse import Refused, choose
 
 ROLES = ("native", "proxy", "machinery")
+ERRORS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
 
@@ -17,7 +18,7 @@ class Reported:
     """What the paper says, and where it stands."""
 
     what: str
-    value: float
+    value: float | None  # a factor, or points of error with their sign; None where the paper gives a direction alone
     where: str
 
 
@@ -36,12 +37,34 @@ class TimeTo:
     train_error: float
 
 
+@dataclass(frozen=True)
+class AtEnd:
+    """Measure: an error rate after the last epoch of a fixed budget, in percent. A run that diverged has none."""
+
+    of: str = "test_error"  # a column of runs.csv; or "gap": test error minus exact training error
+
+
+Measure = TimeTo | AtEnd
+
+
 @dataclass(frozen=True, kw_only=True)
 class RatioOfTimes:
-    """Rule: how many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways, do not matter."""
+    """Rule for TimeTo: how many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways,
+    do not matter."""
 
     treated: str
     control: str
+    no_effect_within: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceOfMeans:
+    """Rule for AtEnd: `treated` minus `control`, in points, is expected above 0 (+1) or below (-1). Less than `no_effect_within`
+    points either way do not matter."""
+
+    treated: str
+    control: str
+    expected: int
     no_effect_within: float
 
 
@@ -57,9 +80,9 @@ class Claim:
     arms: tuple[Arm, ...]  # the first is the control
     default_arms: tuple[str, ...]
     scales: Mapping[str, str]  # label: "native" (can confirm a size), "proxy" (direction only), "machinery" (no evidence)
-    tune: Mapping[str, tuple[float, ...]]  # one nuisance field and its shared list of values, tuned for each arm alike
-    measure: TimeTo
-    rule: RatioOfTimes
+    tune: Mapping[str, tuple[float, ...]]  # one nuisance field and its shared list of values, tuned for each arm alike; or none
+    measure: Measure
+    rule: RatioOfTimes | DifferenceOfMeans
     seeds: int = 3
 
     def __post_init__(self):
@@ -74,8 +97,12 @@ class Claim:
             choose("claim.default_bases", label, self.bases)
         for role in self.scales.values():
             choose("claim.scales", role, ROLES)
-        if len(self.tune) != 1:
-            raise Refused(f"claim.tune: one field is tuned, not {len(self.tune)}")
+        if len(self.tune) > 1:
+            raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
+        if isinstance(self.measure, TimeTo) != isinstance(self.rule, RatioOfTimes):
+            raise Refused(f"claim.rule: {type(self.rule).__name__} cannot judge {type(self.measure).__name__}")
+        if isinstance(self.measure, AtEnd):
+            choose("claim.measure.of", self.measure.of, ERRORS)
         for base in self.bases.values():
             for arm in self.arms:
                 changed(base, arm.diff)  # refuses fields and values that do not exist

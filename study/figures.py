@@ -14,11 +14,13 @@ import seaborn
 
 from alexnet.spool import write_atomically
 from study import stats
+from study.claim import TimeTo
 from study.findings import ArmFound, Found
 from study.scales import SCALES
-from study.words import machine_and_data, ratio_words
+from study.words import effect_words, machine_and_data, measured, reported_words
 
 LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}  # as in the paper: ReLU solid, tanh dashed
+MARKS = ("o", "s", "D", "^", "v", "P")
 MARKERS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
 
 
@@ -28,14 +30,15 @@ def _style() -> list:
 
 
 def draw(found: Sequence[Found], folder: Path) -> list[Path]:
-    """Figure 1, the time-to-target figure and the search figure of one claim at one scale on one machine."""
+    """The figures of one claim at one scale on one machine: those of times to a target, or those of errors at the end."""
     first = found[0]
     stem = f"{first.claim_name}-{first.scale}-{_slug(first.machine)}"
-    pictures = {
-        f"{stem}-figure-1.png": figure_1(found),
-        f"{stem}-time-to-target.png": time_to_target(found),
-        f"{stem}-rates.png": rates(found),
-    }
+    if isinstance(first.claim.measure, TimeTo):
+        pictures = {f"{stem}-figure-1.png": figure_1(found), f"{stem}-time-to-target.png": time_to_target(found)}
+    else:
+        pictures = {f"{stem}-errors.png": errors_at_end(found), f"{stem}-curves.png": training_curves(found)}
+    if first.claim.tune:
+        pictures[f"{stem}-rates.png"] = rates(found)
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in pictures.items():
         buffer = io.BytesIO()
@@ -67,7 +70,7 @@ def figure_1(found: Sequence[Found]) -> plt.Figure:
             color="0.3",
         )
         axis.set(
-            title=f"{one.base}: {ratio_words(one.verdict.ratio)}\n(paper: x{one.claim.reported.value:g})",
+            title=f"{one.base}: {effect_words(one.verdict.effect)}\n(paper: {reported_words(one.claim)})",
             xlabel="epochs",
             xlim=(0, None),
         )
@@ -80,7 +83,7 @@ def figure_1(found: Sequence[Found]) -> plt.Figure:
 
 
 def _curves(axis: plt.Axes, arm: ArmFound, target: float, color) -> None:
-    traces = [_trace(curve, end, target) for curve, end in zip(arm.curves, arm.epochs_to_target, strict=True)]
+    traces = [_trace(curve, end, target) for curve, end in zip(arm.curves, arm.values, strict=True)]
     line = LINES.get(arm.label, "-.")
     for epochs, errors in traces:
         axis.plot(epochs, errors, line, color=color, linewidth=0.8, alpha=0.45)
@@ -89,7 +92,7 @@ def _curves(axis: plt.Axes, arm: ArmFound, target: float, color) -> None:
     reached = seeds - arm.censored
     note = f"{arm.label} (n={seeds}" + (f", {reached} arrived)" if arm.censored else ")")
     axis.plot(means, levels, line, color=color, linewidth=2.4, label=note)
-    ends = [end for end in arm.epochs_to_target if end is not None]
+    ends = [end for end in arm.values if end is not None]
     axis.plot(
         ends,
         [target] * len(ends),
@@ -99,7 +102,7 @@ def _curves(axis: plt.Axes, arm: ArmFound, target: float, color) -> None:
         markeredgecolor="white",
         clip_on=False,
     )
-    for (epochs, errors), end in zip(traces, arm.epochs_to_target, strict=True):
+    for (epochs, errors), end in zip(traces, arm.values, strict=True):
         if end is None:
             axis.plot(epochs[-1:], errors[-1:], ">", color=color, markersize=6, markerfacecolor="none")
 
@@ -153,7 +156,7 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
                 linewidth=2,
                 label=f"{arm.label} (n={len(arm.seeds)})",
             )
-            reached = [e for e in arm.epochs_to_target if e is not None]
+            reached = [e for e in arm.values if e is not None]
             below.plot(reached, [row] * len(reached), MARKERS.get(arm.label, "P"), color=color, alpha=0.75, markersize=6)
             if arm.censored:
                 below.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
@@ -165,7 +168,7 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
                     ha="center",
                     fontsize=8,
                 )
-        above.set(title=f"{one.base}: {ratio_words(one.verdict.ratio)}", ylim=(-0.03, 1.05))
+        above.set(title=f"{one.base}: {effect_words(one.verdict.effect)}", ylim=(-0.03, 1.05))
         above.legend(frameon=False, loc="upper right")
         below.set(
             yticks=range(len(one.arms)),
@@ -178,6 +181,72 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
     axes[0][0].set_ylabel("share of seeds\nnot there yet")
     seaborn.despine(figure)
     _head(figure, found[0], "Time to the target; every seed a point")
+    return figure
+
+
+def errors_at_end(found: Sequence[Found]) -> plt.Figure:
+    """Above: every seed's error as a point, the mean with its interval. Below: each arm against the control, and the paper's number."""
+    palette = _style()
+    figure, axes = plt.subplots(
+        2, len(found), figsize=(1.6 + 4.8 * len(found), 5.4), squeeze=False, layout="constrained", height_ratios=(1.3, 1)
+    )
+    for (above, below), one in zip(axes.T, found, strict=True):
+        for row, arm in enumerate(one.arms):
+            color = palette[row % len(palette)]
+            spread = np.linspace(-0.12, 0.12, len(arm.known)) if len(arm.known) > 1 else np.zeros(len(arm.known))
+            above.plot(arm.known, row + spread, "o", color=color, alpha=0.75, markersize=6)
+            mean, low, high = stats.mean_interval(arm.known)
+            above.plot([low, high], [row + 0.28] * 2, "-", color=color, linewidth=2)
+            above.plot([mean], [row + 0.28], "D", color=color, markersize=6)
+            if arm.censored:
+                above.annotate(f"{arm.censored} diverged", (1, row), xycoords=("axes fraction", "data"), ha="right", fontsize=8)
+        labels = [f"{arm.label} (n={len(arm.seeds)})" for arm in one.arms]
+        above.set(yticks=range(len(one.arms)), yticklabels=labels, ylim=(len(one.arms) - 0.4, -0.5), xlabel=measured(one.claim))
+        above.set_title(f"{one.base}: {effect_words(one.verdict.effect)}\n(paper: {reported_words(one.claim)})")
+        above.grid(axis="x", color="0.9")
+        others = [arm for arm in one.arms if arm.label in one.effects]
+        for row, arm in enumerate(others):
+            effect, color = one.effects[arm.label], palette[one.arms.index(arm) % len(palette)]
+            if np.isfinite(effect.lower):
+                below.plot([effect.lower, effect.upper], [row, row], "-", color=color, linewidth=2)
+            below.plot([effect.estimate], [row], "D", color=color, markersize=7)
+        below.axvline(0, color="0.3", linewidth=0.9)
+        if one.claim.reported.value is not None:
+            below.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
+            below.text(one.claim.reported.value, -0.45, " paper", fontsize=8, color="0.35")
+        below.set(yticks=range(len(others)), yticklabels=[arm.label for arm in others], ylim=(len(others) - 0.4, -0.6))
+        below.set_xlabel(f"points against {one.claim.rule.control}, with 95% interval")
+        below.grid(axis="x", color="0.9")
+    seaborn.despine(figure)
+    _head(figure, found[0], f"{found[0].claim.title}: every seed a point")
+    return figure
+
+
+def training_curves(found: Sequence[Found]) -> plt.Figure:
+    """Running training error of every seed against epochs, and where each ended on test images: whether the control has learned."""
+    palette = _style()
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(1.6 + 4.8 * len(found), 4.6), squeeze=False, sharey=True, layout="constrained"
+    )
+    lines = ("-", "--", "-.", ":")
+    for axis, one in zip(axes[0], found, strict=True):
+        for row, arm in enumerate(one.arms):
+            style = {"color": palette[row % len(palette)], "linestyle": lines[row % len(lines)]}
+            for curve in arm.curves:
+                axis.plot(curve.epoch, 100 * curve.running_error, linewidth=0.7, alpha=0.45, **style)
+            whole = [curve.running_error.to_numpy() for curve in arm.curves if len(curve) == arm.budget_epochs]
+            if whole:
+                mean = 100 * np.mean(whole, axis=0)
+                axis.plot(np.arange(1, len(mean) + 1), mean, linewidth=2.2, label=f"{arm.label} (n={len(arm.seeds)})", **style)
+            ends = [100 * e for e in arm.test_errors if e == e]
+            axis.plot(
+                [arm.budget_epochs] * len(ends), ends, MARKS[row % len(MARKS)], color=style["color"], markersize=6, alpha=0.8
+            )
+        axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
+        axis.legend(frameon=False)
+    axes[0][0].set_ylabel("running training error, %\n(marks at the end: test error)")
+    seaborn.despine(figure)
+    _head(figure, found[0], "Training curves, every seed thin, the mean thick")
     return figure
 
 

@@ -11,13 +11,16 @@ import pandas as pd
 
 from alexnet.recipe import Recipe, changed, run_key
 from study import stats, table
-from study.claim import Claim
-from study.measures import time_to
+from study.claim import Claim, RatioOfTimes, TimeTo
+from study.measures import time_to, value_of
 from study.plan import Tuned, all_claims, untuned_recipe
 from study.scales import SCALES
 
 OWN_CORES = 0.8
 """A run on CPU that got less than this share of its threads' time was disturbed by other work."""
+
+SHARED = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": False, "trials": []}
+"""In place of an entry of tuned.json, where a claim's arms share their base's learning rate."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,15 @@ class ArmFound:
     seeds: tuple[int, ...]
     keys: tuple[str, ...]
     outcomes: tuple[str, ...]
-    epochs_to_target: tuple[float | None, ...]
-    steps_to_target: tuple[float | None, ...]
-    seconds_to_target: tuple[float | None, ...]
+    values: tuple[float | None, ...]  # of the claim's measure: epochs to the target, or percent at the end
+    seconds_to_target: tuple[float | None, ...]  # empty where the measure is no time
     timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
     test_errors: tuple[float, ...]
     curves: tuple[pd.DataFrame, ...]
+
+    @property
+    def rate(self) -> float:
+        return self.recipe.optim.learning_rate
 
     @property
     def budget_epochs(self) -> int:
@@ -45,11 +51,16 @@ class ArmFound:
     @property
     def times(self) -> stats.Times:
         """Epochs to the target: steps over the steps of an epoch, the same for all arms of a base."""
-        return stats.Times(self.epochs_to_target, float(self.budget_epochs))
+        return stats.Times(self.values, float(self.budget_epochs))
 
     @property
     def censored(self) -> int:
-        return sum(value is None for value in self.epochs_to_target)
+        """Runs without a value: they never arrived, or diverged."""
+        return sum(value is None for value in self.values)
+
+    @property
+    def known(self) -> list[float]:
+        return [value for value in self.values if value is not None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Found:
     seeds_planned: int
     arms: tuple[ArmFound, ...]
     verdict: stats.Verdict
-    ratios: Mapping[str, stats.Ratio]  # of every arm but the control, over the control
+    effects: Mapping[str, stats.Ratio | stats.Difference]  # of every arm but the control, against the control
     seconds_ratio: stats.Ratio | None
 
     @property
@@ -125,15 +136,17 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
 
 def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) -> ArmFound | None:
     recipe = untuned_recipe(claim, SCALES[scale], base, arm.label)
-    (field,) = claim.tune
-    entry = tuned.find(name, base, arm.label, scale)
-    if not entry:
-        return None
-    recipe = changed(recipe, {field: entry["value"]})
+    entry = SHARED
+    if claim.tune:
+        (field,) = claim.tune
+        if not (entry := tuned.find(name, base, arm.label, scale)):
+            return None
+        recipe = changed(recipe, {field: entry["value"]})
     keys = {seed: run_key(recipe, seed, fingerprint) for seed in seeds}
     rows = [row_of[key] for key in keys.values() if key in row_of]
     points = [curve_of[row.key, row.machine] for row in rows]
     plain = [[_none_for_nan(p) for p in frame.to_dict("records")] for frame in points]
+    is_time = isinstance(claim.measure, TimeTo)
     return ArmFound(
         label=arm.label,
         diff=arm.diff,
@@ -142,10 +155,9 @@ def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve
         seeds=tuple(row.seed for row in rows),
         keys=tuple(row.key for row in rows),
         outcomes=tuple(row.outcome for row in rows),
-        epochs_to_target=tuple(time_to(claim.measure, p, "epoch") for p in plain),
-        steps_to_target=tuple(time_to(claim.measure, p, "step") for p in plain),
+        values=tuple(value_of(claim.measure, row._asdict(), p) for row, p in zip(rows, plain, strict=True)),
         timed=all(row.cpu_share >= OWN_CORES or (row.device == "cuda" and row.jobs == 1) for row in rows),
-        seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain),
+        seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain) if is_time else (),
         test_errors=tuple(row.test_error for row in rows),
         curves=tuple(points),
     )
@@ -157,26 +169,55 @@ def _none_for_nan(point: dict) -> dict:
 
 def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmFound, ...]) -> Found:
     by_label = {arm.label: arm for arm in arms}
-    rule, empty = claim.rule, stats.Times((), float(claim.bases[base].optim.epochs))
-    control, treated = by_label.get(rule.control), by_label.get(rule.treated)
-    verdict = stats.judge_ratio(
-        treated.times if treated else empty,
-        control.times if control else empty,
-        claim.reported.value,
-        rule.no_effect_within,
-        native=claim.scales[scale] == "native",
-        names=(rule.treated, rule.control),
-    )
-    ratios = {arm.label: stats.ratio_of_times(arm.times, control.times) for arm in arms if control and arm is not control}
+    control, treated = by_label.get(claim.rule.control), by_label.get(claim.rule.treated)
+    native = claim.scales[scale] == "native"
+    judge, compare = (_ratio_judge, _ratio) if isinstance(claim.rule, RatioOfTimes) else (_difference_judge, _difference)
+    verdict = judge(claim, base, treated, control, native)
+    effects = {arm.label: compare(arm, control) for arm in arms if control and arm is not control}
     return Found(
-        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict, ratios,
+        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict, effects,
         _seconds_ratio(treated, control),
     )  # fmt: skip
 
 
+def _ratio_judge(claim, base, treated, control, native: bool) -> stats.Verdict:
+    rule, empty = claim.rule, stats.Times((), float(claim.bases[base].optim.epochs))
+    return stats.judge_ratio(
+        treated.times if treated else empty,
+        control.times if control else empty,
+        claim.reported.value,
+        rule.no_effect_within,
+        native=native,
+        names=(rule.treated, rule.control),
+    )
+
+
+def _difference_judge(claim, base, treated, control, native: bool) -> stats.Verdict:
+    rule = claim.rule
+    return stats.judge_difference(
+        treated.known if treated else [],
+        control.known if control else [],
+        claim.reported.value,
+        rule.expected,
+        rule.no_effect_within,
+        native=native,
+        names=(rule.treated, rule.control),
+    )
+
+
+def _ratio(arm: ArmFound, control: ArmFound) -> stats.Ratio:
+    return stats.ratio_of_times(arm.times, control.times)
+
+
+def _difference(arm: ArmFound, control: ArmFound) -> stats.Difference:
+    return stats.difference(arm.known, control.known)
+
+
 def _seconds_ratio(treated: ArmFound | None, control: ArmFound | None) -> stats.Ratio | None:
     """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not seconds)."""
-    if not treated or not control or treated.censored or control.censored or not (treated.timed and control.timed):
+    if not treated or not control or not treated.seconds_to_target or not control.seconds_to_target:
+        return None
+    if treated.censored or control.censored or not (treated.timed and control.timed):
         return None
     longest = max(*treated.seconds_to_target, *control.seconds_to_target)
     return stats.ratio_of_times(

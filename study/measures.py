@@ -1,8 +1,8 @@
-"""From a run's points to the number a claim is about. Points are mappings with the fields of `alexnet.train.Point`."""
+"""From a run to the number a claim is about. Points are mappings with the fields of `alexnet.train.Point`."""
 
 from collections.abc import Mapping, Sequence
 
-from study.claim import TimeTo
+from study.claim import AtEnd, Measure, TimeTo
 
 
 def time_to(measure: TimeTo, points: Sequence[Mapping], unit: str = "step") -> float | None:
@@ -20,3 +20,20 @@ def time_to(measure: TimeTo, points: Sequence[Mapping], unit: str = "step") -> f
             return before[unit] + part * (point[unit] - before[unit])
         before = point
     return None
+
+
+def value_of(measure: Measure, run: Mapping, points: Sequence[Mapping]) -> float | None:
+    """Epochs to the target, or percent of images at the end, of one run (a row of runs.csv); None where it has none."""
+    if isinstance(measure, TimeTo):
+        return time_to(measure, points, "epoch")
+    return error_at_end(measure, run, points)
+
+
+def error_at_end(measure: AtEnd, run: Mapping, points: Sequence[Mapping]) -> float | None:
+    if run["outcome"] != "finished":
+        return None
+    error = run["test_error"] if measure.of == "gap" else run[measure.of]
+    trained = points[-1]["train_error"] if measure.of == "gap" else 0.0
+    if error is None or error != error or trained is None:
+        return None
+    return 100 * (error - trained)

@@ -89,7 +89,7 @@ class Tuned:
         return None
 
     def expected_epochs(self, cell: "Cell") -> float:
-        """How long the search's own run with this rate took to its target; the whole budget where it never arrived."""
+        """How long the search's own run with this rate took to its target; the whole budget where it never arrived or has none."""
         entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
         took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
@@ -144,6 +144,8 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
     """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
     claim = get_claim(claim_name)
     recipe = untuned_recipe(claim, get_scale(claim, scale_name), base, arm)
+    if not claim.tune:
+        return recipe
     (field,) = claim.tune
     found = tuned.find(claim_name, base, arm, scale_name)
     if not found:

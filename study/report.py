@@ -10,6 +10,7 @@ import jinja2
 from alexnet.recipe import differences
 from alexnet.spool import write_atomically
 from study import figures, stats, words
+from study.claim import TimeTo
 from study.findings import ArmFound, Findings, Found, find
 from study.plan import all_claims
 from study.scales import SCALES
@@ -51,6 +52,8 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> di
             "machine": group[2],
             "data": f"{found[0].data}, fingerprint {group[3]}",
             "reported": found[0].claim.reported,
+            "reported_words": words.reported_words(found[0].claim),
+            "measured": words.measured(found[0].claim),
             "command": _command(found[0]),
             "bases": [_base(one, holm[id(one)]) for one in found],
             "pictures": [_picture(path, found[0]) for path in pictures[group]],
@@ -74,41 +77,47 @@ def _base(one: Found, holm: float) -> dict:
         "name": one.base,
         "verdict": words.verdict_words(one),
         "word": one.verdict.direction,
-        "ratio": words.ratio_words(one.verdict.ratio),
-        "seconds_ratio": words.ratio_words(one.seconds_ratio)
-        if one.seconds_ratio
-        else "not given (a run was censored, or shared its cores with other work)",
+        "effect": words.effect_words(one.verdict.effect),
+        "seconds_ratio": _seconds_words(one),
         "seeds": words.seeds_words(one),
         "why": one.verdict.why,
         "more_seeds": words.more_seeds_words(one),
         "permutation_p": f"{words.number(one.verdict.permutation_p, 2)} (floor {words.number(one.verdict.permutation_floor, 2)}; Holm {words.number(holm, 2)})",
-        "log_rank_p": words.number(one.verdict.log_rank_p, 2),
+        "log_rank": f"; log-rank p {words.number(p, 2)}" if (p := one.verdict.log_rank_p) == p else "",
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
     }
 
 
 def _arm(one: Found, arm: ArmFound) -> dict:
-    mean, lower, upper = stats.mean_interval([min(e or arm.budget_epochs, arm.budget_epochs) for e in arm.epochs_to_target])
     seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
-    (field,) = one.claim.tune
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
     return {
         "label": arm.label,
         "diff": ", ".join(f"{k} = {v}" for k, v in arm.diff.items()) or "(control)",
-        "rate": f"{arm.tuned['value']:g}{edge}",
+        "rate": f"{arm.rate:g}{edge}",
         "tuned_on": arm.tuned["tuned_on"],
-        "field": field,
         "n": len(arm.seeds),
         "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
-        "epochs": [words.number(e) if e is not None else f"> {arm.budget_epochs}" for e in arm.epochs_to_target],
-        "mean": f"{'at least ' if arm.censored else ''}{words.number(mean)} [{words.number(lower)}, {words.number(upper)}]",
+        "each": [words.value_words(arm, value, one.claim) for value in arm.values],
+        "mean": words.mean_words(arm, one.claim),
         "seconds": words.number(sum(seconds) / len(seconds)) if seconds else "-",
         "test_error": _percent_range(arm.test_errors),
         "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
-        "ratio": words.ratio_words(one.ratios[arm.label]) if arm.label in one.ratios else "1 (control)",
+        "effect": words.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
         "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
     }
+
+
+def _seconds_words(one: Found) -> str:
+    if not isinstance(one.claim.measure, TimeTo):
+        return ""
+    told = (
+        words.ratio_words(one.seconds_ratio)
+        if one.seconds_ratio
+        else "not given (a run was censored, or shared its cores with other work)"
+    )
+    return f" In seconds of training: {told}."
 
 
 def _percent_range(errors: Sequence[float]) -> str:

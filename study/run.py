@@ -98,7 +98,7 @@ def tell_so_far(cell: Cell, results: Path, say: Callable[[str], None], draw: boo
     ]
     for one in groups:
         say(
-            f"  so far, {one.base}: {words.ratio_words(one.verdict.ratio)} with {words.seeds_words(one)} seeds an arm on {one.machine}"
+            f"  so far, {one.base}: {words.effect_words(one.verdict.effect)} with {words.seeds_words(one)} seeds an arm on {one.machine}"
         )
     if draw and groups:
         from study import figures

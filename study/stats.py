@@ -309,15 +309,15 @@ def holm(p_values: ArrayLike) -> Floats:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the runs say about a claim of the form "treated takes `reported` times as long as control"."""
+    """What the runs say about a claim: a ratio of times ("treated takes `reported` times as long as control") or a difference."""
 
     direction: Direction
     size: Size
-    ratio: Ratio  # with its 95% interval
-    reported: float
+    effect: Ratio | Difference  # with its 95% interval
+    reported: float | None  # None where the paper gives a sign alone
     permutation_p: float
     permutation_floor: float
-    log_rank_p: float
+    log_rank_p: float  # NaN for a difference
     more_seeds: int | None  # per arm; 0 when nothing is open, None when more seeds cannot be said to decide what is
     why: str
 
@@ -371,7 +371,7 @@ def judge_ratio(
     verdict = Verdict(
         direction=direction,
         size=size,
-        ratio=ratio,
+        effect=ratio,
         reported=reported,
         permutation_p=permutation_p(
             treated.restricted,
@@ -434,7 +434,7 @@ def _why(
     names: tuple[str, str],
 ) -> str:
     """The verdict and its numbers in one plain sentence."""
-    ratio = verdict.ratio
+    ratio = verdict.effect
     if verdict.direction == "incomplete":
         return (
             f"Nothing is judged yet: {ratio.n_treated} runs of {names[0]} and {ratio.n_control} of {names[1]} are in, "
@@ -473,4 +473,109 @@ def _why(
         f"{names[0][0].upper()}{names[0][1:]} took {multiple} as long as {names[1]} "
         f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs}), "
         f"{direction_because}; {size_because}{next_step}."
+    )
+
+
+# ---- Verdict on a claimed difference --------------------------------------------------------------------------------
+
+
+def judge_difference(
+    treated: ArrayLike,
+    control: ArrayLike,
+    reported: float | None,
+    expected: int,
+    no_effect_within: float,
+    native: bool,
+    paired: bool = False,
+    minimum_seeds: int = 3,
+    names: tuple[str, str] = ("the treated arm", "the control"),
+    unit: str = "points",
+) -> Verdict:
+    """Does treated differ from control in the `expected` direction (+1 or -1), and by about as much as `reported`?
+
+    Arrays of shape (seeds,). Direction: "supported" if the 95% interval of treated minus control lies on the expected side
+    of 0, "contradicted" if on the other; "no effect" if instead the 90% interval lies within +-no_effect_within (two
+    one-sided tests at 5%); else "undecided". Size, for native runs where the paper gives one: "consistent" if the 90%
+    interval lies within SIZE_BAND times the reported difference, "smaller" or "larger" if beyond it, else "undecided".
+    `more_seeds`: Stein's two-stage rule for a 95% half width of no_effect_within (direction) and of half the way from the
+    estimate to the nearest edge of the band (size).
+    """
+    assert expected in (-1, 1) and no_effect_within > 0 and minimum_seeds >= 2
+    assert reported is None or reported * expected > 0, f"reported {reported} against expected sign {expected}"
+    found, narrow = (difference(treated, control, level, paired) for level in (0.95, 0.90))
+    low, high = sorted((expected * narrow.lower, expected * narrow.upper))  # as if an increase were expected
+    n = min(found.n_treated, found.n_control)
+
+    direction: Direction = "undecided"
+    size: Size = "undecided" if native and reported is not None else "not judged"
+    if n < minimum_seeds:
+        direction, size = "incomplete", "not judged"
+    elif min(expected * found.lower, expected * found.upper) > 0:
+        direction = "supported"
+    elif max(expected * found.lower, expected * found.upper) < 0:
+        direction = "contradicted"
+    elif -no_effect_within <= low and high <= no_effect_within:
+        direction = "no effect"
+    band = tuple(share * abs(reported) for share in SIZE_BAND) if reported is not None else (math.nan, math.nan)
+    if size == "undecided":
+        if band[0] <= low and high <= band[1]:
+            size = "consistent"
+        elif high < band[0]:
+            size = "smaller"
+        elif low > band[1]:
+            size = "larger"
+
+    half_widths = []
+    if direction in ("undecided", "incomplete"):
+        half_widths.append(no_effect_within)
+    if size == "undecided":
+        half_widths.append(max(min(abs(expected * found.estimate - edge) for edge in band) / 2, 0.05 * abs(reported)))
+    more: int | None = 0
+    if half_widths and n < 2:
+        more = None
+    elif half_widths:
+        quantile = stats.t.ppf(0.975, found.degrees_of_freedom)
+        needed = math.ceil((1 if paired else 2) * (quantile * found.sd / min(half_widths)) ** 2)
+        more = max(1, needed - n, minimum_seeds - n)
+    p = math.nan
+    if not paired and n:
+        p = permutation_p(treated, control, logs=False, generator=np.random.default_rng(2012))
+    return Verdict(
+        direction=direction,
+        size=size,
+        effect=found,
+        reported=reported,
+        permutation_p=p,
+        permutation_floor=math.nan if paired else permutation_floor(found.n_treated, found.n_control),
+        log_rank_p=math.nan,
+        more_seeds=more,
+        why=_why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit),
+    )
+
+
+def _why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit) -> str:
+    """The verdict and its numbers in one plain sentence."""
+    if direction == "incomplete":
+        return (
+            f"Nothing is judged yet: {found.n_treated} runs of {names[0]} and {found.n_control} of {names[1]} are in, "
+            f"and each needs {minimum_seeds}."
+        )
+    because = {
+        "supported": "which lies on the paper's side of 0",
+        "contradicted": "which lies on the other side of 0",
+        "no effect": f"and the 90% interval {narrow.lower:+.2f} to {narrow.upper:+.2f} stays within {no_effect_within:g} of 0",
+        "undecided": "which decides neither for a direction nor for no effect",
+    }[direction]
+    sized = {
+        "consistent": f"; the 90% interval lies within {band[0]:.2g} to {band[1]:.2g}, the band around the reported size",
+        "smaller": f"; the 90% interval lies below {band[0]:.2g}, half the reported size",
+        "larger": f"; the 90% interval lies above {band[1]:.2g}, half more than the reported size",
+        "undecided": f"; on size the 90% interval {narrow.lower:+.2f} to {narrow.upper:+.2f} decides nothing",
+        "not judged": "",
+    }[size]
+    next_step = f"; the next stage is {more} more per arm" if more else ""
+    how = "paired by seed" if found.paired else f"{found.n_treated} and {found.n_control} runs"
+    return (
+        f"{names[0][0].upper()}{names[0][1:]} minus {names[1]} is {found.estimate:+.2f} {unit} "
+        f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {how}), {because}{sized}{next_step}."
     )

@@ -5,7 +5,7 @@ import json
 
 from alexnet.recipe import RECIPES, Recipe, changed
 from alexnet.refuse import Refused, choose
-from study import stats, words
+from study import words
 from study.findings import Found
 from study.plan import all_claims, get_claim
 
@@ -17,23 +17,20 @@ def verdict_table(found: list[Found]) -> str:
     lines = []
     for one in found:
         lines += ["", f"{one.base} on {words.machine_and_data(one)}"]
-        rows = [("arm", "rate", "arrived", "epochs to target, mean [95%]", "over control", "every seed")]
+        rows = [("arm", "rate", "measured", f"{words.measured(one.claim)}, mean [95%]", "against control", "every seed")]
         for arm in one.arms:
-            mean, low, high = stats.mean_interval(
-                [min(e or arm.budget_epochs, arm.budget_epochs) for e in arm.epochs_to_target]
-            )
             rows.append((
                 arm.label,
-                f"{arm.tuned['value']:g}",
+                f"{arm.rate:g}",
                 f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
-                f"{'at least ' if arm.censored else ''}{words.number(mean)} [{words.number(low)}, {words.number(high)}]",
-                words.ratio_words(one.ratios[arm.label]) if arm.label in one.ratios else "1 (control)",
-                " ".join(words.number(e) if e is not None else f">{arm.budget_epochs}" for e in arm.epochs_to_target),
+                words.mean_words(arm, one.claim),
+                words.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
+                " ".join(words.value_words(arm, v, one.claim).replace(" ", "") for v in arm.values),
             ))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
-            f"  observed {words.ratio_words(one.verdict.ratio)}, paper x{one.claim.reported.value:g}: {words.verdict_words(one)}; "
+            f"  observed {words.effect_words(one.verdict.effect)}, paper {words.reported_words(one.claim)}: {words.verdict_words(one)}; "
             f"{words.seeds_words(one)} seeds an arm, more needed: {words.more_seeds_words(one)}"
         )
         lines.append(f"  {one.verdict.why}")
@@ -43,13 +40,13 @@ def verdict_table(found: list[Found]) -> str:
 def as_json(one: Found) -> dict:
     """One finding for scripts. Infinite bounds become null."""
     verdict = dataclasses.asdict(one.verdict)
-    verdict["ratio"] = {
-        k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in verdict["ratio"].items()
+    verdict["effect"] = {
+        k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in verdict["effect"].items()
     }
     return {
         "claim": one.claim_name, "scale": one.scale, "role": one.role, "base": one.base, "machine": one.machine, "data": one.data,
-        "data_fingerprint": one.fingerprint, "verdict": {k: None if v != v else v for k, v in verdict.items()},
-        "arms": {arm.label: {"learning_rate": arm.tuned["value"], "seeds": arm.seeds, "keys": arm.keys, "epochs_to_target": arm.epochs_to_target} for arm in one.arms},
+        "data_fingerprint": one.fingerprint, "measured": words.measured(one.claim), "verdict": {k: None if v != v else v for k, v in verdict.items()},
+        "arms": {arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values} for arm in one.arms},
     }  # fmt: skip
 
 

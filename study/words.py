@@ -2,8 +2,9 @@
 
 import math
 
-from study.findings import Found
-from study.stats import Ratio
+from study.claim import Claim, TimeTo
+from study.findings import ArmFound, Found
+from study.stats import Difference, Ratio, mean_interval
 
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most "}
 
@@ -22,6 +23,45 @@ def ratio_words(ratio: Ratio) -> str:
         return "no ratio (runs of both arms never arrived)"
     interval = f"[{number(ratio.lower)}, {number(ratio.upper)}{')' if math.isinf(ratio.upper) else ']'}"
     return f"{BOUNDS[ratio.bound]}x{number(ratio.estimate)} {interval}"
+
+
+def effect_words(effect: Ratio | Difference) -> str:
+    """A ratio as `ratio_words` says it; a difference such as "+1.42 points [0.31, 2.53]"."""
+    if isinstance(effect, Ratio):
+        return ratio_words(effect)
+    if effect.estimate != effect.estimate:
+        return "no difference yet"
+    bounds = "(-∞, ∞)" if math.isinf(effect.lower) else f"[{effect.lower:.2f}, {effect.upper:.2f}]"
+    return f"{effect.estimate:+.2f} points {bounds}"
+
+
+def reported_words(claim: Claim) -> str:
+    """The paper's number in the form of `effect_words`: "x6", "+1.4 points", or its direction alone."""
+    value = claim.reported.value
+    if value is None:
+        return "above 0" if claim.rule.expected > 0 else "below 0"
+    return f"x{value:g}" if isinstance(claim.measure, TimeTo) else f"{value:+g} points"
+
+
+def measured(claim: Claim) -> str:
+    """What the values of a claim are."""
+    if isinstance(claim.measure, TimeTo):
+        return "epochs to target"
+    return {"gap": "test minus training error, points"}.get(claim.measure.of, claim.measure.of.replace("_", " ") + ", %")
+
+
+def value_words(arm: ArmFound, value: float | None, claim: Claim) -> str:
+    if isinstance(claim.measure, TimeTo):
+        return number(value) if value is not None else f"> {arm.budget_epochs}"
+    return f"{value:.2f}" if value is not None else "none"
+
+
+def mean_words(arm: ArmFound, claim: Claim) -> str:
+    """Mean over seeds with its interval. Censored times enter at their budget, which makes the mean a bound."""
+    is_time = isinstance(claim.measure, TimeTo)
+    mean, low, high = mean_interval(list(arm.times.restricted) if is_time else arm.known)
+    digits = number if is_time else (lambda v: "-" if v != v else f"{v:.2f}")
+    return f"{'at least ' if is_time and arm.censored else ''}{digits(mean)} [{digits(low)}, {digits(high)}]"
 
 
 def machine_and_data(one: Found) -> str:

@@ -63,15 +63,15 @@ def test_runs_of_two_machines_are_never_pooled(folder):
 
 def test_the_ratio_is_that_of_the_geometric_means(folder):
     today = next(f for f in find(folder).found if f.base == "A-today")
-    assert today.verdict.ratio.estimate == pytest.approx(1.4, rel=0.02)
+    assert today.verdict.effect.estimate == pytest.approx(1.4, rel=0.02)
     assert today.verdict.direction == "supported"
 
 
 def test_a_censored_arm_gives_a_bound_and_no_upper_limit(folder):
     found = next(f for f in find(folder).found if f.base == "A-2012" and f.machine.startswith("test"))
-    assert found.verdict.ratio.bound == "at least"
-    assert found.verdict.ratio.upper == float("inf")
-    assert found.arm("tanh").epochs_to_target[3] is None
+    assert found.verdict.effect.bound == "at least"
+    assert found.verdict.effect.upper == float("inf")
+    assert found.arm("tanh").values[3] is None
 
 
 def test_seconds_of_runs_that_shared_their_cores_are_not_told(folder):

@@ -402,7 +402,7 @@ def test_a_known_ratio_with_the_observed_spread_is_found():
     verdicts = [judge(drawn(generator, 60, 0.15, 5), drawn(generator, 10, 0.15, 5)) for _ in range(150)]
     found = [(verdict.direction, verdict.size) == ("supported", "consistent") for verdict in verdicts]
     assert np.mean(found) > 0.9
-    assert np.median([verdict.ratio.estimate for verdict in verdicts]) == pytest.approx(6, rel=0.03)
+    assert np.median([verdict.effect.estimate for verdict in verdicts]) == pytest.approx(6, rel=0.03)
 
 
 @few_examples
@@ -426,13 +426,13 @@ def test_why_is_one_sentence_holding_the_interval(treated, control):
     verdict = judge(treated, control)
     assert verdict.why.endswith(".") and ". " not in verdict.why
     if verdict.direction != "incomplete":
-        assert f"{verdict.ratio.lower:.3g} to {verdict.ratio.upper:.3g}" in verdict.why
+        assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in verdict.why
 
 
 def test_a_verdict_carries_its_tests_on_restricted_times():
     treated, control = Times((40.0, None, 80.0), BUDGET), Times((20.0, 35.0, 30.0), BUDGET)
     verdict = judge(treated, control)
-    assert verdict.ratio == ratio_of_times(treated, control, 0.95)
+    assert verdict.effect == ratio_of_times(treated, control, 0.95)
     assert verdict.permutation_p == verdict.permutation_floor == pytest.approx(0.1)
     assert verdict.log_rank_p == log_rank_p(treated, control)
     assert verdict.reported == 6
