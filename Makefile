@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make` alone lists them.
 # Variables: SCALE SEEDS DEVICE PRECISION JOBS DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup quick plan report ui bench test lock clean
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn quick plan report ui bench test lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,9 @@ reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 
 search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
 	$(STUDY) search relu_sooner
 
+ablate-lrn: $(READY) ## section 3.3, with and without response normalization (2 cores: about 20 min; ARMS=all 60 min)
+	$(STUDY) run response_norm
+
 quick: export RESULTS_DIR ?= quick/results
 quick: export SPOOL_DIR ?= quick/spool
 quick: export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/quick/mlflow.db
@@ -48,6 +51,7 @@ quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows tha
 
 plan: $(READY) ## runs and cost of every claim, before anything starts (seconds)
 	$(STUDY) plan relu_sooner
+	$(STUDY) plan response_norm
 
 report: $(READY) ## results/REPORT.md, report.html and figures from the committed tables (under 10 s)
 	$(STUDY) report

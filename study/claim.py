@@ -91,6 +91,8 @@ class Claim:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
         if len(set(labels)) < len(labels):
             raise Refused(f"claim.arms: a label stands twice in {labels}")
+        if broken := [label for label in labels if not label or set(label) & set(" ,")]:
+            raise Refused(f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end")
         for label in (*self.default_arms, self.rule.treated, self.rule.control):
             choose("claim.arms", label, labels)
         for label in self.default_bases:

@@ -17,6 +17,7 @@ from study.stats import (
     Times,
     difference,
     holm,
+    judge_difference,
     judge_ratio,
     kaplan_meier,
     log_rank_p,
@@ -529,3 +530,73 @@ def test_one_more_seed_is_the_least_while_something_is_open():
 def test_more_seeds_at_least_complete_the_first_stage():
     verdict = judge(Times((10.0, 10.001), BUDGET), Times((10.0, 10.001), BUDGET), minimum_seeds=5)
     assert (verdict.direction, verdict.more_seeds) == ("incomplete", 3)
+
+
+# ---- Verdict on a claimed difference --------------------------------------------------------------------------------
+
+
+def judged(treated, control, reported=1.4, native=True, **options):
+    return judge_difference(treated, control, reported, 1, 0.5, native, **options)
+
+
+def test_an_error_that_rises_as_reported_is_supported_and_consistent():
+    verdict = judged([41.4, 41.5, 41.6, 41.45], [40.0, 40.1, 40.05, 40.2])
+    assert (verdict.direction, verdict.size, verdict.more_seeds) == ("supported", "consistent", 0)
+    assert verdict.effect == difference([41.4, 41.5, 41.6, 41.45], [40.0, 40.1, 40.05, 40.2])
+
+
+def test_the_other_sign_is_contradicted_whichever_is_expected():
+    high, low = [41.4, 41.5, 41.6], [40.0, 40.1, 40.05]
+    assert judged(low, high).direction == "contradicted"
+    assert judge_difference(low, high, -1.4, -1, 0.5, True).direction == "supported"
+    assert judge_difference(high, low, None, -1, 0.5, True).direction == "contradicted"
+
+
+def test_arms_that_differ_by_less_than_matters_have_no_effect():
+    verdict = judged([40.0, 40.1, 40.05, 40.02], [40.0, 40.08, 40.03, 40.06])
+    assert (verdict.direction, verdict.size) == ("no effect", "smaller")
+
+
+def test_a_proxy_and_a_claim_without_a_number_earn_no_size():
+    arms = [41.4, 41.5, 41.6], [40.0, 40.1, 40.05]
+    assert judged(*arms, native=False).size == "not judged"
+    assert judge_difference(*arms, None, 1, 0.5, True).size == "not judged"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_too_few_runs_are_no_verdict_on_a_difference(n):
+    verdict = judged([41.4, 41.5][:n], [40.0, 40.1, 40.05])
+    assert (verdict.direction, verdict.size) == ("incomplete", "not judged")
+    assert verdict.more_seeds == (None if n < 2 else pytest.approx(verdict.more_seeds)) and (n < 2 or verdict.more_seeds >= 1)
+
+
+def test_under_no_effect_a_direction_is_claimed_at_most_at_the_stated_rate():
+    """Two-sided 95% intervals: either direction in 5% of simulations, 2.5% each."""
+    luck = np.random.default_rng(1)
+    words = [judged(luck.normal(40, 0.3, 3), luck.normal(40, 0.3, 3)).direction for _ in range(2000)]
+    assert words.count("supported") / 2000 < 0.036 and words.count("contradicted") / 2000 < 0.036  # 2.5% and 3 sd
+
+
+@pytest.mark.parametrize(("effect", "sd", "n", "power"), [(1.4, 0.3, 4, 0.9), (1.4, 0.5, 5, 0.88), (0.4, 0.2, 8, 0.9)])
+def test_a_true_effect_is_found_with_the_power_that_the_protocol_promises(effect, sd, n, power):
+    luck = np.random.default_rng(2)
+    found = [judged(luck.normal(40 + effect, sd, n), luck.normal(40, sd, n)).direction == "supported" for _ in range(600)]
+    assert np.mean(found) > power
+
+
+def test_the_planned_seeds_shrink_the_interval_to_what_matters():
+    """Stein: n more seeds at this spread give a half width near no_effect_within."""
+    luck = np.random.default_rng(3)
+    treated, control = luck.normal(40.2, 1.0, 6), luck.normal(40, 1.0, 6)
+    verdict = judged(treated, control, native=False)
+    assert verdict.direction == "undecided"
+    n, sd = 6 + verdict.more_seeds, verdict.effect.sd
+    assert sd * np.sqrt(2 / n) * 1.96 == pytest.approx(0.5, rel=0.2)
+
+
+def test_the_why_of_a_difference_is_one_sentence_with_its_numbers():
+    for treated in ([41.4, 41.5, 41.6], [40.0, 40.1, 40.05], [38.0, 43.0, 40.0], [41.0]):
+        verdict = judged(treated, [40.0, 40.1, 40.05])
+        assert verdict.why.endswith(".") and ". " not in verdict.why
+        if verdict.direction != "incomplete":
+            assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in verdict.why
