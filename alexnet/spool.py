@@ -81,6 +81,6 @@ class Spool:
         return None
 
     def clear(self) -> None:
-        """Delete the checkpoints of a run whose result is written."""
-        for name in (CHECKPOINT, PREVIOUS):
-            (self.folder / name).unlink(missing_ok=True)
+        """Delete the checkpoints of a run whose result is written, and what a kill left of one that was being written."""
+        for path in (self.folder / CHECKPOINT, self.folder / PREVIOUS, *self.folder.glob(f".{CHECKPOINT}.*")):
+            path.unlink(missing_ok=True)

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from conftest import write_tuned
 from study.__main__ import main, parser
 
 ROOT = Path(__file__).parent.parent
+README_LINES = re.compile(r"\n    (from alexnet import .*?)\n\n[|]", re.DOTALL)
 
 
 @pytest.fixture
@@ -57,6 +60,14 @@ def files(folder: Path) -> set[Path]:
         ("run relu_sooner --scale shapes --jobs -2", r"^JOBS: -2"),
         ("run relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
         ("search relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
+        ("search response_norm --scale shapes", r"^claim: 'response_norm' tunes nothing"),
+        ("train ALEXNET --set data.name=shapes", r"^recipe: 'ALEXNET' is not one of .*ALEXNET_32"),
+        ("train ALEXNET_32 --set model.activatoin=tanh", r"^recipe field: 'model.activatoin' .*did you mean model.activation"),
+        ("train ALEXNET_32 --set model.activation", r"^--set: 'model.activation' is not FIELD=VALUE"),
+        ("train ALEXNET_32 --set optim.epochs=many", r"^optim.epochs: 'many' is str, the field takes int"),
+        ("train ALEXNET_32 --set data.name=shapes --seed one", r"^--seed: 'one' is not a whole number"),
+        ("columns TORCHVISION", r"^recipe: TORCHVISION has model.columns = 1"),
+        ("columns SOURCE_2012 --batch 0", r"^--batch: 0 is less than 1"),
         ("describe FIGURE_1_D", r"^recipe: 'FIGURE_1_D' .*did you mean FIGURE_1_"),
         ("describe relu_sooner/A-2012/gelu", r"^ARMS: 'gelu'"),
         ("record nowhere", r"^spool: no folder nowhere"),
@@ -152,3 +163,42 @@ def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, mon
     assert main(["plan", "relu_sooner", "--json"]) == 0
     assert [(r["base"], r["arm"], r["seed"]) for r in json.loads(capsys.readouterr().out)["runs"]] == [("A-2012", "tanh", 0)]
     assert os.listdir(here) == ["committed"]
+
+
+def module(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess:
+    """A command as a user types it, in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+    command = [sys.executable, *shlex.split(line)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here):
+    line = (
+        "-m study train ALEXNET_32 --set data.name=shapes --set data.train_images=256 --set optim.epochs=2 "
+        "--set optim.schedule=[] --set model.width=0.125 --json"
+    )
+    first, again = module(line, here), module(line, here)
+    assert first.returncode == again.returncode == 0, first.stderr
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    result = json.loads(first.stdout)
+    assert result["outcome"] == "finished" and result["recipe"]["model"]["width"] == 0.125
+    assert result["asked"]["claim"] == "train" and not (here / "results").exists()
+    assert (here / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_the_three_layouts_are_measured_and_exchange_what_their_shapes_say(here):
+    done = module("-m study columns ALEXNET_32 --batch 4 --steps 1 --json", here)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [row["layout"].split(",")[0] for row in rows] == ["one device", "one process", "two ranks"]
+    by_hand = 2 * 4 * (7 * 7 * 64 + 3 * 3 * 64 + 1024 + 512)  # both ways, float32: into conv3 and the three full layers
+    assert [row["bytes_exchanged"] for row in rows] == [0, 4 * by_hand, 4 * by_hand]
+
+
+@pytest.mark.slow
+def test_the_library_is_used_in_three_lines_as_the_readme_says(here):
+    code = README_LINES.search((ROOT / "README.md").read_text()).group(1).replace("\n    ", "\n").strip()
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
+    assert done.returncode == 0
