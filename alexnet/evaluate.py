@@ -1,5 +1,6 @@
 """Error rates of a network as it stands, in evaluation mode: top-1 and top-5, one view or ten, one network or several."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -64,7 +65,7 @@ def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast
 def ensemble(members: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
     """The weighted mean of several networks' probabilities [n, classes]; equal weights by default (section 6)."""
     weights = weights if weights is not None else [1.0] * len(members)
-    if len(weights) != len(members) or sum(weights) <= 0 or min(weights) < 0:
+    if len(weights) != len(members) or min(weights, default=-1) < 0 or not 0 < sum(weights) < math.inf:
         raise ValueError(f"weights: {list(weights)} for {len(members)} networks; wanted one of at least 0 each, not all 0")
     return sum(w * m for w, m in zip(weights, members, strict=True)) / sum(weights)
 

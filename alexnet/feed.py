@@ -46,7 +46,7 @@ class Feed:
         if data.crop_offsets > self.offsets:
             raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
         self.corners = data.crop_offsets or self.offsets
-        self.varied = self.corners > 1 or data.flip
+        self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
         self.epoch = -1

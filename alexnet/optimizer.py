@@ -21,7 +21,10 @@ class PaperSGD(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        loss = closure() if closure else None
+        loss = None
+        if closure:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             if group["lr"] == 0:
                 continue

@@ -150,6 +150,10 @@ class Model:
             raise Refused("model.layers: the last layer cannot be absent")
         if last.dropout or last.norm != "none":
             raise Refused("model.layers: nothing follows the last layer, neither norm nor dropout")
+        if self.columns == 2 and not self.layers[0].present:
+            raise Refused(
+                "model.layers.0.present: with model.columns = 2 the first layer, which parts the image, cannot be absent"
+            )
         if self.columns == 2 and len(self.layers) > 1 and not last.crosses:
             raise Refused("model.layers: with model.columns = 2 the last layer must cross: it sees both columns")
 

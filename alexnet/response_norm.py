@@ -1,7 +1,8 @@
 """Response normalization, section 3.3: b = a / (k + alpha * t)^beta, where t sums the squares of a's neighbours.
 
 Our own operation because torch's is slow, has no bf16 on CPU, and its backward on CUDA is not deterministic. Here every
-number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit.
+number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
+(with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
 How: squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
 window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input

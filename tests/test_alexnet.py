@@ -699,3 +699,8 @@ def test_recipes_are_imported_without_torch_and_the_network_brings_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("8\n", "")
+
+
+def test_a_first_layer_that_parts_the_image_into_columns_cannot_be_absent():
+    with pytest.raises(Refused, match=r"model\.layers\.0\.present"):
+        changed(PAPER, {"model.layers.0.present": False})

@@ -483,3 +483,21 @@ def test_weights_are_fitted_to_the_error_of_the_best_five_unless_told_otherwise(
     (first, labels), *others = informed(60, 20, 0), *members(2, 60, 20, seed=5)
     by_default, five, one = (fitted_weights([first, *others], labels, **top) for top in ({}, {"top": 5}, {"top": 1}))
     assert by_default == five != one
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
+    random = np.random.default_rng(5)
+    arrays = [
+        random.integers(0, 256, (8, 5, 5, 3), dtype=np.uint8),
+        np.arange(8),
+        np.empty((0, 5, 5, 3), np.uint8),
+        np.arange(0),
+    ]
+    images = ImageSet("random", *map(torch.from_numpy, arrays), "f" * 12)
+    model = Model(layers=(Layer(kind="full", outputs=8),), image_size=3, classes=8)
+    recipe = Recipe(model=model, data=Data(crop_offsets=1, flip=flip, order="fixed"), optim=Optim(batch_size=8))
+    pixels, labels = Feed(recipe, images, 0).batch(0)
+    corner = (arrays[0] - arrays[0].mean(0))[:, :3, :3]
+    for shown, label in zip(pixels.permute(0, 2, 3, 1), labels, strict=True):
+        assert any(np.allclose(shown, cut, atol=1e-3) for cut in (corner[label], corner[label][:, ::-1]))

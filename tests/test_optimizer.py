@@ -485,3 +485,16 @@ def test_a_run_with_drops_is_the_one_written_by_hand(tmp_path):
     assert [point.running_loss for point in history.points] == pytest.approx(losses, rel=1e-4)
     for ours, theirs in zip(kept_network(DROPPING, tmp_path).parameters(), network.parameters(), strict=True):
         close(ours, theirs.detach().numpy(), 1e-3, 1e-4)
+
+
+def test_a_closure_may_call_backward():
+    parameter = torch.nn.Parameter(torch.tensor([2.0]))
+    optimizer = PaperSGD([parameter], lr=0.25, momentum=0.0)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = parameter.square().sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 4 and parameter.item() == 1
