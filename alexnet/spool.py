@@ -52,7 +52,8 @@ class Spool:
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= max(self.every_seconds, SAVING_SHARE * self.saving_seconds)
+        wait = self.every_seconds and max(self.every_seconds, SAVING_SHARE * self.saving_seconds)  # 0: whenever asked
+        return time.monotonic() - self.saved_at >= wait
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""

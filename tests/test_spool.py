@@ -282,3 +282,16 @@ def test_a_forged_checkpoint_without_its_digest_gives_way_to_the_one_before(two_
     (two_saved.folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", True)[1:])
     assert step_of(two_saved.load()) == 1
     assert not (tmp_path / "executed").exists()
+
+
+def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(spool_module.time, "monotonic", lambda: now[0])
+    real = spool_module.write_atomically
+    monkeypatch.setattr(spool_module, "write_atomically", lambda *a: (now.__setitem__(0, now[0] + 3), real(*a)))
+    spool = Spool(tmp_path, 10.0)
+    spool.save({"step": 1})
+    now[0] += 59
+    assert not spool.due()
+    now[0] += 1
+    assert spool.due()
