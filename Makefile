@@ -32,20 +32,20 @@ $(READY): requirements.lock
 	$(VENV)/bin/uv pip install --quiet --require-hashes --python $(VENV)/bin/python -r requirements.lock
 	@touch $@
 
-reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 40 min, with AMX 20; TREATMENT=today 8 min)
+reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 43 min, with AMX 22; TREATMENT=today 8 min)
 	$(STUDY) run relu_sooner
 
 search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
 	$(STUDY) search relu_sooner
 
-ablate-lrn: $(READY) ## section 3.3, with and without response normalization (2 cores: about 20 min; ARMS=all 60 min)
+ablate-lrn: $(READY) ## section 3.3, with and without response normalization (2 cores: about 50 min; not yet run to its end)
 	$(STUDY) run response_norm
 
 quick: export RESULTS_DIR ?= quick/results
 quick: export SPOOL_DIR ?= quick/spool
 quick: export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/quick/mlflow.db
 quick: export SCALE := smoke
-quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows that everything runs (under 60 s)
+quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows that everything runs (about 1 min)
 	@mkdir -p quick
 	$(STUDY) run relu_sooner
 
@@ -60,10 +60,10 @@ ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
 	@echo "MLflow on http://127.0.0.1:$(or $(PORT),5000) (this machine only; Ctrl-C ends it)"
 	$(VENV)/bin/mlflow server --backend-store-uri "$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)" --host 127.0.0.1 --port $(or $(PORT),5000)
 
-bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: 3 min)
+bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: 1 min)
 	$(VENV)/bin/python -m benchmarks
 
-test: $(READY) ## lint and all tests (2 cores: about 5 min)
+test: $(READY) ## lint and all tests (2 cores: about 7 min)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest
