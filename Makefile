@@ -69,7 +69,7 @@ test: $(READY) ## lint and all tests (2 cores: about 7 min)
 	$(VENV)/bin/python -m pytest
 
 lock: $(READY) ## requirements.lock anew from pyproject.toml (seconds)
-	$(VENV)/bin/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet -o requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
 
 clean: ## .venv and caches; never data, results, spool or mlflow.db
 	rm -rf $(VENV) quick .pytest_cache .ruff_cache .hypothesis

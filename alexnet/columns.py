@@ -11,8 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from alexnet.luck import generator
-from alexnet.network import AlexNet, Dropout, layer_parts
+from alexnet.network import AlexNet, draw_dropout, layer_parts
 from alexnet.recipe import Model, sizes_of
 from alexnet.refuse import Refused
 
@@ -52,10 +51,7 @@ class Column(nn.Module):
 
     def begin_step(self, seed: int, step: int) -> None:
         """As `AlexNet.begin_step`: both columns draw the mask of the whole layer and take their part."""
-        for position, layer in enumerate(self.layers):
-            for part in layer:
-                if isinstance(part, Dropout):
-                    part.luck = generator(seed, f"dropout/{position}", step)
+        draw_dropout(self.layers, seed, step)
 
     def run(self, stage: int, x: Tensor) -> Tensor:
         for part in self.stages[stage][1]:

@@ -1,7 +1,6 @@
-"""Image sets, and the batches cut from them.
+"""Image sets: found, decoded once, checked at every load and named by a fingerprint of their bytes.
 
-A set is four uint8 tensors, checked and named by a fingerprint of their bytes. They live on the training device;
-batches are cut, shifted, flipped and normalized there by tensor operations.
+A set is four uint8 tensors that live on the training device; `feed.py` cuts batches from them.
 """
 
 import hashlib

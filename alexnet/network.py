@@ -120,10 +120,7 @@ class AlexNet(nn.Module):
 
     def begin_step(self, seed: int, step: int) -> None:
         """Draw the dropout of one step from generators named by (seed, "dropout", layer and step)."""
-        for position, layer in enumerate(self.layers):
-            for part in layer:
-                if isinstance(part, Dropout):
-                    part.luck = generator(seed, f"dropout/{position}", step)
+        draw_dropout(self.layers, seed, step)
 
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of torchvision.models.alexnet: same layers in the same order, under other names."""
@@ -131,6 +128,14 @@ class AlexNet(nn.Module):
         if [tuple(v.shape) for v in ours.values()] != [tuple(v.shape) for v in state.values()]:
             raise ValueError(f"the shapes are not those of this network: {[tuple(v.shape) for v in state.values()]}")
         self.load_state_dict(dict(zip(ours, state.values(), strict=True)))
+
+
+def draw_dropout(layers: nn.Sequential, seed: int, step: int) -> None:
+    """See `AlexNet.begin_step`; also of the layers of one column."""
+    for position, layer in enumerate(layers):
+        for part in layer:
+            if isinstance(part, Dropout):
+                part.luck = generator(seed, f"dropout/{position}", step)
 
 
 def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":

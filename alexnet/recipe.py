@@ -351,7 +351,7 @@ def _replaced(node: Any, diff: Mapping[tuple[str, ...], Any], prefix: str, root:
             raise Refused(f"{written}: {name!r} looks inside a plain value")
         elif name not in (names := [f.name for f in dataclasses.fields(node)]):
             known = [f"{prefix}{n}" for n in names] if prefix else _fields_below(root)
-            raise_unknown(written, known)
+            _refuse_unknown(written, known)
         else:
             old = getattr(node, name)
         if () in inner:
@@ -372,7 +372,7 @@ def _fields_below(root: Any) -> list[str]:
     ]
 
 
-def raise_unknown(written: str, known: list[str]) -> typing.NoReturn:
+def _refuse_unknown(written: str, known: list[str]) -> typing.NoReturn:
     choose("recipe field", written, sorted(known))
     raise AssertionError(f"{written} is known after all")
 

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   python -m study describe relu_sooner/A-2012         a recipe's settings and layers
   python -m study report                              figures and pages from the committed tables
 environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
-MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
+DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -310,8 +310,8 @@ def record(args) -> None:
     new = Store().record(results, spool)
     from study import table
 
-    table.merge(folder, results)
-    print(f"{len(results)} finished runs in {spool}: {new} new in MLflow, all in {folder / 'runs.csv'}")
+    count = table.merge(folder, results)
+    print(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
 
 
 def export_table(args) -> None:
@@ -369,6 +369,7 @@ def train(args) -> int:
     from study.execute import ALLOCATOR, Place, run_cell
     from study.plan import Cell
     from study.run import outcome_words, writable
+    from study.table import OWN_QUESTION
     from study.terminal import named_recipe, read_settings
 
     recipe = read_settings(named_recipe(args.recipe), args.set)
@@ -379,7 +380,7 @@ def train(args) -> int:
     fingerprint = _load(recipe.data.name, data_dir()).fingerprint
     place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
     arm = " ".join(args.set) or "as it is"
-    cell = Cell("train", recipe.data.name, args.recipe, arm, seed, recipe, fingerprint)
+    cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, seed, recipe, fingerprint)
     say = _say_aside if args.json else _say
     say(f"{args.recipe}, {arm}, seed {seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}")
 

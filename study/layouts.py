@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -33,9 +33,12 @@ def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dic
     gpus = torch.cuda.device_count()
     one = "cuda:0" if gpus else "cpu"
     two = ("cuda:0", "cuda:1") if gpus > 1 else (one, one)
-    rows = [_timed("one device", one, AlexNet(model).to(one), model, batch, steps, exchanged=lambda network: 0)]
-    network = TwoDevices(AlexNet(model), two)
-    rows.append(_timed(f"one process, devices {two[0]} and {two[1]}", two[0], network, model, batch, steps))
+    whole, split = AlexNet(model).to(one), TwoDevices(AlexNet(model), two)
+    names = "one device", f"one process, devices {two[0]} and {two[1]}"
+    rows = [
+        _timed(names[0], one, whole, [whole], lambda: 0, model, batch, steps),
+        _timed(names[1], two[0], split, list(split.columns), lambda: split.bytes_exchanged, model, batch, steps),
+    ]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "study", "columns"]
     threads = str(max(1, torch.get_num_threads() // 2))
     done = subprocess.run(
@@ -58,12 +61,12 @@ def _as_rank(model: Model, batch: int, steps: int) -> list[dict] | None:
     dist.init_process_group(backend)
     network = RankColumn(AlexNet(model), device)
 
-    def exchanged(network: RankColumn) -> int:
+    def exchanged() -> int:
         total = torch.tensor(network.bytes_exchanged, device=device)
         dist.all_reduce(total)
         return int(total)
 
-    row = _timed(f"two ranks, {backend}", device, network, model, batch, steps, exchanged)
+    row = _timed(f"two ranks, {backend}", device, network, [network.column], exchanged, model, batch, steps)
     first = dist.get_rank() == 0
     dist.destroy_process_group()
     return [row] if first else None
@@ -73,13 +76,13 @@ def _timed(
     layout: str,
     device: str,
     network: nn.Module,
+    parts: Sequence[nn.Module],
+    exchanged: Callable[[], int],
     model: Model,
     batch: int,
     steps: int,
-    exchanged: Callable[[nn.Module], int] = lambda network: network.bytes_exchanged,
 ) -> dict:
-    learned = {"columns": lambda: network.columns, "column": lambda: [network.column]}
-    parts = next((get() for attribute, get in learned.items() if hasattr(network, attribute)), [network])
+    """Steps of `network`, whose `parts` each have an optimizer; `exchanged` tells the bytes sent so far."""
     optimizers = [make_optimizer(part, Optim(learning_rate=1e-3, update="paper")) for part in parts]
     images = torch.randn(batch, 3, model.image_size, model.image_size).to(device, memory_format=torch.channels_last)
     labels, seconds = torch.arange(batch, device=device) % model.classes, []
@@ -95,7 +98,7 @@ def _timed(
         if device != "cpu":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
-    seconds, total = seconds[1:], exchanged(network)
+    seconds, total = seconds[1:], exchanged()
     assert total in (0, (steps + 1) * batch * bytes_per_image(model)), "the account of bytes disagrees with the shapes"
     machine = (
         torch.cuda.get_device_name(device) if device != "cpu" else f"{detect('cpu').name}, {torch.get_num_threads()} threads"

@@ -55,7 +55,9 @@ class Store:
         )
         if found and found.info.status == "FINISHED":
             return False
-        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"
+        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"[
+            -250:
+        ]  # as long as a database may take
         run_id = (
             found.info.run_id
             if found

@@ -25,6 +25,7 @@ CURVE_COLUMNS = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
     "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64",
 }  # fmt: skip
+OWN_QUESTION = "train"
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 NAME = ["key", "machine"]
 
@@ -71,8 +72,11 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def merge(folder: Path, results: Iterable[Mapping]) -> int:
-    """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none."""
-    rows = [to_rows(result) for result in results]
+    """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
+
+    Runs of `study train` belong to no claim and stay out: they are in the spool and in MLflow.
+    """
+    rows = [to_rows(result) for result in results if result["asked"]["claim"] != OWN_QUESTION]
     if not rows:
         return 0
     folder.mkdir(parents=True, exist_ok=True)

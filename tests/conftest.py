@@ -116,6 +116,17 @@ def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "
 
 
 @pytest.fixture
+def one_thread():
+    """Torch on one thread while a test runs: small tensors are slower on two, and much slower beside other work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def tuned_folder(tmp_path: Path) -> Path:
     """A results folder with rates for both treatments of network A on shapes."""
     folder = tmp_path / "results"

@@ -32,7 +32,7 @@ from alexnet.recipe import (
 )
 from alexnet.refuse import Refused
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 
 ONE_COLUMN = changed(SOURCE_2012, {"model.columns": 1})
 NET_147 = changed(SOURCE_2012, {"model.pool_window": 2, "model.layers.1.padding": 1, "model.layers.4.padding": 0})
@@ -46,14 +46,6 @@ NET_150 = changed(  # no communication between columns before the last layer
         "model.layers.6.crosses": False,
     },
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import image_set, random_pixels
 from PIL import Image
 from scipy import stats
 
@@ -23,7 +24,7 @@ from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import pixel_sums
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 FIRST_CROPS = [
@@ -31,25 +32,6 @@ FIRST_CROPS = [
     *[(2, 1, True), (2, 2, False), (1, 2, False), (1, 2, False), (2, 0, True), (2, 1, True)],
 ]
 FIRST_ORDERS = [[9, 7, 3, 8, 0, 4, 1, 5, 6, 2], [8, 9, 3, 1, 4, 6, 7, 0, 2, 5]]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
-
-
-def image_set(train: np.ndarray, test: np.ndarray | None = None) -> ImageSet:
-    """Images labelled by their place, so that a batch's labels say which images it holds."""
-    test = random_pixels(5, train.shape[1], seed=9) if test is None else test
-    arrays = [train, np.arange(len(train)), test, np.arange(len(test))]
-    return ImageSet("random", *map(torch.from_numpy, arrays), fingerprint_of(arrays))
 
 
 def feed(images: ImageSet, batch_size: int = 8, size: int | None = None, seed: int = 0, **data) -> Feed:

@@ -5,36 +5,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import image_set, random_pixels
 from scipy import stats
 from torch import nn
 
-from alexnet.data import ImageSet, fingerprint_of
+from alexnet.data import ImageSet
 from alexnet.evaluate import ensemble, error_rate, error_rates, fitted_weights, probabilities, scores_of
 from alexnet.feed import Feed
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.statistics import pixel_sums
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
-
-
-def image_set(train: np.ndarray, test: np.ndarray | None = None) -> ImageSet:
-    """Images labelled by their place, so that a batch's labels say which images it holds."""
-    test = random_pixels(5, train.shape[1], seed=9) if test is None else test
-    arrays = [train, np.arange(len(train)), test, np.arange(len(test))]
-    return ImageSet("random", *map(torch.from_numpy, arrays), fingerprint_of(arrays))
 
 
 def feed(train: np.ndarray, batch_size: int = 8, size: int = 0, seed: int = 0, test: np.ndarray | None = None, **data) -> Feed:

@@ -16,7 +16,7 @@ from alexnet.network import POOL, AlexNet, LocalConv2d, layer_table, learned_par
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, Layer, Model, changed
 from alexnet.refuse import Refused
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 A, B, C = FIGURE_1_A.model, FIGURE_1_B.model, FIGURE_1_C.model
@@ -24,14 +24,6 @@ FIRST_WEIGHTS = {
     "listed": [6.26159380772151e-05, 2.630167045936105e-06, 3.284625199739821e-05],
     "torch": [-0.030870720744132996, -0.09128976613283157, -0.0878266841173172],
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

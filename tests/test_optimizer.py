@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import random_images
 from torch import nn
 
 from alexnet import train as train_module
-from alexnet.data import ImageSet, fingerprint_of
 from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.network import AlexNet
@@ -32,16 +32,8 @@ from alexnet.recipe import (
 from alexnet.spool import Spool
 from alexnet.train import fit
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=100, deadline=None, derandomize=True, database=None)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -346,14 +338,7 @@ MACHINE = Machine(device="cpu", name="test", precision="fp32", threads=1)
 NEVER = 1e9  # seconds between checkpoints
 
 
-def random_images(train: int = 48, test: int = 8, side: int = 8, classes: int = 3) -> ImageSet:
-    random, arrays = np.random.default_rng(0), []
-    for count in (train, test):
-        arrays += [random.integers(0, 256, (count, side, side, 3), dtype=np.uint8), random.integers(0, classes, count)]
-    return ImageSet("random", *map(torch.from_numpy, arrays), fingerprint_of(arrays))
-
-
-IMAGES = random_images()
+IMAGES = random_images(test=8)
 SCHEDULED = Recipe(
     model=Model(
         layers=(

@@ -15,7 +15,7 @@ from alexnet.recipe import ResponseNorm
 from alexnet.refuse import Refused
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -26,14 +26,6 @@ MODULES = {
     "within-map": lambda norm: WithinMapNorm(norm),
 }
 MARGIN_OF_BF16 = 2**-8  # its unit roundoff: 8 significant bits
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:

@@ -80,3 +80,10 @@ def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
     table.merge(tmp_path, [result])
     assert table.read(tmp_path)[0].git_commit.tolist() == ["NA"]
     assert isinstance(table.read(tmp_path)[0], pd.DataFrame)
+
+
+def test_a_run_of_ones_own_question_stays_out_of_the_claims_tables(tmp_path):
+    own = made_up_result(small_cell(seed=1))
+    own["asked"]["claim"] = table.OWN_QUESTION
+    assert table.merge(tmp_path, [own, made_up_result(small_cell(seed=0))]) == 1
+    assert table.read(tmp_path)[0].seed.tolist() == [0]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from made_up_images import random_images
 
 from alexnet import spool as spool_module
 from alexnet import train as train_module
-from alexnet.data import ImageSet, fingerprint_of
 from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.network import AlexNet, learned_parts
@@ -20,18 +20,11 @@ from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.spool import CHECKPOINT, Spool
 from alexnet.train import History, Point, fit, near_target, outcome_of, weights_sha256
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 
 MACHINE = Machine(device="cpu", name="test", precision="fp32", threads=1)
 FIRST_LOSSES = [1.1255515813827515, 1.110006332397461, 1.085566480954488]
 NEVER = 1e9  # seconds between checkpoints: none before the end
-
-
-def random_images(train: int = 48, test: int = 20, side: int = 8, classes: int = 3) -> ImageSet:
-    random, arrays = np.random.default_rng(0), []
-    for count in (train, test):
-        arrays += [random.integers(0, 256, (count, side, side, 3), dtype=np.uint8), random.integers(0, classes, count)]
-    return ImageSet("random", *map(torch.from_numpy, arrays), fingerprint_of(arrays))
 
 
 IMAGES = random_images()
@@ -52,14 +45,6 @@ TINY = Recipe(  # every kind of layer, crops and flips; three steps an epoch
 STEPS = 9  # of TINY, three epochs of three
 PLAIN = changed(TINY, {"data.shift": 0, "data.flip": False, "optim.weight_decay": 0.0, "optim.epochs": 60})
 REACHING = changed(TINY, {"optim.epochs": 60, "optim.stop_at_train_error": 0.3, "optim.weight_decay": 0.0})
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def train(recipe: Recipe = TINY, seed: int = 0, machine: Machine = MACHINE, **options) -> History:
