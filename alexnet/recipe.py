@@ -640,40 +640,67 @@ TORCHVISION = Recipe(  # torchvision.models.alexnet and its reference training, 
     ),
 )
 
-ALEXNET_32 = changed(  # SOURCE_2012 fitted to images of 32 pixels (crops of 28, as 224 of 256), a quarter as wide
-    SOURCE_2012,
+ALEXNET_32 = (
+    changed(  # SOURCE_2012 fitted to images of 32 pixels (crops of 28, as 224 of 256), a quarter as wide; maps 16-8-4-4-4-2
+        SOURCE_2012,
+        {
+            "model.image_size": 28,
+            "model.border_after": 0,
+            "model.classes": 10,
+            "model.width": 0.25,
+            "model.layers.0.kernel": 5,
+            "model.layers.0.stride": 2,
+            "model.layers.0.padding": 4,
+            "model.layers.last.outputs": 10,
+            # Each such that weight_std * sqrt(inputs of a unit) is what it is at full size, so that signals are as large.
+            "model.layers.0.weight_std": 0.022,
+            "model.layers.1.weight_std": 0.02,
+            "model.layers.2.weight_std": 0.06,
+            "model.layers.3.weight_std": 0.06,
+            "model.layers.4.weight_std": 0.06,
+            "model.layers.5.weight_std": 0.06,
+            "model.layers.6.weight_std": 0.02,
+            "model.layers.7.weight_std": 0.02,
+            "data.name": "cifar10",
+            "data.images_per_draw": 1,
+            "data.order": "reshuffled",
+            "data.colour_noise_epochs": 0,
+            "optim.epochs": 12,
+            "optim.schedule": (
+                RateChange(epoch=8, weights=0.1, biases=0.1),
+                RateChange(epoch=11, weights=0.01, biases=0.1),
+            ),
+        },
+    )
+)
+
+ALEXNET_64 = changed(  # SOURCE_2012 fitted to images of 64 pixels (crops of 56), half as wide, fewer units; maps 28-14-7-7-7-3
+    ALEXNET_32,
     {
-        "model.image_size": 28,
-        "model.border_after": 0,
-        "model.classes": 10,
-        "model.width": 0.25,
-        "model.layers.0.kernel": 5,
-        "model.layers.0.stride": 1,
+        "model.image_size": 56,
+        "model.classes": 100,
+        "model.width": 0.5,
         "model.layers.0.padding": 2,
-        "model.layers.last.outputs": 10,
-        # Each such that weight_std * sqrt(inputs of a unit) is what it is at full size, so that signals are as large.
-        "model.layers.0.weight_std": 0.022,
-        "model.layers.1.weight_std": 0.02,
-        "model.layers.2.weight_std": 0.06,
-        "model.layers.3.weight_std": 0.06,
-        "model.layers.4.weight_std": 0.06,
-        "model.layers.5.weight_std": 0.04,
-        "model.layers.6.weight_std": 0.02,
-        "model.layers.7.weight_std": 0.02,
-        "data.name": "cifar10",
-        "data.images_per_draw": 1,
-        "data.order": "reshuffled",
-        "data.colour_noise_epochs": 0,
-        "optim.epochs": 12,
+        "model.layers.5.outputs": 2048,
+        "model.layers.6.outputs": 2048,
+        "model.layers.last.outputs": 100,
+        "model.layers.1.weight_std": 0.014,
+        "model.layers.2.weight_std": 0.042,
+        "model.layers.3.weight_std": 0.042,
+        "model.layers.4.weight_std": 0.042,
+        "model.layers.5.weight_std": 0.028,
+        "data.name": "tiny-imagenet-100",
+        "optim.epochs": 40,
         "optim.schedule": (
-            RateChange(epoch=8, weights=0.1, biases=0.1),
-            RateChange(epoch=11, weights=0.01, biases=0.1),
+            RateChange(epoch=26, weights=0.1, biases=0.1),
+            RateChange(epoch=35, weights=0.01, biases=0.1),
         ),
     },
 )
 
 RECIPES = {
     "ALEXNET_32": ALEXNET_32,
+    "ALEXNET_64": ALEXNET_64,
     "PAPER": PAPER,
     "SOURCE_2012": SOURCE_2012,
     "ONE_GPU_HALF": ONE_GPU_HALF,

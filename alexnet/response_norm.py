@@ -4,19 +4,27 @@ Our own operation because torch's is slow, has no bf16 on CPU, and its backward 
 number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
+How: on a CPU, for maps in channels_last memory, by a C kernel (response_norm.c) where there is a compiler; else by torch
+operations, in the same order and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
 window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input
 and computes the rest again, which costs less than reading it back.
 """
 
+import functools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
 
+from alexnet.compiled import kernels
 from alexnet.recipe import ResponseNorm
 
 BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, best of 100,000 to 1,600,000 (NOTES.md)
+
+
+VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
+LANES = 16  # as in response_norm.c
 
 
 class CrossMapNorm(nn.Module):
@@ -63,6 +71,9 @@ class _Normalize(torch.autograd.Function):
         ctx.save_for_backward(maps)
         ctx.settings = over, size, k, alpha, beta
         out = torch.empty_like(maps)
+        if _compiled(maps, beta):
+            _call_kernel(out, maps, None, over, size, k, alpha, beta)
+            return out
         window = _Window(maps, over, size)
         for x, y in window.blocks(maps, out):
             _, power = window.power(x, k, alpha, beta)
@@ -80,6 +91,9 @@ class _Normalize(torch.autograd.Function):
             return gradient, *[None] * 5
         upstream = upstream.contiguous(memory_format=_format(maps))
         out = torch.empty_like(maps)
+        if upstream.dtype == maps.dtype and _compiled(maps, beta):
+            _call_kernel(out, maps, upstream, over, size, k, alpha, beta)
+            return out, *[None] * 5
         window = _Window(maps, over, size)
         for x, g, gx in window.blocks(maps, upstream, out):
             scale, power = window.power(x, k, alpha, beta)
@@ -88,6 +102,48 @@ class _Normalize(torch.autograd.Function):
             around = window.total(inner)
             gx.copy_(g.sub_(around.mul_(x), alpha=2 * alpha * beta))
         return out, *[None] * 5
+
+
+def _compiled(maps: Tensor, beta: float) -> bool:
+    return (
+        maps.device.type == "cpu"
+        and maps.dtype in (torch.float32, torch.bfloat16)
+        and beta == 0.75
+        and maps.is_contiguous(memory_format=torch.channels_last)
+        and kernels() is not None
+    )
+
+
+def _call_kernel(
+    out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
+) -> None:
+    """Forward, or backward of `upstream`, by the C kernel: rows of images shared out over torch's number of threads."""
+    what, columns = over
+    n, count, height, width = maps.shape
+    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16
+    parts = max(1, min(n, torch.get_num_threads(), maps.numel() // VALUES_PER_THREAD))
+    bounds = [n * part // parts for part in range(parts + 1)]
+
+    def normalize(part: int) -> None:
+        first, images = bounds[part], bounds[part + 1] - bounds[part]
+        offset = first * count * height * width * maps.element_size()
+        pointers = [t.data_ptr() + offset if t is not None else None for t in (out, maps, upstream)]
+        if what == "maps":
+            kernels().cross_map(*pointers, images * height * width * columns, count // columns, *settings)
+        else:
+            margins = 2 * (size // 2)
+            work = torch.empty(4 * LANES * (height + margins) * (width + margins))
+            kernels().within_map(*pointers, images, height, width, count, *settings, work.data_ptr())
+
+    if parts == 1:
+        normalize(0)
+    else:
+        list(_pool(parts).map(normalize, range(parts)))
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "response-norm")
 
 
 class _Window:
@@ -149,9 +205,9 @@ class _Window:
         """scale = k + alpha * t and scale^-beta of a block."""
         x = x.to(self.margins.dtype)
         scale = self.total(x * x).mul(alpha).add_(k)
-        if beta == 0.75:  # two square roots are many times faster than a power
+        if beta == 0.75:  # two roots are many times faster than a power; not sqrt, which MKL does not round correctly
             root = scale.rsqrt()
-            return scale, root.mul_(root.sqrt())
+            return scale, root.rsqrt().mul_(root).mul_(root)
         return scale, scale.pow(-beta)
 
 

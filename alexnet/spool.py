@@ -12,6 +12,7 @@ from typing import Any
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
+WEIGHTS = "weights.pt"
 SAVING_SHARE = 20
 """Training goes on at least so many times as long as the last checkpoint took: AlexNet's is half a gigabyte."""
 
@@ -80,6 +81,16 @@ class Spool:
                 if hashlib.sha256(content[32:]).digest() == content[:32]:
                     return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
         return None
+
+    def keep_weights(self) -> None:
+        """Keep the network of the last checkpoint, that of a run that is over, as a file of its own."""
+        import torch
+
+        state = self.load()
+        assert state is not None, f"{self.folder} has no checkpoint"
+        buffer = io.BytesIO()
+        torch.save(state["network"], buffer)
+        write_atomically(self.folder / WEIGHTS, buffer.getvalue())
 
     def clear(self) -> None:
         """Delete the checkpoints of a run whose result is written, and what a kill left of one that was being written."""

@@ -35,6 +35,9 @@ class Point:
     running_error: float
     train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not taken
     validation_error: float | None = None  # top-1, one centre view, of data.validation_images; None where there are none
+    test_error: float | None = (
+        None  # the same of the test images, for curves: nothing is chosen by it; None in runs to a target
+    )
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ def _measured(point: Point, points: list[Point], network: AlexNet, feed: Feed, o
         (taken["train_error"],) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,))
     if len(feed.validation[1]):
         (taken["validation_error"],) = error_rates(network, feed.views(*feed.validation), autocast, (1,))
+    if len(feed.test[1]) and not optim.stop_at_train_error and math.isfinite(point.running_loss):
+        (taken["test_error"],) = error_rates(network, feed.views(*feed.test), autocast, (1,))
     return replace(point, **taken)
 
 

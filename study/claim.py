@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from alexnet.recipe import Recipe, changed
 from alexnet.refuse import Refused, choose
 
 ROLES = ("native", "proxy", "machinery")
-ERRORS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap")
+ERRORS = ("train_error", "test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
 
@@ -28,29 +29,58 @@ class Arm:
 
     label: str
     diff: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by base: what the same arm needs besides, there
+
+
+# ---- Measures: from a run to its number ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class TimeTo:
-    """Measure: updates until the exact training error is first at `train_error`, linear between epochs; never earlier than seen."""
+    """Epochs until an error rate is first at `level`, linear between epochs: the exact training error, never earlier than seen,
+    or the test error. A run that never gets there is censored at its budget."""
 
-    train_error: float
+    level: float
+    of: str = "train_error"  # or "test_error"
 
 
 @dataclass(frozen=True)
 class AtEnd:
-    """Measure: an error rate after the last epoch of a fixed budget, in percent. A run that diverged has none."""
+    """An error rate after the last epoch of a fixed budget, in percent. A run that diverged has none.
 
-    of: str = "test_error"  # a column of runs.csv; or "gap": test error minus exact training error
+    `of` a column of runs.csv; "train_error", exact; or "gap", test error minus exact training error."""
+
+    of: str = "test_error"
 
 
-Measure = TimeTo | AtEnd
+@dataclass(frozen=True)
+class EarlyError:
+    """Mean running training error of the first `epochs`, in percent. A run that diverged has none."""
+
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class ViewsGain:
+    """Ten-view error minus that of the centre view, of the same weights, in points."""
+
+    of: str = "test_error"  # or "test_top5_error"
+
+
+@dataclass(frozen=True)
+class ColumnColour:
+    """How much more of their energy the kernels of one column of layer 1 spend on colour than the other's, in points of share,
+    and the chance of a difference as large if kernels were dealt to columns at random."""
+
+
+Measure = TimeTo | AtEnd | EarlyError | ViewsGain | ColumnColour
+
+# ---- Rules: from numbers to a verdict --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatioOfTimes:
-    """Rule for TimeTo: how many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways,
-    do not matter."""
+    """How many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways, do not matter."""
 
     treated: str
     control: str
@@ -59,13 +89,52 @@ class RatioOfTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceOfMeans:
-    """Rule for AtEnd: `treated` minus `control`, in points, is expected above 0 (+1) or below (-1). Less than `no_effect_within`
-    points either way do not matter."""
+    """`treated` minus `control`, in points, is expected above 0 (+1) or below (-1). Less than `no_effect_within` points either
+    way do not matter. Of several treated arms every one must be so: the verdict is that of the least convincing."""
 
-    treated: str
+    treated: str | tuple[str, ...]
     control: str
     expected: int
     no_effect_within: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinRuns:
+    """The measure, a difference within each run of `control`, is expected above 0 (+1) or below (-1)."""
+
+    control: str
+    expected: int
+    no_effect_within: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EveryRun:
+    """Every run of `control` shows it, at a chance of at most `p` each."""
+
+    control: str
+    p: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factorial:
+    """All combinations of switched-off parts: each part's main effect and each pair's interaction, in points of the measure.
+
+    Arms are named by what is off, joined by "+"; the control has all on. The paper reports none of it: there is no verdict."""
+
+    control: str
+    factors: tuple[str, ...]
+    no_effect_within: float
+
+
+Rule = RatioOfTimes | DifferenceOfMeans | WithinRuns | EveryRun | Factorial
+JUDGES = {
+    TimeTo: (RatioOfTimes,),
+    AtEnd: (DifferenceOfMeans, Factorial),
+    EarlyError: (DifferenceOfMeans,),
+    ViewsGain: (WithinRuns,),
+    ColumnColour: (EveryRun,),
+}
+"""Which rules can judge which measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +145,13 @@ class Claim:
     command: str  # that runs it with its defaults
     reported: Reported
     bases: Mapping[str, Recipe]  # the same question on several networks or treatments; each gets a verdict of its own
-    default_bases: tuple[str, ...]
+    default_bases: tuple[str, ...]  # those of them whose images are the scale's are run
     arms: tuple[Arm, ...]  # the first is the control
     default_arms: tuple[str, ...]
     scales: Mapping[str, str]  # label: "native" (can confirm a size), "proxy" (direction only), "machinery" (no evidence)
     tune: Mapping[str, tuple[float, ...]]  # one nuisance field and its shared list of values, tuned for each arm alike; or none
     measure: Measure
-    rule: RatioOfTimes | DifferenceOfMeans
+    rule: Rule
     seeds: int = 3
 
     def __post_init__(self):
@@ -93,21 +162,45 @@ class Claim:
             raise Refused(f"claim.arms: a label stands twice in {labels}")
         if broken := [label for label in labels if not label or set(label) & set(" ,")]:
             raise Refused(f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end")
-        for label in (*self.default_arms, self.rule.treated, self.rule.control):
+        if same := [arm.label for arm in self.arms[1:] if not arm.diff]:
+            raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
+        for label in (*self.default_arms, self.rule.control, *self.treated):
             choose("claim.arms", label, labels)
+        if self.rule.control in self.treated:
+            raise Refused(f"claim.rule.treated: {self.rule.control!r} is the control")
         for label in self.default_bases:
             choose("claim.default_bases", label, self.bases)
+        for arm in self.arms:
+            for label in arm.also:
+                choose(f"claim.arms.{arm.label}.also", label, self.bases)
         for role in self.scales.values():
             choose("claim.scales", role, ROLES)
         if len(self.tune) > 1:
             raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
-        if isinstance(self.measure, TimeTo) != isinstance(self.rule, RatioOfTimes):
+        if not isinstance(self.rule, JUDGES[type(self.measure)]):
             raise Refused(f"claim.rule: {type(self.rule).__name__} cannot judge {type(self.measure).__name__}")
         if isinstance(self.measure, AtEnd):
             choose("claim.measure.of", self.measure.of, ERRORS)
-        for base in self.bases.values():
+        if isinstance(self.measure, TimeTo):
+            choose("claim.measure.of", self.measure.of, ("train_error", "test_error"))
+        for base in self.bases:
             for arm in self.arms:
-                changed(base, arm.diff)  # refuses fields and values that do not exist
+                self.recipe(base, arm.label)  # refuses fields and values that do not exist
+
+    @property
+    def treated(self) -> tuple[str, ...]:
+        """The arms that the rule sets against the control."""
+        if isinstance(self.rule, Factorial):
+            return tuple(
+                "+".join(off) for n in range(1, len(self.rule.factors) + 1) for off in combinations(self.rule.factors, n)
+            )
+        treated = getattr(self.rule, "treated", ())
+        return (treated,) if isinstance(treated, str) else treated
+
+    def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
+        """base + scale + arm."""
+        chosen = self.arm(arm)
+        return changed(changed(self.bases[base], scale or {}), {**chosen.diff, **chosen.also.get(base, {})})
 
     def arm(self, label: str) -> Arm:
         choose("ARMS", label, [arm.label for arm in self.arms])

@@ -47,6 +47,7 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -
                 observe(point)
         else:
             result = _train(cell, place, folder, observe)
+            Spool(folder).keep_weights()
             write_atomically(folder / "result.json", json.dumps(result, indent=1).encode())
             Spool(folder).clear()
     return result

@@ -55,7 +55,7 @@ def figure_1(found: Sequence[Found]) -> plt.Figure:
         1, len(found), figsize=(1.2 + 4.6 * len(found), 4.9), squeeze=False, sharey=True, layout="constrained"
     )
     for axis, one in zip(axes[0], found, strict=True):
-        target = one.claim.measure.train_error
+        target = one.claim.measure.level
         for color, arm in zip(palette, one.arms, strict=False):
             _curves(axis, arm, target, color)
         axis.axhline(target, color="0.35", linewidth=0.9, dashes=(1, 1.5))
@@ -176,7 +176,7 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
             ylim=(len(one.arms) - 0.4, -0.6),
             xlim=(0, None),
         )
-        below.set_xlabel(f"epochs to {one.claim.measure.train_error:.0%} training error")
+        below.set_xlabel(f"epochs to {one.claim.measure.level:.0%} training error")
         below.grid(axis="x", color="0.9")
     axes[0][0].set_ylabel("share of seeds\nnot there yet")
     seaborn.despine(figure)

@@ -2,38 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 
-from study.claim import AtEnd, Measure, TimeTo
+from study.claim import AtEnd, ColumnColour, EarlyError, Measure, TimeTo, ViewsGain
 
 
 def time_to(measure: TimeTo, points: Sequence[Mapping], unit: str = "step") -> float | None:
-    """When the exact training error was first at the target, in `unit` ("step", "epoch" or "seconds"); None if never.
+    """When the error was first at the level, in `unit` ("step", "epoch" or "seconds"); None if never.
 
-    Linear between the two epochs that enclose it where both were measured exactly; else the epoch at which it was first seen.
+    Linear between the two epochs that enclose it where both were measured; else the epoch at which it was first seen.
     """
     before = None
     for point in points:
-        exact = point["train_error"]
-        if exact is not None and exact <= measure.train_error:
-            if before is None or before["train_error"] is None:
+        error = point[measure.of]
+        if error is not None and error <= measure.level:
+            if before is None or before[measure.of] is None:
                 return float(point[unit])
-            part = (before["train_error"] - measure.train_error) / (before["train_error"] - exact)
+            part = (before[measure.of] - measure.level) / (before[measure.of] - error)
             return before[unit] + part * (point[unit] - before[unit])
         before = point
     return None
 
 
 def value_of(measure: Measure, run: Mapping, points: Sequence[Mapping]) -> float | None:
-    """Epochs to the target, or percent of images at the end, of one run (a row of runs.csv); None where it has none."""
+    """The number of one run (a row of runs.csv): epochs, or percent of images, or points; None where it has none."""
     if isinstance(measure, TimeTo):
         return time_to(measure, points, "epoch")
-    return error_at_end(measure, run, points)
-
-
-def error_at_end(measure: AtEnd, run: Mapping, points: Sequence[Mapping]) -> float | None:
+    if run["outcome"] == "diverged":
+        return None
+    if isinstance(measure, EarlyError):
+        early = [point["running_error"] for point in points[: measure.epochs]]
+        return 100 * sum(early) / len(early)
     if run["outcome"] != "finished":
         return None
-    error = run["test_error"] if measure.of == "gap" else run[measure.of]
-    trained = points[-1]["train_error"] if measure.of == "gap" else 0.0
-    if error is None or error != error or trained is None:
+    last = points[-1]["train_error"]
+    terms = {
+        AtEnd: lambda: {"gap": (run["test_error"], last), "train_error": (last, 0.0)}.get(measure.of) or (run[measure.of], 0.0),
+        ViewsGain: lambda: (run[f"{measure.of}_ten_views"], run[measure.of]),
+        ColumnColour: lambda: (run["column_colour"], 0.0),
+    }[type(measure)]()
+    if any(term is None or term != term for term in terms):
         return None
-    return 100 * (error - trained)
+    return 100 * (terms[0] - terms[1])

@@ -95,11 +95,6 @@ class Tuned:
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
 
 
-def untuned_recipe(claim: Claim, scale: Scale, base: str, arm: str) -> Recipe:
-    """base + scale + arm, the nuisance field still at the base's own value."""
-    return changed(changed(claim.bases[base], scale.diff), claim.arm(arm).diff)
-
-
 def make_plan(
     claim_name: str,
     scale_name: str,
@@ -143,7 +138,7 @@ def seed_count(text: str | None) -> int | None:
 def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
     """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
     claim = get_claim(claim_name)
-    recipe = untuned_recipe(claim, get_scale(claim, scale_name), base, arm)
+    recipe = claim.recipe(base, arm, get_scale(claim, scale_name).diff)
     if not claim.tune:
         return recipe
     (field,) = claim.tune
@@ -157,13 +152,14 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
 
 
 def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:
+    """The bases whose images are the scale's: those that match `patterns`, or the claim's defaults."""
+    suiting = [base for base, recipe in claim.bases.items() if scale.suits(recipe)]
     if not (patterns := list(patterns)):
-        return list(claim.default_bases[: scale.bases or None])
-    chosen = [base for base in claim.bases if any(fnmatch.fnmatchcase(base, p) for p in patterns)]
+        return [base for base in claim.default_bases if base in suiting][: scale.bases or None]
     for pattern in patterns:
-        if not fnmatch.filter(claim.bases, pattern):
-            choose("BASE", pattern, claim.bases)
-    return chosen
+        if not fnmatch.filter(suiting, pattern):
+            choose("BASE", pattern, suiting)
+    return [base for base in suiting if any(fnmatch.fnmatchcase(base, p) for p in patterns)]
 
 
 def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:

@@ -4,21 +4,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from alexnet.recipe import ALEXNET_32, ALEXNET_64, SOURCE_2012, Recipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     diff: Mapping[str, Any]
+    side: int  # pixels of its images: a base suits it whose crops are between 7/8 of that and all of it
+    train_images: int  # for costs told before any data are there
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
     about: str = field(default="")
 
+    def suits(self, base: Recipe) -> bool:
+        return 7 * self.side <= 8 * base.model.image_size <= 8 * self.side
+
 
 SCALES = {
-    "cifar10": Scale(diff={"data.name": "cifar10"}, about="CIFAR-10"),
-    "cifar10-jpeg": Scale(diff={"data.name": "cifar10-jpeg"}, about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10"),
-    "shapes": Scale(diff={"data.name": "shapes"}, about="stand-in data: shows the machinery, is no evidence"),
+    "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, about="CIFAR-10"),
+    "cifar10-jpeg": Scale(
+        diff={"data.name": "cifar10-jpeg"},
+        side=32,
+        train_images=50_000,
+        about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10",
+    ),
+    "tiny-imagenet-100": Scale(
+        diff={"data.name": "tiny-imagenet-100"},
+        side=64,
+        train_images=50_000,
+        seeds=10,
+        about="the first 100 classes of Tiny-ImageNet, 64 pixels a side, stand-in for ILSVRC",
+    ),
+    "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, about="ILSVRC"),
+    "shapes": Scale(
+        diff={"data.name": "shapes"}, side=32, train_images=8_000, about="stand-in data: shows the machinery, is no evidence"
+    ),
     "smoke": Scale(
         diff={"data.name": "shapes", "data.train_images": 1500, "optim.batch_size": 32, "optim.epochs": 32},
+        side=32,
+        train_images=1500,
         seeds=1,
         bases=1,
         about="stand-in data and a small budget: shows that everything runs, is no evidence",
@@ -26,3 +50,16 @@ SCALES = {
 }
 FALLBACK = ("cifar10", "cifar10-jpeg", "shapes")
 """Tried in this order where no scale is named."""
+FALLBACK_ON_GPU = ("tiny-imagenet-100", *FALLBACK)
+"""And this one on a GPU, by claims that know it."""
+
+# What the claims about AlexNet have in common.
+ALEXNETS = {"ALEXNET_32": ALEXNET_32, "ALEXNET_64": ALEXNET_64, "SOURCE_2012": SOURCE_2012}
+ALEXNET_ROLES = {
+    "cifar10": "proxy",
+    "cifar10-jpeg": "proxy",
+    "tiny-imagenet-100": "proxy",
+    "imagenet": "native",
+    "shapes": "machinery",
+    "smoke": "machinery",
+}

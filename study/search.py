@@ -18,7 +18,7 @@ from study import launch
 from study.claim import JUDGED_SEEDS_BELOW, TimeTo
 from study.execute import ALLOCATOR, Place, run_cell
 from study.measures import time_to
-from study.plan import Cell, Tuned, get_claim, get_scale, untuned_recipe
+from study.plan import Cell, Tuned, get_claim, get_scale
 
 TUNING_SEED = JUDGED_SEEDS_BELOW
 NEVER = 1e9
@@ -87,7 +87,7 @@ def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) ->
     """
     claim = get_claim(search.claim)
     ((field, values),) = claim.tune.items()
-    recipe = untuned_recipe(claim, get_scale(claim, search.scale), search.base, search.arm)
+    recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).diff)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued: it never has to draw

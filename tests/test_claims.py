@@ -25,7 +25,7 @@ def test_the_control_is_the_base_at_its_scale_and_other_arms_differ_only_where_t
 
 @pytest.mark.parametrize("name, claim", all_claims().items())
 def test_runs_stop_at_the_target_of_a_time_and_nowhere_before_the_end_of_a_fixed_budget(name, claim):
-    target = claim.measure.train_error if isinstance(claim.measure, TimeTo) else 0
+    target = claim.measure.level if isinstance(claim.measure, TimeTo) else 0
     for base in claim.bases.values():
         assert base.optim.stop_at_train_error == target
 

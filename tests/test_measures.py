@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from study.claim import TimeTo
 from study.measures import time_to
 
-QUARTER = TimeTo(train_error=0.25)
+QUARTER = TimeTo(0.25)
 
 
 def points(*errors: float | None) -> list[dict]:

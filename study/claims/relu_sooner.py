@@ -30,7 +30,7 @@ CLAIM = Claim(
     default_arms=("relu", "tanh"),
     scales={"cifar10": "native", "cifar10-jpeg": "proxy", "shapes": "machinery", "smoke": "machinery"},
     tune={"optim.learning_rate": (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)},
-    measure=TimeTo(train_error=0.25),
+    measure=TimeTo(0.25),
     rule=RatioOfTimes(treated="tanh", control="relu", no_effect_within=1.25),
     seeds=3,
 )

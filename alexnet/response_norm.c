@@ -1,0 +1,173 @@
+/* Response normalization of channels_last maps, forward and backward: what response_norm.py does with torch operations, in one
+ * pass over memory. Every sum, product and root is taken in the same order and rounded at the same places (compiled with
+ * -ffp-contract=off, so that nothing is fused that is not written as fmaf), so that both give the same bits. beta is 0.75.
+ *
+ * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by compiled.py. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16     /* maps of one pixel that are normalized together within maps */
+#define FLAT 768     /* values of one block across maps: its buffers and masks stay in the first cache */
+#define RESTRICT __restrict__
+
+static inline float from_bf16(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+static inline uint16_t to_bf16(float value) { /* to the nearest, ties to even; what is not a number stays so */
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
+}
+
+static inline void load(float *RESTRICT to, const void *from, int64_t at, int64_t count, int is_bf16) {
+    if (is_bf16) {
+        const uint16_t *RESTRICT source = (const uint16_t *)from + at;
+        for (int64_t i = 0; i < count; i++) to[i] = from_bf16(source[i]);
+    } else {
+        const float *RESTRICT source = (const float *)from + at;
+        for (int64_t i = 0; i < count; i++) to[i] = source[i];
+    }
+}
+
+static inline void store(void *to, int64_t at, const float *RESTRICT from, int64_t count, int is_bf16) {
+    if (is_bf16) {
+        uint16_t *RESTRICT target = (uint16_t *)to + at;
+        for (int64_t i = 0; i < count; i++) target[i] = to_bf16(from[i]);
+    } else {
+        float *RESTRICT target = (float *)to + at;
+        for (int64_t i = 0; i < count; i++) target[i] = from[i];
+    }
+}
+
+/* scale^-0.75 = r * sqrt(r) where r = 1 / sqrt(scale). The last root as r * (1 / sqrt(r)): torch's sqrt may be MKL's, which does
+ * not round correctly, its rsqrt does. */
+static inline float power(float scale) {
+    const float root = 1.0f / sqrtf(scale);
+    return root * (root * (1.0f / sqrtf(root)));
+}
+
+/* sums[i] = values[i] + values[i + step] + ... , size of them */
+static inline void window(float *RESTRICT sums, const float *RESTRICT values, int64_t length, int64_t size, int64_t step) {
+    if (size == 1) {
+        memcpy(sums, values, length * sizeof(float));
+    } else if (size == 5) {
+        for (int64_t i = 0; i < length; i++)
+            sums[i] = (((values[i] + values[i + step]) + values[i + 2 * step]) + values[i + 3 * step]) + values[i + 4 * step];
+    } else {
+        for (int64_t i = 0; i < length; i++) sums[i] = values[i] + values[i + step];
+        for (int64_t shift = 2; shift < size; shift++)
+            for (int64_t i = 0; i < length; i++) sums[i] += values[i + shift * step];
+    }
+}
+
+/* ---- Across maps: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
+
+/* sums[i] = values[i - size/2] + ... + values[i + size/2], those of other rows taken as 0 by `own`, size masks of `length` */
+static inline void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const uint32_t *RESTRICT own, int64_t length,
+                                  int64_t size) {
+    const int64_t margin = size / 2;
+    for (int64_t shift = 0; shift < size; shift++) {
+        const float *RESTRICT shifted = values + shift - margin;
+        const uint32_t *RESTRICT mask = own + shift * length;
+        for (int64_t i = 0; i < length; i++) {
+            uint32_t bits;
+            memcpy(&bits, &shifted[i], 4);
+            bits &= mask[i];
+            float term;
+            memcpy(&term, &bits, 4);
+            sums[i] = shift ? sums[i] + term : term;
+        }
+    }
+}
+
+void cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
+               float twice, int is_bf16) {
+    const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = together * maps;
+    float padded[length + 2 * margin], x[length], sums[length], scaled[length];
+    uint32_t own[size * length];
+    float *squares = padded + margin;
+    memset(padded, 0, sizeof padded);
+    for (int64_t shift = 0; shift < size; shift++)
+        for (int64_t i = 0; i < length; i++) {
+            const int64_t neighbour = i % maps + shift - margin;
+            own[shift * length + i] = neighbour >= 0 && neighbour < maps ? 0xffffffffu : 0;
+        }
+    for (int64_t first = 0; first < rows; first += together) {
+        const int64_t here = rows - first < together ? (rows - first) * maps : length, at = first * maps;
+        load(x, in, at, here, is_bf16);
+        for (int64_t i = 0; i < here; i++) squares[i] = x[i] * x[i];
+        window_in_rows(sums, squares, own, length, size); /* beyond `here` lies the block before: never stored */
+        if (!upstream) {
+            for (int64_t i = 0; i < here; i++) scaled[i] = power(sums[i] * alpha + k) * x[i];
+        } else {
+            load(scaled, upstream, at, here, is_bf16);
+            for (int64_t i = 0; i < here; i++) {
+                const float scale = sums[i] * alpha + k;
+                scaled[i] = power(scale) * scaled[i];
+                squares[i] = scaled[i] * x[i] / scale;
+            }
+            window_in_rows(sums, squares, own, length, size);
+            for (int64_t i = 0; i < here; i++) scaled[i] = fmaf(sums[i] * x[i], -twice, scaled[i]);
+        }
+        store(out, at, scaled, here, is_bf16);
+    }
+}
+
+/* ---- Within a map: size x size pixels around each, LANES maps at a time. `work` is the caller's: 4 * LANES *
+ * (height + 2 margin) * (width + 2 margin) floats. --------------------------------------------------------------------- */
+
+void within_map(void *out, const void *in, const void *upstream, int64_t images, int64_t height, int64_t width, int64_t maps,
+                int64_t size, float k, float alpha, float twice, int is_bf16, float *work) {
+    const int64_t margin = size / 2, line = (width + 2 * margin) * LANES, values = (height + 2 * margin) * line;
+    float *RESTRICT squares = work, *RESTRICT down = work + values, *RESTRICT sums = work + 2 * values, *RESTRICT scaled = work + 3 * values;
+    memset(work, 0, 4 * values * sizeof(float));
+    for (int64_t image = 0; image < images; image++)
+        for (int64_t map = 0; map < maps; map += LANES) {
+            const int64_t lanes = maps - map < LANES ? maps - map : LANES;
+            float x[LANES] = {0}, g[LANES] = {0};
+            /* the pixel (row, column) stands at place in sums, and `middle` further in squares */
+            const int64_t middle = margin * line + margin * LANES;
+#define EACH_PIXEL                                                                              \
+    for (int64_t row = 0; row < height; row++)                                                  \
+        for (int64_t column = 0, place = row * line, at = ((image * height + row) * width) * maps + map; column < width; \
+             column++, place += LANES, at += maps)
+            EACH_PIXEL {
+                load(x, in, at, lanes, is_bf16);
+                for (int l = 0; l < LANES; l++) squares[place + middle + l] = x[l] * x[l];
+            }
+            window(down, squares, height * line, size, line);
+            window(sums, down, height * line - 2 * margin * LANES, size, LANES);
+            if (!upstream) {
+                EACH_PIXEL {
+                    load(x, in, at, lanes, is_bf16);
+                    for (int l = 0; l < LANES; l++) x[l] = power(sums[place + l] * alpha + k) * x[l];
+                    store(out, at, x, lanes, is_bf16);
+                }
+                continue;
+            }
+            EACH_PIXEL {
+                load(x, in, at, lanes, is_bf16);
+                load(g, upstream, at, lanes, is_bf16);
+                for (int l = 0; l < LANES; l++) {
+                    const float scale = sums[place + l] * alpha + k;
+                    const float own = power(scale) * g[l];
+                    scaled[place + l] = own;
+                    squares[place + middle + l] = own * x[l] / scale;
+                }
+            }
+            window(down, squares, height * line, size, line);
+            window(sums, down, height * line - 2 * margin * LANES, size, LANES);
+            EACH_PIXEL {
+                load(x, in, at, lanes, is_bf16);
+                for (int l = 0; l < LANES; l++) x[l] = fmaf(sums[place + l] * x[l], -twice, scaled[place + l]);
+                store(out, at, x, lanes, is_bf16);
+            }
+        }
+}

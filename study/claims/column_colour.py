@@ -1,0 +1,23 @@
+"""Section 6.1, figure 3: "The kernels on GPU 1 are largely color-agnostic, while the kernels on GPU 2 are largely color-specific. This
+kind of specialization occurs during every run".
+
+Of each kernel of layer 1 the share of its energy off the grey axis is taken; the two columns' mean shares are set against each other.
+"""
+
+from study.claim import Arm, Claim, ColumnColour, EveryRun, Reported
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="One column of layer 1 specializes in colour in every run",
+    command="make reproduce-figure-3",
+    reported=Reported(what="runs whose two columns differ in colour", value=None, where="section 6.1, figure 3"),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(Arm("2012"),),
+    default_arms=("2012",),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=ColumnColour(),
+    rule=EveryRun(control="2012", p=0.05),
+    seeds=5,
+)

@@ -1,0 +1,42 @@
+"""Not in the paper: two columns that never meet before the last layer (net 150 of the 2012 notes) against two that do.
+
+Net 150, ILSVRC-2012 validation, ten views: 1.2 points of top-1 and 1.1 of top-5 worse than net 145. Its layers are widened so that
+it has as many parameters: 160 maps a column in layer 2, 4096 units a column in the first full layer.
+"""
+
+from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="Without crossing between the columns the error is higher",
+    command="make ablate-two-gpu",
+    reported=Reported(
+        what="top-1 error without crossing minus with, points",
+        value=1.16,
+        where="2012 notes, nets 150 and 145; not in the paper",
+    ),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(
+        Arm("crossing"),
+        Arm(
+            "none",
+            {
+                "model.layers.1.outputs": 320,
+                "model.layers.2.crosses": False,
+                "model.layers.5.crosses": False,
+                "model.layers.6.crosses": False,
+            },
+            also={
+                "ALEXNET_32": {"model.layers.5.outputs": 8192},
+                "ALEXNET_64": {"model.layers.5.outputs": 4096},
+                "SOURCE_2012": {"model.layers.5.outputs": 8192},
+            },
+        ),
+    ),
+    default_arms=("crossing", "none"),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=AtEnd("test_error_ten_views"),
+    rule=DifferenceOfMeans(treated="none", control="crossing", expected=1, no_effect_within=0.5),
+)

@@ -1,0 +1,30 @@
+"""Section 7: "removing any of the middle layers results in a loss of about 2% for the top-1 performance of the network."
+
+Layers 2 to 4 are taken to be the middle ones; without 5 is a further arm. A removed layer passes its input on, its pool stays, its
+normalization goes with it. Layer 3 is where the columns meet: without it, layer 4 meets in its place.
+"""
+
+from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="Without any one middle convolutional layer the error is higher",
+    command="make ablate-depth",
+    reported=Reported(what="top-1 error without the layer minus with, points", value=2.0, where="section 7"),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(
+        Arm("all-five"),
+        Arm("without-2", {"model.layers.1.present": False}),
+        Arm("without-3", {"model.layers.2.present": False, "model.layers.3.crosses": True}),
+        Arm("without-4", {"model.layers.3.present": False}),
+        Arm("without-5", {"model.layers.4.present": False}),
+    ),
+    default_arms=("all-five", "without-2", "without-3", "without-4"),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=AtEnd("test_error_ten_views"),
+    rule=DifferenceOfMeans(
+        treated=("without-2", "without-3", "without-4"), control="all-five", expected=1, no_effect_within=0.5
+    ),
+)

@@ -1,0 +1,22 @@
+"""Section 4.2: dropout lowers the test error (the paper says how it prevents overfitting, and never shows a net without it).
+
+The runs of dropout_overfits.
+"""
+
+from study.claim import AtEnd, Claim, DifferenceOfMeans, Reported
+from study.claims import dropout_overfits
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="Without dropout the error is higher",
+    command="make ablate-dropout",
+    reported=Reported(what="top-1 error without minus with dropout", value=None, where="section 4.2"),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=dropout_overfits.CLAIM.arms,
+    default_arms=("dropout", "none"),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=AtEnd("test_error_ten_views"),
+    rule=DifferenceOfMeans(treated="none", control="dropout", expected=1, no_effect_within=0.5),
+)

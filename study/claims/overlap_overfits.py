@@ -1,0 +1,22 @@
+"""Section 3.4: "We generally observe during training that models with overlapping pooling find it slightly more difficult to overfit."
+
+The runs of overlap_pooling, asked for the gap between test and training error.
+"""
+
+from study.claim import AtEnd, Claim, DifferenceOfMeans, Reported
+from study.claims import overlap_pooling
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="With pooling windows that do not overlap the network overfits more",
+    command="make ablate-overlap-pooling",
+    reported=Reported(what="gap between test and training error, 2x2 minus 3x3, points", value=None, where="section 3.4"),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=overlap_pooling.CLAIM.arms,
+    default_arms=("3x3", "2x2"),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=AtEnd("gap"),
+    rule=DifferenceOfMeans(treated="2x2", control="3x3", expected=1, no_effect_within=0.2),
+)

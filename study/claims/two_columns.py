@@ -1,0 +1,39 @@
+"""Section 3.2: two GPUs lower the error by 1.7% (top-1) and 1.2% (top-5) against "a net with half as many kernels in each
+convolutional layer trained on one GPU", whose last convolution and full layers are not halved.
+
+One run against one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
+"""
+
+from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="A one-column net of half the kernels has a higher error",
+    command="make ablate-two-gpu",
+    reported=Reported(
+        what="top-1 error of one half-width column minus two columns, points",
+        value=1.7,
+        where="section 3.2; nets 145-half and 145",
+    ),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(
+        Arm("two-columns"),
+        Arm(
+            "one-half",
+            {
+                "model.columns": 1,
+                "model.layers.0.outputs": 48,
+                "model.layers.1.outputs": 128,
+                "model.layers.2.outputs": 192,
+                "model.layers.3.outputs": 192,
+            },
+        ),
+        Arm("one-whole", {"model.columns": 1}),
+    ),
+    default_arms=("two-columns", "one-half"),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=AtEnd("test_error_ten_views"),
+    rule=DifferenceOfMeans(treated="one-half", control="two-columns", expected=1, no_effect_within=0.5),
+)
