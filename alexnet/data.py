@@ -107,6 +107,18 @@ def available(name: str, folder: Path) -> str:
     return "" if (folder / name / "train").is_dir() else f"no folder {folder / name / 'train'}"
 
 
+def class_names(name: str, folder: Path) -> list[str]:
+    """A word for each label, in their order: of class folders their names, or what `<folder>/<name>.words.txt` says they mean."""
+    if name == "shapes":
+        return list(shapes.CLASS_NAMES)
+    if name == "cifar10":
+        return ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    words = folder / f"{name}.words.txt"
+    lines = words.read_text().splitlines() if words.exists() else []
+    meaning = {key: text.split(",")[0] for key, _, text in (line.partition("\t") for line in lines)}
+    return [meaning.get(path.name, path.name) for path in sorted((folder / name / "train").iterdir()) if path.is_dir()]
+
+
 def fingerprint_of(arrays: list[np.ndarray]) -> str:
     """12 hexadecimal digits that name these arrays: their shapes, types and bytes."""
     digest = hashlib.sha256()

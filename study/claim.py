@@ -19,8 +19,9 @@ class Reported:
     """What the paper says, and where it stands."""
 
     what: str
-    value: float | None  # a factor, or points of error with their sign; None where the paper gives a direction alone
+    value: float | None  # a factor, or points with their sign; None where the paper gives a direction alone
     where: str
+    notes: str = ""  # what the authors' own notes of 2012 say, where they do
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,20 @@ class ColumnColour:
     and the chance of a difference as large if kernels were dealt to columns at random."""
 
 
-Measure = TimeTo | AtEnd | EarlyError | ViewsGain | ColumnColour
+@dataclass(frozen=True)
+class NeighbourGain:
+    """Of the six nearest training images of a test image the share that has its label: by distance in the last hidden layer,
+    minus by distance in pixels, in points."""
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Ten-view top-1 error, in percent, of nets alone and of `nets` of them (the first seeds) with their probabilities averaged."""
+
+    nets: int = 5
+
+
+Measure = TimeTo | AtEnd | EarlyError | ViewsGain | ColumnColour | NeighbourGain | Averaged
 
 # ---- Rules: from numbers to a verdict --------------------------------------------------------------------------------
 
@@ -126,13 +140,25 @@ class Factorial:
     no_effect_within: float
 
 
-Rule = RatioOfTimes | DifferenceOfMeans | WithinRuns | EveryRun | Factorial
+@dataclass(frozen=True, kw_only=True)
+class OverImages:
+    """The averaged nets minus the mean of the same nets alone, in points, is expected above 0 (+1) or below (-1). One set of nets:
+    the interval is over test images, and says nothing of other nets."""
+
+    control: str
+    expected: int
+    no_effect_within: float
+
+
+Rule = RatioOfTimes | DifferenceOfMeans | WithinRuns | EveryRun | Factorial | OverImages
 JUDGES = {
     TimeTo: (RatioOfTimes,),
     AtEnd: (DifferenceOfMeans, Factorial),
     EarlyError: (DifferenceOfMeans,),
     ViewsGain: (WithinRuns,),
     ColumnColour: (EveryRun,),
+    NeighbourGain: (WithinRuns,),
+    Averaged: (OverImages,),
 }
 """Which rules can judge which measure."""
 

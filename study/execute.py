@@ -56,7 +56,7 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -
 def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], bool | None]) -> dict:
     from alexnet.train import fit
 
-    images = _images(cell.recipe.data.name, place.data_dir)
+    images = images_of(cell.recipe.data.name, place.data_dir)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
     history = fit(
@@ -85,7 +85,7 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
 
 
 @functools.cache
-def _images(name: str, folder: Path):
+def images_of(name: str, folder: Path):
     from alexnet.data import damaged_choice, load
 
     return load(name, folder, damaged_choice())

@@ -4,16 +4,17 @@ A pure function of what is committed: no torch, no mlflow. Results of different 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from alexnet.recipe import Recipe, changed, run_key
-from study import stats, table
-from study.claim import Claim, RatioOfTimes, TimeTo
+from study import stats, table, verdicts
+from study.claim import Arm, Averaged, Claim, ColumnColour, Factorial, NeighbourGain, TimeTo
+from study.colour import column_difference
 from study.measures import time_to, value_of
-from study.plan import Tuned, all_claims, untuned_recipe
+from study.plan import Tuned, all_claims
 from study.scales import SCALES
 
 OWN_CORES = 0.8
@@ -29,6 +30,7 @@ class ArmFound:
 
     label: str
     diff: Mapping[str, object]
+    also: Mapping[str, Mapping[str, object]]  # by base
     recipe: Recipe
     tuned: Mapping  # the entry of tuned.json
     seeds: tuple[int, ...]
@@ -37,8 +39,11 @@ class ArmFound:
     values: tuple[float | None, ...]  # of the claim's measure: epochs to the target, or percent at the end
     seconds_to_target: tuple[float | None, ...]  # empty where the measure is no time
     timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
-    test_errors: tuple[float, ...]
+    errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of table.TEST_COLUMNS
     curves: tuple[pd.DataFrame, ...]
+    chances: tuple[float | None, ...] = ()  # of a value as large if there were nothing, where the measure gives one a run
+    kernels: tuple[list | None, ...] = ()  # of layer 1, where the measure looks at them
+    ensemble: Mapping | None = None  # of the first seeds, where the measure averages them
 
     @property
     def rate(self) -> float:
@@ -78,6 +83,8 @@ class Found:
     arms: tuple[ArmFound, ...]
     verdict: stats.Verdict
     effects: Mapping[str, stats.Ratio | stats.Difference]  # of every arm but the control, against the control
+    contrasts: Mapping[str, stats.Difference]  # main effects and interactions of a factorial claim
+    power: float  # of a t test to find the reported effect, or the smallest that matters, with the runs and spread there were
     seconds_ratio: stats.Ratio | None
 
     @property
@@ -103,19 +110,24 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone."""
     claims = claims if claims is not None else all_claims()
     runs, curves = table.read(folder)
-    tuned = Tuned.read(folder)
+    tuned, trained = Tuned.read(folder), table.read_trained(folder)
     curve_of = {name: frame.reset_index(drop=True) for name, frame in curves.groupby(table.NAME)}
     found, used = [], set()
     for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
-        row_of = {row.key: row for row in there.itertuples()}
+        row_of = {row["key"]: row for row in there.to_dict("records")}
         seeds = sorted(set(there.seed))
         for name, claim in claims.items():
             for scale in claim.scales:
                 if SCALES[scale].diff["data.name"] != data:
                     continue
                 for base in claim.bases:
+                    if not SCALES[scale].suits(claim.bases[base]):
+                        continue
+                    rows = [_rows(name, claim, scale, base, arm.label, tuned, seeds, fingerprint, row_of) for arm in claim.arms]
                     arms = [
-                        _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) for arm in claim.arms
+                        _arm(claim, arm, *found, curve_of, trained)
+                        for arm, found in zip(claim.arms, rows, strict=True)
+                        if found
                     ]
                     arms = tuple(arm for arm in arms if arm and arm.seeds)
                     if arms:
@@ -134,33 +146,51 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     return Findings(tuple(found), stale, runs)
 
 
-def _arm(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of, curve_of) -> ArmFound | None:
-    recipe = untuned_recipe(claim, SCALES[scale], base, arm.label)
-    entry = SHARED
+def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> tuple[Recipe, Mapping, list[dict]] | None:
+    """The recipe of an arm, its entry of tuned.json and its rows of runs.csv; None where its rate was never searched."""
+    recipe, entry = claim.recipe(base, arm, SCALES[scale].diff), SHARED
     if claim.tune:
         (field,) = claim.tune
-        if not (entry := tuned.find(name, base, arm.label, scale)):
+        if not (entry := tuned.find(name, base, arm, scale)):
             return None
         recipe = changed(recipe, {field: entry["value"]})
-    keys = {seed: run_key(recipe, seed, fingerprint) for seed in seeds}
-    rows = [row_of[key] for key in keys.values() if key in row_of]
-    points = [curve_of[row.key, row.machine] for row in rows]
+    keys = (run_key(recipe, seed, fingerprint) for seed in seeds)
+    return recipe, entry, [row_of[key] for key in keys if key in row_of]
+
+
+def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmFound:
+    names = [(row["key"], row["machine"]) for row in rows]
+    points = [curve_of[name] for name in names]
     plain = [[_none_for_nan(p) for p in frame.to_dict("records")] for frame in points]
     is_time = isinstance(claim.measure, TimeTo)
-    return ArmFound(
+    read_off = [trained["runs"].get(table.run_name(*name), {}) for name in names]
+    found = ArmFound(
         label=arm.label,
         diff=arm.diff,
+        also=arm.also,
         recipe=recipe,
         tuned=entry,
-        seeds=tuple(row.seed for row in rows),
-        keys=tuple(row.key for row in rows),
-        outcomes=tuple(row.outcome for row in rows),
-        values=tuple(value_of(claim.measure, row._asdict(), p) for row, p in zip(rows, plain, strict=True)),
-        timed=all(row.cpu_share >= OWN_CORES or (row.device == "cuda" and row.jobs == 1) for row in rows),
+        seeds=tuple(row["seed"] for row in rows),
+        keys=tuple(row["key"] for row in rows),
+        outcomes=tuple(row["outcome"] for row in rows),
+        values=tuple(value_of(claim.measure, row, p) for row, p in zip(rows, plain, strict=True)),
+        timed=all(row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1) for row in rows),
         seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain) if is_time else (),
-        test_errors=tuple(row.test_error for row in rows),
+        errors={column: tuple(row[column] for row in rows) for column in table.TEST_COLUMNS},
         curves=tuple(points),
     )
+    if isinstance(claim.measure, ColumnColour):
+        kernels = tuple(told.get("kernels") for told in read_off)
+        seen = [column_difference(k) if k else (None, None) for k in kernels]
+        values = tuple(None if difference is None else 100 * difference for difference, _ in seen)
+        return replace(found, values=values, chances=tuple(chance for _, chance in seen), kernels=kernels)
+    if isinstance(claim.measure, NeighbourGain):
+        same = [told.get("neighbours", {}).get("same_label") for told in read_off]
+        return replace(found, values=tuple(100 * (s["features"] - s["pixels"]) if s else None for s in same))
+    if isinstance(claim.measure, Averaged):
+        first = [table.run_name(*name) for name, seed in zip(names, found.seeds, strict=True) if seed < claim.measure.nets]
+        return replace(found, ensemble=next((e for e in trained["ensembles"] if e["runs"] == first), None))
+    return found
 
 
 def _none_for_nan(point: dict) -> dict:
@@ -169,48 +199,15 @@ def _none_for_nan(point: dict) -> dict:
 
 def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmFound, ...]) -> Found:
     by_label = {arm.label: arm for arm in arms}
-    control, treated = by_label.get(claim.rule.control), by_label.get(claim.rule.treated)
-    native = claim.scales[scale] == "native"
-    judge, compare = (_ratio_judge, _ratio) if isinstance(claim.rule, RatioOfTimes) else (_difference_judge, _difference)
-    verdict = judge(claim, base, treated, control, native)
-    effects = {arm.label: compare(arm, control) for arm in arms if control and arm is not control}
+    control = by_label.get(claim.rule.control)
+    verdict = verdicts.judge(claim, base, by_label, native=claim.scales[scale] == "native")
     return Found(
-        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict, effects,
-        _seconds_ratio(treated, control),
+        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict,
+        effects={arm.label: verdicts.compare(claim, arm, control) for arm in arms if control and arm is not control},
+        contrasts=verdicts.contrasts(claim, by_label) if isinstance(claim.rule, Factorial) else {},
+        power=verdicts.power(claim, verdict),
+        seconds_ratio=_seconds_ratio(by_label.get(claim.treated[0]) if claim.treated else None, control),
     )  # fmt: skip
-
-
-def _ratio_judge(claim, base, treated, control, native: bool) -> stats.Verdict:
-    rule, empty = claim.rule, stats.Times((), float(claim.bases[base].optim.epochs))
-    return stats.judge_ratio(
-        treated.times if treated else empty,
-        control.times if control else empty,
-        claim.reported.value,
-        rule.no_effect_within,
-        native=native,
-        names=(rule.treated, rule.control),
-    )
-
-
-def _difference_judge(claim, base, treated, control, native: bool) -> stats.Verdict:
-    rule = claim.rule
-    return stats.judge_difference(
-        treated.known if treated else [],
-        control.known if control else [],
-        claim.reported.value,
-        rule.expected,
-        rule.no_effect_within,
-        native=native,
-        names=(rule.treated, rule.control),
-    )
-
-
-def _ratio(arm: ArmFound, control: ArmFound) -> stats.Ratio:
-    return stats.ratio_of_times(arm.times, control.times)
-
-
-def _difference(arm: ArmFound, control: ArmFound) -> stats.Difference:
-    return stats.difference(arm.known, control.known)
 
 
 def _seconds_ratio(treated: ArmFound | None, control: ArmFound | None) -> stats.Ratio | None:

@@ -2,7 +2,7 @@
 
 import base64
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -10,11 +10,12 @@ import jinja2
 from alexnet.recipe import differences
 from alexnet.spool import write_atomically
 from study import figures, stats, words
-from study.claim import TimeTo
+from study.claim import Averaged, TimeTo
 from study.findings import ArmFound, Findings, Found, find
 from study.plan import all_claims
 from study.scales import SCALES
 
+ERRORS_SHOWN = ("test_error", "test_error_ten_views", "test_top5_error", "test_top5_error_ten_views")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -46,6 +47,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> di
         {
             "title": found[0].claim.title,
             "name": group[0],
+            "anchor": "-".join((*group[:2], figures.slug(group[2]))),
             "scale": group[1],
             "about": SCALES[group[1]].about,
             "role": found[0].role,
@@ -54,7 +56,9 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> di
             "reported": found[0].claim.reported,
             "reported_words": words.reported_words(found[0].claim),
             "measured": words.measured(found[0].claim),
+            "notes": found[0].claim.reported.notes or "-",
             "command": _command(found[0]),
+            "tables": [table for one in found for table in _paper_tables(one)],
             "bases": [_base(one, holm[id(one)]) for one in found],
             "pictures": [_picture(path, found[0]) for path in pictures[group]],
         }
@@ -78,11 +82,18 @@ def _base(one: Found, holm: float) -> dict:
         "verdict": words.verdict_words(one),
         "word": one.verdict.direction,
         "effect": words.effect_words(one.verdict.effect),
+        "power": _power_words(one),
+        "contrasts": [
+            {"name": name if " x " in name else f"without {name}", "effect": words.effect_words(effect)}
+            for name, effect in one.contrasts.items()
+        ],
         "seconds_ratio": _seconds_words(one),
         "seeds": words.seeds_words(one),
         "why": one.verdict.why,
         "more_seeds": words.more_seeds_words(one),
-        "permutation_p": f"{words.number(one.verdict.permutation_p, 2)} (floor {words.number(one.verdict.permutation_floor, 2)}; Holm {words.number(holm, 2)})",
+        "permutation_p": "not computed"
+        if one.verdict.permutation_p != one.verdict.permutation_p
+        else f"{words.number(one.verdict.permutation_p, 2)} (floor {words.number(one.verdict.permutation_floor, 2)}; Holm {words.number(holm, 2)})",
         "log_rank": f"; log-rank p {words.number(p, 2)}" if (p := one.verdict.log_rank_p) == p else "",
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
@@ -94,7 +105,7 @@ def _arm(one: Found, arm: ArmFound) -> dict:
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
     return {
         "label": arm.label,
-        "diff": ", ".join(f"{k} = {v}" for k, v in arm.diff.items()) or "(control)",
+        "diff": ", ".join(f"{k} = {v}" for k, v in {**arm.diff, **arm.also.get(one.base, {})}.items()) or "(control)",
         "rate": f"{arm.rate:g}{edge}",
         "tuned_on": arm.tuned["tuned_on"],
         "n": len(arm.seeds),
@@ -102,10 +113,71 @@ def _arm(one: Found, arm: ArmFound) -> dict:
         "each": [words.value_words(arm, value, one.claim) for value in arm.values],
         "mean": words.mean_words(arm, one.claim),
         "seconds": words.number(sum(seconds) / len(seconds)) if seconds else "-",
-        "test_error": _percent_range(arm.test_errors),
+        "test_errors": [_percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
         "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
         "effect": words.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
         "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
+    }
+
+
+def _power_words(one: Found) -> str:
+    """Power of what was run; empty where there is none to tell."""
+    if one.power != one.power:
+        return ""
+    ratio = isinstance(one.verdict.effect, stats.Ratio)
+    value = one.claim.reported.value
+    size = f"x{value:g}" if ratio else f"{abs(value or one.claim.rule.no_effect_within):g} points"
+    what = f"the reported {size}" if value else f"{size}, the least that matters here"
+    power = "over 99%" if one.power > 0.99 else f"{one.power:.0%}"
+    return f" With these runs and their spread a true effect of {what} is told from none with a power of {power}."
+
+
+def _paper_tables(one: Found) -> Iterator[dict]:
+    """Tables 1 and 2 in the paper's form: ours beside the printed rows, of the claim that averages nets."""
+    control = one.control
+    if not isinstance(one.claim.measure, Averaged) or not control:
+        return
+    mean = {column: _percent_range(control.errors[column]) for column in ERRORS_SHOWN}
+    averaged = {
+        f"{views}_top{top}": f"{100 * control.ensemble[f'{views}_top{top}']['averaged']:.1f}%"
+        if control.ensemble
+        else "not averaged yet"
+        for views in ("one_view", "ten_views")
+        for top in (1, 5)
+    }
+    nets = one.claim.measure.nets
+    rows = [
+        ("one net, centre view", mean["test_error"], mean["test_top5_error"], "39.0%", "18.3%", "footnote 4 (2010 test)"),
+        (
+            "one net, ten views",
+            mean["test_error_ten_views"],
+            mean["test_top5_error_ten_views"],
+            "37.5%",
+            "17.0%",
+            "table 1 (2010 test)",
+        ),
+        (
+            "one net, ten views",
+            mean["test_error_ten_views"],
+            mean["test_top5_error_ten_views"],
+            "40.7%",
+            "18.2%",
+            "table 2 (2012 validation)",
+        ),
+        (f"{nets} nets averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
+        (
+            f"{nets} nets averaged, ten views",
+            averaged["ten_views_top1"],
+            averaged["ten_views_top5"],
+            "38.1%",
+            "16.4%",
+            "table 2 (2012 validation)",
+        ),
+    ]
+    yield {
+        "title": f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)",
+        "head": ("what", f"top-1, n={len(control.seeds)} nets, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where"),
+        "rows": rows,
     }
 
 
@@ -130,7 +202,10 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
 
 
 def _command(one: Found) -> str:
-    return f"{one.claim.command} SCALE={one.scale} SEEDS={max(len(arm.seeds) for arm in one.arms)}"
+    """What makes these runs; `ARMS=all` where others than the default arms are there."""
+    seeds = max(len(arm.seeds) for arm in one.arms)
+    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
+    return f"{one.claim.command} SCALE={one.scale} SEEDS={seeds}{more}"
 
 
 def _picture(path: Path, one: Found) -> dict:
@@ -142,17 +217,18 @@ def _picture(path: Path, one: Found) -> dict:
     }
 
 
-def _not_run(findings: Findings):
-    """What the claims ask for and no row answers, each with the reason."""
+def _not_run(findings: Findings) -> Iterator[dict]:
+    """What the claims ask for and no run answers: for each claim and scale the bases and arms, and why."""
     there = {(one.claim_name, one.scale, one.base, arm.label) for one in findings.found for arm in one.arms}
     for name, claim in all_claims().items():
         for scale, role in claim.scales.items():
             if role == "machinery":
                 continue
-            for base in claim.bases:
+            for base, recipe in claim.bases.items():
                 missing = [arm.label for arm in claim.arms if (name, scale, base, arm.label) not in there]
-                if missing:
-                    yield {"claim": name, "scale": scale, "base": base, "arms": ", ".join(missing)}
+                if missing and SCALES[scale].suits(recipe):
+                    whole = len(missing) == len(claim.arms)
+                    yield {"claim": name, "scale": scale, "base": base, "arms": "all" if whole else ", ".join(missing)}
 
 
 def _unique(frame, columns: list[str]) -> list[dict]:

@@ -8,6 +8,7 @@ random number.
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Bound = Literal["exact", "at least", "at most", "unknown"]
-Direction = Literal["supported", "contradicted", "no effect", "undecided", "incomplete"]
+Direction = Literal["supported", "contradicted", "no effect", "undecided", "incomplete", "no claim"]
 Size = Literal["consistent", "smaller", "larger", "undecided", "not judged"]
 Floats = NDArray[np.float64]
 
@@ -279,6 +280,25 @@ def permutation_p(
     return float(resampled.pvalue)
 
 
+def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = None) -> float:
+    """How often would differences of random sign have a mean as far from 0? Shape (seeds,), one difference a run.
+
+    Two-sided; exact over all 2^n signs up to MOST_SPLITS of them, else MOST_SPLITS random ones from `generator`. Its floor is
+    2^(1 - n). NaN for none.
+    """
+    differences = _as_sample(differences)
+    n = differences.size
+    if not n:
+        return math.nan
+    if 2**n <= MOST_SPLITS:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    else:
+        assert generator is not None, f"2^{n} signs are too many to count and need a generator"
+        signs = np.vstack([np.ones(n), generator.choice([-1, 1], (MOST_SPLITS, n))])
+    means = np.round(np.abs(signs @ differences) / max(np.abs(differences).sum(), np.finfo(float).tiny), 12)
+    return float((means >= means[0]).mean())
+
+
 def permutation_floor(n_treated: int, n_control: int) -> float:
     """The smallest p value that permutation_p can give for these numbers of runs, however far apart the arms are."""
     splits = _splits(n_treated, n_control)
@@ -304,6 +324,120 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+# ---- Power ----------------------------------------------------------------------------------------------------------
+
+
+def power_of(found: "Difference | Ratio", effect: float, level: float = 0.95) -> float:
+    """With how many seeds were run, and the spread they showed: how likely is a true `effect` (points, or a ratio) to be told
+    from none? Two-sided t test, noncentral t. NaN where an arm has fewer than 2 runs or nothing varied.
+    """
+    size, sd = (math.log(effect), found.log_sd) if isinstance(found, Ratio) else (effect, found.sd)
+    paired = isinstance(found, Difference) and found.paired
+    if min(found.n_treated, found.n_control) < 2 or not sd > 0:
+        return math.nan
+    per_variance = 1 / found.n_treated if paired else 1 / found.n_treated + 1 / found.n_control
+    degrees_of_freedom = found.n_treated - 1 if paired else found.n_treated + found.n_control - 2
+    shift = abs(size) / (sd * math.sqrt(per_variance))
+    edge = stats.t.ppf((1 + level) / 2, degrees_of_freedom)
+    return float(stats.nct.sf(edge, degrees_of_freedom, shift) + stats.nct.cdf(-edge, degrees_of_freedom, shift))
+
+
+# ---- Contrasts of several arms --------------------------------------------------------------------------------------
+
+
+def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95) -> "Difference":
+    """sum of weights[i] * mean(arms[i]), with a t interval on the spread within arms, pooled. Arms of shape (seeds,) each.
+
+    NaN without limits where an arm is empty; no limits where no arm has 2 runs.
+    """
+    samples, weights = [_as_sample(values) for values in arms], np.asarray(weights, dtype=float)
+    counts = np.array([values.size for values in samples])
+    estimate = float(weights @ [_mean_and_variance(values)[0] for values in samples]) if counts.all() else math.nan
+    spare = np.maximum(counts - 1, 0)
+    degrees_of_freedom, half_width, sd = int(spare.sum()), math.inf, math.nan
+    if counts.all() and degrees_of_freedom:
+        pooled = sum(s * _mean_and_variance(v)[1] for s, v in zip(spare, samples, strict=True) if s) / degrees_of_freedom
+        sd = math.sqrt(pooled)
+        half_width = _half_width(pooled * float((weights**2 / counts).sum()), degrees_of_freedom, level)
+    unlimited = half_width == math.inf
+    return Difference(
+        estimate=estimate,
+        lower=-math.inf if unlimited else estimate - half_width,
+        upper=math.inf if unlimited else estimate + half_width,
+        level=level,
+        paired=False,
+        n_treated=int(counts[weights > 0].sum()),
+        n_control=int(counts[weights < 0].sum()),
+        sd=sd,
+        degrees_of_freedom=degrees_of_freedom or math.nan,
+    )
+
+
+# ---- Verdict on what is said of every run ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Share:
+    """In how many runs something was seen, with the exact (Clopper-Pearson) interval of its probability."""
+
+    seen: int
+    runs: int
+    lower: float  # NaN for no runs
+    upper: float
+    level: float
+
+    @property
+    def estimate(self) -> float:
+        return self.seen / self.runs if self.runs else math.nan
+
+
+def share_of_runs(seen: int, runs: int, level: float = 0.95) -> Share:
+    """The share `seen` of `runs`. Two-sided exact interval by the binomial distribution."""
+    assert 0 <= seen <= runs
+    if not runs:
+        return Share(0, 0, math.nan, math.nan, level)
+    interval = stats.binomtest(seen, runs).proportion_ci(level, method="exact")
+    return Share(seen, runs, float(interval.low), float(interval.high), level)
+
+
+def judge_every_run(chances: Sequence[float], p: float, minimum_seeds: int = 3, name: str = "the control") -> "Verdict":
+    """Is it seen in every run? `chances`: of each run, the chance of seeing as much if there were nothing.
+
+    "supported" if each is at most `p`; "contradicted" if one is not and the share's interval excludes 0.9, so that "every run"
+    is no rounding of "nearly every run"; else "undecided". Fewer than `minimum_seeds` runs are "incomplete".
+    """
+    seen = sum(chance <= p for chance in chances)
+    share = share_of_runs(seen, len(chances))
+    direction: Direction = "undecided"
+    if len(chances) < minimum_seeds:
+        direction = "incomplete"
+    elif seen == len(chances):
+        direction = "supported"
+    elif share.upper < 0.9:
+        direction = "contradicted"
+    because = {
+        "supported": "in every one",
+        "contradicted": "so not in every run",
+        "undecided": "which may still be nearly every run",
+        "incomplete": f"and {minimum_seeds} are needed",
+    }[direction]
+    why = (
+        f"Seen at a chance of at most {p:g} in {seen} of {len(chances)} runs of {name} "
+        f"(95% interval of the share {share.lower:.2f} to {share.upper:.2f}), {because}."
+    )
+    return Verdict(
+        direction=direction,
+        size="not judged",
+        effect=share,
+        reported=None,
+        permutation_p=math.nan,
+        permutation_floor=math.nan,
+        log_rank_p=math.nan,
+        more_seeds=max(0, minimum_seeds - len(chances)) if direction in ("incomplete", "supported") else None,
+        why=why,
+    )
+
+
 # ---- Verdict on a claimed ratio -------------------------------------------------------------------------------------
 
 
@@ -313,7 +447,7 @@ class Verdict:
 
     direction: Direction
     size: Size
-    effect: Ratio | Difference  # with its 95% interval
+    effect: Ratio | Difference | Share  # with its 95% interval
     reported: float | None  # None where the paper gives a sign alone
     permutation_p: float
     permutation_floor: float
@@ -503,12 +637,100 @@ def judge_difference(
     assert expected in (-1, 1) and no_effect_within > 0 and minimum_seeds >= 2
     assert reported is None or reported * expected > 0, f"reported {reported} against expected sign {expected}"
     found, narrow = (difference(treated, control, level, paired) for level in (0.95, 0.90))
-    low, high = sorted((expected * narrow.lower, expected * narrow.upper))  # as if an increase were expected
     n = min(found.n_treated, found.n_control)
+    direction, size, band = _placed(found, narrow, reported, expected, no_effect_within, native, enough=n >= minimum_seeds)
+    half_widths = []
+    if direction in ("undecided", "incomplete"):
+        half_widths.append(no_effect_within)
+    if size == "undecided":
+        half_widths.append(max(min(abs(expected * found.estimate - edge) for edge in band) / 2, 0.05 * abs(reported)))
+    more: int | None = 0
+    if half_widths and n < 2:
+        more = None
+    elif half_widths:
+        quantile = stats.t.ppf(0.975, found.degrees_of_freedom)
+        needed = math.ceil((1 if paired else 2) * (quantile * found.sd / min(half_widths)) ** 2)
+        more = max(1, needed - n, minimum_seeds - n)
+    p, generator = math.nan, np.random.default_rng(2012)  # fixed: the same runs always give the same report
+    if paired:
+        p = sign_flip_p(np.subtract(treated, control), generator)
+    elif n:
+        p = permutation_p(treated, control, logs=False, generator=generator)
+    return Verdict(
+        direction=direction,
+        size=size,
+        effect=found,
+        reported=reported,
+        permutation_p=p,
+        permutation_floor=2.0 ** (1 - n) if paired and n else permutation_floor(found.n_treated, found.n_control),
+        log_rank_p=math.nan,
+        more_seeds=more,
+        why=_why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit),
+    )
 
+
+def judge_over_images(
+    estimate: float,
+    standard_error: float,
+    images: int,
+    nets: int,
+    reported: float | None,
+    expected: int,
+    no_effect_within: float,
+    native: bool,
+) -> Verdict:
+    """Averaged nets minus the mean of the same nets alone, in points; the interval is over test images, nets held fixed.
+
+    The same verdicts as judge_difference, from an estimate and its standard error; "incomplete" for no images.
+    """
+    found, narrow = (
+        Difference(
+            estimate=estimate,
+            lower=estimate - (half := _half_width(standard_error**2, max(images - 1, 1), level)),
+            upper=estimate + half,
+            level=level,
+            paired=True,
+            n_treated=nets,
+            n_control=nets,
+            sd=standard_error * math.sqrt(images),
+            degrees_of_freedom=images - 1,
+        )
+        for level in (0.95, 0.90)
+    )
+    direction, size, _ = _placed(found, narrow, reported, expected, no_effect_within, native, enough=images > 0)
+    why = (
+        f"{nets} nets averaged minus the same nets alone is {estimate:+.2f} points "
+        f"(95% interval over {images:,} test images {found.lower:+.2f} to {found.upper:+.2f}; these nets alone)."
+        if images
+        else f"The probabilities of {nets} nets were not averaged yet."
+    )
+    return Verdict(
+        direction=direction,
+        size=size,
+        effect=found,
+        reported=reported,
+        permutation_p=math.nan,
+        permutation_floor=math.nan,
+        log_rank_p=math.nan,
+        more_seeds=0 if images else None,
+        why=why,
+    )
+
+
+def _placed(
+    found: Difference,
+    narrow: Difference,
+    reported: float | None,
+    expected: int,
+    no_effect_within: float,
+    native: bool,
+    enough: bool,
+) -> tuple[Direction, Size, tuple[float, float]]:
+    """Direction and size by where the 95% and the 90% interval lie, and the band around the reported size."""
+    low, high = sorted((expected * narrow.lower, expected * narrow.upper))  # as if an increase were expected
     direction: Direction = "undecided"
     size: Size = "undecided" if native and reported is not None else "not judged"
-    if n < minimum_seeds:
+    if not enough:
         direction, size = "incomplete", "not judged"
     elif min(expected * found.lower, expected * found.upper) > 0:
         direction = "supported"
@@ -524,33 +746,7 @@ def judge_difference(
             size = "smaller"
         elif low > band[1]:
             size = "larger"
-
-    half_widths = []
-    if direction in ("undecided", "incomplete"):
-        half_widths.append(no_effect_within)
-    if size == "undecided":
-        half_widths.append(max(min(abs(expected * found.estimate - edge) for edge in band) / 2, 0.05 * abs(reported)))
-    more: int | None = 0
-    if half_widths and n < 2:
-        more = None
-    elif half_widths:
-        quantile = stats.t.ppf(0.975, found.degrees_of_freedom)
-        needed = math.ceil((1 if paired else 2) * (quantile * found.sd / min(half_widths)) ** 2)
-        more = max(1, needed - n, minimum_seeds - n)
-    p = math.nan
-    if not paired and n:
-        p = permutation_p(treated, control, logs=False, generator=np.random.default_rng(2012))
-    return Verdict(
-        direction=direction,
-        size=size,
-        effect=found,
-        reported=reported,
-        permutation_p=p,
-        permutation_floor=math.nan if paired else permutation_floor(found.n_treated, found.n_control),
-        log_rank_p=math.nan,
-        more_seeds=more,
-        why=_why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit),
-    )
+    return direction, size, band
 
 
 def _why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit) -> str:

@@ -5,6 +5,7 @@ may hold what several machines found; a verdict never mixes them.
 """
 
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ RUN_COLUMNS = {
 }  # fmt: skip
 CURVE_COLUMNS = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
-    "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64",
+    "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
 OWN_QUESTION = "train"
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
@@ -69,6 +70,21 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     except ValueError as error:
         raise Refused(f"{path}: {error}") from None
     return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
+
+
+def run_name(key: str, machine: str) -> str:
+    """A run as trained.json names it."""
+    return f"{key} {machine}"
+
+
+def read_trained(folder: Path) -> dict:
+    """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained.py."""
+    try:
+        return json.loads((folder / "trained.json").read_text())
+    except FileNotFoundError:
+        return {"runs": {}, "ensembles": []}
+    except ValueError as error:
+        raise Refused(f"{folder / 'trained.json'}: not JSON ({error})") from None
 
 
 def merge(folder: Path, results: Iterable[Mapping]) -> int:

@@ -2,9 +2,9 @@
 
 import math
 
-from study.claim import Claim, TimeTo
+from study.claim import Averaged, Claim, ColumnColour, EarlyError, EveryRun, Factorial, NeighbourGain, TimeTo, ViewsGain
 from study.findings import ArmFound, Found
-from study.stats import Difference, Ratio, mean_interval
+from study.stats import Difference, Ratio, Share, mean_interval
 
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most "}
 
@@ -25,10 +25,12 @@ def ratio_words(ratio: Ratio) -> str:
     return f"{BOUNDS[ratio.bound]}x{number(ratio.estimate)} {interval}"
 
 
-def effect_words(effect: Ratio | Difference) -> str:
-    """A ratio as `ratio_words` says it; a difference such as "+1.42 points [0.31, 2.53]"."""
+def effect_words(effect: Ratio | Difference | Share) -> str:
+    """A ratio as `ratio_words` says it; a difference such as "+1.42 points [0.31, 2.53]"; "4 of 5 runs [0.28, 0.99]"."""
     if isinstance(effect, Ratio):
         return ratio_words(effect)
+    if isinstance(effect, Share):
+        return f"{effect.seen} of {effect.runs} runs [{effect.lower:.2f}, {effect.upper:.2f}]" if effect.runs else "no run yet"
     if effect.estimate != effect.estimate:
         return "no difference yet"
     bounds = "(-∞, ∞)" if math.isinf(effect.lower) else f"[{effect.lower:.2f}, {effect.upper:.2f}]"
@@ -38,16 +40,36 @@ def effect_words(effect: Ratio | Difference) -> str:
 def reported_words(claim: Claim) -> str:
     """The paper's number in the form of `effect_words`: "x6", "+1.4 points", or its direction alone."""
     value = claim.reported.value
-    if value is None:
-        return "above 0" if claim.rule.expected > 0 else "below 0"
-    return f"x{value:g}" if isinstance(claim.measure, TimeTo) else f"{value:+g} points"
+    if value is not None:
+        return f"x{value:g}" if isinstance(claim.measure, TimeTo) else f"{value:+g} points"
+    if isinstance(claim.rule, EveryRun):
+        return "every run"
+    if isinstance(claim.rule, Factorial) or claim.reported.where == "not in the paper":
+        return "nothing"
+    return "above 0" if claim.rule.expected > 0 else "below 0"
 
 
 def measured(claim: Claim) -> str:
     """What the values of a claim are."""
-    if isinstance(claim.measure, TimeTo):
-        return "epochs to target"
-    return {"gap": "test minus training error, points"}.get(claim.measure.of, claim.measure.of.replace("_", " ") + ", %")
+    measure = claim.measure
+    if isinstance(measure, TimeTo):
+        return f"epochs to {measure.level:.0%} {measure.of.replace('_', ' ')}"
+    if isinstance(measure, EarlyError):
+        return (
+            f"running training error of the first {measure.epochs} epochs, %"
+            if measure.epochs > 1
+            else "running training error of the first epoch, %"
+        )
+    if isinstance(measure, ViewsGain):
+        return f"{measure.of.replace('_', ' ')}, ten views minus one, points"
+    if isinstance(measure, ColumnColour):
+        return "colour share, one column minus the other, points"
+    if isinstance(measure, NeighbourGain):
+        return "nearest images of the same label, last layer minus pixels, points"
+    of = "test_error_ten_views" if isinstance(measure, Averaged) else measure.of
+    return {"gap": "test minus training error, points", "train_error": "exact training error, %"}.get(
+        of, of.replace("_", " ") + ", %"
+    )
 
 
 def value_words(arm: ArmFound, value: float | None, claim: Claim) -> str:
@@ -69,8 +91,11 @@ def machine_and_data(one: Found) -> str:
 
 
 def seeds_words(one: Found) -> str:
-    """Runs that are in, of how many are planned, for the two arms the claim is about."""
-    counts = [len(arm.seeds) if (arm := one.arm(label)) else 0 for label in (one.claim.rule.treated, one.claim.rule.control)]
+    """Runs that are in, of how many are planned, for the arms the claim is about: the fewest of any."""
+    counts = [
+        len(arm.known if not one.effects else arm.seeds) if (arm := one.arm(label)) else 0
+        for label in (*one.claim.treated, one.claim.rule.control)
+    ]
     planned = max(one.seeds_planned, *counts)
     return str(planned) if min(counts) == planned else f"{min(counts)} of {planned}"
 

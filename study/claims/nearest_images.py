@@ -1,0 +1,27 @@
+"""Section 6.1, figure 4: images that are near in the last hidden layer show the same thing, though "the retrieved training images are
+generally not close in L2 to the query images" in pixels.
+
+Of the six nearest training images of each of 1000 test images, found exactly, the share that has the query's label: by the last
+hidden layer, and by pixels.
+"""
+
+from study.claim import Arm, Claim, NeighbourGain, Reported, WithinRuns
+from study.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="The last hidden layer brings images of one class together, pixels do not",
+    command="make reproduce-figure-4",
+    reported=Reported(
+        what="share of the six nearest training images with the label, last layer minus pixels",
+        value=None,
+        where="section 6.1, figure 4",
+    ),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(Arm("2012"),),
+    default_arms=("2012",),
+    scales=ALEXNET_ROLES,
+    tune={},  # arms share the 2012 learning rate
+    measure=NeighbourGain(),
+    rule=WithinRuns(control="2012", expected=1, no_effect_within=5.0),
+)
