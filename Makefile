@@ -1,7 +1,8 @@
 # Every target sets up what it needs. `make` alone lists them.
 # Variables: SCALE SEEDS DEVICE PRECISION JOBS DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn quick plan report ui bench test lock clean
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
+  quick plan report ui ui-picture bench test lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,8 +39,53 @@ reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 
 search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
 	$(STUDY) search relu_sooner
 
-ablate-lrn: $(READY) ## section 3.3, with and without response normalization (2 cores: about 50 min; not yet run to its end)
+ablate-lrn: $(READY) ## section 3.3, with and without response normalization (17 min; ARMS=all: 41)
 	$(STUDY) run response_norm
+
+ablate-lrn-cifar: $(READY) ## section 3.3, the CIFAR-10 networks of 13% and 11% (days on 2 cores: for a GPU)
+	$(STUDY) run response_norm_cifar
+
+ablate-overlap-pooling: $(READY) ## section 3.4, pooling windows of 3 or 2 (17 min)
+	$(STUDY) run overlap_pooling overlap_overfits
+
+ablate-dropout: $(READY) ## section 4.2, dropout (17 min)
+	$(STUDY) run dropout_overfits dropout_slower dropout_error
+
+ablate-weight-decay: $(READY) ## section 5, weight decay lowers the training error too (17 min)
+	$(STUDY) run weight_decay
+
+ablate-two-gpu: $(READY) ## section 3.2, two columns against half, and without crossing (26 min)
+	$(STUDY) run two_columns column_crossing
+
+ablate-augmentation: $(READY) ## section 4.1, crops and flips, colour noise (26 min)
+	$(STUDY) run augmentation colour_noise
+
+ablate-depth: $(READY) ## section 7, without one middle convolutional layer (33 min)
+	$(STUDY) run depth
+
+ablate-bias-init: $(READY) ## section 5, biases that start at one (17 min)
+	$(STUDY) run bias_init
+
+ablate-views: $(READY) ## section 4.1, ten views against the centre one (9 min)
+	$(STUDY) run ten_views
+
+reproduce-tables: $(READY) ## tables 1 and 2: one net, five averaged, ten views (14 min)
+	$(STUDY) run averaged_nets
+
+reproduce-figure-3: $(READY) ## figure 3: kernels, and whether the columns part in colour (14 min)
+	$(STUDY) run column_colour
+
+reproduce-figure-4: $(READY) ## figure 4: best labels and nearest training images (10 min)
+	$(STUDY) run nearest_images
+
+ablate-interactions: $(READY) ## beyond the paper: four parts in all 16 combinations (2 h)
+	$(STUDY) run interactions
+
+ablate-fidelity: $(READY) ## beyond the paper: each difference between print and code (75 min)
+	$(STUDY) run fidelity
+
+reproduce-all: $(READY) ## every claim above, cheapest first, each run once; stop and go on at any time (7 h on 2 cores)
+	$(STUDY) run all
 
 quick: export RESULTS_DIR ?= quick/results
 quick: export SPOOL_DIR ?= quick/spool
@@ -50,8 +96,7 @@ quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows tha
 	$(STUDY) run relu_sooner
 
 plan: $(READY) ## runs and cost of every claim, before anything starts (seconds)
-	$(STUDY) plan relu_sooner
-	$(STUDY) plan response_norm
+	$(STUDY) plan all
 
 report: $(READY) ## results/REPORT.md, report.html and figures from the committed tables (under 10 s)
 	$(STUDY) report
@@ -59,6 +104,9 @@ report: $(READY) ## results/REPORT.md, report.html and figures from the committe
 ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
 	@echo "MLflow on http://127.0.0.1:$(or $(PORT),5000) (this machine only; Ctrl-C ends it)"
 	$(VENV)/bin/mlflow server --backend-store-uri "$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)" --host 127.0.0.1 --port $(or $(PORT),5000)
+
+ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (20 s; needs chromium)
+	$(VENV)/bin/python -m study.picture
 
 bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: 1 min)
 	$(VENV)/bin/python -m benchmarks

@@ -49,16 +49,18 @@ def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     Biases, and a batch normalization's scales, have their own rate and no decay (unless optim.decay_biases).
     """
     groups: dict[tuple, dict] = {}
+    decay_factors = [layer.decay_factor for layer in network.model.layers]
     for name, parameter in network.named_parameters():
         _, position, part, kind = name.split(".")
         weights = (part, kind) == ("weights", "weight")
         layer = int(position)
         path = tuple(_applies(change, layer) for change in optim.schedule)
-        group = groups.setdefault((weights, path), {"params": [], "weights": weights, "layer": layer})
+        decay = optim.weight_decay * decay_factors[layer] if weights else optim.weight_decay * optim.decay_biases
+        group = groups.setdefault((weights, path, decay), {"params": [], "weights": weights, "layer": layer})
         group["params"].append(parameter)
         group["base_rate"] = optim.learning_rate * (1 if weights else optim.bias_rate_factor)
         group["lr"] = group["base_rate"]
-        group["weight_decay"] = optim.weight_decay if weights or optim.decay_biases else 0.0
+        group["weight_decay"] = decay
     ordered = [groups[key] for key in sorted(groups, reverse=True)]
     if optim.update == "paper":
         return PaperSGD(ordered, optim.learning_rate, optim.momentum)

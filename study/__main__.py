@@ -8,17 +8,18 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alexnet.refuse import Refused
+from study.claim import Claim
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
-from study.scales import FALLBACK, SCALES
+from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
 from study.spools import finished, read_result, spool_dir, state_of
 
 EXAMPLES = """examples:
   python -m study list                                what can be asked
-  python -m study plan relu_sooner --scale shapes     runs and cost, before anything starts
+  python -m study plan all --scale shapes             runs and cost, before anything starts
   python -m study run relu_sooner --seeds 5           the experiment; the same command goes on where it was stopped
   python -m study run relu_sooner --base 'B-*'        another network
   python -m study describe relu_sooner/A-2012         a recipe's settings and layers
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
         if claim:
-            sub.add_argument("claim", help="a claim of `list`")
+            sub.add_argument("claims", nargs="+", metavar="CLAIM", help="claims of `list`, or all")
         if cells:
             sub.add_argument(
                 "--scale",
@@ -139,24 +140,46 @@ def list_claims(args) -> None:
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
 
 
-def _asked(args):
-    """Claim, scale name, the words that say why this scale, and the data folder; nothing is written."""
+@dataclass(frozen=True)
+class Asked:
+    """One claim, and at which scale it is asked, and why there."""
+
+    name: str
+    claim: Claim
+    scale: str
+    why: str
+
+
+def _asked(args, on_gpu: bool = False) -> list[Asked]:
+    """The claims that the arguments name, each at its scale; nothing is written. Asking for all leaves out what has no such scale."""
     from alexnet.data import available, data_dir
 
-    claim, folder = get_claim(args.claim), data_dir()
-    pick_arms(claim, _split(args.arms))
-    if args.scale:
-        name = args.scale.lower().replace("_", "-")
-        pick_bases(claim, get_scale(claim, name), _split(args.base))
-        return claim, name, "as asked", folder
-    reasons = []
-    for name in FALLBACK:
-        pick_bases(claim, get_scale(claim, name), _split(args.base))
-        why_not = available(name, folder)
-        if not why_not:
-            return claim, name, "; ".join([*reasons, f"{name} is there"]), folder
-        reasons.append(why_not)
-    raise AssertionError("shapes is always there")
+    everything = args.claims == ["all"]
+    names = list(all_claims()) if everything else list(dict.fromkeys(args.claims))
+    wanted = args.scale.lower().replace("_", "-") if args.scale else None
+    asked = []
+    for name in names:
+        claim = get_claim(name)
+        pick_arms(claim, _split(args.arms)) if not everything or _split(args.arms) == ["all"] else None
+        if wanted:
+            if everything and wanted not in claim.scales:
+                continue
+            pick_bases(claim, get_scale(claim, wanted), _split(args.base))
+            asked.append(Asked(name, claim, wanted, "as asked"))
+            continue
+        reasons = []
+        for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
+            if scale not in claim.scales:
+                continue
+            pick_bases(claim, get_scale(claim, scale), _split(args.base))
+            why_not = available(scale, data_dir())
+            if not why_not:
+                asked.append(Asked(name, claim, scale, "; ".join([*reasons, f"{scale} is there"])))
+                break
+            reasons.append(why_not)
+    if not asked:
+        raise Refused(f"SCALE: no claim has {wanted!r}")
+    return asked
 
 
 def _machine(args):
@@ -165,18 +188,26 @@ def _machine(args):
     return detect(args.device, args.precision, _whole("JOBS", args.jobs))
 
 
-def _cells(args):
-    """The plan that the arguments ask for, with its place: loads the data once, for its fingerprint."""
+def _plans(args):
+    """The plan of each claim that the arguments ask for, and the place: loads each data set once, for its fingerprint."""
+    from alexnet.data import data_dir
     from study.execute import Place
+    from study.run import in_order
 
-    seeds, machine = seed_count(args.seeds), _machine(args)
-    claim, scale, why, folder = _asked(args)
-    plan = dict(bases=_split(args.base), arms=_split(args.arms), seeds=seeds)
-    make_plan(args.claim, scale, "", Tuned.read(results_dir()), **plan)  # refuses what is wrong before data are loaded
-    place = Place(machine, folder, spool_dir())
-    fingerprint = _load(SCALES[scale].diff["data.name"], folder).fingerprint
-    cells = make_plan(args.claim, scale, fingerprint, Tuned.read(results_dir()), **plan)
-    return claim, scale, why, place, cells
+    seeds, machine, tuned = seed_count(args.seeds), _machine(args), Tuned.read(results_dir())
+    asked = _asked(args, machine.device == "cuda")
+    options = dict(bases=_split(args.base), arms=_split(args.arms), seeds=seeds)
+    if machine.device == "cuda" and not options["arms"]:
+        options["arms"] = ["all"]  # a GPU has time for all of them
+    for one in asked:
+        make_plan(one.name, one.scale, "", tuned, **options)  # refuses what is wrong before data are loaded
+    names = {one.scale: SCALES[one.scale].diff["data.name"] for one in asked}
+    fingerprints = {scale: _load(name, data_dir()).fingerprint for scale, name in names.items()}
+    plans = []
+    for one in asked:
+        cells = make_plan(one.name, one.scale, fingerprints[one.scale], tuned, **options)
+        plans.append((one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
+    return plans, Place(machine, data_dir(), spool_dir())
 
 
 def _load(name: str, folder: Path):
@@ -195,51 +226,75 @@ def _load(name: str, folder: Path):
     return load(name, folder, damaged_choice(), observe)
 
 
-def _headline(scale: str, why: str, place, fingerprint: str) -> str:
-    machine = place.machine
+def _headline(one: Asked, machine, fingerprint: str) -> str:
     return (
-        f"Scale {scale}: {SCALES[scale].about} (fingerprint {fingerprint}). Chosen: {why}.\n"
+        f"Scale {one.scale}: {SCALES[one.scale].about} (fingerprint {fingerprint}). Chosen: {one.why}.\n"
         f"Machine: {machine.label}; {machine.jobs} runs at a time with {machine.threads} threads each."
     )
 
 
 def show_plan(args) -> None:
     from study.cost import expected_seconds
+    from study.run import cheapest_first
 
-    claim, scale, why, place, cells = _cells(args)
-    done = {cell.key for cell in cells if read_result(place.spool_dir / cell.key)}
-    cost = expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
+    plans, place = _plans(args)
+    done = {cell.key for _, cells in plans for cell in cells if read_result(place.spool_dir / cell.key)}
+
+    def cost(cells):
+        return expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
+
+    union = cheapest_first([cells for _, cells in plans], lambda cells: cost(cells).seconds or 0.0)
+    total = cost(union)
     if args.json:
-        rows = [{**cell.asked, "seed": cell.seed, "key": cell.key, "done": cell.key in done} for cell in cells]
-        print(json.dumps({"runs": rows, "expected_seconds": cost.seconds, "pace_from": cost.source}, indent=1))
+        rows = [
+            {**cell.asked, "seed": cell.seed, "key": cell.key, "done": cell.key in done} for _, cells in plans for cell in cells
+        ]
+        print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
         return
-    print(_headline(scale, why, place, cells[0].fingerprint))
-    for base in dict.fromkeys(cell.base for cell in cells):
-        for arm in dict.fromkeys(cell.arm for cell in cells if cell.base == base):
-            those = [cell for cell in cells if (cell.base, cell.arm) == (base, arm)]
-            entry = Tuned.read(results_dir()).find(args.claim, base, arm, scale) if claim.tune else None
-            tuned = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
-            print(
-                f"  {base:<22} {arm:<8} {len(those)} seeds, {sum(c.key in done for c in those)} done, "
-                f"learning rate {those[0].recipe.optim.learning_rate:g} ({tuned})"
-            )
-    print(cost.words)
+    tuned = Tuned.read(results_dir())
+    for one, cells in plans:
+        print(f"{one.name}: {one.claim.title}  ({one.claim.command})")
+        print("  " + _headline(one, place.machine, cells[0].fingerprint).replace("\n", "\n  "))
+        for base in dict.fromkeys(cell.base for cell in cells):
+            for arm in dict.fromkeys(cell.arm for cell in cells if cell.base == base):
+                those = [cell for cell in cells if (cell.base, cell.arm) == (base, arm)]
+                entry = tuned.find(one.name, base, arm, one.scale) if one.claim.tune else None
+                rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
+                print(
+                    f"  {base:<22} {arm:<14} {len(those)} seeds, {sum(c.key in done for c in those)} done, "
+                    f"learning rate {those[0].recipe.optim.learning_rate:g} ({rate})"
+                )
+        print("  " + cost(cells).words)
+    if len(plans) > 1:
+        print(f"All together, each run once: {total.words}")
 
 
 def run(args) -> int:
-    from study.run import keep, work_off, writable
+    from study.cost import expected_seconds
+    from study.run import cheapest_first, keep, work_off, writable
     from study.words import reported_words
 
-    claim, scale, why, place, cells = _cells(args)
+    plans, place = _plans(args)
     results = writable(results_dir(), "RESULTS_DIR")
     writable(place.spool_dir, "SPOOL_DIR")
     say = _say_aside if args.json else _say
-    say(f"{claim.title} (paper: {reported_words(claim)}, {claim.reported.where})")
-    say(_headline(scale, why, place, cells[0].fingerprint))
-    lost = work_off(cells, place, results, say)
-    there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
-    keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
-    _conclude(args, scale, cells, place, results, say)
+    for one, cells in plans:
+        say(f"{one.claim.title} (paper: {reported_words(one.claim)}, {one.claim.reported.where})")
+        if len(plans) == 1:
+            say(_headline(one, place.machine, cells[0].fingerprint))
+
+    def cost(cells) -> float:
+        missing = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
+        return expected_seconds(missing, place.machine, results).seconds or 0.0
+
+    union = cheapest_first([cells for _, cells in plans], cost)
+    say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
+    lost = work_off(union, place, results, say)
+    for _, cells in plans:  # a run that several claims share is shown under each of them
+        there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
+        keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
+    _derive([cell for _, cells in plans for cell in cells], place, results, say)
+    _conclude(args, plans, place, results, say)
     for reason in lost:
         say(f"lost: {reason}")
     if lost:
@@ -247,55 +302,75 @@ def run(args) -> int:
     return 1 if lost else 0
 
 
-def _conclude(args, scale: str, cells, place, results: Path, say) -> None:
-    """Report, verdict in the terminal, summary in MLflow."""
+def _derive(cells, place, results: Path, say) -> None:
+    from study.trained import asks_weights, derive
+
+    if any(asks_weights(cell) for cell in cells):
+        derive(cells, place, results, say)
+
+
+def _conclude(args, plans, place, results: Path, say) -> None:
+    """Report, verdicts in the terminal, summaries in MLflow."""
     from study.findings import find
     from study.report import write_report
     from study.terminal import as_json, verdict_table
 
-    written = write_report(results)
-    bases = {cell.base for cell in cells}
-    mine = [
-        one
-        for one in find(results).found
-        if (one.claim_name, one.scale, one.fingerprint) == (args.claim, scale, cells[0].fingerprint)
-        and one.machine == place.machine.label
-        and one.base in bases
-    ]
-    if args.json:
-        print(json.dumps([as_json(one) for one in mine], indent=1))
-    say(verdict_table(mine))
-    pictures = [path for path in written if path.name.startswith(f"{args.claim}-{scale}-")]
-    say("\n".join(f"wrote {path}" for path in written if path in pictures or path.parent == results))
-    try:
-        from study.record import Store
+    written, found, told = write_report(results), find(results).found, []
+    for asked, cells in plans:
+        bases = {cell.base for cell in cells}
+        mine = [
+            one
+            for one in found
+            if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, cells[0].fingerprint)
+            and one.machine == place.machine.label
+            and one.base in bases
+        ]
+        told += mine
+        if len(plans) > 1:
+            say(f"\n{asked.claim.title}")
+        say(verdict_table(mine))
+        pictures = [path for path in written if path.name.startswith(f"{asked.name}-{asked.scale}-")]
+        say("\n".join(f"wrote {path}" for path in pictures))
+        try:
+            from study.record import Store
 
-        Store().summarize(
-            args.claim,
-            scale,
-            {one.base: verdict_table([one]) for one in mine},
-            [*pictures, results / "REPORT.md"],
-            place.spool_dir,
-        )
-    except Exception as error:
-        say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
+            Store().summarize(
+                asked.name,
+                asked.scale,
+                {one.base: verdict_table([one]) for one in mine},
+                [*pictures, results / "REPORT.md"],
+                place.spool_dir,
+                {(one.base): one.verdict.direction for one in mine},
+            )
+        except Exception as error:
+            say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
+    say("\n".join(f"wrote {path}" for path in written if path.parent == results))
+    if args.json:
+        print(json.dumps([as_json(one) for one in told], indent=1))
 
 
 def search(args) -> int:
+    from alexnet.data import data_dir
     from study.execute import Place
     from study.run import writable
     from study.search import search_all
 
     machine = _machine(args)
-    claim, scale, why, folder = _asked(args)
-    if not claim.tune:
-        raise Refused(f"claim: {args.claim!r} tunes nothing; its arms share their base's learning rate")
-    fingerprint = _load(SCALES[scale].diff["data.name"], folder).fingerprint
-    results = writable(results_dir(), "RESULTS_DIR")
-    place = Place(machine, folder, writable(spool_dir(), "SPOOL_DIR"))
-    _say(_headline(scale, why, place, fingerprint))
-    bases = pick_bases(claim, get_scale(claim, scale), _split(args.base))
-    return search_all(args.claim, scale, bases, pick_arms(claim, _split(args.arms)), fingerprint, place, results, _say)
+    if args.claims == ["all"]:
+        args.claims = [name for name, claim in all_claims().items() if claim.tune]
+    lost = 0
+    for one in _asked(args):
+        if not one.claim.tune:
+            raise Refused(f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate")
+        fingerprint = _load(SCALES[one.scale].diff["data.name"], data_dir()).fingerprint
+        results = writable(results_dir(), "RESULTS_DIR")
+        place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+        _say(_headline(one, machine, fingerprint))
+        bases = pick_bases(one.claim, get_scale(one.claim, one.scale), _split(args.base))
+        lost |= search_all(
+            one.name, one.scale, bases, pick_arms(one.claim, _split(args.arms)), fingerprint, place, results, _say
+        )
+    return lost
 
 
 def record(args) -> None:

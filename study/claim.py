@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet.recipe import Recipe, changed
 from alexnet.refuse import Refused, choose
+from study.scales import SCALES
 
 ROLES = ("native", "proxy", "machinery")
 ERRORS = ("train_error", "test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap")
@@ -181,6 +182,11 @@ class Claim:
     seeds: int = 3
 
     def __post_init__(self):
+        for name, kind in (("arms", tuple), ("default_arms", tuple), ("default_bases", tuple)):
+            if not isinstance(value := getattr(self, name), kind) or not value:
+                raise Refused(f"claim.{name}: {value!r} is not a tuple with something in it")
+        if not self.scales or self.seeds < 1:
+            raise Refused("claim.scales: none" if not self.scales else f"claim.seeds: {self.seeds!r} is less than 1")
         labels = [arm.label for arm in self.arms]
         if self.arms[0].diff:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
@@ -192,6 +198,8 @@ class Claim:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
         for label in (*self.default_arms, self.rule.control, *self.treated):
             choose("claim.arms", label, labels)
+        if isinstance(self.rule, RatioOfTimes | DifferenceOfMeans) and not self.treated:
+            raise Refused("claim.rule.treated: none")
         if self.rule.control in self.treated:
             raise Refused(f"claim.rule.treated: {self.rule.control!r} is the control")
         for label in self.default_bases:
@@ -201,17 +209,38 @@ class Claim:
                 choose(f"claim.arms.{arm.label}.also", label, self.bases)
         for role in self.scales.values():
             choose("claim.scales", role, ROLES)
+        for scale in self.scales:
+            choose("claim.scales", scale, SCALES)
+        self._check_rule()
         if len(self.tune) > 1:
             raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
-        if not isinstance(self.rule, JUDGES[type(self.measure)]):
-            raise Refused(f"claim.rule: {type(self.rule).__name__} cannot judge {type(self.measure).__name__}")
-        if isinstance(self.measure, AtEnd):
-            choose("claim.measure.of", self.measure.of, ERRORS)
-        if isinstance(self.measure, TimeTo):
-            choose("claim.measure.of", self.measure.of, ("train_error", "test_error"))
         for base in self.bases:
             for arm in self.arms:
                 self.recipe(base, arm.label)  # refuses fields and values that do not exist
+
+    def _check_rule(self) -> None:
+        """The measure has its fields, the rule can judge it, and what is reported does not contradict what is expected."""
+        measure, rule = self.measure, self.rule
+        choose("claim.measure", type(measure).__name__, [kind.__name__ for kind in JUDGES])
+        if not isinstance(rule, JUDGES[type(measure)]):
+            choices = ", ".join(kind.__name__ for kind in JUDGES[type(measure)])
+            raise Refused(f"claim.rule: {type(rule).__name__} cannot judge {type(measure).__name__}; choices: {choices}")
+        if isinstance(measure, AtEnd):
+            choose("claim.measure.of", measure.of, ERRORS)
+        if isinstance(measure, TimeTo):
+            choose("claim.measure.of", measure.of, ("train_error", "test_error"))
+            if not 0 < measure.level < 1:
+                raise Refused(f"claim.measure.level: {measure.level!r} is not between 0 and 1")
+        if isinstance(rule, RatioOfTimes) and not rule.no_effect_within > 1:
+            raise Refused(f"claim.rule.no_effect_within: {rule.no_effect_within!r} is not a ratio above 1")
+        if isinstance(rule, DifferenceOfMeans | WithinRuns | OverImages):
+            if rule.expected not in (-1, 1):
+                raise Refused(f"claim.rule.expected: {rule.expected!r} is not 1 (above 0) or -1 (below)")
+            if not rule.no_effect_within > 0:
+                raise Refused(f"claim.rule.no_effect_within: {rule.no_effect_within!r} is not above 0")
+            value = self.reported.value
+            if value is not None and value * rule.expected <= 0:
+                raise Refused(f"claim.reported.value: {value!r} contradicts claim.rule.expected = {rule.expected}")
 
     @property
     def treated(self) -> tuple[str, ...]:

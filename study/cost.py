@@ -7,9 +7,7 @@ from pathlib import Path
 from alexnet.machine import Machine
 from study import table
 from study.plan import Cell, Tuned
-
-IMAGES = {"cifar10": 50_000, "cifar10-jpeg": 50_000, "shapes": 8_000}
-"""Training images of each data set: a cost is told before any data are there."""
+from study.scales import SCALES
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> 
     for cell in cells:
         same = known[(known.base == cell.base) & (known.data == cell.recipe.data.name)]
         same = same if len(same) else known
-        steps_per_epoch = (cell.recipe.data.train_images or IMAGES[cell.recipe.data.name]) // cell.recipe.optim.batch_size
+        steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
         total += tuned.expected_epochs(cell) * steps_per_epoch * same.pace.median()
     seconds = 1.15 * total / machine.jobs  # evaluation, start-up and uneven lengths
     source = machine.label if len(own) else ", ".join(sorted(set(known.machine)))

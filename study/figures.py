@@ -283,7 +283,7 @@ def figure_3(found: Sequence[Found]) -> plt.Figure:
         axis.imshow(kernel_sheet(np.array(arm.kernels[first])), interpolation="nearest")
         axis.set_axis_off()
         axis.set_title(f"{one.base}, seed {arm.seeds[first]}: column 1 above the line, column 2 below")
-        for row, (seed, kernels, value, chance) in enumerate(zip(arm.seeds, arm.kernels, arm.values, arm.chances, strict=True)):
+        for row, (kernels, value, chance) in enumerate(zip(arm.kernels, arm.values, arm.chances, strict=True)):
             if not kernels:
                 continue
             each = 100 * chroma_shares(kernels)

@@ -73,8 +73,17 @@ class Store:
         self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
         return True
 
-    def summarize(self, claim: str, scale: str, verdicts: Mapping[str, str], files: Iterable[Path], lock_dir: Path) -> None:
-        """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts."""
+    def summarize(
+        self,
+        claim: str,
+        scale: str,
+        verdicts: Mapping[str, str],
+        files: Iterable[Path],
+        lock_dir: Path,
+        directions: Mapping[str, str] | None = None,
+    ) -> None:
+        """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts; each run of a
+        base carries the base's direction, so that a list of runs can show and filter by it."""
         with locked(lock_dir / ".record.lock"):
             experiment = self._experiment({"claim": claim, "scale": scale})
             found = self._find(experiment, "tags.`study.kind` = 'summary'")
@@ -84,6 +93,10 @@ class Store:
             for file in files:
                 self.client.log_artifact(run.info.run_id, str(file))
             self.client.set_terminated(run.info.run_id, "FINISHED")
+            for base, direction in (directions or {}).items():
+                for one in self.client.search_runs([experiment], f"tags.`study.base` = '{base}'", max_results=1000):
+                    if one.data.tags.get("study.verdict") != direction:
+                        self.client.set_tag(one.info.run_id, "study.verdict", direction)
 
     def results(self, claim: str | None = None) -> Iterator[dict]:
         """Every recorded result, as it was written down; of one claim where it is named."""

@@ -14,7 +14,8 @@ from study.spools import read_result
 
 
 def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> list[str]:
-    """Train every cell that has no result yet. Records each as it ends, and draws as soon as the first pair of arms is there.
+    """Train every cell that has no result yet, in their order. Records each as it ends, and draws as soon as the first pair of
+    arms is there.
 
     Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished.
     """
@@ -26,7 +27,6 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
         return []
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
     tuned = Tuned.read(results)
-    todo = in_order(todo, [tuned.expected_epochs(cell) for cell in todo])
     progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
     lost, drawn = [], False
 
@@ -46,6 +46,19 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
     payloads = [(cell, place) for cell in todo]
     launch.run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
     return lost
+
+
+def cheapest_first(plans: Sequence[Sequence[Cell]], cost: Callable[[Sequence[Cell]], float]) -> list[Cell]:
+    """Every run of several claims' plans once, plan after plan: next is always the plan whose missing runs cost least."""
+    ordered: dict[str, Cell] = {}
+    waiting = list(plans)
+    while waiting:
+        missing = [[cell for cell in plan if cell.key not in ordered] for plan in waiting]
+        costs = [cost(cells) for cells in missing]
+        place = costs.index(min(costs))
+        ordered.update((cell.key, cell) for cell in missing[place])
+        del waiting[place]
+    return list(ordered.values())
 
 
 def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Cell]:

@@ -10,14 +10,14 @@ from alexnet.recipe import ALEXNET_32, ALEXNET_64, SOURCE_2012, Recipe
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     diff: Mapping[str, Any]
-    side: int  # pixels of its images: a base suits it whose crops are between 7/8 of that and all of it
+    side: int  # pixels of its images: a base suits it whose crops are between 3/4 of that and all of it
     train_images: int  # for costs told before any data are there
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
     about: str = field(default="")
 
     def suits(self, base: Recipe) -> bool:
-        return 7 * self.side <= 8 * base.model.image_size <= 8 * self.side
+        return 3 * self.side <= 4 * base.model.image_size <= 4 * self.side
 
 
 SCALES = {

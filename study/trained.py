@@ -29,10 +29,14 @@ QUERIES = 1000
 NEAREST = 6
 
 
+def asks_weights(cell: Cell) -> bool:
+    """Whether the claim of a run looks at weights."""
+    return isinstance(get_claim(cell.claim).measure, ColumnColour | NeighbourGain | Averaged)
+
+
 def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> None:
     """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet."""
-    asked = [cell for cell in cells if isinstance(get_claim(cell.claim).measure, ColumnColour | NeighbourGain | Averaged)]
-    done = [(cell, result) for cell in asked if (result := read_result(place.spool_dir / cell.key))]
+    done = [(cell, result) for cell in cells if asks_weights(cell) and (result := read_result(place.spool_dir / cell.key))]
     done = [(c, r) for c, r in done if r["outcome"] == "finished" and (place.spool_dir / c.key / WEIGHTS).exists()]
     for cell, result in done:
         name, measure = run_name(cell.key, result["machine"]["label"]), get_claim(cell.claim).measure
@@ -72,7 +76,7 @@ def kernels_of(network: AlexNet) -> list:
 
 
 def _setting(recipe: Recipe, place: Place, seed: int) -> tuple[Feed, torch.autocast]:
-    torch.set_num_threads(place.machine.threads)
+    torch.set_num_threads(place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1))
     images = images_of(recipe.data.name, place.data_dir).to(place.machine.device)
     autocast = torch.autocast(place.machine.device, torch.bfloat16, enabled=place.machine.precision == "bf16")
     return Feed(recipe, images, seed), autocast
@@ -130,7 +134,7 @@ def neighbours_of(cell: Cell, place: Place, results: Path, picture: bool) -> dic
         title = f"{cell.base}, seed {cell.seed}, {cell.recipe.data.name} ({cell.fingerprint}) on {place.machine.label}"
         save(
             figure_4(rows, names, title),
-            results / "figures" / stem(cell.claim, cell.scale, place.machine.label) + "-figure-4.png",
+            results / "figures" / f"{stem(cell.claim, cell.scale, place.machine.label)}-figure-4.png",
         )
     return {"same_label": {k: round(v, 6) for k, v in same.items()}, "queries": len(labels), "nearest": NEAREST}
 
