@@ -3,6 +3,8 @@
 A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,10 +143,24 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
         for place, base in enumerate(dict.fromkeys([*claim.default_bases, *claim.bases]))
     }
     found.sort(
-        key=lambda f: (f.claim_name, roles.index(f.role), f.scale, f.machine, f.fingerprint, places[f.claim_name, f.base])
+        key=lambda f: (
+            section(f.claim),
+            f.claim_name,
+            roles.index(f.role),
+            f.scale,
+            f.machine,
+            f.fingerprint,
+            places[f.claim_name, f.base],
+        )
     )
     stale = runs[[name not in used for name in zip(runs.key, runs.machine, strict=True)]]
     return Findings(tuple(found), stale, runs)
+
+
+def section(claim: Claim) -> float:
+    """Of the paper: claims are told in its order, what it does not say last."""
+    found = re.match(r"section (\d(\.\d)?)", claim.reported.where)
+    return float(found[1]) if found else math.inf
 
 
 def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> tuple[Recipe, Mapping, list[dict]] | None:

@@ -28,6 +28,34 @@ for chatty in ("mlflow", "alembic"):
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
 LOCAL_ARTIFACTS = "mlartifacts"
+VIEW = "study"
+"""Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
+SHOWN = (
+    "tags.`study.arm`",
+    "tags.`study.seed`",
+    "tags.`study.verdict`",
+    "tags.`study.outcome`",
+    "metrics.`test_error_ten_views`",
+    "metrics.`test_error`",
+    "metrics.`train_error`",
+)
+VIEW_STATE = json.dumps(
+    {
+        "orderByKey": "tags.`study.arm`",
+        "orderByAsc": True,
+        "searchFilter": "",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(SHOWN),
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "viewMaximized": False,
+        "runListHidden": False,
+    }
+)
 
 
 def tracking_uri() -> str:
@@ -117,10 +145,13 @@ class Store:
     def _experiment(self, asked: Mapping[str, str]) -> str:
         name = f"alexnet/{asked['claim']}/{asked['scale']}"
         if found := self.client.get_experiment_by_name(name):
+            if f"mlflow.sharedViewState.{VIEW}" not in found.tags:
+                self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
             return found.experiment_id
         local = self.uri.startswith("sqlite:")
         where = (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri() if local else None
-        return self.client.create_experiment(name, artifact_location=where, tags=TRAINING)
+        tags = {**TRAINING, f"mlflow.sharedViewState.{VIEW}": VIEW_STATE}
+        return self.client.create_experiment(name, artifact_location=where, tags=tags)
 
     def _find(self, experiment: str, filter_string: str):
         return next(iter(self.client.search_runs([experiment], filter_string, max_results=1)), None)
@@ -152,12 +183,12 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
     """Each point's measurements at its step, with a time stamp that is the same at every replay. What was not measured is absent."""
     for point in result["points"]:
         stamp = result["started_ms"] + round(point["seconds"] * 1000)
-        for name in ("running_loss", "running_error", "train_error", "validation_error", "seconds"):
+        for name in ("running_loss", "running_error", "train_error", "validation_error", "test_error", "seconds"):
             value = point.get(name)
             if value is not None and (math.isfinite(value) or math.isnan(value)):
                 yield Metric(name, value, stamp, point["step"])
     for name in TEST_COLUMNS:
-        if result.get(name) is not None:
+        if result.get(name) is not None and result["points"][-1].get(name) is None:  # else it is the last point already
             yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
 
 

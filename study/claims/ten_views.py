@@ -11,7 +11,7 @@ CLAIM = Claim(
     reported=Reported(
         what="top-1 error of ten views minus the centre one, points",
         value=-1.55,
-        where="footnote 4; net 145",
+        where="section 4.1, footnote 4; net 145",
         notes="-1.55 (net 145-2010)",
     ),
     bases=ALEXNETS,
