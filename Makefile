@@ -81,7 +81,7 @@ reproduce-figure-4: $(READY) ## figure 4: best labels and nearest training image
 ablate-interactions: $(READY) ## beyond the paper: four parts in all 16 combinations (2 h)
 	$(STUDY) run interactions
 
-ablate-fidelity: $(READY) ## beyond the paper: each difference between print and code (75 min)
+ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (17 min; ARMS=all, each difference: 75)
 	$(STUDY) run fidelity
 
 reproduce-all: $(READY) ## every claim above, cheapest first, each run once; stop and go on at any time (7 h on 2 cores)

@@ -16,7 +16,18 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("response_norm.c")
-FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared", "-std=gnu11")
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-tree-loop-distribute-patterns",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-std=gnu11",
+)
+# torch ships the OpenMP library of that name and has loaded it: its threads are then the ones used here.
 
 
 @functools.cache
@@ -58,7 +69,7 @@ def _processor() -> bytes:
 def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-    library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int]
-    library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int, pointer]
-    library.cross_map.restype = library.within_map.restype = None
+    library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
+    library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
+    library.cross_map.restype, library.within_map.restype = None, ctypes.c_int
     return library

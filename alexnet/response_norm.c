@@ -2,10 +2,13 @@
  * pass over memory. Every sum, product and root is taken in the same order and rounded at the same places (compiled with
  * -ffp-contract=off, so that nothing is fused that is not written as fmaf), so that both give the same bits. beta is 0.75.
  *
+ * Rows and images are independent of one another, so threads change no bit.
+ *
  * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by compiled.py. */
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LANES 16     /* maps of one pixel that are normalized together within maps */
@@ -87,8 +90,8 @@ static inline void window_in_rows(float *RESTRICT sums, const float *RESTRICT va
     }
 }
 
-void cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
-               float twice, int is_bf16) {
+static void cross_map_rows(void *out, const void *in, const void *upstream, int64_t begin, int64_t rows, int64_t maps,
+                           int64_t size, float k, float alpha, float twice, int is_bf16) {
     const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = together * maps;
     float padded[length + 2 * margin], x[length], sums[length], scaled[length];
     uint32_t own[size * length];
@@ -99,7 +102,7 @@ void cross_map(void *out, const void *in, const void *upstream, int64_t rows, in
             const int64_t neighbour = i % maps + shift - margin;
             own[shift * length + i] = neighbour >= 0 && neighbour < maps ? 0xffffffffu : 0;
         }
-    for (int64_t first = 0; first < rows; first += together) {
+    for (int64_t first = begin; first < rows; first += together) {
         const int64_t here = rows - first < together ? (rows - first) * maps : length, at = first * maps;
         load(x, in, at, here, is_bf16);
         for (int64_t i = 0; i < here; i++) squares[i] = x[i] * x[i];
@@ -120,15 +123,24 @@ void cross_map(void *out, const void *in, const void *upstream, int64_t rows, in
     }
 }
 
-/* ---- Within a map: size x size pixels around each, LANES maps at a time. `work` is the caller's: 4 * LANES *
- * (height + 2 margin) * (width + 2 margin) floats. --------------------------------------------------------------------- */
+void cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
+               float twice, int is_bf16, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int part = 0; part < threads; part++)
+        cross_map_rows(out, in, upstream, rows * part / threads, rows * (part + 1) / threads, maps, size, k, alpha, twice,
+                       is_bf16);
+}
 
-void within_map(void *out, const void *in, const void *upstream, int64_t images, int64_t height, int64_t width, int64_t maps,
-                int64_t size, float k, float alpha, float twice, int is_bf16, float *work) {
+/* ---- Within a map: size x size pixels around each, LANES maps at a time. `work` holds 4 * LANES * (height + 2 margin) *
+ * (width + 2 margin) floats. ------------------------------------------------------------------------------------------ */
+
+static void within_map_images(void *out, const void *in, const void *upstream, int64_t begin, int64_t images, int64_t height,
+                              int64_t width, int64_t maps, int64_t size, float k, float alpha, float twice, int is_bf16,
+                              float *work) {
     const int64_t margin = size / 2, line = (width + 2 * margin) * LANES, values = (height + 2 * margin) * line;
     float *RESTRICT squares = work, *RESTRICT down = work + values, *RESTRICT sums = work + 2 * values, *RESTRICT scaled = work + 3 * values;
     memset(work, 0, 4 * values * sizeof(float));
-    for (int64_t image = 0; image < images; image++)
+    for (int64_t image = begin; image < images; image++)
         for (int64_t map = 0; map < maps; map += LANES) {
             const int64_t lanes = maps - map < LANES ? maps - map : LANES;
             float x[LANES] = {0}, g[LANES] = {0};
@@ -170,4 +182,18 @@ void within_map(void *out, const void *in, const void *upstream, int64_t images,
                 store(out, at, x, lanes, is_bf16);
             }
         }
+}
+
+/* Returns 0, or 1 where there was no memory. */
+int within_map(void *out, const void *in, const void *upstream, int64_t images, int64_t height, int64_t width, int64_t maps,
+               int64_t size, float k, float alpha, float twice, int is_bf16, int threads) {
+    const int64_t margins = 2 * (size / 2), values = 4 * LANES * (height + margins) * (width + margins);
+    float *work = malloc(threads * values * sizeof(float));
+    if (!work) return 1;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int part = 0; part < threads; part++)
+        within_map_images(out, in, upstream, images * part / threads, images * (part + 1) / threads, height, width, maps, size, k,
+                          alpha, twice, is_bf16, work + part * values);
+    free(work);
+    return 0;
 }

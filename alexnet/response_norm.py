@@ -10,9 +10,7 @@ window is a few additions of one flat array to itself, shifted. Blocks of it sta
 and computes the rest again, which costs less than reading it back.
 """
 
-import functools
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +22,6 @@ BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, bes
 
 
 VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
-LANES = 16  # as in response_norm.c
 
 
 class CrossMapNorm(nn.Module):
@@ -117,33 +114,16 @@ def _compiled(maps: Tensor, beta: float) -> bool:
 def _call_kernel(
     out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
 ) -> None:
-    """Forward, or backward of `upstream`, by the C kernel: rows of images shared out over torch's number of threads."""
+    """Forward, or backward of `upstream`, by the C kernel."""
     what, columns = over
     n, count, height, width = maps.shape
-    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16
-    parts = max(1, min(n, torch.get_num_threads(), maps.numel() // VALUES_PER_THREAD))
-    bounds = [n * part // parts for part in range(parts + 1)]
-
-    def normalize(part: int) -> None:
-        first, images = bounds[part], bounds[part + 1] - bounds[part]
-        offset = first * count * height * width * maps.element_size()
-        pointers = [t.data_ptr() + offset if t is not None else None for t in (out, maps, upstream)]
-        if what == "maps":
-            kernels().cross_map(*pointers, images * height * width * columns, count // columns, *settings)
-        else:
-            margins = 2 * (size // 2)
-            work = torch.empty(4 * LANES * (height + margins) * (width + margins))
-            kernels().within_map(*pointers, images, height, width, count, *settings, work.data_ptr())
-
-    if parts == 1:
-        normalize(0)
-    else:
-        list(_pool(parts).map(normalize, range(parts)))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "response-norm")
+    pointers = [t.data_ptr() if t is not None else None for t in (out, maps, upstream)]
+    threads = max(1, min(n, torch.get_num_threads(), maps.numel() // VALUES_PER_THREAD))
+    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
+    if what == "maps":
+        kernels().cross_map(*pointers, n * height * width * columns, count // columns, *settings)
+    elif kernels().within_map(*pointers, n, height, width, count, *settings):
+        raise MemoryError("response normalization: no memory for its sums")
 
 
 class _Window:
