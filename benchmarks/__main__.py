@@ -15,7 +15,7 @@ from alexnet.refuse import Refused, choose
 from alexnet.spool import write_atomically
 
 HERE = Path(__file__).parent
-NAMES = ("response_norm", "training_step")
+NAMES = ("throughput", "response_norm", "training_step", "measuring", "growth")
 BEGIN, END = "<!-- tables: python -m benchmarks -->", "<!-- end of tables -->"
 
 
@@ -71,6 +71,7 @@ def render() -> None:
     for name in NAMES:
         for path in sorted((HERE / "results").glob(f"{name}-*.json")):
             lines += table(json.loads(path.read_text()))
+    lines += [f"![Speed](results/{plot().name})", ""]
     page = (HERE / "README.md").read_text()
     before, after = page.split(BEGIN)[0], page.split(END)[1]
     write_atomically(HERE / "README.md", f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n{END}{after}".encode())
@@ -82,15 +83,28 @@ def table(found: dict) -> list[str]:
         f"`{found['command']}` on {found['machine']}, {found['threads']} threads, torch {found['torch']}, {found['when']} "
         f"({found['seconds']:.0f} s; load average before it {found['load_before']:.1f}).",
         "",
-        "| what | case | ours, ms | baseline, ms | times faster [least, most] | baseline |",
-        "| --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {r['what']} | {r['case']} | {r['ours_ms']:.0f} | {r['baseline_ms']:.0f} | "
-        f"**{r['ratio']:.1f}** [{r['least']:.1f}, {r['most']:.1f}] | {r['baseline']} |"
-        for r in found["rows"]
-    ]
-    for r in found["rows"]:
+    rows = found["rows"]
+    if ratios := [r for r in rows if "ratio" in r]:
+        lines += [
+            "| what | case | ours | baseline | times faster [least, most] | baseline is |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {r['what']} | {r['case']} | {r['ours_ms']:.3g} {r.get('unit', 'ms')} | {r['baseline_ms']:.3g} {r.get('unit', 'ms')} | "
+            f"**{r['ratio']:.1f}** [{r['least']:.1f}, {r['most']:.1f}] | {r['baseline']} |"
+            for r in ratios
+        ]
+    if shares := [r for r in rows if "share" in r]:
+        lines += ["| what | case | training, s | measuring, s | measuring over training |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {r['what']} | {r['case']} | {r['training_seconds']:.1f} | {r['measuring_seconds']:.1f} | **{r['share']:.0%}** |"
+            for r in shares
+        ]
+    if curves := [r for r in rows if "curve" in r]:
+        lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
+        lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]
+    for r in rows:
         if "parts" in r:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in r["parts"].items())
             lines += [
@@ -100,6 +114,50 @@ def table(found: dict) -> list[str]:
                 f"in the same precision. Share of a step's time, parts run one after another: {shares}.",
             ]
     return [*lines, ""]
+
+
+def plot() -> Path:
+    """One picture of what every machine measured: ratios as bars on a log axis, and the growth curves."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn
+
+    seaborn.set_theme(style="ticks", context="notebook", font_scale=0.8)
+    palette = seaborn.color_palette("colorblind")
+    found = [json.loads(path.read_text()) for name in NAMES for path in sorted((HERE / "results").glob(f"{name}-*.json"))]
+    machines = list(dict.fromkeys(f["machine"] for f in found))
+    ratios = [(f["machine"], r) for f in found for r in f["rows"] if "ratio" in r]
+    curves = [(f["machine"], r) for f in found for r in f["rows"] if "curve" in r]
+    kinds = list(dict.fromkeys(r["curve"] for _, r in curves))
+    figure = plt.figure(figsize=(11, 1.6 + 0.36 * len(ratios) + (2.6 if kinds else 0)), layout="constrained")
+    grid = figure.add_gridspec(
+        2 if kinds else 1, max(len(kinds), 1), height_ratios=[0.36 * len(ratios) + 0.6, 2.6][: 2 if kinds else 1]
+    )
+    axis = figure.add_subplot(grid[0, :])
+    for place, (machine, r) in enumerate(ratios):
+        color = palette[machines.index(machine)]
+        axis.barh(place, r["ratio"], color=color, height=0.6)
+        axis.plot([r["least"], r["most"]], [place] * 2, color="0.2", linewidth=1.2)
+    axis.axvline(1, color="0.3", linewidth=0.9)
+    axis.set(
+        yticks=range(len(ratios)), ylim=(len(ratios) - 0.4, -0.6), xlabel="times faster than the baseline (line: least to most)"
+    )
+    axis.set_yticklabels([f"{r['what']}\n{r['case']}" for _, r in ratios], fontsize=6.5)
+    axis.set_title(", ".join(machines), fontsize=9)
+    for place, kind in enumerate(kinds):
+        below = figure.add_subplot(grid[1, place])
+        for machine in machines:
+            points = [(r["x"], r["seconds"]) for m, r in curves if (m, r["curve"]) == (machine, kind)]
+            if points:
+                below.plot(*zip(*points, strict=True), "o-", color=palette[machines.index(machine)], label=machine)
+        below.set(xlabel=kind, ylabel="seconds an epoch" if place == 0 else "", ylim=(0, None), xlim=(0, None))
+    seaborn.despine(figure)
+    path = HERE / "results" / "speed.png"
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
+    return path
 
 
 if __name__ == "__main__":

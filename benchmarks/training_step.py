@@ -14,25 +14,10 @@ from alexnet import SOURCE_2012, AlexNet
 from alexnet.machine import detect
 from alexnet.network import layer_table
 from alexnet.optimizer import make_optimizer
-from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
 from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.worker import plain as plain_norms
 
 BATCH = {"cpu": 32, "cuda": 128}
-
-
-class TorchNorms(nn.Module):
-    """The same normalization by torch's own operations."""
-
-    def __init__(self, norm: CrossMapNorm | WithinMapNorm):
-        super().__init__()
-        self.norm, self.cross = norm, isinstance(norm, CrossMapNorm)
-        if self.cross:
-            self.own = nn.LocalResponseNorm(norm.norm.size, norm.alpha * norm.norm.size, norm.norm.beta, norm.norm.k)
-
-    def forward(self, maps):
-        if self.cross:
-            return torch.cat([self.own(part) for part in maps.chunk(self.norm.columns, 1)], 1)
-        return by_formula(maps, ("pixels", 1), self.norm.norm.size, self.norm.norm.k, self.norm.alpha, self.norm.norm.beta)
 
 
 def measure(device: str) -> list[dict]:
@@ -64,7 +49,7 @@ def measure(device: str) -> list[dict]:
 def _stepper(device: str, batch: int, precision: str, layout, plain: bool):
     network = AlexNet(SOURCE_2012)
     if plain:
-        _swap_norms(network)
+        plain_norms(network)
     network = network.to(device, memory_format=layout)
     if plain:
         optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
@@ -85,14 +70,6 @@ def _stepper(device: str, batch: int, precision: str, layout, plain: bool):
         optimizer.step()
 
     return step
-
-
-def _swap_norms(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, CrossMapNorm | WithinMapNorm):
-            setattr(module, name, TorchNorms(child))
-        else:
-            _swap_norms(child)
 
 
 def _parts(device: str, batch: int, precision: str) -> dict[str, float]:

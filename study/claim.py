@@ -188,7 +188,7 @@ class Claim:
         if not self.scales or self.seeds < 1:
             raise Refused("claim.scales: none" if not self.scales else f"claim.seeds: {self.seeds!r} is less than 1")
         labels = [arm.label for arm in self.arms]
-        if self.arms[0].diff:
+        if self.arms[0].diff or self.arms[0].also:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
         if len(set(labels)) < len(labels):
             raise Refused(f"claim.arms: a label stands twice in {labels}")

@@ -1,0 +1,56 @@
+"""Training as this project does it against what one would write today, each in processes of its own, in turn.
+
+Today: float32, contiguous, glibc's allocator as it is, a DataLoader with a transform an image, one run on all cores. Ours: bf16
+where the processor has it, channels_last, allocator settings, and of the small network one run a core.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from alexnet.machine import detect
+from benchmarks.sidebyside import ratio
+from study.execute import ALLOCATOR
+
+ROUNDS = 3
+
+
+def measure(device: str) -> list[dict]:
+    machine = detect(device, jobs=1)
+    cores = machine.threads
+    rows = []
+    for what, way, jobs in (("network A of figure 1, batch 128", "figure_1", cores), ("SOURCE_2012, batch 32", "alexnet", 1)):
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            theirs.append(images_per_second(f"naive_{way}", 1, cores, device, allocator=False))
+            ours.append(images_per_second(way, jobs, cores // jobs, device, allocator=True))
+        rows.append(
+            {
+                "what": f"training {what}",
+                "case": f"{machine.precision}, channels_last, allocator settings, {jobs} run{'s' if jobs > 1 else ''} at once",
+                "ours_images_per_second": statistics.median(ours),
+                "baseline_images_per_second": statistics.median(theirs),
+                "ours_ms": 1000 / statistics.median(ours),
+                "baseline_ms": 1000 / statistics.median(theirs),
+                "unit": "ms an image",
+                "baseline": "float32, contiguous, DataLoader"
+                if way == "figure_1"
+                else "float32, contiguous, nn.LocalResponseNorm",
+                **ratio([1 / v for v in theirs], [1 / v for v in ours]),
+            }
+        )
+    return rows
+
+
+def images_per_second(way: str, jobs: int, threads: int, device: str, allocator: bool, *more: str) -> float:
+    """Of `jobs` processes at once, summed."""
+    environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"OMP_NUM_THREADS": str(threads)}
+    environment |= ALLOCATOR if allocator else {}
+    command = [sys.executable, "-m", "benchmarks.worker", way, "--device", device, *more]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(jobs)]
+    told = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise RuntimeError(f"{' '.join(command)} failed")
+    return sum(json.loads(text)["images_per_second"] for text in told)
