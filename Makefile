@@ -42,7 +42,7 @@ search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.jso
 ablate-lrn: $(READY) ## section 3.3, with and without response normalization (17 min; ARMS=all: 41)
 	$(STUDY) run response_norm
 
-ablate-lrn-cifar: $(READY) ## section 3.3, the CIFAR-10 networks of 13% and 11% (days on 2 cores: for a GPU)
+ablate-lrn-cifar: $(READY) ## section 3.3, the CIFAR-10 networks of 13% and 11% (about 7 h; not run yet)
 	$(STUDY) run response_norm_cifar
 
 ablate-overlap-pooling: $(READY) ## section 3.4, pooling windows of 3 or 2 (17 min)

@@ -243,7 +243,7 @@ def show_plan(args) -> None:
     def cost(cells):
         return expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
 
-    union = cheapest_first([cells for _, cells in plans], lambda cells: cost(cells).seconds or 0.0)
+    union = cheapest_first([cells for _, cells in plans], lambda cells: cost(cells).seconds)
     total = cost(union)
     if args.json:
         rows = [
@@ -285,7 +285,7 @@ def run(args) -> int:
 
     def cost(cells) -> float:
         missing = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
-        return expected_seconds(missing, place.machine, results).seconds or 0.0
+        return expected_seconds(missing, place.machine, results).seconds
 
     union = cheapest_first([cells for _, cells in plans], cost)
     say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)

@@ -1,38 +1,89 @@
-"""What runs will cost, from what the committed ones took: epochs from the search, seconds an epoch from the table."""
+"""What runs will cost: epochs from the search, seconds an update from this machine's own runs or from a calibration of seconds."""
 
+import functools
+import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.machine import Machine
+from alexnet.recipe import Recipe
 from study import table
 from study.plan import Cell, Tuned
 from study.scales import SCALES
 
+CALIBRATION_IMAGES = 32
+OVERHEAD = 1.15
+"""Evaluation, start-up and uneven lengths."""
+
 
 @dataclass(frozen=True)
 class Cost:
-    seconds: float | None  # None: nothing comparable was ever run
+    seconds: float
     source: str
     words: str
 
 
 def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> Cost:
-    """Wall seconds of `cells` on `machine`. Where this machine has run nothing yet, the pace is another's, and named."""
+    """Wall seconds of `cells` on `machine`: at the pace of its own runs of the same base on the same data; where it has none,
+    at that of a few updates made now."""
     if not cells:
         return Cost(0.0, "nothing to run", "Nothing is left to run.")
     runs, _ = table.read(results)
-    tuned, pace = Tuned.read(results), runs.assign(pace=runs.seconds / runs.steps)
-    own = pace[pace.machine == machine.label]
-    known = own if len(own) else pace
-    if not len(known):
-        return Cost(None, "nothing", f"{len(cells)} runs to train; nothing was run yet that would tell how long they take.")
-    total = 0.0
+    own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
+    pace = (own.seconds / own.steps).groupby([own.base, own.data]).median().to_dict()
+    tuned, total, calibrated = Tuned.read(results), 0.0, False
     for cell in cells:
-        same = known[(known.base == cell.base) & (known.data == cell.recipe.data.name)]
-        same = same if len(same) else known
         steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
-        total += tuned.expected_epochs(cell) * steps_per_epoch * same.pace.median()
-    seconds = 1.15 * total / machine.jobs  # evaluation, start-up and uneven lengths
-    source = machine.label if len(own) else ", ".join(sorted(set(known.machine)))
-    return Cost(seconds, source, f"{len(cells)} runs to train: about {seconds / 60:.0f} min at the pace of runs on {source}.")
+        seconds_per_step = pace.get((cell.base, cell.recipe.data.name))
+        if seconds_per_step is None:
+            calibrated = True
+            seconds_per_step = seconds_of_a_step(cell.recipe, machine)
+        total += tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
+    seconds = OVERHEAD * total / machine.jobs
+    source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
+    unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
+    hours = OVERHEAD * total * (1 if machine.device == "cuda" else machine.threads) / 3600
+    return Cost(
+        seconds, source, f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
+    )
+
+
+@functools.cache
+def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
+    """Median of three updates on made-up pixels, after one that is not counted; batches larger than CALIBRATION_IMAGES in
+    proportion on a CPU. Other runs at the same time make it slower, which is not known here."""
+    import torch
+    import torch.nn.functional as F
+
+    from alexnet.network import AlexNet
+    from alexnet.optimizer import make_optimizer
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(machine.threads)
+    batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if machine.device == "cpu" else recipe.optim.batch_size
+    network = AlexNet(recipe).to(machine.device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(network, recipe.optim)
+    side = recipe.model.image_size
+    inputs = torch.randn(batch, 3, side, side).to(machine.device, memory_format=torch.channels_last)
+    labels = torch.zeros(batch, dtype=torch.int64, device=machine.device)
+    took = []
+    for _ in range(4):
+        started = time.perf_counter()
+        with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16"):
+            logits = network(inputs)
+        F.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if machine.device == "cuda":
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - started)
+    torch.set_num_threads(before)
+    return statistics.median(took[1:]) * recipe.optim.batch_size / batch
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3 * 3600 else f"{seconds / 3600:.1f} h"

@@ -83,6 +83,7 @@ def _base(one: Found, holm: float) -> dict:
         "word": one.verdict.direction,
         "effect": words.effect_words(one.verdict.effect),
         "power": _power_words(one),
+        "took": _took_words(one),
         "contrasts": [
             {"name": name if " x " in name else f"without {name}", "effect": words.effect_words(effect)}
             for name, effect in one.contrasts.items()
@@ -118,6 +119,12 @@ def _arm(one: Found, arm: ArmFound) -> dict:
         "effect": words.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
         "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
     }
+
+
+def _took_words(one: Found) -> str:
+    """Seconds of training of all runs shown, which other claims may share."""
+    seconds = [curve.seconds.iloc[-1] for arm in one.arms for curve in arm.curves]
+    return f" Their training took {sum(seconds) / 60:.0f} min in all, {sum(seconds) / len(seconds):.0f} s a run, each on its share of the machine."
 
 
 def _power_words(one: Found) -> str:
