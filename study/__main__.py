@@ -160,7 +160,7 @@ def _asked(args, on_gpu: bool = False) -> list[Asked]:
     asked = []
     for name in names:
         claim = get_claim(name)
-        pick_arms(claim, _split(args.arms)) if not everything or _split(args.arms) == ["all"] else None
+        pick_arms(claim, _split(args.arms))
         if wanted:
             if everything and wanted not in claim.scales:
                 continue

@@ -18,7 +18,7 @@ from study.claim import ColumnColour, Factorial, TimeTo
 from study.colour import chroma_shares
 from study.findings import ArmFound, Found
 from study.scales import SCALES
-from study.words import effect_words, machine_and_data, measured, reported_words
+from study.words import effect_words, error_name, machine_and_data, measured, reported_words
 
 LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}  # as in the paper: ReLU solid, tanh dashed
 MARKS = ("o", "s", "D", "^", "v", "P")
@@ -193,7 +193,7 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
             ylim=(len(one.arms) - 0.4, -0.6),
             xlim=(0, None),
         )
-        below.set_xlabel(f"epochs to {one.claim.measure.level:.0%} {one.claim.measure.of.replace('_', ' ')}")
+        below.set_xlabel(f"epochs to {one.claim.measure.level:.0%} {error_name(one.claim.measure)}")
         below.grid(axis="x", color="0.9")
     axes[0][0].set_ylabel("share of seeds\nnot there yet")
     seaborn.despine(figure)

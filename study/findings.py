@@ -132,9 +132,9 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
                         if found
                     ]
                     arms = tuple(arm for arm in arms if arm and arm.seeds)
+                    used |= {(key, machine) for arm in arms for key in arm.keys}
                     others = [arm for arm in arms if arm.label != claim.arms[0].label]
                     if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
-                        used |= {(key, machine) for arm in arms for key in arm.keys}
                         found.append(_judged(name, claim, scale, base, machine, data, fingerprint, arms))
     roles = ("native", "proxy", "machinery")
     places = {

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import jinja2
 
-from alexnet.recipe import differences
+from alexnet.recipe import SOURCE_2012, differences, sizes_of
 from alexnet.spool import write_atomically
 from study import figures, stats, words
+from study.architecture import draw_architecture
 from study.claim import Averaged, TimeTo
 from study.findings import ArmFound, Findings, Found, find
 from study.plan import all_claims
@@ -23,7 +24,7 @@ def write_report(folder: Path) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. Returns the files written."""
     findings = find(folder)
     pictures = {group: figures.draw(found, folder / "figures") for group, found in grouped(findings).items()}
-    context = describe(findings, pictures)
+    context = describe(findings, pictures, folder)
     markdown = _render("report.md.j2", context, escape=False)
     page = _render("report.html.j2", context, escape=True)
     write_atomically(folder / "REPORT.md", markdown.encode())
@@ -39,9 +40,9 @@ def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Found]]:
     return dict(groups)
 
 
-def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> dict:
+def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folder: Path) -> dict:
     """Everything the templates say, as plain texts and numbers."""
-    p_values = [one.verdict.permutation_p for one in findings.found]
+    p_values = [stats.p_value(one.verdict.effect) for one in findings.found]
     holm = {id(one): p for one, p in zip(findings.found, stats.holm(p_values) if p_values else [], strict=True)}
     sections = [
         {
@@ -67,6 +68,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]]) -> di
     runs = findings.runs
     return {
         "sections": sections,
+        "figure_2": _figure_2(folder),
         "not_run": list(_not_run(findings)),
         "stale": len(findings.stale),
         "machines": _unique(runs, ["machine", "torch", "python", "git_commit"]),
@@ -92,10 +94,8 @@ def _base(one: Found, holm: float) -> dict:
         "seeds": words.seeds_words(one),
         "why": one.verdict.why,
         "more_seeds": words.more_seeds_words(one),
-        "permutation_p": "not computed"
-        if one.verdict.permutation_p != one.verdict.permutation_p
-        else f"{words.number(one.verdict.permutation_p, 2)} (floor {words.number(one.verdict.permutation_floor, 2)}; Holm {words.number(holm, 2)})",
-        "log_rank": f"; log-rank p {words.number(p, 2)}" if (p := one.verdict.log_rank_p) == p else "",
+        "holm": words.number(holm, 2),
+        "p_values": _p_words(one, holm),
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
     }
@@ -119,6 +119,20 @@ def _arm(one: Found, arm: ArmFound) -> dict:
         "effect": words.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
         "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
     }
+
+
+def _p_words(one: Found, holm: float) -> str:
+    verdict, told = one.verdict, []
+    if (p := stats.p_value(verdict.effect)) == p:
+        told.append(f"t test p {words.number(p, 2)}, {words.number(holm, 2)} by Holm over all rows of the first table")
+    if verdict.permutation_p == verdict.permutation_p:
+        told.append(
+            f"exact permutation p {words.number(verdict.permutation_p, 2)} (floor {words.number(verdict.permutation_floor, 2)})"
+        )
+    if verdict.log_rank_p == verdict.log_rank_p:
+        told.append(f"log-rank p {words.number(verdict.log_rank_p, 2)}")
+    text = "; ".join(told)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
 def _took_words(one: Found) -> str:
@@ -215,13 +229,32 @@ def _command(one: Found) -> str:
     return f"{one.claim.command} SCALE={one.scale} SEEDS={seeds}{more}"
 
 
+PRINTED_NEURONS = (253_440, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000)
+"""Section 3.5 and figure 2. The first is not 55 * 55 * 96, what its own text gives."""
+
+
+def _figure_2(folder: Path) -> dict:
+    """The architecture that the code builds, in numbers beside the printed ones, and drawn."""
+    path = folder / "figures" / "architecture-source-2012.png"
+    model = SOURCE_2012.model
+    rows = [
+        (position + 1, layer.kind, size.outputs, f"{size.outputs * size.map_size**2:,}", f"{printed:,}")
+        for position, (layer, size, printed) in enumerate(zip(model.layers, sizes_of(model), PRINTED_NEURONS, strict=True))
+    ]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_architecture(model, "SOURCE_2012", path)
+    return {"rows": rows, "picture": _embedded(path, "Figure 2: the architecture of SOURCE_2012")}
+
+
 def _picture(path: Path, one: Found) -> dict:
     kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
-    return {
-        "path": f"figures/{path.name}",
-        "alt": f"{one.claim.title}, {one.scale}: {kind}",
-        "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
-    }
+    return _embedded(path, f"{one.claim.title}, {one.scale}: {kind}")
+
+
+def _embedded(path: Path, alt: str) -> dict:
+    source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return {"path": f"figures/{path.name}", "alt": alt, "source": source}
 
 
 def _not_run(findings: Findings) -> Iterator[dict]:

@@ -342,6 +342,24 @@ def power_of(found: "Difference | Ratio", effect: float, level: float = 0.95) ->
     return float(stats.nct.sf(edge, degrees_of_freedom, shift) + stats.nct.cdf(-edge, degrees_of_freedom, shift))
 
 
+def p_value(effect: "Ratio | Difference | Share") -> float:
+    """The chance of an estimate as far from no effect, if there were none: that of the t interval, two-sided, by the limit that
+    is finite. NaN where the interval has none or nothing varied, and for a share of runs."""
+    if isinstance(effect, Share) or not effect.degrees_of_freedom > 0:
+        return math.nan
+    ends = (effect.lower, effect.estimate, effect.upper)
+    lower, estimate, upper = (_log(end) for end in ends) if isinstance(effect, Ratio) else ends
+    half_width = estimate - lower if math.isfinite(lower) else upper - estimate
+    if not 0 < half_width < math.inf:
+        return math.nan
+    error = half_width / stats.t.ppf((1 + effect.level) / 2, effect.degrees_of_freedom)
+    return float(2 * stats.t.sf(abs(estimate) / error, effect.degrees_of_freedom))
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
 # ---- Contrasts of several arms --------------------------------------------------------------------------------------
 
 

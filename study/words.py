@@ -49,11 +49,15 @@ def reported_words(claim: Claim) -> str:
     return "above 0" if claim.rule.expected > 0 else "below 0"
 
 
+def error_name(measure: TimeTo) -> str:
+    return {"train_error": "training error", "test_error": "test error"}[measure.of]
+
+
 def measured(claim: Claim) -> str:
     """What the values of a claim are."""
     measure = claim.measure
     if isinstance(measure, TimeTo):
-        return f"epochs to {measure.level:.0%} {measure.of.replace('_', ' ')}"
+        return f"epochs to {measure.level:.0%} {error_name(measure)}"
     if isinstance(measure, EarlyError):
         return (
             f"running training error of the first {measure.epochs} epochs, %"
