@@ -185,8 +185,11 @@ class Claim:
         for name, kind in (("arms", tuple), ("default_arms", tuple), ("default_bases", tuple)):
             if not isinstance(value := getattr(self, name), kind) or not value:
                 raise Refused(f"claim.{name}: {value!r} is not a tuple with something in it")
-        if not self.scales or self.seeds < 1:
-            raise Refused("claim.scales: none" if not self.scales else f"claim.seeds: {self.seeds!r} is less than 1")
+        for name in ("bases", "scales"):
+            if not getattr(self, name):
+                raise Refused(f"claim.{name}: none")
+        if not isinstance(self.seeds, int) or not 1 <= self.seeds <= JUDGED_SEEDS_BELOW:
+            raise Refused(f"claim.seeds: {self.seeds!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
         labels = [arm.label for arm in self.arms]
         if self.arms[0].diff or self.arms[0].also:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
@@ -211,12 +214,36 @@ class Claim:
             choose("claim.scales", role, ROLES)
         for scale in self.scales:
             choose("claim.scales", scale, SCALES)
+            if not any(SCALES[scale].suits(self.bases[base]) for base in self.default_bases):
+                sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
+                raise Refused(
+                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, {SCALES[scale].side} pixels"
+                )
         self._check_rule()
         if len(self.tune) > 1:
             raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
+        self._check_recipes()
+
+    def _check_recipes(self) -> None:
+        """Every recipe can be made, no two arms are one, and runs stop early only where a time to an error is asked for."""
+        stop = self.measure.level if isinstance(self.measure, TimeTo) and self.measure.of == "train_error" else 0.0
+        for field_name, values in self.tune.items():
+            if not values:
+                raise Refused(f"claim.tune: no values for {field_name!r}")
         for base in self.bases:
+            made: dict[str, Recipe] = {}
             for arm in self.arms:
-                self.recipe(base, arm.label)  # refuses fields and values that do not exist
+                recipe = self.recipe(base, arm.label)  # refuses fields and values that do not exist
+                if twin := next((label for label, other in made.items() if other == recipe), None):
+                    raise Refused(f"claim.arms: {arm.label!r} and {twin!r} are the same on base {base!r}")
+                if recipe.optim.stop_at_train_error != stop:
+                    raise Refused(
+                        f"claim.bases.{base}: optim.stop_at_train_error is {recipe.optim.stop_at_train_error}, claim.measure needs {stop}"
+                    )
+                made[arm.label] = recipe
+            for field_name, values in self.tune.items():
+                for value in values:
+                    changed(self.bases[base], {field_name: value})
 
     def _check_rule(self) -> None:
         """The measure has its fields, the rule can judge it, and what is reported does not contradict what is expected."""
@@ -231,6 +258,16 @@ class Claim:
             choose("claim.measure.of", measure.of, ("train_error", "test_error"))
             if not 0 < measure.level < 1:
                 raise Refused(f"claim.measure.level: {measure.level!r} is not between 0 and 1")
+        if isinstance(measure, ViewsGain):
+            choose("claim.measure.of", measure.of, ("test_error", "test_top5_error"))
+        if isinstance(measure, EarlyError) and not measure.epochs >= 1:
+            raise Refused(f"claim.measure.epochs: {measure.epochs!r} is less than 1")
+        if isinstance(measure, Averaged) and not 2 <= measure.nets <= self.seeds:
+            raise Refused(f"claim.measure.nets: {measure.nets!r} is not between 2 and claim.seeds = {self.seeds}")
+        if isinstance(rule, RatioOfTimes) and not (self.reported.value and self.reported.value > 1):
+            raise Refused(
+                f"claim.reported.value: {self.reported.value!r} is not a ratio above 1, how much longer {rule.treated!r} takes"
+            )
         if isinstance(rule, RatioOfTimes) and not rule.no_effect_within > 1:
             raise Refused(f"claim.rule.no_effect_within: {rule.no_effect_within!r} is not a ratio above 1")
         if isinstance(rule, DifferenceOfMeans | WithinRuns | OverImages):

@@ -44,6 +44,10 @@ class Cell:
         return {"claim": self.claim, "scale": self.scale, "base": self.base, "arm": self.arm}
 
 
+NOT_CLAIMS = ("all", "train")
+"""Names that mean something else: every claim, and the runs of `study train`."""
+
+
 def all_claims() -> dict[str, Claim]:
     """Every file of `study/claims/`, and of the folder CLAIMS_DIR where that is set: found, not registered; the file name is
     the id. Raises Refused, naming the file, for one that is not a claim or contradicts itself.
@@ -53,6 +57,8 @@ def all_claims() -> dict[str, Claim]:
         raise Refused(f"CLAIMS_DIR: no folder {own}")
     files = {path.stem: path for folder in claims.__path__ for path in Path(folder).glob("[!_]*.py")}
     for path in own.glob("[!_]*.py") if own else ():
+        if path.stem in NOT_CLAIMS:
+            raise Refused(f"{path}: a claim cannot be called {path.stem!r}")
         if path.stem in files:
             raise Refused(f"{path}: there is a claim {path.stem!r} already")
         files[path.stem] = path

@@ -339,7 +339,10 @@ def power_of(found: "Difference | Ratio", effect: float, level: float = 0.95) ->
     degrees_of_freedom = found.n_treated - 1 if paired else found.n_treated + found.n_control - 2
     shift = abs(size) / (sd * math.sqrt(per_variance))
     edge = stats.t.ppf((1 + level) / 2, degrees_of_freedom)
-    return float(stats.nct.sf(edge, degrees_of_freedom, shift) + stats.nct.cdf(-edge, degrees_of_freedom, shift))
+    upper, lower = stats.nct.sf(edge, degrees_of_freedom, shift), stats.nct.cdf(-edge, degrees_of_freedom, shift)
+    return float(
+        np.nan_to_num(upper, nan=1.0) + np.nan_to_num(lower, nan=0.0)
+    )  # scipy gives NaN for shifts far beyond the edge
 
 
 def p_value(effect: "Ratio | Difference | Share") -> float:
@@ -770,10 +773,12 @@ def _placed(
 def _why_difference(direction, size, found, narrow, band, no_effect_within, minimum_seeds, more, names, unit) -> str:
     """The verdict and its numbers in one plain sentence."""
     if direction == "incomplete":
-        return (
-            f"Nothing is judged yet: {found.n_treated} runs of {names[0]} and {found.n_control} of {names[1]} are in, "
-            f"and each needs {minimum_seeds}."
+        runs = (
+            f"{found.n_treated} runs"
+            if found.paired
+            else f"{found.n_treated} runs of {names[0]} and {found.n_control} of {names[1]}"
         )
+        return f"Nothing is judged yet: {runs} are in, and {minimum_seeds}{' of each' * (not found.paired)} are needed."
     because = {
         "supported": "which lies on the paper's side of 0",
         "contradicted": "which lies on the other side of 0",

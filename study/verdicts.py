@@ -36,7 +36,8 @@ def power(claim: Claim, verdict: stats.Verdict) -> float:
 
 
 def _ratio(claim: Claim, base: str, arms: Arms, native: bool) -> stats.Verdict:
-    rule, nothing = claim.rule, stats.Times((), float(claim.bases[base].optim.epochs))
+    rule, budgets = claim.rule, [arm.budget_epochs for arm in arms.values()]  # a scale may have its own; arms never
+    nothing = stats.Times((), float(budgets[0] if budgets else claim.bases[base].optim.epochs))
     treated, control = (arms[label].times if label in arms else nothing for label in (rule.treated, rule.control))
     return stats.judge_ratio(
         treated, control, claim.reported.value, rule.no_effect_within, native=native, names=(rule.treated, rule.control)

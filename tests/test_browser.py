@@ -42,7 +42,7 @@ def test_the_page_logs_nothing_and_asks_for_nothing_but_itself(page):
 
 def test_every_picture_is_loaded_and_shown(page):
     pictures = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
-    assert len(pictures) == 3 and all(natural > 300 and shown > 200 for natural, shown in pictures)
+    assert len(pictures) == 4 and all(natural > 300 and shown > 200 for natural, shown in pictures)
 
 
 def test_on_a_phone_nothing_but_tables_is_wider_than_the_screen(page):

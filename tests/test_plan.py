@@ -4,11 +4,15 @@ import subprocess
 import sys
 
 import pytest
-from conftest import write_tuned
+from conftest import small_cell, write_tuned
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from alexnet.recipe import RECIPES
 from alexnet.refuse import Refused
-from study.plan import Tuned, make_plan, seed_count
-from study.run import in_order
+from study.plan import Tuned, all_claims, make_plan, pick_bases, seed_count
+from study.run import cheapest_first, in_order
+from study.scales import SCALES
 
 
 def plan(folder, scale="shapes", **options):
@@ -90,3 +94,101 @@ def test_after_the_first_seed_of_each_arm_the_longest_runs_start_first(tuned_fol
     assert sorted(c.key for c in ordered) == sorted(c.key for c in cells)
     assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == cells[:2]
     assert [(c.base, c.arm, c.seed) for c in ordered[4:6]] == [("A-2012", "tanh", 1), ("A-2012", "tanh", 2)]
+
+
+# ---- Several claims at once ------------------------------------------------------------------------------------------
+
+CELLS = [small_cell(seed) for seed in range(12)]
+plans_of_cells = st.lists(st.lists(st.sampled_from(CELLS), max_size=6, unique_by=lambda cell: cell.seed), max_size=5)
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def of_seeds(*seeds: int) -> list:
+    return [CELLS[seed] for seed in seeds]
+
+
+def test_the_cheapest_plan_comes_first_and_shared_runs_make_the_next_one_cheaper():
+    expensive, cheap, sharing = of_seeds(0, 1, 2, 3), of_seeds(4, 5, 6), of_seeds(6, 5, 4, 7)
+    # 4, 3 and 4 runs; after the second, the third lacks one alone.
+    assert cheapest_first([expensive, cheap, sharing], len) == [*cheap, CELLS[7], *expensive]
+
+
+def test_plans_that_cost_the_same_stay_in_their_order():
+    assert cheapest_first([of_seeds(3, 2), of_seeds(1, 0)], len) == of_seeds(3, 2, 1, 0)
+
+
+@few_examples
+@given(plans_of_cells)
+def test_every_run_of_every_plan_is_there_once(plans):
+    keys = [cell.key for cell in cheapest_first(plans, len)]
+    assert sorted(keys) == sorted({cell.key for plan in plans for cell in plan})
+
+
+@few_examples
+@given(plans_of_cells, st.lists(st.integers(0, 9), min_size=12, max_size=12))
+def test_no_order_of_plans_takes_a_cheaper_next_one(plans, costs):
+    """Replayed: the runs come in stretches, each the missing runs of one plan in its order, and none left cost less."""
+
+    def cost(cells) -> int:
+        return sum(costs[cell.seed] for cell in cells)
+
+    order, had, left = cheapest_first(plans, cost), [], list(plans)
+    while left:
+        missing = [[cell for cell in plan if cell not in had] for plan in left]
+        cheapest = min(map(cost, missing))
+        fits = [i for i, cells in enumerate(missing) if cost(cells) == cheapest and order[len(had) :][: len(cells)] == cells]
+        assert fits
+        had += missing[fits[0]]
+        del left[fits[0]]
+    assert had == order
+
+
+# ---- Bases and scales ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "scales"),
+    [
+        ("ALEXNET_32", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # crops of 28
+        ("CIFAR_13PCT", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # of 24
+        ("FIGURE_1_A", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # 32, whole images
+        ("ALEXNET_64", {"tiny-imagenet-100"}),  # of 56
+        ("SOURCE_2012", {"imagenet"}),  # of 224
+    ],
+)
+def test_a_scale_suits_the_bases_that_crop_little_from_its_images(base, scales):
+    assert {name for name, scale in SCALES.items() if scale.suits(RECIPES[base])} == scales
+
+
+EVERYWHERE = [(name, scale) for name, claim in all_claims().items() for scale in claim.scales]
+
+
+@pytest.mark.parametrize(("name", "scale"), EVERYWHERE)
+def test_at_each_of_its_scales_a_claim_has_default_bases_and_all_suit_it(name, scale):
+    claim = all_claims()[name]
+    bases = pick_bases(claim, SCALES[scale], [])
+    assert bases and set(bases) <= set(claim.default_bases)
+    for base in bases:
+        crop = claim.bases[base].model.image_size
+        assert 0.75 * SCALES[scale].side <= crop <= SCALES[scale].side
+
+
+def test_a_base_for_other_images_is_refused_and_those_that_fit_are_named():
+    with pytest.raises(Refused, match=r"BASE: 'ALEXNET_32' is not one of ALEXNET_64"):
+        pick_bases(all_claims()["depth"], SCALES["tiny-imagenet-100"], ["ALEXNET_32"])
+
+
+def test_a_pattern_picks_among_the_bases_that_fit():
+    assert pick_bases(all_claims()["depth"], SCALES["imagenet"], ["*"]) == ["SOURCE_2012"]
+    assert pick_bases(all_claims()["relu_sooner"], SCALES["shapes"], ["C-*"]) == ["C-2012", "C-today"]
+
+
+def test_smoke_takes_the_first_default_base_alone():
+    assert pick_bases(all_claims()["relu_sooner"], SCALES["smoke"], []) == ["A-today"]
+
+
+def test_claims_that_ask_the_same_of_other_measures_share_their_runs():
+    tuned, keys = Tuned(), {}
+    for name in ("dropout_overfits", "dropout_error", "dropout_slower"):
+        keys[name] = {cell.key for cell in make_plan(name, "shapes", "f" * 12, tuned)}
+    assert keys["dropout_overfits"] == keys["dropout_error"] == keys["dropout_slower"]

@@ -10,21 +10,31 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.duration.survfunc import survdiff
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestIndPower, TTestPower
+from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from study.stats import (
     Times,
+    contrast,
     difference,
     holm,
     judge_difference,
+    judge_every_run,
+    judge_over_images,
     judge_ratio,
     kaplan_meier,
     log_rank_p,
     mean_interval,
+    p_value,
     permutation_floor,
     permutation_p,
+    power_of,
     ratio_of_times,
+    share_of_runs,
+    sign_flip_p,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -600,3 +610,268 @@ def test_the_why_of_a_difference_is_one_sentence_with_its_numbers():
         assert verdict.why.endswith(".") and ". " not in verdict.why
         if verdict.direction != "incomplete":
             assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in verdict.why
+
+
+# ---- Sign flips ------------------------------------------------------------------------------------------------------
+
+
+def test_sign_flip_p_equals_a_count_by_hand():
+    # 1, 2, 4 sum to 7; of the 8 signs only +++ and --- reach 7.
+    assert sign_flip_p([1.0, 2.0, 4.0]) == 2 / 8
+    # -1, 2, 4 sum to 5; +++, -++ and their opposites reach 5.
+    assert sign_flip_p([-1.0, 2.0, 4.0]) == 4 / 8
+
+
+@few_examples
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=8))
+def test_sign_flip_p_equals_a_count_over_all_signs_ties_included(differences):
+    sums = [
+        abs(sum(sign * d for sign, d in zip(signs, differences)))
+        for signs in itertools.product([1, -1], repeat=len(differences))
+    ]
+    assert sign_flip_p(differences) == pytest.approx(np.mean([total >= sums[0] for total in sums]))
+
+
+@pytest.mark.parametrize("n", [2, 5, 11])
+def test_sign_flip_p_is_that_of_scipys_permutation_of_samples(n):
+    differences = np.random.default_rng(n).normal(0.3, 1, n)
+    expected = scipy_stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    assert sign_flip_p(differences) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 14])
+def test_differences_of_one_sign_reach_the_floor_of_the_sign_flips(n):
+    assert sign_flip_p(np.arange(n) + 1.0) == 2.0 ** (1 - n)
+
+
+def test_sign_flips_of_many_runs_are_resampled_close_to_the_full_count():
+    differences = np.tile([1.0, 1.0, -1.0, 1.0, 1.0], 4)  # of 20, 16 point one way: a sign test
+    generator = np.random.default_rng(3)
+    assert sign_flip_p(differences, generator) == pytest.approx(scipy_stats.binomtest(16, 20).pvalue, abs=0.003)
+    with pytest.raises(AssertionError):
+        sign_flip_p(differences)
+
+
+def test_sign_flip_p_of_no_runs_is_missing():
+    assert math.isnan(sign_flip_p([]))
+
+
+def test_a_paired_verdict_tests_by_sign_flips_and_tells_their_floor():
+    treated, control = [37.5, 37.8, 37.3, 37.4], [39.0, 39.4, 38.7, 39.1]
+    verdict = judge_difference(treated, control, -1.55, -1, 0.3, True, paired=True)
+    assert verdict.permutation_p == verdict.permutation_floor == 1 / 8  # all four of one sign
+    assert (verdict.direction, verdict.size) == ("supported", "consistent")
+
+
+def test_under_no_effect_a_paired_direction_is_claimed_at_most_at_the_stated_rate():
+    luck, simulations = np.random.default_rng(11), 1000
+    words = [
+        judge_difference(luck.normal(0, 0.3, 4), np.zeros(4), -1.5, -1, 0.3, False, paired=True).direction
+        for _ in range(simulations)
+    ]
+    most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
+    assert words.count("supported") / simulations < most and words.count("contradicted") / simulations < most
+
+
+# ---- Power -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 3), (10, 12)])
+@pytest.mark.parametrize("effect", [0.5, -1.4])
+def test_power_of_two_arms_is_that_of_statsmodels(n, m, effect):
+    luck = np.random.default_rng(n)
+    found = difference(luck.normal(41, 0.6, n), luck.normal(40, 0.6, m))
+    expected = TTestIndPower().power(effect / found.sd, nobs1=n, ratio=m / n, alpha=0.05)
+    assert power_of(found, effect) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_power_of_paired_runs_is_that_of_statsmodels(n):
+    luck = np.random.default_rng(n)
+    found = difference(luck.normal(0.3, 0.4, n), np.zeros(n), paired=True)
+    assert power_of(found, -0.3) == pytest.approx(TTestPower().power(0.3 / found.sd, nobs=n, alpha=0.05), rel=1e-6)
+
+
+def test_power_of_a_ratio_is_that_of_a_difference_of_logs():
+    treated, control = drawn(np.random.default_rng(5), 60, 0.3, 4), drawn(np.random.default_rng(6), 10, 0.2, 5)
+    logs = difference(np.log(treated.restricted), np.log(control.restricted))
+    for ratio in (1.4, 1 / 1.4):
+        assert power_of(ratio_of_times(treated, control), ratio) == pytest.approx(power_of(logs, math.log(1.4)))
+    assert 0.1 < power_of(logs, math.log(1.4)) < 0.9
+
+
+def test_power_for_an_effect_far_beyond_the_spread_is_one():
+    differences = np.array([-1, -1, -1, -1, 1, 1, 1, 1]) * math.sqrt(7)  # standard error 1
+    found = difference(differences, np.zeros(8), paired=True)
+    assert [power_of(found, effect) for effect in (9, 10, 12, 20, 30)] == pytest.approx([1] * 5, abs=1e-3)
+
+
+def test_power_is_the_share_of_simulated_experiments_that_find_the_effect():
+    luck, n, effect = np.random.default_rng(8), 4, 1.2
+    found = difference([40.5, 39.9, 40.2, 41.4], [40.1, 39.4, 40.9, 40.0])
+    p_values = scipy_stats.ttest_ind(
+        luck.normal(effect, found.sd, (4000, n)), luck.normal(0, found.sd, (4000, n)), axis=1
+    ).pvalue
+    assert 0.2 < power_of(found, effect) < 0.9
+    assert power_of(found, effect) == pytest.approx(np.mean(p_values < 0.05), abs=0.025)
+
+
+@pytest.mark.parametrize(("treated", "control"), [([], []), ([3.0], [1.0, 2.0]), ([2.0, 2.0], [1.0, 1.0])])
+def test_power_is_unknown_where_there_is_no_spread_to_tell_it_from(treated, control):
+    assert math.isnan(power_of(difference(treated, control), 1.0))
+
+
+# ---- Contrasts -------------------------------------------------------------------------------------------------------
+
+ON_OFF = list(itertools.product([-1, 1], repeat=3))  # the cells of a 2 x 2 x 2 design
+
+
+@pytest.mark.parametrize("seeds", [[3] * 8, [3, 2, 4, 2, 3, 1, 2, 5]], ids=["balanced", "unbalanced"])
+@pytest.mark.parametrize("term", [(0,), (2,), (0, 1), (1, 2)], ids=str)
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_a_contrast_is_the_effect_and_interval_of_least_squares_on_the_whole_design(seeds, term, level):
+    luck = np.random.default_rng(sum(seeds))
+    arms = [luck.normal(40 + signs[0] + 0.5 * signs[0] * signs[1], 0.4, n) for signs, n in zip(ON_OFF, seeds)]
+    rows = np.repeat(np.array(ON_OFF, dtype=float), seeds, axis=0)
+    terms = [t for size in range(4) for t in itertools.combinations(range(3), size)]  # saturated: with all interactions
+    design = np.column_stack([rows[:, t].prod(axis=1) for t in terms])
+    fitted = OLS(np.concatenate(arms), design).fit()
+    place = terms.index(term)
+    found = contrast(arms, np.array(ON_OFF)[:, term].prod(axis=1) / 4, level)
+    assert found.estimate == pytest.approx(2 * fitted.params[place])  # from -1 to +1 are two of its units
+    assert (found.lower, found.upper) == pytest.approx(tuple(2 * fitted.conf_int(1 - level)[place]))
+    assert found.sd == pytest.approx(math.sqrt(fitted.mse_resid))
+    assert found.degrees_of_freedom == fitted.df_resid
+
+
+def test_a_contrast_of_two_arms_is_the_interval_of_equal_variances():
+    treated, control = [18.4, 18.9, 18.1], [17.0, 17.3, 17.1, 16.8]
+    found = contrast([treated, control], [1, -1])
+    expected = CompareMeans(DescrStatsW(treated), DescrStatsW(control)).tconfint_diff(usevar="pooled")
+    assert (found.lower, found.upper) == pytest.approx(expected)
+    assert (found.n_treated, found.n_control) == (3, 4)
+
+
+@pytest.mark.parametrize(("arms", "known"), [([[2.0, 2.1], []], False), ([[3.0], [1.0]], True)], ids=["empty", "single"])
+def test_a_contrast_without_spread_or_with_an_empty_arm_has_no_limits(arms, known):
+    found = contrast(arms, [1, -1])
+    assert (found.lower, found.upper) == (-math.inf, math.inf)
+    assert found.estimate == 2 if known else math.isnan(found.estimate)
+
+
+# ---- Shares of runs --------------------------------------------------------------------------------------------------
+
+
+@few_examples
+@given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.9, 0.95]))
+def test_a_share_has_the_clopper_pearson_interval_of_statsmodels(counts, level):
+    share = share_of_runs(*counts, level)
+    assert (share.lower, share.upper) == pytest.approx(proportion_confint(*counts, alpha=1 - level, method="beta"))
+    assert share.estimate == counts[0] / counts[1]
+
+
+def test_a_share_of_no_runs_is_missing():
+    share = share_of_runs(0, 0)
+    assert [share.estimate, share.lower, share.upper] == pytest.approx([math.nan] * 3, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("chances", "direction", "seen"),
+    [
+        ([0.01, 0.05, 0.001], "supported", 3),  # a chance of exactly p counts
+        ([0.01, 0.06, 0.001], "undecided", 2),  # 2 of 3: up to 0.99
+        ([0.9, 0.5, 0.6], "contradicted", 0),  # 0 of 3: up to 0.71
+        ([0.9, 0.9, 0.9, 0.01, 0.01], "contradicted", 2),  # 2 of 5: up to 0.85
+        ([0.9, 0.9, 0.01, 0.01, 0.01], "undecided", 3),  # 3 of 5: up to 0.95
+        ([0.01, 0.01], "incomplete", 2),
+        ([], "incomplete", 0),
+    ],
+)
+def test_every_run_is_said_only_if_each_shows_it_and_denied_only_below_nine_in_ten(chances, direction, seen):
+    verdict = judge_every_run(chances, 0.05)
+    assert (verdict.direction, verdict.effect.seen, verdict.effect.runs) == (direction, seen, len(chances))
+    assert verdict.size == "not judged"
+
+
+@pytest.mark.parametrize(("chances", "more"), [([], 3), ([0.01], 2), ([0.01] * 3, 0), ([0.9] * 3, None)])
+def test_every_run_asks_for_the_runs_that_its_first_stage_lacks(chances, more):
+    assert judge_every_run(chances, 0.05).more_seeds == more
+
+
+@pytest.mark.parametrize("chances", [[], [0.01] * 3, [0.01, 0.9, 0.01], [0.9] * 5])
+def test_the_why_of_every_run_is_one_sentence_with_its_counts(chances):
+    why = judge_every_run(chances, 0.05, name="2012").why
+    assert why.endswith(".") and ". " not in why
+    assert f"in {sum(c < 0.05 for c in chances)} of {len(chances)} runs of 2012" in why
+
+
+# ---- Verdict over test images ----------------------------------------------------------------------------------------
+
+
+def over_images(estimate: float, standard_error: float, reported: float | None = -2.6, native: bool = True, **options):
+    options = {"images": 10_000, "nets": 5, "expected": -1, "no_effect_within": 0.3} | options
+    return judge_over_images(estimate, standard_error, reported=reported, native=native, **options)
+
+
+def test_the_interval_over_images_is_the_t_interval_of_their_mean():
+    losses = np.random.default_rng(1).normal(-2, 30, 500)  # of each image, in points
+    found = over_images(losses.mean(), losses.std(ddof=1) / math.sqrt(500), images=500).effect
+    assert (found.lower, found.upper) == pytest.approx(DescrStatsW(losses).tconfint_mean())
+    assert (found.sd, found.n_treated, found.paired) == (pytest.approx(losses.std(ddof=1)), 5, True)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "standard_error", "direction", "size"),
+    [
+        (-2.6, 0.2, "supported", "consistent"),  # 95% -2.99 to -2.21; band -1.3 to -3.9
+        (-1.0, 0.1, "supported", "smaller"),  # 90% -1.16 to -0.84
+        (-5.0, 0.2, "supported", "larger"),
+        (-2.6, 1.0, "supported", "undecided"),  # 90% -4.24 to -0.96
+        (1.0, 0.2, "contradicted", "smaller"),
+        (-0.05, 0.1, "no effect", "smaller"),  # 90% -0.21 to 0.11, 95% -0.25 to 0.15
+        (-0.2, 0.15, "undecided", "smaller"),  # 90% -0.45 to 0.05
+    ],
+)
+def test_averaged_nets_are_judged_by_where_the_interval_over_images_lies(estimate, standard_error, direction, size):
+    verdict = over_images(estimate, standard_error)
+    assert (verdict.direction, verdict.size) == (direction, size)
+
+
+def test_averaged_nets_earn_no_size_on_a_proxy_nor_without_a_reported_one():
+    assert over_images(-2.6, 0.2, native=False).size == over_images(-2.6, 0.2, reported=None).size == "not judged"
+
+
+def test_nets_that_were_not_averaged_yet_are_incomplete():
+    verdict = over_images(math.nan, math.nan, images=0)
+    assert (verdict.direction, verdict.size, verdict.more_seeds) == ("incomplete", "not judged", None)
+
+
+def test_where_averaging_does_nothing_a_direction_is_claimed_at_most_at_the_stated_rate():
+    luck, simulations = np.random.default_rng(12), 1000
+    words = [over_images(luck.normal(0, 0.2), 0.2).direction for _ in range(simulations)]
+    most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
+    assert words.count("supported") / simulations < most and words.count("contradicted") / simulations < most
+
+
+# ---- P values of the intervals --------------------------------------------------------------------------------------
+
+
+def test_the_p_value_of_a_difference_is_scipys_welch_or_paired_t_test():
+    treated, control = [41.4, 41.1, 41.9, 40.2], [40.0, 40.9, 40.05]
+    assert p_value(difference(treated, control)) == pytest.approx(
+        scipy_stats.ttest_ind(treated, control, equal_var=False).pvalue
+    )
+    assert p_value(difference(treated[:3], control, paired=True)) == pytest.approx(
+        scipy_stats.ttest_rel(treated[:3], control).pvalue
+    )
+
+
+def test_the_p_value_of_a_ratio_is_that_of_the_logs_and_censoring_leaves_the_limit_that_remains():
+    slow, fast = Times((20.0, 24.0, 31.0), 60.0), Times((5.0, 5.5, 6.1), 60.0)
+    expected = scipy_stats.ttest_ind(np.log(slow.values), np.log(fast.values), equal_var=False).pvalue
+    assert p_value(ratio_of_times(slow, fast)) == pytest.approx(expected)
+    assert 0 < p_value(ratio_of_times(Times((20.0, 24.0, None), 60.0), fast)) < 0.2
+
+
+def test_there_is_no_p_value_of_single_runs():
+    assert math.isnan(p_value(difference([41.0], [40.0]))) and math.isnan(p_value(share_of_runs(3, 3)))

@@ -1,0 +1,122 @@
+"""alexnet/compiled.py and response_norm.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet import compiled, response_norm
+from alexnet.recipe import ResponseNorm
+from alexnet.response_norm import CrossMapNorm, WithinMapNorm
+
+COMPILER = shutil.which("cc")
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(not COMPILER, reason="no C compiler"),
+]
+
+
+def both_ways(module, maps, upstream):
+    """Output and gradient by the C kernel, then by torch operations."""
+    told = []
+    for kernels in (compiled.kernels, lambda: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(response_norm, "kernels", kernels)
+            x = maps.detach().requires_grad_()
+            out = module(x)
+            out.backward(upstream)
+            told.append((out.detach(), x.grad))
+    return told
+
+
+@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@given(
+    n=st.integers(1, 3),
+    maps=st.sampled_from([1, 2, 6, 13, 16, 24, 40, 900]),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+    size=st.sampled_from([1, 3, 5, 9]),
+    kind=st.sampled_from([torch.float32, torch.bfloat16]),
+    way=st.sampled_from(["maps", "columns", "pixels"]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_kernel_gives_the_bits_of_torch_forward_and_backward(n, maps, height, width, size, kind, way, seed):
+    norm = ResponseNorm(size=size, k=1.5, alpha=0.01)
+    columns = 2 if way == "columns" and maps % 2 == 0 else 1
+    module = WithinMapNorm(norm) if way == "pixels" else CrossMapNorm(norm, columns)
+    luck = torch.Generator().manual_seed(seed)
+    x, upstream = (
+        (torch.randn(n, maps, height, width, generator=luck) * scale).to(kind).contiguous(memory_format=torch.channels_last)
+        for scale in (20, 1)
+    )
+    (out, gradient), (expected_out, expected_gradient) = both_ways(module, x, upstream)
+    assert torch.equal(out, expected_out)
+    assert torch.equal(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("module", [CrossMapNorm(ResponseNorm(), 2), WithinMapNorm(ResponseNorm())], ids=["across", "within"])
+def test_threads_change_no_bit(module, monkeypatch):
+    x = torch.randn(7, 26, 9, 5).contiguous(memory_format=torch.channels_last)
+    alone, _ = both_ways(module, x, x)
+    monkeypatch.setattr(response_norm, "VALUES_PER_THREAD", 1)
+    torch.set_num_threads(3)
+    shared, _ = both_ways(module, x, x)
+    assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_no_number_stays_within_its_window(bad):
+    x = torch.randn(1, 24, 2, 2).contiguous(memory_format=torch.channels_last)
+    x[0, 12, 1, 1] = bad
+    (out, _), (expected, _) = both_ways(CrossMapNorm(ResponseNorm(), 2), x, torch.ones_like(x))
+    assert torch.equal(out.isfinite(), expected.isfinite()) and out.isfinite().sum() >= out.numel() - 3
+    assert out[0, :12].isfinite().all()  # the other column
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """No library built or loaded yet; an empty cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ALEXNET_COMPILED", raising=False)
+    compiled.kernels.cache_clear()
+    yield tmp_path
+    compiled.kernels.cache_clear()
+
+
+def wrapper(folder: Path, body: str) -> str:
+    path = folder / "wrapped-cc"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
+    log = fresh / "log"
+    monkeypatch.setenv(
+        "CC", wrapper(fresh, f'case "$*" in *--version*) ;; *) echo built >> {log};; esac\nexec {COMPILER} "$@"')
+    )
+    assert compiled.kernels() is not None
+    compiled.kernels.cache_clear()
+    assert compiled.kernels() is not None
+    assert log.read_text() == "built\n"
+    assert capfd.readouterr().err.count("compiling response normalization") == 1
+    assert [p.suffix for p in (fresh / "cache" / "alexnet-study").iterdir()] == [".so"]
+
+
+@pytest.mark.parametrize("setting", [("ALEXNET_COMPILED", "0"), ("CC", "no-such-compiler")])
+def test_without_it_nothing_is_compiled_and_nothing_said(fresh, monkeypatch, capfd, setting):
+    monkeypatch.setenv(*setting)
+    assert compiled.kernels() is None
+    assert capfd.readouterr().err == "" and not (fresh / "cache").exists()
+
+
+def test_a_compiler_that_fails_is_said_in_one_line_and_torch_does_it(fresh, monkeypatch, capfd):
+    monkeypatch.setenv("CC", wrapper(fresh, f'case "$*" in *--version*) exec {COMPILER} "$@";; *) exit 1;; esac'))
+    assert compiled.kernels() is None
+    said = capfd.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("response normalization runs uncompiled: CalledProcessError")
+    assert list((fresh / "cache" / "alexnet-study").iterdir()) == []
