@@ -27,7 +27,7 @@ class Column(nn.Module):
         model = network.model
         if model.columns != 2:
             raise Refused(f"model.columns: {model.columns} cannot be laid over two devices; 2 can")
-        self.column, last = column, len(model.layers) - 1
+        self.model, self.column, last = model, column, len(model.layers) - 1
         stages: list[tuple[bool, list[nn.Module]]] = [(False, [network.border])]
         layers = []
         for position, size in enumerate(sizes_of(model)):

@@ -193,7 +193,7 @@ def test_the_three_layouts_are_measured_and_exchange_what_their_shapes_say(here)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [row["layout"].split(",")[0] for row in rows] == ["one device", "one process", "two ranks"]
-    by_hand = 2 * 4 * (7 * 7 * 64 + 3 * 3 * 64 + 1024 + 512)  # both ways, float32: into conv3 and the three full layers
+    by_hand = 2 * 4 * (4 * 4 * 64 + 2 * 2 * 64 + 1024 + 512)  # both ways, float32: into conv3 and the three full layers
     assert [row["bytes_exchanged"] for row in rows] == [0, 4 * by_hand, 4 * by_hand]
 
 
