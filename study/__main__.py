@@ -340,7 +340,7 @@ def _conclude(args, plans, place, results: Path, say) -> None:
                 {one.base: verdict_table([one]) for one in mine},
                 [*pictures, results / "REPORT.md"],
                 place.spool_dir,
-                {(one.base): one.verdict.direction for one in mine},
+                {one.base: one.word for one in mine},
             )
         except Exception as error:
             say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")

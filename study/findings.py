@@ -88,6 +88,17 @@ class Found:
     contrasts: Mapping[str, stats.Difference]  # main effects and interactions of a factorial claim
     power: float  # of a t test to find the reported effect, or the smallest that matters, with the runs and spread there were
     seconds_ratio: stats.Ratio | None
+    holm: float = math.nan  # the t test's p, adjusted for every other finding of the same tables
+
+    @property
+    def word(self) -> str:
+        """The verdict's direction, or "undecided" where it would not survive being asked beside all the others."""
+        return "undecided" if self.after_holm else self.verdict.direction
+
+    @property
+    def after_holm(self) -> bool:
+        """Whether the claim alone would be decided, and among all of them is not."""
+        return self.verdict.direction in ("supported", "contradicted") and self.holm > 0.05
 
     @property
     def role(self) -> str:
@@ -153,6 +164,10 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
             places[f.claim_name, f.base],
         )
     )
+    p_values = stats.holm(
+        [math.nan if isinstance(one.claim.rule, Factorial) else stats.p_value(one.verdict.effect) for one in found]
+    )
+    found = [replace(one, holm=p) for one, p in zip(found, p_values, strict=True)]
     stale = runs[[name not in used for name in zip(runs.key, runs.machine, strict=True)]]
     return Findings(tuple(found), stale, runs)
 

@@ -42,8 +42,6 @@ def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Found]]:
 
 def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folder: Path) -> dict:
     """Everything the templates say, as plain texts and numbers."""
-    p_values = [stats.p_value(one.verdict.effect) for one in findings.found]
-    holm = {id(one): p for one, p in zip(findings.found, stats.holm(p_values) if p_values else [], strict=True)}
     sections = [
         {
             "title": found[0].claim.title,
@@ -60,7 +58,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
             "notes": found[0].claim.reported.notes or "-",
             "command": _command(found[0]),
             "tables": [table for one in found for table in _paper_tables(one)],
-            "bases": [_base(one, holm[id(one)]) for one in found],
+            "bases": [_base(one) for one in found],
             "pictures": [_picture(path, found[0]) for path in pictures[group]],
         }
         for group, found in grouped(findings).items()
@@ -77,12 +75,12 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
     }
 
 
-def _base(one: Found, holm: float) -> dict:
+def _base(one: Found) -> dict:
     control_recipe = one.claim.bases[one.claim.default_bases[0]]
     return {
         "name": one.base,
         "verdict": words.verdict_words(one),
-        "word": one.verdict.direction,
+        "word": one.word,
         "effect": words.effect_words(one.verdict.effect),
         "power": _power_words(one),
         "took": _took_words(one),
@@ -94,8 +92,8 @@ def _base(one: Found, holm: float) -> dict:
         "seeds": words.seeds_words(one),
         "why": one.verdict.why,
         "more_seeds": words.more_seeds_words(one),
-        "holm": words.number(holm, 2),
-        "p_values": _p_words(one, holm),
+        "holm": words.number(one.holm, 2),
+        "p_values": _p_words(one),
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
     }
@@ -121,10 +119,10 @@ def _arm(one: Found, arm: ArmFound) -> dict:
     }
 
 
-def _p_words(one: Found, holm: float) -> str:
+def _p_words(one: Found) -> str:
     verdict, told = one.verdict, []
     if (p := stats.p_value(verdict.effect)) == p:
-        told.append(f"t test p {words.number(p, 2)}, {words.number(holm, 2)} by Holm over all rows of the first table")
+        told.append(f"t test p {words.number(p, 2)}, {words.number(one.holm, 2)} by Holm over all rows of the first table")
     if verdict.permutation_p == verdict.permutation_p:
         told.append(
             f"exact permutation p {words.number(verdict.permutation_p, 2)} (floor {words.number(verdict.permutation_floor, 2)})"

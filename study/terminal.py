@@ -46,7 +46,7 @@ def as_json(one: Found) -> dict:
     return {
         "claim": one.claim_name, "scale": one.scale, "role": one.role, "base": one.base, "machine": one.machine, "data": one.data,
         "data_fingerprint": one.fingerprint, "measured": words.measured(one.claim), "verdict": {k: None if v != v else v for k, v in verdict.items()},
-        "arms": {arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values} for arm in one.arms},
+        "holm_p": None if one.holm != one.holm else one.holm, "arms": {arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values} for arm in one.arms},
     }  # fmt: skip
 
 

@@ -112,9 +112,11 @@ def verdict_words(one: Found) -> str:
         size = ", size not judged (proxy)"
     if one.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
-    return f"{verdict.direction}{size}"
+    direction = f"undecided among all claims ({verdict.direction} alone)" if one.after_holm else verdict.direction
+    return f"{direction}{size}"
 
 
 def more_seeds_words(one: Found) -> str:
     more = one.verdict.more_seeds
-    return "not computable" if more is None else "none" if more == 0 else f"{more} more an arm"
+    none = "none for it alone" if one.after_holm else "none"
+    return "not computable" if more is None else none if more == 0 else f"{more} more an arm"

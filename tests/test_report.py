@@ -6,17 +6,20 @@ tests/golden/report.md is what two machines' made-up runs must read like. When a
 
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import made_up_result, write_tuned
+from statsmodels.stats.multitest import multipletests
 
 from study import table
 from study.findings import find
 from study.plan import Tuned, make_plan
 from study.report import write_report
+from study.stats import p_value
 from study.words import number, verdict_words
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -86,6 +89,21 @@ def test_proxy_data_earn_no_size(folder):
         assert found.role == "proxy"
         assert found.verdict.size == "not judged"
         assert verdict_words(found) == "supported, size not judged (proxy)" or found.verdict.direction == "incomplete"
+
+
+def test_a_verdict_that_is_not_reached_beside_all_other_claims_is_undecided_and_says_so(folder):
+    found = next(f for f in find(folder).found if f.verdict.direction == "supported")
+    among_others, alone = replace(found, holm=0.0501), replace(found, holm=0.0499)
+    assert (alone.word, among_others.word) == ("supported", "undecided")
+    assert verdict_words(among_others) == "undecided among all claims (supported alone), size not judged (proxy)"
+
+
+def test_p_values_are_adjusted_for_every_other_finding(folder):
+    found = find(folder).found
+    p_values = [p_value(one.verdict.effect) for one in found]
+    counted = [place for place, p in enumerate(p_values) if p == p]
+    expected = multipletests([p_values[place] for place in counted], method="holm")[1]
+    assert [found[place].holm for place in counted] == pytest.approx(expected.tolist())
 
 
 def test_a_run_that_no_claim_asks_for_any_more_is_kept_and_not_used(folder):
