@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn
+from matplotlib.patheffects import withStroke
 
 from alexnet.spool import write_atomically
 from study import stats
@@ -299,7 +300,7 @@ def figure_3(found: Sequence[Found]) -> plt.Figure:
             shares.set_ylim(len(arm.seeds) - 0.5, -0.5)
         shares.set(yticks=range(len(arm.seeds)), yticklabels=[f"seed {seed}" for seed in arm.seeds], xlim=(-2, 102))
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
-        shares.legend(frameon=False, fontsize=8, loc="lower right")
+        shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     _head(figure, found[0], "Figure 3: the kernels of layer 1")
     return figure
 
@@ -336,7 +337,8 @@ def figure_4(rows: Sequence[dict], names: Sequence[str], title: str) -> plt.Figu
         for place, (label, probability) in enumerate(row["best"]):
             right = label == row["label"]
             line[1].barh(place, probability, color=palette[1 if right else 0], hatch="//" if right else None, edgecolor="white")
-            line[1].text(0.02, place, names[label], va="center", fontsize=7.5, color="black")
+            text = line[1].text(0.02, place, names[label], va="center", fontsize=7.5, color="black")
+            text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable on a bar and beside it
         line[1].set(xlim=(0, 1), ylim=(len(row["best"]) - 0.4, -0.6), xticks=[])
         for axis, (image, label) in zip(line[2:], row["nearest"], strict=True):
             axis.imshow(image)

@@ -101,11 +101,20 @@ def merge(folder: Path, results: Iterable[Mapping]) -> int:
     return len(rows)
 
 
+def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """`new` with the claim and arm that first asked for each run: claims share runs, and asking again rewrites no row."""
+    first = old.set_index(NAME)[["claim", "scale", "base", "arm"]]
+    new = new.set_index(NAME)
+    new.update(first)
+    return new.reset_index()[list(old.columns)]
+
+
 def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
     new_runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
     new_curves = pd.DataFrame([p for _, points in rows for p in points], columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
     new_runs = new_runs.drop_duplicates(NAME, keep="last")
     runs, curves = read(folder)
+    new_runs = _first_asked(runs, new_runs)
     runs, curves = (
         pd.concat([_without(old, new_runs), new])
         for old, new in ((runs, new_runs), (curves, new_curves.drop_duplicates([*NAME, "step"], keep="last")))

@@ -43,9 +43,10 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
         known = read_trained(results)["runs"].get(name, {})
         if isinstance(measure, ColumnColour) and "kernels" not in known:
             _put(results, name, {"kernels": kernels_of(load_network(cell, place))})
-        if isinstance(measure, NeighbourGain) and "neighbours" not in known:
+        picture = _figure_4_path(cell, place, results) if cell.seed == 0 else None
+        if isinstance(measure, NeighbourGain) and ("neighbours" not in known or (picture and not picture.exists())):
             say(f"{cell.label}: nearest training images of {QUERIES} test images")
-            _put(results, name, {"neighbours": neighbours_of(cell, place, results, picture=cell.seed == 0)})
+            _put(results, name, {"neighbours": neighbours_of(cell, place, picture)})
     groups = defaultdict(list)
     for cell, result in done:
         if isinstance(measure := get_claim(cell.claim).measure, Averaged) and cell.seed < measure.nets:
@@ -104,8 +105,9 @@ def nearest(queries: Tensor, images: Tensor, count: int) -> Tensor:
     return torch.cat(found)
 
 
-def neighbours_of(cell: Cell, place: Place, results: Path, picture: bool) -> dict:
-    """Of how many of the NEAREST training images the label is the query's: by last-hidden-layer and by pixel distance."""
+def neighbours_of(cell: Cell, place: Place, picture: Path | None) -> dict:
+    """Of how many of the NEAREST training images the label is the query's, by last-hidden-layer and by pixel distance; and
+    figure 4 into `picture`."""
     feed, autocast = _setting(cell.recipe, place, cell.seed)
     network = load_network(cell, place)
     test, labels = feed.test[0][:QUERIES], feed.test[1][:QUERIES]
@@ -118,7 +120,7 @@ def neighbours_of(cell: Cell, place: Place, results: Path, picture: bool) -> dic
         for name, found in (("features", by_features), ("pixels", by_pixels))
     }
     if picture:
-        from study.figures import figure_4, save, stem
+        from study.figures import figure_4, save
 
         shown = spread(labels.tolist(), 8)
         rows = [
@@ -132,11 +134,14 @@ def neighbours_of(cell: Cell, place: Place, results: Path, picture: bool) -> dic
         ]
         names = class_names(cell.recipe.data.name, place.data_dir)
         title = f"{cell.base}, seed {cell.seed}, {cell.recipe.data.name} ({cell.fingerprint}) on {place.machine.label}"
-        save(
-            figure_4(rows, names, title),
-            results / "figures" / f"{stem(cell.claim, cell.scale, place.machine.label)}-figure-4.png",
-        )
+        save(figure_4(rows, names, title), picture)
     return {"same_label": {k: round(v, 6) for k, v in same.items()}, "queries": len(labels), "nearest": NEAREST}
+
+
+def _figure_4_path(cell: Cell, place: Place, results: Path) -> Path:
+    from study.figures import stem
+
+    return results / "figures" / f"{stem(cell.claim, cell.scale, place.machine.label)}-figure-4.png"
 
 
 def spread(labels: Sequence[int], count: int) -> list[int]:

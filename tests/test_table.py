@@ -87,3 +87,11 @@ def test_a_run_of_ones_own_question_stays_out_of_the_claims_tables(tmp_path):
     own["asked"]["claim"] = table.OWN_QUESTION
     assert table.merge(tmp_path, [own, made_up_result(small_cell(seed=0))]) == 1
     assert table.read(tmp_path)[0].seed.tolist() == [0]
+
+
+def test_asking_again_for_another_claim_rewrites_no_row(tmp_path):
+    result = made_up_result(small_cell())
+    table.merge(tmp_path, [result])
+    before = (tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()
+    table.merge(tmp_path, [{**result, "asked": {**result["asked"], "claim": "ten_views", "arm": "2012"}}])
+    assert ((tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()) == before
