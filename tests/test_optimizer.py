@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -483,3 +484,19 @@ def test_a_closure_may_call_backward():
         return loss
 
     assert optimizer.step(closure).item() == 4 and parameter.item() == 1
+
+
+@few_examples
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5]), min_size=3, max_size=3), st.sampled_from(["paper", "torch"]))
+def test_each_layers_weights_decay_by_its_own_factor_and_biases_do_not(factors_of_layers, update):
+    layers = (Layer(outputs=4, kernel=3), Layer(kind="full", outputs=5), Layer(kind="full", outputs=3))
+    layers = tuple(replace(layer, decay_factor=f) for layer, f in zip(layers, factors_of_layers, strict=True))
+    optim = Optim(learning_rate=0.1, weight_decay=0.25, momentum=0.0, update=update)
+    network = AlexNet(Recipe(model=Model(layers=layers, image_size=8, classes=3)), seed=1)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    make_optimizer(network, optim).step()
+    for name, value in network.named_parameters():
+        kept = 1 - 0.1 * 0.25 * factors_of_layers[int(name.split(".")[1])] if name.endswith("weight") else 1.0
+        torch.testing.assert_close(value.detach(), before[name] * kept, rtol=1e-6, atol=1e-9)

@@ -124,6 +124,13 @@ def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
     assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["figure.png"]
 
 
+def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    for word in ("undecided", "supported"):
+        store.summarize("relu_sooner", "smoke", {"A-today": "text"}, [], tmp_path, {"A-today": word})
+        assert only_run(store).data.tags["study.verdict"] == word
+
+
 def test_the_same_run_serves_two_claims(store, tmp_path):
     cell = small_cell()
     store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)

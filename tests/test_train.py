@@ -229,6 +229,14 @@ def test_a_run_without_a_target_takes_the_exact_training_error_at_its_end_alone(
     assert [point.train_error is None for point in train().points] == [True, True, False]
 
 
+def test_the_test_error_of_every_epoch_is_that_of_the_net_at_its_end_and_a_run_to_a_target_takes_none(tmp_path):
+    for epochs in (1, 2, 3):
+        history, network = trained(changed(TINY, {"optim.epochs": epochs}), tmp_path / str(epochs))
+        assert history.points[-1].test_error == share_wrong(network, IMAGES.test_images, IMAGES.test_labels)
+    assert all(point.test_error is not None for point in history.points)
+    assert all(point.test_error is None for point in trained(REACHING, tmp_path / "reaching")[0].points)
+
+
 @pytest.mark.parametrize("rate", [1e6, 1e30])
 def test_a_run_that_diverges_ends_as_diverged_with_its_points_kept(rate):
     history = train(changed(TINY, {"optim.learning_rate": rate, "optim.batch_size": 48, "optim.epochs": 50}))
