@@ -2,10 +2,20 @@
 
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
+
+from alexnet.spool import STOP, Interrupted
+
+GRACE_SECONDS = 30
+"""What workers have, when their caller is asked to stop, to keep a checkpoint."""
+LATER = 75
+"""The exit code of what was asked to stop and goes on when it is called again (EX_TEMPFAIL)."""
 
 Task = Callable[[Any, Callable[[Any], None]], Any]
 """task(payload, report) -> result; `report` sends a message to the caller while it works."""
@@ -66,26 +76,38 @@ def run_tasks(
                 hand_out(pipe, process)
     finally:
         for process, _ in busy.values():
-            process.terminate()
+            process.terminate()  # each keeps a checkpoint at its next step
+        deadline = time.monotonic() + GRACE_SECONDS
+        for process, _ in busy.values():
+            process.join(max(0, deadline - time.monotonic()))
+            process.kill()
 
 
 def _work(task: Task, pipe, parent: int) -> None:
-    """A worker's life: a task, its answer, the next task, until told None or left alone."""
-    import signal
-    import threading
-    import time
+    """A worker's life: a task, its answer, the next task, until told None, asked to stop or left alone."""
+    working = False
 
     def leave_with_parent() -> None:  # a killed parent cannot say so; its orphans must not go on writing
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(75)
+        os._exit(LATER)
+
+    def stop(*_) -> None:
+        if not working:
+            os._exit(LATER)
+        STOP.set()
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
+    signal.signal(signal.SIGTERM, stop)
     while (payload := pipe.recv()) is not None:
+        working = True
         try:
             result = task(payload, lambda message: pipe.send(("report", message)))
+        except Interrupted:
+            os._exit(LATER)
         except Exception as error:
             pipe.send(("lost", f"{type(error).__name__}: {error}"))
         else:
             pipe.send(("done", result))
+        working = False
