@@ -63,11 +63,30 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
+def make_whole(uri: str) -> None:
+    """Give an SQLite store that is not there yet its schema, once and whole.
+
+    MLflow makes it in some fifty steps: cut short, or taken by two processes at a time, they leave a file that it refuses for
+    ever ("table _alembic_tmp_experiments already exists"). So it is made under another name, by one process.
+    """
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    with locked(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        mlflow.MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        unfinished.rename(path)
+
+
 class Store:
     """The MLflow store. Opening one creates its schema; methods raise whatever MLflow raises when it is locked or away."""
 
     def __init__(self, uri: str | None = None):
         self.uri = uri or tracking_uri()
+        make_whole(self.uri)
         self.client = mlflow.MlflowClient(tracking_uri=self.uri)
 
     def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
