@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   python -m study run relu_sooner --base 'B-*'        another network
   python -m study describe relu_sooner/A-2012         a recipe's settings and layers
   python -m study report                              figures and pages from the committed tables
-environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
+environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
 DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
 
 
@@ -78,7 +78,11 @@ def parser() -> argparse.ArgumentParser:
 
     verb("list", list_claims, "the claims, their bases, arms, scales and commands", as_json=True)
     seeds(verb("plan", show_plan, "runs and cost of a claim, before anything starts", True, True, True, True))
-    seeds(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True))
+    sub = verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True)
+    sub.add_argument(
+        "--executor", default=os.environ.get("EXECUTOR") or "local", help="local, ray (cluster of RAY_ADDRESS) or slurm"
+    )
+    seeds(sub)
     verb(
         "search",
         search,
@@ -271,9 +275,11 @@ def show_plan(args) -> None:
 
 def run(args) -> int:
     from study.cost import expected_seconds
+    from study.launch import executor
     from study.run import cheapest_first, keep, work_off, writable
     from study.words import reported_words
 
+    run_tasks = executor(args.executor)
     plans, place = _plans(args)
     results = writable(results_dir(), "RESULTS_DIR")
     writable(place.spool_dir, "SPOOL_DIR")
@@ -289,7 +295,7 @@ def run(args) -> int:
 
     union = cheapest_first([cells for _, cells in plans], cost)
     say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
-    lost = work_off(union, place, results, say)
+    lost = work_off(union, place, results, say, run_tasks)
     for _, cells in plans:  # a run that several claims share is shown under each of them
         there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
         keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)

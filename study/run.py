@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet.refuse import Refused
@@ -13,7 +14,9 @@ from study.plan import Cell, Tuned
 from study.spools import read_result
 
 
-def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> list[str]:
+def work_off(
+    cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], run_tasks=launch.run_tasks
+) -> list[str]:
     """Train every cell that has no result yet, in their order. Records each as it ends, and draws as soon as the first pair of
     arms is there.
 
@@ -43,8 +46,11 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
         lost.append(f"{todo[position].label}: {why}")
         progress.over(position, f"LOST, {why}")
 
-    payloads = [(cell, place) for cell in todo]
-    launch.run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
+    there = replace(
+        place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute()
+    )  # a worker may start elsewhere
+    payloads = [(cell, there) for cell in todo]
+    run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
     return lost
 
 
