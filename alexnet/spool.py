@@ -5,8 +5,9 @@ import fcntl
 import hashlib
 import io
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,38 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+STOP = threading.Event()
+"""Set where this process was asked to stop (SIGTERM): the run in hand keeps a checkpoint at its next step and ends."""
+
+
+class Interrupted(Exception):
+    """A run that was asked to stop, with a checkpoint from which it goes on."""
+
+
 class Spool:
     """Checkpoints of one run, at most every `every_seconds`, and less often where saving itself takes long. The digest stands in the file, before the bytes it vouches for."""
 
-    def __init__(self, folder: Path, every_seconds: float = 10.0):
-        self.folder, self.every_seconds = folder, every_seconds
+    def __init__(
+        self,
+        folder: Path,
+        every_seconds: float = 10.0,
+        guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    ):
+        """`guard` is entered around every write and may forbid it by raising: whoever leases runs says there whose this is."""
+        self.folder, self.every_seconds, self.guard = folder, every_seconds, guard
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
 
     def due(self) -> bool:
+        if STOP.is_set():
+            return True
         wait = self.every_seconds and max(self.every_seconds, SAVING_SHARE * self.saving_seconds)  # 0: whenever asked
         return time.monotonic() - self.saved_at >= wait
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""
+        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation.
+
+        Raises Interrupted, when it is kept, if this process was asked to stop.
+        """
         import torch
 
         started = time.monotonic()
@@ -65,11 +85,14 @@ class Spool:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         payload = buffer.getvalue()
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
-        write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
+        with self.guard():
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
+            write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
         self.saved_at = time.monotonic()
         self.saving_seconds = self.saved_at - started
+        if STOP.is_set():
+            raise Interrupted("asked to stop; its checkpoint is kept")
 
     def load(self) -> dict[str, Any] | None:
         """The newest whole checkpoint, or None. One that is torn or altered is passed over; nothing in it is executed."""

@@ -42,8 +42,8 @@ class Point:
 
 @dataclass(frozen=True)
 class History:
-    """A run that is over. `outcome`: "reached" its target, "finished" its epochs, "diverged" (loss not finite),
-    or "stopped" by the observer."""
+    """A run that is over. `outcome`: "reached" its target, "finished" its epochs, "diverged" (loss not finite), "stalled"
+    (never better than guessing), or "stopped" by the observer."""
 
     points: tuple[Point, ...]
     outcome: str
@@ -76,7 +76,7 @@ def fit(
     autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
     step, seconds, points, tally = _restore(spool, network, optimizer)
     tally = tally.to(machine.device)
-    outcome = outcome_of(points, recipe.optim)
+    outcome = outcome_of(points, recipe.optim, recipe.model.classes)
     answers = [observe(point) for point in points]
     if answers and answers[-1] and not outcome:
         outcome = "stopped"
@@ -108,7 +108,7 @@ def fit(
             point = Point(step // feed.steps_per_epoch, step, seconds, running_loss, running_error)
             point = _measured(point, points, network, feed, recipe.optim, autocast)
             points.append(point)
-            outcome = outcome_of(points, recipe.optim)
+            outcome = outcome_of(points, recipe.optim, recipe.model.classes)
             if observe(point) and not outcome:
                 outcome = "stopped"
         if spool and (spool.due() or outcome):
@@ -149,7 +149,11 @@ def near_target(points: list[Point], point: Point, optim: Optim) -> bool:
     return math.isfinite(point.running_loss) and (wanted or point.epoch == optim.epochs)
 
 
-def outcome_of(points: list[Point], optim: Optim) -> str:
+STALLED_EPOCHS = 10
+"""At least so many, and half of those it has, a run may spend at the loss of guessing before it counts as stalled."""
+
+
+def outcome_of(points: list[Point], optim: Optim, classes: int) -> str:
     """How a run with these points has ended; empty if it goes on."""
     if not points:
         return ""
@@ -158,6 +162,9 @@ def outcome_of(points: list[Point], optim: Optim) -> str:
         return "diverged"
     if last.train_error is not None and 0 < optim.stop_at_train_error >= last.train_error:
         return "reached"
+    guessing = 0.998 * math.log(classes)  # dead units leave a network at ln(classes), give or take the noise of an epoch
+    if last.epoch >= max(STALLED_EPOCHS, optim.epochs / 2) and all(point.running_loss > guessing for point in points):
+        return "stalled"
     return "finished" if last.epoch >= optim.epochs else ""
 
 

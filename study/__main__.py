@@ -1,21 +1,25 @@
 """`python -m study VERB`: the whole command line. The Makefile only calls it.
 
-Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (one line says what), 130 interrupted.
+Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (one line says what),
+75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
 """
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from alexnet.refuse import Refused
+from alexnet.refuse import Refused, choose
+from alexnet.spool import STOP, Interrupted
 from study.claim import Claim
+from study.launch import LATER
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
-from study.spools import finished, read_result, spool_dir, state_of
+from study.spools import AGAIN, finished, read_result, set_aside, spool_dir, state_of, state_of_run
 
 EXAMPLES = """examples:
   python -m study list                                what can be asked
@@ -75,14 +79,27 @@ def parser() -> argparse.ArgumentParser:
 
     def seeds(sub):
         sub.add_argument("--seeds", default=os.environ.get("SEEDS") or None, help="how many, from 0 on; default: the claim's")
+        return sub
+
+    def executor_option(sub) -> argparse.ArgumentParser:
+        choices = "local, ray (cluster of RAY_ADDRESS) or slurm"
+        sub.add_argument("--executor", default=os.environ.get("EXECUTOR") or "local", help=choices)
+        return sub
 
     verb("list", list_claims, "the claims, their bases, arms, scales and commands", as_json=True)
     seeds(verb("plan", show_plan, "runs and cost of a claim, before anything starts", True, True, True, True))
-    sub = verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True)
-    sub.add_argument(
-        "--executor", default=os.environ.get("EXECUTOR") or "local", help="local, ray (cluster of RAY_ADDRESS) or slurm"
+    seeds(executor_option(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True)))
+    sub = verb(
+        "retry",
+        retry,
+        "train again those runs of a claim that were begun and did not end well, and no others",
+        True,
+        True,
+        True,
+        True,
     )
-    seeds(sub)
+    seeds(executor_option(sub))
+    sub.add_argument("--outcome", default="", help=f"comma-separated, of: {', '.join(AGAIN)}; default: all of them")
     verb(
         "search",
         search,
@@ -275,11 +292,11 @@ def show_plan(args) -> None:
 
 def run(args) -> int:
     from study.cost import expected_seconds
-    from study.launch import executor
-    from study.run import cheapest_first, keep, work_off, writable
+    from study.executor import executor
+    from study.run import cheapest_first, writable
     from study.words import reported_words
 
-    run_tasks = executor(args.executor)
+    executor(args.executor)  # refused, where it is, before anything is written
     plans, place = _plans(args)
     results = writable(results_dir(), "RESULTS_DIR")
     writable(place.spool_dir, "SPOOL_DIR")
@@ -294,8 +311,42 @@ def run(args) -> int:
         return expected_seconds(missing, place.machine, results).seconds
 
     union = cheapest_first([cells for _, cells in plans], cost)
+    return _train(args, plans, union, place, results, say)
+
+
+def retry(args) -> int:
+    from study.executor import executor
+    from study.run import writable
+
+    executor(args.executor)
+    outcomes = [choose("--outcome", one.strip(), AGAIN) for one in args.outcome.split(",") if one.strip()] or AGAIN
+    plans, place = _plans(args)
+    results = writable(results_dir(), "RESULTS_DIR")
+    say = _say_aside if args.json else _say
+    again = {}
+    for cell in (cell for _, cells in plans for cell in cells):
+        folder = place.spool_dir / cell.key
+        if folder.is_dir() and (how := state_of_run(folder))[0] in outcomes:
+            say(f"again: {cell.label}, {how[0]}{f' ({how[1]})' if how[1] else ''}")
+            again[cell.key] = cell
+    if not again:
+        say(f"no run of these is {' or '.join(outcomes)}")
+        return 0
+    for key in again:
+        if read_result(place.spool_dir / key):
+            set_aside(place.spool_dir / key)
+    return _train(args, plans, list(again.values()), place, results, say)
+
+
+def _train(args, plans, union, place, results: Path, say) -> int:
+    """Train what is missing of `union`, then tell what `plans` have come to."""
+    from study.cost import expected_seconds
+    from study.executor import executor
+    from study.run import keep, work_off
+
+    signal.signal(signal.SIGTERM, _leave)
     say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
-    lost = work_off(union, place, results, say, run_tasks)
+    lost = work_off(union, place, results, say, executor(args.executor))
     for _, cells in plans:  # a run that several claims share is shown under each of them
         there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
         keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
@@ -306,6 +357,11 @@ def run(args) -> int:
     if lost:
         say("the same command tries the lost runs again")
     return 1 if lost else 0
+
+
+def _leave(*_) -> None:
+    """On SIGTERM: workers keep a checkpoint each and end; the same command goes on."""
+    raise SystemExit(LATER)
 
 
 def _derive(cells, place, results: Path, say) -> None:
@@ -475,6 +531,7 @@ def train(args) -> int:
             f"at most {left / 60:.0f} min left"
         )
 
+    signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     result = run_cell(cell, place, observe)
     say(outcome_words(result))
     try:
@@ -511,7 +568,7 @@ def columns(args) -> int:
 
 
 def status(args) -> None:
-    from study.execute import ALLOCATOR
+    from study.execute import ALLOCATOR, software
 
     machine = _machine(
         argparse.Namespace(
@@ -529,14 +586,21 @@ def status(args) -> None:
         )
         return
     print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
+    print(
+        f"normalize {software()['response_norm']} (response normalization on CPU: a C kernel, or torch operations in the same bits)"
+    )
     print(f"allocator {' '.join(f'{k}={v}' for k, v in ALLOCATOR.items())} (set for every worker)")
     print(f"spool     {spool_dir()}: {len(states)} runs")
     counts: dict[tuple, int] = {}
+    whys: dict[tuple, str] = {}
     for state in states:
         place = (state["claim"], state["scale"], state["base"], state["arm"], state["state"])
         counts[place] = counts.get(place, 0) + 1
+        if state["why"]:
+            whys.setdefault(place, state["why"])
     for (claim, scale, base, arm, what), count in sorted(counts.items()):
-        print(f"  {count:>3} {what:<9} {claim} {scale} {base} {arm}")
+        why = whys.get((claim, scale, base, arm, what))
+        print(f"  {count:>3} {what:<13} {claim} {scale} {base} {arm}{f' ({why})' if why else ''}")
 
 
 def _split(text: str) -> list[str]:
@@ -568,6 +632,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except Interrupted as error:
+        print(f"{error}; the same command goes on from here", file=sys.stderr)
+        return LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

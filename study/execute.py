@@ -11,9 +11,10 @@ from pathlib import Path
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.spool import Spool, locked, write_atomically
+from alexnet.spool import Spool, write_atomically
+from study.lease import LEASE_SECONDS, Busy, Lease
 from study.plan import Cell
-from study.spools import read_result
+from study.spools import ASKED, ENDED, RESULT, read_result
 
 # glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
 # Read by a process when it starts: workers inherit them.
@@ -33,27 +34,43 @@ class Place:
     data_dir: Path
     spool_dir: Path
     checkpoint_seconds: float = 10.0
+    lease_seconds: float = LEASE_SECONDS
 
 
-def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -> dict:
-    """The result of a run as plain values. A finished run is read, one begun goes on, and two processes never do it twice.
+def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None], wait: bool = True) -> dict:
+    """The result of a run as plain values. A finished run is read, one begun goes on, and two processes never do it twice:
+    where another one trains it, this one waits for it, or raises Busy.
 
     `observe` sees every point of the run once and in order, those of an earlier process too; it may return True to stop it.
     """
     folder = place.spool_dir / cell.key
-    with locked(folder / ".lock"):
-        if result := read_result(folder):
-            for point in result["points"]:
-                observe(point)
-        else:
-            result = _train(cell, place, folder, observe)
-            Spool(folder).keep_weights()
-            write_atomically(folder / "result.json", json.dumps(result, indent=1).encode())
-            Spool(folder).clear()
+    while not (result := read_result(folder)):
+        try:
+            with Lease(folder, place.lease_seconds) as lease:
+                if not read_result(folder):  # whoever held the lease before may have ended it
+                    return _train_and_keep(cell, place, folder, lease, observe)
+        except Busy:
+            if not wait:
+                raise
+            time.sleep(1)
+    for point in result["points"]:
+        observe(point)
     return result
 
 
-def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], bool | None]) -> dict:
+def _train_and_keep(cell: Cell, place: Place, folder: Path, lease: Lease, observe: Callable[[dict], bool | None]) -> dict:
+    (folder / ENDED).unlink(missing_ok=True)
+    write_atomically(folder / ASKED, json.dumps({**cell.asked, "seed": cell.seed}).encode())
+    spool = Spool(folder, place.checkpoint_seconds, lease.held)
+    result = _train(cell, place, spool, observe)
+    with lease.held():
+        spool.keep_weights()
+        write_atomically(folder / RESULT, json.dumps(result, indent=1).encode())
+        spool.clear()
+    return result
+
+
+def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], bool | None]) -> dict:
     from alexnet.train import fit
 
     images = images_of(cell.recipe.data.name, place.data_dir)
@@ -65,7 +82,7 @@ def _train(cell: Cell, place: Place, folder: Path, observe: Callable[[dict], boo
         place.machine,
         images,
         observe=lambda point: observe(asdict(point)),
-        spool=Spool(folder, place.checkpoint_seconds),
+        spool=spool,
     )
     return {
         "key": cell.key,
@@ -95,7 +112,14 @@ def images_of(name: str, folder: Path):
 def software() -> dict[str, str]:
     import torch
 
-    return {"python": platform.python_version(), "torch": torch.__version__, "git_commit": git_commit()}
+    from alexnet.compiled import kernels
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "git_commit": git_commit(),
+        "response_norm": "compiled" if kernels() else "torch",  # on CPU; both give the same bits
+    }
 
 
 @functools.cache

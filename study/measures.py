@@ -29,7 +29,7 @@ def value_of(measure: Measure, run: Mapping, points: Sequence[Mapping]) -> float
     """
     if isinstance(measure, TimeTo):
         return time_to(measure, points, "epoch")
-    if run["outcome"] == "diverged":
+    if run["outcome"] in ("diverged", "stalled"):
         return None
     if isinstance(measure, EarlyError):
         early = [point["running_error"] for point in points[: measure.epochs]]

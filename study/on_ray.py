@@ -18,7 +18,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from alexnet.machine import Machine
 from alexnet.refuse import Refused
-from study.launch import Task, attempt, worker_environment
+from study.executor import attempt, worker_environment
+from study.launch import Task
 
 RETRIES = 3
 """How often a run is given to another worker after its own died."""

@@ -18,7 +18,8 @@ from typing import Any
 import submitit
 
 from alexnet.refuse import Refused
-from study.launch import Task, attempt, worker_environment
+from study.executor import attempt, worker_environment
+from study.launch import Task
 
 POLL_SECONDS = 2.0
 OF_ALL_CLUSTERS = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node")

@@ -1,6 +1,7 @@
 """A plan from start to verdict: workers train, this process alone records, tabulates and tells."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +11,9 @@ from pathlib import Path
 from alexnet.refuse import Refused
 from study import launch, table
 from study.execute import ALLOCATOR, Place, run_cell
+from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
-from study.spools import read_result
+from study.spools import read_result, write_ended
 
 
 def work_off(
@@ -31,10 +33,16 @@ def work_off(
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
     tuned = Tuned.read(results)
     progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
-    lost, drawn = [], False
+    lost: dict[int, str] = {}
+    elsewhere: list[int] = []
+    drawn = False
 
-    def on_done(position: int, result: dict) -> None:
+    def on_done(position: int, result: dict | None) -> None:
         nonlocal drawn
+        if result is None:
+            elsewhere.append(position)
+            say(f"{todo[position].label}: another process trains it")
+            return
         keep([result], place, results, say)
         done.append(todo[position])
         progress.over(position, outcome_words(result))
@@ -43,15 +51,46 @@ def work_off(
             drawn = True
 
     def on_lost(position: int, why: str) -> None:
-        lost.append(f"{todo[position].label}: {why}")
-        progress.over(position, f"LOST, {why}")
+        lost[position] = why
+        outcome, reason = how_it_ended(why)
+        write_ended(place.spool_dir / todo[position].key, outcome, reason)
+        progress.over(position, f"LOST, {outcome}: {reason}")
 
-    there = replace(
-        place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute()
-    )  # a worker may start elsewhere
-    payloads = [(cell, there) for cell in todo]
-    run_tasks(run_payload, payloads, place.machine.jobs, progress.point, on_done, on_lost)
-    return lost
+    # A worker may start in another folder.
+    there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())
+
+    def train(positions: Sequence[int], jobs: int) -> None:
+        run_tasks(
+            run_payload,
+            [(todo[i], there) for i in positions],
+            jobs,
+            lambda i, point: progress.point(positions[i], point),
+            lambda i, result: on_done(positions[i], result),
+            lambda i, why: on_lost(positions[i], why),
+        )
+
+    jobs = place.machine.jobs
+    train(range(len(todo)), jobs)
+    while jobs > 1 and (too_large := [i for i, why in lost.items() if how_it_ended(why)[0] == "out of memory"]):
+        jobs //= 2
+        say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
+        for position in too_large:
+            del lost[position]
+        train(too_large, jobs)
+    while elsewhere:  # until the others have ended them, or died over them
+        free = [i for i in elsewhere if not holder_of(place.spool_dir / todo[i].key, place.lease_seconds)]
+        elsewhere[:] = [i for i in elsewhere if i not in free]
+        train(free, min(jobs, len(free))) if free else time.sleep(1)
+    return [f"{todo[i].label}: {why}" for i, why in lost.items()]
+
+
+def how_it_ended(why: str) -> tuple[str, str]:
+    """Outcome and reason of a run that was lost, from what its worker or its worker's end said."""
+    if re.search(r"OutOfMemoryError|MemoryError|can't allocate memory|out of memory", why):
+        return "out of memory", why
+    if "ended with code -9" in why:
+        return "out of memory", f"{why}: killed, by the kernel for want of memory or by someone"
+    return ("interrupted" if "its process ended" in why or why.startswith("LeaseLost") else "failed"), why
 
 
 def cheapest_first(plans: Sequence[Sequence[Cell]], cost: Callable[[Sequence[Cell]], float]) -> list[Cell]:
@@ -75,14 +114,17 @@ def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Ce
     return [c for c in cells if c.seed == first] + [c for c, _ in longest if c.seed != first]
 
 
-def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict:
-    """A worker's task."""
+def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict | None:
+    """A worker's task. None: another process trains it, and this one need not wait."""
     cell, place = payload
 
     def observe(point: dict) -> None:
         report(point)
 
-    return run_cell(cell, place, observe)
+    try:
+        return run_cell(cell, place, observe, wait=False)
+    except (Busy, LeaseLost):
+        return None
 
 
 def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> None:

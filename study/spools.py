@@ -1,12 +1,18 @@
 """What lies in a spool: finished runs with their results, and runs that were begun. Reads only."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from alexnet.spool import CHECKPOINT, PREVIOUS
+from alexnet.spool import CHECKPOINT, PREVIOUS, write_atomically
 from study.claim import JUDGED_SEEDS_BELOW
+from study.lease import holder_of
+
+RESULT, ENDED, ASKED = "result.json", "ended.json", "asked.json"
+AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
+"""The outcomes that `retry` takes up."""
 
 
 def spool_dir() -> Path:
@@ -16,27 +22,63 @@ def spool_dir() -> Path:
 def read_result(folder: Path) -> dict | None:
     """What a finished run wrote down, or None."""
     try:
-        return json.loads((folder / "result.json").read_text())
+        return json.loads((folder / RESULT).read_text())
     except FileNotFoundError:
         return None
 
 
+def write_ended(folder: Path, outcome: str, reason: str) -> None:
+    """How a run without a result ended; gone when it is begun again."""
+    if folder.is_dir():
+        write_atomically(folder / ENDED, json.dumps({"outcome": outcome, "reason": reason}).encode())
+
+
+def set_aside(folder: Path) -> None:
+    """Make room for the run to be done again from its start; its result stays beside, under a number."""
+    number = 1 + len(list(folder.glob("result.*.json")))
+    (folder / RESULT).rename(folder / f"result.{number}.json")
+
+
+def state_of_run(folder: Path) -> tuple[str, str]:
+    """How a run stands, and why. "finished", "reached" and "stopped" are done; "diverged" and "stalled" ended without having
+    learned; "running"; and without a result, to be begun again: "out of memory", "failed", "interrupted"."""
+    if result := read_result(folder):
+        return result["outcome"], _why(result)
+    if holder := holder_of(folder):
+        return "running", f"process {holder['pid']} on {holder['host'].split('/')[0]}"
+    with contextlib.suppress(FileNotFoundError):
+        ended = json.loads((folder / ENDED).read_text())
+        return ended["outcome"], ended["reason"]
+    checkpoint = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
+    return "interrupted", "goes on from its checkpoint" if checkpoint else "before its first checkpoint"
+
+
+def _why(result: dict) -> str:
+    last = result["points"][-1] if result["points"] else {"epoch": 0, "running_loss": float("nan")}
+    if result["outcome"] in ("diverged", "stalled"):
+        return f"loss {last['running_loss']:.4g} after {last['epoch']} epochs"
+    return ""
+
+
 def finished(spool: Path) -> Iterator[dict]:
     """Results of judged runs; trials of a search stay in the spool."""
-    for path in sorted(spool.glob("*/result.json")):
+    for path in sorted(spool.glob(f"*/{RESULT}")):
         result = json.loads(path.read_text())
         if result["seed"] < JUDGED_SEEDS_BELOW:
             yield result
 
 
 def state_of(spool: Path) -> list[dict]:
-    """Every run with what is known of it: its outcome, or "begun" where there is only a checkpoint."""
+    """Every run with what is known of it: who asked, and how it stands, by `state_of_run`."""
     states = []
     for folder in sorted(path for path in spool.glob("*") if path.is_dir()):
+        asked = dict.fromkeys(("claim", "scale", "base", "arm"), "?") | {"seed": None}
         if result := read_result(folder):
-            trial = "search: " if result["seed"] >= JUDGED_SEEDS_BELOW else ""
-            states.append({"key": folder.name, **result["asked"], "seed": result["seed"], "state": trial + result["outcome"]})
-        elif any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS)):
-            unknown = dict.fromkeys(("claim", "scale", "base", "arm"), "?")
-            states.append({"key": folder.name, **unknown, "seed": None, "state": "begun"})
+            asked = {**result["asked"], "seed": result["seed"]}
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                asked = json.loads((folder / ASKED).read_text())
+        state, why = state_of_run(folder)
+        trial = "search: " if (asked["seed"] or 0) >= JUDGED_SEEDS_BELOW else ""
+        states.append({"key": folder.name, **asked, "state": trial + state, "why": why})
     return states

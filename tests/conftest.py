@@ -132,3 +132,21 @@ def tuned_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
     write_tuned(folder, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
     return folder
+
+
+FAULTS: list[tuple[str, int, int, int]] = []
+
+
+@pytest.fixture
+def fault_table() -> list[tuple[str, int, int, int]]:
+    """What was injected, how often, runs lost and runs doubled: told at the end of the session."""
+    return FAULTS
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if FAULTS:
+        terminalreporter.section("faults")
+        width = max(len(fault) for fault, *_ in FAULTS)
+        terminalreporter.write_line(f"{'fault':<{width}}  injected  lost  doubled")
+        for fault, times, lost, doubled in FAULTS:
+            terminalreporter.write_line(f"{fault:<{width}}  {times:>8}  {lost:>4}  {doubled:>7}")

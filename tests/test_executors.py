@@ -11,9 +11,9 @@ from conftest import small_cell
 from alexnet.data import load
 from alexnet.machine import Machine
 from alexnet.refuse import Refused
-from study import launch
+from study import executor, launch
 from study.__main__ import main
-from study.execute import Place
+from study.execute import ALLOCATOR, Place
 from study.run import run_payload
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
@@ -132,7 +132,7 @@ def test_on_ray_a_task_that_raises_or_dies_is_lost_with_its_reason_and_the_rest_
     assert {(0, "a"), (1, "raise"), (5, "b")} <= set(reports)
     (one, environment), (other, _) = done[3], done[4]
     assert one != other, "a process took two tasks"
-    assert environment["MALLOC_TOP_PAD_"] == launch.ALLOCATOR["MALLOC_TOP_PAD_"] and environment["OMP_NUM_THREADS"] == "1"
+    assert environment["MALLOC_TOP_PAD_"] == ALLOCATOR["MALLOC_TOP_PAD_"] and environment["OMP_NUM_THREADS"] == "1"
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_result_names_the_processor_that_trained_not_the_one_that_planned(tmp_
 
     here = detect("cpu", "fp32", 1)
     planner = Place(MACHINE, tmp_path, tmp_path)
-    assert launch._on_this_machine(planner).machine.name == here.name
+    assert executor._on_this_machine(planner).machine.name == here.name
     granted = here.name.rpartition(" x ")[0] + " x 999"
     same = Place(Machine(device="cpu", name=granted, precision="fp32", threads=1), tmp_path, tmp_path)
-    assert launch._on_this_machine(same) == same
+    assert executor._on_this_machine(same) == same

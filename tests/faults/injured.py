@@ -1,0 +1,75 @@
+"""A small study in a process of its own, to be hurt, and what is left of it afterwards."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+RUNS = 4  # of the small study
+
+
+def start(folder: Path, uri: str | None = None, prepare: Callable[[], None] | None = None, **settings: str) -> subprocess.Popen:
+    """The small study on `folder`, with a process group of its own. `settings`: environment variables that it reads."""
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
+    environment["MLFLOW_TRACKING_URI"] = uri or f"sqlite:///{folder / 'mlflow.db'}"
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, str(TESTS / "small_study.py"), str(folder)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=prepare,
+    )
+
+
+def finish(folder: Path, uri: str | None = None, **settings: str) -> str:
+    process = start(folder, uri, **settings)
+    text, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, text
+    return text
+
+
+def small_files_only() -> None:
+    """For `prepare`: no file may grow beyond 20,000 bytes, as if the disk were full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+def bits(folder: Path) -> dict:
+    """Everything measured but times: weights and points of every run."""
+    kept = {}
+    for path in (folder / "spool").glob("*/result.json"):
+        result = json.loads(path.read_text())
+        points = [{k: v for k, v in point.items() if k != "seconds"} for point in result["points"]]
+        kept[result["key"]] = (result["weights_sha256"], result["outcome"], result["test_error"], points)
+    return kept
+
+
+def recorded(folder: Path) -> dict:
+    """Every point in MLflow, by run key: {key: [(name, step, value), ...]}, asserting one MLflow run a key."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    found = {}
+    for run in client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.`study.kind` = 'run'"):
+        key = run.data.tags["study.key"]
+        assert key not in found, f"{key} stands in MLflow twice"
+        assert run.info.status == "FINISHED"
+        names = [name for name in run.data.metrics if name != "seconds"]
+        found[key] = sorted((n, m.step, m.value) for n in names for m in client.get_metric_history(run.info.run_id, n))
+    return found
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """The processes that train for it, by number."""
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+    except OSError:
+        return []

@@ -1,0 +1,195 @@
+"""A study that is hurt while it runs ends as the undisturbed one: same bits, same tables, each point in MLflow once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from injured import RUNS, bits, finish, recorded, small_files_only, start, workers_of
+
+from alexnet.spool import CHECKPOINT
+from study.lease import holder_of
+from study.spools import state_of
+
+pytestmark = pytest.mark.slow
+TIMES = ["seconds", "started", "cpu_share"]
+SEVERAL = 3 if os.environ.get("FAULTS") == "all" else 1  # `make faults` hurts more often than `make test`
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(folder)
+    return folder
+
+
+@pytest.fixture
+def equal(undisturbed, fault_table):
+    """equal(folder, fault, times): `folder` holds what the undisturbed study holds, once; noted in the table of faults."""
+
+    def check(folder: Path, fault: str, times: int = 1) -> None:
+        ours, theirs = bits(folder), bits(undisturbed)
+        points, expected = recorded(folder), recorded(undisturbed)
+        doubled = sum(len(points[key]) > len(expected[key]) for key in points)
+        fault_table.append((fault, times, len(theirs.keys() - ours.keys()), doubled))
+        assert ours == theirs
+        assert points == expected
+        for name in ("runs.csv", "curves.csv"):
+            frames = (pd.read_csv(f / "results" / name).drop(columns=TIMES, errors="ignore") for f in (folder, undisturbed))
+            pd.testing.assert_frame_equal(*frames)
+
+    return check
+
+
+def until(condition, seconds: float = 120):
+    """Wait until condition() is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+    return found
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return list((folder / "spool").glob(f"*/{CHECKPOINT}"))
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_bits_and_records_each_point_once(tmp_path, equal):
+    luck, times = random.Random(2012), 5 * SEVERAL
+    folder = tmp_path / "killed"
+    for _ in range(times):
+        process = start(folder)
+        time.sleep(luck.uniform(0.5, 9.0))
+        if luck.random() < 0.5:
+            os.kill(process.pid, signal.SIGKILL)  # the orchestrator alone: its workers must notice
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finish(folder)
+    equal(folder, "SIGKILL of the orchestrator, with and without its workers", times)
+
+
+def test_a_killed_workers_run_is_done_again_and_the_others_go_on(tmp_path, equal):
+    luck = random.Random(2012)
+    process = start(tmp_path / "hurt", LEASE_SECONDS="5")
+    until(lambda: checkpoints(tmp_path / "hurt"))
+    os.kill(luck.choice(until(lambda: workers_of(process))), signal.SIGKILL)
+    text, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, text
+    assert "ended with code -9" in text
+    equal(tmp_path / "hurt", "SIGKILL of a worker")
+
+
+def test_two_processes_on_one_plan_share_it_and_do_nothing_twice(tmp_path, equal):
+    folder = tmp_path / "shared"
+    both = [start(folder), start(folder)]
+    texts = [process.communicate(timeout=600)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    equal(folder, "two processes on one plan")
+
+
+def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wakes(tmp_path, equal):
+    folder = tmp_path / "slept"
+    sleeper = start(folder, LEASE_SECONDS="3")
+    until(lambda: checkpoints(folder))
+    os.killpg(sleeper.pid, signal.SIGSTOP)
+    finish(folder, LEASE_SECONDS="3")
+    before = {path: path.read_bytes() for path in (folder / "spool").glob("*/result.json")}
+    os.killpg(sleeper.pid, signal.SIGCONT)
+    text, _ = sleeper.communicate(timeout=600)
+    assert sleeper.returncode == 0, text
+    assert {path: path.read_bytes() for path in (folder / "spool").glob("*/result.json")} == before and len(before) == RUNS
+    assert not checkpoints(folder)
+    equal(folder, "SIGSTOP past a lease")
+
+
+def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(tmp_path, equal):
+    folder = tmp_path / "asked"
+    process = start(folder, CHECKPOINT_SECONDS="1000")
+    until(lambda: sum(bool(holder_of(run)) for run in (folder / "spool").glob("*")) == 2)
+    time.sleep(1.5)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, text
+    assert time.monotonic() - asked < 30
+    begun = [state for state in state_of(folder / "spool") if state["state"] == "interrupted"]
+    assert begun and all(state["why"] == "goes on from its checkpoint" for state in begun)
+    finish(folder)
+    equal(folder, "SIGTERM with a grace period")
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped"])
+def test_a_damaged_checkpoint_costs_steps_and_no_bit(tmp_path, equal, damage):
+    folder = tmp_path / damage
+    process = start(folder)
+    (path, *_) = until(lambda: checkpoints(folder))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+    finish(folder)
+    equal(folder, f"a {damage} checkpoint")
+
+
+def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_room(tmp_path, equal):
+    folder = tmp_path / "full"
+    finish(folder, SMALL_SEEDS="0")  # MLflow's database and the data are there already
+    process = start(folder, prepare=small_files_only)
+    text, _ = process.communicate(timeout=600)
+    assert process.returncode != 0 and "File too large" in text
+    assert {state["state"] for state in state_of(folder / "spool")} == {"failed"}
+    finish(folder)
+    equal(folder, "no room for checkpoints (RLIMIT_FSIZE)")
+
+
+def test_run_again_after_success_it_trains_nothing(undisturbed):
+    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")}
+    assert "4 of 4 runs are done already" in finish(undisturbed)
+    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")} == before
+
+
+def record(folder: Path) -> str:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+        "RESULTS_DIR": str(folder / "results"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+    }
+    command = [sys.executable, "-m", "study", "record", str(folder / "spool")]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_without_mlflow_training_goes_on_and_the_spool_is_recorded_later(tmp_path, equal):
+    folder = tmp_path / "away"
+    assert "MLflow did not take" in finish(folder, uri="sqlite:////proc/nowhere/mlflow.db")
+    for new in (4, 0):
+        assert f"4 finished runs in {folder / 'spool'}: {new} new in MLflow" in record(folder)
+    equal(folder, "MLflow away")
+
+
+def test_while_mlflows_database_is_locked_training_goes_on_and_the_spool_is_recorded_later(tmp_path, equal):
+    folder = tmp_path / "locked"
+    finish(folder, SMALL_SEEDS="1")
+    lock = sqlite3.connect(folder / "mlflow.db")
+    lock.execute("BEGIN EXCLUSIVE")
+    assert "MLflow did not take" in finish(folder)
+    lock.rollback()
+    lock.close()
+    record(folder)
+    equal(folder, "an exclusive lock on MLflow's database")
+
+
+def test_mlflows_database_deleted_is_made_again_from_the_spool(tmp_path, equal):
+    folder = tmp_path / "deleted"
+    finish(folder)
+    (folder / "mlflow.db").unlink()
+    assert "4 new in MLflow" in record(folder)
+    equal(folder, "MLflow's database deleted")
