@@ -1,5 +1,5 @@
 # Every target sets up what it needs. `make` alone lists them.
-# Variables: SCALE SEEDS DEVICE PRECISION JOBS DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
+# Variables: SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
   quick plan report ui ui-picture bench test lock clean

@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   python -m study run relu_sooner --base 'B-*'        another network
   python -m study describe relu_sooner/A-2012         a recipe's settings and layers
   python -m study report                              figures and pages from the committed tables
-environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
+environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
 DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
 
 
@@ -79,10 +79,16 @@ def parser() -> argparse.ArgumentParser:
 
     def seeds(sub):
         sub.add_argument("--seeds", default=os.environ.get("SEEDS") or None, help="how many, from 0 on; default: the claim's")
+        return sub
+
+    def executor_option(sub) -> argparse.ArgumentParser:
+        choices = "local, ray (cluster of RAY_ADDRESS) or slurm"
+        sub.add_argument("--executor", default=os.environ.get("EXECUTOR") or "local", help=choices)
+        return sub
 
     verb("list", list_claims, "the claims, their bases, arms, scales and commands", as_json=True)
     seeds(verb("plan", show_plan, "runs and cost of a claim, before anything starts", True, True, True, True))
-    seeds(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True))
+    seeds(executor_option(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True)))
     sub = verb(
         "retry",
         retry,
@@ -92,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         True,
         True,
     )
-    seeds(sub)
+    seeds(executor_option(sub))
     sub.add_argument("--outcome", default="", help=f"comma-separated, of: {', '.join(AGAIN)}; default: all of them")
     verb(
         "search",
@@ -286,9 +292,11 @@ def show_plan(args) -> None:
 
 def run(args) -> int:
     from study.cost import expected_seconds
+    from study.executor import executor
     from study.run import cheapest_first, writable
     from study.words import reported_words
 
+    executor(args.executor)  # refused, where it is, before anything is written
     plans, place = _plans(args)
     results = writable(results_dir(), "RESULTS_DIR")
     writable(place.spool_dir, "SPOOL_DIR")
@@ -307,8 +315,10 @@ def run(args) -> int:
 
 
 def retry(args) -> int:
+    from study.executor import executor
     from study.run import writable
 
+    executor(args.executor)
     outcomes = [choose("--outcome", one.strip(), AGAIN) for one in args.outcome.split(",") if one.strip()] or AGAIN
     plans, place = _plans(args)
     results = writable(results_dir(), "RESULTS_DIR")
@@ -331,11 +341,12 @@ def retry(args) -> int:
 def _train(args, plans, union, place, results: Path, say) -> int:
     """Train what is missing of `union`, then tell what `plans` have come to."""
     from study.cost import expected_seconds
+    from study.executor import executor
     from study.run import keep, work_off
 
     signal.signal(signal.SIGTERM, _leave)
     say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
-    lost = work_off(union, place, results, say)
+    lost = work_off(union, place, results, say, executor(args.executor))
     for _, cells in plans:  # a run that several claims share is shown under each of them
         there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
         keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet.refuse import Refused
@@ -15,7 +16,9 @@ from study.plan import Cell, Tuned
 from study.spools import read_result, write_ended
 
 
-def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> list[str]:
+def work_off(
+    cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], run_tasks=launch.run_tasks
+) -> list[str]:
     """Train every cell that has no result yet, in their order. Records each as it ends, and draws as soon as the first pair of
     arms is there.
 
@@ -53,10 +56,13 @@ def work_off(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[
         write_ended(place.spool_dir / todo[position].key, outcome, reason)
         progress.over(position, f"LOST, {outcome}: {reason}")
 
+    # A worker may start in another folder.
+    there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())
+
     def train(positions: Sequence[int], jobs: int) -> None:
-        launch.run_tasks(
+        run_tasks(
             run_payload,
-            [(todo[i], place) for i in positions],
+            [(todo[i], there) for i in positions],
             jobs,
             lambda i, point: progress.point(positions[i], point),
             lambda i, result: on_done(positions[i], result),
