@@ -1,7 +1,7 @@
 """Error rates of a network as it stands, in evaluation mode: top-1 and top-5, one view or ten, one network or several."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,17 +37,22 @@ def scores_of(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> T
 
 @torch.inference_mode()
 def error_rates(
-    network: nn.Module, batches: Batches, autocast: torch.autocast, tops: tuple[int, ...] = (1, 5)
+    network: nn.Module,
+    batches: Batches,
+    autocast: torch.autocast,
+    tops: tuple[int, ...] = (1, 5),
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> tuple[float, ...]:
-    """Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode."""
+    """`total` adds up what several processes count. Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode."""
     network.eval()
-    wrong, count = 0.0, 0
+    sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
     for inputs, labels in batches:
         scores = scores_of(network, inputs, autocast)
-        wrong = wrong + torch.stack([(1 - credit(scores, labels, top).double()).sum() for top in tops])
-        count += len(labels)
+        sums[:-1] += torch.stack([(1 - credit(scores, labels, top).double()).sum() for top in tops])
+        sums[-1] += len(labels)
     network.train()
-    return tuple((wrong / count).tolist())
+    *wrong, count = total(sums).tolist()
+    return tuple(one / count for one in wrong)
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from alexnet.data import ImageSet
 from alexnet.luck import generator
+from alexnet.parallel import ALONE, Ranks
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import PixelSums, kept_sums
@@ -16,10 +17,10 @@ from alexnet.statistics import PixelSums, kept_sums
 class Feed:
     """Batches of one run: same images, order and draws whatever the device, and after any resume.
 
-    Gives images [n, 3, size, size] float32 in channels_last memory and labels [n].
+    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory and labels [n].
     """
 
-    def __init__(self, recipe: Recipe, images: ImageSet, seed: int):
+    def __init__(self, recipe: Recipe, images: ImageSet, seed: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32):
         data, size = recipe.data, recipe.model.image_size
         count = data.train_images or len(images.train_labels)
         if count > len(images.train_labels):
@@ -34,6 +35,8 @@ class Feed:
         self.test = images.test_images, images.test_labels
         self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
         self.steps_per_epoch = trained // self.batch_size  # what is left over sits out until the next epoch's order
+        self.ranks, self.share, self.dtype = ranks, ranks.share(self.batch_size), dtype
+        self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this rank's mean in the batch's
         side = self.images.shape[1]
         if size > side:
             raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
@@ -52,11 +55,12 @@ class Feed:
         self.epoch = -1
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of one step, counted from 0 over the whole run."""
+        """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self._draw(epoch)
-        chosen = slice(position * self.batch_size, (position + 1) * self.batch_size)
+        first = position * self.batch_size
+        chosen = slice(first + self.share.start, first + self.share.stop)
         index = self.order[chosen]
         pixels = self.images[index]
         if self.data.inputs == "minus_centre_of_mean_image":
@@ -65,18 +69,20 @@ class Feed:
             pixels = self._cut(self._normalized(pixels), chosen)
         if self.noisy(epoch):
             pixels = (pixels + self.colour_shift[chosen, None, None]) / self.data.colour_noise_divisor
-        return pixels.permute(0, 3, 1, 2), self.labels[index]
+        return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
 
     def noisy(self, epoch: int) -> bool:
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
     def views(self, images: Tensor, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a set in order, `size` images at a time, as [n, views, 3, side, side]: the centre alone, or ten.
+        """All of a set (of several ranks each its share) in order, `size` images at a time, as [n, views, 3, side, side]: the centre alone, or ten.
 
         The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
         are, without data.shift's border.
         """
+        share = self.ranks.share(len(labels))
+        images, labels = images[share], labels[share]
         size = size or max(1, 1000 * 32**2 // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
@@ -89,7 +95,7 @@ class Feed:
             if ten:
                 cuts += [cut.flip(2) for cut in cuts]
             stacked = torch.stack(cuts, 1) if ten else cuts[0].unsqueeze(1)
-            yield stacked.permute(0, 1, 4, 2, 3), labels[first : first + size]
+            yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[first : first + size]
 
     def _normalized(self, images: Tensor) -> Tensor:
         return images.float().sub_(self.mean).mul_(self.scale)

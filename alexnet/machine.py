@@ -8,21 +8,29 @@ from pathlib import Path
 
 from alexnet.refuse import Refused, choose
 
-PRECISIONS = ("auto", "bf16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp32", "fp64")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     device: str  # "cpu" or "cuda"
     name: str  # of the processor that trains
-    precision: str  # "bf16": autocast; "fp32"
+    precision: str  # "bf16": autocast; "fp32"; "fp64": to compare sums in another order, slow
     threads: int  # of one run
     jobs: int = 1  # runs at a time; seconds of runs that share a machine are longer than alone
+    ranks: int = 1  # processes of one run (alexnet/parallel.py)
 
     @property
     def label(self) -> str:
         """Results are pooled in one verdict only where this is equal."""
-        return f"{self.name}, {self.precision}"
+        return f"{self.name}, {self.precision}" + (f", {self.ranks} ranks" if self.ranks > 1 else "")
+
+    @property
+    def dtype(self):
+        """Of weights, inputs and losses."""
+        import torch
+
+        return torch.float64 if self.precision == "fp64" else torch.float32
 
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:

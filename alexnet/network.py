@@ -73,13 +73,14 @@ class GroupedLinear(nn.Module):
 class Dropout(nn.Module):
     """Section 4.2, in the forms of model.dropout_form. Draws for a whole layer and takes `part` of `parts` equal columns.
 
-    `luck` is a generator on the CPU; None draws from torch's own.
+    `luck` is a generator on the CPU; None draws from torch's own. `rows`: those of a batch of `of` images that are seen here.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
         super().__init__()
         self.keep, self.part, self.parts = 1 - rate, part, parts
         self.luck: torch.Generator | None = None
+        self.rows, self.of = slice(None), 0
         self.train_factor = {"2012": 1.0, "inverted": 1 / self.keep, "2012_disabled": self.keep}[form]
         self.test_factor = {"2012": self.keep, "inverted": 1.0, "2012_disabled": self.keep}[form]
         self.masked = self._plain if form == "2012_disabled" else self._masked
@@ -88,8 +89,9 @@ class Dropout(nn.Module):
         return self.masked(units) if self.training else units * self.test_factor
 
     def _masked(self, units: Tensor) -> Tensor:
-        whole = torch.empty((units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))
-        kept = whole.bernoulli_(self.keep, generator=self.luck).mul_(self.train_factor).chunk(self.parts, 1)[self.part]
+        whole = torch.empty((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))
+        whole = whole.bernoulli_(self.keep, generator=self.luck)[self.rows]
+        kept = whole.mul_(self.train_factor).chunk(self.parts, 1)[self.part]
         return units * kept.to(units)
 
     def _plain(self, units: Tensor) -> Tensor:
@@ -118,9 +120,10 @@ class AlexNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(self.border(images))
 
-    def begin_step(self, seed: int, step: int) -> None:
-        """Draw the dropout of one step from generators named by (seed, "dropout", layer and step)."""
-        draw_dropout(self.layers, seed, step)
+    def begin_step(self, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
+        """Draw the dropout of one step from generators named by (seed, "dropout", layer and step), of a batch of `of` images
+        that this network sees `rows` of; default: all."""
+        draw_dropout(self.layers, seed, step, rows, of)
 
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of torchvision.models.alexnet: same layers in the same order, under other names."""
@@ -130,12 +133,12 @@ class AlexNet(nn.Module):
         self.load_state_dict(dict(zip(ours, state.values(), strict=True)))
 
 
-def draw_dropout(layers: nn.Sequential, seed: int, step: int) -> None:
+def draw_dropout(layers: nn.Sequential, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
     """See `AlexNet.begin_step`; also of the layers of one column."""
     for position, layer in enumerate(layers):
         for part in layer:
             if isinstance(part, Dropout):
-                part.luck = generator(seed, f"dropout/{position}", step)
+                part.luck, part.rows, part.of = generator(seed, f"dropout/{position}", step), rows, of
 
 
 def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":

@@ -62,16 +62,17 @@ class Spool:
         folder: Path,
         every_seconds: float = 10.0,
         guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+        writes: bool = True,
     ):
-        """`guard` is entered around every write and may forbid it by raising: whoever leases runs says there whose this is."""
-        self.folder, self.every_seconds, self.guard = folder, every_seconds, guard
+        """`writes` False: of the processes that share a run, one that reads alone. `guard` is entered around every write and may forbid it by raising: whoever leases runs says there whose this is."""
+        self.folder, self.every_seconds, self.guard, self.writes = folder, every_seconds, guard, writes
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
 
     def due(self) -> bool:
         if STOP.is_set():
             return True
         wait = self.every_seconds and max(self.every_seconds, SAVING_SHARE * self.saving_seconds)  # 0: whenever asked
-        return time.monotonic() - self.saved_at >= wait
+        return self.writes and time.monotonic() - self.saved_at >= wait
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation.
@@ -80,17 +81,18 @@ class Spool:
         """
         import torch
 
-        started = time.monotonic()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        payload = buffer.getvalue()
-        with self.guard():
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
-            write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
-        self.saved_at = time.monotonic()
-        self.saving_seconds = self.saved_at - started
+        if self.writes:
+            started = time.monotonic()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            payload = buffer.getvalue()
+            with self.guard():
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
+                write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
+            self.saved_at = time.monotonic()
+            self.saving_seconds = self.saved_at - started
         if STOP.is_set():
             raise Interrupted("asked to stop; its checkpoint is kept")
 

@@ -16,6 +16,7 @@ from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer, set_rates
+from alexnet.parallel import ALONE, Ranks
 from alexnet.recipe import Optim, Recipe
 from alexnet.spool import Spool
 
@@ -61,24 +62,27 @@ def fit(
     images: ImageSet,
     observe: Callable[[Point], bool | None] = lambda point: None,
     spool: Spool | None = None,
+    ranks: Ranks = ALONE,
 ) -> History:
     """Train `recipe` with `seed` to its end. `observe` sees each point, also those a checkpoint brings back, and may
     return True to stop the run.
 
     With a spool, a run that was killed goes on from its last checkpoint and ends in the same bits (same machine).
+    With `ranks`, each process calls this for its share of every batch.
     """
+    ranks.check(recipe)
     torch.set_num_threads(machine.threads)
     torch.backends.cudnn.deterministic = True
     images = images.to(machine.device)
-    feed = Feed(recipe, images, seed)
-    network = AlexNet(recipe, seed).to(machine.device, memory_format=torch.channels_last)
+    feed = Feed(recipe, images, seed, ranks, machine.dtype)
+    network = AlexNet(recipe, seed).to(machine.device, machine.dtype, memory_format=torch.channels_last)
     optimizer = make_optimizer(network, recipe.optim)
     autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
     step, seconds, points, tally = _restore(spool, network, optimizer)
     tally = tally.to(machine.device)
     outcome = outcome_of(points, recipe.optim, recipe.model.classes)
     answers = [observe(point) for point in points]
-    if answers and answers[-1] and not outcome:
+    if ranks.any(bool(answers and answers[-1])) and not outcome:
         outcome = "stopped"
     started = time.monotonic()
     while not outcome:
@@ -86,22 +90,24 @@ def fit(
             set_rates(
                 optimizer, recipe.optim, len(points), [p.validation_error for p in points if p.validation_error is not None]
             )
-        network.begin_step(seed, step)
+        network.begin_step(seed, step, feed.share, feed.batch_size)
         inputs, labels = feed.batch(step)
         with autocast:
             logits = network(inputs)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = F.cross_entropy(logits.to(machine.dtype), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        ranks.average_gradients(network.parameters(), feed.weight)
         optimizer.step()
         step += 1
         with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
-            tally += torch.stack([loss.double(), (logits.argmax(1) != labels).double().mean()])
+            tally += ranks.sum(torch.stack([loss.double(), (logits.argmax(1) != labels).double().mean()]) * feed.weight)
         epoch_ends = step % feed.steps_per_epoch == 0
         if epoch_ends:
             running_loss, running_error = (tally / feed.steps_per_epoch).tolist()
             tally.zero_()
-        if not epoch_ends and not (spool and spool.due()):
+        saves = ranks.any(bool(spool and spool.due()))
+        if not epoch_ends and not saves:
             continue
         seconds += time.monotonic() - started
         if epoch_ends:
@@ -109,9 +115,9 @@ def fit(
             point = _measured(point, points, network, feed, recipe.optim, autocast)
             points.append(point)
             outcome = outcome_of(points, recipe.optim, recipe.model.classes)
-            if observe(point) and not outcome:
+            if ranks.any(bool(observe(point))) and not outcome:
                 outcome = "stopped"
-        if spool and (spool.due() or outcome):
+        if spool and (saves or outcome):
             spool.save(_state(step, seconds, points, tally, network, optimizer))
         started = time.monotonic()
     test = _tested(network, feed, autocast) if outcome in ("reached", "finished") else (None,) * 4
@@ -122,11 +128,11 @@ def _measured(point: Point, points: list[Point], network: AlexNet, feed: Feed, o
     """The point with the errors that are taken after its epoch, in eval mode."""
     taken = {}
     if near_target(points, point, optim):
-        (taken["train_error"],) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,))
+        (taken["train_error"],) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,), feed.ranks.sum)
     if len(feed.validation[1]):
-        (taken["validation_error"],) = error_rates(network, feed.views(*feed.validation), autocast, (1,))
+        (taken["validation_error"],) = error_rates(network, feed.views(*feed.validation), autocast, (1,), feed.ranks.sum)
     if len(feed.test[1]) and not optim.stop_at_train_error and math.isfinite(point.running_loss):
-        (taken["test_error"],) = error_rates(network, feed.views(*feed.test), autocast, (1,))
+        (taken["test_error"],) = error_rates(network, feed.views(*feed.test), autocast, (1,), feed.ranks.sum)
     return replace(point, **taken)
 
 
@@ -134,9 +140,11 @@ def _tested(network: AlexNet, feed: Feed, autocast) -> tuple[float | None, ...]:
     """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
     if not len(feed.test[1]):
         return (None,) * 4
-    one = error_rates(network, feed.views(*feed.test), autocast)
+    one = error_rates(network, feed.views(*feed.test), autocast, total=feed.ranks.sum)
     ten = (
-        error_rates(network, feed.views(*feed.test, ten=True), autocast) if feed.test[0].shape[1] > feed.size else (None, None)
+        error_rates(network, feed.views(*feed.test, ten=True), autocast, total=feed.ranks.sum)
+        if feed.test[0].shape[1] > feed.size
+        else (None, None)
     )
     return *one, *ten
 

@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from alexnet.refuse import Refused, choose
 from alexnet.spool import STOP, Interrupted
 from study.claim import Claim
+from study.executor import launched_ranks
 from study.launch import LATER
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
@@ -206,7 +207,18 @@ def _asked(args, on_gpu: bool = False) -> list[Asked]:
 def _machine(args):
     from alexnet.machine import detect
 
-    return detect(args.device, args.precision, _whole("JOBS", args.jobs))
+    ranks = launched_ranks()
+    machine = detect(args.device, args.precision, 1 if ranks > 1 else _whole("JOBS", args.jobs))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    return replace(machine, ranks=ranks, threads=max(1, machine.threads // here))
+
+
+def _check_ranks(cells) -> None:
+    if launched_ranks() > 1:
+        from alexnet.parallel import asked
+
+        for cell in cells:
+            asked().check(cell.recipe)
 
 
 def _plans(args):
@@ -220,8 +232,8 @@ def _plans(args):
     options = dict(bases=_split(args.base), arms=_split(args.arms), seeds=seeds)
     if machine.device == "cuda" and not options["arms"]:
         options["arms"] = ["all"]  # a GPU has time for all of them
-    for one in asked:
-        make_plan(one.name, one.scale, "", tuned, **options)  # refuses what is wrong before data are loaded
+    for one in asked:  # refuses what is wrong before data are loaded
+        _check_ranks(make_plan(one.name, one.scale, "", tuned, **options))
     names = {one.scale: SCALES[one.scale].diff["data.name"] for one in asked}
     fingerprints = {scale: _load(name, data_dir()).fingerprint for scale, name in names.items()}
     plans = []
@@ -519,6 +531,7 @@ def train(args) -> int:
     arm = " ".join(args.set) or "as it is"
     cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, seed, recipe, fingerprint)
     say = _say_aside if args.json else _say
+    _check_ranks([cell])
     say(f"{args.recipe}, {arm}, seed {seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}")
 
     def observe(point: dict) -> None:
@@ -622,10 +635,27 @@ def _say_aside(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _on_all_ranks(args) -> int:
+    """Under torchrun: the command on rank 0; the others follow it."""
+    if args.function is columns:  # has its own use for two ranks
+        return columns(args) or 0
+    if args.function not in (run, retry, train):
+        raise Refused("torchrun: run, retry, train and columns work on several ranks, no other command")
+    if int(os.environ["RANK"]):
+        from study.on_ranks import follow
+
+        return follow() or 0
+    code = args.function(args) or 0
+    from alexnet.parallel import join
+
+    join().tell(None)
+    return code
+
+
 def main(arguments: list[str] | None = None) -> int:
     try:
         args = parser().parse_args(arguments)
-        return args.function(args) or 0
+        return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
         print(str(error), file=sys.stderr)
         return 2

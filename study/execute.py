@@ -71,8 +71,11 @@ def _train_and_keep(cell: Cell, place: Place, folder: Path, lease: Lease, observ
 
 
 def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], bool | None]) -> dict:
+    from alexnet import parallel
     from alexnet.train import fit
 
+    ranks = parallel.join()
+    ranks.tell((cell, place))
     images = images_of(cell.recipe.data.name, place.data_dir)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
@@ -83,6 +86,7 @@ def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], boo
         images,
         observe=lambda point: observe(asdict(point)),
         spool=spool,
+        ranks=ranks,
     )
     return {
         "key": cell.key,

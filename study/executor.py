@@ -20,9 +20,20 @@ EXECUTORS = {"local": "", "ray": "ray", "slurm": "submitit"}
 ROOT = Path(__file__).parent.parent
 
 
+def launched_ranks() -> int:
+    """How many processes torchrun started for this command; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
 def executor(name: str) -> Callable[..., None]:
     """The `run_tasks` of "local", "ray" or "slurm". Raises Refused where its package is not installed."""
     choose("EXECUTOR", name, EXECUTORS)
+    if launched_ranks() > 1:
+        if name != "local":
+            raise Refused(
+                f"EXECUTOR: {name!r} under torchrun, whose ranks do the work themselves; choose local, or no torchrun"
+            )
+        return importlib.import_module("study.on_ranks").run_tasks
     if name == "local":
         return launch.run_tasks
     try:
