@@ -108,10 +108,10 @@ ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (20 s; needs chromium)
 	$(VENV)/bin/python -m study.picture
 
-bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: 1 min)
+bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: about 7 min)
 	$(VENV)/bin/python -m benchmarks
 
-test: $(READY) ## lint and all tests (2 cores: about 7 min)
+test: $(READY) ## lint, all tests and the quick faults (2 cores: about 15 min)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest

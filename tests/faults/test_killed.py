@@ -19,7 +19,9 @@ from study.spools import state_of
 
 pytestmark = pytest.mark.slow
 TIMES = ["seconds", "started", "cpu_share"]
-SEVERAL = 3 if os.environ.get("FAULTS") == "all" else 1  # `make faults` hurts more often than `make test`
+ALL = os.environ.get("FAULTS") == "all"
+SEVERAL = 3 if ALL else 1  # `make faults` hurts more often than `make test`
+in_make_faults = pytest.mark.skipif(not ALL, reason="takes most of a minute: `make faults` runs it")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,7 @@ def test_two_processes_on_one_plan_share_it_and_do_nothing_twice(tmp_path, equal
     equal(folder, "two processes on one plan")
 
 
+@in_make_faults
 def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wakes(tmp_path, equal):
     folder = tmp_path / "slept"
     sleeper = start(folder, LEASE_SECONDS="3")
@@ -125,7 +128,7 @@ def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(tmp_p
     equal(folder, "SIGTERM with a grace period")
 
 
-@pytest.mark.parametrize("damage", ["torn", "flipped"])
+@pytest.mark.parametrize("damage", [pytest.param("torn", marks=in_make_faults), "flipped"])
 def test_a_damaged_checkpoint_costs_steps_and_no_bit(tmp_path, equal, damage):
     folder = tmp_path / damage
     process = start(folder)
@@ -139,6 +142,7 @@ def test_a_damaged_checkpoint_costs_steps_and_no_bit(tmp_path, equal, damage):
     equal(folder, f"a {damage} checkpoint")
 
 
+@in_make_faults
 def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_room(tmp_path, equal):
     folder = tmp_path / "full"
     finish(folder, SMALL_SEEDS="0")  # MLflow's database and the data are there already
@@ -167,6 +171,7 @@ def record(folder: Path) -> str:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+@in_make_faults
 def test_without_mlflow_training_goes_on_and_the_spool_is_recorded_later(tmp_path, equal):
     folder = tmp_path / "away"
     assert "MLflow did not take" in finish(folder, uri="sqlite:////proc/nowhere/mlflow.db")
@@ -187,6 +192,7 @@ def test_while_mlflows_database_is_locked_training_goes_on_and_the_spool_is_reco
     equal(folder, "an exclusive lock on MLflow's database")
 
 
+@in_make_faults
 def test_mlflows_database_deleted_is_made_again_from_the_spool(tmp_path, equal):
     folder = tmp_path / "deleted"
     finish(folder)
