@@ -1,6 +1,8 @@
 """Batches of one run, cut from an image set on its device by tensor operations: crops, flips, colour noise, views."""
 
+import functools
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 import torch.nn.functional as F
@@ -52,23 +54,33 @@ class Feed:
         self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
+        self.order = self.corner = self.flipped = self.colour_shift = None  # drawn anew for each epoch, into the same memory
         self.epoch = -1
+        self.ahead: tuple[int, Future] | None = None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
+        return self.at(self.begin(step))
+
+    def begin(self, step: int) -> slice:
+        """Where the rows of a step stand in its epoch's order, for `at`; draws for the epoch where it is another one."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self._draw(epoch)
         first = position * self.batch_size
-        chosen = slice(first + self.share.start, first + self.share.stop)
-        index = self.order[chosen]
+        return slice(first + self.share.start, first + self.share.stop)
+
+    def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of these rows of the epoch's order. Nothing here waits for the device, and what an epoch draws is always at
+        the same place in memory: it can be captured in a CUDA graph (alexnet/graphs.py), with `rows` a tensor on the device."""
+        index = self.order[rows]
         pixels = self.images[index]
         if self.data.inputs == "minus_centre_of_mean_image":
-            pixels = self._cut(pixels.float(), chosen) - self._centred(self.mean)
+            pixels = self._cut(pixels.float(), rows) - self._centred(self.mean)
         else:
-            pixels = self._cut(self._normalized(pixels), chosen)
-        if self.noisy(epoch):
-            pixels = (pixels + self.colour_shift[chosen, None, None]) / self.data.colour_noise_divisor
+            pixels = self._cut(self._normalized(pixels), rows)
+        if self.noisy(self.epoch):
+            pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
 
     def noisy(self, epoch: int) -> bool:
@@ -103,32 +115,52 @@ class Feed:
     def _centred(self, pixels: Tensor) -> Tensor:
         return pixels[..., self.centre : self.centre + self.size, self.centre : self.centre + self.size, :]
 
-    def _cut(self, pixels: Tensor, chosen: slice) -> Tensor:
+    def _cut(self, pixels: Tensor, rows: slice | Tensor) -> Tensor:
         if self.varied:
-            return cut(pixels, self.data.shift, self.size, self.corner[chosen], self.flipped[chosen])
+            return cut(pixels, self.data.shift, self.size, self.corner[rows], self.flipped[rows])
         return self._centred(pixels)
 
     def _draw(self, epoch: int) -> None:
-        n, device, data = len(self.labels), self.images.device, self.data
+        """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
+        known, drawn = self.ahead or (None, None)
+        draws = drawn.result() if known == epoch else self._draws(epoch)
+        if "colours" in draws:
+            draws["colour_shift"] = draws.pop("colours").to(self.images.device) @ self.colours
+        for name, values in draws.items():
+            if getattr(self, name, None) is None:
+                setattr(self, name, values.to(self.images.device))
+            else:
+                getattr(self, name).copy_(values)
         self.epoch = epoch
+        if self.images.device.type != "cpu":
+            self.ahead = epoch + 1, _drawing().submit(self._draws, epoch + 1)
+
+    def _draws(self, epoch: int) -> dict[str, Tensor]:
+        """What is drawn for an epoch: a row for each training image, in the epoch's order."""
+        n, data = len(self.labels), self.data
         order = epoch if data.order == "reshuffled" else 0
-        self.order = torch.randperm(n, generator=generator(self.seed, "order", order)).to(device)
+        draws = {"order": torch.randperm(n, generator=generator(self.seed, "order", order))}
         if self.varied:
             draw = generator(self.seed, "shift", epoch)
             if data.crops == "random":
-                self.corner = self._shared(torch.randint(0, self.corners, (n, 2), generator=draw)).to(device)
+                draws["corner"] = self._shared(torch.randint(0, self.corners, (n, 2), generator=draw))
             else:
-                self.corner = torch.full((n, 2), self.centre + data.shift, device=device)
+                draws["corner"] = torch.full((n, 2), self.centre + data.shift)
             draw = generator(self.seed, "flip", epoch)
-            self.flipped = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0)).to(device)
+            draws["flipped"] = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0))
         if self.noisy(epoch):
-            draws = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
-            self.colour_shift = draws.to(device) @ self.colours
+            draws["colours"] = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
+        return draws
 
     def _shared(self, drawn: Tensor) -> Tensor:
         """One draw for each data.images_per_draw consecutive images."""
         every = self.data.images_per_draw
         return drawn if every == 1 else drawn[::every].repeat_interleave(every, 0)[: len(drawn)]
+
+
+@functools.cache
+def _drawing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="draws")
 
 
 def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
