@@ -99,6 +99,7 @@ class Graphed:
                 for training in trainings:
                     main.wait_stream(self.streams[training])
         except torch.OutOfMemoryError:
+            self._forget(())  # whoever is to make room cannot while its memory is held here
             raise
         except Exception as error:
             self.possible = False

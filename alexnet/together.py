@@ -20,6 +20,18 @@ Run = Generator[Training, None, Any]
 """Gives a training each time that an update of it is due, and in the end returns what has come of it."""
 
 
+def to_its_end(run: Run, take_round: Round) -> Any:
+    """What a run returns, taken through its steps alone. Raises what it raises."""
+    while True:
+        try:
+            training = next(run)
+        except StopIteration as end:
+            return end.value
+        for _, error in take_round([training]):
+            run.close()
+            raise error
+
+
 def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round) -> Iterator[tuple[int, Any]]:
     """Take `runs` to their ends, at most `at_once` at a time, begun in their order.
 
@@ -29,20 +41,25 @@ def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Ro
     """
     waiting = deque(enumerate(runs))
     going: dict[int, tuple[Run, Callable[[], Run]]] = {}
+    due: dict[Training, int] = {}  # those whose update of this round is not taken yet
 
-    def set_aside(error: Exception, first: int) -> Iterator[tuple[int, Any]]:
-        """Make room: `first`, for which memory did not suffice, and half of the others wait; alone, it is lost."""
+    def drop(position: int) -> Callable[[], Run]:
+        run, begin = going.pop(position)
+        run.close()
+        for training in [training for training, p in due.items() if p == position]:
+            del due[training]
+        return begin
+
+    def make_room(error: Exception, first: int) -> Iterator[tuple[int, Any]]:
+        """`first`, for which memory did not suffice, and half of the others wait; alone, it is lost."""
         nonlocal at_once
         if len(going) == 1:
-            going.pop(first)[0].close()
+            drop(first)
             yield first, error
         else:
             at_once = max(1, len(going) // 2)
             aside = [first, *sorted((p for p in going if p != first), reverse=True)][: len(going) - at_once]
-            for position in sorted(aside, reverse=True):
-                run, begin = going.pop(position)
-                run.close()
-                waiting.appendleft((position, begin))
+            waiting.extendleft((position, drop(position)) for position in sorted(aside, reverse=True))
             print(f"out of memory: {at_once} runs at a time from here on", file=sys.stderr)
         gc.collect()
         if torch.cuda.is_available():
@@ -54,32 +71,33 @@ def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Ro
             going[position] = begin(), begin
         if not going:
             return
-        due: dict[Training, int] = {}
-        for position, (run, _) in list(going.items()):
+        for position in [p for p in going if p not in due.values()]:
             if position not in going:  # set aside for the sake of one before it
                 continue
             try:
-                due[next(run)] = position
+                due[next(going[position][0])] = position
             except StopIteration as end:
                 del going[position]
                 yield position, end.value
             except torch.OutOfMemoryError as error:
-                yield from set_aside(error, position)
+                yield from make_room(error, position)
             except Exception as error:
                 del going[position]
                 yield position, error
-        due = {training: position for training, position in due.items() if position in going}
         if not due:
             continue
         try:
             failed = take_round(list(due))
-        except torch.OutOfMemoryError as error:  # of a capture: no training has moved
-            yield from set_aside(error, max(due.values()))
+        except torch.OutOfMemoryError as error:  # of a capture: no training has moved, and those that stay are still due
+            yield from make_room(error, max(due.values()))
             continue
-        for training, error in failed:
-            position = due[training]
+        failed = [(due[training], error) for training, error in failed]
+        due.clear()
+        for position, error in failed:
+            if position not in going:
+                continue
             if isinstance(error, torch.OutOfMemoryError):
-                yield from set_aside(error, position)
-            elif position in going:
-                going.pop(position)[0].close()
+                yield from make_room(error, position)
+            else:
+                drop(position)
                 yield position, error
