@@ -8,6 +8,8 @@ import hashlib
 
 import torch
 
+from alexnet import on_gpu
+
 
 def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
     """A fresh CPU generator for one purpose ("init", "order", "shift", ...) at one epoch or step."""
@@ -30,6 +32,8 @@ def hashed_draws(key: int, step: torch.Tensor, count: int) -> torch.Tensor:
     Made where they are used and from nothing but key, step and place, so that a step on a GPU neither waits for draws of the
     CPU nor keeps a state: SplitMix64, whose outputs number step * words + 1, 2, ... give four draws each.
     """
+    if step.is_cuda and on_gpu.has_triton():
+        return on_gpu.hashed_draws(key, step, count)
     words = -(-count // 4)
     x = torch.arange(1, words + 1, device=step.device) + step * words
     x = x * _signed(WEYL) + key
