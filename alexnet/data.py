@@ -119,7 +119,11 @@ def pack(
         splits = {split: _cifar10_split(root or folder, split == "train", state) for split in ("train", "test")}
         facts = {"source": state, "folders": [], "from": str(folder.absolute()), "classes": []}
     else:
-        files = ClassFolders(root or folder / name, side, test)
+        root = root or folder / name
+        if not (root / "train").is_dir():
+            elsewhere = "" if source else f"; `{_packing(name)}` packs images that lie elsewhere"
+            raise Refused(f"{'--from' if source else 'DATA_DIR'}: no folder {root / 'train'}{elsewhere}")
+        files = ClassFolders(root, side, test)
         splits = files.splits()
         times = folder_times(files.root, test)
         facts = {"source": files.state(), "folders": times, "from": str(files.root.absolute()), "classes": files.classes}

@@ -1,4 +1,7 @@
-"""Batches of one run, cut from an image set on its device by tensor operations: crops, flips, colour noise, views."""
+"""Batches of one run, cut from an image set by tensor operations on its device: crops, flips, colour noise, views.
+
+Of images that do not fit on the device the crops come from there (reading.py); all else is the same, to the bit.
+"""
 
 from collections.abc import Iterator
 
@@ -9,6 +12,7 @@ from torch import Tensor
 from alexnet.data import ImageSet
 from alexnet.luck import generator
 from alexnet.parallel import ALONE, Ranks
+from alexnet.reading import Ahead, Images, in_parts
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import PixelSums, kept_sums
@@ -52,30 +56,50 @@ class Feed:
         self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
+        self.crops = None if isinstance(self.images, Tensor) else Ahead(self.images, size, data.shift, self.batch_size)
         self.epoch = -1
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
+        return self.at(self.begin(step))
+
+    def begin(self, step: int) -> slice:
+        """Where the rows of a step stand in its epoch's order, for `at`; draws for the epoch where it is another one."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self._draw(epoch)
         first = position * self.batch_size
-        chosen = slice(first + self.share.start, first + self.share.stop)
-        index = self.order[chosen]
-        pixels = self.images[index]
-        if self.data.inputs == "minus_centre_of_mean_image":
-            pixels = self._cut(pixels.float(), chosen) - self._centred(self.mean)
+        return slice(first + self.share.start, first + self.share.stop)
+
+    def at(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """The batch of these rows of the epoch's order."""
+        index = self.order[rows]
+        if self.crops:
+            pixels = self._of_crops(self.crops.take(rows), rows)
+        elif self.data.inputs == "minus_centre_of_mean_image":
+            pixels = self._cut(self.images[index].float(), rows) - self._centred(self.mean)
         else:
-            pixels = self._cut(self._normalized(pixels), chosen)
-        if self.noisy(epoch):
-            pixels = (pixels + self.colour_shift[chosen, None, None]) / self.data.colour_noise_divisor
+            pixels = self._cut(self._normalized(self.images[index]), rows)
+        if self.noisy(self.epoch):
+            pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
+
+    def _of_crops(self, crops: Tensor, rows: slice) -> Tensor:
+        """What `at` makes of whole images, of crops that were cut before: the same numbers to the bit."""
+        if self.varied:
+            crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
+        if self.data.inputs == "minus_centre_of_mean_image":
+            return crops.float() - self._centred(self.mean)
+        mean = self.mean
+        if mean.dim() > 1 or self.data.shift:  # at the place of each crop; a border has none
+            mean = self._cut(mean.expand(1, *self.images.shape[1:]), rows)
+        return (crops.float() - mean).mul_(self.scale)
 
     def noisy(self, epoch: int) -> bool:
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
-    def views(self, images: Tensor, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def views(self, images: Images, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """All of a set (of several ranks each its share) in order, `size` images at a time, as [n, views, 3, side, side]: the centre alone, or ten.
 
         The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
@@ -86,8 +110,7 @@ class Feed:
         size = size or max(1, 1000 * 32**2 // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
-        for first in range(0, len(labels), size):
-            pixels = images[first : first + size]
+        for first, pixels in zip(range(0, len(labels), size), in_parts(images, size), strict=True):
             whole = pixels.float() if self.data.inputs == "minus_centre_of_mean_image" else self._normalized(pixels)
             cuts = [whole[:, y : y + self.size, x : x + self.size] for y, x in corners]
             if self.data.inputs == "minus_centre_of_mean_image":
@@ -124,6 +147,9 @@ class Feed:
         if self.noisy(epoch):
             draws = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
             self.colour_shift = draws.to(device) @ self.colours
+        if self.crops:
+            corners = self.corner.cpu() if self.varied else torch.full((n, 2), self.centre + data.shift)
+            self.crops.begin(self.order.cpu().numpy(), corners.numpy())
 
     def _shared(self, drawn: Tensor) -> Tensor:
         """One draw for each data.images_per_draw consecutive images."""

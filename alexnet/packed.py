@@ -268,6 +268,7 @@ def _decode(
     total, done, damaged = sum(map(len, todo.values())), 0, []
     chunks = ((split, rows[i : i + CHUNK]) for split, rows in todo.items() for i in range(0, len(rows), CHUNK))
     cores = len(os.sched_getaffinity(0))
+    observe(0, total)
     with ThreadPoolExecutor(cores) as pool:  # PIL lets other threads run while it decodes: as fast as processes (NOTES.md)
         for count, why in side_by_side(some, chunks, pool, 2 * cores):
             done += count

@@ -114,11 +114,16 @@ def placed(images: Images, device: str) -> Images:
 def in_parts(images: Images, size: int) -> Iterator[Tensor]:
     """All images in their order on their device, `size` at a time; of stored ones some parts are read ahead."""
     if isinstance(images, Tensor):
-        yield from images.split(size)
+        yield from images.split(size) if len(images) else ()
     else:
         parts = (images[first : first + size] for first in range(0, len(images), size))
         for part in side_by_side(Stored.read, parts, readers(), THREADS):
             yield part.to(images.device, non_blocking=True)
+
+
+def whole(images: Images) -> Tensor:
+    """All images, on their device."""
+    return images if isinstance(images, Tensor) else images.read().to(images.device)
 
 
 class Ahead:
