@@ -98,7 +98,12 @@ def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = la
         raise Refused(
             f"{cache}: damaged, and there is nothing to pack it from again; `{_packing(name)}` does, where the images are"
         )
-    return pack(name, folder, None, damaged, observe)
+    splits, facts = _splits(name, folder, None, root)
+    try:
+        found = packed.pack(name, cache, splits, facts, damaged == "skip", observe)
+    except OSError:  # a read-only data folder costs a decoding each time, nothing else
+        found = packed.in_memory(name, cache, splits, damaged == "skip", observe)
+    return _image_set(name, found, cache)
 
 
 def pack(
@@ -109,29 +114,32 @@ def pack(
     """
     choose("data.name", name, [one for one in NAMES if one != "shapes"])
     choose("DAMAGED", damaged, ("refuse", "skip"))
-    cache, side, test = folder / ".cache" / name, SOURCES[name].side, SOURCES[name].test
+    cache = folder / ".cache" / name
     manifest = packed.manifest_of(cache)
     root = source or _source_of(name, folder, manifest)
     if root is None and manifest:
         return _checked(name, cache, manifest, damaged)
+    splits, facts = _splits(name, folder, source, root)
+    try:
+        return _image_set(name, packed.pack(name, cache, splits, facts, damaged == "skip", observe), cache)
+    except OSError as error:
+        raise Refused(f"DATA_DIR: cannot write to {cache} ({error.strerror})") from None
+
+
+def _splits(name: str, folder: Path, source: Path | None, root: Path | None) -> tuple[dict[str, packed.Split], dict]:
+    """Images of a set in `root`, and what its manifest will say. `source`: the folder that was asked for by name."""
     if name == "cifar10":
         state = _cifar10_state(root or folder)
         splits = {split: _cifar10_split(root or folder, split == "train", state) for split in ("train", "test")}
-        facts = {"source": state, "folders": [], "from": str(folder.absolute()), "classes": []}
-    else:
-        root = root or folder / name
-        if not (root / "train").is_dir():
-            elsewhere = "" if source else f"; `{_packing(name)}` packs images that lie elsewhere"
-            raise Refused(f"{'--from' if source else 'DATA_DIR'}: no folder {root / 'train'}{elsewhere}")
-        files = ClassFolders(root, side, test)
-        splits = files.splits()
-        times = folder_times(files.root, test)
-        facts = {"source": files.state(), "folders": times, "from": str(files.root.absolute()), "classes": files.classes}
-    try:
-        found = packed.pack(name, cache, splits, facts, damaged == "skip", observe)
-    except OSError:  # a read-only data folder costs a decoding each time, nothing else
-        found = packed.in_memory(name, cache, splits, damaged == "skip", observe)
-    return _image_set(name, found, cache)
+        return splits, {"source": state, "folders": [], "from": str(folder.absolute()), "classes": []}
+    root = root or folder / name
+    if not (root / "train").is_dir():
+        elsewhere = "" if source else f"; `{_packing(name)}` packs images that lie elsewhere"
+        raise Refused(f"{'--from' if source else 'DATA_DIR'}: no folder {root / 'train'}{elsewhere}")
+    times = folder_times(root, SOURCES[name].test)
+    files = ClassFolders(root, SOURCES[name].side, SOURCES[name].test)
+    facts = {"source": files.state(), "folders": times, "from": str(root.absolute()), "classes": files.classes}
+    return files.splits(), facts
 
 
 def _image_set(name: str, found: packed.Opened, cache: Path) -> ImageSet:

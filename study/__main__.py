@@ -285,13 +285,12 @@ def _packing(name: str):
 def data(args) -> None:
     """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
     from alexnet.data import damaged_choice, data_dir, pack
-    from study.run import writable
 
     choose("data", args.action, ("pack",))
     if args.source and not args.source.is_dir():
         raise Refused(f"--from: no folder {args.source}")
     started = time.monotonic()
-    images = pack(args.name, writable(data_dir(), "DATA_DIR"), args.source, damaged_choice(), _packing(args.name))
+    images = pack(args.name, data_dir(), args.source, damaged_choice(), _packing(args.name))
     counts = f"{len(images.train_labels):,} training and {len(images.test_labels):,} test images"
     _say(
         f"{args.name}: {counts} packed and checked in {images.cache}, fingerprint {images.fingerprint} ({time.monotonic() - started:.0f} s)"
