@@ -2,7 +2,7 @@
 # Variables: SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
-  quick plan report ui ui-picture bench test faults soak lock clean
+  quick data-imagenet plan report ui ui-picture bench test faults soak lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -94,6 +94,9 @@ quick: export SCALE := smoke
 quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows that everything runs (about 1 min)
 	@mkdir -p quick
 	$(STUDY) run relu_sooner
+
+data-imagenet: $(READY) ## pack ILSVRC once, FROM=DIR with train/CLASS and val/CLASS (252 GB; killed, it goes on)
+	$(STUDY) data pack imagenet --from "$(or $(FROM),$(error FROM= the folder with train and val))"
 
 plan: $(READY) ## runs and cost of every claim, before anything starts (seconds)
 	$(STUDY) plan all

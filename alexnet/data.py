@@ -1,13 +1,14 @@
-"""Image sets: found, decoded once, checked at every load and named by a fingerprint of their bytes.
+"""Image sets: found, packed once, checked and named by a fingerprint of their bytes.
 
-A set is four uint8 tensors that live on the training device; `feed.py` cuts batches from them.
+A set's images are uint8 tensors on the training device where they fit there, else they stay where they are (`reading.py`);
+`feed.py` cuts batches from them.
 """
 
+import contextlib
 import hashlib
-import json
 import os
-import shutil
 import socket
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet import shapes
-from alexnet.folders import ClassFolders, Observe
+from alexnet import packed, shapes
+from alexnet.folders import ClassFolders, folder_times
+from alexnet.packed import Observe, fingerprint_of
+from alexnet.reading import Images, placed
 from alexnet.refuse import Refused, choose
-from alexnet.spool import write_atomically
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ SOURCES = {
     "shapes": Source("ten procedural shapes, stand-in data: shows the machinery, is no evidence"),
 }
 NAMES = tuple(SOURCES)
+CIFAR10_FOLDER = "cifar-10-batches-py"
 
 
 @dataclass(frozen=True)
@@ -47,24 +50,28 @@ class ImageSet:
     """Images [n, height, width, 3] uint8 and labels [n] int64, of training and test."""
 
     name: str
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     fingerprint: str
     cache: Path | None = None  # where what is computed from it may be kept
 
     def to(self, device: str) -> "ImageSet":
-        moved = (t.to(device) for t in (self.train_images, self.train_labels, self.test_images, self.test_labels))
-        return ImageSet(self.name, *moved, self.fingerprint, self.cache)
+        """Labels on the device, and images where they fit: see `reading.placed`."""
+        images = (placed(one, device) for one in (self.train_images, self.test_images))
+        labels = (one.to(device) for one in (self.train_labels, self.test_labels))
+        (train, test), (train_labels, test_labels) = images, labels
+        return ImageSet(self.name, train, train_labels, test, test_labels, self.fingerprint, self.cache)
 
 
 def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = lambda done, total: None) -> ImageSet:
     """The image set `name`, kept under `folder`. Raises Refused where it is missing or damaged, saying which file.
 
-    What is decoded once is kept beside it under `.cache`; the fingerprint is computed
-    anew at each load, so that a byte that flips on disk is found, not trained on. Damaged image files are refused, or left out
-    where `damaged` is "skip". `observe` sees the progress of decoding.
+    It is packed when it is first asked for (see `pack`), under `.cache`. A byte that flips on disk is found, not trained on: of
+    sets up to packed.LARGE_BYTES the fingerprint is computed anew at each load, and of larger ones each image is checked when a
+    process first reads it. Damaged image files are refused, or left out where `damaged` is "skip". `observe` sees the progress
+    of decoding.
     """
     choose("data.name", name, NAMES)
     choose("DAMAGED", damaged, ("refuse", "skip"))
@@ -79,31 +86,117 @@ def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = la
         arrays = [np.ascontiguousarray(a) for a in arrays]
         return ImageSet(name, *map(torch.from_numpy, arrays), fingerprint_of(arrays))
     cache = folder / ".cache" / name
+    manifest = packed.manifest_of(cache)
+    root = _source_of(name, folder, manifest)
+    found = None
+    if manifest:
+        with contextlib.suppress(Exception):  # whatever numpy raises for a damaged file: packed anew from its source
+            found = packed.opened(cache)
+    if found and found.fingerprint == manifest["fingerprint"] and _is_current(name, root, manifest, found.large, damaged):
+        return _image_set(name, found, cache)
+    if manifest and root is None:
+        raise Refused(
+            f"{cache}: damaged, and there is nothing to pack it from again; `{_packing(name)}` does, where the images are"
+        )
+    splits, facts = _splits(name, folder, None, root)
+    try:
+        found = packed.pack(name, cache, splits, facts, damaged == "skip", observe)
+    except OSError:  # a read-only data folder costs a decoding each time, nothing else
+        found = packed.in_memory(name, cache, splits, damaged == "skip", observe)
+    return _image_set(name, found, cache)
+
+
+def pack(
+    name: str, folder: Path, source: Path | None = None, damaged: str = "refuse", observe: Observe = lambda done, total: None
+) -> ImageSet:
+    """Decode the images in `source` (default: `<folder>/<name>`) once into `<folder>/.cache/<name>`, on all cores, and check
+    what is there already. Killed, it goes on. A set that was packed needs its source no longer.
+    """
+    choose("data.name", name, [one for one in NAMES if one != "shapes"])
+    choose("DAMAGED", damaged, ("refuse", "skip"))
+    cache = folder / ".cache" / name
+    manifest = packed.manifest_of(cache)
+    root = source or _source_of(name, folder, manifest)
+    if root is None and manifest:
+        return _checked(name, cache, manifest, damaged)
+    splits, facts = _splits(name, folder, source, root)
+    try:
+        return _image_set(name, packed.pack(name, cache, splits, facts, damaged == "skip", observe), cache)
+    except OSError as error:
+        raise Refused(f"DATA_DIR: cannot write to {cache} ({error.strerror})") from None
+
+
+def _splits(name: str, folder: Path, source: Path | None, root: Path | None) -> tuple[dict[str, packed.Split], dict]:
+    """Images of a set in `root`, and what its manifest will say. `source`: the folder that was asked for by name."""
     if name == "cifar10":
-        state, decode = _cifar10(folder, name)
+        state = _cifar10_state(root or folder)
+        splits = {split: _cifar10_split(root or folder, split == "train", state) for split in ("train", "test")}
+        return splits, {"source": state, "folders": [], "from": str(folder.absolute()), "classes": []}
+    root = root or folder / name
+    if not (root / "train").is_dir():
+        elsewhere = "" if source else f"; `{_packing(name)}` packs images that lie elsewhere"
+        raise Refused(f"{'--from' if source else 'DATA_DIR'}: no folder {root / 'train'}{elsewhere}")
+    times = folder_times(root, SOURCES[name].test)
+    files = ClassFolders(root, SOURCES[name].side, SOURCES[name].test)
+    facts = {"source": files.state(), "folders": times, "from": str(root.absolute()), "classes": files.classes}
+    return files.splits(), facts
+
+
+def _image_set(name: str, found: packed.Opened, cache: Path) -> ImageSet:
+    (train, test), (train_labels, test_labels) = found.images.values(), map(torch.from_numpy, found.labels.values())
+    return ImageSet(name, train, train_labels, test, test_labels, found.fingerprint, cache)
+
+
+def _source_of(name: str, folder: Path, manifest: dict) -> Path | None:
+    """The folder a set is or was packed from, if it is there."""
+    if name == "cifar10":
+        return folder if not manifest or (folder / CIFAR10_FOLDER).is_dir() else None
+    places = [Path(manifest["from"])] if manifest else []
+    return next((place for place in (*places, folder / name) if (place / "train").is_dir()), None)
+
+
+def _is_current(name: str, root: Path | None, manifest: dict, large: bool, damaged: str) -> bool:
+    """Whether a packed set is what its source, where there is one, would give now. Raises Refused where that cannot be mended
+    in passing: large sets whose folders changed, and damaged files that were left out."""
+    if root is None:
+        current = True
+    elif large:
+        if folder_times(root, SOURCES[name].test) != manifest["folders"]:
+            raise Refused(f"{root}: changed since {name} was packed; `{_packing(name, root)}` packs what changed")
+        current = True
+    elif name == "cifar10":
+        current = _cifar10_state(root) == manifest["source"]
     else:
-        source = SOURCES[name]
-        files = ClassFolders(folder / name, source.side, source.test)
-        state = files.state()
+        current = ClassFolders(root, SOURCES[name].side, SOURCES[name].test).state() == manifest["source"]
+    if current and damaged == "refuse":
+        packed.refuse_skipped(manifest)
+    return current
 
-        def decode(make):
-            arrays, skipped = files.decode(make, damaged == "skip", observe)
-            if not source.test:
-                arrays += [np.empty((0, *arrays[0].shape[1:]), np.uint8), np.empty(0, np.int64)]
-            return arrays, skipped
 
-    kept = _cached(cache, state, damaged)
-    if kept is None:
-        kept = _packed(cache, state, decode)
-    return ImageSet(name, *map(torch.from_numpy, kept[0]), kept[1], cache)
+def _checked(name: str, cache: Path, manifest: dict, damaged: str) -> ImageSet:
+    """A packed set whose source is gone, every image read and checked."""
+    for split in ("train", "test"):
+        if rows := packed.damaged_rows(cache, split):
+            few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
+            raise Refused(f"{cache / f'{split}_images.npy'}: {len(rows)} images damaged ({few}); `{_packing(name)}` mends them")
+    found = packed.opened(cache)
+    if found.fingerprint != manifest["fingerprint"]:
+        raise Refused(f"{cache}: labels or digests are damaged; `{_packing(name)}` mends them")
+    if damaged == "refuse":
+        packed.refuse_skipped(manifest)
+    return _image_set(name, found, cache)
+
+
+def _packing(name: str, root: Path | None = None) -> str:
+    return f"python -m study data pack {name} --from {root or 'DIR'}"
 
 
 def available(name: str, folder: Path) -> str:
     """Empty if `load` will find the set (for CIFAR-10: after trying to download it), else the reason in a few words."""
-    if name == "shapes":
+    if name == "shapes" or packed.manifest_of(folder / ".cache" / name):
         return ""
     if name == "cifar10":
-        return "" if (folder / "cifar-10-batches-py").is_dir() else _download_cifar10(folder)
+        return "" if (folder / CIFAR10_FOLDER).is_dir() else _download_cifar10(folder)
     return "" if (folder / name / "train").is_dir() else f"no folder {folder / name / 'train'}"
 
 
@@ -116,27 +209,24 @@ def class_names(name: str, folder: Path) -> list[str]:
     words = folder / f"{name}.words.txt"
     lines = words.read_text().splitlines() if words.exists() else []
     meaning = {key: text.split(",")[0] for key, _, text in (line.partition("\t") for line in lines)}
-    return [meaning.get(path.name, path.name) for path in sorted((folder / name / "train").iterdir()) if path.is_dir()]
-
-
-def fingerprint_of(arrays: list[np.ndarray]) -> str:
-    """12 hexadecimal digits that name these arrays: their shapes, types and bytes."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:12]
+    manifest = packed.manifest_of(folder / ".cache" / name)
+    classes = manifest["classes"] if manifest else [p.name for p in sorted((folder / name / "train").iterdir()) if p.is_dir()]
+    return [meaning.get(one, one) for one in classes]
 
 
 def _download_cifar10(folder: Path) -> str:
+    """Empty if it is there now, else why not. Its MD5 is checked before anything is unpacked; torchvision would follow any path
+    in the archive (pytorch/vision#9517)."""
     from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import download_url
 
     before, made = socket.getdefaulttimeout(), not folder.exists()
     socket.setdefaulttimeout(10)
     try:
-        CIFAR10(str(folder), download=True)
+        download_url(CIFAR10.url, str(folder), CIFAR10.filename, CIFAR10.tgz_md5)
+        unpack(folder / CIFAR10.filename, folder, CIFAR10_FOLDER)
         return ""
-    except Exception as error:  # torchvision passes on whatever urllib, ssl, tarfile or the disk raise
+    except Exception as error:  # whatever urllib, ssl, tarfile or the disk raise
         if made and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()  # torchvision makes it before it finds that it cannot download
         return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
@@ -144,75 +234,37 @@ def _download_cifar10(folder: Path) -> str:
         socket.setdefaulttimeout(before)
 
 
-def _cifar10(folder: Path, name: str):
+def unpack(archive: Path, folder: Path, wanted: str) -> None:
+    """Of a tar archive the folder `wanted` into `folder`, whole or not at all. Raises tarfile.TarError for one that would write
+    outside of it, by path or by link, or make a device."""
+    with tempfile.TemporaryDirectory(prefix=".unpacking.", dir=folder) as scratch:
+        with tarfile.open(archive) as tar:
+            tar.extractall(scratch, filter="data")
+        os.replace(Path(scratch) / wanted, folder / wanted)
+
+
+def _cifar10_state(folder: Path) -> str:
+    """What its files are, each of them checked."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
-    root = folder / CIFAR10.base_folder
+    root = folder / CIFAR10_FOLDER
     if not root.is_dir() and (why := _download_cifar10(folder)):
-        raise Refused(f"SCALE={name}: {why}")
+        raise Refused(f"SCALE=cifar10: {why}")
     files = CIFAR10.train_list + CIFAR10.test_list
     for file, md5 in files:
         if not check_integrity(root / file, md5):
             raise Refused(f"{root / file}: damaged or missing (its MD5 is not {md5}); delete {root} to download it again")
-
-    def decode(make) -> tuple[list[np.ndarray], list[str]]:
-        train, test = CIFAR10(str(folder), train=True), CIFAR10(str(folder), train=False)
-        return [train.data, np.array(train.targets, np.int64), test.data, np.array(test.targets, np.int64)], []
-
-    return str(files), decode
+    return str(files)
 
 
-MAPPED_ABOVE_BYTES = 2**31
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+def _cifar10_split(folder: Path, train: bool, state: str) -> packed.Split:
+    from torchvision.datasets import CIFAR10
 
-
-def _cached(cache: Path, state: str, damaged: str) -> tuple[list[np.ndarray], str] | None:
-    """The kept arrays, if they were made from this state of the source and are whole."""
-    try:
-        manifest = json.loads((cache / "manifest.json").read_text())
-        arrays = [_array(cache / f"{name}.npy") for name in ARRAYS]
-        whole = manifest["source"] == state and fingerprint_of(arrays) == manifest["fingerprint"]
-        whole = whole and (damaged == "skip" or not manifest.get("skipped"))
-    except Exception:  # whatever json and numpy raise for a damaged file: it is only a cache, and is made anew
-        return None
-    return (arrays, manifest["fingerprint"]) if whole else None
-
-
-def _array(path: Path) -> np.ndarray:
-    """A kept array: read, or mapped from disk where it is large (a mapped file that is cut short later ends the process)."""
-    # Copy on write: torch wants memory that could be written, and nothing that is written here may reach the disk.
-    mode = "c" if path.stat().st_size > MAPPED_ABOVE_BYTES else None
-    return np.load(path, mmap_mode=mode, allow_pickle=False)
-
-
-def _packed(cache: Path, state: str, decode) -> tuple[list[np.ndarray], str]:
-    """Decode, and keep the arrays. Images are written straight to disk, so that a set may be larger than memory."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".packing.", dir=cache))
-    except OSError:  # a read-only data folder costs a decoding each time, nothing else
-        arrays, _ = decode(lambda name, shape: np.empty(shape, np.uint8))
-        return arrays, fingerprint_of(arrays)
-
-    def mapped(name: str, shape: tuple) -> np.ndarray:
-        return np.lib.format.open_memmap(scratch / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
-
-    try:
-        arrays, skipped = decode(mapped)
-        fingerprint = fingerprint_of(arrays)
-        for name, array in zip(ARRAYS, arrays, strict=True):
-            if isinstance(array, np.memmap) and array.shape[0] == np.load(scratch / f"{name}.npy", mmap_mode="r").shape[0]:
-                array.flush()
-            else:  # not mapped, or shorter than what was mapped, as files were skipped
-                np.save(scratch / "whole.npy", array)
-                os.replace(scratch / "whole.npy", scratch / f"{name}.npy")
-            os.replace(scratch / f"{name}.npy", cache / f"{name}.npy")
-        manifest = {"source": state, "fingerprint": fingerprint, "skipped": skipped}
-        write_atomically(cache / "manifest.json", json.dumps(manifest).encode())
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return [_array(cache / f"{name}.npy") for name in ARRAYS], fingerprint
+    own = CIFAR10(str(folder), train=train)
+    labels = np.array(own.targets, np.int64)
+    mark = np.frombuffer(hashlib.sha256(state.encode()).digest()[: packed.MARK], np.uint8)
+    return packed.Split(labels, np.tile(mark, (len(labels), 1)), own.data.__getitem__, lambda row: f"{folder}: image {row}")
 
 
 def data_dir() -> Path:

@@ -1,4 +1,7 @@
-"""Batches of one run, cut from an image set on its device by tensor operations: crops, flips, colour noise, views."""
+"""Batches of one run, cut from an image set by tensor operations on its device: crops, flips, colour noise, views.
+
+Of images that do not fit on the device the crops come from there (reading.py); all else is the same, to the bit.
+"""
 
 import functools
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from torch import Tensor
 from alexnet.data import ImageSet
 from alexnet.luck import generator
 from alexnet.parallel import ALONE, Ranks
+from alexnet.reading import Ahead, Images, in_parts
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import PixelSums, kept_sums
@@ -57,7 +61,9 @@ class Feed:
         self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
-        self.order = self.corner = self.flipped = self.colour_shift = None  # drawn anew for each epoch, into the same memory
+        self.crops = None if isinstance(self.images, Tensor) else Ahead(self.images, size, data.shift, self.batch_size)
+        # drawn anew for each epoch, and crops brought for each step, into the same memory:
+        self.order = self.corner = self.flipped = self.colour_shift = self.brought = None
         self.epoch = -1
         self.ahead: tuple[int, Future] | None = None
 
@@ -71,26 +77,42 @@ class Feed:
         if epoch != self.epoch:
             self._draw(epoch)
         first = position * self.batch_size
-        return slice(first + self.share.start, first + self.share.stop)
+        rows = slice(first + self.share.start, first + self.share.stop)
+        if self.crops:
+            self._put("brought", self.crops.take(rows))
+        return rows
 
     def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """The batch of these rows of the epoch's order. Nothing here waits for the device, and what an epoch draws is always at
-        the same place in memory: it can be captured in a CUDA graph (alexnet/graphs.py), with `rows` a tensor on the device."""
+        """The batch of these rows of the epoch's order, of the step that was begun last. Nothing here waits for the device, and
+        what it reads is always at the same place in memory: it can be captured in a CUDA graph (alexnet/graphs.py), with `rows` a
+        tensor on the device."""
         index = self.order[rows]
-        pixels = self.images[index]
-        if self.data.inputs == "minus_centre_of_mean_image":
-            pixels = self._cut(pixels.float(), rows) - self._centred(self.mean)
+        if self.crops:
+            pixels = self._of_crops(self.brought, rows)
+        elif self.data.inputs == "minus_centre_of_mean_image":
+            pixels = self._cut(self.images[index].float(), rows) - self._centred(self.mean)
         else:
-            pixels = self._cut(self._normalized(pixels), rows)
+            pixels = self._cut(self._normalized(self.images[index]), rows)
         if self.noisy(self.epoch):
             pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
+
+    def _of_crops(self, crops: Tensor, rows: slice) -> Tensor:
+        """What `at` makes of whole images, of crops that were cut before: the same numbers to the bit."""
+        if self.varied:
+            crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
+        if self.data.inputs == "minus_centre_of_mean_image":
+            return crops.float() - self._centred(self.mean)
+        mean = self.mean
+        if mean.dim() > 1 or self.data.shift:  # at the place of each crop; a border has none
+            mean = self._cut(mean.expand(1, *self.images.shape[1:]), rows)
+        return (crops.float() - mean).mul_(self.scale)
 
     def noisy(self, epoch: int) -> bool:
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
-    def views(self, images: Tensor, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def views(self, images: Images, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """All of a set (of several ranks each its share) in order, `size` images at a time, as [n, views, 3, side, side]: the centre alone, or ten.
 
         The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
@@ -102,8 +124,7 @@ class Feed:
         size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
-        for first in range(0, len(labels), size):
-            pixels = images[first : first + size]
+        for first, pixels in zip(range(0, len(labels), size), in_parts(images, size), strict=True):
             whole = pixels.float() if self.data.inputs == "minus_centre_of_mean_image" else self._normalized(pixels)
             cuts = [whole[:, y : y + self.size, x : x + self.size] for y, x in corners]
             if self.data.inputs == "minus_centre_of_mean_image":
@@ -128,16 +149,23 @@ class Feed:
         """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
         known, drawn = self.ahead or (None, None)
         draws = drawn.result() if known == epoch else self._draws(epoch)
+        if self.crops:
+            corners = draws["corner"] if self.varied else torch.full((len(self.labels), 2), self.centre + self.data.shift)
+            self.crops.begin(draws["order"].numpy(), corners.numpy())
         if "colours" in draws:
             draws["colour_shift"] = draws.pop("colours").to(self.images.device) @ self.colours
         for name, values in draws.items():
-            if getattr(self, name, None) is None:
-                setattr(self, name, values.to(self.images.device))
-            else:
-                getattr(self, name).copy_(values)
+            self._put(name, values)
         self.epoch = epoch
         if self.images.device.type != "cpu":
             self.ahead = epoch + 1, _drawing().submit(self._draws, epoch + 1)
+
+    def _put(self, name: str, values: Tensor) -> None:
+        """Bring `values` to the device, to where those before them were."""
+        if (there := getattr(self, name)) is None:
+            setattr(self, name, values.to(self.images.device, copy=True))
+        else:
+            there.copy_(values, non_blocking=True)
 
     def _draws(self, epoch: int) -> dict[str, Tensor]:
         """What is drawn for an epoch: a row for each training image, in the epoch's order."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.reading import Images, in_parts
 from alexnet.spool import write_atomically
 
 CHUNK_VALUES = 15_000_000  # pixels times colours that are summed at a time
@@ -48,10 +50,10 @@ class PixelSums:
         return values, vectors * signs
 
 
-def pixel_sums(images: Tensor) -> PixelSums:
+def pixel_sums(images: Images) -> PixelSums:
     """Of images [n, height, width, 3] uint8, on their device."""
     pixels, products = 0, 0
-    for part in images.split(max(1, CHUNK_VALUES // images[0].numel())):
+    for part in in_parts(images, max(1, CHUNK_VALUES // math.prod(images.shape[1:]))):
         values = part.double()
         pixels = pixels + values.sum(0)
         flat = values.reshape(-1, 3)
@@ -59,7 +61,7 @@ def pixel_sums(images: Tensor) -> PixelSums:
     return PixelSums(len(images), pixels, products)
 
 
-def kept_sums(images: Tensor, folder: Path | None, fingerprint: str) -> PixelSums:
+def kept_sums(images: Images, folder: Path | None, fingerprint: str) -> PixelSums:
     """`pixel_sums`, computed once and stored in `folder` under the data set's fingerprint and the number of images."""
     if folder is None:
         return pixel_sums(images)

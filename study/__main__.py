@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m study run relu_sooner --seeds 5           the experiment; the same command goes on where it was stopped
   python -m study run relu_sooner --base 'B-*'        another network
   python -m study describe relu_sooner/A-2012         a recipe's settings and layers
+  python -m study data pack imagenet --from DIR       ILSVRC, decoded once
   python -m study report                              figures and pages from the committed tables
 environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
 DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
@@ -130,6 +131,18 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("recipe", nargs="?", default="SOURCE_2012", help="of two columns; default: SOURCE_2012")
     sub.add_argument("--batch", default="16", help="images a step; default: 16")
     sub.add_argument("--steps", default="3", help="timed steps, after one that is not; default: 3")
+    sub = verb(
+        "data", data, "pack an image set once, on all cores; killed, the same command goes on; again, it checks every image"
+    )
+    sub.add_argument("action", metavar="pack", help="pack: decode, check and keep under DATA_DIR")
+    sub.add_argument("name", help="imagenet, or another set of images")
+    sub.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="DIR",
+        help="folder with train/CLASS/FILE and val (or test); default: DATA_DIR/NAME",
+    )
     verb("status", status, "what is done, begun and recorded, and on what machine", as_json=True)
     return top
 
@@ -260,16 +273,41 @@ def _load(name: str, folder: Path):
     """The image set, with a line now and then while many files are decoded for the first time."""
     from alexnet.data import damaged_choice, load
 
+    return load(name, folder, damaged_choice(), _packing(name))
+
+
+def _packing(name: str):
+    """Tells of the progress of packing, every ten seconds."""
     began = said = time.monotonic()
 
     def observe(done: int, total: int) -> None:
-        nonlocal said
-        if (now := time.monotonic()) - said > 10:
+        nonlocal began, said
+        now = time.monotonic()
+        if not done:
+            began = now
+        if done and now - said > 10:
             said = now
-            left = (now - began) / done * (total - done)
-            print(f"reading {name}: {done:,} of {total:,} images, about {left / 60:.1f} min left", file=sys.stderr, flush=True)
+            pace = done / (now - began)
+            left = (total - done) / pace
+            text = f"packing {name}: {done:,} of {total:,} images, {pace:,.0f} a second, about {left / 60:.1f} min left"
+            print(text, file=sys.stderr, flush=True)
 
-    return load(name, folder, damaged_choice(), observe)
+    return observe
+
+
+def data(args) -> None:
+    """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
+    from alexnet.data import damaged_choice, data_dir, pack
+
+    choose("data", args.action, ("pack",))
+    if args.source and not args.source.is_dir():
+        raise Refused(f"--from: no folder {args.source}")
+    started = time.monotonic()
+    images = pack(args.name, data_dir(), args.source, damaged_choice(), _packing(args.name))
+    counts = f"{len(images.train_labels):,} training and {len(images.test_labels):,} test images"
+    _say(
+        f"{args.name}: {counts} packed and checked in {images.cache}, fingerprint {images.fingerprint} ({time.monotonic() - started:.0f} s)"
+    )
 
 
 def _headline(one: Asked, machine, fingerprint: str) -> str:

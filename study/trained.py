@@ -16,6 +16,7 @@ from alexnet.data import class_names
 from alexnet.evaluate import credit, ensemble, probabilities
 from alexnet.feed import Feed
 from alexnet.network import AlexNet
+from alexnet.reading import in_parts, whole
 from alexnet.recipe import Recipe
 from alexnet.spool import WEIGHTS, locked, write_atomically
 from study.claim import Averaged, ColumnColour, NeighbourGain
@@ -98,11 +99,18 @@ def features_of(network: AlexNet, batches: Iterable[tuple[Tensor, Tensor]], auto
     return torch.cat(kept), torch.cat(logits)
 
 
-def nearest(queries: Tensor, images: Tensor, count: int) -> Tensor:
-    """For each of queries [q, d] the positions [q, count] of the nearest of images [n, d] by Euclidean distance: exact, all
-    compared, nearest first."""
-    found = [torch.cdist(part, images).topk(count, largest=False).indices for part in queries.split(200)]
-    return torch.cat(found)
+def nearest(queries: Tensor, parts: Iterable[Tensor], count: int) -> Tensor:
+    """For each of queries [q, d] the positions [q, count] of the nearest of images [n, d], which come in parts, by Euclidean
+    distance: exact, all compared, nearest first."""
+    distances, positions, first = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64), 0
+    positions = positions.to(queries.device)
+    for part in parts:
+        own = [torch.cdist(some, part).topk(min(count, len(part)), largest=False) for some in queries.split(200)]
+        distances = torch.cat([distances, torch.cat([one.values for one in own])], 1)
+        positions = torch.cat([positions, first + torch.cat([one.indices for one in own])], 1)
+        distances, best = distances.topk(min(count, distances.shape[1]), largest=False)
+        positions, first = positions.gather(1, best), first + len(part)
+    return positions
 
 
 def neighbours_of(cell: Cell, place: Place, picture: Path | None) -> dict:
@@ -113,8 +121,11 @@ def neighbours_of(cell: Cell, place: Place, picture: Path | None) -> dict:
     test, labels = feed.test[0][:QUERIES], feed.test[1][:QUERIES]
     queries, logits = features_of(network, feed.views(test, labels), autocast)
     trained, _ = features_of(network, feed.views(feed.images, feed.labels), autocast)
-    by_features = nearest(queries, trained, NEAREST)
-    by_pixels = nearest(test.flatten(1).float(), feed.images.flatten(1).float(), NEAREST)
+    by_features = nearest(queries, [trained], NEAREST)
+    size = len(feed.images) if isinstance(feed.images, Tensor) else 1000
+    by_pixels = nearest(
+        whole(test).flatten(1).float(), (part.flatten(1).float() for part in in_parts(feed.images, size)), NEAREST
+    )
     same = {
         name: (feed.labels[found] == labels[:, None]).double().mean().item()
         for name, found in (("features", by_features), ("pixels", by_pixels))
@@ -125,10 +136,12 @@ def neighbours_of(cell: Cell, place: Place, picture: Path | None) -> dict:
         shown = spread(labels.tolist(), 8)
         rows = [
             {
-                "image": test[i].cpu().numpy(),
+                "image": whole(test[i : i + 1])[0].cpu().numpy(),
                 "label": int(labels[i]),
                 "best": [(int(c), float(p)) for p, c in zip(*logits[i].softmax(0).topk(5), strict=True)],
-                "nearest": [(feed.images[j].cpu().numpy(), int(feed.labels[j])) for j in by_features[i].tolist()],
+                "nearest": [
+                    (whole(feed.images[j : j + 1])[0].cpu().numpy(), int(feed.labels[j])) for j in by_features[i].tolist()
+                ],
             }
             for i in shown
         ]

@@ -488,12 +488,11 @@ BATCHES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 
 @pytest.fixture
 def no_download(monkeypatch):
-    from torchvision.datasets import CIFAR10
 
-    def downloads(self):
+    def downloads(*_):
         raise AssertionError("a download was tried")
 
-    monkeypatch.setattr(CIFAR10, "download", downloads)
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", downloads)
 
 
 @pytest.fixture
@@ -560,12 +559,10 @@ def test_garbage_for_cifar10_is_refused_naming_the_first_bad_file_without_a_down
 
 
 def test_a_download_that_fails_is_refused_saying_why_and_leaves_the_sockets_as_they_were(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    def fails(self):
+    def fails(*_):
         raise urllib.error.URLError("no route to host")
 
-    monkeypatch.setattr(CIFAR10, "download", fails)
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", fails)
     before = socket.getdefaulttimeout()
     with pytest.raises(Refused, match="no route to host"):
         load("cifar10", tmp_path)

@@ -1,5 +1,7 @@
 """What a network is fed and how its answers are put together: colour noise, crops and views of section 4.1, ensembles."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,11 @@ from torch import nn
 from alexnet.data import ImageSet
 from alexnet.evaluate import ensemble, error_rate, error_rates, fitted_weights, probabilities, scores_of
 from alexnet.feed import Feed
+from alexnet.parallel import Ranks
+from alexnet.reading import THREADS, Stored
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
-from alexnet.statistics import pixel_sums
+from alexnet.refuse import Refused
+from alexnet.statistics import kept_sums, pixel_sums
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -267,6 +272,121 @@ def test_a_fixed_order_is_another_for_another_seed():
 def test_images_in_a_fixed_order_are_cropped_anew_each_epoch():
     seen = crops_seen(random_pixels(64, 7), 4, epochs=2, order="fixed", flip=True)
     assert sum(one == other for one, other in zip(seen[:64], seen[64:], strict=True)) < 10  # of 64 by chance: 2
+
+
+# ---- Images that do not fit on the device ----------------------------------------------------------------------------
+
+
+def stored(images: ImageSet, source=None) -> ImageSet:
+    """The same set, its images left where they are, in memory or in `source`, in another order of rows."""
+    rows = np.random.default_rng(0).permutation(len(images.train_images))
+    if source is None:
+        source = np.empty_like(images.train_images.numpy())
+        source[rows] = images.train_images.numpy()
+    test = Stored(images.test_images.numpy(), np.arange(len(images.test_images)))
+    return dataclasses.replace(images, train_images=Stored(source, rows), test_images=test)
+
+
+@st.composite
+def recipes(draw):
+    """Of 7x7 images: a crop's size, how it is drawn, what becomes of it, and how the set is divided."""
+    size, inputs = (
+        draw(st.integers(3, 7)),
+        draw(st.sampled_from(["minus_mean_image", "minus_centre_of_mean_image", "standardized"])),
+    )
+    shift = draw(st.integers(0, 2 if inputs != "minus_centre_of_mean_image" else 0))
+    data = {
+        "shift": shift,
+        "inputs": inputs,
+        "crops": draw(st.sampled_from(["random", "centre"])),
+        "flip": draw(st.booleans()),
+        "order": draw(st.sampled_from(["fixed", "reshuffled"])),
+        "images_per_draw": draw(st.sampled_from([1, 4])),
+        "validation_images": draw(st.integers(0, 5)),
+        "colour_noise": draw(st.sampled_from([0.0, 0.1])),
+    }
+    if data["crops"] == "random":
+        data["crop_offsets"] = draw(st.integers(0, 8 + 2 * shift - size))
+    return size, data
+
+
+@few_examples
+@given(
+    recipes(), st.integers(1, 9), st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(1, 3), st.integers(0, 99)
+)
+def test_batches_of_images_left_outside_the_device_are_those_of_images_on_it(recipe, batch_size, steps, count, seed):
+    """In any order of steps, epochs crossed, and on any of several ranks; to the bit."""
+    size, data = recipe
+    images = image_set(random_pixels(24, 7, seed))
+    model = Model(layers=(Layer(kind="full", outputs=24),), image_size=size, classes=24)
+    both = Recipe(model=model, data=Data(**data), optim=Optim(batch_size=max(batch_size, count)))
+    for ranks in (Ranks(rank, count) for rank in range(count)):
+        inside, outside = (Feed(both, one, seed, ranks) for one in (images, stored(images)))
+        for step in steps:
+            (pixels, labels), (same, own) = inside.batch(step), outside.batch(step)
+            assert torch.equal(pixels, same) and torch.equal(labels, own)
+        for ten in (False, True):
+            for split in ("validation", "test"):
+                parts = (list(f.views(*getattr(f, split), ten=ten, size=3)) for f in (inside, outside))
+                for (pixels, labels), (same, own) in zip(*parts, strict=True):
+                    assert torch.equal(pixels, same) and torch.equal(labels, own)
+
+
+class Unreadable:
+    """Images of which one cannot be read."""
+
+    def __init__(self, images: np.ndarray, row: int):
+        self.images, self.row, self.shape, self.read = images, row, images.shape, []
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        self.read.append(row)
+        if row == self.row:
+            raise Refused(f"image {row} is damaged")
+        return self.images[row]
+
+
+def test_an_image_that_cannot_be_read_ends_the_batch_it_is_in_and_none_before():
+    images = image_set(random_pixels(40, 4))
+    order = feed(images.train_images.numpy(), 8).batch(0)[1].tolist()
+    inside = feed(images.train_images.numpy(), 8)
+    bad = int(torch.cat([inside.batch(step)[1] for step in range(5)])[3 * 8 + 2])  # of the fourth batch
+    assert bad not in order
+    source = Unreadable(images.train_images.numpy(), -1)
+    outside = Stored(source, np.arange(40))
+    model = Model(layers=(Layer(kind="full", outputs=40),), image_size=4, classes=40)
+    shown = Feed(
+        Recipe(model=model, data=Data(), optim=Optim(batch_size=8)), dataclasses.replace(images, train_images=outside), 0
+    )
+    source.row = bad
+    for step in range(3):
+        shown.batch(step)
+    with pytest.raises(Refused, match=f"image {bad} is damaged"):
+        shown.batch(3)
+
+
+def test_the_next_batches_are_read_before_they_are_asked_for_and_no_image_twice_an_epoch():
+    pixels = random_pixels(64, 4)
+    source = Unreadable(pixels, -1)
+    images = dataclasses.replace(image_set(pixels), train_images=Stored(source, np.arange(64)))
+    model = Model(layers=(Layer(kind="full", outputs=64),), image_size=4, classes=64)
+    shown = Feed(Recipe(model=model, data=Data(), optim=Optim(batch_size=4)), images, 0)
+    source.read.clear()  # the mean image
+    shown.batch(0)
+    for future in shown.crops.waiting.values():
+        future.result()
+    assert 8 <= len(source.read) <= 4 * (THREADS + 1)
+    for step in range(1, 16):
+        shown.batch(step)
+    assert sorted(source.read) == list(range(64))
+
+
+def test_sums_of_images_left_outside_are_those_of_images_on_the_device_and_are_kept(tmp_path):
+    images = image_set(random_pixels(30, 5))
+    inside, outside = (pixel_sums(one.train_images[:21]) for one in (images, stored(images)))
+    assert torch.equal(inside.pixels, outside.pixels) and torch.equal(inside.products, outside.products)
+    kept_sums(stored(images).train_images, tmp_path, "f" * 12)
+    again = kept_sums(Stored(Unreadable(images.train_images.numpy(), 0), np.arange(30)), tmp_path, "f" * 12)
+    assert torch.equal(again.pixels, pixel_sums(images.train_images).pixels)
 
 
 # ---- Validation images -----------------------------------------------------------------------------------------------

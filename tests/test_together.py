@@ -23,6 +23,7 @@ from alexnet.graphs import Graphed, one_by_one
 from alexnet.luck import hashed_draws, key_of
 from alexnet.machine import Machine
 from alexnet.network import AlexNet, Dropout
+from alexnet.reading import Stored
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.spool import STOP, Interrupted, Spool
 from alexnet.together import side_by_side, to_its_end
@@ -186,13 +187,17 @@ def test_with_draws_of_the_device_a_run_that_was_killed_ends_in_the_same_bits(de
         assert to_its_end(begin(DROPPING, 0, spool)(), one_by_one).weights_sha256 == whole
 
 
-def test_what_a_step_reads_stays_at_one_place_in_memory(device_clock):
+@pytest.mark.parametrize("stored", [False, True])
+def test_what_a_step_reads_stays_at_one_place_in_memory(device_clock, stored):
     """A graph replays addresses: those of what the host writes between steps must not change from epoch to epoch."""
-    training, places = Training(DROPPING, 0, MACHINE, IMAGES), set()
+    pixels = IMAGES.train_images
+    images = replace(IMAGES, train_images=Stored(pixels.numpy(), np.arange(len(pixels)))) if stored else IMAGES
+    training, places = Training(DROPPING, 0, MACHINE, images), set()
     for _ in training.steps():
         training.update()
         feed, clock = training.feed, training.clock
         tensors = [feed.order, feed.corner, feed.flipped, feed.colour_shift, clock.rows, clock.step, training.tally]
+        tensors += [feed.brought] if stored else []
         places.add(tuple(tensor.data_ptr() for tensor in tensors))
     assert len(places) == 1
 

@@ -82,11 +82,11 @@ def test_kernels_are_told_to_four_digits(trained):
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
-@given(st.integers(1, 300), st.integers(6, 40), st.integers(0, 10**6))
-def test_the_nearest_are_those_of_a_plain_sort_of_distances(queries, images, seed):
+@given(st.integers(1, 300), st.integers(6, 40), st.integers(1, 41), st.integers(0, 10**6))
+def test_the_nearest_are_those_of_a_plain_sort_of_distances_whatever_the_parts(queries, images, size, seed):
     rng = np.random.default_rng(seed)
     of, among = rng.integers(-50, 50, (queries, 3)), rng.integers(-50, 50, (images, 3))
-    found = nearest(torch.tensor(of).float(), torch.tensor(among).float(), 6).numpy()
+    found = nearest(torch.tensor(of).float(), torch.tensor(among).float().split(size), 6).numpy()
     squares = ((of[:, None] - among) ** 2).sum(2)
     np.testing.assert_array_equal(np.take_along_axis(squares, found, 1), np.sort(squares, 1)[:, :6])  # whoever wins a tie
 
