@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("response_norm.c")
+SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = (
     "-O3",
     "-march=native",
@@ -50,7 +50,7 @@ def _built(compiler: str) -> Path:
     digest = hashlib.sha256(b"\0".join(made_from)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"response_norm-{digest}.so"
+    path = folder / f"kernels-{digest}.so"
     if not path.exists():
         print(f"compiling response normalization once, about a second ({path})", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -71,5 +71,8 @@ def _load(path: Path) -> ctypes.CDLL:
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
     library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
     library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
-    library.cross_map.restype, library.within_map.restype = None, ctypes.c_int
+    library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
+    library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
+    library.cross_map.restype = library.pool.restype = library.unpool.restype = None
+    library.within_map.restype = ctypes.c_int
     return library

@@ -1,14 +1,15 @@
-"""alexnet/compiled.py and response_norm.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
+"""alexnet/compiled.py and kernels.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alexnet import compiled, response_norm
+from alexnet import compiled, pooling, response_norm
+from alexnet.pooling import Pool
 from alexnet.recipe import ResponseNorm
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm
 
@@ -26,6 +27,7 @@ def both_ways(module, maps, upstream):
     for kernels in (compiled.kernels, lambda: None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(response_norm, "kernels", kernels)
+            patch.setattr(pooling, "kernels", kernels)
             x = maps.detach().requires_grad_()
             out = module(x)
             out.backward(upstream)
@@ -58,13 +60,55 @@ def test_the_kernel_gives_the_bits_of_torch_forward_and_backward(n, maps, height
     assert torch.equal(gradient, expected_gradient)
 
 
-@pytest.mark.parametrize("module", [CrossMapNorm(ResponseNorm(), 2), WithinMapNorm(ResponseNorm())], ids=["across", "within"])
+def bits(values):
+    return values.contiguous().view(torch.int32 if values.dtype == torch.float32 else torch.int16)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(
+    n=st.integers(1, 3),
+    maps=st.sampled_from([3, 16, 24, 32, 40, 96]),
+    height=st.integers(3, 12),
+    width=st.integers(3, 12),
+    window=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    kind=st.sampled_from(["max", "average"]),
+    number=st.sampled_from([torch.float32, torch.bfloat16]),
+    coarse=st.booleans(),
+    scale=st.sampled_from([1.0, 2.0**-133]),
+    seed=st.integers(0, 2**31),
+)
+def test_pools_give_the_bits_of_torch_forward_and_backward(
+    n, maps, height, width, window, stride, kind, number, coarse, scale, seed
+):
+    """Coarse values: many maxima are equal, some are -0. The small scale lies below the normal range."""
+    assume(window <= min(height, width))
+    luck, pool = torch.Generator().manual_seed(seed), Pool(kind, window, stride)
+
+    def drawn(*shape):
+        values = torch.randn(shape, generator=luck)
+        return ((values.round() if coarse else values) * scale).to(number).contiguous(memory_format=torch.channels_last)
+
+    x = drawn(n, maps, height, width)
+    upstream = drawn(*pool(x).shape)
+    (out, gradient), (expected_out, expected_gradient) = both_ways(pool, x, upstream)
+    assert out.shape == expected_out.shape and torch.equal(bits(out), bits(expected_out))
+    assert torch.equal(bits(gradient), bits(expected_gradient))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [CrossMapNorm(ResponseNorm(), 2), WithinMapNorm(ResponseNorm()), Pool("max", 3, 1), Pool("average", 3, 1)],
+    ids=["across", "within", "max", "average"],
+)
 def test_threads_change_no_bit(module, monkeypatch):
     x = torch.randn(7, 26, 9, 5).contiguous(memory_format=torch.channels_last)
-    alone, _ = both_ways(module, x, x)
+    upstream = torch.randn_like(module(x))
+    alone, _ = both_ways(module, x, upstream)
     monkeypatch.setattr(response_norm, "VALUES_PER_THREAD", 1)
+    monkeypatch.setattr(pooling, "VALUES_PER_THREAD", 1)
     torch.set_num_threads(3)
-    shared, _ = both_ways(module, x, x)
+    shared, _ = both_ways(module, x, upstream)
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
 
 

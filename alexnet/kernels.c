@@ -1,8 +1,7 @@
-/* Response normalization of channels_last maps, forward and backward: what response_norm.py does with torch operations, in one
- * pass over memory. Every sum, product and root is taken in the same order and rounded at the same places (compiled with
- * -ffp-contract=off, so that nothing is fused that is not written as fmaf), so that both give the same bits. beta is 0.75.
- *
- * Rows and images are independent of one another, so threads change no bit.
+/* Faster ways to the same bits, for channels_last maps on a CPU: response normalization (response_norm.py), max and average pooling
+ * (pooling.py). Each does in one pass over memory what torch's operations do in several: every sum, product and root is taken in
+ * the same order and rounded at the same places (compiled with -ffp-contract=off, so that nothing is fused that is not written as
+ * fmaf). Rows and images are independent of one another, so threads change no bit.
  *
  * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by compiled.py. */
 
@@ -10,6 +9,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #define LANES 16     /* maps of one pixel that are normalized together within maps */
 #define FLAT 768     /* values of one block across maps: its buffers and masks stay in the first cache */
@@ -70,7 +72,7 @@ static inline void window(float *RESTRICT sums, const float *RESTRICT values, in
     }
 }
 
-/* ---- Across maps: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
+/* ---- Response normalization across maps; beta is 0.75: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
 
 /* sums[i] = values[i - size/2] + ... + values[i + size/2], those of other rows taken as 0 by `own`, size masks of `length` */
 static inline void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const uint32_t *RESTRICT own, int64_t length,
@@ -196,4 +198,166 @@ int within_map(void *out, const void *in, const void *upstream, int64_t images, 
                           alpha, twice, is_bf16, work + part * values);
     free(work);
     return 0;
+}
+
+/* ---- Pools of square windows that are cut off at the lower and right edge (ceil mode, no padding). Work goes by 16 maps of one
+ * pixel; where 16 do not divide them, the last 16 overlap those before and are done twice. Gradients are gathered: each input asks
+ * the windows that it lies in, in the order of their outputs, and is rounded after each addition, as torch's kernels do. ------- */
+
+typedef float floats __attribute__((vector_size(64)));
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef uint32_t words __attribute__((vector_size(64)));
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE words widened(const void *from, int64_t width) { /* sixteen unsigned numbers of 1 or 2 bytes */
+    words wide;
+#ifdef __AVX512F__
+    wide = (words)(width == 1 ? _mm512_cvtepu8_epi32(_mm_loadu_si128(from)) : _mm512_cvtepu16_epi32(_mm256_loadu_si256(from)));
+#else
+    for (int i = 0; i < 16; i++) wide[i] = width == 1 ? ((const uint8_t *)from)[i] : ((const uint16_t *)from)[i];
+#endif
+    return wide;
+}
+
+INLINE void put_narrowed(void *to, words wide, int64_t width) {
+#ifdef __AVX512F__
+    if (width == 1)
+        _mm_storeu_si128(to, _mm512_cvtepi32_epi8((__m512i)wide));
+    else
+        _mm256_storeu_si256(to, _mm512_cvtepi32_epi16((__m512i)wide));
+#else
+    for (int i = 0; i < 16; i++)
+        if (width == 1)
+            ((uint8_t *)to)[i] = wide[i];
+        else
+            ((uint16_t *)to)[i] = wide[i];
+#endif
+}
+
+INLINE floats sixteen(const void *from, int64_t at, int is_bf16) {
+    if (is_bf16) return (floats)(widened((const uint16_t *)from + at, 2) << 16);
+    floats values;
+    memcpy(&values, (const float *)from + at, sizeof values);
+    return values;
+}
+
+INLINE void put_sixteen(void *to, int64_t at, floats values, int is_bf16) {
+    if (is_bf16)
+        put_narrowed((uint16_t *)to + at, (words)values >> 16, 2);
+    else
+        memcpy((float *)to + at, &values, sizeof values);
+}
+
+/* To bfloat16 as to_bf16, of values whose lower half is zero where they are not numbers, as sums of bfloat16 are. */
+INLINE floats rounded(floats values, int is_bf16) {
+    const words bits = (words)values;
+    return is_bf16 ? (floats)((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u) : values;
+}
+
+INLINE floats choose(ints mask, floats yes, floats no) { return (floats)((mask & (ints)yes) | (~mask & (ints)no)); }
+
+#define EACH_16_MAPS for (int64_t done = 0, map = 0; done < maps; done += 16, map = done + 16 <= maps ? done : maps - 16)
+#define LESS(a, b) ((a) < (b) ? (a) : (b))
+
+INLINE void pool_images(void *out, uint8_t *positions, const void *in, int64_t begin, int64_t images, int64_t height, int64_t width,
+                        int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride, int is_max, int is_bf16) {
+    for (int64_t image = begin; image < images; image++)
+        for (int64_t row = 0; row < rows; row++)
+            for (int64_t column = 0; column < columns; column++) {
+                const int64_t top = row * stride, left = column * stride, to = ((image * rows + row) * columns + column) * maps;
+                const int64_t high = LESS(window, height - top), wide = LESS(window, width - left);
+                const int64_t from = ((image * height + top) * width + left) * maps;
+                EACH_16_MAPS {
+                    floats best = sixteen(in, from + map, is_bf16);
+                    words position = {0};
+                    if (!is_max) best += 0.0f; /* sums start at 0 */
+                    for (int64_t y = 0; y < high; y++)
+                        for (int64_t x = y ? 0 : 1; x < wide; x++) {
+                            const floats value = sixteen(in, from + (y * width + x) * maps + map, is_bf16);
+                            if (is_max) { /* the first of equals, the last that is no number */
+                                const ints better = (value > best) | (value != value);
+                                best = choose(better, value, best);
+                                position = (words)choose(better, (floats)(position * 0 + (uint32_t)(y * window + x)), (floats)position);
+                            } else {
+                                best += value;
+                            }
+                        }
+                    if (!is_max) best = rounded(best / (float)(high * wide), is_bf16);
+                    put_sixteen(out, to + map, best, is_bf16);
+                    if (is_max) put_narrowed(positions + to + map, position, 1);
+                }
+            }
+}
+
+/* The gradient of one input, from the windows that it lies in: the sum of what each of them gives it. */
+INLINE void unpool_images(void *out, const uint8_t *positions, const void *upstream, float *shares, int64_t begin, int64_t images,
+                          int64_t height, int64_t width, int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride,
+                          int is_max, int is_bf16) {
+    int64_t from[window * window], first_column[width];
+    uint32_t position[window * window];
+    for (int64_t x = 0; x < width; x++) first_column[x] = x < window ? 0 : (x - window) / stride + 1;
+    for (int64_t image = begin; image < images; image++) {
+        const int64_t first = image * rows * columns * maps;
+        for (int64_t row = 0, at = 0; !is_max && row < rows; row++)
+            for (int64_t column = 0; column < columns; column++, at += maps) {
+                const float area = LESS(window, height - row * stride) * LESS(window, width - column * stride);
+                EACH_16_MAPS put_sixteen(shares, at + map, rounded(sixteen(upstream, first + at + map, is_bf16) / area, is_bf16), 0);
+            }
+        for (int64_t y = 0; y < height; y++) {
+            const int64_t first_row = y < window ? 0 : (y - window) / stride + 1;
+            for (int64_t x = 0; x < width; x++) {
+                int count = 0;
+                for (int64_t row = first_row; row < rows && row * stride <= y; row++)
+                    for (int64_t column = first_column[x]; column < columns && column * stride <= x; column++) {
+                        from[count] = (row * columns + column) * maps;
+                        position[count++] = (y - row * stride) * window + x - column * stride;
+                    }
+                EACH_16_MAPS {
+                    floats sum = {0};
+                    for (int i = 0; i < count; i++) {
+                        floats share;
+                        if (is_max) {
+                            const words found = widened(positions + first + from[i] + map, 1);
+                            share = (floats)((ints)sixteen(upstream, first + from[i] + map, is_bf16) & (found == position[i]));
+                        } else {
+                            share = sixteen(shares, from[i] + map, 0);
+                        }
+                        sum = i ? rounded(sum + share, is_bf16) : sum + share;
+                    }
+                    put_sixteen(out, ((image * height + y) * width + x) * maps + map, sum, is_bf16);
+                }
+            }
+        }
+    }
+}
+
+/* `positions`: where in its window, counted by rows, each maximum was found; null for the average. */
+void pool(void *out, uint8_t *positions, const void *in, int64_t images, int64_t height, int64_t width, int64_t maps, int64_t rows,
+          int64_t columns, int64_t window, int64_t stride, int is_bf16, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int part = 0; part < threads; part++) {
+        const int64_t begin = images * part / threads, end = images * (part + 1) / threads;
+#define POOL(is_max, is_bf16) \
+    pool_images(out, positions, in, begin, end, height, width, maps, rows, columns, window, stride, is_max, is_bf16)
+        if (is_bf16)
+            positions ? POOL(1, 1) : POOL(0, 1);
+        else
+            positions ? POOL(1, 0) : POOL(0, 0);
+    }
+}
+
+/* `shares`, for the average: rows * columns * maps floats for each thread to work in. */
+void unpool(void *out, const uint8_t *positions, const void *upstream, float *shares, int64_t images, int64_t height, int64_t width,
+            int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride, int is_bf16, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int part = 0; part < threads; part++) {
+        const int64_t begin = images * part / threads, end = images * (part + 1) / threads;
+        float *own = shares + part * rows * columns * maps;
+#define UNPOOL(is_max, is_bf16) \
+    unpool_images(out, positions, upstream, own, begin, end, height, width, maps, rows, columns, window, stride, is_max, is_bf16)
+        if (is_bf16)
+            positions ? UNPOOL(1, 1) : UNPOOL(0, 1);
+        else
+            positions ? UNPOOL(1, 0) : UNPOOL(0, 0);
+    }
 }
