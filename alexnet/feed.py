@@ -44,7 +44,7 @@ class Feed:
             raise Refused(f"model.classes: {recipe.model.classes}, but {images.name} has label {highest}")
         self.centre = (side - size) // 2
         sums = kept_sums(self.images, images.cache, images.fingerprint)
-        self.mean, self.scale = normalization(data, sums)
+        self.mean, self.scale = (of.expand(side, side, 3).contiguous() for of in normalization(data, sums))  # 3 by 3 is slow
         self.offsets = side + 2 * data.shift - size + 1 if data.crops == "random" else 1  # of a crop, each way
         if data.crop_offsets > self.offsets:
             raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
@@ -62,7 +62,7 @@ class Feed:
         first = position * self.batch_size
         chosen = slice(first + self.share.start, first + self.share.stop)
         index = self.order[chosen]
-        pixels = self.images[index]
+        pixels = self.images.index_select(0, index)
         if self.data.inputs == "minus_centre_of_mean_image":
             pixels = self._cut(pixels.float(), chosen) - self._centred(self.mean)
         else:
