@@ -71,8 +71,9 @@ def _load(path: Path) -> ctypes.CDLL:
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
     library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
     library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
+    library.powers.argtypes = [pointer] * 2 + [count, real]
     library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
     library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
-    library.cross_map.restype = library.pool.restype = library.unpool.restype = None
+    library.cross_map.restype = library.powers.restype = library.pool.restype = library.unpool.restype = None
     library.within_map.restype = ctypes.c_int
     return library

@@ -14,8 +14,14 @@
 #endif
 
 #define LANES 16     /* maps of one pixel that are normalized together within maps */
-#define FLAT 768     /* values of one block across maps: its buffers and masks stay in the first cache */
+#define FLAT 384     /* values of one block across maps: its buffers and masks stay in the first cache */
 #define RESTRICT __restrict__
+
+/* Sixteen at a time. */
+typedef float floats __attribute__((vector_size(64)));
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef uint32_t words __attribute__((vector_size(64)));
+#define INLINE static inline __attribute__((always_inline))
 
 static inline float from_bf16(uint16_t half) {
     uint32_t bits = (uint32_t)half << 16;
@@ -58,6 +64,40 @@ static inline float power(float scale) {
     return root * (root * (1.0f / sqrtf(root)));
 }
 
+#ifdef __AVX512F__
+/* 1 / sqrt(scale), both rounded as the two instructions round them, which are slow and share one unit: from an approximation by
+ * Newton's steps, the last of each from the exact remainder (Markstein 1990). That leaves wrong only the reciprocal of a root
+ * whose fraction is all ones. For scales from 2^-60 on; tests/test_compiled.py tries every fraction. */
+static inline __m512 inverse_root(__m512 scale) {
+    const __m512 half = _mm512_set1_ps(0.5f), one = _mm512_set1_ps(1.0f);
+    const __m512i ones = _mm512_set1_epi32(0x7fffff);
+    __m512 inverse = _mm512_rsqrt14_ps(scale);
+    __m512 root = _mm512_mul_ps(scale, inverse), slope = _mm512_mul_ps(half, inverse); /* slope: 1 / (2 root) */
+    const __m512 error = _mm512_fnmadd_ps(slope, root, half);
+    root = _mm512_fmadd_ps(root, error, root);
+    slope = _mm512_fmadd_ps(slope, error, slope);
+    root = _mm512_fmadd_ps(_mm512_fnmadd_ps(root, root, scale), slope, root);
+    inverse = _mm512_add_ps(slope, slope);
+    inverse = _mm512_fmadd_ps(_mm512_fnmadd_ps(root, inverse, one), inverse, inverse);
+    const __mmask16 last = _mm512_cmpeq_epi32_mask(_mm512_and_epi32(_mm512_castps_si512(root), ones), ones);
+    const __m512i bits = _mm512_castps_si512(inverse);
+    return _mm512_castsi512_ps(_mm512_mask_add_epi32(bits, last, bits, _mm512_set1_epi32(1)));
+}
+#endif
+
+/* powers[i] = power(scales[i]), where no scale is below k */
+void powers(float *RESTRICT to, const float *RESTRICT scales, int64_t count, float k) {
+    int64_t i = 0;
+#ifdef __AVX512F__
+    for (; k >= 0x1p-60f && i + 16 <= count; i += 16) { /* one root by each way: they run side by side */
+        const __m512 root = inverse_root(_mm512_loadu_ps(scales + i));
+        const __m512 other = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(root));
+        _mm512_storeu_ps(to + i, _mm512_mul_ps(root, _mm512_mul_ps(root, other)));
+    }
+#endif
+    for (; i < count; i++) to[i] = power(scales[i]);
+}
+
 /* sums[i] = values[i] + values[i + step] + ... , size of them */
 static inline void window(float *RESTRICT sums, const float *RESTRICT values, int64_t length, int64_t size, int64_t step) {
     if (size == 1) {
@@ -74,51 +114,53 @@ static inline void window(float *RESTRICT sums, const float *RESTRICT values, in
 
 /* ---- Response normalization across maps; beta is 0.75: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
 
-/* sums[i] = values[i - size/2] + ... + values[i + size/2], those of other rows taken as 0 by `own`, size masks of `length` */
-static inline void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const uint32_t *RESTRICT own, int64_t length,
-                                  int64_t size) {
-    const int64_t margin = size / 2;
-    for (int64_t shift = 0; shift < size; shift++) {
-        const float *RESTRICT shifted = values + shift - margin;
-        const uint32_t *RESTRICT mask = own + shift * length;
-        for (int64_t i = 0; i < length; i++) {
-            uint32_t bits;
-            memcpy(&bits, &shifted[i], 4);
-            bits &= mask[i];
-            float term;
-            memcpy(&term, &bits, 4);
-            sums[i] = shift ? sums[i] + term : term;
+/* sums[i] = values[i - size/2] + ... + values[i + size/2], those of other rows taken as 0 by `own`, size masks of `length`, which
+ * is a multiple of 16 */
+INLINE void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const int32_t *RESTRICT own, int64_t length,
+                           int64_t size) {
+    for (int64_t i = 0; i < length; i += 16) {
+        floats sum = {0};
+        for (int64_t shift = 0; shift < size; shift++) {
+            floats term;
+            ints mask;
+            memcpy(&term, values + i + shift - size / 2, sizeof term);
+            memcpy(&mask, own + shift * length + i, sizeof mask);
+            term = (floats)((ints)term & mask);
+            sum = shift ? sum + term : term;
         }
+        memcpy(sums + i, &sum, sizeof sum);
     }
 }
 
 static void cross_map_rows(void *out, const void *in, const void *upstream, int64_t begin, int64_t rows, int64_t maps,
                            int64_t size, float k, float alpha, float twice, int is_bf16) {
-    const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = together * maps;
-    float padded[length + 2 * margin], x[length], sums[length], scaled[length];
-    uint32_t own[size * length];
+    const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = (together * maps + 15) / 16 * 16;
+    float padded[length + 2 * margin], x[length], sums[length], scaled[length], factors[length];
+    int32_t own[size * length];
     float *squares = padded + margin;
     memset(padded, 0, sizeof padded);
     for (int64_t shift = 0; shift < size; shift++)
         for (int64_t i = 0; i < length; i++) {
             const int64_t neighbour = i % maps + shift - margin;
-            own[shift * length + i] = neighbour >= 0 && neighbour < maps ? 0xffffffffu : 0;
+            own[shift * length + i] = neighbour >= 0 && neighbour < maps && i < together * maps ? -1 : 0;
         }
     for (int64_t first = begin; first < rows; first += together) {
-        const int64_t here = rows - first < together ? (rows - first) * maps : length, at = first * maps;
+        const int64_t here = rows - first < together ? (rows - first) * maps : together * maps, at = first * maps;
         load(x, in, at, here, is_bf16);
         for (int64_t i = 0; i < here; i++) squares[i] = x[i] * x[i];
-        window_in_rows(sums, squares, own, length, size); /* beyond `here` lies the block before: never stored */
+#define WINDOW (size == 5 ? window_in_rows(sums, squares, own, length, 5) : window_in_rows(sums, squares, own, length, size))
+        WINDOW; /* beyond `here` lies the block before: never stored */
+        for (int64_t i = 0; i < here; i++) sums[i] = sums[i] * alpha + k;
+        powers(factors, sums, here, alpha >= 0 ? k : 0);
         if (!upstream) {
-            for (int64_t i = 0; i < here; i++) scaled[i] = power(sums[i] * alpha + k) * x[i];
+            for (int64_t i = 0; i < here; i++) scaled[i] = factors[i] * x[i];
         } else {
             load(scaled, upstream, at, here, is_bf16);
             for (int64_t i = 0; i < here; i++) {
-                const float scale = sums[i] * alpha + k;
-                scaled[i] = power(scale) * scaled[i];
-                squares[i] = scaled[i] * x[i] / scale;
+                scaled[i] = factors[i] * scaled[i];
+                squares[i] = scaled[i] * x[i] / sums[i];
             }
-            window_in_rows(sums, squares, own, length, size);
+            WINDOW;
             for (int64_t i = 0; i < here; i++) scaled[i] = fmaf(sums[i] * x[i], -twice, scaled[i]);
         }
         store(out, at, scaled, here, is_bf16);
@@ -203,11 +245,6 @@ int within_map(void *out, const void *in, const void *upstream, int64_t images, 
 /* ---- Pools of square windows that are cut off at the lower and right edge (ceil mode, no padding). Work goes by 16 maps of one
  * pixel; where 16 do not divide them, the last 16 overlap those before and are done twice. Gradients are gathered: each input asks
  * the windows that it lies in, in the order of their outputs, and is rounded after each addition, as torch's kernels do. ------- */
-
-typedef float floats __attribute__((vector_size(64)));
-typedef int32_t ints __attribute__((vector_size(64)));
-typedef uint32_t words __attribute__((vector_size(64)));
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE words widened(const void *from, int64_t width) { /* sixteen unsigned numbers of 1 or 2 bytes */
     words wide;

@@ -112,6 +112,16 @@ def test_threads_change_no_bit(module, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
 
 
+@pytest.mark.parametrize("exponent", [-60, -59, 1, 2, 126, 127])
+def test_the_power_of_every_fraction_is_torchs(exponent):
+    """All 2^23 numbers of an exponent: roots depend beside the fraction only on whether the exponent is even."""
+    scales = (torch.arange(2**23, dtype=torch.int32) + ((exponent + 127) << 23)).view(torch.float32)
+    powers = torch.empty_like(scales)
+    compiled.kernels().powers(powers.data_ptr(), scales.data_ptr(), len(scales), 2.0**-60)
+    root = scales.rsqrt()
+    assert torch.equal(powers, root.rsqrt() * root * root)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_no_number_stays_within_its_window(bad):
     x = torch.randn(1, 24, 2, 2).contiguous(memory_format=torch.channels_last)
