@@ -398,3 +398,16 @@ void unpool(void *out, const uint8_t *positions, const void *upstream, float *sh
             positions ? UNPOOL(1, 0) : UNPOOL(0, 0);
     }
 }
+
+/* ---- The update rule of 2012 (optimizer.py): velocities and weights in one pass, rounded where torch's four passes round. ----- */
+
+void paper_sgd(float *RESTRICT weights, float *RESTRICT velocities, const float *RESTRICT gradients, int64_t count, float momentum,
+               float decay, float rate, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < count; i++) {
+        float velocity = velocities[i] * momentum;
+        if (decay != 0) velocity = fmaf(weights[i], decay, velocity);
+        velocities[i] = velocity = fmaf(gradients[i], rate, velocity);
+        weights[i] += velocity;
+    }
+}

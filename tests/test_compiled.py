@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alexnet import compiled, pooling, response_norm
+from alexnet import compiled, optimizer, pooling, response_norm
 from alexnet.pooling import Pool
 from alexnet.recipe import ResponseNorm
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm
@@ -112,6 +112,32 @@ def test_threads_change_no_bit(module, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    decay=st.sampled_from([0.0, 5e-4]),
+    rate=st.sampled_from([0.01, 1e-5]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_2012_update_gives_the_bits_of_torch(shape, layout, decay, rate, seed):
+    ends = []
+    for way in (compiled.kernels, lambda: None):
+        luck = torch.Generator().manual_seed(seed)
+        start, *gradients = (torch.randn(shape, generator=luck) for _ in range(4))
+        if layout is torch.channels_last and len(shape) == 4:
+            start = start.to(memory_format=layout)
+        weights = torch.nn.Parameter(start)
+        update = optimizer.PaperSGD([weights], rate, momentum=0.9, weight_decay=decay)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(optimizer, "kernels", way)
+            for gradient in gradients:
+                weights.grad = gradient.contiguous(memory_format=layout) if weights.dim() == 4 else gradient
+                update.step()
+        ends.append((weights.detach(), update.state[weights]["velocity"]))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
 @pytest.mark.parametrize("exponent", [-60, -59, 1, 2, 126, 127])
 def test_the_power_of_every_fraction_is_torchs(exponent):
     """All 2^23 numbers of an exponent: roots depend beside the fraction only on whether the exponent is even."""
@@ -157,7 +183,7 @@ def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
     compiled.kernels.cache_clear()
     assert compiled.kernels() is not None
     assert log.read_text() == "built\n"
-    assert capfd.readouterr().err.count("compiling response normalization") == 1
+    assert capfd.readouterr().err.count("compiling the CPU kernels") == 1
     assert [p.suffix for p in (fresh / "cache" / "alexnet-study").iterdir()] == [".so"]
 
 
@@ -172,5 +198,5 @@ def test_a_compiler_that_fails_is_said_in_one_line_and_torch_does_it(fresh, monk
     monkeypatch.setenv("CC", wrapper(fresh, f'case "$*" in *--version*) exec {COMPILER} "$@";; *) exit 1;; esac'))
     assert compiled.kernels() is None
     said = capfd.readouterr().err.strip().splitlines()
-    assert said[-1].startswith("response normalization runs uncompiled: CalledProcessError")
+    assert said[-1].startswith("the CPU kernels stay uncompiled, torch does their work: CalledProcessError")
     assert list((fresh / "cache" / "alexnet-study").iterdir()) == []
