@@ -1,4 +1,4 @@
-"""The C kernels, built with the machine's own compiler the first time they are wanted (about a second, said on stderr).
+"""The C kernels, built with the machine's own compiler the first time they are wanted (about two seconds, said on stderr).
 
 Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None and the same is done with torch operations, in the same
 bits, several times slower.
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("response_norm.c")
+SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = (
     "-O3",
     "-march=native",
@@ -39,7 +39,7 @@ def kernels() -> ctypes.CDLL | None:
     try:
         return _load(_built(compiler))
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"response normalization runs uncompiled: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"the CPU kernels stay uncompiled, torch does their work: {type(error).__name__}: {error}", file=sys.stderr)
         return None
 
 
@@ -50,9 +50,9 @@ def _built(compiler: str) -> Path:
     digest = hashlib.sha256(b"\0".join(made_from)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"response_norm-{digest}.so"
+    path = folder / f"kernels-{digest}.so"
     if not path.exists():
-        print(f"compiling response normalization once, about a second ({path})", file=sys.stderr)
+        print(f"compiling the CPU kernels once, about two seconds ({path})", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / "made.so"
             subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(made), "-lm"], check=True, capture_output=True)
@@ -71,5 +71,11 @@ def _load(path: Path) -> ctypes.CDLL:
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
     library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
     library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
-    library.cross_map.restype, library.within_map.restype = None, ctypes.c_int
+    library.paper_sgd.argtypes = [pointer] * 3 + [count] + [real] * 3 + [ctypes.c_int]
+    library.powers.argtypes = [pointer] * 2 + [count, real]
+    library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
+    library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
+    for function in (library.cross_map, library.paper_sgd, library.powers, library.pool, library.unpool):
+        function.restype = None
+    library.within_map.restype = ctypes.c_int
     return library

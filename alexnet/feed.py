@@ -53,7 +53,7 @@ class Feed:
             raise Refused(f"model.classes: {recipe.model.classes}, but {images.name} has label {highest}")
         self.centre = (side - size) // 2
         sums = kept_sums(self.images, images.cache, images.fingerprint)
-        self.mean, self.scale = normalization(data, sums)
+        self.mean, self.scale = (of.expand(side, side, 3).contiguous() for of in normalization(data, sums))  # 3 by 3 is slow
         self.offsets = side + 2 * data.shift - size + 1 if data.crops == "random" else 1  # of a crop, each way
         if data.crop_offsets > self.offsets:
             raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
@@ -90,9 +90,9 @@ class Feed:
         if self.crops:
             pixels = self._of_crops(self.brought, rows)
         elif self.data.inputs == "minus_centre_of_mean_image":
-            pixels = self._cut(self.images[index].float(), rows) - self._centred(self.mean)
+            pixels = self._cut(self.images.index_select(0, index).float(), rows) - self._centred(self.mean)
         else:
-            pixels = self._cut(self._normalized(self.images[index]), rows)
+            pixels = self._cut(self._normalized(self.images.index_select(0, index)), rows)
         if self.noisy(self.epoch):
             pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
@@ -103,10 +103,12 @@ class Feed:
             crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
         if self.data.inputs == "minus_centre_of_mean_image":
             return crops.float() - self._centred(self.mean)
-        mean = self.mean
-        if mean.dim() > 1 or self.data.shift:  # at the place of each crop; a border has none
+        mean, scale = self.mean, self.scale[0, 0]  # every pixel's
+        if self.data.inputs == "standardized" and not self.data.shift:
+            mean = mean[0, 0]
+        else:  # at the place of each crop; a border has none
             mean = self._cut(mean.expand(1, *self.images.shape[1:]), rows)
-        return (crops.float() - mean).mul_(self.scale)
+        return (crops.float() - mean).mul_(scale)
 
     def noisy(self, epoch: int) -> bool:
         until = self.data.colour_noise_epochs

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.luck import generator, hashed_draws, key_of
+from alexnet.pooling import Pool
 from alexnet.recipe import Layer, Model, Recipe, Sizes, sizes_of
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm
 
@@ -31,13 +32,6 @@ ACTIVATION = {
 }
 RISING = ("relu", "tanh", "scaled_tanh", "sigmoid", "softplus", "leaky_relu")
 """Activations that keep order: max pooling may come before them and gives the same."""
-
-# Pools of cuda-convnet: a window that hangs over the edge is cut off there, and an average divides by what is left.
-POOL = {
-    "none": lambda window, stride: nn.Identity(),
-    "max": lambda window, stride: nn.MaxPool2d(window, stride, ceil_mode=True),
-    "average": lambda window, stride: nn.AvgPool2d(window, stride, ceil_mode=True),
-}
 
 
 class LocalConv2d(nn.Module):
@@ -169,7 +163,7 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
     parts["weights"] = _learned(layer, size, shares)
     act = nn.Identity() if last or not layer.present else ACTIVATION[model.activation]()
     norm = _norm(model, layer, size, shares) if layer.present else nn.Identity()
-    pool = POOL[layer.pool](model.pool_window, model.pool_stride)
+    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride)
     named = {"activation": act, "norm": norm, "pool": pool}
     order = layer.order.split("-")
     if (layer.pool, layer.norm) == ("max", "none") and model.activation in RISING:

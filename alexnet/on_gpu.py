@@ -151,11 +151,11 @@ if triton is not None:
         tl.store(out + at, x.to(tl.int16), mask=at < count)
 
     @triton.jit
-    def _update(parameter, velocity, gradient, count, rate, momentum, decay_rate, BLOCK: tl.constexpr):
+    def _update(parameter, velocity, gradient, count, momentum, decay, rate, BLOCK: tl.constexpr):
         at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
         inside = at < count
         w = tl.load(parameter + at, mask=inside)
-        v = tl.load(velocity + at, mask=inside) * momentum - decay_rate * w - rate * tl.load(gradient + at, mask=inside)
+        v = tl.load(velocity + at, mask=inside) * momentum + decay * w + rate * tl.load(gradient + at, mask=inside)
         tl.store(velocity + at, v, mask=inside)
         tl.store(parameter + at, w + v, mask=inside)
 
@@ -181,11 +181,11 @@ def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k:
     _within_map[_programs(count)](out, maps, upstream, inner, *settings, SIZE=size, STEP=2, BLOCK=BLOCK)
 
 
-def update(parameter: Tensor, velocity: Tensor, gradient: Tensor, rate: float, momentum: float, decay: float) -> None:
-    """v := momentum v - decay rate w - rate gradient, w := w + v, in place; all float32 and in one memory format."""
+def update(parameter: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, decay: float, rate: float) -> None:
+    """v := momentum v + decay w + rate gradient, w := w + v, in place; all float32 and in one memory format."""
     assert parameter.stride() == velocity.stride() == gradient.stride(), "one memory format for all three"
     count = parameter.numel()
-    _update[_programs(count)](parameter, velocity, gradient, count, rate, momentum, decay * rate, BLOCK=BLOCK)
+    _update[_programs(count)](parameter, velocity, gradient, count, momentum, decay, rate, BLOCK=BLOCK)
 
 
 def hashed_draws(key: int, step: Tensor, count: int) -> Tensor:

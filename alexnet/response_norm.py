@@ -4,8 +4,9 @@ Our own operation because torch's is slow, has no bf16 on CPU, and its backward 
 number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: for maps in channels_last memory, on a CPU by a C kernel (response_norm.c) where there is a compiler, on a GPU by a Triton
-kernel (on_gpu.py: to its tolerance, not in the same bits); else by torch operations, on a CPU in the same order and so bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
+How: for maps in channels_last memory, on a CPU by a C kernel (kernels.c) where there is a compiler, on a GPU by a Triton
+kernel (on_gpu.py: to its tolerance, not in the same bits); else by torch operations, on a CPU in the same order and so bits.
+There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
 window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input
 and computes the rest again, which costs less than reading it back.
 """

@@ -566,7 +566,7 @@ def describe(args) -> None:
 def train(args) -> int:
     """One run, in this process; its result goes to the spool and to MLflow, not into the tables of the claims."""
     from alexnet.data import data_dir
-    from study.execute import ALLOCATOR, Place, run_cell
+    from study.execute import Place, run_cell, start_again_with_allocator
     from study.plan import Cell
     from study.run import outcome_words, writable
     from study.table import OWN_QUESTION
@@ -574,9 +574,7 @@ def train(args) -> int:
 
     recipe = read_settings(named_recipe(args.recipe), args.set)
     seed, machine = _whole("--seed", args.seed), _machine(argparse.Namespace(**{**vars(args), "jobs": "1"}))
-    if missing := [name for name in ALLOCATOR if name not in os.environ]:  # read when a process starts: start again with them
-        os.environ.update({name: ALLOCATOR[name] for name in missing})
-        os.execv(sys.executable, [sys.executable, "-m", "study", *sys.argv[1:]])
+    start_again_with_allocator("study")
     fingerprint = _load(recipe.data.name, data_dir()).fingerprint
     place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
     arm = " ".join(args.set) or "as it is"
@@ -610,12 +608,14 @@ def train(args) -> int:
 
 
 def columns(args) -> int:
+    from study.execute import start_again_with_allocator
     from study.layouts import measure_layouts
     from study.terminal import named_recipe
 
     model, batch, steps = named_recipe(args.recipe).model, _whole("--batch", args.batch), _whole("--steps", args.steps)
     if min(batch, steps) < 1:
         raise Refused(f"--{'batch' if batch < 1 else 'steps'}: {min(batch, steps)} is less than 1")
+    start_again_with_allocator("study")
     rows = measure_layouts(args.recipe, model, batch, steps)
     if rows is None:  # the second rank of torchrun
         return 0
@@ -650,9 +650,7 @@ def status(args) -> None:
         )
         return
     print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
-    print(
-        f"normalize {software()['response_norm']} (response normalization on CPU: a C kernel, or torch operations in the same bits)"
-    )
+    print(f"kernels   {software()['kernels']} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
     print(f"allocator {' '.join(f'{k}={v}' for k, v in ALLOCATOR.items())} (set for every worker)")
     print(f"spool     {spool_dir()}: {len(states)} runs")
     counts: dict[tuple, int] = {}
@@ -692,6 +690,9 @@ def _on_all_ranks(args) -> int:
         return columns(args) or 0
     if args.function not in (run, retry, train):
         raise Refused("torchrun: run, retry, train and columns work on several ranks, no other command")
+    from study.execute import start_again_with_allocator
+
+    start_again_with_allocator("study")
     if int(os.environ["RANK"]):
         from study.on_ranks import follow
 

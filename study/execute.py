@@ -2,8 +2,10 @@
 
 import functools
 import json
+import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
@@ -21,13 +23,21 @@ if TYPE_CHECKING:
     from alexnet.train import Training
 
 # glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
-# Read by a process when it starts: workers inherit them.
+# Read by a process when it starts: workers inherit them, what trains in its own process starts again with them.
 ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "1073741824",
     "THP_MEM_ALLOC_ENABLE": "1",
 }
+
+
+def start_again_with_allocator(module: str) -> None:
+    """Python starts again, as `python -m module` with the same arguments, where the settings were not there when it started."""
+    if missing := [name for name in ALLOCATOR if name not in os.environ]:
+        os.environ.update({name: ALLOCATOR[name] for name in missing})
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ def software() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "git_commit": git_commit(),
-        "response_norm": "compiled" if kernels() else "torch",  # on CPU; both give the same bits
+        "kernels": "compiled" if kernels() else "torch",  # normalization, pools and update on a CPU; both give the same bits
     }
 
 

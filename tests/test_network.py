@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from alexnet.network import POOL, AlexNet, LocalConv2d, layer_table, learned_parts
+from alexnet.network import AlexNet, LocalConv2d, layer_table, learned_parts
+from alexnet.pooling import Pool
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, Layer, Model, changed
 from alexnet.refuse import Refused
 
@@ -175,11 +176,11 @@ COUNTING = squares([0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15])
 def test_average_pooling_divides_by_the_window_clipped_at_the_edge():
     """Means of 3x3, 3x2, 2x3 and 2x2 pixels of a 4x4 map, added up by hand."""
     hand = squares([45 / 9, 39 / 6], [66 / 6, 50 / 4])
-    torch.testing.assert_close(POOL["average"](3, 2)(COUNTING), hand, rtol=0, atol=1e-12)
+    torch.testing.assert_close(Pool("average", 3, 2)(COUNTING), hand, rtol=0, atol=1e-12)
 
 
 def test_max_pooling_clips_its_window_at_the_edge():
-    assert torch.equal(POOL["max"](3, 2)(COUNTING - 100), squares([-90, -89], [-86, -85]))
+    assert torch.equal(Pool("max", 3, 2)(COUNTING - 100), squares([-90, -89], [-86, -85]))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])

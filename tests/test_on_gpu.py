@@ -83,6 +83,6 @@ def test_the_update_is_the_papers_rule(count, rate, momentum, decay):
     w, v, g = (made((count,), seed) for seed in range(3))
     expected_v = momentum * v.double() - decay * rate * w.double() - rate * g.double()
     expected_w = w.double() + expected_v
-    on_gpu.update(w, v, g, rate, momentum, decay)
+    on_gpu.update(w, v, g, momentum, -decay * rate, -rate)
     torch.testing.assert_close(v.double(), expected_v, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(w.double(), expected_w, rtol=1e-5, atol=1e-5)
