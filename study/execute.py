@@ -25,6 +25,9 @@ ALLOCATOR = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
+# Read by mlflow and ray when they are imported.
+NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+
 
 @dataclass(frozen=True)
 class Place:
