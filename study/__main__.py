@@ -430,8 +430,10 @@ def search(args) -> int:
     from alexnet.data import data_dir
     from study.execute import Place
     from study.run import writable
-    from study.search import search_all
+    from study.search import LOCK, open_storage, search_all
 
+    if os.environ.get("OPTUNA_STORAGE"):
+        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
     machine = _machine(args)
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]

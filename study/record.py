@@ -20,6 +20,7 @@ os.environ.update(
     {
         **NO_TELEMETRY,
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         **os.environ,
@@ -44,6 +45,8 @@ for chatty in ("mlflow", "alembic"):
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
 LOCAL_ARTIFACTS = "mlartifacts"
+CLASHES = 3
+"""How often a run is written again, as nothing in it doubles, where another writer came between."""
 VIEW = "study"
 """Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
 SHOWN = (
@@ -116,13 +119,13 @@ class Store:
         name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"
         new = {"start_time": result["started_ms"], "tags": tags, "run_name": name[-250:]}  # as long as a database may take
         filter_string = f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
-        wrote = False
+        wrote, clashes = False, 0
         while (run := self._only(experiment, filter_string, new)).info.status != "FINISHED":
             try:
                 self._write(run.info.run_id, result)
                 wrote = True
-            except MlflowException:  # another writer may have made it too, and have kept its own
-                if self.client.get_run(run.info.run_id).info.lifecycle_stage == "active":
+            except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
+                if (clashes := clashes + 1) > CLASHES:
                     raise
         return wrote
 

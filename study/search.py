@@ -31,6 +31,7 @@ from study.plan import Cell, Tuned, get_claim, get_scale
 TUNING_SEED = JUDGED_SEEDS_BELOW
 NEVER = 1e9
 """Objective of a trial that never reached the target: worse than any that did."""
+LOCK = ".search.lock"
 ROW, SCHEMA = "row", "optuna"
 """A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database, where MLflow's are
 too: both call one of them alembic_version."""
@@ -56,7 +57,7 @@ class Shared:
     that share no spool."""
 
     def __init__(self, search: Search, keys: Sequence[str], place: Place):
-        self.lock = place.spool_dir / ".search.lock"
+        self.lock = place.spool_dir / LOCK
         recipes = hashlib.sha256(" ".join(keys).encode()).hexdigest()[:8]  # other values or recipes: another study
         name = f"alexnet/{search.claim}/{search.scale}/{search.base}/{search.arm}/{recipes}"
         self.study = optuna.create_study(storage=open_storage(self.lock), study_name=name, load_if_exists=True)
@@ -207,8 +208,6 @@ def search_all(
 ) -> int:
     """Search every arm of every base, some at a time, and write each winner to tuned.json as it is found. Returns 1 if one was lost."""
     searches = [Search(claim, scale, base, arm, fingerprint) for base in bases for arm in arms]
-    if os.environ.get("OPTUNA_STORAGE"):
-        open_storage(place.spool_dir / ".search.lock")  # refused, where it is, before anything starts
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
     lost = []
 
