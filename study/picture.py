@@ -70,8 +70,11 @@ def _serve(uri: str) -> tuple[subprocess.Popen, str]:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
-    hidden = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # which may hold a password that every `ps` would show
-    server = subprocess.Popen(command, env=hidden, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # which may hold a password that every `ps` would show
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that wait for jobs of language models
+    }
+    server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return server, f"http://127.0.0.1:{port}"
 
 

@@ -383,7 +383,7 @@ if __name__ == "__main__":
     verb, arguments = sys.argv[1], json.loads(sys.argv[2])
     fork = multiprocessing.get_context("fork")
     if verb == "record":
-        import study.record  # noqa: F401  once, before the fork
+        import study.record  # once, before the fork
 
         writers = [fork.Process(target=record, args=(folder,)) for folder in arguments]
         for writer in writers:
