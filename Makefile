@@ -3,7 +3,7 @@
 # MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
-  quick plan report ui ui-picture bench test faults soak lock clean
+  quick plan report ui ui-picture bench test faults soak audit lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -125,6 +125,9 @@ faults: $(READY) ## every fault injected, with a table of what was lost and doub
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (2 cores: about 40 min; KILLS= SEED=)
 	PYTHONPATH=. $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
+
+audit: $(READY) ## locked packages against those installed and known advisories (seconds; without a network it says so and fails)
+	$(VENV)/bin/python .ci/audit.py
 
 lock: $(READY) ## requirements.lock anew from pyproject.toml (seconds)
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock

@@ -202,7 +202,7 @@ def _packed(cache: Path, state: str, decode) -> tuple[list[np.ndarray], str]:
         arrays, skipped = decode(mapped)
         fingerprint = fingerprint_of(arrays)
         for name, array in zip(ARRAYS, arrays, strict=True):
-            if isinstance(array, np.memmap) and array.shape[0] == np.load(scratch / f"{name}.npy", mmap_mode="r").shape[0]:
+            if isinstance(array, np.memmap) and array.shape[0] == _array(scratch / f"{name}.npy").shape[0]:
                 array.flush()
             else:  # not mapped, or shorter than what was mapped, as files were skipped
                 np.save(scratch / "whole.npy", array)
