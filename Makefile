@@ -1,8 +1,9 @@
 # Every target sets up what it needs. `make` alone lists them.
 # Variables: SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR
+# MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
-  quick data-imagenet plan report ui ui-picture bench test faults soak lock clean
+  quick data-imagenet plan report ui ui-picture bench test faults soak audit lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -104,9 +105,12 @@ plan: $(READY) ## runs and cost of every claim, before anything starts (seconds)
 report: $(READY) ## results/REPORT.md, report.html and figures from the committed tables (under 10 s)
 	$(STUDY) report
 
-ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another)
-	@echo "MLflow on http://127.0.0.1:$(or $(PORT),5000) (this machine only; Ctrl-C ends it)"
-	$(VENV)/bin/mlflow server --backend-store-uri "$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db)" --host 127.0.0.1 --port $(or $(PORT),5000)
+# HOST is taken from the command line alone: shells have a variable of this name of their own.
+ui: HOST := 127.0.0.1
+ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 for other machines too)
+	@case "$$MLFLOW_TRACKING_URI" in http*) echo "MLFLOW_TRACKING_URI is an MLflow server: open it in a browser"; exit;; esac; \
+	echo "MLflow on http://$(HOST):$(or $(PORT),5000) ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
 
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (20 s; needs chromium)
 	$(VENV)/bin/python -m study.picture
@@ -124,6 +128,9 @@ faults: $(READY) ## every fault injected, with a table of what was lost and doub
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (2 cores: about 40 min; KILLS= SEED=)
 	PYTHONPATH=. $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
+
+audit: $(READY) ## locked packages against those installed and known advisories (seconds; without a network it says so and fails)
+	$(VENV)/bin/python .ci/audit.py
 
 lock: $(READY) ## requirements.lock anew from pyproject.toml (seconds)
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (on
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 from alexnet.refuse import Refused, choose
 from alexnet.spool import STOP, Interrupted
 from study.claim import Claim
+from study.database import in_a_line, redacted
+from study.execute import NO_TELEMETRY
 from study.executor import launched_ranks
 from study.launch import LATER
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
@@ -31,7 +34,7 @@ EXAMPLES = """examples:
   python -m study data pack imagenet --from DIR       ILSVRC, decoded once
   python -m study report                              figures and pages from the committed tables
 environment: SCALE, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR and DATA_DIR stand in for the options; RESULTS_DIR (results), SPOOL_DIR (spool),
-DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db)"""
+DAMAGED (refuse, or skip damaged image files), MLFLOW_TRACKING_URI (sqlite:///mlflow.db), OPTUNA_STORAGE (none: a search lives in the spool alone)"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -478,8 +481,10 @@ def search(args) -> int:
     from alexnet.data import data_dir
     from study.execute import Place
     from study.run import writable
-    from study.search import search_all
+    from study.search import LOCK, open_storage, search_all
 
+    if os.environ.get("OPTUNA_STORAGE"):
+        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
     machine = _machine(args)
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]
@@ -507,11 +512,12 @@ def record(args) -> None:
         raise Refused(f"spool: no folder {spool}")
     results = list(finished(spool))
     folder = writable(results_dir(), "RESULTS_DIR")
-    new = Store().record(results, spool)
+    with _mlflow_answers():
+        new = Store().record(results, spool)
     from study import table
 
     count = table.merge(folder, results)
-    print(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
+    _say(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
 
 
 def export_table(args) -> None:
@@ -520,8 +526,23 @@ def export_table(args) -> None:
     from study.run import writable
 
     folder = writable(results_dir(), "RESULTS_DIR")
-    count = table.merge(folder, Store().results())
-    print(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+    with _mlflow_answers():
+        count = table.merge(folder, Store().results())
+    _say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+
+
+@contextlib.contextmanager
+def _mlflow_answers():
+    """Raises Refused in a line where MLFLOW_TRACKING_URI does not answer, or says no."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from study.record import tracking_uri
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        raise Refused(f"MLFLOW_TRACKING_URI: {tracking_uri()} ({in_a_line(error)}); nothing is lost, call again") from None
 
 
 def report(args) -> None:
@@ -677,11 +698,11 @@ def _whole(field: str, text: str) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    print(redacted(text), flush=True)
 
 
 def _say_aside(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(redacted(text), file=sys.stderr, flush=True)
 
 
 def _on_all_ranks(args) -> int:
@@ -705,11 +726,12 @@ def _on_all_ranks(args) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    os.environ.update({**NO_TELEMETRY, **os.environ})
     try:
         args = parser().parse_args(arguments)
         return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
-        print(str(error), file=sys.stderr)
+        _say_aside(str(error))
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)

@@ -31,6 +31,9 @@ ALLOCATOR = {
     "THP_MEM_ALLOC_ENABLE": "1",
 }
 
+# Read by mlflow and ray when they are imported.
+NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+
 
 def start_again_with_allocator(module: str) -> None:
     """Python starts again, as `python -m module` with the same arguments, where the settings were not there when it started."""

@@ -11,7 +11,7 @@ from typing import Any
 from alexnet.machine import detect
 from alexnet.refuse import Refused, choose
 from study import launch
-from study.execute import ALLOCATOR, Place
+from study.execute import ALLOCATOR, NO_TELEMETRY, Place
 from study.launch import Task
 
 EXECUTORS = {"local": "", "ray": "ray", "slurm": "submitit"}
@@ -61,10 +61,10 @@ def attempt(task: Task, payload: tuple, report: Callable[[Any], None]) -> tuple[
 
 def worker_environment(place: Place) -> dict[str, str]:
     """Variables that a worker on another machine must start with; the user's own settings of them win."""
-    chosen = ("DAMAGED", "ALEXNET_COMPILED", "CLAIMS_DIR", *ALLOCATOR)
+    chosen = ("DAMAGED", "ALEXNET_COMPILED", "CLAIMS_DIR", *ALLOCATOR, *NO_TELEMETRY)
     own = {name: os.environ[name] for name in chosen if name in os.environ}
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
-    return {**ALLOCATOR, **own, "OMP_NUM_THREADS": str(place.machine.threads), "PYTHONPATH": path}
+    return {**ALLOCATOR, **NO_TELEMETRY, **own, "OMP_NUM_THREADS": str(place.machine.threads), "PYTHONPATH": path}
 
 
 def _on_this_machine(place: Place) -> Place:

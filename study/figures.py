@@ -27,7 +27,8 @@ MARKERS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
 
 
 def _style() -> list:
-    seaborn.set_theme(style="ticks", context="notebook", font_scale=0.85, rc={"svg.hashsalt": "alexnet", "figure.dpi": 110})
+    rc = {"svg.hashsalt": "alexnet", "figure.dpi": 110, "text.parse_math": False}  # a "$" in a user's name is a dollar
+    seaborn.set_theme(style="ticks", context="notebook", font_scale=0.85, rc=rc)
     return seaborn.color_palette("colorblind")
 
 

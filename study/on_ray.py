@@ -10,8 +10,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by what ray starts, before it is imported
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # no warning about tasks that take no GPU
+from study.execute import NO_TELEMETRY
+
+# Read by ray and by what it starts; the second: no warning about tasks that take no GPU.
+os.environ.update({**NO_TELEMETRY, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", **os.environ})
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -4,6 +4,7 @@ Needs chromium and the development packages; serves the store of MLFLOW_TRACKING
 """
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from alexnet.refuse import Refused
+from study.database import redacted
 
 
 def main(arguments: list[str]) -> int:
@@ -22,7 +24,7 @@ def main(arguments: list[str]) -> int:
         print(photograph(path, claim))
         return 0
     except Refused as error:
-        print(error, file=sys.stderr)
+        print(redacted(error), file=sys.stderr)
         return 2
 
 
@@ -39,28 +41,14 @@ def photograph(path: Path, claim: str) -> Path:
     if not found:
         raise Refused(f"{store.uri}: no runs of {claim!r}; `python -m study record` brings those of the spool")
     experiment = max(found, key=lambda e: len(store.client.search_runs([e.experiment_id], max_results=1000)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store.uri,
-        "--host",
-        "127.0.0.1",
-        "--workers",
-        "1",
-    ]
-    server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = store.uri.startswith(("http://", "https://"))
+    server, address = (None, store.uri) if served else _serve(store.uri)
     try:
-        _wait(f"http://127.0.0.1:{port}/health")
+        _wait(f"{address}/health")
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1500, "height": 760})
-            page.goto(f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}")
+            page.goto(f"{address}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}")
             page.get_by_text("summary", exact=True).first.wait_for(timeout=60_000)
             with contextlib.suppress(Exception):  # the assistant, where this version of MLflow opens one
                 page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
@@ -70,9 +58,24 @@ def photograph(path: Path, claim: str) -> Path:
             page.screenshot(path=path)
             browser.close()
     finally:
-        server.terminate()
-        server.wait()
+        if server:
+            server.terminate()
+            server.wait()
     return path
+
+
+def _serve(uri: str) -> tuple[subprocess.Popen, str]:
+    """An MLflow server of the store on a free port, and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # which may hold a password that every `ps` would show
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that wait for jobs of language models
+    }
+    server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return server, f"http://127.0.0.1:{port}"
 
 
 def _wait(address: str, seconds: float = 180) -> None:

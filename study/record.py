@@ -1,6 +1,7 @@
 """Finished runs into MLflow, and back out. The spool is the ledger, MLflow a view of it that can be made again at any time.
 
-One process writes. Time stamps come from the spool, so that a replay, whole or after being cut short, adds nothing twice.
+One process of a spool writes. Time stamps come from the spool, so that a replay, whole or after being cut short, adds nothing
+twice; and writers with spools of their own, on other machines, end with one run between them.
 """
 
 import json
@@ -11,16 +12,32 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+from study.execute import NO_TELEMETRY
+
+# Read when mlflow is imported. A server that is away is given up after seconds, one that hangs after a minute, where MLflow
+# itself would wait four and sixteen: the spool keeps what it misses.
+os.environ.update(
+    {
+        **NO_TELEMETRY,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        **os.environ,
+    }
+)
 
 import mlflow
-from mlflow.entities import Metric, Param, RunTag
+import mlflow.store.db.utils
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from alexnet.recipe import from_dict, settings
 from alexnet.spool import locked
+from study.database import laying_out
 from study.table import TEST_COLUMNS
+
+mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
 
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -28,6 +45,8 @@ for chatty in ("mlflow", "alembic"):
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
 LOCAL_ARTIFACTS = "mlartifacts"
+CLASHES = 3
+"""How often a run is written again, as nothing in it doubles, where another writer came between."""
 VIEW = "study"
 """Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
 SHOWN = (
@@ -87,7 +106,8 @@ class Store:
     def __init__(self, uri: str | None = None):
         self.uri = uri or tracking_uri()
         make_whole(self.uri)
-        self.client = mlflow.MlflowClient(tracking_uri=self.uri)
+        with laying_out(self.uri):
+            self.client = mlflow.MlflowClient(tracking_uri=self.uri)
 
     def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
         """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
@@ -95,21 +115,21 @@ class Store:
             return sum(self._record_one(result) for result in results)
 
     def _record_one(self, result: Mapping) -> bool:
-        experiment = self._experiment(result["asked"])
-        tags = run_tags(result)
-        found = self._find(
-            experiment, f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
-        )
-        if found and found.info.status == "FINISHED":
-            return False
-        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"[
-            -250:
-        ]  # as long as a database may take
-        run_id = (
-            found.info.run_id
-            if found
-            else self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name).info.run_id
-        )
+        experiment, tags = self._experiment(result["asked"]), run_tags(result)
+        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"
+        new = {"start_time": result["started_ms"], "tags": tags, "run_name": name[-250:]}  # as long as a database may take
+        filter_string = f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
+        wrote, clashes = False, 0
+        while (run := self._only(experiment, filter_string, new)).info.status != "FINISHED":
+            try:
+                self._write(run.info.run_id, result)
+                wrote = True
+            except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
+                if (clashes := clashes + 1) > CLASHES:
+                    raise
+        return wrote
+
+    def _write(self, run_id: str, result: Mapping) -> None:
         params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
         for first in range(0, len(params), 100):  # as many as MLflow takes at a time; likewise metrics
             self.client.log_batch(run_id, params=params[first : first + 100])
@@ -118,7 +138,6 @@ class Store:
             self.client.log_batch(run_id, metrics=metrics[first : first + 1000])
         self._attach(run_id, {"result.json": json.dumps(result, indent=1).encode()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
-        return True
 
     def summarize(
         self,
@@ -133,15 +152,15 @@ class Store:
         base carries the base's direction, so that a list of runs can show and filter by it."""
         with locked(lock_dir / ".record.lock"):
             experiment = self._experiment({"claim": claim, "scale": scale})
-            found = self._find(experiment, "tags.`study.kind` = 'summary'")
-            run = found or self.client.create_run(experiment, tags={"study.kind": "summary"}, run_name="summary")
+            new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
+            run = self._only(experiment, "tags.`study.kind` = 'summary'", new)
             tags = [RunTag(f"study.verdict.{_plain(label)}", text[:4000]) for label, text in verdicts.items()]
             self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
             for file in files:
                 self.client.log_artifact(run.info.run_id, str(file))
             self.client.set_terminated(run.info.run_id, "FINISHED")
             for base, direction in (directions or {}).items():
-                for one in self.client.search_runs([experiment], f"tags.`study.base` = '{base}'", max_results=1000):
+                for one in self.client.search_runs([experiment], f"tags.`study.base` = {_quoted(base)}", max_results=1000):
                     if one.data.tags.get("study.verdict") != direction:
                         self.client.set_tag(one.info.run_id, "study.verdict", direction)
 
@@ -167,13 +186,29 @@ class Store:
             if f"mlflow.sharedViewState.{VIEW}" not in found.tags:
                 self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
             return found.experiment_id
-        local = self.uri.startswith("sqlite:")
-        where = (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri() if local else None
+        served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
+        where = None if served else (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri()
         tags = {**TRAINING, f"mlflow.sharedViewState.{VIEW}": VIEW_STATE}
-        return self.client.create_experiment(name, artifact_location=where, tags=tags)
+        try:
+            return self.client.create_experiment(name, artifact_location=where, tags=tags)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another machine meanwhile
+                raise
+            return self.client.get_experiment_by_name(name).experiment_id
 
-    def _find(self, experiment: str, filter_string: str):
-        return next(iter(self.client.search_runs([experiment], filter_string, max_results=1)), None)
+    def _only(self, experiment: str, filter_string: str, new: Mapping) -> Run:
+        """The one run that the filter finds, made from `new` where there is none.
+
+        MLflow cannot make a run "unless it is there", so that writers on several machines, or a request sent again to a
+        server that died, may make it twice. Of several one stays, the same whoever looks: and as every writer looks again
+        after all that it made, deleted or finished, the last one to do so leaves one.
+        """
+        while len(found := self.client.search_runs([experiment], filter_string, max_results=100)) != 1:
+            if not found:
+                self.client.create_run(experiment, **new)
+            for extra in sorted(found, key=lambda run: (run.info.status != "FINISHED", run.info.run_id))[1:]:
+                self.client.delete_run(extra.info.run_id)
+        return found[0]
 
     def _attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -209,6 +244,11 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
     for name in TEST_COLUMNS:
         if result.get(name) is not None and result["points"][-1].get(name) is None:  # else it is the last point already
             yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
+
+
+def _quoted(text: str) -> str:
+    """As a value in a filter."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """Findings -> results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
 
 import base64
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -273,9 +274,16 @@ def _unique(frame, columns: list[str]) -> list[dict]:
     return frame.groupby(columns, as_index=False).size().rename(columns={"size": "runs"}).to_dict("records")
 
 
+def in_markdown(value: object) -> object:
+    """A text as itself: one line, that opens no tag, ends no cell of a table and makes no link or code."""
+    if not isinstance(value, str):
+        return value
+    return " ".join(re.sub(r"[|<`]|(?<=\])(?=[(:\[])", r"\\\g<0>", value).splitlines())
+
+
 def _render(name: str, context: Mapping, escape: bool) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=escape, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=None if escape else in_markdown,
     )  # fmt: skip
     return environment.get_template(name).render(context)

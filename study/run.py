@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alexnet.refuse import Refused
 from study import launch, on_device, table
+from study.database import in_a_line
 from study.execute import ALLOCATOR, Place, run_cell, steps_of_cell
 from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
@@ -36,14 +37,18 @@ def work_off(
     lost: dict[int, str] = {}
     elsewhere: list[int] = []
     drawn = False
+    ask_again_at = 0.0
 
     def on_done(position: int, result: dict | None) -> None:
-        nonlocal drawn
+        nonlocal drawn, ask_again_at
         if result is None:
             elsewhere.append(position)
             say(f"{todo[position].label}: another process trains it")
             return
-        keep([result], place, results, say)
+        if (began := time.monotonic()) < ask_again_at:
+            table.merge(results, [result])
+        elif not keep([result], place, results, say):
+            ask_again_at = time.monotonic() + AWAY_SHARE * (time.monotonic() - began)
         done.append(todo[position])
         progress.over(position, outcome_words(result))
         if has_pair(done, todo[position]):
@@ -134,20 +139,28 @@ def steps_of_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]
         return None
 
 
-def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> None:
-    """Into MLflow and into the tables. MLflow may be away: the spool keeps what it missed, and the next call brings it."""
+AWAY_SHARE = 10
+"""An MLflow that is away is asked again after so many times as long as it took to say so: workers wait meanwhile."""
+
+
+def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> bool:
+    """Into MLflow and into the tables. MLflow may be away: the spool keeps what it missed, and the next call brings it.
+    Returns whether MLflow has them."""
     results = list(results)
     table.merge(folder, results)
     try:
         from study.record import Store
 
         Store().record(results, place.spool_dir)
-    except ImportError:
-        say("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
+        return True
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
-        say(
-            f"MLflow did not take {len(results)} runs ({type(error).__name__}: {_first_line(error)}); the spool keeps them, the next call records them"
-        )
+        if isinstance(error, ImportError) and error.name == "mlflow":
+            say("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
+        else:
+            say(
+                f"MLflow did not take {len(results)} runs ({in_a_line(error)}); the spool keeps them, the next call records them"
+            )
+        return False
 
 
 def has_pair(done: Sequence[Cell], last: Cell) -> bool:
@@ -235,7 +248,3 @@ def writable(folder: Path, field: str) -> Path:
     except OSError as error:
         raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None
     return folder
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:160]

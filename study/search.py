@@ -1,8 +1,13 @@
 """Finds each arm's learning rate with Optuna: one shared list, one tuning seed, one pruning rule; time to the target decides.
 
 Only trials are pruned, never evidence. The spool keeps every trial, so that a killed search replays what it knows and goes on.
+
+With OPTUNA_STORAGE trials are kept there too, as they end, and a search goes on from them on any machine. They are put there
+whole: optuna's own way leaves a trial "running" for ever where its process is killed, and a pruner that meets such a half trial
+again decides otherwise. Two machines at one arm share a spool, whose leases have each trial trained once.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -11,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from alexnet.recipe import changed
-from alexnet.spool import write_atomically
+from alexnet.refuse import Refused
+from alexnet.spool import locked, write_atomically
 from study import launch
 from study.claim import JUDGED_SEEDS_BELOW, TimeTo
+from study.database import in_a_line, is_postgresql, laying_out
 from study.execute import ALLOCATOR, Place, run_cell
 from study.measures import time_to
 from study.plan import Cell, Tuned, get_claim, get_scale
@@ -23,6 +31,10 @@ from study.plan import Cell, Tuned, get_claim, get_scale
 TUNING_SEED = JUDGED_SEEDS_BELOW
 NEVER = 1e9
 """Objective of a trial that never reached the target: worse than any that did."""
+LOCK = ".search.lock"
+ROW, SCHEMA = "row", "optuna"
+"""A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database, where MLflow's are
+too: both call one of them alembic_version."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,47 @@ class Search:
         return f"{self.base} {self.arm}"
 
 
+class Shared:
+    """Where OPTUNA_STORAGE keeps the trials of one search. Of a value's trials the first stands; others come only of machines
+    that share no spool."""
+
+    def __init__(self, search: Search, keys: Sequence[str], place: Place):
+        self.lock = place.spool_dir / LOCK
+        recipes = hashlib.sha256(" ".join(keys).encode()).hexdigest()[:8]  # other values or recipes: another study
+        name = f"alexnet/{search.claim}/{search.scale}/{search.base}/{search.arm}/{recipes}"
+        self.study = optuna.create_study(storage=open_storage(self.lock), study_name=name, load_if_exists=True)
+
+    def find(self, field: str, value: float) -> FrozenTrial | None:
+        return next(
+            (trial for trial in self.study.trials if trial.params.get(field) == value and ROW in trial.user_attrs), None
+        )
+
+    def keep(self, field: str, value: float, trial: FrozenTrial) -> FrozenTrial:
+        with locked(self.lock):
+            if not self.find(field, value):
+                self.study.add_trial(trial)
+            return self.find(field, value)
+
+
+def open_storage(lock: Path) -> optuna.storages.RDBStorage:
+    """That of OPTUNA_STORAGE, with its tables. Raises Refused where it cannot be used."""
+    url = os.environ["OPTUNA_STORAGE"]
+    options: dict = {}
+    if is_postgresql(url):
+        options = {"pool_pre_ping": True, "connect_args": {"options": f"-csearch_path={SCHEMA}", "connect_timeout": 10}}
+    elif url == os.environ.get("MLFLOW_TRACKING_URI"):
+        raise Refused(
+            "OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI, which only a PostgreSQL database can be; choose another"
+        )
+    try:
+        with locked(lock), laying_out(url, SCHEMA):
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except Exception as error:  # a server that is away, a wrong password, a missing driver, no URL at all
+        raise Refused(
+            f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
+        ) from None
+
+
 def _try(
     cell: Cell,
     study: optuna.Study,
@@ -48,8 +101,8 @@ def _try(
     measure: TimeTo,
     place: Place,
     report: Callable[[dict], None],
-) -> dict:
-    """One trial; a row of the entry's "trials"."""
+) -> FrozenTrial:
+    """One trial; its attribute ROW is a row of the entry's "trials"."""
 
     def hopeless(point: dict) -> bool:
         report(point)
@@ -59,11 +112,7 @@ def _try(
 
     result = run_cell(cell, place, hopeless)
     steps, last = time_to(measure, result["points"]), result["points"][-1]
-    if result["outcome"] == "stopped":
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    else:
-        study.tell(trial, steps or NEVER)
-    return {
+    row = {
         "key": cell.key,
         "outcome": result["outcome"],
         "steps": steps,
@@ -71,6 +120,21 @@ def _try(
         "epochs": last["epoch"],
         "running_error": round(last["running_error"], 5) if math.isfinite(last["running_loss"]) else None,
     }
+    trial.set_user_attr(ROW, row)
+    trial.set_user_attr("machine", result["machine"]["label"])
+    if result["outcome"] == "stopped":
+        return study.tell(trial, state=TrialState.PRUNED)
+    return study.tell(trial, steps or NEVER)
+
+
+def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
+    """That decides on the next trial, by those before it."""
+    study = optuna.create_study(
+        sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued: it never has to draw
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=3),
+    )
+    study.add_trials(trials)
+    return study
 
 
 def outward(values: tuple[float, ...]) -> list[float]:
@@ -89,13 +153,8 @@ def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) ->
     ((field, values),) = claim.tune.items()
     recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).diff)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued: it never has to draw
-        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=3),
-    )
-    trials: list[dict] = []
-    for value in outward(values):
-        cell = Cell(
+    cells = {
+        value: Cell(
             search.claim,
             search.scale,
             search.base,
@@ -104,13 +163,25 @@ def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) ->
             changed(recipe, {field: value}),
             search.fingerprint,
         )
-        best = min((t["steps"] for t in trials if t["steps"]), default=NEVER)
-        study.enqueue_trial({field: value})
-        trial = study.ask()
-        assert trial.suggest_categorical(field, values) == value
-        about = {"value": value, "trial": len(trials), "of": len(values)}
-        row = _try(cell, study, trial, best, claim.measure, place, lambda point, about=about: report((about, point)))
-        trials.append({"value": value, **row})
+        for value in outward(values)
+    }
+    shared = Shared(search, [cell.key for cell in cells.values()], place) if os.environ.get("OPTUNA_STORAGE") else None
+    ended: list[FrozenTrial] = []
+    trials: list[dict] = []
+    for value, cell in cells.items():
+        tried = shared and shared.find(field, value)
+        if not tried:
+            best = min((t["steps"] for t in trials if t["steps"]), default=NEVER)
+            study = _study(ended)
+            study.enqueue_trial({field: value})
+            trial = study.ask()
+            assert trial.suggest_categorical(field, values) == value
+            about = {"value": value, "trial": len(trials), "of": len(values)}
+            tried = _try(cell, study, trial, best, claim.measure, place, lambda point, about=about: report((about, point)))
+            if shared:
+                tried = shared.keep(field, value, tried)
+        ended.append(tried)
+        trials.append({"value": value, **tried.user_attrs[ROW]})
     won = min((t for t in trials if t["steps"]), key=lambda t: t["steps"], default=None)
     winner = won["value"] if won else None
     return {
