@@ -9,6 +9,7 @@ Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -326,6 +327,11 @@ class Recipe:
         if self.optim.drops and not self.data.validation_images:
             raise Refused("optim.drops: needs data.validation_images, whose error it waits for")
 
+    @functools.cached_property
+    def _key_text(self) -> str:
+        """What keys hash of a recipe; the same for all its seeds."""
+        return _as_key_text(_told(self))
+
 
 def changed(recipe: Any, diff: Mapping[str, Any]) -> Any:
     """A copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
@@ -439,9 +445,13 @@ def _told(node: Any) -> Any:
 
 def run_key(recipe: Recipe, seed: int, fingerprint: str) -> str:
     """Name of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS."""
-    told = {"recipe": _told(recipe), "seed": seed, "data": fingerprint, "numerics": NUMERICS}
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    data = _as_key_text(fingerprint)
+    text = f'{{"data":{data},"numerics":{NUMERICS},"recipe":{recipe._key_text},"seed":{seed}}}'  # JSON, with sorted names
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_key_text(told: Any) -> str:
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def as_dict(recipe: Recipe) -> dict:

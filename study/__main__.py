@@ -20,7 +20,7 @@ from study.executor import launched_ranks
 from study.launch import LATER
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
-from study.spools import AGAIN, finished, read_result, set_aside, spool_dir, state_of, state_of_run
+from study.spools import AGAIN, Results, finished, is_done, set_aside, spool_dir, state_of, state_of_run
 
 EXAMPLES = """examples:
   python -m study list                                what can be asked
@@ -267,14 +267,15 @@ def _headline(one: Asked, machine, fingerprint: str) -> str:
 
 
 def show_plan(args) -> None:
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.run import cheapest_first
 
     plans, place = _plans(args)
-    done = {cell.key for _, cells in plans for cell in cells if read_result(place.spool_dir / cell.key)}
+    pace = Pace(place.machine, results_dir())
+    done = {cell.key for _, cells in plans for cell in cells if is_done(place.spool_dir / cell.key)}
 
     def cost(cells):
-        return expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
+        return pace.cost([c for c in cells if c.key not in done])
 
     union = cheapest_first([cells for _, cells in plans], lambda cells: cost(cells).seconds)
     total = cost(union)
@@ -303,7 +304,7 @@ def show_plan(args) -> None:
 
 
 def run(args) -> int:
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.executor import executor
     from study.run import cheapest_first, writable
     from study.words import reported_words
@@ -318,11 +319,11 @@ def run(args) -> int:
         if len(plans) == 1:
             say(_headline(one, place.machine, cells[0].fingerprint))
 
-    def cost(cells) -> float:
-        missing = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
-        return expected_seconds(missing, place.machine, results).seconds
-
-    union = cheapest_first([cells for _, cells in plans], cost)
+    pace = Pace(place.machine, results)
+    missing = {cell.key for _, cells in plans for cell in cells if not is_done(place.spool_dir / cell.key)}
+    union = cheapest_first(
+        [cells for _, cells in plans], lambda cells: pace.cost([cell for cell in cells if cell.key in missing]).seconds
+    )
     return _train(args, plans, union, place, results, say)
 
 
@@ -345,24 +346,23 @@ def retry(args) -> int:
         say(f"no run of these is {' or '.join(outcomes)}")
         return 0
     for key in again:
-        if read_result(place.spool_dir / key):
+        if is_done(place.spool_dir / key):
             set_aside(place.spool_dir / key)
     return _train(args, plans, list(again.values()), place, results, say)
 
 
 def _train(args, plans, union, place, results: Path, say) -> int:
     """Train what is missing of `union`, then tell what `plans` have come to."""
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.executor import executor
     from study.run import keep, work_off
 
     signal.signal(signal.SIGTERM, _leave)
-    say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
+    say(Pace(place.machine, results).cost([c for c in union if not is_done(place.spool_dir / c.key)]).words)
     lost = work_off(union, place, results, say, executor(args.executor))
-    for _, cells in plans:  # a run that several claims share is shown under each of them
-        there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
-        keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
-    _derive([cell for _, cells in plans for cell in cells], place, results, say)
+    asked = [cell for _, cells in plans for cell in cells]  # a run that several claims share is shown under each of them
+    keep(Results(place.spool_dir, asked), place, results, say)
+    _derive(asked, place, results, say)
     _conclude(args, plans, place, results, say)
     for reason in lost:
         say(f"lost: {reason}")

@@ -124,7 +124,11 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     claims = claims if claims is not None else all_claims()
     runs, curves = table.read(folder)
     tuned, trained = Tuned.read(folder), table.read_trained(folder)
-    curve_of = {name: frame.reset_index(drop=True) for name, frame in curves.groupby(table.NAME)}
+    points = curves.to_dict("records")  # at once: of each curve by itself it would take most of a report's time
+    curve_of = {
+        name: (curves.iloc[rows].reset_index(drop=True), [_none_for_nan(points[row]) for row in rows])
+        for name, rows in curves.groupby(table.NAME).indices.items()
+    }
     found, used = [], set()
     for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
         row_of = {row["key"]: row for row in there.to_dict("records")}
@@ -192,8 +196,7 @@ def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> t
 
 def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmFound:
     names = [(row["key"], row["machine"]) for row in rows]
-    points = [curve_of[name] for name in names]
-    plain = [[_none_for_nan(p) for p in frame.to_dict("records")] for frame in points]
+    curves, plain = zip(*(curve_of[name] for name in names), strict=True) if names else ((), ())
     is_time = isinstance(claim.measure, TimeTo)
     read_off = [trained["runs"].get(table.run_name(*name), {}) for name in names]
     found = ArmFound(
@@ -209,7 +212,7 @@ def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict
         timed=all(row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1) for row in rows),
         seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain) if is_time else (),
         errors={column: tuple(row[column] for row in rows) for column in table.TEST_COLUMNS},
-        curves=tuple(points),
+        curves=tuple(curves),
     )
     if isinstance(claim.measure, ColumnColour):
         kernels = tuple(told.get("kernels") for told in read_off)

@@ -8,7 +8,8 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -16,7 +17,8 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from alexnet.recipe import from_dict, settings
 from alexnet.spool import locked
@@ -28,6 +30,8 @@ for chatty in ("mlflow", "alembic"):
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
 LOCAL_ARTIFACTS = "mlartifacts"
+LISTED_FROM = 20
+"""So many results of one experiment are looked for one by one; more, by listing what it holds once."""
 VIEW = "study"
 """Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
 SHOWN = (
@@ -92,7 +96,20 @@ class Store:
     def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
         """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
         with locked(lock_dir / ".record.lock"):
-            return sum(self._record_one(result) for result in results)
+            return sum(self._record_one(result) for result in self._missing(results))
+
+    def _missing(self, results: Iterable[Mapping]) -> Iterator[Mapping]:
+        """Those that the store does not hold yet, as far as one listing of an experiment tells: of few, where looking for each
+        by itself is faster, all."""
+        seen, listed = Counter(), {}
+        for result in results:
+            place = (result["asked"]["claim"], result["asked"]["scale"])
+            seen[place] += 1
+            if seen[place] == LISTED_FROM:
+                runs = self._finished([self._experiment(result["asked"])])
+                listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]) for run in runs}
+            if (result["key"], _plain(result["machine"]["label"])) not in listed.get(place, ()):
+                yield result
 
     def _record_one(self, result: Mapping) -> bool:
         experiment = self._experiment(result["asked"])
@@ -111,11 +128,10 @@ class Store:
             else self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name).info.run_id
         )
         params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
-        for first in range(0, len(params), 100):  # as many as MLflow takes at a time; likewise metrics
-            self.client.log_batch(run_id, params=params[first : first + 100])
         metrics = list(run_metrics(result))
-        for first in range(0, len(metrics), 1000):
-            self.client.log_batch(run_id, metrics=metrics[first : first + 1000])
+        while params or metrics:  # a call takes at most 100 parameters and 1000 of everything
+            self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
+            params, metrics = params[100:], metrics[900:]
         self._attach(run_id, {"result.json": json.dumps(result, indent=1).encode()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
         return True
@@ -149,15 +165,19 @@ class Store:
         """Every recorded result, as it was written down; of one claim where it is named."""
         prefix = f"alexnet/{claim}/" if claim else "alexnet/"
         experiments = [e.experiment_id for e in self.client.search_experiments() if e.name.startswith(prefix)]
+        with tempfile.TemporaryDirectory() as folder:
+            for run in self._finished(experiments):
+                there = None if run.info.artifact_uri.startswith("file:") else folder  # read where it lies, or fetched
+                path = get_artifact_repository(run.info.artifact_uri, self.uri).download_artifacts("result.json", there)
+                yield json.loads(Path(path).read_text())
+
+    def _finished(self, experiments: Sequence[str]) -> Iterator[Run]:
+        """Every recorded run of some experiments."""
         token = None
         while experiments:
-            page = self.client.search_runs(
-                experiments, "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'", max_results=1000, page_token=token
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                for run in page:
-                    path = self.client.download_artifacts(run.info.run_id, "result.json", folder)
-                    yield json.loads(Path(path).read_text())
+            filter_string = "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'"
+            page = self.client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
+            yield from page
             if not (token := page.token):
                 return
 

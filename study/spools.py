@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet.spool import CHECKPOINT, PREVIOUS, write_atomically
 from study.claim import JUDGED_SEEDS_BELOW
 from study.lease import holder_of
+from study.plan import Cell
 
 RESULT, ENDED, ASKED = "result.json", "ended.json", "asked.json"
 AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
@@ -27,6 +28,24 @@ def read_result(folder: Path) -> dict | None:
         return None
 
 
+def is_done(folder: Path) -> bool:
+    """Whether a run has a result, whatever it says."""
+    return (folder / RESULT).exists()
+
+
+class Results:
+    """What was written down of those `cells` that are done, as their claims asked for it. Read anew at each pass, so that
+    thousands of them need not be in memory at once."""
+
+    def __init__(self, spool: Path, cells: Sequence[Cell]):
+        self.spool, self.cells = spool, cells
+
+    def __iter__(self) -> Iterator[dict]:
+        for cell in self.cells:
+            if result := read_result(self.spool / cell.key):
+                yield {**result, "asked": cell.asked}
+
+
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
     """How a run without a result ended; gone when it is begun again."""
     if folder.is_dir():
@@ -42,7 +61,11 @@ def set_aside(folder: Path) -> None:
 def state_of_run(folder: Path) -> tuple[str, str]:
     """How a run stands, and why. "finished", "reached" and "stopped" are done; "diverged" and "stalled" ended without having
     learned; "running"; and without a result, to be begun again: "out of memory", "failed", "interrupted"."""
-    if result := read_result(folder):
+    return _state(folder, read_result(folder))
+
+
+def _state(folder: Path, result: dict | None) -> tuple[str, str]:
+    if result:
         return result["outcome"], _why(result)
     if holder := holder_of(folder):
         return "running", f"process {holder['pid']} on {holder['host'].split('/')[0]}"
@@ -78,7 +101,7 @@ def state_of(spool: Path) -> list[dict]:
         else:
             with contextlib.suppress(FileNotFoundError):
                 asked = json.loads((folder / ASKED).read_text())
-        state, why = state_of_run(folder)
+        state, why = _state(folder, result)
         trial = "search: " if (asked["seed"] or 0) >= JUDGED_SEEDS_BELOW else ""
         states.append({"key": folder.name, **asked, "state": trial + state, "why": why})
     return states

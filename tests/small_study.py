@@ -1,5 +1,6 @@
 """A small plan run to its end as `study run` does it, for tests that hurt it: `python tests/small_study.py FOLDER`."""
 
+import functools
 import os
 import signal
 import sys
@@ -11,7 +12,8 @@ from alexnet.data import load
 from alexnet.machine import Machine
 from study.__main__ import _leave
 from study.execute import Place
-from study.run import work_off
+from study.run import keep, work_off
+from study.spools import Results
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
 
@@ -28,5 +30,7 @@ if __name__ == "__main__":
         checkpoint_seconds=float(os.environ.get("CHECKPOINT_SECONDS", "0")),
         lease_seconds=float(os.environ.get("LEASE_SECONDS", "60")),
     )
-    lost = work_off(cells, place, folder / "results", lambda text: print(text, flush=True))
+    say = functools.partial(print, flush=True)
+    lost = work_off(cells, place, folder / "results", say)
+    keep(Results(place.spool_dir, cells), place, folder / "results", say)
     sys.exit(len(lost))
