@@ -3,6 +3,7 @@
 A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -124,11 +125,16 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     claims = claims if claims is not None else all_claims()
     runs, curves = table.read(folder)
     tuned, trained = Tuned.read(folder), table.read_trained(folder)
-    points = curves.to_dict("records")  # at once: of each curve by itself it would take most of a report's time
-    curve_of = {
-        name: (curves.iloc[rows].reset_index(drop=True), [_none_for_nan(points[row]) for row in rows])
-        for name, rows in curves.groupby(table.NAME).indices.items()
-    }
+    rows_of, columns = curves.groupby(table.NAME).indices, {name: curves[name].to_numpy() for name in curves}
+
+    @functools.cache
+    def curve_of(name: tuple[str, str]) -> tuple[pd.DataFrame, list[dict]]:
+        """The points of a run as a frame and as plain values, which pandas itself takes most of a report's time to make."""
+        rows = rows_of[name]
+        plain = zip(*(column[rows].tolist() for column in columns.values()), strict=True)
+        points = [_none_for_nan(dict(zip(columns, point, strict=True))) for point in plain]
+        return curves.iloc[rows].reset_index(drop=True), points
+
     found, used = [], set()
     for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
         row_of = {row["key"]: row for row in there.to_dict("records")}
@@ -196,7 +202,7 @@ def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> t
 
 def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmFound:
     names = [(row["key"], row["machine"]) for row in rows]
-    curves, plain = zip(*(curve_of[name] for name in names), strict=True) if names else ((), ())
+    curves, plain = zip(*map(curve_of, names), strict=True) if names else ((), ())
     is_time = isinstance(claim.measure, TimeTo)
     read_off = [trained["runs"].get(table.run_name(*name), {}) for name in names]
     found = ArmFound(

@@ -122,17 +122,14 @@ class Store:
         name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"[
             -250:
         ]  # as long as a database may take
-        run_id = (
-            found.info.run_id
-            if found
-            else self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name).info.run_id
-        )
+        run = found or self.client.create_run(experiment, start_time=result["started_ms"], tags=tags, run_name=name)
+        run_id = run.info.run_id
         params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
         metrics = list(run_metrics(result))
         while params or metrics:  # a call takes at most 100 parameters and 1000 of everything
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
-        self._attach(run_id, {"result.json": json.dumps(result, indent=1).encode()})
+        self._attach(run, {"result.json": json.dumps(result, indent=1).encode()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
         return True
 
@@ -195,11 +192,11 @@ class Store:
     def _find(self, experiment: str, filter_string: str):
         return next(iter(self.client.search_runs([experiment], filter_string, max_results=1)), None)
 
-    def _attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
+    def _attach(self, run: Run, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder)
+            get_artifact_repository(run.info.artifact_uri, self.uri).log_artifacts(folder)  # the client would ask where again
 
 
 def run_tags(result: Mapping) -> dict[str, str]:

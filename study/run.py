@@ -206,9 +206,12 @@ def tell_so_far(cells: Iterable[Cell], results: Path, say: Callable[[str], None]
     """Of the claim and base of each of `cells`, what its runs come to; and the picture of the first, where `draw`."""
     from study import words
     from study.findings import find
+    from study.plan import get_claim
 
+    cells = list(cells)
+    claims = {cell.claim: get_claim(cell.claim) for cell in cells}
     asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
-    groups = [f for f in find(results).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
+    groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         say(
             f"  so far, {one.base}: {words.effect_words(one.verdict.effect)} with {words.seeds_words(one)} seeds an arm on {one.machine}"
