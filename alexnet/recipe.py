@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from alexnet.defaults import FIRST
 from alexnet.refuse import Refused, choose
 
 NUMERICS = 2
@@ -429,18 +430,15 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
 
 
 def _told(node: Any) -> Any:
-    """What the key hashes: only fields that differ from their declared defaults, so that new fields move no old key."""
+    """What the key hashes: only fields that differ from their first defaults, so that new fields move no old key and an edited
+    default moves those of all that take it."""
     if isinstance(node, tuple):
         return [_told(item) for item in node]
     if not dataclasses.is_dataclass(node):
         return node
-    told = {}
-    for f in dataclasses.fields(node):
-        value = getattr(node, f.name)
-        default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-        if value != default:
-            told[f.name] = _told(value)
-    return told
+    first = {name: value for kind in type(node).__mro__ for name, value in FIRST.get(kind.__name__, {}).items()}
+    told = {f.name: _told(getattr(node, f.name)) for f in dataclasses.fields(node)}
+    return {name: value for name, value in told.items() if name not in first or value != first[name]}
 
 
 def run_key(recipe: Recipe, seed: int, fingerprint: str) -> str:

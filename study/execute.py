@@ -14,7 +14,7 @@ from alexnet.recipe import NUMERICS, as_dict
 from alexnet.spool import Spool, write_atomically
 from study.lease import LEASE_SECONDS, Busy, Lease
 from study.plan import Cell
-from study.spools import ASKED, ENDED, RESULT, read_result
+from study.spools import ASKED, ENDED, RESULT, read_result, sealed
 
 # glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
 # Read by a process when it starts: workers inherit them.
@@ -65,7 +65,7 @@ def _train_and_keep(cell: Cell, place: Place, folder: Path, lease: Lease, observ
     result = _train(cell, place, spool, observe)
     with lease.held():
         spool.keep_weights()
-        write_atomically(folder / RESULT, json.dumps(result, indent=1).encode())
+        write_atomically(folder / RESULT, sealed(result))
         spool.clear()
     return result
 

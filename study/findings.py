@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from alexnet.recipe import Recipe, changed, run_key
+from alexnet.refuse import Refused
 from study import stats, table, verdicts
 from study.claim import Arm, Averaged, Claim, ColumnColour, Factorial, NeighbourGain, TimeTo
 from study.colour import column_difference
@@ -130,6 +131,11 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     @functools.cache
     def curve_of(name: tuple[str, str]) -> tuple[pd.DataFrame, list[dict]]:
         """The points of a run as a frame and as plain values, which pandas itself takes most of a report's time to make."""
+        if name not in rows_of:
+            raise Refused(
+                f"{folder / 'curves.csv'}: damaged (no points of {table.run_name(*name)}); "
+                "`python -m study table` makes it again from MLflow, or `record` from the spool"
+            )
         rows = rows_of[name]
         plain = zip(*(column[rows].tolist() for column in columns.values()), strict=True)
         points = [_none_for_nan(dict(zip(columns, point, strict=True))) for point in plain]

@@ -13,7 +13,7 @@ from study import launch, table
 from study.execute import ALLOCATOR, Place, run_cell
 from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
-from study.spools import is_done, write_ended
+from study.spools import read_result, write_ended
 
 KEEPING_SHARE = 10
 KEPT_AT_ONCE = 500
@@ -32,7 +32,7 @@ def work_off(
     Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished. What a kill
     kept from being recorded is in the spool: `keep(Results(...))` brings it.
     """
-    todo = [cell for cell in cells if not is_done(place.spool_dir / cell.key)]
+    todo = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
     if len(todo) < len(cells):
         say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
     if not todo:

@@ -69,7 +69,8 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         texts = [name for name, kind in columns.items() if kind == "str"]
         frame = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        remake = "delete it, and `python -m study table` makes it again from MLflow, or `record` from the spool"
+        raise Refused(f"{path}: damaged ({error}); {remake}") from None
     return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
 
 
