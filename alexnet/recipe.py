@@ -9,6 +9,7 @@ Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from alexnet.defaults import FIRST
 from alexnet.refuse import Refused, choose
 
 NUMERICS = 2
@@ -326,6 +328,11 @@ class Recipe:
         if self.optim.drops and not self.data.validation_images:
             raise Refused("optim.drops: needs data.validation_images, whose error it waits for")
 
+    @functools.cached_property
+    def _key_text(self) -> str:
+        """What keys hash of a recipe; the same for all its seeds."""
+        return _as_key_text(_told(self))
+
 
 def changed(recipe: Any, diff: Mapping[str, Any]) -> Any:
     """A copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
@@ -423,25 +430,26 @@ def differences(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
 
 
 def _told(node: Any) -> Any:
-    """What the key hashes: only fields that differ from their declared defaults, so that new fields move no old key."""
+    """What the key hashes: only fields that differ from their first defaults, so that new fields move no old key and an edited
+    default moves those of all that take it."""
     if isinstance(node, tuple):
         return [_told(item) for item in node]
     if not dataclasses.is_dataclass(node):
         return node
-    told = {}
-    for f in dataclasses.fields(node):
-        value = getattr(node, f.name)
-        default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-        if value != default:
-            told[f.name] = _told(value)
-    return told
+    first = {name: value for kind in type(node).__mro__ for name, value in FIRST.get(kind.__name__, {}).items()}
+    told = {f.name: _told(getattr(node, f.name)) for f in dataclasses.fields(node)}
+    return {name: value for name, value in told.items() if name not in first or value != first[name]}
 
 
 def run_key(recipe: Recipe, seed: int, fingerprint: str) -> str:
     """Name of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS."""
-    told = {"recipe": _told(recipe), "seed": seed, "data": fingerprint, "numerics": NUMERICS}
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    data = _as_key_text(fingerprint)
+    text = f'{{"data":{data},"numerics":{NUMERICS},"recipe":{recipe._key_text},"seed":{seed}}}'  # JSON, with sorted names
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_key_text(told: Any) -> str:
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def as_dict(recipe: Recipe) -> dict:

@@ -16,17 +16,18 @@ from alexnet.spool import write_atomically
 
 HERE = Path(__file__).parent
 NAMES = ("throughput", "response_norm", "training_step", "measuring", "growth")
+ONLY_NAMED = ("scale",)  # takes too long to be run with the others
 BEGIN, END = "<!-- tables: python -m benchmarks -->", "<!-- end of tables -->"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)}; default: all")
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all), {', '.join(ONLY_NAMED)}")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--render", action="store_true", help="only render the tables from the results there are")
     args = parser.parse_args()
     try:
-        names = [choose("benchmark", name, NAMES) for name in args.names] or list(NAMES)
+        names = [choose("benchmark", name, (*NAMES, *ONLY_NAMED)) for name in args.names] or list(NAMES)
         if not args.render:
             run(names, args.device)
     except Refused as error:
@@ -68,7 +69,7 @@ def run(names: list[str], device: str) -> None:
 
 def render() -> None:
     lines = []
-    for name in NAMES:
+    for name in (*NAMES, *ONLY_NAMED):
         for path in sorted((HERE / "results").glob(f"{name}-*.json")):
             lines += table(json.loads(path.read_text()))
     lines += [f"![Speed](results/{plot().name})", ""]
@@ -104,6 +105,12 @@ def table(found: dict) -> list[str]:
     if curves := [r for r in rows if "curve" in r]:
         lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
         lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]
+    if limits := [r for r in rows if "limit" in r]:
+        lines += ["| what | case | measured | asked |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {r['limit']} | {r['case']} | **{r['value']:.3g} {r['unit']}** | {r['asked'] if r['asked'] else '-'} |"
+            for r in limits
+        ]
     for r in rows:
         if "parts" in r:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in r["parts"].items())

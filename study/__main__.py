@@ -18,12 +18,12 @@ from alexnet.refuse import Refused, choose
 from alexnet.spool import STOP, Interrupted
 from study.claim import Claim
 from study.database import in_a_line, redacted
-from study.execute import NO_TELEMETRY
+from study.execute import NO_TELEMETRY, start_again_with_allocator
 from study.executor import launched_ranks
 from study.launch import LATER
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
-from study.spools import AGAIN, finished, read_result, set_aside, spool_dir, state_of, state_of_run
+from study.spools import AGAIN, Results, finished, is_done, set_aside, spool_dir, state_of, state_of_run
 
 EXAMPLES = """examples:
   python -m study list                                what can be asked
@@ -321,14 +321,15 @@ def _headline(one: Asked, machine, fingerprint: str) -> str:
 
 
 def show_plan(args) -> None:
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.run import cheapest_first
 
     plans, place = _plans(args)
-    done = {cell.key for _, cells in plans for cell in cells if read_result(place.spool_dir / cell.key)}
+    pace = Pace(place.machine, results_dir())
+    done = {cell.key for _, cells in plans for cell in cells if is_done(place.spool_dir / cell.key)}
 
     def cost(cells):
-        return expected_seconds([c for c in cells if c.key not in done], place.machine, results_dir())
+        return pace.cost([c for c in cells if c.key not in done])
 
     union = cheapest_first([cells for _, cells in plans], lambda cells: cost(cells).seconds)
     total = cost(union)
@@ -357,7 +358,7 @@ def show_plan(args) -> None:
 
 
 def run(args) -> int:
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.executor import executor
     from study.run import cheapest_first, writable
     from study.words import reported_words
@@ -372,11 +373,11 @@ def run(args) -> int:
         if len(plans) == 1:
             say(_headline(one, place.machine, cells[0].fingerprint))
 
-    def cost(cells) -> float:
-        missing = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
-        return expected_seconds(missing, place.machine, results).seconds
-
-    union = cheapest_first([cells for _, cells in plans], cost)
+    pace = Pace(place.machine, results)
+    missing = {cell.key for _, cells in plans for cell in cells if not is_done(place.spool_dir / cell.key)}
+    union = cheapest_first(
+        [cells for _, cells in plans], lambda cells: pace.cost([cell for cell in cells if cell.key in missing]).seconds
+    )
     return _train(args, plans, union, place, results, say)
 
 
@@ -399,24 +400,23 @@ def retry(args) -> int:
         say(f"no run of these is {' or '.join(outcomes)}")
         return 0
     for key in again:
-        if read_result(place.spool_dir / key):
+        if is_done(place.spool_dir / key):
             set_aside(place.spool_dir / key)
     return _train(args, plans, list(again.values()), place, results, say)
 
 
 def _train(args, plans, union, place, results: Path, say) -> int:
     """Train what is missing of `union`, then tell what `plans` have come to."""
-    from study.cost import expected_seconds
+    from study.cost import Pace
     from study.executor import executor
     from study.run import keep, work_off
 
     signal.signal(signal.SIGTERM, _leave)
-    say(expected_seconds([c for c in union if not read_result(place.spool_dir / c.key)], place.machine, results).words)
+    say(Pace(place.machine, results).cost([c for c in union if not is_done(place.spool_dir / c.key)]).words)
     lost = work_off(union, place, results, say, executor(args.executor))
-    for _, cells in plans:  # a run that several claims share is shown under each of them
-        there = [(cell, read_result(place.spool_dir / cell.key)) for cell in cells]
-        keep([{**result, "asked": cell.asked} for cell, result in there if result], place, results, say)
-    _derive([cell for _, cells in plans for cell in cells], place, results, say)
+    asked = [cell for _, cells in plans for cell in cells]  # a run that several claims share is shown under each of them
+    keep(Results(place.spool_dir, asked), place, results, say)
+    _derive(asked, place, results, say)
     _conclude(args, plans, place, results, say)
     for reason in lost:
         say(f"lost: {reason}")
@@ -587,7 +587,7 @@ def describe(args) -> None:
 def train(args) -> int:
     """One run, in this process; its result goes to the spool and to MLflow, not into the tables of the claims."""
     from alexnet.data import data_dir
-    from study.execute import Place, run_cell, start_again_with_allocator
+    from study.execute import Place, run_cell
     from study.plan import Cell
     from study.run import outcome_words, writable
     from study.table import OWN_QUESTION
@@ -595,7 +595,6 @@ def train(args) -> int:
 
     recipe = read_settings(named_recipe(args.recipe), args.set)
     seed, machine = _whole("--seed", args.seed), _machine(argparse.Namespace(**{**vars(args), "jobs": "1"}))
-    start_again_with_allocator("study")
     fingerprint = _load(recipe.data.name, data_dir()).fingerprint
     place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
     arm = " ".join(args.set) or "as it is"
@@ -629,14 +628,12 @@ def train(args) -> int:
 
 
 def columns(args) -> int:
-    from study.execute import start_again_with_allocator
     from study.layouts import measure_layouts
     from study.terminal import named_recipe
 
     model, batch, steps = named_recipe(args.recipe).model, _whole("--batch", args.batch), _whole("--steps", args.steps)
     if min(batch, steps) < 1:
         raise Refused(f"--{'batch' if batch < 1 else 'steps'}: {min(batch, steps)} is less than 1")
-    start_again_with_allocator("study")
     rows = measure_layouts(args.recipe, model, batch, steps)
     if rows is None:  # the second rank of torchrun
         return 0
@@ -711,9 +708,6 @@ def _on_all_ranks(args) -> int:
         return columns(args) or 0
     if args.function not in (run, retry, train):
         raise Refused("torchrun: run, retry, train and columns work on several ranks, no other command")
-    from study.execute import start_again_with_allocator
-
-    start_again_with_allocator("study")
     if int(os.environ["RANK"]):
         from study.on_ranks import follow
 
@@ -729,6 +723,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.update({**NO_TELEMETRY, **os.environ})
     try:
         args = parser().parse_args(arguments)
+        if arguments is None and (args.function in (train, columns) or launched_ranks() > 1):  # trains in this process
+            start_again_with_allocator("study")
         return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
         _say_aside(str(error))

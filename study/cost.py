@@ -25,29 +25,35 @@ class Cost:
     words: str
 
 
-def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> Cost:
-    """Wall seconds of `cells` on `machine`: at the pace of its own runs of the same base on the same data; where it has none,
-    at that of a few updates made now."""
-    if not cells:
-        return Cost(0.0, "nothing to run", "Nothing is left to run.")
-    runs, _ = table.read(results)
-    own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
-    pace = (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
-    tuned, total, calibrated = Tuned.read(results), 0.0, False
-    for cell in cells:
-        steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
-        seconds_per_step = pace.get((cell.base, cell.recipe.data.name))  # of the machine, which takes several runs' at a time
-        if seconds_per_step is None:
-            calibrated = True
-            seconds_per_step = seconds_of_a_step(cell.recipe, machine) / machine.jobs
-        total += tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
-    seconds = OVERHEAD * total
-    source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
-    unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
-    hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
-    return Cost(
-        seconds, source, f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
-    )
+class Pace:
+    """What runs will cost on one machine; the tables are read once, however many plans are compared."""
+
+    def __init__(self, machine: Machine, results: Path):
+        self.machine, self.tuned = machine, Tuned.read(results)
+        runs, _ = table.read(results)
+        own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
+        self.seconds_a_step = (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
+
+    def cost(self, cells: Sequence[Cell]) -> Cost:
+        """Wall seconds of `cells`: at the pace of the machine's own runs of the same base on the same data; where it has none,
+        at that of a few updates made now."""
+        if not cells:
+            return Cost(0.0, "nothing to run", "Nothing is left to run.")
+        total, calibrated, machine = 0.0, False, self.machine
+        for cell in cells:
+            steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
+            # of the machine, which takes a step of several runs at a time
+            seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
+            if seconds_per_step is None:
+                calibrated = True
+                seconds_per_step = seconds_of_a_step(cell.recipe, machine) / machine.jobs
+            total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
+        seconds = OVERHEAD * total
+        source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
+        unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
+        hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
+        words = f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
+        return Cost(seconds, source, words)
 
 
 @functools.cache

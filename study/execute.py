@@ -17,7 +17,7 @@ from alexnet.recipe import NUMERICS, as_dict
 from alexnet.spool import Spool, write_atomically
 from study.lease import LEASE_SECONDS, Busy, Lease
 from study.plan import Cell
-from study.spools import ASKED, ENDED, RESULT, read_result
+from study.spools import ASKED, ENDED, RESULT, read_result, sealed
 
 if TYPE_CHECKING:
     from alexnet.train import Training
@@ -122,7 +122,7 @@ def _trained(
     }
     with lease.held():
         spool.keep_weights()
-        write_atomically(folder / RESULT, json.dumps(result, indent=1).encode())
+        write_atomically(folder / RESULT, sealed(result))
         spool.clear()
     return result
 

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn
+from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from alexnet.spool import write_atomically
@@ -370,8 +371,8 @@ def training_curves(found: Sequence[Found]) -> plt.Figure:
     for axis, one in zip(axes[0], found, strict=True):
         for row, arm in enumerate(one.arms):
             style = {"color": palette[row % len(palette)], "linestyle": lines[row % len(lines)]}
-            for curve in arm.curves:
-                axis.plot(curve.epoch, 100 * curve.running_error, linewidth=0.7, alpha=0.45, **style)
+            traces = [np.column_stack([curve.epoch, 100 * curve.running_error]) for curve in arm.curves]
+            axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
             whole = [curve.running_error.to_numpy() for curve in arm.curves if len(curve) == arm.budget_epochs]
             if whole:
                 mean, epochs = 100 * np.mean(whole, axis=0), np.arange(1, arm.budget_epochs + 1)

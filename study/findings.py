@@ -3,6 +3,7 @@
 A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from alexnet.recipe import Recipe, changed, run_key
+from alexnet.refuse import Refused
 from study import stats, table, verdicts
 from study.claim import Arm, Averaged, Claim, ColumnColour, Factorial, NeighbourGain, TimeTo
 from study.colour import column_difference
@@ -124,7 +126,21 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     claims = claims if claims is not None else all_claims()
     runs, curves = table.read(folder)
     tuned, trained = Tuned.read(folder), table.read_trained(folder)
-    curve_of = {name: frame.reset_index(drop=True) for name, frame in curves.groupby(table.NAME)}
+    rows_of, columns = curves.groupby(table.NAME).indices, {name: curves[name].to_numpy() for name in curves}
+
+    @functools.cache
+    def curve_of(name: tuple[str, str]) -> tuple[pd.DataFrame, list[dict]]:
+        """The points of a run as a frame and as plain values, which pandas itself takes most of a report's time to make."""
+        if name not in rows_of:
+            raise Refused(
+                f"{folder / 'curves.csv'}: damaged (no points of {table.run_name(*name)}); "
+                "`python -m study table` makes it again from MLflow, or `record` from the spool"
+            )
+        rows = rows_of[name]
+        plain = zip(*(column[rows].tolist() for column in columns.values()), strict=True)
+        points = [_none_for_nan(dict(zip(columns, point, strict=True))) for point in plain]
+        return curves.iloc[rows].reset_index(drop=True), points
+
     found, used = [], set()
     for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
         row_of = {row["key"]: row for row in there.to_dict("records")}
@@ -192,8 +208,7 @@ def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> t
 
 def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmFound:
     names = [(row["key"], row["machine"]) for row in rows]
-    points = [curve_of[name] for name in names]
-    plain = [[_none_for_nan(p) for p in frame.to_dict("records")] for frame in points]
+    curves, plain = zip(*map(curve_of, names), strict=True) if names else ((), ())
     is_time = isinstance(claim.measure, TimeTo)
     read_off = [trained["runs"].get(table.run_name(*name), {}) for name in names]
     found = ArmFound(
@@ -209,7 +224,7 @@ def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict
         timed=all(row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1) for row in rows),
         seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain) if is_time else (),
         errors={column: tuple(row[column] for row in rows) for column in table.TEST_COLUMNS},
-        curves=tuple(points),
+        curves=tuple(curves),
     )
     if isinstance(claim.measure, ColumnColour):
         kernels = tuple(told.get("kernels") for told in read_off)

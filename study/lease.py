@@ -76,9 +76,11 @@ def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> dict | None:
 
 
 def _read(folder: Path) -> dict | None:
+    """Whom the lease names; None where there is none, or none that can be read: it is free, and who held it may write no more."""
     try:
-        return json.loads((folder / FILE).read_text())
-    except FileNotFoundError:
+        holder = json.loads((folder / FILE).read_text())
+        return holder if {"host", "pid", "born", "token"} <= holder.keys() else None
+    except (FileNotFoundError, ValueError, AttributeError):
         return None
 
 

@@ -31,7 +31,7 @@ class Cell:
     recipe: Recipe
     fingerprint: str
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         return run_key(self.recipe, self.seed, self.fingerprint)
 

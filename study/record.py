@@ -9,7 +9,8 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from study.execute import NO_TELEMETRY
@@ -31,6 +32,7 @@ import mlflow
 import mlflow.store.db.utils
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from alexnet.recipe import from_dict, settings
 from alexnet.spool import locked
@@ -47,6 +49,8 @@ TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 LOCAL_ARTIFACTS = "mlartifacts"
 CLASHES = 3
 """How often a run is written again, as nothing in it doubles, where another writer came between."""
+LISTED_FROM = 20
+"""So many results of one experiment are looked for one by one; more, by listing what it holds once."""
 VIEW = "study"
 """Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
 SHOWN = (
@@ -112,7 +116,20 @@ class Store:
     def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
         """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
         with locked(lock_dir / ".record.lock"):
-            return sum(self._record_one(result) for result in results)
+            return sum(self._record_one(result) for result in self._missing(results))
+
+    def _missing(self, results: Iterable[Mapping]) -> Iterator[Mapping]:
+        """Those that the store does not hold yet, as far as one listing of an experiment tells: of few, where looking for each
+        by itself is faster, all."""
+        seen, listed = Counter(), {}
+        for result in results:
+            place = (result["asked"]["claim"], result["asked"]["scale"])
+            seen[place] += 1
+            if seen[place] == LISTED_FROM:
+                runs = self._finished([self._experiment(result["asked"])])
+                listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]) for run in runs}
+            if (result["key"], _plain(result["machine"]["label"])) not in listed.get(place, ()):
+                yield result
 
     def _record_one(self, result: Mapping) -> bool:
         experiment, tags = self._experiment(result["asked"]), run_tags(result)
@@ -122,21 +139,21 @@ class Store:
         wrote, clashes = False, 0
         while (run := self._only(experiment, filter_string, new)).info.status != "FINISHED":
             try:
-                self._write(run.info.run_id, result)
+                self._write(run, result)
                 wrote = True
             except MlflowException:  # another writer was at the same row, or has deleted this run and kept its own
                 if (clashes := clashes + 1) > CLASHES:
                     raise
         return wrote
 
-    def _write(self, run_id: str, result: Mapping) -> None:
+    def _write(self, run: Run, result: Mapping) -> None:
+        run_id = run.info.run_id
         params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
-        for first in range(0, len(params), 100):  # as many as MLflow takes at a time; likewise metrics
-            self.client.log_batch(run_id, params=params[first : first + 100])
         metrics = list(run_metrics(result))
-        for first in range(0, len(metrics), 1000):
-            self.client.log_batch(run_id, metrics=metrics[first : first + 1000])
-        self._attach(run_id, {"result.json": json.dumps(result, indent=1).encode()})
+        while params or metrics:  # a call takes at most 100 parameters and 1000 of everything
+            self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
+            params, metrics = params[100:], metrics[900:]
+        self._attach(run, {"result.json": json.dumps(result, indent=1).encode()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
 
     def summarize(
@@ -168,15 +185,19 @@ class Store:
         """Every recorded result, as it was written down; of one claim where it is named."""
         prefix = f"alexnet/{claim}/" if claim else "alexnet/"
         experiments = [e.experiment_id for e in self.client.search_experiments() if e.name.startswith(prefix)]
+        with tempfile.TemporaryDirectory() as folder:
+            for run in self._finished(experiments):
+                there = None if run.info.artifact_uri.startswith("file:") else folder  # read where it lies, or fetched
+                path = get_artifact_repository(run.info.artifact_uri, self.uri).download_artifacts("result.json", there)
+                yield json.loads(Path(path).read_text())
+
+    def _finished(self, experiments: Sequence[str]) -> Iterator[Run]:
+        """Every recorded run of some experiments."""
         token = None
         while experiments:
-            page = self.client.search_runs(
-                experiments, "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'", max_results=1000, page_token=token
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                for run in page:
-                    path = self.client.download_artifacts(run.info.run_id, "result.json", folder)
-                    yield json.loads(Path(path).read_text())
+            filter_string = "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'"
+            page = self.client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
+            yield from page
             if not (token := page.token):
                 return
 
@@ -210,11 +231,11 @@ class Store:
                 self.client.delete_run(extra.info.run_id)
         return found[0]
 
-    def _attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
+    def _attach(self, run: Run, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder)
+            get_artifact_repository(run.info.artifact_uri, self.uri).log_artifacts(folder)  # the client would ask where again
 
 
 def run_tags(result: Mapping) -> dict[str, str]:

@@ -16,19 +16,26 @@ from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
 from study.spools import read_result, write_ended
 
+KEEPING_SHARE = 10
+KEPT_AT_ONCE = 500
+"""Results that wait in memory at most."""
+SAID_EVERY_SECONDS = 30.0
+DRAWN_EVERY_SECONDS = 0.2
+"""How often progress is told in plain lines, and on a terminal."""
+
 
 def work_off(
     cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], run_tasks=launch.run_tasks
 ) -> list[str]:
-    """Train every cell that has no result yet, in their order. Records each as it ends, and draws as soon as the first pair of
-    arms is there.
+    """Train every cell that has no result yet, in their order. Records them as they end, some at a time, and draws as soon as
+    the first pair of arms is there.
 
-    Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished.
+    Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished. What a kill
+    kept from being recorded is in the spool: `keep(Results(...))` brings it.
     """
-    done = [cell for cell in cells if read_result(place.spool_dir / cell.key)]
-    todo = [cell for cell in cells if cell not in done]
-    if done:
-        say(f"{len(done)} of {len(cells)} runs are done already")
+    todo = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
+    if len(todo) < len(cells):
+        say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
     if not todo:
         return []
     os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
@@ -36,24 +43,19 @@ def work_off(
     progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
     lost: dict[int, str] = {}
     elsewhere: list[int] = []
-    drawn = False
-    ask_again_at = 0.0
+    keeper = Keeper(cells, todo, place, results, say)
+
+    def on_point(position: int, point: dict) -> None:
+        progress.point(position, point)
+        keeper.flush_if_due()
 
     def on_done(position: int, result: dict | None) -> None:
-        nonlocal drawn, ask_again_at
         if result is None:
             elsewhere.append(position)
             say(f"{todo[position].label}: another process trains it")
             return
-        if (began := time.monotonic()) < ask_again_at:
-            table.merge(results, [result])
-        elif not keep([result], place, results, say):
-            ask_again_at = time.monotonic() + AWAY_SHARE * (time.monotonic() - began)
-        done.append(todo[position])
         progress.over(position, outcome_words(result))
-        if has_pair(done, todo[position]):
-            tell_so_far(todo[position], results, say, draw=not drawn)
-            drawn = True
+        keeper.add(todo[position], result)
 
     def on_lost(position: int, why: str) -> None:
         lost[position] = why
@@ -73,7 +75,7 @@ def work_off(
             task,
             [(todo[i], there) for i in positions],
             jobs,
-            lambda i, point: progress.point(positions[i], point),
+            lambda i, point: on_point(positions[i], point),
             lambda i, result: on_done(positions[i], result),
             lambda i, why: on_lost(positions[i], why),
         )
@@ -90,6 +92,7 @@ def work_off(
         free = [i for i in elsewhere if not holder_of(place.spool_dir / todo[i].key, place.lease_seconds)]
         elsewhere[:] = [i for i in elsewhere if i not in free]
         train(free, min(jobs, len(free))) if free else time.sleep(1)
+    keeper.flush()
     return [f"{todo[i].label}: {why}" for i, why in lost.items()]
 
 
@@ -139,44 +142,83 @@ def steps_of_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]
         return None
 
 
-AWAY_SHARE = 10
-"""An MLflow that is away is asked again after so many times as long as it took to say so: workers wait meanwhile."""
+def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> None:
+    """Into the tables and into MLflow. MLflow may be away: the spool keeps what it missed, and the next call brings it.
 
-
-def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> bool:
-    """Into MLflow and into the tables. MLflow may be away: the spool keeps what it missed, and the next call brings it.
-    Returns whether MLflow has them."""
-    results = list(results)
-    table.merge(folder, results)
+    `results` is gone through twice: a list, or Results of the spool.
+    """
+    count = table.merge(folder, results)
     try:
         from study.record import Store
 
         Store().record(results, place.spool_dir)
-        return True
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
             say("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
         else:
-            say(
-                f"MLflow did not take {len(results)} runs ({in_a_line(error)}); the spool keeps them, the next call records them"
-            )
-        return False
+            say(f"MLflow did not take {count} runs ({in_a_line(error)}); the spool keeps them, the next call records them")
 
 
-def has_pair(done: Sequence[Cell], last: Cell) -> bool:
-    """Whether all arms that were planned beside `last` at its seed, two at least, are done."""
-    return len({cell.arm for cell in done if (cell.base, cell.seed) == (last.base, last.seed)}) >= 2
+class Keeper:
+    """Finished runs on their way into MLflow and the tables, some at a time: each time the tables are written whole, so that
+    writing takes at most 1/KEEPING_SHARE of the time, however large they grow. The first pair of arms does not wait."""
+
+    def __init__(self, cells: Sequence[Cell], todo: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]):
+        self.place, self.results, self.say = place, results, say
+        self.waiting: list[dict] = []
+        self.telling: dict[tuple, Cell] = {}  # by claim and base, the last whose pair is complete
+        self.drawn = False
+        self.arms: dict[tuple, set[str]] = {}  # done, by base and seed
+        missing = {cell.key for cell in todo}
+        for cell in cells:
+            if cell.key not in missing:
+                self._has_pair(cell)
+        self.next_at = time.monotonic()
+
+    def add(self, cell: Cell, result: dict) -> None:
+        self.waiting.append(result)
+        pair = self._has_pair(cell)
+        if pair:
+            self.telling[cell.claim, cell.scale, cell.base] = cell
+        if (pair and not self.drawn) or len(self.waiting) >= KEPT_AT_ONCE:
+            self.flush()
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        if time.monotonic() >= self.next_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Nothing waits after this."""
+        if not self.waiting:
+            return
+        started = time.monotonic()
+        keep(self.waiting, self.place, self.results, self.say)
+        self.waiting.clear()
+        if self.telling:
+            tell_so_far(self.telling.values(), self.results, self.say, draw=not self.drawn)
+            self.telling.clear()
+            self.drawn = True
+        ended = time.monotonic()
+        self.next_at = ended + KEEPING_SHARE * (ended - started)
+
+    def _has_pair(self, cell: Cell) -> bool:
+        """Whether two arms at least are done of this one's base and seed, it included."""
+        arms = self.arms.setdefault((cell.base, cell.seed), set())
+        arms.add(cell.arm)
+        return len(arms) >= 2
 
 
-def tell_so_far(cell: Cell, results: Path, say: Callable[[str], None], draw: bool) -> None:
+def tell_so_far(cells: Iterable[Cell], results: Path, say: Callable[[str], None], draw: bool) -> None:
+    """Of the claim and base of each of `cells`, what its runs come to; and the picture of the first, where `draw`."""
     from study import words
     from study.findings import find
+    from study.plan import get_claim
 
-    groups = [
-        f
-        for f in find(results).found
-        if (f.claim_name, f.scale, f.base, f.fingerprint) == (cell.claim, cell.scale, cell.base, cell.fingerprint)
-    ]
+    cells = list(cells)
+    claims = {cell.claim: get_claim(cell.claim) for cell in cells}
+    asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
+    groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         say(
             f"  so far, {one.base}: {words.effect_words(one.verdict.effect)} with {words.seeds_words(one)} seeds an arm on {one.machine}"
@@ -184,7 +226,8 @@ def tell_so_far(cell: Cell, results: Path, say: Callable[[str], None], draw: boo
     if draw and groups:
         from study import figures
 
-        paths = figures.draw(groups, results / "figures")
+        first = [f for f in groups if f.claim_name == groups[0].claim_name and f.machine == groups[0].machine]
+        paths = figures.draw(first, results / "figures")
         say(f"  first picture: {paths[0]}")
 
 
@@ -201,29 +244,34 @@ class Progress:
         self.cells, self.expected, self.jobs, self.say = cells, list(expected_epochs), jobs, say
         self.epochs = [0] * len(cells)
         self.ended = [False] * len(cells)
+        self.over_count = 0
         self.pace: dict[int, float] = {}  # seconds an epoch, by run
         self.live = sys.stderr.isatty()
         self.said_at = time.monotonic()
+        self.every_seconds = DRAWN_EVERY_SECONDS if self.live else SAID_EVERY_SECONDS
 
     def point(self, position: int, point: dict) -> None:
         self.epochs[position] = point["epoch"]
         self.pace[position] = point["seconds"] / point["epoch"]
+        if time.monotonic() - self.said_at < self.every_seconds:
+            return
         cell = self.cells[position]
         text = (
-            f"[{sum(self.ended)}/{len(self.cells)} runs] {cell.label}: epoch {point['epoch']} of at most {cell.recipe.optim.epochs}, "
+            f"[{self.over_count}/{len(self.cells)} runs] {cell.label}: epoch {point['epoch']} of at most {cell.recipe.optim.epochs}, "
             f"running error {point['running_error']:.1%}; {self.remaining()}"
         )
         if self.live:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - self.said_at > 30:
-            self.said_at = time.monotonic()
+        else:
             self.say(text)
+        self.said_at = time.monotonic()
 
     def over(self, position: int, text: str) -> None:
+        self.over_count += not self.ended[position]
         self.ended[position] = True
         if self.live:
             print("\r\x1b[K", end="", file=sys.stderr)
-        self.say(f"[{sum(self.ended)}/{len(self.cells)} runs] {self.cells[position].label}: {text}")
+        self.say(f"[{self.over_count}/{len(self.cells)} runs] {self.cells[position].label}: {text}")
 
     def remaining(self) -> str:
         """By how long the search's runs took, corrected by those that have ended since."""

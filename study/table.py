@@ -29,6 +29,7 @@ CURVE_COLUMNS = {
 OWN_QUESTION = "train"
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 NAME = ["key", "machine"]
+ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
 
 
 def to_rows(result: Mapping) -> tuple[dict, list[dict]]:
@@ -68,7 +69,8 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         texts = [name for name, kind in columns.items() if kind == "str"]
         frame = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        remake = "delete it, and `python -m study table` makes it again from MLflow, or `record` from the spool"
+        raise Refused(f"{path}: damaged ({error}); {remake}") from None
     return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
 
 
@@ -92,18 +94,24 @@ def merge(folder: Path, results: Iterable[Mapping]) -> int:
 
     Runs of `study train` belong to no claim and stay out: they are in the spool and in MLflow.
     """
-    rows = [to_rows(result) for result in results if result["asked"]["claim"] != OWN_QUESTION]
+    rows: dict[tuple, tuple[dict, list[dict]]] = {}
+    count = 0
+    for run, points in (to_rows(result) for result in results if result["asked"]["claim"] != OWN_QUESTION):
+        name, count = (run["key"], run["machine"]), count + 1
+        if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
+            run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
+        rows[name] = run, points
     if not rows:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".table.lock"):
-        _merge(folder, rows)
-    return len(rows)
+        _merge(folder, list(rows.values()))
+    return count
 
 
 def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """`new` with the claim and arm that first asked for each run: claims share runs, and asking again rewrites no row."""
-    first = old.set_index(NAME)[["claim", "scale", "base", "arm"]]
+    first = old.set_index(NAME)[ASKED_COLUMNS]
     new = new.set_index(NAME)
     new.update(first)
     return new.reset_index()[list(old.columns)]
@@ -112,7 +120,6 @@ def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
     new_runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
     new_curves = pd.DataFrame([p for _, points in rows for p in points], columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
-    new_runs = new_runs.drop_duplicates(NAME, keep="last")
     runs, curves = read(folder)
     new_runs = _first_asked(runs, new_runs)
     runs, curves = (

@@ -149,6 +149,39 @@ def fault_table() -> list[tuple[str, int, int, int]]:
     return FAULTS
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Path:
+    """The folder of a small study that nothing happened to."""
+    from injured import finish
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(folder)
+    return folder
+
+
+@pytest.fixture
+def equal(undisturbed, fault_table):
+    """equal(folder, fault, times): `folder` holds what the undisturbed study holds, once; noted in the table of faults."""
+    import pandas as pd
+    from injured import bits, recorded
+
+    def check(folder: Path, fault: str, times: int = 1) -> None:
+        ours, theirs = bits(folder), bits(undisturbed)
+        points, expected = recorded(folder), recorded(undisturbed)
+        doubled = sum(len(points[key]) > len(expected[key]) for key in points)
+        fault_table.append((fault, times, len(theirs.keys() - ours.keys()), doubled))
+        assert ours == theirs
+        assert points == expected
+        for name in ("runs.csv", "curves.csv"):
+            times_taken = ["seconds", "started", "cpu_share"]
+            frames = (
+                pd.read_csv(f / "results" / name).drop(columns=times_taken, errors="ignore") for f in (folder, undisturbed)
+            )
+            pd.testing.assert_frame_equal(*frames)
+
+    return check
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     if FAULTS:
         terminalreporter.section("faults")

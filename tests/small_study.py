@@ -1,6 +1,12 @@
-"""A small plan run to its end as `study run` does it, for tests that hurt it: `python tests/small_study.py FOLDER`."""
+"""A small plan run to its end as `study run` does it, for tests that hurt it: `python tests/small_study.py FOLDER`.
 
+Workers import this file too: what is asked by DIE_AT and ADDRESS_SPACE_MB happens to them, not to the process that plans.
+"""
+
+import functools
+import itertools
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -11,16 +17,49 @@ from alexnet.data import load
 from alexnet.machine import Machine
 from study.__main__ import _leave
 from study.execute import Place
-from study.run import work_off
+from study.run import keep, work_off
+from study.spools import Results
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
+
+
+def die_at(call: str, count: int) -> None:
+    """End this process without a word at the `count`th call of os.`call`."""
+    real, calls = getattr(os, call), itertools.count(1)
+
+    def dies(*args):
+        if next(calls) == count:
+            os._exit(9)
+        return real(*args)
+
+    setattr(os, call, dies)
+
+
+def limit_memory(megabytes: float) -> None:
+    """Of address space, beyond what the process has when torch is there."""
+    import torch
+
+    torch.ones(1)
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has + int(megabytes * 2**20),) * 2)
+
+
+if __name__ == "__mp_main__":
+    if "DIE_AT" in os.environ:
+        call, count = os.environ["DIE_AT"].split()
+        die_at(call, int(count))
+    if "ADDRESS_SPACE_MB" in os.environ:
+        limit_memory(float(os.environ["ADDRESS_SPACE_MB"]))
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _leave)
     folder = Path(sys.argv[1])
-    fingerprint = load("shapes", folder).fingerprint
+    name = os.environ.get("SMALL_DATA", "shapes")
+    fingerprint = load(name, folder).fingerprint
     seeds = range(int(os.environ.get("SMALL_SEEDS", "2")))
-    cells = [small_cell(seed, arm, fingerprint) for seed in seeds for arm in ("relu", "tanh")]
+    cells = [small_cell(seed, arm, fingerprint, data__name=name) for seed in seeds for arm in ("relu", "tanh")]
+    if "SMALL_RATE" in os.environ:  # one more run, at this learning rate
+        cells.insert(1, small_cell(0, "relu", fingerprint, optim__learning_rate=float(os.environ["SMALL_RATE"])))
     place = Place(
         MACHINE,
         folder,
@@ -28,5 +67,7 @@ if __name__ == "__main__":
         checkpoint_seconds=float(os.environ.get("CHECKPOINT_SECONDS", "0")),
         lease_seconds=float(os.environ.get("LEASE_SECONDS", "60")),
     )
-    lost = work_off(cells, place, folder / "results", lambda text: print(text, flush=True))
+    say = functools.partial(print, flush=True)
+    lost = work_off(cells, place, folder / "results", say)
+    keep(Results(place.spool_dir, cells), place, folder / "results", say)
     sys.exit(len(lost))

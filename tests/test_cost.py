@@ -21,7 +21,7 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     earlier = made_up_result(cells[0], None, steps_per_epoch=cost.SCALES["smoke"].train_images // 64)
     earlier["machine"]["jobs"] = jobs
     table.merge(tmp_path, [earlier])
-    told = cost.expected_seconds(cells, dataclasses.replace(MACHINE, jobs=jobs), tmp_path)
+    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), tmp_path).cost(cells)
     assert told.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
     assert told.source == "earlier runs on test machine, fp32"
 

@@ -152,7 +152,7 @@ def crops_seen(shown: Feed, epochs: int) -> list[tuple[int, int, bool]]:
     """(y, x, flipped) of every crop that the feed shows, read off the pixels; of images made by `coordinates`."""
     seen = []
     for epoch in range(epochs):
-        pixels = epoch_of(shown, epoch)[0].permute(0, 2, 3, 1) / shown.scale + shown.mean
+        pixels = epoch_of(shown, epoch)[0].permute(0, 2, 3, 1) / shown.scale[0, 0] + shown.mean[0, 0]
         pixels = (pixels[..., :2] / 20).round().long()
         for image in pixels:
             middle, beside = image[2, 2], image[2, 3]

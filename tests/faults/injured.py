@@ -5,16 +5,32 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from alexnet.spool import CHECKPOINT
 
 TESTS = Path(__file__).parent.parent
 RUNS = 4  # of the small study
 
 
-def start(folder: Path, uri: str | None = None, prepare: Callable[[], None] | None = None, **settings: str) -> subprocess.Popen:
+ALL = os.environ.get("FAULTS") == "all"
+"""Whether `make faults` runs this: it hurts more often, and in more ways, than `make test`."""
+in_make_faults = pytest.mark.skipif(not ALL, reason="takes most of a minute: `make faults` runs it")
+
+
+def start(
+    folder: Path,
+    uri: str | None = None,
+    prepare: Callable[[], None] | None = None,
+    checkout: Path = TESTS.parent,
+    **settings: str,
+) -> subprocess.Popen:
     """The small study on `folder`, with a process group of its own. `settings`: environment variables that it reads."""
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
+    environment = {**os.environ, "PYTHONPATH": f"{checkout}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
     environment["MLFLOW_TRACKING_URI"] = uri or f"sqlite:///{folder / 'mlflow.db'}"
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
@@ -29,8 +45,8 @@ def start(folder: Path, uri: str | None = None, prepare: Callable[[], None] | No
     )
 
 
-def finish(folder: Path, uri: str | None = None, **settings: str) -> str:
-    process = start(folder, uri, **settings)
+def finish(folder: Path, uri: str | None = None, checkout: Path = TESTS.parent, **settings: str) -> str:
+    process = start(folder, uri, checkout=checkout, **settings)
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     return text
@@ -73,3 +89,28 @@ def workers_of(process: subprocess.Popen) -> list[int]:
         return [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
     except OSError:
         return []
+
+
+def record(folder: Path) -> str:
+    """`python -m study record` on what lies in the spool."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(TESTS.parent),
+        "RESULTS_DIR": str(folder / "results"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+    }
+    command = [sys.executable, "-m", "study", "record", str(folder / "spool")]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def until(condition, seconds: float = 120):
+    """Wait until condition() is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+    return found
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return list((folder / "spool").glob(f"*/{CHECKPOINT}"))

@@ -4,62 +4,27 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from injured import RUNS, bits, finish, recorded, small_files_only, start, workers_of
+from injured import (
+    ALL,
+    RUNS,
+    checkpoints,
+    finish,
+    in_make_faults,
+    record,
+    small_files_only,
+    start,
+    until,
+    workers_of,
+)
 
-from alexnet.spool import CHECKPOINT
 from study.lease import holder_of
 from study.spools import state_of
 
 pytestmark = pytest.mark.slow
-TIMES = ["seconds", "started", "cpu_share"]
-ALL = os.environ.get("FAULTS") == "all"
 SEVERAL = 3 if ALL else 1  # `make faults` hurts more often than `make test`
-in_make_faults = pytest.mark.skipif(not ALL, reason="takes most of a minute: `make faults` runs it")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    finish(folder)
-    return folder
-
-
-@pytest.fixture
-def equal(undisturbed, fault_table):
-    """equal(folder, fault, times): `folder` holds what the undisturbed study holds, once; noted in the table of faults."""
-
-    def check(folder: Path, fault: str, times: int = 1) -> None:
-        ours, theirs = bits(folder), bits(undisturbed)
-        points, expected = recorded(folder), recorded(undisturbed)
-        doubled = sum(len(points[key]) > len(expected[key]) for key in points)
-        fault_table.append((fault, times, len(theirs.keys() - ours.keys()), doubled))
-        assert ours == theirs
-        assert points == expected
-        for name in ("runs.csv", "curves.csv"):
-            frames = (pd.read_csv(f / "results" / name).drop(columns=TIMES, errors="ignore") for f in (folder, undisturbed))
-            pd.testing.assert_frame_equal(*frames)
-
-    return check
-
-
-def until(condition, seconds: float = 120):
-    """Wait until condition() is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
-    return found
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    return list((folder / "spool").glob(f"*/{CHECKPOINT}"))
 
 
 def test_killed_at_random_moments_it_ends_in_the_same_bits_and_records_each_point_once(tmp_path, equal):
@@ -158,17 +123,6 @@ def test_run_again_after_success_it_trains_nothing(undisturbed):
     before = {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")}
     assert "4 of 4 runs are done already" in finish(undisturbed)
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")} == before
-
-
-def record(folder: Path) -> str:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent.parent.parent),
-        "RESULTS_DIR": str(folder / "results"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-    }
-    command = [sys.executable, "-m", "study", "record", str(folder / "spool")]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 @in_make_faults

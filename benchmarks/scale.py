@@ -1,0 +1,159 @@
+"""What a study of 10,000 runs costs beside its training: made-up results of every claim with all its arms, 200 seeds each.
+
+Nothing is trained: results are written as a run writes them and go the whole way through `work_off`, MLflow (SQLite), the tables
+and the report. Each row is what was measured beside what is asked of it. RUNS is another number of runs.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet.machine import Machine
+from alexnet.recipe import NUMERICS, as_dict
+from study.execute import Place
+from study.plan import Cell, Tuned, all_claims, make_plan
+from study.run import in_order, work_off
+from study.spools import RESULT, is_done, state_of
+
+RUNS = int(os.environ.get("RUNS") or 10_000)
+SCALE, FINGERPRINT = "cifar10-jpeg", "0123456789ab"
+MACHINE = Machine(device="cpu", name="made up", precision="fp32", threads=1, jobs=2)
+ROOT = Path(__file__).parent.parent
+
+
+def measure(device: str) -> list[dict]:
+    rows = []
+
+    def note(what: str, value: float, asked: str = "", unit: str = "s", cpu: float | None = None) -> None:
+        case = f"{RUNS:,} runs" + (f"; {cpu:.3g} s of CPU" if cpu is not None else "")
+        rows.append({"limit": what, "case": case, "value": value, "unit": unit, "asked": asked})
+        print(f"{what}, {case}: {value:.3g} {unit}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="scale-") as name, contextlib.chdir(name):
+        folder = Path(name)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            "RESULTS_DIR": str(folder / "results"),
+            "SPOOL_DIR": str(folder / "spool"),
+        }
+        os.environ["MLFLOW_TRACKING_URI"] = environment["MLFLOW_TRACKING_URI"]
+        place = Place(MACHINE, folder, folder / "spool")
+        cells, *seconds = timed(lambda: plan_of(RUNS))
+        note("a plan is made", seconds[0], "under 5 s", cpu=seconds[1])
+        memory = []
+        lost, *seconds = timed(lambda: work_off(cells, place, folder / "results", lambda text: None, made_up_runs(memory)))
+        assert not lost and all(is_done(place.spool_dir / cell.key) for cell in cells)
+        note("runs are recorded into SQLite as they end, with tables and first numbers", seconds[0], cpu=seconds[1])
+        tenth = max(1, len(memory) // 5)
+        note("memory kept by the process that plans, after a fifth of the runs", memory[tenth - 1], unit="MB")
+        note("the same, after all", memory[-1], "as before", "MB")
+        states, *seconds = timed(lambda: state_of(place.spool_dir))
+        assert len(states) == len(cells)
+        note("their state is read", seconds[0], "under 2 s", cpu=seconds[1])
+        both = [0.0, 0.0]
+        for verb in ("table", "report"):
+            command = [sys.executable, "-m", "study", verb]
+            _, *seconds = timed(
+                lambda command=command: subprocess.run(command, env=environment, check=True, capture_output=True)
+            )
+            note(f"python -m study {verb}", seconds[0], cpu=seconds[1])
+            both = [a + b for a, b in zip(both, seconds, strict=True)]
+        note("export and report", both[0], "under 60 s", cpu=both[1])
+    return rows
+
+
+def timed(work: Callable) -> tuple:
+    """What `work` returns, its seconds, and those of CPU: beside other work the second says more."""
+    wall, cpu = time.monotonic(), sum(os.times()[:4])
+    return work(), time.monotonic() - wall, sum(os.times()[:4]) - cpu
+
+
+def plan_of(runs: int) -> list[Cell]:
+    """The first `runs` runs of every claim with all its arms, each run once."""
+    seeds, found = 1, {}
+    while len(found) < runs:
+        for name, claim in all_claims().items():
+            if SCALE in claim.scales:
+                arms = claim.default_arms if claim.tune else ["all"]
+                cells = make_plan(name, SCALE, FINGERPRINT, Tuned.read(Path("nowhere")), arms=arms, seeds=seeds)
+                for cell in in_order(cells, [1.0] * len(cells)):
+                    found.setdefault(cell.key, cell)
+        seeds = -(-runs * seeds // len(found))
+    return list(found.values())[:runs]
+
+
+def made_up_runs(memory: list[float]) -> Callable:
+    """A `run_tasks` whose runs end at once. Megabytes that the process keeps go into `memory`, some fifty times."""
+
+    def run_tasks(task, payloads: Sequence[tuple[Cell, Place]], jobs, on_report, on_done, on_lost) -> None:
+        for position, (cell, place) in enumerate(payloads):
+            folder = place.spool_dir / cell.key
+            folder.mkdir(parents=True)
+            result = made_up(cell)
+            (folder / RESULT).write_text(json.dumps(result, indent=1))
+            for point in result["points"]:
+                on_report(position, point)
+            on_done(position, result)
+            if (position + 1) % max(1, len(payloads) // 50) == 0:
+                memory.append(megabytes_kept())
+
+    return run_tasks
+
+
+def megabytes_kept() -> float:
+    """What this process holds when all that is free has been given back."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def made_up(cell: Cell) -> dict:
+    """As `study.execute.run_cell` returns it, of a run whose errors fall with its epochs and differ a little with its seed."""
+    luck, steps = int(cell.key[:8], 16) / 2**32, 390
+    points = []
+    for epoch in range(1, min(cell.recipe.optim.epochs, 12) + 1):
+        error = 0.2 + 0.02 * luck + 0.3 / epoch
+        points.append(
+            {
+                "epoch": epoch,
+                "step": steps * epoch,
+                "seconds": 20.123 * epoch,
+                "running_loss": 2.3 / epoch,
+                "running_error": error,
+                "train_error": error if epoch % 3 == 0 else None,
+                "validation_error": None,
+                "test_error": error + 0.05,
+            }
+        )
+    return {
+        "key": cell.key,
+        "asked": cell.asked,
+        "seed": cell.seed,
+        "recipe": as_dict(cell.recipe),
+        "numerics": NUMERICS,
+        "data": {"name": cell.recipe.data.name, "fingerprint": FINGERPRINT},
+        "machine": {**asdict(MACHINE), "label": MACHINE.label},
+        "software": {"python": "3.11", "torch": "2.15", "git_commit": "0123456789ab"},
+        "cpu_share": 0.99,
+        "started_ms": 1_800_000_000_000 + cell.seed,
+        "ended_ms": 1_800_000_240_000 + cell.seed,
+        "outcome": "finished",
+        "test_error": points[-1]["test_error"],
+        "test_top5_error": 0.03,
+        "test_error_ten_views": points[-1]["test_error"] - 0.02,
+        "test_top5_error_ten_views": 0.02,
+        "weights_sha256": "0" * 64,
+        "points": points,
+    }

@@ -1,0 +1,217 @@
+"""Damaged files, want of memory, hostile or edited input: what remains equals the undisturbed study, and nothing else is trained on.
+
+A hostile archive is in tests/test_data.py, with the code that unpacks it.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, record, recorded, start, until
+
+from alexnet.data import load
+from alexnet.refuse import Refused
+from study import table
+from study.spools import state_of
+
+pytestmark = pytest.mark.slow
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(undisturbed, tmp_path) -> Path:
+    """The undisturbed study, to be damaged."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "copied"))
+
+
+def killed(folder: Path) -> Path:
+    """A study killed when it had its first checkpoint, which is returned."""
+    process = start(folder)
+    (path, *_) = until(lambda: checkpoints(folder))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return path
+
+
+@pytest.mark.parametrize("damage", [pytest.param(cut, marks=in_make_faults), flip])
+def test_a_damaged_result_is_found_named_and_trained_again_to_the_same_bits(copied, equal, damage):
+    path = sorted((copied / "spool").glob("*/result.json"))[1]
+    damage(path)
+    states = {state["key"]: (state["state"], state["why"]) for state in state_of(copied / "spool")}
+    assert states[path.parent.name] == ("failed", "result.json is damaged: what it says is not what was written")
+    assert "3 of 4 runs are done already" in finish(copied)
+    equal(copied, f"a {'torn' if damage is cut else 'flipped'} result.json")
+
+
+@in_make_faults
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_a_damaged_lease_holds_nobody_up(tmp_path, equal, damage):
+    folder = tmp_path / "lease"
+    damage(killed(folder).parent / "lease.json")
+    finish(folder, LEASE_SECONDS="5")
+    equal(folder, f"a {'torn' if damage is cut else 'flipped'} lease.json")
+
+
+@in_make_faults
+@pytest.mark.parametrize("name", ["runs.csv", "curves.csv"])
+def test_a_torn_table_is_refused_by_its_name_and_made_again_from_the_spool(copied, equal, name):
+    cut(copied / "results" / name)
+    process = start(copied)
+    text, _ = process.communicate(timeout=600)
+    if process.returncode:
+        assert name in text and "record" in text
+        (copied / "results" / name).unlink()
+        record(copied)
+    equal(copied, f"a torn {name}")
+
+
+@in_make_faults
+def test_with_a_damaged_header_mlflows_database_is_left_alone_and_made_again(copied, equal):
+    with open(copied / "mlflow.db", "r+b") as file:
+        file.write(b"XXXX")
+    before = (copied / "mlflow.db").read_bytes()
+    (copied / "results" / "runs.csv").unlink()
+    assert "MLflow did not take" in finish(copied)
+    assert (copied / "mlflow.db").read_bytes() == before
+    (copied / "mlflow.db").unlink()
+    assert "4 new in MLflow" in record(copied)
+    equal(copied, "a flipped header of MLflow's database")
+
+
+SYSCALLS = [("fsync", 7), ("replace", 9), ("fsync", 12)]
+"""As a worker writes its lease and checkpoints: before the bytes are on disk, before they take their name, before the name is."""
+
+
+@in_make_faults
+def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(tmp_path, equal):
+    folder = tmp_path / "between"
+    for call, count in SYSCALLS:
+        process = start(folder, DIE_AT=f"{call} {count}")
+        text, _ = process.communicate(timeout=600)
+        assert "its process ended with code 9" in text and process.returncode
+    finish(folder)
+    equal(folder, "death between write, fsync, rename and fsync of the folder", len(SYSCALLS))
+
+
+def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(tmp_path, equal):
+    folder = tmp_path / "memory"
+    process = start(folder, ADDRESS_SPACE_MB="8", SMALL_SEEDS="1")
+    text, _ = process.communicate(timeout=600)
+    assert process.returncode == 2 and "again, 1 at a time" in text, text
+    assert {state["state"] for state in state_of(folder / "spool")} == {"out of memory"}
+    finish(folder)
+    equal(folder, "no memory (RLIMIT_AS)", 2)
+
+
+@in_make_faults
+def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(tmp_path, undisturbed, fault_table):
+    folder = tmp_path / "diverges"
+    finish(folder, SMALL_RATE="1e30")
+    ours, theirs = bits(folder), bits(undisturbed)
+    (extra,) = ours.keys() - theirs.keys()
+    assert ours[extra][1] == "diverged" and {key: ours[key] for key in theirs} == theirs
+    assert recorded(folder).keys() == ours.keys()
+    (state,) = (state for state in state_of(folder / "spool") if state["key"] == extra)
+    assert state["state"] == "diverged" and "loss nan after 1 epochs" in state["why"]
+    fault_table.append(("a loss that is not a number", 1, len(theirs.keys() - ours.keys()), 0))
+
+
+class Hostile:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained_on(tmp_path, equal):
+    folder = tmp_path / "forged"
+    path = killed(folder)
+    buffer = io.BytesIO()
+    torch.save({"step": 10**6, "network": Hostile(tmp_path / "executed")}, buffer)
+    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+    finish(folder)
+    assert not (tmp_path / "executed").exists()
+    equal(folder, "a forged checkpoint with a right digest")
+
+
+def image_folders(folder: Path) -> None:
+    """A few images of noise in the layout of cifar10-jpeg."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for split, count in (("train", 64), ("test", 6)):
+        for label in range(10):
+            place = folder / "cifar10-jpeg" / split / f"class-{label}"
+            place.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(place / f"{i}.png")
+
+
+@in_make_faults
+def test_a_flipped_byte_in_the_cache_of_images_is_found_and_they_are_decoded_again(tmp_path, fault_table):
+    folders = tmp_path / "sound", tmp_path / "flipped"
+    for folder in folders:
+        image_folders(folder)
+    shutil.copytree(folders[0] / "cifar10-jpeg", folders[1] / "cifar10-jpeg", dirs_exist_ok=True)
+    load("cifar10-jpeg", folders[1])
+    flip(folders[1] / ".cache" / "cifar10-jpeg" / "train_images.npy")
+    for folder in folders:
+        finish(folder, SMALL_DATA="cifar10-jpeg", SMALL_SEEDS="1")
+    ours, theirs = bits(folders[1]), bits(folders[0])
+    fault_table.append(("a flipped byte in the cache of images", 1, len(theirs.keys() - ours.keys()), 0))
+    assert ours == theirs and len(ours) == 2
+
+
+@in_make_faults
+def test_a_flipped_byte_in_an_image_file_is_refused_by_its_name_or_is_other_data(tmp_path, fault_table):
+    image_folders(tmp_path)
+    before = load("cifar10-jpeg", tmp_path).fingerprint
+    path = tmp_path / "cifar10-jpeg" / "train" / "class-3" / "7.png"
+    flip(path)
+    with contextlib.suppress(Refused) as _, pytest.raises(Refused, match=str(path)):
+        assert load("cifar10-jpeg", tmp_path).fingerprint != before
+    fault_table.append(("a flipped byte in an image file", 1, 0, 0))
+
+
+@in_make_faults
+def test_an_edited_default_trains_runs_of_their_own_and_leaves_the_old_as_they_were(copied, tmp_path, undisturbed, fault_table):
+    checkout = tmp_path / "checkout"
+    for package in ("alexnet", "study"):
+        shutil.copytree(TESTS.parent / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
+    recipe = checkout / "alexnet" / "recipe.py"
+    text = recipe.read_text()
+    assert "momentum: float = 0.9" in text
+    recipe.write_text(text.replace("momentum: float = 0.9", "momentum: float = 0.5"))
+    before = {path: path.read_bytes() for path in (copied / "spool").glob("*/result.json")}
+    finish(copied, checkout=checkout)
+    ours, theirs = bits(copied), bits(undisturbed)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(ours) == 2 * RUNS and all(ours[key] == theirs[key] for key in theirs)
+    new = ours.keys() - theirs.keys()
+    assert {json.loads((copied / "spool" / key / "result.json").read_text())["recipe"]["optim"]["momentum"] for key in new} == {
+        0.5
+    }
+    assert not {ours[key][0] for key in new} & {theirs[key][0] for key in theirs}
+    assert set(table.read(copied / "results")[0].key) == ours.keys()
+    fault_table.append(("an edited default", 1, len(theirs.keys() - ours.keys()), 0))
