@@ -13,11 +13,15 @@ from pathlib import Path
 
 from alexnet.refuse import Refused, choose
 from alexnet.spool import write_atomically
+from benchmarks.goals import goals_table
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "measuring", "growth")
+NAMES = ("throughput", "response_norm", "training_step", "measuring", "figure_1", "growth", "gpu")
+"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a point
+of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others
-BEGIN, END = "<!-- tables: python -m benchmarks -->", "<!-- end of tables -->"
+GOALS, TABLES = "goals", "tables"
+"""The parts of README.md that are rendered, between <!-- NAME: python -m benchmarks --> and <!-- end of NAME -->."""
 
 
 def main() -> int:
@@ -38,19 +42,20 @@ def main() -> int:
 
 
 def run(names: list[str], device: str) -> None:
-    from study.execute import ALLOCATOR
+    from study.execute import start_again_with_allocator
 
-    if missing := [name for name in ALLOCATOR if name not in os.environ]:  # read when a process starts: start again with them
-        os.environ.update({name: ALLOCATOR[name] for name in missing})
-        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
+    start_again_with_allocator("benchmarks")
     import torch
 
     from alexnet.machine import detect
 
     machine = detect(device, jobs=1)
     for name in names:
-        started = time.monotonic()
-        rows = importlib.import_module(f"benchmarks.{name}").measure(machine.device)
+        started, module = time.monotonic(), importlib.import_module(f"benchmarks.{name}")
+        if getattr(module, "DEVICE", machine.device) != machine.device:
+            print(f"{name}: not measured, it needs {module.DEVICE}", flush=True)
+            continue
+        rows = module.measure(machine.device)
         facts = {
             "machine": machine.name,
             "threads": machine.threads,
@@ -68,15 +73,21 @@ def run(names: list[str], device: str) -> None:
 
 
 def render() -> None:
-    lines = []
-    for name in (*NAMES, *ONLY_NAMED):
-        for path in sorted((HERE / "results").glob(f"{name}-*.json")):
-            lines += table(json.loads(path.read_text()))
-    lines += [f"![Speed](results/{plot().name})", ""]
+    names = (*NAMES, *ONLY_NAMED)
+    found = [json.loads(path.read_text()) for name in names for path in sorted((HERE / "results").glob(f"{name}-*.json"))]
+    lines = [line for results in found for line in table(results)]
     page = (HERE / "README.md").read_text()
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    write_atomically(HERE / "README.md", f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n{END}{after}".encode())
+    page = put(page, GOALS, goals_table(found))
+    page = put(page, TABLES, [*lines, f"![Speed](results/{plot(found).name})", ""])
+    write_atomically(HERE / "README.md", page.encode())
     print(HERE / "README.md")
+
+
+def put(page: str, part: str, lines: list[str]) -> str:
+    """The page with one of its rendered parts anew."""
+    begin, end = f"<!-- {part}: python -m benchmarks -->", f"<!-- end of {part} -->"
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n\n{chr(10).join(lines)}\n{end}{rest.split(end)[1]}"
 
 
 def table(found: dict) -> list[str]:
@@ -102,6 +113,15 @@ def table(found: dict) -> list[str]:
             f"| {r['what']} | {r['case']} | {r['training_seconds']:.1f} | {r['measuring_seconds']:.1f} | **{r['share']:.0%}** |"
             for r in shares
         ]
+    if costs := [r for r in rows if "minutes" in r]:
+        lines += ["| what | case | minutes |", "| --- | --- | --- |"]
+        lines += [f"| {r['what']} | {r['case']} | **{r['minutes']:.3g}** |" for r in costs]
+    if equals := [r for r in rows if "equal" in r]:
+        lines += ["| what | case | equal | one run twice is equal |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {r['what']} | {r['case']} | **{r['equal']} of {r['of']}** | {r['same_run_twice_equal']} |" for r in equals
+        ]
+    lines += [f"\nNot measured: {r['what']} ({r['failed']})." for r in rows if "failed" in r]
     if curves := [r for r in rows if "curve" in r]:
         lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
         lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]
@@ -123,7 +143,7 @@ def table(found: dict) -> list[str]:
     return [*lines, ""]
 
 
-def plot() -> Path:
+def plot(found: list[dict]) -> Path:
     """One picture of what every machine measured: ratios as bars on a log axis, and the growth curves."""
     import matplotlib
 
@@ -133,7 +153,6 @@ def plot() -> Path:
 
     seaborn.set_theme(style="ticks", context="notebook", font_scale=0.8)
     palette = seaborn.color_palette("colorblind")
-    found = [json.loads(path.read_text()) for name in NAMES for path in sorted((HERE / "results").glob(f"{name}-*.json"))]
     machines = list(dict.fromkeys(f["machine"] for f in found))
     ratios = [(f["machine"], r) for f in found for r in f["rows"] if "ratio" in r]
     curves = [(f["machine"], r) for f in found for r in f["rows"] if "curve" in r]

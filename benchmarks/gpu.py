@@ -26,6 +26,7 @@ from benchmarks.sidebyside import in_turn, ratio
 from benchmarks.worker import plain
 from study.cost import seconds_of_rounds
 
+DEVICE = "cuda"
 # Computed from shapes and an H200's measured 790 TFLOP/s and 4.3 TB/s (PERFORMANCE.md in the project's shared notes).
 SMALL_STEP_FLOOR = 29e-6  # seconds, network A, batch 128, one operation after another
 IMAGES_FLOOR = {128: 110_000, 1024: 156_000}  # images a second, the full network, likewise

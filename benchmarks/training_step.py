@@ -15,13 +15,12 @@ from alexnet.machine import detect
 from alexnet.network import layer_table
 from alexnet.optimizer import make_optimizer
 from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.worker import ALEXNET_BATCH
 from benchmarks.worker import plain as plain_norms
-
-BATCH = {"cpu": 32, "cuda": 128}
 
 
 def measure(device: str) -> list[dict]:
-    batch, machine = BATCH[device], detect(device, jobs=1)
+    batch, machine = ALEXNET_BATCH, detect(device, jobs=1)
     torch.set_num_threads(machine.threads)
     ours = _stepper(device, batch, machine.precision, torch.channels_last, plain=False)
     theirs = _stepper(device, batch, "fp32", torch.contiguous_format, plain=True)

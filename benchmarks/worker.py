@@ -1,4 +1,4 @@
-"""`python -m benchmarks.worker WAY [--images N] [--width W]`: one process that trains one way for some steps and prints what it took.
+"""`python -m benchmarks.worker WAY [--images N] [--width W] [--activation A]`: one process that trains one way for some steps and prints what it took.
 
 Ways: figure_1 and alexnet as this project trains them; naive_figure_1 and naive_alexnet as one writes it today: float32, contiguous,
 torch's normalization and SGD, a DataLoader with a transform an image. The caller sets threads and allocator by the environment.
@@ -22,7 +22,7 @@ from alexnet.optimizer import make_optimizer
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
 
-ALEXNET_BATCH = 32
+ALEXNET_BATCH = 128
 
 
 class Images(Dataset):
@@ -64,10 +64,11 @@ def plain(network: nn.Module) -> nn.Module:
     return network
 
 
-def steps_of(way: str, device: str, precision: str, images: int, width: float):
+def steps_of(way: str, device: str, precision: str, images: int, width: float, activation: str = "relu"):
     """An endless iterator of training steps that gives the number of images of each."""
     naive = way.startswith("naive")
-    recipe: Recipe = changed(FIGURE_1_A, {"data.name": "shapes", "optim.stop_at_train_error": 0.0, "model.width": width})
+    diff = {"data.name": "shapes", "optim.stop_at_train_error": 0.0, "model.width": width, "model.activation": activation}
+    recipe: Recipe = changed(FIGURE_1_A, diff)
     if way.endswith("alexnet"):
         recipe = SOURCE_2012
     network = AlexNet(recipe).to(device, memory_format=torch.contiguous_format if naive else torch.channels_last)
@@ -111,12 +112,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--activation", default="relu")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
     machine = detect(args.device, jobs=1)
-    steps = steps_of(args.way, machine.device, machine.precision, args.images, args.width)
-    for _ in range(3):
+    steps = steps_of(args.way, machine.device, machine.precision, args.images, args.width, args.activation)
+    for _ in range(1 if args.way.endswith("alexnet") else 3):  # seconds each
         next(steps)
     started, done = time.perf_counter(), 0
     while (took := time.perf_counter() - started) < args.seconds:

@@ -1,0 +1,71 @@
+"""The goals of speed, and the table that says how far each is reached: what was measured comes from results/*.json alone."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    number: int
+    what: str
+    reach: str
+    moonshot: str
+    why: str = ""  # it falls short, or is not measured
+
+
+GOALS = (
+    Goal(
+        1,
+        "network A of figure 1, 2 CPU cores",
+        "4x",
+        "5x",
+        "convolutions are three quarters of a step; bf16 products run 1.5 times as fast as fp32 here, with AMX 2.3 times",
+    ),
+    Goal(
+        2, "response normalization on a CPU, fp32 / bf16", "15x / 20x", "25x / 35x", "arithmetic; other roundings, other bits"
+    ),
+    Goal(3, "SOURCE_2012, 2 CPU cores", "5x", "10x", "matrix products: share of their peak below"),
+    Goal(4, "small net on a GPU, one run as one CUDA graph", "4x", "6x"),
+    Goal(5, "small net on a GPU, many runs at once, a step over its floor", "2x", "1.5x"),
+    Goal(6, "a run trained among others equals the run alone", "in tolerance", "bit-equal"),
+    Goal(7, "SOURCE_2012 on a GPU, batch 128", "45% of its floor; 2x", "60%; 3x"),
+    Goal(8, "the same, batch 1024", "45% of its floor", "55%"),
+    Goal(9, "response normalization on a GPU", "1.5x its bytes; 8x", "1.2x its bytes"),
+    Goal(10, "feeder over trainer, raw uint8 from memory", "1.0", "1.2"),
+    Goal(11, "exact training error, share of a run", "15%", "5%"),
+    Goal(12, "ninety ImageNet epochs on one H200", "40 min", "30 min"),
+    Goal(
+        13,
+        "figure 1 on 2 cores / one H200",
+        "30 min / 60 s",
+        "15 min / 15 s",
+        "tanh takes 40 epochs under the treatment of 2012",
+    ),
+)
+
+
+def goals_table(found: list[dict]) -> list[str]:
+    """A row a goal, from the results `found`: each of their rows may carry the number of a goal."""
+    lines = ["| goal | measured | reach | moonshot | why it falls short |", "| --- | --- | --- | --- | --- |"]
+    for goal in GOALS:
+        told = [
+            f"**{number(row)}** {row['what']}, {row['case']} ({results['machine']})"
+            for results in found
+            for row in results["rows"]
+            if row.get("goal") == goal.number
+        ]
+        measured = "<br>".join(told) or "not measured"
+        lines.append(f"| {goal.number}, {goal.what} | {measured} | {goal.reach} | {goal.moonshot} | {goal.why} |")
+    return lines
+
+
+def number(row: dict) -> str:
+    """What a row says in short, whatever its kind."""
+    floor = [f"{row['over_floor']:.2g}x its floor"] if "over_floor" in row else []
+    floor += [f"{row['share_of_floor']:.0%} of its floor's pace"] if "share_of_floor" in row else []
+    if "ratio" in row:
+        return "; ".join([f"{row['ratio']:.1f}x", *floor])
+    if "share" in row:
+        return f"{row['share']:.0%}"
+    if "equal" in row:
+        return f"{row['equal']} of {row['of']}"
+    return f"{row['minutes']:.3g} min"

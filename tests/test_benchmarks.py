@@ -1,0 +1,36 @@
+"""benchmarks/: what the tables say comes from the results they are given."""
+
+from benchmarks.__main__ import put
+from benchmarks.figure_1 import RUNS, updates_of
+from benchmarks.goals import GOALS, goals_table, number
+
+RATIO = {"what": "a thing", "case": "bf16", "ratio": 3.04, "least": 2.0, "most": 4.0}
+
+
+def test_a_goal_tells_every_row_that_names_it_and_no_other():
+    found = [{"machine": "M", "rows": [{**RATIO, "goal": 1}, {**RATIO, "ratio": 9.0}, {**RATIO, "ratio": 5.0, "goal": 1}]}]
+    _, _, first, *others = goals_table(found)
+    assert "**3.0x** a thing, bf16 (M)<br>**5.0x**" in first and "9.0" not in first
+    assert len(others) == len(GOALS) - 1 and all("| not measured |" in line for line in others)
+
+
+def test_each_kind_of_row_is_told_in_its_own_words():
+    rows = [
+        ({**RATIO, "over_floor": 1.83}, "3.0x; 1.8x its floor"),
+        ({**RATIO, "share_of_floor": 0.457}, "3.0x; 46% of its floor's pace"),
+        ({"share": 0.114}, "11%"),
+        ({"equal": 7, "of": 8}, "7 of 8"),
+        ({"minutes": 0.456}, "0.456 min"),
+    ]
+    assert [number(row) for row, _ in rows] == [words for _, words in rows]
+
+
+def test_rendering_twice_is_rendering_once():
+    page = "head\n<!-- x: python -m benchmarks -->\nold\n<!-- end of x -->\ntail\n"
+    once = put(page, "x", ["| new |"])
+    assert "old" not in once and once.startswith("head\n") and once.endswith("\ntail\n") and put(once, "x", ["| new |"]) == once
+
+
+def test_figure_1_counts_the_updates_of_three_seeds_under_both_treatments():
+    """By hand from results/runs.csv: 6, 6, 7 and 5, 5, 5 epochs of 390 updates; 39, 42, 41 and 7, 8, 9."""
+    assert updates_of(RUNS) == {"relu": 390 * (6 + 6 + 7 + 5 + 5 + 5), "tanh": 390 * (39 + 42 + 41 + 7 + 8 + 9)}
