@@ -436,9 +436,15 @@ def _told(node: Any) -> Any:
         return [_told(item) for item in node]
     if not dataclasses.is_dataclass(node):
         return node
-    first = {name: value for kind in type(node).__mro__ for name, value in FIRST.get(kind.__name__, {}).items()}
-    told = {f.name: _told(getattr(node, f.name)) for f in dataclasses.fields(node)}
-    return {name: value for name, value in told.items() if name not in first or value != first[name]}
+    first = {f.name: _told(_declared_default(f)) for f in dataclasses.fields(node)}
+    for kind in type(node).__mro__:
+        first |= FIRST.get(kind.__name__, {})
+    told = {name: _told(getattr(node, name)) for name in first}
+    return {name: value for name, value in told.items() if value != first[name]}
+
+
+def _declared_default(f: dataclasses.Field) -> Any:
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
 
 
 def run_key(recipe: Recipe, seed: int, fingerprint: str) -> str:

@@ -7,7 +7,6 @@ and the report. Each row is what was measured beside what is asked of it. RUNS i
 import contextlib
 import ctypes
 import gc
-import json
 import os
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from alexnet.recipe import NUMERICS, as_dict
 from study.execute import Place
 from study.plan import Cell, Tuned, all_claims, make_plan
 from study.run import in_order, work_off
-from study.spools import RESULT, is_done, state_of
+from study.spools import RESULT, is_done, sealed, state_of
 
 RUNS = int(os.environ.get("RUNS") or 10_000)
 SCALE, FINGERPRINT = "cifar10-jpeg", "0123456789ab"
@@ -101,7 +100,7 @@ def made_up_runs(memory: list[float]) -> Callable:
             folder = place.spool_dir / cell.key
             folder.mkdir(parents=True)
             result = made_up(cell)
-            (folder / RESULT).write_text(json.dumps(result, indent=1))
+            (folder / RESULT).write_bytes(sealed(result))
             for point in result["points"]:
                 on_report(position, point)
             on_done(position, result)

@@ -126,6 +126,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     claims = claims if claims is not None else all_claims()
     runs, curves = table.read(folder)
     tuned, trained = Tuned.read(folder), table.read_trained(folder)
+    curves = curves.sort_values(table.NAME, kind="stable", ignore_index=True)  # the points of a run side by side
     rows_of, columns = curves.groupby(table.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
@@ -136,7 +137,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
                 f"{folder / 'curves.csv'}: damaged (no points of {table.run_name(*name)}); "
                 "`python -m study table` makes it again from MLflow, or `record` from the spool"
             )
-        rows = rows_of[name]
+        rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         plain = zip(*(column[rows].tolist() for column in columns.values()), strict=True)
         points = [_none_for_nan(dict(zip(columns, point, strict=True))) for point in plain]
         return curves.iloc[rows].reset_index(drop=True), points

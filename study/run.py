@@ -98,7 +98,8 @@ def work_off(
 
 def how_it_ended(why: str) -> tuple[str, str]:
     """Outcome and reason of a run that was lost, from what its worker or its worker's end said."""
-    if re.search(r"OutOfMemoryError|MemoryError|can't allocate memory|out of memory", why):
+    # The last is what oneDNN says when it is given none.
+    if re.search(r"OutOfMemoryError|MemoryError|can't allocate memory|out of memory|could not create a primitive", why):
         return "out of memory", why
     if "ended with code -9" in why:
         return "out of memory", f"{why}: killed, by the kernel for want of memory or by someone"

@@ -173,7 +173,7 @@ def equal(undisturbed, fault_table):
         assert ours == theirs
         assert points == expected
         for name in ("runs.csv", "curves.csv"):
-            times_taken = ["seconds", "started", "cpu_share"]
+            times_taken = ["seconds", "started", "cpu_share", "git_commit"]
             frames = (
                 pd.read_csv(f / "results" / name).drop(columns=times_taken, errors="ignore") for f in (folder, undisturbed)
             )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet import recipe as recipe_module
+from alexnet.defaults import FIRST
 from alexnet.recipe import (
     FIGURE_1_A,
     FIGURE_1_B,
@@ -22,6 +23,7 @@ from alexnet.recipe import (
     Optim,
     RateChange,
     Recipe,
+    ResponseNorm,
     as_dict,
     changed,
     differences,
@@ -120,6 +122,29 @@ def test_a_field_added_at_its_default_moves_no_key():
 def test_a_field_added_at_another_value_moves_the_key():
     later = replace(FIGURE_1_A, optim=LaterOptim(**dataclasses.asdict(FIGURE_1_A.optim), nesterov=True))
     assert run_key(later, 3, NO_DATA) != run_key(FIGURE_1_A, 3, NO_DATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditedOptim(Optim):
+    """Optim after someone edited a default."""
+
+    momentum: float = 0.5
+
+
+def test_an_edited_default_moves_the_keys_of_what_takes_it_and_the_old_value_keeps_the_old_key():
+    without_momentum = {k: v for k, v in dataclasses.asdict(FIGURE_1_A.optim).items() if k != "momentum"}
+    edited = replace(FIGURE_1_A, optim=EditedOptim(**without_momentum))
+    assert run_key(edited, 3, NO_DATA) != run_key(FIGURE_1_A, 3, NO_DATA)
+    written_out = replace(FIGURE_1_A, optim=EditedOptim(**without_momentum, momentum=0.9))
+    assert run_key(written_out, 3, NO_DATA) == run_key(FIGURE_1_A, 3, NO_DATA)
+
+
+@pytest.mark.parametrize("kind", [Layer, ResponseNorm, Model, Data, RateChange, Optim, Recipe])
+def test_every_field_has_its_first_default_written_down(kind):
+    optional = {
+        f.name for f in dataclasses.fields(kind) if (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+    }
+    assert FIRST[kind.__name__].keys() == optional
 
 
 @few_examples

@@ -131,6 +131,16 @@ def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
         assert only_run(store).data.tags["study.verdict"] == word
 
 
+@pytest.mark.parametrize("listed_from", [1, 3, 100])
+def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
+    monkeypatch.setattr("study.record.LISTED_FROM", listed_from)
+    results = [made_up_result(small_cell(seed)) for seed in range(5)]
+    assert store.record(results[1:3], tmp_path) == 2
+    assert store.record(results, tmp_path) == 3
+    assert store.record(results[::-1], tmp_path) == 0
+    assert sorted(r["seed"] for r in store.results()) == [0, 1, 2, 3, 4]
+
+
 def test_the_same_run_serves_two_claims(store, tmp_path):
     cell = small_cell()
     store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)

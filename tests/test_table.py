@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 from conftest import made_up_result, small_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alexnet.refuse import Refused
 from study import table
@@ -95,3 +97,32 @@ def test_asking_again_for_another_claim_rewrites_no_row(tmp_path):
     before = (tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()
     table.merge(tmp_path, [{**result, "asked": {**result["asked"], "claim": "ten_views", "arm": "2012"}}])
     assert ((tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()) == before
+
+
+# ---- Some at a time --------------------------------------------------------------------------------------------------
+
+RESULTS = [
+    made_up_result(small_cell(seed, arm), crossing, machine)
+    for seed, arm, crossing, machine in (
+        (0, "relu", 2.0, "a"),
+        (0, "relu", 2.0, "b"),
+        (0, "tanh", 3.0, "a"),
+        (1, "relu", 1.0, "a"),
+    )
+]
+RESULTS += [{**RESULTS[0], "asked": {**RESULTS[0]["asked"], "claim": "ten_views", "arm": "2012"}}]  # the same run, for another
+RESULTS += [made_up_result(small_cell(0, "relu"), 4.0, "a")]  # the same run, measured again
+
+
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.sampled_from(RESULTS), max_size=7), st.sets(st.integers(1, 6)))
+def test_merged_some_at_a_time_the_tables_are_those_of_one_by_one(tmp_path_factory, results, cuts):
+    one_by_one, batches = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("batches")
+    for result in results:
+        table.merge(one_by_one, [result])
+    ends = sorted({*cuts, len(results)})
+    for first, end in zip([0, *ends], ends, strict=False):
+        table.merge(batches, iter(results[first:end]))
+    for name in ("runs.csv", "curves.csv"):
+        there = [(folder / name).read_bytes() if (folder / name).exists() else b"" for folder in (one_by_one, batches)]
+        assert there[0] == there[1]

@@ -113,7 +113,7 @@ def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(tmp_pa
 
 def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(tmp_path, equal):
     folder = tmp_path / "memory"
-    process = start(folder, ADDRESS_SPACE_MB="8", SMALL_SEEDS="1")
+    process = start(folder, ADDRESS_SPACE_MB="40", SMALL_SEEDS="1")
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 2 and "again, 1 at a time" in text, text
     assert {state["state"] for state in state_of(folder / "spool")} == {"out of memory"}

@@ -1,0 +1,184 @@
+"""Finished runs on their way from workers to the tables: sealed in the spool, kept some at a time, asked for again."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import made_up_result, small_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet.machine import Machine
+from study import run
+from study.__main__ import main
+from study.execute import Place
+from study.lease import Lease
+from study.plan import Tuned, make_plan
+from study.spools import RESULT, Results, is_done, read_result, sealed, state_of_run, write_ended
+
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
+
+
+def place_in(folder: Path) -> Place:
+    return Place(Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2), folder, folder / "spool")
+
+
+def write(folder: Path, result: dict) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).write_bytes(sealed(result))
+
+
+# ---- Sealed ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
+    result = made_up_result(small_cell())
+    write(tmp_path, result)
+    assert read_result(tmp_path) == result
+    assert result.items() <= json.loads((tmp_path / RESULT).read_text()).items()
+
+
+def test_a_result_of_before_there_were_seals_is_read(tmp_path):
+    result = made_up_result(small_cell())
+    (tmp_path / RESULT).write_text(json.dumps(result, indent=1))
+    assert read_result(tmp_path) == result
+
+
+@few_examples
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_a_result_with_any_flipped_bit_is_found_or_says_what_it_said(tmp_path_factory, share, bit):
+    folder, result = tmp_path_factory.mktemp("flipped"), made_up_result(small_cell())
+    content = bytearray(sealed(result))
+    content[int(share * len(content))] ^= 1 << bit
+    (folder / RESULT).write_bytes(content)
+    back = read_result(folder)
+    assert back is None or result.items() <= back.items()  # a flip in the word "sha256" alone leaves the rest as it was
+
+
+@few_examples
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_result_cut_off_anywhere_is_none(tmp_path_factory, share):
+    folder, content = tmp_path_factory.mktemp("torn"), sealed(made_up_result(small_cell()))
+    (folder / RESULT).write_bytes(content[: int(share * len(content))])
+    assert read_result(folder) is None and is_done(folder)
+    assert state_of_run(folder)[0] == "failed"
+
+
+# ---- Kept some at a time ---------------------------------------------------------------------------------------------
+
+
+@few_examples
+@given(st.permutations(range(12)), st.lists(st.floats(0, 50), min_size=1, max_size=6), st.sets(st.integers(0, 11), max_size=4))
+def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_factory, order, steps, done):
+    folder = tmp_path_factory.mktemp("kept")
+    place, kept, told = place_in(folder), [], []
+    for position in done:
+        write(place.spool_dir / CELLS[position].key, made_up_result(CELLS[position]))
+    missing = [cell for i, cell in enumerate(CELLS) if i not in done]
+    finished = [missing[i] for i in order if i < len(missing)]
+
+    def run_tasks(task, payloads, jobs, on_report, on_done, on_lost):
+        cells = [cell for cell, _ in payloads]
+        for cell in finished:
+            result = made_up_result(cell)
+            on_report(cells.index(cell), result["points"][0])
+            on_done(cells.index(cell), result)
+
+    clock = itertools.accumulate(itertools.cycle(steps))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run.time, "monotonic", lambda: next(clock))
+        patch.setattr(run, "keep", lambda results, *_: kept.extend(result["key"] for result in results))
+        patch.setattr(run, "tell_so_far", lambda cells, results, say, draw: told.append((len(kept), draw)))
+        assert run.work_off(CELLS, place, folder / "results", lambda text: None, run_tasks) == []
+    assert kept == [cell.key for cell in finished]
+    assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
+    pairs = {(cell.base, cell.seed, cell.arm) for i, cell in enumerate(CELLS) if i in done}
+    for number, cell in enumerate(finished, 1):  # the first picture is there with the first pair
+        pairs.add((cell.base, cell.seed, cell.arm))
+        if sum(pair[:2] == (cell.base, cell.seed) for pair in pairs) == 2:
+            assert told[0] == (number, True)
+            break
+
+
+def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_path):
+    for cell in CELLS[:3]:
+        write(tmp_path / cell.key, made_up_result(cell))
+    results = Results(tmp_path, CELLS)
+    assert [result["key"] for result in results] == [result["key"] for result in results] == [c.key for c in CELLS[:3]]
+    assert [result["asked"] for result in results] == [cell.asked for cell in CELLS[:3]]
+
+
+# ---- Asked for again -------------------------------------------------------------------------------------------------
+
+STATES = (
+    "diverged",
+    "stalled",
+    "finished",
+    "reached",
+    "stopped",
+    "out of memory",
+    "failed",
+    "interrupted",
+    "running",
+    "not begun",
+)
+
+
+@pytest.fixture
+def spool_of_all_states(tmp_path, tuned_folder, monkeypatch):
+    """{state: key} of the runs of a plan, one in each state; the running one under a lease of this process."""
+    from alexnet.data import load
+
+    for name, value in {
+        "RESULTS_DIR": tuned_folder, "SPOOL_DIR": tmp_path / "spool", "SCALE": "shapes", "DEVICE": "cpu", "SEEDS": "3",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "DATA_DIR": tmp_path,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    fingerprint = load("shapes", tmp_path).fingerprint
+    cells = make_plan("relu_sooner", "shapes", fingerprint, Tuned.read(tuned_folder), seeds=3)
+    keys = {state: cell.key for state, cell in zip(STATES, cells, strict=False)}
+    for state, cell in zip(STATES, cells, strict=False):
+        folder = tmp_path / "spool" / cell.key
+        if state in STATES[:5]:
+            write(folder, {**made_up_result(cell, epochs=3), "outcome": state})
+        elif state != "not begun":
+            folder.mkdir(parents=True)
+            (folder / "asked.json").write_text(json.dumps({**cell.asked, "seed": cell.seed}))
+            if state in ("out of memory", "failed"):
+                write_ended(folder, state, f"because of {state}")
+    with Lease(tmp_path / "spool" / keys["running"]):
+        yield keys
+
+
+def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_states, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("study.__main__._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
+    assert main(["retry", "relu_sooner"]) == 0
+    again = ("diverged", "stalled", "out of memory", "failed", "interrupted")
+    assert set(asked) == {spool_of_all_states[state] for state in again} and len(asked) == 5
+    for state in STATES[:5]:  # what ended badly makes room for its second try; what ended well stays
+        assert is_done(tmp_path / "spool" / spool_of_all_states[state]) == (state not in again)
+
+
+def test_retry_of_one_outcome_leaves_the_others(spool_of_all_states, monkeypatch):
+    asked = []
+    monkeypatch.setattr("study.__main__._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
+    assert main(["retry", "relu_sooner", "--outcome", "out of memory"]) == 0
+    assert asked == [spool_of_all_states["out of memory"]]
+
+
+def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
+    assert main(["status", "--json"]) == 0
+    told = {run["key"]: (run["state"], run["why"]) for run in json.loads(capsys.readouterr().out)["runs"]}
+    expected = {
+        "diverged": "loss 1 after 3 epochs", "stalled": "loss 1 after 3 epochs", "finished": "", "reached": "", "stopped": "",
+        "out of memory": "because of out of memory", "failed": "because of failed", "interrupted": "before its first checkpoint",
+        "running": f"process {os.getpid()} on ",
+    }  # fmt: skip
+    for state, why in expected.items():
+        assert told[spool_of_all_states[state]][0] == state
+        assert told[spool_of_all_states[state]][1].startswith(why)
+    assert len(told) == len(expected)
