@@ -3,7 +3,6 @@
 A hostile archive is in tests/test_data.py, with the code that unpacks it.
 """
 
-import contextlib
 import hashlib
 import io
 import json
@@ -183,14 +182,12 @@ def test_a_flipped_byte_in_the_cache_of_images_is_found_and_they_are_decoded_aga
     assert ours == theirs and len(ours) == 2
 
 
-@in_make_faults
-def test_a_flipped_byte_in_an_image_file_is_refused_by_its_name_or_is_other_data(tmp_path, fault_table):
+def test_a_flipped_byte_in_an_image_file_is_refused_by_its_name(tmp_path, fault_table):
     image_folders(tmp_path)
-    before = load("cifar10-jpeg", tmp_path).fingerprint
     path = tmp_path / "cifar10-jpeg" / "train" / "class-3" / "7.png"
     flip(path)
-    with contextlib.suppress(Refused) as _, pytest.raises(Refused, match=str(path)):
-        assert load("cifar10-jpeg", tmp_path).fingerprint != before
+    with pytest.raises(Refused, match=str(path)):
+        load("cifar10-jpeg", tmp_path)
     fault_table.append(("a flipped byte in an image file", 1, 0, 0))
 
 
