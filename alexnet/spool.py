@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import io
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,11 +98,12 @@ class Spool:
             raise Interrupted("asked to stop; its checkpoint is kept")
 
     def load(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, or None. One that is torn or altered is passed over; nothing in it is executed."""
+        """The newest whole checkpoint, or None. One that is torn, altered or holds more than tensors and plain values is passed
+        over; nothing in it is executed."""
         import torch
 
         for name in (CHECKPOINT, PREVIOUS):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, pickle.UnpicklingError):
                 content = (self.folder / name).read_bytes()
                 if hashlib.sha256(content[32:]).digest() == content[:32]:
                     return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
