@@ -25,13 +25,13 @@ endif
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
 
-setup: $(READY) ## .venv with the locked packages (half a minute, 6 GB with torch's CUDA libraries)
+setup: $(READY) ## .venv with the locked packages (about a minute, 6 GB with torch's CUDA libraries)
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "PYTHON: $(PYTHON) is not Python 3.11, 3.12 or 3.13" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(VENV)/bin/uv pip install --quiet --require-hashes --python $(VENV)/bin/python -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python -r requirements.lock
 	@touch $@
 
 reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 43 min, with AMX 22; TREATMENT=today 8 min)

@@ -2,6 +2,9 @@
 
 Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by (seed, step) for the
 whole batch, wherever its rows are. Rank 0 alone writes.
+
+A network of two columns is trained as any other: whole on each rank, as columns are architecture. Columns laid over two ranks,
+a column each, are alexnet/columns.py; `study columns` measures that layout, no run uses it.
 """
 
 import atexit

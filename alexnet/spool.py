@@ -98,7 +98,8 @@ class Spool:
             raise Interrupted("asked to stop; its checkpoint is kept")
 
     def load(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, or None. One that is torn, altered or forged is passed over; nothing in it is executed."""
+        """The newest whole checkpoint, or None. One that is torn, altered or holds more than tensors and plain values is passed
+        over; nothing in it is executed."""
         import torch
 
         for name in (CHECKPOINT, PREVIOUS):

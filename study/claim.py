@@ -195,8 +195,10 @@ class Claim:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
         if len(set(labels)) < len(labels):
             raise Refused(f"claim.arms: a label stands twice in {labels}")
-        if broken := [label for label in labels if not label or set(label) & set(" ,")]:
-            raise Refused(f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end")
+        if broken := [label for label in labels if not label or set(label) & set(" ,") or not label.isprintable()]:
+            raise Refused(
+                f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end, or what cannot be printed"
+            )
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
         for label in (*self.default_arms, self.rule.control, *self.treated):

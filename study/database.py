@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-PASSWORDS = re.compile(r"(\w://[^\s:/@]*):[^\s'\"]*@|\b(password=)[^\s&'\"]+", re.I)
+PASSWORDS = re.compile(r"(\w://[^\s:/@]*):(?!\d+/)[^\s'\"]*@|\b(password=)[^\s&'\"]+", re.I)
 
 
 def redacted(text: object) -> str:

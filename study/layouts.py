@@ -29,6 +29,8 @@ def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dic
     if model.columns != 2:
         raise Refused(f"recipe: {name} has model.columns = {model.columns}; layouts are of 2")
     if "RANK" in os.environ:
+        if os.environ.get("WORLD_SIZE") != "2":
+            raise Refused(f"nproc-per-node: {os.environ.get('WORLD_SIZE')} ranks for two columns; 2, a column each")
         return _as_rank(model, batch, steps)
     gpus = torch.cuda.device_count()
     one = "cuda:0" if gpus else "cpu"

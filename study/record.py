@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -171,15 +172,26 @@ class Store:
             experiment = self._experiment({"claim": claim, "scale": scale})
             new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
             run = self._only(experiment, "tags.`study.kind` = 'summary'", new)
-            tags = [RunTag(f"study.verdict.{_plain(label)}", text[:4000]) for label, text in verdicts.items()]
+            tags = [
+                RunTag(f"study.verdict.{re.sub(r'[^A-Za-z0-9_ .-]', '_', label)}"[:250], text[:4000])
+                for label, text in verdicts.items()
+            ]
             self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
             for file in files:
                 self.client.log_artifact(run.info.run_id, str(file))
             self.client.set_terminated(run.info.run_id, "FINISHED")
-            for base, direction in (directions or {}).items():
-                for one in self.client.search_runs([experiment], f"tags.`study.base` = {_quoted(base)}", max_results=1000):
-                    if one.data.tags.get("study.verdict") != direction:
-                        self.client.set_tag(one.info.run_id, "study.verdict", direction)
+            if directions:
+                self._tell_directions(experiment, directions)
+
+    def _tell_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
+        token = ""
+        while token is not None:  # compared here: a filter has no way to quote every name
+            page = self.client.search_runs([experiment], "tags.`study.kind` = 'run'", max_results=1000, page_token=token)
+            for run in page:
+                direction = directions.get(run.data.tags["study.base"])
+                if direction and run.data.tags.get("study.verdict") != direction:
+                    self.client.set_tag(run.info.run_id, "study.verdict", direction)
+            token = page.token or None
 
     def results(self, claim: str | None = None) -> Iterator[dict]:
         """Every recorded result, as it was written down; of one claim where it is named."""
@@ -265,11 +277,6 @@ def run_metrics(result: Mapping) -> Iterator[Metric]:
     for name in TEST_COLUMNS:
         if result.get(name) is not None and result["points"][-1].get(name) is None:  # else it is the last point already
             yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
-
-
-def _quoted(text: str) -> str:
-    """As a value in a filter."""
-    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def _plain(text: str) -> str:

@@ -25,6 +25,18 @@ MACHINE = Machine(device="cpu", name="test machine", precision="fp64", threads=1
 PLAIN = changed(SMALL, {"optim.batch_size": 33, "optim.epochs": 3, "data.crops": "random", "data.shift": 2, "data.flip": True})
 RECIPES = {
     "plain": PLAIN,
+    "two_columns": changed(
+        PLAIN,
+        {
+            "model.columns": 2,
+            "model.layers": (
+                Layer(outputs=4, kernel=5, padding=2, norm="cross_map", pool="max", weight_std=0.1),
+                Layer(outputs=4, kernel=3, padding=1, crosses=True, pool="max", weight_std=0.1),
+                Layer(outputs=4, kernel=3, padding=1, weight_std=0.1),
+                Layer(kind="full", outputs=10, crosses=True, weight_std=0.1),
+            ),
+        },
+    ),
     "dropout": changed(PLAIN, {"model.layers": (*PLAIN.model.layers[:1], Layer(kind="full", outputs=16, dropout=0.5, weight_std=0.1), PLAIN.model.layers[1])}),
 }  # fmt: skip
 
@@ -103,6 +115,16 @@ def test_batch_normalization_is_refused_on_ranks_that_see_part_of_a_batch():
     Ranks(0, 1).check(recipe)
     with pytest.raises(Refused, match="norm 'batch'"):
         Ranks(0, 2).check(recipe)
+
+
+@pytest.mark.parametrize("ranks", ["1", "4"])
+def test_columns_are_laid_over_two_ranks_and_no_other_number(monkeypatch, capsys, ranks):
+    from study.__main__ import main
+
+    for name, value in {"WORLD_SIZE": ranks, "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["columns", "SOURCE_2012"]) == 2
+    assert capsys.readouterr().err == f"nproc-per-node: {ranks} ranks for two columns; 2, a column each\n"
 
 
 def changed_norm(layer: Layer) -> Layer:

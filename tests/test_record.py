@@ -148,6 +148,22 @@ def test_the_same_run_serves_two_claims(store, tmp_path):
     assert {r["key"] for r in store.results()} == {cell.key}
 
 
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>|", 'it\'s "so"; DROP TABLE runs--', "a\nb\x1b[31m", "%_' OR '1'='1"]
+)
+def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_path, name):
+    asked = {"claim": "own", "scale": "smoke", "base": name, "arm": name}
+    result = {**made_up_result(small_cell()), "asked": asked}
+    store.record([{**made_up_result(small_cell(1)), "asked": {**asked, "base": "another"}}, result], tmp_path)
+    assert store.record([result], tmp_path) == 0
+    store.summarize("own", "smoke", {name: name}, [], tmp_path, {name: "supported"})
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+    runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
+    tags = {run.data.tags["study.base"]: run.data.tags for run in runs}
+    assert tags[name]["study.arm"] == name
+    assert {base: told.get("study.verdict") for base, told in tags.items()} == {name: "supported", "another": None}
+
+
 def test_nothing_calls_home():
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["DO_NOT_TRACK"] == "true"
