@@ -15,7 +15,7 @@ from alexnet.refuse import Refused, choose
 from alexnet.spool import write_atomically
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "measuring", "growth")
+NAMES = ("throughput", "response_norm", "training_step", "measuring", "growth", "feeder")
 BEGIN, END = "<!-- tables: python -m benchmarks -->", "<!-- end of tables -->"
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_up_images import image_set, random_pixels
 from scipy import stats
@@ -310,6 +310,7 @@ def recipes(draw):
     return size, data
 
 
+@example((5, {"shift": 2, "inputs": "standardized", "flip": True}), 4, [0, 3], 1, 0)
 @few_examples
 @given(
     recipes(), st.integers(1, 9), st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(1, 3), st.integers(0, 99)
