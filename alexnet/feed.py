@@ -3,7 +3,9 @@
 Of images that do not fit on the device the crops come from there (reading.py); all else is the same, to the bit.
 """
 
+import functools
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,9 @@ from alexnet.reading import Ahead, Images, in_parts
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import PixelSums, kept_sums
+
+VIEWED_PIXELS = 1000 * 32**2
+"""In one batch of views; ten times as many on a GPU, which is idle between small ones."""
 
 
 class Feed:
@@ -57,7 +62,10 @@ class Feed:
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
         self.crops = None if isinstance(self.images, Tensor) else Ahead(self.images, size, data.shift, self.batch_size)
+        # drawn anew for each epoch, and crops brought for each step, into the same memory:
+        self.order = self.corner = self.flipped = self.colour_shift = self.brought = None
         self.epoch = -1
+        self.ahead: tuple[int, Future] | None = None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
@@ -69,13 +77,18 @@ class Feed:
         if epoch != self.epoch:
             self._draw(epoch)
         first = position * self.batch_size
-        return slice(first + self.share.start, first + self.share.stop)
+        rows = slice(first + self.share.start, first + self.share.stop)
+        if self.crops:
+            self._put("brought", self.crops.take(rows))
+        return rows
 
-    def at(self, rows: slice) -> tuple[Tensor, Tensor]:
-        """The batch of these rows of the epoch's order."""
+    def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of these rows of the epoch's order, of the step that was begun last. Nothing here waits for the device, and
+        what it reads is always at the same place in memory: it can be captured in a CUDA graph (alexnet/graphs.py), with `rows` a
+        tensor on the device."""
         index = self.order[rows]
         if self.crops:
-            pixels = self._of_crops(self.crops.take(rows), rows)
+            pixels = self._of_crops(self.brought, rows)
         elif self.data.inputs == "minus_centre_of_mean_image":
             pixels = self._cut(self.images[index].float(), rows) - self._centred(self.mean)
         else:
@@ -107,7 +120,8 @@ class Feed:
         """
         share = self.ranks.share(len(labels))
         images, labels = images[share], labels[share]
-        size = size or max(1, 1000 * 32**2 // self.size**2 // (10 if ten else 1))
+        at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
+        size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
         for first, pixels in zip(range(0, len(labels), size), in_parts(images, size), strict=True):
@@ -126,35 +140,59 @@ class Feed:
     def _centred(self, pixels: Tensor) -> Tensor:
         return pixels[..., self.centre : self.centre + self.size, self.centre : self.centre + self.size, :]
 
-    def _cut(self, pixels: Tensor, chosen: slice) -> Tensor:
+    def _cut(self, pixels: Tensor, rows: slice | Tensor) -> Tensor:
         if self.varied:
-            return cut(pixels, self.data.shift, self.size, self.corner[chosen], self.flipped[chosen])
+            return cut(pixels, self.data.shift, self.size, self.corner[rows], self.flipped[rows])
         return self._centred(pixels)
 
     def _draw(self, epoch: int) -> None:
-        n, device, data = len(self.labels), self.images.device, self.data
+        """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
+        known, drawn = self.ahead or (None, None)
+        draws = drawn.result() if known == epoch else self._draws(epoch)
+        if self.crops:
+            corners = draws["corner"] if self.varied else torch.full((len(self.labels), 2), self.centre + self.data.shift)
+            self.crops.begin(draws["order"].numpy(), corners.numpy())
+        if "colours" in draws:
+            draws["colour_shift"] = draws.pop("colours").to(self.images.device) @ self.colours
+        for name, values in draws.items():
+            self._put(name, values)
         self.epoch = epoch
+        if self.images.device.type != "cpu":
+            self.ahead = epoch + 1, _drawing().submit(self._draws, epoch + 1)
+
+    def _put(self, name: str, values: Tensor) -> None:
+        """Bring `values` to the device, to where those before them were."""
+        if (there := getattr(self, name)) is None:
+            setattr(self, name, values.to(self.images.device, copy=True))
+        else:
+            there.copy_(values, non_blocking=True)
+
+    def _draws(self, epoch: int) -> dict[str, Tensor]:
+        """What is drawn for an epoch: a row for each training image, in the epoch's order."""
+        n, data = len(self.labels), self.data
         order = epoch if data.order == "reshuffled" else 0
-        self.order = torch.randperm(n, generator=generator(self.seed, "order", order)).to(device)
+        draws = {"order": torch.randperm(n, generator=generator(self.seed, "order", order))}
         if self.varied:
             draw = generator(self.seed, "shift", epoch)
             if data.crops == "random":
-                self.corner = self._shared(torch.randint(0, self.corners, (n, 2), generator=draw)).to(device)
+                draws["corner"] = self._shared(torch.randint(0, self.corners, (n, 2), generator=draw))
             else:
-                self.corner = torch.full((n, 2), self.centre + data.shift, device=device)
+                draws["corner"] = torch.full((n, 2), self.centre + data.shift)
             draw = generator(self.seed, "flip", epoch)
-            self.flipped = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0)).to(device)
+            draws["flipped"] = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0))
         if self.noisy(epoch):
-            draws = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
-            self.colour_shift = draws.to(device) @ self.colours
-        if self.crops:
-            corners = self.corner.cpu() if self.varied else torch.full((n, 2), self.centre + data.shift)
-            self.crops.begin(self.order.cpu().numpy(), corners.numpy())
+            draws["colours"] = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
+        return draws
 
     def _shared(self, drawn: Tensor) -> Tensor:
         """One draw for each data.images_per_draw consecutive images."""
         every = self.data.images_per_draw
         return drawn if every == 1 else drawn[::every].repeat_interleave(every, 0)[: len(drawn)]
+
+
+@functools.cache
+def _drawing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="draws")
 
 
 def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:

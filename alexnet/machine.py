@@ -35,7 +35,7 @@ class Machine:
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
     """The machine at hand. `jobs` 0: one run a core on CPU (as fast as one run on all cores, and indifferent to
-    stragglers), one at a time on a GPU. Raises Refused for a device that is not there.
+    stragglers), one on a GPU, where a plan measures how many pay (study/cost.py). Raises Refused for a device that is not there.
     """
     import torch  # here, so that the report needs no torch
 

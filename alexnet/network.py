@@ -2,13 +2,13 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.luck import generator
+from alexnet.luck import generator, hashed_draws, key_of
 from alexnet.recipe import Layer, Model, Recipe, Sizes, sizes_of
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm
 
@@ -73,24 +73,34 @@ class GroupedLinear(nn.Module):
 class Dropout(nn.Module):
     """Section 4.2, in the forms of model.dropout_form. Draws for a whole layer and takes `part` of `parts` equal columns.
 
-    `luck` is a generator on the CPU; None draws from torch's own. `rows`: those of a batch of `of` images that are seen here.
+    `draw(shape)` gives ones and zeros, on the CPU from torch's own generator unless another is set. `rows`: those of a batch of
+    `of` images that are seen here.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
         super().__init__()
         self.keep, self.part, self.parts = 1 - rate, part, parts
-        self.luck: torch.Generator | None = None
+        self.draw: Callable[[tuple[int, ...]], Tensor] = lambda shape: torch.empty(shape).bernoulli_(self.keep)
         self.rows, self.of = slice(None), 0
         self.train_factor = {"2012": 1.0, "inverted": 1 / self.keep, "2012_disabled": self.keep}[form]
         self.test_factor = {"2012": self.keep, "inverted": 1.0, "2012_disabled": self.keep}[form]
         self.masked = self._plain if form == "2012_disabled" else self._masked
 
+    def draw_from(self, luck: torch.Generator) -> None:
+        """Draw on the CPU, from this generator."""
+        self.draw = lambda shape: torch.empty(shape).bernoulli_(self.keep, generator=luck)
+
+    def draw_on_device(self, key: int, step: Tensor) -> None:
+        """Draw where `step` is, by `hashed_draws` of `key` and of what `step` (int64, one value) holds then; the kept share is
+        rounded to 1/65536."""
+        threshold = round(self.keep * 65536) - 32768
+        self.draw = lambda shape: (hashed_draws(key, step, math.prod(shape)) < threshold).view(shape).float()
+
     def forward(self, units: Tensor) -> Tensor:
         return self.masked(units) if self.training else units * self.test_factor
 
     def _masked(self, units: Tensor) -> Tensor:
-        whole = torch.empty((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))
-        whole = whole.bernoulli_(self.keep, generator=self.luck)[self.rows]
+        whole = self.draw((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))[self.rows]
         kept = whole.mul_(self.train_factor).chunk(self.parts, 1)[self.part]
         return units * kept.to(units)
 
@@ -125,6 +135,12 @@ class AlexNet(nn.Module):
         that this network sees `rows` of; default: all."""
         draw_dropout(self.layers, seed, step, rows, of)
 
+    def draw_on_device(self, seed: int, step: Tensor, rows: slice = slice(None), of: int = 0) -> None:
+        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see `luck.hashed_draws`."""
+        for position, part in _dropouts(self.layers):
+            part.draw_on_device(key_of(seed, f"dropout/{position}"), step)
+            part.rows, part.of = rows, of
+
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights of torchvision.models.alexnet: same layers in the same order, under other names."""
         ours = self.state_dict()
@@ -135,10 +151,13 @@ class AlexNet(nn.Module):
 
 def draw_dropout(layers: nn.Sequential, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
     """See `AlexNet.begin_step`; also of the layers of one column."""
-    for position, layer in enumerate(layers):
-        for part in layer:
-            if isinstance(part, Dropout):
-                part.luck, part.rows, part.of = generator(seed, f"dropout/{position}", step), rows, of
+    for position, part in _dropouts(layers):
+        part.draw_from(generator(seed, f"dropout/{position}", step))
+        part.rows, part.of = rows, of
+
+
+def _dropouts(layers: nn.Sequential) -> Iterator[tuple[int, Dropout]]:
+    return ((position, part) for position, layer in enumerate(layers) for part in layer if isinstance(part, Dropout))
 
 
 def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":

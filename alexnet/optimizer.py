@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from alexnet import on_gpu
 from alexnet.recipe import Optim
 
 
@@ -35,6 +36,10 @@ class PaperSGD(torch.optim.Optimizer):
                 if "velocity" not in self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
             velocities = [self.state[p]["velocity"] for p in params]
+            if on_gpu.runs_here(*params):
+                for p, v in zip(params, velocities, strict=True):
+                    on_gpu.update(p, v, p.grad, group["lr"], group["momentum"], group["weight_decay"])
+                continue
             torch._foreach_mul_(velocities, group["momentum"])
             if group["weight_decay"]:
                 torch._foreach_add_(velocities, params, alpha=-group["weight_decay"] * group["lr"])

@@ -4,17 +4,19 @@ Our own operation because torch's is slow, has no bf16 on CPU, and its backward 
 number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: on a CPU, for maps in channels_last memory, by a C kernel (response_norm.c) where there is a compiler; else by torch
-operations, in the same order and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
+How: for maps in channels_last memory, on a CPU by a C kernel (response_norm.c) where there is a compiler, on a GPU by a Triton
+kernel (on_gpu.py: to its tolerance, not in the same bits); else by torch operations, on a CPU in the same order and so bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
 window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input
 and computes the rest again, which costs less than reading it back.
 """
 
+import functools
 import math
 
 import torch
 from torch import Tensor, nn
 
+from alexnet import on_gpu
 from alexnet.compiled import kernels
 from alexnet.recipe import ResponseNorm
 
@@ -68,8 +70,7 @@ class _Normalize(torch.autograd.Function):
         ctx.save_for_backward(maps)
         ctx.settings = over, size, k, alpha, beta
         out = torch.empty_like(maps)
-        if _compiled(maps, beta):
-            _call_kernel(out, maps, None, over, size, k, alpha, beta)
+        if _by_kernel(out, maps, None, over, size, k, alpha, beta):
             return out
         window = _Window(maps, over, size)
         for x, y in window.blocks(maps, out):
@@ -88,8 +89,7 @@ class _Normalize(torch.autograd.Function):
             return gradient, *[None] * 5
         upstream = upstream.contiguous(memory_format=_format(maps))
         out = torch.empty_like(maps)
-        if upstream.dtype == maps.dtype and _compiled(maps, beta):
-            _call_kernel(out, maps, upstream, over, size, k, alpha, beta)
+        if upstream.dtype == maps.dtype and _by_kernel(out, maps, upstream, over, size, k, alpha, beta):
             return out, *[None] * 5
         window = _Window(maps, over, size)
         for x, g, gx in window.blocks(maps, upstream, out):
@@ -99,6 +99,21 @@ class _Normalize(torch.autograd.Function):
             around = window.total(inner)
             gx.copy_(g.sub_(around.mul_(x), alpha=2 * alpha * beta))
         return out, *[None] * 5
+
+
+def _by_kernel(
+    out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
+) -> bool:
+    """Forward, or backward of `upstream`, into `out` by a kernel; False where there is none for these maps."""
+    if _compiled(maps, beta):
+        _call_kernel(out, maps, upstream, over, size, k, alpha, beta)
+    elif maps.is_contiguous(memory_format=torch.channels_last) and on_gpu.runs_here(maps):
+        what, columns = over
+        way = functools.partial(on_gpu.cross_map, columns=columns) if what == "maps" else on_gpu.within_map
+        way(out, maps, upstream, size=size, k=k, alpha=alpha, beta=beta)
+    else:
+        return False
+    return True
 
 
 def _compiled(maps: Tensor, beta: float) -> bool:

@@ -3,16 +3,18 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.clock import DeviceClock, HostClock
 from alexnet.data import ImageSet
 from alexnet.evaluate import error_rates
 from alexnet.feed import Feed
+from alexnet.graphs import rounds_on
 from alexnet.machine import Machine
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer, set_rates
@@ -70,83 +72,133 @@ def fit(
     With a spool, a run that was killed goes on from its last checkpoint and ends in the same bits (same machine).
     With `ranks`, each process calls this for its share of every batch.
     """
-    ranks.check(recipe)
-    torch.set_num_threads(machine.threads)
-    torch.backends.cudnn.deterministic = True
-    images = images.to(machine.device)
-    feed = Feed(recipe, images, seed, ranks, machine.dtype)
-    network = AlexNet(recipe, seed).to(machine.device, machine.dtype, memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, recipe.optim)
-    autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
-    step, seconds, points, tally = _restore(spool, network, optimizer)
-    tally = tally.to(machine.device)
-    outcome = outcome_of(points, recipe.optim, recipe.model.classes)
-    answers = [observe(point) for point in points]
-    if ranks.any(bool(answers and answers[-1])) and not outcome:
-        outcome = "stopped"
-    started = time.monotonic()
-    while not outcome:
-        if step % feed.steps_per_epoch == 0:
-            set_rates(
-                optimizer, recipe.optim, len(points), [p.validation_error for p in points if p.validation_error is not None]
-            )
-        network.begin_step(seed, step, feed.share, feed.batch_size)
-        inputs, labels = feed.batch(step)
-        with autocast:
-            logits = network(inputs)
-        loss = F.cross_entropy(logits.to(machine.dtype), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        ranks.average_gradients(network.parameters(), feed.weight)
-        optimizer.step()
-        step += 1
-        with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
-            tally += ranks.sum(torch.stack([loss.double(), (logits.argmax(1) != labels).double().mean()]) * feed.weight)
-        epoch_ends = step % feed.steps_per_epoch == 0
-        if epoch_ends:
-            running_loss, running_error = (tally / feed.steps_per_epoch).tolist()
-            tally.zero_()
-        saves = ranks.any(bool(spool and spool.due()))
-        if not epoch_ends and not saves:
-            continue
-        seconds += time.monotonic() - started
-        if epoch_ends:
-            point = Point(step // feed.steps_per_epoch, step, seconds, running_loss, running_error)
-            point = _measured(point, points, network, feed, recipe.optim, autocast)
-            points.append(point)
-            outcome = outcome_of(points, recipe.optim, recipe.model.classes)
-            if ranks.any(bool(observe(point))) and not outcome:
-                outcome = "stopped"
-        if spool and (saves or outcome):
-            spool.save(_state(step, seconds, points, tally, network, optimizer))
+    training = Training(recipe, seed, machine, images, observe, spool, ranks)
+    take_round = rounds_on(machine.device, graphs=ranks.count == 1)
+    for _ in training.steps():
+        for _, error in take_round([training]):
+            raise error
+    return training.history()
+
+
+class Training:
+    """A run under way: a step is `update` between what `steps` does before and after it.
+
+    `update` works on the device alone, so that a step can be one CUDA graph, shared with other runs; see alexnet/graphs.py.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        machine: Machine,
+        images: ImageSet,
+        observe: Callable[[Point], bool | None] = lambda point: None,
+        spool: Spool | None = None,
+        ranks: Ranks = ALONE,
+    ):
+        ranks.check(recipe)
+        torch.set_num_threads(machine.threads)
+        torch.backends.cudnn.deterministic = True
+        self.recipe, self.machine, self.observe, self.spool, self.ranks = recipe, machine, observe, spool, ranks
+        self.feed = Feed(recipe, images.to(machine.device), seed, ranks, machine.dtype)
+        network = AlexNet(recipe, seed).to(machine.device, machine.dtype, memory_format=torch.channels_last)
+        self.network, self.optimizer = network, make_optimizer(network, recipe.optim)
+        self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
+        on_cpu = machine.device == "cpu"
+        self.clock = HostClock(self.feed, network, seed) if on_cpu else DeviceClock(self.feed, network, seed, machine.device)
+        self.step, self.seconds, self.points, tally = _restore(spool, network, self.optimizer)
+        self.tally = tally.to(machine.device)
+        self.outcome = outcome_of(self.points, recipe.optim, recipe.model.classes)
+        self._tell(self.points)
+
+    def steps(self) -> Iterator["Training"]:
+        """Gives this training each time that an update is due, until the run is over. Raises what keeping a checkpoint raises,
+        Interrupted among it."""
         started = time.monotonic()
-    test = _tested(network, feed, autocast) if outcome in ("reached", "finished") else (None,) * 4
-    return History(tuple(points), outcome, *test, weights_sha256(network))
+        while not self.outcome:
+            if self.step % self.feed.steps_per_epoch == 0:
+                errors = [p.validation_error for p in self.points if p.validation_error is not None]
+                set_rates(self.optimizer, self.recipe.optim, len(self.points), errors)
+            self.clock.begin(self.step)
+            yield self
+            self.step += 1
+            epoch_ends = self.step % self.feed.steps_per_epoch == 0
+            saves = self.ranks.any(bool(self.spool and self.spool.due()))
+            if not epoch_ends and not saves:
+                continue
+            if epoch_ends:
+                running = (self.tally / self.feed.steps_per_epoch).tolist()  # waits for the device
+                self.tally.zero_()
+            self.seconds += time.monotonic() - started
+            if epoch_ends:
+                point = Point(self.step // self.feed.steps_per_epoch, self.step, self.seconds, *running)
+                self.points.append(self._measured(point))
+                self.outcome = outcome_of(self.points, self.recipe.optim, self.recipe.model.classes)
+                self._tell(self.points[-1:])
+            if self.spool and (saves or self.outcome):
+                self.spool.save(self._state())
+            started = time.monotonic()
 
+    def update(self) -> None:
+        """Forward, backward and update for the batch at which the clock stands."""
+        inputs, labels = self.feed.at(self.clock.rows)
+        with self.autocast:
+            logits = self.network(inputs)
+        loss = F.cross_entropy(logits.to(self.machine.dtype), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.ranks.average_gradients(self.network.parameters(), self.feed.weight)
+        self.optimizer.step()
+        with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
+            wrong = (logits.argmax(1) != labels).double().mean()
+            self.tally += self.ranks.sum(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
+        self.clock.tick()
 
-def _measured(point: Point, points: list[Point], network: AlexNet, feed: Feed, optim: Optim, autocast) -> Point:
-    """The point with the errors that are taken after its epoch, in eval mode."""
-    taken = {}
-    if near_target(points, point, optim):
-        (taken["train_error"],) = error_rates(network, feed.views(feed.images, feed.labels), autocast, (1,), feed.ranks.sum)
-    if len(feed.validation[1]):
-        (taken["validation_error"],) = error_rates(network, feed.views(*feed.validation), autocast, (1,), feed.ranks.sum)
-    if len(feed.test[1]) and not optim.stop_at_train_error and math.isfinite(point.running_loss):
-        (taken["test_error"],) = error_rates(network, feed.views(*feed.test), autocast, (1,), feed.ranks.sum)
-    return replace(point, **taken)
+    def constants(self) -> tuple:
+        """What stays the same from one step to the next until `steps` changes it: rates, and whether there is colour noise."""
+        return (*(group["lr"] for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
+    def history(self) -> History:
+        """Of the run that is over, with its test errors where it came to its end."""
+        test = self._tested() if self.outcome in ("reached", "finished") else (None,) * 4
+        return History(tuple(self.points), self.outcome, *test, weights_sha256(self.network))
 
-def _tested(network: AlexNet, feed: Feed, autocast) -> tuple[float | None, ...]:
-    """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
-    if not len(feed.test[1]):
-        return (None,) * 4
-    one = error_rates(network, feed.views(*feed.test), autocast, total=feed.ranks.sum)
-    ten = (
-        error_rates(network, feed.views(*feed.test, ten=True), autocast, total=feed.ranks.sum)
-        if feed.test[0].shape[1] > feed.size
-        else (None, None)
-    )
-    return *one, *ten
+    def _tell(self, points: list[Point]) -> None:
+        answers = [self.observe(point) for point in points]
+        if self.ranks.any(bool(answers and answers[-1])) and not self.outcome:
+            self.outcome = "stopped"
+
+    def _errors(self, images: tuple[Tensor, Tensor], tops: tuple[int, ...] = (1,), ten: bool = False) -> tuple[float, ...]:
+        return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.sum)
+
+    def _measured(self, point: Point) -> Point:
+        """The point with the errors that are taken after its epoch, in eval mode."""
+        taken, feed, optim = {}, self.feed, self.recipe.optim
+        if near_target(self.points, point, optim):
+            (taken["train_error"],) = self._errors((feed.images, feed.labels))
+        if len(feed.validation[1]):
+            (taken["validation_error"],) = self._errors(feed.validation)
+        if len(feed.test[1]) and not optim.stop_at_train_error and math.isfinite(point.running_loss):
+            (taken["test_error"],) = self._errors(feed.test)
+        return replace(point, **taken)
+
+    def _tested(self) -> tuple[float | None, ...]:
+        """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
+        if not len(self.feed.test[1]):
+            return (None,) * 4
+        larger = self.feed.test[0].shape[1] > self.feed.size
+        ten = self._errors(self.feed.test, (1, 5), ten=True) if larger else (None, None)
+        return *self._errors(self.feed.test, (1, 5)), *ten
+
+    def _state(self) -> dict:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "points": [asdict(point) for point in self.points],
+            "tally": self.tally.cpu(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
 
 def near_target(points: list[Point], point: Point, optim: Optim) -> bool:
@@ -183,19 +235,6 @@ def weights_sha256(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _state(
-    step: int, seconds: float, points: list[Point], tally: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict:
-    return {
-        "step": step,
-        "seconds": seconds,
-        "points": [asdict(point) for point in points],
-        "tally": tally.cpu(),
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
 
 
 def _restore(

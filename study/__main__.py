@@ -73,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--device", default=os.environ.get("DEVICE") or "auto", help="auto, cpu or cuda")
             sub.add_argument("--precision", default=os.environ.get("PRECISION") or "auto", help="auto, bf16 or fp32")
             sub.add_argument(
-                "--jobs", default=os.environ.get("JOBS") or "0", help="runs at a time; default: one a core on CPU, 1 on a GPU"
+                "--jobs",
+                default=os.environ.get("JOBS") or "0",
+                help="runs at a time; default: one a core on CPU, on a GPU as many as are measured to pay",
             )
         if as_json:
             sub.add_argument("--json", action="store_true", help="print JSON")
@@ -253,7 +255,18 @@ def _plans(args):
     for one in asked:
         cells = make_plan(one.name, one.scale, fingerprints[one.scale], tuned, **options)
         plans.append((one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
+    in_one_process = machine.device == "cuda" and machine.ranks == 1 and getattr(args, "executor", "local") == "local"
+    if in_one_process and _whole("JOBS", args.jobs) == 0:
+        machine = replace(machine, jobs=_measured_jobs([cell for _, cells in plans for cell in cells], machine))
     return plans, Place(machine, data_dir(), spool_dir())
+
+
+def _measured_jobs(cells, machine) -> int:
+    """How many runs of these a GPU takes at a time."""
+    from study.cost import runs_at_once
+
+    largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
+    return runs_at_once(largest, machine, len({cell.key for cell in cells}))
 
 
 def _load(name: str, folder: Path):

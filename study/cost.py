@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.machine import Machine
-from alexnet.recipe import Recipe
+from alexnet.recipe import Recipe, changed
 from study import table
 from study.plan import Cell, Tuned
 from study.scales import SCALES
@@ -32,19 +32,19 @@ def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> 
         return Cost(0.0, "nothing to run", "Nothing is left to run.")
     runs, _ = table.read(results)
     own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
-    pace = (own.seconds / own.steps).groupby([own.base, own.data]).median().to_dict()
+    pace = (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
     tuned, total, calibrated = Tuned.read(results), 0.0, False
     for cell in cells:
         steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
-        seconds_per_step = pace.get((cell.base, cell.recipe.data.name))
+        seconds_per_step = pace.get((cell.base, cell.recipe.data.name))  # of the machine, which takes several runs' at a time
         if seconds_per_step is None:
             calibrated = True
-            seconds_per_step = seconds_of_a_step(cell.recipe, machine)
+            seconds_per_step = seconds_of_a_step(cell.recipe, machine) / machine.jobs
         total += tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
-    seconds = OVERHEAD * total / machine.jobs
+    seconds = OVERHEAD * total
     source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
     unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
-    hours = OVERHEAD * total * (1 if machine.device == "cuda" else machine.threads) / 3600
+    hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
     return Cost(
         seconds, source, f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
     )
@@ -52,35 +52,79 @@ def expected_seconds(cells: Sequence[Cell], machine: Machine, results: Path) -> 
 
 @functools.cache
 def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
-    """Median of three updates on made-up pixels, after one that is not counted; batches larger than CALIBRATION_IMAGES in
-    proportion on a CPU. Other runs at the same time make it slower, which is not known here."""
+    """Median seconds of a step of each of the runs that share a process: on a GPU `machine.jobs`, on a CPU one.
+
+    On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it slower,
+    which is not known here.
+    """
     import torch
-    import torch.nn.functional as F
 
-    from alexnet.network import AlexNet
-    from alexnet.optimizer import make_optimizer
-
+    on_cpu = machine.device == "cpu"
     before = torch.get_num_threads()
-    torch.set_num_threads(machine.threads)
-    batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if machine.device == "cpu" else recipe.optim.batch_size
-    network = AlexNet(recipe).to(machine.device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, recipe.optim)
-    side = recipe.model.image_size
-    inputs = torch.randn(batch, 3, side, side).to(machine.device, memory_format=torch.channels_last)
-    labels = torch.zeros(batch, dtype=torch.int64, device=machine.device)
-    took = []
-    for _ in range(4):
+    batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
+    seconds = seconds_of_rounds(changed(recipe, {"optim.batch_size": batch}), machine, 1 if on_cpu else machine.jobs)
+    torch.set_num_threads(before)
+    return statistics.median(seconds) * recipe.optim.batch_size / batch
+
+
+def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:
+    """Seconds of `count` steps (default: a few) that `runs` runs take side by side in this process, after those that are not
+    counted; by another way than the machine's own where `take_round` is given."""
+    import torch
+
+    from alexnet.graphs import WARM_UP, rounds_on
+    from alexnet.train import Training
+
+    warm, timed = (1, count or 3) if machine.device == "cpu" else (WARM_UP + 1, count or 10)
+    images = _made_up_images(recipe, recipe.optim.batch_size * (warm + timed + 1))
+    recipe = changed(recipe, {"data.train_images": 0, "data.validation_images": 0})
+    trainings = [Training(recipe, seed, machine, images) for seed in range(runs)]
+    steps, took = [training.steps() for training in trainings], []
+    take_round = take_round or rounds_on(machine.device)
+    for _ in range(warm + timed):
         started = time.perf_counter()
-        with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16"):
-            logits = network(inputs)
-        F.cross_entropy(logits.float(), labels).backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for own in steps:
+            next(own)
+        for _, error in take_round(trainings):
+            raise error
         if machine.device == "cuda":
             torch.cuda.synchronize()
         took.append(time.perf_counter() - started)
-    torch.set_num_threads(before)
-    return statistics.median(took[1:]) * recipe.optim.batch_size / batch
+    return took[warm:]
+
+
+def _made_up_images(recipe: Recipe, count: int):
+    import torch
+
+    from alexnet.data import ImageSet
+
+    side = recipe.model.image_size + max(recipe.data.crop_offsets - 1, 0)
+    images = torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8)
+    labels = torch.arange(count) % recipe.model.classes
+    return ImageSet("made up", images, labels, images[:0], labels[:0], "made up")
+
+
+MOST_AT_ONCE = 64
+WORTH_IT = 1.1
+"""More runs at a time are tried while the last doubling gave so many times the steps a second, or more."""
+
+
+@functools.cache
+def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> int:
+    """How many runs of this recipe a GPU takes side by side to finish the most of them an hour: measured, 1, 2, 4, ... of them."""
+    import torch
+
+    best, pace, runs = 1, 0.0, 1
+    while runs <= min(most, MOST_AT_ONCE):
+        try:
+            steps_a_second = runs / statistics.median(seconds_of_rounds(recipe, machine, runs))
+        except torch.OutOfMemoryError:
+            break
+        if steps_a_second < WORTH_IT * pace:
+            break
+        best, pace, runs = runs, steps_a_second, 2 * runs
+    torch.cuda.empty_cache()
+    return best
 
 
 def _time(seconds: float) -> str:

@@ -5,9 +5,10 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
@@ -15,6 +16,9 @@ from alexnet.spool import Spool, write_atomically
 from study.lease import LEASE_SECONDS, Busy, Lease
 from study.plan import Cell
 from study.spools import ASKED, ENDED, RESULT, read_result
+
+if TYPE_CHECKING:
+    from alexnet.train import Training
 
 # glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
 # Read by a process when it starts: workers inherit them.
@@ -43,52 +47,52 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None], w
 
     `observe` sees every point of the run once and in order, those of an earlier process too; it may return True to stop it.
     """
-    folder = place.spool_dir / cell.key
-    while not (result := read_result(folder)):
+    from alexnet import parallel
+    from alexnet.graphs import rounds_on
+    from alexnet.together import to_its_end
+
+    while True:
         try:
-            with Lease(folder, place.lease_seconds) as lease:
-                if not read_result(folder):  # whoever held the lease before may have ended it
-                    return _train_and_keep(cell, place, folder, lease, observe)
+            take_round = rounds_on(place.machine.device, graphs=parallel.asked().count == 1)
+            return to_its_end(steps_of_cell(cell, place, observe), take_round)
         except Busy:
             if not wait:
                 raise
             time.sleep(1)
+
+
+def steps_of_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -> Generator["Training", None, dict]:
+    """`run_cell` a step at a time: gives the training whenever an update of it is due (alexnet/together.py). Raises Busy."""
+    folder = place.spool_dir / cell.key
+    if not (result := read_result(folder)):
+        with Lease(folder, place.lease_seconds) as lease:
+            if not (result := read_result(folder)):  # whoever held the lease before may have ended it
+                return (yield from _trained(cell, place, folder, lease, observe))
     for point in result["points"]:
         observe(point)
     return result
 
 
-def _train_and_keep(cell: Cell, place: Place, folder: Path, lease: Lease, observe: Callable[[dict], bool | None]) -> dict:
+def _trained(
+    cell: Cell, place: Place, folder: Path, lease: Lease, observe: Callable[[dict], bool | None]
+) -> Generator["Training", None, dict]:
+    from alexnet import parallel
+    from alexnet.train import Training
+
     (folder / ENDED).unlink(missing_ok=True)
     write_atomically(folder / ASKED, json.dumps({**cell.asked, "seed": cell.seed}).encode())
     spool = Spool(folder, place.checkpoint_seconds, lease.held)
-    result = _train(cell, place, spool, observe)
-    with lease.held():
-        spool.keep_weights()
-        write_atomically(folder / RESULT, json.dumps(result, indent=1).encode())
-        spool.clear()
-    return result
-
-
-def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], bool | None]) -> dict:
-    from alexnet import parallel
-    from alexnet.train import fit
-
     ranks = parallel.join()
     ranks.tell((cell, place))
-    images = images_of(cell.recipe.data.name, place.data_dir)
+    images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    history = fit(
-        cell.recipe,
-        cell.seed,
-        place.machine,
-        images,
-        observe=lambda point: observe(asdict(point)),
-        spool=spool,
-        ranks=ranks,
+    training = Training(
+        cell.recipe, cell.seed, place.machine, images, lambda point: observe(asdict(point)), spool=spool, ranks=ranks
     )
-    return {
+    yield from training.steps()
+    history = training.history()
+    result = {
         "key": cell.key,
         "asked": cell.asked,
         "seed": cell.seed,
@@ -103,13 +107,19 @@ def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], boo
         **{name: value for name, value in asdict(history).items() if name != "points"},
         "points": [asdict(point) for point in history.points],
     }
+    with lease.held():
+        spool.keep_weights()
+        write_atomically(folder / RESULT, json.dumps(result, indent=1).encode())
+        spool.clear()
+    return result
 
 
 @functools.cache
-def images_of(name: str, folder: Path):
+def images_of(name: str, folder: Path, device: str = "cpu"):
+    """The image set, once on each device: the runs of a process share it."""
     from alexnet.data import damaged_choice, load
 
-    return load(name, folder, damaged_choice())
+    return load(name, folder, damaged_choice()) if device == "cpu" else images_of(name, folder).to(device)
 
 
 @functools.cache

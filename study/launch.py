@@ -87,17 +87,12 @@ def _work(task: Task, pipe, parent: int) -> None:
     """A worker's life: a task, its answer, the next task, until told None, asked to stop or left alone."""
     working = False
 
-    def leave_with_parent() -> None:  # a killed parent cannot say so; its orphans must not go on writing
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(LATER)
-
     def stop(*_) -> None:
         if not working:
             os._exit(LATER)
         STOP.set()
 
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    leave_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
     signal.signal(signal.SIGTERM, stop)
     while (payload := pipe.recv()) is not None:
@@ -111,3 +106,14 @@ def _work(task: Task, pipe, parent: int) -> None:
         else:
             pipe.send(("done", result))
         working = False
+
+
+def leave_with_parent(parent: int) -> None:
+    """End this process when `parent` does: a killed parent cannot say so, and its orphans must not go on writing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(LATER)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -4,13 +4,13 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from alexnet.refuse import Refused
-from study import launch, table
-from study.execute import ALLOCATOR, Place, run_cell
+from study import launch, on_device, table
+from study.execute import ALLOCATOR, Place, run_cell, steps_of_cell
 from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
 from study.spools import read_result, write_ended
@@ -59,9 +59,13 @@ def work_off(
     # A worker may start in another folder.
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())
 
+    task = run_payload
+    if place.machine.device == "cuda" and run_tasks is launch.run_tasks:  # one process for the GPU, not one for each run
+        run_tasks, task = on_device.run_tasks, steps_of_payload
+
     def train(positions: Sequence[int], jobs: int) -> None:
         run_tasks(
-            run_payload,
+            task,
             [(todo[i], there) for i in positions],
             jobs,
             lambda i, point: progress.point(positions[i], point),
@@ -116,13 +120,16 @@ def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Ce
 
 def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict | None:
     """A worker's task. None: another process trains it, and this one need not wait."""
-    cell, place = payload
-
-    def observe(point: dict) -> None:
-        report(point)
-
     try:
-        return run_cell(cell, place, observe, wait=False)
+        return run_cell(*payload, observe=lambda point: report(point), wait=False)
+    except (Busy, LeaseLost):
+        return None
+
+
+def steps_of_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> Generator:
+    """`run_payload` a step at a time, for runs side by side."""
+    try:
+        return (yield from steps_of_cell(*payload, observe=lambda point: report(point)))
     except (Busy, LeaseLost):
         return None
 

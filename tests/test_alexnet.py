@@ -448,7 +448,7 @@ def test_weights_start_normal_with_the_spread_of_2012(model, spreads):
 )
 def test_ones_through_dropout_of_a_quarter_come_out_as_their_form_says(form, trained, tested):
     dropout, ones = Dropout(0.25, form), torch.ones(100, 100)
-    dropout.luck = torch.Generator().manual_seed(0)
+    dropout.draw_from(torch.Generator().manual_seed(0))
     assert dropout(ones).unique().tolist() == pytest.approx(trained)
     assert dropout.eval()(ones).unique().tolist() == pytest.approx(tested)
 
@@ -464,14 +464,14 @@ def test_the_gradient_of_dropout_goes_where_the_values_went(form):
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_dropout_drops_at_its_rate(rate):
     dropout = Dropout(rate, "inverted")
-    dropout.luck = torch.Generator().manual_seed(1)
+    dropout.draw_from(torch.Generator().manual_seed(1))
     dropped = int((dropout(torch.ones(200, 500)) == 0).sum())
     assert stats.binomtest(dropped, 100_000, rate).pvalue > 0.001
 
 
 def test_dropout_drops_each_value_of_a_map_and_not_whole_maps():
     dropout = Dropout(0.5, "2012")
-    dropout.luck = torch.Generator().manual_seed(1)
+    dropout.draw_from(torch.Generator().manual_seed(1))
     kept = dropout(torch.ones(50, 10, 6, 6)).double()
     assert stats.binomtest(int(kept.sum()), kept.numel(), 0.5).pvalue > 0.001
     assert kept.mean((2, 3)).var() == pytest.approx(0.25 / 36, rel=0.3)  # of whole maps: a quarter

@@ -157,7 +157,7 @@ def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
         recipe = TINY_CLAIM.recipe("tiny", arm.label, SCALES["shapes"].diff)
         cell = Cell("tiny", "shapes", "tiny", arm.label, 0, recipe, images.fingerprint)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(execute, "images_of", lambda name, folder: images)
+            patch.setattr(execute, "images_of", lambda name, folder, device: images)
             results[arm.label] = execute.run_cell(cell, place, lambda point: None)
     table.merge(folder, results.values())
     return folder, results

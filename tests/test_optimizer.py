@@ -449,14 +449,14 @@ DROPPING = changed(
 def test_a_run_drops_its_rate_where_its_recorded_validation_errors_say_so(seed, monkeypatch):
     """Rates are read off the optimizer at every step; the errors off the history, by torch's scheduler."""
     made, used = [], []
-    real_make, real_batch = train_module.make_optimizer, Feed.batch
+    real_make, real_begin = train_module.make_optimizer, Feed.begin
     monkeypatch.setattr(train_module, "make_optimizer", lambda *given: made.append(real_make(*given)) or made[-1])
 
-    def batch(feed, step):
+    def begin(feed, step):
         used.append((step // feed.steps_per_epoch, {g["lr"] for g in made[0].param_groups if g["weights"]}))
-        return real_batch(feed, step)
+        return real_begin(feed, step)
 
-    monkeypatch.setattr(Feed, "batch", batch)
+    monkeypatch.setattr(Feed, "begin", begin)
     points = fit(DROPPING, seed, MACHINE, IMAGES).points
     recorded = [point.validation_error for point in points]
     for epoch, rates_used in used:

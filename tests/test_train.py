@@ -426,8 +426,8 @@ def test_a_run_killed_inside_a_write_ends_in_the_same_bits(tmp_path, whole, monk
 def test_a_resumed_run_takes_only_the_steps_after_its_checkpoint(tmp_path, monkeypatch, at):
     with pytest.raises(Killed):
         train(spool=DyingSpool(tmp_path, at, "after"))
-    steps, real = [], Feed.batch
-    monkeypatch.setattr(Feed, "batch", lambda feed, step: (steps.append(step), real(feed, step))[1])
+    steps, real = [], Feed.begin
+    monkeypatch.setattr(Feed, "begin", lambda feed, step: (steps.append(step), real(feed, step))[1])
     train(spool=Spool(tmp_path, 0))
     assert steps == list(range(at, STEPS))
 
@@ -459,7 +459,7 @@ def test_a_run_that_is_over_is_not_trained_again(tmp_path, monkeypatch):
     for name, recipe in (("finished", TINY), ("reached", REACHING), ("diverged", changed(TINY, {"optim.learning_rate": 1e30}))):
         first = train(recipe, spool=Spool(tmp_path / name, NEVER))
         with monkeypatch.context() as patch:
-            patch.setattr(Feed, "batch", lambda feed, step: pytest.fail("a run that was over trained on"))
+            patch.setattr(Feed, "begin", lambda feed, step: pytest.fail("a run that was over trained on"))
             again = train(recipe, spool=Spool(tmp_path / name, NEVER))
         assert first.outcome == name and repr(again) == repr(first)  # repr, as NaN is not equal to itself
 
