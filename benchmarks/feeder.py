@@ -65,7 +65,7 @@ def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
     feed = Feed(SOURCE_2012, images, 0)
     images.train_images.source.checked[:] = False  # the pass for the mean image checked them
     steps = iter(range(10**9))
-    batches = max(4, min(100, len(images.train_labels) // BATCH // 4))
+    batches = max(4, min(40, len(images.train_labels) // BATCH // 4))
 
     def feeding() -> float:
         started = time.perf_counter()
