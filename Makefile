@@ -97,7 +97,7 @@ quick: $(READY) ## the same way at SMOKE scale on shapes, into quick/: shows tha
 	$(STUDY) run relu_sooner
 
 data-imagenet: $(READY) ## pack ILSVRC once, FROM=DIR with train/CLASS and val/CLASS (252 GB; killed, it goes on)
-	$(STUDY) data pack imagenet --from "$(or $(FROM),$(error FROM= the folder with train and val))"
+	$(STUDY) data pack imagenet $(if $(FROM),--from "$(FROM)")
 
 plan: $(READY) ## runs and cost of every claim, before anything starts (seconds)
 	$(STUDY) plan all

@@ -62,6 +62,9 @@ class Feed:
         if data.colour_noise:
             self.colours = colour_directions(data, sums)
         self.crops = None if isinstance(self.images, Tensor) else Ahead(self.images, size, data.shift, self.batch_size)
+        if self.crops:
+            border = (0, 0, data.shift, data.shift, data.shift, data.shift)
+            self.means = windows(F.pad(self.mean.expand(self.images.shape[1:]), border), size)
         # drawn anew for each epoch, and crops brought for each step, into the same memory:
         self.order = self.corner = self.flipped = self.colour_shift = self.brought = None
         self.epoch = -1
@@ -103,12 +106,17 @@ class Feed:
             crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
         if self.data.inputs == "minus_centre_of_mean_image":
             return crops.float() - self._centred(self.mean)
-        mean, scale = self.mean, self.scale[0, 0]  # every pixel's
-        if self.data.inputs == "standardized" and not self.data.shift:
-            mean = mean[0, 0]
-        else:  # at the place of each crop; a border has none
-            mean = self._cut(mean.expand(1, *self.images.shape[1:]), rows)
-        return (crops.float() - mean).mul_(scale)
+        alike = self.data.inputs == "standardized" and not self.data.shift  # one mean for all pixels, none of a border
+        mean = self.mean[0, 0] if alike else self._mean_of_crops(rows)
+        return (crops.float() - mean).mul_(self.scale[0, 0])
+
+    def _mean_of_crops(self, rows: slice | Tensor) -> Tensor:
+        """The mean image where each crop is, mirrored as the crop is: [n, size, size, 3]. A border has none."""
+        if not self.varied:
+            return self._centred(self.mean.expand(self.images.shape[1:]))
+        y, x = self.corner[rows].unbind(1)
+        x = torch.where(self.flipped[rows], self.means.shape[2] - 1 - x, x)
+        return self.means[self.flipped[rows].long(), y, x].unflatten(2, (self.size, 3))
 
     def noisy(self, epoch: int) -> bool:
         until = self.data.colour_noise_epochs
@@ -214,6 +222,15 @@ def colour_directions(data: Data, sums: PixelSums) -> Tensor:
     spread = values.sqrt() if data.colour_noise_times == "standard_deviation" else values / 255
     _, scale = normalization(data, sums)
     return (data.colour_noise * spread[:, None] * vectors * scale.double()).float()
+
+
+def windows(image: Tensor, size: int) -> Tensor:
+    """Of an image [height, width, 3] and of its mirror image every square, a view: [2, down, across, size, size x 3]. Gathered by
+    whole rows, ten times as fast on a CPU as pixel by pixel."""
+    height, width = image.shape[:2]
+    both = torch.stack([image, image.flip(1)])
+    shape = (2, height - size + 1, width - size + 1, size, size * 3)
+    return both.as_strided(shape, (height * width * 3, width * 3, 3, width * 3, 1))
 
 
 def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:

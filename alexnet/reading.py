@@ -96,12 +96,17 @@ class Stored:
 Images = Tensor | Stored
 
 
-def placed(images: Images, device: str) -> Images:
-    """The images on the device where they take at most DEVICE_SHARE of its free memory; else where they are, to be read from
-    there. On a CPU: where they are."""
+def fits(images: Images, device: str) -> bool:
+    """Whether the images are to be on the device: on a CPU those that are in memory, on a GPU those that take at most
+    DEVICE_SHARE of its free memory."""
     if torch.device(device).type == "cpu":
-        return images.to(device) if isinstance(images, Tensor) else images
-    if math.prod(images.shape) > DEVICE_SHARE * torch.cuda.mem_get_info()[0]:
+        return isinstance(images, Tensor)
+    return math.prod(images.shape) <= DEVICE_SHARE * torch.cuda.mem_get_info()[0]
+
+
+def placed(images: Images, device: str) -> Images:
+    """The images on the device where they fit; else where they are, to be read from there."""
+    if not fits(images, device):
         return Stored(images.numpy(), np.arange(len(images)), device) if isinstance(images, Tensor) else images.on(device)
     if isinstance(images, Tensor):
         return images.to(device)

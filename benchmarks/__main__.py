@@ -16,7 +16,7 @@ from alexnet.spool import write_atomically
 from benchmarks.goals import goals_table
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "measuring", "figure_1", "growth", "gpu")
+NAMES = ("throughput", "response_norm", "training_step", "measuring", "figure_1", "growth", "feeder", "gpu")
 """Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a point
 of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others

@@ -46,7 +46,8 @@ class Pace:
             seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
             if seconds_per_step is None:
                 calibrated = True
-                seconds_per_step = seconds_of_a_step(cell.recipe, machine) / machine.jobs
+                step, reading = seconds_of_a_step(cell.recipe, machine) / machine.jobs, seconds_of_reading(cell.recipe, machine)
+                seconds_per_step = step + reading if machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
             total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
         source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
@@ -97,6 +98,33 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
             torch.cuda.synchronize()
         took.append(time.perf_counter() - started)
     return took[warm:]
+
+
+@functools.cache
+def seconds_of_reading(recipe: Recipe, machine: Machine) -> float:
+    """Seconds in which a batch of random images comes from the disk on all of its readers; 0 for sets that need none: those
+    that are not packed yet, are small, or fit on the device."""
+    import numpy as np
+
+    from alexnet import packed
+    from alexnet.data import data_dir
+    from alexnet.reading import THREADS, Ahead, fits
+
+    cache, batch = data_dir() / ".cache" / recipe.data.name, recipe.optim.batch_size
+    file = cache / "train_images.npy"
+    if not packed.manifest_of(cache) or not packed.is_large(file.stat().st_size):
+        return 0.0
+    images = packed.opened(cache).images["train"]
+    if fits(images, machine.device):
+        return 0.0
+    images.source.checked[:] = True  # as in all epochs but the first
+    ahead, batches = Ahead(images, recipe.model.image_size, 0, batch), 4 * (THREADS + 1)
+    order = np.random.default_rng().integers(0, len(images), batches * batch)
+    ahead.begin(order, np.zeros((len(order), 2), np.int64))
+    started = time.perf_counter()
+    for i in range(batches):
+        ahead.take(slice(i * batch, (i + 1) * batch))
+    return (time.perf_counter() - started) / batches
 
 
 def _made_up_images(recipe: Recipe, count: int):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_up_images import image_set, random_pixels
 from scipy import stats
@@ -14,11 +14,13 @@ from torch import nn
 from alexnet.data import ImageSet
 from alexnet.evaluate import ensemble, error_rate, error_rates, fitted_weights, probabilities, scores_of
 from alexnet.feed import Feed
+from alexnet.machine import Machine
 from alexnet.parallel import Ranks
 from alexnet.reading import THREADS, Stored
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import kept_sums, pixel_sums
+from alexnet.train import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -310,6 +312,7 @@ def recipes(draw):
     return size, data
 
 
+@example((5, {"shift": 2, "inputs": "standardized", "flip": True}), 4, [0, 3], 1, 0)
 @few_examples
 @given(
     recipes(), st.integers(1, 9), st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(1, 3), st.integers(0, 99)
@@ -330,6 +333,18 @@ def test_batches_of_images_left_outside_the_device_are_those_of_images_on_it(rec
                 parts = (list(f.views(*getattr(f, split), ten=ten, size=3)) for f in (inside, outside))
                 for (pixels, labels), (same, own) in zip(*parts, strict=True):
                     assert torch.equal(pixels, same) and torch.equal(labels, own)
+
+
+def test_a_run_on_images_left_outside_ends_in_the_weights_of_one_with_them_on_the_device():
+    layers = (Layer(outputs=4, kernel=3, weight_std=0.1), Layer(kind="full", outputs=32, weight_std=0.1))
+    model = Model(layers=layers, image_size=6, classes=32)
+    data = Data(flip=True, validation_images=8, colour_noise=0.1)
+    recipe = Recipe(model=model, data=data, optim=Optim(batch_size=8, epochs=2))
+    machine = Machine(device="cpu", name="test machine", precision="fp32", threads=1)
+    inside = image_set(random_pixels(32, 8))
+    one, other = (fit(recipe, 0, machine, images) for images in (inside, stored(inside)))
+    assert one.weights_sha256 == other.weights_sha256 and one.test_error_ten_views == other.test_error_ten_views
+    assert [p.validation_error for p in one.points] == [p.validation_error for p in other.points]
 
 
 class Unreadable:

@@ -1,0 +1,151 @@
+"""Feeding crops of 224 out of a packed set of 256x256 images, against ImageFolder with a DataLoader, and against the trainer.
+
+By default with 2,000 made-up photographs (made_up_imagenet.py); with FEEDER_DATA_DIR=DIR with those under DIR that are packed as
+"imagenet" already, and FEEDER_SOURCE=DIR as their files. Either is read as a set too large for memory is.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alexnet import packed, reading
+from alexnet.data import load, pack
+from alexnet.feed import Feed
+from alexnet.folders import ClassFolders
+from alexnet.reading import THREADS
+from alexnet.recipe import SOURCE_2012
+from benchmarks.sidebyside import ratio
+from benchmarks.throughput import images_per_second
+
+MADE, SOME, BATCH, ROUNDS = 2000, 200, 128, 3
+
+
+def measure(device: str) -> list[dict]:
+    packed.LARGE_BYTES, reading.DEVICE_SHARE = 0, 0.0
+    given = os.environ.get("FEEDER_DATA_DIR")
+    if given:
+        return _feeding(Path(given), Path(os.environ["FEEDER_SOURCE"]), device)
+    from benchmarks.made_up_imagenet import make
+
+    with tempfile.TemporaryDirectory() as place:
+        source, folder = Path(place) / "source", Path(place) / "data"
+        make(source, MADE, MADE, classes=10)
+        return [*_packing(folder, source), *_feeding(folder, source, device)]
+
+
+def _packing(folder: Path, source: Path) -> list[dict]:
+    """Of the whole set once, and of a part of it by a plain loop before and after."""
+    split = ClassFolders(source, 256, "val").splits()["train"]
+
+    def plain_loop() -> float:
+        started = time.perf_counter()
+        for row in range(SOME):
+            split.read(row)
+        return (time.perf_counter() - started) / SOME
+
+    before, packing = plain_loop(), _seconds(lambda: pack("imagenet", folder, source)) / MADE
+    after, checking = plain_loop(), _seconds(lambda: pack("imagenet", folder, source)) / MADE
+    cores = len(os.sched_getaffinity(0))
+    return [
+        _row(
+            "packing photographs of 256 to 500 pixels", f"{cores} cores", [packing] * 2, [before, after], "PIL in a plain loop"
+        ),
+        _row("checking every image of a packed set", f"{cores} cores", [checking], [packing], "packing it"),
+    ]
+
+
+def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
+    images = load("imagenet", folder).to(device)
+    feed = Feed(SOURCE_2012, images, 0)
+    images.train_images.source.checked[:] = False  # the pass for the mean image checked them
+    steps = iter(range(10**9))
+    batches = max(4, min(40, len(images.train_labels) // BATCH // 4))
+
+    def feeding() -> float:
+        started = time.perf_counter()
+        for _ in range(batches):
+            feed.batch(next(steps))
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - started) / batches / BATCH
+
+    def from_disk() -> float:
+        os.sync()
+        file = images.train_images.source.file
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return feeding()
+
+    first = [feeding() for _ in range(3)]  # digests are checked
+    images.train_images.source.checked[:] = True
+    loader = _loader(source)
+    ours, disk, theirs, training = [], [], [], []
+    for _ in range(ROUNDS):
+        theirs.append(loader())
+        ours.append(feeding())
+        disk.append(from_disk())
+        feeding()  # so that the disk's slowness ends here
+        training.append(1 / images_per_second("alexnet", 1, len(os.sched_getaffinity(0)), device, True, "--seconds", "4"))
+    case = f"{len(images.train_labels):,} images, {THREADS} reading threads, batch {BATCH}"
+    dataloader = f"torchvision ImageFolder, DataLoader of {len(os.sched_getaffinity(0))} workers, JPEG"
+    checked = statistics.median(first)
+    return [
+        _row("feeding, in turn with a DataLoader", case, ours, theirs, dataloader),
+        _row("feeding from disk, page cache dropped", case, disk, theirs, dataloader),
+        _row("feeding for the first time, digests checked", case, [checked] * ROUNDS, theirs, dataloader),
+        _row("feeding over training (goal 10)", f"{case}; {device}", ours, training, "training SOURCE_2012, batch 32"),
+    ]
+
+
+def _loader(source: Path) -> Callable[[], float]:
+    from torch.utils.data import DataLoader, Subset
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    steps = [
+        transforms.Resize(256),
+        transforms.RandomCrop(224),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ]
+    whole = ImageFolder(str(source / "train"), transforms.Compose(steps))
+    workers = len(os.sched_getaffinity(0))
+    some = Subset(whole, np.random.default_rng(0).permutation(len(whole))[: 14 * BATCH].tolist())
+    loader = DataLoader(some, BATCH, num_workers=workers)
+
+    def seconds_an_image() -> float:
+        batches = iter(loader)
+        for _ in range(3):  # workers start, and what they made ahead
+            next(batches)
+        started, count = time.perf_counter(), 0
+        for _, labels in batches:
+            count += len(labels)
+        return (time.perf_counter() - started) / count
+
+    return seconds_an_image
+
+
+def _row(what: str, case: str, ours: list[float], theirs: list[float], baseline: str) -> dict:
+    return {
+        "what": what,
+        "case": case,
+        "ours_images_per_second": 1 / statistics.median(ours),
+        "baseline_images_per_second": 1 / statistics.median(theirs),
+        "ours_ms": 1000 * statistics.median(ours),
+        "baseline_ms": 1000 * statistics.median(theirs),
+        "unit": "ms an image",
+        "baseline": baseline,
+        **ratio(theirs, ours),
+    }
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
