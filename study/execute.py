@@ -89,12 +89,21 @@ def steps_of_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | Non
 def _trained(
     cell: Cell, place: Place, folder: Path, lease: Lease, observe: Callable[[dict], bool | None]
 ) -> Generator["Training", None, dict]:
-    from alexnet import parallel
-    from alexnet.train import Training
-
     (folder / ENDED).unlink(missing_ok=True)
     write_atomically(folder / ASKED, json.dumps({**cell.asked, "seed": cell.seed}).encode())
     spool = Spool(folder, place.checkpoint_seconds, lease.held)
+    result = yield from _train(cell, place, spool, observe)
+    with lease.held():
+        spool.keep_weights()
+        write_atomically(folder / RESULT, sealed(result))
+        spool.clear()
+    return result
+
+
+def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], bool | None]) -> Generator["Training", None, dict]:
+    from alexnet import parallel
+    from alexnet.train import Training
+
     ranks = parallel.join()
     ranks.tell((cell, place))
     images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
@@ -105,7 +114,7 @@ def _trained(
     )
     yield from training.steps()
     history = training.history()
-    result = {
+    return {
         "key": cell.key,
         "asked": cell.asked,
         "seed": cell.seed,
@@ -120,11 +129,6 @@ def _trained(
         **{name: value for name, value in asdict(history).items() if name != "points"},
         "points": [asdict(point) for point in history.points],
     }
-    with lease.held():
-        spool.keep_weights()
-        write_atomically(folder / RESULT, sealed(result))
-        spool.clear()
-    return result
 
 
 @functools.cache

@@ -130,7 +130,7 @@ def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Ce
 def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict | None:
     """A worker's task. None: another process trains it, and this one need not wait."""
     try:
-        return run_cell(*payload, observe=lambda point: report(point), wait=False)
+        return run_cell(*payload, observe=_telling(report), wait=False)
     except (Busy, LeaseLost):
         return None
 
@@ -138,9 +138,18 @@ def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> 
 def steps_of_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> Generator:
     """`run_payload` a step at a time, for runs side by side."""
     try:
-        return (yield from steps_of_cell(*payload, observe=lambda point: report(point)))
+        return (yield from steps_of_cell(*payload, observe=_telling(report)))
     except (Busy, LeaseLost):
         return None
+
+
+def _telling(report: Callable[[dict], None]) -> Callable[[dict], None]:
+    """An observer that stops no run, whatever `report` returns."""
+
+    def observe(point: dict) -> None:
+        report(point)
+
+    return observe
 
 
 def keep(results: Iterable[dict], place: Place, folder: Path, say: Callable[[str], None]) -> None:
