@@ -186,14 +186,10 @@ class Store:
                 self._tell_directions(experiment, directions)
 
     def _tell_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
-        token = ""
-        while token is not None:  # compared here: a filter has no way to quote every name
-            page = self.client.search_runs([experiment], "tags.`study.kind` = 'run'", max_results=1000, page_token=token)
-            for run in page:
-                direction = directions.get(run.data.tags["study.base"])
-                if direction and run.data.tags.get("study.verdict") != direction:
-                    self.client.set_tag(run.info.run_id, "study.verdict", direction)
-            token = page.token or None
+        for run in self._finished([experiment]):
+            direction = directions.get(run.data.tags["study.base"])  # compared here: a filter has no way to quote every name
+            if direction and run.data.tags.get("study.verdict") != direction:
+                self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
     def results(self, claim: str | None = None) -> Iterator[dict]:
         """Every recorded result, as it was written down; of one claim where it is named."""
