@@ -62,7 +62,8 @@ def stem(claim: str, scale: str, machine: str) -> str:
 def save(figure: plt.Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    figure.set_dpi(150)
+    figure.canvas.print_png(buffer, metadata={"Software": None})  # `savefig` draws everything twice to lay it out
     plt.close(figure)
     write_atomically(path, buffer.getvalue())
     return path
@@ -129,9 +130,8 @@ def _curves(axis: plt.Axes, arm: ArmFound, target: float, color) -> None:
 
 def _trace(curve, end: float | None, target: float) -> tuple[np.ndarray, np.ndarray]:
     """The running error of each epoch at the epoch's middle, then the exact crossing or the last exact error."""
-    epochs, errors = curve.epoch.to_numpy() - 0.5, curve.running_error.to_numpy()
-    last = curve.iloc[-1]
-    tail = (end, target) if end is not None else (last.epoch, last.train_error)
+    epochs, errors = curve["epoch"] - 0.5, curve["running_error"]
+    tail = (end, target) if end is not None else (curve["epoch"][-1], curve["train_error"][-1])
     kept = epochs < tail[0]
     return np.append(epochs[kept], tail[0]), np.append(errors[kept], tail[1])
 
@@ -371,9 +371,9 @@ def training_curves(found: Sequence[Found]) -> plt.Figure:
     for axis, one in zip(axes[0], found, strict=True):
         for row, arm in enumerate(one.arms):
             style = {"color": palette[row % len(palette)], "linestyle": lines[row % len(lines)]}
-            traces = [np.column_stack([curve.epoch, 100 * curve.running_error]) for curve in arm.curves]
+            traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
             axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
-            whole = [curve.running_error.to_numpy() for curve in arm.curves if len(curve) == arm.budget_epochs]
+            whole = [curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
             if whole:
                 mean, epochs = 100 * np.mean(whole, axis=0), np.arange(1, arm.budget_epochs + 1)
                 axis.plot(epochs, mean, linewidth=2.2, label=f"{arm.label} (n={len(arm.seeds)})", **style)

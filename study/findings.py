@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.refuse import Refused
@@ -44,7 +45,7 @@ class ArmFound:
     seconds_to_target: tuple[float | None, ...]  # empty where the measure is no time
     timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
     errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of table.TEST_COLUMNS
-    curves: tuple[pd.DataFrame, ...]
+    curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of table.CURVE_COLUMNS
     chances: tuple[float | None, ...] = ()  # of a value as large if there were nothing, where the measure gives one a run
     kernels: tuple[list | None, ...] = ()  # of layer 1, where the measure looks at them
     ensemble: Mapping | None = None  # of the first seeds, where the measure averages them
@@ -130,17 +131,17 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     rows_of, columns = curves.groupby(table.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
-    def curve_of(name: tuple[str, str]) -> tuple[pd.DataFrame, list[dict]]:
-        """The points of a run as a frame and as plain values, which pandas itself takes most of a report's time to make."""
+    def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], list[dict]]:
+        """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
         if name not in rows_of:
             raise Refused(
                 f"{folder / 'curves.csv'}: damaged (no points of {table.run_name(*name)}); "
                 "`python -m study table` makes it again from MLflow, or `record` from the spool"
             )
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
-        plain = zip(*(column[rows].tolist() for column in columns.values()), strict=True)
-        points = [_none_for_nan(dict(zip(columns, point, strict=True))) for point in plain]
-        return curves.iloc[rows].reset_index(drop=True), points
+        curve = {column: values[rows] for column, values in columns.items()}
+        plain = zip(*(values.tolist() for values in curve.values()), strict=True)
+        return curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain]
 
     found, used = [], set()
     for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):

@@ -136,7 +136,7 @@ def _p_words(one: Found) -> str:
 
 def _took_words(one: Found) -> str:
     """Seconds of training of all runs shown, which other claims may share."""
-    seconds = [curve.seconds.iloc[-1] for arm in one.arms for curve in arm.curves]
+    seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
     return f" Their training took {sum(seconds) / 60:.0f} min in all, {sum(seconds) / len(seconds):.0f} s a run, each on its share of the machine."
 
 

@@ -6,9 +6,12 @@ may hold what several machines found; a verdict never mixes them.
 
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
 
 import pandas as pd
 

@@ -1,5 +1,6 @@
 """Finished runs on their way from workers to the tables: sealed in the spool, kept some at a time, asked for again."""
 
+import gc
 import itertools
 import json
 import os
@@ -101,6 +102,24 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         if sum(pair[:2] == (cell.base, cell.seed) for pair in pairs) == 2:
             assert told[0] == (number, True)
             break
+
+
+def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatch):
+    def results_in_memory() -> int:
+        return sum(type(thing) is dict and "weights_sha256" in thing for thing in gc.get_objects())
+
+    def run_tasks(task, payloads, jobs, on_report, on_done, on_lost):
+        for position, (cell, _) in enumerate(payloads):
+            on_done(position, made_up_result(cell))
+            held.append(results_in_memory() - before)
+
+    before, held = results_in_memory(), []
+    monkeypatch.setattr(run, "KEPT_AT_ONCE", 3)
+    monkeypatch.setattr(run.Keeper, "flush_if_due", lambda self: None)
+    monkeypatch.setattr(run, "keep", lambda results, *_: None)
+    monkeypatch.setattr(run, "tell_so_far", lambda *_, **__: None)
+    run.work_off(CELLS, place_in(tmp_path), tmp_path / "results", lambda text: None, run_tasks)
+    assert len(held) == len(CELLS) and max(held) == 2
 
 
 def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_path):

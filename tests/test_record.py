@@ -1,5 +1,6 @@
 """Into MLflow and back, on a real SQLite store."""
 
+import gc
 import os
 import sqlite3
 from dataclasses import replace
@@ -44,6 +45,22 @@ def test_a_result_comes_back_as_it_went_in(store, tmp_path):
     assert list(store.results()) == [result]
     assert list(store.results("relu_sooner")) == [result]
     assert list(store.results("another")) == []
+
+
+def test_garbage_is_collected_again_after_a_listing_that_ended_or_failed(store, tmp_path, monkeypatch):
+    store.record([made_up_result(small_cell())], tmp_path)
+    seen, search = [], store.client.search_runs
+
+    def failing(*args, **options):
+        seen.append(gc.isenabled())
+        search(*args, **options)
+        raise ConnectionError
+
+    assert list(store.results()) and gc.isenabled()
+    monkeypatch.setattr(store.client, "search_runs", failing)
+    with pytest.raises(ConnectionError):
+        list(store.results())
+    assert seen == [False] and gc.isenabled()
 
 
 def test_recording_again_adds_neither_run_nor_point(store, tmp_path):

@@ -316,6 +316,21 @@ def test_permutation_p_of_many_runs_is_resampled_close_to_the_full_count():
     assert permutation_p(treated, control, logs=False, generator=generator) == pytest.approx(expected, abs=0.006)
 
 
+@pytest.mark.parametrize(("sizes", "decimals"), [((9, 9), 1), ((12, 30), 6)])  # with ties and without
+def test_a_resampled_p_is_that_of_scipy_from_the_same_generator(sizes, decimals):
+    draw = np.random.default_rng(7)
+    treated, control = np.round(draw.normal(2.3, 1, sizes[0]), decimals), np.round(draw.normal(2, 1, sizes[1]), decimals)
+    theirs = scipy_stats.permutation_test(
+        (treated, control),
+        lambda a, b, axis: np.round(np.abs(a.mean(axis=axis) - b.mean(axis=axis)), 9),
+        vectorized=True,
+        n_resamples=20_000,
+        alternative="greater",
+        rng=np.random.default_rng(2012),
+    )
+    assert permutation_p(treated, control, logs=False, generator=np.random.default_rng(2012)) == theirs.pvalue
+
+
 def test_resampling_repeats_itself_from_the_same_generator_and_refuses_to_go_without():
     treated, control = np.linspace(1, 2, 10), np.linspace(1.2, 2.4, 10)
     first, second = (permutation_p(treated, control, generator=np.random.default_rng(5)) for _ in range(2))
