@@ -124,7 +124,7 @@ test: $(READY) ## lint, all tests and the quick faults (2 cores: about 15 min)
 	$(VENV)/bin/python -m pytest
 
 faults: $(READY) ## every fault injected, with a table of what was lost and doubled (2 cores: about 12 min)
-	FAULTS=all $(VENV)/bin/python -m pytest tests/faults tests/test_executors.py
+	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/test_executors.py
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (2 cores: about 40 min; KILLS= SEED=)
 	PYTHONPATH=. $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
