@@ -16,7 +16,7 @@ from alexnet.spool import write_atomically
 from benchmarks.goals import goals_table
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "measuring", "figure_1", "growth", "feeder", "gpu")
+NAMES = ("throughput", "response_norm", "training_step", "figure_1", "growth", "feeder", "gpu")
 """Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a point
 of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others
@@ -168,7 +168,10 @@ def plot(found: list[dict]) -> Path:
         axis.plot([r["least"], r["most"]], [place] * 2, color="0.2", linewidth=1.2)
     axis.axvline(1, color="0.3", linewidth=0.9)
     axis.set(
-        yticks=range(len(ratios)), ylim=(len(ratios) - 0.4, -0.6), xlabel="times faster than the baseline (line: least to most)"
+        xscale="log",
+        yticks=range(len(ratios)),
+        ylim=(len(ratios) - 0.4, -0.6),
+        xlabel="times faster than the baseline (line: least to most)",
     )
     axis.set_yticklabels([f"{r['what']}\n{r['case']}" for _, r in ratios], fontsize=6.5)
     axis.set_title(", ".join(machines), fontsize=9)

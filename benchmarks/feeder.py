@@ -22,6 +22,7 @@ from alexnet.reading import THREADS
 from alexnet.recipe import SOURCE_2012
 from benchmarks.sidebyside import ratio
 from benchmarks.throughput import images_per_second
+from benchmarks.worker import ALEXNET_BATCH
 
 MADE, SOME, BATCH, ROUNDS = 2000, 200, 128, 3
 
@@ -98,7 +99,8 @@ def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
         _row("feeding, in turn with a DataLoader", case, ours, theirs, dataloader),
         _row("feeding from disk, page cache dropped", case, disk, theirs, dataloader),
         _row("feeding for the first time, digests checked", case, [checked] * ROUNDS, theirs, dataloader),
-        _row("feeding over training (goal 10)", f"{case}; {device}", ours, training, "training SOURCE_2012, batch 32"),
+        _row("feeding over training", f"{case}; {device}", ours, training, f"training SOURCE_2012, batch {ALEXNET_BATCH}")
+        | {"goal": 10},
     ]
 
 

@@ -1,7 +1,7 @@
 """benchmarks/: what the tables say comes from the results they are given."""
 
 from benchmarks.__main__ import put
-from benchmarks.figure_1 import RUNS, updates_of
+from benchmarks.figure_1 import RESULTS, committed
 from benchmarks.goals import GOALS, goals_table, number
 
 RATIO = {"what": "a thing", "case": "bf16", "ratio": 3.04, "least": 2.0, "most": 4.0}
@@ -33,4 +33,6 @@ def test_rendering_twice_is_rendering_once():
 
 def test_figure_1_counts_the_updates_of_three_seeds_under_both_treatments():
     """By hand from results/runs.csv: 6, 6, 7 and 5, 5, 5 epochs of 390 updates; 39, 42, 41 and 7, 8, 9."""
-    assert updates_of(RUNS) == {"relu": 390 * (6 + 6 + 7 + 5 + 5 + 5), "tanh": 390 * (39 + 42 + 41 + 7 + 8 + 9)}
+    found = committed(RESULTS)
+    assert (found["relu"], found["tanh"]) == (390 * (6 + 6 + 7 + 5 + 5 + 5), 390 * (39 + 42 + 41 + 7 + 8 + 9))
+    assert found["epochs"] == (found["relu"] + found["tanh"]) / 390 and found["runs"] == 12 < found["passes"] < found["epochs"]
