@@ -34,7 +34,7 @@ $(READY): requirements.lock
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python -r requirements.lock
 	@touch $@
 
-reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 43 min, with AMX 22; TREATMENT=today 8 min)
+reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 36 min, with AMX 22; TREATMENT=today 8 min)
 	$(STUDY) run relu_sooner
 
 search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
@@ -115,15 +115,15 @@ ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (20 s; needs chromium)
 	$(VENV)/bin/python -m study.picture
 
-bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: about 7 min)
+bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: about 9 min)
 	$(VENV)/bin/python -m benchmarks
 
-test: $(READY) ## lint, all tests and the quick faults (2 cores: about 15 min)
+test: $(READY) ## lint, all tests and the quick faults (2 cores: about 13 min)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest
 
-faults: $(READY) ## every fault injected, with a table of what was lost and doubled (2 cores: about 12 min)
+faults: $(READY) ## every fault injected, with a table of what was lost and doubled (2 cores: about 14 min)
 	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/test_executors.py
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (2 cores: about 40 min; KILLS= SEED=)
