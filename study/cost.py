@@ -84,7 +84,7 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
 
     warm, timed = (1, count or 3) if machine.device == "cpu" else (WARM_UP + 1, count or 10)
     images = _made_up_images(recipe, recipe.optim.batch_size * (warm + timed + 1))
-    recipe = changed(recipe, {"data.train_images": 0, "data.validation_images": 0})
+    recipe = changed(recipe, {"data.train_images": 0, "data.validation_images": 0, "optim.drops": 0})
     trainings = [Training(recipe, seed, machine, images) for seed in range(runs)]
     steps, took = [training.steps() for training in trainings], []
     take_round = take_round or rounds_on(machine.device)

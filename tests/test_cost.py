@@ -82,7 +82,8 @@ def test_a_calibration_takes_as_many_rounds_of_as_many_runs_as_asked(one_thread)
         taken.append(len(trainings))
         return []
 
-    recipe = changed(SMALL, {"optim.batch_size": 4})
+    waits = {"data.validation_images": 64, "optim.drops": 2}  # for validation errors, as PAPER does
+    recipe = changed(SMALL, {"optim.batch_size": 4, **waits})
     assert len(cost.seconds_of_rounds(recipe, MACHINE, 3, take_round, count=5)) == 5
     assert taken == [3] * 6  # one is not counted
 
