@@ -413,6 +413,8 @@ def rates(found: Sequence[Found]) -> plt.Figure:
             )
             axis.plot(*(zip(*gone, strict=True) if gone else ([], [])), "x", color=color, markersize=7, alpha=0.8)
         axis.set(xscale="log", title=one.base, xlabel="learning rate")
+        axis.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are mathematics, which are not parsed here
+        axis.xaxis.set_minor_formatter("")
         axis.legend(frameon=False)
     axes[0][0].set(ylabel="epochs to the target\n(x: dropped or diverged after so many)")
     seaborn.despine(figure)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.text
 import pandas as pd
 import pytest
 from conftest import made_up_result, write_tuned
@@ -167,3 +168,18 @@ def test_drawing_again_changes_no_byte(folder):
 
 def test_numbers_say_what_they_know():
     assert [number(v) for v in (3.14159, 12.345, 0.5, float("inf"), float("nan"))] == ["3.14", "12.3", "0.500", "∞", "-"]
+
+
+def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
+    """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is written."""
+    from study import figures
+
+    shown = []
+
+    def read(figure, path):
+        figure.canvas.draw()
+        shown.extend(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+    monkeypatch.setattr(figures, "save", read)
+    figures.draw(find(folder).found, folder / "figures")
+    assert len(shown) > 50 and not [text for text in shown if "$" in text]
