@@ -1,5 +1,5 @@
-"""Where the runs of a plan work: this machine (study/launch.py), Ray (study/on_ray.py) or Slurm (study/on_slurm.py), three functions
-of one signature; and what a worker on another machine needs."""
+"""Where the runs of a plan work: this machine (study/launch.py; those of its GPU in one process, study/on_device.py), Ray
+(study/on_ray.py) or Slurm (study/on_slurm.py), functions of one signature; and what a worker on another machine needs."""
 
 import importlib
 import os
