@@ -9,6 +9,7 @@ a column each, are alexnet/columns.py; `study columns` measures that layout, no 
 
 import atexit
 import functools
+import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,6 +97,17 @@ def join() -> Ranks:
     if ranks.count > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-        atexit.register(dist.destroy_process_group)  # gloo's threads, left running, now and then abort a process at its end
+        begin("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return ranks
+
+
+def begin(backend: str) -> None:
+    """Joins the processes that torchrun started; their threads end before the interpreter does.
+
+    A thread of gloo that still lets go of a tensor while the interpreter ends aborts the process ("terminate called without an
+    active exception"). `destroy_process_group` joins those threads, unless something else holds the group: the functions below
+    hold it as their default argument where they are first imported, as torch.optim does, after there is a group.
+    """
+    importlib.import_module("torch.distributed.nn.functional")
+    dist.init_process_group(backend)
+    atexit.register(dist.destroy_process_group)

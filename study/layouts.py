@@ -20,6 +20,7 @@ from alexnet.columns import RankColumn, TwoDevices, bytes_per_image
 from alexnet.machine import detect
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer
+from alexnet.parallel import begin
 from alexnet.recipe import Model, Optim
 from alexnet.refuse import Refused
 
@@ -60,7 +61,7 @@ def _as_rank(model: Model, batch: int, steps: int) -> list[dict] | None:
     if own_gpu:
         torch.cuda.set_device(device)
     backend = "nccl" if own_gpu else "gloo"
-    dist.init_process_group(backend)
+    begin(backend)
     network = RankColumn(AlexNet(model), device)
 
     def exchanged() -> int:
@@ -69,9 +70,7 @@ def _as_rank(model: Model, batch: int, steps: int) -> list[dict] | None:
         return int(total)
 
     row = _timed(f"two ranks, {backend}", device, network, [network.column], exchanged, model, batch, steps)
-    first = dist.get_rank() == 0
-    dist.destroy_process_group()
-    return [row] if first else None
+    return [row] if dist.get_rank() == 0 else None
 
 
 def _timed(

@@ -97,9 +97,10 @@ sys.path.insert(0, {tests!r})
 from alexnet.columns import RankColumn, bytes_per_image
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer
+from alexnet.parallel import begin
 from test_columns import MODELS, OPTIM, STEPS, batch
 
-dist.init_process_group("gloo")
+begin("gloo")
 found = {{}}
 for name, model in MODELS.items():
     network = RankColumn(AlexNet(model, 3).double(), "cpu")
@@ -114,7 +115,6 @@ for name, model in MODELS.items():
         seen.append(out.detach())
     found[name] = (seen, {{n: p.grad for n, p in network.column.named_parameters()}}, network.bytes_exchanged)
 torch.save(found, pathlib.Path({folder!r}) / f"rank{{dist.get_rank()}}.pt")
-dist.destroy_process_group()
 """
 
 

@@ -1,5 +1,6 @@
 """One run on two processes (gloo) gives what it gives on one."""
 
+import atexit
 import json
 import os
 import subprocess
@@ -70,6 +71,13 @@ def equal(one: dict, other: dict) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_two_ranks_are_one_process_with_batches_that_do_not_halve(tmp_path, recipe):
     equal(train(tmp_path / "two", recipe, (2, 3)), train(tmp_path / "one", recipe, (1, 3)))
+
+
+@pytest.mark.slow
+def test_when_ranks_end_no_thread_of_gloo_is_left_to_abort_them(tmp_path):
+    train(tmp_path / "two", "plain", (2, 3))
+    left = [(tmp_path / "two" / f"threads{rank}").read_text().split() for rank in range(2)]
+    assert all(names and not any("gloo" in name for name in names) for names in left), left
 
 
 @pytest.mark.slow
@@ -145,10 +153,17 @@ def test_what_does_not_work_under_torchrun_is_refused_by_name(monkeypatch, capsy
     assert capsys.readouterr().err.startswith(f"{field}: ")
 
 
+def tell_threads(folder: Path) -> None:
+    """Writes the names of this process's threads, as the kernel (Linux) knows them."""
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    (folder / f"threads{os.environ.get('RANK', 0)}").write_text("".join(names))
+
+
 if __name__ == "__main__":
     from alexnet.parallel import join
 
     folder, recipe, epochs = Path(sys.argv[1]), RECIPES[sys.argv[2]], int(sys.argv[3])
+    atexit.register(tell_threads, folder)  # the first to be registered is the last to run
     ranks = join()
     spool = Spool(folder, 0, writes=ranks.rank == 0)
     fit(recipe, 0, MACHINE, load("shapes", folder.parent / "data"), lambda p: p.epoch == epochs and epochs < 3, spool, ranks)
