@@ -42,17 +42,41 @@ def error_rates(
     autocast: torch.autocast,
     tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
-) -> tuple[float, ...]:
-    """`total` adds up what several processes count. Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode."""
+    enough: Callable[[float, int], bool] | None = None,
+) -> tuple[float, ...] | None:
+    """Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode.
+
+    `total` adds up what several processes count. `enough`, asked after each batch with the wrong ones (of the first of `tops`)
+    and the number of images so far, may end it early: None.
+    """
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
+    ended = False
     for inputs, labels in batches:
-        scores = scores_of(network, inputs, autocast)
-        sums[:-1] += torch.stack([(1 - credit(scores, labels, top).double()).sum() for top in tops])
-        sums[-1] += len(labels)
+        if len(labels):  # a rank may have no share of the last few
+            scores = scores_of(network, inputs, autocast)
+            sums[:-1] += torch.stack([(1 - credit(scores, labels, top).double()).sum() for top in tops])
+            sums[-1] += len(labels)
+        if enough:
+            wrong, *_, seen = total(sums.clone()).tolist()
+            if ended := enough(wrong, round(seen)):
+                break
     network.train()
     *wrong, count = total(sums).tolist()
-    return tuple(one / count for one in wrong)
+    return None if ended else tuple(one / count for one in wrong)
+
+
+DOUBT = 1e-6
+
+
+def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
+    """Whether `wrong` of `seen` images, drawn at random from `count`, prove that more than `level` of them all are wrong.
+
+    Where that is not so, the chance to be told so is at most DOUBT, whatever the images. Source: Serfling 1974, "Probability
+    inequalities for the sum in sampling without replacement", corollary 1.1.
+    """
+    above = wrong / seen - level
+    return above > 0 and 2 * seen * above**2 > -math.log(DOUBT) * (1 - (seen - 1) / count)
 
 
 @torch.inference_mode()

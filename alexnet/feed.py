@@ -14,7 +14,7 @@ from torch import Tensor
 from alexnet.data import ImageSet
 from alexnet.luck import generator
 from alexnet.parallel import ALONE, Ranks
-from alexnet.reading import Ahead, Images, in_parts
+from alexnet.reading import Ahead, Images, in_parts, slices
 from alexnet.recipe import Data, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import PixelSums, kept_sums
@@ -122,19 +122,24 @@ class Feed:
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
-    def views(self, images: Images, labels: Tensor, ten: bool = False, size: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a set (of several ranks each its share) in order, `size` images at a time, as [n, views, 3, side, side]: the centre alone, or ten.
+    def views(
+        self, images: Images, labels: Tensor, ten: bool = False, size: int = 0, order: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All of a set, in its own or in this `order`, `size` images at a time (of several ranks each its share of them), as
+        [n, views, 3, side, side]: the centre alone, or ten.
 
         The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
         are, without data.shift's border.
         """
-        share = self.ranks.share(len(labels))
-        images, labels = images[share], labels[share]
         at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
         size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
-        for first, pixels in zip(range(0, len(labels), size), in_parts(images, size), strict=True):
+        shares = ((part.start, self.ranks.share(part.stop - part.start)) for part in slices(len(labels), size))
+        parts = [slice(first + share.start, first + share.stop) for first, share in shares]
+        if order is not None:
+            parts = [order[part] for part in parts]
+        for part, pixels in zip(parts, in_parts(images, parts), strict=True):
             whole = pixels.float() if self.data.inputs == "minus_centre_of_mean_image" else self._normalized(pixels)
             cuts = [whole[:, y : y + self.size, x : x + self.size] for y, x in corners]
             if self.data.inputs == "minus_centre_of_mean_image":
@@ -142,7 +147,7 @@ class Feed:
             if ten:
                 cuts += [cut.flip(2) for cut in cuts]
             stacked = torch.stack(cuts, 1) if ten else cuts[0].unsqueeze(1)
-            yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[first : first + size]
+            yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[part]
 
     def _normalized(self, images: Tensor) -> Tensor:
         return images.float().sub_(self.mean).mul_(self.scale)

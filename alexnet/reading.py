@@ -58,7 +58,7 @@ class PackedFile:
 class Stored:
     """Images [n, height, width, 3] uint8 that are read when they are asked for, and then come to `device`.
 
-    `source[row]` gives one of them; these are its `rows`, in this order. A slice is a part of them, still unread.
+    `source[row]` gives one of them; these are its `rows`, in this order. A slice or row numbers give a part, still unread.
     """
 
     def __init__(self, source: PackedFile | np.ndarray, rows: np.ndarray, device: str | torch.device = "cpu"):
@@ -68,8 +68,9 @@ class Stored:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, part: slice) -> "Stored":
-        return Stored(self.source, self.rows[part], self.device)
+    def __getitem__(self, part: slice | Tensor) -> "Stored":
+        rows = part.numpy() if isinstance(part, Tensor) else part  # numpy takes a tensor of one number for a number
+        return Stored(self.source, self.rows[rows], self.device)
 
     def on(self, device: str | torch.device) -> "Stored":
         return Stored(self.source, self.rows, device)
@@ -111,18 +112,22 @@ def placed(images: Images, device: str) -> Images:
     if isinstance(images, Tensor):
         return images.to(device)
     there = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    for target, part in zip(there.split(256), in_parts(images.on(device), 256), strict=True):
+    for target, part in zip(there.split(256), in_parts(images.on(device), slices(len(images), 256)), strict=True):
         target.copy_(part)
     return there
 
 
-def in_parts(images: Images, size: int) -> Iterator[Tensor]:
-    """All images in their order on their device, `size` at a time; of stored ones some parts are read ahead."""
+def slices(count: int, size: int) -> Iterator[slice]:
+    """The rows from 0 to `count`, `size` at a time."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def in_parts(images: Images, parts: Iterable[slice | Tensor]) -> Iterator[Tensor]:
+    """The images of each part, a slice or row numbers, on their device; of stored ones some parts are read ahead."""
     if isinstance(images, Tensor):
-        yield from images.split(size) if len(images) else ()
+        yield from (images[part] for part in parts)
     else:
-        parts = (images[first : first + size] for first in range(0, len(images), size))
-        for part in side_by_side(Stored.read, parts, readers(), THREADS):
+        for part in side_by_side(Stored.read, (images[part] for part in parts), readers(), THREADS):
             yield part.to(images.device, non_blocking=True)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.reading import Images, in_parts
+from alexnet.reading import Images, in_parts, slices
 from alexnet.spool import write_atomically
 
 CHUNK_VALUES = 15_000_000  # pixels times colours that are summed at a time
@@ -53,7 +53,7 @@ class PixelSums:
 def pixel_sums(images: Images) -> PixelSums:
     """Of images [n, height, width, 3] uint8, on their device."""
     pixels, products = 0, 0
-    for part in in_parts(images, max(1, CHUNK_VALUES // math.prod(images.shape[1:]))):
+    for part in in_parts(images, slices(len(images), max(1, CHUNK_VALUES // math.prod(images.shape[1:])))):
         values = part.double()
         pixels = pixels + values.sum(0)
         flat = values.reshape(-1, 3)

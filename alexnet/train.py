@@ -12,19 +12,16 @@ from torch import Tensor, nn
 
 from alexnet.clock import DeviceClock, HostClock
 from alexnet.data import ImageSet
-from alexnet.evaluate import error_rates
+from alexnet.evaluate import error_rates, surely_above
 from alexnet.feed import Feed
 from alexnet.graphs import rounds_on
+from alexnet.luck import generator
 from alexnet.machine import Machine
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer, set_rates
 from alexnet.parallel import ALONE, Ranks
 from alexnet.recipe import Optim, Recipe
 from alexnet.spool import Spool
-
-# The exact training error is taken when the running error, let fall once more as it fell in the last epoch
-# and by this much besides, would be at the target: a pass over all images costs a third of an epoch.
-NEAR_TARGET = 0.04
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Point:
     seconds: float  # of training, evaluation and checkpoints not counted
     running_loss: float  # mean over the epoch, nats, while the weights moved
     running_error: float
-    train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not taken
+    train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not known
     validation_error: float | None = None  # top-1, one centre view, of data.validation_images; None where there are none
     test_error: float | None = (
         None  # the same of the test images, for curves: nothing is chosen by it; None in runs to a target
@@ -106,7 +103,7 @@ class Training:
         self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
         on_cpu = machine.device == "cpu"
         self.clock = HostClock(self.feed, network, seed) if on_cpu else DeviceClock(self.feed, network, seed, machine.device)
-        self.step, self.seconds, self.points, tally = _restore(spool, network, self.optimizer)
+        self.step, self.seconds, self.points, tally, self.before = _restore(spool, network, self.optimizer)
         self.tally = tally.to(machine.device)
         self.outcome = outcome_of(self.points, recipe.optim, recipe.model.classes)
         self._tell(self.points)
@@ -172,15 +169,49 @@ class Training:
         return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.sum)
 
     def _measured(self, point: Point) -> Point:
-        """The point with the errors that are taken after its epoch, in eval mode."""
+        """The point with the errors that are taken after its epoch, in eval mode.
+
+        A pass over all training images costs a third of an epoch. So of a run to a target the exact error is taken where it is at
+        the target, and of the epoch before it, between which the run's time to the target is read off.
+        """
         taken, feed, optim = {}, self.feed, self.recipe.optim
-        if near_target(self.points, point, optim):
+        finite, target = math.isfinite(point.running_loss), optim.stop_at_train_error
+        if finite and point.epoch == optim.epochs:
             (taken["train_error"],) = self._errors((feed.images, feed.labels))
+        elif finite and target:
+            taken["train_error"] = self._train_error_unless_above(target, point.epoch)
+        exact = taken.get("train_error")
+        if self.before and exact is not None and exact <= target:
+            self._measure_before()
+        self.before = _copied(self.network.state_dict()) if target and exact is None else None
         if len(feed.validation[1]):
             (taken["validation_error"],) = self._errors(feed.validation)
-        if len(feed.test[1]) and not optim.stop_at_train_error and math.isfinite(point.running_loss):
+        if len(feed.test[1]) and not target and finite:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)
+
+    def _train_error_unless_above(self, level: float, epoch: int) -> float | None:
+        """None where some of the images, drawn at random, prove the training error to be above `level`; see `surely_above`."""
+        feed, count = self.feed, len(self.feed.labels)
+        order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))
+        batches = feed.views(feed.images, feed.labels, order=order)
+        errors = error_rates(
+            self.network,
+            batches,
+            self.autocast,
+            (1,),
+            self.ranks.sum,
+            lambda wrong, seen: seen < count and surely_above(level, wrong, seen, count),
+        )
+        return errors[0] if errors else None
+
+    def _measure_before(self) -> None:
+        """Take the exact training error of the epoch before, with the weights it ended with."""
+        now = _copied(self.network.state_dict())
+        self.network.load_state_dict(self.before)
+        (error,) = self._errors((self.feed.images, self.feed.labels))
+        self.network.load_state_dict(now)
+        self.points[-1] = replace(self.points[-1], train_error=error)
 
     def _tested(self) -> tuple[float | None, ...]:
         """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
@@ -198,15 +229,8 @@ class Training:
             "tally": self.tally.cpu(),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "before": self.before,
         }
-
-
-def near_target(points: list[Point], point: Point, optim: Optim) -> bool:
-    """Whether the exact training error after this epoch could be at the target, or is wanted because the budget ends."""
-    fall = max(0.0, points[-1].running_error - point.running_error) if points else 1.0
-    within = point.running_error - fall - NEAR_TARGET <= optim.stop_at_train_error
-    wanted = within if optim.stop_at_train_error > 0 else False
-    return math.isfinite(point.running_loss) and (wanted or point.epoch == optim.epochs)
 
 
 STALLED_EPOCHS = 10
@@ -237,12 +261,16 @@ def weights_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in state.items()}
+
+
 def _restore(
     spool: Spool | None, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, list[Point], Tensor]:
+) -> tuple[int, float, list[Point], Tensor, dict[str, Tensor] | None]:
     state = spool.load() if spool else None
     if state is None:
-        return 0, 0.0, [], torch.zeros(2, dtype=torch.float64)
+        return 0, 0.0, [], torch.zeros(2, dtype=torch.float64), None
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["seconds"], [Point(**point) for point in state["points"]], state["tally"]
+    return state["step"], state["seconds"], [Point(**point) for point in state["points"]], state["tally"], state.get("before")

@@ -16,7 +16,7 @@ from alexnet.data import class_names
 from alexnet.evaluate import credit, ensemble, probabilities
 from alexnet.feed import Feed
 from alexnet.network import AlexNet
-from alexnet.reading import in_parts, whole
+from alexnet.reading import in_parts, slices, whole
 from alexnet.recipe import Recipe
 from alexnet.spool import WEIGHTS, locked, write_atomically
 from study.claim import Averaged, ColumnColour, NeighbourGain
@@ -124,7 +124,9 @@ def neighbours_of(cell: Cell, place: Place, picture: Path | None) -> dict:
     by_features = nearest(queries, [trained], NEAREST)
     size = len(feed.images) if isinstance(feed.images, Tensor) else 1000
     by_pixels = nearest(
-        whole(test).flatten(1).float(), (part.flatten(1).float() for part in in_parts(feed.images, size)), NEAREST
+        whole(test).flatten(1).float(),
+        (part.flatten(1).float() for part in in_parts(feed.images, slices(len(feed.images), size))),
+        NEAREST,
     )
     same = {
         name: (feed.labels[found] == labels[:, None]).double().mean().item()

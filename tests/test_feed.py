@@ -1,6 +1,7 @@
 """What a network is fed and how its answers are put together: colour noise, crops and views of section 4.1, ensembles."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -468,6 +469,24 @@ def test_views_come_in_parts_in_order(size):
     assert torch.cat([labels for _, labels in parts]).tolist() == list(range(7))
     whole = torch.cat([views for views, _ in parts]).permute(0, 1, 3, 4, 2)
     assert np.array_equal(whole[:, 3], test[:, 2:, 2:]) and max(len(labels) for _, labels in parts) == size
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 4), st.booleans(), st.integers(0, 99))
+@few_examples
+def test_views_in_any_order_are_shared_by_ranks_part_by_part(images, size, count, outside, seed):
+    """So that ranks look at as many parts, and that what all have seen after each is what one process has seen."""
+    train = random_pixels(images, 6, seed)
+    model = Model(layers=(Layer(kind="full", outputs=images),), image_size=6, classes=images)
+    recipe = Recipe(model=model, data=Data(inputs="minus_mean_image"), optim=Optim(batch_size=images))
+    order, mean = torch.from_numpy(np.random.default_rng(seed).permutation(images)), train.mean(0, dtype=np.float64)
+    shared = []
+    for rank in range(count):
+        shown = Feed(recipe, stored(image_set(train)) if outside else image_set(train), 0, Ranks(rank, count))
+        shared.append(list(shown.views(shown.images, shown.labels, size=size, order=order)))
+    parts = [torch.cat([labels for _, labels in part]).tolist() for part in zip(*shared, strict=True)]
+    assert parts == [part.tolist() for part in order.split(size)]
+    for views, labels in itertools.chain(*shared):
+        np.testing.assert_allclose(views[:, 0].permute(0, 2, 3, 1), train[labels.numpy()] - mean, atol=1e-4)
 
 
 class ReadsItsAnswer(nn.Module):
