@@ -35,23 +35,36 @@ def scores_of(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> T
     return logits if views == 1 else logits.float().softmax(1).view(n, views, -1).mean(1)
 
 
-@torch.inference_mode()
 def error_rates(
     network: nn.Module,
     batches: Batches,
     autocast: torch.autocast,
     tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
-    enough: Callable[[float, int], bool] | None = None,
-) -> tuple[float, ...] | None:
+) -> tuple[float, ...]:
     """Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode.
 
-    `total` adds up what several processes count. `enough`, asked after each batch with the wrong ones (of the first of `tops`)
-    and the number of images so far, may end it early: None.
+    `total` adds up what several processes count.
+    """
+    *wrong, seen = count_wrong(network, batches, autocast, tops, total)
+    return tuple(one / seen for one in wrong)
+
+
+@torch.inference_mode()
+def count_wrong(
+    network: nn.Module,
+    batches: Batches,
+    autocast: torch.autocast,
+    tops: tuple[int, ...] = (1,),
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
+    enough: Callable[[float, int], bool] | None = None,
+) -> list[float]:
+    """How many images `error_rates` counts as wrong, for each of `tops`, and how many there are.
+
+    `enough`, asked after each batch with the wrong ones (of the first of `tops`) and the images so far, may end it there.
     """
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
-    ended = False
     for inputs, labels in batches:
         if len(labels):  # a rank may have no share of the last few
             scores = scores_of(network, inputs, autocast)
@@ -59,24 +72,10 @@ def error_rates(
             sums[-1] += len(labels)
         if enough:
             wrong, *_, seen = total(sums.clone()).tolist()
-            if ended := enough(wrong, round(seen)):
+            if enough(wrong, round(seen)):
                 break
     network.train()
-    *wrong, count = total(sums).tolist()
-    return None if ended else tuple(one / count for one in wrong)
-
-
-DOUBT = 1e-6
-
-
-def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
-    """Whether `wrong` of `seen` images, drawn at random from `count`, prove that more than `level` of them all are wrong.
-
-    Where that is not so, the chance to be told so is at most DOUBT, whatever the images. Source: Serfling 1974, "Probability
-    inequalities for the sum in sampling without replacement", corollary 1.1.
-    """
-    above = wrong / seen - level
-    return above > 0 and 2 * seen * above**2 > -math.log(DOUBT) * (1 - (seen - 1) / count)
+    return total(sums).tolist()
 
 
 @torch.inference_mode()

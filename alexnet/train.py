@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from alexnet.clock import DeviceClock, HostClock
 from alexnet.data import ImageSet
-from alexnet.evaluate import error_rates, surely_above
+from alexnet.evaluate import error_rates
+from alexnet.exact import ExactErrors
 from alexnet.feed import Feed
 from alexnet.graphs import rounds_on
-from alexnet.luck import generator
 from alexnet.machine import Machine
 from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer, set_rates
@@ -103,7 +103,9 @@ class Training:
         self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
         on_cpu = machine.device == "cpu"
         self.clock = HostClock(self.feed, network, seed) if on_cpu else DeviceClock(self.feed, network, seed, machine.device)
-        self.step, self.seconds, self.points, tally, self.before = _restore(spool, network, self.optimizer)
+        self.step, self.seconds, self.points, tally, before = _restore(spool, network, self.optimizer)
+        target = recipe.optim.stop_at_train_error
+        self.exact = ExactErrors(network, self.feed, self.autocast, target, ranks.sum, before)
         self.tally = tally.to(machine.device)
         self.outcome = outcome_of(self.points, recipe.optim, recipe.model.classes)
         self._tell(self.points)
@@ -169,49 +171,18 @@ class Training:
         return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.sum)
 
     def _measured(self, point: Point) -> Point:
-        """The point with the errors that are taken after its epoch, in eval mode.
-
-        A pass over all training images costs a third of an epoch. So of a run to a target the exact error is taken where it is at
-        the target, and of the epoch before it, between which the run's time to the target is read off.
-        """
+        """The point with the errors that are taken after its epoch, in eval mode."""
         taken, feed, optim = {}, self.feed, self.recipe.optim
-        finite, target = math.isfinite(point.running_loss), optim.stop_at_train_error
-        if finite and point.epoch == optim.epochs:
-            (taken["train_error"],) = self._errors((feed.images, feed.labels))
-        elif finite and target:
-            taken["train_error"] = self._train_error_unless_above(target, point.epoch)
-        exact = taken.get("train_error")
-        if self.before and exact is not None and exact <= target:
-            self._measure_before()
-        self.before = _copied(self.network.state_dict()) if target and exact is None else None
+        finite, target, last = math.isfinite(point.running_loss), optim.stop_at_train_error, point.epoch == optim.epochs
+        if finite and (target or last):
+            taken["train_error"], earlier = self.exact.after(point.epoch, last)
+            if earlier is not None:
+                self.points[-1] = replace(self.points[-1], train_error=earlier)
         if len(feed.validation[1]):
             (taken["validation_error"],) = self._errors(feed.validation)
         if len(feed.test[1]) and not target and finite:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)
-
-    def _train_error_unless_above(self, level: float, epoch: int) -> float | None:
-        """None where some of the images, drawn at random, prove the training error to be above `level`; see `surely_above`."""
-        feed, count = self.feed, len(self.feed.labels)
-        order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))
-        batches = feed.views(feed.images, feed.labels, order=order)
-        errors = error_rates(
-            self.network,
-            batches,
-            self.autocast,
-            (1,),
-            self.ranks.sum,
-            lambda wrong, seen: seen < count and surely_above(level, wrong, seen, count),
-        )
-        return errors[0] if errors else None
-
-    def _measure_before(self) -> None:
-        """Take the exact training error of the epoch before, with the weights it ended with."""
-        now = _copied(self.network.state_dict())
-        self.network.load_state_dict(self.before)
-        (error,) = self._errors((self.feed.images, self.feed.labels))
-        self.network.load_state_dict(now)
-        self.points[-1] = replace(self.points[-1], train_error=error)
 
     def _tested(self) -> tuple[float | None, ...]:
         """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
@@ -229,7 +200,7 @@ class Training:
             "tally": self.tally.cpu(),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "before": self.before,
+            "before": self.exact.before,
         }
 
 
@@ -259,10 +230,6 @@ def weights_sha256(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in state.items()}
 
 
 def _restore(

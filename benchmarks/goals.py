@@ -38,7 +38,7 @@ GOALS = (
         "exact training error, share of a run",
         "15%",
         "5%",
-        "a pass costs a third of an epoch, and in five epochs each may be the one before the target",
+        "a pass costs a third of an epoch; a run's time to its target takes two",
     ),
     Goal(12, "ninety ImageNet epochs on one H200", "40 min", "30 min"),
     Goal(

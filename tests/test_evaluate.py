@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alexnet.evaluate import DOUBT, credit, surely_above
+from alexnet.evaluate import credit
+from alexnet.exact import DOUBT, surely_above
 
 few_examples = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 

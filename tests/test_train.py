@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from made_up_images import random_images
 
-from alexnet import evaluate as evaluate_module
+from alexnet import exact as exact_module
 from alexnet import feed as feed_module
 from alexnet import spool as spool_module
-from alexnet import train as train_module
 from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.network import AlexNet, learned_parts
@@ -206,7 +205,7 @@ def every_error(monkeypatch):
 
     def points(recipe: Recipe, seed: int = 0) -> tuple[Point, ...]:
         with monkeypatch.context() as patch:
-            patch.setattr(train_module, "surely_above", lambda *_: False)
+            patch.setattr(exact_module, "surely_above", lambda *_: False)
             return train(changed(recipe, {"optim.stop_at_train_error": 1e-9}), seed).points
 
     return points
@@ -216,7 +215,7 @@ def every_error(monkeypatch):
 def soon_sure(monkeypatch):
     """Looks at four images at a time, and takes little for proof: a run of 48 images goes as one of thousands does."""
     monkeypatch.setattr(feed_module, "VIEWED_PIXELS", 4 * 8**2)
-    monkeypatch.setattr(evaluate_module, "DOUBT", 0.1)
+    monkeypatch.setattr(exact_module, "DOUBT", 0.1)
 
 
 @pytest.mark.usefixtures("soon_sure")
@@ -246,7 +245,7 @@ def test_a_run_that_was_killed_before_its_target_knows_the_exact_error_of_the_ep
 def test_exact_errors_move_no_weight(every_error, monkeypatch):
     recipe = changed(TINY, {"optim.stop_at_train_error": 1e-9})
     sparing = train(TINY)
-    monkeypatch.setattr(train_module, "surely_above", lambda *_: False)
+    monkeypatch.setattr(exact_module, "surely_above", lambda *_: False)
     assert train(recipe).weights_sha256 == sparing.weights_sha256
 
 
