@@ -31,25 +31,13 @@ def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
 
 class ExactErrors:
     """Exact training errors of one run to the error `target`; 0 for a run without one. `total` adds up what several processes
-    count, `kept` is what a checkpoint brings back of `before`."""
+    count."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        feed: Feed,
-        autocast: torch.autocast,
-        target: float,
-        total: Callable[[Tensor], Tensor],
-        kept: dict | None = None,
+        self, network: nn.Module, feed: Feed, autocast: torch.autocast, target: float, total: Callable[[Tensor], Tensor]
     ):
-        self.network, self.feed, self.autocast, self.target, self.total, self.before = (
-            network,
-            feed,
-            autocast,
-            target,
-            total,
-            kept,
-        )
+        self.network, self.feed, self.autocast, self.target, self.total = network, feed, autocast, target, total
+        self.before: dict | None = None  # of the last epoch, where its error was not told; part of a checkpoint
 
     def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
         """Of the network as it stands after so many epochs, None where it is above the target and the epoch is not the `last`;

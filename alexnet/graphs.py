@@ -11,6 +11,8 @@ from typing import Protocol
 
 import torch
 
+from alexnet.memory import is_out_of_memory, let_go
+
 WARM_UP = 3
 """Updates of a training that are run before its first one is captured: libraries make their handles and choices in them."""
 
@@ -41,7 +43,7 @@ def one_by_one(trainings: Sequence[Updated]) -> Failed:
         try:
             training.update()
         except Exception as error:
-            failed.append((training, error))
+            failed.append((training, let_go(error)))
     return failed
 
 
@@ -49,11 +51,12 @@ class Graphed:
     """Rounds as a CUDA graph, captured again whenever the trainings of a round or their constants are others.
 
     Where a step cannot be captured, one line on stderr says why, once, and they are updated one by one from then on. Running
-    out of memory is not caught: `torch.OutOfMemoryError` leaves all trainings as they were before the round.
+    out of memory is not caught (see `memory.is_out_of_memory`) and leaves all trainings as they were before the round.
     """
 
     def __init__(self):
         self.streams: dict[Updated, torch.cuda.Stream] = {}
+        self.free: list[torch.cuda.Stream] = []  # torch gives out the same 32 again and again, in use or not
         self.warm: dict[Updated, int] = {}
         self.graph: torch.cuda.CUDAGraph | None = None
         self.captured: tuple = ()
@@ -73,10 +76,12 @@ class Graphed:
 
     def _warm_up(self, trainings: Sequence[Updated]) -> Failed:
         """Real updates, each on the stream on which it will be captured."""
-        self._forget(trainings)
+        self.forget(trainings)
         failed, main = [], torch.cuda.current_stream()
         for training in trainings:
-            stream = self.streams.setdefault(training, torch.cuda.Stream())
+            if training not in self.streams:
+                self.streams[training] = self.free.pop() if self.free else torch.cuda.Stream()
+            stream = self.streams[training]
             stream.wait_stream(main)
             with torch.cuda.stream(stream):
                 failed += one_by_one([training])
@@ -85,23 +90,17 @@ class Graphed:
         return failed
 
     def _capture(self, trainings: Sequence[Updated], wanted: tuple) -> bool:
-        self._forget(trainings)
+        self.forget(trainings)
         torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads draw and copy meanwhile
-                main = torch.cuda.current_stream()
-                for training in trainings:
-                    stream = self.streams[training]
-                    stream.wait_stream(main)
-                    with torch.cuda.stream(stream):
-                        training.update()
-                for training in trainings:
-                    main.wait_stream(self.streams[training])
-        except torch.OutOfMemoryError:
-            self._forget(())  # whoever is to make room cannot while its memory is held here
-            raise
+                self._record(trainings)
         except Exception as error:
+            torch.cuda.set_stream(before)  # torch before 2.12 stays on the stream of a capture that failed
+            if is_out_of_memory(error):
+                self.forget()  # whoever is to make room cannot while its memory is held here
+                raise
             self.possible = False
             reason = (str(error).strip().splitlines() or [""])[0]
             print(f"without CUDA graphs, which cannot hold these steps ({type(error).__name__}: {reason})", file=sys.stderr)
@@ -109,9 +108,23 @@ class Graphed:
         self.graph, self.captured, self.captures = graph, wanted, self.captures + 1
         return True
 
-    def _forget(self, trainings: Sequence[Updated]) -> None:
-        """Let go of the graph, and of trainings that are over."""
+    def _record(self, trainings: Sequence[Updated]) -> None:
+        main, forked = torch.cuda.current_stream(), []
+        try:
+            for training in trainings:
+                stream = self.streams[training]
+                stream.wait_stream(main)
+                forked.append(stream)
+                with torch.cuda.stream(stream):
+                    training.update()
+        finally:  # a capture that ends with a stream apart fails for that, whatever went wrong before
+            for stream in forked:
+                main.wait_stream(stream)
+
+    def forget(self, trainings: Sequence[Updated] = ()) -> None:
+        """Let go of the graph, and of all trainings but these."""
         self.graph, self.captured = None, ()
-        for known in (self.streams, self.warm):
-            for one in known.keys() - set(trainings):
-                del known[one]
+        for one in self.warm.keys() - set(trainings):
+            del self.warm[one]
+        for one in self.streams.keys() - set(trainings):
+            self.free.append(self.streams.pop(one))

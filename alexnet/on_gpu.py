@@ -141,7 +141,7 @@ if triton is not None:
                 result = tl.exp2(-beta * tl.log2(scale)) * g - twice * x * around
         tl.store(out + at, result.to(out.dtype.element_ty), mask=inside)
 
-    @triton.jit
+    @triton.jit(do_not_specialize=["key"])  # a key of 1 would be a constant, which has no type to turn into another
     def _hashed_draws(out, step, key, count, words, BLOCK: tl.constexpr):
         at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
         x = (tl.load(step) * words + at // 4 + 1).to(tl.uint64) * 0x9E3779B97F4A7C15 + key.to(tl.uint64)

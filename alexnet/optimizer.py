@@ -30,14 +30,12 @@ class PaperSGD(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            if group["lr"] == 0:
-                continue
             params = [p for p in group["params"] if p.grad is not None]
-            if not params:
-                continue
-            for p in params:
+            for p in params:  # of frozen ones too: made later, in a CUDA graph, they would be zero again at every step
                 if "velocity" not in self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
+            if group["lr"] == 0 or not params:
+                continue
             velocities = [self.state[p]["velocity"] for p in params]
             factors = group["momentum"], -group["weight_decay"] * group["lr"], -group["lr"]
             _update(params, velocities, [p.grad for p in params], *factors)

@@ -13,6 +13,7 @@ import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -83,6 +84,9 @@ class Ranks:
 
 
 ALONE = Ranks()
+PATIENCE = timedelta(days=30)
+"""Ranks wait for the first while it packs images, records, or waits for a run that another command trains; torchrun ends those
+whose peer has died."""
 
 
 def asked() -> Ranks:
@@ -109,5 +113,5 @@ def begin(backend: str) -> None:
     hold it as their default argument where they are first imported, as torch.optim does, after there is a group.
     """
     importlib.import_module("torch.distributed.nn.functional")
-    dist.init_process_group(backend)
+    dist.init_process_group(backend, timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)

@@ -107,6 +107,8 @@ def fits(images: Images, device: str) -> bool:
 
 def placed(images: Images, device: str) -> Images:
     """The images on the device where they fit; else where they are, to be read from there."""
+    if isinstance(images, Tensor) and images.device.type == torch.device(device).type:
+        return images
     if not fits(images, device):
         return Stored(images.numpy(), np.arange(len(images)), device) if isinstance(images, Tensor) else images.on(device)
     if isinstance(images, Tensor):

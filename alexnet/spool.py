@@ -8,9 +8,12 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -39,16 +42,42 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` against other processes, waiting for it; the kernel lets go when a process dies."""
+def locked(path: Path, patience_seconds: float | None = None) -> Iterator[None]:
+    """Hold the lock file `path` against other processes, waiting for it; the kernel lets go when a process dies.
+
+    Raises TimeoutError where it is not to be had in time: whoever holds it may have been stopped.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if patience_seconds is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            _lock_within(file, patience_seconds)
         yield
+
+
+def _lock_within(file: IO, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{file.name} has been held for {seconds:.0f} seconds") from None
+        time.sleep(0.05)
 
 
 STOP = threading.Event()
 """Set where this process was asked to stop (SIGTERM): the run in hand keeps a checkpoint at its next step and ends."""
+
+
+def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
+    """Digest of every parameter, by name: equal digests are equal bits."""
+    digest = hashlib.sha256()
+    for name, value in weights.items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Interrupted(Exception):
@@ -109,12 +138,16 @@ class Spool:
                     return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
         return None
 
-    def keep_weights(self) -> None:
-        """Keep the network of the last checkpoint, that of a run that is over, as a file of its own."""
+    def keep_weights(self, digest: str) -> None:
+        """Keep the network of the last checkpoint, that of a run that is over with weights of this digest, as a file of its own.
+
+        Raises RuntimeError where the checkpoint is not what was trained.
+        """
         import torch
 
         state = self.load()
-        assert state is not None, f"{self.folder} has no checkpoint"
+        if state is None or sha256_of(state["network"]) != digest:
+            raise RuntimeError(f"{self.folder / CHECKPOINT} was damaged on disk; the same command goes on from the one before")
         buffer = io.BytesIO()
         torch.save(state["network"], buffer)
         write_atomically(self.folder / WEIGHTS, buffer.getvalue())

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from alexnet.graphs import Round
+from alexnet.graphs import Graphed, Round
+from alexnet.memory import is_out_of_memory, let_go
 from alexnet.spool import STOP
 from alexnet.train import Training
 
@@ -61,6 +62,8 @@ def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Ro
             aside = [first, *sorted((p for p in going if p != first), reverse=True)][: len(going) - at_once]
             waiting.extendleft((position, drop(position)) for position in sorted(aside, reverse=True))
             print(f"out of memory: {at_once} runs at a time from here on", file=sys.stderr)
+        if isinstance(take_round, Graphed):
+            take_round.forget()  # it holds those that were dropped
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -79,24 +82,28 @@ def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Ro
             except StopIteration as end:
                 del going[position]
                 yield position, end.value
-            except torch.OutOfMemoryError as error:
-                yield from make_room(error, position)
             except Exception as error:
-                del going[position]
-                yield position, error
+                if is_out_of_memory(error):
+                    yield from make_room(let_go(error), position)
+                else:
+                    del going[position]
+                    yield position, error
         if not due:
             continue
         try:
             failed = take_round(list(due))
-        except torch.OutOfMemoryError as error:  # of a capture: no training has moved, and those that stay are still due
-            yield from make_room(error, max(due.values()))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            # Of a capture: no training has moved, and those that stay are still due.
+            yield from make_room(let_go(error), max(due.values()))
             continue
         failed = [(due[training], error) for training, error in failed]
         due.clear()
         for position, error in failed:
             if position not in going:
                 continue
-            if isinstance(error, torch.OutOfMemoryError):
+            if is_out_of_memory(error):
                 yield from make_room(error, position)
             else:
                 drop(position)

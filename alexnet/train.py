@@ -1,6 +1,5 @@
 """One training run: `fit` is the whole of it. It does not know what asked for the run or who listens."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,11 @@ from alexnet.network import AlexNet
 from alexnet.optimizer import make_optimizer, set_rates
 from alexnet.parallel import ALONE, Ranks
 from alexnet.recipe import Optim, Recipe
-from alexnet.spool import Spool
+from alexnet.refuse import Refused
+from alexnet.spool import Spool, sha256_of
+
+FORMAT = 2
+"""Of a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,18 @@ class Training:
         self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
         on_cpu = machine.device == "cpu"
         self.clock = HostClock(self.feed, network, seed) if on_cpu else DeviceClock(self.feed, network, seed, machine.device)
-        self.step, self.seconds, self.points, tally, before = _restore(spool, network, self.optimizer)
         target = recipe.optim.stop_at_train_error
-        self.exact = ExactErrors(network, self.feed, self.autocast, target, ranks.sum, before)
-        self.tally = tally.to(machine.device)
+        self.exact = ExactErrors(network, self.feed, self.autocast, target, ranks.sum)
+        self.step, self.seconds, self.points, self.machines = 0, 0.0, [], [machine.label]
+        self.tally = torch.zeros(2, dtype=torch.float64, device=machine.device)
+        if spool and (state := spool.load()):
+            self._restore(state)
+        if ranks.count > 1:
+            here = self.step, weights_sha256(network)
+            if ranks.tell(here) != here:
+                raise Refused(
+                    f"SPOOL_DIR: rank {ranks.rank} has another checkpoint than rank 0; all ranks must see the same spool"
+                )
         self.outcome = outcome_of(self.points, recipe.optim, recipe.model.classes)
         self._tell(self.points)
 
@@ -192,8 +203,27 @@ class Training:
         ten = self._errors(self.feed.test, (1, 5), ten=True) if larger else (None, None)
         return *self._errors(self.feed.test, (1, 5)), *ten
 
+    def _restore(self, state: dict) -> None:
+        """Go on from a checkpoint. One that is not of this network and code is passed over, as a damaged one is: the run begins anew."""
+        try:
+            points = [Point(**point) for point in state["points"]]
+            shapes = {name: tensor.shape for name, tensor in state["network"].items()}
+            fits = state["format"] == FORMAT and shapes == {n: t.shape for n, t in self.network.state_dict().items()}
+            step, seconds, before = state["step"], state["seconds"], state["before"]
+            earlier, tally = [name for name in state["machines"] if name != self.machine.label], state["tally"]
+            if fits:
+                self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            fits = False
+        if fits:
+            self.network.load_state_dict(state["network"])
+            self.step, self.seconds, self.points, self.exact.before = step, seconds, points, before
+            self.machines, self.tally = [*earlier, self.machine.label], tally.to(self.machine.device)
+
     def _state(self) -> dict:
         return {
+            "format": FORMAT,
+            "machines": self.machines,
             "step": self.step,
             "seconds": self.seconds,
             "points": [asdict(point) for point in self.points],
@@ -224,20 +254,5 @@ def outcome_of(points: list[Point], optim: Optim, classes: int) -> str:
 
 
 def weights_sha256(network: nn.Module) -> str:
-    """Digest of every parameter, by name: equal digests are equal bits."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _restore(
-    spool: Spool | None, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, list[Point], Tensor, dict[str, Tensor] | None]:
-    state = spool.load() if spool else None
-    if state is None:
-        return 0, 0.0, [], torch.zeros(2, dtype=torch.float64), None
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["seconds"], [Point(**point) for point in state["points"]], state["tally"], state.get("before")
+    """See `spool.sha256_of`."""
+    return sha256_of(network.state_dict())

@@ -18,6 +18,7 @@ from alexnet import SOURCE_2012, AlexNet
 from alexnet.data import load
 from alexnet.feed import Feed
 from alexnet.machine import detect
+from alexnet.network import Dropout
 from alexnet.optimizer import make_optimizer
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
 from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
@@ -55,10 +56,12 @@ class TorchNorms(nn.Module):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network with torch's normalization in place of ours."""
+    """The network with torch's normalization and dropout in place of ours."""
     for name, child in network.named_children():
         if isinstance(child, CrossMapNorm | WithinMapNorm):
             setattr(network, name, TorchNorms(child))
+        elif isinstance(child, Dropout):
+            setattr(network, name, nn.Dropout(1 - child.keep))
         else:
             plain(child)
     return network

@@ -21,6 +21,7 @@ from study.database import in_a_line, redacted
 from study.execute import NO_TELEMETRY, start_again_with_allocator
 from study.executor import launched_ranks
 from study.launch import LATER
+from study.lease import LeaseLost
 from study.plan import Tuned, all_claims, get_claim, get_scale, make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
 from study.spools import AGAIN, Results, finished, is_done, set_aside, spool_dir, state_of, state_of_run
@@ -426,8 +427,11 @@ def _train(args, plans, union, place, results: Path, say) -> int:
 
 
 def _leave(*_) -> None:
-    """On SIGTERM: workers keep a checkpoint each and end; the same command goes on."""
-    raise SystemExit(LATER)
+    """On SIGTERM: workers keep a checkpoint each and end; the same command goes on. A rank of torchrun trains by itself."""
+    if launched_ranks() > 1:
+        STOP.set()
+    else:
+        raise SystemExit(LATER)
 
 
 def _derive(cells, place, results: Path, say) -> None:
@@ -485,6 +489,7 @@ def search(args) -> int:
 
     if os.environ.get("OPTUNA_STORAGE"):
         open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
+    signal.signal(signal.SIGTERM, _leave)
     machine = _machine(args)
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]
@@ -721,6 +726,7 @@ def _on_all_ranks(args) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     os.environ.update({**NO_TELEMETRY, **os.environ})
+    args = argparse.Namespace(function=None)
     try:
         args = parser().parse_args(arguments)
         if arguments is None and (args.function in (train, columns) or launched_ranks() > 1):  # trains in this process
@@ -737,7 +743,10 @@ def main(arguments: list[str] | None = None) -> int:
         return LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1 if args.function in (run, retry, search, train) else 0  # these were not done
+    except LeaseLost as error:
+        print(f"{error}; the same command goes on from here", file=sys.stderr)
+        return LATER
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What runs will cost: epochs from the search, seconds an update from this machine's own runs or from a calibration of seconds."""
 
 import functools
+import gc
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.machine import Machine
+from alexnet.memory import is_out_of_memory, let_go
 from alexnet.recipe import Recipe, changed
 from study import table
 from study.plan import Cell, Tuned
@@ -69,14 +72,23 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
     on_cpu = machine.device == "cpu"
     before = torch.get_num_threads()
     batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
-    seconds = seconds_of_rounds(changed(recipe, {"optim.batch_size": batch}), machine, 1 if on_cpu else machine.jobs)
+    runs = share = 1 if on_cpu else machine.jobs
+    while True:
+        try:
+            seconds = seconds_of_rounds(changed(recipe, {"optim.batch_size": batch}), machine, share)
+            break
+        except Exception as error:
+            if share == 1 or not is_out_of_memory(error):
+                raise
+        _make_room()
+        share //= 2  # as the runs themselves will do
     torch.set_num_threads(before)
-    return statistics.median(seconds) * recipe.optim.batch_size / batch
+    return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
 
 
 def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:
-    """Seconds of `count` steps (default: a few) that `runs` runs take side by side in this process, after those that are not
-    counted; by another way than the machine's own where `take_round` is given."""
+    """Seconds of each of `count` steps (default: a few) that `runs` runs take side by side in this process, after those that are
+    not counted (on a GPU their mean alone); by another way than the machine's own where `take_round` is given."""
     import torch
 
     from alexnet.graphs import WARM_UP, rounds_on
@@ -86,18 +98,21 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
     images = _made_up_images(recipe, recipe.optim.batch_size * (warm + timed + 1))
     recipe = changed(recipe, {"data.train_images": 0, "data.validation_images": 0, "optim.drops": 0})
     trainings = [Training(recipe, seed, machine, images) for seed in range(runs)]
-    steps, took = [training.steps() for training in trainings], []
+    steps, begun = [training.steps() for training in trainings], []
     take_round = take_round or rounds_on(machine.device)
-    for _ in range(warm + timed):
-        started = time.perf_counter()
+    on_gpu = machine.device == "cuda"
+    for number in range(warm + timed):
+        if on_gpu and number == warm:
+            torch.cuda.synchronize()
+        begun.append(time.perf_counter())
         for own in steps:
             next(own)
         for _, error in take_round(trainings):
-            raise error
-        if machine.device == "cuda":
-            torch.cuda.synchronize()
-        took.append(time.perf_counter() - started)
-    return took[warm:]
+            raise let_go(error)
+    if on_gpu:  # the host runs ahead of it, as in training, which waits at the end of an epoch alone
+        torch.cuda.synchronize()
+        return [(time.perf_counter() - begun[warm]) / timed]
+    return [end - start for start, end in itertools.pairwise([*begun[warm:], time.perf_counter()])]
 
 
 @functools.cache
@@ -146,19 +161,30 @@ WORTH_IT = 1.1
 @functools.cache
 def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> int:
     """How many runs of this recipe a GPU takes side by side to finish the most of them an hour: measured, 1, 2, 4, ... of them."""
-    import torch
-
     best, pace, runs = 1, 0.0, 1
     while runs <= min(most, MOST_AT_ONCE):
         try:
             steps_a_second = runs / statistics.median(seconds_of_rounds(recipe, machine, runs))
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             break
+        finally:
+            _make_room()
         if steps_a_second < WORTH_IT * pace:
             break
         best, pace, runs = runs, steps_a_second, 2 * runs
-    torch.cuda.empty_cache()
     return best
+
+
+def _make_room() -> None:
+    """Give back the GPU's memory of what was measured: the runs themselves are in another process."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch._C._cuda_clearCublasWorkspaces()
+        torch.cuda.empty_cache()
 
 
 def _time(seconds: float) -> str:

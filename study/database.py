@@ -4,17 +4,25 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-PASSWORDS = re.compile(r"(\w://[^\s:/@]*):(?!\d+/)[^\s'\"]*@|\b(password=)[^\s&'\"]+", re.I)
+PASSWORDS = re.compile(
+    r"(?P<web>https?://[^\s:/@]*):(?!\d+/)\S*@"  # not a port
+    r"|(?P<database>(?<!http)(?<!https)://[^\s:/@]*):\S*@"  # a password may hold a slash, a quote or an @
+    r"|(?P<token>https?://)[^\s:/@]+@"
+    r"|\b(?P<name>password=)[^\s&'\"]+",
+    re.I,
+)
+HIDDEN = {"web": ":***@", "database": ":***@", "token": "***@", "name": "***"}
 
 
 def redacted(text: object) -> str:
     """`text` with *** for every password in it: of URIs ("postgresql://user:***@host/db") and of "password=..."."""
-    return PASSWORDS.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", str(text))
+    return PASSWORDS.sub(lambda found: found[found.lastgroup] + HIDDEN[found.lastgroup], str(text))
 
 
 def in_a_line(error: BaseException) -> str:
     """Type and first line of an error, without passwords."""
-    return redacted(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}")
+    line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: half a password has no @ behind it
+    return f"{type(error).__name__}: {line[:160]}"
 
 
 def is_postgresql(uri: str) -> bool:

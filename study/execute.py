@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.spool import Spool, write_atomically
+from alexnet.spool import CHECKPOINT, STOP, WEIGHTS, Interrupted, Spool, write_atomically
 from study.lease import LEASE_SECONDS, Busy, Lease
 from study.plan import Cell
 from study.spools import ASKED, ENDED, RESULT, read_result, sealed
@@ -71,7 +71,8 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None], w
         except Busy:
             if not wait:
                 raise
-            time.sleep(1)
+            if STOP.wait(1):
+                raise Interrupted("asked to stop while another process trains this run") from None
 
 
 def steps_of_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None]) -> Generator["Training", None, dict]:
@@ -90,11 +91,14 @@ def _trained(
     cell: Cell, place: Place, folder: Path, lease: Lease, observe: Callable[[dict], bool | None]
 ) -> Generator["Training", None, dict]:
     (folder / ENDED).unlink(missing_ok=True)
+    for name in (CHECKPOINT, WEIGHTS, RESULT):  # what kills left of files that were being written; nobody else writes here now
+        for unfinished in folder.glob(f".{name}.*"):
+            unfinished.unlink()
     write_atomically(folder / ASKED, json.dumps({**cell.asked, "seed": cell.seed}).encode())
     spool = Spool(folder, place.checkpoint_seconds, lease.held)
     result = yield from _train(cell, place, spool, observe)
     with lease.held():
-        spool.keep_weights()
+        spool.keep_weights(result["weights_sha256"])
         write_atomically(folder / RESULT, sealed(result))
         spool.clear()
     return result
@@ -121,7 +125,7 @@ def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], boo
         "recipe": as_dict(cell.recipe),
         "numerics": NUMERICS,
         "data": {"name": images.name, "fingerprint": images.fingerprint},
-        "machine": {**asdict(place.machine), "label": place.machine.label},
+        "machine": {**asdict(place.machine), "label": " then ".join(training.machines)},
         "software": software(),
         "cpu_share": (time.process_time() - cpu) / (time.monotonic() - wall) / place.machine.threads,
         "started_ms": round(started * 1000),

@@ -1,5 +1,6 @@
 """Runs tasks in worker processes of this machine, some at a time. A worker that dies takes its own task with it, nothing else."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -46,11 +47,16 @@ def run_tasks(
 
     def hand_out(pipe, process) -> None:
         if waiting:
-            position = waiting.popleft()
-            pipe.send(payloads[position])
-            busy[pipe] = (process, position)
+            try:
+                pipe.send(payloads[waiting[0]])
+            except OSError:  # it was killed between two tasks
+                process.join()
+                start_worker()
+            else:
+                busy[pipe] = (process, waiting.popleft())
         else:
-            pipe.send(None)
+            with contextlib.suppress(OSError):
+                pipe.send(None)
             process.join()
 
     try:

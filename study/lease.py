@@ -39,11 +39,14 @@ class Lease:
         self.over = threading.Event()
 
     def __enter__(self) -> "Lease":
-        with locked(self.folder / LOCK):
-            holder = _read(self.folder)
-            if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
-                raise Busy(f"process {holder['pid']} on {holder['host'].split('/')[0]} trains it")
-            write_atomically(self.folder / FILE, json.dumps(self.name).encode())
+        try:
+            with locked(self.folder / LOCK, self.seconds):
+                holder = _read(self.folder)
+                if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
+                    raise Busy(f"process {holder['pid']} on {holder['host'].split('/')[0]} trains it")
+                write_atomically(self.folder / FILE, json.dumps(self.name).encode())
+        except TimeoutError as error:  # its holder was stopped in the middle of a write
+            raise Busy(str(error)) from None
         threading.Thread(target=self._renew, daemon=True).start()
         return self
 
@@ -60,6 +63,7 @@ class Lease:
             if _read(self.folder) != self.name:
                 raise LeaseLost("another process took it over while this one slept")
             yield
+            os.utime(self.folder / FILE)  # a long write keeps the thread that renews it waiting
 
     def _renew(self) -> None:
         while not self.over.wait(self.seconds / RENEWALS):
@@ -72,7 +76,10 @@ class Lease:
 def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> dict | None:
     """The process that trains the run of `folder` now: {"host", "pid", ...}, or None."""
     holder = _read(folder)
-    return holder if holder and _alive(folder, holder, seconds, time.time()) else None
+    try:
+        return holder if holder and _alive(folder, holder, seconds, _now(folder)) else None
+    except FileNotFoundError:  # it ended meanwhile
+        return None
 
 
 def _read(folder: Path) -> dict | None:
@@ -93,7 +100,10 @@ def _alive(folder: Path, holder: dict, seconds: float, now: float) -> bool:
 def _now(folder: Path) -> float:
     """By the clock of the file system, which the times of leases are by, whatever machine they are on."""
     probe = folder / f".now.{os.getpid()}"
-    probe.touch()
+    try:
+        probe.touch()
+    except PermissionError:  # who may only look
+        return time.time()
     try:
         return probe.stat().st_mtime
     finally:

@@ -70,6 +70,17 @@ def _listen(pipe, left: dict[int, tuple], on_report: Callable, on_done: Callable
     return set()
 
 
+def _answers() -> bool:
+    """Whether the GPU still does what this process asks of it: after an illegal access it does nothing any more."""
+    import torch
+
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _work(task: Callable, payloads: dict[int, tuple], jobs: int, pipe, parent: int) -> None:
     from alexnet.graphs import rounds_on
     from alexnet.together import side_by_side
@@ -89,6 +100,8 @@ def _work(task: Callable, payloads: dict[int, tuple], jobs: int, pipe, parent: i
         if isinstance(result, Interrupted):
             continue
         lost = isinstance(result, Exception)
+        if lost and device == "cuda" and not _answers():
+            os._exit(1)  # whatever else runs here would be lost too; another process takes them up
         pipe.send(("lost" if lost else "done", positions[place], f"{type(result).__name__}: {result}" if lost else result))
     if STOP.is_set():
         os._exit(LATER)

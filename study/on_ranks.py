@@ -3,11 +3,12 @@
 Rank 0 plans, leases, writes and records; the others follow, run by run, what `study.execute` tells them.
 """
 
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from alexnet import parallel
-from alexnet.spool import Spool
+from alexnet.spool import STOP, Spool
 from study.execute import images_of
 from study.launch import Task
 
@@ -30,6 +31,7 @@ def follow() -> None:
     """The life of a rank that is not the first: run after run as told, until there is none."""
     from alexnet.train import fit
 
+    signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     ranks = parallel.join()
     while told := ranks.tell(None):
         cell, place = told

@@ -130,8 +130,9 @@ class Store:
             seen[place] += 1
             if seen[place] == LISTED_FROM:
                 runs = self._finished([self._experiment(result["asked"])])
-                listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]) for run in runs}
-            if (result["key"], _plain(result["machine"]["label"])) not in listed.get(place, ()):
+                listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]): _written(run) for run in runs}
+            known = listed.get(place, {}).get((result["key"], _plain(result["machine"]["label"])))
+            if known is None or _is_newer(result, known):
                 yield result
 
     def _record_one(self, result: Mapping) -> bool:
@@ -140,7 +141,13 @@ class Store:
         new = {"start_time": result["started_ms"], "tags": tags, "run_name": name[-250:]}  # as long as a database may take
         filter_string = f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
         wrote, clashes = False, 0
-        while (run := self._only(experiment, filter_string, new)).info.status != "FINISHED":
+        while True:
+            run = self._only(experiment, filter_string, new)
+            if run.info.status == "FINISHED":
+                if not _is_newer(result, _written(run)):
+                    break
+                self.client.delete_run(run.info.run_id)  # it was trained again, as after `retry`
+                continue
             try:
                 self._write(run, result)
                 wrote = True
@@ -262,6 +269,18 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _written(run: Run) -> tuple[str, str, int]:
+    """What a recorded run came to: outcome, digest of its weights ("" where none was recorded) and when it ended."""
+    return run.data.tags.get("study.outcome", ""), run.data.tags.get("study.weights", ""), run.info.end_time or 0
+
+
+def _is_newer(result: Mapping, written: tuple[str, str, int]) -> bool:
+    """Whether a result is another one than what was written, and ended later."""
+    outcome, weights, ended_ms = written
+    other = outcome != result["outcome"] or weights not in ("", result["weights_sha256"])
+    return other and result["ended_ms"] > ended_ms
+
+
 def run_tags(result: Mapping) -> dict[str, str]:
     """What the MLflow UI groups and filters by."""
     return {
@@ -270,6 +289,7 @@ def run_tags(result: Mapping) -> dict[str, str]:
         **{f"study.{name}": value for name, value in result["asked"].items()},
         "study.seed": str(result["seed"]),
         "study.outcome": result["outcome"],
+        "study.weights": result["weights_sha256"],
         "study.machine": _plain(result["machine"]["label"]),
         "data.name": result["data"]["name"],
         "data.fingerprint": result["data"]["fingerprint"],

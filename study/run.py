@@ -1,17 +1,19 @@
 """A plan from start to verdict: workers train, this process alone records, tabulates and tells."""
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from alexnet.memory import says_out_of_memory
 from alexnet.refuse import Refused
+from alexnet.spool import STOP, Interrupted
 from study import launch, on_device, table
 from study.database import in_a_line
 from study.execute import ALLOCATOR, Place, run_cell, steps_of_cell
+from study.executor import launched_ranks
 from study.lease import Busy, LeaseLost, holder_of
 from study.plan import Cell, Tuned
 from study.spools import read_result, write_ended
@@ -91,15 +93,17 @@ def work_off(
     while elsewhere:  # until the others have ended them, or died over them
         free = [i for i in elsewhere if not holder_of(place.spool_dir / todo[i].key, place.lease_seconds)]
         elsewhere[:] = [i for i in elsewhere if i not in free]
-        train(free, min(jobs, len(free))) if free else time.sleep(1)
+        if free:
+            train(free, min(jobs, len(free)))
+        elif STOP.wait(1):
+            raise Interrupted("asked to stop")
     keeper.flush()
     return [f"{todo[i].label}: {why}" for i, why in lost.items()]
 
 
 def how_it_ended(why: str) -> tuple[str, str]:
     """Outcome and reason of a run that was lost, from what its worker or its worker's end said."""
-    # The last is what oneDNN says when it is given none.
-    if re.search(r"OutOfMemoryError|MemoryError|can't allocate memory|out of memory|could not create a primitive", why):
+    if says_out_of_memory(why):
         return "out of memory", why
     if "ended with code -9" in why:
         return "out of memory", f"{why}: killed, by the kernel for want of memory or by someone"
@@ -128,10 +132,15 @@ def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Ce
 
 
 def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict | None:
-    """A worker's task. None: another process trains it, and this one need not wait."""
+    """A worker's task. None: another process trains it, and this one need not wait. Raises LeaseLost under torchrun, whose other
+    ranks are then in the middle of the run."""
     try:
         return run_cell(*payload, observe=_telling(report), wait=False)
-    except (Busy, LeaseLost):
+    except Busy:
+        return None
+    except LeaseLost:
+        if launched_ranks() > 1:
+            raise
         return None
 
 

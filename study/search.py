@@ -221,10 +221,11 @@ def search_all(
 
     def on_done(position: int, entry: dict) -> None:
         found = searches[position]
-        entries = Tuned.read(results).entries
-        entries.setdefault(f"{claim}/{found.base}/{scale}", {})[found.arm] = entry
-        ordered = {name: dict(sorted(entries[name].items())) for name in sorted(entries)}
-        write_atomically(results / "tuned.json", (json.dumps(ordered, indent=1) + "\n").encode())
+        with locked(results / ".table.lock"):  # others may search other arms
+            entries = Tuned.read(results).entries
+            entries.setdefault(f"{claim}/{found.base}/{scale}", {})[found.arm] = entry
+            ordered = {name: dict(sorted(entries[name].items())) for name in sorted(entries)}
+            write_atomically(results / "tuned.json", (json.dumps(ordered, indent=1) + "\n").encode())
         edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
         reached = (
             f"{entry['field']} {entry['value']:g}, target after {entry['steps']:.0f} steps"

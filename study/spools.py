@@ -78,6 +78,8 @@ def write_ended(folder: Path, outcome: str, reason: str) -> None:
 def set_aside(folder: Path) -> None:
     """Make room for the run to be done again from its start; its result stays beside, under a number."""
     number = 1 + len(list(folder.glob("result.*.json")))
+    for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed between its result and their end
+        (folder / name).unlink(missing_ok=True)
     (folder / RESULT).rename(folder / f"result.{number}.json")
 
 

@@ -132,8 +132,9 @@ def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
     order = ["claim", "scale", "data_fingerprint", "machine", "base", "arm", "seed", "key"]
     runs = runs.sort_values(order, ignore_index=True)
     place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
-    curves = curves.assign(_place=[place[name] for name in zip(curves.key, curves.machine, strict=True)])
-    curves = curves.sort_values(["_place", "step"], ignore_index=True).drop(columns="_place")
+    last = len(place)  # curves without a run, which a kill between the two files left: until the run is merged again
+    curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
+    curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
     for name, frame in (("curves.csv", curves), ("runs.csv", runs)):
         text = io.StringIO()
         frame.to_csv(text, index=False, lineterminator="\n")

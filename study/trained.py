@@ -5,8 +5,9 @@ report is made without torch. Everything here is a pure function of weights and 
 """
 
 import json
+import pickle
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from alexnet.feed import Feed
 from alexnet.network import AlexNet
 from alexnet.reading import in_parts, slices, whole
 from alexnet.recipe import Recipe
-from alexnet.spool import WEIGHTS, locked, write_atomically
+from alexnet.spool import WEIGHTS, locked, sha256_of, write_atomically
 from study.claim import Averaged, ColumnColour, NeighbourGain
 from study.execute import Place, images_of
 from study.plan import Cell, get_claim
@@ -36,9 +37,15 @@ def asks_weights(cell: Cell) -> bool:
 
 
 def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> None:
-    """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet."""
+    """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights are
+    no longer those that were trained are left out, and named."""
     done = [(cell, result) for cell in cells if asks_weights(cell) and (result := read_result(place.spool_dir / cell.key))]
     done = [(c, r) for c, r in done if r["outcome"] == "finished" and (place.spool_dir / c.key / WEIGHTS).exists()]
+    damaged = [cell for cell, result in done if not _are_whole(place.spool_dir / cell.key / WEIGHTS, result)]
+    for cell in damaged:
+        folder = place.spool_dir / cell.key
+        say(f"{cell.label}: left out, {folder / WEIGHTS} is damaged; without {folder} the same command trains it again")
+    done = [(cell, result) for cell, result in done if cell not in damaged]
     for cell, result in done:
         name, measure = run_name(cell.key, result["machine"]["label"]), get_claim(cell.claim).measure
         known = read_trained(results)["runs"].get(name, {})
@@ -59,6 +66,13 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
             continue
         say(f"averaging {len(members)} nets, {members[0].base} {members[0].arm}")
         _put_ensemble(results, {"runs": names, **ensemble_of(members, place)})
+
+
+def _are_whole(path: Path, result: Mapping) -> bool:
+    try:
+        return sha256_of(torch.load(path, map_location="cpu", weights_only=True)) == result["weights_sha256"]
+    except (RuntimeError, EOFError, pickle.UnpicklingError, AttributeError):  # what a file that is no longer whole raises
+        return False
 
 
 def load_network(cell: Cell, place: Place) -> AlexNet:
@@ -200,8 +214,9 @@ def _put(results: Path, name: str, told: dict) -> None:
 def _put_ensemble(results: Path, told: dict) -> None:
     with locked(results / ".table.lock"):
         all_told = read_trained(results)
-        all_told["ensembles"].append(told)
-        _write(results, all_told)
+        if not any(known["runs"] == told["runs"] for known in all_told["ensembles"]):  # another process was as quick
+            all_told["ensembles"].append(told)
+            _write(results, all_told)
 
 
 def _write(results: Path, told: dict) -> None:

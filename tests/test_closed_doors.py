@@ -18,7 +18,7 @@ from alexnet.machine import Machine
 from alexnet.spool import CHECKPOINT
 from study import table
 from study.__main__ import main
-from study.database import redacted
+from study.database import in_a_line, redacted
 from study.execute import NO_TELEMETRY, Place, run_cell
 from study.executor import worker_environment
 from study.plan import Tuned, make_plan
@@ -151,6 +151,9 @@ def test_a_number_or_a_plain_text_is_left_alone_in_markdown():
         "postgresql+psycopg://user:geheim@host/db?sslmode=require",
         "cannot reach 'postgresql://user:ge@geheim/geheim@host/db' (refused)",
         "http://user:geheim@host:5000",
+        "postgresql://user:2012/geheim@host/db",
+        "postgresql://user:ge'geheim@host/db",
+        "https://geheim@host/mlflow",
         "host=h user=u password=geheim dbname=d",
         "postgresql://host/db?user=u&password=geheim&x=1",
     ],
@@ -163,6 +166,11 @@ def test_a_password_is_not_told(text):
 @pytest.mark.parametrize("text", ["sqlite:////tmp/mlflow.db", "http://127.0.0.1:5000/#/a@b", "a: b@c", "postgresql://host/db"])
 def test_what_holds_no_password_is_told_as_it_is(text):
     assert redacted(text) == text
+
+
+def test_a_password_is_not_told_where_a_long_line_is_cut_inside_it():
+    error = RuntimeError("x" * 140 + " postgresql://u:geheim-geheim-geheim@host/db")
+    assert "geheim" not in in_a_line(error) and len(in_a_line(error)) < 200
 
 
 # ---- Who is called ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from alexnet.evaluate import ensemble, error_rate, error_rates, fitted_weights, 
 from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.parallel import Ranks
-from alexnet.reading import THREADS, Stored
+from alexnet.reading import THREADS, Stored, placed
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.refuse import Refused
 from alexnet.statistics import kept_sums, pixel_sums
@@ -334,6 +334,11 @@ def test_batches_of_images_left_outside_the_device_are_those_of_images_on_it(rec
                 parts = (list(f.views(*getattr(f, split), ten=ten, size=3)) for f in (inside, outside))
                 for (pixels, labels), (same, own) in zip(*parts, strict=True):
                     assert torch.equal(pixels, same) and torch.equal(labels, own)
+
+
+def test_images_that_are_on_the_device_already_stay_there_whatever_memory_is_left():
+    there = torch.empty((4, 6, 6, 3), dtype=torch.uint8, device="meta")  # stands for a GPU whose memory cannot be asked
+    assert placed(there, "meta") is there
 
 
 def test_a_run_on_images_left_outside_ends_in_the_weights_of_one_with_them_on_the_device():

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 from study.launch import run_tasks
 
@@ -13,6 +15,10 @@ def work(payload, report):
     if payload == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     return payload * 2
+
+
+def pid_of(payload, report):
+    return os.getpid()
 
 
 def outcomes(payloads, jobs):
@@ -36,3 +42,17 @@ def test_a_task_that_raises_or_is_killed_is_lost_with_its_reason_and_the_rest_go
 
 def test_no_tasks_is_no_work():
     assert outcomes([], jobs=4) == ([], {}, {})
+
+
+def test_a_worker_killed_between_two_tasks_takes_nothing_with_it():
+    """As the kernel kills one that waits while the caller writes tables."""
+    pids, lost = {}, []
+
+    def kill(position, pid):
+        pids[position] = pid
+        os.kill(pid, signal.SIGKILL)
+        while os.stat(f"/proc/{pid}") and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+
+    run_tasks(pid_of, [0, 1, 2], 1, print, kill, lambda *why: lost.append(why))
+    assert sorted(pids) == [0, 1, 2] and len(set(pids.values())) == 3 and not lost

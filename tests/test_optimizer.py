@@ -129,6 +129,17 @@ def test_a_rate_of_zero_freezes_the_parameter_and_its_velocity():
     assert torch.equal(p.detach(), q.detach())
 
 
+def test_the_velocity_of_a_parameter_that_is_frozen_first_is_made_at_its_first_step():
+    """Not in the step that thaws it: captured as a CUDA graph, that would make it zero again whenever it is replayed."""
+    p = parameter([1.0, 2.0])
+    optimizer = PaperSGD([p], 0.0, 0.9)
+    run(optimizer, p, normal(1, 2), [0.0])
+    velocity = optimizer.state[p]["velocity"]
+    assert not velocity.any() and p.tolist() == [1.0, 2.0]
+    run(optimizer, p, normal(1, 2), [0.1])
+    assert optimizer.state[p]["velocity"] is velocity and velocity.any()
+
+
 def test_a_parameter_without_a_gradient_stays_as_it_is():
     p, q = parameter([1.0]), parameter([1.0])
     optimizer = PaperSGD([p, q], 0.1, 0.9, 0.5)

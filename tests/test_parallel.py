@@ -166,8 +166,10 @@ if __name__ == "__main__":
     atexit.register(tell_threads, folder)  # the first to be registered is the last to run
     ranks = join()
     spool = Spool(folder, 0, writes=ranks.rank == 0)
-    fit(recipe, 0, MACHINE, load("shapes", folder.parent / "data"), lambda p: p.epoch == epochs and epochs < 3, spool, ranks)
+    history = fit(
+        recipe, 0, MACHINE, load("shapes", folder.parent / "data"), lambda p: p.epoch == epochs and epochs < 3, spool, ranks
+    )
     ranks.any(False)  # rank 0's last checkpoint is there
     if ranks.rank == 0:
-        spool.keep_weights()
+        spool.keep_weights(history.weights_sha256)
         (folder / "weights.pt").rename(folder / "ended.pt")

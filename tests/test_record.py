@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from conftest import made_up_result, small_cell
 
+from study import record as record_module
 from study.record import Store
 
 
@@ -184,3 +185,13 @@ def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_
 def test_nothing_calls_home():
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["DO_NOT_TRACK"] == "true"
+
+
+@pytest.mark.parametrize("listed_from", [1, 100])
+def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_path, monkeypatch, listed_from):
+    """As after `retry` of one that diverged; the older result, recorded again, changes nothing back."""
+    monkeypatch.setattr(record_module, "LISTED_FROM", listed_from)
+    old = made_up_result(small_cell()) | {"outcome": "diverged"}
+    new = made_up_result(small_cell()) | {"weights_sha256": "1" * 64, "ended_ms": old["ended_ms"] + 1}
+    assert [store.record([result], tmp_path) for result in (old, new, old, new)] == [1, 1, 0, 0]
+    assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new["outcome"]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet import spool as spool_module
-from alexnet.spool import CHECKPOINT, PREVIOUS, Spool, write_atomically
+from alexnet.spool import CHECKPOINT, PREVIOUS, WEIGHTS, Spool, locked, sha256_of, write_atomically
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -293,3 +293,34 @@ def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monke
     assert not spool.due()
     now[0] += 1
     assert spool.due()
+
+
+def test_the_weights_of_a_run_that_is_over_are_kept_only_as_they_were_trained(tmp_path):
+    """Where the last checkpoint is damaged, that before it would be taken: another network."""
+    spool = Spool(tmp_path)
+    networks = [{"weight": torch.full((3,), float(step))} for step in (1, 2)]
+    for network in networks:
+        spool.save({"network": network})
+    (tmp_path / CHECKPOINT).write_bytes(b"damaged")
+    with pytest.raises(RuntimeError, match="damaged on disk"):
+        spool.keep_weights(sha256_of(networks[1]))
+    assert not (tmp_path / WEIGHTS).exists()
+    spool.keep_weights(sha256_of(networks[0]))
+    assert torch.equal(torch.load(tmp_path / WEIGHTS, weights_only=True)["weight"], networks[0]["weight"])
+
+
+@given(st.floats(-9, 9, width=32), st.integers(0, 31))
+@few_examples
+def test_weights_that_differ_in_a_bit_or_a_name_have_another_digest(value, bit):
+    weight = torch.tensor([1.0, value])
+    flipped = (weight.view(torch.int32) ^ torch.tensor([0, 1 << bit if bit < 31 else -(2**31)], dtype=torch.int32)).view(
+        torch.float32
+    )
+    assert len({sha256_of(w) for w in ({"a": weight}, {"a": flipped}, {"b": weight}, {"a": weight.clone()})}) == 3
+
+
+def test_a_lock_that_a_stopped_process_holds_is_given_up_in_time(tmp_path):
+    with locked(tmp_path / "lock"), pytest.raises(TimeoutError, match="lock has been held"), locked(tmp_path / "lock", 0.1):
+        pass
+    with locked(tmp_path / "lock", 0.1):
+        pass

@@ -126,3 +126,18 @@ def test_merged_some_at_a_time_the_tables_are_those_of_one_by_one(tmp_path_facto
     for name in ("runs.csv", "curves.csv"):
         there = [(folder / name).read_bytes() if (folder / name).exists() else b"" for folder in (one_by_one, batches)]
         assert there[0] == there[1]
+
+
+@pytest.mark.parametrize("lost", ["runs.csv", "curves.csv"])
+def test_a_kill_between_the_two_files_or_the_loss_of_one_costs_nothing_that_is_merged_again(tmp_path, lost):
+    results = [made_up_result(small_cell(seed)) for seed in range(3)]
+    for folder in ("whole", "hurt"):
+        table.merge(tmp_path / folder, results[:1])
+    before = (tmp_path / "hurt" / lost).read_bytes()
+    table.merge(tmp_path / "hurt", results[1:2])
+    (tmp_path / "hurt" / lost).write_bytes(before)  # the other file knows of a run that this one does not
+    table.merge(tmp_path / "hurt", results[2:])
+    table.merge(tmp_path / "hurt", results)
+    table.merge(tmp_path / "whole", results)
+    for name in ("runs.csv", "curves.csv"):
+        assert (tmp_path / "hurt" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

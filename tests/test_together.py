@@ -1,8 +1,10 @@
 """Runs side by side in one process: each is what it is alone, whatever befalls its neighbours."""
 
 import contextlib
+import gc
 import os
 import signal
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +24,7 @@ from alexnet.data import load
 from alexnet.graphs import Graphed, one_by_one
 from alexnet.luck import hashed_draws, key_of
 from alexnet.machine import Machine
+from alexnet.memory import is_out_of_memory, let_go
 from alexnet.network import AlexNet, Dropout
 from alexnet.reading import Stored
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
@@ -216,27 +219,44 @@ class FakeDevice:
 
     def __init__(self, monkeypatch, capture_error: Exception | None = None):
         self.recording, self.error = None, capture_error
-        for name in ("Stream", "current_stream"):
-            monkeypatch.setattr(torch.cuda, name, lambda: FakeStream())
+        self.given, pool, main = 0, [FakeStream() for _ in range(4)], FakeStream()
+        self.streams = [main, *pool]
+
+        def next_stream() -> FakeStream:
+            self.given += 1
+            return pool[self.given % len(pool)]
+
+        monkeypatch.setattr(torch.cuda, "Stream", next_stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: main)
         monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
         monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: None)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
         monkeypatch.setattr(torch.cuda, "graph", self.capture)
 
     @contextlib.contextmanager
     def capture(self, graph, capture_error_mode):
         self.recording = graph.updates
+        main, *others = self.streams
+        for stream in self.streams:
+            stream.waited_for.clear()
         try:
             yield
             if self.error:
                 raise self.error
         finally:
             self.recording = None
+            if any(main in stream.waited_for and stream not in main.waited_for for stream in others):
+                raise RuntimeError("capturing stream has unjoined work")
 
 
 class FakeStream:
+    def __init__(self):
+        self.waited_for = []
+
     def wait_stream(self, other):
         assert isinstance(other, FakeStream)
+        self.waited_for.append(other)
 
 
 class FakeGraph:
@@ -250,12 +270,14 @@ class FakeGraph:
 
 class FakeTraining:
     def __init__(self, device: FakeDevice):
-        self.device, self.rate, self.taken = device, 1, []
+        self.device, self.rate, self.taken, self.fails = device, 1, [], None
 
     def constants(self):
         return self.rate
 
     def update(self):
+        if self.device.recording is not None and self.fails:
+            raise self.fails
         if self.device.recording is None:
             self.taken.append(self.rate)
         else:
@@ -306,6 +328,74 @@ def test_a_capture_without_memory_moves_no_training_and_keeps_none_of_them(monke
         take_round([training])
     assert len(training.taken) == graphs.WARM_UP
     assert not take_round.streams and not take_round.warm and take_round.graph is None
+
+
+def test_memory_that_runs_out_within_a_capture_is_told_as_such_and_not_as_a_capture_that_ends_with_its_streams_apart(
+    monkeypatch,
+):
+    device = FakeDevice(monkeypatch)
+    trainings, take_round = [FakeTraining(device) for _ in range(3)], Graphed()
+    trainings[1].fails = torch.OutOfMemoryError("made up")
+    for _ in range(graphs.WARM_UP):
+        take_round(trainings)
+    with pytest.raises(torch.OutOfMemoryError):
+        take_round(trainings)
+    assert take_round.possible
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=12))
+def test_trainings_beside_one_another_never_share_a_stream(rounds):
+    """Though torch gives out the same few again and again (4 here, 32 there), in use or not."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        device = FakeDevice(monkeypatch)
+        trainings, take_round = [FakeTraining(device) for _ in range(6)], Graphed()
+        for present in rounds:
+            take_round([trainings[place] for place in sorted(present)])
+            assert len({id(stream) for stream in take_round.streams.values()}) == len(take_round.streams)
+
+
+def test_an_error_for_want_of_memory_holds_nothing_of_what_filled_it():
+    class Filled:
+        pass
+
+    def fail(text: str) -> tuple:
+        filled = Filled()
+        kept.append(weakref.ref(filled))
+        try:
+            raise ValueError("before it")
+        except ValueError:
+            raise RuntimeError(text) from None
+
+    kept, held = [], []
+    for text in ("CUDA out of memory", "another reason"):
+        try:
+            fail(text)
+        except RuntimeError as error:
+            held.append(let_go(error))
+    gc.collect()
+    assert kept[0]() is None and kept[1]() is not None and held[1].__traceback__
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CUDA error: out of memory", True),  # of a graph that is made
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("could not create a primitive", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("capturing stream has unjoined work", False),
+    ],
+)
+def test_memory_that_runs_out_is_known_by_what_libraries_say(text, expected):
+    assert is_out_of_memory(RuntimeError(text)) == expected
+    try:
+        try:
+            raise RuntimeError(text)
+        except RuntimeError:
+            {}["while it was handled"]
+    except KeyError as error:
+        assert is_out_of_memory(error) == expected
 
 
 def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):

@@ -17,9 +17,11 @@ from alexnet.feed import Feed
 from alexnet.machine import Machine
 from alexnet.network import AlexNet, learned_parts
 from alexnet.optimizer import make_optimizer
+from alexnet.parallel import Ranks
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
+from alexnet.refuse import Refused
 from alexnet.spool import CHECKPOINT, Spool
-from alexnet.train import History, Point, fit, outcome_of, weights_sha256
+from alexnet.train import History, Point, Training, fit, outcome_of, weights_sha256
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 
@@ -400,6 +402,42 @@ def test_a_run_killed_again_and_again_ends_in_the_same_bits(tmp_path, whole):
         with pytest.raises(Killed):
             train(spool=DyingSpool(tmp_path, at, "after"))
     assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+
+
+FORGED = {
+    "nothing but a step": lambda state: {"step": 1},
+    "of another format": lambda state: state | {"format": 1},
+    "of another network": lambda state: state | {"network": {"weight": torch.zeros(3)}},
+    "of another optimizer": lambda state: state | {"optimizer": {"state": {}, "param_groups": []}},
+    "points of another kind": lambda state: state | {"points": [{"epoch": 1}]},
+    "no mapping": lambda state: [1, 2],
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_whole_checkpoint_that_does_not_fit_is_passed_over(tmp_path, whole, forge):
+    """Of an older version of this code, say: the run begins anew, and is not stopped for good."""
+    with pytest.raises(Killed):
+        train(spool=DyingSpool(tmp_path, 4, "after"))
+    Spool(tmp_path).save(forge(Spool(tmp_path).load()))
+    assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+
+
+def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
+    """Its result is of none of them alone."""
+    there = replace(MACHINE, precision="bf16")
+    for machine, at in ((MACHINE, 2), (MACHINE, 2), (there, 2)):
+        with pytest.raises(Killed):
+            train(spool=DyingSpool(tmp_path, at, "after"), machine=machine)
+    assert Training(TINY, 0, there, IMAGES, spool=Spool(tmp_path)).machines == [MACHINE.label, there.label]
+    assert Training(TINY, 0, there, IMAGES).machines == [there.label]
+
+
+def test_a_rank_that_sees_another_checkpoint_than_the_first_is_refused(monkeypatch):
+    """As with a spool on each node's own disk."""
+    monkeypatch.setattr(Ranks, "tell", lambda ranks, value: (6, value[1]))
+    with pytest.raises(Refused, match="SPOOL_DIR: rank 1 has another checkpoint"):
+        Training(TINY, 0, MACHINE, IMAGES, ranks=Ranks(1, 2))
 
 
 @pytest.mark.parametrize(("call", "count"), [("replace", 7), ("replace", 8), ("fsync", 7), ("fsync", 8)])

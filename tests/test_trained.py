@@ -1,5 +1,6 @@
 """study/trained.py on two small nets trained in a second: what is told of weights, against plain ways to say the same."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch import nn
 from alexnet.data import class_names, load
 from alexnet.evaluate import probabilities
 from alexnet.feed import Feed
+from alexnet.spool import WEIGHTS
 from alexnet.train import weights_sha256
 from study.execute import Place, images_of, run_cell
 from study.figures import kernel_sheet
-from study.trained import ensemble_of, features_of, kernels_of, load_network, nearest, spread
+from study.trained import derive, ensemble_of, features_of, kernels_of, load_network, nearest, spread
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -111,3 +113,22 @@ def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_
     assert class_names("mine", tmp_path) == ["n01", "n02"]
     (tmp_path / "mine.words.txt").write_text("n01\ttench, Tinca tinca\nn09\tother\n")
     assert class_names("mine", tmp_path) == ["tench", "n02"]
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
+def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(trained, tmp_path, damage):
+    """No average of them is told, though a flipped bit in a number is one that torch.load does not see."""
+    cells, place, _ = trained
+    hurt = replace(place, spool_dir=tmp_path / "spool")
+    shutil.copytree(place.spool_dir, hurt.spool_dir)
+    path = hurt.spool_dir / cells[1].key / WEIGHTS
+    content = bytearray(path.read_bytes())
+    state = torch.load(path, weights_only=True)
+    number = next(iter(state.values())).flatten()[:4].contiguous().numpy().tobytes()
+    content[content.index(number)] ^= 1
+    path.write_bytes(content if damage == "a flipped bit" else content[:-100])
+    said = []
+    asked = [replace(cell, arm="2012") for cell in cells]
+    derive(asked, hurt, tmp_path, said.append)
+    assert [line for line in said if "left out" in line and str(path) in line] == said
+    assert not (tmp_path / "trained.json").exists()
