@@ -116,6 +116,19 @@ def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     assert len({r["key"] for r in plan["runs"]}) == 2
 
 
+@pytest.mark.parametrize(("verb", "code"), [("run", 1), ("report", 0)])
+def test_a_reader_that_goes_away_is_no_mistake_but_a_plan_that_was_not_trained_is_not_done(here, monkeypatch, verb, code):
+    """`... | head`: a script must not take 0 for trained."""
+
+    def nobody_reads(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(f"study.__main__.{verb}", nobody_reads)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
+    assert main([verb, *(["relu_sooner"] if verb == "run" else [])]) == code
+
+
 def test_two_recipes_are_compared_field_by_field(here, capsys):
     assert main(["describe", "relu_sooner/A-2012", "relu_sooner/A-today", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.machine import Machine
-from study import run
+from alexnet.spool import STOP, Interrupted, Spool, locked
+from study import execute, run
+from study import lease as lease_module
 from study.__main__ import main
-from study.execute import Place
-from study.lease import Lease
+from study.execute import Place, run_cell
+from study.lease import Busy, Lease, holder_of
 from study.plan import Tuned, make_plan
-from study.spools import RESULT, Results, is_done, read_result, sealed, state_of_run, write_ended
+from study.spools import RESULT, Results, is_done, read_result, sealed, set_aside, state_of_run, write_ended
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
@@ -201,3 +203,65 @@ def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
         assert told[spool_of_all_states[state]][0] == state
         assert told[spool_of_all_states[state]][1].startswith(why)
     assert len(told) == len(expected)
+
+
+# ---- Held by others --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_waits_for_another_process_hears_that_it_is_to_stop(tmp_path):
+    place, cell = place_in(tmp_path), CELLS[0]
+    with Lease(place.spool_dir / cell.key):
+        STOP.set()
+        try:
+            with pytest.raises(Interrupted):
+                run_cell(cell, place, lambda point: None)
+        finally:
+            STOP.clear()
+
+
+def test_a_long_write_renews_the_lease_under_which_it_is_made(tmp_path):
+    """The thread that renews it waits for the write, and whoever looks next must find it fresh."""
+    with Lease(tmp_path) as lease:
+        with lease.held():
+            os.utime(tmp_path / "lease.json", (0, 0))  # as if an hour had gone by
+        assert holder_of(tmp_path)["pid"] == os.getpid()
+
+
+def test_a_lease_that_a_stopped_process_keeps_locked_is_told_to_be_busy_in_time(tmp_path):
+    with locked(tmp_path / ".lock"), pytest.raises(Busy, match="held for"), Lease(tmp_path, seconds=0.2):
+        pass
+
+
+def test_a_lease_that_ends_while_it_is_looked_at_is_nobodys(tmp_path, monkeypatch):
+    with Lease(tmp_path):
+        real = lease_module._read
+
+        def read_then_gone(folder):
+            holder = real(folder)
+            (folder / "lease.json").unlink()
+            return holder
+
+        monkeypatch.setattr(lease_module, "_read", read_then_gone)
+        assert holder_of(tmp_path) is None
+        monkeypatch.undo()
+
+
+def test_a_run_taken_up_clears_what_kills_left_of_files_that_were_being_written(tmp_path):
+    place, cell = place_in(tmp_path), CELLS[0]
+    folder = place.spool_dir / cell.key
+    folder.mkdir(parents=True)
+    left = [folder / f".{name}.4711" for name in ("checkpoint.pt", "weights.pt", "result.json")]
+    for path in left:
+        path.write_bytes(b"half a file")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(execute, "_train", lambda *_: 1 / 0)
+        run_cell(cell, place, lambda point: None)
+    assert not any(path.exists() for path in left)
+
+
+def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
+    """Its checkpoints may still be there, where it was killed between its result and their end."""
+    write(tmp_path, made_up_result(CELLS[0]))
+    Spool(tmp_path).save({"step": 1})
+    set_aside(tmp_path)
+    assert Spool(tmp_path).load() is None and (tmp_path / "result.1.json").exists()

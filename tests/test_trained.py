@@ -124,8 +124,8 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     path = hurt.spool_dir / cells[1].key / WEIGHTS
     content = bytearray(path.read_bytes())
     state = torch.load(path, weights_only=True)
-    number = next(iter(state.values())).flatten()[:4].contiguous().numpy().tobytes()
-    content[content.index(number)] ^= 1
+    numbers = bytes(next(iter(state.values())).untyped_storage())
+    content[content.index(numbers)] ^= 1
     path.write_bytes(content if damage == "a flipped bit" else content[:-100])
     said = []
     asked = [replace(cell, arm="2012") for cell in cells]
