@@ -34,7 +34,7 @@ $(READY): requirements.lock
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python -r requirements.lock
 	@touch $@
 
-reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 36 min, with AMX 22; TREATMENT=today 8 min)
+reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (2 cores: about 37 min, with AMX 22; TREATMENT=today 8 min)
 	$(STUDY) run relu_sooner
 
 search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json (2 cores: about 50 min)
