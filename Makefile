@@ -113,7 +113,7 @@ ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
 
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (20 s; needs chromium)
-	$(VENV)/bin/python -m study.picture
+	$(VENV)/bin/python -m tools.mlflow_picture
 
 bench: $(READY) ## speed as ratios, side by side, into benchmarks/ (2 cores: about 9 min)
 	$(VENV)/bin/python -m benchmarks

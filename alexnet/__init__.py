@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from alexnet.recipe import CUDA_CONVNET2, ONE_GPU_HALF, PAPER, SOURCE_2012, TORCHVISION, Recipe, changed
 
 if TYPE_CHECKING:
-    from alexnet.network import AlexNet
+    from alexnet.model.network import AlexNet
 
 __all__ = ["CUDA_CONVNET2", "ONE_GPU_HALF", "PAPER", "SOURCE_2012", "TORCHVISION", "AlexNet", "Recipe", "changed"]
 
 
 def __getattr__(name: str):
     if name == "AlexNet":
-        from alexnet.network import AlexNet
+        from alexnet.model.network import AlexNet
 
         return AlexNet
     raise AttributeError(f"module 'alexnet' has no attribute {name!r}")

@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.refuse import Refused, choose
+from alexnet.errors import Refused, choose
 
 PRECISIONS = ("auto", "bf16", "fp32", "fp64")
 
@@ -18,7 +18,7 @@ class Machine:
     precision: str  # "bf16": autocast; "fp32"; "fp64": to compare sums in another order, slow
     threads: int  # of one run
     jobs: int = 1  # runs at a time; seconds of runs that share a machine are longer than alone
-    ranks: int = 1  # processes of one run (alexnet/parallel.py)
+    ranks: int = 1  # processes of one run (alexnet/training/data_parallel.py)
 
     @property
     def label(self) -> str:
@@ -35,7 +35,7 @@ class Machine:
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
     """The machine at hand. `jobs` 0: one run a core on CPU (as fast as one run on all cores, and indifferent to
-    stragglers), one on a GPU, where a plan measures how many pay (study/cost.py). Raises Refused for a device that is not there.
+    stragglers), one on a GPU, where a plan measures how many pay (study/plan/cost.py). Raises Refused for a device that is not there.
     """
     import torch  # here, so that the report needs no torch
 

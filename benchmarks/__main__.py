@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alexnet.refuse import Refused, choose
-from alexnet.spool import write_atomically
+from alexnet.errors import Refused, choose
+from alexnet.files import write_atomically
 from benchmarks.goals import goals_table
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def run(names: list[str], device: str) -> None:
-    from study.execute import start_again_with_allocator
+    from study.run.one_run import start_again_with_allocator
 
     start_again_with_allocator("benchmarks")
     import torch

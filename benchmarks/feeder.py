@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet import packed, reading
-from alexnet.data import load, pack
-from alexnet.feed import Feed
-from alexnet.folders import ClassFolders
-from alexnet.reading import THREADS
+from alexnet.data import packed, prefetch
+from alexnet.data.batches import Feed
+from alexnet.data.class_folders import ClassFolders
+from alexnet.data.image_sets import load, pack
+from alexnet.data.prefetch import THREADS
 from alexnet.recipe import SOURCE_2012
 from benchmarks.sidebyside import ratio
 from benchmarks.throughput import images_per_second
@@ -28,7 +28,7 @@ MADE, SOME, BATCH, ROUNDS = 2000, 200, 128, 3
 
 
 def measure(device: str) -> list[dict]:
-    packed.LARGE_BYTES, reading.DEVICE_SHARE = 0, 0.0
+    packed.LARGE_BYTES, prefetch.DEVICE_SHARE = 0, 0.0
     given = os.environ.get("FEEDER_DATA_DIR")
     if given:
         return _feeding(Path(given), Path(os.environ["FEEDER_SOURCE"]), device)

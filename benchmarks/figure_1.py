@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
-from alexnet.exact import surely_above
-from alexnet.feed import VIEWED_PIXELS
+from alexnet.data.batches import VIEWED_PIXELS
 from alexnet.machine import detect
 from alexnet.recipe import FIGURE_1_A
+from alexnet.training.train_error import surely_above
 from benchmarks.measuring import measure as measuring
 from benchmarks.throughput import images_per_second
 
@@ -61,7 +61,7 @@ def committed(folder: Path) -> dict[str, int]:
 
 
 def images_for_errors(points: list[dict]) -> int:
-    """How many images alexnet/train.py looks at for the training errors of a run with these points (rows of curves.csv).
+    """How many images alexnet/training/loop.py looks at for the training errors of a run with these points (rows of curves.csv).
 
     An epoch whose exact error stands in no table counts as if its running error were it: it was far from the target.
     """

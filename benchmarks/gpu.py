@@ -14,18 +14,18 @@ import torch
 import torch.nn.functional as F
 
 from alexnet import SOURCE_2012, AlexNet
-from alexnet.data import available, data_dir, load
-from alexnet.graphs import Graphed, rounds_on
+from alexnet.data.image_sets import available, data_dir, load
+from alexnet.errors import let_go
 from alexnet.machine import Machine, detect
-from alexnet.memory import let_go
-from alexnet.network import layer_table
+from alexnet.model.network import layer_table
+from alexnet.model.response_norm import CrossMapNorm
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
-from alexnet.response_norm import CrossMapNorm
-from alexnet.together import side_by_side
-from alexnet.train import Training, fit
+from alexnet.training.cuda_graph import Graphed, rounds_on
+from alexnet.training.loop import Training, fit
+from alexnet.training.side_by_side import side_by_side
 from benchmarks.sidebyside import in_turn, ratio
 from benchmarks.worker import plain
-from study.cost import seconds_of_rounds
+from study.plan.cost import seconds_of_rounds
 
 DEVICE = "cuda"
 # Computed from shapes and an H200's measured 790 TFLOP/s and 4.3 TB/s (PERFORMANCE.md in the project's shared notes).
@@ -230,7 +230,8 @@ def full_network(machine: Machine, small: bool) -> list[dict]:
 
 def figure_1(machine: Machine, small: bool) -> list[dict]:
     """Figure 1, both treatments, both activations, three seeds, at the committed rates, at most 60 epochs, all side by side."""
-    from study.plan import COMMITTED, Tuned, make_plan
+    from study.plan.plan import make_plan
+    from study.plan.tuned import COMMITTED, Tuned
 
     name = "cifar10-jpeg" if not small and not available("cifar10-jpeg", data_dir()) else "shapes"
     images = load(name, data_dir()).to(machine.device)

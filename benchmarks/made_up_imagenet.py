@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data import data_dir
-from alexnet.refuse import Refused
+from alexnet.data.image_sets import data_dir
+from alexnet.errors import Refused
 
 CLASSES = 1000
 

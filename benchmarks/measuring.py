@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from alexnet import exact, train
-from alexnet.data import available, data_dir, load
+from alexnet.data.image_sets import available, data_dir, load
 from alexnet.machine import detect
 from alexnet.recipe import FIGURE_1_A, changed
+from alexnet.training import loop, train_error
 
 
 def measure(device: str) -> list[dict]:
@@ -28,7 +28,7 @@ def measure(device: str) -> list[dict]:
             "optim.learning_rate": 0.032,
         },
     )
-    spent, seen, own = 0.0, 0, exact.count_wrong
+    spent, seen, own = 0.0, 0, train_error.count_wrong
 
     def counted(batches):
         nonlocal seen
@@ -43,11 +43,11 @@ def measure(device: str) -> list[dict]:
         spent += _now(machine.device) - started
         return result
 
-    exact.count_wrong = timed
+    train_error.count_wrong = timed
     try:
-        history = train.fit(recipe, 0, machine, images)
+        history = loop.fit(recipe, 0, machine, images)
     finally:
-        exact.count_wrong = own
+        train_error.count_wrong = own
     training, epochs = history.points[-1].seconds, history.points[-1].epoch
     return [
         {

@@ -8,8 +8,8 @@ from functools import partial
 
 import torch
 
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm, by_formula
 from alexnet.recipe import ResponseNorm
-from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
 from benchmarks.sidebyside import in_turn, ratio
 
 

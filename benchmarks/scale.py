@@ -19,10 +19,12 @@ from pathlib import Path
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from study.execute import Place
-from study.plan import Cell, Tuned, all_claims, make_plan
-from study.run import in_order, work_off
-from study.spools import RESULT, is_done, sealed
+from study.plan.claim_files import all_claims
+from study.plan.plan import Cell, make_plan
+from study.plan.tuned import Tuned
+from study.run.one_run import Place
+from study.run.queue import in_order, work_off
+from study.run.run_folder import RESULT, is_done, sealed
 
 RUNS = int(os.environ.get("RUNS") or 10_000)
 SCALE, FINGERPRINT = "cifar10-jpeg", "0123456789ab"
@@ -32,7 +34,7 @@ STATE = """
 import json, sys
 from pathlib import Path
 from benchmarks.scale import timed
-from study.spools import state_of
+from study.run.run_folder import state_of
 
 states, *seconds = timed(lambda: state_of(Path(sys.argv[1])))
 print(json.dumps([len(states), *seconds]))

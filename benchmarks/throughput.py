@@ -13,7 +13,7 @@ import sys
 from alexnet.machine import detect
 from benchmarks.sidebyside import ratio
 from benchmarks.worker import ALEXNET_BATCH
-from study.execute import ALLOCATOR
+from study.run.one_run import ALLOCATOR
 
 ROUNDS = 3
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from alexnet import SOURCE_2012, AlexNet
 from alexnet.machine import detect
-from alexnet.network import layer_table
-from alexnet.optimizer import make_optimizer
+from alexnet.model.network import layer_table
+from alexnet.training.optimizer import make_optimizer
 from benchmarks.sidebyside import in_turn, ratio
 from benchmarks.worker import ALEXNET_BATCH
 from benchmarks.worker import plain as plain_norms

@@ -15,13 +15,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from alexnet import SOURCE_2012, AlexNet
-from alexnet.data import load
-from alexnet.feed import Feed
+from alexnet.data.batches import Feed
+from alexnet.data.image_sets import load
 from alexnet.machine import detect
-from alexnet.network import Dropout
-from alexnet.optimizer import make_optimizer
+from alexnet.model.dropout import Dropout
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm, by_formula
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
-from alexnet.response_norm import CrossMapNorm, WithinMapNorm, by_formula
+from alexnet.training.optimizer import make_optimizer
 
 ALEXNET_BATCH = 128
 

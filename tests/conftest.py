@@ -1,124 +1,15 @@
 """Small things the study's tests share. Nothing here trains for more than a second or two."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
-
-from alexnet.recipe import FIGURE_1_A, Layer, as_dict, changed
-from study.plan import Cell
+from helpers import write_tuned
 
 if not Path(
     "/dev/nvidiactl"
 ).exists():  # no GPU: kernels for one are tested by Triton's interpreter, chosen before triton is imported
     os.environ["TRITON_INTERPRET"] = "1"
-
-SMALL = changed(
-    FIGURE_1_A,
-    {
-        "model.layers": (
-            Layer(outputs=4, kernel=5, padding=2, pool="max", weight_std=0.01),
-            Layer(kind="full", outputs=10, weight_std=0.01),
-        ),
-        "model.init": "torch",
-        "data.name": "shapes",
-        "data.train_images": 512,
-        "data.inputs": "standardized",
-        "optim.learning_rate": 0.02,
-        "optim.batch_size": 64,
-        "optim.epochs": 6,
-    },
-)
-
-
-def small_cell(seed: int = 0, arm: str = "relu", fingerprint: str = "0", **diff) -> Cell:
-    recipe = changed(SMALL, {"model.activation": arm, **{k.replace("__", "."): v for k, v in diff.items()}})
-    return Cell("relu_sooner", "smoke", "A-today", arm, seed, recipe, fingerprint)
-
-
-def made_up_result(
-    cell: Cell,
-    crossing: float | None = 5.0,
-    machine: str = "test machine",
-    steps_per_epoch: int = 100,
-    epochs: int | None = None,
-) -> dict:
-    """A result as `run_cell` returns it, of a run whose exact error falls straight through 25% at `crossing` epochs."""
-    last = epochs or (cell.recipe.optim.epochs if crossing is None else int(-(-crossing // 1)))
-    slope = 0.2 / crossing if crossing else 0.0
-    points = []
-    for epoch in range(1, last + 1):
-        exact = 0.25 + slope * (crossing - epoch) if crossing else 0.4
-        points.append(
-            {
-                "epoch": epoch,
-                "step": epoch * steps_per_epoch,
-                "seconds": 2.0 * epoch,
-                "running_loss": 1.0,
-                "running_error": exact + 0.01,
-                "train_error": exact,
-            }
-        )
-    name, precision = machine, "fp32"
-    result = {
-        "key": cell.key,
-        "asked": cell.asked,
-        "seed": cell.seed,
-        "recipe": as_dict(cell.recipe),
-        "numerics": 1,
-        "data": {"name": cell.recipe.data.name, "fingerprint": cell.fingerprint},
-        "machine": {
-            "device": "cpu",
-            "name": name,
-            "precision": precision,
-            "threads": 1,
-            "jobs": 2,
-            "label": f"{name}, {precision}",
-        },
-        "software": {"python": "3.11", "torch": "2.0", "git_commit": "0123456789ab"},
-        "cpu_share": 0.99,
-        "started_ms": 1_700_000_000_000 + cell.seed,
-        "ended_ms": 1_700_000_100_000 + cell.seed,
-        "outcome": "reached" if crossing else "finished",
-        "test_error": 0.35,
-        "test_top5_error": 0.05,
-        "weights_sha256": "0" * 64,
-        "points": points,
-    }
-    return json.loads(json.dumps(result))
-
-
-def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "relu_sooner", scale: str = "shapes") -> None:
-    """A tuned.json with one trial an arm: {base: {arm: rate}}."""
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = {
-        f"{claim}/{base}/{scale}": {
-            arm: {
-                "field": "optim.learning_rate",
-                "value": rate,
-                "steps": 500.0,
-                "at_edge": False,
-                "tuning_seed": 1000,
-                "data_fingerprint": "0",
-                "machine": "test machine, fp32",
-                "trials": [
-                    {
-                        "value": rate,
-                        "key": "0",
-                        "outcome": "reached",
-                        "steps": 500.0,
-                        "epochs_to_target": 5.0,
-                        "epochs": 5,
-                        "running_error": 0.2,
-                    }
-                ],
-            }
-            for arm, rate in arms.items()
-        }
-        for base, arms in rates.items()
-    }
-    (folder / "tuned.json").write_text(json.dumps(entries))
 
 
 @pytest.fixture

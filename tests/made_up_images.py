@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from alexnet.data import ImageSet, fingerprint_of
+from alexnet.data.image_sets import ImageSet
+from alexnet.data.packed import fingerprint_of
 
 
 def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:

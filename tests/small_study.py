@@ -11,14 +11,15 @@ import signal
 import sys
 from pathlib import Path
 
-from conftest import small_cell
+from helpers import small_cell
 
-from alexnet.data import load
+from alexnet.data.image_sets import load
 from alexnet.machine import Machine
-from study.__main__ import _leave
-from study.execute import Place
-from study.run import keep, work_off
-from study.spools import Results
+from study.cli.main import _leave
+from study.record.keeper import keep
+from study.run.one_run import Place
+from study.run.queue import work_off
+from study.run.run_folder import Results
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
 

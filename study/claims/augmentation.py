@@ -3,8 +3,10 @@
 Measured as the gap between test and exact training error after the same budget, of the centre view alone; colour noise stays.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without crops and reflections the network overfits",

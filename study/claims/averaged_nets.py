@@ -3,8 +3,10 @@
 Ten views, as in the tables. Which five nets the authors averaged is not recorded; here they differ in their seed alone.
 """
 
-from study.claim import Arm, Averaged, Claim, OverImages, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import Averaged
+from study.questions.rules import OverImages
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Five nets averaged have a lower error than one",

@@ -3,8 +3,10 @@
 Measured as the mean running training error of the first epoch.
 """
 
-from study.claim import Arm, Claim, DifferenceOfMeans, EarlyError, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import EarlyError
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With biases that start at zero early learning is slower",

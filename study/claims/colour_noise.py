@@ -3,8 +3,10 @@
 No run without it is in the 2012 notes. "printed" multiplies by eigenvalues, as the paper says, the control by their roots, as the code does.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without colour noise the error is higher",

@@ -4,8 +4,10 @@ kind of specialization occurs during every run".
 Of each kernel of layer 1 the share of its energy off the grey axis is taken; the two columns' mean shares are set against each other.
 """
 
-from study.claim import Arm, Claim, ColumnColour, EveryRun, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import ColumnColour
+from study.questions.rules import EveryRun
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="One column of layer 1 specializes in colour in every run",

@@ -4,8 +4,10 @@ Net 150, ILSVRC-2012 validation, ten views: 1.2 points of top-1 and 1.1 of top-5
 it has as many parameters: 160 maps a column in layer 2, 4096 units a column in the first full layer.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without crossing between the columns the error is higher",

@@ -4,8 +4,10 @@ Layers 2 to 4 are taken to be the middle ones; without 5 is a further arm. A rem
 normalization goes with it. Layer 3 is where the columns meet: without it, layer 4 meets in its place.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without any one middle convolutional layer the error is higher",

@@ -3,9 +3,11 @@
 The runs of dropout_overfits.
 """
 
-from study.claim import AtEnd, Claim, DifferenceOfMeans, Reported
 from study.claims import dropout_overfits
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without dropout the error is higher",

@@ -4,8 +4,10 @@ Measured as the gap between test and exact training error after the same budget.
 with dropout switched off: it still halves the activations, in training and in tests.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without dropout the network overfits",

@@ -4,9 +4,11 @@ What "converged" means is not said. Here: the test error is first at LEVEL, whic
 the learning rate is still the first one. The same runs as dropout_overfits, seen from the network without dropout.
 """
 
-from study.claim import Claim, RatioOfTimes, Reported, TimeTo
 from study.claims import dropout_overfits
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Claim, Reported
+from study.questions.measures import TimeTo
+from study.questions.rules import RatioOfTimes
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 LEVEL = 0.40  # chosen from a pilot's training curve before any test curve was seen (NOTES.md)
 

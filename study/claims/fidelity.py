@@ -4,8 +4,10 @@ The control is the code. "printed" has all of them at once; its verdict says whe
 moves the error at all, in either direction. The further arms (ARMS=all) have one of them each.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 PRINTED = {
     "alpha-times-sum": {"model.cross_map_norm.alpha_times": "sum"},

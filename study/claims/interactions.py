@@ -5,9 +5,11 @@ The paper removes one part at a time. What a part is worth may depend on the oth
 
 from itertools import combinations
 
-from study.claim import Arm, AtEnd, Claim, Factorial, Reported
 from study.claims import dropout_overfits, overlap_pooling, response_norm, weight_decay
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import Factorial
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 OFF = {
     "norm": response_norm.CLAIM.arm("none"),

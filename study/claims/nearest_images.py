@@ -5,8 +5,10 @@ Of the six nearest training images of each of 1000 test images, found exactly, t
 hidden layer, and by pixels.
 """
 
-from study.claim import Arm, Claim, NeighbourGain, Reported, WithinRuns
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import NeighbourGain
+from study.questions.rules import WithinRuns
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="The last hidden layer brings images of one class together, pixels do not",

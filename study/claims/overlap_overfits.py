@@ -3,9 +3,11 @@
 The runs of overlap_pooling, asked for the gap between test and training error.
 """
 
-from study.claim import AtEnd, Claim, DifferenceOfMeans, Reported
 from study.claims import overlap_pooling
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With pooling windows that do not overlap the network overfits more",

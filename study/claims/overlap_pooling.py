@@ -4,8 +4,10 @@ One run against one (nets 145 and 147, ILSVRC-2012 validation, ten views), 1.6 t
 of 2 give "equivalent dimensions" with other paddings where they must: in net 147 and here at 64 pixels; not at 32.
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With pooling windows that do not overlap the error is higher",

@@ -10,7 +10,9 @@ and between them, on network A, 2012 with only its inputs or only its initializa
 """
 
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, changed
-from study.claim import Arm, Claim, RatioOfTimes, Reported, TimeTo
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import TimeTo
+from study.questions.rules import RatioOfTimes
 
 TODAY = {"data.inputs": "standardized", "model.init": "torch", "optim.bias_rate_factor": 1.0}
 NETWORKS = {"A": FIGURE_1_A, "B": FIGURE_1_B, "C": FIGURE_1_C}

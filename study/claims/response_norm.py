@@ -5,8 +5,10 @@ of layer 2 too, which the paper does not mention; so does the arm "none". The ot
 formula (alpha times the sum) against the code's (alpha times the mean).
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without response normalization the error is higher",

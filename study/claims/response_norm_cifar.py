@@ -6,7 +6,9 @@ else. "published" is the other published network. How long the authors trained t
 """
 
 from alexnet.recipe import CIFAR_11PCT, CIFAR_13PCT, ResponseNorm, changed, differences
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
 
 CLEAN = changed(
     CIFAR_13PCT,

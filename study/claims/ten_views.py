@@ -2,8 +2,10 @@
 17.0%). The same weights both times (net 145, ILSVRC-2010 test).
 """
 
-from study.claim import Arm, Claim, Reported, ViewsGain, WithinRuns
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import ViewsGain
+from study.questions.rules import WithinRuns
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Ten views have a lower error than the centre one",

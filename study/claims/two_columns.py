@@ -4,8 +4,10 @@ convolutional layer trained on one GPU", whose last convolution and full layers 
 One run against one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
 """
 
-from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
-from study.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="A one-column net of half the kernels has a higher error",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.spool import CHECKPOINT
+from alexnet.training.checkpoint import CHECKPOINT
 
 TESTS = Path(__file__).parent.parent
 RUNS = 4  # of the small study

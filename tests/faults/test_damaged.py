@@ -16,10 +16,10 @@ import pytest
 import torch
 from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, record, recorded, start, until
 
-from alexnet.data import load
-from alexnet.refuse import Refused
-from study import table
-from study.spools import state_of
+from alexnet.data.image_sets import load
+from alexnet.errors import Refused
+from study.record import tables
+from study.run.run_folder import state_of
 
 pytestmark = pytest.mark.slow
 
@@ -210,5 +210,5 @@ def test_an_edited_default_trains_runs_of_their_own_and_leaves_the_old_as_they_w
         0.5
     }
     assert not {ours[key][0] for key in new} & {theirs[key][0] for key in theirs}
-    assert set(table.read(copied / "results")[0].key) == ours.keys()
+    assert set(tables.read(copied / "results")[0].key) == ours.keys()
     fault_table.append(("an edited default", 1, len(theirs.keys() - ours.keys()), 0))

@@ -20,8 +20,8 @@ from injured import (
     workers_of,
 )
 
-from study.lease import holder_of
-from study.spools import state_of
+from study.run.lease import holder_of
+from study.run.run_folder import state_of
 
 pytestmark = pytest.mark.slow
 SEVERAL = 3 if ALL else 1  # `make faults` hurts more often than `make test`

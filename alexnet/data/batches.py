@@ -1,0 +1,247 @@
+"""Batches of one run, cut from an image set by tensor operations on its device: crops, flips, colour noise, views.
+
+Of images that do not fit on the device the crops come from there (reading.py); all else is the same, to the bit.
+"""
+
+import functools
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.data.image_sets import ImageSet
+from alexnet.data.pixel_statistics import PixelSums, kept_sums
+from alexnet.data.prefetch import Ahead, Images, in_parts, slices
+from alexnet.errors import Refused
+from alexnet.recipe import Data, Recipe
+from alexnet.rng import generator
+from alexnet.training.data_parallel import ALONE, Ranks
+
+VIEWED_PIXELS = 1000 * 32**2
+"""In one batch of views; ten times as many on a GPU, which is idle between small ones."""
+
+
+class Feed:
+    """Batches of one run: same images, order and draws whatever the device, and after any resume.
+
+    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory and labels [n].
+    """
+
+    def __init__(self, recipe: Recipe, images: ImageSet, seed: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32):
+        data, size = recipe.data, recipe.model.image_size
+        count = data.train_images or len(images.train_labels)
+        if count > len(images.train_labels):
+            raise Refused(f"data.train_images: {count} of the {len(images.train_labels)} that {images.name} has")
+        trained = count - data.validation_images
+        if trained < 1:
+            raise Refused(f"data.validation_images: {data.validation_images} of {count} training images leave none")
+        if recipe.optim.batch_size > trained:
+            raise Refused(f"optim.batch_size: {recipe.optim.batch_size} is more than the {trained} training images")
+        self.images, self.labels = images.train_images[:trained], images.train_labels[:trained]
+        self.validation = images.train_images[trained:count], images.train_labels[trained:count]
+        self.test = images.test_images, images.test_labels
+        self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
+        self.steps_per_epoch = trained // self.batch_size  # what is left over sits out until the next epoch's order
+        self.ranks, self.share, self.dtype = ranks, ranks.share(self.batch_size), dtype
+        self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this rank's mean in the batch's
+        side = self.images.shape[1]
+        if size > side:
+            raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
+        if (highest := int(images.train_labels.max())) >= recipe.model.classes:
+            raise Refused(f"model.classes: {recipe.model.classes}, but {images.name} has label {highest}")
+        self.centre = (side - size) // 2
+        sums = kept_sums(self.images, images.cache, images.fingerprint)
+        self.mean, self.scale = (of.expand(side, side, 3).contiguous() for of in normalization(data, sums))  # 3 by 3 is slow
+        self.offsets = side + 2 * data.shift - size + 1 if data.crops == "random" else 1  # of a crop, each way
+        if data.crop_offsets > self.offsets:
+            raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
+        self.corners = data.crop_offsets or self.offsets
+        self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
+        if data.colour_noise:
+            self.colours = colour_directions(data, sums)
+        self.crops = None if isinstance(self.images, Tensor) else Ahead(self.images, size, data.shift, self.batch_size)
+        if self.crops:
+            border = (0, 0, data.shift, data.shift, data.shift, data.shift)
+            self.means = windows(F.pad(self.mean.expand(self.images.shape[1:]), border), size)
+        # drawn anew for each epoch, and crops brought for each step, into the same memory:
+        self.order = self.corner = self.flipped = self.colour_shift = self.brought = None
+        self.epoch = -1
+        self.ahead: tuple[int, Future] | None = None
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
+        return self.at(self.begin(step))
+
+    def begin(self, step: int) -> slice:
+        """Where the rows of a step stand in its epoch's order, for `at`; draws for the epoch where it is another one."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self.epoch:
+            self._draw(epoch)
+        first = position * self.batch_size
+        rows = slice(first + self.share.start, first + self.share.stop)
+        if self.crops:
+            self._put("brought", self.crops.take(rows))
+        return rows
+
+    def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The batch of these rows of the epoch's order, of the step that was begun last. Nothing here waits for the device, and
+        what it reads is always at the same place in memory: it can be captured in a CUDA graph (alexnet/training/cuda_graph.py), with `rows` a
+        tensor on the device."""
+        index = self.order[rows]
+        if self.crops:
+            pixels = self._of_crops(self.brought, rows)
+        elif self.data.inputs == "minus_centre_of_mean_image":
+            pixels = self._cut(self.images.index_select(0, index).float(), rows) - self._centred(self.mean)
+        else:
+            pixels = self._cut(self._normalized(self.images.index_select(0, index)), rows)
+        if self.noisy(self.epoch):
+            pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
+        return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
+
+    def _of_crops(self, crops: Tensor, rows: slice) -> Tensor:
+        """What `at` makes of whole images, of crops that were cut before: the same numbers to the bit."""
+        if self.varied:
+            crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
+        if self.data.inputs == "minus_centre_of_mean_image":
+            return crops.float() - self._centred(self.mean)
+        alike = self.data.inputs == "standardized" and not self.data.shift  # one mean for all pixels, none of a border
+        mean = self.mean[0, 0] if alike else self._mean_of_crops(rows)
+        return (crops.float() - mean).mul_(self.scale[0, 0])
+
+    def _mean_of_crops(self, rows: slice | Tensor) -> Tensor:
+        """The mean image where each crop is, mirrored as the crop is: [n, size, size, 3]. A border has none."""
+        if not self.varied:
+            return self._centred(self.mean.expand(self.images.shape[1:]))
+        y, x = self.corner[rows].unbind(1)
+        x = torch.where(self.flipped[rows], self.means.shape[2] - 1 - x, x)
+        return self.means[self.flipped[rows].long(), y, x].unflatten(2, (self.size, 3))
+
+    def noisy(self, epoch: int) -> bool:
+        until = self.data.colour_noise_epochs
+        return bool(self.data.colour_noise) and (not until or epoch < until)
+
+    def views(
+        self, images: Images, labels: Tensor, ten: bool = False, size: int = 0, order: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All of a set, in its own or in this `order`, `size` images at a time (of several ranks each its share of them), as
+        [n, views, 3, side, side]: the centre alone, or ten.
+
+        The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
+        are, without data.shift's border.
+        """
+        at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
+        size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
+        ends = images.shape[1] - self.size
+        corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
+        shares = ((part.start, self.ranks.share(part.stop - part.start)) for part in slices(len(labels), size))
+        parts = [slice(first + share.start, first + share.stop) for first, share in shares]
+        if order is not None:
+            parts = [order[part] for part in parts]
+        for part, pixels in zip(parts, in_parts(images, parts), strict=True):
+            whole = pixels.float() if self.data.inputs == "minus_centre_of_mean_image" else self._normalized(pixels)
+            cuts = [whole[:, y : y + self.size, x : x + self.size] for y, x in corners]
+            if self.data.inputs == "minus_centre_of_mean_image":
+                cuts = [cut - self._centred(self.mean) for cut in cuts]
+            if ten:
+                cuts += [cut.flip(2) for cut in cuts]
+            stacked = torch.stack(cuts, 1) if ten else cuts[0].unsqueeze(1)
+            yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[part]
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return images.float().sub_(self.mean).mul_(self.scale)
+
+    def _centred(self, pixels: Tensor) -> Tensor:
+        return pixels[..., self.centre : self.centre + self.size, self.centre : self.centre + self.size, :]
+
+    def _cut(self, pixels: Tensor, rows: slice | Tensor) -> Tensor:
+        if self.varied:
+            return cut(pixels, self.data.shift, self.size, self.corner[rows], self.flipped[rows])
+        return self._centred(pixels)
+
+    def _draw(self, epoch: int) -> None:
+        """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
+        known, drawn = self.ahead or (None, None)
+        draws = drawn.result() if known == epoch else self._draws(epoch)
+        if self.crops:
+            corners = draws["corner"] if self.varied else torch.full((len(self.labels), 2), self.centre + self.data.shift)
+            self.crops.begin(draws["order"].numpy(), corners.numpy())
+        if "colours" in draws:
+            draws["colour_shift"] = draws.pop("colours").to(self.images.device) @ self.colours
+        for name, values in draws.items():
+            self._put(name, values)
+        self.epoch = epoch
+        if self.images.device.type != "cpu":
+            self.ahead = epoch + 1, _drawing().submit(self._draws, epoch + 1)
+
+    def _put(self, name: str, values: Tensor) -> None:
+        """Bring `values` to the device, to where those before them were."""
+        if (there := getattr(self, name)) is None:
+            setattr(self, name, values.to(self.images.device, copy=True))
+        else:
+            there.copy_(values, non_blocking=True)
+
+    def _draws(self, epoch: int) -> dict[str, Tensor]:
+        """What is drawn for an epoch: a row for each training image, in the epoch's order."""
+        n, data = len(self.labels), self.data
+        order = epoch if data.order == "reshuffled" else 0
+        draws = {"order": torch.randperm(n, generator=generator(self.seed, "order", order))}
+        if self.varied:
+            draw = generator(self.seed, "shift", epoch)
+            if data.crops == "random":
+                draws["corner"] = self._shared(torch.randint(0, self.corners, (n, 2), generator=draw))
+            else:
+                draws["corner"] = torch.full((n, 2), self.centre + data.shift)
+            draw = generator(self.seed, "flip", epoch)
+            draws["flipped"] = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0))
+        if self.noisy(epoch):
+            draws["colours"] = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
+        return draws
+
+    def _shared(self, drawn: Tensor) -> Tensor:
+        """One draw for each data.images_per_draw consecutive images."""
+        every = self.data.images_per_draw
+        return drawn if every == 1 else drawn[::every].repeat_interleave(every, 0)[: len(drawn)]
+
+
+@functools.cache
+def _drawing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="draws")
+
+
+def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
+    """Mean and factor, float32, that turn pixels [n, height, width, 3] into inputs."""
+    if data.inputs == "standardized":
+        return sums.mean_colour.float(), sums.variance.rsqrt().float()
+    return sums.mean_image.float(), torch.ones(3, device=sums.pixels.device)
+
+
+def colour_directions(data: Data, sums: PixelSums) -> Tensor:
+    """What one standard normal draw along each principal component of the training pixels adds to an image: [3, 3], a row each.
+
+    In units of the inputs. data.colour_noise times the component's standard deviation, as the 2012 code stored it; or, as
+    printed, times its eigenvalue, which makes sense of pixels from 0 to 1 only and is then brought back to 0 to 255.
+    """
+    values, vectors = sums.principal_components()
+    spread = values.sqrt() if data.colour_noise_times == "standard_deviation" else values / 255
+    _, scale = normalization(data, sums)
+    return (data.colour_noise * spread[:, None] * vectors * scale.double()).float()
+
+
+def windows(image: Tensor, size: int) -> Tensor:
+    """Of an image [height, width, 3] and of its mirror image every square, a view: [2, down, across, size, size x 3]. Gathered by
+    whole rows, ten times as fast on a CPU as pixel by pixel."""
+    height, width = image.shape[:2]
+    both = torch.stack([image, image.flip(1)])
+    shape = (2, height - size + 1, width - size + 1, size, size * 3)
+    return both.as_strided(shape, (height * width * 3, width * 3, 3, width * 3, 1))
+
+
+def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:
+    """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then mirrored."""
+    pixels = F.pad(pixels, (0, 0, border, border, border, border))
+    along = torch.arange(size, device=pixels.device)
+    across = torch.where(flipped[:, None], size - 1 - along, along)  # [n, size]
+    n = torch.arange(len(pixels), device=pixels.device)
+    return pixels[n[:, None, None], (corner[:, :1] + along)[:, :, None], (corner[:, 1:] + across)[:, None, :]]

@@ -1,0 +1,206 @@
+"""The network of a recipe. Every part is picked from a table when it is built; there is no choice left in forward."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.model.dropout import Dropout, _dropouts, draw_dropout
+from alexnet.model.pooling import Pool
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
+from alexnet.recipe import Layer, Model, Recipe, Sizes, sizes_of
+from alexnet.rng import generator, key_of
+
+
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(2x/3), LeCun's: variance of about 1 in, about 1 out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(x * (2 / 3))
+
+
+ACTIVATION = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "scaled_tanh": ScaledTanh,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+}
+RISING = ("relu", "tanh", "scaled_tanh", "sigmoid", "softplus", "leaky_relu")
+"""Activations that keep order: max pooling may come before them and gives the same."""
+
+
+class LocalConv2d(nn.Module):
+    """A convolution of stride 1 with its own weights and biases at every position (cuda-convnet's `type=local`)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, padding: int, size: int):
+        super().__init__()
+        self.kernel, self.padding = kernel, padding
+        self.size = size + 2 * padding - kernel + 1  # positions a side
+        self.weight = nn.Parameter(torch.empty(self.size**2, inputs * kernel**2, outputs))
+        self.bias = nn.Parameter(torch.empty(self.size**2, outputs))
+
+    def forward(self, maps: Tensor) -> Tensor:  # [n, inputs, size, size] -> [n, outputs, positions, positions]
+        patches = F.unfold(maps, self.kernel, padding=self.padding)  # [n, inputs * kernel^2, positions^2]
+        out = torch.baddbmm(self.bias.unsqueeze(1), patches.permute(2, 0, 1), self.weight)  # [positions^2, n, outputs]
+        return out.permute(1, 2, 0).unflatten(2, (self.size, self.size))
+
+
+class GroupedLinear(nn.Module):
+    """A full layer in `groups` parts that each see their own part of the inputs alone, as a convolution's groups do."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int):
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(outputs, inputs // groups))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, units: Tensor) -> Tensor:  # [n, inputs] -> [n, outputs]
+        parts = zip(*(t.chunk(self.groups, d) for t, d in ((units, 1), (self.weight, 0), (self.bias, 0))), strict=True)
+        return torch.cat([F.linear(*part) for part in parts], 1)
+
+
+class AlexNet(nn.Module):
+    """Images [n, 3, size, size] to logits [n, classes], with the weights that `seed` draws.
+
+    Takes a Recipe or its Model: AlexNet(PAPER). `layers` holds one nn.Sequential for each of model.layers, whose parts are
+    named weights, activation, norm, pool and dropout; what a layer does not have is nn.Identity.
+    """
+
+    def __init__(self, model: Model | Recipe, seed: int = 0):
+        super().__init__()
+        self.model = model = model.model if isinstance(model, Recipe) else model
+        self.border = nn.ZeroPad2d((0, model.border_after, 0, model.border_after)) if model.border_after else nn.Identity()
+        self.layers = nn.Sequential(
+            *(nn.Sequential(layer_parts(model, position, size)) for position, size in enumerate(sizes_of(model)))
+        )
+        initialize(self, seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(self.border(images))
+
+    def begin_step(self, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
+        """Draw the dropout of one step from generators named by (seed, "dropout", layer and step), of a batch of `of` images
+        that this network sees `rows` of; default: all."""
+        draw_dropout(self.layers, seed, step, rows, of)
+
+    def draw_on_device(self, seed: int, step: Tensor, rows: slice = slice(None), of: int = 0) -> None:
+        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see `luck.hashed_draws`."""
+        for position, part in _dropouts(self.layers):
+            part.draw_on_device(key_of(seed, f"dropout/{position}"), step)
+            part.rows, part.of = rows, of
+
+    def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
+        """Take the weights of torchvision.models.alexnet: same layers in the same order, under other names."""
+        ours = self.state_dict()
+        if [tuple(v.shape) for v in ours.values()] != [tuple(v.shape) for v in state.values()]:
+            raise ValueError(f"the shapes are not those of this network: {[tuple(v.shape) for v in state.values()]}")
+        self.load_state_dict(dict(zip(ours, state.values(), strict=True)))
+
+
+def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":
+    """The parts of one layer in the order in which they act. With `column`, of that column alone (of 0 and 1)."""
+    layer, parts, shares = model.layers[position], OrderedDict(), 1 if column is None else model.columns
+    last = position == len(model.layers) - 1
+    if layer.kind == "full":
+        parts["flatten"] = nn.Flatten()  # a full layer sees units, not maps
+    parts["weights"] = _learned(layer, size, shares)
+    act = nn.Identity() if last or not layer.present else ACTIVATION[model.activation]()
+    norm = _norm(model, layer, size, shares) if layer.present else nn.Identity()
+    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride)
+    named = {"activation": act, "norm": norm, "pool": pool}
+    order = layer.order.split("-")
+    if (layer.pool, layer.norm) == ("max", "none") and model.activation in RISING:
+        order = ["norm", "pool", "activation"]  # costs a quarter of the activations and gives the same
+    parts.update((name, named[name]) for name in order)
+    has_dropout = layer.dropout and layer.present
+    parts["dropout"] = Dropout(layer.dropout, model.dropout_form, column or 0, shares) if has_dropout else nn.Identity()
+    return parts
+
+
+def _learned(layer: Layer, size: Sizes, shares: int) -> nn.Module:
+    """The layer's weights; of one column, where `shares` is 2: its own outputs, and its own inputs where they do not cross."""
+    if not layer.present:
+        return nn.Identity()
+    inputs, outputs, groups = size.inputs, size.outputs // shares, size.groups
+    if shares == 2 and groups == 2:
+        inputs, groups = inputs // 2, 1
+    if layer.kind == "convolution":
+        return nn.Conv2d(inputs, outputs, layer.kernel, layer.stride, layer.padding, groups=groups)
+    if layer.kind == "local":
+        return LocalConv2d(inputs, outputs, layer.kernel, layer.padding, size.map_size + layer.kernel - 1 - 2 * layer.padding)
+    return nn.Linear(inputs, outputs) if groups == 1 else GroupedLinear(inputs, outputs, groups)
+
+
+def _norm(model: Model, layer: Layer, size: Sizes, shares: int) -> nn.Module:
+    columns = model.columns // shares if model.norm_across == "column" else 1
+    make: dict[str, Callable[[], nn.Module]] = {
+        "none": nn.Identity,
+        "cross_map": lambda: CrossMapNorm(model.cross_map_norm, columns),
+        "within_map": lambda: WithinMapNorm(model.within_map_norm),
+        "cross_map+within_map": lambda: nn.Sequential(
+            CrossMapNorm(model.cross_map_norm, columns), WithinMapNorm(model.within_map_norm)
+        ),
+        "batch": lambda: (nn.BatchNorm1d if layer.kind == "full" else nn.BatchNorm2d)(size.outputs // shares),
+    }
+    return make[layer.norm]()
+
+
+def learned_parts(network: AlexNet) -> list[nn.Module]:
+    """The modules that hold weights and biases, in the order of `model.layers`; absent layers have none."""
+    return [layer.weights for layer in network.layers if not isinstance(layer.weights, nn.Identity)]
+
+
+@torch.no_grad()
+def initialize(network: AlexNet, seed: int) -> None:
+    """All initialization is here: every weight from a generator named by (seed, "init", position). Normalizations keep torch's."""
+    model = network.model
+    for position, (layer, parts) in enumerate(zip(model.layers, network.layers, strict=True)):
+        part = parts.weights
+        if isinstance(part, nn.Identity) or part.weight.is_meta:
+            continue
+        luck = generator(seed, "init", position)
+        if model.init == "listed":
+            part.weight.normal_(0, layer.weight_std, generator=luck)
+            part.bias.fill_(layer.initial_bias)
+        else:
+            fan_in = part.weight.shape[1] if layer.kind == "local" else part.weight[0].numel()
+            bound = 1 / math.sqrt(fan_in)
+            part.weight.uniform_(-bound, bound, generator=luck)
+            part.bias.uniform_(-bound, bound, generator=luck)
+
+
+def layer_table(model: Model) -> list[dict]:
+    """A row a layer: sizes, parameters, neurons and multiply-adds of one image's forward pass, bytes of its outputs in float32.
+
+    Needs no weights.
+    """
+    with torch.device("meta"):
+        network = AlexNet(model)
+    rows = []
+    for layer, size, parts in zip(model.layers, sizes_of(model), network.layers, strict=True):
+        positions = size.map_size**2
+        weights = parts.weights.weight.numel() if layer.present else 0
+        rows.append(
+            {
+                "layer": layer.kind if layer.present else f"{layer.kind} (absent)",
+                "outputs": size.outputs,
+                "kernel": layer.kernel,
+                "stride": layer.stride,
+                "groups": size.groups,
+                "map_size": size.map_size,
+                "norm": layer.norm,
+                "pool": layer.pool,
+                "after_pool": size.after_pool,
+                "parameters": sum(p.numel() for p in parts.parameters()),
+                "neurons": size.outputs * positions,
+                "multiply_adds": weights * (1 if layer.kind == "local" else positions),
+                "activation_bytes": 4 * size.outputs * positions,
+            }
+        )
+    return rows

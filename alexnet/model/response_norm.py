@@ -1,0 +1,230 @@
+"""Response normalization, section 3.3: b = a / (k + alpha * t)^beta, where t sums the squares of a's neighbours.
+
+Our own operation because torch's is slow, has no bf16 on CPU, and its backward on CUDA is not deterministic. Here every
+number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
+(with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
+
+How: for maps in channels_last memory, on a CPU by a C kernel (kernels/cpu.c) where there is a compiler, on a GPU by a Triton
+kernel (gpu.py: to its tolerance, not in the same bits); else by torch operations, on a CPU in the same order and so bits.
+There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
+window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input
+and computes the rest again, which costs less than reading it back.
+"""
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.kernels import gpu
+from alexnet.kernels.cpu import kernels
+from alexnet.recipe import ResponseNorm
+
+BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, best of 100,000 to 1,600,000 (NOTES.md)
+
+
+VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
+
+
+class CrossMapNorm(nn.Module):
+    """t at map i sums over maps i - size//2 to i + size//2 at the same pixel, within each of `columns` equal parts.
+
+    Takes and gives [n, maps, height, width], in any memory format (kept) and floating type (bf16 is computed in float32).
+    Source: paper, section 3.3; cuda-convnet `cmrnorm` (alpha_times "mean", columns 2).
+    """
+
+    def __init__(self, norm: ResponseNorm, columns: int = 1):
+        super().__init__()
+        self.norm, self.columns = norm, columns
+        self.alpha = norm.alpha / (norm.size if norm.alpha_times == "mean" else 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return _Normalize.apply(maps, ("maps", self.columns), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
+
+    def extra_repr(self) -> str:
+        return f"{self.norm}, columns={self.columns}"
+
+
+class WithinMapNorm(nn.Module):
+    """t at a pixel sums over the size x size pixels around it in the same map, cut off at the edge.
+
+    Takes and gives [n, maps, height, width]. Source: cuda-convnet `rnorm` (k 1, alpha_times "mean" over size^2 pixels).
+    """
+
+    def __init__(self, norm: ResponseNorm):
+        super().__init__()
+        self.norm = norm
+        self.alpha = norm.alpha / (norm.size**2 if norm.alpha_times == "mean" else 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return _Normalize.apply(maps, ("pixels", 1), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
+
+    def extra_repr(self) -> str:
+        return str(self.norm)
+
+
+class _Normalize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
+        maps = maps if _dense(maps) else maps.contiguous()
+        ctx.save_for_backward(maps)
+        ctx.settings = over, size, k, alpha, beta
+        out = torch.empty_like(maps)
+        if _by_kernel(out, maps, None, over, size, k, alpha, beta):
+            return out
+        window = _Window(maps, over, size)
+        for x, y in window.blocks(maps, out):
+            _, power = window.power(x, k, alpha, beta)
+            y.copy_(power.mul_(x))
+        return out
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor):
+        (maps,) = ctx.saved_tensors
+        over, size, k, alpha, beta = ctx.settings
+        if torch.is_grad_enabled():  # someone differentiates twice: the formula in operations that torch can differentiate
+            # A view of its own, so that both ways by which `maps` enters the second derivative are counted once.
+            own = maps.view_as(maps)
+            (gradient,) = torch.autograd.grad(by_formula(own, over, size, k, alpha, beta), own, upstream, create_graph=True)
+            return gradient, *[None] * 5
+        upstream = upstream.contiguous(memory_format=_format(maps))
+        out = torch.empty_like(maps)
+        if upstream.dtype == maps.dtype and _by_kernel(out, maps, upstream, over, size, k, alpha, beta):
+            return out, *[None] * 5
+        window = _Window(maps, over, size)
+        for x, g, gx in window.blocks(maps, upstream, out):
+            scale, power = window.power(x, k, alpha, beta)
+            g = power.mul_(g)
+            inner = torch.mul(g, x).div_(scale)
+            around = window.total(inner)
+            gx.copy_(g.sub_(around.mul_(x), alpha=2 * alpha * beta))
+        return out, *[None] * 5
+
+
+def _by_kernel(
+    out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
+) -> bool:
+    """Forward, or backward of `upstream`, into `out` by a kernel; False where there is none for these maps."""
+    if _compiled(maps, beta):
+        _call_kernel(out, maps, upstream, over, size, k, alpha, beta)
+    elif maps.is_contiguous(memory_format=torch.channels_last) and gpu.runs_here(maps):
+        what, columns = over
+        way = functools.partial(gpu.cross_map, columns=columns) if what == "maps" else gpu.within_map
+        way(out, maps, upstream, size=size, k=k, alpha=alpha, beta=beta)
+    else:
+        return False
+    return True
+
+
+def _compiled(maps: Tensor, beta: float) -> bool:
+    return (
+        maps.device.type == "cpu"
+        and maps.dtype in (torch.float32, torch.bfloat16)
+        and beta == 0.75
+        and maps.is_contiguous(memory_format=torch.channels_last)
+        and kernels() is not None
+    )
+
+
+def _call_kernel(
+    out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
+) -> None:
+    """Forward, or backward of `upstream`, by the C kernel."""
+    what, columns = over
+    n, count, height, width = maps.shape
+    pointers = [t.data_ptr() if t is not None else None for t in (out, maps, upstream)]
+    threads = max(1, min(n, torch.get_num_threads(), maps.numel() // VALUES_PER_THREAD))
+    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
+    if what == "maps":
+        kernels().cross_map(*pointers, n * height * width * columns, count // columns, *settings)
+    elif kernels().within_map(*pointers, n, height, width, count, *settings):
+        raise MemoryError("response normalization: no memory for its sums")
+
+
+class _Window:
+    """Sums over windows of one tensor's shape and memory format.
+
+    `body` is how a block is seen; `padded` the same with margins of size // 2; the sum over a window along one dimension
+    is the flat padded array added to itself `size` times, shifted by that dimension's `step`.
+    """
+
+    def __init__(self, maps: Tensor, over: tuple[str, int], size: int):
+        what, columns = over
+        n, count, height, width = maps.shape
+        self.size, margin = size, size // 2
+        channels_last = _format(maps) is torch.channels_last
+        if what == "maps":
+            inner = 1 if channels_last else height * width
+            lengths, inside = [columns, count // columns, inner], [1]
+            self.outer = n * height * width if channels_last else n
+        else:
+            lengths, inside = ([height, width, count], [0, 1]) if channels_last else ([count, height, width], [1, 2])
+            self.outer = n
+        self.body = tuple(lengths)
+        self.padded = tuple(length + (2 * margin if d in inside else 0) for d, length in enumerate(lengths))
+        self.steps = [math.prod(self.padded[d + 1 :]) for d in inside]
+        self.middle = tuple(slice(margin, margin + length) if d in inside else slice(None) for d, length in enumerate(lengths))
+        self.start = tuple(slice(0, length) if d in inside else slice(None) for d, length in enumerate(lengths))
+        values = math.prod(self.padded)
+        limit = BLOCK_VALUES if maps.device.type == "cpu" else self.outer * values
+        self.rows = min(self.outer, max(1, limit // values))
+        kind = torch.float64 if maps.dtype == torch.float64 else torch.float32
+        self.margins = torch.zeros(self.rows * values, dtype=kind, device=maps.device)
+        self.sums = [torch.empty_like(self.margins) for _ in self.steps]
+        self.last = self.sums[-1].view(self.rows, *self.padded)[(slice(None), *self.start)]
+        self.channels_last = channels_last
+
+    def blocks(self, *tensors: Tensor):
+        """The tensors, a block of rows [rows, *body] of each at a time; views, so that they can be written to."""
+        seen = [(t.permute(0, 2, 3, 1) if self.channels_last else t).reshape(self.outer, *self.body) for t in tensors]
+        yield from zip(*(t.split(self.rows) for t in seen), strict=True)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over each value's window, for a block [rows, *body]. Overwritten by the next call."""
+        rows = len(values)
+        self.margins.view(self.rows, *self.padded)[(slice(0, rows), *self.middle)] = values
+        flat = self.margins[: rows * math.prod(self.padded)]
+        for step, sums in zip(self.steps, self.sums, strict=True):
+            length = len(flat) - (self.size - 1) * step
+            out = sums[:length]
+            if self.size == 1:
+                out.copy_(flat)
+            else:
+                torch.add(flat[:length], flat[step : step + length], out=out)
+            for shift in range(2, self.size):
+                out.add_(flat[shift * step : shift * step + length])
+            flat = out
+        return self.last[:rows]
+
+    def power(self, x: Tensor, k: float, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
+        """scale = k + alpha * t and scale^-beta of a block."""
+        x = x.to(self.margins.dtype)
+        scale = self.total(x * x).mul(alpha).add_(k)
+        if beta == 0.75:  # two roots are many times faster than a power; not sqrt, which MKL does not round correctly
+            root = scale.rsqrt()
+            return scale, root.rsqrt().mul_(root).mul_(root)
+        return scale, scale.pow(-beta)
+
+
+def by_formula(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
+    """The same, in plain operations that can be differentiated as often as wanted; slow."""
+    squares = maps.square()
+    if over[0] == "pixels":
+        total = nn.functional.avg_pool2d(squares, size, 1, size // 2, count_include_pad=True, divisor_override=1)
+    else:
+        parts = []
+        for part in squares.chunk(over[1], dim=1):
+            count = part.shape[1]
+            padded = nn.functional.pad(part, (0, 0, 0, 0, size // 2, size // 2))
+            parts.append(sum(padded[:, shift : shift + count] for shift in range(size)))
+        total = torch.cat(parts, 1)
+    return maps * (k + alpha * total).pow(-beta)
+
+
+def _format(maps: Tensor) -> torch.memory_format:
+    return torch.contiguous_format if maps.is_contiguous() else torch.channels_last
+
+
+def _dense(maps: Tensor) -> bool:
+    return maps.is_contiguous() or maps.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,211 @@
+"""Section 3.2: the network of two columns laid over two devices of one process, or over two ranks of torch.distributed.
+
+`AlexNet` with model.columns = 2 is the same network on one device (grouped convolutions): all three layouts give the same
+numbers. Every weight lives on one device alone and nothing is averaged; activations go across where columns meet, and their
+gradients come back. The last layer lives with column 0. Source: layers-145.cfg, layer.cu (2012).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from alexnet.errors import Refused
+from alexnet.model.dropout import draw_dropout
+from alexnet.model.network import AlexNet, layer_parts
+from alexnet.recipe import Model, sizes_of
+
+
+class Column(nn.Module):
+    """One column (0 or 1) of a two-column network, with that column's share of the weights of `network`.
+
+    `stages` are what it does between meetings: (meets, parts), where `meets` says that the stage sees the outputs of both.
+    """
+
+    def __init__(self, network: AlexNet, column: int):
+        super().__init__()
+        model = network.model
+        if model.columns != 2:
+            raise Refused(f"model.columns: {model.columns} cannot be laid over two devices; 2 can")
+        self.model, self.column, last = model, column, len(model.layers) - 1
+        stages: list[tuple[bool, list[nn.Module]]] = [(False, [network.border])]
+        layers = []
+        for position, size in enumerate(sizes_of(model)):
+            layer = model.layers[position]
+            if position == last and column == 1:
+                stages.append((True, []))
+                break
+            parts = layer_parts(model, position, size, None if position == last else column)
+            if position and layer.present and layer.crosses:
+                stages.append((True, []))
+            for name, part in parts.items():
+                if name == "norm" and model.norm_across == "layer" and "cross_map" in layer.norm and layer.present:
+                    stages.append((True, []))
+                    parts[name] = part = OwnPart(part, column)
+                stages[-1][1].append(part)
+            layers.append(nn.Sequential(parts))
+        self.layers = nn.Sequential(*layers)
+        self.stages = stages
+        state = column_state(network.state_dict(), model, column)
+        self.load_state_dict(state, assign=True)  # in the network's own precision
+
+    def begin_step(self, seed: int, step: int) -> None:
+        """As `AlexNet.begin_step`: both columns draw the mask of the whole layer and take their part."""
+        draw_dropout(self.layers, seed, step)
+
+    def run(self, stage: int, x: Tensor) -> Tensor:
+        for part in self.stages[stage][1]:
+            x = part(x)
+        return x
+
+
+class OwnPart(nn.Module):
+    """A normalization over the maps of both columns, of which one column goes on with its own."""
+
+    def __init__(self, norm: nn.Module, column: int):
+        super().__init__()
+        self.norm, self.column = norm, column
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.norm(maps).chunk(2, 1)[self.column]
+
+
+def column_state(state: dict[str, Tensor], model: Model, column: int) -> dict[str, Tensor]:
+    """A column's share of the state of an AlexNet: its half of each layer's outputs; the last layer is column 0's."""
+    last = f"layers.{len(model.layers) - 1}."
+    own = {}
+    for name, value in state.items():
+        if not name.startswith(last):
+            own[name] = value.chunk(2, 0)[column] if value.dim() else value
+        elif column == 0:
+            own[name] = value
+    return {name: value.clone() for name, value in own.items()}
+
+
+def joined_state(states: Sequence[dict[str, Tensor]], model: Model) -> dict[str, Tensor]:
+    """The state of an AlexNet from those of its two columns: the inverse of `column_state`."""
+    last = f"layers.{len(model.layers) - 1}."
+    return {
+        name: value if name.startswith(last) or not value.dim() else torch.cat([value, states[1][name].to(value)])
+        for name, value in states[0].items()
+    }
+
+
+class TwoDevices(nn.Module):
+    """Both columns in one process, a device each. Images [n, 3, size, size] to logits [n, classes] on the first device."""
+
+    def __init__(self, network: AlexNet, devices: Sequence[str]):
+        super().__init__()
+        self.devices = tuple(devices)
+        self.columns = nn.ModuleList([Column(network, c).to(d) for c, d in enumerate(self.devices)])
+        self.bytes_exchanged = 0  # forward and backward, since it was built
+
+    def begin_step(self, seed: int, step: int) -> None:
+        for column in self.columns:
+            column.begin_step(seed, step)
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs = [images.to(device) for device in self.devices]
+        count = len(self.columns[0].stages)
+        for stage, (meets, _) in enumerate(self.columns[0].stages):
+            columns = (0,) if stage == count - 1 else (0, 1)
+            if meets:
+                outputs = [self._meet(outputs, column) for column in columns]
+            outputs = [self.columns[c].run(stage, outputs[c]) for c in columns]
+        return outputs[0]
+
+    def _meet(self, outputs: Sequence[Tensor], column: int) -> Tensor:
+        """The outputs of both on one column's device; the copy's backward brings the gradient home."""
+        other = outputs[1 - column]
+        self.bytes_exchanged += other.numel() * other.element_size() * (2 if other.requires_grad else 1)
+        return torch.cat([output.to(self.devices[column]) for output in outputs], 1)
+
+
+class RankColumn(nn.Module):
+    """The column of this rank, of two ranks of torch.distributed.
+
+    Rank 0 gets the logits [n, classes]. Rank 1 gets a zero without meaning: calling backward() on it, while rank 0 calls it on
+    the loss, takes part in the backward pass.
+    """
+
+    def __init__(self, network: AlexNet, device: str):
+        super().__init__()
+        if not dist.is_initialized() or dist.get_world_size() != 2:
+            raise Refused("layout: two ranks are needed; start them with torchrun --nproc-per-node 2")
+        self.column = Column(network, dist.get_rank()).to(device)
+        self.bytes_exchanged = 0
+
+    def begin_step(self, seed: int, step: int) -> None:
+        self.column.begin_step(seed, step)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x, stages = images, self.column.stages
+        for stage, (meets, _) in enumerate(stages):
+            if meets:
+                x = (_MeetOnZero if stage == len(stages) - 1 else _Meet).apply(x, self)
+            x = self.column.run(stage, x)
+        return x
+
+
+class _Meet(torch.autograd.Function):
+    """Forward: both columns' outputs, on both ranks. Backward: each rank adds up what both found for its own outputs."""
+
+    @staticmethod
+    def forward(ctx, own: Tensor, account: RankColumn) -> Tensor:
+        ctx.account, rank = account, dist.get_rank()
+        other = _swap(own.contiguous(), account)
+        return torch.cat([own, other] if rank == 0 else [other, own], 1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        rank, parts = dist.get_rank(), gradient.chunk(2, 1)
+        return parts[rank] + _swap(parts[1 - rank].contiguous(), ctx.account), None
+
+
+class _MeetOnZero(torch.autograd.Function):
+    """The last meeting: rank 1 sends its outputs and is sent their gradient."""
+
+    @staticmethod
+    def forward(ctx, own: Tensor, account: RankColumn) -> Tensor:
+        ctx.account, own = account, own.contiguous()
+        account.bytes_exchanged += own.numel() * own.element_size() * dist.get_rank()
+        if dist.get_rank() == 1:
+            dist.send(own, 0)
+            ctx.like = own
+            return own.new_zeros(())
+        other = torch.empty_like(own)
+        dist.recv(other, 1)
+        return torch.cat([own, other], 1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        if dist.get_rank() == 1:
+            received = torch.empty_like(ctx.like)
+            dist.recv(received, 0)
+            return received, None
+        own, other = (part.contiguous() for part in gradient.chunk(2, 1))
+        ctx.account.bytes_exchanged += other.numel() * other.element_size()
+        dist.send(other, 1)
+        return own, None
+
+
+def _swap(sent: Tensor, account: RankColumn) -> Tensor:
+    received, peer = torch.empty_like(sent), 1 - dist.get_rank()
+    account.bytes_exchanged += sent.numel() * sent.element_size()
+    for work in dist.batch_isend_irecv([dist.P2POp(dist.isend, sent, peer), dist.P2POp(dist.irecv, received, peer)]):
+        work.wait()
+    return received
+
+
+def bytes_per_image(model: Model, bytes_per_value: int = 4) -> int:
+    """What both columns send each other for one training image, forward and backward, by the shapes alone."""
+    last, values, sizes, side = len(model.layers) - 1, 0, sizes_of(model), 0
+    for position, (layer, size) in enumerate(zip(model.layers, sizes, strict=True)):
+        if position and layer.present and layer.crosses:
+            values += size.inputs * (1 if layer.kind == "full" else side**2) // (2 if position == last else 1)
+        side = size.after_pool
+        if layer.present and model.norm_across == "layer" and "cross_map" in layer.norm:
+            pooled_first = layer.order.index("pool") < layer.order.index("norm")
+            values += size.outputs * (size.after_pool if pooled_first else size.map_size) ** 2
+    return 2 * values * bytes_per_value

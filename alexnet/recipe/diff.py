@@ -1,0 +1,120 @@
+"""Recipes as diffs on one another, and as plain dictionaries."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from alexnet.errors import Refused, choose
+from alexnet.recipe.schema import Recipe
+
+
+def changed(recipe: Any, diff: Mapping[str, Any]) -> Any:
+    """A copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
+
+    Positions in a tuple are numbers, or "last": "model.layers.0.outputs". All fields change at once, so that two that must
+    agree can be changed together. Raises Refused for a field that does not exist, naming the nearest ones, and for a value
+    of another type than the one it replaces.
+    """
+    return _replaced(recipe, {tuple(path.split(".")): value for path, value in diff.items()}, "", recipe)
+
+
+def _replaced(node: Any, diff: Mapping[tuple[str, ...], Any], prefix: str, root: Any) -> Any:
+    by_name: dict[str, dict] = {}
+    for (name, *deeper), value in diff.items():
+        if isinstance(node, tuple) and name == "last":
+            name = str(len(node) - 1)
+        by_name.setdefault(name, {})[tuple(deeper)] = value
+    new = {}
+    for name, inner in by_name.items():
+        path = f"{prefix}{name}"
+        written = ".".join((path, *next(iter(inner))))
+        if isinstance(node, tuple):
+            old = node[int(choose(written, name, [str(i) for i in range(len(node))]))]
+        elif not dataclasses.is_dataclass(node):
+            raise Refused(f"{written}: {name!r} looks inside a plain value")
+        elif name not in (names := [f.name for f in dataclasses.fields(node)]):
+            known = [f"{prefix}{n}" for n in names] if prefix else _fields_below(root)
+            _refuse_unknown(written, known)
+        else:
+            old = getattr(node, name)
+        if () in inner:
+            old = _like(old, inner.pop(()), path)
+        new[name] = _replaced(old, inner, f"{path}.", root) if inner else old
+    if isinstance(node, tuple):
+        return tuple(new.get(str(i), old) for i, old in enumerate(node))
+    return dataclasses.replace(node, **new)
+
+
+def _fields_below(root: Any) -> list[str]:
+    """The dotted fields worth naming to someone whose path goes wrong at its first name."""
+    parts = [(f.name, getattr(root, f.name)) for f in dataclasses.fields(root)]
+    return [
+        path
+        for name, part in parts
+        for path in ([f"{name}.{f.name}" for f in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else [name])
+    ]
+
+
+def _refuse_unknown(written: str, known: list[str]) -> typing.NoReturn:
+    choose("recipe field", written, sorted(known))
+    raise AssertionError(f"{written} is known after all")
+
+
+def _like(old: Any, value: Any, path: str) -> Any:
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(old):
+        raise Refused(f"{path}: {value!r} is {type(value).__name__}, the field takes {type(old).__name__}")
+    return value
+
+
+def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:
+    """Every field by its dotted name, in declared order; the layers of a network under their positions."""
+    if dataclasses.is_dataclass(recipe):
+        items = [(f.name, getattr(recipe, f.name)) for f in dataclasses.fields(recipe)]
+    elif isinstance(recipe, tuple):
+        items = list(enumerate(recipe))
+    else:
+        return {prefix: recipe}
+    return {k: v for name, value in items for k, v in settings(value, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def differences(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Fields in which two recipes differ: {dotted name: (value in `base`, value in `recipe`)}; None where one has no such field."""
+    new, old = settings(recipe), settings(base)
+    return {k: (old.get(k), new.get(k)) for k in {**old, **new} if old.get(k) != new.get(k)}
+
+
+def as_dict(recipe: Recipe) -> dict:
+    """The recipe as plain dictionaries and lists, for JSON. `from_dict` is its inverse."""
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))
+
+
+def from_dict(plain: Mapping) -> Recipe:
+    """The recipe that `as_dict` wrote; fields added since take their defaults. Raises Refused for what does not fit."""
+    recipe = _from_plain(Recipe, plain, "recipe")
+    for f in dataclasses.fields(Recipe):
+        if f.name not in plain:
+            raise Refused(f"recipe.{f.name}: missing")
+    return recipe
+
+
+def _from_plain(kind: Any, plain: Any, path: str) -> Any:
+    if isinstance(kind, types.GenericAlias):
+        if not isinstance(plain, list | tuple):
+            raise Refused(f"{path}: {plain!r} is not a list")
+        return tuple(_from_plain(typing.get_args(kind)[0], item, f"{path}.{i}") for i, item in enumerate(plain))
+    if not dataclasses.is_dataclass(kind):
+        return _like(kind(), plain, path)
+    if not isinstance(plain, Mapping):
+        raise Refused(f"{path}: {plain!r} is not a mapping of fields")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for name in plain:
+        choose("recipe field", f"{path}.{name}", [f"{path}.{known}" for known in fields])
+    for name, f in fields.items():
+        if name not in plain and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise Refused(f"{path}.{name}: missing")
+    return kind(**{name: _from_plain(fields[name].type, value, f"{path}.{name}") for name, value in plain.items()})

@@ -1,0 +1,59 @@
+"""How large every layer of a network is, and whether each fits on the one before."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alexnet.errors import Refused
+
+if TYPE_CHECKING:
+    from alexnet.recipe.schema import Model
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a layer is in its place. Pixels a side; a full layer has maps of one pixel."""
+
+    inputs: int  # maps or units that it is given
+    outputs: int
+    groups: int  # 2 where each column sees its own inputs alone
+    map_size: int  # of its outputs
+    after_pool: int
+
+
+def sizes_of(model: "Model") -> tuple[Sizes, ...]:
+    """The sizes of every layer. Raises Refused where one does not fit on the one before, naming it."""
+    sizes, maps, side = [], 3, model.image_size + model.border_after
+    for position, layer in enumerate(model.layers):
+        place = f"model.layers.{position}"
+        last = position == len(model.layers) - 1
+        if layer.kind == "full":
+            maps, side = maps * side**2, 1
+        elif position and sizes and model.layers[position - 1].kind == "full":
+            raise Refused(f"{place}.kind: a {layer.kind} layer cannot follow a full one")
+        outputs = layer.outputs if last else round(layer.outputs * model.width)
+        if not layer.present:
+            outputs = maps
+        elif model.columns == 2 and not last and (outputs % 2 or layer.kind == "local"):
+            what = (
+                "kind: a local layer cannot be split" if layer.kind == "local" else f"outputs: {outputs} cannot be split evenly"
+            )
+            raise Refused(f"{place}.{what} in model.columns = 2")
+        if outputs < 1:
+            raise Refused(f"{place}.outputs: none are left at model.width = {model.width}")
+        before = side
+        if layer.present and layer.kind != "full":
+            if side + 2 * layer.padding < layer.kernel:
+                raise Refused(
+                    f"{place}.kernel: {layer.kernel} is more than the {side + 2 * layer.padding} pixels a side of its input"
+                )
+            before = (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
+        after = before
+        if layer.pool != "none":
+            if before < model.pool_window:
+                raise Refused(f"{place}.pool: model.pool_window = {model.pool_window} is more than its {before} pixels a side")
+            after = math.ceil((before - model.pool_window) / model.pool_stride) + 1
+        groups = 2 if model.columns == 2 and position and not layer.crosses and layer.present else 1
+        sizes.append(Sizes(maps, outputs, groups, before, after))
+        maps, side = outputs, after
+    return tuple(sizes)

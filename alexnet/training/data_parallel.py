@@ -1,0 +1,117 @@
+"""One run on several processes (torchrun): each takes its share of every batch, and all take the same step.
+
+Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by (seed, step) for the
+whole batch, wherever its rows are. Rank 0 alone writes.
+
+A network of two columns is trained as any other: whole on each rank, as columns are architecture. Columns laid over two ranks,
+a column each, are alexnet/model/two_columns.py; `study columns` measures that layout, no run uses it.
+"""
+
+import atexit
+import functools
+import importlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from alexnet.errors import Refused
+from alexnet.recipe import Recipe
+from alexnet.training.checkpoint import STOP
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of how many processes this is. Alone, every method gives back what it was given."""
+
+    rank: int = 0
+    count: int = 1
+
+    def share(self, n: int) -> slice:
+        """This rank's rows of `n`; the shares of all ranks are the whole, in order, and differ by one row at most."""
+        return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all ranks, in place."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def average_gradients(self, parameters: Iterable[Tensor], weight: float) -> None:
+        """From gradients of each rank's mean loss to those of the whole batch's; `weight`: this rank's share of its rows."""
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = self.sum(torch.cat([gradient.reshape(-1) for gradient in gradients]).mul_(weight))
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(part.view(gradient.shape))
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` holds on one of the ranks. Whoever was asked to stop (SIGTERM) is heard by all here."""
+        if self.count == 1:
+            return flag
+        flags = torch.tensor([flag, STOP.is_set()], dtype=torch.uint8)  # on the CPU: gloo, beside nccl
+        dist.all_reduce(flags, dist.ReduceOp.MAX)
+        if flags[1]:
+            STOP.set()
+        return bool(flags[0])
+
+    def tell(self, value: Any) -> Any:
+        """Rank 0's `value`, on every rank."""
+        if self.count == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0, device=torch.device("cpu"))
+        return box[0]
+
+    def check(self, recipe: Recipe) -> None:
+        """Raises Refused where the recipe is another one on several ranks."""
+        if self.count > recipe.optim.batch_size:
+            raise Refused(
+                f"nproc-per-node: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one an image"
+            )
+        norms = [layer.norm for layer in recipe.model.layers]
+        if self.count > 1 and "batch" in norms:
+            raise Refused(
+                f"model.layers: norm 'batch' takes its statistics over a whole batch, which {self.count} ranks do not see; "
+                "choose another norm or one process"
+            )
+
+
+ALONE = Ranks()
+PATIENCE = timedelta(days=30)
+"""Ranks wait for the first while it packs images, records, or waits for a run that another command trains; torchrun ends those
+whose peer has died."""
+
+
+def asked() -> Ranks:
+    """What torchrun set, before anything is joined; ALONE without it."""
+    return Ranks(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+
+
+@functools.cache
+def join() -> Ranks:
+    """This process's place among those that torchrun started; on GPUs one each. ALONE without torchrun."""
+    ranks = asked()
+    if ranks.count > 1 and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        begin("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    return ranks
+
+
+def begin(backend: str) -> None:
+    """Joins the processes that torchrun started; their threads end before the interpreter does.
+
+    A thread of gloo that still lets go of a tensor while the interpreter ends aborts the process ("terminate called without an
+    active exception"). `destroy_process_group` joins those threads, unless something else holds the group: the functions below
+    hold it as their default argument where they are first imported, as torch.optim does, after there is a group.
+    """
+    importlib.import_module("torch.distributed.nn.functional")
+    dist.init_process_group(backend, timeout=PATIENCE)
+    atexit.register(dist.destroy_process_group)

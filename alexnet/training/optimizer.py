@@ -1,0 +1,126 @@
+"""The paper's update rule, who learns at which rate, and when rates change."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.kernels import gpu
+from alexnet.kernels.cpu import kernels
+from alexnet.recipe import Optim
+
+VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
+
+
+class PaperSGD(torch.optim.Optimizer):
+    """Section 5: v := momentum v - decay rate w - rate gradient, w := w + v.
+
+    The rate is inside the velocity. Where it is constant this is torch's SGD; after a drop the old, larger steps die away over
+    1 / (1 - momentum) updates, where torch's shrink at once. Parameters at rate 0 are frozen: their velocity stays too.
+    Source: weights.cu of 2012.
+    """
+
+    def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        loss = None
+        if closure:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:  # of frozen ones too: made later, in a CUDA graph, they would be zero again at every step
+                if "velocity" not in self.state[p]:
+                    self.state[p]["velocity"] = torch.zeros_like(p)
+            if group["lr"] == 0 or not params:
+                continue
+            velocities = [self.state[p]["velocity"] for p in params]
+            factors = group["momentum"], -group["weight_decay"] * group["lr"], -group["lr"]
+            _update(params, velocities, [p.grad for p in params], *factors)
+        return loss
+
+
+def _update(
+    params: list[Tensor], velocities: list[Tensor], gradients: list[Tensor], momentum: float, decay: float, rate: float
+):
+    """v := momentum v + decay w + rate gradient, w := w + v, in that order: in one pass (kernels/cpu.c, in the same bits; on a GPU
+    gpu.py) or in four."""
+    if gpu.runs_here(*params):
+        for p, v, g in zip(params, velocities, gradients, strict=True):
+            gpu.update(p, v, g, momentum, decay, rate)
+        return
+    threads = torch.get_num_threads()
+    if kernels() and all(_plain(*each) for each in zip(params, velocities, gradients, strict=True)):
+        for p, v, g in zip(params, velocities, gradients, strict=True):
+            pointers = p.data_ptr(), v.data_ptr(), g.data_ptr()
+            kernels().paper_sgd(*pointers, p.numel(), momentum, decay, rate, min(threads, 1 + p.numel() // VALUES_PER_THREAD))
+        return
+    torch._foreach_mul_(velocities, momentum)
+    if decay:
+        torch._foreach_add_(velocities, params, alpha=decay)
+    torch._foreach_add_(velocities, gradients, alpha=rate)
+    torch._foreach_add_(params, velocities)
+
+
+def _plain(*tensors: Tensor) -> bool:
+    """Float32 on the CPU, all laid out alike and without gaps."""
+    first = tensors[0]
+    dense = first.is_contiguous() or first.is_contiguous(memory_format=torch.channels_last)
+    return dense and all(t.device.type == "cpu" and t.dtype == torch.float32 and t.stride() == first.stride() for t in tensors)
+
+
+def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.Optimizer:
+    """One parameter group for all that share their rate through the whole run: by weights or biases, and by `factors`.
+
+    Biases, and a batch normalization's scales, have their own rate and no decay (unless optim.decay_biases).
+    """
+    groups: dict[tuple, dict] = {}
+    decay_factors = [layer.decay_factor for layer in network.model.layers]
+    for name, parameter in network.named_parameters():
+        _, position, part, kind = name.split(".")
+        weights = (part, kind) == ("weights", "weight")
+        layer = int(position)
+        path = tuple(_applies(change, layer) for change in optim.schedule)
+        decay = optim.weight_decay * decay_factors[layer] if weights else optim.weight_decay * optim.decay_biases
+        group = groups.setdefault((weights, path, decay), {"params": [], "weights": weights, "layer": layer})
+        group["params"].append(parameter)
+        group["base_rate"] = optim.learning_rate * (1 if weights else optim.bias_rate_factor)
+        group["lr"] = group["base_rate"]
+        group["weight_decay"] = decay
+    ordered = [groups[key] for key in sorted(groups, reverse=True)]
+    if optim.update == "paper":
+        return PaperSGD(ordered, optim.learning_rate, optim.momentum)
+    return torch.optim.SGD(ordered, lr=optim.learning_rate, momentum=optim.momentum, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, optim: Optim, epoch: int, validation_errors: Sequence[float]) -> None:
+    """The rates of `epoch` (0 is the first), a pure function of the recipe and of the validation errors before it."""
+    for group in optimizer.param_groups:
+        weights, biases = factors(optim, group["layer"], epoch, validation_errors)
+        group["lr"] = group["base_rate"] * (weights if group["weights"] else biases)
+
+
+def factors(optim: Optim, layer: int, epoch: int, validation_errors: Sequence[float] = ()) -> tuple[float, float]:
+    """Factors on the base rates of a layer's weights and biases in `epoch`."""
+    dropped = optim.drop_factor ** drops_after(validation_errors, optim)
+    now = (dropped, dropped)
+    for change in optim.schedule:
+        if change.epoch <= epoch and _applies(change, layer):
+            now = (change.weights, change.biases)
+    return now
+
+
+def drops_after(validation_errors: Sequence[float], optim: Optim) -> int:
+    """How often the rate has dropped after these errors: each time none of the last optim.drop_patience was a new lowest."""
+    lowest, waited, drops = float("inf"), 0, 0
+    for error in validation_errors:
+        lowest, waited = (error, 0) if error < lowest else (lowest, waited + 1)
+        if waited >= optim.drop_patience:
+            drops, waited = drops + 1, 0
+    return min(drops, optim.drops)
+
+
+def _applies(change, layer: int) -> bool:
+    return not change.layers or layer in change.layers

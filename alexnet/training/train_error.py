@@ -1,0 +1,75 @@
+"""The exact training error of a run to a target, for less than a pass over all images after every epoch.
+
+A pass costs a third of an epoch, and a run's time to its target needs two exact errors: the first at the target, and that of the
+epoch before it, between which the time is read off. So after each epoch images are looked at in random order until they prove the
+error to be above the target; where they do not, all of them are. An epoch that turns out to have been the one before is looked at
+to its end with the weights it ended with, which are kept for that.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.data.batches import Feed
+from alexnet.rng import generator
+from alexnet.training.evaluate import count_wrong
+
+DOUBT = 1e-6
+"""The chance of one look to be mistaken; a run of 40 epochs over 50,000 images takes at most 2,000."""
+
+
+def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
+    """Whether `wrong` of `seen` images, drawn at random from `count`, prove that more than `level` of them all are wrong.
+
+    Where that is not so, the chance to be told so is at most DOUBT, whatever the images. Source: Serfling 1974, "Probability
+    inequalities for the sum in sampling without replacement", corollary 1.1.
+    """
+    above = wrong / seen - level
+    return above > 0 and 2 * seen * above**2 > -math.log(DOUBT) * (1 - (seen - 1) / count)
+
+
+class ExactErrors:
+    """Exact training errors of one run to the error `target`; 0 for a run without one. `total` adds up what several processes
+    count."""
+
+    def __init__(
+        self, network: nn.Module, feed: Feed, autocast: torch.autocast, target: float, total: Callable[[Tensor], Tensor]
+    ):
+        self.network, self.feed, self.autocast, self.target, self.total = network, feed, autocast, target, total
+        self.before: dict | None = None  # of the last epoch, where its error was not told; part of a checkpoint
+
+    def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
+        """Of the network as it stands after so many epochs, None where it is above the target and the epoch is not the `last`;
+        and of the epoch before, where that was None and is wanted now."""
+        wrong, seen = self._looked(epoch, 1.0 if last else self.target)
+        if seen < len(self.feed.labels):
+            self.before = {"epoch": epoch, "wrong": wrong, "seen": seen, "weights": _copied(self.network)}
+            return None, None
+        error = wrong / seen
+        earlier = self._of_the_epoch_before() if self.before and error <= self.target else None
+        self.before = None
+        return error, earlier
+
+    def _of_the_epoch_before(self) -> float:
+        now, then = _copied(self.network), self.before
+        self.network.load_state_dict(then["weights"])
+        wrong, seen = self._looked(then["epoch"], 1.0, then["wrong"], then["seen"])
+        self.network.load_state_dict(now)
+        return wrong / seen
+
+    def _looked(self, epoch: int, level: float, wrong: float = 0.0, seen: int = 0) -> tuple[float, int]:
+        """Images that are wrong, and images looked at, once those after the first `seen` were looked at until the error is sure
+        to be above `level`."""
+        feed, count = self.feed, len(self.feed.labels)
+        order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))[seen:] if self.target else None
+        batches = feed.views(feed.images, feed.labels, order=order)
+        more_wrong, more = count_wrong(
+            self.network, batches, self.autocast, (1,), self.total, lambda w, n: surely_above(level, wrong + w, seen + n, count)
+        )
+        return wrong + more_wrong, seen + round(more)
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}

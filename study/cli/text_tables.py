@@ -1,0 +1,92 @@
+"""Findings and recipes for a terminal, in plain text."""
+
+import dataclasses
+import json
+
+from alexnet.errors import Refused, choose
+from alexnet.recipe import RECIPES, Recipe, changed
+from study.judge.evidence import Found
+from study.plan.claim_files import all_claims, get_claim
+from study.report import phrases
+
+
+def verdict_table(found: list[Found]) -> str:
+    """Arms and verdict of each base."""
+    if not found:
+        return "nothing to judge yet"
+    lines = []
+    for one in found:
+        lines += ["", f"{one.base} on {phrases.machine_and_data(one)}"]
+        rows = [("arm", "rate", "measured", f"{phrases.measured(one.claim)}, mean [95%]", "against control", "every seed")]
+        for arm in one.arms:
+            rows.append((
+                arm.label,
+                f"{arm.rate:g}",
+                f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+                phrases.mean_words(arm, one.claim),
+                phrases.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
+                " ".join(phrases.value_words(arm, v, one.claim).replace(" ", "") for v in arm.values),
+            ))  # fmt: skip
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append(
+            f"  observed {phrases.effect_words(one.verdict.effect)}, paper {phrases.reported_words(one.claim)}: {phrases.verdict_words(one)}; "
+            f"{phrases.seeds_words(one)} seeds an arm, more needed: {phrases.more_seeds_words(one)}"
+        )
+        lines.append(f"  {one.verdict.why}")
+    return "\n".join(lines).lstrip("\n")
+
+
+def as_json(one: Found) -> dict:
+    """One finding for scripts. Infinite bounds become null."""
+    verdict = dataclasses.asdict(one.verdict)
+    verdict["effect"] = {
+        k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in verdict["effect"].items()
+    }
+    return {
+        "claim": one.claim_name, "scale": one.scale, "role": one.role, "base": one.base, "machine": one.machine, "data": one.data,
+        "data_fingerprint": one.fingerprint, "measured": phrases.measured(one.claim), "verdict": {k: None if v != v else v for k, v in verdict.items()},
+        "holm_p": None if one.holm != one.holm else one.holm, "arms": {arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values} for arm in one.arms},
+    }  # fmt: skip
+
+
+def named_recipe(name: str) -> Recipe:
+    """FIGURE_1_A and its like by their own name, or claim/base or claim/base/arm."""
+    if "/" not in name:
+        bases = (f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)
+        return RECIPES[choose("recipe", name, [*RECIPES, *bases])]
+    claim_name, base, *arm = name.split("/")
+    claim = get_claim(claim_name)
+    recipe = claim.bases[choose("base", base, claim.bases)]
+    return changed(recipe, claim.arm(arm[0]).diff) if arm else recipe
+
+
+def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
+    """The recipe with fields changed as a user wrote them: "model.activation=tanh", "optim.epochs=3", "data.flip=true"."""
+    diff = {}
+    for text in written:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"--set: {text!r} is not FIELD=VALUE")
+        try:
+            plain = json.loads(value)
+        except ValueError:
+            plain = value
+        diff[field] = () if plain == [] else plain
+    return changed(recipe, diff)
+
+
+def layer_lines(recipe: Recipe) -> str:
+    """The layer table, with totals."""
+    from alexnet.model.network import layer_table
+
+    rows = layer_table(recipe.model)
+    columns = list(rows[0])
+    summed = ("parameters", "neurons", "multiply_adds", "activation_bytes")
+    texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
+    texts.append(["total", *(f"{sum(row[c] for row in rows):,}" if c in summed else "" for c in columns[1:])])
+    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        for line in texts
+    )

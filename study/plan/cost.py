@@ -1,0 +1,194 @@
+"""What runs will cost: epochs from the search, seconds an update from this machine's own runs or from a calibration of seconds."""
+
+import functools
+import gc
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import is_out_of_memory, let_go
+from alexnet.machine import Machine
+from alexnet.recipe import Recipe, changed
+from study.plan.plan import Cell
+from study.plan.tuned import Tuned
+from study.questions.scales import SCALES
+from study.record import tables
+
+CALIBRATION_IMAGES = 32
+OVERHEAD = 1.15
+"""Evaluation, start-up and uneven lengths."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    source: str
+    words: str
+
+
+class Pace:
+    """What runs will cost on one machine; the tables are read once, however many plans are compared."""
+
+    def __init__(self, machine: Machine, results: Path):
+        self.machine, self.tuned = machine, Tuned.read(results)
+        runs, _ = tables.read(results)
+        own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
+        self.seconds_a_step = (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
+
+    def cost(self, cells: Sequence[Cell]) -> Cost:
+        """Wall seconds of `cells`: at the pace of the machine's own runs of the same base on the same data; where it has none,
+        at that of a few updates made now."""
+        if not cells:
+            return Cost(0.0, "nothing to run", "Nothing is left to run.")
+        total, calibrated, machine = 0.0, False, self.machine
+        for cell in cells:
+            steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
+            # of the machine, which takes a step of several runs at a time
+            seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
+            if seconds_per_step is None:
+                calibrated = True
+                step, reading = seconds_of_a_step(cell.recipe, machine) / machine.jobs, seconds_of_reading(cell.recipe, machine)
+                seconds_per_step = step + reading if machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
+            total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
+        seconds = OVERHEAD * total
+        source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
+        unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
+        hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
+        words = f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
+        return Cost(seconds, source, words)
+
+
+@functools.cache
+def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
+    """Median seconds of a step of each of the runs that share a process: on a GPU `machine.jobs`, on a CPU one.
+
+    On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it slower,
+    which is not known here.
+    """
+    import torch
+
+    on_cpu = machine.device == "cpu"
+    before = torch.get_num_threads()
+    batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
+    runs = share = 1 if on_cpu else machine.jobs
+    while True:
+        try:
+            seconds = seconds_of_rounds(changed(recipe, {"optim.batch_size": batch}), machine, share)
+            break
+        except Exception as error:
+            if share == 1 or not is_out_of_memory(error):
+                raise
+        _make_room()
+        share //= 2  # as the runs themselves will do
+    torch.set_num_threads(before)
+    return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
+
+
+def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:
+    """Seconds of each of `count` steps (default: a few) that `runs` runs take side by side in this process, after those that are
+    not counted (on a GPU their mean alone); by another way than the machine's own where `take_round` is given."""
+    import torch
+
+    from alexnet.training.cuda_graph import WARM_UP, rounds_on
+    from alexnet.training.loop import Training
+
+    warm, timed = (1, count or 3) if machine.device == "cpu" else (WARM_UP + 1, count or 10)
+    images = _made_up_images(recipe, recipe.optim.batch_size * (warm + timed + 1))
+    recipe = changed(recipe, {"data.train_images": 0, "data.validation_images": 0, "optim.drops": 0})
+    trainings = [Training(recipe, seed, machine, images) for seed in range(runs)]
+    steps, begun = [training.steps() for training in trainings], []
+    take_round = take_round or rounds_on(machine.device)
+    on_gpu = machine.device == "cuda"
+    for number in range(warm + timed):
+        if on_gpu and number == warm:
+            torch.cuda.synchronize()
+        begun.append(time.perf_counter())
+        for own in steps:
+            next(own)
+        for _, error in take_round(trainings):
+            raise let_go(error)
+    if on_gpu:  # the host runs ahead of it, as in training, which waits at the end of an epoch alone
+        torch.cuda.synchronize()
+        return [(time.perf_counter() - begun[warm]) / timed]
+    return [end - start for start, end in itertools.pairwise([*begun[warm:], time.perf_counter()])]
+
+
+@functools.cache
+def seconds_of_reading(recipe: Recipe, machine: Machine) -> float:
+    """Seconds in which a batch of random images comes from the disk on all of its readers; 0 for sets that need none: those
+    that are not packed yet, are small, or fit on the device."""
+    import numpy as np
+
+    from alexnet.data import packed
+    from alexnet.data.image_sets import data_dir
+    from alexnet.data.prefetch import THREADS, Ahead, fits
+
+    cache, batch = data_dir() / ".cache" / recipe.data.name, recipe.optim.batch_size
+    file = cache / "train_images.npy"
+    if not packed.manifest_of(cache) or not packed.is_large(file.stat().st_size):
+        return 0.0
+    images = packed.opened(cache).images["train"]
+    if fits(images, machine.device):
+        return 0.0
+    images.source.checked[:] = True  # as in all epochs but the first
+    ahead, batches = Ahead(images, recipe.model.image_size, 0, batch), 4 * (THREADS + 1)
+    order = np.random.default_rng().integers(0, len(images), batches * batch)
+    ahead.begin(order, np.zeros((len(order), 2), np.int64))
+    started = time.perf_counter()
+    for i in range(batches):
+        ahead.take(slice(i * batch, (i + 1) * batch))
+    return (time.perf_counter() - started) / batches
+
+
+def _made_up_images(recipe: Recipe, count: int):
+    import torch
+
+    from alexnet.data.image_sets import ImageSet
+
+    side = recipe.model.image_size + max(recipe.data.crop_offsets - 1, 0)
+    images = torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8)
+    labels = torch.arange(count) % recipe.model.classes
+    return ImageSet("made up", images, labels, images[:0], labels[:0], "made up")
+
+
+MOST_AT_ONCE = 64
+WORTH_IT = 1.1
+"""More runs at a time are tried while the last doubling gave so many times the steps a second, or more."""
+
+
+@functools.cache
+def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> int:
+    """How many runs of this recipe a GPU takes side by side to finish the most of them an hour: measured, 1, 2, 4, ... of them."""
+    best, pace, runs = 1, 0.0, 1
+    while runs <= min(most, MOST_AT_ONCE):
+        try:
+            steps_a_second = runs / statistics.median(seconds_of_rounds(recipe, machine, runs))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+        finally:
+            _make_room()
+        if steps_a_second < WORTH_IT * pace:
+            break
+        best, pace, runs = runs, steps_a_second, 2 * runs
+    return best
+
+
+def _make_room() -> None:
+    """Give back the GPU's memory of what was measured: the runs themselves are in another process."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch._C._cuda_clearCublasWorkspaces()
+        torch.cuda.empty_cache()
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3 * 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,121 @@
+"""What a claim asks for: claims x scale x bases x arms x seeds, as runs with keys. Imports no torch."""
+
+import fnmatch
+import functools
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import Refused, choose
+from alexnet.recipe import Recipe, changed, run_key
+from study.plan.claim_files import get_claim, get_scale
+from study.plan.tuned import Tuned
+from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+from study.questions.scales import Scale
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run and the place it has in a claim. The key is the run's alone; other claims may share it."""
+
+    claim: str
+    scale: str
+    base: str
+    arm: str
+    seed: int
+    recipe: Recipe
+    fingerprint: str
+
+    @functools.cached_property
+    def key(self) -> str:
+        return run_key(self.recipe, self.seed, self.fingerprint)
+
+    @property
+    def label(self) -> str:
+        return f"{self.base} {self.arm} seed {self.seed}"
+
+    @property
+    def asked(self) -> dict[str, str]:
+        return {"claim": self.claim, "scale": self.scale, "base": self.base, "arm": self.arm}
+
+
+def results_dir() -> Path:
+    return Path(os.environ.get("RESULTS_DIR") or "results")
+
+
+def make_plan(
+    claim_name: str,
+    scale_name: str,
+    fingerprint: str,
+    tuned: Tuned,
+    *,
+    bases: Iterable[str] = (),
+    arms: Iterable[str] = (),
+    seeds: int | None = None,
+) -> list[Cell]:
+    """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
+
+    `bases` may hold patterns ("A-*"); empty means the claim's defaults. Raises Refused for names that do not exist, for
+    seeds below 1 and for an arm without a tuned rate.
+    """
+    claim = get_claim(claim_name)
+    scale = get_scale(claim, scale_name)
+    chosen_bases = pick_bases(claim, scale, bases)
+    chosen_arms = pick_arms(claim, arms)
+    count = seeds or scale.seeds or claim.seeds
+    cells = []
+    for base in chosen_bases:
+        recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
+        cells += [
+            Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
+            for seed in range(count)
+            for arm, recipe in recipes.items()
+        ]
+    return cells
+
+
+def seed_count(text: str | None) -> int | None:
+    """SEEDS as a user wrote it; None leaves it to the scale and the claim."""
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= JUDGED_SEEDS_BELOW:
+        raise Refused(f"SEEDS: {text!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
+    return int(text)
+
+
+def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
+    """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
+    claim = get_claim(claim_name)
+    recipe = claim.recipe(base, arm, get_scale(claim, scale_name).diff)
+    if not claim.tune:
+        return recipe
+    (field,) = claim.tune
+    found = tuned.find(claim_name, base, arm, scale_name)
+    if not found:
+        raise Refused(
+            f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
+            f"`python -m study search {claim_name} --base {base} --arms {arm}` finds it"
+        )
+    return changed(recipe, {field: found["value"]})
+
+
+def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:
+    """The bases whose images are the scale's: those that match `patterns`, or the claim's defaults."""
+    suiting = [base for base, recipe in claim.bases.items() if scale.suits(recipe)]
+    if not (patterns := list(patterns)):
+        return [base for base in claim.default_bases if base in suiting][: scale.bases or None]
+    for pattern in patterns:
+        if not fnmatch.filter(suiting, pattern):
+            choose("BASE", pattern, suiting)
+    return [base for base in suiting if any(fnmatch.fnmatchcase(base, p) for p in patterns)]
+
+
+def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:
+    labels = list(labels) or list(claim.default_arms)
+    known = [arm.label for arm in claim.arms]
+    if labels == ["all"]:
+        return known
+    for label in labels:
+        choose("ARMS", label, [*known, "all"])
+    return [label for label in known if label in labels]

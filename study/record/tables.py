@@ -1,0 +1,146 @@
+"""The committed tables: results/runs.csv, a row a run, and results/curves.csv, a row a point. No torch and no mlflow.
+
+A row is named by key and machine. New rows replace those of the same name and leave all others alone, so that a table
+may hold what several machines found; a verdict never mixes them.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from alexnet.errors import Refused
+from alexnet.files import locked, write_atomically
+
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
+
+RUN_COLUMNS = {
+    "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
+    "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64", "seconds": "float64",
+    "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
+    "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
+    "python": "str", "git_commit": "str", "numerics": "int64", "started": "str", "weights_sha256": "str",
+}  # fmt: skip
+CURVE_COLUMNS = {
+    "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
+    "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
+}  # fmt: skip
+OWN_QUESTION = "train"
+TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
+NAME = ["key", "machine"]
+ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
+
+
+def to_rows(result: Mapping) -> tuple[dict, list[dict]]:
+    """One result of `study.execute.run_cell` as a row of runs and its rows of curves."""
+    name = {"key": result["key"], "machine": result["machine"]["label"]}
+    last = result["points"][-1]
+    run = {
+        **name,
+        **result["asked"],
+        "seed": result["seed"],
+        "data": result["data"]["name"],
+        "data_fingerprint": result["data"]["fingerprint"],
+        "outcome": result["outcome"],
+        "epochs": last["epoch"],
+        "steps": last["step"],
+        "seconds": round(last["seconds"], 3),
+        "cpu_share": round(result["cpu_share"], 3) if "cpu_share" in result else None,
+        **{column: result.get(column) for column in TEST_COLUMNS},
+        **{column: result["machine"][column] for column in ("device", "precision", "threads", "jobs")},
+        **{column: result["software"][column] for column in ("torch", "python", "git_commit")},
+        "numerics": result["numerics"],
+        "started": datetime.fromtimestamp(result["started_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "weights_sha256": result["weights_sha256"],
+    }
+    return run, [{**name, **point, "seconds": round(point["seconds"], 3)} for point in result["points"]]
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """runs and curves; empty frames with the right columns where nothing was written yet."""
+    return _read(folder / "runs.csv", RUN_COLUMNS), _read(folder / "curves.csv", CURVE_COLUMNS)
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    if not path.exists():
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    try:
+        texts = [name for name, kind in columns.items() if kind == "str"]
+        frame = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
+    except ValueError as error:
+        remake = "delete it, and `python -m study table` makes it again from MLflow, or `record` from the spool"
+        raise Refused(f"{path}: damaged ({error}); {remake}") from None
+    return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
+
+
+def run_name(key: str, machine: str) -> str:
+    """A run as trained.json names it."""
+    return f"{key} {machine}"
+
+
+def read_trained(folder: Path) -> dict:
+    """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained.py."""
+    try:
+        return json.loads((folder / "trained.json").read_text())
+    except FileNotFoundError:
+        return {"runs": {}, "ensembles": []}
+    except ValueError as error:
+        raise Refused(f"{folder / 'trained.json'}: not JSON ({error})") from None
+
+
+def merge(folder: Path, results: Iterable[Mapping]) -> int:
+    """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
+
+    Runs of `study train` belong to no claim and stay out: they are in the spool and in MLflow.
+    """
+    rows: dict[tuple, tuple[dict, list[dict]]] = {}
+    count = 0
+    for run, points in (to_rows(result) for result in results if result["asked"]["claim"] != OWN_QUESTION):
+        name, count = (run["key"], run["machine"]), count + 1
+        if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
+            run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
+        rows[name] = run, points
+    if not rows:
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".table.lock"):
+        _merge(folder, list(rows.values()))
+    return count
+
+
+def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """`new` with the claim and arm that first asked for each run: claims share runs, and asking again rewrites no row."""
+    first = old.set_index(NAME)[ASKED_COLUMNS]
+    new = new.set_index(NAME)
+    new.update(first)
+    return new.reset_index()[list(old.columns)]
+
+
+def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
+    new_runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
+    new_curves = pd.DataFrame([p for _, points in rows for p in points], columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
+    runs, curves = read(folder)
+    new_runs = _first_asked(runs, new_runs)
+    runs, curves = (
+        pd.concat([_without(old, new_runs), new])
+        for old, new in ((runs, new_runs), (curves, new_curves.drop_duplicates([*NAME, "step"], keep="last")))
+    )
+    order = ["claim", "scale", "data_fingerprint", "machine", "base", "arm", "seed", "key"]
+    runs = runs.sort_values(order, ignore_index=True)
+    place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
+    last = len(place)  # curves without a run, which a kill between the two files left: until the run is merged again
+    curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
+    curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
+    for name, frame in (("curves.csv", curves), ("runs.csv", runs)):
+        text = io.StringIO()
+        frame.to_csv(text, index=False, lineterminator="\n")
+        write_atomically(folder / name, text.getvalue().encode())
+
+
+def _without(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    replaced = set(zip(new.key, new.machine, strict=True))
+    return old[[name not in replaced for name in zip(old.key, old.machine, strict=True)]]

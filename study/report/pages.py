@@ -1,0 +1,290 @@
+"""Findings -> results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
+
+import base64
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from alexnet.files import write_atomically
+from alexnet.recipe import SOURCE_2012, differences, sizes_of
+from study.judge import intervals, p_values
+from study.judge.evidence import ArmFound, Findings, Found, find
+from study.plan.claim_files import all_claims
+from study.questions.measures import Averaged, TimeTo
+from study.questions.scales import SCALES
+from study.report import figures, phrases
+from study.report.architecture import draw_architecture
+
+ERRORS_SHOWN = ("test_error", "test_error_ten_views", "test_top5_error", "test_top5_error_ten_views")
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folder: Path) -> list[Path]:
+    """Draw and write everything that the tables of `folder` support. Returns the files written."""
+    findings = find(folder)
+    pictures = {group: figures.draw(found, folder / "figures") for group, found in grouped(findings).items()}
+    context = describe(findings, pictures, folder)
+    markdown = _render("report.md.j2", context, escape=False)
+    page = _render("report.html.j2", context, escape=True)
+    write_atomically(folder / "REPORT.md", markdown.encode())
+    write_atomically(folder / "report.html", page.encode())
+    return [folder / "REPORT.md", folder / "report.html", *(p for paths in pictures.values() for p in paths)]
+
+
+def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Found]]:
+    """What shares a figure: the bases of one claim at one scale on one machine and one state of the data."""
+    groups = defaultdict(list)
+    for one in findings.found:
+        groups[one.claim_name, one.scale, one.machine, one.fingerprint].append(one)
+    return dict(groups)
+
+
+def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folder: Path) -> dict:
+    """Everything the templates say, as plain texts and numbers."""
+    sections = [
+        {
+            "title": found[0].claim.title,
+            "name": group[0],
+            "anchor": "-".join((*group[:2], figures.slug(group[2]))),
+            "scale": group[1],
+            "about": SCALES[group[1]].about,
+            "role": found[0].role,
+            "machine": group[2],
+            "data": f"{found[0].data}, fingerprint {group[3]}",
+            "reported": found[0].claim.reported,
+            "reported_words": phrases.reported_words(found[0].claim),
+            "measured": phrases.measured(found[0].claim),
+            "notes": found[0].claim.reported.notes or "-",
+            "command": _command(found[0]),
+            "tables": [table for one in found for table in _paper_tables(one)],
+            "bases": [_base(one) for one in found],
+            "pictures": [_picture(path, found[0]) for path in pictures[group]],
+        }
+        for group, found in grouped(findings).items()
+    ]
+    runs = findings.runs
+    return {
+        "sections": sections,
+        "figure_2": _figure_2(folder),
+        "not_run": list(_not_run(findings)),
+        "stale": len(findings.stale),
+        "machines": _unique(runs, ["machine", "torch", "python", "git_commit"]),
+        "data": _unique(runs, ["data", "data_fingerprint"]),
+        "run_count": len(runs),
+    }
+
+
+def _base(one: Found) -> dict:
+    control_recipe = one.claim.bases[one.claim.default_bases[0]]
+    return {
+        "name": one.base,
+        "verdict": phrases.verdict_words(one),
+        "word": one.word,
+        "effect": phrases.effect_words(one.verdict.effect),
+        "power": _power_words(one),
+        "took": _took_words(one),
+        "contrasts": [
+            {"name": name if " x " in name else f"without {name}", "effect": phrases.effect_words(effect)}
+            for name, effect in one.contrasts.items()
+        ],
+        "seconds_ratio": _seconds_words(one),
+        "seeds": phrases.seeds_words(one),
+        "why": one.verdict.why,
+        "more_seeds": phrases.more_seeds_words(one),
+        "holm": phrases.number(one.holm, 2),
+        "p_values": _p_words(one),
+        "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
+        "arms": [_arm(one, arm) for arm in one.arms],
+    }
+
+
+def _arm(one: Found, arm: ArmFound) -> dict:
+    seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
+    edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
+    return {
+        "label": arm.label,
+        "diff": ", ".join(f"{k} = {v}" for k, v in {**arm.diff, **arm.also.get(one.base, {})}.items()) or "(control)",
+        "rate": f"{arm.rate:g}{edge}",
+        "tuned_on": arm.tuned["tuned_on"],
+        "n": len(arm.seeds),
+        "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        "each": [phrases.value_words(arm, value, one.claim) for value in arm.values],
+        "mean": phrases.mean_words(arm, one.claim),
+        "seconds": phrases.number(sum(seconds) / len(seconds)) if seconds else "-",
+        "test_errors": [_percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
+        "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
+        "effect": phrases.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
+        "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
+    }
+
+
+def _p_words(one: Found) -> str:
+    verdict, told = one.verdict, []
+    if (p := p_values.p_value(verdict.effect)) == p:
+        told.append(f"t test p {phrases.number(p, 2)}, {phrases.number(one.holm, 2)} by Holm over all rows of the first table")
+    if verdict.permutation_p == verdict.permutation_p:
+        told.append(
+            f"exact permutation p {phrases.number(verdict.permutation_p, 2)} (floor {phrases.number(verdict.permutation_floor, 2)})"
+        )
+    if verdict.log_rank_p == verdict.log_rank_p:
+        told.append(f"log-rank p {phrases.number(verdict.log_rank_p, 2)}")
+    text = "; ".join(told)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def _took_words(one: Found) -> str:
+    """Seconds of training of all runs shown, which other claims may share."""
+    seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
+    return f" Their training took {sum(seconds) / 60:.0f} min in all, {sum(seconds) / len(seconds):.0f} s a run, each on its share of the machine."
+
+
+def _power_words(one: Found) -> str:
+    """Power of what was run; empty where there is none to tell."""
+    if one.power != one.power:
+        return ""
+    ratio = isinstance(one.verdict.effect, intervals.Ratio)
+    value = one.claim.reported.value
+    size = f"x{value:g}" if ratio else f"{abs(value or one.claim.rule.no_effect_within):g} points"
+    what = f"the reported {size}" if value else f"{size}, the least that matters here"
+    power = "over 99%" if one.power > 0.99 else f"{one.power:.0%}"
+    return f" With these runs and their spread a true effect of {what} is told from none with a power of {power}."
+
+
+def _paper_tables(one: Found) -> Iterator[dict]:
+    """Tables 1 and 2 in the paper's form: ours beside the printed rows, of the claim that averages nets."""
+    control = one.control
+    if not isinstance(one.claim.measure, Averaged) or not control:
+        return
+    mean = {column: _percent_range(control.errors[column]) for column in ERRORS_SHOWN}
+    averaged = {
+        f"{views}_top{top}": f"{100 * control.ensemble[f'{views}_top{top}']['averaged']:.1f}%"
+        if control.ensemble
+        else "not averaged yet"
+        for views in ("one_view", "ten_views")
+        for top in (1, 5)
+    }
+    nets = one.claim.measure.nets
+    rows = [
+        ("one net, centre view", mean["test_error"], mean["test_top5_error"], "39.0%", "18.3%", "footnote 4 (2010 test)"),
+        (
+            "one net, ten views",
+            mean["test_error_ten_views"],
+            mean["test_top5_error_ten_views"],
+            "37.5%",
+            "17.0%",
+            "table 1 (2010 test)",
+        ),
+        (
+            "one net, ten views",
+            mean["test_error_ten_views"],
+            mean["test_top5_error_ten_views"],
+            "40.7%",
+            "18.2%",
+            "table 2 (2012 validation)",
+        ),
+        (f"{nets} nets averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
+        (
+            f"{nets} nets averaged, ten views",
+            averaged["ten_views_top1"],
+            averaged["ten_views_top5"],
+            "38.1%",
+            "16.4%",
+            "table 2 (2012 validation)",
+        ),
+    ]
+    yield {
+        "title": f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)",
+        "head": ("what", f"top-1, n={len(control.seeds)} nets, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where"),
+        "rows": rows,
+    }
+
+
+def _seconds_words(one: Found) -> str:
+    if not isinstance(one.claim.measure, TimeTo):
+        return ""
+    told = (
+        phrases.ratio_words(one.seconds_ratio)
+        if one.seconds_ratio
+        else "not given (a run was censored, or shared its cores with other work)"
+    )
+    return f" In seconds of training: {told}."
+
+
+def _percent_range(errors: Sequence[float]) -> str:
+    mean, lower, upper = intervals.mean_interval([100 * e for e in errors if e == e])
+    return "-" if mean != mean else f"{mean:.1f}% [{lower:.1f}, {upper:.1f}]" if lower == lower else f"{mean:.1f}%"
+
+
+def _diff_words(diff: Mapping[str, tuple]) -> str:
+    return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
+
+
+def _command(one: Found) -> str:
+    """What makes these runs; `ARMS=all` where others than the default arms are there."""
+    seeds = max(len(arm.seeds) for arm in one.arms)
+    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
+    return f"{one.claim.command} SCALE={one.scale} SEEDS={seeds}{more}"
+
+
+PRINTED_NEURONS = (253_440, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000)
+"""Section 3.5 and figure 2. The first is not 55 * 55 * 96, what its own text gives."""
+
+
+def _figure_2(folder: Path) -> dict:
+    """The architecture that the code builds, in numbers beside the printed ones, and drawn."""
+    path = folder / "figures" / "architecture-source-2012.png"
+    model = SOURCE_2012.model
+    rows = [
+        (position + 1, layer.kind, size.outputs, f"{size.outputs * size.map_size**2:,}", f"{printed:,}")
+        for position, (layer, size, printed) in enumerate(zip(model.layers, sizes_of(model), PRINTED_NEURONS, strict=True))
+    ]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_architecture(model, "SOURCE_2012", path)
+    return {"rows": rows, "picture": _embedded(path, "Figure 2: the architecture of SOURCE_2012")}
+
+
+def _picture(path: Path, one: Found) -> dict:
+    kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
+    return _embedded(path, f"{one.claim.title}, {one.scale}: {kind}")
+
+
+def _embedded(path: Path, alt: str) -> dict:
+    source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return {"path": f"figures/{path.name}", "alt": alt, "source": source}
+
+
+def _not_run(findings: Findings) -> Iterator[dict]:
+    """What the claims ask for and no run answers: for each claim and scale the bases and arms, and why."""
+    there = {(one.claim_name, one.scale, one.base, arm.label) for one in findings.found for arm in one.arms}
+    for name, claim in all_claims().items():
+        for scale, role in claim.scales.items():
+            if role == "machinery":
+                continue
+            for base, recipe in claim.bases.items():
+                missing = [arm.label for arm in claim.arms if (name, scale, base, arm.label) not in there]
+                if missing and SCALES[scale].suits(recipe):
+                    whole = len(missing) == len(claim.arms)
+                    yield {"claim": name, "scale": scale, "base": base, "arms": "all" if whole else ", ".join(missing)}
+
+
+def _unique(frame, columns: list[str]) -> list[dict]:
+    return frame.groupby(columns, as_index=False).size().rename(columns={"size": "runs"}).to_dict("records")
+
+
+def in_markdown(value: object) -> object:
+    """A text as itself: one line, that opens no tag, ends no cell of a table and makes no link or code."""
+    if not isinstance(value, str):
+        return value
+    return " ".join(re.sub(r"[|<`]|(?<=\])(?=[(:\[])", r"\\\g<0>", value).splitlines())
+
+
+def _render(name: str, context: Mapping, escape: bool) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=escape, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=None if escape else in_markdown,
+    )  # fmt: skip
+    return environment.get_template(name).render(context)

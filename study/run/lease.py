@@ -1,0 +1,127 @@
+"""Who is training a run: one process at a time, among all that share the spool, on one machine or on many.
+
+A lease is a file in the run's folder that its holder touches every few seconds. A holder that died is told by its process where
+that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A holder that only slept (a
+stopped process, a suspended laptop) finds another name in the file when it wakes and may write nothing any more: every write
+of a run goes through `held`.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from alexnet.files import locked, write_atomically
+
+LEASE_SECONDS = 60.0
+RENEWALS = 6  # while a lease lasts
+FILE, LOCK = "lease.json", ".lock"
+
+
+class Busy(Exception):
+    """Another process trains this run. Its text says which."""
+
+
+class LeaseLost(Exception):
+    """Another process took the run over while this one slept; nothing was written since."""
+
+
+class Lease:
+    """`with Lease(folder) as lease:` holds the run, renewing the lease in a thread; raises Busy where another holds it."""
+
+    def __init__(self, folder: Path, seconds: float = LEASE_SECONDS):
+        self.folder, self.seconds = folder, seconds
+        self.name = {"host": _host(), "pid": os.getpid(), "born": _born(os.getpid()), "token": os.urandom(8).hex()}
+        self.over = threading.Event()
+
+    def __enter__(self) -> "Lease":
+        try:
+            with locked(self.folder / LOCK, self.seconds):
+                holder = _read(self.folder)
+                if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
+                    raise Busy(f"process {holder['pid']} on {holder['host'].split('/')[0]} trains it")
+                write_atomically(self.folder / FILE, json.dumps(self.name).encode())
+        except TimeoutError as error:  # its holder was stopped in the middle of a write
+            raise Busy(str(error)) from None
+        threading.Thread(target=self._renew, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.over.set()
+        with locked(self.folder / LOCK):
+            if _read(self.folder) == self.name:
+                (self.folder / FILE).unlink()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """For the time of a write: the lease is this process's, and cannot be taken meanwhile. Raises LeaseLost."""
+        with locked(self.folder / LOCK):
+            if _read(self.folder) != self.name:
+                raise LeaseLost("another process took it over while this one slept")
+            yield
+            os.utime(self.folder / FILE)  # a long write keeps the thread that renews it waiting
+
+    def _renew(self) -> None:
+        while not self.over.wait(self.seconds / RENEWALS):
+            with contextlib.suppress(OSError), locked(self.folder / LOCK):
+                if _read(self.folder) != self.name:
+                    return
+                os.utime(self.folder / FILE)
+
+
+def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> dict | None:
+    """The process that trains the run of `folder` now: {"host", "pid", ...}, or None."""
+    holder = _read(folder)
+    try:
+        return holder if holder and _alive(folder, holder, seconds, _now(folder)) else None
+    except FileNotFoundError:  # it ended meanwhile
+        return None
+
+
+def _read(folder: Path) -> dict | None:
+    """Whom the lease names; None where there is none, or none that can be read: it is free, and who held it may write no more."""
+    try:
+        holder = json.loads((folder / FILE).read_text())
+        return holder if {"host", "pid", "born", "token"} <= holder.keys() else None
+    except (FileNotFoundError, ValueError, AttributeError):
+        return None
+
+
+def _alive(folder: Path, holder: dict, seconds: float, now: float) -> bool:
+    if holder["host"] == _host() and _born(holder["pid"]) != holder["born"]:
+        return False
+    return now - (folder / FILE).stat().st_mtime < seconds
+
+
+def _now(folder: Path) -> float:
+    """By the clock of the file system, which the times of leases are by, whatever machine they are on."""
+    probe = folder / f".now.{os.getpid()}"
+    try:
+        probe.touch()
+    except PermissionError:  # who may only look
+        return time.time()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink()
+
+
+def _host() -> str:
+    """This machine, since it started, and this container: within it a process number names one process."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8], os.readlink("/proc/self/ns/pid")]
+    return "/".join(parts)
+
+
+def _born(pid: int) -> str:
+    """When a process started, by the kernel's count, so that a number used again is not taken for the one before; "" if dead."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

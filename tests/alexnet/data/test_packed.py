@@ -1,0 +1,491 @@
+"""alexnet/data/packed.py: packed once on all cores, killed at any moment, hurt on disk, and used without what it was made from."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_up_images import random_pixels
+from PIL import Image
+
+from alexnet.data import cifar10 as data_module
+from alexnet.data import class_folders, packed
+from alexnet.data.cifar10 import unpack
+from alexnet.data.image_sets import ImageSet, available, class_names, load, pack
+from alexnet.errors import Refused
+from study.cli.main import main
+
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
+ROOT = Path(__file__).parents[3]
+CLASSES = ("ant", "bee", "cat")
+SIDE = 256
+
+
+def write_images(root: Path, splits=(("train", 4), ("val", 2)), side: int = 16) -> Path:
+    for split, count in splits:
+        for label, name in enumerate(CLASSES):
+            place = root / split / name
+            place.mkdir(parents=True)
+            for i, pixels in enumerate(random_pixels(count, side, seed=100 * label + count)):
+                Image.fromarray(pixels).save(place / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def ilsvrc(tmp_path: Path) -> Path:
+    """A folder in ILSVRC's layout, of three classes with four training and two validation images."""
+    return write_images(tmp_path / "ilsvrc")
+
+
+@pytest.fixture
+def large(monkeypatch) -> None:
+    """Any set counts as larger than memory."""
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0)
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[Path]:
+    """The files that are decoded, as they are."""
+    own, seen = class_folders.read, []
+
+    def read(path, side=0):
+        seen.append(path)
+        return own(path, side)
+
+    monkeypatch.setattr(class_folders, "read", read)
+    return seen
+
+
+def whole(images) -> torch.Tensor:
+    return images if isinstance(images, torch.Tensor) else images.read()
+
+
+def same(one: ImageSet, other: ImageSet) -> bool:
+    pairs = [(one.train_images, other.train_images), (one.test_images, other.test_images)]
+    pairs += [(one.train_labels, other.train_labels), (one.test_labels, other.test_labels)]
+    return one.fingerprint == other.fingerprint and all(torch.equal(whole(a), whole(b)) for a, b in pairs)
+
+
+def flip_byte(path: Path, place: int) -> None:
+    with open(path, "r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 0b100]))
+
+
+def files_of(cache: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in cache.iterdir() if path.name != "manifest.json"}
+
+
+# ---- What is packed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_packed_images_are_those_of_the_files_with_the_place_of_their_class(ilsvrc, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0 if size == "large" else 2**40)
+    images = pack("imagenet", tmp_path, ilsvrc)
+    for split, pixels, labels in (
+        ("train", images.train_images, images.train_labels),
+        ("val", images.test_images, images.test_labels),
+    ):
+        written = [
+            (class_folders.read(p, SIDE).tobytes(), CLASSES.index(p.parent.name)) for p in (ilsvrc / split).rglob("*.png")
+        ]
+        found = [(p.numpy().tobytes(), int(label)) for p, label in zip(whole(pixels), labels, strict=True)]
+        assert sorted(found) == sorted(written)
+
+
+def test_the_first_load_and_packing_by_hand_are_one_way(ilsvrc, tmp_path):
+    by_hand = pack("imagenet", tmp_path / "one", ilsvrc)
+    (tmp_path / "two").mkdir()
+    shutil.copytree(ilsvrc, tmp_path / "two" / "imagenet")
+    assert same(load("imagenet", tmp_path / "two"), by_hand)
+    kept, own = (files_of(tmp_path / one / ".cache" / "imagenet") for one in ("one", "two"))
+    assert all(kept[name] == own[name] for name in kept if "digests" not in name)  # which hold the times of the files
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_whoever_has_the_packed_folder_needs_nothing_else(ilsvrc, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0 if size == "large" else 2**40)
+    first = pack("imagenet", tmp_path / "data", ilsvrc)
+    shutil.rmtree(ilsvrc)
+    shutil.copytree(tmp_path / "data" / ".cache", tmp_path / "elsewhere" / ".cache")
+    there = tmp_path / "elsewhere"
+    assert same(load("imagenet", there), first) and same(pack("imagenet", there), first)
+    assert available("imagenet", there) == "" and class_names("imagenet", there) == list(CLASSES)
+
+
+def test_a_large_set_is_told_apart_by_every_image_label_and_their_order(ilsvrc, tmp_path, large):
+    prints = {pack("imagenet", tmp_path / "a", ilsvrc).fingerprint}
+    Image.fromarray(random_pixels(1, 16, 77)[0]).save(ilsvrc / "val" / "ant" / "0.png")
+    prints.add(pack("imagenet", tmp_path / "b", ilsvrc).fingerprint)
+    (ilsvrc / "train" / "bee" / "0.png").rename(ilsvrc / "train" / "ant" / "9.png")
+    prints.add(pack("imagenet", tmp_path / "c", ilsvrc).fingerprint)
+    assert len(prints) == 3
+
+
+def test_a_large_set_is_loaded_without_reading_an_image(ilsvrc, tmp_path, large, monkeypatch):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    monkeypatch.setattr(os, "preadv", lambda *_: pytest.fail("an image was read"))
+    again = load("imagenet", tmp_path)
+    assert again.fingerprint == first.fingerprint and not isinstance(again.train_images, torch.Tensor)
+
+
+# ---- Killed and hurt -------------------------------------------------------------------------------------------------
+
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from alexnet import folders
+from alexnet.data.image_sets import pack
+own = class_folders.read
+def read(path, side=0):
+    time.sleep(0.02)
+    return own(path, side)
+class_folders.read = read
+pack("imagenet", Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_packing_killed_again_and_again_ends_in_the_same_bytes_and_decodes_nothing_twice(tmp_path, decoded):
+    ilsvrc = write_images(tmp_path / "ilsvrc", (("train", 20), ("val", 10)))
+    kept = tmp_path / "killed" / ".cache" / "imagenet"
+    for kill in range(2):
+        command = [sys.executable, "-c", SLOWLY, str(tmp_path / "killed"), str(ilsvrc)]
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        wanted = 30 * (kill + 1)
+        while process.poll() is None and done_in(kept) < wanted:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = done_in(kept)
+    assert 60 <= before < 90 and not (kept / "manifest.json").exists()
+    images = pack("imagenet", tmp_path / "killed", ilsvrc)
+    assert len(decoded) == 90 - before + 1  # one to know their size
+    assert same(images, pack("imagenet", tmp_path / "once", ilsvrc))
+    assert files_of(kept) == files_of(tmp_path / "once" / ".cache" / "imagenet")
+
+
+def done_in(cache: Path) -> int:
+    """Images that have a digest already."""
+    done = 0
+    for split in ("train", "test"):
+        path = cache / f"{split}_digests.npy"
+        content = path.read_bytes()[128:] if path.exists() else b""
+        rows = np.frombuffer(content[: len(content) // packed.RECORD * packed.RECORD], np.uint8).reshape(-1, packed.RECORD)
+        done += int(rows[:, packed.MARK :].any(1).sum())
+    return done
+
+
+@pytest.mark.parametrize("damage", ["a flipped byte", "a flipped digest", "cut short", "zeros"])
+def test_a_torn_part_is_found_and_done_again_and_no_other(ilsvrc, tmp_path, decoded, damage):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    cache = tmp_path / ".cache" / "imagenet"
+    path, image = cache / "train_images.npy", SIDE * SIDE * 3
+    if damage == "a flipped byte":
+        flip_byte(path, 128 + 5 * image + 1000)
+    elif damage == "a flipped digest":
+        flip_byte(cache / "train_digests.npy", 128 + 5 * packed.RECORD + 20)
+    elif damage == "cut short":
+        os.truncate(path, 128 + 11 * image + 7)
+    else:
+        with open(path, "r+b") as file:
+            file.seek(128 + 5 * image)
+            file.write(bytes(image))
+    decoded.clear()
+    assert same(pack("imagenet", tmp_path, ilsvrc), first)
+    assert len(decoded) == 2  # one to know their size
+
+
+@pytest.mark.parametrize("place", [0, 7, 11])
+def test_a_flipped_byte_in_a_large_set_is_found_when_its_image_is_read_and_named(ilsvrc, tmp_path, large, place):
+    pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    path = tmp_path / ".cache" / "imagenet" / "train_images.npy"
+    flip_byte(path, 128 + place * SIDE * SIDE * 3 + 4321)
+    images = load("imagenet", tmp_path).train_images
+    for row in set(range(12)) - {place}:
+        images[row : row + 1].read()
+    with pytest.raises(Refused, match=f"{path}: image {place} is damaged"):
+        images[place : place + 1].read()
+    with pytest.raises(Refused, match=rf"{path}: 1 images damaged \({place}\)"):
+        pack("imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("file", ["train_images", "train_labels", "test_digests"])
+def test_a_small_set_that_is_damaged_and_has_no_source_is_refused(ilsvrc, tmp_path, file):
+    pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    path = tmp_path / ".cache" / "imagenet" / f"{file}.npy"
+    if file == "test_digests":
+        os.truncate(path, 150)
+    else:
+        flip_byte(path, 140)
+    with pytest.raises(Refused, match="nothing to pack it from again"):
+        load("imagenet", tmp_path)
+
+
+def test_a_large_set_that_is_cut_short_is_refused_and_does_not_end_the_process(ilsvrc, tmp_path, large):
+    images = pack("imagenet", tmp_path, ilsvrc).train_images
+    images.read()  # and finds them whole
+    os.truncate(tmp_path / ".cache" / "imagenet" / "train_images.npy", 128 + 3 * SIDE * SIDE * 3 + 5)
+    with pytest.raises(Refused, match="image 3 is damaged"):
+        images.read()
+    shutil.rmtree(ilsvrc)
+    with pytest.raises(Refused, match="nothing to pack it from again"):
+        load("imagenet", tmp_path)
+
+
+def test_a_large_set_whose_folders_changed_is_refused_until_it_is_packed_again(ilsvrc, tmp_path, large):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    Image.fromarray(random_pixels(1, 16, 5)[0]).save(ilsvrc / "train" / "ant" / "new.png")
+    with pytest.raises(
+        Refused, match=f"changed since imagenet was packed; `python -m study data pack imagenet --from {ilsvrc}`"
+    ):
+        load("imagenet", tmp_path)
+    again = pack("imagenet", tmp_path, ilsvrc)
+    assert len(again.train_labels) == 13 and again.fingerprint != first.fingerprint
+    assert same(load("imagenet", tmp_path), again)
+    assert len(whole(first.train_images)) == 12  # who reads the old one still does
+
+
+def test_packing_after_a_damaged_file_was_replaced_decodes_that_one_alone(ilsvrc, tmp_path, decoded):
+    bad = ilsvrc / "train" / "bee" / "2.png"
+    content = bad.read_bytes()
+    bad.write_bytes(content[:200])
+    with pytest.raises(Refused, match=f"{bad}: damaged image"):
+        pack("imagenet", tmp_path, ilsvrc)
+    bad.write_bytes(content)
+    decoded.clear()
+    pack("imagenet", tmp_path, ilsvrc)
+    assert decoded.count(bad) >= 1 and len(decoded) == 2
+
+
+def test_packing_that_goes_on_takes_what_changed_meanwhile_from_its_new_file(ilsvrc, tmp_path):
+    bad, changed = ilsvrc / "train" / "bee" / "2.png", ilsvrc / "train" / "cat" / "0.png"
+    content = bad.read_bytes()
+    bad.write_bytes(content[:200])
+    with pytest.raises(Refused, match="damaged image"):
+        pack("imagenet", tmp_path / "on", ilsvrc)
+    bad.write_bytes(content)
+    Image.fromarray(random_pixels(1, 16, 55)[0]).save(changed)
+    assert same(pack("imagenet", tmp_path / "on", ilsvrc), pack("imagenet", tmp_path / "anew", ilsvrc))
+
+
+def test_a_large_set_leaves_damaged_files_out_by_choice(ilsvrc, tmp_path, large):
+    bad = ilsvrc / "train" / "bee" / "2.png"
+    rest = sorted(class_folders.read(p, SIDE).tobytes() for p in (ilsvrc / "train").rglob("*.png") if p != bad)
+    bad.write_bytes(b"")
+    images = pack("imagenet", tmp_path, ilsvrc, damaged="skip")
+    assert sorted(p.numpy().tobytes() for p in images.train_images.read()) == rest and len(images.train_labels) == 11
+    assert same(load("imagenet", tmp_path, damaged="skip"), images)
+    with pytest.raises(Refused, match=rf"{bad}: damaged image \(the file is empty\)"):
+        load("imagenet", tmp_path)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_decoded(ilsvrc, tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: os.terminal_size((0, 0)) and type("", (), {"free": 10**6})())
+    with pytest.raises(Refused, match=r"DATA_DIR: imagenet packed takes 0\.0 GB more in .*, where 0\.0 GB are free"):
+        pack("imagenet", tmp_path, ilsvrc)
+    assert len(decoded) == 1  # to know their size
+
+
+def test_a_disk_that_fills_up_is_refused_and_the_next_call_goes_on(tmp_path):
+    """By a limit on the size of files, which the system reports in the same way."""
+    ilsvrc = write_images(tmp_path / "ilsvrc")
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9 * 196608, -1))\nfrom study.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", limited, "data", "pack", "imagenet", "--from", str(ilsvrc)]
+    environment = {**os.environ, "DATA_DIR": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stderr.count("\n") == 1
+    assert "DATA_DIR: cannot write to" in ended.stderr and "goes on from there" in ended.stderr
+    assert len(pack("imagenet", tmp_path / "data", ilsvrc).train_labels) == 12
+
+
+# ---- Hostile folders and archives ------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_a_link_out_of_the_set_is_refused_naming_both(ilsvrc, tmp_path):
+    secret = tmp_path / "secret.png"
+    Image.fromarray(random_pixels(1, 16)[0]).save(secret)
+    (ilsvrc / "train" / "ant" / "link.png").symlink_to(secret)
+    with pytest.raises(Refused, match=rf"link\.png: a link that leads out of {ilsvrc / 'train'}, to {secret}"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def test_a_class_folder_that_is_a_link_out_of_the_set_is_refused(ilsvrc, tmp_path):
+    shutil.move(ilsvrc / "train" / "ant", tmp_path / "ant")
+    (ilsvrc / "train" / "ant").symlink_to(tmp_path / "ant")
+    with pytest.raises(Refused, match="a link that leads out of"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def test_a_link_within_the_set_and_a_set_behind_a_link_are_followed(ilsvrc, tmp_path):
+    (ilsvrc / "train" / "ant" / "again.png").symlink_to(ilsvrc / "train" / "ant" / "0.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "imagenet").symlink_to(ilsvrc)
+    assert len(load("imagenet", tmp_path / "data").train_labels) == 13
+
+
+def test_a_link_to_nothing_is_refused(ilsvrc, tmp_path):
+    (ilsvrc / "train" / "ant" / "gone.png").symlink_to(ilsvrc / "train" / "ant" / "missing.png")
+    with pytest.raises(Refused, match=r"gone\.png: cannot be read"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def test_a_pipe_called_an_image_is_refused_and_not_waited_for(ilsvrc, tmp_path):
+    os.mkfifo(ilsvrc / "train" / "ant" / "pipe.png")
+    with pytest.raises(Refused, match=r"pipe\.png: not a file"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def test_images_in_no_class_folder_are_refused_saying_what_to_do(ilsvrc, tmp_path):
+    for path in list((ilsvrc / "val").rglob("*.png")):
+        path.rename(ilsvrc / "val" / f"{path.parent.name}{path.name}")
+    for name in CLASSES:
+        (ilsvrc / "val" / name).rmdir()
+    with pytest.raises(Refused, match=r"val: images lie in it directly; sort them into one folder a class"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def test_a_class_whose_files_end_otherwise_is_refused_naming_it(ilsvrc, tmp_path):
+    for path in (ilsvrc / "train" / "bee").iterdir():
+        path.rename(path.with_suffix(".webp"))
+    with pytest.raises(Refused, match=r"none in bee\): files ending in \.jpg"):
+        pack("imagenet", tmp_path, ilsvrc)
+
+
+def bomb() -> bytes:
+    """A PNG of few bytes with 12,000 x 12,000 pixels: of so many PIL only warns."""
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (lambda: b"", "the file is empty"),
+        (bomb, "decompression bomb"),
+        (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot identify"),
+        (lambda: b"<svg/>", "cannot identify"),
+    ],
+    ids=["empty", "bomb", "postscript", "svg"],
+)
+def test_a_hostile_file_is_refused_by_name_in_one_line(ilsvrc, tmp_path, content, why):
+    (ilsvrc / "train" / "ant" / "x.JPEG").write_bytes(content())
+    with warnings.catch_warnings(), pytest.raises(Refused, match=rf"x\.JPEG: damaged image \(.*{why}") as refused:
+        warnings.filterwarnings("ignore", "Image size")
+        pack("imagenet", tmp_path, ilsvrc)
+    assert "\n" not in str(refused.value)
+
+
+def test_sixteen_bits_of_grey_become_the_upper_eight(tmp_path):
+    grey = np.array([[0, 255, 256, 30_000, 65_535]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert class_folders.read(tmp_path / "grey.png")[0, :, 1].tolist() == [0, 0, 1, 117, 255]
+
+
+def archive(path: Path, *members: tuple[str, str]) -> None:
+    """A tar of files (name, content) and links (name, "-> target")."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if content.startswith("-> "):
+                info.type, info.linkname = tarfile.SYMTYPE, content[3:]
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content.encode()))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("batches/../../escaped", "x")],
+        [("batches/link", "-> ../../.."), ("batches/link/escaped", "x")],
+        [("batches/link", "-> /tmp")],
+    ],
+    ids=["dots", "through a link", "link"],
+)
+def test_an_archive_that_would_write_outside_is_refused_and_leaves_nothing(tmp_path, members):
+    folder = tmp_path / "in" / "data"
+    folder.mkdir(parents=True)
+    archive(tmp_path / "hostile.tar.gz", ("batches/good", "y"), *members)
+    with pytest.raises(tarfile.TarError):
+        unpack(tmp_path / "hostile.tar.gz", folder, "batches")
+    assert list(folder.iterdir()) == [] and sorted(p.name for p in tmp_path.rglob("*")) == ["data", "hostile.tar.gz", "in"]
+
+
+def test_an_absolute_path_in_an_archive_stays_inside(tmp_path):
+    archive(tmp_path / "hostile.tar.gz", ("batches/good", "y"), (f"{tmp_path}/escaped", "x"))
+    (tmp_path / "data").mkdir()
+    unpack(tmp_path / "hostile.tar.gz", tmp_path / "data", "batches")
+    assert not (tmp_path / "escaped").exists()
+    assert [p.relative_to(tmp_path / "data").as_posix() for p in (tmp_path / "data").rglob("*")] == ["batches", "batches/good"]
+
+
+def test_a_cifar10_archive_of_other_bytes_is_never_unpacked(tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    archive(tmp_path / CIFAR10.filename, ("cifar-10-batches-py/data_batch_1", "x"))
+    monkeypatch.setattr(data_module, "unpack", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, **_: url)
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", lambda *_: None)
+    with pytest.raises(Refused, match="File not found or corrupted"):
+        load("cifar10", tmp_path)
+
+
+# ---- The command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs the command line with DATA_DIR in a folder that is not there yet: exit code, what it told, what it complained of."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_command_packs_and_says_so(ilsvrc, tmp_path, command):
+    code, told, complaint = command("data", "pack", "imagenet", "--from", str(ilsvrc))
+    assert code == 0 and complaint == ""
+    fingerprint = load("imagenet", tmp_path / "data").fingerprint
+    assert f"imagenet: 12 training and 6 test images packed and checked in {tmp_path / 'data'}" in told and fingerprint in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "averaged_nets", "--scale", "imagenet"], "python -m study data pack imagenet --from DIR"),
+        (["data", "pack", "imagenet"], "python -m study data pack imagenet --from DIR"),
+        (["data", "pack", "imagenet", "--from", "nowhere"], "--from: no folder nowhere"),
+        (["data", "pack", "imagnet", "--from", "."], "did you mean imagenet"),
+        (["data", "pack", "shapes"], "data.name: 'shapes' is not one of"),
+        (["data", "unpack", "imagenet"], "data: 'unpack' is not one of pack"),
+    ],
+)
+def test_what_cannot_be_packed_is_refused_in_one_line(tmp_path, command, arguments, message):
+    code, told, complaint = command(*arguments)
+    assert code == 2 and message in complaint and complaint.count("\n") == 1 and told == ""
+    assert not (tmp_path / "data").exists()
+
+
+def test_packing_into_a_folder_that_cannot_be_written_is_refused(ilsvrc, tmp_path, command):
+    (tmp_path / "data").write_text("a file where the folder should be")
+    code, _, complaint = command("data", "pack", "imagenet", "--from", str(ilsvrc))
+    assert code == 2 and complaint.startswith("DATA_DIR: cannot write to") and complaint.count("\n") == 1

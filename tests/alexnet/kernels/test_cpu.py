@@ -1,0 +1,204 @@
+"""alexnet/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from alexnet.kernels import cpu
+from alexnet.model import pooling, response_norm
+from alexnet.model.pooling import Pool
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
+from alexnet.recipe import ResponseNorm
+from alexnet.training import optimizer
+
+COMPILER = shutil.which("cc")
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(not COMPILER, reason="no C compiler"),
+]
+
+
+def both_ways(module, maps, upstream):
+    """Output and gradient by the C kernel, then by torch operations."""
+    told = []
+    for kernels in (cpu.kernels, lambda: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(response_norm, "kernels", kernels)
+            patch.setattr(pooling, "kernels", kernels)
+            x = maps.detach().requires_grad_()
+            out = module(x)
+            out.backward(upstream)
+            told.append((out.detach(), x.grad))
+    return told
+
+
+@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@given(
+    n=st.integers(1, 3),
+    maps=st.sampled_from([1, 2, 6, 13, 16, 24, 40, 900]),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+    size=st.sampled_from([1, 3, 5, 9]),
+    kind=st.sampled_from([torch.float32, torch.bfloat16]),
+    way=st.sampled_from(["maps", "columns", "pixels"]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_kernel_gives_the_bits_of_torch_forward_and_backward(n, maps, height, width, size, kind, way, seed):
+    norm = ResponseNorm(size=size, k=1.5, alpha=0.01)
+    columns = 2 if way == "columns" and maps % 2 == 0 else 1
+    module = WithinMapNorm(norm) if way == "pixels" else CrossMapNorm(norm, columns)
+    luck = torch.Generator().manual_seed(seed)
+    x, upstream = (
+        (torch.randn(n, maps, height, width, generator=luck) * scale).to(kind).contiguous(memory_format=torch.channels_last)
+        for scale in (20, 1)
+    )
+    (out, gradient), (expected_out, expected_gradient) = both_ways(module, x, upstream)
+    assert torch.equal(out, expected_out)
+    assert torch.equal(gradient, expected_gradient)
+
+
+def bits(values):
+    return values.contiguous().view(torch.int32 if values.dtype == torch.float32 else torch.int16)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(
+    n=st.integers(1, 3),
+    maps=st.sampled_from([3, 16, 24, 32, 40, 96]),
+    height=st.integers(3, 12),
+    width=st.integers(3, 12),
+    window=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    kind=st.sampled_from(["max", "average"]),
+    number=st.sampled_from([torch.float32, torch.bfloat16]),
+    coarse=st.booleans(),
+    scale=st.sampled_from([1.0, 2.0**-133]),
+    seed=st.integers(0, 2**31),
+)
+def test_pools_give_the_bits_of_torch_forward_and_backward(
+    n, maps, height, width, window, stride, kind, number, coarse, scale, seed
+):
+    """Coarse values: many maxima are equal, some are -0. The small scale lies below the normal range."""
+    assume(window <= min(height, width))
+    luck, pool = torch.Generator().manual_seed(seed), Pool(kind, window, stride)
+
+    def drawn(*shape):
+        values = torch.randn(shape, generator=luck)
+        return ((values.round() if coarse else values) * scale).to(number).contiguous(memory_format=torch.channels_last)
+
+    x = drawn(n, maps, height, width)
+    upstream = drawn(*pool(x).shape)
+    (out, gradient), (expected_out, expected_gradient) = both_ways(pool, x, upstream)
+    assert out.shape == expected_out.shape and torch.equal(bits(out), bits(expected_out))
+    assert torch.equal(bits(gradient), bits(expected_gradient))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [CrossMapNorm(ResponseNorm(), 2), WithinMapNorm(ResponseNorm()), Pool("max", 3, 1), Pool("average", 3, 1)],
+    ids=["across", "within", "max", "average"],
+)
+def test_threads_change_no_bit(module, monkeypatch):
+    x = torch.randn(7, 26, 9, 5).contiguous(memory_format=torch.channels_last)
+    upstream = torch.randn_like(module(x))
+    alone, _ = both_ways(module, x, upstream)
+    monkeypatch.setattr(response_norm, "VALUES_PER_THREAD", 1)
+    monkeypatch.setattr(pooling, "VALUES_PER_THREAD", 1)
+    torch.set_num_threads(3)
+    shared, _ = both_ways(module, x, upstream)
+    assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    decay=st.sampled_from([0.0, 5e-4]),
+    rate=st.sampled_from([0.01, 1e-5]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_2012_update_gives_the_bits_of_torch(shape, layout, decay, rate, seed):
+    ends = []
+    for way in (cpu.kernels, lambda: None):
+        luck = torch.Generator().manual_seed(seed)
+        start, *gradients = (torch.randn(shape, generator=luck) for _ in range(4))
+        if layout is torch.channels_last and len(shape) == 4:
+            start = start.to(memory_format=layout)
+        weights = torch.nn.Parameter(start)
+        update = optimizer.PaperSGD([weights], rate, momentum=0.9, weight_decay=decay)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(optimizer, "kernels", way)
+            for gradient in gradients:
+                weights.grad = gradient.contiguous(memory_format=layout) if weights.dim() == 4 else gradient
+                update.step()
+        ends.append((weights.detach(), update.state[weights]["velocity"]))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize("exponent", [-60, -59, 1, 2, 126, 127])
+def test_the_power_of_every_fraction_is_torchs(exponent):
+    """All 2^23 numbers of an exponent: roots depend beside the fraction only on whether the exponent is even."""
+    scales = (torch.arange(2**23, dtype=torch.int32) + ((exponent + 127) << 23)).view(torch.float32)
+    powers = torch.empty_like(scales)
+    cpu.kernels().powers(powers.data_ptr(), scales.data_ptr(), len(scales), 2.0**-60)
+    root = scales.rsqrt()
+    assert torch.equal(powers, root.rsqrt() * root * root)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_no_number_stays_within_its_window(bad):
+    x = torch.randn(1, 24, 2, 2).contiguous(memory_format=torch.channels_last)
+    x[0, 12, 1, 1] = bad
+    (out, _), (expected, _) = both_ways(CrossMapNorm(ResponseNorm(), 2), x, torch.ones_like(x))
+    assert torch.equal(out.isfinite(), expected.isfinite()) and out.isfinite().sum() >= out.numel() - 3
+    assert out[0, :12].isfinite().all()  # the other column
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """No library built or loaded yet; an empty cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ALEXNET_COMPILED", raising=False)
+    cpu.kernels.cache_clear()
+    yield tmp_path
+    cpu.kernels.cache_clear()
+
+
+def wrapper(folder: Path, body: str) -> str:
+    path = folder / "wrapped-cc"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
+    log = fresh / "log"
+    monkeypatch.setenv(
+        "CC", wrapper(fresh, f'case "$*" in *--version*) ;; *) echo built >> {log};; esac\nexec {COMPILER} "$@"')
+    )
+    assert cpu.kernels() is not None
+    cpu.kernels.cache_clear()
+    assert cpu.kernels() is not None
+    assert log.read_text() == "built\n"
+    assert capfd.readouterr().err.count("compiling the CPU kernels") == 1
+    assert [p.suffix for p in (fresh / "cache" / "alexnet-study").iterdir()] == [".so"]
+
+
+@pytest.mark.parametrize("setting", [("ALEXNET_COMPILED", "0"), ("CC", "no-such-compiler")])
+def test_without_it_nothing_is_compiled_and_nothing_said(fresh, monkeypatch, capfd, setting):
+    monkeypatch.setenv(*setting)
+    assert cpu.kernels() is None
+    assert capfd.readouterr().err == "" and not (fresh / "cache").exists()
+
+
+def test_a_compiler_that_fails_is_said_in_one_line_and_torch_does_it(fresh, monkeypatch, capfd):
+    monkeypatch.setenv("CC", wrapper(fresh, f'case "$*" in *--version*) exec {COMPILER} "$@";; *) exit 1;; esac'))
+    assert cpu.kernels() is None
+    said = capfd.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("the CPU kernels stay uncompiled, torch does their work: CalledProcessError")
+    assert list((fresh / "cache" / "alexnet-study").iterdir()) == []

@@ -1,0 +1,89 @@
+"""The kernels for a GPU: on one where there is one, else as Triton's interpreter runs them on the CPU (conftest.py asks for it)."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+triton = pytest.importorskip("triton", reason="there is no Triton here")
+
+from alexnet import rng  # noqa: E402
+from alexnet.kernels import gpu  # noqa: E402
+from alexnet.model.response_norm import by_formula  # noqa: E402
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+few = settings(max_examples=12, deadline=None)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def made(shape: tuple[int, ...], seed: int, kind: torch.dtype = torch.float32) -> torch.Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).mul_(5).to(DEVICE, kind)
+    return values.to(memory_format=torch.channels_last) if len(shape) == 4 else values
+
+
+def of_formula(maps: torch.Tensor, upstream: torch.Tensor, *settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and gradient by the formula, in float64."""
+    x = maps.double().requires_grad_()
+    out = by_formula(x, *settings)
+    out.backward(upstream.double())
+    return out.detach(), x.grad
+
+
+def agree(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    tolerance = 2e-6 if ours.dtype is torch.float32 else 2**-7
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(ours.double(), theirs, rtol=tolerance, atol=tolerance * theirs.abs().max().item())
+
+
+@few
+@given(
+    st.integers(1, 3), st.integers(1, 12), st.integers(1, 5), st.sampled_from([1, 2]), st.sampled_from([1, 3, 5, 9]),
+    st.sampled_from([0.75, 0.5]), st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
+)  # fmt: skip
+def test_normalization_across_maps_is_the_formula_forward_and_backward(n, half, side, columns, size, beta, kind, seed):
+    maps, upstream = made((n, half * columns, side, side), seed, kind), made((n, half * columns, side, side), seed + 1, kind)
+    expected = of_formula(maps, upstream, ("maps", columns), size, 2.0, 0.01, beta)
+    for given_upstream, theirs in zip((None, upstream), expected, strict=True):
+        out = torch.empty_like(maps)
+        gpu.cross_map(out, maps, given_upstream, columns, size, 2.0, 0.01, beta)
+        agree(out, theirs)
+
+
+@few
+@given(
+    st.integers(1, 2), st.integers(1, 7), st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 5]),
+    st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
+)  # fmt: skip
+def test_normalization_within_maps_is_the_formula_forward_and_backward(n, maps_count, height, width, size, kind, seed):
+    maps, upstream = (made((n, maps_count, height, width), s, kind) for s in (seed, seed + 1))
+    expected = of_formula(maps, upstream, ("pixels", 1), size, 1.0, 0.01, 0.75)
+    for given_upstream, theirs in zip((None, upstream), expected, strict=True):
+        out = torch.empty_like(maps)
+        gpu.within_map(out, maps, given_upstream, size, 1.0, 0.01, 0.75)
+        agree(out, theirs)
+
+
+def test_values_beyond_one_program_are_normalized_too():
+    maps = made((2, 96, 5, 5), 0)
+    assert maps.numel() > 4 * gpu.BLOCK
+    out = torch.empty_like(maps)
+    gpu.cross_map(out, maps, None, 2, 5, 2.0, 1e-4, 0.75)
+    agree(out, by_formula(maps.double(), ("maps", 2), 5, 2.0, 1e-4, 0.75))
+
+
+@few
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 10**7), st.integers(1, 3000))
+def test_draws_are_those_of_the_torch_operations(key, step, count):
+    ours = gpu.hashed_draws(key, torch.tensor(step, device=DEVICE), count)
+    assert torch.equal(ours.cpu(), rng.hashed_draws(key, torch.tensor(step), count))
+
+
+@few
+@given(st.integers(1, 3000), st.sampled_from([0.01, 0.5]), st.sampled_from([0.0, 0.9]), st.sampled_from([0.0, 5e-4]))
+def test_the_update_is_the_papers_rule(count, rate, momentum, decay):
+    w, v, g = (made((count,), seed) for seed in range(3))
+    expected_v = momentum * v.double() - decay * rate * w.double() - rate * g.double()
+    expected_w = w.double() + expected_v
+    gpu.update(w, v, g, momentum, -decay * rate, -rate)
+    torch.testing.assert_close(v.double(), expected_v, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(w.double(), expected_w, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,128 @@
+"""alexnet/machine.py on machines that are pretended: other processors, other core counts, a GPU or none."""
+
+import os
+import platform
+
+import pytest
+import torch
+
+from alexnet import machine as machine_module
+from alexnet.errors import Refused
+from alexnet.machine import Machine, detect
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def pretend(monkeypatch, tmp_path):
+    """Called, it makes this machine another: its /proc/cpuinfo (None: it has none), cores, and GPU's name (None: no GPU)."""
+
+    def become(cpuinfo: str | None = "model name\t: Test CPU\nflags\t\t: fpu sse2\n", cores: int = 4, gpu: str | None = None):
+        path = tmp_path / "cpuinfo"
+        path.unlink(missing_ok=True)
+        if cpuinfo is not None:
+            path.write_text(cpuinfo)
+        monkeypatch.setattr(machine_module, "Path", lambda asked: {"/proc/cpuinfo": path}[asked])
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: gpu)
+        machine_module._cpu.cache_clear()
+
+    yield become
+    machine_module._cpu.cache_clear()
+
+
+@pytest.mark.parametrize(("device", "nearest"), [("cuda:0", "cuda"), ("gpu", ""), ("CPU", ""), ("", ""), ("cpus", "cpu")])
+def test_an_unknown_device_is_refused_naming_the_choices(pretend, device, nearest):
+    pretend()
+    with pytest.raises(Refused, match=r"^DEVICE: .* is not one of auto, cpu, cuda") as refusal:
+        detect(device)
+    assert repr(device) in str(refusal.value) and nearest in str(refusal.value)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf-16", "float32", ""])
+def test_an_unknown_precision_is_refused_naming_the_choices(pretend, precision):
+    pretend()
+    with pytest.raises(Refused, match=r"^PRECISION: .* is not one of auto, bf16, fp32") as refusal:
+        detect("cpu", precision)
+    assert repr(precision) in str(refusal.value)
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_cuda_without_a_gpu_is_refused_naming_what_is_there(pretend, precision):
+    pretend(gpu=None)
+    with pytest.raises(Refused, match=r"DEVICE: 'cuda'.*auto, cpu"):
+        detect("cuda", precision)
+
+
+def test_a_negative_number_of_jobs_is_refused(pretend):
+    pretend()
+    with pytest.raises(Refused, match="JOBS: -1"):
+        detect("cpu", jobs=-1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fpu sse2 avx2 f16c fma", "fp32"),
+        ("fpu avx512f avx512bw avx512_vnni avx512_fp16", "fp32"),
+        ("fpu avx512f avx512_bf16", "bf16"),
+        ("fpu amx_bf16 amx_tile amx_int8", "bf16"),
+        ("", "fp32"),
+    ],
+)
+def test_auto_precision_follows_the_flags_of_the_processor(pretend, flags, precision):
+    pretend(f"processor\t: 0\nmodel name\t: Test CPU\nflags\t\t: {flags}\nbugs\t\t: spectre_v1\n" * 2)
+    assert detect("cpu").precision == precision
+
+
+@pytest.mark.parametrize("asked", ["bf16", "fp32"])
+@pytest.mark.parametrize("flags", ["fpu avx2", "fpu avx512_bf16"])
+def test_an_asked_precision_is_given_whatever_the_flags(pretend, flags, asked):
+    pretend(f"model name\t: Test CPU\nflags\t\t: {flags}\n")
+    assert detect("cpu", asked).precision == asked
+
+
+def test_a_machine_without_cpuinfo_has_a_name_and_trains_in_fp32(pretend):
+    pretend(cpuinfo=None)
+    machine = detect("cpu")
+    assert machine.precision == "fp32"
+    assert machine.name == f"{platform.processor() or platform.machine()} x 4"
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "jobs", "threads"), [(4, 0, 4, 1), (4, 1, 1, 4), (4, 2, 2, 2), (4, 3, 3, 1), (1, 0, 1, 1), (2, 8, 8, 1)]
+)
+def test_the_cores_are_shared_by_the_jobs(pretend, cores, asked, jobs, threads):
+    pretend(cores=cores)
+    machine = detect("cpu", jobs=asked)
+    assert (machine.jobs, machine.threads) == (jobs, threads)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_is_taken_for_one_run_at_a_time_in_bf16(pretend, device):
+    pretend(gpu="Test GPU")
+    machine = detect(device)
+    assert machine == Machine(device="cuda", name="Test GPU", precision="bf16", threads=4, jobs=1)
+
+
+def test_the_processor_is_taken_beside_a_gpu_where_it_is_asked_for(pretend):
+    pretend(gpu="Test GPU")
+    assert detect("cpu") == Machine(device="cpu", name="Test CPU x 4", precision="fp32", threads=1, jobs=4)
+
+
+def test_auto_without_a_gpu_is_the_processor(pretend):
+    pretend(gpu=None)
+    assert detect().device == "cpu"
+
+
+def test_the_label_tells_name_and_precision_and_not_how_many_jobs_shared_it():
+    machine = Machine(device="cpu", name="Test CPU x 4", precision="fp32", threads=1, jobs=4)
+    assert machine.label == "Test CPU x 4, fp32"
+    assert machine.label == Machine(device="cpu", name="Test CPU x 4", precision="fp32", threads=4).label
+
+
+def test_the_machine_at_hand_is_detected_and_torch_can_train_on_it():
+    machine = detect()
+    assert torch.ones(2, device=machine.device).sum() == 2
+    assert 1 <= machine.threads <= len(os.sched_getaffinity(0)) and machine.name

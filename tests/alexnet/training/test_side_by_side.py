@@ -1,0 +1,500 @@
+"""Runs side by side in one process: each is what it is alone, whatever befalls its neighbours."""
+
+import contextlib
+import gc
+import os
+import signal
+import weakref
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from helpers import small_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_images import random_images
+from scipy import stats
+
+from alexnet.data.image_sets import load
+from alexnet.data.prefetch import Stored
+from alexnet.errors import is_out_of_memory, let_go
+from alexnet.machine import Machine
+from alexnet.model import pooling, response_norm
+from alexnet.model.dropout import Dropout
+from alexnet.model.network import AlexNet
+from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
+from alexnet.rng import hashed_draws, key_of
+from alexnet.training import cuda_graph, optimizer
+from alexnet.training import loop as train_module
+from alexnet.training.checkpoint import STOP, Interrupted, Spool
+from alexnet.training.cuda_graph import Graphed, one_by_one
+from alexnet.training.loop import Training, fit
+from alexnet.training.side_by_side import side_by_side, to_its_end
+from alexnet.training.step_counter import DeviceClock
+from study.run.executors import one_gpu
+from study.run.one_run import Place, run_cell
+from study.run.queue import steps_of_payload
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+MACHINE = Machine(device="cpu", name="test", precision="fp32", threads=1)
+IMAGES = random_images()
+DROPPING = Recipe(
+    model=Model(
+        layers=(
+            Layer(outputs=6, kernel=3, padding=1, pool="max"),
+            Layer(kind="full", outputs=8, dropout=0.5),
+            Layer(kind="full", outputs=3),
+        ),
+        image_size=8,
+        classes=3,
+        init="torch",
+    ),
+    data=Data(inputs="standardized", shift=1, flip=True, colour_noise=0.1, colour_noise_epochs=2),
+    optim=Optim(learning_rate=0.05, weight_decay=0.01, batch_size=16, epochs=3, update="paper"),
+)
+PLAIN = changed(DROPPING, {"model.layers.1.dropout": 0.0})
+RECIPES = [
+    DROPPING,
+    PLAIN,
+    changed(PLAIN, {"model.activation": "tanh", "optim.epochs": 2}),
+    changed(DROPPING, {"model.width": 2.0}),
+]
+DIVERGING = changed(PLAIN, {"optim.learning_rate": 1e9})
+
+
+def begin(recipe: Recipe, seed: int, spool: Spool | None = None):
+    def run():
+        training = Training(recipe, seed, MACHINE, IMAGES, spool=spool)
+        yield from training.steps()
+        return training.history()
+
+    return run
+
+
+def together(runs, at_once: int, take_round=one_by_one) -> dict:
+    ended = list(side_by_side(runs, at_once, take_round))
+    assert len({position for position, _ in ended}) == len(ended) == len(runs)
+    return dict(ended)
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[str]:
+    """Digests of the weights of each recipe trained by itself, with its place in RECIPES as the seed."""
+    torch.set_num_threads(1)
+    return [fit(recipe, seed, MACHINE, IMAGES).weights_sha256 for seed, recipe in enumerate(RECIPES)]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+def test_a_run_among_others_ends_in_the_bits_it_ends_in_alone(alone, at_once):
+    ended = together([begin(recipe, seed) for seed, recipe in enumerate(RECIPES)], at_once)
+    assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
+
+
+def test_a_run_that_diverges_does_not_touch_its_neighbours(alone):
+    runs = [begin(RECIPES[0], 0), begin(DIVERGING, 0), begin(RECIPES[1], 1)]
+    ended = together(runs, 3)
+    assert [ended[place].outcome for place in range(3)] == ["finished", "diverged", "finished"]
+    assert [ended[place].weights_sha256 for place in (0, 2)] == alone[:2]
+
+
+def test_a_run_whose_update_fails_is_lost_alone(alone, monkeypatch):
+    real, broken = Training.update, []
+
+    def update(training):
+        if training.recipe is DIVERGING and training.step == 2:
+            broken.append(training)
+            raise RuntimeError("of this run alone")
+        real(training)
+
+    monkeypatch.setattr(Training, "update", update)
+    ended = together([begin(RECIPES[0], 0), begin(DIVERGING, 0), begin(RECIPES[1], 1)], 2)
+    assert broken and str(ended[1]) == "of this run alone"
+    assert [ended[place].weights_sha256 for place in (0, 2)] == alone[:2]
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_where_memory_runs_out_fewer_go_on_and_none_is_lost(alone, tmp_path, room, capsys):
+    """Memory for `room` runs: a round of more of them raises before any has moved, as a capture does."""
+    widest = []
+
+    def small(trainings):
+        if len(trainings) > room:
+            raise torch.OutOfMemoryError("made up")
+        widest.append(len(trainings))
+        return one_by_one(trainings)
+
+    runs = [begin(recipe, seed, Spool(tmp_path / str(seed), 0)) for seed, recipe in enumerate(RECIPES)]
+    ended = together(runs, 4, small)
+    assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
+    assert max(widest) == {1: 1, 2: 2, 3: 2}[room]  # 4 is halved until it fits
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_a_run_for_which_memory_never_suffices_is_lost_and_the_rest_end(alone, monkeypatch):
+    real = Training.update
+
+    def update(training):
+        if training.recipe is DIVERGING:
+            raise torch.OutOfMemoryError("made up")
+        real(training)
+
+    monkeypatch.setattr(Training, "update", update)
+    ended = together([begin(RECIPES[0], 0), begin(DIVERGING, 0), begin(RECIPES[1], 1)], 3)
+    assert isinstance(ended[1], torch.OutOfMemoryError)
+    assert [ended[place].weights_sha256 for place in (0, 2)] == alone[:2]
+
+
+def test_asked_to_stop_each_keeps_a_checkpoint_and_goes_on_in_the_same_bits(alone, tmp_path):
+    def runs():
+        return [begin(recipe, seed, Spool(tmp_path / str(seed), 1e9)) for seed, recipe in enumerate(RECIPES)]
+
+    rounds = 0
+
+    def stopping(trainings):
+        nonlocal rounds
+        rounds += 1
+        if rounds == 5:
+            STOP.set()
+        return one_by_one(trainings)
+
+    try:
+        ended = dict(side_by_side(runs(), 2, stopping))
+    finally:
+        STOP.clear()
+    assert set(ended) == {0, 1} and all(isinstance(why, Interrupted) for why in ended.values())
+    ended = together(runs(), 3)
+    assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
+
+
+# ---- The step as a graph: what can be known of it without a GPU ------------------------------------------------------------
+
+
+@pytest.fixture
+def device_clock(monkeypatch):
+    """Trainings on the CPU that count their steps as those on a GPU do."""
+    monkeypatch.setattr(train_module, "HostClock", partial(DeviceClock, device="cpu"))
+
+
+def test_the_clock_of_a_device_takes_the_same_images_as_the_hosts(device_clock, alone):
+    assert fit(PLAIN, 1, MACHINE, IMAGES).weights_sha256 == alone[1]
+
+
+def test_with_draws_of_the_device_a_run_that_was_killed_ends_in_the_same_bits(device_clock, tmp_path):
+    whole = fit(DROPPING, 0, MACHINE, IMAGES).weights_sha256
+    for steps in (1, 4, 5):
+        spool = Spool(tmp_path / str(steps), 0)
+        run = begin(DROPPING, 0, spool)()
+        for _ in range(steps + 1):
+            one_by_one([next(run)])
+        run.close()  # killed after its update, before it was kept
+        assert to_its_end(begin(DROPPING, 0, spool)(), one_by_one).weights_sha256 == whole
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_what_a_step_reads_stays_at_one_place_in_memory(device_clock, stored):
+    """A graph replays addresses: those of what the host writes between steps must not change from epoch to epoch."""
+    pixels = IMAGES.train_images
+    images = replace(IMAGES, train_images=Stored(pixels.numpy(), np.arange(len(pixels)))) if stored else IMAGES
+    training, places = Training(DROPPING, 0, MACHINE, images), set()
+    for _ in training.steps():
+        training.update()
+        feed, clock = training.feed, training.clock
+        tensors = [feed.order, feed.corner, feed.flipped, feed.colour_shift, clock.rows, clock.step, training.tally]
+        tensors += [feed.brought] if stored else []
+        places.add(tuple(tensor.data_ptr() for tensor in tensors))
+    assert len(places) == 1
+
+
+def test_the_constants_of_a_step_change_with_rates_and_noise(device_clock):
+    training, by_epoch = Training(changed(DROPPING, {"optim.epochs": 4}), 0, MACHINE, IMAGES), {}
+    for _ in training.steps():
+        by_epoch.setdefault(len(training.points), set()).add(training.constants())
+        training.update()
+    assert all(len(constants) == 1 for constants in by_epoch.values())
+    assert by_epoch[0] == by_epoch[1] != by_epoch[2] == by_epoch[3]  # colour noise in the first two epochs
+
+
+class FakeDevice:
+    """Stands in for torch.cuda's graphs: what is captured is not run, a replay runs all of it."""
+
+    def __init__(self, monkeypatch, capture_error: Exception | None = None):
+        self.recording, self.error = None, capture_error
+        self.given, pool, main = 0, [FakeStream() for _ in range(4)], FakeStream()
+        self.streams = [main, *pool]
+
+        def next_stream() -> FakeStream:
+            self.given += 1
+            return pool[self.given % len(pool)]
+
+        monkeypatch.setattr(torch.cuda, "Stream", next_stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: main)
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: None)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+        monkeypatch.setattr(torch.cuda, "graph", self.capture)
+
+    @contextlib.contextmanager
+    def capture(self, graph, capture_error_mode):
+        self.recording = graph.updates
+        main, *others = self.streams
+        for stream in self.streams:
+            stream.waited_for.clear()
+        try:
+            yield
+            if self.error:
+                raise self.error
+        finally:
+            self.recording = None
+            if any(main in stream.waited_for and stream not in main.waited_for for stream in others):
+                raise RuntimeError("capturing stream has unjoined work")
+
+
+class FakeStream:
+    def __init__(self):
+        self.waited_for = []
+
+    def wait_stream(self, other):
+        assert isinstance(other, FakeStream)
+        self.waited_for.append(other)
+
+
+class FakeGraph:
+    def __init__(self):
+        self.updates = []
+
+    def replay(self):
+        for training, constants in self.updates:
+            training.taken.append(constants)
+
+
+class FakeTraining:
+    def __init__(self, device: FakeDevice):
+        self.device, self.rate, self.taken, self.fails = device, 1, [], None
+
+    def constants(self):
+        return self.rate
+
+    def update(self):
+        if self.device.recording is not None and self.fails:
+            raise self.fails
+        if self.device.recording is None:
+            self.taken.append(self.rate)
+        else:
+            self.device.recording.append((self, self.rate))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sets(st.integers(0, 3), min_size=1), st.sets(st.integers(0, 3))), min_size=1, max_size=25))
+def test_each_training_of_a_round_is_updated_once_with_the_constants_of_that_round(rounds):
+    """Whoever takes part, leaves or comes, and whichever rates change: a round is a set of trainings and of changed rates."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        device = FakeDevice(monkeypatch)
+        trainings, take_round = [FakeTraining(device) for _ in range(4)], Graphed()
+        expected = [[] for _ in trainings]
+        for present, changing in rounds:
+            for place in changing:
+                trainings[place].rate += 1
+            assert take_round([trainings[place] for place in sorted(present)]) == []
+            for place in present:
+                expected[place].append(trainings[place].rate)
+        assert [training.taken for training in trainings] == expected
+
+
+def test_a_graph_is_captured_once_for_many_rounds(monkeypatch):
+    trainings, take_round = [FakeTraining(FakeDevice(monkeypatch)) for _ in range(3)], Graphed()
+    for _ in range(50):
+        take_round(trainings)
+    assert take_round.captures == 1
+
+
+def test_steps_that_cannot_be_captured_are_taken_one_by_one_and_one_line_says_so(monkeypatch, capsys):
+    device = FakeDevice(monkeypatch, RuntimeError("an operation that\ncannot be captured"))
+    training, take_round = FakeTraining(device), Graphed()
+    for _ in range(10):
+        take_round([training])
+    assert training.taken == [1] * 10
+    assert capsys.readouterr().err.splitlines() == [
+        "without CUDA graphs, which cannot hold these steps (RuntimeError: an operation that)"
+    ]
+
+
+def test_a_capture_without_memory_moves_no_training_and_keeps_none_of_them(monkeypatch):
+    device = FakeDevice(monkeypatch, torch.OutOfMemoryError("made up"))
+    training, take_round = FakeTraining(device), Graphed()
+    for _ in range(cuda_graph.WARM_UP):
+        take_round([training])
+    with pytest.raises(torch.OutOfMemoryError):
+        take_round([training])
+    assert len(training.taken) == cuda_graph.WARM_UP
+    assert not take_round.streams and not take_round.warm and take_round.graph is None
+
+
+def test_memory_that_runs_out_within_a_capture_is_told_as_such_and_not_as_a_capture_that_ends_with_its_streams_apart(
+    monkeypatch,
+):
+    device = FakeDevice(monkeypatch)
+    trainings, take_round = [FakeTraining(device) for _ in range(3)], Graphed()
+    trainings[1].fails = torch.OutOfMemoryError("made up")
+    for _ in range(cuda_graph.WARM_UP):
+        take_round(trainings)
+    with pytest.raises(torch.OutOfMemoryError):
+        take_round(trainings)
+    assert take_round.possible
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=12))
+def test_trainings_beside_one_another_never_share_a_stream(rounds):
+    """Though torch gives out the same few again and again (4 here, 32 there), in use or not."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        device = FakeDevice(monkeypatch)
+        trainings, take_round = [FakeTraining(device) for _ in range(6)], Graphed()
+        for present in rounds:
+            take_round([trainings[place] for place in sorted(present)])
+            assert len({id(stream) for stream in take_round.streams.values()}) == len(take_round.streams)
+
+
+def test_an_error_for_want_of_memory_holds_nothing_of_what_filled_it():
+    class Filled:
+        pass
+
+    def fail(text: str) -> tuple:
+        filled = Filled()
+        kept.append(weakref.ref(filled))
+        try:
+            raise ValueError("before it")
+        except ValueError:
+            raise RuntimeError(text) from None
+
+    kept, held = [], []
+    for text in ("CUDA out of memory", "another reason"):
+        try:
+            fail(text)
+        except RuntimeError as error:
+            held.append(let_go(error))
+    gc.collect()
+    assert kept[0]() is None and kept[1]() is not None and held[1].__traceback__
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CUDA error: out of memory", True),  # of a graph that is made
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("could not create a primitive", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("capturing stream has unjoined work", False),
+    ],
+)
+def test_memory_that_runs_out_is_known_by_what_libraries_say(text, expected):
+    assert is_out_of_memory(RuntimeError(text)) == expected
+    try:
+        try:
+            raise RuntimeError(text)
+        except RuntimeError:
+            {}["while it was handled"]
+    except KeyError as error:
+        assert is_out_of_memory(error) == expected
+
+
+def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):
+    """On tensors without values whatever would wait for one raises (`item`, `nonzero`, a branch on data)."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    for module in (optimizer, pooling, response_norm):  # their C kernels want values, and are not for a GPU
+        monkeypatch.setattr(module, "kernels", lambda: None)
+
+    training = Training(DROPPING, 0, MACHINE, IMAGES)
+    steps = training.steps()
+    next(steps)
+    training.update()  # the optimizer's state is there
+    next(steps)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        training.update()
+
+
+# ---- Draws on the device ---------------------------------------------------------------------------------------------
+
+
+def splitmix64(key: int, number: int) -> int:
+    mask = (1 << 64) - 1
+    x = (number * 0x9E3779B97F4A7C15 + key) & mask
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+    return x ^ (x >> 31)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 10**7), st.integers(1, 40))
+def test_hashed_draws_are_the_quarters_of_splitmix64s_numbers(key, step, count):
+    words = -(-count // 4)
+    numbers = [splitmix64(key, step * words + 1 + i) for i in range(words)]
+    expected = np.array(numbers, np.uint64).view(np.int16)[:count]
+    assert hashed_draws(key, torch.tensor(step), count).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_dropout_of_the_device_drops_at_its_rate_and_anew_at_each_step(rate):
+    dropout, step = Dropout(rate, "2012"), torch.tensor(0)
+    dropout.draw_on_device(key_of(1, "dropout/0"), step)
+    first, again = (dropout(torch.ones(200, 500)) for _ in range(2))
+    step += 1
+    second = dropout(torch.ones(200, 500))
+    assert torch.equal(first, again)
+    assert stats.binomtest(int((first == 0).sum()), 100_000, rate).pvalue > 0.001
+    both = int(((first == 0) & (second == 0)).sum())  # of independent draws: rate^2
+    assert stats.binomtest(both, 100_000, rate**2).pvalue > 0.001
+
+
+def test_layers_and_seeds_draw_apart():
+    model = replace(DROPPING.model, layers=(*DROPPING.model.layers[:2], *DROPPING.model.layers[1:]))
+    step, masks = torch.tensor(3), []
+    for seed in (0, 1):
+        network = AlexNet(model)
+        network.draw_on_device(seed, step)
+        masks += [layer.dropout(torch.ones(50, 40)) for layer in list(network.layers)[1:3]]
+    for i, one in enumerate(masks):
+        for other in masks[i + 1 :]:
+            same = int((one == other).sum())
+            assert stats.binomtest(same, one.numel(), 0.5).pvalue > 0.0001
+
+
+# ---- The process that holds them ------------------------------------------------------------------------------------------
+
+STUDY_MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=3)
+DIES_ONCE, DIES_ALWAYS = 1, 2  # seeds
+
+
+def dying(payload, report):
+    """A run that kills the process it is in: one in the middle of its second epoch, once, one whenever it begins alone."""
+    cell, place = payload
+    mark = place.spool_dir / "killed"
+
+    def tell(point):
+        report(point)
+        if cell.seed == DIES_ONCE and point["epoch"] == 2 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if cell.seed == DIES_ALWAYS and mark.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return (yield from steps_of_payload(payload, tell))
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_of_several_runs_loses_none_but_one_that_kills_each_time(tmp_path):
+    fingerprint = load("shapes", tmp_path).fingerprint
+    cells = [small_cell(seed, fingerprint=fingerprint, optim__epochs=3) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
+    done, lost, place = {}, {}, Place(STUDY_MACHINE, tmp_path, tmp_path / "hurt", checkpoint_seconds=0)
+
+    def on_done(position, result):
+        assert position not in done
+        done[position] = result["weights_sha256"]
+
+    one_gpu.run_tasks(dying, [(cell, place) for cell in cells], 3, lambda *_: None, on_done, lost.__setitem__)
+    whole = replace(place, spool_dir=tmp_path / "whole")
+    assert done == {p: run_cell(cells[p], whole, lambda point: None)["weights_sha256"] for p in (0, 1)}
+    assert lost == {2: "its process ended with code -9"}

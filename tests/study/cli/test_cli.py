@@ -1,0 +1,223 @@
+"""The command line: what is asked wrongly is refused in one line, with code 2, and nothing is written."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+from helpers import write_tuned
+
+from study.cli.main import main, parser
+
+ROOT = Path(__file__).parents[3]
+README_LINES = re.compile(r"\n    (from alexnet import .*?)\n\n[|]", re.DOTALL)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working folder with rates for both treatments, and none of the user's own settings."""
+    for name in (
+        "SCALE",
+        "SEEDS",
+        "DEVICE",
+        "PRECISION",
+        "JOBS",
+        "DATA_DIR",
+        "ARMS",
+        "BASE",
+        "RESULTS_DIR",
+        "SPOOL_DIR",
+        "MLFLOW_TRACKING_URI",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    tuned = tmp_path / "committed" / "tuned.json"
+    write_tuned(tuned.parent, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
+    monkeypatch.setattr("study.plan.tuned.COMMITTED", tuned)
+    return tmp_path
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("run relu_soner", r"^claim: 'relu_soner' is not one of .*relu_sooner"),
+        ("run relu_sooner --scale cifar", r"^SCALE: 'cifar' is not one of .*did you mean cifar10"),
+        ("run relu_sooner --scale shapes --arms rule", r"^ARMS: 'rule' .*did you mean relu"),
+        ("run relu_sooner --scale shapes --base A-2102", r"^BASE: 'A-2102' .*did you mean A-2012"),
+        ("run relu_sooner --scale shapes --device gpu", r"^DEVICE: 'gpu' is not one of auto, cpu, cuda"),
+        ("run relu_sooner --scale shapes --precision fp8", r"^PRECISION: 'fp8' .*bf16, fp32"),
+        ("run relu_sooner --scale shapes --seeds 0", r"^SEEDS: '0' is not a whole number from 1"),
+        ("run relu_sooner --seeds 0", r"^SEEDS: '0'"),
+        ("run relu_sooner --scale shapes --jobs two", r"^JOBS: 'two' is not a whole number"),
+        ("run relu_sooner --scale shapes --jobs -2", r"^JOBS: -2"),
+        ("run relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
+        ("search relu_sooner --scale cifar10-jpeg", r"^DATA_DIR: no folder data/cifar10-jpeg/train"),
+        ("search response_norm --scale shapes", r"^claim: 'response_norm' tunes nothing"),
+        ("train ALEXNET --set data.name=shapes", r"^recipe: 'ALEXNET' is not one of .*ALEXNET_32"),
+        ("train ALEXNET_32 --set model.activatoin=tanh", r"^recipe field: 'model.activatoin' .*did you mean model.activation"),
+        ("train ALEXNET_32 --set model.activation", r"^--set: 'model.activation' is not FIELD=VALUE"),
+        ("train ALEXNET_32 --set optim.epochs=many", r"^optim.epochs: 'many' is str, the field takes int"),
+        ("train ALEXNET_32 --set data.name=shapes --seed one", r"^--seed: 'one' is not a whole number"),
+        ("columns TORCHVISION", r"^recipe: TORCHVISION has model.columns = 1"),
+        ("columns SOURCE_2012 --batch 0", r"^--batch: 0 is less than 1"),
+        ("describe FIGURE_1_D", r"^recipe: 'FIGURE_1_D' .*did you mean FIGURE_1_"),
+        ("describe relu_sooner/A-2012/gelu", r"^ARMS: 'gelu'"),
+        ("record nowhere", r"^spool: no folder nowhere"),
+        ("frobnicate", r"python -m study.*frobnicate"),
+        ("run relu_sooner --sead 3", r"--sead"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2_and_writes_nothing(here, capsys, line, message):
+    before = files(here)
+    assert main(shlex.split(line)) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert len(error.strip().splitlines()) == 1
+    assert re.search(message, error)
+    assert files(here) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys, monkeypatch):
+    (here / "file").write_text("")
+    for variable in ("RESULTS_DIR", "SPOOL_DIR"):
+        with monkeypatch.context() as setting:
+            setting.setenv(variable, str(here / "file" / "inside"))
+            assert main(["run", "relu_sooner", "--scale", "smoke", "--base", "A-today"]) == 2
+        assert re.match(rf"{variable}: cannot write to .*file/inside", capsys.readouterr().err)
+
+
+def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(here, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "alexnet.data.cifar10._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
+    )
+    assert main(["plan", "relu_sooner"]) == 0
+    text = capsys.readouterr().out
+    assert "Scale shapes: stand-in data" in text
+    assert "could not be downloaded (no network); no folder data/cifar10-jpeg/train; shapes is there" in text
+
+
+def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "alexnet.data.cifar10._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
+    )
+    assert main(["plan", "relu_sooner", "--scale", "cifar10"]) == 2
+    assert capsys.readouterr().err.startswith("SCALE=cifar10: CIFAR-10 could not be downloaded")
+
+
+def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
+    assert main(["plan", "relu_sooner", "--scale", "smoke", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(r["base"], r["arm"], r["seed"]) for r in plan["runs"]] == [("A-today", arm, 0) for arm in ("relu", "tanh")]
+    assert len({r["key"] for r in plan["runs"]}) == 2
+
+
+@pytest.mark.parametrize(("verb", "code"), [("run", 1), ("report", 0)])
+def test_a_reader_that_goes_away_is_no_mistake_but_a_plan_that_was_not_trained_is_not_done(here, monkeypatch, verb, code):
+    """`... | head`: a script must not take 0 for trained."""
+
+    def nobody_reads(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(f"study.cli.main.{verb}", nobody_reads)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
+    assert main([verb, *(["relu_sooner"] if verb == "run" else [])]) == code
+
+
+def test_two_recipes_are_compared_field_by_field(here, capsys):
+    assert main(["describe", "relu_sooner/A-2012", "relu_sooner/A-today", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "data.inputs": ["minus_mean_image", "standardized"],
+        "model.init": ["listed", "torch"],
+        "optim.bias_rate_factor": [2.0, 1.0],
+    }
+
+
+@pytest.mark.parametrize("verb", ["list", "plan", "run", "search", "record", "table", "report", "describe", "status"])
+def test_every_verb_answers_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([verb, "--help"])
+    assert stop.value.code == 0
+    assert "usage: python -m study" in capsys.readouterr().out
+
+
+def commands_of(text: str, start: str) -> set[str]:
+    return set(re.findall(rf"(?:^|`|\n    ){start}([a-z0-9-]+)", text))
+
+
+def test_every_command_the_readme_names_exists():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
+    named = commands_of(readme, "make ")
+    assert {"reproduce-relu-speedup", "test"} <= named <= targets
+    verbs = set(parser()._subparsers._group_actions[0].choices)
+    assert commands_of(readme, r"python -m study ") <= verbs
+
+
+def test_the_results_in_the_readme_are_those_of_the_report():
+    readme, report = ((ROOT / name).read_text().splitlines() for name in ("README.md", "results/REPORT.md"))
+    head = next(line for line in report if line.startswith("| claim | base |"))
+    told, made = (list(takewhile(lambda line: line.startswith("|"), lines[lines.index(head) :])) for lines in (readme, report))
+    assert len(made) > 2 and told == made
+
+
+def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^([a-z0-9-]+):(?! export)", makefile, re.M):
+        assert re.search(rf"^{target}:.* ## ", makefile, re.M), target
+
+
+def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, monkeypatch):
+    for name, value in {"SCALE": "smoke", "SEEDS": "1", "BASE": "A-2012", "ARMS": "tanh"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["plan", "relu_sooner", "--json"]) == 0
+    assert [(r["base"], r["arm"], r["seed"]) for r in json.loads(capsys.readouterr().out)["runs"]] == [("A-2012", "tanh", 0)]
+    assert os.listdir(here) == ["committed"]
+
+
+def module(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess:
+    """A command as a user types it, in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+    command = [sys.executable, *shlex.split(line)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here):
+    line = (
+        "-m study train ALEXNET_32 --set data.name=shapes --set data.train_images=256 --set optim.epochs=2 "
+        "--set optim.schedule=[] --set model.width=0.125 --json"
+    )
+    first, again = module(line, here), module(line, here)
+    assert first.returncode == again.returncode == 0, first.stderr
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    result = json.loads(first.stdout)
+    assert result["outcome"] == "finished" and result["recipe"]["model"]["width"] == 0.125
+    assert result["asked"]["claim"] == "train" and not (here / "results").exists()
+    assert (here / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_the_three_layouts_are_measured_and_exchange_what_their_shapes_say(here):
+    done = module("-m study columns ALEXNET_32 --batch 4 --steps 1 --json", here)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [row["layout"].split(",")[0] for row in rows] == ["one device", "one process", "two ranks"]
+    by_hand = 2 * 4 * (4 * 4 * 64 + 2 * 2 * 64 + 1024 + 512)  # both ways, float32: into conv3 and the three full layers
+    assert [row["bytes_exchanged"] for row in rows] == [0, 4 * by_hand, 4 * by_hand]
+
+
+@pytest.mark.slow
+def test_the_library_is_used_in_three_lines_as_the_readme_says(here):
+    code = README_LINES.search((ROOT / "README.md").read_text()).group(1).replace("\n    ", "\n").strip()
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
+    assert done.returncode == 0

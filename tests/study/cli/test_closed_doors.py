@@ -1,0 +1,269 @@
+"""What others may reach, read or run: nothing that was not asked for."""
+
+import ast
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from forged_files import forged
+from helpers import made_up_result, small_cell
+
+from alexnet.data.image_sets import load
+from alexnet.machine import Machine
+from alexnet.training.checkpoint import CHECKPOINT
+from study.cli.main import main
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.pages import in_markdown, write_report
+from study.run.database import in_a_line, redacted
+from study.run.executors.base import worker_environment
+from study.run.one_run import NO_TELEMETRY, Place, run_cell
+
+ROOT = Path(__file__).parents[3]
+MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1)
+SOURCES = [path for package in ("alexnet", "study", "benchmarks", "tests") for path in sorted((ROOT / package).rglob("*.py"))]
+
+# ---- What is read ----------------------------------------------------------------------------------------------------
+
+
+def calls_of(path: Path, name: str):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+            yield {word.arg: ast.unparse(word.value) for word in node.keywords}
+
+
+@pytest.mark.parametrize("name, word, value", [("torch.load", "weights_only", "True"), ("np.load", "allow_pickle", "False")])
+def test_no_file_is_read_in_a_way_that_could_run_it(name, word, value):
+    found = [(path.name, call) for path in SOURCES for call in calls_of(path, name)]
+    assert len(found) >= 2
+    loose = [path for path, call in found if call.get(word) != value]
+    assert set(loose) <= {"test_spool.py"}, loose  # which shows what would happen
+
+
+def test_no_source_unpickles_or_evaluates_a_text():
+    for path in SOURCES:
+        if path.parent.name != "tests":
+            assert not re.search(
+                r"pickle\.loads?\(|\bmarshal\b|\bshelve\b|(?<!\.)\beval\(|(?<!\.)\bexec\(", path.read_text()
+            ), path
+
+
+def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread):
+    cell = small_cell(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
+    clean = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
+    folder = tmp_path / "spool" / cell.key
+    folder.mkdir(parents=True)
+    (folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", with_torch=True))
+    again = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "spool"), lambda point: None)
+    assert again["weights_sha256"] == clean["weights_sha256"]
+    assert not (tmp_path / "executed").exists()
+
+
+# ---- What is written -------------------------------------------------------------------------------------------------
+
+TAG = "<script>alert(1)</script>"
+CLAIM_OF_A_STRANGER = f'''
+from study.claim import Arm, AtEnd, Claim, DifferenceOfMeans, Reported
+from study.scales import ALEXNETS
+
+CLAIM = Claim(
+    title="""{TAG} | `a` [b](javascript:alert(2))
+# c $\\\\frac{{ $ """,
+    command="python -m study run stranger",
+    reported=Reported(what="{TAG}|", value=None, where="<img|src=x>"),
+    bases={{"{TAG}|": ALEXNETS["ALEXNET_32"]}},
+    default_bases=("{TAG}|",),
+    arms=(Arm("relu"), Arm("<b>|$x^$<script>", {{"model.activation": "tanh"}})),
+    default_arms=("relu", "<b>|$x^$<script>"),
+    scales={{"cifar10-jpeg": "proxy"}},
+    tune={{}},
+    measure=AtEnd("test_error"),
+    rule=DifferenceOfMeans(treated="<b>|$x^$<script>", control="relu", expected=-1, no_effect_within=0.5),
+)
+'''
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.fixture(scope="module")
+def strangers_report(tmp_path_factory) -> Path:
+    tmp_path, monkeypatch = tmp_path_factory.mktemp("stranger"), pytest.MonkeyPatch()
+    (tmp_path / "stranger.py").write_text(CLAIM_OF_A_STRANGER)
+    monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
+    cells = make_plan("stranger", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
+    runs = [made_up_result(cell, None) | {"test_error": 0.3 + 0.001 * cell.seed} for cell in cells]
+    for run in runs:
+        run["software"]["git_commit"] = f"{TAG}|"
+    tables.merge(tmp_path / "results", runs)
+    write_report(tmp_path / "results")
+    monkeypatch.undo()
+    return tmp_path / "results"
+
+
+def test_names_are_texts_in_the_page(strangers_report):
+    page = (strangers_report / "report.html").read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    tags = Tags(page).found
+    assert not {"script", "b" * 2, "iframe"} & {tag for tag, _ in tags}
+    assert all(a["src"].startswith("data:image/png") for tag, a in tags if tag == "img")
+    assert not [a for _, a in tags if any(name.startswith("on") for name in a)]
+    assert all(a["href"].startswith("#") for tag, a in tags if tag == "a")
+
+
+def test_names_are_texts_in_the_tables_of_markdown(strangers_report):
+    lines = (strangers_report / "REPORT.md").read_text().splitlines()
+    assert any(r"\<script>" in line for line in lines)
+    assert not [line for line in lines if re.search(r"(?<!\\)<(script|img|b>)|(?<!\\)`a|\]\(javascript", line)]
+    assert not [line for line in lines if line.startswith("# c")]
+    for i, line in enumerate(lines):
+        if re.fullmatch(r"\|( --- \|)+", line):
+            rows = [line, *lines[i - 1 : i]]
+            while i + 1 < len(lines) and lines[i + 1].startswith("|"):
+                rows.append(lines[i := i + 1])
+            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, rows
+
+
+def test_a_number_or_a_plain_text_is_left_alone_in_markdown():
+    assert in_markdown("x1.8 [1.5, 2.1], p 0.01 (a_b)") == "x1.8 [1.5, 2.1], p 0.01 (a_b)"
+    assert in_markdown(3) == 3
+
+
+# ---- Passwords -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://user:geheim@host:5432/db",
+        "postgresql+psycopg://user:geheim@host/db?sslmode=require",
+        "cannot reach 'postgresql://user:ge@geheim/geheim@host/db' (refused)",
+        "http://user:geheim@host:5000",
+        "postgresql://user:2012/geheim@host/db",
+        "postgresql://user:ge'geheim@host/db",
+        "https://geheim@host/mlflow",
+        "host=h user=u password=geheim dbname=d",
+        "postgresql://host/db?user=u&password=geheim&x=1",
+    ],
+)
+def test_a_password_is_not_told(text):
+    assert "geheim" not in redacted(text) and "host" in redacted(text) + "host=h" * ("host=h" in text)
+    assert "***" in redacted(text)
+
+
+@pytest.mark.parametrize("text", ["sqlite:////tmp/mlflow.db", "http://127.0.0.1:5000/#/a@b", "a: b@c", "postgresql://host/db"])
+def test_what_holds_no_password_is_told_as_it_is(text):
+    assert redacted(text) == text
+
+
+def test_a_password_is_not_told_where_a_long_line_is_cut_inside_it():
+    error = RuntimeError("x" * 140 + " postgresql://u:geheim-geheim-geheim@host/db")
+    assert "geheim" not in in_a_line(error) and len(in_a_line(error)) < 200
+
+
+# ---- Who is called ---------------------------------------------------------------------------------------------------
+
+
+def test_workers_are_told_to_send_no_telemetry(monkeypatch, capsys):
+    for name in NO_TELEMETRY:
+        monkeypatch.delenv(name, raising=False)
+    told = worker_environment(Place(MACHINE, ROOT, ROOT))
+    assert {name: told[name] for name in NO_TELEMETRY} == NO_TELEMETRY
+    assert main(["list"]) == 0
+    assert {name: os.environ[name] for name in NO_TELEMETRY} == NO_TELEMETRY  # what workers of this machine inherit
+
+
+CALLS = """
+import json, sys
+called = []
+def hear(event, arguments):
+    if event == "socket.connect":
+        called.append(str(arguments[1]))
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        called.append(str(arguments[0]))
+sys.addaudithook(hear)
+from study.cli.main import main
+codes = [main(verb) for verb in (["record"], ["table"], ["report"], ["status"], ["list"])]
+import socket, time
+time.sleep(2)  # what is sent in the background
+heard, called = called, []
+try: socket.create_connection(("127.0.0.1", 9), 1)
+except OSError: pass
+print(json.dumps([codes, heard, len(called)]))
+"""
+
+
+def test_recording_and_reporting_call_nobody(tmp_path):
+    result = made_up_result(small_cell())
+    (tmp_path / "spool" / result["key"]).mkdir(parents=True)
+    (tmp_path / "spool" / result["key"] / "result.json").write_text(json.dumps(result))
+    hidden = (
+        "CI",
+        "GITHUB_ACTIONS",
+        "PYTEST_CURRENT_TEST",
+        "MLFLOW_TRACKING_URI",
+        *NO_TELEMETRY,
+    )  # with which mlflow is silent
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    codes, called, heard = json.loads(done.stdout.splitlines()[-1])
+    assert codes == [0] * 5 and heard
+    assert [address for address in called if not re.search(r"127\.0\.0\.1|localhost|::1|^/|socket", address)] == []
+
+
+# ---- The packages ----------------------------------------------------------------------------------------------------
+
+
+def audit(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    import audit
+
+    return audit
+
+
+def test_the_lock_is_what_is_installed(monkeypatch):
+    audited = audit(monkeypatch)
+    assert audited.what_is_wrong(audited.LOCK.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "line, word",
+    [
+        ("numpy==0.1 \\\n    --hash=sha256:0", "installed is"),
+        ("numpy>=2 \\\n    --hash=sha256:0", "not a pin"),
+        ("no-such-package-of-anyone==1 \\\n    --hash=sha256:0", "not installed"),
+        ("numpy @ https://127.0.0.1/numpy", "names a host"),
+        ("--extra-index-url 127.0.0.1", "names a host"),
+        ("iniconfig==2 ; sys_platform == 'none'", "no hash"),
+    ],
+)
+def test_what_is_wrong_in_a_lock_is_told(monkeypatch, line, word):
+    assert any(told.startswith(word) for told in audit(monkeypatch).what_is_wrong(f"# a comment\n{line}\n    # via someone\n"))
+
+
+def test_an_audit_without_a_network_says_so_and_does_not_succeed():
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), "http://127.0.0.1:9")
+    command = [sys.executable, ROOT / ".ci" / "audit.py"]
+    done = subprocess.run(command, env={**os.environ, **nowhere, "NO_PROXY": ""}, capture_output=True, text=True)
+    assert done.returncode == 75, done.stdout
+    assert "NOT AUDITED" in done.stderr and "every pin has its hashes" in done.stdout

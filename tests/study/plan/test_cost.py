@@ -1,0 +1,103 @@
+"""What a plan is said to cost, and how many runs at a time a GPU is given."""
+
+import dataclasses
+
+import pytest
+import torch
+from helpers import SMALL, made_up_result, small_cell
+from PIL import Image
+
+from alexnet.data import packed
+from alexnet.data.image_sets import load
+from alexnet.machine import Machine
+from alexnet.recipe import SOURCE_2012, changed
+from benchmarks import gpu
+from study.plan import cost
+from study.record import tables
+
+MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
+    """Made-up runs of 12 epochs, 2 s each: by hand, 6 runs of 24 s, `jobs` of them at a time as when they were measured."""
+    cells = [small_cell(seed, optim__epochs=12) for seed in range(6)]
+    earlier = made_up_result(cells[0], None, steps_per_epoch=cost.SCALES["smoke"].train_images // 64)
+    earlier["machine"]["jobs"] = jobs
+    tables.merge(tmp_path, [earlier])
+    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), tmp_path).cost(cells)
+    assert told.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
+    assert told.source == "earlier runs on test machine, fp32"
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 1.0 / 2 + 0.3), ("cuda", 1.0 / 2)])
+def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp_path, monkeypatch, device, expected):
+    """By hand: 2 runs at a time of 1 s a step, 0.3 s of reading for each."""
+    monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
+    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine: 0.3)
+    cells = [small_cell(optim__epochs=12)]
+    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tmp_path).cost(cells)
+    steps = cost.Tuned.read(tmp_path).expected_epochs(cells[0]) * (cost.SCALES["smoke"].train_images // 64)
+    assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
+
+
+def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    recipe = changed(SOURCE_2012, {"data.name": "imagenet", "optim.batch_size": 2})
+    costs = [cost.seconds_of_reading.__wrapped__(recipe, MACHINE)]
+    for split in ("train", "val"):
+        (tmp_path / "imagenet" / split / "ant").mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (300, 256)).save(tmp_path / "imagenet" / split / "ant" / f"{i}.png")
+    load("imagenet", tmp_path)
+    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE))
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0)
+    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE))
+    assert costs[:2] == [0, 0] and 0 < costs[2] < 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most", "expected"),
+    [
+        ({1: 1.0, 2: 1.0, 4: 1.2, 8: 2.4}, 64, 4),  # 8 at a time are no faster than 4
+        ({1: 1.0, 2: 2.0}, 64, 1),  # nothing gained
+        ({1: 1.0, 2: 1.0, 4: 1.0}, 3, 2),  # no more than there are
+        ({1: 1.0, 2: 1.0, 4: None}, 64, 2),  # out of memory
+    ],
+)
+def test_a_gpu_gets_as_many_runs_at_a_time_as_pay(monkeypatch, seconds, most, expected):
+    def measured(recipe, machine, runs):
+        if seconds[runs] is None:
+            raise torch.OutOfMemoryError("made up")
+        return [seconds[runs]] * 3
+
+    monkeypatch.setattr(cost, "seconds_of_rounds", measured)
+    cost.runs_at_once.cache_clear()
+    assert cost.runs_at_once(SMALL, MACHINE, most) == expected
+
+
+def test_a_calibration_takes_as_many_rounds_of_as_many_runs_as_asked(one_thread):
+    taken = []
+
+    def take_round(trainings):
+        taken.append(len(trainings))
+        return []
+
+    waits = {"data.validation_images": 64, "optim.drops": 2}  # for validation errors, as PAPER does
+    recipe = changed(SMALL, {"optim.batch_size": 4, **waits})
+    assert len(cost.seconds_of_rounds(recipe, MACHINE, 3, take_round, count=5)) == 5
+    assert taken == [3] * 6  # one is not counted
+
+
+def test_a_part_of_the_gpu_benchmark_that_fails_is_named_and_the_others_go_on(monkeypatch, one_thread, capsys):
+    def full_network(machine, small):
+        """Made up. It fails."""
+        raise RuntimeError("no such\nkernel")
+
+    monkeypatch.setattr(gpu, "full_network", full_network)
+    for slow in ("several_runs", "equal_runs", "figure_1"):
+        monkeypatch.setattr(gpu, slow, lambda machine, small: [])
+    monkeypatch.setattr(gpu, "one_graph", lambda machine, small: [{"goal": 4}])
+    rows = gpu.measure("cpu")
+    assert {"what": "Made up", "failed": "RuntimeError: no such"} in rows
+    assert [row["goal"] for row in rows if "goal" in row] == [4, 9]

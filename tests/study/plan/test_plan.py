@@ -1,0 +1,196 @@
+"""Claims x scales x arms x seeds, as runs with keys."""
+
+import subprocess
+import sys
+
+import pytest
+from helpers import small_cell, write_tuned
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet.errors import Refused
+from alexnet.recipe import RECIPES
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan, pick_bases, seed_count
+from study.plan.tuned import Tuned
+from study.questions.scales import SCALES
+from study.run.queue import cheapest_first, in_order
+
+
+def plan(folder, scale="shapes", **options):
+    return make_plan("relu_sooner", scale, "f" * 12, Tuned.read(folder), **options)
+
+
+def test_the_default_is_the_claims_bases_arms_and_seeds(tuned_folder):
+    cells = plan(tuned_folder)
+    assert {c.base for c in cells} == {"A-today", "A-2012"}
+    assert [(c.arm, c.seed) for c in cells if c.base == "A-2012"] == [
+        (arm, seed) for seed in range(3) for arm in ("relu", "tanh")
+    ]
+
+
+def test_every_run_has_its_own_key(tuned_folder):
+    keys = [c.key for c in plan(tuned_folder, seeds=20)]
+    assert len(set(keys)) == len(keys) == 80
+
+
+def test_the_key_knows_nothing_of_who_asked(tuned_folder):
+    from dataclasses import replace
+
+    cell = plan(tuned_folder)[0]
+    assert replace(cell, claim="another", base="x", arm="y").key == cell.key
+    assert replace(cell, fingerprint="0" * 12).key != cell.key
+
+
+def test_an_arm_takes_its_own_rate_and_nothing_else_of_the_search(tuned_folder):
+    rates = {(c.base, c.arm): c.recipe.optim.learning_rate for c in plan(tuned_folder)}
+    assert rates["A-2012", "relu"] == 0.01
+    assert rates["A-2012", "tanh"] == 0.02
+
+
+def test_a_rate_tuned_at_another_scale_serves_and_says_so(tmp_path):
+    write_tuned(tmp_path, {"A-today": {"relu": 0.5}}, scale="cifar10-jpeg")
+    found = Tuned.read(tmp_path).find("relu_sooner", "A-today", "relu", "shapes")
+    assert (found["value"], found["tuned_on"]) == (0.5, "cifar10-jpeg")
+
+
+def test_an_untuned_arm_is_refused_with_the_command_that_tunes_it(tuned_folder):
+    with pytest.raises(Refused, match="search relu_sooner --base A-today --arms sigmoid"):
+        plan(tuned_folder, arms=["sigmoid"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"arms": ["tahn"]}, r"ARMS: 'tahn' .*did you mean tanh"),
+        ({"bases": ["A-2O12"]}, r"BASE: 'A-2O12' .*did you mean A-2012"),
+        ({"bases": ["Z-*"]}, r"BASE: 'Z-\*' is not one of"),
+        ({"scale": "imagenet"}, r"SCALE: 'imagenet' is not one of cifar10"),
+    ],
+)
+def test_wrong_names_are_refused_with_the_nearest(tuned_folder, options, message):
+    with pytest.raises(Refused, match=message):
+        plan(tuned_folder, **options)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "1001", ""])
+def test_a_number_of_seeds_that_is_none_is_refused(text):
+    with pytest.raises(Refused, match="SEEDS"):
+        seed_count(text)
+
+
+def test_planning_and_reporting_import_neither_torch_nor_mlflow():
+    code = "import sys, study.plan, study.report, study.cost, study.terminal; print([m for m in ('torch', 'mlflow', 'optuna') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
+    code = "import sys, study.execute, alexnet.train, study.launch; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_after_the_first_seed_of_each_arm_the_longest_runs_start_first(tuned_folder):
+    cells = plan(tuned_folder, seeds=3)
+    expected = [40.0 if (cell.base, cell.arm) == ("A-2012", "tanh") else 5.0 for cell in cells]
+    ordered = in_order(cells, expected)
+    assert sorted(c.key for c in ordered) == sorted(c.key for c in cells)
+    assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == cells[:2]
+    assert [(c.base, c.arm, c.seed) for c in ordered[4:6]] == [("A-2012", "tanh", 1), ("A-2012", "tanh", 2)]
+
+
+# ---- Several claims at once ------------------------------------------------------------------------------------------
+
+CELLS = [small_cell(seed) for seed in range(12)]
+plans_of_cells = st.lists(st.lists(st.sampled_from(CELLS), max_size=6, unique_by=lambda cell: cell.seed), max_size=5)
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def of_seeds(*seeds: int) -> list:
+    return [CELLS[seed] for seed in seeds]
+
+
+def test_the_cheapest_plan_comes_first_and_shared_runs_make_the_next_one_cheaper():
+    expensive, cheap, sharing = of_seeds(0, 1, 2, 3), of_seeds(4, 5, 6), of_seeds(6, 5, 4, 7)
+    # 4, 3 and 4 runs; after the second, the third lacks one alone.
+    assert cheapest_first([expensive, cheap, sharing], len) == [*cheap, CELLS[7], *expensive]
+
+
+def test_plans_that_cost_the_same_stay_in_their_order():
+    assert cheapest_first([of_seeds(3, 2), of_seeds(1, 0)], len) == of_seeds(3, 2, 1, 0)
+
+
+@few_examples
+@given(plans_of_cells)
+def test_every_run_of_every_plan_is_there_once(plans):
+    keys = [cell.key for cell in cheapest_first(plans, len)]
+    assert sorted(keys) == sorted({cell.key for plan in plans for cell in plan})
+
+
+@few_examples
+@given(plans_of_cells, st.lists(st.integers(0, 9), min_size=12, max_size=12))
+def test_no_order_of_plans_takes_a_cheaper_next_one(plans, costs):
+    """Replayed: the runs come in stretches, each the missing runs of one plan in its order, and none left cost less."""
+
+    def cost(cells) -> int:
+        return sum(costs[cell.seed] for cell in cells)
+
+    order, had, left = cheapest_first(plans, cost), [], list(plans)
+    while left:
+        missing = [[cell for cell in plan if cell not in had] for plan in left]
+        cheapest = min(map(cost, missing))
+        fits = [i for i, cells in enumerate(missing) if cost(cells) == cheapest and order[len(had) :][: len(cells)] == cells]
+        assert fits
+        had += missing[fits[0]]
+        del left[fits[0]]
+    assert had == order
+
+
+# ---- Bases and scales ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "scales"),
+    [
+        ("ALEXNET_32", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # crops of 28
+        ("CIFAR_13PCT", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # of 24
+        ("FIGURE_1_A", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # 32, whole images
+        ("ALEXNET_64", {"tiny-imagenet-100"}),  # of 56
+        ("SOURCE_2012", {"imagenet"}),  # of 224
+    ],
+)
+def test_a_scale_suits_the_bases_that_crop_little_from_its_images(base, scales):
+    assert {name for name, scale in SCALES.items() if scale.suits(RECIPES[base])} == scales
+
+
+EVERYWHERE = [(name, scale) for name, claim in all_claims().items() for scale in claim.scales]
+
+
+@pytest.mark.parametrize(("name", "scale"), EVERYWHERE)
+def test_at_each_of_its_scales_a_claim_has_default_bases_and_all_suit_it(name, scale):
+    claim = all_claims()[name]
+    bases = pick_bases(claim, SCALES[scale], [])
+    assert bases and set(bases) <= set(claim.default_bases)
+    for base in bases:
+        crop = claim.bases[base].model.image_size
+        assert 0.75 * SCALES[scale].side <= crop <= SCALES[scale].side
+
+
+def test_a_base_for_other_images_is_refused_and_those_that_fit_are_named():
+    with pytest.raises(Refused, match=r"BASE: 'ALEXNET_32' is not one of ALEXNET_64"):
+        pick_bases(all_claims()["depth"], SCALES["tiny-imagenet-100"], ["ALEXNET_32"])
+
+
+def test_a_pattern_picks_among_the_bases_that_fit():
+    assert pick_bases(all_claims()["depth"], SCALES["imagenet"], ["*"]) == ["SOURCE_2012"]
+    assert pick_bases(all_claims()["relu_sooner"], SCALES["shapes"], ["C-*"]) == ["C-2012", "C-today"]
+
+
+def test_smoke_takes_the_first_default_base_alone():
+    assert pick_bases(all_claims()["relu_sooner"], SCALES["smoke"], []) == ["A-today"]
+
+
+def test_claims_that_ask_the_same_of_other_measures_share_their_runs():
+    tuned, keys = Tuned(), {}
+    for name in ("dropout_overfits", "dropout_error", "dropout_slower"):
+        keys[name] = {cell.key for cell in make_plan(name, "shapes", "f" * 12, tuned)}
+    assert keys["dropout_overfits"] == keys["dropout_error"] == keys["dropout_slower"]

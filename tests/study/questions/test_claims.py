@@ -1,0 +1,441 @@
+"""Every claim file is held to the same: a new one is tested by being there. And what a claim file may not say."""
+
+import dataclasses
+import itertools
+import math
+import re
+from pathlib import Path
+
+import pytest
+from made_up_images import random_images
+
+from alexnet.errors import Refused
+from alexnet.machine import Machine
+from alexnet.model.network import layer_table
+from alexnet.recipe import ALEXNET_32, CIFAR_11PCT, CIFAR_13PCT, changed, differences, settings
+from study.cli import main
+from study.judge.evidence import find
+from study.plan.claim_files import all_claims
+from study.plan.plan import Cell
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd, EarlyError, TimeTo, ViewsGain
+from study.questions.rules import DifferenceOfMeans, RatioOfTimes, WithinRuns
+from study.questions.scales import SCALES
+from study.record import tables
+from study.run import one_run
+from study.run.one_run import Place
+
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
+
+CLAIMS = all_claims()
+CASES = [
+    pytest.param(claim, scale, base, id=f"{name}-{scale}-{base}")
+    for name, claim in CLAIMS.items()
+    for scale in claim.scales
+    for base, recipe in claim.bases.items()
+    if SCALES[scale].suits(recipe)
+]
+
+
+# ---- Every claim file ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim, scale, base", CASES)
+def test_the_control_is_the_base_at_its_scale(claim, scale, base):
+    diff = SCALES[scale].diff
+    control = claim.recipe(base, claim.arms[0].label, diff)
+    assert set(differences(control, claim.bases[base])) <= set(diff)
+    assert {field: settings(control)[field] for field in diff} == dict(diff)
+
+
+@pytest.mark.parametrize("claim, scale, base", CASES)
+def test_an_arm_differs_from_the_control_in_the_fields_that_it_names_alone_and_has_their_values(claim, scale, base):
+    control = claim.recipe(base, claim.arms[0].label, SCALES[scale].diff)
+    last = f"model.layers.{len(control.model.layers) - 1}."
+    for arm in claim.arms[1:]:
+        recipe = claim.recipe(base, arm.label, SCALES[scale].diff)
+        named = {**arm.diff, **arm.also.get(base, {})}
+        named = {field.replace("model.layers.last.", last): value for field, value in named.items()}
+        assert set(differences(recipe, control)) <= set(named)
+        assert {field: settings(recipe)[field] for field in named} == named
+
+
+@pytest.mark.parametrize("claim, scale, base", CASES)
+def test_no_arm_equals_another(claim, scale, base):
+    recipes = {arm.label: claim.recipe(base, arm.label, SCALES[scale].diff) for arm in claim.arms}
+    same = [pair for pair in itertools.combinations(recipes, 2) if recipes[pair[0]] == recipes[pair[1]]]
+    assert not same
+
+
+@pytest.mark.parametrize("claim, scale, base", CASES)
+def test_runs_stop_at_the_target_of_a_time_to_a_training_error_and_else_run_their_budget(claim, scale, base):
+    wants = isinstance(claim.measure, TimeTo) and claim.measure.of == "train_error"
+    for arm in claim.arms:
+        optim = claim.recipe(base, arm.label, SCALES[scale].diff).optim
+        assert optim.stop_at_train_error == (claim.measure.level if wants else 0)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_list_of_values_is_geometric_and_inside_the_recipe(name):
+    for field, values in CLAIMS[name].tune.items():
+        steps = [b / a for a, b in itertools.pairwise(values)]
+        assert max(steps) / min(steps) < 1.01 and min(steps) > 1
+        for base in CLAIMS[name].bases.values():
+            assert settings(changed(base, {field: values[0]}))[field] == values[0]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_stand_in_data_are_no_evidence_and_sizes_are_judged_on_the_papers_data_alone(name):
+    for scale, role in CLAIMS[name].scales.items():
+        assert (role == "machinery") == (SCALES[scale].diff["data.name"] == "shapes")
+        assert role != "native" or scale in ("cifar10", "imagenet")
+
+
+# ---- The networks of the paper's CIFAR-10 claims ---------------------------------------------------------------------
+
+
+def parameters(model) -> int:
+    return sum(row["parameters"] for row in layer_table(model))
+
+
+def test_the_three_networks_have_the_parameters_of_their_2012_files():
+    counts = {name: parameters(CLAIMS["relu_sooner"].bases[f"{name}-2012"].model) for name in "ABC"}
+    assert counts == {"A": 89_578, "B": 145_578, "C": 1_901_386}
+
+
+@pytest.mark.parametrize(("recipe", "count"), [(CIFAR_13PCT, 1_116_490), (CIFAR_11PCT, 2_112_970)], ids=["13pct", "11pct"])
+def test_the_cifar_networks_have_the_parameters_of_their_2012_files(recipe, count):
+    assert parameters(recipe.model) == count
+
+
+def test_the_arm_11pct_is_the_published_network():
+    assert CLAIMS["response_norm_cifar"].recipe("CIFAR_13PCT", "11pct") == CIFAR_11PCT
+
+
+# ---- Each measure, from training to a number -------------------------------------------------------------------------
+
+TINY = changed(
+    ALEXNET_32,
+    {
+        "model.width": 1 / 64,
+        "data.train_images": 64,
+        "optim.batch_size": 16,
+        "optim.epochs": 2,
+        "optim.schedule": (),
+    },
+)
+TINY_CLAIM = Claim(
+    title="Tiny",
+    command="none",
+    reported=Reported(what="nothing", value=None, where="nowhere"),
+    bases={"tiny": TINY},
+    default_bases=("tiny",),
+    arms=(Arm("noise"), Arm("none", {"data.colour_noise": 0.0})),
+    default_arms=("noise", "none"),
+    scales={"shapes": "machinery"},
+    tune={},
+    measure=AtEnd(),
+    rule=DifferenceOfMeans(treated="none", control="noise", expected=1, no_effect_within=0.5),
+)
+WITHIN = WithinRuns(control="noise", expected=-1, no_effect_within=0.5)
+SOONER = RatioOfTimes(treated="none", control="noise", no_effect_within=1.5)
+MEASURED = {
+    "test_error": (AtEnd(), TINY_CLAIM.rule),
+    "gap": (AtEnd("gap"), TINY_CLAIM.rule),
+    "train_error": (AtEnd("train_error"), TINY_CLAIM.rule),
+    "ten views": (AtEnd("test_error_ten_views"), TINY_CLAIM.rule),
+    "early error": (EarlyError(), TINY_CLAIM.rule),
+    "views gain": (ViewsGain(), WITHIN),
+    "top-5 views gain": (ViewsGain("test_top5_error"), WITHIN),
+    "time to a test error": (TimeTo(0.99, of="test_error"), SOONER),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
+    """A results folder with one run of each arm, and the results by arm: each measure asks the same two runs."""
+    folder = tmp_path_factory.mktemp("tiny")
+    images = dataclasses.replace(random_images(train=64, test=40, side=32, classes=10), name="shapes")
+    place = Place(Machine(device="cpu", name="test machine", precision="fp32", threads=1), folder, folder / "spool")
+    results = {}
+    for arm in TINY_CLAIM.arms:
+        recipe = TINY_CLAIM.recipe("tiny", arm.label, SCALES["shapes"].diff)
+        cell = Cell("tiny", "shapes", "tiny", arm.label, 0, recipe, images.fingerprint)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(one_run, "images_of", lambda name, folder, device: images)
+            results[arm.label] = one_run.run_cell(cell, place, lambda point: None)
+    tables.merge(folder, results.values())
+    return folder, results
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_tiny_run_ends_in_a_number_for_each_measure(tiny_results, name):
+    folder, results = tiny_results
+    measure, rule = MEASURED[name]
+    reported = dataclasses.replace(TINY_CLAIM.reported, value=2.0 if rule is SOONER else None)
+    claim = dataclasses.replace(TINY_CLAIM, measure=measure, rule=rule, reported=reported)
+    (found,) = find(folder, {"tiny": claim}).found
+    for arm in ("noise", "none"):
+        (value,) = found.arm(arm).values
+        run = results[arm]
+        expected = {
+            "test_error": 100 * run["test_error"],
+            "gap": 100 * (run["test_error"] - run["points"][-1]["train_error"]),
+            "train_error": 100 * run["points"][-1]["train_error"],
+            "ten views": 100 * run["test_error_ten_views"],
+            "early error": 100 * run["points"][0]["running_error"],
+            "views gain": 100 * (run["test_error_ten_views"] - run["test_error"]),
+            "top-5 views gain": 100 * (run["test_top5_error_ten_views"] - run["test_top5_error"]),
+            "time to a test error": 1,
+        }[name]
+        assert math.isfinite(value) and value == pytest.approx(expected)
+
+
+# ---- Claim files that are refused ------------------------------------------------------------------------------------
+
+HEADING = "## Ask your own question"
+README = (Path(__file__).parents[3] / "README.md").read_text()
+
+
+def own_claim() -> str:
+    """The claim file that the README shows: the first indented block under its heading."""
+    lines = README.partition(HEADING)[2].splitlines()
+    block = itertools.dropwhile(lambda line: not line.startswith("    "), lines)
+    return "\n".join(line[4:] for line in itertools.takewhile(lambda line: not line or line.startswith("    "), block))
+
+
+@pytest.fixture
+def claims_dir(tmp_path, monkeypatch) -> Path:
+    """An empty CLAIMS_DIR."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.setenv("CLAIMS_DIR", str(folder))
+    return folder
+
+
+MEASURE = 'AtEnd("test_error_ten_views")'
+RULE = 'DifferenceOfMeans(treated="gelu", control="relu", expected=-1, no_effect_within=0.5)'
+SOONER_RULE = 'RatioOfTimes(treated="gelu", control="relu", no_effect_within=1.25)'
+SECOND = 'Arm("gelu", {"model.activation": "gelu"})'
+BROKEN = {
+    "a misspelt recipe field": (
+        '"model.activation"',
+        '"model.activatoin"',
+        r"model\.activatoin.*did you mean model\.activation",
+    ),
+    "a value the recipe lacks": ('"gelu"})', '"gleu"})', r"model\.activation: 'gleu' is not one of relu.*did you mean gelu"),
+    "a value of another type": ('"gelu"})', "3})", r"model\.activation: 3 is int, the field takes str"),
+    "a rule that cannot judge the measure": (
+        MEASURE,
+        "TimeTo(0.4)",
+        r"claim\.rule: DifferenceOfMeans cannot judge TimeTo; choices: RatioOfTimes",
+    ),
+    "an error no table has": (
+        MEASURE,
+        'AtEnd("top1_error")',
+        r"claim\.measure\.of: 'top1_error' is not one of train_error, test_error",
+    ),
+    "a time to no share": (MEASURE, "TimeTo(40.0)", r"claim\.rule"),
+    "no expected sign": ("expected=-1", "expected=0", r"claim\.rule\.expected: 0 is not 1 \(above 0\) or -1 \(below\)"),
+    "a reported value of the other sign": (
+        "value=None",
+        "value=1.5",
+        r"claim\.reported\.value: 1\.5 contradicts claim\.rule\.expected = -1",
+    ),
+    "a reported value of nothing": ("value=None", "value=0.0", r"claim\.reported\.value: 0\.0 contradicts"),
+    "a margin of nothing": ("within=0.5", "within=0.0", r"claim\.rule\.no_effect_within: 0\.0 is not above 0"),
+    "an unknown scale": (
+        "scales=ALEXNET_ROLES",
+        'scales={"cifar11": "proxy"}',
+        r"claim\.scales: 'cifar11' is not one of cifar10,.*did you mean cifar10",
+    ),
+    "an unknown role": (
+        "scales=ALEXNET_ROLES",
+        'scales={"cifar10": "evidence"}',
+        r"claim\.scales: 'evidence' is not one of native, proxy, machinery",
+    ),
+    "no scale": ("scales=ALEXNET_ROLES", "scales={}", r"claim\.scales: none"),
+    "an arm that differs in nothing": (SECOND, 'Arm("gelu")', r"claim\.arms: 'gelu' differs from the control in nothing"),
+    "two arms of one label": (
+        SECOND,
+        f"{SECOND}, {SECOND}",
+        r"claim\.arms: a label stands twice in \['relu', 'gelu', 'gelu'\]",
+    ),
+    "a label that ARMS= would split": (
+        SECOND,
+        f'{SECOND}, Arm("leaky relu", {{"model.activation": "leaky_relu"}})',
+        r"claim\.arms: the label 'leaky relu'",
+    ),
+    "a control with a diff": (
+        'Arm("relu")',
+        'Arm("relu", {"model.activation": "relu"})',
+        r"claim\.arms: the control 'relu' must be the empty diff",
+    ),
+    "a treated arm that is none": (
+        'treated="gelu"',
+        'treated="gelo"',
+        r"claim\.arms: 'gelo' is not one of relu, gelu; did you mean gelu",
+    ),
+    "a control that is none": (
+        'control="relu"',
+        'control="rlu"',
+        r"claim\.arms: 'rlu' is not one of relu, gelu; did you mean relu",
+    ),
+    "the control as treated": ('treated="gelu"', 'treated="relu"', r"claim\.rule\.treated: 'relu' is the control"),
+    "no treated arm": ('treated="gelu"', "treated=()", r"claim\.rule\.treated: none"),
+    "a default arm that is none": (
+        'default_arms=("relu", "gelu")',
+        'default_arms=("relu", "gel")',
+        r"claim\.arms: 'gel' is not one of",
+    ),
+    "a default base that is none": (
+        "default_bases=tuple(ALEXNETS)",
+        'default_bases=("ALEXNET_23",)',
+        r"claim\.default_bases: 'ALEXNET_23' is not one of ALEXNET_32",
+    ),
+    "arms in no tuple": ('default_arms=("relu", "gelu")', 'default_arms="gelu"', r"claim\.default_arms: 'gelu' is not a tuple"),
+    "a base that an arm alone knows": (
+        SECOND,
+        'Arm("gelu", also={"ALEXNET_23": {"model.activation": "gelu"}})',
+        r"claim\.arms\.gelu\.also: 'ALEXNET_23'",
+    ),
+    "two tuned fields": (
+        "tune={}",
+        'tune={"optim.momentum": (0.9,), "optim.learning_rate": (0.1,)}',
+        r"claim\.tune: one field",
+    ),
+    "no seeds": ("tune={}", "tune={}, seeds=0", r"claim\.seeds: 0 is not a whole number"),
+    "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"CLAIM is NoneType, not a Claim"),
+    "a field that a claim lacks": ("tune={}", "tuned={}", r"TypeError.*'tuned'"),
+    "a syntax error": ("CLAIM = Claim(", "CLAIM = Claim((", r"SyntaxError"),
+    "a missing import": ("import Arm, ", "import ", r"NameError: name 'Arm'"),
+}
+
+
+IMPORTS = "import Arm, Averaged, EarlyError, OverImages, RatioOfTimes, TimeTo, ViewsGain, WithinRuns,"
+
+
+def refused(folder: Path, message: str, *changes: tuple[str, str]) -> None:
+    """The README's file with these changes is refused in one line with its path and this message."""
+    text = own_claim()
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (folder / "gelu.py").write_text(text.replace("import Arm,", IMPORTS))
+    with pytest.raises(Refused, match=re.escape(str(folder / "gelu.py")) + ": .*" + message) as refusal:
+        all_claims()
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_claim_file_that_contradicts_itself_is_refused_with_file_field_and_choices(claims_dir, what):
+    old, new, message = BROKEN[what]
+    refused(claims_dir, message, (old, new))
+
+
+A_TIME = ((RULE, SOONER_RULE), (MEASURE, 'TimeTo(0.4, of="test_error")'))
+ACCEPTED = {  # each of these crashes later, or says nothing for ever
+    "a ratio that the paper does not give": (r"claim\.reported\.value", *A_TIME),
+    "a reported ratio of the other direction": (r"claim\.reported\.value", *A_TIME, ("value=None", "value=0.5")),
+    "a reported ratio below zero": (r"claim\.reported\.value", *A_TIME, ("value=None", "value=-2.0")),
+    "a time to a training error at which no run stops": (
+        r"stop_at_train_error",
+        (RULE, SOONER_RULE),
+        (MEASURE, "TimeTo(0.4)"),
+        ("value=None", "value=2.0"),
+    ),
+    "an early error of no epoch": (r"claim\.measure\.epochs", (MEASURE, "EarlyError(0)")),
+    "a gain of no error": (
+        r"claim\.measure\.of",
+        (MEASURE, 'ViewsGain("top1")'),
+        (RULE, 'WithinRuns(control="relu", expected=-1, no_effect_within=0.5)'),
+    ),
+    "no nets to average": (
+        r"claim\.measure\.nets",
+        (MEASURE, "Averaged(0)"),
+        (RULE, 'OverImages(control="relu", expected=-1, no_effect_within=0.5)'),
+    ),
+    "a misspelt tuned field": (r"optim\.learning_rat", ("tune={}", 'tune={"optim.learning_rat": (0.1, 0.2)}')),
+    "a tuned field without values": (r"claim\.tune", ("tune={}", 'tune={"optim.learning_rate": ()}')),
+    "an arm that repeats what the base has": (r"claim\.arms: 'gelu'", (SECOND, 'Arm("gelu", {"model.activation": "relu"})')),
+    "two arms of one diff": (r"claim\.arms", (SECOND, f'{SECOND}, Arm("again", {{"model.activation": "gelu"}})')),
+    "a scale that suits no default base": (
+        r"claim\.default_bases",
+        ("default_bases=tuple(ALEXNETS)", 'default_bases=("ALEXNET_64",)'),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ACCEPTED)
+def test_a_claim_file_that_cannot_come_to_a_verdict_is_refused_too(claims_dir, what):
+    message, *changes = ACCEPTED[what]
+    refused(claims_dir, message, *changes)
+
+
+@pytest.mark.parametrize("name", ["all", "train"])
+def test_a_file_of_a_name_that_the_command_line_uses_is_refused(claims_dir, name):
+    (claims_dir / f"{name}.py").write_text(own_claim())
+    with pytest.raises(Refused, match=re.escape(str(claims_dir / f"{name}.py"))):
+        all_claims()
+
+
+def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
+    (claims_dir / "gelu.py").write_text(own_claim())
+    found = all_claims()
+    assert set(found) == {*CLAIMS, "gelu"} and found["gelu"].title.startswith("With GELU")
+
+
+def test_a_file_of_a_name_that_exists_is_refused(claims_dir):
+    (claims_dir / "depth.py").write_text(own_claim())
+    with pytest.raises(Refused, match=re.escape(str(claims_dir / "depth.py")) + ": there is a claim 'depth' already"):
+        all_claims()
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: None], ids=["a file", "nothing"])
+def test_a_claims_dir_that_is_no_folder_is_refused(tmp_path, monkeypatch, make):
+    make(tmp_path / "none")
+    monkeypatch.setenv("CLAIMS_DIR", str(tmp_path / "none"))
+    with pytest.raises(Refused, match=r"CLAIMS_DIR: no folder .*none"):
+        all_claims()
+
+
+def test_an_empty_claims_dir_and_files_that_start_with_an_underscore_add_nothing(claims_dir, monkeypatch):
+    (claims_dir / "_arms.py").write_text("raise RuntimeError")
+    assert set(all_claims()) == set(CLAIMS)
+    monkeypatch.setenv("CLAIMS_DIR", "")
+    assert set(all_claims()) == set(CLAIMS)
+
+
+# ---- The README's own question ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gelu(claims_dir, tmp_path, monkeypatch) -> None:
+    """The README's file alone in CLAIMS_DIR, and nothing else there yet."""
+    for name in ("RESULTS_DIR", "SPOOL_DIR", "DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    for name in ("SCALE", "SEEDS", "BASE", "ARMS", "DEVICE", "PRECISION", "JOBS"):
+        monkeypatch.delenv(name, raising=False)
+    (claims_dir / "gelu.py").write_text(own_claim())
+
+
+@pytest.mark.usefixtures("gelu")
+def test_the_claim_of_the_readme_is_listed_without_another_change(capsys):
+    assert main.main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert "gelu: With GELU instead of ReLU the error is lower" in told
+    assert "relu (default), gelu (default)" in told
+
+
+@pytest.mark.usefixtures("gelu")
+def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
+    assert main.main(["plan", "gelu", "--scale", "shapes", "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    for arm in ("relu", "gelu"):
+        assert re.search(rf"ALEXNET_32 +{arm} +3 seeds, 0 done", told)
+    assert "6 runs to train" in told
+
+
+def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
+    assert re.search(r"python -m study plan gelu\n.*python -m study run gelu", README.partition(HEADING)[2])
+    assert 'command="python -m study run gelu"' in own_claim()

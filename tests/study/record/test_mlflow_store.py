@@ -1,0 +1,197 @@
+"""Into MLflow and back, on a real SQLite store."""
+
+import gc
+import os
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from helpers import made_up_result, small_cell
+
+from study.record import mlflow_store as record_module
+from study.record.mlflow_store import Store
+
+
+@pytest.fixture(scope="module")
+def empty_db(tmp_path_factory) -> bytes:
+    """A store with its schema, made once: creating one takes seconds."""
+    path = tmp_path_factory.mktemp("db") / "mlflow.db"
+    Store(f"sqlite:///{path}").client.search_experiments()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def store(tmp_path, empty_db, monkeypatch) -> Store:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(empty_db)
+    return Store(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def history(store, run_id):
+    return {
+        name: [(m.step, m.value, m.timestamp) for m in store.client.get_metric_history(run_id, name)]
+        for name in ("running_error", "train_error")
+    }
+
+
+def only_run(store):
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+    (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
+    return run
+
+
+def test_a_result_comes_back_as_it_went_in(store, tmp_path):
+    result = made_up_result(small_cell())
+    assert store.record([result], tmp_path) == 1
+    assert list(store.results()) == [result]
+    assert list(store.results("relu_sooner")) == [result]
+    assert list(store.results("another")) == []
+
+
+def test_garbage_is_collected_again_after_a_listing_that_ended_or_failed(store, tmp_path, monkeypatch):
+    store.record([made_up_result(small_cell())], tmp_path)
+    seen, search = [], store.client.search_runs
+
+    def failing(*args, **options):
+        seen.append(gc.isenabled())
+        search(*args, **options)
+        raise ConnectionError
+
+    assert list(store.results()) and gc.isenabled()
+    monkeypatch.setattr(store.client, "search_runs", failing)
+    with pytest.raises(ConnectionError):
+        list(store.results())
+    assert seen == [False] and gc.isenabled()
+
+
+def test_recording_again_adds_neither_run_nor_point(store, tmp_path):
+    result = made_up_result(small_cell())
+    store.record([result], tmp_path)
+    before = history(store, only_run(store).info.run_id)
+    assert store.record([result], tmp_path) == 0
+    assert history(store, only_run(store).info.run_id) == before
+
+
+def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_path, monkeypatch):
+    result = made_up_result(small_cell())
+    with monkeypatch.context() as broken:
+        broken.setattr(store.client, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError()))
+        with pytest.raises(ConnectionError):
+            store.record([result], tmp_path)
+    assert list(store.results()) == []
+    assert store.record([result], tmp_path) == 1
+    run = only_run(store)
+    assert run.info.status == "FINISHED"
+    assert len(history(store, run.info.run_id)["running_error"]) == len(result["points"])
+
+
+def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_path):
+    cell = small_cell(seed=4, arm="tanh", fingerprint="abc")
+    result = made_up_result(cell, crossing=4.5)
+    store.record([result], tmp_path)
+    run = only_run(store)
+    assert run.data.params["model.activation"] == "tanh"
+    assert float(run.data.params["optim.learning_rate"]) == 0.02
+    expected = {
+        "study.claim": "relu_sooner",
+        "study.arm": "tanh",
+        "study.seed": "4",
+        "study.key": cell.key,
+        "data.name": "shapes",
+        "data.fingerprint": "abc",
+        "git.commit": "0123456789ab",
+    }
+    assert expected.items() <= run.data.tags.items()
+    assert [(step, value) for step, value, _ in history(store, run.info.run_id)["train_error"]] == [
+        (p["step"], p["train_error"]) for p in result["points"]
+    ]
+
+
+def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
+    result = made_up_result(small_cell(), crossing=1.0)
+    result["points"][-1] |= {"running_loss": float("nan"), "train_error": None}
+    result |= {"outcome": "diverged", "test_error": None, "test_top5_error": None}
+    store.record([result], tmp_path)
+    run = only_run(store)
+    assert run.data.tags["study.outcome"] == "diverged"
+    assert "test_error" not in run.data.metrics
+
+
+@pytest.mark.slow
+def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
+    result = made_up_result(small_cell())
+    lock = sqlite3.connect(tmp_path / "mlflow.db")
+    lock.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Exception, match="locked"):
+        store.record([result], tmp_path)  # after the 20 s that MLflow waits for the lock
+    lock.rollback()
+    lock.close()
+    assert store.record([result], tmp_path) == 1
+    assert list(store.results()) == [result]
+
+
+def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    file = tmp_path / "figure.png"
+    file.write_bytes(b"picture")
+    for verdict in ("undecided", "supported"):
+        store.summarize("relu_sooner", "smoke", {"A-today": verdict}, [file], tmp_path)
+    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
+    (run,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
+    assert run.data.tags["study.verdict.A-today"] == "supported"
+    assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["figure.png"]
+
+
+def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    for word in ("undecided", "supported"):
+        store.summarize("relu_sooner", "smoke", {"A-today": "text"}, [], tmp_path, {"A-today": word})
+        assert only_run(store).data.tags["study.verdict"] == word
+
+
+@pytest.mark.parametrize("listed_from", [1, 3, 100])
+def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
+    monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
+    results = [made_up_result(small_cell(seed)) for seed in range(5)]
+    assert store.record(results[1:3], tmp_path) == 2
+    assert store.record(results, tmp_path) == 3
+    assert store.record(results[::-1], tmp_path) == 0
+    assert sorted(r["seed"] for r in store.results()) == [0, 1, 2, 3, 4]
+
+
+def test_the_same_run_serves_two_claims(store, tmp_path):
+    cell = small_cell()
+    store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)
+    assert len(list(store.results())) == 2
+    assert {r["key"] for r in store.results()} == {cell.key}
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>|", 'it\'s "so"; DROP TABLE runs--', "a\nb\x1b[31m", "%_' OR '1'='1"]
+)
+def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_path, name):
+    asked = {"claim": "own", "scale": "smoke", "base": name, "arm": name}
+    result = {**made_up_result(small_cell()), "asked": asked}
+    store.record([{**made_up_result(small_cell(1)), "asked": {**asked, "base": "another"}}, result], tmp_path)
+    assert store.record([result], tmp_path) == 0
+    store.summarize("own", "smoke", {name: name}, [], tmp_path, {name: "supported"})
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+    runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
+    tags = {run.data.tags["study.base"]: run.data.tags for run in runs}
+    assert tags[name]["study.arm"] == name
+    assert {base: told.get("study.verdict") for base, told in tags.items()} == {name: "supported", "another": None}
+
+
+def test_nothing_calls_home():
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert os.environ["DO_NOT_TRACK"] == "true"
+
+
+@pytest.mark.parametrize("listed_from", [1, 100])
+def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_path, monkeypatch, listed_from):
+    """As after `retry` of one that diverged; the older result, recorded again, changes nothing back."""
+    monkeypatch.setattr(record_module, "LISTED_FROM", listed_from)
+    old = made_up_result(small_cell()) | {"outcome": "diverged"}
+    new = made_up_result(small_cell()) | {"weights_sha256": "1" * 64, "ended_ms": old["ended_ms"] + 1}
+    assert [store.record([result], tmp_path) for result in (old, new, old, new)] == [1, 1, 0, 0]
+    assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new["outcome"]

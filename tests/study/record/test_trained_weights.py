@@ -1,0 +1,134 @@
+"""study/record/trained_weights.py on two small nets trained in a second: what is told of weights, against plain ways to say the same."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import small_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_study import MACHINE
+from torch import nn
+
+from alexnet.data.batches import Feed
+from alexnet.data.image_sets import class_names, load
+from alexnet.training.checkpoint import WEIGHTS
+from alexnet.training.evaluate import probabilities
+from alexnet.training.loop import weights_sha256
+from study.record.trained_weights import derive, ensemble_of, features_of, kernels_of, load_network, nearest, spread
+from study.report.figures import kernel_sheet
+from study.run.one_run import Place, images_of, run_cell
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two nets of two epochs, of a claim that keeps weights."""
+    folder = tmp_path_factory.mktemp("trained")
+    fingerprint = load("shapes", folder).fingerprint
+    place = Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)
+    cells = [
+        replace(small_cell(seed, "relu", fingerprint, optim__epochs=2), claim="averaged_nets", base="ALEXNET_32", arm="2012")
+        for seed in (0, 1)
+    ]
+    results = [run_cell(cell, place, lambda point: None) for cell in cells]
+    return cells, place, results
+
+
+def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
+    cells, place, results = trained
+    for cell, result in zip(cells, results, strict=True):
+        assert weights_sha256(load_network(cell, place)) == result["weights_sha256"]
+
+
+def test_a_loaded_net_has_the_test_error_of_its_result(trained):
+    cells, place, results = trained
+    for cell, result in zip(cells, results, strict=True):
+        images = images_of("shapes", place.data_dir)
+        feed = Feed(cell.recipe, images, cell.seed)
+        scores, _ = probabilities(load_network(cell, place), feed.views(*feed.test), torch.autocast("cpu", enabled=False))
+        wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
+        assert wrong == pytest.approx(result["test_error"], abs=1e-3)  # ties share their credit there
+
+
+def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
+    cells, place, _ = trained
+    told = ensemble_of(cells, place)["one_view_top1"]
+    feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
+    autocast = torch.autocast("cpu", enabled=False)
+    each = torch.stack([probabilities(load_network(cell, place), feed.views(*feed.test), autocast)[0] for cell in cells])
+    labels = feed.test[1]
+    assert told["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
+    wrong = (each.argmax(2) != labels).double()
+    assert told["alone"] == pytest.approx(wrong.mean().item(), abs=1e-3)
+    by_image = (each.mean(0).argmax(1) != labels).double() - wrong.mean(0)
+    assert told["standard_error"] == pytest.approx(by_image.std().item() / len(labels) ** 0.5, rel=0.02)
+
+
+def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
+    cells, place, _ = trained
+    network = load_network(cells[0], place)
+    feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
+    features, logits = features_of(network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
+    (full,) = [m for m in network.layers[-1].modules() if isinstance(m, nn.Linear)]
+    torch.testing.assert_close(full(features.flatten(1)), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_kernels_are_told_to_four_digits(trained):
+    cells, place, _ = trained
+    network = load_network(cells[0], place)
+    np.testing.assert_allclose(kernels_of(network), network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(st.integers(1, 300), st.integers(6, 40), st.integers(1, 41), st.integers(0, 10**6))
+def test_the_nearest_are_those_of_a_plain_sort_of_distances_whatever_the_parts(queries, images, size, seed):
+    rng = np.random.default_rng(seed)
+    of, among = rng.integers(-50, 50, (queries, 3)), rng.integers(-50, 50, (images, 3))
+    found = nearest(torch.tensor(of).float(), torch.tensor(among).float().split(size), 6).numpy()
+    squares = ((of[:, None] - among) ** 2).sum(2)
+    np.testing.assert_array_equal(np.take_along_axis(squares, found, 1), np.sort(squares, 1)[:, :6])  # whoever wins a tie
+
+
+def test_shown_images_are_the_first_of_their_labels():
+    assert spread([3, 1, 3, 0, 1, 2], 3) == [3, 1, 5]
+
+
+def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_between():
+    kernels = np.zeros((4, 3, 2, 2))
+    kernels[0, 0, 0, 0], kernels[2, 2, 1, 1] = 5.0, 0.001
+    sheet = kernel_sheet(kernels, across=2)
+    assert sheet.shape == (9, 7, 3)  # 2 rows of kernels 2 high with a pixel about, and three lines between; 2 kernels across
+    assert sheet[1, 1].tolist() == [1, 0, 0]
+    assert sheet[7, 2].tolist() == [0, 0, 1]
+    assert (sheet[4] == 0).all()
+
+
+def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
+    for name in ("n02", "n01"):
+        (tmp_path / "mine" / "train" / name).mkdir(parents=True)
+    assert class_names("mine", tmp_path) == ["n01", "n02"]
+    (tmp_path / "mine.words.txt").write_text("n01\ttench, Tinca tinca\nn09\tother\n")
+    assert class_names("mine", tmp_path) == ["tench", "n02"]
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
+def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(trained, tmp_path, damage):
+    """No average of them is told, though a flipped bit in a number is one that torch.load does not see."""
+    cells, place, _ = trained
+    hurt = replace(place, spool_dir=tmp_path / "spool")
+    shutil.copytree(place.spool_dir, hurt.spool_dir)
+    path = hurt.spool_dir / cells[1].key / WEIGHTS
+    content = bytearray(path.read_bytes())
+    state = torch.load(path, weights_only=True)
+    numbers = bytes(next(iter(state.values())).untyped_storage())
+    content[content.index(numbers)] ^= 1
+    path.write_bytes(content if damage == "a flipped bit" else content[:-100])
+    said = []
+    asked = [replace(cell, arm="2012") for cell in cells]
+    derive(asked, hurt, tmp_path, said.append)
+    assert [line for line in said if "left out" in line and str(path) in line] == said
+    assert not (tmp_path / "trained.json").exists()

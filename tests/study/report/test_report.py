@@ -1,0 +1,186 @@
+"""From a frozen table to the report: no training, no MLflow.
+
+golden_report.md beside this file is what two machines' made-up runs must read like. When a wording or a statistic changes on purpose:
+`REGENERATE=1 .venv/bin/python -m pytest tests/test_report.py`, then read the diff.
+"""
+
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.text
+import pandas as pd
+import pytest
+from helpers import made_up_result, write_tuned
+from statsmodels.stats.multitest import multipletests
+
+from study.judge.evidence import find
+from study.judge.p_values import p_value
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.pages import write_report
+from study.report.phrases import number, verdict_words
+
+GOLDEN = Path(__file__).with_name("golden_report.md")
+RELU = {0: 5.0, 1: 5.5, 2: 6.1, 3: 5.2}
+TANH = {0: 20.0, 1: 24.0, 2: 31.0, 3: None}  # the last one never arrives
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Frozen runs: today's treatment with 3 seeds that all arrive, 2012's with a censored one, a second machine with 1 seed."""
+    results = tmp_path / "results"
+    write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
+    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
+    runs = []
+    for cell in cells:
+        crossing = (RELU if cell.arm == "relu" else TANH)[cell.seed]
+        if cell.base == "A-today" and cell.seed < 3:
+            runs.append(made_up_result(cell, RELU[cell.seed] * (1.4 if cell.arm == "tanh" else 1)))
+        elif cell.base == "A-2012":
+            runs.append(made_up_result(cell, crossing))
+        if cell.base == "A-2012" and cell.seed == 0:
+            runs.append(made_up_result(cell, crossing, machine="other machine"))
+    tables.merge(results, runs)
+    return results
+
+
+def test_the_report_reads_like_the_golden_one(folder):
+    write_report(folder)
+    text = (folder / "REPORT.md").read_text()
+    if os.environ.get("REGENERATE"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+
+
+def test_runs_of_two_machines_are_never_pooled(folder):
+    found = [f for f in find(folder).found if f.base == "A-2012"]
+    assert sorted((f.machine, len(f.arm("relu").seeds)) for f in found) == [
+        ("other machine, fp32", 1),
+        ("test machine, fp32", 4),
+    ]
+    assert next(f for f in found if f.machine == "other machine, fp32").verdict.direction == "incomplete"
+
+
+def test_the_ratio_is_that_of_the_geometric_means(folder):
+    today = next(f for f in find(folder).found if f.base == "A-today")
+    assert today.verdict.effect.estimate == pytest.approx(1.4, rel=0.02)
+    assert today.verdict.direction == "supported"
+
+
+def test_a_censored_arm_gives_a_bound_and_no_upper_limit(folder):
+    found = next(f for f in find(folder).found if f.base == "A-2012" and f.machine.startswith("test"))
+    assert found.verdict.effect.bound == "at least"
+    assert found.verdict.effect.upper == float("inf")
+    assert found.arm("tanh").values[3] is None
+
+
+def test_seconds_of_runs_that_shared_their_cores_are_not_told(folder):
+    assert next(f for f in find(folder).found if f.base == "A-today").seconds_ratio.estimate == pytest.approx(1.4, rel=0.02)
+    runs = pd.read_csv(folder / "runs.csv")
+    runs.assign(cpu_share=0.5).to_csv(folder / "runs.csv", index=False)
+    assert all(f.seconds_ratio is None for f in find(folder).found)
+
+
+def test_proxy_data_earn_no_size(folder):
+    for found in find(folder).found:
+        assert found.role == "proxy"
+        assert found.verdict.size == "not judged"
+        assert verdict_words(found) == "supported, size not judged (proxy)" or found.verdict.direction == "incomplete"
+
+
+def test_a_verdict_that_is_not_reached_beside_all_other_claims_is_undecided_and_says_so(folder):
+    found = next(f for f in find(folder).found if f.verdict.direction == "supported")
+    among_others, alone = replace(found, holm=0.0501), replace(found, holm=0.0499)
+    assert (alone.word, among_others.word) == ("supported", "undecided")
+    assert verdict_words(among_others) == "undecided among all claims (supported alone), size not judged (proxy)"
+
+
+def test_p_values_are_adjusted_for_every_other_finding(folder):
+    found = find(folder).found
+    p_values = [p_value(one.verdict.effect) for one in found]
+    counted = [place for place, p in enumerate(p_values) if p == p]
+    expected = multipletests([p_values[place] for place in counted], method="holm")[1]
+    assert [found[place].holm for place in counted] == pytest.approx(expected.tolist())
+
+
+def test_a_run_that_no_claim_asks_for_any_more_is_kept_and_not_used(folder):
+    before = find(folder)
+    tuned = (folder / "tuned.json").read_text()
+    (folder / "tuned.json").write_text(tuned.replace('"value": 0.02', '"value": 0.03'))
+    after = find(folder)
+    assert len(before.stale) == 0
+    assert len(after.stale) == len(before.runs[before.runs.arm == "tanh"])
+    assert len(after.runs) == len(before.runs)
+
+
+def test_with_half_the_runs_gone_it_still_renders_and_says_how_many_are_there(folder):
+    runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+    runs.iloc[::2].to_csv(folder / "runs.csv", index=False)
+    write_report(folder)
+    text = (folder / "REPORT.md").read_text()
+    assert re.search(r"\d of \d", text)
+    assert "incomplete" in text
+
+
+def test_an_empty_study_renders_and_says_what_to_run(tmp_path):
+    write_report(tmp_path)
+    assert "Nothing has been run yet: `make reproduce-relu-speedup`" in (tmp_path / "REPORT.md").read_text()
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.sources, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+
+def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(folder):
+    write_report(folder)
+    page = Links()
+    text = (folder / "report.html").read_text()
+    page.feed(text)
+    assert page.sources and all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources)
+    assert "script" not in page.tags and "link" not in page.tags
+    assert not re.search(r"url\(|@import", text)
+
+
+def test_what_users_wrote_is_escaped_in_the_page(folder):
+    runs = (folder / "runs.csv").read_text().replace("test machine, fp32", "<script>x</script>, fp32")
+    (folder / "runs.csv").write_text(runs)
+    curves = (folder / "curves.csv").read_text().replace("test machine, fp32", "<script>x</script>, fp32")
+    (folder / "curves.csv").write_text(curves)
+    write_report(folder)
+    assert "<script>x" not in (folder / "report.html").read_text()
+
+
+def test_drawing_again_changes_no_byte(folder):
+    written = write_report(folder)
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in write_report(folder)] == before
+
+
+def test_numbers_say_what_they_know():
+    assert [number(v) for v in (3.14159, 12.345, 0.5, float("inf"), float("nan"))] == ["3.14", "12.3", "0.500", "∞", "-"]
+
+
+def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
+    """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is written."""
+    from study.report import figures
+
+    shown = []
+
+    def read(figure, path):
+        figure.canvas.draw()
+        shown.extend(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+    monkeypatch.setattr(figures, "save", read)
+    figures.draw(find(folder).found, folder / "figures")
+    assert len(shown) > 50 and not [text for text in shown if "$" in text]

@@ -1,0 +1,75 @@
+"""A claim about errors at the end of a budget, from a frozen table to the report."""
+
+import pytest
+from helpers import made_up_result
+
+from study.cli.text_tables import verdict_table
+from study.judge.evidence import find
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.pages import write_report
+
+WITH, WITHOUT = [0.300, 0.302, 0.301, 0.299], [0.316, 0.314, 0.315, 0.317]
+
+
+def runs_of(seeds: int, diverged: int = 0) -> list[dict]:
+    """Made-up runs of the normalization claim, `diverged` of them without it."""
+    cells = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
+    runs = []
+    for cell in cells:
+        run = made_up_result(cell, crossing=None)
+        run |= {"test_error_ten_views": (WITHOUT if cell.arm == "none" else WITH)[cell.seed]}
+        if cell.arm == "none" and cell.seed < diverged:
+            run |= {"outcome": "diverged", "test_error": None, "test_error_ten_views": None}
+        runs.append(run)
+    return runs
+
+
+def found_in(folder):
+    """What is found of this claim: others share its runs."""
+    return [one for one in find(folder).found if one.claim_name == "response_norm"]
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    tables.merge(folder, runs_of(4))
+    return folder
+
+
+def test_a_difference_is_judged_in_points_and_a_proxy_earns_no_size(results):
+    (found,) = found_in(results)
+    assert found.verdict.effect.estimate == pytest.approx(100 * (sum(WITHOUT) - sum(WITH)) / 4)
+    assert (found.verdict.direction, found.verdict.size) == ("supported", "not judged")
+    assert found.arm("none").known == pytest.approx([100 * e for e in WITHOUT])
+
+
+def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
+    write_report(results)
+    pages = [(results / name).read_text() for name in ("REPORT.md", "report.html")]
+    for text in [*pages, verdict_table(found_in(results))]:
+        assert "+1.50 points [" in text and "+1.4 points" in text
+    assert all("log-rank" not in page and "seconds of training" not in page for page in pages)
+    assert {p.name.split("-bf16-")[-1].split("fp32-")[-1] for p in (results / "figures").glob("response_norm-*")} == {
+        "errors.png",
+        "curves.png",
+    }
+
+
+def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
+    tables.merge(tmp_path, runs_of(4, diverged=1))
+    (found,) = found_in(tmp_path)
+    arm = found.arm("none")
+    assert arm.values[0] is None and arm.censored == 1 and len(arm.known) == 3
+    write_report(tmp_path)
+    assert "| 3 of 4 |" in (tmp_path / "REPORT.md").read_text()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_with_too_few_runs_it_still_renders_and_gives_no_verdict(tmp_path, seeds):
+    tables.merge(tmp_path, runs_of(seeds))
+    (found,) = found_in(tmp_path)
+    assert found.verdict.direction == "incomplete"
+    write_report(tmp_path)
+    assert f"{seeds} of 3" in (tmp_path / "REPORT.md").read_text()

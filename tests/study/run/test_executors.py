@@ -1,0 +1,198 @@
+"""Runs on a cluster: the same results as on this machine, whatever is lost on the way."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers import small_cell
+
+from alexnet.data.image_sets import load
+from alexnet.errors import Refused
+from alexnet.machine import Machine
+from study.cli.main import main
+from study.run.executors import base, local
+from study.run.one_run import ALLOCATOR, Place
+from study.run.queue import run_payload
+
+MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
+ROOT = Path(__file__).parents[3]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # pipes of ray's processes, at their end
+]
+
+
+@pytest.fixture(autouse=True)
+def importable_by_workers(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def work(payload, report):
+    word, _ = payload
+    report(word)
+    if word == "raise":
+        raise ValueError("as asked")
+    if word == "die":
+        os._exit(3)
+    if word == "environment":
+        started_with = Path("/proc/self/environ").read_bytes().decode().split("\0")
+        return os.getpid(), dict(pair.partition("=")[::2] for pair in started_with)
+    return word * 2
+
+
+def outcomes(run_tasks, words, folder: Path):
+    reports, done, lost = [], {}, {}
+    payloads = [(word, Place(MACHINE, folder, folder)) for word in words]
+    run_tasks(work, payloads, 2, lambda i, m: reports.append((i, m)), done.__setitem__, lost.__setitem__)
+    return reports, done, lost
+
+
+def plan_of(folder: Path) -> list[tuple]:
+    fingerprint = load("shapes", folder).fingerprint
+    cells = [small_cell(seed, arm, fingerprint) for seed in (0, 1) for arm in ("relu", "tanh")]
+    return [(cell, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for cell in cells]
+
+
+def bits(result: dict) -> tuple:
+    """Everything measured but times."""
+    return result["key"], result["weights_sha256"], [{k: v for k, v in p.items() if k != "seconds"} for p in result["points"]]
+
+
+def train_slowly(payload, report):
+    """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
+    import ray
+
+    def tell(point):
+        report((point["epoch"], ray.get_runtime_context().get_node_id()))
+        time.sleep(0.5)
+
+    return run_payload(payload, tell)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> list[tuple]:
+    """The plan by the local executor."""
+    done, lost = {}, {}
+    payloads = plan_of(tmp_path_factory.mktemp("local"))
+    local.run_tasks(run_payload, payloads, 2, lambda *_: None, done.__setitem__, lost.__setitem__)
+    assert not lost
+    return [bits(done[position]) for position in range(len(payloads))]
+
+
+@pytest.mark.slow
+def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(undisturbed, tmp_path):
+    from study.run.executors import ray as ray_executor  # isort: skip  (sets what ray reads when it is imported)
+    import ray
+    from ray.cluster_utils import Cluster
+
+    patience = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": patience})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
+    told, ended, done, lost = [], [], {}, {}
+
+    def on_report(position, message):
+        epoch, node_id = message
+        told.append((position, epoch, node_id))
+        if len(nodes) == 3 and epoch >= 2:
+            (busy,) = [node for node in nodes if node.node_id == node_id]
+            nodes.remove(busy)
+            cluster.remove_node(busy, allow_graceful=False)
+
+    def on_done(position, result):
+        ended.append(position)
+        done[position] = bits(result)
+
+    try:
+        ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+        ray_executor.run_tasks(train_slowly, plan_of(tmp_path), 2, on_report, on_done, lost.__setitem__)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert len(nodes) == 2 and not lost
+    moved = {position for position, _, _ in told if len({node for other, _, node in told if other == position}) == 2}
+    assert moved, "no run was begun on one node and ended on another"
+    assert sorted(ended) == [0, 1, 2, 3]
+    assert [done[position] for position in range(4)] == undisturbed
+    assert len(list((tmp_path / "spool").glob("*/result.json"))) == 4
+
+
+@pytest.mark.slow
+def test_on_ray_a_task_that_raises_or_dies_is_lost_with_its_reason_and_the_rest_goes_on(tmp_path, monkeypatch):
+    from study.run.executors import ray as ray_executor
+
+    monkeypatch.setattr(ray_executor, "RETRIES", 1)
+    reports, done, lost = outcomes(ray_executor.run_tasks, ["a", "raise", "die", "environment", "environment", "b"], tmp_path)
+    assert {position: done[position] for position in (0, 5)} == {0: "aa", 5: "bb"}
+    assert lost[1] == "ValueError: as asked"
+    assert lost[2].startswith("WorkerCrashedError") and lost[2].endswith("(2 attempts)")
+    assert {(0, "a"), (1, "raise"), (5, "b")} <= set(reports)
+    (one, environment), (other, _) = done[3], done[4]
+    assert one != other, "a process took two tasks"
+    assert environment["MALLOC_TOP_PAD_"] == ALLOCATOR["MALLOC_TOP_PAD_"] and environment["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.slow
+def test_through_submitit_a_plan_is_the_local_one_and_a_task_that_raises_is_lost_alone(undisturbed, tmp_path, monkeypatch):
+    from study.run.executors import slurm
+
+    monkeypatch.setenv("SLURM_OPTIONS", "cluster=local partition=none time=5")
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
+    reports, done, lost = outcomes(slurm.run_tasks, ["a", "raise"], tmp_path)
+    assert (done, lost) == ({0: "aa"}, {1: "ValueError: as asked"})
+    assert sorted(reports) == [(0, "a"), (1, "raise")]
+    epochs = []
+    payloads = plan_of(tmp_path)[:1]
+    slurm.run_tasks(run_payload, payloads, 2, lambda _, p: epochs.append(p["epoch"]), done.__setitem__, lost.__setitem__)
+    assert bits(done[0]) == undisturbed[0] and epochs == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
+def test_without_its_package_an_executor_is_refused_and_nothing_is_written(tmp_path, monkeypatch, capsys, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"study.on_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "relu_sooner", "--scale", "smoke", "--executor", name]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and len(error.splitlines()) == 1
+    assert error.startswith(f"EXECUTOR: {name!r} needs the package {package}") and f"pip install {package}" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_executor_that_is_not_there_is_refused_by_its_variable(monkeypatch, capsys):
+    monkeypatch.setenv("EXECUTOR", "rai")
+    assert main(["run", "relu_sooner", "--scale", "smoke"]) == 2
+    assert capsys.readouterr().err.startswith("EXECUTOR: 'rai' is not one of local, ray, slurm; did you mean ray")
+
+
+def test_slurm_is_refused_where_there_is_no_sbatch_and_its_options_by_name(tmp_path, monkeypatch):
+    from study.run.executors import slurm
+
+    monkeypatch.setattr(slurm.shutil, "which", lambda name: None)
+    with pytest.raises(Refused, match="needs sbatch"):
+        outcomes(slurm.run_tasks, ["a"], tmp_path)
+    monkeypatch.setenv("SLURM_OPTIONS", "partition")
+    with pytest.raises(Refused, match="SLURM_OPTIONS: 'partition' is not NAME=VALUE"):
+        outcomes(slurm.run_tasks, ["a"], tmp_path)
+
+
+def test_a_gpu_is_shared_by_as_many_runs_as_asked_and_ray_does_not_round_them_out():
+    from study.run.executors.ray import _resources
+
+    for jobs in range(1, 33):
+        share = _resources(Machine(device="cuda", name="test GPU", precision="bf16", threads=2, jobs=jobs))["num_gpus"]
+        assert round(share, 4) == share and share * jobs <= 1 < share * (jobs + 1)
+
+
+def test_a_result_names_the_processor_that_trained_not_the_one_that_planned(tmp_path):
+    from alexnet.machine import detect
+
+    here = detect("cpu", "fp32", 1)
+    planner = Place(MACHINE, tmp_path, tmp_path)
+    assert base._on_this_machine(planner).machine.name == here.name
+    granted = here.name.rpartition(" x ")[0] + " x 999"
+    same = Place(Machine(device="cpu", name=granted, precision="fp32", threads=1), tmp_path, tmp_path)
+    assert base._on_this_machine(same) == same

@@ -1,0 +1,94 @@
+"""`python -m tools.mlflow_picture [FILE] [CLAIM]`: what the MLflow UI shows of a claim's runs, photographed with headless Chromium.
+
+Needs chromium and the development packages; serves the store of MLFLOW_TRACKING_URI on a free port of this machine meanwhile.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from alexnet.errors import Refused
+from study.run.database import redacted
+
+
+def main(arguments: list[str]) -> int:
+    path = Path(arguments[0] if arguments else "results/figures/mlflow.png")
+    claim = arguments[1] if len(arguments) > 1 else "response_norm"
+    try:
+        print(photograph(path, claim))
+        return 0
+    except Refused as error:
+        print(redacted(error), file=sys.stderr)
+        return 2
+
+
+def photograph(path: Path, claim: str) -> Path:
+    """Write the picture of the experiment of `claim` with the most runs. Raises Refused where chromium or the experiment is missing."""
+    if not (chromium := shutil.which("chromium") or shutil.which("google-chrome")):
+        raise Refused("chromium: not installed (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    from study.record.mlflow_store import VIEW, Store
+
+    store = Store()
+    found = [e for e in store.client.search_experiments() if e.name.startswith(f"alexnet/{claim}/")]
+    if not found:
+        raise Refused(f"{store.uri}: no runs of {claim!r}; `python -m study record` brings those of the spool")
+    experiment = max(found, key=lambda e: len(store.client.search_runs([e.experiment_id], max_results=1000)))
+    served = store.uri.startswith(("http://", "https://"))
+    server, address = (None, store.uri) if served else _serve(store.uri)
+    try:
+        _wait(f"{address}/health")
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1500, "height": 760})
+            page.goto(f"{address}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}")
+            page.get_by_text("summary", exact=True).first.wait_for(timeout=60_000)
+            with contextlib.suppress(Exception):  # the assistant, where this version of MLflow opens one
+                page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
+                page.get_by_role("button", name="Close").click(timeout=3000)
+            page.wait_for_timeout(3000)  # the table fills in
+            path.parent.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=path)
+            browser.close()
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
+    return path
+
+
+def _serve(uri: str) -> tuple[subprocess.Popen, str]:
+    """An MLflow server of the store on a free port, and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # which may hold a password that every `ps` would show
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that wait for jobs of language models
+    }
+    server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return server, f"http://127.0.0.1:{port}"
+
+
+def _wait(address: str, seconds: float = 180) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=2)
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise Refused(f"{address}: the MLflow server did not start in {seconds:.0f} s") from None
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
