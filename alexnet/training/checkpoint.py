@@ -40,7 +40,7 @@ class Interrupted(Exception):
     """A run that was asked to stop, with a checkpoint from which it goes on."""
 
 
-class Spool:
+class Checkpoints:
     """Checkpoints of one run, at most every `every_seconds`, and less often where saving itself takes long. The digest stands in the file, before the bytes it vouches for."""
 
     def __init__(

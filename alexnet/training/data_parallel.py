@@ -36,7 +36,7 @@ class Ranks:
         """This rank's rows of `n`; the shares of all ranks are the whole, in order, and differ by one row at most."""
         return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
 
-    def sum(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all ranks, in place."""
         if self.count > 1:
             dist.all_reduce(values)
@@ -47,11 +47,11 @@ class Ranks:
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = self.sum(torch.cat([gradient.reshape(-1) for gradient in gradients]).mul_(weight))
+        flat = self.all_reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]).mul_(weight))
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view(gradient.shape))
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Whether `flag` holds on one of the ranks. Whoever was asked to stop (SIGTERM) is heard by all here."""
         if self.count == 1:
             return flag
@@ -61,7 +61,7 @@ class Ranks:
             STOP.set()
         return bool(flags[0])
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Rank 0's `value`, on every rank."""
         if self.count == 1:
             return value

@@ -15,13 +15,13 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Optim, Recipe
-from alexnet.training.checkpoint import Spool, sha256_of
+from alexnet.training.checkpoint import Checkpoints, sha256_of
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import error_rates
 from alexnet.training.optimizer import make_optimizer, set_rates
-from alexnet.training.step_counter import DeviceClock, HostClock
-from alexnet.training.train_error import ExactErrors
+from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
+from alexnet.training.train_error import TrainErrors
 
 FORMAT = 2
 """Of a checkpoint."""
@@ -63,16 +63,16 @@ def fit(
     machine: Machine,
     images: ImageSet,
     observe: Callable[[Point], bool | None] = lambda point: None,
-    spool: Spool | None = None,
+    checkpoints: Checkpoints | None = None,
     ranks: Ranks = ALONE,
 ) -> History:
     """Train `recipe` with `seed` to its end. `observe` sees each point, also those a checkpoint brings back, and may
     return True to stop the run.
 
-    With a spool, a run that was killed goes on from its last checkpoint and ends in the same bits (same machine).
+    With checkpoints, a run that was killed goes on from its last checkpoint and ends in the same bits (same machine).
     With `ranks`, each process calls this for its share of every batch.
     """
-    training = Training(recipe, seed, machine, images, observe, spool, ranks)
+    training = Training(recipe, seed, machine, images, observe, checkpoints, ranks)
     take_round = rounds_on(machine.device, graphs=ranks.count == 1)
     for _ in training.steps():
         for _, error in take_round([training]):
@@ -93,28 +93,30 @@ class Training:
         machine: Machine,
         images: ImageSet,
         observe: Callable[[Point], bool | None] = lambda point: None,
-        spool: Spool | None = None,
+        checkpoints: Checkpoints | None = None,
         ranks: Ranks = ALONE,
     ):
         ranks.check(recipe)
         torch.set_num_threads(machine.threads)
         torch.backends.cudnn.deterministic = True
-        self.recipe, self.machine, self.observe, self.spool, self.ranks = recipe, machine, observe, spool, ranks
+        self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks, machine.dtype)
         network = AlexNet(recipe, seed).to(machine.device, machine.dtype, memory_format=torch.channels_last)
         self.network, self.optimizer = network, make_optimizer(network, recipe.optim)
         self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
         on_cpu = machine.device == "cpu"
-        self.clock = HostClock(self.feed, network, seed) if on_cpu else DeviceClock(self.feed, network, seed, machine.device)
+        self.clock = (
+            HostStepCounter(self.feed, network, seed) if on_cpu else DeviceStepCounter(self.feed, network, seed, machine.device)
+        )
         target = recipe.optim.stop_at_train_error
-        self.exact = ExactErrors(network, self.feed, self.autocast, target, ranks.sum)
+        self.exact = TrainErrors(network, self.feed, self.autocast, target, ranks.all_reduce)
         self.step, self.seconds, self.points, self.machines = 0, 0.0, [], [machine.label]
         self.tally = torch.zeros(2, dtype=torch.float64, device=machine.device)
-        if spool and (state := spool.load()):
+        if checkpoints and (state := checkpoints.load()):
             self._restore(state)
         if ranks.count > 1:
             here = self.step, weights_sha256(network)
-            if ranks.tell(here) != here:
+            if ranks.broadcast(here) != here:
                 raise Refused(
                     f"SPOOL_DIR: rank {ranks.rank} has another checkpoint than rank 0; all ranks must see the same spool"
                 )
@@ -133,7 +135,7 @@ class Training:
             yield self
             self.step += 1
             epoch_ends = self.step % self.feed.steps_per_epoch == 0
-            saves = self.ranks.any(bool(self.spool and self.spool.due()))
+            saves = self.ranks.any_rank(bool(self.checkpoints and self.checkpoints.due()))
             if not epoch_ends and not saves:
                 continue
             if epoch_ends:
@@ -145,8 +147,8 @@ class Training:
                 self.points.append(self._measured(point))
                 self.outcome = outcome_of(self.points, self.recipe.optim, self.recipe.model.classes)
                 self._tell(self.points[-1:])
-            if self.spool and (saves or self.outcome):
-                self.spool.save(self._state())
+            if self.checkpoints and (saves or self.outcome):
+                self.checkpoints.save(self._state())
             started = time.monotonic()
 
     def update(self) -> None:
@@ -161,7 +163,7 @@ class Training:
         self.optimizer.step()
         with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
             wrong = (logits.argmax(1) != labels).double().mean()
-            self.tally += self.ranks.sum(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
+            self.tally += self.ranks.all_reduce(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
         self.clock.tick()
 
     def constants(self) -> tuple:
@@ -175,11 +177,11 @@ class Training:
 
     def _tell(self, points: list[Point]) -> None:
         answers = [self.observe(point) for point in points]
-        if self.ranks.any(bool(answers and answers[-1])) and not self.outcome:
+        if self.ranks.any_rank(bool(answers and answers[-1])) and not self.outcome:
             self.outcome = "stopped"
 
     def _errors(self, images: tuple[Tensor, Tensor], tops: tuple[int, ...] = (1,), ten: bool = False) -> tuple[float, ...]:
-        return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.sum)
+        return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.all_reduce)
 
     def _measured(self, point: Point) -> Point:
         """The point with the errors that are taken after its epoch, in eval mode."""

@@ -9,7 +9,7 @@ from alexnet.data.batches import Feed
 from alexnet.model.network import AlexNet
 
 
-class HostClock:
+class HostStepCounter:
     """On a CPU. `rows` is a slice, which costs no copy."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int):
@@ -24,7 +24,7 @@ class HostClock:
         """At the end of a step; the host counts for itself."""
 
 
-class DeviceClock:
+class DeviceStepCounter:
     """On a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory; `tick` moves them on there, and
     the host sets them where it is not the next step of the same epoch."""
 

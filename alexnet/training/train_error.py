@@ -30,7 +30,7 @@ def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
     return above > 0 and 2 * seen * above**2 > -math.log(DOUBT) * (1 - (seen - 1) / count)
 
 
-class ExactErrors:
+class TrainErrors:
     """Exact training errors of one run to the error `target`; 0 for a run without one. `total` adds up what several processes
     count."""
 

@@ -724,7 +724,7 @@ def _on_all_ranks(args) -> int:
     code = args.function(args) or 0
     from alexnet.training.data_parallel import join
 
-    join().tell(None)
+    join().broadcast(None)
     return code
 
 

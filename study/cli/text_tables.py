@@ -5,12 +5,12 @@ import json
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed
-from study.judge.evidence import Found
+from study.judge.evidence import Evidence
 from study.plan.claim_files import all_claims, get_claim
 from study.report import phrases
 
 
-def verdict_table(found: list[Found]) -> str:
+def verdict_table(found: list[Evidence]) -> str:
     """Arms and verdict of each base."""
     if not found:
         return "nothing to judge yet"
@@ -37,7 +37,7 @@ def verdict_table(found: list[Found]) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def as_json(one: Found) -> dict:
+def as_json(one: Evidence) -> dict:
     """One finding for scripts. Infinite bounds become null."""
     verdict = dataclasses.asdict(one.verdict)
     verdict["effect"] = {

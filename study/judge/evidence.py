@@ -33,7 +33,7 @@ SHARED = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": Fal
 
 
 @dataclass(frozen=True)
-class ArmFound:
+class ArmEvidence:
     """The runs of one arm, a column an entry: all tuples are as long as `seeds`. None: the target was not reached."""
 
     label: str
@@ -77,7 +77,7 @@ class ArmFound:
 
 
 @dataclass(frozen=True)
-class Found:
+class Evidence:
     """One claim on one base at one scale, as one machine found it."""
 
     claim_name: str
@@ -88,7 +88,7 @@ class Found:
     data: str
     fingerprint: str
     seeds_planned: int
-    arms: tuple[ArmFound, ...]
+    arms: tuple[ArmEvidence, ...]
     verdict: verdict.Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against the control
     contrasts: Mapping[str, intervals.Difference]  # main effects and interactions of a factorial claim
@@ -111,16 +111,16 @@ class Found:
         return self.claim.scales[self.scale]
 
     @property
-    def control(self) -> ArmFound | None:
+    def control(self) -> ArmEvidence | None:
         return self.arm(self.claim.rule.control)
 
-    def arm(self, label: str) -> ArmFound | None:
+    def arm(self, label: str) -> ArmEvidence | None:
         return next((arm for arm in self.arms if arm.label == label), None)
 
 
 @dataclass(frozen=True)
 class Findings:
-    found: tuple[Found, ...]
+    found: tuple[Evidence, ...]
     stale: pd.DataFrame  # runs that no claim asks for any more: listed, never pooled
     runs: pd.DataFrame
 
@@ -211,12 +211,12 @@ def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> t
     return recipe, entry, [row_of[key] for key in keys if key in row_of]
 
 
-def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmFound:
+def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmEvidence:
     names = [(row["key"], row["machine"]) for row in rows]
     curves, plain = zip(*map(curve_of, names), strict=True) if names else ((), ())
     is_time = isinstance(claim.measure, TimeTo)
     read_off = [trained["runs"].get(tables.run_name(*name), {}) for name in names]
-    found = ArmFound(
+    found = ArmEvidence(
         label=arm.label,
         diff=arm.diff,
         also=arm.also,
@@ -249,11 +249,11 @@ def _none_for_nan(point: dict) -> dict:
     return {k: None if v != v else v for k, v in point.items()}
 
 
-def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmFound, ...]) -> Found:
+def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmEvidence, ...]) -> Evidence:
     by_label = {arm.label: arm for arm in arms}
     control = by_label.get(claim.rule.control)
     verdict = judge.judge(claim, base, by_label, native=claim.scales[scale] == "native")
-    return Found(
+    return Evidence(
         name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict,
         effects={arm.label: judge.compare(claim, arm, control) for arm in arms if control and arm is not control},
         contrasts=judge.contrasts(claim, by_label) if isinstance(claim.rule, Factorial) else {},
@@ -262,7 +262,7 @@ def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[Ar
     )  # fmt: skip
 
 
-def _seconds_ratio(treated: ArmFound | None, control: ArmFound | None) -> intervals.Ratio | None:
+def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
     """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not seconds)."""
     if not treated or not control or not treated.seconds_to_target or not control.seconds_to_target:
         return None

@@ -1,4 +1,4 @@
-"""From the arms of a claim to its verdict: one small function a rule. Arms are `study.findings.ArmFound`."""
+"""From the arms of a claim to its verdict: one small function a rule. Arms are `study.findings.ArmEvidence`."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -12,9 +12,9 @@ from study.questions.measures import ViewsGain
 from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, WithinRuns
 
 if TYPE_CHECKING:
-    from study.judge.evidence import ArmFound
+    from study.judge.evidence import ArmEvidence
 
-Arms = Mapping[str, "ArmFound"]
+Arms = Mapping[str, "ArmEvidence"]
 WORST_FIRST = ("incomplete", "contradicted", "no effect", "undecided", "supported")
 
 
@@ -23,7 +23,7 @@ def judge(claim: Claim, base: str, arms: Arms, native: bool) -> verdict.Verdict:
     return JUDGE[type(claim.rule)](claim, base, arms, native)
 
 
-def compare(claim: Claim, arm: "ArmFound", control: "ArmFound") -> intervals.Ratio | intervals.Difference:
+def compare(claim: Claim, arm: "ArmEvidence", control: "ArmEvidence") -> intervals.Ratio | intervals.Difference:
     """An arm against the control, in the claim's measure."""
     if isinstance(claim.rule, RatioOfTimes):
         return intervals.ratio_of_times(arm.times, control.times)

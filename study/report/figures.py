@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from alexnet.files import write_atomically
 from study.judge import intervals
 from study.judge.column_colour import chroma_shares
-from study.judge.evidence import ArmFound, Found
+from study.judge.evidence import ArmEvidence, Evidence
 from study.questions.measures import ColumnColour, TimeTo
 from study.questions.rules import Factorial
 from study.questions.scales import SCALES
@@ -33,7 +33,7 @@ def _style() -> list:
     return seaborn.color_palette("colorblind")
 
 
-def draw(found: Sequence[Found], folder: Path) -> list[Path]:
+def draw(found: Sequence[Evidence], folder: Path) -> list[Path]:
     """The figures of one claim at one scale on one machine. Figure 4, which needs images, is drawn by trained.py."""
     measure, rule = found[0].claim.measure, found[0].claim.rule
     if isinstance(measure, TimeTo) and measure.of == "train_error":
@@ -69,7 +69,7 @@ def save(figure: plt.Figure, path: Path) -> Path:
     return path
 
 
-def figure_1(found: Sequence[Found]) -> plt.Figure:
+def figure_1(found: Sequence[Evidence]) -> plt.Figure:
     """The paper's figure 1: training error against epochs, a panel a base; every seed thin, their mean thick."""
     palette = _style()
     figure, axes = plt.subplots(
@@ -103,7 +103,7 @@ def figure_1(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def _curves(axis: plt.Axes, arm: ArmFound, target: float, color) -> None:
+def _curves(axis: plt.Axes, arm: ArmEvidence, target: float, color) -> None:
     traces = [_trace(curve, end, target) for curve, end in zip(arm.curves, arm.values, strict=True)]
     line = LINES.get(arm.label, "-.")
     for epochs, errors in traces:
@@ -152,7 +152,7 @@ def mean_time_to_level(traces: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple
     return levels, np.mean(times, axis=0)
 
 
-def time_to_target(found: Sequence[Found]) -> plt.Figure:
+def time_to_target(found: Sequence[Evidence]) -> plt.Figure:
     """Share of seeds not yet at the target (Kaplan-Meier) over every seed's time; censored runs as open arrows at the budget."""
     palette = _style()
     figure, axes = plt.subplots(
@@ -204,7 +204,7 @@ def time_to_target(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def errors_at_end(found: Sequence[Found]) -> plt.Figure:
+def errors_at_end(found: Sequence[Evidence]) -> plt.Figure:
     """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's number."""
     palette = _style()
     rows = max(len(one.arms) for one in found)
@@ -253,7 +253,7 @@ def errors_at_end(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def effects_and_interactions(found: Sequence[Found]) -> plt.Figure:
+def effects_and_interactions(found: Sequence[Evidence]) -> plt.Figure:
     """Of a factorial claim: each part's main effect, then each pair's interaction, with intervals."""
     palette = _style()
     figure, axes = plt.subplots(1, len(found), figsize=(1.6 + 5.2 * len(found), 4.8), squeeze=False, layout="constrained")
@@ -274,7 +274,7 @@ def effects_and_interactions(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def figure_3(found: Sequence[Found]) -> plt.Figure:
+def figure_3(found: Sequence[Evidence]) -> plt.Figure:
     """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed."""
     palette = _style()
     with_kernels = [(one, arm) for one in found for arm in one.arms if any(arm.kernels)]
@@ -361,7 +361,7 @@ def figure_4(rows: Sequence[dict], names: Sequence[str], title: str) -> plt.Figu
     return figure
 
 
-def training_curves(found: Sequence[Found]) -> plt.Figure:
+def training_curves(found: Sequence[Evidence]) -> plt.Figure:
     """Running training error of every seed against epochs, and where each ended on test images: whether the control has learned."""
     palette = _style()
     figure, axes = plt.subplots(
@@ -397,7 +397,7 @@ def training_curves(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def rates(found: Sequence[Found]) -> plt.Figure:
+def rates(found: Sequence[Evidence]) -> plt.Figure:
     """What the search saw: epochs to the target at each learning rate of the shared list, one tuning seed."""
     palette = _style()
     figure, axes = plt.subplots(
@@ -423,7 +423,7 @@ def rates(found: Sequence[Found]) -> plt.Figure:
     return figure
 
 
-def _head(figure: plt.Figure, one: Found, text: str) -> None:
+def _head(figure: plt.Figure, one: Evidence, text: str) -> None:
     about = "" if one.role == "native" else f"\n{SCALES[one.scale].about}"
     figure.suptitle(f"{text}\n{machine_and_data(one)}{about}", fontsize=9.5)
 

@@ -11,7 +11,7 @@ import jinja2
 from alexnet.files import write_atomically
 from alexnet.recipe import SOURCE_2012, differences, sizes_of
 from study.judge import intervals, p_values
-from study.judge.evidence import ArmFound, Findings, Found, find
+from study.judge.evidence import ArmEvidence, Evidence, Findings, find
 from study.plan.claim_files import all_claims
 from study.questions.measures import Averaged, TimeTo
 from study.questions.scales import SCALES
@@ -34,7 +34,7 @@ def write_report(folder: Path) -> list[Path]:
     return [folder / "REPORT.md", folder / "report.html", *(p for paths in pictures.values() for p in paths)]
 
 
-def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Found]]:
+def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Evidence]]:
     """What shares a figure: the bases of one claim at one scale on one machine and one state of the data."""
     groups = defaultdict(list)
     for one in findings.found:
@@ -77,7 +77,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
     }
 
 
-def _base(one: Found) -> dict:
+def _base(one: Evidence) -> dict:
     control_recipe = one.claim.bases[one.claim.default_bases[0]]
     return {
         "name": one.base,
@@ -101,7 +101,7 @@ def _base(one: Found) -> dict:
     }
 
 
-def _arm(one: Found, arm: ArmFound) -> dict:
+def _arm(one: Evidence, arm: ArmEvidence) -> dict:
     seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
     return {
@@ -121,7 +121,7 @@ def _arm(one: Found, arm: ArmFound) -> dict:
     }
 
 
-def _p_words(one: Found) -> str:
+def _p_words(one: Evidence) -> str:
     verdict, told = one.verdict, []
     if (p := p_values.p_value(verdict.effect)) == p:
         told.append(f"t test p {phrases.number(p, 2)}, {phrases.number(one.holm, 2)} by Holm over all rows of the first table")
@@ -135,13 +135,13 @@ def _p_words(one: Found) -> str:
     return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
-def _took_words(one: Found) -> str:
+def _took_words(one: Evidence) -> str:
     """Seconds of training of all runs shown, which other claims may share."""
     seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
     return f" Their training took {sum(seconds) / 60:.0f} min in all, {sum(seconds) / len(seconds):.0f} s a run, each on its share of the machine."
 
 
-def _power_words(one: Found) -> str:
+def _power_words(one: Evidence) -> str:
     """Power of what was run; empty where there is none to tell."""
     if one.power != one.power:
         return ""
@@ -153,7 +153,7 @@ def _power_words(one: Found) -> str:
     return f" With these runs and their spread a true effect of {what} is told from none with a power of {power}."
 
 
-def _paper_tables(one: Found) -> Iterator[dict]:
+def _paper_tables(one: Evidence) -> Iterator[dict]:
     """Tables 1 and 2 in the paper's form: ours beside the printed rows, of the claim that averages nets."""
     control = one.control
     if not isinstance(one.claim.measure, Averaged) or not control:
@@ -202,7 +202,7 @@ def _paper_tables(one: Found) -> Iterator[dict]:
     }
 
 
-def _seconds_words(one: Found) -> str:
+def _seconds_words(one: Evidence) -> str:
     if not isinstance(one.claim.measure, TimeTo):
         return ""
     told = (
@@ -222,7 +222,7 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
 
 
-def _command(one: Found) -> str:
+def _command(one: Evidence) -> str:
     """What makes these runs; `ARMS=all` where others than the default arms are there."""
     seeds = max(len(arm.seeds) for arm in one.arms)
     more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
@@ -247,7 +247,7 @@ def _figure_2(folder: Path) -> dict:
     return {"rows": rows, "picture": _embedded(path, "Figure 2: the architecture of SOURCE_2012")}
 
 
-def _picture(path: Path, one: Found) -> dict:
+def _picture(path: Path, one: Evidence) -> dict:
     kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
     return _embedded(path, f"{one.claim.title}, {one.scale}: {kind}")
 

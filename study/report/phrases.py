@@ -2,7 +2,7 @@
 
 import math
 
-from study.judge.evidence import ArmFound, Found
+from study.judge.evidence import ArmEvidence, Evidence
 from study.judge.intervals import Difference, Ratio, Share, mean_interval
 from study.questions.claim import Claim
 from study.questions.measures import Averaged, ColumnColour, EarlyError, NeighbourGain, TimeTo, ViewsGain
@@ -78,13 +78,13 @@ def measured(claim: Claim) -> str:
     )
 
 
-def value_words(arm: ArmFound, value: float | None, claim: Claim) -> str:
+def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
     if isinstance(claim.measure, TimeTo):
         return number(value) if value is not None else f"> {arm.budget_epochs}"
     return f"{value:.2f}" if value is not None else "none"
 
 
-def mean_words(arm: ArmFound, claim: Claim) -> str:
+def mean_words(arm: ArmEvidence, claim: Claim) -> str:
     """Mean over seeds with its interval. Censored times enter at their budget, which makes the mean a bound."""
     is_time = isinstance(claim.measure, TimeTo)
     mean, low, high = mean_interval(list(arm.times.restricted) if is_time else arm.known)
@@ -92,11 +92,11 @@ def mean_words(arm: ArmFound, claim: Claim) -> str:
     return f"{'at least ' if is_time and arm.censored else ''}{digits(mean)} [{digits(low)}, {digits(high)}]"
 
 
-def machine_and_data(one: Found) -> str:
+def machine_and_data(one: Evidence) -> str:
     return f"{one.data} ({one.fingerprint}) on {one.machine}"
 
 
-def seeds_words(one: Found) -> str:
+def seeds_words(one: Evidence) -> str:
     """Runs that are in, of how many are planned, for the arms the claim is about: the fewest of any."""
     counts = [
         len(arm.known if not one.effects else arm.seeds) if (arm := one.arm(label)) else 0
@@ -106,7 +106,7 @@ def seeds_words(one: Found) -> str:
     return str(planned) if min(counts) == planned else f"{min(counts)} of {planned}"
 
 
-def verdict_words(one: Found) -> str:
+def verdict_words(one: Evidence) -> str:
     """The verdict with what it rests on, for a table cell."""
     verdict = one.verdict
     size = {"not judged": ""}.get(verdict.size, f", size {verdict.size}")
@@ -118,7 +118,7 @@ def verdict_words(one: Found) -> str:
     return f"{direction}{size}"
 
 
-def more_seeds_words(one: Found) -> str:
+def more_seeds_words(one: Evidence) -> str:
     more = one.verdict.more_seeds
     none = "none for it alone" if one.after_holm else "none"
     return "not computable" if more is None else none if more == 0 else f"{more} more an arm"

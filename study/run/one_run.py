@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from alexnet.files import write_atomically
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.training.checkpoint import CHECKPOINT, STOP, WEIGHTS, Interrupted, Spool
+from alexnet.training.checkpoint import CHECKPOINT, STOP, WEIGHTS, Checkpoints, Interrupted
 from study.plan.plan import Cell
 from study.run.lease import LEASE_SECONDS, Busy, Lease
 from study.run.run_folder import ASKED, ENDED, RESULT, read_result, sealed
@@ -96,7 +96,7 @@ def _trained(
         for unfinished in folder.glob(f".{name}.*"):
             unfinished.unlink()
     write_atomically(folder / ASKED, json.dumps({**cell.asked, "seed": cell.seed}).encode())
-    spool = Spool(folder, place.checkpoint_seconds, lease.held)
+    spool = Checkpoints(folder, place.checkpoint_seconds, lease.held)
     result = yield from _train(cell, place, spool, observe)
     with lease.held():
         spool.keep_weights(result["weights_sha256"])
@@ -105,17 +105,19 @@ def _trained(
     return result
 
 
-def _train(cell: Cell, place: Place, spool: Spool, observe: Callable[[dict], bool | None]) -> Generator["Training", None, dict]:
+def _train(
+    cell: Cell, place: Place, spool: Checkpoints, observe: Callable[[dict], bool | None]
+) -> Generator["Training", None, dict]:
     from alexnet.training import data_parallel
     from alexnet.training.loop import Training
 
     ranks = data_parallel.join()
-    ranks.tell((cell, place))
+    ranks.broadcast((cell, place))
     images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
     training = Training(
-        cell.recipe, cell.seed, place.machine, images, lambda point: observe(asdict(point)), spool=spool, ranks=ranks
+        cell.recipe, cell.seed, place.machine, images, lambda point: observe(asdict(point)), checkpoints=spool, ranks=ranks
     )
     yield from training.steps()
     history = training.history()

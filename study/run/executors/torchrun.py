@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alexnet.training import data_parallel
-from alexnet.training.checkpoint import STOP, Spool
+from alexnet.training.checkpoint import STOP, Checkpoints
 from study.run.executors.local import Task
 from study.run.one_run import images_of
 
@@ -33,9 +33,9 @@ def follow() -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     ranks = data_parallel.join()
-    while told := ranks.tell(None):
+    while told := ranks.broadcast(None):
         cell, place = told
         images = images_of(cell.recipe.data.name, place.data_dir)
         assert images.fingerprint == cell.fingerprint, f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
-        spool = Spool(place.spool_dir / cell.key, writes=False)
-        fit(cell.recipe, cell.seed, place.machine, images, spool=spool, ranks=ranks)
+        spool = Checkpoints(place.spool_dir / cell.key, writes=False)
+        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=spool, ranks=ranks)

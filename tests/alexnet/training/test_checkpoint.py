@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from alexnet import files as files_module
 from alexnet.files import locked, write_atomically
 from alexnet.training import checkpoint
-from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, Spool, sha256_of
+from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, Checkpoints, sha256_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -41,9 +41,9 @@ def step_of(loaded: dict | None) -> int | None:
 
 
 @pytest.fixture
-def two_saved(tmp_path) -> Spool:
+def two_saved(tmp_path) -> Checkpoints:
     """A spool that has kept steps 1 and 2."""
-    spool = Spool(tmp_path / "run")
+    spool = Checkpoints(tmp_path / "run")
     spool.save(state(1))
     spool.save(state(2))
     return spool
@@ -52,7 +52,7 @@ def two_saved(tmp_path) -> Spool:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> tuple[Path, bytes, bytes]:
     """A folder, and the newest and the previous checkpoint that belong into it."""
-    spool = Spool(tmp_path_factory.mktemp("spool"))
+    spool = Checkpoints(tmp_path_factory.mktemp("spool"))
     spool.save(state(1))
     spool.save(state(2))
     return spool.folder, (spool.folder / CHECKPOINT).read_bytes(), (spool.folder / PREVIOUS).read_bytes()
@@ -62,11 +62,11 @@ def files(tmp_path_factory) -> tuple[Path, bytes, bytes]:
 
 
 def test_nothing_is_loaded_from_a_folder_that_is_not_there(tmp_path):
-    assert Spool(tmp_path / "run").load() is None
+    assert Checkpoints(tmp_path / "run").load() is None
 
 
 def test_a_state_comes_back_bit_for_bit_with_its_types_and_layout(tmp_path):
-    spool = Spool(tmp_path)
+    spool = Checkpoints(tmp_path)
     kept = {
         "seconds": 0.1,
         "points": [{"running_loss": float("inf"), "train_error": None}],
@@ -83,7 +83,7 @@ def test_a_state_comes_back_bit_for_bit_with_its_types_and_layout(tmp_path):
 
 def test_the_newest_state_is_loaded_by_another_process_too(two_saved):
     assert step_of(two_saved.load()) == 2
-    assert step_of(Spool(two_saved.folder).load()) == 2
+    assert step_of(Checkpoints(two_saved.folder).load()) == 2
 
 
 def test_two_generations_are_kept_and_no_more(two_saved):
@@ -103,7 +103,7 @@ def test_nothing_is_left_of_a_cleared_spool(two_saved):
 def test_a_checkpoint_is_due_so_long_after_the_last_one(tmp_path, monkeypatch, every_seconds):
     now = 1000.0
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
-    spool = Spool(tmp_path, every_seconds)
+    spool = Checkpoints(tmp_path, every_seconds)
     for _ in range(2):
         assert spool.due() == (every_seconds == 0)
         now += every_seconds * 0.75
@@ -120,7 +120,7 @@ def load_from(files: tuple[Path, bytes, bytes], newest: bytes, previous: bytes) 
     folder = files[0]
     (folder / CHECKPOINT).write_bytes(newest)
     (folder / PREVIOUS).write_bytes(previous)
-    return step_of(Spool(folder).load())
+    return step_of(Checkpoints(folder).load())
 
 
 def test_the_files_of_these_tests_are_sound(files):
@@ -234,7 +234,7 @@ def test_a_save_interrupted_at_any_call_leaves_the_state_before_or_the_new_one_w
         patch.setattr(checkpoint.os, call, dies)
         with pytest.raises(Killed):
             two_saved.save(state(3))
-    again = Spool(two_saved.folder)
+    again = Checkpoints(two_saved.folder)
     assert step_of(again.load()) == (3 if (call, count) == SAVING[-1] else 2)
     again.save(state(4))
     assert step_of(again.load()) == 4
@@ -271,7 +271,7 @@ def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monke
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
     real = files.write_atomically
     monkeypatch.setattr(files_module, "write_atomically", lambda *a: (now.__setitem__(0, now[0] + 3), real(*a)))
-    spool = Spool(tmp_path, 10.0)
+    spool = Checkpoints(tmp_path, 10.0)
     spool.save({"step": 1})
     now[0] += 59
     assert not spool.due()
@@ -281,7 +281,7 @@ def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monke
 
 def test_the_weights_of_a_run_that_is_over_are_kept_only_as_they_were_trained(tmp_path):
     """Where the last checkpoint is damaged, that before it would be taken: another network."""
-    spool = Spool(tmp_path)
+    spool = Checkpoints(tmp_path)
     networks = [{"weight": torch.full((3,), float(step))} for step in (1, 2)]
     for network in networks:
         spool.save({"network": network})

@@ -17,7 +17,7 @@ from alexnet.data.image_sets import load
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Layer, changed
-from alexnet.training.checkpoint import Spool
+from alexnet.training.checkpoint import Checkpoints
 from alexnet.training.data_parallel import Ranks
 from alexnet.training.loop import fit
 
@@ -165,11 +165,11 @@ if __name__ == "__main__":
     folder, recipe, epochs = Path(sys.argv[1]), RECIPES[sys.argv[2]], int(sys.argv[3])
     atexit.register(tell_threads, folder)  # the first to be registered is the last to run
     ranks = join()
-    spool = Spool(folder, 0, writes=ranks.rank == 0)
+    spool = Checkpoints(folder, 0, writes=ranks.rank == 0)
     history = fit(
         recipe, 0, MACHINE, load("shapes", folder.parent / "data"), lambda p: p.epoch == epochs and epochs < 3, spool, ranks
     )
-    ranks.any(False)  # rank 0's last checkpoint is there
+    ranks.any_rank(False)  # rank 0's last checkpoint is there
     if ranks.rank == 0:
         spool.keep_weights(history.weights_sha256)
         (folder / "weights.pt").rename(folder / "ended.pt")

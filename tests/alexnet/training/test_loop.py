@@ -18,7 +18,7 @@ from alexnet.model.network import AlexNet, learned_parts
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.training import checkpoint as spool_module
 from alexnet.training import train_error as exact_module
-from alexnet.training.checkpoint import CHECKPOINT, Spool
+from alexnet.training.checkpoint import CHECKPOINT, Checkpoints
 from alexnet.training.data_parallel import Ranks
 from alexnet.training.loop import History, Point, Training, fit, outcome_of, weights_sha256
 from alexnet.training.optimizer import make_optimizer
@@ -60,9 +60,9 @@ def untimed(history: History) -> History:
 
 def trained(recipe: Recipe, folder, **options) -> tuple[History, AlexNet]:
     """A run and its network at the end, read from its last checkpoint."""
-    history = train(recipe, spool=Spool(folder, NEVER), **options)
+    history = train(recipe, checkpoints=Checkpoints(folder, NEVER), **options)
     network = AlexNet(recipe.model)
-    network.load_state_dict(Spool(folder).load()["network"])
+    network.load_state_dict(Checkpoints(folder).load()["network"])
     assert weights_sha256(network) == history.weights_sha256
     return history, network
 
@@ -239,9 +239,9 @@ def test_a_run_that_was_killed_before_its_target_knows_the_exact_error_of_the_ep
     """The weights of that epoch are in the checkpoint."""
     whole = train(REACHING, seed=5)
     stopped = len(whole.points) - killed_after
-    train(REACHING, seed=5, spool=Spool(tmp_path, 0), observe=lambda point: point.epoch == stopped)
-    assert Spool(tmp_path).load()["points"][-1]["train_error"] is None
-    assert untimed(train(REACHING, seed=5, spool=Spool(tmp_path, 0))) == untimed(whole)
+    train(REACHING, seed=5, checkpoints=Checkpoints(tmp_path, 0), observe=lambda point: point.epoch == stopped)
+    assert Checkpoints(tmp_path).load()["points"][-1]["train_error"] is None
+    assert untimed(train(REACHING, seed=5, checkpoints=Checkpoints(tmp_path, 0))) == untimed(whole)
 
 
 def test_exact_errors_move_no_weight(every_error, monkeypatch):
@@ -337,14 +337,14 @@ def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_another_run():
 
 
 def test_a_spool_changes_nothing(tmp_path):
-    assert untimed(train(spool=Spool(tmp_path, 0))) == untimed(train())
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == untimed(train())
 
 
 class Killed(BaseException):
     """Stands for the process's end."""
 
 
-class DyingSpool(Spool):
+class DyingCheckpoints(Checkpoints):
     """Kept at every step; the process dies at the given save, before it, in the middle of it or after it."""
 
     def __init__(self, folder, at: int, moment: str):
@@ -373,16 +373,16 @@ def whole() -> dict[str, History]:
 @pytest.mark.parametrize("at", range(1, STEPS + 1))
 def test_a_run_killed_at_any_step_ends_in_the_same_bits(tmp_path, whole, at, moment):
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, at, moment))
-    assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+        train(checkpoints=DyingCheckpoints(tmp_path, at, moment))
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]
 
 
 @pytest.mark.parametrize("at", [2, 3])
 def test_a_run_in_bf16_killed_at_a_step_ends_in_the_same_bits(tmp_path, whole, at):
     machine = replace(MACHINE, precision="bf16")
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, at, "after"), machine=machine)
-    assert untimed(train(spool=Spool(tmp_path, 0), machine=machine)) == whole["bf16"]
+        train(checkpoints=DyingCheckpoints(tmp_path, at, "after"), machine=machine)
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0), machine=machine)) == whole["bf16"]
 
 
 @pytest.mark.parametrize("every_seconds", [0, NEVER])
@@ -393,15 +393,15 @@ def test_a_run_killed_while_it_is_observed_ends_in_the_same_bits(tmp_path, whole
             raise Killed
 
     with pytest.raises(Killed):
-        train(spool=Spool(tmp_path, every_seconds), observe=dies)
-    assert untimed(train(spool=Spool(tmp_path, every_seconds))) == whole["fp32"]
+        train(checkpoints=Checkpoints(tmp_path, every_seconds), observe=dies)
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, every_seconds))) == whole["fp32"]
 
 
 def test_a_run_killed_again_and_again_ends_in_the_same_bits(tmp_path, whole):
     for at in (2, 1, 3, 2):
         with pytest.raises(Killed):
-            train(spool=DyingSpool(tmp_path, at, "after"))
-    assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+            train(checkpoints=DyingCheckpoints(tmp_path, at, "after"))
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]
 
 
 FORGED = {
@@ -418,9 +418,9 @@ FORGED = {
 def test_a_whole_checkpoint_that_does_not_fit_is_passed_over(tmp_path, whole, forge):
     """Of an older version of this code, say: the run begins anew, and is not stopped for good."""
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, 4, "after"))
-    Spool(tmp_path).save(forge(Spool(tmp_path).load()))
-    assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+        train(checkpoints=DyingCheckpoints(tmp_path, 4, "after"))
+    Checkpoints(tmp_path).save(forge(Checkpoints(tmp_path).load()))
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]
 
 
 def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
@@ -428,8 +428,8 @@ def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
     there = replace(MACHINE, precision="bf16")
     for machine, at in ((MACHINE, 2), (MACHINE, 2), (there, 2)):
         with pytest.raises(Killed):
-            train(spool=DyingSpool(tmp_path, at, "after"), machine=machine)
-    assert Training(TINY, 0, there, IMAGES, spool=Spool(tmp_path)).machines == [MACHINE.label, there.label]
+            train(checkpoints=DyingCheckpoints(tmp_path, at, "after"), machine=machine)
+    assert Training(TINY, 0, there, IMAGES, checkpoints=Checkpoints(tmp_path)).machines == [MACHINE.label, there.label]
     assert Training(TINY, 0, there, IMAGES).machines == [there.label]
 
 
@@ -453,49 +453,49 @@ def test_a_run_killed_inside_a_write_ends_in_the_same_bits(tmp_path, whole, monk
     with monkeypatch.context() as patch:
         patch.setattr(spool_module.os, call, dies)
         with pytest.raises(Killed):
-            train(spool=Spool(tmp_path, 0))
-    assert untimed(train(spool=Spool(tmp_path, 0))) == whole["fp32"]
+            train(checkpoints=Checkpoints(tmp_path, 0))
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 8, STEPS])
 def test_a_resumed_run_takes_only_the_steps_after_its_checkpoint(tmp_path, monkeypatch, at):
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, at, "after"))
+        train(checkpoints=DyingCheckpoints(tmp_path, at, "after"))
     steps, real = [], Feed.begin
     monkeypatch.setattr(Feed, "begin", lambda feed, step: (steps.append(step), real(feed, step))[1])
-    train(spool=Spool(tmp_path, 0))
+    train(checkpoints=Checkpoints(tmp_path, 0))
     assert steps == list(range(at, STEPS))
 
 
 @pytest.mark.parametrize("at", [1, 3, 4, 8, STEPS])
 def test_the_observer_of_a_resumed_run_sees_every_point_once(tmp_path, at):
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, at, "after"))
+        train(checkpoints=DyingCheckpoints(tmp_path, at, "after"))
     seen = []
-    assert train(spool=Spool(tmp_path, 0), observe=seen.append).points == tuple(seen)
+    assert train(checkpoints=Checkpoints(tmp_path, 0), observe=seen.append).points == tuple(seen)
     assert [point.epoch for point in seen] == [1, 2, 3]
 
 
 def test_a_run_that_its_observer_stopped_is_stopped_there_when_it_is_called_again(tmp_path):
-    first, again = (train(spool=Spool(tmp_path, NEVER), observe=lambda point: point.epoch == 2) for _ in range(2))
+    first, again = (train(checkpoints=Checkpoints(tmp_path, NEVER), observe=lambda point: point.epoch == 2) for _ in range(2))
     assert first.outcome == "stopped" and again == first
 
 
 def test_seconds_go_on_where_the_checkpoint_left_them(tmp_path):
     with pytest.raises(Killed):
-        train(spool=DyingSpool(tmp_path, 7, "after"))
-    kept = Spool(tmp_path).load()
-    points = train(spool=Spool(tmp_path, 0)).points
+        train(checkpoints=DyingCheckpoints(tmp_path, 7, "after"))
+    kept = Checkpoints(tmp_path).load()
+    points = train(checkpoints=Checkpoints(tmp_path, 0)).points
     assert [point.seconds for point in points[:2]] == [point["seconds"] for point in kept["points"]]
     assert points[1].seconds < kept["seconds"] < points[2].seconds
 
 
 def test_a_run_that_is_over_is_not_trained_again(tmp_path, monkeypatch):
     for name, recipe in (("finished", TINY), ("reached", REACHING), ("diverged", changed(TINY, {"optim.learning_rate": 1e30}))):
-        first = train(recipe, spool=Spool(tmp_path / name, NEVER))
+        first = train(recipe, checkpoints=Checkpoints(tmp_path / name, NEVER))
         with monkeypatch.context() as patch:
             patch.setattr(Feed, "begin", lambda feed, step: pytest.fail("a run that was over trained on"))
-            again = train(recipe, spool=Spool(tmp_path / name, NEVER))
+            again = train(recipe, checkpoints=Checkpoints(tmp_path / name, NEVER))
         assert first.outcome == name and repr(again) == repr(first)  # repr, as NaN is not equal to itself
 
 

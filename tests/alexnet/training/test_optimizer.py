@@ -18,7 +18,7 @@ from alexnet.machine import Machine
 from alexnet.model.network import AlexNet
 from alexnet.recipe import CUDA_CONVNET2, SOURCE_2012, TORCHVISION, Data, Layer, Model, Optim, RateChange, Recipe, changed
 from alexnet.training import loop as train_module
-from alexnet.training.checkpoint import Spool
+from alexnet.training.checkpoint import Checkpoints
 from alexnet.training.loop import fit
 from alexnet.training.optimizer import PaperSGD, drops_after, factors, make_optimizer, set_rates
 
@@ -399,7 +399,7 @@ def by_hand(recipe: Recipe, seed: int, factors_of: Callable[[int, int], tuple[fl
 
 def kept_network(recipe: Recipe, folder) -> AlexNet:
     network = AlexNet(recipe)
-    network.load_state_dict(Spool(folder).load()["network"])
+    network.load_state_dict(Checkpoints(folder).load()["network"])
     return network
 
 
@@ -409,7 +409,7 @@ def test_a_run_with_a_schedule_is_the_one_written_by_hand(tmp_path, update):
     weights = [[1, 1, 0.1, 0, 0, 0], [1, 1, 0.1, 0.1, 0.01, 0.01]]
     biases = [[1, 1, 0.5, 0, 0, 0], [1, 1, 0.5, 0.5, 0.5, 0.5]]
     losses, network = by_hand(recipe, 3, lambda layer, epoch: (weights[layer > 0][epoch], biases[layer > 0][epoch]))
-    history = fit(recipe, 3, MACHINE, IMAGES, spool=Spool(tmp_path, NEVER))
+    history = fit(recipe, 3, MACHINE, IMAGES, checkpoints=Checkpoints(tmp_path, NEVER))
     assert [point.running_loss for point in history.points] == pytest.approx(losses, rel=1e-5)
     for ours, theirs in zip(kept_network(recipe, tmp_path).parameters(), network.parameters(), strict=True):
         close(ours, theirs.detach().numpy(), 1e-3, 1e-5)
@@ -426,7 +426,7 @@ def test_layers_that_a_schedule_freezes_keep_their_weights(tmp_path):
     seen = []
     for epochs in (3, 6):
         recipe = changed(SCHEDULED, {"optim.epochs": epochs})
-        fit(recipe, 3, MACHINE, IMAGES, spool=Spool(tmp_path / str(epochs), NEVER))
+        fit(recipe, 3, MACHINE, IMAGES, checkpoints=Checkpoints(tmp_path / str(epochs), NEVER))
         seen.append(kept_network(recipe, tmp_path / str(epochs)).state_dict())
     same = {name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])}
     assert same == {"layers.0.weights.weight", "layers.0.weights.bias"}
@@ -465,7 +465,7 @@ def test_a_run_drops_its_rate_where_its_recorded_validation_errors_say_so(seed, 
 
 
 def test_a_run_with_drops_is_the_one_written_by_hand(tmp_path):
-    history = fit(DROPPING, 1, MACHINE, IMAGES, spool=Spool(tmp_path, NEVER))
+    history = fit(DROPPING, 1, MACHINE, IMAGES, checkpoints=Checkpoints(tmp_path, NEVER))
     recorded = [point.validation_error for point in history.points]
     losses, network = by_hand(DROPPING, 1, lambda layer, epoch: (0.25 ** drops_of_torch(recorded[:epoch], 2, 2),) * 2)
     assert [point.running_loss for point in history.points] == pytest.approx(losses, rel=1e-4)

@@ -28,11 +28,11 @@ from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.rng import hashed_draws, key_of
 from alexnet.training import cuda_graph, optimizer
 from alexnet.training import loop as train_module
-from alexnet.training.checkpoint import STOP, Interrupted, Spool
+from alexnet.training.checkpoint import STOP, Checkpoints, Interrupted
 from alexnet.training.cuda_graph import Graphed, one_by_one
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side, to_its_end
-from alexnet.training.step_counter import DeviceClock
+from alexnet.training.step_counter import DeviceStepCounter
 from study.run.executors import one_gpu
 from study.run.one_run import Place, run_cell
 from study.run.queue import steps_of_payload
@@ -64,9 +64,9 @@ RECIPES = [
 DIVERGING = changed(PLAIN, {"optim.learning_rate": 1e9})
 
 
-def begin(recipe: Recipe, seed: int, spool: Spool | None = None):
+def begin(recipe: Recipe, seed: int, spool: Checkpoints | None = None):
     def run():
-        training = Training(recipe, seed, MACHINE, IMAGES, spool=spool)
+        training = Training(recipe, seed, MACHINE, IMAGES, checkpoints=spool)
         yield from training.steps()
         return training.history()
 
@@ -125,7 +125,7 @@ def test_where_memory_runs_out_fewer_go_on_and_none_is_lost(alone, tmp_path, roo
         widest.append(len(trainings))
         return one_by_one(trainings)
 
-    runs = [begin(recipe, seed, Spool(tmp_path / str(seed), 0)) for seed, recipe in enumerate(RECIPES)]
+    runs = [begin(recipe, seed, Checkpoints(tmp_path / str(seed), 0)) for seed, recipe in enumerate(RECIPES)]
     ended = together(runs, 4, small)
     assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
     assert max(widest) == {1: 1, 2: 2, 3: 2}[room]  # 4 is halved until it fits
@@ -148,7 +148,7 @@ def test_a_run_for_which_memory_never_suffices_is_lost_and_the_rest_end(alone, m
 
 def test_asked_to_stop_each_keeps_a_checkpoint_and_goes_on_in_the_same_bits(alone, tmp_path):
     def runs():
-        return [begin(recipe, seed, Spool(tmp_path / str(seed), 1e9)) for seed, recipe in enumerate(RECIPES)]
+        return [begin(recipe, seed, Checkpoints(tmp_path / str(seed), 1e9)) for seed, recipe in enumerate(RECIPES)]
 
     rounds = 0
 
@@ -174,7 +174,7 @@ def test_asked_to_stop_each_keeps_a_checkpoint_and_goes_on_in_the_same_bits(alon
 @pytest.fixture
 def device_clock(monkeypatch):
     """Trainings on the CPU that count their steps as those on a GPU do."""
-    monkeypatch.setattr(train_module, "HostClock", partial(DeviceClock, device="cpu"))
+    monkeypatch.setattr(train_module, "HostStepCounter", partial(DeviceStepCounter, device="cpu"))
 
 
 def test_the_clock_of_a_device_takes_the_same_images_as_the_hosts(device_clock, alone):
@@ -184,7 +184,7 @@ def test_the_clock_of_a_device_takes_the_same_images_as_the_hosts(device_clock, 
 def test_with_draws_of_the_device_a_run_that_was_killed_ends_in_the_same_bits(device_clock, tmp_path):
     whole = fit(DROPPING, 0, MACHINE, IMAGES).weights_sha256
     for steps in (1, 4, 5):
-        spool = Spool(tmp_path / str(steps), 0)
+        spool = Checkpoints(tmp_path / str(steps), 0)
         run = begin(DROPPING, 0, spool)()
         for _ in range(steps + 1):
             one_by_one([next(run)])

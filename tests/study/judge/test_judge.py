@@ -13,9 +13,9 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from alexnet.recipe import FIGURE_1_A
-from study.judge.evidence import ArmFound, find
+from study.judge.evidence import ArmEvidence, find
 from study.judge.intervals import Difference, Ratio
-from study.judge.judge import JUDGE, compare, contrasts, judge, power
+from study.judge.judge import JUDGE, compare, contrasts, judge, power_of_claim
 from study.plan.claim_files import all_claims
 from study.plan.plan import Cell
 from study.questions.rules import JUDGES
@@ -31,16 +31,16 @@ COLOUR, AVERAGED, PARTS = CLAIMS["column_colour"], CLAIMS["averaged_nets"], CLAI
 BASE = "ALEXNET_32"
 
 
-def arm_of(label: str, values=(), chances=(), ensemble=None, recipe=FIGURE_1_A) -> ArmFound:
+def arm_of(label: str, values=(), chances=(), ensemble=None, recipe=FIGURE_1_A) -> ArmEvidence:
     """An arm whose runs have these values; nothing else of it matters to a verdict."""
     n = len(values)
-    return ArmFound(
+    return ArmEvidence(
         label, {}, {}, recipe, {}, tuple(range(n)), ("",) * n, ("finished",) * n, tuple(values), (), True, {}, (),
         chances=tuple(chances), ensemble=ensemble,
     )  # fmt: skip
 
 
-def arms_of(**values) -> dict[str, ArmFound]:
+def arms_of(**values) -> dict[str, ArmEvidence]:
     """By label, "_" standing for "-"."""
     return {label.replace("_", "-"): arm_of(label.replace("_", "-"), runs) for label, runs in values.items()}
 
@@ -112,7 +112,7 @@ EQUAL = [40.0, 40.08, 40.03, 39.97]
 WIDE = [38.0, 42.5, 40.0, 41.0]
 
 
-def without(second, third, fourth, control=CONTROL) -> dict[str, ArmFound]:
+def without(second, third, fourth, control=CONTROL) -> dict[str, ArmEvidence]:
     """Arms of the claim that removing any of layers 2, 3 and 4 raises the error."""
     return arms_of(all_five=control, without_2=second, without_3=third, without_4=fourth)
 
@@ -254,7 +254,7 @@ def off(label: str) -> np.ndarray:
     return np.array([factor in label.split("+") for factor in FACTORS], dtype=float)
 
 
-def cells_of(effects: dict[str, float], spread: float = 0.1, seeds: int = 3) -> dict[str, ArmFound]:
+def cells_of(effects: dict[str, float], spread: float = 0.1, seeds: int = 3) -> dict[str, ArmEvidence]:
     """Every cell, with these points added where these parts are off (all of "a x b" for a pair)."""
     luck = np.random.default_rng(4)
     arms = {}
@@ -330,16 +330,16 @@ def test_power_is_for_the_reported_effect_else_for_the_smallest_that_matters(rep
     control, treated = [40.0, 40.6, 39.5], [40.9, 41.4, 40.2]
     verdict = judged(claim, arms_of(**{"0.0005": control, "none": treated}))
     sd = math.sqrt((np.var(control, ddof=1) + np.var(treated, ddof=1)) / 2)
-    assert power(claim, verdict) == pytest.approx(TTestIndPower().power(effect / sd, nobs1=3, alpha=0.05))
+    assert power_of_claim(claim, verdict) == pytest.approx(TTestIndPower().power(effect / sd, nobs1=3, alpha=0.05))
 
 
 def test_power_within_runs_is_that_of_a_paired_test():
     gains = [-1.0, -2.5, -1.9]
     verdict = judged(VIEWS, {"2012": arm_of("2012", gains)})
     expected = TTestPower().power(1.55 / np.std(gains, ddof=1), nobs=3, alpha=0.05)
-    assert power(VIEWS, verdict) == pytest.approx(expected)
+    assert power_of_claim(VIEWS, verdict) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("claim", [COLOUR, AVERAGED, PARTS], ids=["every run", "over images", "factorial"])
 def test_a_rule_that_is_no_t_test_between_runs_has_no_power(claim):
-    assert math.isnan(power(claim, judged(claim, {})))
+    assert math.isnan(power_of_claim(claim, judged(claim, {})))

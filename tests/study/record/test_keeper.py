@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alexnet.files import locked
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import STOP, Interrupted, Spool
+from alexnet.training.checkpoint import STOP, Checkpoints, Interrupted
 from study.cli.main import main
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -265,6 +265,6 @@ def test_a_run_taken_up_clears_what_kills_left_of_files_that_were_being_written(
 def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
     """Its checkpoints may still be there, where it was killed between its result and their end."""
     write(tmp_path, made_up_result(CELLS[0]))
-    Spool(tmp_path).save({"step": 1})
+    Checkpoints(tmp_path).save({"step": 1})
     set_aside(tmp_path)
-    assert Spool(tmp_path).load() is None and (tmp_path / "result.1.json").exists()
+    assert Checkpoints(tmp_path).load() is None and (tmp_path / "result.1.json").exists()

@@ -21,7 +21,7 @@ import pytest
 from helpers import made_up_result, small_cell
 
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import Spool, sha256_of
+from alexnet.training.checkpoint import Checkpoints, sha256_of
 from study.cli.main import main
 from study.record.keeper import keep
 from study.run import one_run
@@ -341,7 +341,7 @@ def made_up_training(folder: Path, kill_at: int):
     rate decides. Kills this process at its point number `kill_at`."""
     seen = 0
 
-    def train(cell, place, spool: Spool, observe) -> dict:
+    def train(cell, place, spool: Checkpoints, observe) -> dict:
         nonlocal seen
         rate = cell.recipe.optim.learning_rate
         result = made_up_result(cell, 8 + 400 * abs(rate - 0.004))
