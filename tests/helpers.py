@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from alexnet.recipe import FIGURE_1_A, Layer, as_dict, changed
+from alexnet.training.history import Point
 from study.plan.plan import Cell
+from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
 
 SMALL = changed(
     FIGURE_1_A,
@@ -35,50 +37,31 @@ def made_up_result(
     machine: str = "test machine",
     steps_per_epoch: int = 100,
     epochs: int | None = None,
-) -> dict:
+) -> RunResult:
     """A result as `run_cell` returns it, of a run whose exact error falls straight through 25% at `crossing` epochs."""
     last = epochs or (cell.recipe.optim.epochs if crossing is None else int(-(-crossing // 1)))
     slope = 0.2 / crossing if crossing else 0.0
-    points = []
-    for epoch in range(1, last + 1):
-        exact = 0.25 + slope * (crossing - epoch) if crossing else 0.4
-        points.append(
-            {
-                "epoch": epoch,
-                "step": epoch * steps_per_epoch,
-                "seconds": 2.0 * epoch,
-                "running_loss": 1.0,
-                "running_error": exact + 0.01,
-                "train_error": exact,
-            }
-        )
-    name, precision = machine, "fp32"
-    result = {
-        "key": cell.key,
-        "asked": cell.asked,
-        "seed": cell.seed,
-        "recipe": as_dict(cell.recipe),
-        "numerics": 1,
-        "data": {"name": cell.recipe.data.name, "fingerprint": cell.fingerprint},
-        "machine": {
-            "device": "cpu",
-            "name": name,
-            "precision": precision,
-            "threads": 1,
-            "jobs": 2,
-            "label": f"{name}, {precision}",
-        },
-        "software": {"python": "3.11", "torch": "2.0", "git_commit": "0123456789ab"},
-        "cpu_share": 0.99,
-        "started_ms": 1_700_000_000_000 + cell.seed,
-        "ended_ms": 1_700_000_100_000 + cell.seed,
-        "outcome": "reached" if crossing else "finished",
-        "test_error": 0.35,
-        "test_top5_error": 0.05,
-        "weights_sha256": "0" * 64,
-        "points": points,
-    }
-    return json.loads(json.dumps(result))
+    exact = [0.25 + slope * (crossing - epoch) if crossing else 0.4 for epoch in range(1, last + 1)]
+    return RunResult(
+        key=cell.key,
+        asked=cell.asked,
+        seed=cell.seed,
+        recipe=json.loads(json.dumps(as_dict(cell.recipe))),
+        numerics=1,
+        data=DataFacts(name=cell.recipe.data.name, fingerprint=cell.fingerprint),
+        machine=MachineFacts(device="cpu", name=machine, precision="fp32", threads=1, jobs=2, label=f"{machine}, fp32"),
+        software=SoftwareFacts(python="3.11", torch="2.0", git_commit="0123456789ab"),
+        cpu_share=0.99,
+        started_ms=1_700_000_000_000 + cell.seed,
+        ended_ms=1_700_000_100_000 + cell.seed,
+        outcome="reached" if crossing else "finished",
+        test_error=0.35,
+        test_top5_error=0.05,
+        weights_sha256="0" * 64,
+        points=tuple(
+            Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
+        ),
+    )
 
 
 def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "relu_sooner", scale: str = "shapes") -> None:

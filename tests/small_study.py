@@ -3,7 +3,6 @@
 Workers import this file too: what is asked by DIE_AT and ADDRESS_SPACE_MB happens to them, not to the process that plans.
 """
 
-import functools
 import itertools
 import os
 import resource
@@ -15,10 +14,11 @@ from helpers import small_cell
 
 from alexnet.data.image_sets import load
 from alexnet.machine import Machine
-from study.cli.main import _leave
-from study.record.keeper import keep
+from study.cli.console import Console
+from study.cli.run import leave, train_and_record
+from study.record.keeper import record_results
+from study.run.executors.local import LocalProcesses
 from study.run.one_run import Place
-from study.run.queue import work_off
 from study.run.run_folder import Results
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
@@ -53,7 +53,7 @@ if __name__ == "__mp_main__":
         limit_memory(float(os.environ["ADDRESS_SPACE_MB"]))
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     folder = Path(sys.argv[1])
     name = os.environ.get("SMALL_DATA", "shapes")
     fingerprint = load(name, folder).fingerprint
@@ -68,7 +68,8 @@ if __name__ == "__main__":
         checkpoint_seconds=float(os.environ.get("CHECKPOINT_SECONDS", "0")),
         lease_seconds=float(os.environ.get("LEASE_SECONDS", "60")),
     )
-    say = functools.partial(print, flush=True)
-    lost = work_off(cells, place, folder / "results", say)
-    keep(Results(place.spool_dir, cells), place, folder / "results", say)
+    console = Console()
+    lost = train_and_record(cells, place, folder / "results", LocalProcesses(), console)
+    if warning := record_results(Results(place.spool_dir, cells), place.spool_dir, folder / "results"):
+        console.say(warning)
     sys.exit(len(lost))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import torch
 import torch.nn.functional as F
@@ -19,42 +19,13 @@ from alexnet.training.checkpoint import Checkpoints, sha256_of
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import error_rates
+from alexnet.training.history import History, Point
 from alexnet.training.optimizer import make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
 from alexnet.training.train_error import TrainErrors
 
 FORMAT = 2
 """Of a checkpoint."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """What is known at the end of an epoch. Errors are shares of images."""
-
-    epoch: int  # epochs done
-    step: int  # updates done
-    seconds: float  # of training, evaluation and checkpoints not counted
-    running_loss: float  # mean over the epoch, nats, while the weights moved
-    running_error: float
-    train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not known
-    validation_error: float | None = None  # top-1, one centre view, of data.validation_images; None where there are none
-    test_error: float | None = (
-        None  # the same of the test images, for curves: nothing is chosen by it; None in runs to a target
-    )
-
-
-@dataclass(frozen=True)
-class History:
-    """A run that is over. `outcome`: "reached" its target, "finished" its epochs, "diverged" (loss not finite), "stalled"
-    (never better than guessing), or "stopped" by the observer."""
-
-    points: tuple[Point, ...]
-    outcome: str
-    test_error: float | None  # top-1, one centre view
-    test_top5_error: float | None
-    test_error_ten_views: float | None  # None where crops are as large as the images
-    test_top5_error_ten_views: float | None
-    weights_sha256: str
 
 
 def fit(

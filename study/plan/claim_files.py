@@ -40,6 +40,7 @@ def _claim_of(path: Path) -> Claim:
             module = importlib.import_module(f"study.claims.{path.stem}")
         else:
             spec = importlib.util.spec_from_file_location(f"own_claims.{path.stem}", path)
+            assert spec and spec.loader, "a .py file has a loader"
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
     except Exception as error:  # whatever someone's file raises

@@ -1,11 +1,11 @@
-"""What runs will cost: epochs from the search, seconds an update from this machine's own runs or from a calibration of seconds."""
+"""What runs will cost: epochs from the search; seconds a step from this machine's earlier runs, or measured now for some seconds."""
 
 import functools
 import gc
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from alexnet.recipe import Recipe, changed
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
-from study.record import tables
 
 CALIBRATION_IMAGES = 32
 OVERHEAD = 1.15
@@ -24,41 +23,48 @@ OVERHEAD = 1.15
 
 @dataclass(frozen=True)
 class Cost:
+    """Wall seconds of runs; where the pace was taken from; and both in a sentence."""
+
     seconds: float
     source: str
     words: str
 
 
 class Pace:
-    """What runs will cost on one machine; the tables are read once, however many plans are compared."""
+    """What runs will cost on one machine.
 
-    def __init__(self, machine: Machine, results: Path):
-        self.machine, self.tuned = machine, Tuned.read(results)
-        runs, _ = tables.read(results)
-        own = runs[(runs.machine == machine.label) & (runs.steps > 0)]
-        self.seconds_a_step = (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
+    `seconds_a_step` is what its earlier runs took, by (base, data set): wall seconds over the steps of all runs that shared the
+    machine, as `study.record.tables.seconds_a_step` reads it. `data_dir` holds the image sets.
+    """
+
+    def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
+        self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
 
     def cost(self, cells: Sequence[Cell]) -> Cost:
-        """Wall seconds of `cells`: at the pace of the machine's own runs of the same base on the same data; where it has none,
-        at that of a few updates made now."""
+        """Wall seconds of `cells`: at the pace of the machine's earlier runs of the same base on the same data; where there are
+        none, at that of a few steps taken now."""
         if not cells:
             return Cost(0.0, "nothing to run", "Nothing is left to run.")
-        total, calibrated, machine = 0.0, False, self.machine
+        total, is_calibrated, machine = 0.0, False, self.machine
         for cell in cells:
             steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
-            # of the machine, which takes a step of several runs at a time
             seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
             if seconds_per_step is None:
-                calibrated = True
-                step, reading = seconds_of_a_step(cell.recipe, machine) / machine.jobs, seconds_of_reading(cell.recipe, machine)
-                seconds_per_step = step + reading if machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
+                is_calibrated = True
+                seconds_per_step = self._calibrated(cell.recipe)
             total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
-        source = f"a calibration on {machine.label}" if calibrated else f"earlier runs on {machine.label}"
+        source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
         unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
         hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
         words = f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
         return Cost(seconds, source, words)
+
+    def _calibrated(self, recipe: Recipe) -> float:
+        """Of the machine, which takes a step of several runs at a time."""
+        step = seconds_of_a_step(recipe, self.machine) / self.machine.jobs
+        reading = seconds_of_reading(recipe, self.machine, self.data_dir)
+        return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
 
 
 @functools.cache
@@ -81,7 +87,7 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
         except Exception as error:
             if share == 1 or not is_out_of_memory(error):
                 raise
-        _make_room()
+        _give_memory_back()
         share //= 2  # as the runs themselves will do
     torch.set_num_threads(before)
     return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
@@ -117,23 +123,24 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
 
 
 @functools.cache
-def seconds_of_reading(recipe: Recipe, machine: Machine) -> float:
+def seconds_of_reading(recipe: Recipe, machine: Machine, data_dir: Path) -> float:
     """Seconds in which a batch of random images comes from the disk on all of its readers; 0 for sets that need none: those
     that are not packed yet, are small, or fit on the device."""
     import numpy as np
+    import torch
 
     from alexnet.data import packed
-    from alexnet.data.image_sets import data_dir
-    from alexnet.data.prefetch import THREADS, Ahead, fits
+    from alexnet.data.prefetch import THREADS, Ahead, PackedFile, fits
 
-    cache, batch = data_dir() / ".cache" / recipe.data.name, recipe.optim.batch_size
+    cache, batch = data_dir / ".cache" / recipe.data.name, recipe.optim.batch_size
     file = cache / "train_images.npy"
     if not packed.manifest_of(cache) or not packed.is_large(file.stat().st_size):
         return 0.0
     images = packed.opened(cache).images["train"]
-    if fits(images, machine.device):
+    if isinstance(images, torch.Tensor) or fits(images, machine.device):
         return 0.0
-    images.source.checked[:] = True  # as in all epochs but the first
+    if isinstance(images.source, PackedFile):
+        images.source.checked[:] = True  # as in all epochs but the first
     ahead, batches = Ahead(images, recipe.model.image_size, 0, batch), 4 * (THREADS + 1)
     order = np.random.default_rng().integers(0, len(images), batches * batch)
     ahead.begin(order, np.zeros((len(order), 2), np.int64))
@@ -171,14 +178,14 @@ def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> 
                 raise
             break
         finally:
-            _make_room()
+            _give_memory_back()
         if steps_a_second < WORTH_IT * pace:
             break
         best, pace, runs = runs, steps_a_second, 2 * runs
     return best
 
 
-def _make_room() -> None:
+def _give_memory_back() -> None:
     """Give back the GPU's memory of what was measured: the runs themselves are in another process."""
     import torch
 

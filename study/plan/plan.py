@@ -2,10 +2,8 @@
 
 import fnmatch
 import functools
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed, run_key
@@ -13,6 +11,16 @@ from study.plan.claim_files import get_claim, get_scale
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.scales import Scale
+
+
+@dataclass(frozen=True)
+class Asked:
+    """For whom a run is trained: a claim at a scale, and which of its bases and arms."""
+
+    claim: str
+    scale: str
+    base: str
+    arm: str
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,8 @@ class Cell:
         return f"{self.base} {self.arm} seed {self.seed}"
 
     @property
-    def asked(self) -> dict[str, str]:
-        return {"claim": self.claim, "scale": self.scale, "base": self.base, "arm": self.arm}
-
-
-def results_dir() -> Path:
-    return Path(os.environ.get("RESULTS_DIR") or "results")
+    def asked(self) -> Asked:
+        return Asked(self.claim, self.scale, self.base, self.arm)
 
 
 def make_plan(
@@ -75,10 +79,8 @@ def make_plan(
     return cells
 
 
-def seed_count(text: str | None) -> int | None:
-    """SEEDS as a user wrote it; None leaves it to the scale and the claim."""
-    if text is None:
-        return None
+def seed_count(text: str) -> int:
+    """SEEDS as a user wrote it."""
     if not text.isdecimal() or not 1 <= int(text) <= JUDGED_SEEDS_BELOW:
         raise Refused(f"SEEDS: {text!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
     return int(text)

@@ -1,36 +1,66 @@
-"""The learning rates that searches found, kept in results/tuned.json."""
+"""The learning rates that searches found: results/tuned.json, and a copy of it inside the package.
+
+The file in `results/` is the truth. The copy beside this module is what an installed package has, which has no `results/`.
+"""
 
 import json
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
+from alexnet.files import write_atomically
+from study.questions.scales import SCALES
 
 if TYPE_CHECKING:
     from study.plan.plan import Cell
-from study.questions.scales import SCALES
 
-COMMITTED = Path(__file__).parents[2] / "results" / "tuned.json"
+FILE = "tuned.json"
+COPY = Path(__file__).with_name(FILE)
+CHECKOUT_RESULTS = Path(__file__).parents[2] / "results"
+"""Of the checkout that this module is in, where it is in one."""
+
+
+def committed_text() -> str:
+    """The tuned.json that comes with the package."""
+    return resources.files("study.plan").joinpath(FILE).read_text()
 
 
 class Tuned:
-    """The learning rates that searches found: {"<claim>/<base>/<scale>": {"<arm>": {...}}}, kept in results/tuned.json."""
+    """The learning rates that searches found: {"<claim>/<base>/<scale>": {"<arm>": {...}}}."""
 
     def __init__(self, entries: Mapping[str, dict] | None = None):
         self.entries = dict(entries or {})
 
     @classmethod
     def read(cls, folder: Path) -> "Tuned":
-        """Of `folder`; where it has none, as committed with this checkout."""
-        path = folder / "tuned.json"
-        path = path if path.exists() else COMMITTED
+        """Those of `folder`; where it has none, those that come with the package. Raises Refused for a damaged file."""
+        path = folder / FILE
+        if not path.exists():
+            return cls.committed()
         try:
             return cls(json.loads(path.read_text()))
-        except FileNotFoundError:
-            return cls()
         except ValueError as error:
             raise Refused(f"{path}: not JSON ({error})") from None
+
+    @classmethod
+    def committed(cls) -> "Tuned":
+        """Those that come with the package."""
+        return cls(json.loads(committed_text()))
+
+    def put(self, claim: str, base: str, scale: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
+        """The same with `entry` for one arm."""
+        name = f"{claim}/{base}/{scale}"
+        return Tuned({**self.entries, name: {**self.entries.get(name, {}), arm: dict(entry)}})
+
+    def write(self, folder: Path) -> None:
+        """Into `folder`. Where that is the `results/` of this checkout, the package's copy is written too."""
+        ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
+        content = (json.dumps(ordered, indent=1) + "\n").encode()
+        write_atomically(folder / FILE, content)
+        if folder.resolve() == CHECKOUT_RESULTS:
+            write_atomically(COPY, content)
 
     def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
         """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which."""
@@ -41,7 +71,8 @@ class Tuned:
         return None
 
     def expected_epochs(self, cell: "Cell") -> float:
-        """How long the search's own run with this rate took to its target; the whole budget where it never arrived or has none."""
+        """How long the search's own run with this rate took to its target, in epochs; the whole budget where it never arrived or
+        has none."""
         entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
         took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)

@@ -1,10 +1,13 @@
-"""Finished runs into MLflow, and back out. The spool is the ledger, MLflow a view of it that can be made again at any time.
+"""Finished runs into MLflow, and back out. The run folders are the ledger, MLflow a view of them that can be made again.
 
-One process of a spool writes. Time stamps come from the spool, so that a replay, whole or after being cut short, adds nothing
-twice; and writers with spools of their own, on other machines, end with one run between them.
+One process of a directory of runs writes. Time stamps come from the results, so that a replay, whole or after being cut short,
+adds nothing twice; and writers with directories of their own, on other machines, end with one run between them.
+
+Importing this module does not import mlflow: opening a Store does, and sets what a process that records needs.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import logging
@@ -14,37 +17,19 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-
-import mlflow
-import mlflow.store.db.utils
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from typing import TYPE_CHECKING
 
 from alexnet.files import locked
 from alexnet.recipe import from_dict, settings
 from study.record.tables import TEST_COLUMNS
 from study.run.database import laying_out
 from study.run.one_run import NO_TELEMETRY
+from study.run.result import RunResult, from_json, to_json
 
-# Read when mlflow is imported. A server that is away is given up after seconds, one that hangs after a minute, where MLflow
-# itself would wait four and sixteen: the spool keeps what it misses.
-os.environ.update(
-    {
-        **NO_TELEMETRY,
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        **os.environ,
-    }
-)
-
-mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
-
-for chatty in ("mlflow", "alembic"):
-    logging.getLogger(chatty).setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Run
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
@@ -83,12 +68,34 @@ VIEW_STATE = json.dumps(
 )
 
 
+@functools.cache
+def set_up_mlflow() -> None:
+    """Import mlflow with the settings of a process that records: no telemetry, few lines of its own, and little patience.
+
+    A server that is away is given up after seconds, one that hangs after a minute, where MLflow itself would wait four and
+    sixteen: the run folders keep what it misses. The user's own settings win.
+    """
+    chosen = {
+        **NO_TELEMETRY,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    }
+    os.environ.update({**chosen, **os.environ})
+    import mlflow.store.db.utils
+
+    mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
-def make_whole(uri: str) -> None:
+def lay_out_sqlite(uri: str) -> None:
     """Give an SQLite store that is not there yet its schema, once and whole.
 
     MLflow makes it in some fifty steps: cut short, or taken by two processes at a time, they leave a file that it refuses for
@@ -96,6 +103,8 @@ def make_whole(uri: str) -> None:
     """
     if not uri.startswith("sqlite:///"):
         return
+    import mlflow
+
     path = Path(uri.removeprefix("sqlite:///"))
     with locked(path.with_name(f".{path.name}.lock")):
         if path.exists():
@@ -110,35 +119,42 @@ class Store:
     """The MLflow store. Opening one creates its schema; methods raise whatever MLflow raises when it is locked or away."""
 
     def __init__(self, uri: str | None = None):
+        set_up_mlflow()
+        import mlflow
+
         self.uri = uri or tracking_uri()
-        make_whole(self.uri)
+        lay_out_sqlite(self.uri)
         with laying_out(self.uri):
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
 
-    def record(self, results: Iterable[Mapping], lock_dir: Path) -> int:
-        """Write each result, of `study.execute.run_cell`, under the experiment of its claim and scale. Returns how many were new."""
+    def record(self, results: Iterable[RunResult], lock_dir: Path) -> int:
+        """Write each result under the experiment of its claim and scale. Returns how many were new."""
         with locked(lock_dir / ".record.lock"):
             return sum(self._record_one(result) for result in self._missing(results))
 
-    def _missing(self, results: Iterable[Mapping]) -> Iterator[Mapping]:
+    def _missing(self, results: Iterable[RunResult]) -> Iterator[RunResult]:
         """Those that the store does not hold yet, as far as one listing of an experiment tells: of few, where looking for each
         by itself is faster, all."""
-        seen, listed = Counter(), {}
+        seen: Counter[tuple[str, str]] = Counter()
+        listed: dict[tuple[str, str], dict] = {}
         for result in results:
-            place = (result["asked"]["claim"], result["asked"]["scale"])
+            place = (result.asked.claim, result.asked.scale)
             seen[place] += 1
             if seen[place] == LISTED_FROM:
-                runs = self._finished([self._experiment(result["asked"])])
+                runs = self._finished([self._experiment(*place)])
                 listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]): _written(run) for run in runs}
-            known = listed.get(place, {}).get((result["key"], _plain(result["machine"]["label"])))
+            known = listed.get(place, {}).get((result.key, _plain(result.machine.label)))
             if known is None or _is_newer(result, known):
                 yield result
 
-    def _record_one(self, result: Mapping) -> bool:
-        experiment, tags = self._experiment(result["asked"]), run_tags(result)
-        name = f"{result['asked']['base']} {result['asked']['arm']} s{result['seed']} {result['key'][:8]}"
-        new = {"start_time": result["started_ms"], "tags": tags, "run_name": name[-250:]}  # as long as a database may take
-        filter_string = f"tags.`study.key` = '{result['key']}' and tags.`study.machine` = '{tags['study.machine']}'"
+    def _record_one(self, result: RunResult) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        asked, tags = result.asked, run_tags(result)
+        experiment = self._experiment(asked.claim, asked.scale)
+        name = f"{asked.base} {asked.arm} s{result.seed} {result.key[:8]}"
+        new = {"start_time": result.started_ms, "tags": tags, "run_name": name[-250:]}  # as long as a database may take
+        filter_string = f"tags.`study.key` = '{result.key}' and tags.`study.machine` = '{tags['study.machine']}'"
         wrote, clashes = False, 0
         while True:
             run = self._only(experiment, filter_string, new)
@@ -155,15 +171,17 @@ class Store:
                     raise
         return wrote
 
-    def _write(self, run: Run, result: Mapping) -> None:
+    def _write(self, run: "Run", result: RunResult) -> None:
+        from mlflow.entities import Param
+
         run_id = run.info.run_id
-        params = [Param(k, str(v)) for k, v in {"seed": result["seed"], **settings(from_dict(result["recipe"]))}.items()]
+        params = [Param(k, str(v)) for k, v in {"seed": result.seed, **settings(from_dict(result.recipe))}.items()]
         metrics = list(run_metrics(result))
         while params or metrics:  # a call takes at most 100 parameters and 1000 of everything
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
-        self._attach(run, {"result.json": json.dumps(result, indent=1).encode()})
-        self.client.set_terminated(run_id, "FINISHED", end_time=result["ended_ms"])
+        self._attach(run, {"result.json": json.dumps(to_json(result), indent=1).encode()})
+        self.client.set_terminated(run_id, "FINISHED", end_time=result.ended_ms)
 
     def summarize(
         self,
@@ -176,8 +194,10 @@ class Store:
     ) -> None:
         """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts; each run of a
         base carries the base's direction, so that a list of runs can show and filter by it."""
+        from mlflow.entities import RunTag
+
         with locked(lock_dir / ".record.lock"):
-            experiment = self._experiment({"claim": claim, "scale": scale})
+            experiment = self._experiment(claim, scale)
             new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
             run = self._only(experiment, "tags.`study.kind` = 'summary'", new)
             tags = [
@@ -197,29 +217,34 @@ class Store:
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
-    def results(self, claim: str | None = None) -> Iterator[dict]:
+    def results(self, claim: str | None = None) -> Iterator[RunResult]:
         """Every recorded result, as it was written down; of one claim where it is named."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         prefix = f"alexnet/{claim}/" if claim else "alexnet/"
         experiments = [e.experiment_id for e in self.client.search_experiments() if e.name.startswith(prefix)]
         with tempfile.TemporaryDirectory() as folder:
             for run in self._finished(experiments):
-                there = None if run.info.artifact_uri.startswith("file:") else folder  # read where it lies, or fetched
-                path = get_artifact_repository(run.info.artifact_uri, self.uri).download_artifacts("result.json", there)
-                yield json.loads(Path(path).read_text())
+                there = None if _artifacts_of(run).startswith("file:") else folder  # read where it lies, or fetched
+                path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
+                yield from_json(json.loads(Path(path).read_text()))
 
-    def _finished(self, experiments: Sequence[str]) -> Iterator[Run]:
+    def _finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
         """Every recorded run of some experiments."""
         token = None
         while experiments:
             filter_string = "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'"
-            with _uncollected():
-                page = self.client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
+            with _without_garbage_collection():
+                page = self.client.search_runs(list(experiments), filter_string, max_results=1000, page_token=token)
             yield from page
             if not (token := page.token):
                 return
 
-    def _experiment(self, asked: Mapping[str, str]) -> str:
-        name = f"alexnet/{asked['claim']}/{asked['scale']}"
+    def _experiment(self, claim: str, scale: str) -> str:
+        """The experiment of a claim at a scale, made where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        name = f"alexnet/{claim}/{scale}"
         if found := self.client.get_experiment_by_name(name):
             if f"mlflow.sharedViewState.{VIEW}" not in found.tags:
                 self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
@@ -232,9 +257,11 @@ class Store:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another machine meanwhile
                 raise
-            return self.client.get_experiment_by_name(name).experiment_id
+            made = self.client.get_experiment_by_name(name)
+            assert made, "MLflow says that it is there"
+            return made.experiment_id
 
-    def _only(self, experiment: str, filter_string: str, new: Mapping) -> Run:
+    def _only(self, experiment: str, filter_string: str, new: Mapping) -> "Run":
         """The one run that the filter finds, made from `new` where there is none.
 
         MLflow cannot make a run "unless it is there", so that writers on several machines, or a request sent again to a
@@ -248,15 +275,17 @@ class Store:
                 self.client.delete_run(extra.info.run_id)
         return found[0]
 
-    def _attach(self, run: Run, files: Mapping[str, bytes]) -> None:
+    def _attach(self, run: "Run", files: Mapping[str, bytes]) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            get_artifact_repository(run.info.artifact_uri, self.uri).log_artifacts(folder)  # the client would ask where again
+            get_artifact_repository(_artifacts_of(run), self.uri).log_artifacts(folder)  # the client would ask where again
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """Without Python's cyclic garbage collector: while MLflow builds a page of runs, some 180 objects each, going through them
     again and again takes it more than half of its time."""
     was_on = gc.isenabled()
@@ -268,46 +297,57 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _written(run: Run) -> tuple[str, str, int]:
+def _artifacts_of(run: "Run") -> str:
+    """The URI of its folder."""
+    uri = run.info.artifact_uri
+    assert uri, "MLflow gives every run a folder"
+    return uri
+
+
+def _written(run: "Run") -> tuple[str, str, int]:
     """What a recorded run came to: outcome, digest of its weights ("" where none was recorded) and when it ended."""
     return run.data.tags.get("study.outcome", ""), run.data.tags.get("study.weights", ""), run.info.end_time or 0
 
 
-def _is_newer(result: Mapping, written: tuple[str, str, int]) -> bool:
+def _is_newer(result: RunResult, written: tuple[str, str, int]) -> bool:
     """Whether a result is another one than what was written, and ended later."""
     outcome, weights, ended_ms = written
-    other = outcome != result["outcome"] or weights not in ("", result["weights_sha256"])
-    return other and result["ended_ms"] > ended_ms
+    other = outcome != result.outcome or weights not in ("", result.weights_sha256)
+    return other and result.ended_ms > ended_ms
 
 
-def run_tags(result: Mapping) -> dict[str, str]:
+def run_tags(result: RunResult) -> dict[str, str]:
     """What the MLflow UI groups and filters by."""
     return {
         "study.kind": "run",
-        "study.key": result["key"],
-        **{f"study.{name}": value for name, value in result["asked"].items()},
-        "study.seed": str(result["seed"]),
-        "study.outcome": result["outcome"],
-        "study.weights": result["weights_sha256"],
-        "study.machine": _plain(result["machine"]["label"]),
-        "data.name": result["data"]["name"],
-        "data.fingerprint": result["data"]["fingerprint"],
-        "git.commit": result["software"]["git_commit"],
-        "torch": result["software"]["torch"],
+        "study.key": result.key,
+        **{f"study.{name}": value for name, value in asdict(result.asked).items()},
+        "study.seed": str(result.seed),
+        "study.outcome": result.outcome,
+        "study.weights": result.weights_sha256,
+        "study.machine": _plain(result.machine.label),
+        "data.name": result.data.name,
+        "data.fingerprint": result.data.fingerprint,
+        "git.commit": result.software.git_commit,
+        "torch": result.software.torch,
     }
 
 
-def run_metrics(result: Mapping) -> Iterator[Metric]:
+def run_metrics(result: RunResult) -> "Iterator[Metric]":
     """Each point's measurements at its step, with a time stamp that is the same at every replay. What was not measured is absent."""
-    for point in result["points"]:
-        stamp = result["started_ms"] + round(point["seconds"] * 1000)
+    from mlflow.entities import Metric
+
+    for point in result.points:
+        stamp = result.started_ms + round(point.seconds * 1000)
         for name in ("running_loss", "running_error", "train_error", "validation_error", "test_error", "seconds"):
-            value = point.get(name)
+            value = getattr(point, name)
             if value is not None and (math.isfinite(value) or math.isnan(value)):
-                yield Metric(name, value, stamp, point["step"])
+                yield Metric(name, value, stamp, point.step)
+    last = result.points[-1]
     for name in TEST_COLUMNS:
-        if result.get(name) is not None and result["points"][-1].get(name) is None:  # else it is the last point already
-            yield Metric(name, result[name], result["ended_ms"], result["points"][-1]["step"])
+        value = getattr(result, name)
+        if value is not None and getattr(last, name, None) is None:  # else it is the last point already
+            yield Metric(name, value, result.ended_ms, last.step)
 
 
 def _plain(text: str) -> str:

@@ -6,75 +6,90 @@ may hold what several machines found; a verdict never mixes them.
 
 import io
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from alexnet.errors import Refused
 from alexnet.files import locked, write_atomically
+from study.run.result import RunResult
 
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
-
-RUN_COLUMNS = {
+RUN_COLUMNS: Mapping[Hashable, Any] = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
     "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64", "seconds": "float64",
     "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
     "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
     "python": "str", "git_commit": "str", "numerics": "int64", "started": "str", "weights_sha256": "str",
 }  # fmt: skip
-CURVE_COLUMNS = {
+CURVE_COLUMNS: Mapping[Hashable, Any] = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
     "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
 OWN_QUESTION = "train"
+"""Stands for a claim in the runs of `study train`."""
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 NAME = ["key", "machine"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
 
 
-def to_rows(result: Mapping) -> tuple[dict, list[dict]]:
-    """One result of `study.execute.run_cell` as a row of runs and its rows of curves."""
-    name = {"key": result["key"], "machine": result["machine"]["label"]}
-    last = result["points"][-1]
+def to_rows(result: RunResult) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A result as a row of runs.csv and its rows of curves.csv, by the names of columns."""
+    name = {"key": result.key, "machine": result.machine.label}
+    last = result.points[-1]
     run = {
         **name,
-        **result["asked"],
-        "seed": result["seed"],
-        "data": result["data"]["name"],
-        "data_fingerprint": result["data"]["fingerprint"],
-        "outcome": result["outcome"],
-        "epochs": last["epoch"],
-        "steps": last["step"],
-        "seconds": round(last["seconds"], 3),
-        "cpu_share": round(result["cpu_share"], 3) if "cpu_share" in result else None,
-        **{column: result.get(column) for column in TEST_COLUMNS},
-        **{column: result["machine"][column] for column in ("device", "precision", "threads", "jobs")},
-        **{column: result["software"][column] for column in ("torch", "python", "git_commit")},
-        "numerics": result["numerics"],
-        "started": datetime.fromtimestamp(result["started_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        "weights_sha256": result["weights_sha256"],
+        **asdict(result.asked),
+        "seed": result.seed,
+        "data": result.data.name,
+        "data_fingerprint": result.data.fingerprint,
+        "outcome": result.outcome,
+        "epochs": last.epoch,
+        "steps": last.step,
+        "seconds": round(last.seconds, 3),
+        "cpu_share": None if result.cpu_share is None else round(result.cpu_share, 3),
+        **{column: getattr(result, column) for column in TEST_COLUMNS},
+        **{column: getattr(result.machine, column) for column in ("device", "precision", "threads", "jobs")},
+        **{column: getattr(result.software, column) for column in ("torch", "python", "git_commit")},
+        "numerics": result.numerics,
+        "started": datetime.fromtimestamp(result.started_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "weights_sha256": result.weights_sha256,
     }
-    return run, [{**name, **point, "seconds": round(point["seconds"], 3)} for point in result["points"]]
+    return run, [{**name, **asdict(point), "seconds": round(point.seconds, 3)} for point in result.points]
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """runs and curves; empty frames with the right columns where nothing was written yet."""
-    return _read(folder / "runs.csv", RUN_COLUMNS), _read(folder / "curves.csv", CURVE_COLUMNS)
+    return _table(folder / "runs.csv", RUN_COLUMNS), _table(folder / "curves.csv", CURVE_COLUMNS)
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+def seconds_a_step(folder: Path, machine: str) -> dict[tuple[str, str], float]:
+    """What a machine, named by its label, took for a step of its runs, by (base, data set): the median over its runs in the
+    tables of `folder`, of wall seconds over the steps of all runs that shared the machine."""
+    runs, _ = read(folder)
+    own = runs[(runs.machine == machine) & (runs.steps > 0)]
+    return (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
+
+
+def _table(path: Path, columns: Mapping[Hashable, Any]) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
     try:
         texts = [name for name, kind in columns.items() if kind == "str"]
-        frame = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values={n: [""] for n in columns if n not in texts})
+        frame = pd.read_csv(
+            path, dtype=dict(columns), keep_default_na=False, na_values={n: [""] for n in columns if n not in texts}
+        )
     except ValueError as error:
         remake = "delete it, and `python -m study table` makes it again from MLflow, or `record` from the spool"
         raise Refused(f"{path}: damaged ({error}); {remake}") from None
-    return frame.reindex(columns=list(columns)).astype(columns)  # a table of before a column was added
+    return _typed(frame.reindex(columns=list(columns)), columns)  # a table of before a column was added
+
+
+def _typed(frame: pd.DataFrame, columns: Mapping[Hashable, Any]) -> pd.DataFrame:
+    return frame.astype(dict(columns))
 
 
 def run_name(key: str, machine: str) -> str:
@@ -83,7 +98,7 @@ def run_name(key: str, machine: str) -> str:
 
 
 def read_trained(folder: Path) -> dict:
-    """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained.py."""
+    """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
     try:
         return json.loads((folder / "trained.json").read_text())
     except FileNotFoundError:
@@ -92,14 +107,14 @@ def read_trained(folder: Path) -> dict:
         raise Refused(f"{folder / 'trained.json'}: not JSON ({error})") from None
 
 
-def merge(folder: Path, results: Iterable[Mapping]) -> int:
+def merge(folder: Path, results: Iterable[RunResult]) -> int:
     """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
 
-    Runs of `study train` belong to no claim and stay out: they are in the spool and in MLflow.
+    Runs of `study train` belong to no claim and stay out: they have their run folder, and are in MLflow.
     """
     rows: dict[tuple, tuple[dict, list[dict]]] = {}
     count = 0
-    for run, points in (to_rows(result) for result in results if result["asked"]["claim"] != OWN_QUESTION):
+    for run, points in (to_rows(result) for result in results if result.asked.claim != OWN_QUESTION):
         name, count = (run["key"], run["machine"]), count + 1
         if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
             run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
@@ -108,7 +123,7 @@ def merge(folder: Path, results: Iterable[Mapping]) -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".table.lock"):
-        _merge(folder, list(rows.values()))
+        _write_merged(folder, list(rows.values()))
     return count
 
 
@@ -117,12 +132,13 @@ def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     first = old.set_index(NAME)[ASKED_COLUMNS]
     new = new.set_index(NAME)
     new.update(first)
-    return new.reset_index()[list(old.columns)]
+    return new.reset_index().loc[:, list(old.columns)]
 
 
-def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
-    new_runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(RUN_COLUMNS)
-    new_curves = pd.DataFrame([p for _, points in rows for p in points], columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
+def _write_merged(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
+    new_runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
+    new_curves = [point for _, points in rows for point in points]
+    new_curves = _typed(pd.DataFrame(new_curves, columns=list(CURVE_COLUMNS)), CURVE_COLUMNS)
     runs, curves = read(folder)
     new_runs = _first_asked(runs, new_runs)
     runs, curves = (
@@ -143,4 +159,4 @@ def _merge(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
 
 def _without(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     replaced = set(zip(new.key, new.machine, strict=True))
-    return old[[name not in replaced for name in zip(old.key, old.machine, strict=True)]]
+    return old.loc[[name not in replaced for name in zip(old.key, old.machine, strict=True)]]

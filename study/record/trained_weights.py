@@ -6,7 +6,7 @@ report is made without torch. Everything here is a pure function of weights and 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from study.plan.plan import Cell
 from study.questions.measures import Averaged, ColumnColour, NeighbourGain
 from study.record.tables import read_trained, run_name
 from study.run.one_run import Place, images_of
+from study.run.result import RunResult
 from study.run.run_folder import read_result
 
 QUERIES = 1000
@@ -41,14 +42,14 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
     """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights are
     no longer those that were trained are left out, and named."""
     done = [(cell, result) for cell in cells if asks_weights(cell) and (result := read_result(place.spool_dir / cell.key))]
-    done = [(c, r) for c, r in done if r["outcome"] == "finished" and (place.spool_dir / c.key / WEIGHTS).exists()]
+    done = [(c, r) for c, r in done if r.outcome == "finished" and (place.spool_dir / c.key / WEIGHTS).exists()]
     damaged = [cell for cell, result in done if not _are_whole(place.spool_dir / cell.key / WEIGHTS, result)]
     for cell in damaged:
         folder = place.spool_dir / cell.key
         say(f"{cell.label}: left out, {folder / WEIGHTS} is damaged; without {folder} the same command trains it again")
     done = [(cell, result) for cell, result in done if cell not in damaged]
     for cell, result in done:
-        name, measure = run_name(cell.key, result["machine"]["label"]), get_claim(cell.claim).measure
+        name, measure = run_name(cell.key, result.machine.label), get_claim(cell.claim).measure
         known = read_trained(results)["runs"].get(name, {})
         if isinstance(measure, ColumnColour) and "kernels" not in known:
             _put(results, name, {"kernels": kernels_of(load_network(cell, place))})
@@ -59,7 +60,7 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
     groups = defaultdict(list)
     for cell, result in done:
         if isinstance(measure := get_claim(cell.claim).measure, Averaged) and cell.seed < measure.nets:
-            groups[cell.claim, cell.base, cell.arm, result["machine"]["label"]].append(cell)
+            groups[cell.claim, cell.base, cell.arm, result.machine.label].append(cell)
     for (claim, *_, machine), members in groups.items():
         members.sort(key=lambda cell: cell.seed)
         names = [run_name(cell.key, machine) for cell in members]
@@ -69,9 +70,9 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
         _put_ensemble(results, {"runs": names, **ensemble_of(members, place)})
 
 
-def _are_whole(path: Path, result: Mapping) -> bool:
+def _are_whole(path: Path, result: RunResult) -> bool:
     try:
-        return sha256_of(torch.load(path, map_location="cpu", weights_only=True)) == result["weights_sha256"]
+        return sha256_of(torch.load(path, map_location="cpu", weights_only=True)) == result.weights_sha256
     except Exception:  # torch.load raises whatever a damaged file leads it to
         return False
 

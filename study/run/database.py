@@ -16,7 +16,13 @@ HIDDEN = {"web": ":***@", "database": ":***@", "token": "***@", "name": "***"}
 
 def redacted(text: object) -> str:
     """`text` with *** for every password in it: of URIs ("postgresql://user:***@host/db") and of "password=..."."""
-    return PASSWORDS.sub(lambda found: found[found.lastgroup] + HIDDEN[found.lastgroup], str(text))
+    return PASSWORDS.sub(_hidden, str(text))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    kind = found.lastgroup
+    assert kind, "every alternative of PASSWORDS has a name"
+    return found[kind] + HIDDEN[kind]
 
 
 def in_a_line(error: BaseException) -> str:

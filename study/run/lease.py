@@ -1,8 +1,8 @@
-"""Who is training a run: one process at a time, among all that share the spool, on one machine or on many.
+"""Who is training a run: one process at a time, among all that share a directory of runs, on one machine or on many.
 
-A lease is a file in the run's folder that its holder touches every few seconds. A holder that died is told by its process where
-that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A holder that only slept (a
-stopped process, a suspended laptop) finds another name in the file when it wakes and may write nothing any more: every write
+A lease is a file in the run's folder that its holder touches every few seconds. Whether a holder died is told by its process
+where that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A holder that only slept
+(a stopped process, a suspended laptop) finds another name in the file when it wakes and may write nothing any more: every write
 of a run goes through `held`.
 """
 
@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alexnet.files import locked, write_atomically
@@ -30,21 +31,35 @@ class LeaseLost(Exception):
     """Another process took the run over while this one slept; nothing was written since."""
 
 
+@dataclass(frozen=True)
+class Holder:
+    """The process that a lease names."""
+
+    host: str
+    pid: int
+    born: str  # when the process started, see `_born`
+    token: str  # of this lease alone: one process may hold a run twice, one after the other
+
+    @property
+    def words(self) -> str:
+        return f"process {self.pid} on {self.host.split('/')[0]}"
+
+
 class Lease:
     """`with Lease(folder) as lease:` holds the run, renewing the lease in a thread; raises Busy where another holds it."""
 
     def __init__(self, folder: Path, seconds: float = LEASE_SECONDS):
         self.folder, self.seconds = folder, seconds
-        self.name = {"host": _host(), "pid": os.getpid(), "born": _born(os.getpid()), "token": os.urandom(8).hex()}
+        self.name = Holder(_host(), os.getpid(), _born(os.getpid()), os.urandom(8).hex())
         self.over = threading.Event()
 
     def __enter__(self) -> "Lease":
         try:
             with locked(self.folder / LOCK, self.seconds):
-                holder = _read(self.folder)
+                holder = _named_in(self.folder)
                 if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
-                    raise Busy(f"process {holder['pid']} on {holder['host'].split('/')[0]} trains it")
-                write_atomically(self.folder / FILE, json.dumps(self.name).encode())
+                    raise Busy(f"{holder.words} trains it")
+                write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
         except TimeoutError as error:  # its holder was stopped in the middle of a write
             raise Busy(str(error)) from None
         threading.Thread(target=self._renew, daemon=True).start()
@@ -53,14 +68,14 @@ class Lease:
     def __exit__(self, *_) -> None:
         self.over.set()
         with locked(self.folder / LOCK):
-            if _read(self.folder) == self.name:
+            if _named_in(self.folder) == self.name:
                 (self.folder / FILE).unlink()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """For the time of a write: the lease is this process's, and cannot be taken meanwhile. Raises LeaseLost."""
         with locked(self.folder / LOCK):
-            if _read(self.folder) != self.name:
+            if _named_in(self.folder) != self.name:
                 raise LeaseLost("another process took it over while this one slept")
             yield
             os.utime(self.folder / FILE)  # a long write keeps the thread that renews it waiting
@@ -68,31 +83,31 @@ class Lease:
     def _renew(self) -> None:
         while not self.over.wait(self.seconds / RENEWALS):
             with contextlib.suppress(OSError), locked(self.folder / LOCK):
-                if _read(self.folder) != self.name:
+                if _named_in(self.folder) != self.name:
                     return
                 os.utime(self.folder / FILE)
 
 
-def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> dict | None:
-    """The process that trains the run of `folder` now: {"host", "pid", ...}, or None."""
-    holder = _read(folder)
+def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
+    """The process that trains the run of `folder` now, or None."""
+    holder = _named_in(folder)
     try:
         return holder if holder and _alive(folder, holder, seconds, _now(folder)) else None
     except FileNotFoundError:  # it ended meanwhile
         return None
 
 
-def _read(folder: Path) -> dict | None:
-    """Whom the lease names; None where there is none, or none that can be read: it is free, and who held it may write no more."""
+def _named_in(folder: Path) -> Holder | None:
+    """Whom the lease names. None where there is no lease, or a damaged one: then it is free, and who held it may write no more."""
     try:
-        holder = json.loads((folder / FILE).read_text())
-        return holder if {"host", "pid", "born", "token"} <= holder.keys() else None
-    except (FileNotFoundError, ValueError, AttributeError):
+        told = json.loads((folder / FILE).read_text())
+        return Holder(told["host"], told["pid"], told["born"], told["token"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _alive(folder: Path, holder: dict, seconds: float, now: float) -> bool:
-    if holder["host"] == _host() and _born(holder["pid"]) != holder["born"]:
+def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
+    if holder.host == _host() and _born(holder.pid) != holder.born:
         return False
     return now - (folder / FILE).stat().st_mtime < seconds
 

@@ -1,100 +1,134 @@
-"""A plan from start to verdict: workers train, this process alone records, tabulates and tells."""
+"""The missing runs of a plan, trained: a loop over an executor's events. It records, judges, draws and prints nothing."""
 
-import os
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from alexnet.errors import Refused, says_out_of_memory
-from alexnet.training.checkpoint import STOP, Interrupted
-from study.cli.progress import Progress, outcome_words
+from alexnet.errors import says_out_of_memory
+from alexnet.training.checkpoint import Interrupted
+from alexnet.training.history import Point
 from study.plan.plan import Cell
-from study.plan.tuned import Tuned
-from study.record.keeper import Keeper
-from study.run.executors import local, one_gpu
-from study.run.executors.base import launched_ranks
+from study.run.executors.base import Done, Executor, Lost, Report, Reported, Task
 from study.run.lease import Busy, LeaseLost, holder_of
-from study.run.one_run import ALLOCATOR, Place, run_cell, steps_of_cell
+from study.run.one_run import Place, run_cell, steps_of_cell
+from study.run.result import RunResult
 from study.run.run_folder import read_result, write_ended
+from study.run.settings import launched_ranks
+from study.run.stop import STOP
+
+if TYPE_CHECKING:
+    from alexnet.training.loop import Training
 
 
-def work_off(
-    cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], run_tasks=local.run_tasks
-) -> list[str]:
-    """Train every cell that has no result yet, in their order. Records them as they end, some at a time, and draws as soon as
-    the first pair of arms is there.
+@dataclass(frozen=True)
+class RunPoint:
+    """A run is at the end of an epoch. A run that is begun again tells its points again."""
 
-    Returns the reasons of runs that were lost; calling again takes up those, and whatever a kill left unfinished. What a kill
-    kept from being recorded is in the spool: `keep(Results(...))` brings it.
+    cell: Cell
+    point: Point
+
+
+@dataclass(frozen=True)
+class RunDone:
+    """A run has a result, in its folder and here."""
+
+    cell: Cell
+    result: RunResult
+
+
+@dataclass(frozen=True)
+class RunElsewhere:
+    """Another process trains this run; it is taken up again when that one has ended it, or died over it."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class RunLost:
+    """A run ended without a result. `outcome` is "out of memory", "interrupted" or "failed"."""
+
+    cell: Cell
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FewerAtATime:
+    """Runs that were lost for want of memory are no longer lost: they are tried again, `jobs` at a time."""
+
+    cells: Sequence[Cell]
+    jobs: int
+
+
+RunEvent = RunPoint | RunDone | RunElsewhere | RunLost | FewerAtATime
+
+
+def missing(cells: Iterable[Cell], place: Place) -> list[Cell]:
+    """Those that have no whole result yet."""
+    return [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
+
+
+def work_off(cells: Sequence[Cell], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
+    """Train `cells`, which are `missing`, in their order. Closing the generator ends the workers, with a checkpoint of each run.
+
+    Calling again takes up lost runs, and whatever a kill left unfinished. Raises Interrupted where this process was asked to
+    stop while it waited for runs that others train.
     """
-    todo = [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
-    if len(todo) < len(cells):
-        say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
-    if not todo:
-        return []
-    os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
-    tuned = Tuned.read(results)
-    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, say)
-    lost: dict[int, str] = {}
-    elsewhere: list[int] = []
-    keeper = Keeper(cells, todo, place, results, say)
-
-    def on_point(position: int, point: dict) -> None:
-        progress.point(position, point)
-        keeper.flush_if_due()
-
-    def on_done(position: int, result: dict | None) -> None:
-        if result is None:
-            elsewhere.append(position)
-            say(f"{todo[position].label}: another process trains it")
-            return
-        progress.over(position, outcome_words(result))
-        keeper.add(todo[position], result)
-
-    def on_lost(position: int, why: str) -> None:
-        lost[position] = why
-        outcome, reason = how_it_ended(why)
-        write_ended(place.spool_dir / todo[position].key, outcome, reason)
-        progress.over(position, f"LOST, {outcome}: {reason}")
-
-    # A worker may start in another folder.
-    there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())
-
-    task = run_payload
-    if place.machine.device == "cuda" and run_tasks is local.run_tasks:  # one process for the GPU, not one for each run
-        run_tasks, task = one_gpu.run_tasks, steps_of_payload
-
-    def train(positions: Sequence[int], jobs: int) -> None:
-        run_tasks(
-            task,
-            [(todo[i], there) for i in positions],
-            jobs,
-            lambda i, point: on_point(positions[i], point),
-            lambda i, result: on_done(positions[i], result),
-            lambda i, why: on_lost(positions[i], why),
-        )
-
+    there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs
-    train(range(len(todo)), jobs)
-    while jobs > 1 and (too_large := [i for i, why in lost.items() if how_it_ended(why)[0] == "out of memory"]):
-        jobs //= 2
-        say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
-        for position in too_large:
-            del lost[position]
-        train(too_large, jobs)
-    while elsewhere:  # until the others have ended them, or died over them
-        free = [i for i in elsewhere if not holder_of(place.spool_dir / todo[i].key, place.lease_seconds)]
-        elsewhere[:] = [i for i in elsewhere if i not in free]
-        if free:
-            train(free, min(jobs, len(free)))
-        elif STOP.wait(1):
+    now: Sequence[Cell] = cells
+    elsewhere: list[Cell] = []
+    while now:
+        too_large: list[Cell] = []
+        with contextlib.closing(_trained(now, there, executor, min(jobs, len(now)))) as events:
+            for event in events:
+                if isinstance(event, RunElsewhere):
+                    elsewhere.append(event.cell)
+                elif isinstance(event, RunLost) and event.outcome == "out of memory":
+                    too_large.append(event.cell)
+                yield event
+        if too_large and jobs > 1:
+            jobs //= 2
+            now = too_large
+            yield FewerAtATime(now, jobs)
+        else:
+            now = _free_again(elsewhere, place)
+            elsewhere = [cell for cell in elsewhere if cell not in now]
+
+
+def _trained(cells: Sequence[Cell], place: Place, executor: Executor, jobs: int) -> Generator[RunEvent, None, None]:
+    """One pass of the executor over `cells`."""
+    work = train_in_steps if executor.in_steps else train
+    tasks = [Task(work, cell, place) for cell in cells]
+    with contextlib.closing(executor.run(tasks, jobs)) as events:
+        for event in events:
+            cell = cells[event.position]
+            match event:
+                case Reported(message=point):
+                    yield RunPoint(cell, point)
+                case Done(result=None):
+                    yield RunElsewhere(cell)
+                case Done(result=result):
+                    yield RunDone(cell, result)
+                case Lost(reason=why):
+                    outcome, reason = how_it_ended(why)
+                    write_ended(place.spool_dir / cell.key, outcome, reason)
+                    yield RunLost(cell, outcome, reason)
+
+
+def _free_again(cells: Sequence[Cell], place: Place) -> list[Cell]:
+    """Waits until some of the runs that others train are no longer trained, and returns these; at once where there are none."""
+    while cells:
+        if free := [cell for cell in cells if not holder_of(place.spool_dir / cell.key, place.lease_seconds)]:
+            return free
+        if STOP.wait(1):
             raise Interrupted("asked to stop")
-    keeper.flush()
-    return [f"{todo[i].label}: {why}" for i, why in lost.items()]
+    return []
 
 
 def how_it_ended(why: str) -> tuple[str, str]:
-    """Outcome and reason of a run that was lost, from what its worker or its worker's end said."""
+    """Outcome and reason of a run that was lost, from what its worker said, or how its worker ended."""
     if says_out_of_memory(why):
         return "out of memory", why
     if "ended with code -9" in why:
@@ -102,16 +136,51 @@ def how_it_ended(why: str) -> tuple[str, str]:
     return ("interrupted" if "its process ended" in why or why.startswith("LeaseLost") else "failed"), why
 
 
+# ---- What workers do -------------------------------------------------------------------------------------------------
+
+
+def train(cell: Cell, place: Place, report: Report) -> RunResult | None:
+    """The work of a Task. None: another process trains the run, and this one need not wait."""
+    try:
+        return run_cell(cell, place, _only_telling(report), wait=False)
+    except (Busy, LeaseLost):
+        return None
+
+
+def train_in_steps(cell: Cell, place: Place, report: Report) -> Generator["Training", None, RunResult | None]:
+    """`train` a step at a time. Raises LeaseLost under torchrun, whose other ranks are then in the middle of the run."""
+    try:
+        return (yield from steps_of_cell(cell, place, _only_telling(report)))
+    except Busy:
+        return None
+    except LeaseLost:
+        if launched_ranks() > 1:
+            raise
+        return None
+
+
+def _only_telling(report: Report) -> Callable[[Point], None]:
+    """An observer that stops no run, whatever `report` returns."""
+
+    def observe(point: Point) -> None:
+        report(point)
+
+    return observe
+
+
+# ---- In which order --------------------------------------------------------------------------------------------------
+
+
 def cheapest_first(plans: Sequence[Sequence[Cell]], cost: Callable[[Sequence[Cell]], float]) -> list[Cell]:
     """Every run of several claims' plans once, plan after plan: next is always the plan whose missing runs cost least."""
     ordered: dict[str, Cell] = {}
     waiting = list(plans)
     while waiting:
-        missing = [[cell for cell in plan if cell.key not in ordered] for plan in waiting]
-        costs = [cost(cells) for cells in missing]
-        place = costs.index(min(costs))
-        ordered.update((cell.key, cell) for cell in missing[place])
-        del waiting[place]
+        not_yet = [[cell for cell in plan if cell.key not in ordered] for plan in waiting]
+        costs = [cost(cells) for cells in not_yet]
+        cheapest = costs.index(min(costs))
+        ordered.update((cell.key, cell) for cell in not_yet[cheapest])
+        del waiting[cheapest]
     return list(ordered.values())
 
 
@@ -121,45 +190,3 @@ def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Ce
     first = min(cell.seed for cell in cells)
     longest = sorted(zip(cells, expected_epochs, strict=True), key=lambda pair: -pair[1])  # equal ones stay in their order
     return [c for c in cells if c.seed == first] + [c for c, _ in longest if c.seed != first]
-
-
-def run_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> dict | None:
-    """A worker's task. None: another process trains it, and this one need not wait. Raises LeaseLost under torchrun, whose other
-    ranks are then in the middle of the run."""
-    try:
-        return run_cell(*payload, observe=_telling(report), wait=False)
-    except Busy:
-        return None
-    except LeaseLost:
-        if launched_ranks() > 1:
-            raise
-        return None
-
-
-def steps_of_payload(payload: tuple[Cell, Place], report: Callable[[dict], None]) -> Generator:
-    """`run_payload` a step at a time, for runs side by side."""
-    try:
-        return (yield from steps_of_cell(*payload, observe=_telling(report)))
-    except (Busy, LeaseLost):
-        return None
-
-
-def _telling(report: Callable[[dict], None]) -> Callable[[dict], None]:
-    """An observer that stops no run, whatever `report` returns."""
-
-    def observe(point: dict) -> None:
-        report(point)
-
-    return observe
-
-
-def writable(folder: Path, field: str) -> Path:
-    """Make `folder`; refuse it by the name of its field where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None
-    return folder

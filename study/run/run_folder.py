@@ -1,55 +1,31 @@
-"""What lies in a spool: finished runs with their results, and runs that were begun. Reads only."""
+"""What lies in the folder of a run, and in the directory of all run folders: results, and what is known of runs without one."""
 
-import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from alexnet.files import write_atomically
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
-from study.plan.plan import Cell
+from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run.lease import holder_of
+from study.run.result import RunResult, unsealed
 
 RESULT, ENDED, ASKED = "result.json", "ended.json", "asked.json"
 AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
 """The outcomes that `retry` takes up."""
 
 
-def spool_dir() -> Path:
-    return Path(os.environ.get("SPOOL_DIR") or "spool")
+def read_result(folder: Path) -> RunResult | None:
+    """What a finished run wrote down; None where there is nothing, or no longer what was written (the run is done again).
 
-
-SEAL = '{\n "sha256": "%s",'
-"""How result.json begins: the digest of what it would be without this line."""
-
-
-def sealed(result: Mapping) -> bytes:
-    """result.json, in which a byte that flips on disk is found."""
-    text = json.dumps(result, indent=1)
-    return (SEAL % hashlib.sha256(text.encode()).hexdigest() + text[1:]).encode()
-
-
-def read_result(folder: Path) -> dict | None:
-    """What a finished run wrote down; None where there is nothing, or no longer what was written (the run is done again)."""
+    Raises Refused where newer code wrote it.
+    """
     try:
-        text = (folder / RESULT).read_text()
-        result = json.loads(text)
-    except (FileNotFoundError, ValueError):
+        return unsealed((folder / RESULT).read_text())
+    except (FileNotFoundError, UnicodeDecodeError):
         return None
-    if seal := result.pop("sha256", None):  # those of before 2026-11-24 have none
-        plain = "{" + text[len(SEAL % seal) :]
-        return result if hashlib.sha256(plain.encode()).hexdigest() == seal else None
-    return result
-
-
-def _read(path: Path) -> dict:
-    """A small JSON file; empty where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
 
 
 def is_done(folder: Path) -> bool:
@@ -58,16 +34,23 @@ def is_done(folder: Path) -> bool:
 
 
 class Results:
-    """What was written down of those `cells` that are done, as their claims asked for it. Read anew at each pass, so that
-    thousands of them need not be in memory at once."""
+    """The results of those `cells` that are done, each under the claim and arm of its cell, which may share its run with others.
+
+    They are read anew at each pass, so that thousands of them need not be in memory at once.
+    """
 
     def __init__(self, spool: Path, cells: Sequence[Cell]):
         self.spool, self.cells = spool, cells
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[RunResult]:
         for cell in self.cells:
             if result := read_result(self.spool / cell.key):
-                yield {**result, "asked": cell.asked}
+                yield replace(result, asked=cell.asked)
+
+
+def write_asked(folder: Path, cell: Cell) -> None:
+    """For whom a run is begun: what `status` tells of it until it has a result."""
+    write_atomically(folder / ASKED, json.dumps({**asdict(cell.asked), "seed": cell.seed}).encode())
 
 
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
@@ -77,57 +60,77 @@ def write_ended(folder: Path, outcome: str, reason: str) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Make room for the run to be done again from its start; its result stays beside, under a number."""
+    """Make room for the run to be done again from its start; its result stays in the folder, under a number."""
     number = 1 + len(list(folder.glob("result.*.json")))
-    for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed between its result and their end
+    for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed after it wrote its result and before it deleted these
         (folder / name).unlink(missing_ok=True)
     (folder / RESULT).rename(folder / f"result.{number}.json")
 
 
-def state_of_run(folder: Path) -> tuple[str, str]:
-    """How a run stands, and why. "finished", "reached" and "stopped" are done; "diverged" and "stalled" ended without having
-    learned; "running"; and without a result, to be begun again: "out of memory", "failed", "interrupted"."""
-    return _state(folder, read_result(folder))
+@dataclass(frozen=True)
+class RunState:
+    """How a run stands. `state` is an outcome of a result ("finished", "reached", "stopped"; "diverged" and "stalled" have not
+    learned), "running", or, of a run without a result that can be begun again, "out of memory", "failed" or "interrupted"."""
+
+    key: str
+    asked: Asked
+    seed: int | None  # None where nothing tells it
+    state: str
+    why: str  # a reason in words, may be empty
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run belongs to a search for a learning rate."""
+        return (self.seed or 0) >= JUDGED_SEEDS_BELOW
 
 
-def _state(folder: Path, result: dict | None) -> tuple[str, str]:
-    if result:
-        return result["outcome"], _why(result)
-    if holder := holder_of(folder):
-        return "running", f"process {holder['pid']} on {holder['host'].split('/')[0]}"
-    if is_done(folder):
-        return "failed", f"{RESULT} is damaged: what it says is not what was written"
-    if ended := _read(folder / ENDED):
-        return ended["outcome"], ended["reason"]
-    checkpoint = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
-    return "interrupted", "goes on from its checkpoint" if checkpoint else "before its first checkpoint"
+def state_of_run(folder: Path) -> RunState:
+    """How the run of this folder stands."""
+    if result := read_result(folder):
+        return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
+    told = {"claim": "?", "scale": "?", "base": "?", "arm": "?", "seed": None, **_small_json(folder / ASKED)}
+    asked = Asked(told["claim"], told["scale"], told["base"], told["arm"])
+    return RunState(folder.name, asked, told["seed"], *_state_without_result(folder))
 
 
-def _why(result: dict) -> str:
-    last = result["points"][-1] if result["points"] else {"epoch": 0, "running_loss": float("nan")}
-    if result["outcome"] in ("diverged", "stalled"):
-        return f"loss {last['running_loss']:.4g} after {last['epoch']} epochs"
-    return ""
+def states_of_runs(spool: Path) -> list[RunState]:
+    """Of every run of the directory."""
+    return [state_of_run(folder) for folder in sorted(spool.glob("*")) if folder.is_dir()]
 
 
-def finished(spool: Path) -> Iterator[dict]:
-    """Results of judged runs; trials of a search stay in the spool."""
+def finished(spool: Path) -> Iterator[RunResult]:
+    """The results of judged runs; those of trials of a search are left out."""
     for path in sorted(spool.glob(f"*/{RESULT}")):
         result = read_result(path.parent)
-        if result and result["seed"] < JUDGED_SEEDS_BELOW:
+        if result and result.seed < JUDGED_SEEDS_BELOW:
             yield result
 
 
-def state_of(spool: Path) -> list[dict]:
-    """Every run with what is known of it: who asked, and how it stands, by `state_of_run`."""
-    states = []
-    for folder in sorted(path for path in spool.glob("*") if path.is_dir()):
-        asked = dict.fromkeys(("claim", "scale", "base", "arm"), "?") | {"seed": None}
-        if result := read_result(folder):
-            asked = {**result["asked"], "seed": result["seed"]}
-        else:
-            asked |= _read(folder / ASKED)
-        state, why = _state(folder, result)
-        trial = "search: " if (asked["seed"] or 0) >= JUDGED_SEEDS_BELOW else ""
-        states.append({"key": folder.name, **asked, "state": trial + state, "why": why})
-    return states
+def _state_without_result(folder: Path) -> tuple[str, str]:
+    if holder := holder_of(folder):
+        return "running", holder.words
+    if is_done(folder):
+        return "failed", f"{RESULT} is damaged: what it says is not what was written"
+    ended = _small_json(folder / ENDED)
+    if "outcome" in ended and "reason" in ended:
+        return ended["outcome"], ended["reason"]
+    has_checkpoint = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
+    return "interrupted", "goes on from its checkpoint" if has_checkpoint else "before its first checkpoint"
+
+
+def _why(result: RunResult) -> str:
+    if result.outcome not in ("diverged", "stalled"):
+        return ""
+    if not result.points:
+        return "loss nan after 0 epochs"
+    last = result.points[-1]
+    return f"loss {last.running_loss:.4g} after {last.epoch} epochs"
+
+
+def _small_json(path: Path) -> dict:
+    """A small JSON file; empty where it is missing or damaged."""
+    try:
+        told = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

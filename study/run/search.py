@@ -1,34 +1,37 @@
 """Finds each arm's learning rate with Optuna: one shared list, one tuning seed, one pruning rule; time to the target decides.
 
-Only trials are pruned, never evidence. The spool keeps every trial, so that a killed search replays what it knows and goes on.
+Only trials are pruned, never evidence. The directory of runs keeps every trial, so that a killed search replays what it knows
+and goes on.
 
 With OPTUNA_STORAGE trials are kept there too, as they end, and a search goes on from them on any machine. They are put there
 whole: optuna's own way leaves a trial "running" for ever where its process is killed, and a pruner that meets such a half trial
-again decides otherwise. Two machines at one arm share a spool, whose leases have each trial trained once.
+again decides otherwise. Two machines at one arm share a directory of runs, whose leases have each trial trained once.
 """
 
+import contextlib
 import hashlib
-import json
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import locked
 from alexnet.recipe import changed
+from alexnet.training.history import Point
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.measures import TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, laying_out
-from study.run.executors import local
-from study.run.one_run import ALLOCATOR, Place, run_cell
+from study.run.executors.base import Done, Lost, Report, Reported, Task
+from study.run.executors.local import LocalProcesses
+from study.run.one_run import Place, run_cell
 
 TUNING_SEED = JUDGED_SEEDS_BELOW
 NEVER = 1e9
@@ -56,7 +59,7 @@ class Search:
 
 class Shared:
     """Where OPTUNA_STORAGE keeps the trials of one search. Of a value's trials the first stands; others come only of machines
-    that share no spool."""
+    that share no directory of runs."""
 
     def __init__(self, search: Search, keys: Sequence[str], place: Place):
         self.lock = place.spool_dir / LOCK
@@ -73,7 +76,7 @@ class Shared:
         with locked(self.lock):
             if not self.find(field, value):
                 self.study.add_trial(trial)
-            return self.find(field, value)
+            return self.find(field, value) or trial
 
 
 def open_storage(lock: Path) -> optuna.storages.RDBStorage:
@@ -95,36 +98,37 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
         ) from None
 
 
-def _try(
+def _tried(
     cell: Cell,
     study: optuna.Study,
     trial: optuna.Trial,
     best: float,
     measure: TimeTo,
     place: Place,
-    report: Callable[[dict], None],
+    report: Report,
 ) -> FrozenTrial:
     """One trial; its attribute ROW is a row of the entry's "trials"."""
 
-    def hopeless(point: dict) -> bool:
+    def is_hopeless(point: Point) -> bool:
         report(point)
-        if math.isfinite(point["running_error"]):
-            trial.report(point["running_error"], point["epoch"])
-        return point["step"] >= best or trial.should_prune()
+        if math.isfinite(point.running_error):
+            trial.report(point.running_error, point.epoch)
+        return point.step >= best or trial.should_prune()
 
-    result = run_cell(cell, place, hopeless)
-    steps, last = time_to(measure, result["points"]), result["points"][-1]
+    result = run_cell(cell, place, is_hopeless)
+    curve = [asdict(point) for point in result.points]
+    steps, last = time_to(measure, curve), result.points[-1]
     row = {
         "key": cell.key,
-        "outcome": result["outcome"],
+        "outcome": result.outcome,
         "steps": steps,
-        "epochs_to_target": time_to(measure, result["points"], "epoch"),
-        "epochs": last["epoch"],
-        "running_error": round(last["running_error"], 5) if math.isfinite(last["running_loss"]) else None,
+        "epochs_to_target": time_to(measure, curve, "epoch"),
+        "epochs": last.epoch,
+        "running_error": round(last.running_error, 5) if math.isfinite(last.running_loss) else None,
     }
     trial.set_user_attr(ROW, row)
-    trial.set_user_attr("machine", result["machine"]["label"])
-    if result["outcome"] == "stopped":
+    trial.set_user_attr("machine", result.machine.label)
+    if result.outcome == "stopped":
         return study.tell(trial, state=TrialState.PRUNED)
     return study.tell(trial, steps or NEVER)
 
@@ -145,13 +149,17 @@ def outward(values: tuple[float, ...]) -> list[float]:
     return [values[i] for i in sorted(range(len(values)), key=lambda i: (abs(i - middle), i))]
 
 
-def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) -> dict:
+def search_arm(search: Search, place: Place, report: Report) -> dict:
     """Try every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
+
+    `report` is told (value, number of the trial, count of trials, point) at each epoch.
 
     A trial ends when it reaches the target, when successive halving (rungs at 2, 6, 18, ... epochs, the best third goes
     on) drops it by its running training error, or when it is past the best time so far and so can no longer win.
     """
     claim = get_claim(search.claim)
+    measure = claim.measure
+    assert isinstance(measure, TimeTo), f"claim {search.claim} tunes by a time to an error"
     ((field, values),) = claim.tune.items()
     recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).diff)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -178,8 +186,8 @@ def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) ->
             study.enqueue_trial({field: value})
             trial = study.ask()
             assert trial.suggest_categorical(field, values) == value
-            about = {"value": value, "trial": len(trials), "of": len(values)}
-            tried = _try(cell, study, trial, best, claim.measure, place, lambda point, about=about: report((about, point)))
+            about = value, len(trials) + 1, len(values)
+            tried = _tried(cell, study, trial, best, measure, place, lambda point, about=about: report((*about, point)))
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
@@ -198,51 +206,56 @@ def search_arm(search: Search, place: Place, report: Callable[[tuple], None]) ->
     }
 
 
-def search_all(
-    claim: str,
-    scale: str,
-    bases: Sequence[str],
-    arms: Sequence[str],
-    fingerprint: str,
-    place: Place,
-    results: Path,
-    say: Callable[[str], None],
-) -> int:
-    """Search every arm of every base, some at a time, and write each winner to tuned.json as it is found. Returns 1 if one was lost."""
-    searches = [Search(claim, scale, base, arm, fingerprint) for base in bases for arm in arms]
-    os.environ.update({name: value for name, value in ALLOCATOR.items() if name not in os.environ})
-    lost = []
-
-    def on_report(position: int, message: dict) -> None:
-        about, point = message
-        if point["epoch"] % 5 == 1:
-            say(
-                f"{searches[position].label}: value {about['trial'] + 1} of {about['of']} ({about['value']:g}), "
-                f"epoch {point['epoch']}, running error {point['running_error']:.1%}"
-            )
-
-    def on_done(position: int, entry: dict) -> None:
-        found = searches[position]
-        with locked(results / ".table.lock"):  # others may search other arms
-            entries = Tuned.read(results).entries
-            entries.setdefault(f"{claim}/{found.base}/{scale}", {})[found.arm] = entry
-            ordered = {name: dict(sorted(entries[name].items())) for name in sorted(entries)}
-            write_atomically(results / "tuned.json", (json.dumps(ordered, indent=1) + "\n").encode())
-        edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
-        reached = (
-            f"{entry['field']} {entry['value']:g}, target after {entry['steps']:.0f} steps"
-            if entry["value"]
-            else "no value reached the target"
-        )
-        say(f"{found.label}: {reached}{edge}")
-
-    def on_lost(position: int, why: str) -> None:
-        lost.append(position)
-        say(f"{searches[position].label}: lost, {why}; the same command goes on from here")
-
-    local.run_tasks(_search_payload, [(s, place) for s in searches], place.machine.jobs, on_report, on_done, on_lost)
-    return 1 if lost else 0
+# ---- The searches of a plan --------------------------------------------------------------------------------------------
 
 
-def _search_payload(payload: tuple[Search, Place], report: Callable[[dict], None]) -> dict:
-    return search_arm(*payload, report)
+@dataclass(frozen=True)
+class TrialPoint:
+    """A trial, number `number` of `count`, is at the end of an epoch."""
+
+    search: Search
+    value: float
+    number: int
+    count: int
+    point: Point
+
+
+@dataclass(frozen=True)
+class RateFound:
+    """A search is over; `entry` is in tuned.json."""
+
+    search: Search
+    entry: dict
+
+
+@dataclass(frozen=True)
+class SearchLost:
+    """A search ended without an entry; the same command goes on with it."""
+
+    search: Search
+    reason: str
+
+
+SearchEvent = TrialPoint | RateFound | SearchLost
+
+
+def search_all(searches: Sequence[Search], place: Place, results: Path) -> Generator[SearchEvent, None, None]:
+    """Search the arms, some at a time, and write each winner to the tuned.json of `results` as it is found."""
+    tasks = [Task(search_in_worker, search, place) for search in searches]
+    with contextlib.closing(LocalProcesses().run(tasks, place.machine.jobs)) as events:
+        for event in events:
+            search = searches[event.position]
+            match event:
+                case Reported(message=told):
+                    yield TrialPoint(search, *told)
+                case Done(result=entry):
+                    with locked(results / ".table.lock"):  # others may search other arms
+                        Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
+                    yield RateFound(search, entry)
+                case Lost(reason=reason):
+                    yield SearchLost(search, reason)
+
+
+def search_in_worker(search: Search, place: Place, report: Report) -> dict:
+    """The work of a Task."""
+    return search_arm(search, place, report)

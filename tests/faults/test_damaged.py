@@ -19,7 +19,7 @@ from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, reco
 from alexnet.data.image_sets import load
 from alexnet.errors import Refused
 from study.record import tables
-from study.run.run_folder import state_of
+from study.run.run_folder import states_of_runs
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def killed(folder: Path) -> Path:
 def test_a_damaged_result_is_found_named_and_trained_again_to_the_same_bits(copied, equal, damage):
     path = sorted((copied / "spool").glob("*/result.json"))[1]
     damage(path)
-    states = {state["key"]: (state["state"], state["why"]) for state in state_of(copied / "spool")}
+    states = {state.key: (state.state, state.why) for state in states_of_runs(copied / "spool")}
     assert states[path.parent.name] == ("failed", "result.json is damaged: what it says is not what was written")
     assert "3 of 4 runs are done already" in finish(copied)
     equal(copied, f"a {'torn' if damage is cut else 'flipped'} result.json")
@@ -115,7 +115,7 @@ def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_
     process = start(folder, ADDRESS_SPACE_MB="40", SMALL_SEEDS="1")
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 2 and "again, 1 at a time" in text, text
-    assert {state["state"] for state in state_of(folder / "spool")} == {"out of memory"}
+    assert {state.state for state in states_of_runs(folder / "spool")} == {"out of memory"}
     finish(folder)
     equal(folder, "no memory (RLIMIT_AS)", 2)
 
@@ -128,8 +128,8 @@ def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(tmp_path, 
     (extra,) = ours.keys() - theirs.keys()
     assert ours[extra][1] == "diverged" and {key: ours[key] for key in theirs} == theirs
     assert recorded(folder).keys() == ours.keys()
-    (state,) = (state for state in state_of(folder / "spool") if state["key"] == extra)
-    assert state["state"] == "diverged" and "loss nan after 1 epochs" in state["why"]
+    (state,) = (state for state in states_of_runs(folder / "spool") if state.key == extra)
+    assert state.state == "diverged" and "loss nan after 1 epochs" in state.why
     fault_table.append(("a loss that is not a number", 1, len(theirs.keys() - ours.keys()), 0))
 
 
@@ -196,7 +196,7 @@ def test_an_edited_default_trains_runs_of_their_own_and_leaves_the_old_as_they_w
     checkout = tmp_path / "checkout"
     for package in ("alexnet", "study"):
         shutil.copytree(TESTS.parent / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
-    recipe = checkout / "alexnet" / "recipe.py"
+    recipe = checkout / "alexnet" / "recipe" / "schema.py"
     text = recipe.read_text()
     assert "momentum: float = 0.9" in text
     recipe.write_text(text.replace("momentum: float = 0.9", "momentum: float = 0.5"))

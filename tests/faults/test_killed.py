@@ -21,7 +21,7 @@ from injured import (
 )
 
 from study.run.lease import holder_of
-from study.run.run_folder import state_of
+from study.run.run_folder import states_of_runs
 
 pytestmark = pytest.mark.slow
 SEVERAL = 3 if ALL else 1  # `make faults` hurts more often than `make test`
@@ -87,8 +87,8 @@ def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(tmp_p
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 75, text
     assert time.monotonic() - asked < 30
-    begun = [state for state in state_of(folder / "spool") if state["state"] == "interrupted"]
-    assert begun and all(state["why"] == "goes on from its checkpoint" for state in begun)
+    begun = [state for state in states_of_runs(folder / "spool") if state.state == "interrupted"]
+    assert begun and all(state.why == "goes on from its checkpoint" for state in begun)
     finish(folder)
     equal(folder, "SIGTERM with a grace period")
 
@@ -114,7 +114,7 @@ def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_roo
     process = start(folder, prepare=small_files_only)
     text, _ = process.communicate(timeout=600)
     assert process.returncode != 0 and "File too large" in text
-    assert {state["state"] for state in state_of(folder / "spool")} == {"failed"}
+    assert {state.state for state in states_of_runs(folder / "spool")} == {"failed"}
     finish(folder)
     equal(folder, "no room for checkpoints (RLIMIT_FSIZE)")
 

@@ -1,62 +1,122 @@
-"""Where the runs of a plan work: this machine (study/local.py; those of its GPU in one process, study/run/executors/one_gpu.py), Ray
-(study/run/executors/ray.py) or Slurm (study/run/executors/slurm.py), functions of one signature; and what a worker on another machine needs."""
+"""What every executor has in common: tasks in, events out; and what a worker on another machine needs.
 
-import importlib
+An executor works off tasks in worker processes: of this machine (`local`; for its GPU `one_gpu`), of all ranks of this run
+(`torchrun`), of a Ray cluster (`ray`) or of Slurm (`slurm`). `executor_named` in `named.py` gives the one that is asked for.
+"""
+
+import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import replace
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from alexnet.errors import Refused, choose
 from alexnet.machine import detect
-from study.run.executors import local
-from study.run.executors.local import Task
 from study.run.one_run import ALLOCATOR, NO_TELEMETRY, Place
 
-EXECUTORS = {"local": "", "ray": "ray", "slurm": "submitit"}
-"""By name, the package that each needs; the extras of pyproject.toml have the same names."""
-
+GRACE_SECONDS = 30
+"""What workers have, when their caller is asked to stop, to keep a checkpoint."""
+LATER = 75
+"""The exit code of what was asked to stop and goes on when it is called again (EX_TEMPFAIL)."""
 ROOT = Path(__file__).parents[3]
 
-
-def launched_ranks() -> int:
-    """How many processes torchrun started for this command; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
+Report = Callable[[Any], object]
+"""Sends a message to the caller of a worker, while it works."""
 
 
-def executor(name: str) -> Callable[..., None]:
-    """The `run_tasks` of "local", "ray" or "slurm". Raises Refused where its package is not installed."""
-    choose("EXECUTOR", name, EXECUTORS)
-    if launched_ranks() > 1:
-        if name != "local":
-            raise Refused(
-                f"EXECUTOR: {name!r} under torchrun, whose ranks do the work themselves; choose local, or no torchrun"
-            )
-        return importlib.import_module("study.run.executors.torchrun").run_tasks
-    if name == "local":
-        return local.run_tasks
-    try:
-        return importlib.import_module(f"study.run.executors.{name}").run_tasks
-    except ImportError as error:
-        package = EXECUTORS[name]
-        raise Refused(
-            f"EXECUTOR: {name!r} needs the package {package}, which cannot be imported ({error}): pip install {package}; "
-            f"or choose {', '.join(other for other in EXECUTORS if other != name)}"
-        ) from None
+@dataclass(frozen=True)
+class Task:
+    """`work(subject, place, report)` in a worker. `work` is a function of a module, which workers import.
+
+    For an executor whose `in_steps` is true, `work` is a generator of training steps: see alexnet/training/side_by_side.py.
+    """
+
+    work: Callable[[Any, Place, Report], Any]
+    subject: Any
+    place: Place
 
 
-def attempt(task: Task, payload: tuple, report: Callable[[Any], None]) -> tuple[str, Any]:
-    """What a worker on another machine does: ("done", result), or ("lost", the reason) where the task raised.
+@dataclass(frozen=True)
+class Started:
+    """A worker has taken up the task at this position of the list. Comes again where another worker takes it up."""
 
-    The last item of `payload` is a Place. Its machine is renamed to the processor found here, so that a result says what it was
-    trained on, whatever the planning machine is. Raises nothing that this process survives.
+    position: int
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the task told by its `report`."""
+
+    position: int
+    message: Any
+
+
+@dataclass(frozen=True)
+class Done:
+    """The task is over, with what its work returned."""
+
+    position: int
+    result: Any
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The task is over without a result: its work raised, or its worker died."""
+
+    position: int
+    reason: str
+
+
+Event = Started | Reported | Done | Lost
+
+
+class Executor(Protocol):
+    """Works off tasks. One that raises or whose worker dies is lost, and the others go on."""
+
+    in_steps: bool
+    """Whether the work of its tasks is a generator of training steps."""
+
+    def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+        """The events of all tasks, begun in their order and at most `jobs` at a time. Every task ends in one Done or Lost.
+
+        Closing the generator ends the workers: each keeps a checkpoint of its run first.
+        """
+        ...
+
+
+def attempt(position: int, task: Task, report: Report) -> Done | Lost:
+    """What a worker on another machine does. Raises nothing that its process survives.
+
+    The machine of the task's place is renamed to the processor found here, so that a result says what it was trained on,
+    whatever the planning machine is.
     """
     try:
-        *first, place = payload
-        return "done", task((*first, _on_this_machine(place)), report)
+        return Done(position, task.work(task.subject, _on_this_machine(task.place), report))
     except Exception as error:
-        return "lost", f"{type(error).__name__}: {error}"
+        return Lost(position, reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def first_line_of(error: BaseException) -> str:
+    """The reason in one line, of errors whose text is a page long."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}"
+
+
+@contextlib.contextmanager
+def allocator_set() -> Iterator[None]:
+    """Processes that are started meanwhile have the allocator's settings; the user's own settings of them win."""
+    added = {name: value for name, value in ALLOCATOR.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def worker_environment(place: Place) -> dict[str, str]:
@@ -65,6 +125,17 @@ def worker_environment(place: Place) -> dict[str, str]:
     own = {name: os.environ[name] for name in chosen if name in os.environ}
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
     return {**ALLOCATOR, **NO_TELEMETRY, **own, "OMP_NUM_THREADS": str(place.machine.threads), "PYTHONPATH": path}
+
+
+def leave_with_parent(parent: int) -> None:
+    """End this process when `parent` does: a killed parent cannot say so, and its orphans must not go on writing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(LATER)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _on_this_machine(place: Place) -> Place:

@@ -4,122 +4,133 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import wait
-from typing import Any
+from collections.abc import Generator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 
-from alexnet.training.checkpoint import STOP, Interrupted
+from alexnet.training.checkpoint import Interrupted
+from study.run.executors.base import (
+    GRACE_SECONDS,
+    LATER,
+    Done,
+    Event,
+    Lost,
+    Reported,
+    Started,
+    Task,
+    allocator_set,
+    leave_with_parent,
+    reason_of,
+)
+from study.run.stop import STOP
 
-GRACE_SECONDS = 30
-"""What workers have, when their caller is asked to stop, to keep a checkpoint."""
-LATER = 75
-"""The exit code of what was asked to stop and goes on when it is called again (EX_TEMPFAIL)."""
 
-Task = Callable[[Any, Callable[[Any], None]], Any]
-"""task(payload, report) -> result; `report` sends a message to the caller while it works."""
+class LocalProcesses:
+    """See `base.Executor`. Each process takes one task after another."""
+
+    in_steps = False
+
+    def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+        workers = _Workers(tasks)
+        try:
+            for _ in range(min(jobs, len(tasks))):
+                yield Started(workers.start())
+            while workers.busy:
+                for pipe in wait(list(workers.busy)):
+                    assert isinstance(pipe, Connection)
+                    yield from workers.hear(pipe)
+        finally:
+            workers.end()
 
 
-def run_tasks(
-    task: Task,
-    payloads: Sequence[Any],
-    jobs: int,
-    on_report: Callable[[int, Any], None],
-    on_done: Callable[[int, Any], None],
-    on_lost: Callable[[int, str], None],
-) -> None:
-    """Work off `payloads` in order, at most `jobs` at once, in processes that each take one task after another.
+class _Workers:
+    """The processes, and which task each of them has."""
 
-    The callbacks get the position of the payload. `on_lost` gets the reason where a task raised or its process died;
-    its worker is replaced and the others go on. Ends all workers if the caller is interrupted.
-    """
-    waiting, busy = deque(range(len(payloads))), {}
-    context = multiprocessing.get_context("spawn")
+    def __init__(self, tasks: Sequence[Task]):
+        self.tasks = tasks
+        self.waiting = deque(range(len(tasks)))
+        self.busy: dict[Connection, tuple[SpawnProcess, int]] = {}
+        self.context = multiprocessing.get_context("spawn")
 
-    def start_worker() -> None:
-        here, there = context.Pipe()
-        process = context.Process(target=_work, args=(task, there, os.getpid()), daemon=True)
-        process.start()
+    def start(self) -> int:
+        """Start a process on the next task, of which there must be one. Returns its position."""
+        here, there = self.context.Pipe()
+        process = self.context.Process(target=_serve, args=(there, os.getpid()), daemon=True)
+        with allocator_set():
+            process.start()
         there.close()
-        hand_out(here, process)
+        return self._hand_out(here, process)
 
-    def hand_out(pipe, process) -> None:
-        if waiting:
-            try:
-                pipe.send(payloads[waiting[0]])
-            except OSError:  # it was killed between two tasks
-                process.join()
-                start_worker()
-            else:
-                busy[pipe] = (process, waiting.popleft())
+    def hear(self, pipe: Connection) -> Generator[Event, None, None]:
+        """The next event of a worker; where its task is over, it takes up the next, or ends."""
+        process, position = self.busy[pipe]
+        try:
+            event = pipe.recv()
+        except (EOFError, OSError):
+            del self.busy[pipe]
+            process.join()
+            yield Lost(position, f"its process ended with code {process.exitcode}")
+            if self.waiting:
+                yield Started(self.start())
+            return
+        if isinstance(event, Reported):
+            yield event
+            return
+        del self.busy[pipe]
+        yield event
+        if self.waiting:
+            yield Started(self._hand_out(pipe, process))
         else:
             with contextlib.suppress(OSError):
                 pipe.send(None)
             process.join()
 
-    try:
-        for _ in range(min(jobs, len(payloads))):
-            start_worker()
-        while busy:
-            for pipe in wait(list(busy)):
-                process, position = busy[pipe]
-                try:
-                    kind, message = pipe.recv()
-                except (EOFError, OSError):
-                    del busy[pipe]
-                    process.join()
-                    on_lost(position, f"its process ended with code {process.exitcode}")
-                    if waiting:
-                        start_worker()
-                    continue
-                if kind == "report":
-                    on_report(position, message)
-                    continue
-                del busy[pipe]
-                (on_done if kind == "done" else on_lost)(position, message)
-                hand_out(pipe, process)
-    finally:
-        for process, _ in busy.values():
+    def end(self) -> None:
+        for process, _ in self.busy.values():
             process.terminate()  # each keeps a checkpoint at its next step
         deadline = time.monotonic() + GRACE_SECONDS
-        for process, _ in busy.values():
+        for process, _ in self.busy.values():
             process.join(max(0, deadline - time.monotonic()))
             process.kill()
 
+    def _hand_out(self, pipe: Connection, process: SpawnProcess) -> int:
+        position = self.waiting[0]
+        try:
+            pipe.send((position, self.tasks[position]))
+        except OSError:  # it was killed between two tasks
+            process.join()
+            return self.start()
+        self.waiting.popleft()
+        self.busy[pipe] = process, position
+        return position
 
-def _work(task: Task, pipe, parent: int) -> None:
-    """A worker's life: a task, its answer, the next task, until told None, asked to stop or left alone."""
-    working = False
+
+def _serve(pipe: Connection, parent: int) -> None:
+    """A worker's life: a task, its events, the next task, until told None, asked to stop or left alone."""
+    has_task = False
 
     def stop(*_) -> None:
-        if not working:
+        if not has_task:
             os._exit(LATER)
         STOP.set()
 
     leave_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
     signal.signal(signal.SIGTERM, stop)
-    while (payload := pipe.recv()) is not None:
-        working = True
+    while (given := pipe.recv()) is not None:
+        position, task = given
+        has_task = True
         try:
-            result = task(payload, lambda message: pipe.send(("report", message)))
+            ended = Done(position, task.work(task.subject, task.place, _reporting(pipe, position)))
         except Interrupted:
             os._exit(LATER)
         except Exception as error:
-            pipe.send(("lost", f"{type(error).__name__}: {error}"))
-        else:
-            pipe.send(("done", result))
-        working = False
+            ended = Lost(position, reason_of(error))
+        pipe.send(ended)
+        has_task = False
 
 
-def leave_with_parent(parent: int) -> None:
-    """End this process when `parent` does: a killed parent cannot say so, and its orphans must not go on writing."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(LATER)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _reporting(pipe: Connection, position: int):
+    return lambda message: pipe.send(Reported(position, message))

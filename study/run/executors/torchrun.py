@@ -1,30 +1,51 @@
 """Runs tasks one after another, each on all processes that torchrun started: `torchrun --standalone --nproc-per-node 8 -m study run ...`
 
-Rank 0 plans, leases, writes and records; the others follow, run by run, what `study.execute` tells them.
+Rank 0 plans, leases, writes and records; the others follow, run by run, what rank 0 broadcasts (study/run/one_run.py).
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from alexnet.training import data_parallel
-from alexnet.training.checkpoint import STOP, Checkpoints
-from study.run.executors.local import Task
+from alexnet.training.checkpoint import Checkpoints
+from alexnet.training.cuda_graph import one_by_one
+from study.run.executors.base import Done, Event, Reported, Started, Task
 from study.run.one_run import images_of
+from study.run.stop import STOP
 
 
-def run_tasks(
-    task: Task,
-    payloads: Sequence[tuple],
-    jobs: int,
-    on_report: Callable[[int, Any], None],
-    on_done: Callable[[int, Any], None],
-    on_lost: Callable[[int, str], None],
-) -> None:
-    """As `launch.run_tasks`, in this process. What a task raises is not caught: the other ranks are in the middle of it, and
+class Torchrun:
+    """See `base.Executor`; `jobs` is not used. What a task raises is not caught: the other ranks are in the middle of it, and
     torchrun ends them all. The same command goes on."""
-    for position, payload in enumerate(payloads):
-        on_done(position, task(payload, lambda message, position=position: on_report(position, message)))
+
+    in_steps = True
+
+    def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+        for position, task in enumerate(tasks):
+            yield Started(position)
+            messages: deque[Any] = deque()
+            steps = task.work(task.subject, task.place, messages.append)
+            result = yield from _taken(steps, position, messages)
+            yield Done(position, result)
+
+
+def _taken(steps: Generator, position: int, messages: deque) -> Generator[Event, None, Any]:
+    """Take the steps of a run to their end, passing on its messages. Returns what the run returned."""
+    try:
+        while True:
+            training = next(steps)
+            while messages:
+                yield Reported(position, messages.popleft())
+            for _, error in one_by_one([training]):
+                raise error
+    except StopIteration as end:
+        while messages:
+            yield Reported(position, messages.popleft())
+        return end.value
+    finally:
+        steps.close()
 
 
 def follow() -> None:
@@ -37,5 +58,5 @@ def follow() -> None:
         cell, place = told
         images = images_of(cell.recipe.data.name, place.data_dir)
         assert images.fingerprint == cell.fingerprint, f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
-        spool = Checkpoints(place.spool_dir / cell.key, writes=False)
-        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=spool, ranks=ranks)
+        checkpoints = Checkpoints(place.spool_dir / cell.key, writes=False)
+        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks)

@@ -33,9 +33,10 @@ from alexnet.training.cuda_graph import Graphed, one_by_one
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side, to_its_end
 from alexnet.training.step_counter import DeviceStepCounter
-from study.run.executors import one_gpu
+from study.run.executors.base import Done, Lost, Task
+from study.run.executors.one_gpu import OneGpu
 from study.run.one_run import Place, run_cell
-from study.run.queue import steps_of_payload
+from study.run.queue import train_in_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MACHINE = Machine(device="cpu", name="test", precision="fp32", threads=1)
@@ -468,20 +469,19 @@ STUDY_MACHINE = Machine(device="cpu", name="test machine", precision="fp32", thr
 DIES_ONCE, DIES_ALWAYS = 1, 2  # seeds
 
 
-def dying(payload, report):
+def dying(cell, place, report):
     """A run that kills the process it is in: one in the middle of its second epoch, once, one whenever it begins alone."""
-    cell, place = payload
     mark = place.spool_dir / "killed"
 
     def tell(point):
         report(point)
-        if cell.seed == DIES_ONCE and point["epoch"] == 2 and not mark.exists():
+        if cell.seed == DIES_ONCE and point.epoch == 2 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
     if cell.seed == DIES_ALWAYS and mark.exists():
         os.kill(os.getpid(), signal.SIGKILL)
-    return (yield from steps_of_payload(payload, tell))
+    return (yield from train_in_steps(cell, place, tell))
 
 
 @pytest.mark.slow
@@ -489,12 +489,13 @@ def test_a_kill_in_the_middle_of_several_runs_loses_none_but_one_that_kills_each
     fingerprint = load("shapes", tmp_path).fingerprint
     cells = [small_cell(seed, fingerprint=fingerprint, optim__epochs=3) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
     done, lost, place = {}, {}, Place(STUDY_MACHINE, tmp_path, tmp_path / "hurt", checkpoint_seconds=0)
-
-    def on_done(position, result):
-        assert position not in done
-        done[position] = result["weights_sha256"]
-
-    one_gpu.run_tasks(dying, [(cell, place) for cell in cells], 3, lambda *_: None, on_done, lost.__setitem__)
+    for event in OneGpu().run([Task(dying, cell, place) for cell in cells], 3):
+        match event:
+            case Done(position, result):
+                assert position not in done
+                done[position] = result.weights_sha256
+            case Lost(position, reason):
+                lost[position] = reason
     whole = replace(place, spool_dir=tmp_path / "whole")
-    assert done == {p: run_cell(cells[p], whole, lambda point: None)["weights_sha256"] for p in (0, 1)}
+    assert done == {p: run_cell(cells[p], whole, lambda point: None).weights_sha256 for p in (0, 1)}
     assert lost == {2: "its process ended with code -9"}

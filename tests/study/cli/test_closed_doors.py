@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from study.report.pages import in_markdown, write_report
 from study.run.database import in_a_line, redacted
 from study.run.executors.base import worker_environment
 from study.run.one_run import NO_TELEMETRY, Place, run_cell
+from study.run.result import sealed
 
 ROOT = Path(__file__).parents[3]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1)
@@ -61,7 +63,7 @@ def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_pat
     folder.mkdir(parents=True)
     (folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", with_torch=True))
     again = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "spool"), lambda point: None)
-    assert again["weights_sha256"] == clean["weights_sha256"]
+    assert again.weights_sha256 == clean.weights_sha256
     assert not (tmp_path / "executed").exists()
 
 
@@ -105,9 +107,8 @@ def strangers_report(tmp_path_factory) -> Path:
     (tmp_path / "stranger.py").write_text(CLAIM_OF_A_STRANGER)
     monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
     cells = make_plan("stranger", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
-    runs = [made_up_result(cell, None) | {"test_error": 0.3 + 0.001 * cell.seed} for cell in cells]
-    for run in runs:
-        run["software"]["git_commit"] = f"{TAG}|"
+    runs = [replace(made_up_result(cell, None), test_error=0.3 + 0.001 * cell.seed) for cell in cells]
+    runs = [replace(run, software=replace(run.software, git_commit=f"{TAG}|")) for run in runs]
     tables.merge(tmp_path / "results", runs)
     write_report(tmp_path / "results")
     monkeypatch.undo()
@@ -208,8 +209,8 @@ print(json.dumps([codes, heard, len(called)]))
 
 def test_recording_and_reporting_call_nobody(tmp_path):
     result = made_up_result(small_cell())
-    (tmp_path / "spool" / result["key"]).mkdir(parents=True)
-    (tmp_path / "spool" / result["key"] / "result.json").write_text(json.dumps(result))
+    (tmp_path / "spool" / result.key).mkdir(parents=True)
+    (tmp_path / "spool" / result.key / "result.json").write_bytes(sealed(result))
     hidden = (
         "CI",
         "GITHUB_ACTIONS",

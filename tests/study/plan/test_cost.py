@@ -13,6 +13,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import SOURCE_2012, changed
 from benchmarks import gpu
 from study.plan import cost
+from study.plan.tuned import Tuned
 from study.record import tables
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
@@ -23,9 +24,10 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     """Made-up runs of 12 epochs, 2 s each: by hand, 6 runs of 24 s, `jobs` of them at a time as when they were measured."""
     cells = [small_cell(seed, optim__epochs=12) for seed in range(6)]
     earlier = made_up_result(cells[0], None, steps_per_epoch=cost.SCALES["smoke"].train_images // 64)
-    earlier["machine"]["jobs"] = jobs
+    earlier = dataclasses.replace(earlier, machine=dataclasses.replace(earlier.machine, jobs=jobs))
     tables.merge(tmp_path, [earlier])
-    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), tmp_path).cost(cells)
+    pace = tables.seconds_a_step(tmp_path, MACHINE.label)
+    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), Tuned.committed(), pace, tmp_path).cost(cells)
     assert told.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
     assert told.source == "earlier runs on test machine, fp32"
 
@@ -34,25 +36,25 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
 def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp_path, monkeypatch, device, expected):
     """By hand: 2 runs at a time of 1 s a step, 0.3 s of reading for each."""
     monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
-    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine: 0.3)
+    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.3)
     cells = [small_cell(optim__epochs=12)]
-    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tmp_path).cost(cells)
-    steps = cost.Tuned.read(tmp_path).expected_epochs(cells[0]) * (cost.SCALES["smoke"].train_images // 64)
+    tuned = Tuned.committed()
+    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(cells)
+    steps = tuned.expected_epochs(cells[0]) * (cost.SCALES["smoke"].train_images // 64)
     assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 
 def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
     recipe = changed(SOURCE_2012, {"data.name": "imagenet", "optim.batch_size": 2})
-    costs = [cost.seconds_of_reading.__wrapped__(recipe, MACHINE)]
+    costs = [cost.seconds_of_reading.__wrapped__(recipe, MACHINE, tmp_path)]
     for split in ("train", "val"):
         (tmp_path / "imagenet" / split / "ant").mkdir(parents=True)
         for i in range(4):
             Image.new("RGB", (300, 256)).save(tmp_path / "imagenet" / split / "ant" / f"{i}.png")
     load("imagenet", tmp_path)
-    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE))
+    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE, tmp_path))
     monkeypatch.setattr(packed, "LARGE_BYTES", 0)
-    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE))
+    costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE, tmp_path))
     assert costs[:2] == [0, 0] and 0 < costs[2] < 1
 
 

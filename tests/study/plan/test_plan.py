@@ -80,12 +80,12 @@ def test_a_number_of_seeds_that_is_none_is_refused(text):
 
 
 def test_planning_and_reporting_import_neither_torch_nor_mlflow():
-    code = "import sys, study.plan, study.report, study.cost, study.terminal; print([m for m in ('torch', 'mlflow', 'optuna') if m in sys.modules])"
+    code = "import sys, study.plan.plan, study.plan.cost, study.report.pages, study.cli.text_tables, study.cli.main; print([m for m in ('torch', 'mlflow', 'optuna') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
-    code = "import sys, study.execute, alexnet.train, study.launch; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
+    code = "import sys, study.run.one_run, alexnet.training.loop, study.run.queue, study.run.executors.local; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

@@ -4,6 +4,7 @@ import gc
 import itertools
 import json
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,24 @@ from helpers import made_up_result, small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import STOP, Checkpoints, Interrupted
+from alexnet.training.checkpoint import Checkpoints, Interrupted
+from study.cli import run as run_verb
+from study.cli.console import Console
 from study.cli.main import main
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
 from study.run import lease as lease_module
-from study.run import one_run, queue
+from study.run import one_run
+from study.run.executors.base import Done, Reported
 from study.run.lease import Busy, Lease, holder_of
 from study.run.one_run import Place, run_cell
-from study.run.run_folder import RESULT, Results, is_done, read_result, sealed, set_aside, state_of_run, write_ended
+from study.run.result import FORMAT, RunResult, sealed, to_json
+from study.run.run_folder import RESULT, Results, is_done, read_result, set_aside, state_of_run, write_ended
+from study.run.stop import STOP
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
@@ -32,7 +39,7 @@ def place_in(folder: Path) -> Place:
     return Place(Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2), folder, folder / "spool")
 
 
-def write(folder: Path, result: dict) -> None:
+def write(folder: Path, result: RunResult) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).write_bytes(sealed(result))
 
@@ -44,13 +51,25 @@ def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
     result = made_up_result(small_cell())
     write(tmp_path, result)
     assert read_result(tmp_path) == result
-    assert result.items() <= json.loads((tmp_path / RESULT).read_text()).items()
+    assert json.loads((tmp_path / RESULT).read_text())["weights_sha256"] == result.weights_sha256
 
 
 def test_a_result_of_before_there_were_seals_is_read(tmp_path):
+    """Nor a number for its format, nor some of today's fields."""
     result = made_up_result(small_cell())
-    (tmp_path / RESULT).write_text(json.dumps(result, indent=1))
+    told = to_json(result)
+    del told["format"], told["machine"]["ranks"], told["software"]["kernels"], told["test_error_ten_views"]
+    for point in told["points"]:
+        del point["validation_error"], point["test_error"]
+    (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
     assert read_result(tmp_path) == result
+
+
+def test_the_result_of_newer_code_is_refused_and_not_done_again(tmp_path):
+    told = {**to_json(made_up_result(small_cell())), "format": FORMAT + 1}
+    (tmp_path / RESULT).write_text(json.dumps(told))
+    with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
+        read_result(tmp_path)
 
 
 @few_examples
@@ -61,7 +80,7 @@ def test_a_result_with_any_flipped_bit_is_found_or_says_what_it_said(tmp_path_fa
     content[int(share * len(content))] ^= 1 << bit
     (folder / RESULT).write_bytes(content)
     back = read_result(folder)
-    assert back is None or result.items() <= back.items()  # a flip in the word "sha256" alone leaves the rest as it was
+    assert back is None or back == result  # a flip in the word "sha256" alone leaves the rest as it was
 
 
 @few_examples
@@ -70,7 +89,7 @@ def test_a_result_cut_off_anywhere_is_none(tmp_path_factory, share):
     folder, content = tmp_path_factory.mktemp("torn"), sealed(made_up_result(small_cell()))
     (folder / RESULT).write_bytes(content[: int(share * len(content))])
     assert read_result(folder) is None and is_done(folder)
-    assert state_of_run(folder)[0] == "failed"
+    assert state_of_run(folder).state == "failed"
 
 
 # ---- Kept some at a time ---------------------------------------------------------------------------------------------
@@ -86,19 +105,12 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
     missing = [cell for i, cell in enumerate(CELLS) if i not in done]
     finished = [missing[i] for i in order if i < len(missing)]
 
-    def run_tasks(task, payloads, jobs, on_report, on_done, on_lost):
-        cells = [cell for cell, _ in payloads]
-        for cell in finished:
-            result = made_up_result(cell)
-            on_report(cells.index(cell), result["points"][0])
-            on_done(cells.index(cell), result)
-
     clock = itertools.accumulate(itertools.cycle(steps))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue.time, "monotonic", lambda: next(clock))
-        patch.setattr(keeper, "keep", lambda results, *_: kept.extend(result["key"] for result in results))
-        patch.setattr(keeper, "tell_so_far", lambda cells, results, say, draw: told.append((len(kept), draw)))
-        assert queue.work_off(CELLS, place, folder / "results", lambda text: None, run_tasks) == []
+        patch.setattr(keeper.time, "monotonic", lambda: next(clock))
+        patch.setattr(keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or "")
+        patch.setattr(run_verb, "tell_so_far", lambda cells, results, console, draw: told.append((len(kept), draw)))
+        assert run_verb.train_and_record(CELLS, place, folder / "results", AtOnce(finished), Console(True)) == []
     assert kept == [cell.key for cell in finished]
     assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
     pairs = {(cell.base, cell.seed, cell.arm) for i, cell in enumerate(CELLS) if i in done}
@@ -109,21 +121,34 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
             break
 
 
+class AtOnce:
+    """An executor whose runs are made up and end in the order of `cells`; `after_each` is called when the next is asked for."""
+
+    in_steps = False
+
+    def __init__(self, cells=None, after_each=lambda: None):
+        self.cells, self.after_each = cells, after_each
+
+    def run(self, tasks, jobs):
+        of = [task.subject for task in tasks]
+        for cell in self.cells or of:
+            position = of.index(cell)
+            yield Reported(position, made_up_result(cell).points[0])
+            yield Done(position, made_up_result(cell))
+            self.after_each()
+
+
 def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatch):
     def results_in_memory() -> int:
-        return sum(type(thing) is dict and "weights_sha256" in thing for thing in gc.get_objects())
-
-    def run_tasks(task, payloads, jobs, on_report, on_done, on_lost):
-        for position, (cell, _) in enumerate(payloads):
-            on_done(position, made_up_result(cell))
-            held.append(results_in_memory() - before)
+        return sum(type(thing) is RunResult for thing in gc.get_objects())
 
     before, held = results_in_memory(), []
     monkeypatch.setattr(keeper, "KEPT_AT_ONCE", 3)
-    monkeypatch.setattr(keeper.Keeper, "flush_if_due", lambda self: None)
-    monkeypatch.setattr(keeper, "keep", lambda results, *_: None)
-    monkeypatch.setattr(keeper, "tell_so_far", lambda *_, **__: None)
-    queue.work_off(CELLS, place_in(tmp_path), tmp_path / "results", lambda text: None, run_tasks)
+    monkeypatch.setattr(keeper.Keeper, "next_at", property(lambda self: float("inf"), lambda self, value: None), raising=False)
+    monkeypatch.setattr(keeper, "record_results", lambda results, *_: "")
+    monkeypatch.setattr(run_verb, "tell_so_far", lambda *_, **__: None)
+    executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
+    run_verb.train_and_record(CELLS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
     assert len(held) == len(CELLS) and max(held) == 2
 
 
@@ -131,8 +156,8 @@ def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_p
     for cell in CELLS[:3]:
         write(tmp_path / cell.key, made_up_result(cell))
     results = Results(tmp_path, CELLS)
-    assert [result["key"] for result in results] == [result["key"] for result in results] == [c.key for c in CELLS[:3]]
-    assert [result["asked"] for result in results] == [cell.asked for cell in CELLS[:3]]
+    assert [result.key for result in results] == [result.key for result in results] == [c.key for c in CELLS[:3]]
+    assert [result.asked for result in results] == [cell.asked for cell in CELLS[:3]]
 
 
 # ---- Asked for again -------------------------------------------------------------------------------------------------
@@ -167,10 +192,10 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch):
     for state, cell in zip(STATES, cells, strict=False):
         folder = tmp_path / "spool" / cell.key
         if state in STATES[:5]:
-            write(folder, {**made_up_result(cell, epochs=3), "outcome": state})
+            write(folder, replace(made_up_result(cell, epochs=3), outcome=state))
         elif state != "not begun":
             folder.mkdir(parents=True)
-            (folder / "asked.json").write_text(json.dumps({**cell.asked, "seed": cell.seed}))
+            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed}))
             if state in ("out of memory", "failed"):
                 write_ended(folder, state, f"because of {state}")
     with Lease(tmp_path / "spool" / keys["running"]):
@@ -179,7 +204,9 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch):
 
 def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_states, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("study.cli.main._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
+    monkeypatch.setattr(
+        "study.cli.run.train_and_conclude", lambda args, plans, cells, *_: asked.extend(c.key for c in cells) or 0
+    )
     assert main(["retry", "relu_sooner"]) == 0
     again = ("diverged", "stalled", "out of memory", "failed", "interrupted")
     assert set(asked) == {spool_of_all_states[state] for state in again} and len(asked) == 5
@@ -189,7 +216,9 @@ def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_stat
 
 def test_retry_of_one_outcome_leaves_the_others(spool_of_all_states, monkeypatch):
     asked = []
-    monkeypatch.setattr("study.cli.main._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
+    monkeypatch.setattr(
+        "study.cli.run.train_and_conclude", lambda args, plans, cells, *_: asked.extend(c.key for c in cells) or 0
+    )
     assert main(["retry", "relu_sooner", "--outcome", "out of memory"]) == 0
     assert asked == [spool_of_all_states["out of memory"]]
 
@@ -227,7 +256,7 @@ def test_a_long_write_renews_the_lease_under_which_it_is_made(tmp_path):
     with Lease(tmp_path) as lease:
         with lease.held():
             os.utime(tmp_path / "lease.json", (0, 0))  # as if an hour had gone by
-        assert holder_of(tmp_path)["pid"] == os.getpid()
+        assert holder_of(tmp_path).pid == os.getpid()
 
 
 def test_a_lease_that_a_stopped_process_keeps_locked_is_told_to_be_busy_in_time(tmp_path):
@@ -237,14 +266,14 @@ def test_a_lease_that_a_stopped_process_keeps_locked_is_told_to_be_busy_in_time(
 
 def test_a_lease_that_ends_while_it_is_looked_at_is_nobodys(tmp_path, monkeypatch):
     with Lease(tmp_path):
-        real = lease_module._read
+        real = lease_module._named_in
 
         def read_then_gone(folder):
             holder = real(folder)
             (folder / "lease.json").unlink()
             return holder
 
-        monkeypatch.setattr(lease_module, "_read", read_then_gone)
+        monkeypatch.setattr(lease_module, "_named_in", read_then_gone)
         assert holder_of(tmp_path) is None
         monkeypatch.undo()
 
@@ -257,7 +286,7 @@ def test_a_run_taken_up_clears_what_kills_left_of_files_that_were_being_written(
     for path in left:
         path.write_bytes(b"half a file")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(one_run, "_train", lambda *_: 1 / 0)
+        patch.setattr(one_run, "_trained", lambda *_: 1 / 0)
         run_cell(cell, place, lambda point: None)
     assert not any(path.exists() for path in left)
 

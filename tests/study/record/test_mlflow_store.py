@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from helpers import made_up_result, small_cell
 
+from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
 from study.record.mlflow_store import Store
 
@@ -82,7 +83,7 @@ def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_
     assert store.record([result], tmp_path) == 1
     run = only_run(store)
     assert run.info.status == "FINISHED"
-    assert len(history(store, run.info.run_id)["running_error"]) == len(result["points"])
+    assert len(history(store, run.info.run_id)["running_error"]) == len(result.points)
 
 
 def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_path):
@@ -103,14 +104,15 @@ def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_p
     }
     assert expected.items() <= run.data.tags.items()
     assert [(step, value) for step, value, _ in history(store, run.info.run_id)["train_error"]] == [
-        (p["step"], p["train_error"]) for p in result["points"]
+        (point.step, point.train_error) for point in result.points
     ]
 
 
 def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
     result = made_up_result(small_cell(), crossing=1.0)
-    result["points"][-1] |= {"running_loss": float("nan"), "train_error": None}
-    result |= {"outcome": "diverged", "test_error": None, "test_top5_error": None}
+    *others, last = result.points
+    points = (*others, replace(last, running_loss=float("nan"), train_error=None))
+    result = replace(result, points=points, outcome="diverged", test_error=None, test_top5_error=None)
     store.record([result], tmp_path)
     run = only_run(store)
     assert run.data.tags["study.outcome"] == "diverged"
@@ -156,23 +158,23 @@ def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_pat
     assert store.record(results[1:3], tmp_path) == 2
     assert store.record(results, tmp_path) == 3
     assert store.record(results[::-1], tmp_path) == 0
-    assert sorted(r["seed"] for r in store.results()) == [0, 1, 2, 3, 4]
+    assert sorted(result.seed for result in store.results()) == [0, 1, 2, 3, 4]
 
 
 def test_the_same_run_serves_two_claims(store, tmp_path):
     cell = small_cell()
     store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)
     assert len(list(store.results())) == 2
-    assert {r["key"] for r in store.results()} == {cell.key}
+    assert {result.key for result in store.results()} == {cell.key}
 
 
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>|", 'it\'s "so"; DROP TABLE runs--', "a\nb\x1b[31m", "%_' OR '1'='1"]
 )
 def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_path, name):
-    asked = {"claim": "own", "scale": "smoke", "base": name, "arm": name}
-    result = {**made_up_result(small_cell()), "asked": asked}
-    store.record([{**made_up_result(small_cell(1)), "asked": {**asked, "base": "another"}}, result], tmp_path)
+    asked = Asked("own", "smoke", name, name)
+    result = replace(made_up_result(small_cell()), asked=asked)
+    store.record([replace(made_up_result(small_cell(1)), asked=replace(asked, base="another")), result], tmp_path)
     assert store.record([result], tmp_path) == 0
     store.summarize("own", "smoke", {name: name}, [], tmp_path, {name: "supported"})
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
@@ -182,7 +184,7 @@ def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_
     assert {base: told.get("study.verdict") for base, told in tags.items()} == {name: "supported", "another": None}
 
 
-def test_nothing_calls_home():
+def test_nothing_calls_home(store):
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["DO_NOT_TRACK"] == "true"
 
@@ -191,7 +193,7 @@ def test_nothing_calls_home():
 def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_path, monkeypatch, listed_from):
     """As after `retry` of one that diverged; the older result, recorded again, changes nothing back."""
     monkeypatch.setattr(record_module, "LISTED_FROM", listed_from)
-    old = made_up_result(small_cell()) | {"outcome": "diverged"}
-    new = made_up_result(small_cell()) | {"weights_sha256": "1" * 64, "ended_ms": old["ended_ms"] + 1}
+    old = replace(made_up_result(small_cell()), outcome="diverged")
+    new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
     assert [store.record([result], tmp_path) for result in (old, new, old, new)] == [1, 1, 0, 0]
-    assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new["outcome"]
+    assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new.outcome

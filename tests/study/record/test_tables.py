@@ -1,5 +1,7 @@
 """The committed tables."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from helpers import made_up_result, small_cell
@@ -8,6 +10,12 @@ from hypothesis import strategies as st
 
 from alexnet.errors import Refused
 from study.record import tables
+from study.run.result import RunResult
+
+
+def for_another_claim(result: RunResult) -> RunResult:
+    """The same run, asked for by another claim."""
+    return replace(result, asked=replace(result.asked, claim="ten_views", arm="2012"))
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -16,19 +24,19 @@ def test_what_is_written_is_read_back(tmp_path):
     runs, curves = tables.read(tmp_path)
     (run,) = runs.to_dict("records")
     assert (run["key"], run["seed"], run["outcome"], run["steps"], run["test_error"]) == (
-        result["key"],
+        result.key,
         0,
         "reached",
         500,
         0.35,
     )
-    assert curves.train_error.tolist() == [p["train_error"] for p in result["points"]]
+    assert curves.train_error.tolist() == [point.train_error for point in result.points]
 
 
 def test_what_was_not_measured_stays_missing(tmp_path):
     result = made_up_result(small_cell())
-    result["points"][0]["train_error"] = None
-    result["test_error"] = None
+    first, *others = result.points
+    result = replace(result, points=(replace(first, train_error=None), *others), test_error=None)
     tables.merge(tmp_path, [result])
     runs, curves = tables.read(tmp_path)
     assert runs.test_error.isna().all()
@@ -78,7 +86,7 @@ def test_a_table_that_is_damaged_is_refused_by_its_name(tmp_path):
 
 def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
     result = made_up_result(small_cell())
-    result["software"]["git_commit"] = "NA"
+    result = replace(result, software=replace(result.software, git_commit="NA"))
     tables.merge(tmp_path, [result])
     assert tables.read(tmp_path)[0].git_commit.tolist() == ["NA"]
     assert isinstance(tables.read(tmp_path)[0], pd.DataFrame)
@@ -86,7 +94,7 @@ def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
 
 def test_a_run_of_ones_own_question_stays_out_of_the_claims_tables(tmp_path):
     own = made_up_result(small_cell(seed=1))
-    own["asked"]["claim"] = tables.OWN_QUESTION
+    own = replace(own, asked=replace(own.asked, claim=tables.OWN_QUESTION))
     assert tables.merge(tmp_path, [own, made_up_result(small_cell(seed=0))]) == 1
     assert tables.read(tmp_path)[0].seed.tolist() == [0]
 
@@ -95,7 +103,7 @@ def test_asking_again_for_another_claim_rewrites_no_row(tmp_path):
     result = made_up_result(small_cell())
     tables.merge(tmp_path, [result])
     before = (tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()
-    tables.merge(tmp_path, [{**result, "asked": {**result["asked"], "claim": "ten_views", "arm": "2012"}}])
+    tables.merge(tmp_path, [for_another_claim(result)])
     assert ((tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()) == before
 
 
@@ -110,7 +118,7 @@ RESULTS = [
         (1, "relu", 1.0, "a"),
     )
 ]
-RESULTS += [{**RESULTS[0], "asked": {**RESULTS[0]["asked"], "claim": "ten_views", "arm": "2012"}}]  # the same run, for another
+RESULTS += [for_another_claim(RESULTS[0])]
 RESULTS += [made_up_result(small_cell(0, "relu"), 4.0, "a")]  # the same run, measured again
 
 

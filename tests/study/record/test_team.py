@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from helpers import made_up_result, small_cell
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Checkpoints, sha256_of
 from study.cli.main import main
-from study.record.keeper import keep
+from study.record.keeper import record_results
 from study.run import one_run
 from study.run.one_run import Place
+from study.run.result import RunResult, from_json, sealed, to_json
 from study.run.run_folder import RESULT
 from study.run.search import Search, open_storage, search_arm
 
@@ -158,36 +160,36 @@ def program(verb: str, arguments: object, **settings: str):
     return json.loads(done.stdout)
 
 
-def results_of(seeds, claim: str, arm: str = "relu") -> list[dict]:
+def results_of(seeds, claim: str, arm: str = "relu") -> list[RunResult]:
     results = [made_up_result(small_cell(seed, arm), machine=claim) for seed in seeds]
-    return [{**result, "asked": {**result["asked"], "claim": claim}} for result in results]
+    return [replace(result, asked=replace(result.asked, claim=claim)) for result in results]
 
 
-def once(uri: str, expected: list[dict]) -> None:
+def once(uri: str, expected: list[RunResult]) -> None:
     """Each of the results is one run, with each of its points once."""
     from study.record.mlflow_store import Store
 
     store = Store(uri)
-    claim, scale = expected[0]["asked"]["claim"], expected[0]["asked"]["scale"]
+    claim, scale = expected[0].asked.claim, expected[0].asked.scale
     experiment = store.client.get_experiment_by_name(f"alexnet/{claim}/{scale}")
     runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'", max_results=1000)
-    assert sorted(run.data.tags["study.key"] for run in runs) == sorted(result["key"] for result in expected)
+    assert sorted(run.data.tags["study.key"] for run in runs) == sorted(result.key for result in expected)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    points = {result["key"]: result["points"] for result in expected}
+    points = {result.key: result.points for result in expected}
     for run in runs:
         for name in ("running_error", "train_error"):
             found = [(m.step, m.value) for m in store.client.get_metric_history(run.info.run_id, name)]
-            assert found == [(p["step"], p[name]) for p in points[run.data.tags["study.key"]]]
-    assert sorted(store.results(claim), key=lambda r: r["key"]) == sorted(expected, key=lambda r: r["key"])
+            assert found == [(p.step, getattr(p, name)) for p in points[run.data.tags["study.key"]]]
+    assert sorted(store.results(claim), key=lambda r: r.key) == sorted(expected, key=lambda r: r.key)
 
 
 # ---- MLflow ----------------------------------------------------------------------------------------------------------
 
 
-def record_at_once(folder: Path, uri: str, writers: dict[str, list[dict]]) -> None:
+def record_at_once(folder: Path, uri: str, writers: dict[str, list[RunResult]]) -> None:
     for name, results in writers.items():
         (folder / name).mkdir()
-        (folder / name / "results.json").write_text(json.dumps(results))
+        (folder / name / "results.json").write_text(json.dumps([to_json(result) for result in results]))
     codes = program("record", [str(folder / name) for name in writers], MLFLOW_TRACKING_URI=uri)
     assert codes == [0] * len(writers)
 
@@ -228,9 +230,9 @@ def test_what_a_killed_server_missed_is_recorded_by_the_next_call_and_nothing_is
 def test_the_tables_of_a_served_and_of_a_shared_database_are_those_of_sqlite(server, postgresql, tmp_path, monkeypatch):
     results = results_of(range(2), "tables") + results_of(range(2), "tables", arm="tanh")
     for result in results:
-        folder = tmp_path / "spool" / result["key"]
+        folder = tmp_path / "spool" / result.key
         folder.mkdir(parents=True)
-        (folder / RESULT).write_text(json.dumps(result))
+        (folder / RESULT).write_bytes(sealed(result))
     monkeypatch.chdir(tmp_path)
     tables = {}
     for name, uri in {"http": server.uri, "direct": postgresql("direct"), "sqlite": f"sqlite:///{tmp_path}/mlflow.db"}.items():
@@ -277,17 +279,16 @@ def test_other_machines_are_let_in_on_demand_and_with_a_warning(tmp_path):
 def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(free_port()))
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "results"))
-    result, said = made_up_result(small_cell()), []
-    place = Place(MACHINE, tmp_path, tmp_path / "spool")
-    (place.spool_dir / result["key"]).mkdir(parents=True)
-    (place.spool_dir / result["key"] / RESULT).write_text(json.dumps(result))
-    keep([result], place, tmp_path / "results", said.append)
-    assert "MLflow did not take 1 runs" in said[0] and "the spool keeps them" in said[0]
+    result, spool = made_up_result(small_cell()), tmp_path / "spool"
+    (spool / result.key).mkdir(parents=True)
+    (spool / result.key / RESULT).write_bytes(sealed(result))
+    warning = record_results([result], spool, tmp_path / "results")
+    assert "MLflow did not take 1 runs" in warning and "their run folders keep them" in warning
     assert (tmp_path / "results" / "runs.csv").read_text().count("\n") == 2
-    assert main(["record", str(place.spool_dir)]) == 2
+    assert main(["record", str(spool)]) == 2
     told = capsys.readouterr().err
     assert told.startswith("MLFLOW_TRACKING_URI: ") and told.count("\n") == 1
-    assert PASSWORD not in told + "".join(said) and (PASSWORD not in uri or "study:***@" in told)
+    assert PASSWORD not in told + warning and (PASSWORD not in uri or "study:***@" in told)
 
 
 # ---- Optuna ----------------------------------------------------------------------------------------------------------
@@ -337,36 +338,37 @@ def test_a_storage_that_cannot_be_used_is_refused_in_a_line_without_its_password
 
 
 def made_up_training(folder: Path, kill_at: int):
-    """In the place of `study.execute._train`, so that leases, spool and results are the real ones: errors fall at a pace that the
+    """In the place of `one_run._trained`, so that leases, run folders and results are the real ones: errors fall at a pace that the
     rate decides. Kills this process at its point number `kill_at`."""
     seen = 0
 
-    def train(cell, place, spool: Checkpoints, observe) -> dict:
+    def trained(cell, place, checkpoints: Checkpoints, observe):
         nonlocal seen
         rate = cell.recipe.optim.learning_rate
         result = made_up_result(cell, 8 + 400 * abs(rate - 0.004))
-        for i, point in enumerate(result["points"]):
-            point["running_error"] = 0.25 + rate * (100 - point["epoch"])
+        points = tuple(replace(point, running_error=0.25 + rate * (100 - point.epoch)) for point in result.points)
+        result = replace(result, points=points)
+        for number, point in enumerate(points, 1):
             seen += 1
             if seen == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if observe(point) and i + 1 < len(result["points"]):
-                result |= {"points": result["points"][: i + 1], "outcome": "stopped"}
+            if observe(point) and number < len(points):
+                result = replace(result, points=points[:number], outcome="stopped")
                 break
-            spool.save({"epoch": i + 1, "network": {}})
+            checkpoints.save({"epoch": number, "network": {}})
         time.sleep(0.05)
         with open(folder / "trained", "a") as file:
             file.write(cell.key + "\n")
         yield from ()  # no update is due
-        return result | {"weights_sha256": sha256_of({})}
+        return replace(result, weights_sha256=sha256_of({}))
 
-    return train
+    return trained
 
 
 def record(folder: str) -> None:
     from study.record.mlflow_store import Store
 
-    results = json.loads((Path(folder) / "results.json").read_text())
+    results = [from_json(told) for told in json.loads((Path(folder) / "results.json").read_text())]
     os.chdir(Path(folder).parent)  # where a shared database has its artifacts
     Store().record(results, Path(folder))
 
@@ -374,7 +376,7 @@ def record(folder: str) -> None:
 def search(folder: str, storage: str, kill_at: int, answer) -> None:
     Path(folder).mkdir(exist_ok=True)
     os.environ["OPTUNA_STORAGE"] = storage
-    one_run._train = made_up_training(Path(folder), kill_at)
+    one_run._trained = made_up_training(Path(folder), kill_at)
     answer.send(search_arm(SEARCH, Place(MACHINE, Path(folder), Path(folder) / "spool", 0), lambda message: None))
 
 
@@ -382,7 +384,9 @@ if __name__ == "__main__":
     verb, arguments = sys.argv[1], json.loads(sys.argv[2])
     fork = multiprocessing.get_context("fork")
     if verb == "record":
-        import study.record  # once, before the fork
+        from study.record.mlflow_store import set_up_mlflow
+
+        set_up_mlflow()  # once, before the fork
 
         writers = [fork.Process(target=record, args=(folder,)) for folder in arguments]
         for writer in writers:

@@ -1,5 +1,7 @@
 """A claim about errors at the end of a budget, from a frozen table to the report."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import made_up_result
 
@@ -9,19 +11,20 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.pages import write_report
+from study.run.result import RunResult
 
 WITH, WITHOUT = [0.300, 0.302, 0.301, 0.299], [0.316, 0.314, 0.315, 0.317]
 
 
-def runs_of(seeds: int, diverged: int = 0) -> list[dict]:
+def runs_of(seeds: int, diverged: int = 0) -> list[RunResult]:
     """Made-up runs of the normalization claim, `diverged` of them without it."""
     cells = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
     runs = []
     for cell in cells:
         run = made_up_result(cell, crossing=None)
-        run |= {"test_error_ten_views": (WITHOUT if cell.arm == "none" else WITH)[cell.seed]}
+        run = replace(run, test_error_ten_views=(WITHOUT if cell.arm == "none" else WITH)[cell.seed])
         if cell.arm == "none" and cell.seed < diverged:
-            run |= {"outcome": "diverged", "test_error": None, "test_error_ten_views": None}
+            run = replace(run, outcome="diverged", test_error=None, test_error_ten_views=None)
         runs.append(run)
     return runs
 

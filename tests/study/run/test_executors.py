@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from alexnet.data.image_sets import load
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.main import main
-from study.run.executors import base, local
+from study.run.executors import base
+from study.run.executors.base import Done, Lost, Reported, Started, Task
+from study.run.executors.local import LocalProcesses
 from study.run.one_run import ALLOCATOR, Place
-from study.run.queue import run_payload
+from study.run.queue import train
+from study.run.result import RunResult
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
 ROOT = Path(__file__).parents[3]
@@ -31,8 +35,7 @@ def importable_by_workers(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
-def work(payload, report):
-    word, _ = payload
+def work(word, place, report):
     report(word)
     if word == "raise":
         raise ValueError("as asked")
@@ -44,48 +47,64 @@ def work(payload, report):
     return word * 2
 
 
-def outcomes(run_tasks, words, folder: Path):
-    reports, done, lost = [], {}, {}
-    payloads = [(word, Place(MACHINE, folder, folder)) for word in words]
-    run_tasks(work, payloads, 2, lambda i, m: reports.append((i, m)), done.__setitem__, lost.__setitem__)
+def outcomes(executor, tasks):
+    """Reports, results and reasons, by position. Every task starts before it reports, and ends once."""
+    reports, done, lost, started = [], {}, {}, set()
+    for event in executor.run(tasks, 2):
+        assert event.position not in done and event.position not in lost
+        match event:
+            case Started(position):
+                started.add(position)
+            case Reported(position, message):
+                assert position in started
+                reports.append((position, message))
+            case Done(position, result):
+                done[position] = result
+            case Lost(position, reason):
+                lost[position] = reason
     return reports, done, lost
 
 
-def plan_of(folder: Path) -> list[tuple]:
+def tasks_of(words, folder: Path) -> list[Task]:
+    return [Task(work, word, Place(MACHINE, folder, folder)) for word in words]
+
+
+def plan_of(folder: Path, work=train) -> list[Task]:
     fingerprint = load("shapes", folder).fingerprint
     cells = [small_cell(seed, arm, fingerprint) for seed in (0, 1) for arm in ("relu", "tanh")]
-    return [(cell, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for cell in cells]
+    return [Task(work, cell, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for cell in cells]
 
 
-def bits(result: dict) -> tuple:
+def bits(result: RunResult) -> tuple:
     """Everything measured but times."""
-    return result["key"], result["weights_sha256"], [{k: v for k, v in p.items() if k != "seconds"} for p in result["points"]]
+    return result.key, result.weights_sha256, [replace(point, seconds=0.0) for point in result.points]
 
 
-def train_slowly(payload, report):
+def train_slowly(cell, place, report):
     """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
     import ray
 
     def tell(point):
-        report((point["epoch"], ray.get_runtime_context().get_node_id()))
+        report((point.epoch, ray.get_runtime_context().get_node_id()))
         time.sleep(0.5)
 
-    return run_payload(payload, tell)
+    return train(cell, place, tell)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> list[tuple]:
     """The plan by the local executor."""
-    done, lost = {}, {}
-    payloads = plan_of(tmp_path_factory.mktemp("local"))
-    local.run_tasks(run_payload, payloads, 2, lambda *_: None, done.__setitem__, lost.__setitem__)
+    tasks = plan_of(tmp_path_factory.mktemp("local"))
+    _, done, lost = outcomes(LocalProcesses(), tasks)
     assert not lost
-    return [bits(done[position]) for position in range(len(payloads))]
+    return [bits(done[position]) for position in range(len(tasks))]
 
 
 @pytest.mark.slow
 def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(undisturbed, tmp_path):
-    from study.run.executors import ray as ray_executor  # isort: skip  (sets what ray reads when it is imported)
+    from study.run.executors.ray import Ray
+
+    executor = Ray()  # sets what ray reads when it is imported
     import ray
     from ray.cluster_utils import Cluster
 
@@ -93,22 +112,21 @@ def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(u
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": patience})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
     told, ended, done, lost = [], [], {}, {}
-
-    def on_report(position, message):
-        epoch, node_id = message
-        told.append((position, epoch, node_id))
-        if len(nodes) == 3 and epoch >= 2:
-            (busy,) = [node for node in nodes if node.node_id == node_id]
-            nodes.remove(busy)
-            cluster.remove_node(busy, allow_graceful=False)
-
-    def on_done(position, result):
-        ended.append(position)
-        done[position] = bits(result)
-
     try:
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
-        ray_executor.run_tasks(train_slowly, plan_of(tmp_path), 2, on_report, on_done, lost.__setitem__)
+        for event in executor.run(plan_of(tmp_path, train_slowly), 2):
+            match event:
+                case Reported(position, (epoch, node_id)):
+                    told.append((position, epoch, node_id))
+                    if len(nodes) == 3 and epoch >= 2:
+                        (busy,) = [node for node in nodes if node.node_id == node_id]
+                        nodes.remove(busy)
+                        cluster.remove_node(busy, allow_graceful=False)
+                case Done(position, result):
+                    ended.append(position)
+                    done[position] = bits(result)
+                case Lost(position, reason):
+                    lost[position] = reason
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -125,7 +143,8 @@ def test_on_ray_a_task_that_raises_or_dies_is_lost_with_its_reason_and_the_rest_
     from study.run.executors import ray as ray_executor
 
     monkeypatch.setattr(ray_executor, "RETRIES", 1)
-    reports, done, lost = outcomes(ray_executor.run_tasks, ["a", "raise", "die", "environment", "environment", "b"], tmp_path)
+    words = ["a", "raise", "die", "environment", "environment", "b"]
+    reports, done, lost = outcomes(ray_executor.Ray(), tasks_of(words, tmp_path))
     assert {position: done[position] for position in (0, 5)} == {0: "aa", 5: "bb"}
     assert lost[1] == "ValueError: as asked"
     assert lost[2].startswith("WorkerCrashedError") and lost[2].endswith("(2 attempts)")
@@ -141,19 +160,17 @@ def test_through_submitit_a_plan_is_the_local_one_and_a_task_that_raises_is_lost
 
     monkeypatch.setenv("SLURM_OPTIONS", "cluster=local partition=none time=5")
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.2)
-    reports, done, lost = outcomes(slurm.run_tasks, ["a", "raise"], tmp_path)
+    reports, done, lost = outcomes(slurm.Slurm(), tasks_of(["a", "raise"], tmp_path))
     assert (done, lost) == ({0: "aa"}, {1: "ValueError: as asked"})
     assert sorted(reports) == [(0, "a"), (1, "raise")]
-    epochs = []
-    payloads = plan_of(tmp_path)[:1]
-    slurm.run_tasks(run_payload, payloads, 2, lambda _, p: epochs.append(p["epoch"]), done.__setitem__, lost.__setitem__)
-    assert bits(done[0]) == undisturbed[0] and epochs == [1, 2, 3, 4, 5, 6]
+    reports, done, _ = outcomes(slurm.Slurm(), plan_of(tmp_path)[:1])
+    assert bits(done[0]) == undisturbed[0] and [point.epoch for _, point in reports] == [1, 2, 3, 4, 5, 6]
+    assert [point for _, point in reports] == list(done[0].points)
 
 
 @pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
 def test_without_its_package_an_executor_is_refused_and_nothing_is_written(tmp_path, monkeypatch, capsys, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"study.on_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
     assert main(["run", "relu_sooner", "--scale", "smoke", "--executor", name]) == 2
     out, error = capsys.readouterr()
@@ -173,17 +190,17 @@ def test_slurm_is_refused_where_there_is_no_sbatch_and_its_options_by_name(tmp_p
 
     monkeypatch.setattr(slurm.shutil, "which", lambda name: None)
     with pytest.raises(Refused, match="needs sbatch"):
-        outcomes(slurm.run_tasks, ["a"], tmp_path)
+        outcomes(slurm.Slurm(), tasks_of(["a"], tmp_path))
     monkeypatch.setenv("SLURM_OPTIONS", "partition")
     with pytest.raises(Refused, match="SLURM_OPTIONS: 'partition' is not NAME=VALUE"):
-        outcomes(slurm.run_tasks, ["a"], tmp_path)
+        outcomes(slurm.Slurm(), tasks_of(["a"], tmp_path))
 
 
 def test_a_gpu_is_shared_by_as_many_runs_as_asked_and_ray_does_not_round_them_out():
-    from study.run.executors.ray import _resources
+    from study.run.executors.ray import resources
 
     for jobs in range(1, 33):
-        share = _resources(Machine(device="cuda", name="test GPU", precision="bf16", threads=2, jobs=jobs))["num_gpus"]
+        share = resources(Machine(device="cuda", name="test GPU", precision="bf16", threads=2, jobs=jobs))["num_gpus"]
         assert round(share, 4) == share and share * jobs <= 1 < share * (jobs + 1)
 
 

@@ -1,6 +1,7 @@
 """The search for learning rates, on runs that a formula stands in for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ def searched(monkeypatch, epochs_needed, cells=None) -> dict:
             cells.append(cell)
         needed = epochs_needed(cell.recipe.optim.learning_rate)
         result = made_up_result(cell, needed)
-        for i, point in enumerate(result["points"]):
-            point["running_error"] = 0.25 + 0.001 * ((needed or 500) - point["epoch"])
-            if observe(point) and i + 1 < len(result["points"]):
-                return {**result, "points": result["points"][: i + 1], "outcome": "stopped"}
-        return result
+        errors = [0.25 + 0.001 * ((needed or 500) - point.epoch) for point in result.points]
+        points = tuple(replace(point, running_error=error) for point, error in zip(result.points, errors))
+        for number, point in enumerate(points, 1):
+            if observe(point) and number < len(points):
+                return replace(result, points=points[:number], outcome="stopped")
+        return replace(result, points=points)
 
     monkeypatch.setattr(search_module, "run_cell", stand_in)
     return search_arm(SEARCH, PLACE, lambda message: None)

@@ -1,0 +1,56 @@
+"""`describe`: a recipe's settings and layers, or how two recipes differ."""
+
+import argparse
+import json
+from pathlib import Path
+
+from alexnet.errors import Refused
+from alexnet.recipe import Recipe, differences, settings
+from study.cli.arguments import Verbs, add_verb, json_option, writable
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "the settings and layers of a recipe, or the differences of two"
+    parser = add_verb(verbs, "describe", describe_recipes, text, json_option())
+    parser.add_argument(
+        "recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM; two to compare them"
+    )
+    parser.add_argument(
+        "--figure", type=Path, help="draw the architecture into this file, in the manner of the paper's figure 2"
+    )
+
+
+def describe_recipes(args: argparse.Namespace) -> None:
+    from study.cli.text_tables import named_recipe
+
+    if len(args.recipe) > 2:
+        raise Refused(f"describe: one recipe, or two to compare, not {len(args.recipe)}")
+    recipes = [named_recipe(name) for name in args.recipe]
+    if len(recipes) == 2:
+        _compare(*recipes, as_json=args.json)
+    elif args.json:
+        print(json.dumps(settings(recipes[0]), indent=1))
+    elif args.figure:
+        from study.report.architecture import draw_architecture
+
+        writable(args.figure.absolute().parent, "--figure")
+        print(draw_architecture(recipes[0].model, args.recipe[0], args.figure))
+    else:
+        _show(recipes[0])
+
+
+def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:
+    diff = differences(other, recipe)
+    if as_json:
+        print(json.dumps(diff, indent=1))
+    else:
+        print("\n".join(f"{name}: {old} -> {new}" for name, (old, new) in diff.items()) or "no difference")
+
+
+def _show(recipe: Recipe) -> None:
+    from study.cli.text_tables import layer_lines
+
+    for name, value in settings(recipe).items():
+        if not name.startswith("model.layers."):
+            print(f"{name} = {value}")
+    print(layer_lines(recipe))

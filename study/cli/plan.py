@@ -1,0 +1,187 @@
+"""`list` and `plan`: what can be asked, and what it would cost."""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from alexnet.machine import Machine
+from study.cli.arguments import (
+    ClaimAtScale,
+    Verbs,
+    add_verb,
+    claim_options,
+    json_option,
+    machine_of,
+    machine_options,
+    seed_option,
+    select_claims,
+)
+from study.cli.data import load_images
+from study.plan.claim_files import all_claims
+from study.plan.cost import Pace
+from study.plan.plan import Cell, make_plan
+from study.plan.tuned import Tuned
+from study.questions.claim import Claim
+from study.questions.scales import SCALES
+from study.run.one_run import Place
+from study.run.queue import cheapest_first, in_order
+from study.run.run_folder import is_done
+from study.run.settings import data_dir, launched_ranks, results_dir, spool_dir
+
+
+def add_to(verbs: Verbs) -> None:
+    add_verb(verbs, "list", list_claims, "the claims with their base recipes, arms, scales and commands", json_option())
+    text = "the runs of claims and what they will cost, before anything starts"
+    add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
+
+
+# ---- list ------------------------------------------------------------------------------------------------------------
+
+
+def list_claims(args: argparse.Namespace) -> None:
+    from study.report import phrases
+
+    claims = all_claims()
+    if args.json:
+        print(json.dumps({name: _facts(claim) for name, claim in claims.items()}, indent=1))
+        return
+    for name, claim in claims.items():
+        print(f"{name}: {claim.title}")
+        print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
+        print(f"  command   {claim.command}")
+        print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
+        print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
+        print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
+
+
+def _facts(claim: Claim) -> dict:
+    return {
+        "title": claim.title,
+        "command": claim.command,
+        "reported": asdict(claim.reported),
+        "bases": list(claim.bases),
+        "arms": [arm.label for arm in claim.arms],
+        "scales": dict(claim.scales),
+    }
+
+
+def _with_defaults(labels: Iterable[str], defaults: Sequence[str]) -> str:
+    return ", ".join(f"{label} (default)" if label in defaults else label for label in labels)
+
+
+# ---- Plans of several claims -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClaimPlan:
+    """A claim at a scale and its runs, in the order in which they are to be trained."""
+
+    asked: ClaimAtScale
+    cells: list[Cell]
+
+
+def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -> tuple[list[ClaimPlan], Place]:
+    """The plan of each claim that the arguments select, and where its runs work.
+
+    Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then it is
+    measured how many at a time pay, unless `--jobs` says so.
+    """
+    tuned = Tuned.read(results_dir())
+    selected = select_claims(args, machine.device == "cuda")
+    arms = args.arms or (["all"] if machine.device == "cuda" else [])  # a GPU has time for all of them
+
+    def cells_of(one: ClaimAtScale, fingerprint: str) -> list[Cell]:
+        return make_plan(one.name, one.scale, fingerprint, tuned, bases=args.base, arms=arms, seeds=args.seeds)
+
+    for one in selected:  # refuses what is wrong before data are loaded
+        check_ranks(cells_of(one, ""))
+    data = {one.scale: SCALES[one.scale].diff["data.name"] for one in selected}
+    fingerprints = {scale: load_images(name).fingerprint for scale, name in data.items()}
+    plans = []
+    for one in selected:
+        cells = cells_of(one, fingerprints[one.scale])
+        plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
+    if in_one_process and args.jobs == 0:
+        machine = replace(machine, jobs=_jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
+    return plans, Place(machine, data_dir(), spool_dir())
+
+
+def check_ranks(cells: Iterable[Cell]) -> None:
+    """Raises Refused where a run cannot be shared by the processes that torchrun started."""
+    if launched_ranks() > 1:
+        from alexnet.training.data_parallel import asked
+
+        for cell in cells:
+            asked().check(cell.recipe)
+
+
+def pace_of(machine: Machine) -> Pace:
+    """By the earlier runs in the tables of RESULTS_DIR."""
+    from study.record import tables
+
+    results = results_dir()
+    return Pace(machine, Tuned.read(results), tables.seconds_a_step(results, machine.label), data_dir())
+
+
+def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Cell]:
+    """The runs of all plans, those of the cheapest plan first."""
+    done = {cell.key for plan in plans for cell in plan.cells if is_done(spool / cell.key)}
+    return cheapest_first(
+        [plan.cells for plan in plans], lambda cells: pace.cost([cell for cell in cells if cell.key not in done]).seconds
+    )
+
+
+def _jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
+    """How many runs of these a GPU takes at a time."""
+    from study.plan.cost import runs_at_once
+
+    largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
+    return runs_at_once(largest, machine, len({cell.key for cell in cells}))
+
+
+# ---- plan ------------------------------------------------------------------------------------------------------------
+
+
+def show_plans(args: argparse.Namespace) -> None:
+    machine = machine_of(args)
+    plans, place = plans_of(args, machine, in_one_process=machine.device == "cuda" and machine.ranks == 1)
+    done = {cell.key for plan in plans for cell in plan.cells if is_done(place.spool_dir / cell.key)}
+    pace = pace_of(place.machine)
+
+    def cost(cells: Sequence[Cell]):
+        return pace.cost([cell for cell in cells if cell.key not in done])
+
+    total = cost(each_run_once(plans, pace, place.spool_dir))
+    if args.json:
+        rows = [
+            {**asdict(cell.asked), "seed": cell.seed, "key": cell.key, "done": cell.key in done}
+            for plan in plans
+            for cell in plan.cells
+        ]
+        print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
+        return
+    for plan in plans:
+        _show(plan, place.machine, done)
+        print("  " + cost(plan.cells).words)
+    if len(plans) > 1:
+        print(f"All together, each run once: {total.words}")
+
+
+def _show(plan: ClaimPlan, machine: Machine, done: set[str]) -> None:
+    """The claim, and a line for each base and arm."""
+    asked, tuned = plan.asked, Tuned.read(results_dir())
+    print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command})")
+    print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for base in dict.fromkeys(cell.base for cell in plan.cells):
+        for cell in plan.cells:
+            if cell.base == base:
+                groups.setdefault((base, cell.arm), []).append(cell)
+    for (base, arm), cells in groups.items():
+        entry = tuned.find(asked.name, base, arm, asked.scale) if asked.claim.tune else None
+        rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
+        print(
+            f"  {base:<22} {arm:<14} {len(cells)} seeds, {sum(cell.key in done for cell in cells)} done, "
+            f"learning rate {cells[0].recipe.optim.learning_rate:g} ({rate})"
+        )

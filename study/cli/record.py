@@ -1,0 +1,62 @@
+"""`record` and `table`: finished runs into MLflow and the tables, and MLflow's runs back into the tables."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from alexnet.errors import Refused
+from study.cli.arguments import Verbs, add_verb, writable
+from study.cli.console import Console
+from study.run.database import in_a_line
+from study.run.run_folder import finished
+from study.run.settings import results_dir, spool_dir
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
+    parser = add_verb(verbs, "record", record_runs, text)
+    parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
+    add_verb(
+        verbs, "table", export_table, "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
+    )
+
+
+def record_runs(args: argparse.Namespace) -> None:
+    from study.record import tables
+    from study.record.mlflow_store import Store
+
+    spool = args.spool or spool_dir()
+    if not spool.is_dir():
+        raise Refused(f"spool: no folder {spool}")
+    results = list(finished(spool))
+    folder = writable(results_dir(), "RESULTS_DIR")
+    with _mlflow_answers():
+        new = Store().record(results, spool)
+    count = tables.merge(folder, results)
+    Console().say(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
+
+
+def export_table(args: argparse.Namespace) -> None:
+    from study.record import tables
+    from study.record.mlflow_store import Store, tracking_uri
+
+    folder = writable(results_dir(), "RESULTS_DIR")
+    with _mlflow_answers():
+        count = tables.merge(folder, Store().results())
+    Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+
+
+@contextlib.contextmanager
+def _mlflow_answers() -> Iterator[None]:
+    """Raises Refused in a line where MLFLOW_TRACKING_URI does not answer, or says no."""
+    from study.record.mlflow_store import set_up_mlflow, tracking_uri
+
+    set_up_mlflow()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        raise Refused(f"MLFLOW_TRACKING_URI: {tracking_uri()} ({in_a_line(error)}); nothing is lost, call again") from None

@@ -1,0 +1,291 @@
+"""`run` and `retry`: train what is missing of claims, record it, and tell what has come of it."""
+
+import argparse
+import contextlib
+import json
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.cli.arguments import (
+    Verbs,
+    add_verb,
+    claim_options,
+    executor_option,
+    json_option,
+    machine_of,
+    machine_options,
+    seed_option,
+    several_of,
+    writable,
+)
+from study.cli.console import Console
+from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
+from study.cli.progress import Progress, outcome_words
+from study.plan.plan import Cell
+from study.plan.tuned import Tuned
+from study.run.executors.base import LATER, Executor
+from study.run.executors.named import executor_named
+from study.run.one_run import Place
+from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
+from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
+from study.run.settings import launched_ranks, results_dir
+from study.run.stop import STOP
+
+if TYPE_CHECKING:
+    from study.record.keeper import Keeper
+
+
+def add_to(verbs: Verbs) -> None:
+    parents = claim_options(), seed_option(), executor_option(), machine_options(), json_option()
+    text = (
+        "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, the same command goes on"
+    )
+    add_verb(verbs, "run", run, text, *parents)
+    text = "train again those runs of claims that were begun and did not end well, and no others"
+    parser = add_verb(verbs, "retry", retry, text, *parents)
+    parser.add_argument(
+        "--outcome",
+        type=several_of("--outcome", AGAIN),
+        default="",
+        help=f"only runs that ended so, separated by commas: {', '.join(AGAIN)}; default: all of these",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from study.report.phrases import reported_words
+
+    console = Console(to_stderr=args.json)
+    plans, place, executor = _planned(args)
+    for plan in plans:
+        claim = plan.asked.claim
+        console.say(f"{claim.title} (paper: {reported_words(claim)}, {claim.reported.where})")
+        if len(plans) == 1:
+            console.say(plan.asked.headline(place.machine, plan.cells[0].fingerprint))
+    cells = each_run_once(plans, pace_of(place.machine), place.spool_dir)
+    return train_and_conclude(args, plans, cells, place, executor, console)
+
+
+def retry(args: argparse.Namespace) -> int:
+    console = Console(to_stderr=args.json)
+    plans, place, executor = _planned(args)
+    outcomes = args.outcome or AGAIN
+    again: dict[str, Cell] = {}
+    for cell in (cell for plan in plans for cell in plan.cells):
+        folder = place.spool_dir / cell.key
+        if folder.is_dir() and (how := state_of_run(folder)).state in outcomes:
+            console.say(f"again: {cell.label}, {how.state}{f' ({how.why})' if how.why else ''}")
+            again[cell.key] = cell
+    if not again:
+        console.say(f"no run of these is {' or '.join(outcomes)}")
+        return 0
+    for key in again:
+        if is_done(place.spool_dir / key):
+            set_aside(place.spool_dir / key)
+    return train_and_conclude(args, plans, list(again.values()), place, executor, console)
+
+
+def _planned(args: argparse.Namespace) -> tuple[list[ClaimPlan], Place, Executor]:
+    """The plans, once all that can be refused is. Makes the folders of results and of runs."""
+    machine = machine_of(args)
+    executor = executor_named(args.executor, machine.device)  # refused before anything is written
+    in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
+    plans, place = plans_of(args, machine, in_one_process)
+    writable(results_dir(), "RESULTS_DIR")
+    writable(place.spool_dir, "SPOOL_DIR")
+    return plans, place, executor
+
+
+def train_and_conclude(
+    args: argparse.Namespace,
+    plans: Sequence[ClaimPlan],
+    cells: Sequence[Cell],
+    place: Place,
+    executor: Executor,
+    console: Console,
+) -> int:
+    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost."""
+    from study.record.keeper import record_results
+
+    results = results_dir()
+    signal.signal(signal.SIGTERM, leave)
+    console.say(pace_of(place.machine).cost([cell for cell in cells if not is_done(place.spool_dir / cell.key)]).words)
+    lost = train_and_record(cells, place, results, executor, console)
+    asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
+    if warning := record_results(Results(place.spool_dir, asked), place.spool_dir, results):
+        console.say(warning)
+    _derive_from_weights(asked, place, results, console)
+    _conclude(args, plans, place, results, console)
+    for reason in lost:
+        console.say(f"lost: {reason}")
+    if lost:
+        console.say("the same command tries the lost runs again")
+    return 1 if lost else 0
+
+
+def leave(*_) -> None:
+    """On SIGTERM: workers keep a checkpoint each and end; the same command goes on. A rank of torchrun trains by itself."""
+    if launched_ranks() > 1:
+        STOP.set()
+    else:
+        raise SystemExit(LATER)
+
+
+# ---- While runs are trained --------------------------------------------------------------------------------------------
+
+
+def train_and_record(cells: Sequence[Cell], place: Place, results: Path, executor: Executor, console: Console) -> list[str]:
+    """Train those of `cells` that are not done, record them as they end, and tell how far they are.
+
+    As soon as two arms of a base and seed are done, tells what they come to, and draws the first picture. Returns for each lost
+    run its label and the reason. What a kill keeps from being recorded is in the run folders.
+    """
+    from study.record.keeper import Keeper
+
+    todo = missing(cells, place)
+    if len(todo) < len(cells):
+        console.say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
+    if not todo:
+        return []
+    tuned = Tuned.read(results)
+    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, console)
+    keeper = Keeper(place.spool_dir, results)
+    to_do = {cell.key for cell in todo}
+    first_numbers = FirstNumbers([cell for cell in cells if cell.key not in to_do], results, console)
+    lost: dict[str, RunLost] = {}
+    with contextlib.closing(work_off(todo, place, executor)) as events:
+        for event in events:
+            match event:
+                case RunPoint(cell, point):
+                    progress.point(cell, point)
+                case RunDone(cell, result):
+                    progress.over(cell, outcome_words(result))
+                    keeper.add(result)
+                    first_numbers.add(cell)
+                case RunElsewhere(cell):
+                    console.say(f"{cell.label}: another process trains it")
+                case RunLost(cell, outcome, reason):
+                    progress.over(cell, f"LOST, {outcome}: {reason}")
+                    lost[cell.key] = event
+                case FewerAtATime(too_large, jobs):
+                    console.say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
+                    for cell in too_large:
+                        del lost[cell.key]
+            if keeper.is_due or first_numbers.first_pair_waits:
+                _write(keeper, first_numbers, console)
+    _write(keeper, first_numbers, console)
+    return [f"{one.cell.label}: {one.reason}" for one in lost.values()]
+
+
+def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Console) -> None:
+    with keeper.written() as warning:
+        if warning:
+            console.say(warning)
+        first_numbers.tell()
+
+
+class FirstNumbers:
+    """What runs have come to so far, told while others are trained. `done`: the runs that were done before."""
+
+    def __init__(self, done: Iterable[Cell], results: Path, console: Console):
+        self.results, self.console = results, console
+        self.arms: dict[tuple[str, int], set[str]] = {}  # done, by base and seed
+        self.to_tell: dict[tuple[str, str, str], Cell] = {}  # by claim, scale and base the last that made a pair complete
+        self.has_told = False
+        for cell in done:
+            self._makes_a_pair(cell)
+
+    @property
+    def first_pair_waits(self) -> bool:
+        """Whether the first pair of arms is there, and nothing was told yet."""
+        return bool(self.to_tell) and not self.has_told
+
+    def add(self, cell: Cell) -> None:
+        if self._makes_a_pair(cell):
+            self.to_tell[cell.claim, cell.scale, cell.base] = cell
+
+    def tell(self) -> None:
+        """Tell of each claim and base with new pairs what the tables say of them; the first time with a picture."""
+        if not self.to_tell:
+            return
+        tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
+        self.to_tell.clear()
+        self.has_told = True
+
+    def _makes_a_pair(self, cell: Cell) -> bool:
+        """Whether two arms at least are done of this one's base and seed, it included."""
+        arms = self.arms.setdefault((cell.base, cell.seed), set())
+        arms.add(cell.arm)
+        return len(arms) >= 2
+
+
+def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bool) -> None:
+    """Of the claim and base of each of `cells`, what its runs come to; and the picture of the first, where `draw`."""
+    from study.judge.evidence import find
+    from study.plan.claim_files import get_claim
+    from study.report import phrases
+
+    cells = list(cells)
+    claims = {cell.claim: get_claim(cell.claim) for cell in cells}
+    asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
+    groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
+    for one in groups:
+        effect, seeds = phrases.effect_words(one.verdict.effect), phrases.seeds_words(one)
+        console.say(f"  so far, {one.base}: {effect} with {seeds} seeds an arm on {one.machine}")
+    if draw and groups:
+        from study.report import figures
+
+        first = [f for f in groups if f.claim_name == groups[0].claim_name and f.machine == groups[0].machine]
+        paths = figures.draw(first, results / "figures")
+        console.say(f"  first picture: {paths[0]}")
+
+
+# ---- When they are over ------------------------------------------------------------------------------------------------
+
+
+def _derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, console: Console) -> None:
+    from study.record.trained_weights import asks_weights, derive
+
+    if any(asks_weights(cell) for cell in cells):
+        derive(cells, place, results, console.say)
+
+
+def _conclude(args: argparse.Namespace, plans: Sequence[ClaimPlan], place: Place, results: Path, console: Console) -> None:
+    """Report, verdicts in the terminal, summaries in MLflow."""
+    from study.cli.text_tables import as_json, verdict_table
+    from study.judge.evidence import find
+    from study.report.pages import write_report
+
+    written, found, told = write_report(results), find(results).found, []
+    for plan in plans:
+        asked, bases = plan.asked, {cell.base for cell in plan.cells}
+        mine = [
+            one
+            for one in found
+            if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
+            and one.machine == place.machine.label
+            and one.base in bases
+        ]
+        told += mine
+        if len(plans) > 1:
+            console.say(f"\n{asked.claim.title}")
+        console.say(verdict_table(mine))
+        pictures = [path for path in written if path.name.startswith(f"{asked.name}-{asked.scale}-")]
+        console.say("\n".join(f"wrote {path}" for path in pictures))
+        try:
+            from study.record.mlflow_store import Store
+
+            Store().summarize(
+                asked.name,
+                asked.scale,
+                {one.base: verdict_table([one]) for one in mine},
+                [*pictures, results / "REPORT.md"],
+                place.spool_dir,
+                {one.base: one.word for one in mine},
+            )
+        except Exception as error:  # whatever a store that is away makes mlflow raise
+            console.say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
+    console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
+    if args.json:
+        print(json.dumps([as_json(one) for one in told], indent=1))

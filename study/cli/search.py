@@ -1,0 +1,84 @@
+"""`search`: the learning rates of a claim's arms anew."""
+
+import argparse
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from alexnet.errors import Refused
+from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, select_claims, writable
+from study.cli.console import Console
+from study.cli.data import load_images
+from study.cli.run import leave
+from study.plan.claim_files import all_claims, get_scale
+from study.plan.plan import pick_arms, pick_bases
+from study.questions.scales import SCALES
+from study.run.one_run import Place
+from study.run.settings import data_dir, results_dir, spool_dir
+
+if TYPE_CHECKING:
+    from study.run.search import RateFound, TrialPoint
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results"
+    add_verb(verbs, "search", search, text, claim_options(), machine_options())
+
+
+def search(args: argparse.Namespace) -> int:
+    from study.run.search import LOCK, Search, open_storage
+
+    if os.environ.get("OPTUNA_STORAGE"):
+        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
+    signal.signal(signal.SIGTERM, leave)
+    machine = machine_of(args)
+    if args.claims == ["all"]:
+        args.claims = [name for name, claim in all_claims().items() if claim.tune]
+    some_lost = False
+    for one in select_claims(args):
+        if not one.claim.tune:
+            raise Refused(f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate")
+        fingerprint = load_images(SCALES[one.scale].diff["data.name"]).fingerprint
+        writable(results_dir(), "RESULTS_DIR")
+        place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+        Console().say(one.headline(machine, fingerprint))
+        bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
+        arms = pick_arms(one.claim, args.arms)
+        searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
+        some_lost |= _searched(searches, place, Console())
+    return 1 if some_lost else 0
+
+
+def _searched(searches: list, place: Place, console: Console) -> bool:
+    """Run the searches and tell of them. Returns whether one was lost."""
+    from study.run.search import RateFound, SearchLost, TrialPoint, search_all
+
+    some_lost = False
+    with contextlib.closing(search_all(searches, place, results_dir())) as events:
+        for event in events:
+            match event:
+                case TrialPoint() if event.point.epoch % 5 == 1:
+                    console.say(_trial_words(event))
+                case RateFound():
+                    console.say(_found_words(event))
+                case SearchLost(one, reason):
+                    console.say(f"{one.label}: lost, {reason}; the same command goes on from here")
+                    some_lost = True
+    return some_lost
+
+
+def _trial_words(trial: "TrialPoint") -> str:
+    point = trial.point
+    return (
+        f"{trial.search.label}: value {trial.number} of {trial.count} ({trial.value:g}), "
+        f"epoch {point.epoch}, running error {point.running_error:.1%}"
+    )
+
+
+def _found_words(found: "RateFound") -> str:
+    entry = found.entry
+    if not entry["value"]:
+        return f"{found.search.label}: no value reached the target"
+    edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
+    return f"{found.search.label}: {entry['field']} {entry['value']:g}, target after {entry['steps']:.0f} steps{edge}"

@@ -1,0 +1,42 @@
+"""`status`: what is done and begun, and on what machine."""
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import asdict
+
+from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
+from study.run.one_run import ALLOCATOR, software
+from study.run.run_folder import RunState, states_of_runs
+from study.run.settings import spool_dir
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "the machine, and how each run in the directory of runs stands"
+    add_verb(verbs, "status", show_status, text, machine_options(), json_option())
+
+
+def show_status(args: argparse.Namespace) -> None:
+    machine, states = machine_of(args), states_of_runs(spool_dir())
+    if args.json:
+        facts = {**asdict(machine), "label": machine.label}
+        print(json.dumps({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR}, indent=1))
+        return
+    print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
+    print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
+    print(f"allocator {' '.join(f'{name}={value}' for name, value in ALLOCATOR.items())} (set for every worker)")
+    print(f"runs      {len(states)} in {spool_dir()}")
+    groups = Counter((*asdict(state.asked).values(), _word(state)) for state in states)
+    reasons = {(*asdict(state.asked).values(), _word(state)): state.why for state in reversed(states) if state.why}
+    for group, count in sorted(groups.items()):
+        claim, scale, base, arm, word = group
+        why = f" ({reasons[group]})" if group in reasons else ""
+        print(f"  {count:>3} {word:<13} {claim} {scale} {base} {arm}{why}")
+
+
+def _word(state: RunState) -> str:
+    return f"search: {state.state}" if state.is_trial else state.state
+
+
+def _as_json(state: RunState) -> dict:
+    return {"key": state.key, **asdict(state.asked), "seed": state.seed, "state": _word(state), "why": state.why}

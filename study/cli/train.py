@@ -1,0 +1,71 @@
+"""`train`: one recipe with any fields changed, in this process: your own question."""
+
+import argparse
+import json
+import signal
+
+from alexnet.training.history import Point
+from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options, whole_number, writable
+from study.cli.console import Console
+from study.cli.data import load_images
+from study.cli.plan import check_ranks
+from study.cli.progress import outcome_words
+from study.plan.plan import Cell
+from study.run.one_run import Place, run_cell
+from study.run.result import to_json
+from study.run.settings import data_dir, spool_dir
+from study.run.stop import STOP
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "train one recipe with any of its fields changed: your own question"
+    parser = add_verb(verbs, "train", train, text, machine_options(), json_option())
+    parser.add_argument("recipe", help="as for describe: PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field, as in model.activation=tanh; may be given several times",
+    )
+    parser.add_argument("--seed", type=whole_number("--seed"), default=0, help="of every random draw; default: 0")
+
+
+def train(args: argparse.Namespace) -> int:
+    """The result goes into its run folder and to MLflow, not into the tables of the claims."""
+    from study.cli.text_tables import named_recipe, read_settings
+    from study.record.tables import OWN_QUESTION
+
+    console = Console(to_stderr=args.json)
+    recipe = read_settings(named_recipe(args.recipe), args.set)
+    machine = machine_of(argparse.Namespace(device=args.device, precision=args.precision, jobs=1))
+    fingerprint = load_images(recipe.data.name).fingerprint
+    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+    arm = " ".join(args.set) or "as it is"
+    cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, args.seed, recipe, fingerprint)
+    check_ranks([cell])
+    console.say(
+        f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}"
+    )
+    signal.signal(signal.SIGTERM, lambda *_: STOP.set())
+    result = run_cell(cell, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
+    console.say(outcome_words(result))
+    try:
+        from study.record.mlflow_store import Store
+
+        Store().record([result], place.spool_dir)
+    except Exception as error:  # whatever a store that is away makes mlflow raise
+        console.say(f"not in MLflow ({type(error).__name__}); `python -m study record` brings it there")
+    if args.json:
+        print(json.dumps(to_json(result), indent=1))
+    return 0
+
+
+def _point_words(point: Point, epochs: int) -> str:
+    left = point.seconds / point.epoch * (epochs - point.epoch)
+    measured = {"train": point.train_error, "validation": point.validation_error}
+    exact = "".join(f", {name} error {error:.1%}" for name, error in measured.items() if error is not None)
+    return (
+        f"epoch {point.epoch} of {epochs}: loss {point.running_loss:.4f}, error {point.running_error:.1%}{exact}; "
+        f"at most {left / 60:.0f} min left"
+    )
