@@ -25,6 +25,11 @@ GOALS, TABLES = "goals", "tables"
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["columns"]:
+        _start_again()
+        from benchmarks import layouts
+
+        return layouts.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all), {', '.join(ONLY_NAMED)}")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -42,9 +47,7 @@ def main() -> int:
 
 
 def run(names: list[str], device: str) -> None:
-    from study.run.one_run import start_again_with_allocator
-
-    start_again_with_allocator("benchmarks")
+    _start_again()
     import torch
 
     from alexnet.machine import detect
@@ -70,6 +73,12 @@ def run(names: list[str], device: str) -> None:
         (HERE / "results").mkdir(exist_ok=True)
         write_atomically(HERE / "results" / f"{name}-{slug}.json", json.dumps({**facts, "rows": rows}, indent=1).encode())
         print(f"{name}: {facts['seconds']} s on {machine.name}", flush=True)
+
+
+def _start_again() -> None:
+    from study.run.one_run import start_again_with_allocator
+
+    start_again_with_allocator()
 
 
 def render() -> None:

@@ -231,11 +231,11 @@ def full_network(machine: Machine, small: bool) -> list[dict]:
 def figure_1(machine: Machine, small: bool) -> list[dict]:
     """Figure 1, both treatments, both activations, three seeds, at the committed rates, at most 60 epochs, all side by side."""
     from study.plan.plan import make_plan
-    from study.plan.tuned import COMMITTED, Tuned
+    from study.plan.tuned import Tuned
 
     name = "cifar10-jpeg" if not small and not available("cifar10-jpeg", data_dir()) else "shapes"
     images = load(name, data_dir()).to(machine.device)
-    cells = make_plan("relu_sooner", name, images.fingerprint, Tuned.read(COMMITTED.parent), seeds=1 if small else 3)
+    cells = make_plan("relu_sooner", name, images.fingerprint, Tuned.committed(), seeds=1 if small else 3)
     cells = [cells[0]] if small else cells
     cut = {"data.train_images": 256, "optim.epochs": 1} if small else {}
 

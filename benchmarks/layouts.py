@@ -1,8 +1,10 @@
 """What the two-GPU layouts of one network cost: time of a step and bytes exchanged, measured one after another.
 
-Under torchrun (two ranks) it measures that layout alone; else it measures all three and starts the ranks itself.
+python -m benchmarks columns [RECIPE] [--batch N] [--steps N]                    all three layouts; it starts the ranks itself
+torchrun --standalone --nproc-per-node 2 -m benchmarks columns [RECIPE]          two ranks, a column each, alone
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -25,6 +27,42 @@ from alexnet.training.data_parallel import begin
 from alexnet.training.optimizer import make_optimizer
 
 
+def main(arguments: list[str]) -> int:
+    """`python -m benchmarks columns`; returns the exit code."""
+    from study.cli.arguments import Parser, whole_number
+    from study.cli.text_tables import named_recipe
+
+    parser = Parser(prog="python -m benchmarks columns", description="bytes exchanged and time of a step, by two-GPU layout")
+    parser.add_argument("recipe", nargs="?", default="SOURCE_2012", help="a recipe of two columns; default: SOURCE_2012")
+    parser.add_argument("--batch", type=whole_number("--batch", 1), default=16, help="images a step; default: 16")
+    parser.add_argument(
+        "--steps", type=whole_number("--steps", 1), default=3, help="timed steps, after one that is not; default: 3"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    try:
+        args = parser.parse_args(arguments)
+        rows = measure_layouts(args.recipe, named_recipe(args.recipe).model, args.batch, args.steps)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 2
+    if rows is None:  # the second rank of torchrun
+        return 0
+    print(json.dumps(rows, indent=1) if args.json else _as_text(rows, args))
+    return 0
+
+
+def _as_text(rows: list[dict], args: argparse.Namespace) -> str:
+    head = (
+        f"{args.recipe}, batch {args.batch}, float32, median of {args.steps} steps (forward, backward, update) with their range"
+    )
+    lines = [
+        f"  {row['layout']:<34} {row['seconds']:7.2f} s [{row['fastest']:.2f}, {row['slowest']:.2f}]"
+        f"  {row['bytes_exchanged'] / 2**20:8.2f} MiB exchanged a step  on {row['machine']}"
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
 def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dict] | None:
     """A row a layout; None on the second rank of a torchrun, which has nothing to tell."""
     if model.columns != 2:
@@ -42,7 +80,17 @@ def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dic
         _timed(names[0], one, whole, [whole], lambda: 0, model, batch, steps),
         _timed(names[1], two[0], split, list(split.columns), lambda: split.bytes_exchanged, model, batch, steps),
     ]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "study", "columns"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "benchmarks",
+        "columns",
+    ]
     threads = str(max(1, torch.get_num_threads() // 2))
     done = subprocess.run(
         [*command, name, "--batch", str(batch), "--steps", str(steps), "--json"],

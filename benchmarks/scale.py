@@ -1,6 +1,6 @@
 """What a study of 10,000 runs costs beside its training: made-up results of every claim with all its arms, 200 seeds each.
 
-Nothing is trained: results are written as a run writes them and go the whole way through `work_off`, MLflow (SQLite), the tables
+Nothing is trained: results are written as a run writes them and go the whole way through the queue, MLflow (SQLite), the tables
 and the report. Each row is what was measured beside what is asked of it. RUNS is another number of runs.
 """
 
@@ -13,18 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
+from alexnet.training.history import Point
+from study.cli.console import Console
+from study.cli.run import train_and_record
 from study.plan.claim_files import all_claims
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
+from study.run.executors.base import Done, Event, Reported, Task
 from study.run.one_run import Place
-from study.run.queue import in_order, work_off
-from study.run.run_folder import RESULT, is_done, sealed
+from study.run.queue import in_order
+from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
+from study.run.run_folder import RESULT, is_done
 
 RUNS = int(os.environ.get("RUNS") or 10_000)
 SCALE, FINGERPRINT = "cifar10-jpeg", "0123456789ab"
@@ -34,9 +39,9 @@ STATE = """
 import json, sys
 from pathlib import Path
 from benchmarks.scale import timed
-from study.run.run_folder import state_of
+from study.run.run_folder import states_of_runs
 
-states, *seconds = timed(lambda: state_of(Path(sys.argv[1])))
+states, *seconds = timed(lambda: states_of_runs(Path(sys.argv[1])))
 print(json.dumps([len(states), *seconds]))
 """  # this process holds the garbage of 10,000 recorded runs, which a user's `status` does not
 
@@ -63,7 +68,7 @@ def measure(device: str) -> list[dict]:
         cells, *seconds = timed(lambda: plan_of(RUNS))
         note("a plan is made", seconds[0], "under 5 s", cpu=seconds[1])
         memory = []
-        lost, *seconds = timed(lambda: work_off(cells, place, folder / "results", lambda text: None, made_up_runs(memory)))
+        lost, *seconds = timed(lambda: train_and_record(cells, place, folder / "results", MadeUpRuns(memory), Silent()))
         assert not lost and all(is_done(place.spool_dir / cell.key) for cell in cells)
         note("runs are recorded into SQLite as they end, with tables and first numbers", seconds[0], cpu=seconds[1])
         tenth = max(1, len(memory) // 5)
@@ -108,22 +113,32 @@ def plan_of(runs: int) -> list[Cell]:
     return list(found.values())[:runs]
 
 
-def made_up_runs(memory: list[float]) -> Callable:
-    """A `run_tasks` whose runs end at once. Megabytes that the process keeps go into `memory`, some fifty times."""
+class Silent(Console):
+    """Prints nothing."""
 
-    def run_tasks(task, payloads: Sequence[tuple[Cell, Place]], jobs, on_report, on_done, on_lost) -> None:
-        for position, (cell, place) in enumerate(payloads):
-            folder = place.spool_dir / cell.key
+    def say(self, text: str) -> None:
+        pass
+
+
+class MadeUpRuns:
+    """An executor whose runs end at once. Megabytes that the process keeps go into `memory`, some fifty times."""
+
+    in_steps = False
+
+    def __init__(self, memory: list[float]):
+        self.memory = memory
+
+    def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+        for position, task in enumerate(tasks):
+            folder = task.place.spool_dir / task.subject.key
             folder.mkdir(parents=True)
-            result = made_up(cell)
+            result = made_up(task.subject)
             (folder / RESULT).write_bytes(sealed(result))
-            for point in result["points"]:
-                on_report(position, point)
-            on_done(position, result)
-            if (position + 1) % max(1, len(payloads) // 50) == 0:
-                memory.append(megabytes_kept())
-
-    return run_tasks
+            for point in result.points:
+                yield Reported(position, point)
+            yield Done(position, result)
+            if (position + 1) % max(1, len(tasks) // 50) == 0:
+                self.memory.append(megabytes_kept())
 
 
 def megabytes_kept() -> float:
@@ -134,41 +149,34 @@ def megabytes_kept() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def made_up(cell: Cell) -> dict:
-    """As `study.execute.run_cell` returns it, of a run whose errors fall with its epochs and differ a little with its seed."""
-    luck, steps = int(cell.key[:8], 16) / 2**32, 390
+def made_up(cell: Cell) -> RunResult:
+    """The result of a run whose errors fall with its epochs and differ a little from run to run."""
+    drawn, steps = int(cell.key[:8], 16) / 2**32, 390
     points = []
     for epoch in range(1, min(cell.recipe.optim.epochs, 12) + 1):
-        error = 0.2 + 0.02 * luck + 0.3 / epoch
+        error = 0.2 + 0.02 * drawn + 0.3 / epoch
+        exact = error if epoch % 3 == 0 else None
         points.append(
-            {
-                "epoch": epoch,
-                "step": steps * epoch,
-                "seconds": 20.123 * epoch,
-                "running_loss": 2.3 / epoch,
-                "running_error": error,
-                "train_error": error if epoch % 3 == 0 else None,
-                "validation_error": None,
-                "test_error": error + 0.05,
-            }
+            Point(epoch, steps * epoch, 20.123 * epoch, 2.3 / epoch, error, train_error=exact, test_error=error + 0.05)
         )
-    return {
-        "key": cell.key,
-        "asked": cell.asked,
-        "seed": cell.seed,
-        "recipe": as_dict(cell.recipe),
-        "numerics": NUMERICS,
-        "data": {"name": cell.recipe.data.name, "fingerprint": FINGERPRINT},
-        "machine": {**asdict(MACHINE), "label": MACHINE.label},
-        "software": {"python": "3.11", "torch": "2.15", "git_commit": "0123456789ab"},
-        "cpu_share": 0.99,
-        "started_ms": 1_800_000_000_000 + cell.seed,
-        "ended_ms": 1_800_000_240_000 + cell.seed,
-        "outcome": "finished",
-        "test_error": points[-1]["test_error"],
-        "test_top5_error": 0.03,
-        "test_error_ten_views": points[-1]["test_error"] - 0.02,
-        "test_top5_error_ten_views": 0.02,
-        "weights_sha256": "0" * 64,
-        "points": points,
-    }
+    last = points[-1].test_error
+    return RunResult(
+        key=cell.key,
+        asked=cell.asked,
+        seed=cell.seed,
+        recipe=as_dict(cell.recipe),
+        numerics=NUMERICS,
+        data=DataFacts(name=cell.recipe.data.name, fingerprint=FINGERPRINT),
+        machine=MachineFacts(**asdict(MACHINE), label=MACHINE.label),
+        software=SoftwareFacts(python="3.11", torch="2.15", git_commit="0123456789ab"),
+        cpu_share=0.99,
+        started_ms=1_800_000_000_000 + cell.seed,
+        ended_ms=1_800_000_240_000 + cell.seed,
+        outcome="finished",
+        test_error=last,
+        test_top5_error=0.03,
+        test_error_ten_views=last - 0.02,
+        test_top5_error_ten_views=0.02,
+        weights_sha256="0" * 64,
+        points=tuple(points),
+    )

@@ -4,7 +4,7 @@ Nothing but the order of sums differs from one process: images, crops, dropout m
 whole batch, wherever its rows are. Rank 0 alone writes.
 
 A network of two columns is trained as any other: whole on each rank, as columns are architecture. Columns laid over two ranks,
-a column each, are alexnet/model/two_columns.py; `study columns` measures that layout, no run uses it.
+a column each, are alexnet/model/two_columns.py; `python -m benchmarks columns` measures that layout, no run uses it.
 """
 
 import atexit

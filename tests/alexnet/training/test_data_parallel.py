@@ -125,16 +125,6 @@ def test_batch_normalization_is_refused_on_ranks_that_see_part_of_a_batch():
         Ranks(0, 2).check(recipe)
 
 
-@pytest.mark.parametrize("ranks", ["1", "4"])
-def test_columns_are_laid_over_two_ranks_and_no_other_number(monkeypatch, capsys, ranks):
-    from study.cli.main import main
-
-    for name, value in {"WORLD_SIZE": ranks, "RANK": "0", "LOCAL_RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    assert main(["columns", "SOURCE_2012"]) == 2
-    assert capsys.readouterr().err == f"nproc-per-node: {ranks} ranks for two columns; 2, a column each\n"
-
-
 def changed_norm(layer: Layer) -> Layer:
     from dataclasses import replace
 
