@@ -4,9 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import small_cell, write_tuned
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers import write_tuned
 
 from alexnet.errors import Refused
 from alexnet.recipe import RECIPES
@@ -14,7 +12,6 @@ from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan, pick_bases, seed_count
 from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
-from study.run.queue import cheapest_first, in_order
 
 
 def plan(folder, scale="shapes", **options):
@@ -87,62 +84,6 @@ def test_planning_and_reporting_import_neither_torch_nor_mlflow():
 def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
     code = "import sys, study.run.one_run, alexnet.training.loop, study.run.queue, study.run.executors.local; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-
-
-def test_after_the_first_seed_of_each_arm_the_longest_runs_start_first(tuned_folder):
-    cells = plan(tuned_folder, seeds=3)
-    expected = [40.0 if (cell.base, cell.arm) == ("A-2012", "tanh") else 5.0 for cell in cells]
-    ordered = in_order(cells, expected)
-    assert sorted(c.key for c in ordered) == sorted(c.key for c in cells)
-    assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == cells[:2]
-    assert [(c.base, c.arm, c.seed) for c in ordered[4:6]] == [("A-2012", "tanh", 1), ("A-2012", "tanh", 2)]
-
-
-# ---- Several claims at once ------------------------------------------------------------------------------------------
-
-CELLS = [small_cell(seed) for seed in range(12)]
-plans_of_cells = st.lists(st.lists(st.sampled_from(CELLS), max_size=6, unique_by=lambda cell: cell.seed), max_size=5)
-few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-
-
-def of_seeds(*seeds: int) -> list:
-    return [CELLS[seed] for seed in seeds]
-
-
-def test_the_cheapest_plan_comes_first_and_shared_runs_make_the_next_one_cheaper():
-    expensive, cheap, sharing = of_seeds(0, 1, 2, 3), of_seeds(4, 5, 6), of_seeds(6, 5, 4, 7)
-    # 4, 3 and 4 runs; after the second, the third lacks one alone.
-    assert cheapest_first([expensive, cheap, sharing], len) == [*cheap, CELLS[7], *expensive]
-
-
-def test_plans_that_cost_the_same_stay_in_their_order():
-    assert cheapest_first([of_seeds(3, 2), of_seeds(1, 0)], len) == of_seeds(3, 2, 1, 0)
-
-
-@few_examples
-@given(plans_of_cells)
-def test_every_run_of_every_plan_is_there_once(plans):
-    keys = [cell.key for cell in cheapest_first(plans, len)]
-    assert sorted(keys) == sorted({cell.key for plan in plans for cell in plan})
-
-
-@few_examples
-@given(plans_of_cells, st.lists(st.integers(0, 9), min_size=12, max_size=12))
-def test_no_order_of_plans_takes_a_cheaper_next_one(plans, costs):
-    """Replayed: the runs come in stretches, each the missing runs of one plan in its order, and none left cost less."""
-
-    def cost(cells) -> int:
-        return sum(costs[cell.seed] for cell in cells)
-
-    order, had, left = cheapest_first(plans, cost), [], list(plans)
-    while left:
-        missing = [[cell for cell in plan if cell not in had] for plan in left]
-        cheapest = min(map(cost, missing))
-        fits = [i for i, cells in enumerate(missing) if cost(cells) == cheapest and order[len(had) :][: len(cells)] == cells]
-        assert fits
-        had += missing[fits[0]]
-        del left[fits[0]]
-    assert had == order
 
 
 # ---- Bases and scales ------------------------------------------------------------------------------------------------

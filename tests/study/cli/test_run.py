@@ -1,4 +1,4 @@
-"""Finished runs on their way from workers to the tables: sealed in the spool, kept some at a time, asked for again."""
+"""`run` and `retry`: every result is kept once, the first pair is told at once, and what did not end well is tried again."""
 
 import gc
 import itertools
@@ -12,24 +12,18 @@ from helpers import made_up_result, small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet.errors import Refused
-from alexnet.files import locked
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import Checkpoints, Interrupted
 from study.cli import run as run_verb
 from study.cli.console import Console
 from study.cli.main import main
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
-from study.run import lease as lease_module
-from study.run import one_run
 from study.run.executors.base import Done, Reported
-from study.run.lease import Busy, Lease, holder_of
-from study.run.one_run import Place, run_cell
-from study.run.result import FORMAT, RunResult, sealed, to_json
-from study.run.run_folder import RESULT, Results, is_done, read_result, set_aside, state_of_run, write_ended
-from study.run.stop import STOP
+from study.run.lease import Lease
+from study.run.one_run import Place
+from study.run.result import RunResult, sealed
+from study.run.run_folder import RESULT, is_done, write_ended
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
@@ -42,54 +36,6 @@ def place_in(folder: Path) -> Place:
 def write(folder: Path, result: RunResult) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).write_bytes(sealed(result))
-
-
-# ---- Sealed ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
-    result = made_up_result(small_cell())
-    write(tmp_path, result)
-    assert read_result(tmp_path) == result
-    assert json.loads((tmp_path / RESULT).read_text())["weights_sha256"] == result.weights_sha256
-
-
-def test_a_result_of_before_there_were_seals_is_read(tmp_path):
-    """Nor a number for its format, nor some of today's fields."""
-    result = made_up_result(small_cell())
-    told = to_json(result)
-    del told["format"], told["machine"]["ranks"], told["software"]["kernels"], told["test_error_ten_views"]
-    for point in told["points"]:
-        del point["validation_error"], point["test_error"]
-    (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
-    assert read_result(tmp_path) == result
-
-
-def test_the_result_of_newer_code_is_refused_and_not_done_again(tmp_path):
-    told = {**to_json(made_up_result(small_cell())), "format": FORMAT + 1}
-    (tmp_path / RESULT).write_text(json.dumps(told))
-    with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
-        read_result(tmp_path)
-
-
-@few_examples
-@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
-def test_a_result_with_any_flipped_bit_is_found_or_says_what_it_said(tmp_path_factory, share, bit):
-    folder, result = tmp_path_factory.mktemp("flipped"), made_up_result(small_cell())
-    content = bytearray(sealed(result))
-    content[int(share * len(content))] ^= 1 << bit
-    (folder / RESULT).write_bytes(content)
-    back = read_result(folder)
-    assert back is None or back == result  # a flip in the word "sha256" alone leaves the rest as it was
-
-
-@few_examples
-@given(st.floats(0, 1, exclude_max=True))
-def test_a_result_cut_off_anywhere_is_none(tmp_path_factory, share):
-    folder, content = tmp_path_factory.mktemp("torn"), sealed(made_up_result(small_cell()))
-    (folder / RESULT).write_bytes(content[: int(share * len(content))])
-    assert read_result(folder) is None and is_done(folder)
-    assert state_of_run(folder).state == "failed"
 
 
 # ---- Kept some at a time ---------------------------------------------------------------------------------------------
@@ -150,14 +96,6 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
     run_verb.train_and_record(CELLS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
     assert len(held) == len(CELLS) and max(held) == 2
-
-
-def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_path):
-    for cell in CELLS[:3]:
-        write(tmp_path / cell.key, made_up_result(cell))
-    results = Results(tmp_path, CELLS)
-    assert [result.key for result in results] == [result.key for result in results] == [c.key for c in CELLS[:3]]
-    assert [result.asked for result in results] == [cell.asked for cell in CELLS[:3]]
 
 
 # ---- Asked for again -------------------------------------------------------------------------------------------------
@@ -235,65 +173,3 @@ def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
         assert told[spool_of_all_states[state]][0] == state
         assert told[spool_of_all_states[state]][1].startswith(why)
     assert len(told) == len(expected)
-
-
-# ---- Held by others --------------------------------------------------------------------------------------------------
-
-
-def test_a_run_that_waits_for_another_process_hears_that_it_is_to_stop(tmp_path):
-    place, cell = place_in(tmp_path), CELLS[0]
-    with Lease(place.spool_dir / cell.key):
-        STOP.set()
-        try:
-            with pytest.raises(Interrupted):
-                run_cell(cell, place, lambda point: None)
-        finally:
-            STOP.clear()
-
-
-def test_a_long_write_renews_the_lease_under_which_it_is_made(tmp_path):
-    """The thread that renews it waits for the write, and whoever looks next must find it fresh."""
-    with Lease(tmp_path) as lease:
-        with lease.held():
-            os.utime(tmp_path / "lease.json", (0, 0))  # as if an hour had gone by
-        assert holder_of(tmp_path).pid == os.getpid()
-
-
-def test_a_lease_that_a_stopped_process_keeps_locked_is_told_to_be_busy_in_time(tmp_path):
-    with locked(tmp_path / ".lock"), pytest.raises(Busy, match="held for"), Lease(tmp_path, seconds=0.2):
-        pass
-
-
-def test_a_lease_that_ends_while_it_is_looked_at_is_nobodys(tmp_path, monkeypatch):
-    with Lease(tmp_path):
-        real = lease_module._named_in
-
-        def read_then_gone(folder):
-            holder = real(folder)
-            (folder / "lease.json").unlink()
-            return holder
-
-        monkeypatch.setattr(lease_module, "_named_in", read_then_gone)
-        assert holder_of(tmp_path) is None
-        monkeypatch.undo()
-
-
-def test_a_run_taken_up_clears_what_kills_left_of_files_that_were_being_written(tmp_path):
-    place, cell = place_in(tmp_path), CELLS[0]
-    folder = place.spool_dir / cell.key
-    folder.mkdir(parents=True)
-    left = [folder / f".{name}.4711" for name in ("checkpoint.pt", "weights.pt", "result.json")]
-    for path in left:
-        path.write_bytes(b"half a file")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(one_run, "_trained", lambda *_: 1 / 0)
-        run_cell(cell, place, lambda point: None)
-    assert not any(path.exists() for path in left)
-
-
-def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
-    """Its checkpoints may still be there, where it was killed between its result and their end."""
-    write(tmp_path, made_up_result(CELLS[0]))
-    Checkpoints(tmp_path).save({"step": 1})
-    set_aside(tmp_path)
-    assert Checkpoints(tmp_path).load() is None and (tmp_path / "result.1.json").exists()

@@ -1,0 +1,30 @@
+"""What lies in run folders: results as they are asked for, and room for another try."""
+
+from helpers import made_up_result, small_cell
+
+from alexnet.training.checkpoint import Checkpoints
+from study.run.result import sealed
+from study.run.run_folder import RESULT, Results, set_aside
+
+CELLS = [small_cell(seed, arm) for seed in range(2) for arm in ("relu", "tanh")]
+
+
+def write(folder, result) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).write_bytes(sealed(result))
+
+
+def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_path):
+    for cell in CELLS[:3]:
+        write(tmp_path / cell.key, made_up_result(cell))
+    results = Results(tmp_path, CELLS)
+    assert [result.key for result in results] == [result.key for result in results] == [c.key for c in CELLS[:3]]
+    assert [result.asked for result in results] == [cell.asked for cell in CELLS[:3]]
+
+
+def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
+    """Its checkpoints may still be there, where it was killed between its result and their end."""
+    write(tmp_path, made_up_result(CELLS[0]))
+    Checkpoints(tmp_path).save({"step": 1})
+    set_aside(tmp_path)
+    assert Checkpoints(tmp_path).load() is None and (tmp_path / "result.1.json").exists()
