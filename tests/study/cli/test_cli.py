@@ -105,7 +105,7 @@ def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(he
 
 def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
     monkeypatch.setattr(
-        "alexnet.data.image_sets._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
+        "alexnet.data.cifar10._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
     )
     assert main(["plan", "relu_sooner", "--scale", "cifar10"]) == 2
     assert capsys.readouterr().err.startswith("SCALE=cifar10: CIFAR-10 could not be downloaded")
@@ -140,7 +140,10 @@ def test_two_recipes_are_compared_field_by_field(here, capsys):
     }
 
 
-@pytest.mark.parametrize("verb", ["list", "plan", "run", "search", "record", "table", "report", "describe", "status"])
+@pytest.mark.parametrize(
+    "verb",
+    ["list", "plan", "run", "retry", "search", "record", "table", "report", "describe", "train", "data", "status"],
+)
 def test_every_verb_answers_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([verb, "--help"])
@@ -209,3 +212,45 @@ def test_the_library_is_used_in_three_lines_as_the_readme_says(here):
     code = README_LINES.search((ROOT / "README.md").read_text()).group(1).replace("\n    ", "\n").strip()
     done = subprocess.run([sys.executable, "-c", code], cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
     assert done.returncode == 0
+
+
+# ---- How it is started -----------------------------------------------------------------------------------------------
+
+SCRIPT = """#!{python}
+import json, os, sys
+from study.run.one_run import ALLOCATOR, start_again_with_allocator
+
+os.environ["STARTS"] = str(int(os.environ.get("STARTS", "0")) + 1)
+start_again_with_allocator()
+print(json.dumps([os.environ["STARTS"], sys.argv[1:], [os.environ[name] for name in ALLOCATOR] == list(ALLOCATOR.values())]))
+"""
+
+
+@pytest.mark.parametrize("as_script", [True, False])
+def test_what_trains_in_its_own_process_starts_once_more_with_the_allocator_and_the_same_arguments(tmp_path, as_script):
+    """As a console script, and as a module."""
+    path = tmp_path / "alexnet_study.py"
+    path.write_text(SCRIPT.format(python=sys.executable))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "THP_"))}
+    command = [sys.executable, *([str(path)] if as_script else ["-m", "alexnet_study"]), "train", "--set", "a b=c"]
+    environment |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert json.loads(done.stdout) == ["2", ["train", "--set", "a b=c"], True], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "prog"), [("/venv/bin/alexnet-study", "alexnet-study"), ("/study/__main__.py", "python -m study")]
+)
+def test_help_names_the_command_as_it_was_started_and_where_results_and_runs_are_looked_for(monkeypatch, capsys, program, prog):
+    monkeypatch.setattr(sys, "argv", [program])
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: {prog} ") and f"{prog} run relu_sooner" in text
+    assert all(word in text for word in ("working folder", "RESULTS_DIR", "SPOOL_DIR", "DATA_DIR"))
+
+
+def test_a_wrong_value_of_a_variable_is_refused_as_one_of_the_option(here, capsys, monkeypatch):
+    monkeypatch.setenv("JOBS", "many")
+    assert main(["plan", "relu_sooner", "--scale", "smoke"]) == 2
+    assert capsys.readouterr().err == "JOBS: 'many' is not a whole number\n"
