@@ -12,12 +12,12 @@ from typing import Any, NoReturn, TypeVar
 
 from alexnet.errors import Refused, choose
 from alexnet.machine import PRECISIONS, Machine
+from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.plan import pick_arms, pick_bases, seed_count
 from study.questions.claim import Claim
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
 from study.run.executors.named import PACKAGES
-from study.run.settings import data_dir, launched_ranks
 
 Verbs = argparse._SubParsersAction
 Read = TypeVar("Read")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from study.cli.arguments import Verbs, add_verb, existing_folder, one_of
 from study.cli.console import Console
-from study.run.settings import damaged_choice, data_dir
+from study.environment import damaged_choice, data_dir
 
 if TYPE_CHECKING:
     from alexnet.data.image_sets import ImageSet

@@ -14,10 +14,10 @@ from alexnet.training.checkpoint import Interrupted
 from study.cli import data, describe, plan, record, report, run, search, status, train
 from study.cli.arguments import Parser
 from study.cli.console import Console
+from study.environment import launched_ranks
 from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
-from study.run.settings import launched_ranks
 
 DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
 

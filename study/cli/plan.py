@@ -18,6 +18,7 @@ from study.cli.arguments import (
     select_claims,
 )
 from study.cli.data import load_images
+from study.environment import data_dir, launched_ranks, results_dir, spool_dir
 from study.plan.claim_files import all_claims
 from study.plan.cost import Pace
 from study.plan.plan import Cell, make_plan
@@ -27,7 +28,6 @@ from study.questions.scales import SCALES
 from study.run.one_run import Place
 from study.run.queue import cheapest_first, in_order
 from study.run.run_folder import is_done
-from study.run.settings import data_dir, launched_ranks, results_dir, spool_dir
 
 
 def add_to(verbs: Verbs) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, writable
 from study.cli.console import Console
+from study.environment import results_dir, spool_dir
 from study.run.database import in_a_line
 from study.run.run_folder import finished
-from study.run.settings import results_dir, spool_dir
 
 
 def add_to(verbs: Verbs) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from study.cli.arguments import Verbs, add_verb, writable
-from study.run.settings import results_dir
+from study.environment import results_dir
 
 
 def add_to(verbs: Verbs) -> None:

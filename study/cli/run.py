@@ -23,6 +23,7 @@ from study.cli.arguments import (
 from study.cli.console import Console
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
 from study.cli.progress import Progress, outcome_words
+from study.environment import launched_ranks, results_dir
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.run.executors.base import LATER, Executor
@@ -30,7 +31,6 @@ from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
-from study.run.settings import launched_ranks, results_dir
 from study.run.stop import STOP
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, mach
 from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.run import leave
+from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.questions.scales import SCALES
 from study.run.one_run import Place
-from study.run.settings import data_dir, results_dir, spool_dir
 
 if TYPE_CHECKING:
     from study.run.search import RateFound, TrialPoint

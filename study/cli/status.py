@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import asdict
 
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
+from study.environment import spool_dir
 from study.run.one_run import ALLOCATOR, software
 from study.run.run_folder import RunState, states_of_runs
-from study.run.settings import spool_dir
 
 
 def add_to(verbs: Verbs) -> None:

@@ -10,10 +10,10 @@ from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.plan import check_ranks
 from study.cli.progress import outcome_words
+from study.environment import data_dir, spool_dir
 from study.plan.plan import Cell
 from study.run.one_run import Place, run_cell
 from study.run.result import to_json
-from study.run.settings import data_dir, spool_dir
 from study.run.stop import STOP
 
 

@@ -16,11 +16,11 @@ from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
 from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS, Checkpoints, Interrupted
 from alexnet.training.history import Point
+from study.environment import damaged_choice
 from study.plan.plan import Cell
 from study.run.lease import LEASE_SECONDS, Busy, Lease
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
 from study.run.run_folder import ENDED, RESULT, read_result, write_asked
-from study.run.settings import damaged_choice
 from study.run.stop import STOP
 
 if TYPE_CHECKING:

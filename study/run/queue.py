@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from alexnet.errors import says_out_of_memory
 from alexnet.training.checkpoint import Interrupted
 from alexnet.training.history import Point
+from study.environment import launched_ranks
 from study.plan.plan import Cell
 from study.run.executors.base import Done, Executor, Lost, Report, Reported, Task
 from study.run.lease import Busy, LeaseLost, holder_of
 from study.run.one_run import Place, run_cell, steps_of_cell
 from study.run.result import RunResult
 from study.run.run_folder import read_result, write_ended
-from study.run.settings import launched_ranks
 from study.run.stop import STOP
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import importlib
 
 from alexnet.errors import Refused, choose
+from study.environment import launched_ranks
 from study.run.executors.base import Executor
-from study.run.settings import launched_ranks
 
 PACKAGES = {"local": "", "ray": "ray", "slurm": "submitit"}
 """By the name of an executor the package that it needs; the extras of pyproject.toml have the same names as the executors."""
