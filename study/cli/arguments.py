@@ -116,13 +116,15 @@ def claim_options() -> Parser:
         "--base",
         type=names,
         default=os.environ.get("BASE") or "",
-        help="which of the claim's base recipes, separated by commas; patterns as A-* are allowed; default: the claim's own choice",
+        help="which of the claim's base recipes, separated by commas; patterns as A-* are allowed; "
+        "default: the claim's own choice",
     )
     parent.add_argument(
         "--arms",
         type=names,
         default=os.environ.get("ARMS") or "",
-        help="which of the claim's arms (the control and its changes), separated by commas, or all; default: the claim's own choice",
+        help="which of the claim's arms (the control and its changes), separated by commas, or all; "
+        "default: the claim's own choice",
     )
     return parent
 

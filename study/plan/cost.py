@@ -1,4 +1,4 @@
-"""What runs will cost: epochs from the search; seconds a step from this machine's earlier runs, or measured now for some seconds."""
+"""What runs will cost: epochs from the search; seconds a step from this machine's earlier runs, or measured now."""
 
 import functools
 import gc
@@ -71,8 +71,8 @@ class Pace:
 def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
     """Median seconds of a step of each of the runs that share a process: on a GPU `machine.jobs`, on a CPU one.
 
-    On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it slower,
-    which is not known here.
+    On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it
+    slower, which is not known here.
     """
     import torch
 
@@ -94,8 +94,8 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
 
 
 def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:
-    """Seconds of each of `count` steps (default: a few) that `runs` runs take side by side in this process, after those that are
-    not counted (on a GPU their mean alone); by another way than the machine's own where `take_round` is given."""
+    """Seconds of each of `count` steps (default: a few) that `runs` runs take side by side in this process, after some that are
+    not counted. On a GPU the mean alone. `take_round` is another way to take steps than the machine's own."""
     import torch
 
     from alexnet.training.cuda_graph import WARM_UP, rounds_on
@@ -168,7 +168,7 @@ WORTH_IT = 1.1
 
 @functools.cache
 def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> int:
-    """How many runs of this recipe a GPU takes side by side to finish the most of them an hour: measured, 1, 2, 4, ... of them."""
+    """How many runs of this recipe a GPU takes side by side to finish the most an hour: 1, 2, 4, ... are measured."""
     best, pace, runs = 1, 0.0, 1
     while runs <= min(most, MOST_AT_ONCE):
         try:

@@ -71,8 +71,7 @@ class Tuned:
         return None
 
     def expected_epochs(self, cell: "Cell") -> float:
-        """How long the search's own run with this rate took to its target, in epochs; the whole budget where it never arrived or
-        has none."""
+        """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""
         entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
         took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)

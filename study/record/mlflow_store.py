@@ -334,7 +334,7 @@ def run_tags(result: RunResult) -> dict[str, str]:
 
 
 def run_metrics(result: RunResult) -> "Iterator[Metric]":
-    """Each point's measurements at its step, with a time stamp that is the same at every replay. What was not measured is absent."""
+    """Each point's measurements at its step, without those that were not made. Time stamps are the same at every replay."""
     from mlflow.entities import Metric
 
     for point in result.points:

@@ -20,14 +20,15 @@ from study.run.result import RunResult
 
 RUN_COLUMNS: Mapping[Hashable, Any] = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
-    "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64", "seconds": "float64",
-    "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
-    "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str", "threads": "int64", "jobs": "int64", "torch": "str",
-    "python": "str", "git_commit": "str", "numerics": "int64", "started": "str", "weights_sha256": "str",
+    "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64",
+    "seconds": "float64", "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
+    "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str",
+    "threads": "int64", "jobs": "int64", "torch": "str", "python": "str", "git_commit": "str", "numerics": "int64",
+    "started": "str", "weights_sha256": "str",
 }  # fmt: skip
 CURVE_COLUMNS: Mapping[Hashable, Any] = {
-    "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64",
-    "running_loss": "float64", "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
+    "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64", "running_loss": "float64",
+    "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
 OWN_QUESTION = "train"
 """Stands for a claim in the runs of `study train`."""

@@ -98,7 +98,7 @@ def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
 
 
 def _named_in(folder: Path) -> Holder | None:
-    """Whom the lease names. None where there is no lease, or a damaged one: then it is free, and who held it may write no more."""
+    """Whom the lease names. None where there is none, or a damaged one: it is free, and who held it may write no more."""
     try:
         told = json.loads((folder / FILE).read_text())
         return Holder(told["host"], told["pid"], told["born"], told["token"])
@@ -134,7 +134,7 @@ def _host() -> str:
 
 
 def _born(pid: int) -> str:
-    """When a process started, by the kernel's count, so that a number used again is not taken for the one before; "" if dead."""
+    """When a process started, by the kernel's count: its number may be used again later. Empty where it is dead."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -63,8 +63,8 @@ class Place:
 
 
 def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> RunResult:
-    """The result of a run. A finished run is read, one that was begun goes on, and two processes never do it twice: where another
-    one trains it, this one waits for it or, without `wait`, raises Busy. Raises Interrupted where it was asked to stop."""
+    """The result of a run. A finished run is read, one that was begun goes on, and two processes never do it twice: where
+    another one trains it, this one waits for it or, without `wait`, raises Busy. Raises Interrupted where asked to stop."""
     from alexnet.training import data_parallel
     from alexnet.training.cuda_graph import rounds_on
     from alexnet.training.side_by_side import to_its_end
@@ -81,8 +81,8 @@ def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> R
 
 
 def steps_of_cell(cell: Cell, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
-    """`run_cell` a step at a time: gives the training whenever an update of it is due (alexnet/training/side_by_side.py). Raises
-    Busy where another process trains the run."""
+    """`run_cell` a step at a time: gives the training whenever an update of it is due, see alexnet/training/side_by_side.py.
+    Raises Busy where another process trains the run."""
     folder = place.spool_dir / cell.key
     if not (result := read_result(folder)):
         with Lease(folder, place.lease_seconds) as lease:

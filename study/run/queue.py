@@ -70,10 +70,10 @@ def missing(cells: Iterable[Cell], place: Place) -> list[Cell]:
 
 
 def work_off(cells: Sequence[Cell], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
-    """Train `cells`, which are `missing`, in their order. Closing the generator ends the workers, with a checkpoint of each run.
+    """Train `cells`, which are `missing`, in their order.
 
-    Calling again takes up lost runs, and whatever a kill left unfinished. Raises Interrupted where this process was asked to
-    stop while it waited for runs that others train.
+    Closing the generator ends the workers, with a checkpoint of each run. Calling again takes up lost runs, and whatever a
+    kill left unfinished. Raises Interrupted where this process was asked to stop while it waited for runs that others train.
     """
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs

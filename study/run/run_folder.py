@@ -34,7 +34,7 @@ def is_done(folder: Path) -> bool:
 
 
 class Results:
-    """The results of those `cells` that are done, each under the claim and arm of its cell, which may share its run with others.
+    """The results of those `cells` that are done, each under the claim and arm of its cell: claims may share a run.
 
     They are read anew at each pass, so that thousands of them need not be in memory at once.
     """

@@ -38,8 +38,8 @@ NEVER = 1e9
 """Objective of a trial that never reached the target: worse than any that did."""
 LOCK = ".search.lock"
 ROW, SCHEMA = "row", "optuna"
-"""A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database, where MLflow's are
-too: both call one of them alembic_version."""
+"""A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database. MLflow's
+tables are there too, and both call one of them alembic_version."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except Exception as error:  # a server that is away, a wrong password, a missing driver, no URL at all
         raise Refused(
-            f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
+            f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); "
+            "choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
         ) from None
 
 

@@ -33,7 +33,8 @@ for module in pkgutil.walk_packages(study.__path__, "study."):
         names.append(module.name)
 after = snapshot()
 changed = {name: [before.get(name), after.get(name)] for name in {**before, **after} if before.get(name) != after.get(name)}
-print(json.dumps({"count": len(names), "changed": changed, "early": [name for name in ("mlflow", "ray") if name in sys.modules]}))
+early = [name for name in ("mlflow", "ray") if name in sys.modules]
+print(json.dumps({"count": len(names), "changed": changed, "early": early}))
 """
 
 

@@ -1,4 +1,4 @@
-"""Runs tasks in worker processes of this machine, some at a time. A worker that dies takes its own task with it, nothing else."""
+"""Runs tasks in worker processes of this machine, some at a time. A worker that dies takes its own task with it alone."""
 
 import contextlib
 import multiprocessing

@@ -1,7 +1,7 @@
-"""Runs of a plan side by side in one process, as a GPU wants them (alexnet/training/side_by_side.py): one graph for a step of all.
+"""Runs of a plan side by side in one process, as a GPU wants them: one CUDA graph for a step of all.
 
-The process is another one than the planner's, so that what it is hurt by does not hurt the plan: where it dies, its runs go on from
-their checkpoints in the next, half as many at a time, since it may have died of too many.
+See alexnet/training/side_by_side.py. The process is another one than the planner's, so that its death does not hurt the plan:
+then its runs go on from their checkpoints in the next process, half as many at a time, since it may have died of too many.
 """
 
 import functools

@@ -1,7 +1,8 @@
-"""Runs tasks as one Slurm job array, through submitit. SLURM_OPTIONS has sbatch's options: "partition=gpu account=lab time=240".
+"""Runs tasks as one Slurm job array, through submitit.
 
-A run is a job with `machine.threads` cores, or one GPU. DATA_DIR and SPOOL_DIR must be on storage that all nodes see under the
-same path; submitit keeps its scripts and logs in SPOOL_DIR/.slurm. A job that is preempted or runs out of time is put into the
+SLURM_OPTIONS has sbatch's options: "partition=gpu account=lab time=240". A run is a job with `machine.threads` cores, or one
+GPU. DATA_DIR and SPOOL_DIR must be on storage that all nodes see under the same path; submitit keeps its scripts and logs in
+SPOOL_DIR/.slurm. A job that is preempted or runs out of time is put into the
 queue again (submitit's limit: three times) and goes on from its checkpoint.
 """
 
@@ -29,8 +30,8 @@ OF_ALL_CLUSTERS = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node")
 class Slurm:
     """See `base.Executor`. Slurm's queue decides how many run at a time (`array_parallelism=` bounds it); `jobs` is not used.
 
-    Reports come a few seconds late. Closed, it cancels its jobs. Raises ImportError without submitit, and from `run` Refused for
-    wrong SLURM_OPTIONS.
+    Reports come a few seconds late. Closed, it cancels its jobs. Raises ImportError without submitit, and from `run` Refused
+    for wrong SLURM_OPTIONS.
     """
 
     in_steps = False

@@ -1,4 +1,6 @@
-"""Runs tasks one after another, each on all processes that torchrun started: `torchrun --standalone --nproc-per-node 8 -m study run ...`
+"""Runs tasks one after another, each on all processes that torchrun started.
+
+    torchrun --standalone --nproc-per-node 8 -m study run ...
 
 Rank 0 plans, leases, writes and records; the others follow, run by run, what rank 0 broadcasts (study/run/one_run.py).
 """

@@ -170,7 +170,8 @@ def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
     told = {run["key"]: (run["state"], run["why"]) for run in json.loads(capsys.readouterr().out)["runs"]}
     expected = {
         "diverged": "loss 1 after 3 epochs", "stalled": "loss 1 after 3 epochs", "finished": "", "reached": "", "stopped": "",
-        "out of memory": "because of out of memory", "failed": "because of failed", "interrupted": "before its first checkpoint",
+        "out of memory": "because of out of memory", "failed": "because of failed",
+        "interrupted": "before its first checkpoint",
         "running": f"process {os.getpid()} on ",
     }  # fmt: skip
     for state, why in expected.items():

@@ -76,14 +76,24 @@ def test_a_number_of_seeds_that_is_none_is_refused(text):
         seed_count(text)
 
 
+def imported_with(modules) -> set[str]:
+    """What a process has imported when it has imported `modules`."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_planning_and_reporting_import_neither_torch_nor_mlflow():
-    code = "import sys, study.plan.plan, study.plan.cost, study.report.pages, study.cli.text_tables, study.cli.main; print([m for m in ('torch', 'mlflow', 'optuna') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    modules = "study.plan.plan", "study.plan.cost", "study.report.pages", "study.cli.text_tables", "study.cli.main"
+    assert imported_with(modules) & {"torch", "mlflow", "optuna"} == set()
 
 
 def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
-    code = "import sys, study.run.one_run, alexnet.training.loop, study.run.queue, study.run.executors.local; print([m for m in ('mlflow', 'optuna', 'pandas', 'seaborn') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    modules = "study.run.one_run", "alexnet.training.loop", "study.run.queue", "study.run.executors.local"
+    assert imported_with(modules) & {"mlflow", "optuna", "pandas", "seaborn"} == set()
+
+
+def test_the_command_line_needs_neither_pandas_nor_a_picture_before_a_verb_is_chosen():
+    assert imported_with(["study.cli.main"]) & {"torch", "pandas", "matplotlib", "jinja2", "sqlalchemy"} == set()
 
 
 # ---- Bases and scales ------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ VALUES = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
 def searched(monkeypatch, epochs_needed, cells=None) -> dict:
-    """Search where a rate needs `epochs_needed(rate)` epochs; None never arrives. A slower run has the higher error at any epoch."""
+    """Search where a rate needs `epochs_needed(rate)` epochs; None never arrives. Slower runs have higher errors."""
 
     def stand_in(cell, place, observe):
         if cells is not None:
