@@ -168,9 +168,10 @@ def software() -> SoftwareFacts:
 
 @functools.cache
 def git_commit() -> str:
-    """The commit of this checkout, "+" appended where files differ from it; empty outside of one."""
+    """The commit of this checkout, "+" appended where files differ from it; empty outside of one, as in an installed package."""
     here = Path(__file__).parent
     try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name, folder=here)  # a package may lie in another project's checkout
         commit = _git("rev-parse", "--short=12", "HEAD", folder=here)
         return commit + ("+" if _git("status", "--porcelain", "-uno", folder=here) else "")
     except (OSError, subprocess.CalledProcessError):

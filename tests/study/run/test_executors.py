@@ -213,3 +213,34 @@ def test_a_result_names_the_processor_that_trained_not_the_one_that_planned(tmp_
     granted = here.name.rpartition(" x ")[0] + " x 999"
     same = Place(Machine(device="cpu", name=granted, precision="fp32", threads=1), tmp_path, tmp_path)
     assert base._on_this_machine(same) == same
+
+
+class TwoUpdates:
+    """A training whose second update fails where it is told to."""
+
+    def __init__(self, fails: bool):
+        self.fails, self.updates = fails, 0
+
+    def update(self):
+        self.updates += 1
+        if self.fails and self.updates == 2:
+            raise ValueError("as asked")
+
+
+def steps(fails, place, report):
+    training = TwoUpdates(fails)
+    for epoch in range(2):
+        report(epoch)
+        yield training
+    report("last")
+    return training.updates
+
+
+def test_under_torchrun_a_run_reports_as_it_takes_its_steps_and_an_error_ends_all(tmp_path):
+    from study.run.executors.torchrun import Torchrun
+
+    place = Place(MACHINE, tmp_path, tmp_path)
+    events = list(Torchrun().run([Task(steps, False, place)], 1))
+    assert events == [Started(0), Reported(0, 0), Reported(0, 1), Reported(0, "last"), Done(0, 2)]
+    with pytest.raises(ValueError, match="as asked"):
+        list(Torchrun().run([Task(steps, True, place), Task(steps, False, place)], 1))
