@@ -168,7 +168,7 @@ def software() -> SoftwareFacts:
 
 @functools.cache
 def git_commit() -> str:
-    """The commit of this checkout, "+" appended where files differ from it; empty outside of one, as in an installed package."""
+    """The commit of this checkout, "+" appended where files differ from it; empty in a package that is installed."""
     here = Path(__file__).parent
     try:
         _git("ls-files", "--error-unmatch", Path(__file__).name, folder=here)  # a package may lie in another project's checkout
