@@ -68,8 +68,8 @@ class Checked:
         """Raises Refused where fields that are right one by one do not go together."""
 
 
-def docs_of(part: type, prefix: str = "") -> Mapping[str, str]:
-    """What every field of a part and of the parts in it means, by dotted name; "*" stands for a position in a tuple."""
+def docs_of(part: Any, prefix: str = "") -> Mapping[str, str]:
+    """What every field of a class of parts, and of the parts in it, means, by dotted name; "*" stands for a position in a tuple."""
     docs = {}
     for field in dataclasses.fields(part):
         path = f"{prefix}{field.name}"

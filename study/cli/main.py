@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from alexnet.errors import Refused, choose
-from alexnet.training.checkpoint import STOP, Interrupted
+from alexnet.training.checkpoint import Interrupted
+from study.cli.refusals import as_typed
+from study.environment import damaged_choice, data_dir
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.plan import make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.plan.tuned import Tuned
@@ -27,6 +29,7 @@ from study.run.executors.local import LATER
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
 from study.run.run_folder import AGAIN, Results, finished, is_done, set_aside, spool_dir, state_of, state_of_run
+from study.run.stop import STOP
 
 EXAMPLES = """examples:
   python -m study list                                what can be asked
@@ -195,7 +198,7 @@ class Asked:
 
 def _asked(args, on_gpu: bool = False) -> list[Asked]:
     """The claims that the arguments name, each at its scale; nothing is written. Asking for all leaves out what has no such scale."""
-    from alexnet.data.image_sets import available, data_dir
+    from alexnet.data.image_sets import available
 
     everything = args.claims == ["all"]
     names = list(all_claims()) if everything else list(dict.fromkeys(args.claims))
@@ -244,7 +247,6 @@ def _check_ranks(cells) -> None:
 
 def _plans(args):
     """The plan of each claim that the arguments ask for, and the place: loads each data set once, for its fingerprint."""
-    from alexnet.data.image_sets import data_dir
     from study.run.one_run import Place
     from study.run.queue import in_order
 
@@ -277,7 +279,7 @@ def _measured_jobs(cells, machine) -> int:
 
 def _load(name: str, folder: Path):
     """The image set, with a line now and then while many files are decoded for the first time."""
-    from alexnet.data.image_sets import damaged_choice, load
+    from alexnet.data.image_sets import load
 
     return load(name, folder, damaged_choice(), _packing(name))
 
@@ -303,7 +305,7 @@ def _packing(name: str):
 
 def data(args) -> None:
     """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
-    from alexnet.data.image_sets import damaged_choice, data_dir, pack
+    from alexnet.data.image_sets import pack
 
     choose("data", args.action, ("pack",))
     if args.source and not args.source.is_dir():
@@ -485,7 +487,6 @@ def _conclude(args, plans, place, results: Path, say) -> None:
 
 
 def search(args) -> int:
-    from alexnet.data.image_sets import data_dir
     from study.run.one_run import Place
     from study.run.queue import writable
     from study.run.search import LOCK, open_storage, search_all
@@ -594,7 +595,6 @@ def describe(args) -> None:
 
 def train(args) -> int:
     """One run, in this process; its result goes to the spool and to MLflow, not into the tables of the claims."""
-    from alexnet.data.image_sets import data_dir
     from study.cli.progress import outcome_words
     from study.cli.text_tables import named_recipe, read_settings
     from study.plan.plan import Cell
@@ -737,7 +737,7 @@ def main(arguments: list[str] | None = None) -> int:
             start_again_with_allocator("study")
         return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
-        _say_aside(str(error))
+        _say_aside(as_typed(error))
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)

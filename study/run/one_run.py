@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from alexnet.files import write_atomically
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.training.checkpoint import CHECKPOINT, STOP, WEIGHTS, Checkpoints, Interrupted
+from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS, Checkpoints, Interrupted
+from study.environment import damaged_choice
 from study.plan.plan import Cell
 from study.run.lease import LEASE_SECONDS, Busy, Lease
 from study.run.run_folder import ASKED, ENDED, RESULT, read_result, sealed
+from study.run.stop import STOP
 
 if TYPE_CHECKING:
     from alexnet.training.loop import Training
@@ -68,7 +70,8 @@ def run_cell(cell: Cell, place: Place, observe: Callable[[dict], bool | None], w
     while True:
         try:
             take_round = rounds_on(place.machine.device, graphs=data_parallel.asked().count == 1)
-            return to_its_end(steps_of_cell(cell, place, observe), take_round)
+            with place.machine.torch_settings():
+                return to_its_end(steps_of_cell(cell, place, observe), take_round)
         except Busy:
             if not wait:
                 raise
@@ -116,9 +119,7 @@ def _train(
     images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    training = Training(
-        cell.recipe, cell.seed, place.machine, images, lambda point: observe(asdict(point)), checkpoints=spool, ranks=ranks
-    )
+    training = Training(cell.recipe, cell.seed, place.machine, images, lambda point: observe(asdict(point)), spool, ranks, STOP)
     yield from training.steps()
     history = training.history()
     return {
@@ -141,7 +142,7 @@ def _train(
 @functools.cache
 def images_of(name: str, folder: Path, device: str = "cpu"):
     """The image set, once on each device: the runs of a process share it."""
-    from alexnet.data.image_sets import damaged_choice, load
+    from alexnet.data.image_sets import load
 
     return load(name, folder, damaged_choice()) if device == "cpu" else images_of(name, folder).to(device)
 

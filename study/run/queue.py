@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alexnet.errors import Refused, says_out_of_memory
-from alexnet.training.checkpoint import STOP, Interrupted
+from alexnet.training.checkpoint import Interrupted
 from study.cli.progress import Progress, outcome_words
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
@@ -16,6 +16,7 @@ from study.run.executors.base import launched_ranks
 from study.run.lease import Busy, LeaseLost, holder_of
 from study.run.one_run import ALLOCATOR, Place, run_cell, steps_of_cell
 from study.run.run_folder import read_result, write_ended
+from study.run.stop import STOP
 
 
 def work_off(

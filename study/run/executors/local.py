@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from alexnet.training.checkpoint import STOP, Interrupted
+from alexnet.training.checkpoint import Interrupted
+from study.run.stop import STOP
 
 GRACE_SECONDS = 30
 """What workers have, when their caller is asked to stop, to keep a checkpoint."""

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from alexnet.training.checkpoint import STOP, Interrupted
+from alexnet.training.checkpoint import Interrupted
 from study.run.executors.local import GRACE_SECONDS, LATER, leave_with_parent
+from study.run.stop import STOP
 
 DEATHS = 2
 """A run that was under way as often as this when its process died is lost: it may be what kills it."""
@@ -94,14 +95,15 @@ def _work(task: Callable, payloads: dict[int, tuple], jobs: int, pipe, parent: i
         pipe.send(("begun", position, None))
         return task(payloads[position], lambda message: pipe.send(("report", position, message)))
 
-    device = payloads[positions[0]][-1].machine.device
+    machine = payloads[positions[0]][-1].machine
     runs = [functools.partial(begin, position) for position in positions]
-    for place, result in side_by_side(runs, jobs, rounds_on(device)):
-        if isinstance(result, Interrupted):
-            continue
-        lost = isinstance(result, Exception)
-        if lost and device == "cuda" and not _answers():
-            os._exit(1)  # whatever else runs here would be lost too; another process takes them up
-        pipe.send(("lost" if lost else "done", positions[place], f"{type(result).__name__}: {result}" if lost else result))
+    with machine.torch_settings():
+        for place, result in side_by_side(runs, jobs, rounds_on(machine.device), STOP):
+            if isinstance(result, Interrupted):
+                continue
+            lost = isinstance(result, Exception)
+            if lost and machine.device == "cuda" and not _answers():
+                os._exit(1)  # whatever else runs here would be lost too; another process takes them up
+            pipe.send(("lost" if lost else "done", positions[place], f"{type(result).__name__}: {result}" if lost else result))
     if STOP.is_set():
         os._exit(LATER)

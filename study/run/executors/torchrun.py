@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alexnet.training import data_parallel
-from alexnet.training.checkpoint import STOP, Checkpoints
+from alexnet.training.checkpoint import Checkpoints
 from study.run.executors.local import Task
 from study.run.one_run import images_of
+from study.run.stop import STOP
 
 
 def run_tasks(
@@ -38,4 +39,4 @@ def follow() -> None:
         images = images_of(cell.recipe.data.name, place.data_dir)
         assert images.fingerprint == cell.fingerprint, f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
         spool = Checkpoints(place.spool_dir / cell.key, writes=False)
-        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=spool, ranks=ranks)
+        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=spool, ranks=ranks, stop=STOP)

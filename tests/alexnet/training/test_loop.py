@@ -434,9 +434,9 @@ def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
 
 
 def test_a_rank_that_sees_another_checkpoint_than_the_first_is_refused(monkeypatch):
-    """As with a spool on each node's own disk."""
-    monkeypatch.setattr(Ranks, "tell", lambda ranks, value: (6, value[1]))
-    with pytest.raises(Refused, match="SPOOL_DIR: rank 1 has another checkpoint"):
+    """As with checkpoints on each node's own disk."""
+    monkeypatch.setattr(Ranks, "broadcast", lambda ranks, value: (6, value[1]))
+    with pytest.raises(Refused, match=r"^checkpoints: rank 1 has another checkpoint"):
         Training(TINY, 0, MACHINE, IMAGES, ranks=Ranks(1, 2))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alexnet.files import locked
 from alexnet.machine import Machine
-from alexnet.training.checkpoint import STOP, Checkpoints, Interrupted
+from alexnet.training.checkpoint import Checkpoints, Interrupted
 from study.cli.main import main
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -23,6 +23,7 @@ from study.run import one_run, queue
 from study.run.lease import Busy, Lease, holder_of
 from study.run.one_run import Place, run_cell
 from study.run.run_folder import RESULT, Results, is_done, read_result, sealed, set_aside, state_of_run, write_ended
+from study.run.stop import STOP
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
