@@ -9,12 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from made_up_images import random_images
+from networks import learned_parts
 
 from alexnet.data import batches as feed_module
 from alexnet.data.batches import Feed
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from alexnet.model.network import AlexNet, learned_parts
+from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.training import checkpoint as spool_module
 from alexnet.training import train_error as exact_module

@@ -21,13 +21,13 @@ from scipy import stats
 from alexnet.data.image_sets import load
 from alexnet.data.prefetch import Stored
 from alexnet.errors import is_out_of_memory, let_go
+from alexnet.kernels import cpu
 from alexnet.machine import Machine
-from alexnet.model import pooling, response_norm
 from alexnet.model.dropout import Dropout
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.rng import hashed_draws, key_of
-from alexnet.training import cuda_graph, optimizer
+from alexnet.training import cuda_graph
 from alexnet.training import loop as train_module
 from alexnet.training.checkpoint import Checkpoints, Interrupted
 from alexnet.training.cuda_graph import Graphed, one_by_one
@@ -402,8 +402,7 @@ def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):
     """On tensors without values whatever would wait for one raises (`item`, `nonzero`, a branch on data)."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    for module in (optimizer, pooling, response_norm):  # their C kernels want values, and are not for a GPU
-        monkeypatch.setattr(module, "kernels", lambda: None)
+    monkeypatch.setattr(cpu, "kernels", lambda: None)  # in C, they want values, and are not for a GPU
 
     training = Training(DROPPING, 0, MACHINE, IMAGES)
     steps = training.steps()
