@@ -1,21 +1,68 @@
-"""AlexNet (2012) with every part a switch: `from alexnet import AlexNet, PAPER, SOURCE_2012, changed`.
+"""AlexNet (2012) with every part a switch, and its training. The package is a library: it changes nothing of its caller's process.
 
-Recipes need no torch; `AlexNet` imports it when it is first asked for.
+    from pathlib import Path
+    from alexnet import FIGURE_1_A, changed, detect, fit, load
+
+    recipe = changed(FIGURE_1_A, {"data.name": "shapes", "model.activation": "tanh", "optim.epochs": 5})
+    history = fit(recipe, seed=0, machine=detect(), images=load("shapes", Path("data")), observe=print)
+
+What is exported is imported when it is first asked for: recipes need no torch.
 """
 
-from typing import TYPE_CHECKING
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-from alexnet.recipe import CUDA_CONVNET2, ONE_GPU_HALF, PAPER, SOURCE_2012, TORCHVISION, Recipe, changed
+from alexnet.errors import Refused
+from alexnet.recipe import CUDA_CONVNET2, FIGURE_1_A, ONE_GPU_HALF, PAPER, SOURCE_2012, TORCHVISION, Recipe, changed
 
 if TYPE_CHECKING:
+    from alexnet.data.image_sets import ImageSet, load
+    from alexnet.machine import Machine, detect
     from alexnet.model.network import AlexNet
+    from alexnet.training.checkpoint import Checkpoints
+    from alexnet.training.loop import History, Point, fit
 
-__all__ = ["CUDA_CONVNET2", "ONE_GPU_HALF", "PAPER", "SOURCE_2012", "TORCHVISION", "AlexNet", "Recipe", "changed"]
+__all__ = [
+    "CUDA_CONVNET2",
+    "FIGURE_1_A",
+    "ONE_GPU_HALF",
+    "PAPER",
+    "SOURCE_2012",
+    "TORCHVISION",
+    "AlexNet",
+    "Checkpoints",
+    "History",
+    "ImageSet",
+    "Machine",
+    "Point",
+    "Recipe",
+    "Refused",
+    "changed",
+    "detect",
+    "fit",
+    "load",
+]
+
+_LATER = {
+    "AlexNet": "alexnet.model.network",
+    "Checkpoints": "alexnet.training.checkpoint",
+    "History": "alexnet.training.loop",
+    "ImageSet": "alexnet.data.image_sets",
+    "Machine": "alexnet.machine",
+    "Point": "alexnet.training.loop",
+    "detect": "alexnet.machine",
+    "fit": "alexnet.training.loop",
+    "load": "alexnet.data.image_sets",
+}
+
+try:
+    __version__ = version("alexnet-study")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
 
 
-def __getattr__(name: str):
-    if name == "AlexNet":
-        from alexnet.model.network import AlexNet
-
-        return AlexNet
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'alexnet' has no attribute {name!r}")

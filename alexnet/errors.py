@@ -1,18 +1,35 @@
-"""What a user did wrong is refused in one line that names the field, the value and the choices; running out of memory is told apart
+"""What a user did wrong is refused in one line that names the field, the value and the choices. Running out of memory is told apart
 from every other error.
 """
 
 import difflib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class Refused(ValueError):
-    """A user's mistake. The command line prints the message alone and ends with code 2."""
+    """A user's mistake: "field: what is wrong with its value, and what it may be", in one line.
+
+    `field` is an argument of a function of `alexnet`, a field of a recipe, or the file that is wrong.
+    """
+
+    @property
+    def field(self) -> str:
+        return str(self).partition(": ")[0]
+
+
+class NeedsPacking(Refused):
+    """An image set that is not as it should be, and is once it is packed anew: see `alexnet.data.image_sets.pack`."""
+
+    def __init__(self, why: str, name: str, what_packing_does: str, source: Path | None = None):
+        where = "source=..." if source is None else f"source={str(source)!r}"
+        super().__init__(f"{why}; `pack({name!r}, folder, {where})` {what_packing_does}")
+        self.why, self.name, self.what_packing_does, self.source = why, name, what_packing_does, source
 
 
 def choose(field: str, value: str, choices: Iterable[str]) -> str:
-    """Return `value` if it is one of `choices`; else refuse it, naming the nearest valid ones first."""
+    """Return `value` if it is one of `choices`. Raises Refused otherwise, naming all of them and the nearest ones."""
     choices = list(choices)
     if value in choices:
         return value
@@ -21,24 +38,24 @@ def choose(field: str, value: str, choices: Iterable[str]) -> str:
     raise Refused(f"{field}: {value!r} is not one of {', '.join(choices)}{hint}")
 
 
-# An AcceleratorError, cuBLAS and cuDNN, the CPU's allocator; the last is what oneDNN says when it is given none.
-SAID = re.compile(
+# What an AcceleratorError, cuBLAS and cuDNN, and the CPU's allocator say; the last is what oneDNN says when it is given none.
+OUT_OF_MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|out of memory|ALLOC_FAILED|can't allocate memory|could not create a primitive", re.I
 )
 
 
 def says_out_of_memory(text: str) -> bool:
-    """Of what an error said, with the name of its type."""
-    return bool(SAID.search(text))
+    """Whether this, the name of an error's type and what it said, means that memory ran out."""
+    return bool(OUT_OF_MEMORY.search(text))
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Of an error, or of one while which it was raised."""
+    """Whether this error, or one that was being handled when it was raised, means that memory ran out."""
     return error is not None and (says_out_of_memory(f"{type(error).__name__}: {error}") or is_out_of_memory(error.__context__))
 
 
 def let_go(error: Exception) -> Exception:
-    """The same error. One that says that memory ran out no longer holds the calls in which it did, and with them what filled it."""
+    """The same error. Where memory ran out it no longer holds the calls in which it did, and with them what filled the memory."""
     if is_out_of_memory(error):
         error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

@@ -1,8 +1,10 @@
-"""Where a run runs. Never in a run's key, always a recorded column."""
+"""Where a run runs. It is never part of a run's key, and always recorded."""
 
+import contextlib
 import functools
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ PRECISIONS = ("auto", "bf16", "fp32", "fp64")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
+    """The hardware of a run, and how it is used. `detect` finds it."""
+
     device: str  # "cpu" or "cuda"
     name: str  # of the processor that trains
     precision: str  # "bf16": autocast; "fp32"; "fp64": to compare sums in another order, slow
@@ -32,20 +36,40 @@ class Machine:
 
         return torch.float64 if self.precision == "fp64" else torch.float32
 
+    @contextlib.contextmanager
+    def torch_settings(self) -> Iterator[None]:
+        """Torch as a run needs it, and put back at the end: `threads` of them, and convolutions that repeat to the bit.
+
+        These are settings of the whole process. Runs that go on side by side share them: whoever takes their steps enters this
+        once, around all of them, as `fit` does for its one run.
+        """
+        import torch
+
+        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
+        torch.set_num_threads(self.threads)
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.deterministic = deterministic
+
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
-    """The machine at hand. `jobs` 0: one run a core on CPU (as fast as one run on all cores, and indifferent to
-    stragglers), one on a GPU, where a plan measures how many pay (study/plan/cost.py). Raises Refused for a device that is not there.
-    """
-    import torch  # here, so that the report needs no torch
+    """The machine at hand. `device`: "auto", "cpu" or "cuda"; `precision`: "auto" or one of PRECISIONS; `jobs`: runs at a time.
 
-    choose("DEVICE", device, ("auto", "cpu", "cuda"))
-    choose("PRECISION", precision, PRECISIONS)
+    `jobs` 0 means one run for each core of a CPU, which is as fast as one run on all cores and does not wait for the slowest,
+    and one on a GPU. Raises Refused for a device that is not there, and for what is no choice.
+    """
+    import torch  # here, so that a report needs no torch
+
+    choose("device", device, ("auto", "cpu", "cuda"))
+    choose("precision", precision, PRECISIONS)
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
-        raise Refused("DEVICE: 'cuda' is not there (torch sees no GPU); choices here: auto, cpu")
+        raise Refused("device: 'cuda' is not there (torch sees no GPU); choices here: auto, cpu")
     if jobs < 0:
-        raise Refused(f"JOBS: {jobs} is less than 1")
+        raise Refused(f"jobs: {jobs} is less than 1")
     on_cuda = has_cuda and device != "cpu"
     cores = len(os.sched_getaffinity(0))
     jobs = jobs or (1 if on_cuda else cores)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from alexnet import SOURCE_2012, AlexNet
-from alexnet.data.image_sets import available, data_dir, load
+from alexnet.data.image_sets import available, load
 from alexnet.errors import let_go
 from alexnet.machine import Machine, detect
 from alexnet.model.network import layer_table
@@ -25,6 +25,7 @@ from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side
 from benchmarks.sidebyside import in_turn, ratio
 from benchmarks.worker import plain
+from study.environment import data_dir
 from study.plan.cost import seconds_of_rounds
 
 DEVICE = "cuda"
@@ -136,7 +137,8 @@ def equal_runs(machine: Machine, small: bool) -> list[dict]:
 
     alone = [fit(recipe, seed, machine, images) for recipe, seed in runs]
     again = fit(*runs[0], machine, images)
-    among = dict(side_by_side([functools.partial(begin, *run) for run in runs], len(runs), rounds_on(machine.device)))
+    with machine.torch_settings():
+        among = dict(side_by_side([functools.partial(begin, *run) for run in runs], len(runs), rounds_on(machine.device)))
     equal = sum(among[place].weights_sha256 == one.weights_sha256 for place, one in enumerate(alone))
     apart = max(abs(among[place].points[-1].running_error - one.points[-1].running_error) for place, one in enumerate(alone))
     return [
@@ -246,7 +248,8 @@ def figure_1(machine: Machine, small: bool) -> list[dict]:
 
     started = time.monotonic()
     runs = [functools.partial(begin, cell) for cell in cells]
-    ended = dict(side_by_side(runs, len(runs), rounds_on(machine.device)))
+    with machine.torch_settings():
+        ended = dict(side_by_side(runs, len(runs), rounds_on(machine.device)))
     seconds = time.monotonic() - started
     if errors := [error for error in ended.values() if isinstance(error, Exception)]:
         raise errors[0]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.image_sets import data_dir
 from alexnet.errors import Refused
+from study.environment import data_dir
 
 CLASSES = 1000
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from alexnet.data.image_sets import available, data_dir, load
+from alexnet.data.image_sets import available, load
 from alexnet.machine import detect
 from alexnet.recipe import FIGURE_1_A, changed
 from alexnet.training import loop, train_error
+from study.environment import data_dir
 
 
 def measure(device: str) -> list[dict]:

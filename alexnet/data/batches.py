@@ -1,35 +1,50 @@
 """Batches of one run, cut from an image set by tensor operations on its device: crops, flips, colour noise, views.
 
-Of images that do not fit on the device the crops come from there (reading.py); all else is the same, to the bit.
+Images that do not fit on the device are cropped where they are (prefetch.py). All else is the same, to the bit.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.image_sets import ImageSet
 from alexnet.data.pixel_statistics import PixelSums, kept_sums
 from alexnet.data.prefetch import Ahead, Images, in_parts, slices
+from alexnet.data.sources import ImageSet
 from alexnet.errors import Refused
 from alexnet.recipe import Data, Recipe
 from alexnet.rng import generator
-from alexnet.training.data_parallel import ALONE, Ranks
 
 VIEWED_PIXELS = 1000 * 32**2
 """In one batch of views; ten times as many on a GPU, which is idle between small ones."""
 
+Share = Callable[[int], slice]
+"""Of `n` rows those that this process takes, where several share a run (training/data_parallel.py)."""
+
+
+def everything(n: int) -> slice:
+    """The share of a process that is alone."""
+    return slice(0, n)
+
 
 class Feed:
-    """Batches of one run: same images, order and draws whatever the device, and after any resume.
+    """Batches of one run: the same images, order and draws whatever the device, and after any resume.
 
-    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory and labels [n].
+    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory, and labels [n] int64. Raises
+    Refused, naming the recipe's field, where the images cannot serve it.
     """
 
-    def __init__(self, recipe: Recipe, images: ImageSet, seed: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: ImageSet,
+        seed: int,
+        share_of: Share = everything,
+        dtype: torch.dtype = torch.float32,
+    ):
         data, size = recipe.data, recipe.model.image_size
         count = data.train_images or len(images.train_labels)
         if count > len(images.train_labels):
@@ -44,8 +59,8 @@ class Feed:
         self.test = images.test_images, images.test_labels
         self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
         self.steps_per_epoch = trained // self.batch_size  # what is left over sits out until the next epoch's order
-        self.ranks, self.share, self.dtype = ranks, ranks.share(self.batch_size), dtype
-        self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this rank's mean in the batch's
+        self.share_of, self.share, self.dtype = share_of, share_of(self.batch_size), dtype
+        self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this process's mean in the batch's
         side = self.images.shape[1]
         if size > side:
             raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
@@ -65,13 +80,15 @@ class Feed:
         if self.crops:
             border = (0, 0, data.shift, data.shift, data.shift, data.shift)
             self.means = windows(F.pad(self.mean.expand(self.images.shape[1:]), border), size)
-        # drawn anew for each epoch, and crops brought for each step, into the same memory:
-        self.order = self.corner = self.flipped = self.colour_shift = self.brought = None
+        self.drawn: dict[str, Tensor] = {}
+        """On the device, always at the same place in its memory: for every row of the epoch's order the position of its image
+        ("order" [n]), the corner of its crop ("corner" [n, 2]), whether it is mirrored ("flipped" [n]) and what colour noise adds
+        ("colour_shift" [n, 3]); and the "crops" of a step's images that are elsewhere."""
         self.epoch = -1
-        self.ahead: tuple[int, Future] | None = None
+        self.ahead: tuple[int, Future] | None = None  # the draws of an epoch to come
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of one step, counted from 0 over the whole run: this rank's share of it."""
+        """The batch of one step, counted from 0 over the whole run: this process's share of it."""
         return self.at(self.begin(step))
 
     def begin(self, step: int) -> slice:
@@ -82,28 +99,33 @@ class Feed:
         first = position * self.batch_size
         rows = slice(first + self.share.start, first + self.share.stop)
         if self.crops:
-            self._put("brought", self.crops.take(rows))
+            self._put("crops", self.crops.take(rows))
         return rows
 
     def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """The batch of these rows of the epoch's order, of the step that was begun last. Nothing here waits for the device, and
-        what it reads is always at the same place in memory: it can be captured in a CUDA graph (alexnet/training/cuda_graph.py), with `rows` a
-        tensor on the device."""
-        index = self.order[rows]
-        if self.crops:
-            pixels = self._of_crops(self.brought, rows)
-        elif self.data.inputs == "minus_centre_of_mean_image":
-            pixels = self._cut(self.images.index_select(0, index).float(), rows) - self._centred(self.mean)
+        """The batch of these rows of the epoch's order, of the step that was begun last.
+
+        Nothing here waits for the device, and what is read stays at one place in its memory. So it can be captured in a CUDA graph
+        (training/cuda_graph.py), where `rows` is a tensor on the device.
+        """
+        index = self.drawn["order"][rows]
+        if isinstance(self.images, Tensor):
+            pixels = self._of_images(self.images.index_select(0, index), rows)
         else:
-            pixels = self._cut(self._normalized(self.images.index_select(0, index)), rows)
+            pixels = self._of_crops(self.drawn["crops"], rows)
         if self.noisy(self.epoch):
-            pixels = (pixels + self.colour_shift[rows, None, None]) / self.data.colour_noise_divisor
+            pixels = (pixels + self.drawn["colour_shift"][rows, None, None]) / self.data.colour_noise_divisor
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
 
-    def _of_crops(self, crops: Tensor, rows: slice) -> Tensor:
-        """What `at` makes of whole images, of crops that were cut before: the same numbers to the bit."""
+    def _of_images(self, images: Tensor, rows: slice | Tensor) -> Tensor:
+        if self.data.inputs == "minus_centre_of_mean_image":
+            return self._cut(images.float(), rows) - self._centred(self.mean)
+        return self._cut(self._normalized(images), rows)
+
+    def _of_crops(self, crops: Tensor, rows: slice | Tensor) -> Tensor:
+        """What `_of_images` makes of whole images, of crops that were cut before: the same numbers to the bit."""
         if self.varied:
-            crops = torch.where(self.flipped[rows, None, None, None], crops.flip(2), crops)
+            crops = torch.where(self.drawn["flipped"][rows, None, None, None], crops.flip(2), crops)
         if self.data.inputs == "minus_centre_of_mean_image":
             return crops.float() - self._centred(self.mean)
         alike = self.data.inputs == "standardized" and not self.data.shift  # one mean for all pixels, none of a border
@@ -114,28 +136,30 @@ class Feed:
         """The mean image where each crop is, mirrored as the crop is: [n, size, size, 3]. A border has none."""
         if not self.varied:
             return self._centred(self.mean.expand(self.images.shape[1:]))
-        y, x = self.corner[rows].unbind(1)
-        x = torch.where(self.flipped[rows], self.means.shape[2] - 1 - x, x)
-        return self.means[self.flipped[rows].long(), y, x].unflatten(2, (self.size, 3))
+        flipped = self.drawn["flipped"][rows]
+        y, x = self.drawn["corner"][rows].unbind(1)
+        x = torch.where(flipped, self.means.shape[2] - 1 - x, x)
+        return self.means[flipped.long(), y, x].unflatten(2, (self.size, 3))
 
     def noisy(self, epoch: int) -> bool:
+        """Whether there is colour noise in this epoch."""
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
     def views(
         self, images: Images, labels: Tensor, ten: bool = False, size: int = 0, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a set, in its own or in this `order`, `size` images at a time (of several ranks each its share of them), as
-        [n, views, 3, side, side]: the centre alone, or ten.
+        """All of a set, in its own or in this `order`, `size` images at a time, of which this process gets its share: inputs
+        [n, views, 3, side, side], of the centre alone or of ten views, and labels [n].
 
-        The ten of section 4.1: four corners and the centre, then the same five mirrored. They are cut from the images as they
-        are, without data.shift's border.
+        The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the images
+        as they are, without the border of data.shift.
         """
         at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
         size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
-        shares = ((part.start, self.ranks.share(part.stop - part.start)) for part in slices(len(labels), size))
+        shares = ((part.start, self.share_of(part.stop - part.start)) for part in slices(len(labels), size))
         parts = [slice(first + share.start, first + share.stop) for first, share in shares]
         if order is not None:
             parts = [order[part] for part in parts]
@@ -157,13 +181,12 @@ class Feed:
 
     def _cut(self, pixels: Tensor, rows: slice | Tensor) -> Tensor:
         if self.varied:
-            return cut(pixels, self.data.shift, self.size, self.corner[rows], self.flipped[rows])
+            return cut(pixels, self.data.shift, self.size, self.drawn["corner"][rows], self.drawn["flipped"][rows])
         return self._centred(pixels)
 
     def _draw(self, epoch: int) -> None:
         """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
-        known, drawn = self.ahead or (None, None)
-        draws = drawn.result() if known == epoch else self._draws(epoch)
+        draws = self.ahead[1].result() if self.ahead and self.ahead[0] == epoch else self._draws(epoch)
         if self.crops:
             corners = draws["corner"] if self.varied else torch.full((len(self.labels), 2), self.centre + self.data.shift)
             self.crops.begin(draws["order"].numpy(), corners.numpy())
@@ -177,10 +200,10 @@ class Feed:
 
     def _put(self, name: str, values: Tensor) -> None:
         """Bring `values` to the device, to where those before them were."""
-        if (there := getattr(self, name)) is None:
-            setattr(self, name, values.to(self.images.device, copy=True))
+        if name in self.drawn:
+            self.drawn[name].copy_(values, non_blocking=True)
         else:
-            there.copy_(values, non_blocking=True)
+            self.drawn[name] = values.to(self.images.device, copy=True)
 
     def _draws(self, epoch: int) -> dict[str, Tensor]:
         """What is drawn for an epoch: a row for each training image, in the epoch's order."""

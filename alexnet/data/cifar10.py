@@ -1,38 +1,116 @@
-"""CIFAR-10 as torchvision downloads it: found, downloaded, checked and read."""
+"""CIFAR-10 as its authors publish it: found, downloaded, checked and read (Krizhevsky 2009)."""
 
+import contextlib
 import hashlib
 import os
-import socket
+import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 
 from alexnet.data import packed
+from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
-CIFAR10_FOLDER = "cifar-10-batches-py"
+FOLDER = "cifar-10-batches-py"
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PATIENCE_SECONDS = 10
+"""A server that sends nothing for so long is given up."""
 
 
-def _download_cifar10(folder: Path) -> str:
-    """Empty if it is there now, else why not. Its MD5 is checked before anything is unpacked; torchvision would follow any path
-    in the archive (pytorch/vision#9517)."""
+class Cifar10(PackedSource):
+    """50,000 training and 10,000 test images of 32x32 pixels, from `<folder>/cifar-10-batches-py`."""
+
+    def home(self, folder: Path) -> Path:
+        return folder
+
+    def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+        return folder if not manifest or (folder / FOLDER).is_dir() else None
+
+    def fetch(self, root: Path) -> str:
+        return "" if (root / FOLDER).is_dir() else download(root)
+
+    def contents(self, root: Path) -> "Cifar10Files":
+        return Cifar10Files(root)
+
+    def class_names(self, folder: Path) -> list[str]:
+        return list(NAMES)
+
+
+class Cifar10Files:
+    """The files of CIFAR-10 under `root`, each checked. Raises Refused naming the first that is damaged or missing."""
+
+    def __init__(self, root: Path):
+        from torchvision.datasets import CIFAR10
+
+        self.root, self.classes = root, []
+        self.listed = CIFAR10.train_list + CIFAR10.test_list
+        for file, md5 in self.listed:
+            path = root / FOLDER / file
+            if not _has_md5(path, md5):
+                raise Refused(f"{path}: damaged or missing (its MD5 is not {md5}); delete {root / FOLDER} to download it again")
+
+    def state(self) -> str:
+        """The names and MD5 sums of its files."""
+        return str(self.listed)
+
+    def splits(self) -> dict[str, packed.Split]:
+        return {"train": self._split(True), "test": self._split(False)}
+
+    def _split(self, train: bool) -> packed.Split:
+        from torchvision.datasets import CIFAR10
+
+        own = CIFAR10(str(self.root), train=train)
+        labels = np.array(own.targets, np.int64)
+        mark = np.frombuffer(hashlib.sha256(self.state().encode()).digest()[: packed.MARK], np.uint8)
+        return packed.Split(
+            labels, np.tile(mark, (len(labels), 1)), own.data.__getitem__, lambda row: f"{self.root}: image {row}"
+        )
+
+
+def download(folder: Path) -> str:
+    """Download CIFAR-10 into `folder`. Returns "" if it is there now, else why not.
+
+    Its MD5 is checked before anything is unpacked. torchvision's own download sets the time-out of every socket of the process,
+    and follows any path in the archive (pytorch/vision#9517).
+    """
     from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import download_url
 
-    before, made = socket.getdefaulttimeout(), not folder.exists()
-    socket.setdefaulttimeout(10)
+    made, archive = not folder.exists(), folder / CIFAR10.filename
     try:
-        download_url(CIFAR10.url, str(folder), CIFAR10.filename, CIFAR10.tgz_md5)
-        unpack(folder / CIFAR10.filename, folder, CIFAR10_FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not _has_md5(archive, CIFAR10.tgz_md5):
+            _fetch(CIFAR10.url, archive, CIFAR10.tgz_md5)
+        unpack(archive, folder, FOLDER)
         return ""
     except Exception as error:  # whatever urllib, ssl, tarfile or the disk raise
-        if made and folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()  # torchvision makes it before it finds that it cannot download
+        if made:
+            with contextlib.suppress(OSError):  # only where nothing is in it
+                folder.rmdir()
         return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
-    finally:
-        socket.setdefaulttimeout(before)
+
+
+def _fetch(url: str, path: Path, md5: str) -> None:
+    """Bring what is at `url` to `path`, whole or not at all. Raises ValueError where its MD5 is another one."""
+    with tempfile.TemporaryDirectory(prefix=".downloading.", dir=path.parent) as scratch:
+        part = Path(scratch) / path.name
+        with urlopen(url, timeout=PATIENCE_SECONDS) as answer, open(part, "wb") as file:
+            shutil.copyfileobj(answer, file)
+        if not _has_md5(part, md5):
+            raise ValueError(f"what {url} sent is damaged: its MD5 is not {md5}")
+        os.replace(part, path)
+
+
+def _has_md5(path: Path, md5: str) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
 
 
 def unpack(archive: Path, folder: Path, wanted: str) -> None:
@@ -42,27 +120,3 @@ def unpack(archive: Path, folder: Path, wanted: str) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(scratch, filter="data")
         os.replace(Path(scratch) / wanted, folder / wanted)
-
-
-def _cifar10_state(folder: Path) -> str:
-    """What its files are, each of them checked."""
-    from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity
-
-    root = folder / CIFAR10_FOLDER
-    if not root.is_dir() and (why := _download_cifar10(folder)):
-        raise Refused(f"SCALE=cifar10: {why}")
-    files = CIFAR10.train_list + CIFAR10.test_list
-    for file, md5 in files:
-        if not check_integrity(root / file, md5):
-            raise Refused(f"{root / file}: damaged or missing (its MD5 is not {md5}); delete {root} to download it again")
-    return str(files)
-
-
-def _cifar10_split(folder: Path, train: bool, state: str) -> packed.Split:
-    from torchvision.datasets import CIFAR10
-
-    own = CIFAR10(str(folder), train=train)
-    labels = np.array(own.targets, np.int64)
-    mark = np.frombuffer(hashlib.sha256(state.encode()).digest()[: packed.MARK], np.uint8)
-    return packed.Split(labels, np.tile(mark, (len(labels), 1)), own.data.__getitem__, lambda row: f"{folder}: image {row}")

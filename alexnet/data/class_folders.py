@@ -5,16 +5,57 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
-from alexnet.data.packed import MARK, Split
+from alexnet.data.packed import MARK, Split, manifest_of
+from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 FORMATS = ("JPEG", "PNG", "BMP")
 MOST_PIXELS = 89_478_485  # PIL warns from here on; the largest photographs of ILSVRC have some tens of millions
+
+
+class ClassFolderSet(PackedSource):
+    """A set of image files in `<folder>/<name>`, or wherever they were packed from: see `ClassFolders`."""
+
+    def __init__(self, name: str, about: str, side: int = 0, test: str = "test"):
+        super().__init__(name, about)
+        self.side, self.test = side, test
+
+    def home(self, folder: Path) -> Path:
+        return folder / self.name
+
+    def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+        places = [Path(manifest["from"])] if manifest else []
+        return next((place for place in (*places, self.home(folder)) if (place / "train").is_dir()), None)
+
+    def fetch(self, root: Path) -> str:
+        return "" if (root / "train").is_dir() else f"no folder {root / 'train'}"
+
+    def contents(self, root: Path) -> "ClassFolders":
+        return ClassFolders(root, self.side, self.test)
+
+    def folder_times(self, root: Path) -> list[list]:
+        found = []
+        for split in ("train", self.test) if self.test else ("train",):
+            with contextlib.suppress(FileNotFoundError), os.scandir(root / split) as entries:
+                found += sorted([f"{split}/{entry.name}", entry.stat().st_mtime_ns] for entry in entries if entry.is_dir())
+        return found
+
+    def class_names(self, folder: Path) -> list[str]:
+        words = folder / f"{self.name}.words.txt"
+        lines = words.read_text().splitlines() if words.exists() else []
+        meaning = {key: text.split(",")[0] for key, _, text in (line.partition("\t") for line in lines)}
+        if manifest := manifest_of(self.cache(folder)):
+            classes = manifest["classes"]
+        else:
+            classes = [path.name for path in sorted((self.home(folder) / "train").iterdir()) if path.is_dir()]
+        return [meaning.get(name, name) for name in classes]
 
 
 class ClassFolders:
@@ -34,7 +75,7 @@ class ClassFolders:
 
     def state(self) -> str:
         """Digest of what is there: names, sizes and times of all files, and what they are made into."""
-        listed = [one for split in self.files for one in self._listed(split)]
+        listed = [facts for split in self.files for facts in self._listed(split)]
         return hashlib.sha256(json.dumps([self.side, listed]).encode()).hexdigest()
 
     def splits(self) -> dict[str, Split]:
@@ -46,29 +87,19 @@ class ClassFolders:
         counts = [len(files) for files in self.files[split].values()]
         order = np.random.default_rng(0).permutation(sum(counts))
         listed = self._listed(split)
-        marks = [hashlib.sha256(json.dumps([self.side, one]).encode()).digest()[:MARK] for one in listed]
+        marks = [hashlib.sha256(json.dumps([self.side, facts]).encode()).digest()[:MARK] for facts in listed]
         labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)[order]
 
         def name(row: int) -> str:
             return f"{self.root}/{listed[order[row]][0]}"
 
-        marks = np.frombuffer(b"".join(marks), np.uint8).reshape(-1, MARK)[order]
-        return Split(labels, marks, lambda row: read(Path(name(row)), self.side), name)
+        in_order = np.frombuffer(b"".join(marks), np.uint8).reshape(-1, MARK)[order]
+        return Split(labels, in_order, lambda row: read(Path(name(row)), self.side), name)
 
     def _listed(self, split: str) -> list[tuple[str, int, int]]:
         """Name under the root, bytes and time of each file, class after class."""
         files = ((f"{split}/{folder}/{file}", facts) for folder, of in self.files[split].items() for file, facts in of.items())
         return [(name, *facts) for name, facts in files]
-
-
-def folder_times(root: Path, test: str) -> list[list]:
-    """Names and times of all class folders: other where a file or a class was added or taken away. A moment, however many
-    files there are."""
-    found = []
-    for split in ("train", test) if test else ("train",):
-        with contextlib.suppress(FileNotFoundError), os.scandir(root / split) as entries:
-            found += sorted([f"{split}/{one.name}", one.stat().st_mtime_ns] for one in entries if one.is_dir())
-    return found
 
 
 def square(image, side: int) -> np.ndarray:
@@ -111,14 +142,14 @@ def _rgb(image):
     return image.convert("RGB")
 
 
-def _no_image(row: int):
+def _no_image(row: int) -> NoReturn:
     raise AssertionError("a set without test images")
 
 
 def _files_by_class(root: Path) -> dict[str, dict[str, tuple[int, int]]]:
     """Of each class folder, by name, its image files, by name: bytes and time. Links that lead out of `root` are refused."""
     if not root.is_dir():
-        raise Refused(f"DATA_DIR: no folder {root}")
+        raise Refused(f"folder: no folder {root}")
     found, loose = {}, False
     tree = root.resolve()
     for folder in sorted(os.scandir(root), key=lambda entry: entry.name):
@@ -126,8 +157,8 @@ def _files_by_class(root: Path) -> dict[str, dict[str, tuple[int, int]]]:
         if folder.is_dir():
             _refuse_leading_out(folder, tree)
             with os.scandir(folder) as entries:
-                files = sorted((one for one in entries if _is_image(one.name)), key=lambda entry: entry.name)
-            found[folder.name] = {one.name: _facts(one, tree) for one in files}
+                files = sorted((entry for entry in entries if _is_image(entry.name)), key=lambda entry: entry.name)
+            found[folder.name] = {file.name: _facts(file, tree) for file in files}
     if loose and not found:
         raise Refused(f"{root}: images lie in it directly; sort them into one folder a class, named as under train")
     if not found or not all(found.values()):

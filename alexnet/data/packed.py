@@ -6,6 +6,7 @@ Every image is vouched for by itself: packing that was killed goes on with those
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet.data.prefetch import Images, PackedFile, Stored, side_by_side
+from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import Refused
 from alexnet.files import locked, write_atomically
 
@@ -48,8 +49,8 @@ class Split:
 class Opened:
     """A packed set: images and labels of "train" and "test"."""
 
-    images: dict[str, Images]
-    labels: dict[str, np.ndarray]
+    images: Mapping[str, Images]
+    labels: Mapping[str, np.ndarray]
     fingerprint: str
     large: bool
 
@@ -113,18 +114,19 @@ def in_memory(name: str, cache: Path, splits: Mapping[str, Split], skip_damaged:
     """The set decoded into memory, where nothing can be kept. Raises Refused naming damaged files, or where it is large."""
     shape = _shape(splits)
     if is_large(_bytes(splits, shape)):
-        raise Refused(f"DATA_DIR: cannot write to {cache}, and {name} is too large to be decoded anew at each load")
-    arrays = {split: np.zeros((len(one.labels), *shape), np.uint8) for split, one in splits.items()}
-    kept = {split: np.zeros(len(one.labels), bool) for split, one in splits.items()}
+        raise Refused(f"folder: cannot write to {cache}, and {name} is too large to be decoded anew at each load")
+    arrays = {split: np.zeros((len(source.labels), *shape), np.uint8) for split, source in splits.items()}
+    kept = {split: np.zeros(len(source.labels), bool) for split, source in splits.items()}
 
-    def put(split: str, row: int, image: np.ndarray) -> None:
-        arrays[split][row] = image
-        kept[split][row] = True
+    def put(split: str, row: int, image: np.ndarray | None) -> None:
+        if image is not None:
+            arrays[split][row] = image
+            kept[split][row] = True
 
-    todo = {split: np.arange(len(one.labels)) for split, one in splits.items()}
+    todo = {split: np.arange(len(source.labels)) for split, source in splits.items()}
     _refuse(_decode(splits, shape, todo, put, observe), skip_damaged)
     arrays = {split: array[kept[split]] for split, array in arrays.items()}
-    labels = {split: one.labels[kept[split]] for split, one in splits.items()}
+    labels = {split: source.labels[kept[split]] for split, source in splits.items()}
     fingerprint = fingerprint_of([a for split in arrays for a in (arrays[split], labels[split])])
     return Opened({split: torch.from_numpy(array) for split, array in arrays.items()}, labels, fingerprint, False)
 
@@ -141,12 +143,12 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
         if known and known["source"] != facts["source"]:  # who still reads the old files keeps them: they are not written over
             for path in cache.glob("*_*.npy"):
                 path.unlink()
-        parts = {split: files.enter_context(_Part(cache, split, one, shape)) for split, one in splits.items()}
+        parts = {split: files.enter_context(_Part(cache, split, source, shape)) for split, source in splits.items()}
         todo = {split: np.flatnonzero(~part.whole()) for split, part in parts.items()}
         missing = sum(part.missing_bytes() for part in parts.values())
         if missing > (free := shutil.disk_usage(cache).free):
             raise Refused(
-                f"DATA_DIR: {name} packed takes {missing / 1e9:.1f} GB more in {cache}, where {free / 1e9:.1f} GB are free"
+                f"folder: {name} packed takes {missing / 1e9:.1f} GB more in {cache}, where {free / 1e9:.1f} GB are free"
             )
         if any(map(len, todo.values())):
             (cache / MANIFEST).unlink(missing_ok=True)
@@ -158,9 +160,7 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
             for part in parts.values():
                 part.sync()
         except OSError as error:
-            raise Refused(
-                f"DATA_DIR: cannot write to {cache} ({error.strerror}); the same command goes on from there"
-            ) from None
+            raise Refused(f"folder: cannot write to {cache} ({error.strerror}); the same call goes on from there") from None
         for split, part in parts.items():
             if len(part.records) and not part.records[:, MARK:].any():
                 raise Refused(f"{split} of {name}: no image could be read")
@@ -229,7 +229,7 @@ class _Part:
         if image is not None:
             image = np.ascontiguousarray(image)
             _write_all(self.images, image, len(self.header) + row * self.image_bytes)
-            digest = hashlib.sha256(image).digest()
+            digest = hashlib.sha256(image.data).digest()
         record = self.source.marks[row].tobytes() + digest
         _write_all(self.digests, record, len(self.records_header) + row * RECORD)
         self.records[row] = np.frombuffer(record, np.uint8)
@@ -270,7 +270,7 @@ def _decode(
     cores = len(os.sched_getaffinity(0))
     observe(0, total)
     with ThreadPoolExecutor(cores) as pool:  # PIL lets other threads run while it decodes: as fast as processes (NOTES.md)
-        for count, why in side_by_side(some, chunks, pool, 2 * cores):
+        for count, why in in_order(some, chunks, pool, 2 * cores):
             done += count
             damaged += why
             observe(done, total)
@@ -288,7 +288,7 @@ def _rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, a
 
     rows, cores = np.flatnonzero(asked), len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(cores) as pool:
-        for _ in side_by_side(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * cores):
+        for _ in in_order(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * cores):
             pass
     return whole
 
@@ -296,10 +296,10 @@ def _rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, a
 def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
     """Of an image: that of the first one that can be read."""
     damaged = []
-    for one in splits.values():
-        for row in range(len(one.labels)):
+    for source in splits.values():
+        for row in range(len(source.labels)):
             try:
-                return one.read(row).shape
+                return source.read(row).shape
             except Refused as error:
                 damaged.append(str(error))
     _refuse(damaged, False)
@@ -307,16 +307,16 @@ def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
 
 
 def _bytes(splits: Mapping[str, Split], shape: tuple[int, ...]) -> int:
-    return sum(len(one.labels) for one in splits.values()) * math.prod(shape)
+    return sum(len(source.labels) for source in splits.values()) * math.prod(shape)
 
 
 def _refuse(damaged: list[str], skip_damaged: bool) -> None:
     if damaged and not skip_damaged:
         more = f" (and {len(damaged) - LISTED} more)" if len(damaged) > LISTED else ""
-        raise Refused(f"{'; '.join(damaged[:LISTED])}{more}; DAMAGED=skip leaves such files out")
+        raise Refused(f"{'; '.join(damaged[:LISTED])}{more}; damaged='skip' leaves such files out")
 
 
-def refuse_skipped(manifest: dict) -> None:
+def refuse_skipped(manifest: Mapping) -> None:
     """Raises Refused, naming them, where damaged files were left out when the set was packed."""
     _refuse(manifest["skipped"], False)
 
@@ -329,8 +329,6 @@ def _write_all(file: int, content, offset: int) -> None:
 
 
 def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:
-    import io
-
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
     return buffer.getvalue()

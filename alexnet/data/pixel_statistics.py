@@ -52,7 +52,8 @@ class PixelSums:
 
 def pixel_sums(images: Images) -> PixelSums:
     """Of images [n, height, width, 3] uint8, on their device."""
-    pixels, products = 0, 0
+    pixels = torch.zeros(images.shape[1:], dtype=torch.float64, device=images.device)
+    products = torch.zeros(3, 3, dtype=torch.float64, device=images.device)
     for part in in_parts(images, slices(len(images), max(1, CHUNK_VALUES // math.prod(images.shape[1:])))):
         values = part.double()
         pixels = pixels + values.sum(0)

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.errors import Refused
+from alexnet.errors import NeedsPacking
 
 THREADS = min(8, len(os.sched_getaffinity(0)))
 DEVICE_SHARE = 0.5
 """Images are kept on a GPU where they take at most so much of its free memory."""
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class PackedFile:
@@ -44,12 +45,16 @@ class PackedFile:
         """One image, in memory that this thread's next reading overwrites."""
         if not hasattr(self.own, "pixels"):
             self.own.pixels = np.empty(self.shape[1:], np.uint8)
-        pixels = self.own.pixels
-        got = os.preadv(self.file, [pixels], self.offset + row * self.image_bytes)
-        if got != self.image_bytes or not (self.checked[row] or hashlib.sha256(pixels).digest() == self.digests[row].tobytes()):
-            raise Refused(
-                f"{self.path}: image {row} is damaged on disk (not the bytes that were packed); "
-                f"`python -m study data pack {self.path.parent.name}` finds all that are and mends them from their source"
+        pixels: np.ndarray = self.own.pixels
+        got = os.preadv(self.file, [pixels.data], self.offset + row * self.image_bytes)
+        whole = got == self.image_bytes and (
+            self.checked[row] or hashlib.sha256(pixels.data).digest() == self.digests[row].tobytes()
+        )
+        if not whole:
+            raise NeedsPacking(
+                f"{self.path}: image {row} is damaged on disk (not the bytes that were packed)",
+                self.path.parent.name,
+                "finds all that are and mends them from their source",
             )
         self.checked[row] = True
         return pixels
@@ -83,13 +88,13 @@ class Stored:
         crops = make((len(places), size, size, 3), dtype=torch.uint8, pin_memory=pinned)
         for crop, place, (y, x) in zip(crops.numpy(), places.tolist(), (corners - border).tolist(), strict=True):
             top, left, bottom, right = max(y, 0), max(x, 0), min(y + size, side), min(x + size, side)
-            crop[top - y : bottom - y, left - x : right - x] = self.source[self.rows[place]][top:bottom, left:right]
+            crop[top - y : bottom - y, left - x : right - x] = self.source[int(self.rows[place])][top:bottom, left:right]
         return crops
 
     def read(self) -> Tensor:
         """All of them, whole, in host memory."""
         whole = torch.empty(self.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        for image, row in zip(whole.numpy(), self.rows, strict=True):
+        for image, row in zip(whole.numpy(), self.rows.tolist(), strict=True):
             image[:] = self.source[row]
         return whole
 
@@ -129,7 +134,7 @@ def in_parts(images: Images, parts: Iterable[slice | Tensor]) -> Iterator[Tensor
     if isinstance(images, Tensor):
         yield from (images[part] for part in parts)
     else:
-        for part in side_by_side(Stored.read, (images[part] for part in parts), readers(), THREADS):
+        for part in in_order(Stored.read, (images[part] for part in parts), readers(), THREADS):
             yield part.to(images.device, non_blocking=True)
 
 
@@ -168,9 +173,7 @@ class Ahead:
         self.waiting = waiting
 
 
-def side_by_side(
-    work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, ahead: int
-) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, ahead: int) -> Iterator[Result]:
     """What `work` makes of each item, in their order, at most `ahead` begun before they are asked for."""
     begun: deque[Future] = deque()
     try:

@@ -17,15 +17,20 @@ The pixels are meant to be the same on every machine:
 - Everything after is element-wise + - * / sqrt, floor, comparison, minimum and maximum in float32, each a numpy call of
   its own. IEEE 754 fixes the last bit of every one of these. There is no sin, cos or exp (libm decides their last bit),
   and no matrix product or float sum (the processor decides their order), so there is no last-bit difference to round
-  away. `tests/test_shapes.py` pins a hash.
+  away. `tests/alexnet/data/test_synthetic_shapes.py` pins a hash.
 
 Images come in chunks of 100 keyed by (seed, split, chunk), so image i does not depend on how many were asked for.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
+
+from alexnet.data.packed import Observe, fingerprint_of
+from alexnet.data.sources import ImageSet
 
 SIDE = 32  # pixels
 CHUNK = 100  # images; a multiple of ten, so that each is exactly balanced; few enough to stay in the processor's cache
@@ -59,6 +64,28 @@ class Shapes:
 def make_shapes(train_images: int = 8000, test_images: int = 2000, seed: int = 0) -> Shapes:
     """Draw the set: the first `train_images` and `test_images` images of the two endless sequences that `seed` names."""
     return Shapes(*_split(seed, 0, train_images), *_split(seed, 1, test_images))
+
+
+class SyntheticShapes:
+    """The image set of `make_shapes`, drawn anew whenever it is asked for: it needs no folder."""
+
+    def __init__(self, name: str, about: str):
+        self.name, self.about = name, about
+
+    def available(self, folder: Path) -> str:
+        return ""
+
+    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+        shapes = make_shapes()
+        train, test = (
+            np.ascontiguousarray(images.transpose(0, 2, 3, 1)) for images in (shapes.train_images, shapes.test_images)
+        )
+        fingerprint = fingerprint_of([train, shapes.train_labels, test, shapes.test_labels])
+        train, train_labels, test, test_labels = map(torch.from_numpy, (train, shapes.train_labels, test, shapes.test_labels))
+        return ImageSet(self.name, train, train_labels, test, test_labels, fingerprint)
+
+    def class_names(self, folder: Path) -> list[str]:
+        return list(CLASS_NAMES)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""The C kernels, built with the machine's own compiler the first time they are wanted (about two seconds, said on stderr).
+"""Kernels for a CPU, in C (cpu.c): response normalization, pooling, the update rule.
 
-Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None and the same is done with torch operations, in the same
-bits, several times slower.
+They are built with the machine's own compiler the first time they are wanted, which takes about two seconds and is said on stderr.
+Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the same bits, several
+times slower. Rows and images are independent of one another in every kernel: threads change no bit.
 """
 
 import ctypes
@@ -14,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 SOURCE = Path(__file__).with_name("cpu.c")
 FLAGS = (
@@ -29,10 +33,80 @@ FLAGS = (
 )
 # torch ships the OpenMP library of that name and has loaded it: its threads are then the ones used here.
 
+VALUES_PER_THREAD = 50_000
+"""Fewer are not worth another thread."""
+
+
+def threads_for(values: int, parts: int) -> int:
+    """How many of torch's threads are worth using for so many values, which fall into so many independent parts."""
+    return max(1, min(torch.get_num_threads(), parts, values // VALUES_PER_THREAD))
+
+
+def cross_map(
+    out: Tensor, maps: Tensor, upstream: Tensor | None, columns: int, size: int, k: float, alpha: float, beta: float
+) -> None:
+    """Response normalization over neighbouring maps, forward into `out`, or backward of `upstream`.
+
+    All are [n, maps, height, width] in channels_last memory and of one type; `beta` is 0.75, which the kernel takes by roots.
+    """
+    assert beta == 0.75
+    n, count, height, width = maps.shape
+    rows, threads = n * height * width * columns, threads_for(maps.numel(), n)
+    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
+    _library().cross_map(*_pointers(out, maps, upstream), rows, count // columns, *settings)
+
+
+def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k: float, alpha: float, beta: float) -> None:
+    """As `cross_map`, over neighbouring pixels of one map. Raises MemoryError where there is no room for its sums."""
+    assert beta == 0.75
+    n, count, height, width = maps.shape
+    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads_for(maps.numel(), n)
+    if _library().within_map(*_pointers(out, maps, upstream), n, height, width, count, *settings):
+        raise MemoryError("response normalization: no memory for its sums")
+
+
+def pool(out: Tensor, positions: Tensor | None, maps: Tensor, window: int, stride: int) -> None:
+    """Maxima of windows of `maps` into `out`, and where in its window each was found into `positions`; without them, averages.
+
+    Both are [n, maps, height, width] in channels_last memory. `window` is at most 15, so that a position fits in a byte.
+    """
+    settings = window, stride, maps.dtype == torch.bfloat16, threads_for(maps.numel(), len(maps))
+    _library().pool(*_pointers(out, positions, maps), *_sizes(maps, out), *settings)
+
+
+def unpool(out: Tensor, positions: Tensor | None, upstream: Tensor, window: int, stride: int) -> None:
+    """The gradient of `pool`, from that of its output, into `out`, which is like its input."""
+    threads = threads_for(out.numel(), len(out))
+    shares = torch.empty(threads * upstream[0].numel() if positions is None else 0)
+    settings = window, stride, out.dtype == torch.bfloat16, threads
+    _library().unpool(*_pointers(out, positions, upstream, shares), *_sizes(out, upstream), *settings)
+
+
+def update(parameter: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, decay: float, rate: float) -> None:
+    """v := momentum v + decay w + rate gradient, w := w + v, in place; all float32 and laid out alike."""
+    count = parameter.numel()
+    pointers = _pointers(parameter, velocity, gradient)
+    _library().paper_sgd(*pointers, count, momentum, decay, rate, threads_for(count, count))
+
+
+def _pointers(*tensors: Tensor | None) -> list[int | None]:
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+def _sizes(large: Tensor, small: Tensor) -> tuple[int, ...]:
+    n, maps, height, width = large.shape
+    return n, height, width, maps, *small.shape[2:]
+
+
+def _library() -> ctypes.CDLL:
+    library = kernels()
+    assert library is not None, "only where `supported` says so"
+    return library
+
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """The library, built if it is not there yet; None where it cannot be."""
+    """The library, built if it is not there yet; None where it cannot be built."""
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if os.environ.get("ALEXNET_COMPILED") == "0" or not compiler or platform.machine() not in ("x86_64", "aarch64"):
         return None

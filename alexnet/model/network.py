@@ -1,4 +1,4 @@
-"""The network of a recipe. Every part is picked from a table when it is built; there is no choice left in forward."""
+"""The network of a recipe. Every part is picked from a table when the network is built; forward has no choice left."""
 
 import math
 from collections import OrderedDict
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.model.dropout import Dropout, _dropouts, draw_dropout
+from alexnet.model.dropout import Dropout, draw_dropout, dropouts_of
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import Layer, Model, Recipe, Sizes, sizes_of
@@ -65,38 +65,50 @@ class GroupedLinear(nn.Module):
         return torch.cat([F.linear(*part) for part in parts], 1)
 
 
-class AlexNet(nn.Module):
-    """Images [n, 3, size, size] to logits [n, classes], with the weights that `seed` draws.
+Learned = nn.Conv2d | LocalConv2d | nn.Linear | GroupedLinear
+"""A part that holds the weights and biases of a layer."""
 
-    Takes a Recipe or its Model: AlexNet(PAPER). `layers` holds one nn.Sequential for each of model.layers, whose parts are
-    named weights, activation, norm, pool and dropout; what a layer does not have is nn.Identity.
+
+class AlexNet(nn.Module):
+    """Images [n, 3, size, size] to logits [n, classes] (section 3), with the initial weights that `seed` draws (section 5).
+
+    Takes a Recipe or its Model, as in AlexNet(PAPER). `size` is model.image_size, and the inputs are what data.inputs makes of
+    pixels from 0 to 255. `layers` holds one nn.Sequential for each of model.layers, whose parts are named weights, activation,
+    norm, pool and dropout; what a layer does not have is nn.Identity. Torch's own generator is left as it is.
     """
 
     def __init__(self, model: Model | Recipe, seed: int = 0):
         super().__init__()
         self.model = model = model.model if isinstance(model, Recipe) else model
-        self.border = nn.ZeroPad2d((0, model.border_after, 0, model.border_after)) if model.border_after else nn.Identity()
-        self.layers = nn.Sequential(
-            *(nn.Sequential(layer_parts(model, position, size)) for position, size in enumerate(sizes_of(model)))
-        )
-        initialize(self, seed)
+        with torch.device("meta"):  # without memory, so that torch draws no weights, which are drawn below
+            self.border = nn.ZeroPad2d((0, model.border_after, 0, model.border_after)) if model.border_after else nn.Identity()
+            self.layers = nn.Sequential(
+                *(nn.Sequential(layer_parts(model, position, size)) for position, size in enumerate(sizes_of(model)))
+            )
+        device = torch.get_default_device()
+        if device.type != "meta":
+            self.to_empty(device=device)
+            initialize(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(self.border(images))
 
     def begin_step(self, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
-        """Draw the dropout of one step from generators named by (seed, "dropout", layer and step), of a batch of `of` images
-        that this network sees `rows` of; default: all."""
+        """Draw the dropout of one step from generators named by seed, layer and step, for a batch of `of` images of which this
+        network sees `rows`; by default all."""
         draw_dropout(self.layers, seed, step, rows, of)
 
     def draw_on_device(self, seed: int, step: Tensor, rows: slice = slice(None), of: int = 0) -> None:
-        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see `luck.hashed_draws`."""
-        for position, part in _dropouts(self.layers):
+        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see `rng.hashed_draws`."""
+        for position, part in dropouts_of(self.layers):
             part.draw_on_device(key_of(seed, f"dropout/{position}"), step)
             part.rows, part.of = rows, of
 
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
-        """Take the weights of torchvision.models.alexnet: same layers in the same order, under other names."""
+        """Take the weights of torchvision.models.alexnet: the same layers in the same order, under other names.
+
+        Raises ValueError where the shapes are others: the network must be that of the recipe TORCHVISION.
+        """
         ours = self.state_dict()
         if [tuple(v.shape) for v in ours.values()] != [tuple(v.shape) for v in state.values()]:
             raise ValueError(f"the shapes are not those of this network: {[tuple(v.shape) for v in state.values()]}")
@@ -151,41 +163,45 @@ def _norm(model: Model, layer: Layer, size: Sizes, shares: int) -> nn.Module:
     return make[layer.norm]()
 
 
-def learned_parts(network: AlexNet) -> list[nn.Module]:
-    """The modules that hold weights and biases, in the order of `model.layers`; absent layers have none."""
-    return [layer.weights for layer in network.layers if not isinstance(layer.weights, nn.Identity)]
+def learned_part(parts: nn.Module) -> Learned | None:
+    """The part of a layer that holds its weights and biases; None of an absent layer."""
+    part = parts.get_submodule("weights")
+    return part if isinstance(part, Learned) else None
 
 
 @torch.no_grad()
 def initialize(network: AlexNet, seed: int) -> None:
-    """All initialization is here: every weight from a generator named by (seed, "init", position). Normalizations keep torch's."""
+    """All initialization is here (section 5): every layer's weights come from a generator of its own, named by seed and position.
+    Batch normalizations begin as torch has them."""
     model = network.model
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.reset_parameters()
     for position, (layer, parts) in enumerate(zip(model.layers, network.layers, strict=True)):
-        part = parts.weights
-        if isinstance(part, nn.Identity) or part.weight.is_meta:
+        if (part := learned_part(parts)) is None:
             continue
-        luck = generator(seed, "init", position)
+        assert part.bias is not None
+        rng = generator(seed, "init", position)
         if model.init == "listed":
-            part.weight.normal_(0, layer.weight_std, generator=luck)
+            part.weight.normal_(0, layer.weight_std, generator=rng)
             part.bias.fill_(layer.initial_bias)
         else:
             fan_in = part.weight.shape[1] if layer.kind == "local" else part.weight[0].numel()
             bound = 1 / math.sqrt(fan_in)
-            part.weight.uniform_(-bound, bound, generator=luck)
-            part.bias.uniform_(-bound, bound, generator=luck)
+            part.weight.uniform_(-bound, bound, generator=rng)
+            part.bias.uniform_(-bound, bound, generator=rng)
 
 
 def layer_table(model: Model) -> list[dict]:
-    """A row a layer: sizes, parameters, neurons and multiply-adds of one image's forward pass, bytes of its outputs in float32.
-
-    Needs no weights.
-    """
+    """A row for each layer: sizes, parameters, neurons and multiply-adds of one image's forward pass, bytes of its outputs in
+    float32. Needs no memory for weights."""
     with torch.device("meta"):
         network = AlexNet(model)
     rows = []
     for layer, size, parts in zip(model.layers, sizes_of(model), network.layers, strict=True):
         positions = size.map_size**2
-        weights = parts.weights.weight.numel() if layer.present else 0
+        learned = learned_part(parts)
+        weights = learned.weight.numel() if learned else 0
         rows.append(
             {
                 "layer": layer.kind if layer.present else f"{layer.kind} (absent)",

@@ -1,16 +1,16 @@
 """Pools of cuda-convnet: a window that hangs over the edge is cut off there, and an average divides by what is left.
 
-As torch's max_pool2d and avg_pool2d in ceil mode, in the same bits; on a CPU, for channels_last maps, by a C kernel (kernels/cpu.c)
-where there is a compiler: torch's own zero-fill, keep 8 bytes of position a maximum, and are several times slower in bf16.
+They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a CPU channels_last maps go through a C kernel
+(kernels/cpu.py) where there is a compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and are
+several times slower in bf16.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.kernels.cpu import kernels
-
-VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
+from alexnet.kernels import cpu
+from alexnet.kernels.supported import supported
 
 
 class Pool(nn.Module):
@@ -21,7 +21,7 @@ class Pool(nn.Module):
         self.kind, self.window, self.stride = kind, window, stride
 
     def forward(self, maps: Tensor) -> Tensor:
-        if _compiled(maps, self.window):
+        if _has_kernel(maps, self.window):
             return _Pool.apply(maps, self.kind, self.window, self.stride)
         return by_torch(maps, self.kind, self.window, self.stride)
 
@@ -30,6 +30,7 @@ class Pool(nn.Module):
 
 
 def by_torch(maps: Tensor, kind: str, window: int, stride: int) -> Tensor:
+    """The same by torch's own operations."""
     return (F.max_pool2d if kind == "max" else F.avg_pool2d)(maps, window, stride, ceil_mode=True)
 
 
@@ -41,43 +42,30 @@ class _Pool(torch.autograd.Function):
         sizes = [size - ((size - 1) * stride >= side) for size, side in zip(sizes, sides, strict=True)]  # none begins outside
         out = torch.empty((n, count, *sizes), dtype=maps.dtype, memory_format=torch.channels_last)
         positions = torch.empty_like(out, dtype=torch.uint8) if kind == "max" else None
-        pointers = out.data_ptr(), positions.data_ptr() if kind == "max" else None, maps.data_ptr()
-        kernels().pool(*pointers, *_sizes(maps, out), window, stride, maps.dtype == torch.bfloat16, _threads(maps))
+        cpu.pool(out, positions, maps, window, stride)
         ctx.save_for_backward(maps, positions)
         ctx.settings = kind, window, stride
         return out
 
     @staticmethod
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx, *upstreams: Tensor):
+        (upstream,) = upstreams
         maps, positions = ctx.saved_tensors
         kind, window, stride = ctx.settings
         if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
             own = maps.view_as(maps)
-            (gradient,) = torch.autograd.grad(by_torch(own, *ctx.settings), own, upstream, create_graph=True)
+            (gradient,) = torch.autograd.grad(by_torch(own, kind, window, stride), own, upstream, create_graph=True)
             return gradient, None, None, None
-        out, upstream = torch.empty_like(maps), upstream.contiguous(memory_format=torch.channels_last)
-        threads = _threads(maps)
-        shares = torch.empty(0 if kind == "max" else threads * upstream[0].numel())
-        pointers = out.data_ptr(), positions.data_ptr() if kind == "max" else None, upstream.data_ptr(), shares.data_ptr()
-        kernels().unpool(*pointers, *_sizes(maps, upstream), window, stride, maps.dtype == torch.bfloat16, threads)
+        out = torch.empty_like(maps)
+        cpu.unpool(out, positions, upstream.contiguous(memory_format=torch.channels_last), window, stride)
         return out, None, None, None
 
 
-def _compiled(maps: Tensor, window: int) -> bool:
+def _has_kernel(maps: Tensor, window: int) -> bool:
     return (
         maps.device.type == "cpu"
-        and maps.dtype in (torch.float32, torch.bfloat16)
         and maps.is_contiguous(memory_format=torch.channels_last)
         and maps.shape[1] >= 16  # the kernel's step
         and window <= min(*maps.shape[2:], 15)  # positions in a byte
-        and kernels() is not None
+        and supported(maps)
     )
-
-
-def _sizes(large: Tensor, small: Tensor) -> tuple[int, ...]:
-    n, maps, height, width = large.shape
-    return n, height, width, maps, *small.shape[2:]
-
-
-def _threads(large: Tensor) -> int:
-    return max(1, min(len(large), torch.get_num_threads(), large.numel() // VALUES_PER_THREAD))

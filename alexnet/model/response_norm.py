@@ -4,27 +4,23 @@ Our own operation because torch's is slow, has no bf16 on CPU, and its backward 
 number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: for maps in channels_last memory, on a CPU by a C kernel (kernels/cpu.c) where there is a compiler, on a GPU by a Triton
-kernel (gpu.py: to its tolerance, not in the same bits); else by torch operations, on a CPU in the same order and so bits.
-There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that the sum over a
-window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the input
-and computes the rest again, which costs less than reading it back.
+How: maps in channels_last memory are normalized on a CPU by a C kernel (kernels/cpu.py) where there is a compiler, and on a GPU by a
+Triton kernel (kernels/gpu.py: to a tolerance, not in the same bits). All others are by torch operations, on a CPU in the same order
+and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that
+the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the
+input and computes the rest again, which costs less than reading it back.
 """
 
-import functools
 import math
 
 import torch
 from torch import Tensor, nn
 
-from alexnet.kernels import gpu
-from alexnet.kernels.cpu import kernels
+from alexnet.kernels import cpu, gpu
+from alexnet.kernels.supported import supported
 from alexnet.recipe import ResponseNorm
 
 BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, best of 100,000 to 1,600,000 (NOTES.md)
-
-
-VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
 
 
 class CrossMapNorm(nn.Module):
@@ -80,7 +76,8 @@ class _Normalize(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx, *upstreams: Tensor):
+        (upstream,) = upstreams
         (maps,) = ctx.saved_tensors
         over, size, k, alpha, beta = ctx.settings
         if torch.is_grad_enabled():  # someone differentiates twice: the formula in operations that torch can differentiate
@@ -106,40 +103,17 @@ def _by_kernel(
     out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
 ) -> bool:
     """Forward, or backward of `upstream`, into `out` by a kernel; False where there is none for these maps."""
-    if _compiled(maps, beta):
-        _call_kernel(out, maps, upstream, over, size, k, alpha, beta)
-    elif maps.is_contiguous(memory_format=torch.channels_last) and gpu.runs_here(maps):
-        what, columns = over
-        way = functools.partial(gpu.cross_map, columns=columns) if what == "maps" else gpu.within_map
-        way(out, maps, upstream, size=size, k=k, alpha=alpha, beta=beta)
-    else:
+    if not (maps.is_contiguous(memory_format=torch.channels_last) and supported(maps)):
         return False
-    return True
-
-
-def _compiled(maps: Tensor, beta: float) -> bool:
-    return (
-        maps.device.type == "cpu"
-        and maps.dtype in (torch.float32, torch.bfloat16)
-        and beta == 0.75
-        and maps.is_contiguous(memory_format=torch.channels_last)
-        and kernels() is not None
-    )
-
-
-def _call_kernel(
-    out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
-) -> None:
-    """Forward, or backward of `upstream`, by the C kernel."""
+    if not maps.is_cuda and beta != 0.75:
+        return False
+    kernels = gpu if maps.is_cuda else cpu
     what, columns = over
-    n, count, height, width = maps.shape
-    pointers = [t.data_ptr() if t is not None else None for t in (out, maps, upstream)]
-    threads = max(1, min(n, torch.get_num_threads(), maps.numel() // VALUES_PER_THREAD))
-    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
     if what == "maps":
-        kernels().cross_map(*pointers, n * height * width * columns, count // columns, *settings)
-    elif kernels().within_map(*pointers, n, height, width, count, *settings):
-        raise MemoryError("response normalization: no memory for its sums")
+        kernels.cross_map(out, maps, upstream, columns, size, k, alpha, beta)
+    else:
+        kernels.within_map(out, maps, upstream, size, k, alpha, beta)
+    return True
 
 
 class _Window:

@@ -36,7 +36,8 @@ class Column(nn.Module):
             if position == last and column == 1:
                 stages.append((True, []))
                 break
-            parts = layer_parts(model, position, size, None if position == last else column)
+            with torch.device("meta"):  # the weights are those of `network`
+                parts = layer_parts(model, position, size, None if position == last else column)
             if position and layer.present and layer.crosses:
                 stages.append((True, []))
             for name, part in parts.items():
@@ -83,36 +84,28 @@ def column_state(state: dict[str, Tensor], model: Model, column: int) -> dict[st
     return {name: value.clone() for name, value in own.items()}
 
 
-def joined_state(states: Sequence[dict[str, Tensor]], model: Model) -> dict[str, Tensor]:
-    """The state of an AlexNet from those of its two columns: the inverse of `column_state`."""
-    last = f"layers.{len(model.layers) - 1}."
-    return {
-        name: value if name.startswith(last) or not value.dim() else torch.cat([value, states[1][name].to(value)])
-        for name, value in states[0].items()
-    }
-
-
 class TwoDevices(nn.Module):
     """Both columns in one process, a device each. Images [n, 3, size, size] to logits [n, classes] on the first device."""
 
     def __init__(self, network: AlexNet, devices: Sequence[str]):
         super().__init__()
         self.devices = tuple(devices)
-        self.columns = nn.ModuleList([Column(network, c).to(d) for c, d in enumerate(self.devices)])
+        self.pair = Column(network, 0).to(self.devices[0]), Column(network, 1).to(self.devices[1])
+        self.columns = nn.ModuleList(self.pair)
         self.bytes_exchanged = 0  # forward and backward, since it was built
 
     def begin_step(self, seed: int, step: int) -> None:
-        for column in self.columns:
+        for column in self.pair:
             column.begin_step(seed, step)
 
     def forward(self, images: Tensor) -> Tensor:
         outputs = [images.to(device) for device in self.devices]
-        count = len(self.columns[0].stages)
-        for stage, (meets, _) in enumerate(self.columns[0].stages):
+        count = len(self.pair[0].stages)
+        for stage, (meets, _) in enumerate(self.pair[0].stages):
             columns = (0,) if stage == count - 1 else (0, 1)
             if meets:
                 outputs = [self._meet(outputs, column) for column in columns]
-            outputs = [self.columns[c].run(stage, outputs[c]) for c in columns]
+            outputs = [self.pair[c].run(stage, outputs[c]) for c in columns]
         return outputs[0]
 
     def _meet(self, outputs: Sequence[Tensor], column: int) -> Tensor:
@@ -132,7 +125,7 @@ class RankColumn(nn.Module):
     def __init__(self, network: AlexNet, device: str):
         super().__init__()
         if not dist.is_initialized() or dist.get_world_size() != 2:
-            raise Refused("layout: two ranks are needed; start them with torchrun --nproc-per-node 2")
+            raise Refused("ranks: two are needed, a column each; torchrun starts them")
         self.column = Column(network, dist.get_rank()).to(device)
         self.bytes_exchanged = 0
 
@@ -158,7 +151,8 @@ class _Meet(torch.autograd.Function):
         return torch.cat([own, other] if rank == 0 else [other, own], 1)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx, *gradients: Tensor):
+        (gradient,) = gradients
         rank, parts = dist.get_rank(), gradient.chunk(2, 1)
         return parts[rank] + _swap(parts[1 - rank].contiguous(), ctx.account), None
 
@@ -179,7 +173,8 @@ class _MeetOnZero(torch.autograd.Function):
         return torch.cat([own, other], 1)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx, *gradients: Tensor):
+        (gradient,) = gradients
         if dist.get_rank() == 1:
             received = torch.empty_like(ctx.like)
             dist.recv(received, 0)

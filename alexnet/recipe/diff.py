@@ -30,22 +30,26 @@ def _replaced(node: Any, diff: Mapping[tuple[str, ...], Any], prefix: str, root:
     new = {}
     for name, inner in by_name.items():
         path = f"{prefix}{name}"
-        written = ".".join((path, *next(iter(inner))))
-        if isinstance(node, tuple):
-            old = node[int(choose(written, name, [str(i) for i in range(len(node))]))]
-        elif not dataclasses.is_dataclass(node):
-            raise Refused(f"{written}: {name!r} looks inside a plain value")
-        elif name not in (names := [f.name for f in dataclasses.fields(node)]):
-            known = [f"{prefix}{n}" for n in names] if prefix else _fields_below(root)
-            _refuse_unknown(written, known)
-        else:
-            old = getattr(node, name)
+        old = _part(node, name, ".".join((path, *next(iter(inner)))), prefix, root)
         if () in inner:
             old = _like(old, inner.pop(()), path)
         new[name] = _replaced(old, inner, f"{path}.", root) if inner else old
     if isinstance(node, tuple):
         return tuple(new.get(str(i), old) for i, old in enumerate(node))
     return dataclasses.replace(node, **new)
+
+
+def _part(node: Any, name: str, written: str, prefix: str, root: Any) -> Any:
+    """The field `name` of a dataclass or tuple. Raises Refused, naming the path as `written`, where there is none."""
+    if isinstance(node, tuple):
+        return node[int(choose(written, name, [str(i) for i in range(len(node))]))]
+    if not dataclasses.is_dataclass(node):
+        raise Refused(f"{written}: {name!r} looks inside a plain value")
+    names = [field.name for field in dataclasses.fields(node)]
+    if name not in names:
+        known = [f"{prefix}{n}" for n in names] if prefix else _fields_below(root)
+        choose("recipe field", written, sorted(known))
+    return getattr(node, name)
 
 
 def _fields_below(root: Any) -> list[str]:
@@ -56,11 +60,6 @@ def _fields_below(root: Any) -> list[str]:
         for name, part in parts
         for path in ([f"{name}.{f.name}" for f in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else [name])
     ]
-
-
-def _refuse_unknown(written: str, known: list[str]) -> typing.NoReturn:
-    choose("recipe field", written, sorted(known))
-    raise AssertionError(f"{written} is known after all")
 
 
 def _like(old: Any, value: Any, path: str) -> Any:
@@ -107,7 +106,7 @@ def _from_plain(kind: Any, plain: Any, path: str) -> Any:
         if not isinstance(plain, list | tuple):
             raise Refused(f"{path}: {plain!r} is not a list")
         return tuple(_from_plain(typing.get_args(kind)[0], item, f"{path}.{i}") for i, item in enumerate(plain))
-    if not dataclasses.is_dataclass(kind):
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return _like(kind(), plain, path)
     if not isinstance(plain, Mapping):
         raise Refused(f"{path}: {plain!r} is not a mapping of fields")

@@ -1,4 +1,4 @@
-"""The name of a run: a hash over all that decides its result."""
+"""The key of a run, which is its name: a hash over all that decides its result."""
 
 import dataclasses
 import hashlib
@@ -9,36 +9,37 @@ if TYPE_CHECKING:
     from alexnet.recipe.schema import Recipe
 
 NUMERICS = 2
-"""Raised when a code change moves losses on purpose: every key changes with it, and no old result is mistaken for a new one."""
+"""Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new one."""
 
 
-def _told(node: Any) -> Any:
-    """What the key hashes: only fields that differ from their first defaults, so that new fields move no old key and an edited
-    default moves those of all that take it."""
+def key_text(part: Any) -> str:
+    """What keys hash of a recipe or of a part of one, as JSON with sorted names."""
+    return _as_json(_hashed(part))
+
+
+def _hashed(node: Any) -> Any:
+    """The fields that differ from their first defaults, as plain values. So a new field moves no old key, and a default that is
+    edited moves the keys of all that take it."""
     if isinstance(node, tuple):
-        return [_told(item) for item in node]
+        return [_hashed(item) for item in node]
     if not dataclasses.is_dataclass(node):
         return node
-    first = {f.name: _told(_declared_default(f)) for f in dataclasses.fields(node)}
+    first = {field.name: _hashed(field.default) for field in dataclasses.fields(node)}
     for kind in type(node).__mro__:
         first |= FIRST.get(kind.__name__, {})
-    told = {name: _told(getattr(node, name)) for name in first}
-    return {name: value for name, value in told.items() if value != first[name]}
-
-
-def _declared_default(f: dataclasses.Field) -> Any:
-    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+    hashed = {name: _hashed(getattr(node, name)) for name in first}
+    return {name: value for name, value in hashed.items() if value != first[name]}
 
 
 def run_key(recipe: "Recipe", seed: int, fingerprint: str) -> str:
-    """Name of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS."""
-    data = _as_key_text(fingerprint)
-    text = f'{{"data":{data},"numerics":{NUMERICS},"recipe":{recipe._key_text},"seed":{seed}}}'  # JSON, with sorted names
+    """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS."""
+    data = _as_json(fingerprint)
+    text = f'{{"data":{data},"numerics":{NUMERICS},"recipe":{recipe.key_text},"seed":{seed}}}'  # JSON, with sorted names
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _as_key_text(told: Any) -> str:
-    return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _as_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 FIRST = {
@@ -120,3 +121,4 @@ FIRST = {
         "optim": {},
     },
 }
+"""The defaults that fields had when they were added, by the names of their classes. They are never edited."""

@@ -1,22 +1,21 @@
-"""The science of one run, whole: frozen dataclasses, and the recipes of the paper as diffs on one another.
+"""All that decides what a run computes, as frozen dataclasses. What each field means, and takes, stands beside it.
 
-A recipe says nothing about the machine it runs on (`machine.py`) and imports no torch.
-A field added later takes as its default what the code did before, so that keys and results stay valid.
+A recipe says nothing about the machine that it runs on (alexnet/machine.py) and needs no torch. A field that is added later has as
+its default what the code did before, so that the names of runs (keys) and their results stay valid.
 
-Where the printed paper and the code of its authors differ, one field has both values, named for what they do; the comment
-says which is whose ("printed", "2012 code"). Sources: Krizhevsky, Sutskever and Hinton 2012; the 2012 code as released by the
+Where the printed paper and the code of its authors differ, one field has both values, named for what they do, and its text says
+which is whose ("printed", "2012 code"). Sources: Krizhevsky, Sutskever and Hinton 2012; the 2012 code as released by the
 Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.cu, weights.cu, convdata*.py).
 """
 
-import dataclasses
 import functools
 import itertools
-import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
-from alexnet.recipe.key import _as_key_text, _told
+from alexnet.recipe.key import key_text
+from alexnet.recipe.options import REQUIRED, Checked, docs_of, option
 from alexnet.recipe.sizes import sizes_of
 
 LAYER_KINDS = ("convolution", "local", "full")
@@ -30,39 +29,43 @@ INPUTS = ("minus_mean_image", "minus_centre_of_mean_image", "standardized")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class Layer(Checked):
     """One learned layer and what follows it: activation, normalization and pooling in `order`, then dropout."""
 
-    kind: str = "convolution"  # "local" is a convolution whose weights are not shared between positions
-    outputs: int  # maps of a convolution, units of a full layer, both columns together; see model.width
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
-    pool: str = "none"  # with model.pool_window and model.pool_stride
-    norm: str = "none"  # "cross_map": section 3.3; "within_map": the 2012 code's `rnorm`; "batch": batch normalization
-    order: str = "activation-norm-pool"  # as printed; the 2012 code's layer 1 has "norm-pool-activation"
-    dropout: float = 0.0  # share of outputs set to zero in training; see model.dropout_form
-    crosses: bool = False  # with two columns: sees the maps of both, not of its own alone. The first layer sees the image whole
-    present: bool = True  # an absent layer passes its input on; its pool stays
-    weight_std: float = 0.01  # used by model.init "listed"
-    initial_bias: float = 0.0  # used by model.init "listed"
-    decay_factor: float = 1.0  # on optim.weight_decay, of this layer's weights
+    NAME = "layer"
 
-    def __post_init__(self):
-        _floats(self)
-        choose("layer.kind", self.kind, LAYER_KINDS)
-        choose("layer.pool", self.pool, POOLS)
-        choose("layer.norm", self.norm, NORMS)
-        choose("layer.order", self.order, ORDERS)
-        _at_least("layer.outputs", self.outputs, 1)
-        _at_least("layer.kernel", self.kernel, 1)
-        _at_least("layer.stride", self.stride, 1)
-        _at_least("layer.padding", self.padding, 0)
-        _at_least("layer.weight_std", self.weight_std, 0)
-        _at_least("layer.decay_factor", self.decay_factor, 0)
-        _finite("layer.initial_bias", self.initial_bias)
-        if not 0 <= self.dropout < 1:
-            raise Refused(f"layer.dropout: {self.dropout!r} is not a share of at least 0 and less than 1")
+    kind: str = option(
+        "convolution", '"local": a convolution whose weights are not shared between positions', choices=LAYER_KINDS
+    )
+    outputs: int = option(
+        REQUIRED, "maps of a convolution, units of a full layer, both columns together; see model.width", least=1
+    )
+    kernel: int = option(1, "pixels a side", least=1)
+    stride: int = option(1, "pixels", least=1)
+    padding: int = option(0, "pixels of zeros around the input", least=0)
+    pool: str = option("none", "with model.pool_window and model.pool_stride", choices=POOLS)
+    norm: str = option(
+        "none",
+        '"cross_map": section 3.3; "within_map": the 2012 code\'s `rnorm`; "batch": batch normalization',
+        choices=NORMS,
+    )
+    order: str = option(
+        "activation-norm-pool",
+        'as printed; layer 1 of the 2012 code has "norm-pool-activation"',
+        choices=ORDERS,
+    )
+    dropout: float = option(
+        0.0, "share of the outputs that are set to zero in training; see model.dropout_form", least=0, below=1
+    )
+    crosses: bool = option(
+        False, "with two columns: sees the maps of both, not of its own alone; the first layer always sees the whole image"
+    )
+    present: bool = option(True, "an absent layer passes its input on; its pool stays")
+    weight_std: float = option(0.01, 'standard deviation of the initial weights, where model.init is "listed"', least=0)
+    initial_bias: float = option(0.0, 'where model.init is "listed"')
+    decay_factor: float = option(1.0, "factor on optim.weight_decay for the weights of this layer", least=0)
+
+    def check_together(self) -> None:
         if self.kind == "full" and (self.pool, self.norm.replace("batch", "none")) != ("none", "none"):
             raise Refused(f"layer.{'pool' if self.pool != 'none' else 'norm'}: a full layer has no maps to pool or normalize")
         if self.kind == "local" and self.stride != 1:
@@ -70,70 +73,71 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResponseNorm:
-    """Section 3.3: b = a / (k + alpha * t)^beta, where t comes from the squares of `size` neighbours, cut off at the ends."""
+class ResponseNorm(Checked):
+    """Section 3.3: b = a / (k + alpha * t)^beta, where t comes from the squares of `size` neighbours, fewer at the ends."""
 
-    size: int = 5  # the paper's n: maps, or pixels a side; odd
-    k: float = 2.0
-    alpha: float = 1e-4
-    beta: float = 0.75
-    alpha_times: str = (
-        "sum"  # of the squares, as printed; the 2012 code and torch take the "mean": alpha / size each (/ size^2 within a map)
+    NAME = "norm"
+
+    size: int = option(5, "the paper's n: maps, or pixels a side; odd", least=1)
+    k: float = option(2.0, "added to the sum, so that small responses are left alone", above=0)
+    alpha: float = option(1e-4, "factor on the squares", least=0)
+    beta: float = option(0.75, "exponent", least=0)
+    alpha_times: str = option(
+        "sum",
+        'of the squares, as printed; the 2012 code and torch take the "mean": alpha / size each (/ size^2 within a map)',
+        choices=("sum", "mean"),
     )
 
-    def __post_init__(self):
-        _floats(self)
-        choose("norm.alpha_times", self.alpha_times, ("sum", "mean"))
-        _at_least("norm.size", self.size, 1)
+    def check_together(self) -> None:
         if self.size % 2 == 0:
             raise Refused(f"norm.size: {self.size} is even; a window has one map in its middle")
-        for name in ("alpha", "beta"):
-            _at_least(f"norm.{name}", getattr(self, name), 0)
-        if not 0 < self.k < math.inf:
-            raise Refused(f"norm.k: {self.k!r} is not a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Checked):
     """The network. The last layer gives the logits: no activation, normalization or dropout follows it."""
 
-    layers: tuple[Layer, ...] = ()
-    activation: str = "relu"
-    init: str = (
-        "listed"  # "listed": N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), torch's default
-    )
-    image_size: int = 32  # pixels a side, after cropping
-    classes: int = 10
-    pool_window: int = 3  # with stride 2, overlapping (section 3.4); 2 with stride 2 is the usual kind
-    pool_stride: int = 2
-    border_after: int = (
-        0  # zero pixels right and below the image: 3 in the 2012 code, which makes 55 of 224 (printed: 224 and 55)
-    )
-    columns: int = 1  # 2: section 3.2, half of each layer's maps on each GPU, meeting only in layers that cross
-    norm_across: str = (
-        "column"  # cross-map windows end at a column's edge, as in the 2012 code; as printed, over the whole "layer"
-    )
-    cross_map_norm: ResponseNorm = field(default_factory=ResponseNorm)
-    within_map_norm: ResponseNorm = field(  # the 2012 code's layer 2; not in the paper
-        default_factory=lambda: ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean")
-    )
-    dropout_form: str = "inverted"  # kept outputs divided by the kept share in training; "2012": all multiplied by it in tests;
-    # "2012_disabled": multiplied by it always, none dropped, which is what the 2012 code does with enable=false
-    width: float = 1.0  # factor on the outputs of every layer but the last
+    NAME = "model"
 
-    def __post_init__(self):
-        _floats(self)
-        choose("model.activation", self.activation, ACTIVATIONS)
-        choose("model.init", self.init, INITIALIZATIONS)
-        choose("model.norm_across", self.norm_across, ("layer", "column"))
-        choose("model.dropout_form", self.dropout_form, DROPOUT_FORMS)
-        for name in ("image_size", "classes", "pool_window", "pool_stride"):
-            _at_least(f"model.{name}", getattr(self, name), 1)
-        _at_least("model.border_after", self.border_after, 0)
-        if self.columns not in (1, 2):
-            raise Refused(f"model.columns: {self.columns!r} is not 1 or 2")
-        if not 0 < self.width < math.inf:
-            raise Refused(f"model.width: {self.width!r} is not a number above 0")
+    layers: tuple[Layer, ...] = option((), "from the image to the logits")
+    activation: str = option("relu", "after every layer but the last", choices=ACTIVATIONS)
+    init: str = option(
+        "listed",
+        '"listed": weights from N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), torch\'s default',
+        choices=INITIALIZATIONS,
+    )
+    image_size: int = option(32, "pixels a side, after cropping", least=1)
+    classes: int = option(10, "how many the images are told apart into", least=1)
+    pool_window: int = option(
+        3, "pixels a side: 3 with stride 2 overlap (section 3.4), 2 with stride 2 is the usual kind", least=1
+    )
+    pool_stride: int = option(2, "pixels", least=1)
+    border_after: int = option(
+        0,
+        "pixels of zeros right of and below the image: 3 in the 2012 code, which makes 55 of 224 (printed: 224 and 55)",
+        least=0,
+    )
+    columns: int = option(
+        1, "2: section 3.2, half of each layer's maps on each GPU, which meet only in layers that cross", choices=(1, 2)
+    )
+    norm_across: str = option(
+        "column",
+        'windows of cross-map normalization end at the edge of a column, as in the 2012 code; as printed, of the whole "layer"',
+        choices=("layer", "column"),
+    )
+    cross_map_norm: ResponseNorm = option(ResponseNorm(), 'of layers with norm "cross_map"')
+    within_map_norm: ResponseNorm = option(
+        ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean"), "of layer 2 in the 2012 code; not in the paper"
+    )
+    dropout_form: str = option(
+        "inverted",
+        '"inverted": kept outputs are divided by the kept share in training; "2012": in tests all are multiplied by it; '
+        '"2012_disabled": always multiplied by it and none dropped, which is what the 2012 code does with enable=false',
+        choices=DROPOUT_FORMS,
+    )
+    width: float = option(1.0, "factor on the outputs of every layer but the last", above=0)
+
+    def check_together(self) -> None:
         if self.pool_stride > self.pool_window:
             raise Refused(f"model.pool_stride: {self.pool_stride} is more than model.pool_window = {self.pool_window}")
         if self.layers:
@@ -156,41 +160,42 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class Data(Checked):
     """Which images, and what is done to them before the network sees them."""
 
-    name: str = "cifar10"
-    train_images: int = 0  # the first so many of the training set; 0 takes all
-    validation_images: int = 0  # of those the last so many are not trained on but measured after each epoch
-    inputs: str = (
-        "minus_mean_image"  # 0-255 pixels minus the per-pixel training mean; minus always the centre of the mean image,
-    )
-    # wherever the crop is (2012 code); or each channel to mean 0, variance 1
-    shift: int = 0  # pixels of zero border (mean colour) from which a crop of model.image_size is drawn
-    crops: str = "random"  # or "centre"
-    crop_offsets: int = 0  # each way: 0 takes all there are (2012 code: 33); 32 is what the printed factor 2048 counts
-    flip: bool = False
-    images_per_draw: int = 1  # consecutive images that share a crop and a flip: 32 in the 2012 code
-    order: str = "reshuffled"  # each epoch; "fixed": one order, always (2012 code)
-    colour_noise: float = (
-        0.0  # section 4.1: standard deviation of the normal draws along the principal components of the pixels
-    )
-    colour_noise_times: str = (
-        "standard_deviation"  # of each component (2012 code); as printed, its "eigenvalue", of pixels 0 to 1
-    )
-    colour_noise_divisor: float = 1.0  # of the image after the noise: 1.1 in the 2012 code, not printed
-    colour_noise_epochs: int = 0  # only the first so many; 0: all
+    NAME = "data"
 
-    def __post_init__(self):
-        _floats(self)
-        choose("data.inputs", self.inputs, INPUTS)
-        choose("data.crops", self.crops, ("random", "centre"))
-        choose("data.order", self.order, ("reshuffled", "fixed"))
-        choose("data.colour_noise_times", self.colour_noise_times, ("standard_deviation", "eigenvalue"))
-        for name in ("train_images", "validation_images", "shift", "crop_offsets", "colour_noise", "colour_noise_epochs"):
-            _at_least(f"data.{name}", getattr(self, name), 0)
-        _at_least("data.images_per_draw", self.images_per_draw, 1)
-        _at_least("data.colour_noise_divisor", self.colour_noise_divisor, 1)
+    name: str = option("cifar10", "of the image set")
+    train_images: int = option(0, "the first so many of the training set; 0 takes all", least=0)
+    validation_images: int = option(0, "of those the last so many are not trained on, but measured after each epoch", least=0)
+    inputs: str = option(
+        "minus_mean_image",
+        "pixels from 0 to 255 minus the training mean of each pixel; minus the centre of that mean image wherever the crop is "
+        "(2012 code); or each colour brought to mean 0 and variance 1",
+        choices=INPUTS,
+    )
+    shift: int = option(
+        0, "pixels of zeros (the mean colour) around the image, out of which a crop of model.image_size is cut", least=0
+    )
+    crops: str = option("random", "where crops are cut in training", choices=("random", "centre"))
+    crop_offsets: int = option(
+        0, "of a crop, each way: 0 takes all there are (2012 code: 33); 32 is what the printed factor 2048 counts", least=0
+    )
+    flip: bool = option(False, "half of the training images, drawn by the seed, are mirrored")
+    images_per_draw: int = option(1, "consecutive images that share a crop and a flip: 32 in the 2012 code", least=1)
+    order: str = option("reshuffled", 'in each epoch; "fixed": one order for all (2012 code)', choices=("reshuffled", "fixed"))
+    colour_noise: float = option(
+        0.0, "section 4.1: standard deviation of the normal draws along the principal components of the pixels", least=0
+    )
+    colour_noise_times: str = option(
+        "standard_deviation",
+        'of each component (2012 code); as printed its "eigenvalue", of pixels from 0 to 1',
+        choices=("standard_deviation", "eigenvalue"),
+    )
+    colour_noise_divisor: float = option(1.0, "of the image after the noise: 1.1 in the 2012 code, not printed", least=1)
+    colour_noise_epochs: int = option(0, "only the first so many; 0: all", least=0)
+
+    def check_together(self) -> None:
         if self.shift and self.inputs == "minus_centre_of_mean_image":
             raise Refused(
                 f"data.shift: {self.shift}, but a border of the mean colour needs data.inputs other than {self.inputs!r}"
@@ -202,70 +207,65 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateChange:
-    """From the start of `epoch` (0 is the first) these layers learn at these factors of their base rates. 0 freezes them."""
+class RateChange(Checked):
+    """From the start of `epoch` these layers learn at these factors of their base rates. 0 freezes them."""
 
-    epoch: int
-    weights: float
-    biases: float
-    layers: tuple[int, ...] = ()  # positions; empty: all
+    NAME = "rate_change"
 
-    def __post_init__(self):
-        _floats(self)
-        for name in ("epoch", "weights", "biases"):
-            _at_least(f"rate_change.{name}", getattr(self, name), 0)
+    epoch: int = option(REQUIRED, "0 is the first", least=0)
+    weights: float = option(REQUIRED, "factor on the rate of weights", least=0)
+    biases: float = option(REQUIRED, "factor on the rate of biases", least=0)
+    layers: tuple[int, ...] = option((), "positions in model.layers; none: all of them")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optim:
+class Optim(Checked):
     """Stochastic gradient descent with momentum, and when to stop."""
 
-    learning_rate: float = 0.001
-    bias_rate_factor: float = 2.0  # the 2012 code's epsB over epsW; printed: one rate for all layers
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    decay_biases: bool = False  # the 2012 code never decays biases; torch's usual setting does
-    update: str = (
-        "torch"  # the rate multiplies the velocity; "paper": it is inside, so a drop is felt slowly (printed and 2012 code)
+    NAME = "optim"
+
+    learning_rate: float = option(0.001, "of weights", least=0)
+    bias_rate_factor: float = option(
+        2.0, "rate of biases over that of weights: epsB over epsW in the 2012 code; printed: one rate for all layers", least=0
     )
-    batch_size: int = 128
-    epochs: int = 60
-    schedule: tuple[RateChange, ...] = ()  # at fixed epochs
-    drops: int = 0  # or, as printed: so many times, each when the validation error stopped improving
-    drop_factor: float = 0.1
-    drop_patience: int = 3  # epochs without a new lowest validation error before a drop
-    stop_at_train_error: float = (
-        0.0  # ends at the epoch that first reaches it, in eval mode over the training set; 0 never does
+    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0)
+    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0)
+    decay_biases: bool = option(False, "the 2012 code never decays biases; torch's usual setting does")
+    update: str = option(
+        "torch",
+        'the rate multiplies the velocity; "paper": it is inside, so that a drop is felt slowly (printed and 2012 code)',
+        choices=("torch", "paper"),
+    )
+    batch_size: int = option(128, "images an update", least=1)
+    epochs: int = option(60, "passes over the training images, at most", least=1)
+    schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs")
+    drops: int = option(
+        0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0
+    )
+    drop_factor: float = option(0.1, "factor on all rates at each drop", least=0)
+    drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1)
+    stop_at_train_error: float = option(
+        0.0,
+        "a share of images: the run ends with the first epoch that reaches it, in evaluation mode over the training set; 0: never",
+        least=0,
     )
 
-    def __post_init__(self):
-        _floats(self)
-        choose("optim.update", self.update, ("torch", "paper"))
-        for name in (
-            "learning_rate",
-            "bias_rate_factor",
-            "momentum",
-            "weight_decay",
-            "drop_factor",
-            "stop_at_train_error",
-            "drops",
-        ):
-            _at_least(f"optim.{name}", getattr(self, name), 0)
-        for name in ("batch_size", "epochs", "drop_patience"):
-            _at_least(f"optim.{name}", getattr(self, name), 1)
+    def check_together(self) -> None:
         if self.drops and self.schedule:
             raise Refused("optim.schedule: fixed epochs and optim.drops cannot both set the rate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Checked):
     """Model, data and optimization: with a seed and the data's fingerprint, all that decides a result."""
 
-    model: Model = field(default_factory=Model)
-    data: Data = field(default_factory=Data)
-    optim: Optim = field(default_factory=Optim)
+    NAME = "recipe"
 
-    def __post_init__(self):
+    model: Model = option(Model(), "the network")
+    data: Data = option(Data(), "the images and what is done to them")
+    optim: Optim = option(Optim(), "how the network learns, and when it stops")
+
+    def check_together(self) -> None:
         for position, change in enumerate(self.optim.schedule):
             for layer in change.layers:
                 choose(f"optim.schedule.{position}.layers", str(layer), map(str, range(len(self.model.layers))))
@@ -273,24 +273,11 @@ class Recipe:
             raise Refused("optim.drops: needs data.validation_images, whose error it waits for")
 
     @functools.cached_property
-    def _key_text(self) -> str:
-        """What keys hash of a recipe; the same for all its seeds."""
-        return _as_key_text(_told(self))
+    def key_text(self) -> str:
+        """What a run's key hashes of its recipe; the same for all seeds."""
+        return key_text(self)
 
 
-def _floats(node: Any) -> None:
-    """Make whole numbers in fields of float floats: 1 and 1.0 are one value and must give one key."""
-    for f in dataclasses.fields(node):
-        value = getattr(node, f.name)
-        if f.type is float and isinstance(value, int) and not isinstance(value, bool):
-            object.__setattr__(node, f.name, float(value))
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not least <= value < math.inf:  # written so that NaN is refused too
-        raise Refused(f"{name}: {value!r} is not a number of at least {least}")
-
-
-def _finite(name: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise Refused(f"{name}: {value!r} is not a finite number")
+def field_docs() -> Mapping[str, str]:
+    """What every field of a recipe means, by dotted name: {"model.layers.*.kernel": "pixels a side", ...}."""
+    return docs_of(Recipe)

@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import pickle
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,10 +22,6 @@ SAVING_SHARE = 20
 """Training goes on at least so many times as long as the last checkpoint took: AlexNet's is half a gigabyte."""
 
 
-STOP = threading.Event()
-"""Set where this process was asked to stop (SIGTERM): the run in hand keeps a checkpoint at its next step and ends."""
-
-
 def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
     """Digest of every parameter, by name: equal digests are equal bits."""
     digest = hashlib.sha256()
@@ -37,11 +32,14 @@ def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
 
 
 class Interrupted(Exception):
-    """A run that was asked to stop, with a checkpoint from which it goes on."""
+    """A run that was asked to stop and did. Where it keeps checkpoints it goes on from the last one."""
 
 
 class Checkpoints:
-    """Checkpoints of one run, at most every `every_seconds`, and less often where saving itself takes long. The digest stands in the file, before the bytes it vouches for."""
+    """Checkpoints of one run in a folder, at most every `every_seconds`, and less often where saving itself takes long.
+
+    In the file the digest stands before the bytes that it vouches for.
+    """
 
     def __init__(
         self,
@@ -50,41 +48,37 @@ class Checkpoints:
         guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
         writes: bool = True,
     ):
-        """`writes` False: of the processes that share a run, one that reads alone. `guard` is entered around every write and may forbid it by raising: whoever leases runs says there whose this is."""
+        """`writes` False is for those of several processes of a run that only read. `guard` is entered around every write, and
+        forbids it by raising: there a caller says that the run is still its own."""
         self.folder, self.every_seconds, self.guard, self.writes = folder, every_seconds, guard, writes
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        if STOP.is_set():
-            return True
+        """Whether it is time for the next one."""
         wait = self.every_seconds and max(self.every_seconds, SAVING_SHARE * self.saving_seconds)  # 0: whenever asked
         return self.writes and time.monotonic() - self.saved_at >= wait
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation.
-
-        Raises Interrupted, when it is kept, if this process was asked to stop.
-        """
+        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""
         import torch
 
-        if self.writes:
-            started = time.monotonic()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            payload = buffer.getvalue()
-            with self.guard():
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
-                write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
-            self.saved_at = time.monotonic()
-            self.saving_seconds = self.saved_at - started
-        if STOP.is_set():
-            raise Interrupted("asked to stop; its checkpoint is kept")
+        if not self.writes:
+            return
+        started = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        payload = buffer.getvalue()
+        with self.guard():
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
+            write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
+        self.saved_at = time.monotonic()
+        self.saving_seconds = self.saved_at - started
 
     def load(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, or None. One that is torn, altered or holds more than tensors and plain values is passed
-        over; nothing in it is executed."""
+        """The newest checkpoint that is whole, or None. One that is cut short, was altered, or holds more than tensors and plain
+        values is passed over; nothing in it is executed."""
         import torch
 
         for name in (CHECKPOINT, PREVIOUS):
@@ -95,15 +89,17 @@ class Checkpoints:
         return None
 
     def keep_weights(self, digest: str) -> None:
-        """Keep the network of the last checkpoint, that of a run that is over with weights of this digest, as a file of its own.
+        """Of a run that is over, keep the network of its last checkpoint as a file of its own.
 
-        Raises RuntimeError where the checkpoint is not what was trained.
+        Raises RuntimeError where its weights have another digest than those that were trained: it was damaged on disk.
         """
         import torch
 
         state = self.load()
         if state is None or sha256_of(state["network"]) != digest:
-            raise RuntimeError(f"{self.folder / CHECKPOINT} was damaged on disk; the same command goes on from the one before")
+            raise RuntimeError(
+                f"{self.folder / CHECKPOINT} was damaged on disk; called again, the run goes on from the one before"
+            )
         buffer = io.BytesIO()
         torch.save(state["network"], buffer)
         write_atomically(self.folder / WEIGHTS, buffer.getvalue())

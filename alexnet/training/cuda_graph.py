@@ -6,15 +6,15 @@ operations are the same as alone, so the numbers are too.
 """
 
 import sys
-from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from collections.abc import Hashable, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 
 from alexnet.errors import is_out_of_memory, let_go
 
 WARM_UP = 3
-"""Updates of a training that are run before its first one is captured: libraries make their handles and choices in them."""
+"""So many updates of a training come before its first one is captured: libraries make their handles and choices in them."""
 
 
 class Updated(Protocol):
@@ -27,8 +27,14 @@ class Updated(Protocol):
         """What a captured step holds fixed, such as learning rates: the step is captured anew when it changes."""
 
 
-Failed = list[tuple[Updated, Exception]]
-Round = Callable[[Sequence[Updated]], Failed]
+Member = TypeVar("Member", bound=Updated)
+Failed = list[tuple[Member, Exception]]
+
+
+class Round(Protocol):
+    """Updates each of some trainings once. Returns those that raised, with what they raised; the others are updated."""
+
+    def __call__(self, trainings: Sequence[Member]) -> Failed[Member]: ...
 
 
 def rounds_on(device: str, graphs: bool = True) -> Round:
@@ -36,8 +42,8 @@ def rounds_on(device: str, graphs: bool = True) -> Round:
     return Graphed() if device == "cuda" and graphs else one_by_one
 
 
-def one_by_one(trainings: Sequence[Updated]) -> Failed:
-    """Update each in turn. Returns those that raised, with what they raised; the others are updated."""
+def one_by_one(trainings: Sequence[Member]) -> Failed[Member]:
+    """Update each in turn: see `Round`."""
     failed = []
     for training in trainings:
         try:
@@ -51,7 +57,7 @@ class Graphed:
     """Rounds as a CUDA graph, captured again whenever the trainings of a round or their constants are others.
 
     Where a step cannot be captured, one line on stderr says why, once, and they are updated one by one from then on. Running
-    out of memory is not caught (see `memory.is_out_of_memory`) and leaves all trainings as they were before the round.
+    out of memory is not caught (see `errors.is_out_of_memory`) and leaves all trainings as they were before the round.
     """
 
     def __init__(self):
@@ -63,18 +69,20 @@ class Graphed:
         self.possible = True
         self.captures = 0
 
-    def __call__(self, trainings: Sequence[Updated]) -> Failed:
+    def __call__(self, trainings: Sequence[Member]) -> Failed[Member]:
         if not self.possible:
             return one_by_one(trainings)
         if any(self.warm.get(training, 0) < WARM_UP for training in trainings):
             return self._warm_up(trainings)
         wanted = tuple((training, training.constants()) for training in trainings)
-        if wanted != self.captured and not self._capture(trainings, wanted):
+        if wanted != self.captured:
+            self._capture(trainings, wanted)
+        if self.graph is None:  # it cannot be
             return one_by_one(trainings)
         self.graph.replay()
         return []
 
-    def _warm_up(self, trainings: Sequence[Updated]) -> Failed:
+    def _warm_up(self, trainings: Sequence[Member]) -> Failed[Member]:
         """Real updates, each on the stream on which it will be captured."""
         self.forget(trainings)
         failed, main = [], torch.cuda.current_stream()
@@ -89,7 +97,7 @@ class Graphed:
             self.warm[training] = self.warm.get(training, 0) + 1
         return failed
 
-    def _capture(self, trainings: Sequence[Updated], wanted: tuple) -> bool:
+    def _capture(self, trainings: Sequence[Updated], wanted: tuple) -> None:
         self.forget(trainings)
         torch.cuda.synchronize()
         graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
@@ -104,9 +112,8 @@ class Graphed:
             self.possible = False
             reason = (str(error).strip().splitlines() or [""])[0]
             print(f"without CUDA graphs, which cannot hold these steps ({type(error).__name__}: {reason})", file=sys.stderr)
-            return False
+            return
         self.graph, self.captured, self.captures = graph, wanted, self.captures + 1
-        return True
 
     def _record(self, trainings: Sequence[Updated]) -> None:
         main, forked = torch.cuda.current_stream(), []
@@ -124,7 +131,7 @@ class Graphed:
     def forget(self, trainings: Sequence[Updated] = ()) -> None:
         """Let go of the graph, and of all trainings but these."""
         self.graph, self.captured = None, ()
-        for one in self.warm.keys() - set(trainings):
-            del self.warm[one]
-        for one in self.streams.keys() - set(trainings):
-            self.free.append(self.streams.pop(one))
+        for training in self.warm.keys() - set(trainings):
+            del self.warm[training]
+        for training in self.streams.keys() - set(trainings):
+            self.free.append(self.streams.pop(training))

@@ -1,10 +1,10 @@
 """One run on several processes (torchrun): each takes its share of every batch, and all take the same step.
 
-Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by (seed, step) for the
-whole batch, wherever its rows are. Rank 0 alone writes.
+Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by seed and step for the
+whole batch, wherever its rows are. Only rank 0 writes.
 
-A network of two columns is trained as any other: whole on each rank, as columns are architecture. Columns laid over two ranks,
-a column each, are alexnet/model/two_columns.py; `python -m benchmarks columns` measures that layout, no run uses it.
+A network of two columns is trained as any other, whole on each rank, since columns are part of the network and no matter of the
+machine. The layout with one column on each of two ranks is alexnet/model/two_columns.py: it is measured, and no run uses it.
 """
 
 import atexit
@@ -22,18 +22,17 @@ from torch import Tensor
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe
-from alexnet.training.checkpoint import STOP
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is. Alone, every method gives back what it was given."""
+    """Which process this is of how many. Of a single one, every method gives back what it was given."""
 
     rank: int = 0
     count: int = 1
 
     def share(self, n: int) -> slice:
-        """This rank's rows of `n`; the shares of all ranks are the whole, in order, and differ by one row at most."""
+        """This rank's rows of `n`. The shares of all ranks make up the whole, in order, and differ by one row at most."""
         return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
 
     def all_reduce(self, values: Tensor) -> Tensor:
@@ -51,15 +50,13 @@ class Ranks:
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view(gradient.shape))
 
-    def any_rank(self, flag: bool) -> bool:
-        """Whether `flag` holds on one of the ranks. Whoever was asked to stop (SIGTERM) is heard by all here."""
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
+        """Of each flag, whether it holds on one of the ranks at least."""
         if self.count == 1:
-            return flag
-        flags = torch.tensor([flag, STOP.is_set()], dtype=torch.uint8)  # on the CPU: gloo, beside nccl
-        dist.all_reduce(flags, dist.ReduceOp.MAX)
-        if flags[1]:
-            STOP.set()
-        return bool(flags[0])
+            return flags
+        values = torch.tensor(flags, dtype=torch.uint8)  # on the CPU: gloo, beside nccl
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+        return tuple(values.bool().tolist())
 
     def broadcast(self, value: Any) -> Any:
         """Rank 0's `value`, on every rank."""
@@ -70,11 +67,9 @@ class Ranks:
         return box[0]
 
     def check(self, recipe: Recipe) -> None:
-        """Raises Refused where the recipe is another one on several ranks."""
+        """Raises Refused for a recipe that would train another network on several ranks."""
         if self.count > recipe.optim.batch_size:
-            raise Refused(
-                f"nproc-per-node: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one an image"
-            )
+            raise Refused(f"ranks: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one an image")
         norms = [layer.norm for layer in recipe.model.layers]
         if self.count > 1 and "batch" in norms:
             raise Refused(
@@ -85,18 +80,18 @@ class Ranks:
 
 ALONE = Ranks()
 PATIENCE = timedelta(days=30)
-"""Ranks wait for the first while it packs images, records, or waits for a run that another command trains; torchrun ends those
+"""How long ranks wait for the first, which may pack images, or wait for a run that another command trains. torchrun ends those
 whose peer has died."""
 
 
 def asked() -> Ranks:
-    """What torchrun set, before anything is joined; ALONE without it."""
+    """What torchrun set, before the processes have joined; ALONE without torchrun."""
     return Ranks(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
 
 
 @functools.cache
 def join() -> Ranks:
-    """This process's place among those that torchrun started; on GPUs one each. ALONE without torchrun."""
+    """Join the processes that torchrun started, on GPUs one for each, and say which this is. ALONE without torchrun."""
     ranks = asked()
     if ranks.count > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
@@ -106,7 +101,7 @@ def join() -> Ranks:
 
 
 def begin(backend: str) -> None:
-    """Joins the processes that torchrun started; their threads end before the interpreter does.
+    """Joins the processes that torchrun started, and sees to it that their threads end before the interpreter does.
 
     A thread of gloo that still lets go of a tensor while the interpreter ends aborts the process ("terminate called without an
     active exception"). `destroy_process_group` joins those threads, unless something else holds the group: the functions below

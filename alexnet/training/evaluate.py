@@ -1,6 +1,5 @@
 """Error rates of a network as it stands, in evaluation mode: top-1 and top-5, one view or ten, one network or several."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -13,8 +12,8 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 def credit(scores: Tensor, labels: Tensor, top: int) -> Tensor:
     """For scores [n, classes] the chance [n] that each label is among the `top` best if ties are broken at random.
 
-    So a network that gives every class one score is right by chance, not by the place of a class in the list. The 2012
-    code shared ties alike (cuda-convnet, `LogregCostLayer`).
+    So a network that gives one score to every class is right by chance, and not by the place of a class in the list. The 2012
+    code shared ties in the same way (cuda-convnet, `LogregCostLayer`).
     """
     own = scores.gather(1, labels[:, None])
     better = (scores > own).sum(1)
@@ -47,7 +46,7 @@ def error_rates(
     `total` adds up what several processes count.
     """
     *wrong, seen = count_wrong(network, batches, autocast, tops, total)
-    return tuple(one / seen for one in wrong)
+    return tuple(count / seen for count in wrong)
 
 
 @torch.inference_mode()
@@ -59,9 +58,10 @@ def count_wrong(
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
     enough: Callable[[float, int], bool] | None = None,
 ) -> list[float]:
-    """How many images `error_rates` counts as wrong, for each of `tops`, and how many there are.
+    """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are.
 
-    `enough`, asked after each batch with the wrong ones (of the first of `tops`) and the images so far, may end it there.
+    `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images so
+    far, and ends it there where it returns True.
     """
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
@@ -80,7 +80,7 @@ def count_wrong(
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast) -> tuple[Tensor, Tensor]:
-    """Of every image [n, classes] float32, over its views averaged, and the labels [n]: what an ensemble is made of."""
+    """The probabilities [n, classes] float32 of every image, averaged over its views, and the labels [n]."""
     network.eval()
     kept = []
     for inputs, labels in batches:
@@ -90,28 +90,9 @@ def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast
     return torch.cat([p for p, _ in kept]), torch.cat([labels for _, labels in kept])
 
 
-def ensemble(members: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
-    """The weighted mean of several networks' probabilities [n, classes]; equal weights by default (section 6)."""
-    weights = weights if weights is not None else [1.0] * len(members)
-    if len(weights) != len(members) or min(weights, default=-1) < 0 or not 0 < sum(weights) < math.inf:
-        raise ValueError(f"weights: {list(weights)} for {len(members)} networks; wanted one of at least 0 each, not all 0")
-    return sum(w * m for w, m in zip(weights, members, strict=True)) / sum(weights)
-
-
-def fitted_weights(members: Sequence[Tensor], labels: Tensor, top: int = 5, passes: int = 5) -> list[float]:
-    """Weights that lower the top-5 error of the ensemble on these images: to be fitted on validation images only.
-
-    Coordinate search over 0, 0.05 ... 1, from equal weights, until a pass changes nothing. Source: avg-valid.py of 2012.
-    """
-    weights = [1.0] * len(members)
-    best = error_rate(ensemble(members, weights), labels, top)
-    for _ in range(passes):
-        before = list(weights)
-        for position in range(len(members)):
-            for step in range(21):
-                tried = [*weights[:position], step / 20, *weights[position + 1 :]]
-                if sum(tried) > 0 and (error := error_rate(ensemble(members, tried), labels, top)) < best:
-                    best, weights = error, tried
-        if weights == before:
-            break
-    return weights
+def ensemble(members: Sequence[Tensor]) -> Tensor:
+    """The mean of several networks' probabilities [n, classes] (section 6)."""
+    total = members[0].clone()
+    for member in members[1:]:
+        total += member
+    return total / len(members)

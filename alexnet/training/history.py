@@ -1,33 +1,44 @@
-"""What is known of a training run: a point an epoch, and what it came to. Needs no torch."""
+"""What is known of a training run: a point for each epoch, and what it came to. Needs no torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Point:
-    """What is known at the end of an epoch. Errors are shares of images."""
+    """What is known at the end of an epoch. Errors are top-1, of the centre view, as shares of images from 0 to 1."""
 
-    epoch: int  # epochs done
-    step: int  # updates done
-    seconds: float  # of training, evaluation and checkpoints not counted
-    running_loss: float  # mean over the epoch, nats, while the weights moved
+    epoch: int
+    """Epochs that are done."""
+    step: int
+    """Updates that are done."""
+    seconds: float
+    """Of training; evaluation and checkpoints do not count."""
+    running_loss: float
+    """Mean over the epoch, in nats, while the weights moved."""
     running_error: float
-    train_error: float | None = None  # exact: eval mode over the whole training set, after the epoch; None where not known
-    validation_error: float | None = None  # top-1, one centre view, of data.validation_images; None where there are none
-    test_error: float | None = (
-        None  # the same of the test images, for curves: nothing is chosen by it; None in runs to a target
-    )
+    """Of the training images over the epoch, while the weights moved."""
+    train_error: float | None = None
+    """Of all training images with the weights after the epoch, in evaluation mode; None where it is not known."""
+    validation_error: float | None = None
+    """Of data.validation_images; None where there are none."""
+    test_error: float | None = None
+    """Of the test images, for curves: nothing is chosen by it. None in runs to a target."""
 
 
 @dataclass(frozen=True)
 class History:
-    """A run that is over. `outcome`: "reached" its target, "finished" its epochs, "diverged" (loss not finite), "stalled"
-    (never better than guessing), or "stopped" by the observer."""
+    """A run that is over. Errors are shares of images from 0 to 1."""
 
     points: tuple[Point, ...]
+    """One for each epoch."""
     outcome: str
-    test_error: float | None  # top-1, one centre view
+    """"reached" its target, "finished" its epochs, "diverged" (the loss was not finite), "stalled" (never better than guessing),
+    or "stopped" by the observer."""
+    test_error: float | None
+    """Top-1, of the centre view; None, as the others, where the run came to no end or there are no test images."""
     test_top5_error: float | None
-    test_error_ten_views: float | None  # None where crops are as large as the images
+    test_error_ten_views: float | None
+    """Of the mean prediction for ten views (section 4.1); None where crops are as large as the images."""
     test_top5_error_ten_views: float | None
     weights_sha256: str
+    """Digest of all weights: equal digests are equal bits."""

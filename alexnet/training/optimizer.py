@@ -1,27 +1,33 @@
 """The paper's update rule, who learns at which rate, and when rates change."""
 
 from collections.abc import Callable, Sequence
+from typing import overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from alexnet.kernels import gpu
-from alexnet.kernels.cpu import kernels
-from alexnet.recipe import Optim
-
-VALUES_PER_THREAD = 50_000  # fewer are not worth another thread
+from alexnet.kernels import cpu, gpu
+from alexnet.kernels.supported import supported
+from alexnet.model.network import AlexNet
+from alexnet.recipe import Optim, RateChange
 
 
 class PaperSGD(torch.optim.Optimizer):
     """Section 5: v := momentum v - decay rate w - rate gradient, w := w + v.
 
-    The rate is inside the velocity. Where it is constant this is torch's SGD; after a drop the old, larger steps die away over
-    1 / (1 - momentum) updates, where torch's shrink at once. Parameters at rate 0 are frozen: their velocity stays too.
+    The rate is inside the velocity. Where the rate is constant this is torch's SGD. After a drop the old, larger steps die away
+    over 1 / (1 - momentum) updates, where torch's shrink at once. Parameters at rate 0 are frozen: their velocity stays too.
     Source: weights.cu of 2012.
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
@@ -44,18 +50,13 @@ class PaperSGD(torch.optim.Optimizer):
 
 def _update(
     params: list[Tensor], velocities: list[Tensor], gradients: list[Tensor], momentum: float, decay: float, rate: float
-):
-    """v := momentum v + decay w + rate gradient, w := w + v, in that order: in one pass (kernels/cpu.c, in the same bits; on a GPU
-    gpu.py) or in four."""
-    if gpu.runs_here(*params):
-        for p, v, g in zip(params, velocities, gradients, strict=True):
-            gpu.update(p, v, g, momentum, decay, rate)
-        return
-    threads = torch.get_num_threads()
-    if kernels() and all(_plain(*each) for each in zip(params, velocities, gradients, strict=True)):
-        for p, v, g in zip(params, velocities, gradients, strict=True):
-            pointers = p.data_ptr(), v.data_ptr(), g.data_ptr()
-            kernels().paper_sgd(*pointers, p.numel(), momentum, decay, rate, min(threads, 1 + p.numel() // VALUES_PER_THREAD))
+) -> None:
+    """v := momentum v + decay w + rate gradient, w := w + v, in that order: by a kernel in one pass over memory (on a CPU in the
+    same bits), or in four."""
+    each = list(zip(params, velocities, gradients, strict=True))
+    if all(p.dtype == torch.float32 and supported(p, v, g) for p, v, g in each):
+        for p, v, g in each:
+            (gpu if p.is_cuda else cpu).update(p, v, g, momentum, decay, rate)
         return
     torch._foreach_mul_(velocities, momentum)
     if decay:
@@ -64,14 +65,7 @@ def _update(
     torch._foreach_add_(params, velocities)
 
 
-def _plain(*tensors: Tensor) -> bool:
-    """Float32 on the CPU, all laid out alike and without gaps."""
-    first = tensors[0]
-    dense = first.is_contiguous() or first.is_contiguous(memory_format=torch.channels_last)
-    return dense and all(t.device.type == "cpu" and t.dtype == torch.float32 and t.stride() == first.stride() for t in tensors)
-
-
-def make_optimizer(network: nn.Module, optim: Optim) -> torch.optim.Optimizer:
+def make_optimizer(network: AlexNet, optim: Optim) -> torch.optim.Optimizer:
     """One parameter group for all that share their rate through the whole run: by weights or biases, and by `factors`.
 
     Biases, and a batch normalization's scales, have their own rate and no decay (unless optim.decay_biases).
@@ -122,5 +116,5 @@ def drops_after(validation_errors: Sequence[float], optim: Optim) -> int:
     return min(drops, optim.drops)
 
 
-def _applies(change, layer: int) -> bool:
+def _applies(change: RateChange, layer: int) -> bool:
     return not change.layers or layer in change.layers

@@ -6,6 +6,7 @@ alone. One that ends makes room for the next; one that fails leaves the others a
 
 import gc
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import torch
 
 from alexnet.errors import is_out_of_memory, let_go
-from alexnet.training.checkpoint import STOP
 from alexnet.training.cuda_graph import Graphed, Round
 from alexnet.training.loop import Training
 
@@ -33,12 +33,14 @@ def to_its_end(run: Run, take_round: Round) -> Any:
             raise error
 
 
-def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round) -> Iterator[tuple[int, Any]]:
+def side_by_side(
+    runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round, stop: threading.Event | None = None
+) -> Iterator[tuple[int, Any]]:
     """Take `runs` to their ends, at most `at_once` at a time, begun in their order.
 
     Gives (position, what the run returned, or the exception that it raised) as each ends. Where memory runs out there are half
     as many at a time from then on: those set aside are begun again later, from their last checkpoint; a run that is alone and
-    still does not fit is lost. Asked to stop (SIGTERM), begins no more.
+    still does not fit is lost. Once `stop` is set no more are begun.
     """
     waiting = deque(enumerate(runs))
     going: dict[int, tuple[Run, Callable[[], Run]]] = {}
@@ -69,7 +71,7 @@ def side_by_side(runs: Iterable[Callable[[], Run]], at_once: int, take_round: Ro
             torch.cuda.empty_cache()
 
     while True:
-        while len(going) < at_once and waiting and not STOP.is_set():
+        while len(going) < at_once and waiting and not (stop and stop.is_set()):
             position, begin = waiting.popleft()
             going[position] = begin(), begin
         if not going:

@@ -1,6 +1,6 @@
-"""Which step a run stands at: told by the host before each step, or counted on the device, so that a step can be replayed.
+"""Which step a run stands at: set by the host before each step, or counted on the device, so that a step can be replayed.
 
-A clock gives `rows`, where the step's images stand in the epoch's order, and sees to it that dropout draws for that step.
+A step counter gives `rows`, where the step's images stand in the epoch's order, and sees to it that dropout draws for that step.
 """
 
 import torch
@@ -10,7 +10,7 @@ from alexnet.model.network import AlexNet
 
 
 class HostStepCounter:
-    """On a CPU. `rows` is a slice, which costs no copy."""
+    """For a CPU. `rows` is a slice, which costs no copy."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int):
         self.feed, self.network, self.seed = feed, network, seed
@@ -21,12 +21,12 @@ class HostStepCounter:
         self.network.begin_step(self.seed, step, self.feed.share, self.feed.batch_size)
 
     def tick(self) -> None:
-        """At the end of a step; the host counts for itself."""
+        """Called at the end of a step. The host counts for itself."""
 
 
 class DeviceStepCounter:
-    """On a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory; `tick` moves them on there, and
-    the host sets them where it is not the next step of the same epoch."""
+    """For a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory. `tick` moves them on there; the
+    host sets them only where the next step is not that of the same epoch."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int, device: str):
         self.feed, self.expected = feed, -1
@@ -36,9 +36,9 @@ class DeviceStepCounter:
         network.draw_on_device(seed, self.step, feed.share, feed.batch_size)
 
     def begin(self, step: int) -> None:
-        begin = self.feed.begin(step).start
-        if step != self.expected or begin == self.feed.share.start:
-            torch.add(self.first, begin - self.feed.share.start, out=self.rows)
+        first = self.feed.begin(step).start
+        if step != self.expected or first == self.feed.share.start:
+            torch.add(self.first, first - self.feed.share.start, out=self.rows)
             self.step.fill_(step)
         self.expected = step + 1
 

@@ -1,9 +1,9 @@
-"""The exact training error of a run to a target, for less than a pass over all images after every epoch.
+"""The exact training error of a run to a target, without a pass over all images after every epoch.
 
-A pass costs a third of an epoch, and a run's time to its target needs two exact errors: the first at the target, and that of the
-epoch before it, between which the time is read off. So after each epoch images are looked at in random order until they prove the
-error to be above the target; where they do not, all of them are. An epoch that turns out to have been the one before is looked at
-to its end with the weights it ended with, which are kept for that.
+A pass costs a third of an epoch. A run's time to its target needs two exact errors: the first that is at the target, and that of the
+epoch before, between which the time is read off. So after each epoch images are looked at in random order until they prove that the
+error is above the target. Where they do not, all images are looked at, and the epoch before is finished too, with the weights it
+ended with, which are kept for that.
 """
 
 import math
@@ -17,7 +17,7 @@ from alexnet.rng import generator
 from alexnet.training.evaluate import count_wrong
 
 DOUBT = 1e-6
-"""The chance of one look to be mistaken; a run of 40 epochs over 50,000 images takes at most 2,000."""
+"""The chance that one look is mistaken. A run of 40 epochs over 50,000 images takes at most 2,000 looks."""
 
 
 def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
@@ -31,37 +31,37 @@ def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
 
 
 class TrainErrors:
-    """Exact training errors of one run to the error `target`; 0 for a run without one. `total` adds up what several processes
-    count."""
+    """Exact training errors of one run to the error `target`, which is 0 for a run without one. `total` adds up what several
+    processes count."""
 
     def __init__(
         self, network: nn.Module, feed: Feed, autocast: torch.autocast, target: float, total: Callable[[Tensor], Tensor]
     ):
         self.network, self.feed, self.autocast, self.target, self.total = network, feed, autocast, target, total
-        self.before: dict | None = None  # of the last epoch, where its error was not told; part of a checkpoint
+        self.before: dict | None = None  # what is known of the last epoch, where that is not its error; part of a checkpoint
 
     def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
-        """Of the network as it stands after so many epochs, None where it is above the target and the epoch is not the `last`;
-        and of the epoch before, where that was None and is wanted now."""
+        """The error of the network as it stands after so many epochs, None where it is above the target and the epoch is not the
+        `last`; and that of the epoch before, where it was None and is wanted now."""
         wrong, seen = self._looked(epoch, 1.0 if last else self.target)
         if seen < len(self.feed.labels):
             self.before = {"epoch": epoch, "wrong": wrong, "seen": seen, "weights": _copied(self.network)}
             return None, None
         error = wrong / seen
-        earlier = self._of_the_epoch_before() if self.before and error <= self.target else None
+        earlier = self._of_the_epoch_before(self.before) if self.before and error <= self.target else None
         self.before = None
         return error, earlier
 
-    def _of_the_epoch_before(self) -> float:
-        now, then = _copied(self.network), self.before
+    def _of_the_epoch_before(self, then: dict) -> float:
+        now = _copied(self.network)
         self.network.load_state_dict(then["weights"])
         wrong, seen = self._looked(then["epoch"], 1.0, then["wrong"], then["seen"])
         self.network.load_state_dict(now)
         return wrong / seen
 
     def _looked(self, epoch: int, level: float, wrong: float = 0.0, seen: int = 0) -> tuple[float, int]:
-        """Images that are wrong, and images looked at, once those after the first `seen` were looked at until the error is sure
-        to be above `level`."""
+        """How many images are wrong, and how many were looked at. Goes on after the first `seen`, of which `wrong` were, until the
+        error is sure to be above `level`."""
         feed, count = self.feed, len(self.feed.labels)
         order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))[seen:] if self.target else None
         batches = feed.views(feed.images, feed.labels, order=order)

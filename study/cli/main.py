@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             start_again_with_allocator()
         return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
-        console.say(str(error))
+        console.say(as_typed(error))
         return 2
     except KeyboardInterrupt:
         console.say("\nstopped; the same command goes on from here")

@@ -74,10 +74,7 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
     On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it
     slower, which is not known here.
     """
-    import torch
-
     on_cpu = machine.device == "cpu"
-    before = torch.get_num_threads()
     batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
     runs = share = 1 if on_cpu else machine.jobs
     while True:
@@ -89,7 +86,6 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
                 raise
         _give_memory_back()
         share //= 2  # as the runs themselves will do
-    torch.set_num_threads(before)
     return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
 
 
@@ -108,18 +104,19 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
     steps, begun = [training.steps() for training in trainings], []
     take_round = take_round or rounds_on(machine.device)
     on_gpu = machine.device == "cuda"
-    for number in range(warm + timed):
-        if on_gpu and number == warm:
+    with machine.torch_settings():
+        for number in range(warm + timed):
+            if on_gpu and number == warm:
+                torch.cuda.synchronize()
+            begun.append(time.perf_counter())
+            for own in steps:
+                next(own)
+            for _, error in take_round(trainings):
+                raise let_go(error)
+        if on_gpu:  # the host runs ahead of it, as in training, which waits at the end of an epoch alone
             torch.cuda.synchronize()
-        begun.append(time.perf_counter())
-        for own in steps:
-            next(own)
-        for _, error in take_round(trainings):
-            raise let_go(error)
-    if on_gpu:  # the host runs ahead of it, as in training, which waits at the end of an epoch alone
-        torch.cuda.synchronize()
-        return [(time.perf_counter() - begun[warm]) / timed]
-    return [end - start for start, end in itertools.pairwise([*begun[warm:], time.perf_counter()])]
+            return [(time.perf_counter() - begun[warm]) / timed]
+        return [end - start for start, end in itertools.pairwise([*begun[warm:], time.perf_counter()])]
 
 
 @functools.cache

@@ -72,7 +72,8 @@ def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> R
     while True:
         try:
             take_round = rounds_on(place.machine.device, graphs=data_parallel.asked().count == 1)
-            return to_its_end(steps_of_cell(cell, place, observe), take_round)
+            with place.machine.torch_settings():
+                return to_its_end(steps_of_cell(cell, place, observe), take_round)
         except Busy:
             if not wait:
                 raise
@@ -119,7 +120,7 @@ def _trained(cell: Cell, place: Place, checkpoints: Checkpoints, observe: Observ
     images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
     assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    training = Training(cell.recipe, cell.seed, place.machine, images, observe, checkpoints=checkpoints, ranks=ranks)
+    training = Training(cell.recipe, cell.seed, place.machine, images, observe, checkpoints, ranks, STOP)
     yield from training.steps()
     history = training.history()
     return RunResult(

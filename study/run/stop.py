@@ -1,5 +1,6 @@
-"""Whether this process was asked to stop: set on SIGTERM by whoever owns the process, a command or a worker."""
+"""Whether this process was asked to stop."""
 
-from alexnet.training.checkpoint import STOP
+import threading
 
-__all__ = ["STOP"]
+STOP = threading.Event()
+"""Set on SIGTERM: the run in hand keeps a checkpoint at its next step and ends, and no other is begun."""

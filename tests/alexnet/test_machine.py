@@ -35,7 +35,7 @@ def pretend(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("device", "nearest"), [("cuda:0", "cuda"), ("gpu", ""), ("CPU", ""), ("", ""), ("cpus", "cpu")])
 def test_an_unknown_device_is_refused_naming_the_choices(pretend, device, nearest):
     pretend()
-    with pytest.raises(Refused, match=r"^DEVICE: .* is not one of auto, cpu, cuda") as refusal:
+    with pytest.raises(Refused, match=r"^device: .* is not one of auto, cpu, cuda") as refusal:
         detect(device)
     assert repr(device) in str(refusal.value) and nearest in str(refusal.value)
 
@@ -43,7 +43,7 @@ def test_an_unknown_device_is_refused_naming_the_choices(pretend, device, neares
 @pytest.mark.parametrize("precision", ["fp16", "bf-16", "float32", ""])
 def test_an_unknown_precision_is_refused_naming_the_choices(pretend, precision):
     pretend()
-    with pytest.raises(Refused, match=r"^PRECISION: .* is not one of auto, bf16, fp32") as refusal:
+    with pytest.raises(Refused, match=r"^precision: .* is not one of auto, bf16, fp32") as refusal:
         detect("cpu", precision)
     assert repr(precision) in str(refusal.value)
 
@@ -51,13 +51,13 @@ def test_an_unknown_precision_is_refused_naming_the_choices(pretend, precision):
 @pytest.mark.parametrize("precision", ["auto", "fp32"])
 def test_cuda_without_a_gpu_is_refused_naming_what_is_there(pretend, precision):
     pretend(gpu=None)
-    with pytest.raises(Refused, match=r"DEVICE: 'cuda'.*auto, cpu"):
+    with pytest.raises(Refused, match=r"device: 'cuda'.*auto, cpu"):
         detect("cuda", precision)
 
 
 def test_a_negative_number_of_jobs_is_refused(pretend):
     pretend()
-    with pytest.raises(Refused, match="JOBS: -1"):
+    with pytest.raises(Refused, match="jobs: -1"):
         detect("cpu", jobs=-1)
 
 

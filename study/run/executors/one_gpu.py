@@ -93,17 +93,18 @@ def _serve(tasks: dict[int, Task], jobs: int, pipe: Connection, parent: int) -> 
         pipe.send(Started(position))
         return task.work(task.subject, task.place, lambda message: pipe.send(Reported(position, message)))
 
-    device = tasks[positions[0]].place.machine.device
+    machine = tasks[positions[0]].place.machine
     runs = [functools.partial(begin, position) for position in positions]
-    for number, result in side_by_side(runs, jobs, rounds_on(device)):
-        if isinstance(result, Interrupted):
-            continue
-        if not isinstance(result, Exception):
-            pipe.send(Done(positions[number], result))
-            continue
-        if device == "cuda" and not _gpu_answers():
-            os._exit(1)  # whatever else runs here would be lost too; another process takes them up
-        pipe.send(Lost(positions[number], reason_of(result)))
+    with machine.torch_settings():
+        for number, result in side_by_side(runs, jobs, rounds_on(machine.device), STOP):
+            if isinstance(result, Interrupted):
+                continue
+            if not isinstance(result, Exception):
+                pipe.send(Done(positions[number], result))
+                continue
+            if machine.device == "cuda" and not _gpu_answers():
+                os._exit(1)  # whatever else runs here would be lost too; another process takes them up
+            pipe.send(Lost(positions[number], reason_of(result)))
     if STOP.is_set():
         os._exit(LATER)
 

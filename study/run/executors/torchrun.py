@@ -61,4 +61,4 @@ def follow() -> None:
         images = images_of(cell.recipe.data.name, place.data_dir)
         assert images.fingerprint == cell.fingerprint, f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
         checkpoints = Checkpoints(place.spool_dir / cell.key, writes=False)
-        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks)
+        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks, stop=STOP)

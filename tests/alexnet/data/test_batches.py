@@ -20,7 +20,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe
 from alexnet.training.data_parallel import Ranks
-from alexnet.training.evaluate import ensemble, error_rate, error_rates, fitted_weights, probabilities, scores_of
+from alexnet.training.evaluate import ensemble, error_rates, probabilities, scores_of
 from alexnet.training.loop import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
@@ -325,7 +325,7 @@ def test_batches_of_images_left_outside_the_device_are_those_of_images_on_it(rec
     model = Model(layers=(Layer(kind="full", outputs=24),), image_size=size, classes=24)
     both = Recipe(model=model, data=Data(**data), optim=Optim(batch_size=max(batch_size, count)))
     for ranks in (Ranks(rank, count) for rank in range(count)):
-        inside, outside = (Feed(both, one, seed, ranks) for one in (images, stored(images)))
+        inside, outside = (Feed(both, one, seed, ranks.share) for one in (images, stored(images)))
         for step in steps:
             (pixels, labels), (same, own) = inside.batch(step), outside.batch(step)
             assert torch.equal(pixels, same) and torch.equal(labels, own)
@@ -486,7 +486,7 @@ def test_views_in_any_order_are_shared_by_ranks_part_by_part(images, size, count
     order, mean = torch.from_numpy(np.random.default_rng(seed).permutation(images)), train.mean(0, dtype=np.float64)
     shared = []
     for rank in range(count):
-        shown = Feed(recipe, stored(image_set(train)) if outside else image_set(train), 0, Ranks(rank, count))
+        shown = Feed(recipe, stored(image_set(train)) if outside else image_set(train), 0, Ranks(rank, count).share)
         shared.append(list(shown.views(shown.images, shown.labels, size=size, order=order)))
     parts = [torch.cat([labels for _, labels in part]).tolist() for part in zip(*shared, strict=True)]
     assert parts == [part.tolist() for part in order.split(size)]
@@ -563,67 +563,6 @@ def members(count: int, images: int, classes: int, seed: int = 0) -> list[torch.
 def test_an_ensemble_is_the_mean_of_its_members_probabilities():
     three = members(3, 6, 4)
     np.testing.assert_allclose(ensemble(three), np.mean([m.numpy() for m in three], 0), rtol=1e-12)
-
-
-@pytest.mark.parametrize("weights", [[1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [2.0, 3.0, 5.0]])
-def test_an_ensemble_with_weights_is_the_weighted_mean_whatever_their_sum(weights):
-    three = members(3, 6, 4)
-    expected = np.average([m.numpy() for m in three], axis=0, weights=weights)
-    np.testing.assert_allclose(ensemble(three, weights), expected, rtol=1e-12)
-    np.testing.assert_allclose(ensemble(three, weights).sum(1), 1, rtol=1e-12)
-
-
-@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0, 1.0], [0.0, 0.0], [1.0, -0.5], []])
-def test_weights_that_make_no_mean_are_refused(weights):
-    with pytest.raises(ValueError, match="weights"):
-        ensemble(members(2, 3, 3), weights)
-
-
-def test_an_ensemble_of_none_is_refused():
-    with pytest.raises(ValueError, match="0 networks"):
-        ensemble([])
-
-
-@few_examples
-@given(st.integers(1, 4), st.integers(5, 30), st.integers(1, 3), st.integers(0, 1000))
-def test_fitted_weights_are_never_worse_than_equal_ones_where_they_were_fitted(count, images, top, seed):
-    some, labels = members(count, images, 6, seed), torch.from_numpy(np.random.default_rng(seed).integers(0, 6, images))
-    weights = fitted_weights(some, labels, top, passes=2)
-    assert error_rate(ensemble(some, weights), labels, top) <= error_rate(ensemble(some), labels, top)
-    assert len(weights) == count and {round(20 * w, 9) for w in weights} <= set(range(21))
-
-
-def informed(images: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A member that gives most labels somewhat more than the rest, and the labels."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, classes, images)
-    given = random.dirichlet(np.ones(classes), images) * 0.8
-    given[np.arange(images), labels] += 0.2
-    return torch.from_numpy(given), torch.from_numpy(labels)
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_fitted_weights_find_the_member_that_knows_something_among_noise(place):
-    """On other images than they were fitted on, too."""
-    good, labels = informed(800, 10, 1)
-    some = members(2, 800, 10, seed=2)
-    some.insert(place, good)
-    fit, rest = slice(0, 400), slice(400, 800)
-    weights = fitted_weights([m[fit] for m in some], labels[fit], top=1)
-    assert weights[place] == max(weights) and sum(weights) - weights[place] < 0.5 * weights[place]
-    errors = [error_rate(ensemble([m[rest] for m in some], w), labels[rest]) for w in (weights, None)]
-    assert errors[0] < errors[1] - 0.05
-
-
-def test_fitted_weights_of_equal_members_stay_equal():
-    good, labels = informed(50, 5, 0)
-    assert fitted_weights([good, good, good], labels, top=1) == [1.0, 1.0, 1.0]
-
-
-def test_weights_are_fitted_to_the_error_of_the_best_five_unless_told_otherwise():
-    (first, labels), *others = informed(60, 20, 0), *members(2, 60, 20, seed=5)
-    by_default, five, one = (fitted_weights([first, *others], labels, **top) for top in ({}, {"top": 5}, {"top": 1}))
-    assert by_default == five != one
 
 
 @pytest.mark.parametrize("flip", [False, True])

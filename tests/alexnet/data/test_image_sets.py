@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import pickle
-import socket
 import urllib.error
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from PIL import Image
 from scipy import stats
 
 from alexnet.data import class_folders as folders_module
-from alexnet.data import image_sets as data_module
 from alexnet.data.batches import Feed, cut, normalization
 from alexnet.data.image_sets import ImageSet, available, load
 from alexnet.data.packed import fingerprint_of
@@ -448,8 +446,8 @@ def test_files_that_are_no_images_are_passed_over(folder):
     assert same(load("cifar10-jpeg", folder), first)
 
 
-def test_a_missing_folder_is_refused_naming_data_dir_and_the_folder(tmp_path):
-    with pytest.raises(Refused, match=f"DATA_DIR: no folder {tmp_path / 'cifar10-jpeg' / 'train'}"):
+def test_a_missing_folder_is_refused_by_name(tmp_path):
+    with pytest.raises(Refused, match=f"^folder: no folder {tmp_path / 'cifar10-jpeg' / 'train'}"):
         load("cifar10-jpeg", tmp_path)
     assert str(tmp_path / "cifar10-jpeg") in available("cifar10-jpeg", tmp_path)
 
@@ -475,13 +473,6 @@ def test_an_unknown_set_is_refused_naming_the_nearest(tmp_path):
         load("cifar-10", tmp_path)
 
 
-def test_data_dir_is_the_environments_or_data(monkeypatch):
-    monkeypatch.setenv("DATA_DIR", "/somewhere/else")
-    assert data_module.data_dir() == Path("/somewhere/else")
-    monkeypatch.delenv("DATA_DIR")
-    assert data_module.data_dir() == Path("data")
-
-
 # ---- CIFAR-10 --------------------------------------------------------------------------------------------------------
 
 BATCHES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
@@ -493,7 +484,7 @@ def no_download(monkeypatch):
     def downloads(*_):
         raise AssertionError("a download was tried")
 
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", downloads)
+    monkeypatch.setattr("alexnet.data.cifar10.urlopen", downloads)
 
 
 @pytest.fixture
@@ -559,16 +550,15 @@ def test_garbage_for_cifar10_is_refused_naming_the_first_bad_file_without_a_down
         load("cifar10", tmp_path)
 
 
-def test_a_download_that_fails_is_refused_saying_why_and_leaves_the_sockets_as_they_were(tmp_path, monkeypatch):
-    def fails(*_):
+def test_a_download_that_fails_is_refused_saying_why_and_leaves_nothing(tmp_path, monkeypatch):
+    def fails(url, timeout):
         raise urllib.error.URLError("no route to host")
 
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", fails)
-    before = socket.getdefaulttimeout()
-    with pytest.raises(Refused, match="no route to host"):
-        load("cifar10", tmp_path)
-    assert "no route to host" in available("cifar10", tmp_path)
-    assert socket.getdefaulttimeout() == before
+    monkeypatch.setattr("alexnet.data.cifar10.urlopen", fails)
+    with pytest.raises(Refused, match=r"^folder: CIFAR-10 is not under .*no route to host"):
+        load("cifar10", tmp_path / "data")
+    assert "no route to host" in available("cifar10", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_set_moved_to_a_device_keeps_its_name_bytes_and_fingerprint():

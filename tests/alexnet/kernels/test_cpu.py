@@ -1,4 +1,4 @@
-"""alexnet/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
+"""alexnet/kernels/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alexnet.kernels import cpu
-from alexnet.model import pooling, response_norm
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ResponseNorm
@@ -28,8 +27,7 @@ def both_ways(module, maps, upstream):
     told = []
     for kernels in (cpu.kernels, lambda: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(response_norm, "kernels", kernels)
-            patch.setattr(pooling, "kernels", kernels)
+            patch.setattr(cpu, "kernels", kernels)
             x = maps.detach().requires_grad_()
             out = module(x)
             out.backward(upstream)
@@ -52,9 +50,9 @@ def test_the_kernel_gives_the_bits_of_torch_forward_and_backward(n, maps, height
     norm = ResponseNorm(size=size, k=1.5, alpha=0.01)
     columns = 2 if way == "columns" and maps % 2 == 0 else 1
     module = WithinMapNorm(norm) if way == "pixels" else CrossMapNorm(norm, columns)
-    luck = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     x, upstream = (
-        (torch.randn(n, maps, height, width, generator=luck) * scale).to(kind).contiguous(memory_format=torch.channels_last)
+        (torch.randn(n, maps, height, width, generator=rng) * scale).to(kind).contiguous(memory_format=torch.channels_last)
         for scale in (20, 1)
     )
     (out, gradient), (expected_out, expected_gradient) = both_ways(module, x, upstream)
@@ -85,10 +83,10 @@ def test_pools_give_the_bits_of_torch_forward_and_backward(
 ):
     """Coarse values: many maxima are equal, some are -0. The small scale lies below the normal range."""
     assume(window <= min(height, width))
-    luck, pool = torch.Generator().manual_seed(seed), Pool(kind, window, stride)
+    rng, pool = torch.Generator().manual_seed(seed), Pool(kind, window, stride)
 
     def drawn(*shape):
-        values = torch.randn(shape, generator=luck)
+        values = torch.randn(shape, generator=rng)
         return ((values.round() if coarse else values) * scale).to(number).contiguous(memory_format=torch.channels_last)
 
     x = drawn(n, maps, height, width)
@@ -107,8 +105,7 @@ def test_threads_change_no_bit(module, monkeypatch):
     x = torch.randn(7, 26, 9, 5).contiguous(memory_format=torch.channels_last)
     upstream = torch.randn_like(module(x))
     alone, _ = both_ways(module, x, upstream)
-    monkeypatch.setattr(response_norm, "VALUES_PER_THREAD", 1)
-    monkeypatch.setattr(pooling, "VALUES_PER_THREAD", 1)
+    monkeypatch.setattr(cpu, "VALUES_PER_THREAD", 1)
     torch.set_num_threads(3)
     shared, _ = both_ways(module, x, upstream)
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
@@ -125,14 +122,14 @@ def test_threads_change_no_bit(module, monkeypatch):
 def test_the_2012_update_gives_the_bits_of_torch(shape, layout, decay, rate, seed):
     ends = []
     for way in (cpu.kernels, lambda: None):
-        luck = torch.Generator().manual_seed(seed)
-        start, *gradients = (torch.randn(shape, generator=luck) for _ in range(4))
+        rng = torch.Generator().manual_seed(seed)
+        start, *gradients = (torch.randn(shape, generator=rng) for _ in range(4))
         if layout is torch.channels_last and len(shape) == 4:
             start = start.to(memory_format=layout)
         weights = torch.nn.Parameter(start)
         update = optimizer.PaperSGD([weights], rate, momentum=0.9, weight_decay=decay)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(optimizer, "kernels", way)
+            patch.setattr(cpu, "kernels", way)
             for gradient in gradients:
                 weights.grad = gradient.contiguous(memory_format=layout) if weights.dim() == 4 else gradient
                 update.step()

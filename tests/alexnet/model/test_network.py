@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import learned_parts
 from scipy import stats
 from torch import nn
 
 from alexnet.errors import Refused
-from alexnet.model.network import AlexNet, LocalConv2d, layer_table, learned_parts
+from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, Layer, Model, changed
 

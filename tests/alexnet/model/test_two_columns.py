@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 
 from alexnet.errors import Refused
 from alexnet.model.network import AlexNet
-from alexnet.model.two_columns import Column, TwoDevices, bytes_per_image, column_state, joined_state
+from alexnet.model.two_columns import Column, TwoDevices, bytes_per_image, column_state
 from alexnet.recipe import PAPER, SOURCE_2012, Layer, Model, Optim, changed
 from alexnet.training.optimizer import make_optimizer
 
@@ -42,6 +43,15 @@ MODELS = {
 }
 OPTIM = Optim(learning_rate=0.05, weight_decay=0.01, update="paper")
 STEPS = 3
+
+
+def joined_state(states: Sequence[dict[str, torch.Tensor]], model: Model) -> dict[str, torch.Tensor]:
+    """The state of an AlexNet from those of its two columns: the inverse of `column_state`."""
+    last = f"layers.{len(model.layers) - 1}."
+    return {
+        name: value if name.startswith(last) or not value.dim() else torch.cat([value, states[1][name].to(value)])
+        for name, value in states[0].items()
+    }
 
 
 def batch(step: int, model: Model = SMALL) -> tuple[torch.Tensor, torch.Tensor]:

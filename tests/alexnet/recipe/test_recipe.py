@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from alexnet.recipe import (
 )
 from alexnet.recipe import settings as fields_of
 from alexnet.recipe.key import FIRST
+from alexnet.recipe.options import option
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -102,12 +104,12 @@ def test_a_recipe_of_defaults_tells_its_key_nothing():
 class LaterOptim(Optim):
     """Optim as a later version may have it."""
 
-    nesterov: bool = False
+    nesterov: bool = option(False, "a look ahead")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaterLayer(Layer):
-    dilation: int = 1
+    dilation: int = option(1, "pixels")
 
 
 def test_a_field_added_at_its_default_moves_no_key():
@@ -129,7 +131,7 @@ def test_a_field_added_at_another_value_moves_the_key():
 class EditedOptim(Optim):
     """Optim after someone edited a default."""
 
-    momentum: float = 0.5
+    momentum: float = option(0.5, "edited")
 
 
 def test_an_edited_default_moves_the_keys_of_what_takes_it_and_the_old_value_keeps_the_old_key():
@@ -441,3 +443,31 @@ def test_a_whole_number_written_for_a_rate_gives_the_key_of_the_same_float():
 def test_a_recipe_read_back_refuses_parts_it_does_not_know():
     with pytest.raises(Refused, match=r"recipe\.modle.*did you mean recipe\.model"):
         from_dict({**as_dict(FIGURE_1_A), "modle": {}})
+
+
+PARTS = {"layer": {"outputs": 1}, "rate_change": {"epoch": 0, "weights": 1.0, "biases": 1.0}}  # what has no default
+FIELDS = [
+    pytest.param(kind, field, id=f"{kind.NAME}.{field.name}")
+    for kind in (Layer, ResponseNorm, Model, Data, RateChange, Optim)
+    for field in dataclasses.fields(kind)
+]
+
+
+@pytest.mark.parametrize("kind, field", FIELDS)
+def test_every_field_refuses_what_it_does_not_take_by_name_value_and_choices(kind, field):
+    wrong = {str: "nonsense", int: -1, float: float("nan")}.get(field.type)
+    if field.name == "name" or wrong is None:  # the names of image sets are not known here; flags and tuples take all of theirs
+        return
+    with pytest.raises(Refused, match=rf"^{kind.NAME}\.{field.name}: {wrong!r} is not") as refusal:
+        kind(**{**PARTS.get(kind.NAME, {}), field.name: wrong})
+    assert all(str(choice) in str(refusal.value) for choice in field.metadata["option"].choices)
+
+
+def test_every_field_of_a_recipe_says_what_it_is():
+    docs, fields = (
+        schema.field_docs(),
+        fields_of(changed(FIGURE_1_A, {"optim.schedule": (RateChange(epoch=1, weights=1, biases=1),)})),
+    )
+    assert all(docs.values())
+    for name in fields:
+        assert re.sub(r"\.\d+\.", ".*.", name) in docs

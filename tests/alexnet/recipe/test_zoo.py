@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import learned_parts
 from scipy import stats
 from torch import nn
 
 from alexnet.errors import Refused
 from alexnet.model.dropout import Dropout
-from alexnet.model.network import RISING, AlexNet, layer_table, learned_parts
+from alexnet.model.network import RISING, AlexNet, layer_table
 from alexnet.recipe import (
     ACTIVATIONS,
     CUDA_CONVNET2,

@@ -14,7 +14,6 @@ from forged_files import forged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet import files as files_module
 from alexnet.files import locked, write_atomically
 from alexnet.training import checkpoint
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, Checkpoints, sha256_of
@@ -269,8 +268,7 @@ def test_a_forged_checkpoint_without_its_digest_gives_way_to_the_one_before(two_
 def test_checkpoints_that_take_long_to_save_are_saved_less_often(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
-    real = files.write_atomically
-    monkeypatch.setattr(files_module, "write_atomically", lambda *a: (now.__setitem__(0, now[0] + 3), real(*a)))
+    monkeypatch.setattr(checkpoint, "write_atomically", lambda *a: (now.__setitem__(0, now[0] + 3), write_atomically(*a)))
     spool = Checkpoints(tmp_path, 10.0)
     spool.save({"step": 1})
     now[0] += 59

@@ -58,7 +58,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def train(folder: Path, recipe: str, *ranks_and_epochs: tuple[int, int]) -> dict:
     """Weights and points of a run of which each process, or pair of processes, does so many epochs."""
     for count, epochs in ranks_and_epochs:
-        done = on_ranks(count, "tests/test_parallel.py", str(folder), recipe, str(epochs))
+        done = on_ranks(count, "tests/alexnet/training/test_data_parallel.py", str(folder), recipe, str(epochs))
         assert done.returncode == 0, done.stderr
     return weights(folder)
 
@@ -113,7 +113,7 @@ def test_the_shares_of_all_ranks_are_the_whole_in_order(n, count):
 
 
 def test_more_ranks_than_images_in_a_batch_are_refused():
-    with pytest.raises(Refused, match="nproc-per-node: 34 ranks for batches of 33"):
+    with pytest.raises(Refused, match=r"^ranks: 34 ranks for batches of 33"):
         Ranks(0, 34).check(PLAIN)
 
 

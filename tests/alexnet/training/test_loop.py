@@ -9,12 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from made_up_images import random_images
+from networks import learned_parts
 
 from alexnet.data import batches as feed_module
 from alexnet.data.batches import Feed
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from alexnet.model.network import AlexNet, learned_parts
+from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.training import checkpoint as spool_module
 from alexnet.training import train_error as exact_module
@@ -434,9 +435,9 @@ def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
 
 
 def test_a_rank_that_sees_another_checkpoint_than_the_first_is_refused(monkeypatch):
-    """As with a spool on each node's own disk."""
-    monkeypatch.setattr(Ranks, "tell", lambda ranks, value: (6, value[1]))
-    with pytest.raises(Refused, match="SPOOL_DIR: rank 1 has another checkpoint"):
+    """As with checkpoints on each node's own disk."""
+    monkeypatch.setattr(Ranks, "broadcast", lambda ranks, value: (6, value[1]))
+    with pytest.raises(Refused, match=r"^checkpoints: rank 1 has another checkpoint"):
         Training(TINY, 0, MACHINE, IMAGES, ranks=Ranks(1, 2))
 
 

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import signal
+import threading
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -20,15 +21,15 @@ from scipy import stats
 from alexnet.data.image_sets import load
 from alexnet.data.prefetch import Stored
 from alexnet.errors import is_out_of_memory, let_go
+from alexnet.kernels import cpu
 from alexnet.machine import Machine
-from alexnet.model import pooling, response_norm
 from alexnet.model.dropout import Dropout
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.rng import hashed_draws, key_of
-from alexnet.training import cuda_graph, optimizer
+from alexnet.training import cuda_graph
 from alexnet.training import loop as train_module
-from alexnet.training.checkpoint import STOP, Checkpoints, Interrupted
+from alexnet.training.checkpoint import Checkpoints, Interrupted
 from alexnet.training.cuda_graph import Graphed, one_by_one
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side, to_its_end
@@ -65,9 +66,9 @@ RECIPES = [
 DIVERGING = changed(PLAIN, {"optim.learning_rate": 1e9})
 
 
-def begin(recipe: Recipe, seed: int, spool: Checkpoints | None = None):
+def begin(recipe: Recipe, seed: int, spool: Checkpoints | None = None, stop: threading.Event | None = None):
     def run():
-        training = Training(recipe, seed, MACHINE, IMAGES, checkpoints=spool)
+        training = Training(recipe, seed, MACHINE, IMAGES, checkpoints=spool, stop=stop)
         yield from training.steps()
         return training.history()
 
@@ -148,22 +149,19 @@ def test_a_run_for_which_memory_never_suffices_is_lost_and_the_rest_end(alone, m
 
 
 def test_asked_to_stop_each_keeps_a_checkpoint_and_goes_on_in_the_same_bits(alone, tmp_path):
-    def runs():
-        return [begin(recipe, seed, Checkpoints(tmp_path / str(seed), 1e9)) for seed, recipe in enumerate(RECIPES)]
+    rounds, stop = 0, threading.Event()
 
-    rounds = 0
+    def runs(stop=None):
+        return [begin(recipe, seed, Checkpoints(tmp_path / str(seed), 1e9), stop) for seed, recipe in enumerate(RECIPES)]
 
     def stopping(trainings):
         nonlocal rounds
         rounds += 1
         if rounds == 5:
-            STOP.set()
+            stop.set()
         return one_by_one(trainings)
 
-    try:
-        ended = dict(side_by_side(runs(), 2, stopping))
-    finally:
-        STOP.clear()
+    ended = dict(side_by_side(runs(stop), 2, stopping, stop))
     assert set(ended) == {0, 1} and all(isinstance(why, Interrupted) for why in ended.values())
     ended = together(runs(), 3)
     assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
@@ -201,9 +199,9 @@ def test_what_a_step_reads_stays_at_one_place_in_memory(device_clock, stored):
     training, places = Training(DROPPING, 0, MACHINE, images), set()
     for _ in training.steps():
         training.update()
-        feed, clock = training.feed, training.clock
-        tensors = [feed.order, feed.corner, feed.flipped, feed.colour_shift, clock.rows, clock.step, training.tally]
-        tensors += [feed.brought] if stored else []
+        feed, counter = training.feed, training.counter
+        assert set(feed.drawn) == {"order", "corner", "flipped", "colour_shift"} | ({"crops"} if stored else set())
+        tensors = [*feed.drawn.values(), counter.rows, counter.step, training.tally]
         places.add(tuple(tensor.data_ptr() for tensor in tensors))
     assert len(places) == 1
 
@@ -405,8 +403,7 @@ def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):
     """On tensors without values whatever would wait for one raises (`item`, `nonzero`, a branch on data)."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    for module in (optimizer, pooling, response_norm):  # their C kernels want values, and are not for a GPU
-        monkeypatch.setattr(module, "kernels", lambda: None)
+    monkeypatch.setattr(cpu, "kernels", lambda: None)  # in C, they want values, and are not for a GPU
 
     training = Training(DROPPING, 0, MACHINE, IMAGES)
     steps = training.steps()

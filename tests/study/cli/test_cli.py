@@ -94,9 +94,7 @@ def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys
 
 
 def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(here, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "alexnet.data.image_sets._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
-    )
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "CIFAR-10 could not be downloaded (no network)")
     assert main(["plan", "relu_sooner"]) == 0
     text = capsys.readouterr().out
     assert "Scale shapes: stand-in data" in text
@@ -104,11 +102,9 @@ def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(he
 
 
 def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "alexnet.data.cifar10._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
-    )
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "CIFAR-10 could not be downloaded (no network)")
     assert main(["plan", "relu_sooner", "--scale", "cifar10"]) == 2
-    assert capsys.readouterr().err.startswith("SCALE=cifar10: CIFAR-10 could not be downloaded")
+    assert capsys.readouterr().err.startswith("DATA_DIR: CIFAR-10 could not be downloaded")
 
 
 def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):

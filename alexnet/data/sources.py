@@ -1,0 +1,185 @@
+"""What an image set is (`ImageSet`), and where one comes from (`Source`). A kind of set is a class: see image_sets.py for them all."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from alexnet.data import packed
+from alexnet.data.packed import Observe, Opened, Split
+from alexnet.data.prefetch import Images, placed
+from alexnet.errors import NeedsPacking, Refused
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images [n, height, width, 3] uint8 and labels [n] int64, of training and test."""
+
+    name: str
+    train_images: Images
+    train_labels: Tensor
+    test_images: Images
+    test_labels: Tensor
+    fingerprint: str
+    """12 hexadecimal digits that name these images and labels: part of the key of every run on them."""
+    cache: Path | None = None
+    """The folder in which what is computed from it may be kept."""
+
+    def to(self, device: str) -> "ImageSet":
+        """Labels on the device ("cpu" or "cuda"), and images where they fit: see `prefetch.placed`."""
+        train, test = placed(self.train_images, device), placed(self.test_images, device)
+        train_labels, test_labels = self.train_labels.to(device), self.test_labels.to(device)
+        return ImageSet(self.name, train, train_labels, test, test_labels, self.fingerprint, self.cache)
+
+
+class Source(Protocol):
+    """Where an image set of one name comes from. `folder` is the data folder of all sets."""
+
+    name: str
+    about: str
+
+    def available(self, folder: Path) -> str:
+        """Empty if `load` will find the set, else the reason in a few words."""
+        ...
+
+    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+        """The set. Raises Refused where it is missing or damaged."""
+        ...
+
+    def class_names(self, folder: Path) -> list[str]:
+        """A word for each label, in their order."""
+        ...
+
+
+class Contents(Protocol):
+    """The files of a set as they were found in its folder."""
+
+    classes: list[str]
+
+    def state(self) -> str:
+        """Other wherever a file is another one."""
+        ...
+
+    def splits(self) -> dict[str, Split]:
+        """The images of "train" and "test"."""
+        ...
+
+
+class PackedSource(ABC):
+    """A set of files, decoded once into `<folder>/.cache/<name>` (packed.py) and read from there."""
+
+    def __init__(self, name: str, about: str):
+        self.name, self.about = name, about
+
+    @abstractmethod
+    def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+        """The folder the set is or was packed from (see `manifest`), if it is there."""
+
+    @abstractmethod
+    def fetch(self, root: Path) -> str:
+        """Empty if the files of the set are under `root`, where they may be downloaded to; else why not."""
+
+    @abstractmethod
+    def contents(self, root: Path) -> Contents:
+        """The files under `root`. Raises Refused where they are not as they should be."""
+
+    @abstractmethod
+    def home(self, folder: Path) -> Path:
+        """Where the files are looked for if nobody says where they are."""
+
+    @abstractmethod
+    def class_names(self, folder: Path) -> list[str]: ...
+
+    def folder_times(self, root: Path) -> list[list]:
+        """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work."""
+        return []
+
+    def available(self, folder: Path) -> str:
+        return "" if packed.manifest_of(self.cache(folder)) else self.fetch(self.home(folder))
+
+    def cache(self, folder: Path) -> Path:
+        return folder / ".cache" / self.name
+
+    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+        cache = self.cache(folder)
+        manifest = packed.manifest_of(cache)
+        root = self.find(folder, manifest)
+        found = None
+        if manifest:
+            with contextlib.suppress(Exception):  # whatever numpy raises for a damaged file: packed anew from its source
+                found = packed.opened(cache)
+        if found and found.fingerprint == manifest["fingerprint"] and self._is_current(root, manifest, found.large, damaged):
+            return self._image_set(found, cache)
+        if manifest and root is None:
+            raise NeedsPacking(
+                f"{cache}: damaged, and there is nothing to pack it from again", self.name, "does, where the images are"
+            )
+        splits, facts = self._look(root or self.home(folder), given=False)
+        try:
+            found = packed.pack(self.name, cache, splits, facts, damaged == "skip", observe)
+        except OSError:  # a read-only data folder costs a decoding each time, nothing else
+            found = packed.in_memory(self.name, cache, splits, damaged == "skip", observe)
+        return self._image_set(found, cache)
+
+    def pack(self, folder: Path, source: Path | None, damaged: str, observe: Observe) -> ImageSet:
+        """Bring the packed set into the state of the files in `source`; without them, check every image that is packed."""
+        cache = self.cache(folder)
+        manifest = packed.manifest_of(cache)
+        root = source or self.find(folder, manifest)
+        if root is None and manifest:
+            return self._checked(cache, manifest, damaged)
+        splits, facts = self._look(root or self.home(folder), given=source is not None)
+        try:
+            return self._image_set(packed.pack(self.name, cache, splits, facts, damaged == "skip", observe), cache)
+        except OSError as error:
+            raise Refused(f"folder: cannot write to {cache} ({error.strerror})") from None
+
+    def _look(self, root: Path, given: bool) -> tuple[dict[str, Split], dict]:
+        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder."""
+        if why := self.fetch(root):
+            if given:
+                raise Refused(f"source: {why}")
+            raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
+        times = self.folder_times(root)
+        contents = self.contents(root)
+        facts = {"source": contents.state(), "folders": times, "from": str(root.absolute()), "classes": contents.classes}
+        return contents.splits(), facts
+
+    def _is_current(self, root: Path | None, manifest: Mapping[str, Any], large: bool, damaged: str) -> bool:
+        """Whether a packed set is what its files, where there are any, would give now. Raises Refused where that cannot be
+        mended in passing: large sets whose folders changed, and damaged files that were left out."""
+        if root is None:
+            current = True
+        elif large:
+            if self.folder_times(root) != manifest["folders"]:
+                raise NeedsPacking(f"{root}: changed since {self.name} was packed", self.name, "packs what changed", root)
+            current = True
+        else:
+            current = self.contents(root).state() == manifest["source"]
+        if current and damaged == "refuse":
+            packed.refuse_skipped(manifest)
+        return current
+
+    def _checked(self, cache: Path, manifest: Mapping[str, Any], damaged: str) -> ImageSet:
+        """A packed set whose files are gone, every image read and checked."""
+        for split in ("train", "test"):
+            if rows := packed.damaged_rows(cache, split):
+                few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
+                where = cache / f"{split}_images.npy"
+                raise NeedsPacking(f"{where}: {len(rows)} images damaged ({few})", self.name, "mends them")
+        found = packed.opened(cache)
+        if found.fingerprint != manifest["fingerprint"]:
+            raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "mends them")
+        if damaged == "refuse":
+            packed.refuse_skipped(manifest)
+        return self._image_set(found, cache)
+
+    def _image_set(self, found: Opened, cache: Path) -> ImageSet:
+        labels = {split: torch.from_numpy(array) for split, array in found.labels.items()}
+        images = found.images
+        return ImageSet(self.name, images["train"], labels["train"], images["test"], labels["test"], found.fingerprint, cache)

@@ -1,0 +1,82 @@
+"""How a field of a recipe is declared: its default, what it means, and which values it takes. Checked in one place."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from alexnet.errors import Refused, choose
+
+REQUIRED = dataclasses.MISSING
+"""The default of a field that has none."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of a field besides its type and default. A limit of None is no limit."""
+
+    doc: str
+    choices: tuple = ()
+    least: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises Refused, naming field, value and choices, for a value that the field does not take."""
+        if self.choices and isinstance(self.choices[0], str):
+            choose(name, value, self.choices)
+        elif self.choices and value not in self.choices:
+            raise Refused(f"{name}: {value!r} is not {' or '.join(map(str, self.choices))}")
+        elif isinstance(value, int | float) and not self._within(value):
+            raise Refused(f"{name}: {value!r} is not {self._limits()}")
+
+    def _within(self, value: float) -> bool:
+        return (  # written so that NaN is refused too
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def _limits(self) -> str:
+        words = {"of at least": self.least, "above": self.above, "below": self.below}
+        limits = [f"{word} {limit}" for word, limit in words.items() if limit is not None]
+        return f"a number {' and '.join(limits)}" if limits else "a finite number"
+
+
+def option(default: Any, doc: str, **limits: Any) -> Any:
+    """A dataclass field with this default (or REQUIRED), whose metadata hold an `Option` of `doc` and `limits`."""
+    return dataclasses.field(default=default, metadata={"option": Option(doc, **limits)})
+
+
+class Checked:
+    """Base of the parts of a recipe: every field is declared with `option` and checked when a part is made."""
+
+    NAME: ClassVar[str]
+    """What refusals call such a part."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
+            value = getattr(self, field.name)
+            if field.type is float and type(value) is int:  # 1 and 1.0 are one value and must give one key
+                object.__setattr__(self, field.name, value := float(value))
+            field.metadata["option"].check(f"{self.NAME}.{field.name}", value)
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raises Refused where fields that are right one by one do not go together."""
+
+
+def docs_of(part: Any, prefix: str = "") -> Mapping[str, str]:
+    """What every field of a class of parts, and of the parts in it, means, by dotted name; "*" stands for a position in a tuple."""
+    docs = {}
+    for field in dataclasses.fields(part):
+        path = f"{prefix}{field.name}"
+        docs[path] = field.metadata["option"].doc
+        inner = getattr(field.type, "__args__", (None,))[0]
+        if dataclasses.is_dataclass(field.type):
+            docs |= docs_of(field.type, f"{path}.")
+        elif dataclasses.is_dataclass(inner):
+            docs |= docs_of(inner, f"{path}.*.")
+    return docs
