@@ -14,6 +14,7 @@ from alexnet.training.checkpoint import Interrupted
 from study.cli import data, describe, plan, record, report, run, search, status, train
 from study.cli.arguments import Parser
 from study.cli.console import Console
+from study.cli.refusals import as_typed
 from study.environment import launched_ranks
 from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
