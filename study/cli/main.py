@@ -446,9 +446,10 @@ def _derive(cells, place, results: Path, say) -> None:
 
 def _conclude(args, plans, place, results: Path, say) -> None:
     """Report, verdicts in the terminal, summaries in MLflow."""
-    from study.cli.text_tables import as_json, verdict_table
+    from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.report.pages import write_report
+    from study.report.verdict_files import as_json
 
     written, found, told = write_report(results), find(results).found, []
     for asked, cells in plans:
@@ -580,7 +581,7 @@ def describe(args) -> None:
         print(json.dumps(settings(recipes[0]), indent=1))
         return
     if args.figure:
-        from study.report.architecture import draw_architecture
+        from study.report.figures.architecture import draw_architecture
         from study.run.queue import writable
 
         writable(args.figure.absolute().parent, "--figure")

@@ -93,11 +93,11 @@ def tell_so_far(cells: Iterable[Cell], results: Path, say: Callable[[str], None]
     groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         say(
-            f"  so far, {one.base}: {phrases.effect_words(one.verdict.effect)} with {phrases.seeds_words(one)} seeds an arm on {one.machine}"
+            f"  so far, {one.base}: {phrases.observed_words(one)} with {phrases.seeds_words(one)} seeds an arm on {one.machine}"
         )
     if draw and groups:
-        from study.report import figures
+        from study.report.figures.draw import draw as draw_figures
 
         first = [f for f in groups if f.claim_name == groups[0].claim_name and f.machine == groups[0].machine]
-        paths = figures.draw(first, results / "figures")
+        paths = draw_figures(first, results)
         say(f"  first picture: {paths[0]}")
