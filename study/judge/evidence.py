@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
-    def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], list[dict]]:
+    def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], Curve]:
         """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
         if name not in rows_of:
             raise Refused(
@@ -106,11 +106,12 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}
         plain = zip(*(values.tolist() for values in curve.values()), strict=True)
-        return curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain]
+        return curve, cast(Curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain])
 
     found: list[Evidence] = []
     used: set[tuple[str, str]] = set()
-    for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
+    for place, there in runs.groupby(["machine", "data", "data_fingerprint"]):
+        machine, data, fingerprint = cast(tuple[str, str, str], place)
         row_of = {row["key"]: row for row in there.to_dict("records")}
         seeds = sorted(set(there.seed))
         for name, claim, scale, base in _asked(claims, data):
@@ -127,7 +128,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     found.sort(key=_place)
     p_of_each = [p_values.p_value(one.verdict.effect) if one.claim.rule.is_tested else math.nan for one in found]
     found = [replace(one, holm=p) for one, p in zip(found, p_values.holm(p_of_each).tolist(), strict=True)]
-    stale = runs[[name not in used for name in zip(runs.key, runs.machine, strict=True)]]
+    stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
 
 

@@ -29,7 +29,7 @@ def picture_path(results: Path, claim: str, scale: str, machine: str, kind: str)
 def write_arrays(picture: Path, arrays: Mapping[str, NDArray]) -> None:
     """Keep what `picture` is drawn from beside it."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     picture.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(picture.with_suffix(".npz"), buffer.getvalue())
 

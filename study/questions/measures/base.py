@@ -27,7 +27,7 @@ ensemble: a number of several runs together, with a standard error over test ima
 """
 
 
-class Point(TypedDict, total=False):
+class Point(TypedDict):
     """One epoch of a training curve. Errors are shares of images from 0 to 1; None where they were not measured."""
 
     epoch: int
@@ -66,9 +66,9 @@ class TrainedRun(Protocol):
     @property
     def recipe(self) -> "Recipe": ...
     @property
-    def network(self) -> "AlexNet": ...  # loaded anew at each call, in evaluation mode, on the run's device
+    def network(self) -> "AlexNet": ...  # loaded at each call, in evaluation mode, on the run's device
     @property
-    def feed(self) -> "Feed": ...  # its training and test images
+    def feed(self) -> "Feed": ...  # made at each call: its training and test images
     @property
     def autocast(self) -> "torch.autocast": ...  # the precision it was trained in
     @property
@@ -79,7 +79,7 @@ class TrainedRun(Protocol):
 class FromWeights:
     """What a measure reads off trained weights."""
 
-    facts: Mapping[str, Any] | list  # goes into results/trained.json
+    facts: Any  # as JSON can hold it; of several runs together a dict. Goes into results/trained.json
     arrays: Mapping[str, "NDArray"] = field(default_factory=dict)  # for the measure's picture; go into a file beside it
 
 

@@ -1,22 +1,22 @@
 """Training curves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from study.judge.evidence import Evidence
-from study.report.figures.style import MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import LINES, MARKS, PALETTE, despine, head, panels
 
 
 def training_curves(found: Sequence[Evidence]) -> Figure:
     """Running training error of every seed against epochs, and where each ended on test images: whether the control has learned."""
     figure, axes = panels(1, len(found), (1.6 + 4.8 * len(found), 4.6), sharey=True)
-    lines = ("-", "--", "-.", ":")
     for axis, one in zip(axes[0], found, strict=True):
         for row, arm in enumerate(one.arms):
-            style = {"color": PALETTE[row % len(PALETTE)], "linestyle": lines[row % len(lines)]}
+            style: dict[str, Any] = {"color": PALETTE[row % len(PALETTE)], "linestyle": LINES[row % len(LINES)]}
             traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
             axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
             whole = [curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]

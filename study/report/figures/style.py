@@ -65,8 +65,8 @@ _SETTINGS: dict[str, Any] = {
 
 def style() -> AbstractContextManager[None]:
     """Within it figures are made and written in the project's style, whatever the user's own settings are."""
-    plain = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    return matplotlib.rc_context({**plain, **_SETTINGS})
+    plain: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    return matplotlib.rc_context(plain | _SETTINGS)
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, NDArray]:
