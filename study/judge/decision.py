@@ -130,7 +130,7 @@ def more_seeds(effect: Ratio | Difference, direction: Direction, size: Size, que
     open_direction = direction in ("undecided", "incomplete")
     if not open_direction and size != "undecided":
         return 0
-    if n < 2:
+    if n < 2 or not effect.degrees_of_freedom > 0:
         return None
     half_widths = []
     if open_direction and _can_tell(line, 0, 0):

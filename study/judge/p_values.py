@@ -41,6 +41,11 @@ def permutation_p(treated: ArrayLike, control: ArrayLike, generator: np.random.G
         return np.round(np.abs(first.mean(axis=axis) - second.mean(axis=axis)), 12)
 
     samples = (treated - lowest) / spread, (control - lowest) / spread
+    if min(treated.size, control.size) == 1:  # scipy wants two runs of each: the one run may be any of all
+        everyone = np.concatenate(samples)
+        alone = everyone.size - 1 if control.size == 1 else 0
+        gaps = np.round(np.abs(everyone - (everyone.sum() - everyone) / (everyone.size - 1)), 12)
+        return float((gaps >= gaps[alone]).mean())
     return _permuted(samples, gap, "independent", _splits(treated.size, control.size), generator)
 
 
@@ -51,8 +56,8 @@ def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = 
     2^(1 - n). NaN for none.
     """
     differences = as_sample(differences)
-    if not differences.size:
-        return math.nan
+    if differences.size < 2:
+        return 1.0 if differences.size else math.nan  # one run is as far from 0 with either sign
     whole = max(float(np.abs(differences).sum()), np.finfo(float).tiny)
 
     def distance(values: Floats, axis: int) -> Floats:
