@@ -20,9 +20,12 @@ def training_curves(found: Sequence[Evidence]) -> Figure:
             traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
             axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
             whole = [curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
-            if whole:
+            name = f"{arm.label} (n={len(arm.seeds)})"
+            if not whole:
+                axis.plot([], [], label=name, **style)
+            else:
                 mean, epochs = 100 * np.mean(whole, axis=0), np.arange(1, arm.budget_epochs + 1)
-                axis.plot(epochs, mean, linewidth=2.2, label=f"{arm.label} (n={len(arm.seeds)})", **style)
+                axis.plot(epochs, mean, linewidth=2.2, label=name, **style)
                 axis.fill_between(
                     epochs,
                     100 * np.min(whole, axis=0),

@@ -52,7 +52,9 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
     for cell, result in zip(cells, results, strict=True):
         images = images_of("shapes", place.data_dir)
         feed = Feed(cell.recipe, images, cell.seed)
-        scores, _ = probabilities(Trained(cell, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
+        scores, _ = probabilities(
+            Trained(cell, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
+        )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
         assert wrong == pytest.approx(result["test_error"], abs=1e-3)  # ties share their credit there
 
@@ -62,7 +64,9 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     told = ensemble_of([Trained(cell, place, "here") for cell in cells])["one_view_top1"]
     feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
-    each = torch.stack([probabilities(Trained(cell, place, "here").network, feed.views(*feed.test), autocast)[0] for cell in cells])
+    each = torch.stack(
+        [probabilities(Trained(cell, place, "here").network, feed.views(*feed.test), autocast)[0] for cell in cells]
+    )
     labels = feed.test[1]
     assert told["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
     wrong = (each.argmax(2) != labels).double()
