@@ -28,7 +28,7 @@ def neighbours_of(run: TrainedRun) -> FromWeights:
     test, labels = feed.test[0][:QUERIES], feed.test[1][:QUERIES]
     queries, logits = features_of(network, feed.views(test, labels), run.autocast)
     trained, _ = features_of(network, feed.views(feed.images, feed.labels), run.autocast)
-    by_features = nearest(queries, [trained], NEAREST)
+    by_features = nearest(queries.flatten(1), [trained.flatten(1)], NEAREST)
     size = len(feed.images) if isinstance(feed.images, Tensor) else 1000
     by_pixels = nearest(
         whole(test).flatten(1).float(),

@@ -20,6 +20,8 @@ from alexnet.training.loop import weights_sha256
 from study.questions.measures import ColumnColour
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
+from study.record.figure_files import picture_path, read_arrays
+from study.record.tables import read_trained, run_name
 from study.record.trained_weights import Trained, derive
 from study.report.figures.figure_3 import kernel_sheet
 from study.run.one_run import Place, images_of, run_cell
@@ -140,3 +142,25 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     derive(asked, hurt, tmp_path, said.append)
     assert [line for line in said if "left out" in line and str(path) in line] == said
     assert not (tmp_path / "trained.json").exists()
+
+
+def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
+    cells, place, _ = trained
+    asked = [replace(cell, claim=claim) for cell in cells for claim in ("nearest_images", "column_colour")]
+    said = []
+    derive(asked, place, tmp_path, said.append)
+    told = read_trained(tmp_path)["runs"]
+    assert len(said) == 4 and len(told) == 2
+    for cell in cells:
+        facts = told[run_name(cell.key, MACHINE.label)]
+        assert set(facts) == {"kernels", "neighbours"}
+        assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
+    picture = picture_path(tmp_path, "nearest_images", cells[0].scale, MACHINE.label, "figure-4")
+    kept = read_arrays(picture)
+    feed = Trained(cells[0], place, MACHINE.label).feed
+    queries = spread(feed.test[1].tolist(), 8)
+    np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
+    assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
+    assert kept["images"].shape[1] == kept["labels"].shape[1] == 7
+    derive(asked, place, tmp_path, said.append)
+    assert len(said) == 4  # nothing is read twice
