@@ -1,6 +1,7 @@
 """What every measure is: from a finished run to the number that a claim is about.
 
-A new measure is one dataclass (see `docs` of `Measure`). Its words and its picture are registered in `study.report`.
+A new measure is one frozen dataclass. Its words are registered in `study.report.phrases`, its picture in
+`study.report.figures.draw`; without them it is refused by its name.
 """
 
 from abc import ABC, abstractmethod

@@ -204,20 +204,20 @@ def test_the_order_of_the_treated_arms_changes_nothing(runs):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_every_is_said_at_most_at_the_one_sided_rate_where_one_arm_of_three_has_no_effect(place):
-    luck, simulations = np.random.default_rng(20 + place), 500
+    rng, simulations = np.random.default_rng(20 + place), 500
     said = 0
     for _ in range(simulations):
         centres = [42.0] * 3
         centres[place] = 40.0
-        runs = [list(luck.normal(centre, 0.3, 4)) for centre in centres]
-        said += judged(DEPTH, without(*runs, control=list(luck.normal(40, 0.3, 4)))).direction == "supported"
+        runs = [list(rng.normal(centre, 0.3, 4)) for centre in centres]
+        said += judged(DEPTH, without(*runs, control=list(rng.normal(40, 0.3, 4)))).direction == "supported"
     assert said / simulations < 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
 
 
 def test_every_is_said_where_each_of_three_arms_has_an_effect():
-    luck = np.random.default_rng(30)
+    rng = np.random.default_rng(30)
     said = [
-        judged(DEPTH, without(*(list(luck.normal(42, 0.3, 4)) for _ in range(3)), control=list(luck.normal(40, 0.3, 4))))
+        judged(DEPTH, without(*(list(rng.normal(42, 0.3, 4)) for _ in range(3)), control=list(rng.normal(40, 0.3, 4))))
         for _ in range(100)
     ]
     assert np.mean([verdict.direction == "supported" for verdict in said]) > 0.95
@@ -295,13 +295,13 @@ def off(label: str) -> np.ndarray:
 
 def cells_of(effects: dict[str, float], spread: float = 0.1, seeds: int = 3) -> dict[str, ArmEvidence]:
     """Every cell, with these points added where these parts are off (all of "a x b" for a pair)."""
-    luck = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     arms = {}
     for label in CELLS:
         centre = 40 + sum(
             points * all(part in label.split("+") for part in name.split(" x ")) for name, points in effects.items()
         )
-        arms[label] = arm_of(label, list(luck.normal(centre, spread, seeds)))
+        arms[label] = arm_of(label, list(rng.normal(centre, spread, seeds)))
     return arms
 
 

@@ -574,22 +574,22 @@ def test_too_few_runs_are_no_verdict_on_a_difference(n):
 
 def test_under_no_effect_a_direction_is_claimed_at_most_at_the_stated_rate():
     """Two-sided 95% intervals: either direction in 5% of simulations, 2.5% each."""
-    luck = np.random.default_rng(1)
-    words = [judged(luck.normal(40, 0.3, 3), luck.normal(40, 0.3, 3)).direction for _ in range(2000)]
+    rng = np.random.default_rng(1)
+    words = [judged(rng.normal(40, 0.3, 3), rng.normal(40, 0.3, 3)).direction for _ in range(2000)]
     assert words.count("supported") / 2000 < 0.036 and words.count("contradicted") / 2000 < 0.036  # 2.5% and 3 sd
 
 
 @pytest.mark.parametrize(("effect", "sd", "n", "power"), [(1.4, 0.3, 4, 0.9), (1.4, 0.5, 5, 0.88), (0.4, 0.2, 8, 0.9)])
 def test_a_true_effect_is_found_with_the_power_that_the_protocol_promises(effect, sd, n, power):
-    luck = np.random.default_rng(2)
-    found = [judged(luck.normal(40 + effect, sd, n), luck.normal(40, sd, n)).direction == "supported" for _ in range(600)]
+    rng = np.random.default_rng(2)
+    found = [judged(rng.normal(40 + effect, sd, n), rng.normal(40, sd, n)).direction == "supported" for _ in range(600)]
     assert np.mean(found) > power
 
 
 def test_the_planned_seeds_shrink_the_interval_to_what_matters():
     """Stein: n more seeds at this spread give a half width near no_effect_within."""
-    luck = np.random.default_rng(3)
-    treated, control = luck.normal(40.2, 1.0, 6), luck.normal(40, 1.0, 6)
+    rng = np.random.default_rng(3)
+    treated, control = rng.normal(40.2, 1.0, 6), rng.normal(40, 1.0, 6)
     verdict = judged(treated, control, native=False)
     assert verdict.direction == "undecided"
     n, sd = 6 + verdict.more_seeds, verdict.effect.sd
@@ -641,9 +641,9 @@ def test_sign_flip_p_of_no_runs_is_missing():
 
 
 def test_under_no_effect_a_paired_direction_is_claimed_at_most_at_the_stated_rate():
-    luck, simulations = np.random.default_rng(11), 1000
+    rng, simulations = np.random.default_rng(11), 1000
     words = [
-        judge_difference(luck.normal(0, 0.3, 4), np.zeros(4), -1.5, -1, 0.3, False, paired=True).direction
+        judge_difference(rng.normal(0, 0.3, 4), np.zeros(4), -1.5, -1, 0.3, False, paired=True).direction
         for _ in range(simulations)
     ]
     most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
@@ -656,16 +656,16 @@ def test_under_no_effect_a_paired_direction_is_claimed_at_most_at_the_stated_rat
 @pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 3), (10, 12)])
 @pytest.mark.parametrize("effect", [0.5, -1.4])
 def test_power_of_two_arms_is_that_of_statsmodels(n, m, effect):
-    luck = np.random.default_rng(n)
-    found = difference(luck.normal(41, 0.6, n), luck.normal(40, 0.6, m))
+    rng = np.random.default_rng(n)
+    found = difference(rng.normal(41, 0.6, n), rng.normal(40, 0.6, m))
     expected = TTestIndPower().power(effect / found.sd, nobs1=n, ratio=m / n, alpha=0.05)
     assert power_of(found, effect) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_power_of_paired_runs_is_that_of_statsmodels(n):
-    luck = np.random.default_rng(n)
-    found = difference(luck.normal(0.3, 0.4, n), np.zeros(n), paired=True)
+    rng = np.random.default_rng(n)
+    found = difference(rng.normal(0.3, 0.4, n), np.zeros(n), paired=True)
     assert power_of(found, -0.3) == pytest.approx(TTestPower().power(0.3 / found.sd, nobs=n, alpha=0.05), rel=1e-6)
 
 
@@ -684,11 +684,9 @@ def test_power_for_an_effect_far_beyond_the_spread_is_one():
 
 
 def test_power_is_the_share_of_simulated_experiments_that_find_the_effect():
-    luck, n, effect = np.random.default_rng(8), 4, 1.2
+    rng, n, effect = np.random.default_rng(8), 4, 1.2
     found = difference([40.5, 39.9, 40.2, 41.4], [40.1, 39.4, 40.9, 40.0])
-    p_values = scipy_stats.ttest_ind(
-        luck.normal(effect, found.sd, (4000, n)), luck.normal(0, found.sd, (4000, n)), axis=1
-    ).pvalue
+    p_values = scipy_stats.ttest_ind(rng.normal(effect, found.sd, (4000, n)), rng.normal(0, found.sd, (4000, n)), axis=1).pvalue
     assert 0.2 < power_of(found, effect) < 0.9
     assert power_of(found, effect) == pytest.approx(np.mean(p_values < 0.05), abs=0.025)
 
@@ -707,8 +705,8 @@ ON_OFF = list(itertools.product([-1, 1], repeat=3))  # the cells of a 2 x 2 x 2 
 @pytest.mark.parametrize("term", [(0,), (2,), (0, 1), (1, 2)], ids=str)
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_a_contrast_is_the_effect_and_interval_of_least_squares_on_the_whole_design(seeds, term, level):
-    luck = np.random.default_rng(sum(seeds))
-    arms = [luck.normal(40 + signs[0] + 0.5 * signs[0] * signs[1], 0.4, n) for signs, n in zip(ON_OFF, seeds)]
+    rng = np.random.default_rng(sum(seeds))
+    arms = [rng.normal(40 + signs[0] + 0.5 * signs[0] * signs[1], 0.4, n) for signs, n in zip(ON_OFF, seeds)]
     rows = np.repeat(np.array(ON_OFF, dtype=float), seeds, axis=0)
     terms = [t for size in range(4) for t in itertools.combinations(range(3), size)]  # saturated: with all interactions
     design = np.column_stack([rows[:, t].prod(axis=1) for t in terms])
@@ -819,8 +817,8 @@ def test_nets_that_were_not_averaged_yet_are_incomplete():
 
 
 def test_where_averaging_does_nothing_a_direction_is_claimed_at_most_at_the_stated_rate():
-    luck, simulations = np.random.default_rng(12), 1000
-    words = [over_images(luck.normal(0, 0.2), 0.2).direction for _ in range(simulations)]
+    rng, simulations = np.random.default_rng(12), 1000
+    words = [over_images(rng.normal(0, 0.2), 0.2).direction for _ in range(simulations)]
     most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
     assert words.count("supported") / simulations < most and words.count("contradicted") / simulations < most
 

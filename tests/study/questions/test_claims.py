@@ -91,6 +91,27 @@ def test_stand_in_data_are_no_evidence_and_sizes_are_judged_on_the_papers_data_a
         assert role != "native" or scale in ("cifar10", "imagenet")
 
 
+# ---- What a claim need not say ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_unless_it_says_otherwise_the_arms_that_its_rule_compares_are_run_in_their_order(name):
+    claim = CLAIMS[name]
+    compared = {claim.rule.control, *claim.rule.treated_arms}
+    assert list(claim.default_arms) == [arm.label for arm in claim.arms if arm.label in compared]
+
+
+def test_unless_it_says_otherwise_a_claim_is_about_all_alexnets_at_every_scale_that_suits_them_and_tunes_nothing():
+    claim = CLAIMS["weight_decay"]
+    assert list(claim.bases) == list(claim.default_bases) == ["ALEXNET_32", "ALEXNET_64", "SOURCE_2012"]
+    assert (set(claim.scales), claim.tune, claim.seeds) == (set(SCALES), {}, 3)
+
+
+def test_a_claim_says_which_bases_are_run_where_not_all_are():
+    claim = CLAIMS["relu_sooner"]
+    assert claim.default_bases == ("A-today", "A-2012") and len(claim.bases) == 8
+
+
 # ---- The networks of the paper's CIFAR-10 claims ---------------------------------------------------------------------
 
 
