@@ -1,4 +1,4 @@
-"""Claims + tables -> what was found: for each claim, scale, base and machine its arms, their numbers and a verdict.
+"""From claims and tables to what was found: for each claim, scale, base and machine its arms, their numbers and a verdict.
 
 A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
 """
@@ -101,7 +101,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
         if name not in rows_of:
             raise Refused(
                 f"{folder / 'curves.csv'}: damaged (no points of {tables.run_name(*name)}); "
-                "`python -m study table` makes it again from MLflow, or `record` from the spool"
+                "`python -m study table` makes it again from MLflow, or `record` from the run folders"
             )
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}

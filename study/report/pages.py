@@ -1,4 +1,4 @@
-"""Findings -> results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
+"""From findings to results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
 
 import base64
 import re
