@@ -6,23 +6,17 @@ Measured as the gap between test and exact training error after the same budget,
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without crops and reflections the network overfits",
     command="make ablate-augmentation",
     reported=Reported(what="gap between test and training error, without minus with, points", value=None, where="section 4.1"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("crops-and-flips"),
         Arm("neither", {"data.crops": "centre", "data.flip": False}),
         Arm("crops", {"data.flip": False}),
         Arm("flips", {"data.crops": "centre"}),
     ),
-    default_arms=("crops-and-flips", "neither"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("gap"),
     rule=DifferenceOfMeans(treated="neither", control="crops-and-flips", expected=1, no_effect_within=0.5),
 )

@@ -6,18 +6,12 @@ Ten views, as in the tables. Which five nets the authors averaged is not recorde
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import Averaged
 from study.questions.rules import OverImages
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Five nets averaged have a lower error than one",
     command="make reproduce-tables",
     reported=Reported(what="top-1 error of five nets averaged minus one, points", value=-2.6, where="section 6, table 2"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(Arm("2012"),),
-    default_arms=("2012",),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=Averaged(nets=5),
     rule=OverImages(control="2012", expected=-1, no_effect_within=0.3),
     seeds=5,

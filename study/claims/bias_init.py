@@ -6,7 +6,6 @@ Measured as the mean running training error of the first epoch.
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import EarlyError
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With biases that start at zero early learning is slower",
@@ -14,16 +13,11 @@ CLAIM = Claim(
     reported=Reported(
         what="running training error of the first epoch, biases of zero minus of one", value=None, where="section 5"
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("ones"),
         Arm("zeros", {f"model.layers.{layer}.initial_bias": 0.0 for layer in (1, 3, 4, 5, 6)}),
         Arm("tenths", {f"model.layers.{layer}.initial_bias": 0.1 for layer in (1, 3, 4, 5, 6)}),  # as Caffe
     ),
-    default_arms=("ones", "zeros"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=EarlyError(epochs=1),
     rule=DifferenceOfMeans(treated="zeros", control="ones", expected=1, no_effect_within=0.5),
 )

@@ -6,22 +6,16 @@ No run without it is in the 2012 notes. "printed" multiplies by eigenvalues, as 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without colour noise the error is higher",
     command="make ablate-augmentation",
     reported=Reported(what="top-1 error without minus with, points", value=1.0, where="section 4.1: over 1%"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("noise"),
         Arm("none", {"data.colour_noise": 0.0}),
         Arm("printed", {"data.colour_noise_times": "eigenvalue", "data.colour_noise_divisor": 1.0}),
     ),
-    default_arms=("noise", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="noise", expected=1, no_effect_within=0.5),
 )

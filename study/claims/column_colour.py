@@ -7,18 +7,12 @@ Of each kernel of layer 1 the share of its energy off the grey axis is taken; th
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import ColumnColour
 from study.questions.rules import EveryRun
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="One column of layer 1 specializes in colour in every run",
     command="make reproduce-figure-3",
     reported=Reported(what="runs whose two columns differ in colour", value=None, where="section 6.1, figure 3"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(Arm("2012"),),
-    default_arms=("2012",),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=ColumnColour(),
     rule=EveryRun(control="2012", p=0.05),
     seeds=5,

@@ -7,7 +7,6 @@ it has as many parameters: 160 maps a column in layer 2, 4096 units a column in 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without crossing between the columns the error is higher",
@@ -18,8 +17,6 @@ CLAIM = Claim(
         where="section 3.2 is silent; 2012 notes, nets 150 and 145",
         notes="+1.16 (nets 150, 145)",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("crossing"),
         Arm(
@@ -37,9 +34,6 @@ CLAIM = Claim(
             },
         ),
     ),
-    default_arms=("crossing", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="crossing", expected=1, no_effect_within=0.5),
 )

@@ -7,14 +7,11 @@ normalization goes with it. Layer 3 is where the columns meet: without it, layer
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without any one middle convolutional layer the error is higher",
     command="make ablate-depth",
     reported=Reported(what="top-1 error without the layer minus with, points", value=2.0, where="section 7"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("all-five"),
         Arm("without-2", {"model.layers.1.present": False}),
@@ -22,9 +19,6 @@ CLAIM = Claim(
         Arm("without-4", {"model.layers.3.present": False}),
         Arm("without-5", {"model.layers.4.present": False}),
     ),
-    default_arms=("all-five", "without-2", "without-3", "without-4"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(
         treated=("without-2", "without-3", "without-4"), control="all-five", expected=1, no_effect_within=0.5

@@ -7,18 +7,12 @@ from study.claims import dropout_overfits
 from study.questions.claim import Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without dropout the error is higher",
     command="make ablate-dropout",
     reported=Reported(what="top-1 error without minus with dropout", value=None, where="section 4.2"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=dropout_overfits.CLAIM.arms,
-    default_arms=("dropout", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="dropout", expected=1, no_effect_within=0.5),
 )

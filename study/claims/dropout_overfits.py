@@ -7,7 +7,6 @@ with dropout switched off: it still halves the activations, in training and in t
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without dropout the network overfits",
@@ -15,16 +14,11 @@ CLAIM = Claim(
     reported=Reported(
         what="gap between test and training error, without minus with dropout, points", value=None, where="section 4.2"
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("dropout"),
         Arm("none", {"model.layers.5.dropout": 0.0, "model.layers.6.dropout": 0.0}),
         Arm("factor-only", {"model.dropout_form": "2012_disabled"}),
     ),
-    default_arms=("dropout", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("gap"),
     rule=DifferenceOfMeans(treated="none", control="dropout", expected=1, no_effect_within=0.5),
 )

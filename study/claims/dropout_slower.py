@@ -8,7 +8,6 @@ from study.claims import dropout_overfits
 from study.questions.claim import Claim, Reported
 from study.questions.measures import TimeTo
 from study.questions.rules import RatioOfTimes
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 LEVEL = 0.40  # chosen from a pilot's training curve before any test curve was seen (NOTES.md)
 
@@ -16,12 +15,7 @@ CLAIM = Claim(
     title="With dropout training takes about twice as long",
     command="make ablate-dropout",
     reported=Reported(what="epochs to a test error, with dropout over without", value=2.0, where="section 4.2"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=dropout_overfits.CLAIM.arms,
-    default_arms=("dropout", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=TimeTo(LEVEL, of="test_error"),
     rule=RatioOfTimes(treated="dropout", control="none", no_effect_within=1.25),
 )

@@ -7,7 +7,7 @@ moves the error at all, in either direction. The further arms (ARMS=all) have on
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.scales import ALEXNETS
 
 PRINTED = {
     "alpha-times-sum": {"model.cross_map_norm.alpha_times": "sum"},
@@ -29,17 +29,12 @@ CLAIM = Claim(
     title="Trained as printed the error is higher than trained as coded",
     command="make ablate-fidelity",
     reported=Reported(what="top-1 error as printed minus as coded", value=None, where="not in the paper"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("2012"),
         Arm("printed", ALL, also=NARROW),
         *(Arm(label, diff) for label, diff in PRINTED.items()),
         Arm("narrow-weights", also=NARROW),
     ),
-    default_arms=("2012", "printed"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="printed", control="2012", expected=1, no_effect_within=0.5),
 )

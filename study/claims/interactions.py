@@ -3,13 +3,12 @@
 The paper removes one part at a time. What a part is worth may depend on the others.
 """
 
-from itertools import combinations
-
 from study.claims import dropout_overfits, overlap_pooling, response_norm, weight_decay
 from study.questions.claim import Arm, Claim, Reported
+from study.questions.designs import AllCombinations
 from study.questions.measures import AtEnd
 from study.questions.rules import Factorial
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
+from study.questions.scales import ALEXNETS
 
 OFF = {
     "norm": response_norm.CLAIM.arm("none"),
@@ -17,6 +16,7 @@ OFF = {
     "dropout": dropout_overfits.CLAIM.arm("none"),
     "decay": weight_decay.CLAIM.arm("none"),
 }
+DESIGN = AllCombinations(tuple(OFF))
 
 
 def diffs(off: tuple[str, ...]) -> tuple[dict, dict]:
@@ -30,15 +30,7 @@ CLAIM = Claim(
     title="Normalization, overlap, dropout and decay: what each is worth beside the others",
     command="make ablate-interactions",
     reported=Reported(what="main effects and interactions", value=None, where="not in the paper"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
-    arms=(
-        Arm("all-on"),
-        *(Arm("+".join(off), *diffs(off)) for n in range(1, 5) for off in combinations(OFF, n)),
-    ),
-    default_arms=tuple(["all-on", *("+".join(off) for n in range(1, 5) for off in combinations(OFF, n))]),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
+    arms=(Arm("all-on"), *(Arm(label, *diffs(off)) for label, off in zip(DESIGN.labels, DESIGN.cells, strict=True))),
     measure=AtEnd("test_error_ten_views"),
-    rule=Factorial(control="all-on", factors=tuple(OFF), no_effect_within=0.3),
+    rule=Factorial(control="all-on", design=DESIGN, no_effect_within=0.3),
 )

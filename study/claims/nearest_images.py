@@ -8,7 +8,6 @@ hidden layer, and by pixels.
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import NeighbourGain
 from study.questions.rules import WithinRuns
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="The last hidden layer brings images of one class together, pixels do not",
@@ -18,12 +17,7 @@ CLAIM = Claim(
         value=None,
         where="section 6.1, figure 4",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(Arm("2012"),),
-    default_arms=("2012",),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=NeighbourGain(),
     rule=WithinRuns(control="2012", expected=1, no_effect_within=5.0),
 )

@@ -7,18 +7,12 @@ from study.claims import overlap_pooling
 from study.questions.claim import Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With pooling windows that do not overlap the network overfits more",
     command="make ablate-overlap-pooling",
     reported=Reported(what="gap between test and training error, 2x2 minus 3x3, points", value=None, where="section 3.4"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=overlap_pooling.CLAIM.arms,
-    default_arms=("3x3", "2x2"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("gap"),
     rule=DifferenceOfMeans(treated="2x2", control="3x3", expected=1, no_effect_within=0.2),
 )

@@ -7,7 +7,6 @@ of 2 give "equivalent dimensions" with other paddings where they must: in net 14
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="With pooling windows that do not overlap the error is higher",
@@ -18,8 +17,6 @@ CLAIM = Claim(
         where="section 3.4; nets 147 and 145",
         notes="+0.39 (nets 147, 145)",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("3x3"),
         Arm(
@@ -31,9 +28,6 @@ CLAIM = Claim(
             },
         ),
     ),
-    default_arms=("3x3", "2x2"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="2x2", control="3x3", expected=1, no_effect_within=0.2),
 )

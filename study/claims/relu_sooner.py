@@ -29,10 +29,8 @@ CLAIM = Claim(
     },
     default_bases=("A-today", "A-2012"),
     arms=(Arm("relu"), Arm("tanh", {"model.activation": "tanh"}), Arm("sigmoid", {"model.activation": "sigmoid"})),
-    default_arms=("relu", "tanh"),
     scales={"cifar10": "native", "cifar10-jpeg": "proxy", "shapes": "machinery", "smoke": "machinery"},
     tune={"optim.learning_rate": (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)},
     measure=TimeTo(0.25),
     rule=RatioOfTimes(treated="tanh", control="relu", no_effect_within=1.25),
-    seeds=3,
 )

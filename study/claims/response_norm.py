@@ -8,7 +8,6 @@ formula (alpha times the sum) against the code's (alpha times the mean).
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Without response normalization the error is higher",
@@ -19,8 +18,6 @@ CLAIM = Claim(
         where="section 3.3; nets 148 and 145",
         notes="+1.37 (nets 148, 145)",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("2012"),
         Arm("none", {"model.layers.0.norm": "none", "model.layers.1.norm": "none"}),
@@ -29,9 +26,6 @@ CLAIM = Claim(
         Arm("within-map", {"model.layers.0.norm": "none", "model.layers.1.norm": "within_map"}),
         Arm("batch", {"model.layers.0.norm": "batch", "model.layers.1.norm": "batch"}),
     ),
-    default_arms=("2012", "none"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="2012", expected=1, no_effect_within=0.5),
 )

@@ -24,15 +24,12 @@ CLAIM = Claim(
     command="make ablate-lrn-cifar",
     reported=Reported(what="top-1 error without minus with, points", value=2.0, where="section 3.3"),
     bases={"CIFAR_13PCT": CLEAN},
-    default_bases=("CIFAR_13PCT",),
     arms=(
         Arm("r540"),
         Arm("13pct", {"model.layers.0.norm": "none", "model.layers.1.norm": "none"}),
         Arm("11pct", {field: new for field, (_, new) in differences(CIFAR_11PCT, CLEAN).items()}),
     ),
-    default_arms=("r540", "13pct"),
     scales={"cifar10": "native", "cifar10-jpeg": "proxy", "shapes": "machinery", "smoke": "machinery"},
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="13pct", control="r540", expected=1, no_effect_within=0.5),
 )

@@ -5,7 +5,6 @@
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import ViewsGain
 from study.questions.rules import WithinRuns
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="Ten views have a lower error than the centre one",
@@ -16,12 +15,7 @@ CLAIM = Claim(
         where="section 4.1, footnote 4; net 145",
         notes="-1.55 (net 145-2010)",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(Arm("2012"),),
-    default_arms=("2012",),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=ViewsGain(),
     rule=WithinRuns(control="2012", expected=-1, no_effect_within=0.3),
 )

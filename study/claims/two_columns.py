@@ -7,7 +7,6 @@ One run against one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
     title="A one-column net of half the kernels has a higher error",
@@ -18,8 +17,6 @@ CLAIM = Claim(
         where="section 3.2; nets 145-half and 145",
         notes="+1.70 (nets 145-half, 145-2010)",
     ),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
     arms=(
         Arm("two-columns"),
         Arm(
@@ -34,9 +31,6 @@ CLAIM = Claim(
         ),
         Arm("one-whole", {"model.columns": 1}),
     ),
-    default_arms=("two-columns", "one-half"),
-    scales=ALEXNET_ROLES,
-    tune={},  # arms share the 2012 learning rate
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="one-half", control="two-columns", expected=1, no_effect_within=0.5),
 )

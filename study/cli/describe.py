@@ -31,7 +31,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
     elif args.json:
         print(json.dumps(settings(recipes[0]), indent=1))
     elif args.figure:
-        from study.report.architecture import draw_architecture
+        from study.report.figures.architecture import draw_architecture
 
         writable(args.figure.absolute().parent, "--figure")
         print(draw_architecture(recipes[0].model, args.recipe[0], args.figure))

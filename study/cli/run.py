@@ -231,13 +231,13 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bo
     asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
     groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
-        effect, seeds = phrases.effect_words(one.verdict.effect), phrases.seeds_words(one)
+        effect, seeds = phrases.observed_words(one), phrases.seeds_words(one)
         console.say(f"  so far, {one.base}: {effect} with {seeds} seeds an arm on {one.machine}")
     if draw and groups:
-        from study.report import figures
+        from study.report.figures.draw import draw as draw_figures
 
         first = [f for f in groups if f.claim_name == groups[0].claim_name and f.machine == groups[0].machine]
-        paths = figures.draw(first, results / "figures")
+        paths = draw_figures(first, results)
         console.say(f"  first picture: {paths[0]}")
 
 
@@ -253,9 +253,10 @@ def _derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, con
 
 def _conclude(args: argparse.Namespace, plans: Sequence[ClaimPlan], place: Place, results: Path, console: Console) -> None:
     """Report, verdicts in the terminal, summaries in MLflow."""
-    from study.cli.text_tables import as_json, verdict_table
+    from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.report.pages import write_report
+    from study.report.verdict_files import as_json
 
     written, found, told = write_report(results), find(results).found, []
     for plan in plans:

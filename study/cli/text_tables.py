@@ -1,6 +1,5 @@
 """Findings and recipes for a terminal, in plain text."""
 
-import dataclasses
 import json
 
 from alexnet.errors import Refused, choose
@@ -17,37 +16,26 @@ def verdict_table(found: list[Evidence]) -> str:
     lines = []
     for one in found:
         lines += ["", f"{one.base} on {phrases.machine_and_data(one)}"]
-        rows = [("arm", "rate", "measured", f"{phrases.measured(one.claim)}, mean [95%]", "against control", "every seed")]
+        rows = [
+            ("arm", "rate", "measured", f"{phrases.measured(one.claim.measure)}, mean [95%]", "against control", "every seed")
+        ]
         for arm in one.arms:
             rows.append((
                 arm.label,
                 f"{arm.rate:g}",
                 f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
                 phrases.mean_words(arm, one.claim),
-                phrases.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
+                phrases.against_control_words(one, arm),
                 " ".join(phrases.value_words(arm, v, one.claim).replace(" ", "") for v in arm.values),
             ))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
-            f"  observed {phrases.effect_words(one.verdict.effect)}, paper {phrases.reported_words(one.claim)}: {phrases.verdict_words(one)}; "
+            f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: {phrases.verdict_words(one)}; "
             f"{phrases.seeds_words(one)} seeds an arm, more needed: {phrases.more_seeds_words(one)}"
         )
-        lines.append(f"  {one.verdict.why}")
+        lines.append(f"  {phrases.why(one)}")
     return "\n".join(lines).lstrip("\n")
-
-
-def as_json(one: Evidence) -> dict:
-    """One finding for scripts. Infinite bounds become null."""
-    verdict = dataclasses.asdict(one.verdict)
-    verdict["effect"] = {
-        k: None if isinstance(v, float) and not abs(v) < float("inf") else v for k, v in verdict["effect"].items()
-    }
-    return {
-        "claim": one.claim_name, "scale": one.scale, "role": one.role, "base": one.base, "machine": one.machine, "data": one.data,
-        "data_fingerprint": one.fingerprint, "measured": phrases.measured(one.claim), "verdict": {k: None if v != v else v for k, v in verdict.items()},
-        "holm_p": None if one.holm != one.holm else one.holm, "arms": {arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values} for arm in one.arms},
-    }  # fmt: skip
 
 
 def named_recipe(name: str) -> Recipe:

@@ -1,4 +1,4 @@
-"""Claims + tables -> what was found: for each claim, scale, base and machine its arms, their times and a verdict.
+"""From claims and tables to what was found: for each claim, scale, base and machine its arms, their numbers and a verdict.
 
 A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
 """
@@ -6,74 +6,35 @@ A pure function of what is committed: no torch, no mlflow. Results of different 
 import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
-from study.judge import intervals, judge, p_values, verdict
-from study.judge.column_colour import column_difference
+from study.judge import intervals, p_values
+from study.judge.arms import ArmEvidence
+from study.judge.decision import Verdict
+from study.judge.judge import Case, judge, power_of_claim
 from study.plan.claim_files import all_claims
 from study.plan.tuned import Tuned
-from study.questions.claim import Arm, Claim
-from study.questions.measures import Averaged, ColumnColour, NeighbourGain, TimeTo, time_to, value_of
-from study.questions.rules import Factorial
+from study.questions.claim import ROLES, Arm, Claim
+from study.questions.measures import Curve, Run
 from study.questions.scales import SCALES
 from study.record import tables
+
+CurveOf = Callable[[tuple[str, str]], tuple[dict[str, NDArray], Curve]]
+"""The points of a run, named by key and machine: by column, and point by point."""
 
 OWN_CORES = 0.8
 """A run on CPU that got less than this share of its threads' time was disturbed by other work."""
 
-SHARED = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": False, "trials": []}
+SHARED: Mapping[str, Any] = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": False, "trials": []}
 """In place of an entry of tuned.json, where a claim's arms share their base's learning rate."""
-
-
-@dataclass(frozen=True)
-class ArmEvidence:
-    """The runs of one arm, a column an entry: all tuples are as long as `seeds`. None: the target was not reached."""
-
-    label: str
-    diff: Mapping[str, object]
-    also: Mapping[str, Mapping[str, object]]  # by base
-    recipe: Recipe
-    tuned: Mapping  # the entry of tuned.json
-    seeds: tuple[int, ...]
-    keys: tuple[str, ...]
-    outcomes: tuple[str, ...]
-    values: tuple[float | None, ...]  # of the claim's measure: epochs to the target, or percent at the end
-    seconds_to_target: tuple[float | None, ...]  # empty where the measure is no time
-    timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
-    errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of tables.TEST_COLUMNS
-    curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of tables.CURVE_COLUMNS
-    chances: tuple[float | None, ...] = ()  # of a value as large if there were nothing, where the measure gives one a run
-    kernels: tuple[list | None, ...] = ()  # of layer 1, where the measure looks at them
-    ensemble: Mapping | None = None  # of the first seeds, where the measure averages them
-
-    @property
-    def rate(self) -> float:
-        return self.recipe.optim.learning_rate
-
-    @property
-    def budget_epochs(self) -> int:
-        return self.recipe.optim.epochs
-
-    @property
-    def times(self) -> intervals.Times:
-        """Epochs to the target: steps over the steps of an epoch, the same for all arms of a base."""
-        return intervals.Times(self.values, float(self.budget_epochs))
-
-    @property
-    def censored(self) -> int:
-        """Runs without a value: they never arrived, or diverged."""
-        return sum(value is None for value in self.values)
-
-    @property
-    def known(self) -> list[float]:
-        return [value for value in self.values if value is not None]
 
 
 @dataclass(frozen=True)
@@ -89,9 +50,8 @@ class Evidence:
     fingerprint: str
     seeds_planned: int
     arms: tuple[ArmEvidence, ...]
-    verdict: verdict.Verdict
+    verdict: Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against the control
-    contrasts: Mapping[str, intervals.Difference]  # main effects and interactions of a factorial claim
     power: float  # of a t test to find the reported effect, or the smallest that matters, with the runs and spread there were
     seconds_ratio: intervals.Ratio | None
     holm: float = math.nan  # the t test's p, adjusted for every other finding of the same tables
@@ -120,6 +80,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Findings:
+    """What the tables say about all claims."""
+
     found: tuple[Evidence, ...]
     stale: pd.DataFrame  # runs that no claim asks for any more: listed, never pooled
     runs: pd.DataFrame
@@ -134,63 +96,62 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
-    def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], list[dict]]:
+    def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], Curve]:
         """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
         if name not in rows_of:
             raise Refused(
                 f"{folder / 'curves.csv'}: damaged (no points of {tables.run_name(*name)}); "
-                "`python -m study table` makes it again from MLflow, or `record` from the spool"
+                "`python -m study table` makes it again from MLflow, or `record` from the run folders"
             )
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}
         plain = zip(*(values.tolist() for values in curve.values()), strict=True)
-        return curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain]
+        return curve, cast(Curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain])
 
-    found, used = [], set()
-    for (machine, data, fingerprint), there in runs.groupby(["machine", "data", "data_fingerprint"]):
+    found: list[Evidence] = []
+    used: set[tuple[str, str]] = set()
+    for place, there in runs.groupby(["machine", "data", "data_fingerprint"]):
+        machine, data, fingerprint = cast(tuple[str, str, str], place)
         row_of = {row["key"]: row for row in there.to_dict("records")}
         seeds = sorted(set(there.seed))
-        for name, claim in claims.items():
-            for scale in claim.scales:
-                if SCALES[scale].diff["data.name"] != data:
-                    continue
-                for base in claim.bases:
-                    if not SCALES[scale].suits(claim.bases[base]):
-                        continue
-                    rows = [_rows(name, claim, scale, base, arm.label, tuned, seeds, fingerprint, row_of) for arm in claim.arms]
-                    arms = [
-                        _arm(claim, arm, *found, curve_of, trained)
-                        for arm, found in zip(claim.arms, rows, strict=True)
-                        if found
-                    ]
-                    arms = tuple(arm for arm in arms if arm and arm.seeds)
-                    used |= {(key, machine) for arm in arms for key in arm.keys}
-                    others = [arm for arm in arms if arm.label != claim.arms[0].label]
-                    if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
-                        found.append(_judged(name, claim, scale, base, machine, data, fingerprint, arms))
-    roles = ("native", "proxy", "machinery")
-    places = {
-        (name, base): place
-        for name, claim in claims.items()
-        for place, base in enumerate(dict.fromkeys([*claim.default_bases, *claim.bases]))
-    }
-    found.sort(
-        key=lambda f: (
-            section(f.claim),
-            f.claim_name,
-            roles.index(f.role),
-            f.scale,
-            f.machine,
-            f.fingerprint,
-            places[f.claim_name, f.base],
-        )
-    )
-    adjusted = p_values.holm(
-        [math.nan if isinstance(one.claim.rule, Factorial) else p_values.p_value(one.verdict.effect) for one in found]
-    )
-    found = [replace(one, holm=p) for one, p in zip(found, adjusted, strict=True)]
-    stale = runs[[name not in used for name in zip(runs.key, runs.machine, strict=True)]]
+        for name, claim, scale, base in _asked(claims, data):
+            arms = []
+            for arm in claim.arms:
+                recipe, entry = _recipe(name, claim, scale, base, arm.label, tuned)
+                keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
+                if entry and (rows := [row_of[key] for key in keys if key in row_of]):
+                    arms.append(_arm(claim, arm, recipe, entry, rows, curve_of, trained))
+            used |= {(key, machine) for arm in arms for key in arm.keys}
+            others = [arm for arm in arms if arm.label != claim.arms[0].label]
+            if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
+                found.append(_judged(name, claim, scale, base, machine, data, fingerprint, tuple(arms)))
+    found.sort(key=_place)
+    p_of_each = [p_values.p_value(one.verdict.effect) if one.claim.rule.is_tested else math.nan for one in found]
+    found = [replace(one, holm=p) for one, p in zip(found, p_values.holm(p_of_each).tolist(), strict=True)]
+    stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
+
+
+def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim, str, str]]:
+    """Name, claim, scale and base of everything that is asked of the images `data`."""
+    for name, claim in claims.items():
+        for scale in claim.scales:
+            if SCALES[scale].diff["data.name"] == data:
+                yield from ((name, claim, scale, base) for base, recipe in claim.bases.items() if SCALES[scale].suits(recipe))
+
+
+def _place(one: Evidence) -> tuple:
+    """Where a finding stands among the others: by the paper's section, then the claim's own order."""
+    bases = list(dict.fromkeys([*one.claim.default_bases, *one.claim.bases]))
+    return (
+        section(one.claim),
+        one.claim_name,
+        ROLES.index(one.role),
+        one.scale,
+        one.machine,
+        one.fingerprint,
+        bases.index(one.base),
+    )
 
 
 def section(claim: Claim) -> float:
@@ -199,76 +160,100 @@ def section(claim: Claim) -> float:
     return float(found[1]) if found else math.inf
 
 
-def _rows(name, claim, scale, base, arm, tuned, seeds, fingerprint, row_of) -> tuple[Recipe, Mapping, list[dict]] | None:
-    """The recipe of an arm, its entry of tuned.json and its rows of runs.csv; None where its rate was never searched."""
-    recipe, entry = claim.recipe(base, arm, SCALES[scale].diff), SHARED
-    if claim.tune:
-        (field,) = claim.tune
-        if not (entry := tuned.find(name, base, arm, scale)):
-            return None
-        recipe = changed(recipe, {field: entry["value"]})
-    keys = (run_key(recipe, seed, fingerprint) for seed in seeds)
-    return recipe, entry, [row_of[key] for key in keys if key in row_of]
+def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
+    """The recipe of an arm and its entry of tuned.json; None where its rate was never searched."""
+    recipe = claim.recipe(base, arm, SCALES[scale].diff)
+    if not claim.tune:
+        return recipe, SHARED
+    (field,) = claim.tune
+    entry = tuned.find(name, base, arm, scale)
+    return (changed(recipe, {field: entry["value"]}), entry) if entry else (recipe, None)
 
 
-def _arm(claim: Claim, arm: Arm, recipe: Recipe, entry: Mapping, rows: list[dict], curve_of, trained: Mapping) -> ArmEvidence:
-    names = [(row["key"], row["machine"]) for row in rows]
-    curves, plain = zip(*map(curve_of, names), strict=True) if names else ((), ())
-    is_time = isinstance(claim.measure, TimeTo)
+def _arm(
+    claim: Claim,
+    arm: Arm,
+    recipe: Recipe,
+    entry: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    curve_of: CurveOf,
+    trained: Mapping[str, Any],
+) -> ArmEvidence:
+    """What is known of an arm from its rows of runs.csv."""
+    measure, names = claim.measure, [(row["key"], row["machine"]) for row in rows]
+    curves, points = zip(*map(curve_of, names), strict=True)
     read_off = [trained["runs"].get(tables.run_name(*name), {}) for name in names]
-    found = ArmEvidence(
+    runs = [
+        Run(outcome=row["outcome"], from_weights=facts, **{column: row[column] for column in tables.TEST_COLUMNS})
+        for row, facts in zip(rows, read_off, strict=True)
+    ]
+    seeds = tuple(row["seed"] for row in rows)
+    ensemble = None
+    if measure.runs_together > 1:
+        together = [tables.run_name(*name) for name, seed in zip(names, seeds, strict=True) if seed < measure.runs_together]
+        ensemble = next((e for e in trained["ensembles"] if e["runs"] == together), None)
+    return ArmEvidence(
         label=arm.label,
         diff=arm.diff,
         also=arm.also,
         recipe=recipe,
         tuned=entry,
-        seeds=tuple(row["seed"] for row in rows),
+        seeds=seeds,
         keys=tuple(row["key"] for row in rows),
         outcomes=tuple(row["outcome"] for row in rows),
-        values=tuple(value_of(claim.measure, row, p) for row, p in zip(rows, plain, strict=True)),
+        values=tuple(measure.value(run, curve) for run, curve in zip(runs, points, strict=True)),
+        chances=tuple(measure.chance(run) for run in runs),
+        seconds_to_target=tuple(measure.seconds(curve) for curve in points),
         timed=all(row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1) for row in rows),
-        seconds_to_target=tuple(time_to(claim.measure, p, "seconds") for p in plain) if is_time else (),
         errors={column: tuple(row[column] for row in rows) for column in tables.TEST_COLUMNS},
         curves=tuple(curves),
+        from_weights=tuple(read_off),
+        ensemble=ensemble,
     )
-    if isinstance(claim.measure, ColumnColour):
-        kernels = tuple(told.get("kernels") for told in read_off)
-        seen = [column_difference(k) if k else (None, None) for k in kernels]
-        values = tuple(None if difference is None else 100 * difference for difference, _ in seen)
-        return replace(found, values=values, chances=tuple(chance for _, chance in seen), kernels=kernels)
-    if isinstance(claim.measure, NeighbourGain):
-        same = [told.get("neighbours", {}).get("same_label") for told in read_off]
-        return replace(found, values=tuple(100 * (s["features"] - s["pixels"]) if s else None for s in same))
-    if isinstance(claim.measure, Averaged):
-        first = [tables.run_name(*name) for name, seed in zip(names, found.seeds, strict=True) if seed < claim.measure.nets]
-        return replace(found, ensemble=next((e for e in trained["ensembles"] if e["runs"] == first), None))
-    return found
 
 
 def _none_for_nan(point: dict) -> dict:
     return {k: None if v != v else v for k, v in point.items()}
 
 
-def _judged(name, claim, scale, base, machine, data, fingerprint, arms: tuple[ArmEvidence, ...]) -> Evidence:
-    by_label = {arm.label: arm for arm in arms}
-    control = by_label.get(claim.rule.control)
-    verdict = judge.judge(claim, base, by_label, native=claim.scales[scale] == "native")
+def _judged(
+    name: str,
+    claim: Claim,
+    scale: str,
+    base: str,
+    machine: str,
+    data: str,
+    fingerprint: str,
+    arms: tuple[ArmEvidence, ...],
+) -> Evidence:
+    case = Case(claim, base, {arm.label: arm for arm in arms}, native=claim.scales[scale] == "native")
+    control, found = claim.rule.control, judge(claim.rule, case)
+    others = [arm.label for arm in arms if arm.label != control] if control in case.arms else []
+    treated = case.arms.get(claim.rule.treated_arms[0]) if claim.rule.treated_arms else None
     return Evidence(
-        name, claim, scale, base, machine, data, fingerprint, SCALES[scale].seeds or claim.seeds, arms, verdict,
-        effects={arm.label: judge.compare(claim, arm, control) for arm in arms if control and arm is not control},
-        contrasts=judge.contrasts(claim, by_label) if isinstance(claim.rule, Factorial) else {},
-        power=judge.power_of_claim(claim, verdict),
-        seconds_ratio=_seconds_ratio(by_label.get(claim.treated[0]) if claim.treated else None, control),
-    )  # fmt: skip
+        claim_name=name,
+        claim=claim,
+        scale=scale,
+        base=base,
+        machine=machine,
+        data=data,
+        fingerprint=fingerprint,
+        seeds_planned=SCALES[scale].seeds or claim.seeds,
+        arms=arms,
+        verdict=found,
+        effects={label: case.compare(label, control) for label in others},
+        power=power_of_claim(claim, found),
+        seconds_ratio=_seconds_ratio(treated, case.arms.get(control)) if claim.measure.kind == "time" else None,
+    )
 
 
 def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
     """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not seconds)."""
-    if not treated or not control or not treated.seconds_to_target or not control.seconds_to_target:
+    if not treated or not control or not (treated.timed and control.timed):
         return None
-    if treated.censored or control.censored or not (treated.timed and control.timed):
+    times = treated.seconds_to_target, control.seconds_to_target
+    known = [seconds for arm in times for seconds in arm if seconds is not None]
+    if len(known) < len(times[0]) + len(times[1]):
         return None
-    longest = max(*treated.seconds_to_target, *control.seconds_to_target)
-    return intervals.ratio_of_times(
-        intervals.Times(treated.seconds_to_target, longest), intervals.Times(control.seconds_to_target, longest)
-    )
+    slow, fast = (intervals.Times(arm, max(known)) for arm in times)
+    return intervals.ratio_of_times(slow, fast)

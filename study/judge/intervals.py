@@ -18,6 +18,18 @@ Bound = Literal["exact", "at least", "at most", "unknown"]
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Line:
+    """An effect on the linear scale on which it is judged: no effect is 0, what was expected is above it."""
+
+    estimate: float
+    lower: float
+    upper: float
+    sd: float  # of one run, on the same scale
+    variances: int  # how many runs' variances stand in the difference: 1 where runs are paired, else 2
+    bound: Bound
+
+
 # ---- Times to a target ----------------------------------------------------------------------------------------------
 
 
@@ -68,6 +80,20 @@ class Ratio:
     log_sd: float  # pooled over both arms, natural logs; too small where runs are censored
     degrees_of_freedom: float  # Welch-Satterthwaite; NaN if an arm has fewer than 2 runs
 
+    @property
+    def paired(self) -> bool:
+        return False
+
+    def on_line(self, expected: int = 1) -> Line:
+        """On natural logs. A ratio is always expected above 1."""
+        assert expected == 1
+        estimate, lower, upper = (_log(end) for end in (self.estimate, self.lower, self.upper))
+        return Line(estimate, lower, upper, self.log_sd, 2, self.bound)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf if value == 0 else math.nan
+
 
 def ratio_of_times(treated: Times, control: Times, level: float = 0.95) -> Ratio:
     """How many times as long do treated runs take as control runs?
@@ -109,7 +135,7 @@ def kaplan_meier(times: Times) -> tuple[Floats, Floats]:
     """
     if not len(times):
         return np.array([0.0, times.budget]), np.full(2, math.nan)
-    not_yet = stats.ecdf(_as_censored_data(times)).sf
+    not_yet = stats.ecdf(as_censored_data(times)).sf
     x = np.concatenate([[0.0], not_yet.quantiles])
     probability = np.concatenate([[1.0], not_yet.probabilities])
     if x[-1] < times.budget:
@@ -117,7 +143,7 @@ def kaplan_meier(times: Times) -> tuple[Floats, Floats]:
     return x, probability
 
 
-def _as_censored_data(times: Times) -> stats.CensoredData:
+def as_censored_data(times: Times) -> stats.CensoredData:
     return stats.CensoredData.right_censored(times.restricted, times.is_censored)
 
 
@@ -138,6 +164,11 @@ class Difference:
     sd: float  # pooled over both arms, or that of the paired differences
     degrees_of_freedom: float
 
+    def on_line(self, expected: int = 1) -> Line:
+        """In the unit of the values, mirrored where a difference below 0 is `expected` (-1)."""
+        lower, upper = sorted((expected * self.lower, expected * self.upper))
+        return Line(expected * self.estimate, lower, upper, self.sd, 1 if self.paired else 2, "exact")
+
 
 def difference(treated: ArrayLike, control: ArrayLike, level: float = 0.95, paired: bool = False) -> Difference:
     """By how much does the treated mean exceed the control mean? Arrays of shape (seeds,), seed by seed if `paired`.
@@ -146,7 +177,7 @@ def difference(treated: ArrayLike, control: ArrayLike, level: float = 0.95, pair
     views, say). Training runs that share only a seed barely correlate and are not paired. Fewer than 2 runs in an arm:
     (-inf, inf).
     """
-    treated, control = _as_sample(treated), _as_sample(control)
+    treated, control = as_sample(treated), as_sample(control)
     if paired:
         assert treated.size == control.size, f"cannot pair {treated.size} with {control.size} runs"
         estimate, half_width, degrees_of_freedom, sd = _student(treated - control, level)
@@ -166,16 +197,32 @@ def difference(treated: ArrayLike, control: ArrayLike, level: float = 0.95, pair
     )
 
 
+def difference_over_images(estimate: float, standard_error: float, images: int, nets: int, level: float = 0.95) -> Difference:
+    """Averaged nets minus the mean of the same nets alone; the interval is over test images, the `nets` held fixed."""
+    half_width = interval_half_width(standard_error**2, max(images - 1, 1), level)
+    return Difference(
+        estimate=estimate,
+        lower=estimate - half_width,
+        upper=estimate + half_width,
+        level=level,
+        paired=True,
+        n_treated=nets,
+        n_control=nets,
+        sd=standard_error * math.sqrt(images),
+        degrees_of_freedom=images - 1,
+    )
+
+
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values."""
-    values = _as_sample(values)
+    values = as_sample(values)
     mean, half_width, _, _ = _student(values, level)
     if values.size < 2:
         return mean, math.nan, math.nan
     return mean, mean - half_width, mean + half_width
 
 
-def _as_sample(values: ArrayLike) -> Floats:
+def as_sample(values: ArrayLike) -> Floats:
     values = np.asarray(values, dtype=float)
     assert values.ndim == 1 and np.isfinite(values).all(), f"need finite values of shape (seeds,), not {values}"
     return values
@@ -195,7 +242,7 @@ def _student(values: Floats, level: float) -> tuple[float, float, float, float]:
     if values.size < 2:
         return mean, math.inf, math.nan, math.nan
     degrees_of_freedom = values.size - 1
-    return mean, _half_width(variance / values.size, degrees_of_freedom, level), degrees_of_freedom, math.sqrt(variance)
+    return mean, interval_half_width(variance / values.size, degrees_of_freedom, level), degrees_of_freedom, math.sqrt(variance)
 
 
 def _welch(treated: Floats, control: Floats, level: float) -> tuple[float, float, float, float]:
@@ -208,10 +255,10 @@ def _welch(treated: Floats, control: Floats, level: float) -> tuple[float, float
         return means[0] - means[1], math.inf, math.nan, sd
     errors = np.array(variances) / (spare + 1)  # squared standard error of each mean
     degrees_of_freedom = float(errors.sum() ** 2 / (errors**2 / spare).sum()) if errors.any() else float(spare.sum())
-    return means[0] - means[1], _half_width(errors.sum(), degrees_of_freedom, level), degrees_of_freedom, sd
+    return means[0] - means[1], interval_half_width(errors.sum(), degrees_of_freedom, level), degrees_of_freedom, sd
 
 
-def _half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:
+def interval_half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:
     assert 0 < level < 1, f"level {level} is not a probability"
     return float(stats.t.ppf((1 + level) / 2, degrees_of_freedom) * math.sqrt(squared_error))
 
@@ -219,12 +266,12 @@ def _half_width(squared_error: float, degrees_of_freedom: float, level: float) -
 # ---- Contrasts of several arms --------------------------------------------------------------------------------------
 
 
-def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95) -> "Difference":
+def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95) -> Difference:
     """sum of weights[i] * mean(arms[i]), with a t interval on the spread within arms, pooled. Arms of shape (seeds,) each.
 
     NaN without limits where an arm is empty; no limits where no arm has 2 runs.
     """
-    samples, weights = [_as_sample(values) for values in arms], np.asarray(weights, dtype=float)
+    samples, weights = [as_sample(values) for values in arms], np.asarray(weights, dtype=float)
     counts = np.array([values.size for values in samples])
     estimate = float(weights @ [_mean_and_variance(values)[0] for values in samples]) if counts.all() else math.nan
     spare = np.maximum(counts - 1, 0)
@@ -232,7 +279,7 @@ def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95)
     if counts.all() and degrees_of_freedom:
         pooled = sum(s * _mean_and_variance(v)[1] for s, v in zip(spare, samples, strict=True) if s) / degrees_of_freedom
         sd = math.sqrt(pooled)
-        half_width = _half_width(pooled * float((weights**2 / counts).sum()), degrees_of_freedom, level)
+        half_width = interval_half_width(pooled * float((weights**2 / counts).sum()), degrees_of_freedom, level)
     unlimited = half_width == math.inf
     return Difference(
         estimate=estimate,
@@ -247,7 +294,7 @@ def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95)
     )
 
 
-# ---- Verdict on what is said of every run ---------------------------------------------------------------------------
+# ---- Shares of runs --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -272,3 +319,6 @@ def share_of_runs(seen: int, runs: int, level: float = 0.95) -> Share:
         return Share(0, 0, math.nan, math.nan, level)
     interval = stats.binomtest(seen, runs).proportion_ci(level, method="exact")
     return Share(seen, runs, float(interval.low), float(interval.high), level)
+
+
+Effect = Ratio | Difference | Share

@@ -1,13 +1,12 @@
 """P values: of t tests, permutations, sign flips and the log-rank test, and Holm's correction over claims."""
 
-import itertools
 import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from study.judge.intervals import Difference, Floats, Ratio, Share, Times, _as_censored_data, _as_sample
+from study.judge.intervals import Effect, Floats, Share, Times, as_censored_data, as_sample
 
 MOST_SPLITS = 20_000  # permutations: all of them up to here, this many random ones beyond
 
@@ -21,46 +20,33 @@ def log_rank_p(treated: Times, control: Times) -> float:
     tied = len(set(arrived)) == 1 and len(arrived) == len(treated) + len(control)
     if not len(treated) or not len(control) or not arrived or tied:
         return math.nan
-    return float(stats.logrank(_as_censored_data(treated), _as_censored_data(control)).pvalue)
+    return float(stats.logrank(as_censored_data(treated), as_censored_data(control)).pvalue)
 
 
-# ---- P values -------------------------------------------------------------------------------------------------------
-
-
-def permutation_p(
-    treated: ArrayLike, control: ArrayLike, logs: bool = True, generator: np.random.Generator | None = None
-) -> float:
+def permutation_p(treated: ArrayLike, control: ArrayLike, generator: np.random.Generator | None = None) -> float:
     """How often would shuffled arm labels part the means as far as the true labels do? Arrays of shape (seeds,).
 
-    Two-sided, on means of logs unless `logs` is off. Exact over all C(n+m, n) splits up to MOST_SPLITS of them; beyond,
-    MOST_SPLITS random splits drawn from `generator`, which is then required. NaN if an arm is empty.
+    Two-sided. Exact over all C(n+m, n) splits up to MOST_SPLITS of them; beyond, MOST_SPLITS random splits drawn from
+    `generator`, which is then required. NaN if an arm is empty.
     """
-    treated, control = _as_sample(treated), _as_sample(control)
+    treated, control = as_sample(treated), as_sample(control)
     if not treated.size or not control.size:
         return math.nan
-    assert not logs or min(treated.min(), control.min()) > 0, "logs need positive values"
-    pooled = np.concatenate([treated, control])
-    pooled = np.log(pooled) if logs else pooled
-    if np.ptp(pooled) == 0:
+    lowest, spread = (pooled := np.concatenate([treated, control])).min(), np.ptp(pooled)
+    if spread == 0:
         return 1.0
-    pooled = (pooled - pooled.min()) / np.ptp(pooled)
 
     def gap(first: Floats, second: Floats, axis: int) -> Floats:
         # Rounded, so that splits that tie stay tied in any order of summing.
         return np.round(np.abs(first.mean(axis=axis) - second.mean(axis=axis)), 12)
 
-    if (splits := _splits(treated.size, control.size)) <= MOST_SPLITS:
-        labels = np.zeros((splits, pooled.size), dtype=bool)  # True for a run relabelled as treated
-        chosen = list(itertools.combinations(range(pooled.size), treated.size))  # the first is the split observed
-        np.put_along_axis(labels, np.array(chosen), True, axis=1)
-        everyone = np.broadcast_to(pooled, labels.shape)
-        gaps = gap(everyone[labels].reshape(splits, -1), everyone[~labels].reshape(splits, -1), axis=1)
-        return float((gaps >= gaps[0]).mean())
-    assert generator is not None, f"{splits} splits are too many to count and need a generator"
-    shuffled = np.tile(pooled, (MOST_SPLITS + 1, 1))  # the first stays as observed
-    generator.permuted(shuffled[1:], axis=1, out=shuffled[1:])
-    gaps = gap(shuffled[:, : treated.size], shuffled[:, treated.size :], axis=1)
-    return float((gaps >= gaps[0]).mean())
+    samples = (treated - lowest) / spread, (control - lowest) / spread
+    if min(treated.size, control.size) == 1:  # scipy wants two runs of each: the one run may be any of all
+        everyone = np.concatenate(samples)
+        alone = everyone.size - 1 if control.size == 1 else 0
+        gaps = np.round(np.abs(everyone - (everyone.sum() - everyone) / (everyone.size - 1)), 12)
+        return float((gaps >= gaps[alone]).mean())
+    return _permuted(samples, gap, "independent", _splits(treated.size, control.size), generator)
 
 
 def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = None) -> float:
@@ -69,17 +55,29 @@ def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = 
     Two-sided; exact over all 2^n signs up to MOST_SPLITS of them, else MOST_SPLITS random ones from `generator`. Its floor is
     2^(1 - n). NaN for none.
     """
-    differences = _as_sample(differences)
-    n = differences.size
-    if not n:
-        return math.nan
-    if 2**n <= MOST_SPLITS:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        assert generator is not None, f"2^{n} signs are too many to count and need a generator"
-        signs = np.vstack([np.ones(n), generator.choice([-1, 1], (MOST_SPLITS, n))])
-    means = np.round(np.abs(signs @ differences) / max(np.abs(differences).sum(), np.finfo(float).tiny), 12)
-    return float((means >= means[0]).mean())
+    differences = as_sample(differences)
+    if differences.size < 2:
+        return 1.0 if differences.size else math.nan  # one run is as far from 0 with either sign
+    whole = max(float(np.abs(differences).sum()), np.finfo(float).tiny)
+
+    def distance(values: Floats, axis: int) -> Floats:
+        return np.round(np.abs(values.sum(axis=axis)) / whole, 12)
+
+    return _permuted((differences,), distance, "samples", 2**differences.size, generator)
+
+
+def _permuted(samples: tuple[Floats, ...], statistic, kind: str, ways: int, generator: np.random.Generator | None) -> float:
+    assert ways <= MOST_SPLITS or generator is not None, f"{ways} ways are too many to count and need a generator"
+    found = stats.permutation_test(
+        samples,
+        statistic,
+        permutation_type=kind,
+        vectorized=True,
+        n_resamples=MOST_SPLITS,  # where there are no more ways than these, scipy counts them all
+        alternative="greater",
+        rng=generator,
+    )
+    return float(found.pvalue)
 
 
 def permutation_floor(n_treated: int, n_control: int) -> float:
@@ -107,19 +105,14 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
-def p_value(effect: Ratio | Difference | Share) -> float:
+def p_value(effect: Effect) -> float:
     """The chance of an estimate as far from no effect, if there were none: that of the t interval, two-sided, by the limit that
     is finite. NaN where the interval has none or nothing varied, and for a share of runs."""
     if isinstance(effect, Share) or not effect.degrees_of_freedom > 0:
         return math.nan
-    ends = (effect.lower, effect.estimate, effect.upper)
-    lower, estimate, upper = (_log(end) for end in ends) if isinstance(effect, Ratio) else ends
-    half_width = estimate - lower if math.isfinite(lower) else upper - estimate
+    line = effect.on_line()
+    half_width = line.estimate - line.lower if math.isfinite(line.lower) else line.upper - line.estimate
     if not 0 < half_width < math.inf:
         return math.nan
     error = half_width / stats.t.ppf((1 + effect.level) / 2, effect.degrees_of_freedom)
-    return float(2 * stats.t.sf(abs(estimate) / error, effect.degrees_of_freedom))
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+    return float(2 * stats.t.sf(abs(line.estimate) / error, effect.degrees_of_freedom))

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
-from study.questions.measures import ERRORS, AtEnd, Averaged, EarlyError, Measure, TimeTo, ViewsGain
-from study.questions.rules import JUDGES, DifferenceOfMeans, Factorial, OverImages, RatioOfTimes, Rule, WithinRuns
-from study.questions.scales import SCALES
+from study.questions.measures import Measure
+from study.questions.rules import Rule
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES
 
 ROLES = ("native", "proxy", "machinery")
 JUDGED_SEEDS_BELOW = 1000
@@ -37,30 +36,54 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim of the paper as an experiment. Fixed and committed before its evidence is run."""
+    """One claim of the paper as an experiment. Fixed and committed before its evidence is run.
+
+    The defaults are what the claims about AlexNet share. Raises Refused, naming the field, for a claim that contradicts itself.
+    """
 
     title: str
     command: str  # that runs it with its defaults
     reported: Reported
-    bases: Mapping[str, Recipe]  # the same question on several networks or treatments; each gets a verdict of its own
-    default_bases: tuple[str, ...]  # those of them whose images are the scale's are run
     arms: tuple[Arm, ...]  # the first is the control
-    default_arms: tuple[str, ...]
-    scales: Mapping[str, str]  # label: "native" (can confirm a size), "proxy" (direction only), "machinery" (no evidence)
-    tune: Mapping[str, tuple[float, ...]]  # one nuisance field and its shared list of values, tuned for each arm alike; or none
     measure: Measure
     rule: Rule
     seeds: int = 3
+    default_arms: tuple[str, ...] = ()  # those that are run unless others are named; none: those that the rule compares
+    bases: Mapping[str, Recipe] = field(
+        default_factory=lambda: ALEXNETS
+    )  # the same question on several networks: a verdict each
+    default_bases: tuple[str, ...] = ()  # those of them that are run where the scale's images suit them; none: all of them
+    scales: Mapping[str, str] = field(default_factory=lambda: ALEXNET_ROLES)
+    """By label of the scale: "native" (can confirm a size), "proxy" (a direction only) or "machinery" (no evidence)."""
+    tune: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """One field and its list of values, tried for each arm alike before the runs; none: arms share what their base has."""
 
     def __post_init__(self):
-        for name, kind in (("arms", tuple), ("default_arms", tuple), ("default_bases", tuple)):
-            if not isinstance(value := getattr(self, name), kind) or not value:
+        self._check_counts()
+        self._check_arms()
+        if not self.default_arms:
+            needed = {self.rule.control, *self.rule.treated_arms}
+            object.__setattr__(self, "default_arms", tuple(arm.label for arm in self.arms if arm.label in needed))
+        if not self.default_bases:
+            object.__setattr__(self, "default_bases", tuple(self.bases))
+        self._check_bases_and_scales()
+        self._check_rule()
+        self._check_recipes()
+
+    def _check_counts(self) -> None:
+        for name in ("arms", "default_arms", "default_bases"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or (name == "arms" and not value):
                 raise Refused(f"claim.{name}: {value!r} is not a tuple with something in it")
         for name in ("bases", "scales"):
             if not getattr(self, name):
                 raise Refused(f"claim.{name}: none")
         if not isinstance(self.seeds, int) or not 1 <= self.seeds <= JUDGED_SEEDS_BELOW:
             raise Refused(f"claim.seeds: {self.seeds!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
+        if len(self.tune) > 1:
+            raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
+
+    def _check_arms(self) -> None:
         labels = [arm.label for arm in self.arms]
         if self.arms[0].diff or self.arms[0].also:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
@@ -72,34 +95,41 @@ class Claim:
             )
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
-        for label in (*self.default_arms, self.rule.control, *self.treated):
+        for label in (*self.default_arms, self.rule.control, *self.rule.treated_arms):
             choose("claim.arms", label, labels)
-        if isinstance(self.rule, RatioOfTimes | DifferenceOfMeans) and not self.treated:
-            raise Refused("claim.rule.treated: none")
-        if self.rule.control in self.treated:
-            raise Refused(f"claim.rule.treated: {self.rule.control!r} is the control")
-        for label in self.default_bases:
-            choose("claim.default_bases", label, self.bases)
         for arm in self.arms:
             for label in arm.also:
                 choose(f"claim.arms.{arm.label}.also", label, self.bases)
-        for role in self.scales.values():
+
+    def _check_bases_and_scales(self) -> None:
+        for label in self.default_bases:
+            choose("claim.default_bases", label, self.bases)
+        for scale, role in self.scales.items():
             choose("claim.scales", role, ROLES)
-        for scale in self.scales:
             choose("claim.scales", scale, SCALES)
             if not any(SCALES[scale].suits(self.bases[base]) for base in self.default_bases):
                 sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
                 raise Refused(
                     f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, {SCALES[scale].side} pixels"
                 )
-        self._check_rule()
-        if len(self.tune) > 1:
-            raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
-        self._check_recipes()
+
+    def _check_rule(self) -> None:
+        """The rule can judge the measure, and what is reported does not contradict what is expected."""
+        for what, found, names in (("measure", self.measure, ("unit", "kind")), ("rule", self.rule, ("judges",))):
+            if missing := [name for name in names if not hasattr(found, name)]:
+                raise Refused(f"claim.{what}: {type(found).__name__} does not say its {' and its '.join(missing)}")
+        if self.measure.kind not in self.rule.judges:
+            able = [rule.__name__ for rule in concrete(Rule) if self.measure.kind in getattr(rule, "judges", ())]
+            raise Refused(
+                f"claim.rule: {type(self.rule).__name__} cannot judge {type(self.measure).__name__}; choices: {', '.join(able)}"
+            )
+        if self.measure.runs_together > self.seeds:
+            raise Refused(f"claim.seeds: {self.seeds} runs are fewer than the {self.measure.runs_together} of claim.measure")
+        self.rule.check(self.reported.value)
 
     def _check_recipes(self) -> None:
         """Every recipe can be made, no two arms are one, and runs stop early only where a time to an error is asked for."""
-        stop = self.measure.level if isinstance(self.measure, TimeTo) and self.measure.of == "train_error" else 0.0
+        stop = self.measure.stop_at_train_error
         for field_name, values in self.tune.items():
             if not values:
                 raise Refused(f"claim.tune: no values for {field_name!r}")
@@ -118,50 +148,6 @@ class Claim:
                 for value in values:
                     changed(self.bases[base], {field_name: value})
 
-    def _check_rule(self) -> None:
-        """The measure has its fields, the rule can judge it, and what is reported does not contradict what is expected."""
-        measure, rule = self.measure, self.rule
-        choose("claim.measure", type(measure).__name__, [kind.__name__ for kind in JUDGES])
-        if not isinstance(rule, JUDGES[type(measure)]):
-            choices = ", ".join(kind.__name__ for kind in JUDGES[type(measure)])
-            raise Refused(f"claim.rule: {type(rule).__name__} cannot judge {type(measure).__name__}; choices: {choices}")
-        if isinstance(measure, AtEnd):
-            choose("claim.measure.of", measure.of, ERRORS)
-        if isinstance(measure, TimeTo):
-            choose("claim.measure.of", measure.of, ("train_error", "test_error"))
-            if not 0 < measure.level < 1:
-                raise Refused(f"claim.measure.level: {measure.level!r} is not between 0 and 1")
-        if isinstance(measure, ViewsGain):
-            choose("claim.measure.of", measure.of, ("test_error", "test_top5_error"))
-        if isinstance(measure, EarlyError) and not measure.epochs >= 1:
-            raise Refused(f"claim.measure.epochs: {measure.epochs!r} is less than 1")
-        if isinstance(measure, Averaged) and not 2 <= measure.nets <= self.seeds:
-            raise Refused(f"claim.measure.nets: {measure.nets!r} is not between 2 and claim.seeds = {self.seeds}")
-        if isinstance(rule, RatioOfTimes) and not (self.reported.value and self.reported.value > 1):
-            raise Refused(
-                f"claim.reported.value: {self.reported.value!r} is not a ratio above 1, how much longer {rule.treated!r} takes"
-            )
-        if isinstance(rule, RatioOfTimes) and not rule.no_effect_within > 1:
-            raise Refused(f"claim.rule.no_effect_within: {rule.no_effect_within!r} is not a ratio above 1")
-        if isinstance(rule, DifferenceOfMeans | WithinRuns | OverImages):
-            if rule.expected not in (-1, 1):
-                raise Refused(f"claim.rule.expected: {rule.expected!r} is not 1 (above 0) or -1 (below)")
-            if not rule.no_effect_within > 0:
-                raise Refused(f"claim.rule.no_effect_within: {rule.no_effect_within!r} is not above 0")
-            value = self.reported.value
-            if value is not None and value * rule.expected <= 0:
-                raise Refused(f"claim.reported.value: {value!r} contradicts claim.rule.expected = {rule.expected}")
-
-    @property
-    def treated(self) -> tuple[str, ...]:
-        """The arms that the rule sets against the control."""
-        if isinstance(self.rule, Factorial):
-            return tuple(
-                "+".join(off) for n in range(1, len(self.rule.factors) + 1) for off in combinations(self.rule.factors, n)
-            )
-        treated = getattr(self.rule, "treated", ())
-        return (treated,) if isinstance(treated, str) else treated
-
     def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
         """base + scale + arm."""
         chosen = self.arm(arm)
@@ -170,3 +156,9 @@ class Claim:
     def arm(self, label: str) -> Arm:
         choose("ARMS", label, [arm.label for arm in self.arms])
         return next(arm for arm in self.arms if arm.label == label)
+
+
+def concrete(kind: type) -> list[type]:
+    """Every class of Measure or Rule that can be used: those that others are derived from are left out."""
+    below = kind.__subclasses__()
+    return [kind] if not below else [found for one in below for found in concrete(one)]

@@ -1,78 +1,172 @@
-"""Rules: how the numbers of a claim's arms are compared."""
+"""Rules: how the numbers of a claim's arms are compared.
 
+A new rule is one frozen dataclass here. How it judges is registered in `study.judge.judge`, its sentence and its pictures in
+`study.report`; a rule without one of them is refused by its name.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, NeighbourGain, TimeTo, ViewsGain
-
-# ---- Rules: from numbers to a verdict --------------------------------------------------------------------------------
+from alexnet.errors import Refused
+from study.questions.designs import AllCombinations, Design
+from study.questions.measures import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatioOfTimes:
+class Rule:
+    """From the numbers of a claim's arms to a verdict.
+
+    A concrete rule says in `judges` of what kind of measure its numbers may be, and in `treated_arms` what it sets against the
+    control. It refuses settings that make no sense in `__post_init__`, and a reported number that it cannot be about in `check`.
+    """
+
+    judges: ClassVar[tuple[Kind, ...]]
+    example: ClassVar[Mapping[str, Any]]  # settings that make sense, for the test that walks all rules
+    has_power: ClassVar[bool] = False  # whether it is a t test between runs, whose power can be told
+    is_tested: ClassVar[bool] = True  # whether its p value, where it has one, counts in Holm's correction over all claims
+
+    control: str
+
+    def __post_init__(self):
+        if self.control in self.treated_arms:
+            raise Refused(f"claim.rule.treated: {self.control!r} is the control")
+
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        """The arms that are set against the control."""
+        return ()
+
+    @property
+    def smallest_effect(self) -> float | None:
+        """The smallest effect that matters, as a ratio or in points; None where the rule has none."""
+        return None
+
+    def check(self, reported: float | None) -> None:
+        """Refuse a number of the paper (None where it gives none) that contradicts the rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioOfTimes(Rule):
     """How many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways, do not matter."""
 
+    judges = ("time",)
+    example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "no_effect_within": 1.25}
+    has_power = True
+
     treated: str
-    control: str
     no_effect_within: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.treated:
+            raise Refused("claim.rule.treated: none")
+        if not self.no_effect_within > 1:
+            raise Refused(f"claim.rule.no_effect_within: {self.no_effect_within!r} is not a ratio above 1")
+
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        return (self.treated,)
+
+    @property
+    def smallest_effect(self) -> float:
+        return self.no_effect_within
+
+    def check(self, reported: float | None) -> None:
+        if not (reported and reported > 1):
+            raise Refused(f"claim.reported.value: {reported!r} is not a ratio above 1, how much longer {self.treated!r} takes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifferenceOfMeans:
-    """`treated` minus `control`, in points, is expected above 0 (+1) or below (-1). Less than `no_effect_within` points either
-    way do not matter. Of several treated arms every one must be so: the verdict is that of the least convincing."""
+class Signed(Rule):
+    """What rules share that expect a difference above 0 (`expected` +1) or below it (-1), in the unit of the measure. Less than
+    `no_effect_within` either way does not matter."""
+
+    expected: int
+    no_effect_within: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.expected not in (-1, 1):
+            raise Refused(f"claim.rule.expected: {self.expected!r} is not 1 (above 0) or -1 (below)")
+        if not self.no_effect_within > 0:
+            raise Refused(f"claim.rule.no_effect_within: {self.no_effect_within!r} is not above 0")
+
+    @property
+    def smallest_effect(self) -> float:
+        return self.no_effect_within
+
+    def check(self, reported: float | None) -> None:
+        if reported is not None and reported * self.expected <= 0:
+            raise Refused(f"claim.reported.value: {reported!r} contradicts claim.rule.expected = {self.expected}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceOfMeans(Signed):
+    """The mean of `treated` minus that of `control`. Of several treated arms every one must be as expected: the verdict is that
+    of the least convincing."""
+
+    judges = ("level",)
+    example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "expected": 1, "no_effect_within": 0.5}
+    has_power = True
 
     treated: str | tuple[str, ...]
-    control: str
-    expected: int
-    no_effect_within: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.treated_arms:
+            raise Refused("claim.rule.treated: none")
+
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        return (self.treated,) if isinstance(self.treated, str) else self.treated
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithinRuns:
-    """The measure, a difference within each run of `control`, is expected above 0 (+1) or below (-1)."""
+class WithinRuns(Signed):
+    """The measure itself, a difference within each run of `control`, is set against 0."""
 
-    control: str
-    expected: int
-    no_effect_within: float
+    judges = ("gain",)
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": 1, "no_effect_within": 0.5}
+    has_power = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryRun:
+class OverImages(Signed):
+    """The averaged nets minus the mean of the same nets alone. One set of nets: the interval is over test images, and says nothing
+    of other nets."""
+
+    judges = ("ensemble",)
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": -1, "no_effect_within": 0.5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EveryRun(Rule):
     """Every run of `control` shows it, at a chance of at most `p` each."""
 
-    control: str
+    judges = ("chance",)
+    example: ClassVar[Mapping[str, Any]] = {"control": "control"}
+
     p: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Factorial:
-    """All combinations of switched-off parts: each part's main effect and each pair's interaction, in points of the measure.
+class Factorial(Rule):
+    """Combinations of switched-off parts: each part's main effect and each pair's interaction, in points of the measure.
 
     Arms are named by what is off, joined by "+"; the control has all on. The paper reports none of it: there is no verdict."""
 
-    control: str
-    factors: tuple[str, ...]
+    judges = ("level",)
+    example: ClassVar[Mapping[str, Any]] = {
+        "control": "on",
+        "design": AllCombinations(("treated", "other")),
+        "no_effect_within": 0.5,
+    }
+    is_tested = False
+
+    design: Design
     no_effect_within: float
 
-
-@dataclass(frozen=True, kw_only=True)
-class OverImages:
-    """The averaged nets minus the mean of the same nets alone, in points, is expected above 0 (+1) or below (-1). One set of nets:
-    the interval is over test images, and says nothing of other nets."""
-
-    control: str
-    expected: int
-    no_effect_within: float
-
-
-Rule = RatioOfTimes | DifferenceOfMeans | WithinRuns | EveryRun | Factorial | OverImages
-JUDGES = {
-    TimeTo: (RatioOfTimes,),
-    AtEnd: (DifferenceOfMeans, Factorial),
-    EarlyError: (DifferenceOfMeans,),
-    ViewsGain: (WithinRuns,),
-    ColumnColour: (EveryRun,),
-    NeighbourGain: (WithinRuns,),
-    Averaged: (OverImages,),
-}
-"""Which rules can judge which measure."""
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        return self.design.labels

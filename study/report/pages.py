@@ -1,4 +1,4 @@
-"""Findings -> results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
+"""From findings to results/REPORT.md, results/report.html and the figures. Imports neither torch nor mlflow."""
 
 import base64
 import re
@@ -10,13 +10,16 @@ import jinja2
 
 from alexnet.files import write_atomically
 from alexnet.recipe import SOURCE_2012, differences, sizes_of
-from study.judge import intervals, p_values
-from study.judge.evidence import ArmEvidence, Evidence, Findings, find
+from study.judge import p_values
+from study.judge.arms import ArmEvidence
+from study.judge.evidence import Evidence, Findings, find
 from study.plan.claim_files import all_claims
-from study.questions.measures import Averaged, TimeTo
 from study.questions.scales import SCALES
-from study.report import figures, phrases
-from study.report.architecture import draw_architecture
+from study.record.figure_files import slug
+from study.report import phrases
+from study.report.figures.architecture import draw_architecture
+from study.report.figures.draw import draw
+from study.report.paper_tables import paper_tables, percent_range
 
 ERRORS_SHOWN = ("test_error", "test_error_ten_views", "test_top5_error", "test_top5_error_ten_views")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,7 +28,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_report(folder: Path) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. Returns the files written."""
     findings = find(folder)
-    pictures = {group: figures.draw(found, folder / "figures") for group, found in grouped(findings).items()}
+    pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     context = describe(findings, pictures, folder)
     markdown = _render("report.md.j2", context, escape=False)
     page = _render("report.html.j2", context, escape=True)
@@ -48,7 +51,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
         {
             "title": found[0].claim.title,
             "name": group[0],
-            "anchor": "-".join((*group[:2], figures.slug(group[2]))),
+            "anchor": "-".join((*group[:2], slug(group[2]))),
             "scale": group[1],
             "about": SCALES[group[1]].about,
             "role": found[0].role,
@@ -56,10 +59,10 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
             "data": f"{found[0].data}, fingerprint {group[3]}",
             "reported": found[0].claim.reported,
             "reported_words": phrases.reported_words(found[0].claim),
-            "measured": phrases.measured(found[0].claim),
+            "measured": phrases.measured(found[0].claim.measure),
             "notes": found[0].claim.reported.notes or "-",
             "command": _command(found[0]),
-            "tables": [table for one in found for table in _paper_tables(one)],
+            "tables": [table for one in found for table in paper_tables(one.claim.measure, one)],
             "bases": [_base(one) for one in found],
             "pictures": [_picture(path, found[0]) for path in pictures[group]],
         }
@@ -83,16 +86,16 @@ def _base(one: Evidence) -> dict:
         "name": one.base,
         "verdict": phrases.verdict_words(one),
         "word": one.word,
-        "effect": phrases.effect_words(one.verdict.effect),
+        "effect": phrases.observed_words(one),
         "power": _power_words(one),
         "took": _took_words(one),
         "contrasts": [
-            {"name": name if " x " in name else f"without {name}", "effect": phrases.effect_words(effect)}
-            for name, effect in one.contrasts.items()
+            {"name": phrases.contrast_words(name), "effect": phrases.effect_words(effect, one.claim.measure.unit)}
+            for name, effect in one.verdict.contrasts.items()
         ],
         "seconds_ratio": _seconds_words(one),
         "seeds": phrases.seeds_words(one),
-        "why": one.verdict.why,
+        "why": phrases.why(one),
         "more_seeds": phrases.more_seeds_words(one),
         "holm": phrases.number(one.holm, 2),
         "p_values": _p_words(one),
@@ -114,9 +117,9 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict:
         "each": [phrases.value_words(arm, value, one.claim) for value in arm.values],
         "mean": phrases.mean_words(arm, one.claim),
         "seconds": phrases.number(sum(seconds) / len(seconds)) if seconds else "-",
-        "test_errors": [_percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
+        "test_errors": [percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
         "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
-        "effect": phrases.effect_words(one.effects[arm.label]) if arm.label in one.effects else "(control)",
+        "effect": phrases.against_control_words(one, arm),
         "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
     }
 
@@ -145,77 +148,21 @@ def _power_words(one: Evidence) -> str:
     """Power of what was run; empty where there is none to tell."""
     if one.power != one.power:
         return ""
-    ratio = isinstance(one.verdict.effect, intervals.Ratio)
     value = one.claim.reported.value
-    size = f"x{value:g}" if ratio else f"{abs(value or one.claim.rule.no_effect_within):g} points"
+    effect = value or one.claim.rule.smallest_effect or 0.0
+    size = f"x{effect:g}" if one.claim.measure.kind == "time" else f"{abs(effect):g} {one.claim.measure.unit}"
     what = f"the reported {size}" if value else f"{size}, the least that matters here"
     power = "over 99%" if one.power > 0.99 else f"{one.power:.0%}"
     return f" With these runs and their spread a true effect of {what} is told from none with a power of {power}."
 
 
-def _paper_tables(one: Evidence) -> Iterator[dict]:
-    """Tables 1 and 2 in the paper's form: ours beside the printed rows, of the claim that averages nets."""
-    control = one.control
-    if not isinstance(one.claim.measure, Averaged) or not control:
-        return
-    mean = {column: _percent_range(control.errors[column]) for column in ERRORS_SHOWN}
-    averaged = {
-        f"{views}_top{top}": f"{100 * control.ensemble[f'{views}_top{top}']['averaged']:.1f}%"
-        if control.ensemble
-        else "not averaged yet"
-        for views in ("one_view", "ten_views")
-        for top in (1, 5)
-    }
-    nets = one.claim.measure.nets
-    rows = [
-        ("one net, centre view", mean["test_error"], mean["test_top5_error"], "39.0%", "18.3%", "footnote 4 (2010 test)"),
-        (
-            "one net, ten views",
-            mean["test_error_ten_views"],
-            mean["test_top5_error_ten_views"],
-            "37.5%",
-            "17.0%",
-            "table 1 (2010 test)",
-        ),
-        (
-            "one net, ten views",
-            mean["test_error_ten_views"],
-            mean["test_top5_error_ten_views"],
-            "40.7%",
-            "18.2%",
-            "table 2 (2012 validation)",
-        ),
-        (f"{nets} nets averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
-        (
-            f"{nets} nets averaged, ten views",
-            averaged["ten_views_top1"],
-            averaged["ten_views_top5"],
-            "38.1%",
-            "16.4%",
-            "table 2 (2012 validation)",
-        ),
-    ]
-    yield {
-        "title": f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)",
-        "head": ("what", f"top-1, n={len(control.seeds)} nets, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where"),
-        "rows": rows,
-    }
-
-
 def _seconds_words(one: Evidence) -> str:
-    if not isinstance(one.claim.measure, TimeTo):
+    """Of a claim about times, the ratio in seconds of training."""
+    if one.claim.measure.kind != "time":
         return ""
-    told = (
-        phrases.ratio_words(one.seconds_ratio)
-        if one.seconds_ratio
-        else "not given (a run was censored, or shared its cores with other work)"
-    )
-    return f" In seconds of training: {told}."
-
-
-def _percent_range(errors: Sequence[float]) -> str:
-    mean, lower, upper = intervals.mean_interval([100 * e for e in errors if e == e])
-    return "-" if mean != mean else f"{mean:.1f}% [{lower:.1f}, {upper:.1f}]" if lower == lower else f"{mean:.1f}%"
+    if not one.seconds_ratio:
+        return " In seconds of training: not given (a run was censored, or shared its cores with other work)."
+    return f" In seconds of training: {phrases.effect_words(one.seconds_ratio)}."
 
 
 def _diff_words(diff: Mapping[str, tuple]) -> str:

@@ -13,14 +13,16 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from alexnet.recipe import FIGURE_1_A
-from study.judge.evidence import ArmEvidence, find
-from study.judge.intervals import Difference, Ratio
-from study.judge.judge import JUDGE, compare, contrasts, judge, power_of_claim
+from study.judge.arms import ArmEvidence
+from study.judge.evidence import find
+from study.judge.intervals import Difference, Ratio, Times, ratio_of_times
+from study.judge.judge import Case, judge, power_of_claim
+from study.judge.p_values import log_rank_p
 from study.plan.claim_files import all_claims
 from study.plan.plan import Cell
-from study.questions.rules import JUDGES
 from study.questions.scales import SCALES
 from study.record import tables
+from study.report.phrases import sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -35,9 +37,22 @@ def arm_of(label: str, values=(), chances=(), ensemble=None, recipe=FIGURE_1_A) 
     """An arm whose runs have these values; nothing else of it matters to a verdict."""
     n = len(values)
     return ArmEvidence(
-        label, {}, {}, recipe, {}, tuple(range(n)), ("",) * n, ("finished",) * n, tuple(values), (), True, {}, (),
-        chances=tuple(chances), ensemble=ensemble,
-    )  # fmt: skip
+        label=label,
+        diff={},
+        also={},
+        recipe=recipe,
+        tuned={},
+        seeds=tuple(range(n)),
+        keys=("",) * n,
+        outcomes=("finished",) * n,
+        values=tuple(values),
+        chances=tuple(chances),
+        seconds_to_target=(),
+        timed=True,
+        errors={},
+        curves=(),
+        ensemble=ensemble,
+    )
 
 
 def arms_of(**values) -> dict[str, ArmEvidence]:
@@ -46,26 +61,27 @@ def arms_of(**values) -> dict[str, ArmEvidence]:
 
 
 def judged(claim, arms, base=BASE, native=True):
-    return judge(claim, base, arms, native)
+    return judge(claim.rule, Case(claim, base, arms, native))
+
+
+def why(claim, verdict) -> str:
+    return sentence(claim.rule, claim.measure, verdict)
 
 
 # ---- Every rule ------------------------------------------------------------------------------------------------------
 
 
-def test_every_rule_that_a_claim_may_have_is_judged():
-    assert set(JUDGE) == {rule for rules in JUDGES.values() for rule in rules}
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_without_a_run_every_claim_is_incomplete_and_says_so_in_a_sentence(name):
-    verdict = judge(CLAIMS[name], next(iter(CLAIMS[name].bases)), {}, native=True)
+    claim = CLAIMS[name]
+    verdict = judged(claim, {}, next(iter(claim.bases)))
     assert (verdict.direction, verdict.size) == ("incomplete", "not judged")
-    assert verdict.why.endswith(".") and "nan" not in verdict.why.split("(")[0]
+    assert why(claim, verdict).endswith(".") and "nan" not in why(claim, verdict).split("(")[0]
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_only_the_papers_own_data_earn_a_size(name):
-    assert judge(CLAIMS[name], next(iter(CLAIMS[name].bases)), {}, native=False).size == "not judged"
+    assert judged(CLAIMS[name], {}, next(iter(CLAIMS[name].bases)), native=False).size == "not judged"
 
 
 # ---- Ratios of times -------------------------------------------------------------------------------------------------
@@ -75,7 +91,7 @@ def test_times_six_times_as_long_are_supported_and_consistent_with_six():
     verdict = judged(RELU, arms_of(tanh=[24.0, 24.5, 23.6], relu=[4.0, 4.1, 3.9]), "A-2012")
     assert (verdict.direction, verdict.size, verdict.reported) == ("supported", "consistent", 6)
     assert verdict.effect.estimate == pytest.approx((24 * 24.5 * 23.6 / (4 * 4.1 * 3.9)) ** (1 / 3))
-    assert verdict.why.startswith("Tanh took 6.01 times as long as relu")
+    assert why(RELU, verdict).startswith("Tanh took 6.01 times as long as relu")
 
 
 def test_a_run_that_never_arrived_is_censored_at_the_budget_of_its_recipe():
@@ -83,6 +99,22 @@ def test_a_run_that_never_arrived_is_censored_at_the_budget_of_its_recipe():
     budget = FIGURE_1_A.optim.epochs
     assert (verdict.effect.bound, verdict.effect.censored_treated) == ("at least", 2)
     assert verdict.effect.estimate == pytest.approx((50 * budget**2 / (4 * 4.1 * 3.9)) ** (1 / 3))
+
+
+def test_a_verdict_on_times_carries_its_tests_on_restricted_times():
+    treated, control = [40.0, None, 50.0], [20.0, 35.0, 30.0]
+    verdict = judged(RELU, arms_of(tanh=treated, relu=control), "A-2012")
+    times = [Times(tuple(values), float(FIGURE_1_A.optim.epochs)) for values in (treated, control)]
+    assert verdict.effect == ratio_of_times(*times, 0.95)
+    assert verdict.narrow == ratio_of_times(*times, 0.90)
+    assert verdict.permutation_p == verdict.permutation_floor == pytest.approx(0.1)
+    assert verdict.log_rank_p == log_rank_p(*times)
+
+
+def test_the_same_runs_give_the_same_verdict_even_when_splits_are_resampled():
+    draws = np.random.default_rng(4)
+    arms = arms_of(tanh=list(draws.uniform(10, 14, 10)), relu=list(draws.uniform(9, 13, 10)))
+    assert judged(RELU, arms, "A-2012") == judged(RELU, arms, "A-2012")
 
 
 @pytest.mark.parametrize("there", ["tanh", "relu"])
@@ -143,7 +175,7 @@ def test_one_arm_that_is_not_so_decides_for_all_wherever_it_stands(worst, direct
     runs[place] = worst
     verdict = judged(DEPTH, without(*runs))
     assert verdict.direction == direction
-    assert f"without-{place + 2}" in verdict.why.lower()
+    assert f"without-{place + 2}" in why(DEPTH, verdict).lower()
 
 
 def test_of_arms_that_fail_in_several_ways_the_worst_is_told():
@@ -172,20 +204,20 @@ def test_the_order_of_the_treated_arms_changes_nothing(runs):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_every_is_said_at_most_at_the_one_sided_rate_where_one_arm_of_three_has_no_effect(place):
-    luck, simulations = np.random.default_rng(20 + place), 500
+    rng, simulations = np.random.default_rng(20 + place), 500
     said = 0
     for _ in range(simulations):
         centres = [42.0] * 3
         centres[place] = 40.0
-        runs = [list(luck.normal(centre, 0.3, 4)) for centre in centres]
-        said += judged(DEPTH, without(*runs, control=list(luck.normal(40, 0.3, 4)))).direction == "supported"
+        runs = [list(rng.normal(centre, 0.3, 4)) for centre in centres]
+        said += judged(DEPTH, without(*runs, control=list(rng.normal(40, 0.3, 4)))).direction == "supported"
     assert said / simulations < 0.025 + 3 * math.sqrt(0.025 * 0.975 / simulations)
 
 
 def test_every_is_said_where_each_of_three_arms_has_an_effect():
-    luck = np.random.default_rng(30)
+    rng = np.random.default_rng(30)
     said = [
-        judged(DEPTH, without(*(list(luck.normal(42, 0.3, 4)) for _ in range(3)), control=list(luck.normal(40, 0.3, 4))))
+        judged(DEPTH, without(*(list(rng.normal(42, 0.3, 4)) for _ in range(3)), control=list(rng.normal(40, 0.3, 4))))
         for _ in range(100)
     ]
     assert np.mean([verdict.direction == "supported" for verdict in said]) > 0.95
@@ -199,7 +231,12 @@ def test_what_ten_views_gain_is_judged_within_runs():
     verdict = judged(VIEWS, {"2012": arm_of("2012", gains)})
     assert (verdict.direction, verdict.size, verdict.effect.paired) == ("supported", "consistent", True)
     assert verdict.effect.estimate == pytest.approx(-1.55)
-    assert verdict.why.startswith("Ten views minus the centre view is -1.55 points")
+    assert why(VIEWS, verdict).startswith("Ten views minus the centre view is -1.55 points")
+
+
+def test_gains_are_tested_by_sign_flips_and_tell_their_floor():
+    verdict = judged(VIEWS, {"2012": arm_of("2012", [-1.5, -1.6, -1.4, -1.7])})
+    assert verdict.permutation_p == verdict.permutation_floor == 1 / 8  # all four of one sign
 
 
 def test_ten_views_that_lose_contradict_the_claim():
@@ -208,7 +245,9 @@ def test_ten_views_that_lose_contradict_the_claim():
 
 def test_neighbours_are_named_for_what_they_are():
     verdict = judged(CLAIMS["nearest_images"], {"2012": arm_of("2012", [20.0, 21.0, 22.0])})
-    assert verdict.direction == "supported" and verdict.why.startswith("The last layer minus pixels is +21.00 points")
+    assert verdict.direction == "supported" and why(CLAIMS["nearest_images"], verdict).startswith(
+        "The last layer minus pixels is +21.00 points"
+    )
 
 
 # ---- Every run -------------------------------------------------------------------------------------------------------
@@ -245,8 +284,8 @@ def test_nets_without_an_average_are_incomplete_however_many_there_are():
 
 # ---- Factorial -------------------------------------------------------------------------------------------------------
 
-FACTORS = PARTS.rule.factors
-CELLS = [PARTS.rule.control, *PARTS.treated]
+FACTORS = PARTS.rule.design.factors
+CELLS = [PARTS.rule.control, *PARTS.rule.treated_arms]
 
 
 def off(label: str) -> np.ndarray:
@@ -256,13 +295,13 @@ def off(label: str) -> np.ndarray:
 
 def cells_of(effects: dict[str, float], spread: float = 0.1, seeds: int = 3) -> dict[str, ArmEvidence]:
     """Every cell, with these points added where these parts are off (all of "a x b" for a pair)."""
-    luck = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     arms = {}
     for label in CELLS:
         centre = 40 + sum(
             points * all(part in label.split("+") for part in name.split(" x ")) for name, points in effects.items()
         )
-        arms[label] = arm_of(label, list(luck.normal(centre, spread, seeds)))
+        arms[label] = arm_of(label, list(rng.normal(centre, spread, seeds)))
     return arms
 
 
@@ -276,7 +315,7 @@ def test_main_effects_and_interactions_are_those_of_least_squares_on_the_whole_d
     terms = [t for size in range(5) for t in itertools.combinations(range(4), size)]
     design = np.column_stack([signs[:, t].prod(axis=1) for t in terms])
     fitted = OLS(np.concatenate([arms[label].known for label in CELLS]), design).fit()
-    found = contrasts(PARTS, arms)
+    found = judged(PARTS, arms).contrasts
     assert set(found) == {" x ".join(FACTORS[i] for i in t) for t in terms if len(t) in (1, 2)}
     for place, term in enumerate(terms):
         if len(term) in (1, 2):
@@ -286,7 +325,7 @@ def test_main_effects_and_interactions_are_those_of_least_squares_on_the_whole_d
 
 
 def test_effects_are_what_was_put_into_the_cells():
-    found = contrasts(PARTS, cells_of({"norm": 1.5, "dropout": 3.0, "norm x dropout": -1.0}, spread=1e-9))
+    found = judged(PARTS, cells_of({"norm": 1.5, "dropout": 3.0, "norm x dropout": -1.0}, spread=1e-9)).contrasts
     # norm: +1.5 where dropout is on, +0.5 where it is off; the interaction is half of their difference.
     expected = {"norm": 1.0, "dropout": 2.5, "norm x dropout": -0.5}
     assert {name: told.estimate for name, told in found.items()} == pytest.approx(
@@ -297,7 +336,7 @@ def test_effects_are_what_was_put_into_the_cells():
 def test_a_factorial_claims_nothing_and_tells_the_effects_that_leave_out_zero():
     verdict = judged(PARTS, cells_of({"norm": 2.0, "decay": -3.0}))
     assert (verdict.direction, verdict.size) == ("no claim", "not judged")
-    told = verdict.why.partition(":")[2]
+    told = why(PARTS, verdict).partition(":")[2]
     assert "norm +2.0" in told and "decay -3.0" in told
 
 
@@ -319,7 +358,8 @@ def test_a_factorial_with_one_run_in_a_cell_is_incomplete(missing):
 
 def test_times_are_compared_as_ratios_and_errors_as_differences():
     relu, tanh = arm_of("relu", [4.0, 4.1, 3.9]), arm_of("tanh", [24.0, 24.5, 23.6])
-    ratio, points = compare(RELU, tanh, relu), compare(DECAY, tanh, relu)
+    arms = {"tanh": tanh, "relu": relu}
+    ratio, points = (Case(claim, base, arms, True).compare("tanh", "relu") for claim, base in ((RELU, "A-2012"), (DECAY, BASE)))
     assert isinstance(ratio, Ratio) and ratio.estimate == pytest.approx(6.01, abs=0.01)
     assert isinstance(points, Difference) and points.estimate == pytest.approx(20.03, abs=0.01)
 

@@ -92,6 +92,27 @@ def test_stand_in_data_are_no_evidence_and_sizes_are_judged_on_the_papers_data_a
         assert role != "native" or scale in ("cifar10", "imagenet")
 
 
+# ---- What a claim need not say ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_unless_it_says_otherwise_the_arms_that_its_rule_compares_are_run_in_their_order(name):
+    claim = CLAIMS[name]
+    compared = {claim.rule.control, *claim.rule.treated_arms}
+    assert list(claim.default_arms) == [arm.label for arm in claim.arms if arm.label in compared]
+
+
+def test_unless_it_says_otherwise_a_claim_is_about_all_alexnets_at_every_scale_that_suits_them_and_tunes_nothing():
+    claim = CLAIMS["weight_decay"]
+    assert list(claim.bases) == list(claim.default_bases) == ["ALEXNET_32", "ALEXNET_64", "SOURCE_2012"]
+    assert (set(claim.scales), claim.tune, claim.seeds) == (set(SCALES), {}, 3)
+
+
+def test_a_claim_says_which_bases_are_run_where_not_all_are():
+    claim = CLAIMS["relu_sooner"]
+    assert claim.default_bases == ("A-today", "A-2012") and len(claim.bases) == 8
+
+
 # ---- The networks of the paper's CIFAR-10 claims ---------------------------------------------------------------------
 
 
@@ -194,14 +215,37 @@ def test_a_tiny_run_ends_in_a_number_for_each_measure(tiny_results, name):
 
 # ---- Claim files that are refused ------------------------------------------------------------------------------------
 
+OWN_CLAIM = '''"""A claim file that gives every field, the defaults too."""
+
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
+from study.questions.rules import DifferenceOfMeans, OverImages, RatioOfTimes, WithinRuns
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS
+
+CLAIM = Claim(
+    title="With GELU instead of ReLU the error is lower",
+    command="python -m study run gelu",
+    reported=Reported(what="top-1 error, GELU minus ReLU", value=None, where="my own question"),
+    bases=ALEXNETS,
+    default_bases=tuple(ALEXNETS),
+    arms=(Arm("relu"), Arm("gelu", {"model.activation": "gelu"})),
+    default_arms=("relu", "gelu"),
+    scales=ALEXNET_ROLES,
+    tune={},
+    measure=AtEnd("test_error_ten_views"),
+    rule=DifferenceOfMeans(treated="gelu", control="relu", expected=-1, no_effect_within=0.5),
+)
+'''
 HEADING = "## Ask your own question"
 README = (Path(__file__).parents[3] / "README.md").read_text()
 
 
-def own_claim() -> str:
-    """The claim file that the README shows: the first indented block under its heading."""
+def readme_claim() -> str:
+    """The claim file that the README shows under its heading: the lines of its first block of code."""
     lines = README.partition(HEADING)[2].splitlines()
-    block = itertools.dropwhile(lambda line: not line.startswith("    "), lines)
+    block = list(itertools.dropwhile(lambda line: not line.startswith(("    ", "```")), lines))
+    if block[0].startswith("```"):
+        return "\n".join(itertools.takewhile(lambda line: not line.startswith("```"), block[1:]))
     return "\n".join(line[4:] for line in itertools.takewhile(lambda line: not line or line.startswith("    "), block))
 
 
@@ -236,7 +280,7 @@ BROKEN = {
         'AtEnd("top1_error")',
         r"claim\.measure\.of: 'top1_error' is not one of train_error, test_error",
     ),
-    "a time to no share": (MEASURE, "TimeTo(40.0)", r"claim\.rule"),
+    "a time to no share": (MEASURE, "TimeTo(40.0)", r"claim\.measure\.level: 40\.0 is not between 0 and 1"),
     "no expected sign": ("expected=-1", "expected=0", r"claim\.rule\.expected: 0 is not 1 \(above 0\) or -1 \(below\)"),
     "a reported value of the other sign": (
         "value=None",
@@ -309,20 +353,17 @@ BROKEN = {
     "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"CLAIM is NoneType, not a Claim"),
     "a field that a claim lacks": ("tune={}", "tuned={}", r"TypeError.*'tuned'"),
     "a syntax error": ("CLAIM = Claim(", "CLAIM = Claim((", r"SyntaxError"),
-    "a missing import": ("import Arm, ", "import ", r"NameError: name 'Arm'"),
+    "a missing import": ("import Arm, Claim", "import Claim", r"NameError: name 'Arm'"),
 }
 
 
-IMPORTS = "import Arm, Averaged, EarlyError, OverImages, RatioOfTimes, TimeTo, ViewsGain, WithinRuns,"
-
-
 def refused(folder: Path, message: str, *changes: tuple[str, str]) -> None:
-    """The README's file with these changes is refused in one line with its path and this message."""
-    text = own_claim()
+    """OWN_CLAIM with these changes is refused in one line with its path and this message."""
+    text = OWN_CLAIM
     for old, new in changes:
         assert text.count(old) == 1
         text = text.replace(old, new)
-    (folder / "gelu.py").write_text(text.replace("import Arm,", IMPORTS))
+    (folder / "gelu.py").write_text(text)
     with pytest.raises(Refused, match=re.escape(str(folder / "gelu.py")) + ": .*" + message) as refusal:
         all_claims()
     assert "\n" not in str(refusal.value)
@@ -375,19 +416,19 @@ def test_a_claim_file_that_cannot_come_to_a_verdict_is_refused_too(claims_dir, w
 
 @pytest.mark.parametrize("name", ["all", "train"])
 def test_a_file_of_a_name_that_the_command_line_uses_is_refused(claims_dir, name):
-    (claims_dir / f"{name}.py").write_text(own_claim())
+    (claims_dir / f"{name}.py").write_text(OWN_CLAIM)
     with pytest.raises(Refused, match=re.escape(str(claims_dir / f"{name}.py"))):
         all_claims()
 
 
 def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
-    (claims_dir / "gelu.py").write_text(own_claim())
+    (claims_dir / "gelu.py").write_text(OWN_CLAIM)
     found = all_claims()
     assert set(found) == {*CLAIMS, "gelu"} and found["gelu"].title.startswith("With GELU")
 
 
 def test_a_file_of_a_name_that_exists_is_refused(claims_dir):
-    (claims_dir / "depth.py").write_text(own_claim())
+    (claims_dir / "depth.py").write_text(OWN_CLAIM)
     with pytest.raises(Refused, match=re.escape(str(claims_dir / "depth.py")) + ": there is a claim 'depth' already"):
         all_claims()
 
@@ -417,7 +458,7 @@ def gelu(claims_dir, tmp_path, monkeypatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in ("SCALE", "SEEDS", "BASE", "ARMS", "DEVICE", "PRECISION", "JOBS"):
         monkeypatch.delenv(name, raising=False)
-    (claims_dir / "gelu.py").write_text(own_claim())
+    (claims_dir / "gelu.py").write_text(readme_claim())
 
 
 @pytest.mark.usefixtures("gelu")
@@ -439,4 +480,4 @@ def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
 
 def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
     assert re.search(r"python -m study plan gelu\n.*python -m study run gelu", README.partition(HEADING)[2])
-    assert 'command="python -m study run gelu"' in own_claim()
+    assert 'command="python -m study run gelu"' in readme_claim()

@@ -1,12 +1,13 @@
 """From a run to its number."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain, time_to, value_of
+from study.questions.measures import AtEnd, Averaged, EarlyError, Run, TimeTo, ViewsGain, time_to
 
 QUARTER = TimeTo(0.25)
 
@@ -25,10 +26,9 @@ def curve(running=(), train=None, test=None) -> list[dict]:
     ]
 
 
-def row(outcome: str = "finished", **errors: float | None) -> dict:
-    """A row of runs.csv."""
-    columns = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
-    return {"outcome": outcome, **dict.fromkeys(columns), **errors}
+def row(outcome: str = "finished", **errors: float | None) -> Run:
+    """What runs.csv says of a run."""
+    return Run(outcome=outcome, **errors)
 
 
 THREE = curve([0.9, 0.6, 0.3], train=0.2)
@@ -74,8 +74,8 @@ def test_the_time_to_a_test_error_reads_test_errors_alone():
 
 @pytest.mark.parametrize("outcome", ["reached", "finished", "diverged", "stopped"])
 def test_a_time_is_what_the_points_saw_however_the_run_ended(outcome):
-    assert value_of(QUARTER, row(outcome), points(0.5, 0.3, 0.2)) == 2.5
-    assert value_of(QUARTER, row(outcome), points(0.5, 0.3)) is None
+    assert QUARTER.value(row(outcome), points(0.5, 0.3, 0.2)) == 2.5
+    assert QUARTER.value(row(outcome), points(0.5, 0.3)) is None
 
 
 # ---- Errors ----------------------------------------------------------------------------------------------------------
@@ -83,31 +83,31 @@ def test_a_time_is_what_the_points_saw_however_the_run_ended(outcome):
 
 @pytest.mark.parametrize(("epochs", "percent"), [(1, 90), (2, 75), (3, 60), (9, 60)])
 def test_the_early_error_is_the_mean_running_error_of_the_first_epochs_in_percent(epochs, percent):
-    assert value_of(EarlyError(epochs), row(), THREE) == pytest.approx(percent)
+    assert EarlyError(epochs).value(row(), THREE) == pytest.approx(percent)
 
 
 @pytest.mark.parametrize("of", ["test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views"])
 def test_an_error_at_the_end_is_its_column_in_percent(of):
     run = row(test_error=0.41, test_top5_error=0.12, test_error_ten_views=0.39, test_top5_error_ten_views=0.11)
-    assert value_of(AtEnd(of), run, THREE) == 100 * run[of]
+    assert AtEnd(of).value(run, THREE) == 100 * getattr(run, of)
 
 
 def test_the_gap_is_test_error_minus_exact_training_error_in_points():
-    assert value_of(AtEnd("gap"), row(test_error=0.45), THREE) == pytest.approx(25)
+    assert AtEnd("gap").value(row(test_error=0.45), THREE) == pytest.approx(25)
 
 
 def test_the_training_error_at_the_end_is_the_exact_one_in_percent():
-    assert value_of(AtEnd("train_error"), row(test_error=0.45), THREE) == pytest.approx(20)
+    assert AtEnd("train_error").value(row(test_error=0.45), THREE) == pytest.approx(20)
 
 
 @pytest.mark.parametrize(("of", "gain"), [("test_error", -2), ("test_top5_error", -1)])
 def test_what_ten_views_gain_is_ten_minus_one_in_points(of, gain):
     run = row(test_error=0.41, test_top5_error=0.12, test_error_ten_views=0.39, test_top5_error_ten_views=0.11)
-    assert value_of(ViewsGain(of), run, THREE) == pytest.approx(gain)
+    assert ViewsGain(of).value(run, THREE) == pytest.approx(gain)
 
 
 def test_nets_that_are_averaged_show_what_each_does_alone_with_ten_views():
-    assert value_of(Averaged(5), row(test_error=0.41, test_error_ten_views=0.39), THREE) == pytest.approx(39)
+    assert Averaged(5).value(row(test_error=0.41, test_error_ten_views=0.39), THREE) == pytest.approx(39)
 
 
 shares = st.integers(0, 1000).map(lambda n: n / 1000)
@@ -117,11 +117,11 @@ shares = st.integers(0, 1000).map(lambda n: n / 1000)
 @example(0.0, 0.0, 0.0)  # an error of 0 is an error
 def test_gains_gaps_and_errors_agree_with_one_another(one, ten, train):
     run, points = row(test_error=one, test_error_ten_views=ten), curve([0.5], train=train)
-    assert value_of(ViewsGain(), run, points) == pytest.approx(
-        value_of(AtEnd("test_error_ten_views"), run, points) - value_of(AtEnd(), run, points)
+    assert ViewsGain().value(run, points) == pytest.approx(
+        AtEnd("test_error_ten_views").value(run, points) - AtEnd().value(run, points)
     )
-    assert value_of(AtEnd("gap"), run, points) == pytest.approx(
-        value_of(AtEnd(), run, points) - value_of(AtEnd("train_error"), run, points)
+    assert AtEnd("gap").value(run, points) == pytest.approx(
+        AtEnd().value(run, points) - AtEnd("train_error").value(run, points)
     )
 
 
@@ -130,13 +130,13 @@ AT_END = [AtEnd(), AtEnd("gap"), AtEnd("train_error"), ViewsGain(), Averaged(5)]
 
 @pytest.mark.parametrize("measure", [EarlyError(), *AT_END], ids=repr)
 def test_a_run_that_diverged_has_no_error(measure):
-    assert value_of(measure, row("diverged", test_error=0.4, test_error_ten_views=0.4), THREE) is None
+    assert measure.value(row("diverged", test_error=0.4, test_error_ten_views=0.4), THREE) is None
 
 
 @pytest.mark.parametrize("measure", AT_END, ids=repr)
 @pytest.mark.parametrize("outcome", ["reached", "stopped"])
 def test_a_run_that_ended_before_its_budget_has_no_error_at_the_end(measure, outcome):
-    assert value_of(measure, row(outcome, test_error=0.4, test_error_ten_views=0.4), THREE) is None
+    assert measure.value(row(outcome, test_error=0.4, test_error_ten_views=0.4), THREE) is None
 
 
 @pytest.mark.parametrize("missing", [None, math.nan])
@@ -154,10 +154,10 @@ def test_a_run_that_ended_before_its_budget_has_no_error_at_the_end(measure, out
 )
 def test_where_an_error_was_not_taken_there_is_no_number(measure, column, missing):
     there = row(test_error=0.4, test_error_ten_views=0.3)
-    assert value_of(measure, there, THREE) is not None
-    assert value_of(measure, {**there, column: missing}, THREE) is None
+    assert measure.value(there, THREE) is not None
+    assert measure.value(replace(there, **{column: missing}), THREE) is None
 
 
 @pytest.mark.parametrize("of", ["gap", "train_error"])
 def test_without_an_exact_training_error_there_is_no_gap(of):
-    assert value_of(AtEnd(of), row(test_error=0.4), curve([0.5])) is None
+    assert AtEnd(of).value(row(test_error=0.4), curve([0.5])) is None

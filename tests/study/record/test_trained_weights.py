@@ -17,8 +17,13 @@ from alexnet.data.image_sets import class_names, load
 from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
-from study.record.trained_weights import derive, ensemble_of, features_of, kernels_of, load_network, nearest, spread
-from study.report.figures import kernel_sheet
+from study.questions.measures import ColumnColour
+from study.questions.measures.ensembles import ensemble_of
+from study.questions.measures.nearest import features_of, nearest, spread
+from study.record.figure_files import picture_path, read_arrays
+from study.record.tables import read_trained, run_name
+from study.record.trained_weights import Trained, derive
+from study.report.figures.figure_3 import kernel_sheet
 from study.run.one_run import Place, images_of, run_cell
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,7 +46,7 @@ def trained(tmp_path_factory):
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
     cells, place, results = trained
     for cell, result in zip(cells, results, strict=True):
-        assert weights_sha256(load_network(cell, place)) == result["weights_sha256"]
+        assert weights_sha256(Trained(cell, place, "here").network) == result["weights_sha256"]
 
 
 def test_a_loaded_net_has_the_test_error_of_its_result(trained):
@@ -49,17 +54,21 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
     for cell, result in zip(cells, results, strict=True):
         images = images_of("shapes", place.data_dir)
         feed = Feed(cell.recipe, images, cell.seed)
-        scores, _ = probabilities(load_network(cell, place), feed.views(*feed.test), torch.autocast("cpu", enabled=False))
+        scores, _ = probabilities(
+            Trained(cell, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
+        )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
         assert wrong == pytest.approx(result["test_error"], abs=1e-3)  # ties share their credit there
 
 
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     cells, place, _ = trained
-    told = ensemble_of(cells, place)["one_view_top1"]
+    told = ensemble_of([Trained(cell, place, "here") for cell in cells])["one_view_top1"]
     feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
-    each = torch.stack([probabilities(load_network(cell, place), feed.views(*feed.test), autocast)[0] for cell in cells])
+    each = torch.stack(
+        [probabilities(Trained(cell, place, "here").network, feed.views(*feed.test), autocast)[0] for cell in cells]
+    )
     labels = feed.test[1]
     assert told["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
     wrong = (each.argmax(2) != labels).double()
@@ -70,7 +79,7 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
 
 def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
     cells, place, _ = trained
-    network = load_network(cells[0], place)
+    network = Trained(cells[0], place, "here").network
     feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
     features, logits = features_of(network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
     (full,) = [m for m in network.layers[-1].modules() if isinstance(m, nn.Linear)]
@@ -79,8 +88,9 @@ def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
 
 def test_kernels_are_told_to_four_digits(trained):
     cells, place, _ = trained
-    network = load_network(cells[0], place)
-    np.testing.assert_allclose(kernels_of(network), network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
+    run = Trained(cells[0], place, "here")
+    kernels, network = ColumnColour().from_weights([run]).facts, run.network
+    np.testing.assert_allclose(kernels, network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
@@ -132,3 +142,25 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     derive(asked, hurt, tmp_path, said.append)
     assert [line for line in said if "left out" in line and str(path) in line] == said
     assert not (tmp_path / "trained.json").exists()
+
+
+def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
+    cells, place, _ = trained
+    asked = [replace(cell, claim=claim) for cell in cells for claim in ("nearest_images", "column_colour")]
+    said = []
+    derive(asked, place, tmp_path, said.append)
+    told = read_trained(tmp_path)["runs"]
+    assert len(said) == 4 and len(told) == 2
+    for cell in cells:
+        facts = told[run_name(cell.key, MACHINE.label)]
+        assert set(facts) == {"kernels", "neighbours"}
+        assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
+    picture = picture_path(tmp_path, "nearest_images", cells[0].scale, MACHINE.label, "figure-4")
+    kept = read_arrays(picture)
+    feed = Trained(cells[0], place, MACHINE.label).feed
+    queries = spread(feed.test[1].tolist(), 8)
+    np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
+    assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
+    assert kept["images"].shape[1] == kept["labels"].shape[1] == 7
+    derive(asked, place, tmp_path, said.append)
+    assert len(said) == 4  # nothing is read twice

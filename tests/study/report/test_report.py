@@ -1,7 +1,7 @@
 """From a frozen table to the report: no training, no MLflow.
 
 golden_report.md beside this file is what two machines' made-up runs must read like. When a wording or a statistic changes on purpose:
-`REGENERATE=1 .venv/bin/python -m pytest tests/test_report.py`, then read the diff.
+`REGENERATE=1 .venv/bin/python -m pytest tests/study/report/test_report.py`, then read the diff.
 """
 
 import os
@@ -173,7 +173,7 @@ def test_numbers_say_what_they_know():
 
 def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
     """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is written."""
-    from study.report import figures
+    from study.report.figures import draw
 
     shown = []
 
@@ -181,6 +181,6 @@ def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
         figure.canvas.draw()
         shown.extend(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
-    monkeypatch.setattr(figures, "save", read)
-    figures.draw(find(folder).found, folder / "figures")
+    monkeypatch.setattr(draw, "save", read)
+    draw.draw(find(folder).found, folder)
     assert len(shown) > 50 and not [text for text in shown if "$" in text]

@@ -2,23 +2,33 @@
 
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from alexnet.recipe import Model, sizes_of
-
-matplotlib.use("Agg")
+from study.report.figures.style import save, style
 
 FACES = ("#dbe7f3", "#f3e3db")  # of the two columns; told apart by place too
 EDGE = "0.25"
 
 
 def draw_architecture(model: Model, title: str, path: Path) -> Path:
-    """Write the picture. Blocks have height by map size and depth by maps, both on a square-root scale; labels tell the numbers."""
+    """Write the picture, in the format that the name of `path` ends with."""
+    with style():
+        figure = architecture(model, title)
+        if path.suffix == ".png":
+            return save(figure, path)
+        figure.savefig(path)
+    return path
+
+
+def architecture(model: Model, title: str) -> Figure:
+    """Blocks have height by map size and depth by maps, both on a square-root scale; labels tell the numbers."""
     sizes, columns = sizes_of(model), model.columns
     side = model.image_size + model.border_after
-    figure, axis = plt.subplots(figsize=(2.0 + 1.75 * (len(sizes) + 1), 3.0 + 2.2 * columns), layout="constrained")
+    figure = Figure(figsize=(2.0 + 1.75 * (len(sizes) + 1), 3.0 + 2.2 * columns), layout="constrained")
+    axis = figure.subplots()
     rows = [0.0] if columns == 1 else [1.9, -1.9]
     right = _block(axis, 0.0, 0.0, side, 3, "0.93")
     axis.text(
@@ -69,16 +79,14 @@ def draw_architecture(model: Model, title: str, path: Path) -> Path:
     low = min(rows) - 1.5 - 0.12 * columns
     axis.set(xlim=(-0.5, 1.9 * len(sizes) + 1.3), ylim=(low, max(rows) + 1.5))
     axis.axis("off")
-    figure.savefig(path, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
-    plt.close(figure)
-    return path
+    return figure
 
 
 def _height(pixels: int) -> float:
     return 0.35 + 0.14 * pixels**0.5
 
 
-def _block(axis, x: float, y: float, pixels: int, maps: int, face: str) -> float:
+def _block(axis: Axes, x: float, y: float, pixels: int, maps: int, face: str) -> float:
     """A box in perspective with its front at (x, y); returns where its right side is."""
     height, depth = _height(pixels), 0.06 + 0.009 * maps**0.5
     lift, front = 0.25, min(0.4, 0.12 + 0.03 * pixels**0.5)

@@ -1,9 +1,37 @@
-"""How much kernels care for colour: pure functions of the weights of layer 1. Section 6.1, figure 3."""
+"""How much the kernels of layer 1 care for colour, a column against the other. Section 6.1, figure 3."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from study.questions.measures.base import Curve, FromWeights, Measure, Run, TrainedRun
+
 DEALS = 20_000
+
+
+@dataclass(frozen=True)
+class ColumnColour(Measure):
+    """How much more of their energy the kernels of one column of layer 1 spend on colour than the other's, in points of share,
+    and the chance of a difference as large if kernels were dealt to columns at random."""
+
+    unit = "points"
+    kind = "chance"
+    stored_as = "kernels"
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        kernels = run.from_weights.get(self.stored_as)
+        return 100 * column_difference(kernels)[0] if kernels else None
+
+    def chance(self, run: Run) -> float | None:
+        kernels = run.from_weights.get(self.stored_as)
+        return column_difference(kernels)[1] if kernels else None
+
+    def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:
+        """Layer 1's weights [kernels, 3, side, side], four digits each: what figure 3 draws."""
+        weights = runs[0].network.get_parameter("layers.0.weights.weight").detach().float().cpu()
+        return FromWeights([[[[float(f"{v:.4g}") for v in row] for row in plane] for plane in k] for k in weights.tolist()])
 
 
 def chroma_shares(kernels: ArrayLike) -> NDArray[np.float64]:

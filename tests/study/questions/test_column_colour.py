@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from study.judge.column_colour import chroma_shares, column_difference
+from study.questions.measures.column_colour import chroma_shares, column_difference
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -1,0 +1,55 @@
+"""What is known of one arm of a claim on one base: its runs and their numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from alexnet.recipe import Recipe
+from study.judge.intervals import Times
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmEvidence:
+    """The runs of one arm, a run an entry: all tuples are as long as `seeds`."""
+
+    label: str
+    diff: Mapping[str, object]
+    also: Mapping[str, Mapping[str, object]]  # by base
+    recipe: Recipe
+    tuned: Mapping[str, Any]  # the entry of tuned.json
+    seeds: tuple[int, ...]
+    keys: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    values: tuple[float | None, ...]  # of the claim's measure; None where a run has none: it never arrived, or diverged
+    chances: tuple[float | None, ...]  # of a value as large if there were nothing, where the measure gives one a run
+    seconds_to_target: tuple[float | None, ...]  # of training, where the measure is a time
+    timed: bool  # whether every run had its cores, or its GPU, to itself: else its seconds say nothing
+    errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of tables.TEST_COLUMNS
+    curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of tables.CURVE_COLUMNS
+    from_weights: tuple[Mapping[str, Any], ...] = ()  # what was read off each run's weights, by `Measure.stored_as`
+    ensemble: Mapping[str, Any] | None = None  # of the first seeds, where the measure averages them
+
+    @property
+    def rate(self) -> float:
+        return self.recipe.optim.learning_rate
+
+    @property
+    def budget_epochs(self) -> int:
+        return self.recipe.optim.epochs
+
+    @property
+    def times(self) -> Times:
+        """Epochs to the target: steps over the steps of an epoch, the same for all arms of a base."""
+        return Times(self.values, float(self.budget_epochs))
+
+    @property
+    def censored(self) -> int:
+        """How many runs have no value."""
+        return sum(value is None for value in self.values)
+
+    @property
+    def known(self) -> list[float]:
+        """The values that there are."""
+        return [value for value in self.values if value is not None]

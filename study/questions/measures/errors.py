@@ -1,0 +1,77 @@
+"""Error rates of one run, in percent of images or points of percent."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from alexnet.errors import Refused, choose
+from study.questions.measures.base import Curve, Measure, Run
+
+Error = Literal["train_error", "test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap"]
+CentreViewError = Literal["test_error", "test_top5_error"]
+
+
+@dataclass(frozen=True)
+class AtEnd(Measure):
+    """An error rate after the last epoch of a fixed budget, in percent. A run that diverged has none.
+
+    `of`: a test error of runs.csv; "train_error", exact; or "gap", test error minus exact training error."""
+
+    of: Error = "test_error"
+
+    unit = "points"
+    kind = "level"
+
+    def __post_init__(self):
+        choose("claim.measure.of", self.of, get_args(Error))
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        if run.outcome != "finished":
+            return None
+        trained = curve[-1]["train_error"]
+        if self.of == "gap":
+            return percent(run.error("test_error"), trained)
+        return percent(trained if self.of == "train_error" else run.error(self.of))
+
+
+@dataclass(frozen=True)
+class EarlyError(Measure):
+    """Mean running training error of the first `epochs`, in percent. A run that diverged has none."""
+
+    epochs: int = 1
+
+    unit = "points"
+    kind = "level"
+
+    def __post_init__(self):
+        if not self.epochs >= 1:
+            raise Refused(f"claim.measure.epochs: {self.epochs!r} is less than 1")
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        if run.outcome in ("diverged", "stalled"):
+            return None
+        early = [point["running_error"] for point in curve[: self.epochs]]
+        assert early and None not in early, "every epoch has a running error"
+        return 100 * sum(error for error in early if error is not None) / len(early)
+
+
+@dataclass(frozen=True)
+class ViewsGain(Measure):
+    """Ten-view error minus that of the centre view, of the same weights, in points. Section 4.1 and footnote 4."""
+
+    of: CentreViewError = "test_error"
+
+    unit = "points"
+    kind = "gain"
+
+    def __post_init__(self):
+        choose("claim.measure.of", self.of, get_args(CentreViewError))
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        return percent(run.error(f"{self.of}_ten_views"), run.error(self.of)) if run.outcome == "finished" else None
+
+
+def percent(error: float | None, minus: float | None = 0.0) -> float | None:
+    """`error` - `minus`, both shares from 0 to 1, in percent; None where one of them is missing."""
+    if error is None or minus is None or error != error or minus != minus:
+        return None
+    return 100 * (error - minus)

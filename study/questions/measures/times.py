@@ -1,0 +1,57 @@
+"""Times to an error rate: section 3.1's "25% training error", and convergence in section 4.2."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from alexnet.errors import Refused, choose
+from study.questions.measures.base import Curve, Measure, Run
+
+Watched = Literal["train_error", "test_error"]
+
+
+@dataclass(frozen=True)
+class TimeTo(Measure):
+    """Epochs until an error rate is first at `level` (0 to 1), linear between epochs: the exact training error, never earlier
+    than seen, or the test error. A run that never gets there is censored at its budget."""
+
+    level: float
+    of: Watched = "train_error"
+
+    unit = "epochs"
+    kind = "time"
+    example: ClassVar[Mapping[str, Any]] = {"level": 0.25}
+
+    def __post_init__(self):
+        choose("claim.measure.of", self.of, get_args(Watched))
+        if not 0 < self.level < 1:
+            raise Refused(f"claim.measure.level: {self.level!r} is not between 0 and 1")
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        """Epochs, whatever the run came to afterwards: what the curve saw counts."""
+        return time_to(self, curve, "epoch")
+
+    def seconds(self, curve: Curve) -> float | None:
+        return time_to(self, curve, "seconds")
+
+    @property
+    def stop_at_train_error(self) -> float:
+        return self.level if self.of == "train_error" else 0.0
+
+
+def time_to(measure: TimeTo, curve: Curve, unit: Literal["step", "epoch", "seconds"] = "step") -> float | None:
+    """When the error was first at the level, in `unit`; None if never.
+
+    Linear between the two epochs that enclose it where both were measured; else the epoch at which it was first seen.
+    """
+    before = None
+    for point in curve:
+        error = point[measure.of]
+        if error is not None and error <= measure.level:
+            earlier = None if before is None else before[measure.of]
+            if before is None or earlier is None:
+                return float(point[unit])
+            part = (earlier - measure.level) / (earlier - error)
+            return before[unit] + part * (point[unit] - before[unit])
+        before = point
+    return None

@@ -1,0 +1,46 @@
+"""Where a claim's pictures lie, and the arrays that some are drawn from. No torch.
+
+A picture that shows what was read off trained weights (figure 4) has its arrays in an .npz file beside it, so that a report is drawn
+without weights and images.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.errors import Refused
+from alexnet.files import write_atomically
+
+
+def slug(text: str) -> str:
+    """A text as a part of a file's name: small letters, digits and hyphens."""
+    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
+
+
+def picture_path(results: Path, claim: str, scale: str, machine: str, kind: str) -> Path:
+    """Where the picture of this `kind` ("errors", "figure-4") of a claim at one scale on one machine is."""
+    return results / "figures" / f"{claim}-{scale}-{slug(machine)}-{kind}.png"
+
+
+def write_arrays(picture: Path, arrays: Mapping[str, NDArray]) -> None:
+    """Keep what `picture` is drawn from beside it."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(picture.with_suffix(".npz"), buffer.getvalue())
+
+
+def read_arrays(picture: Path) -> dict[str, NDArray] | None:
+    """What `picture` is drawn from; None where it was not kept. Raises Refused for a damaged file."""
+    path = picture.with_suffix(".npz")
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return dict(kept)
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise Refused(f"{path}: damaged ({error}); without it the same command makes it again from the weights") from None

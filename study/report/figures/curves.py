@@ -1,0 +1,46 @@
+"""Training curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from study.judge.evidence import Evidence
+from study.report.figures.style import LINES, MARKS, PALETTE, despine, head, panels
+
+
+def training_curves(found: Sequence[Evidence]) -> Figure:
+    """Running training error of every seed against epochs, and where each ended on test images: whether the control has learned."""
+    figure, axes = panels(1, len(found), (1.6 + 4.8 * len(found), 4.6), sharey=True)
+    for axis, one in zip(axes[0], found, strict=True):
+        for row, arm in enumerate(one.arms):
+            style: dict[str, Any] = {"color": PALETTE[row % len(PALETTE)], "linestyle": LINES[row % len(LINES)]}
+            traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
+            axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
+            whole = [curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
+            name = f"{arm.label} (n={len(arm.seeds)})"
+            if not whole:
+                axis.plot([], [], label=name, **style)
+            else:
+                mean, epochs = 100 * np.mean(whole, axis=0), np.arange(1, arm.budget_epochs + 1)
+                axis.plot(epochs, mean, linewidth=2.2, label=name, **style)
+                axis.fill_between(
+                    epochs,
+                    100 * np.min(whole, axis=0),
+                    100 * np.max(whole, axis=0),
+                    color=style["color"],
+                    alpha=0.15,
+                    linewidth=0,
+                )
+            ends = [100 * e for e in arm.errors["test_error"] if e == e]
+            axis.plot(
+                [arm.budget_epochs] * len(ends), ends, MARKS[row % len(MARKS)], color=style["color"], markersize=6, alpha=0.8
+            )
+        axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
+        axis.legend(frameon=False)
+    axes[0][0].set_ylabel("running training error, %\n(marks at the end: test error)")
+    despine(figure)
+    head(figure, found[0], "Training curves, every seed thin, the mean thick, a band from the least to the most")
+    return figure

@@ -1,0 +1,99 @@
+"""From findings to figures. Every title names data set and machine; every seed is drawn; nothing is told by colour alone.
+
+The pictures of a claim hang on the class of its measure; its rule may take others. A new measure or rule registers its own; without
+them it is refused by name.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial, singledispatch
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from alexnet.errors import Refused
+from study.judge.evidence import Evidence
+from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
+from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, WithinRuns
+from study.record.figure_files import picture_path
+from study.report.figures.curves import training_curves
+from study.report.figures.errors import errors_at_end
+from study.report.figures.factorial import effects_and_interactions
+from study.report.figures.figure_1 import figure_1
+from study.report.figures.figure_3 import figure_3
+from study.report.figures.figure_4 import figure_4
+from study.report.figures.rates import rates
+from study.report.figures.style import save, style
+from study.report.figures.time_to_target import time_to_target
+
+Pictures = dict[str, Callable[[Sequence[Evidence]], Figure | None]]
+"""By kind, as the name of the file ends, what draws it from the bases of one claim. None: what it shows is not there yet."""
+
+
+def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
+    """Draw the figures of one claim at one scale on one machine into the folder `results`. Returns those that are there.
+
+    A picture whose data are not kept, but which was made when they were, stays as it is.
+    """
+    one, drawn = found[0], []
+    pictures = of_rule(one.claim.rule, of_measure(one.claim.measure, results))
+    if one.claim.tune:
+        pictures = {**pictures, "rates": rates}
+    for kind, make in pictures.items():
+        path = picture_path(results, one.claim_name, one.scale, one.machine, kind)
+        with style():
+            if figure := make(found):
+                save(figure, path)
+        if path.exists():
+            drawn.append(path)
+    return drawn
+
+
+@singledispatch
+def of_measure(measure: Measure, results: Path) -> Pictures:
+    """The pictures of a claim with this measure; `results` holds what was read off weights for them."""
+    raise Refused(f"claim.measure: {type(measure).__name__} has no picture; study.report.figures.draw.of_measure.register one")
+
+
+@of_measure.register(AtEnd)
+@of_measure.register(EarlyError)
+@of_measure.register(ViewsGain)
+@of_measure.register(Averaged)
+def _(measure: Measure, results: Path) -> Pictures:
+    return {"errors": errors_at_end, "curves": training_curves}
+
+
+@of_measure.register
+def _(measure: TimeTo, results: Path) -> Pictures:
+    if measure.of == "train_error":
+        return {"figure-1": partial(figure_1, measure), "time-to-target": time_to_target}
+    return {"time-to-target": time_to_target, "curves": training_curves}
+
+
+@of_measure.register
+def _(measure: ColumnColour, results: Path) -> Pictures:
+    return {"figure-3": partial(figure_3, measure)}
+
+
+@of_measure.register
+def _(measure: NeighbourGain, results: Path) -> Pictures:
+    return {"figure-4": partial(figure_4, measure, results), "errors": errors_at_end, "curves": training_curves}
+
+
+@singledispatch
+def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
+    """What a claim with this rule shows, of the `pictures` of its measure and its own."""
+    raise Refused(f"claim.rule: {type(rule).__name__} has no pictures; study.report.figures.draw.of_rule.register them")
+
+
+@of_rule.register(RatioOfTimes)
+@of_rule.register(DifferenceOfMeans)
+@of_rule.register(WithinRuns)
+@of_rule.register(OverImages)
+@of_rule.register(EveryRun)
+def _(rule: Rule, pictures: Pictures) -> Pictures:
+    return pictures
+
+
+@of_rule.register
+def _(rule: Factorial, pictures: Pictures) -> Pictures:
+    return {"effects": effects_and_interactions, "errors": errors_at_end}

@@ -1,0 +1,63 @@
+"""What every seed came to, and each arm against the control."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from study.judge import intervals
+from study.judge.evidence import Evidence
+from study.report.figures.style import MARKS, PALETTE, despine, head, panels
+from study.report.phrases import measured, observed_words, reported_words
+
+
+def errors_at_end(found: Sequence[Evidence]) -> Figure:
+    """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's number."""
+    rows = max(len(one.arms) for one in found)
+    figure, axes = panels(
+        2,
+        len(found),
+        (1.6 + 5.2 * len(found), 2.4 + 0.62 * rows + 0.45 * rows),
+        height_ratios=(0.8 + 0.62 * rows, 0.8 + 0.45 * max(1, rows - 1)),
+    )
+    for (above, below), one in zip(axes.T, found, strict=True):
+        for row, arm in enumerate(one.arms):
+            color = PALETTE[row % len(PALETTE)]
+            spread = np.linspace(-0.14, 0.14, len(arm.known)) if len(arm.known) > 1 else np.zeros(len(arm.known))
+            above.plot(arm.known, row + spread, MARKS[row % len(MARKS)], color=color, alpha=0.75, markersize=6)
+            mean, low, high = intervals.mean_interval(arm.known)
+            above.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
+            above.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
+            if arm.censored:
+                above.annotate(f"{arm.censored} without", (1, row), xycoords=("axes fraction", "data"), ha="right", fontsize=8)
+        labels = [f"{arm.label} (n={len(arm.seeds)})" for arm in one.arms]
+        above.set(
+            yticks=range(len(one.arms)),
+            yticklabels=labels,
+            ylim=(len(one.arms) - 0.4, -0.5),
+            xlabel=measured(one.claim.measure),
+        )
+        above.set_title(f"{one.base}: {observed_words(one)}\n(paper: {reported_words(one.claim)})")
+        above.grid(axis="x", color="0.9")
+        unit = one.claim.measure.unit
+        against = f"{unit} against {one.claim.rule.control}, with 95% interval"
+        others = [(arm.label, one.effects[arm.label], one.arms.index(arm)) for arm in one.arms if arm.label in one.effects]
+        if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference):
+            others, against = [("difference", one.verdict.effect, 0)], f"{unit}, with 95% interval"
+        for row, (_, effect, place) in enumerate(others):
+            color = PALETTE[place % len(PALETTE)]
+            if np.isfinite(effect.lower):
+                below.plot([effect.lower, effect.upper], [row, row], "-", color=color, linewidth=2)
+            below.plot([effect.estimate], [row], MARKS[place % len(MARKS)], color=color, markersize=7)
+        below.axvline(0, color="0.3", linewidth=0.9)
+        if one.claim.reported.value is not None:
+            below.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
+            below.text(one.claim.reported.value, -0.45, " paper", fontsize=8, color="0.35")
+        below.set(
+            yticks=range(len(others)), yticklabels=[label for label, *_ in others], ylim=(max(len(others), 1) - 0.4, -0.6)
+        )
+        below.set_xlabel(against)
+        below.grid(axis="x", color="0.9")
+    despine(figure)
+    head(figure, found[0], f"{found[0].claim.title}: every seed a point")
+    return figure

@@ -1,0 +1,66 @@
+"""The paper's figure 3."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from study.judge.evidence import Evidence
+from study.questions.measures.column_colour import ColumnColour, chroma_shares
+from study.report.figures.style import PALETTE, head
+
+
+def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
+    """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed.
+    None where no kernels were read yet."""
+    told = [(one, arm, [facts.get(measure.stored_as) for facts in arm.from_weights]) for one in found for arm in one.arms]
+    with_kernels = [(one, arm, kernels) for one, arm, kernels in told if any(kernels)]
+    if not with_kernels:
+        return None
+    figure = Figure(figsize=(1.2 + 5.4 * len(with_kernels), 6.6), layout="constrained")
+    grid = figure.add_gridspec(2, len(with_kernels), height_ratios=(1.5, 1))
+    for place, (one, arm, kernels_of) in enumerate(with_kernels):
+        axis, shares = figure.add_subplot(grid[0, place]), figure.add_subplot(grid[1, place])
+        first = next(i for i, kernels in enumerate(kernels_of) if kernels)
+        axis.imshow(kernel_sheet(np.array(kernels_of[first])), interpolation="nearest")
+        axis.set_axis_off()
+        axis.set_title(f"{one.base}, seed {arm.seeds[first]}: column 1 above the line, column 2 below")
+        for row, (kernels, value, chance) in enumerate(zip(kernels_of, arm.values, arm.chances, strict=True)):
+            if not kernels:
+                continue
+            each = 100 * chroma_shares(kernels)
+            half = len(each) // 2
+            for column, (part, mark) in enumerate(((each[:half], "o"), (each[half:], "s"))):
+                y = row + (-0.14, 0.14)[column]
+                label = f"column {column + 1}" if row == 0 else None
+                shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.5, markersize=5, label=label)
+                shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=15, markeredgewidth=2.5)
+            shares.annotate(
+                f"{value:.0f} points, p {chance:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8
+            )
+            shares.set_ylim(len(arm.seeds) - 0.5, -0.5)
+        shares.set(yticks=range(len(arm.seeds)), yticklabels=[f"seed {seed}" for seed in arm.seeds], xlim=(-2, 102))
+        shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
+        shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    head(figure, found[0], "Figure 3: the kernels of layer 1")
+    return figure
+
+
+def kernel_sheet(kernels: NDArray, across: int = 0) -> NDArray:
+    """Kernels [n, 3, side, side] as one picture [height, width, 3], each half on its own scale from 0 to 1 (as the 2012 code
+    drew them), a pixel apart, `across` in a row (by default as wide as a row of the paper's, or a third of a half)."""
+    n, _, side, _ = kernels.shape
+    half = n // 2
+    across = across or max(1, -(-half // 3))
+    rows = -(-half // across)
+    sheet = np.ones((2 * rows * (side + 1) + 3, across * (side + 1) + 1, 3))
+    for column in range(2):
+        part = kernels[column * half : (column + 1) * half]
+        part = (part - part.min()) / max(np.ptp(part), 1e-12)
+        top = column * (rows * (side + 1) + 2)
+        for i, kernel in enumerate(part):
+            y, x = top + 1 + (i // across) * (side + 1), 1 + (i % across) * (side + 1)
+            sheet[y : y + side, x : x + side] = kernel.transpose(1, 2, 0)
+    sheet[rows * (side + 1) + 1] = 0
+    return sheet

@@ -1,0 +1,57 @@
+"""The paper's own tables, with our rows beside the printed ones."""
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+from study.judge.evidence import Evidence
+from study.judge.intervals import mean_interval
+from study.questions.measures import Averaged, Measure
+
+
+@singledispatch
+def paper_tables(measure: Measure, one: Evidence) -> list[dict[str, Any]]:
+    """The tables of the paper that a measure has, as {"title", "head", "rows"}; none for most."""
+    return []
+
+
+@paper_tables.register
+def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
+    """Tables 1 and 2."""
+    control = one.control
+    if not control:
+        return []
+    mean = {column: percent_range(errors) for column, errors in control.errors.items()}
+    ensemble = control.ensemble or {}
+    averaged = {
+        name: f"{100 * ensemble[name]['averaged']:.1f}%" if ensemble else "not averaged yet"
+        for name in ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
+    }
+    centre = mean["test_error"], mean["test_top5_error"]
+    ten = mean["test_error_ten_views"], mean["test_top5_error_ten_views"]
+    nets, validation = measure.nets, "table 2 (2012 validation)"
+    rows = [
+        ("one net, centre view", *centre, "39.0%", "18.3%", "footnote 4 (2010 test)"),
+        ("one net, ten views", *ten, "37.5%", "17.0%", "table 1 (2010 test)"),
+        ("one net, ten views", *ten, "40.7%", "18.2%", validation),
+        (f"{nets} nets averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
+        (
+            f"{nets} nets averaged, ten views",
+            averaged["ten_views_top1"],
+            averaged["ten_views_top5"],
+            "38.1%",
+            "16.4%",
+            validation,
+        ),
+    ]
+    title = f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)"
+    head = ("what", f"top-1, n={len(control.seeds)} nets, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
+    return [{"title": title, "head": head, "rows": rows}]
+
+
+def percent_range(errors: Sequence[float]) -> str:
+    """Mean over runs of shares from 0 to 1, in percent, with its interval; "-" where none was measured."""
+    mean, lower, upper = mean_interval([100 * error for error in errors if error == error])
+    if mean != mean:
+        return "-"
+    return f"{mean:.1f}% [{lower:.1f}, {upper:.1f}]" if lower == lower else f"{mean:.1f}%"

@@ -1,0 +1,116 @@
+"""A measure of one's own is one file in CLAIMS_DIR: class, words, picture and the claim that asks it. No shipped file is touched."""
+
+import pytest
+from helpers import made_up_result
+
+from alexnet.errors import Refused
+from study.cli.text_tables import verdict_table
+from study.judge.evidence import find
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.pages import write_report
+from study.report.verdict_files import as_json
+
+CLASS = '''"""Does the test error end its fall later with colour noise?"""
+
+from dataclasses import dataclass
+
+from alexnet.recipe import ALEXNET_32, changed
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import Measure
+from study.questions.rules import DifferenceOfMeans
+from study.report.figures.draw import of_measure
+from study.report.figures.errors import errors_at_end
+from study.report.phrases import measured
+
+
+@dataclass(frozen=True)
+class BestEpoch(Measure):
+    """The epoch of the lowest test error."""
+
+    unit = "epochs"
+    kind = "level"
+
+    def value(self, run, curve):
+        errors = {point["epoch"]: point["test_error"] for point in curve if point["test_error"] is not None}
+        return float(min(errors, key=errors.get)) if errors else None
+
+'''
+WORDS = """
+@measured.register
+def _(measure: BestEpoch) -> str:
+    return "epoch of the lowest test error"
+
+"""
+PICTURE = """
+@of_measure.register
+def _(measure: BestEpoch, results):
+    return {"errors": errors_at_end}
+
+"""
+CLAIM = """
+CLAIM = Claim(
+    title="Without colour noise the test error is lowest sooner",
+    command="python -m study run best_epoch",
+    reported=Reported(what="epochs, without minus with", value=None, where="my own question"),
+    bases={"short": changed(ALEXNET_32, {"optim.epochs": 9})},
+    scales={"cifar10-jpeg": "proxy"},
+    arms=(Arm("noise"), Arm("none", {"data.colour_noise": 0.0})),
+    measure=BestEpoch(),
+    rule=DifferenceOfMeans(treated="none", control="noise", expected=-1, no_effect_within=1.0),
+)
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """study(text): what is found of a claim file of this text, on made-up runs of 9 epochs, and the folder of its results."""
+
+    def run(text: str):
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        (folder / "best_epoch.py").write_text(text)
+        monkeypatch.setenv("CLAIMS_DIR", str(folder))
+        cells = make_plan("best_epoch", "cifar10-jpeg", "f00dfeed0000", Tuned())
+        assert len(cells) == 2 * 3
+        results = []
+        for cell in cells:
+            best = (4 if cell.arm == "none" else 7) + cell.seed % 2
+            result = made_up_result(cell, crossing=None)
+            for point in result["points"]:
+                point["test_error"] = 0.3 + 0.01 * abs(point["epoch"] - best)
+            results.append(result | {"test_error_ten_views": 0.3, "test_top5_error_ten_views": 0.1})
+        tables.merge(tmp_path, results)
+        return tmp_path, find(tmp_path, {"best_epoch": all_claims()["best_epoch"]}).found
+
+    return run
+
+
+def test_it_is_planned_judged_drawn_and_reported(study):
+    folder, (found,) = study(CLASS + WORDS + PICTURE + CLAIM)
+    assert found.arm("none").known == [4, 5, 4] and found.arm("noise").known == [7, 8, 7]
+    assert found.verdict.direction == "supported"
+    assert found.verdict.effect.estimate == pytest.approx(-3)
+    told = verdict_table([found])
+    assert "epoch of the lowest test error" in told and "-3.00 epochs [" in told
+    assert as_json(found)["unit"] == "epochs"
+    write_report(folder)
+    assert "None minus noise is -3.00 epochs (95% interval" in (folder / "REPORT.md").read_text()
+    assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("best_epoch-*")] == ["errors.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (CLASS + PICTURE + CLAIM, "BestEpoch has no words"),
+        (CLASS + WORDS + CLAIM, "BestEpoch has no picture"),
+        (CLASS.replace('    unit = "epochs"\n', "") + WORDS + PICTURE + CLAIM, "BestEpoch does not say its unit"),
+        (CLASS.replace("def value", "def number") + WORDS + PICTURE + CLAIM, "BestEpoch.*value"),
+    ],
+    ids=["words", "picture", "unit", "value"],
+)
+def test_what_it_leaves_out_is_refused_by_its_name(study, text, named):
+    with pytest.raises(Refused, match=named):
+        write_report(study(text)[0])

@@ -1,0 +1,126 @@
+"""A rule of one's own is one file in CLAIMS_DIR: class, judge, sentence, picture and the claim that asks it."""
+
+import pytest
+from helpers import made_up_result
+
+from alexnet.errors import Refused
+from study.cli.text_tables import verdict_table
+from study.judge.evidence import find
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.pages import write_report
+
+CLASS = '''"""Does colour noise help in the median pair of seeds?"""
+
+import math
+from dataclasses import dataclass
+from statistics import median
+
+from alexnet.recipe import ALEXNET_32, changed
+from study.judge import intervals
+from study.judge.decision import Verdict
+from study.judge.judge import judge
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import Signed
+from study.report.figures.draw import of_rule
+from study.report.phrases import sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOfMedian(Signed):
+    """The median of the differences, seed by seed, has the expected sign."""
+
+    judges = ("level",)
+
+    treated: str
+
+    @property
+    def treated_arms(self):
+        return (self.treated,)
+
+'''
+JUDGE = """
+@judge.register
+def _(rule: SignOfMedian, case):
+    pairs = list(zip(case.known(rule.treated), case.known(rule.control)))
+    middle = median(a - b for a, b in pairs) if pairs else math.nan
+    direction = "supported" if middle * rule.expected > 0 else "contradicted" if pairs else "incomplete"
+    limits = (-math.inf, math.inf, 0.95, True, len(pairs), len(pairs), math.nan, math.nan)
+    effect = intervals.Difference(middle, *limits)
+    return Verdict(direction=direction, size="not judged", effect=effect, treated=rule.treated, more_seeds=None)
+
+"""
+SENTENCE = """
+@sentence.register
+def _(rule: SignOfMedian, measure, verdict) -> str:
+    return f"The median of {verdict.effect.n_treated} differences is {verdict.effect.estimate:+.2f} {measure.unit}."
+
+"""
+PICTURE = """
+@of_rule.register
+def _(rule: SignOfMedian, pictures):
+    return {"errors": pictures["errors"]}
+
+"""
+CLAIM = """
+CLAIM = Claim(
+    title="Without colour noise the error is higher in the median pair",
+    command="python -m study run median_pair",
+    reported=Reported(what="top-1 error, without minus with", value=None, where="my own question"),
+    bases={"short": changed(ALEXNET_32, {"optim.epochs": 9})},
+    scales={"cifar10-jpeg": "proxy"},
+    arms=(Arm("noise"), Arm("none", {"data.colour_noise": 0.0})),
+    measure=AtEnd(),
+    rule=SignOfMedian(treated="none", control="noise", expected=1, no_effect_within=0.1),
+)
+"""
+WITH, WITHOUT = (0.30, 0.31, 0.32), (0.29, 0.33, 0.35)  # differences of -1, +2 and +3 points
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """study(text): what is found of a claim file of this text on made-up runs, and the folder of its results."""
+
+    def run(text: str):
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        (folder / "median_pair.py").write_text(text)
+        monkeypatch.setenv("CLAIMS_DIR", str(folder))
+        results = []
+        for cell in make_plan("median_pair", "cifar10-jpeg", "f00dfeed0000", Tuned()):
+            result = made_up_result(cell, crossing=None)
+            results.append(result | {"test_error": (WITHOUT if cell.arm == "none" else WITH)[cell.seed]})
+        tables.merge(tmp_path, results)
+        return tmp_path, find(tmp_path, {"median_pair": all_claims()["median_pair"]}).found
+
+    return run
+
+
+def test_it_is_planned_judged_drawn_and_reported(study):
+    folder, (found,) = study(CLASS + JUDGE + SENTENCE + PICTURE + CLAIM)
+    assert (found.verdict.direction, found.verdict.effect.estimate) == ("supported", pytest.approx(2))
+    assert "+2.00 points (-∞, ∞)" in verdict_table([found])
+    write_report(folder)
+    assert "The median of 3 differences is +2.00 points." in (folder / "REPORT.md").read_text()
+    assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("median_pair-*")] == ["errors.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (CLASS + SENTENCE + PICTURE + CLAIM, "nothing judges SignOfMedian"),
+        (CLASS + JUDGE + PICTURE + CLAIM, "SignOfMedian has no sentence"),
+        (CLASS + JUDGE + SENTENCE + CLAIM, "SignOfMedian has no pictures"),
+        (
+            CLASS.replace('    judges = ("level",)\n', "") + JUDGE + SENTENCE + PICTURE + CLAIM,
+            "SignOfMedian does not say its judges",
+        ),
+    ],
+    ids=["judge", "sentence", "picture", "kinds of measure"],
+)
+def test_what_it_leaves_out_is_refused_by_its_name(study, text, named):
+    with pytest.raises(Refused, match=named):
+        write_report(study(text)[0])

@@ -1,0 +1,109 @@
+"""study/report/figures: what is drawn from kept arrays, and that drawing leaves the caller's process as it was."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import made_up_result
+from matplotlib.image import AxesImage
+
+from alexnet.errors import Refused
+from study.judge.evidence import find
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.questions.measures import NeighbourGain
+from study.record import tables
+from study.record.figure_files import picture_path, read_arrays, slug, write_arrays
+from study.report.figures.curves import training_curves
+from study.report.figures.draw import draw
+from study.report.figures.figure_4 import figure_4
+
+IMPORT = """
+import sys, matplotlib
+before = matplotlib.rcParams.copy()  # dict() of them would choose a backend
+import study.report.pages, study.report.figures.draw, study.cli.text_tables
+from study.report.figures.style import panels, save, style
+from pathlib import Path
+with style():
+    save(panels(1, 1, (2, 2))[0], Path(sys.argv[1]))
+assert matplotlib.rcParams.copy() == before, "rcParams"
+assert "matplotlib.pyplot" not in sys.modules and "seaborn" not in sys.modules and "torch" not in sys.modules
+"""
+
+
+def test_importing_and_drawing_change_no_setting_of_matplotlib(tmp_path):
+    subprocess.run([sys.executable, "-c", IMPORT, str(tmp_path / "empty.png")], check=True)
+    assert (tmp_path / "empty.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def nearest(tmp_path):
+    """The finding of the claim about nearest images, from one made-up run, and its folder."""
+    (cell,) = make_plan("nearest_images", "cifar10-jpeg", "f00dfeed0000", Tuned(), bases=["ALEXNET_32"], seeds=1)
+    tables.merge(tmp_path, [made_up_result(cell, crossing=None)])
+    return find(tmp_path, {"nearest_images": all_claims()["nearest_images"]}).found, tmp_path
+
+
+def arrays(shown: int = 3) -> dict[str, np.ndarray]:
+    """Of `shown` queries: grey images, each the brighter the further it is; the second neighbour has another label."""
+    grey = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((7, 8, 8, 3), np.uint8)
+    return {
+        "images": np.stack([grey] * shown),
+        "labels": np.array([[1, 1, 0, 1, 1, 1, 1]] * shown),
+        "best": np.array([[1, 0]] * shown),
+        "probabilities": np.array([[0.9, 0.1]] * shown),
+        "names": np.array(["frog", "ship"]),
+        "title": np.array("made up"),
+    }
+
+
+def kept_at(folder: Path) -> Path:
+    return picture_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4")
+
+
+def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_labels(nearest):
+    found, folder = nearest
+    write_arrays(kept_at(folder), arrays())
+    drawn = figure_4(NeighbourGain(), folder, found)
+    images = [image.get_array()[0, 0, 0] for image in drawn.findobj(AxesImage)]
+    assert images == [0, 1, 2, 3, 4, 5, 6] * 3
+    titles = [axis.get_title() for axis in drawn.axes[8:16]]
+    assert titles == ["", "", "ship", "(frog)", "ship", "ship", "ship", "ship"]
+
+
+def test_without_its_arrays_figure_4_is_kept_as_it_was_made_before(nearest):
+    found, folder = nearest
+    assert kept_at(folder) not in draw(found, folder)
+    kept_at(folder).write_bytes(b"as it was")
+    assert draw(found, folder)[0] == kept_at(folder)
+    assert kept_at(folder).read_bytes() == b"as it was"
+
+
+def test_what_is_kept_is_read_again_and_a_damaged_file_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "figures" / "a.png"
+    assert read_arrays(path) is None
+    write_arrays(path, arrays())
+    first = path.with_suffix(".npz").read_bytes()
+    for name, values in read_arrays(path).items():
+        np.testing.assert_array_equal(values, arrays()[name])
+    write_arrays(path, arrays())
+    assert path.with_suffix(".npz").read_bytes() == first
+    path.with_suffix(".npz").write_bytes(first[:100])
+    with pytest.raises(Refused, match=r"a\.npz: damaged"):
+        read_arrays(path)
+
+
+def test_names_of_machines_become_parts_of_file_names():
+    assert slug("AMD EPYC x 2, bf16") == "amd-epyc-x-2-bf16"
+
+
+def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):
+    (one,), _ = nearest
+    (arm,) = one.arms
+    cut = replace(arm, curves=tuple({name: values[:2] for name, values in curve.items()} for curve in arm.curves))
+    (axis,) = training_curves([replace(one, arms=(cut,))]).axes
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["2012 (n=1)"]

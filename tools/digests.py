@@ -1,0 +1,149 @@
+"""Has a change moved a number? Run keys, committed tables and verdicts beside those of tests/golden/digests.json.
+
+    python -m tools.digests           compare; ends with code 1 and names what differs
+    python -m tools.digests --write   write the golden file anew: only where numbers are meant to move, with the reason in the commit
+
+Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of their own
+and judged there, which leaves every verdict, Holm's correction among them, with the family that it had.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alexnet.recipe import RECIPES, run_key
+from study.judge.evidence import Evidence, find
+from study.plan.claim_files import all_claims
+from study.questions.scales import SCALES
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "digests.json"
+RESULTS = Path(__file__).parents[1] / "results"
+FINGERPRINT = "30a9876f240c"  # of the images in the run keys; any would do, as it is the same before and after
+
+
+def run_keys() -> dict[str, str]:
+    """The keys of two seeds of everything that a claim may ask, and of the named recipes."""
+    keys = {
+        f"{name}/{scale}/{base}/{arm.label}/{seed}": run_key(
+            claim.recipe(base, arm.label, SCALES[scale].diff), seed, FINGERPRINT
+        )
+        for name, claim in all_claims().items()
+        for scale in claim.scales
+        for base, recipe in claim.bases.items()
+        if SCALES[scale].suits(recipe)
+        for arm in claim.arms
+        for seed in (0, 1)
+    }
+    return keys | {f"recipe/{name}": run_key(recipe, 0, "0") for name, recipe in RECIPES.items()}
+
+
+def numbers(one: Evidence) -> dict[str, Any]:
+    """Every number of a finding."""
+    verdict = one.verdict
+    found = {
+        "direction": verdict.direction,
+        "size": verdict.size,
+        "word": one.word,
+        "effect": dataclasses.asdict(verdict.effect),
+        "permutation_p": verdict.permutation_p,
+        "permutation_floor": verdict.permutation_floor,
+        "log_rank_p": verdict.log_rank_p,
+        "more_seeds": verdict.more_seeds,
+        "holm": one.holm,
+        "power": one.power,
+        "effects": {label: dataclasses.asdict(effect) for label, effect in one.effects.items()},
+        "contrasts": {name: dataclasses.asdict(effect) for name, effect in verdict.contrasts.items()},
+        "values": {arm.label: arm.values for arm in one.arms},
+        "keys": {arm.label: arm.keys for arm in one.arms},
+    }
+    return _plain(found)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: None for what is no number, texts for infinities."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if value != value else str(value)
+    return value
+
+
+def rows_of(table: str, names: Iterable[str]) -> str:
+    """The rows of runs.csv or curves.csv that belong to these runs ("KEY,MACHINE" as the rows begin), heading included."""
+    heading, *rows = (RESULTS / table).read_text().splitlines(keepends=True)
+    starts = tuple(f"{name}," for name in names)
+    return "".join([heading, *(row for row in rows if row.startswith(starts))])
+
+
+def now(names: list[str]) -> dict[str, Any]:
+    """What this checkout says of these runs."""
+    keys = run_keys()
+    told: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
+    trained = json.loads((RESULTS / "trained.json").read_text())
+    known = {_trained_name(name) for name in names}
+    trained["runs"] = {name: facts for name, facts in sorted(trained["runs"].items()) if name in known}
+    trained["ensembles"] = [one for one in trained["ensembles"] if set(one["runs"]) <= known]
+    files = {table: rows_of(table, names) for table in ("runs.csv", "curves.csv")}
+    files |= {"trained.json": json.dumps(trained), "tuned.json": (RESULTS / "tuned.json").read_text()}
+    told["files"] = {name: _sha256(text) for name, text in files.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text)
+        told["verdicts"] = {
+            "/".join((one.claim_name, one.scale, one.base, one.machine, one.fingerprint)): numbers(one)
+            for one in find(Path(folder)).found
+        }
+    return told
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _trained_name(row_start: str) -> str:
+    """A run as trained.json names it, from the first two columns of its row."""
+    key, _, machine = row_start.partition(",")
+    return f"{key} {machine.strip(chr(34))}"
+
+
+def differences(golden: Any, found: Any, where: str = "") -> list[str]:
+    """Every place where two nested values are not equal, to the last bit."""
+    if isinstance(golden, dict) and isinstance(found, dict):
+        return [
+            line
+            for key in dict.fromkeys([*golden, *found])
+            for line in differences(golden.get(key, "missing"), found.get(key, "missing"), f"{where}/{key}")
+        ]
+    return [] if golden == found else [f"{where.lstrip('/')}: was {golden!r}, is {found!r}"]
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--write"]:
+        import csv
+
+        with (RESULTS / "runs.csv").open() as table:
+            rows = list(csv.reader(table))[1:]
+        names = [f'{key},"{machine}"' if "," in machine else f"{key},{machine}" for key, machine, *_ in rows]
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(json.dumps({"runs": names, **now(names)}, indent=1) + "\n")
+        return 0
+    golden = json.loads(GOLDEN.read_text())
+    names = golden.pop("runs")
+    found = now(names)
+    if not (moved := differences(golden, json.loads(json.dumps(found)))):
+        print(f"no number moved: {found['run_keys']['count']} run keys, {len(names)} runs, {len(found['verdicts'])} verdicts")
+        return 0
+    print("\n".join(moved[:40]), f"{len(moved)} numbers moved", sep="\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
