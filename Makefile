@@ -147,7 +147,7 @@ docs-map: $(READY) ## the table of modules in docs/architecture.md anew, from th
 # Not uv.lock: it writes the address of the package registry, and of each file there, into the repository (3,206 addresses, tried on
 # 2026-11-25); this file holds versions and hashes alone, and pip and conda read it too.
 lock: $(READY) ## requirements.lock anew from pyproject.toml
-	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal --python-version 3.11 --no-emit-index-url --quiet -o requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
 
 clean: ## .venv and caches; never data, results, unfinished runs or mlflow.db
 	rm -rf $(VENV) quick .pytest_cache .ruff_cache .hypothesis
