@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from helpers import write_tuned
 from study.cli.main import main, parser
 
 ROOT = Path(__file__).parents[3]
-README_LINES = re.compile(r"\n    (from alexnet import .*?)\n\n[|]", re.DOTALL)
 
 
 @pytest.fixture
@@ -150,32 +148,6 @@ def test_every_verb_answers_help(verb, capsys):
     assert "usage: python -m study" in capsys.readouterr().out
 
 
-def commands_of(text: str, start: str) -> set[str]:
-    return set(re.findall(rf"(?:^|`|\n    ){start}([a-z0-9-]+)", text))
-
-
-def test_every_command_the_readme_names_exists():
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
-    named = commands_of(readme, "make ")
-    assert {"reproduce-relu-speedup", "test"} <= named <= targets
-    verbs = set(parser()._subparsers._group_actions[0].choices)
-    assert commands_of(readme, r"python -m study ") <= verbs
-
-
-def test_the_results_in_the_readme_are_those_of_the_report():
-    readme, report = ((ROOT / name).read_text().splitlines() for name in ("README.md", "results/REPORT.md"))
-    head = next(line for line in report if line.startswith("| claim | base |"))
-    told, made = (list(takewhile(lambda line: line.startswith("|"), lines[lines.index(head) :])) for lines in (readme, report))
-    assert len(made) > 2 and told == made
-
-
-def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^([a-z0-9-]+):(?! export)", makefile, re.M):
-        assert re.search(rf"^{target}:.* ## ", makefile, re.M), target
-
-
 def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, monkeypatch):
     for name, value in {"SCALE": "smoke", "SEEDS": "1", "BASE": "A-2012", "ARMS": "tanh"}.items():
         monkeypatch.setenv(name, value)
@@ -214,10 +186,3 @@ def test_the_three_layouts_are_measured_and_exchange_what_their_shapes_say(here)
     assert [row["layout"].split(",")[0] for row in rows] == ["one device", "one process", "two ranks"]
     by_hand = 2 * 4 * (4 * 4 * 64 + 2 * 2 * 64 + 1024 + 512)  # both ways, float32: into conv3 and the three full layers
     assert [row["bytes_exchanged"] for row in rows] == [0, 4 * by_hand, 4 * by_hand]
-
-
-@pytest.mark.slow
-def test_the_library_is_used_in_three_lines_as_the_readme_says(here):
-    code = README_LINES.search((ROOT / "README.md").read_text()).group(1).replace("\n    ", "\n").strip()
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
-    assert done.returncode == 0
