@@ -1,4 +1,4 @@
-"""Writes the table of modules in docs/architecture.md: each module and the first paragraph of its docstring (`make docs-map`)."""
+"""`make docs-map`: the table of modules in docs/architecture.md, each with the first paragraph of its docstring."""
 
 import ast
 from pathlib import Path
