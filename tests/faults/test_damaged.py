@@ -96,7 +96,7 @@ def test_with_a_damaged_header_mlflows_database_is_left_alone_and_made_again(cop
 
 
 SYSCALLS = [("fsync", 7), ("replace", 9), ("fsync", 12)]
-"""As a worker writes its lease and checkpoints: before the bytes are on disk, before they take their name, before that is there."""
+"""As a worker writes lease and checkpoints: before the bytes are on disk, before they take their name, before the name is."""
 
 
 @in_make_faults

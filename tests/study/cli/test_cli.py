@@ -84,6 +84,7 @@ def test_a_mistake_is_one_line_and_code_2_and_writes_nothing(here, capsys, line,
     assert files(here) == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys, monkeypatch):
     (here / "file").write_text("")
     for variable in ("RESULTS_DIR", "SPOOL_DIR"):
@@ -93,6 +94,7 @@ def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys
         assert re.match(rf"{variable}: cannot write to .*file/inside", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(here, capsys, monkeypatch):
     monkeypatch.setattr(
         "alexnet.data.cifar10._download_cifar10", lambda folder: "CIFAR-10 could not be downloaded (no network)"
