@@ -55,6 +55,12 @@ def test_the_lock_was_made_from_this_project_for_its_oldest_python():
     assert f"--python-version {oldest}" in makefile
 
 
+def test_every_file_that_tells_the_version_tells_the_same():
+    version = PROJECT["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1) == version
+
+
 def test_conda_users_get_the_same_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]

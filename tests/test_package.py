@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
+SECONDS = 1800  # for one command: the quick run takes about one minute alone, and many times that beside other work
 
 OWN_CLAIM = """
 from study.claims.bias_init import CLAIM as THEIRS
@@ -75,7 +76,7 @@ def call(installed, tmp_path):
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TRITON_INTERPRET") if name in os.environ}
         environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", **settings}
         done = subprocess.run(
-            [installed / program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+            [installed / program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
