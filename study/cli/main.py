@@ -16,7 +16,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from alexnet.training.checkpoint import STOP, Interrupted
-from study.cli.quick import quick
+from study.cli import quick
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.plan import make_plan, pick_arms, pick_bases, results_dir, seed_count
 from study.plan.tuned import Tuned
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--executor", default=os.environ.get("EXECUTOR") or "local", help=choices)
         return sub
 
-    verb("quick", quick, "everything once on small made-up images, into ./quick: shows that it works here")
+    quick.add_to(verbs)
     verb("list", list_claims, "the claims, their bases, arms, scales and commands", as_json=True)
     seeds(verb("plan", show_plan, "runs and cost of a claim, before anything starts", True, True, True, True))
     seeds(executor_option(verb("run", run, "train what is missing, record it, and show the verdict", True, True, True, True)))

@@ -1,16 +1,22 @@
-"""`quick`: the whole way on small made-up images, in about a minute, into a folder of its own."""
+"""`quick`: the whole way on small made-up images, from training to the report, into a folder of its own."""
 
+import argparse
 import os
 from pathlib import Path
 
 COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
 
-def quick(args) -> int:
-    """Run figure 1 at the scale "smoke", from training to the report, into ./quick, away from real results.
+def add_to(verbs: argparse._SubParsersAction) -> None:
+    """Adds the verb to the command line."""
+    text = "run everything once on small made-up images, into ./quick: shows that it works on this machine"
+    verbs.add_parser("quick", help=text, description=text).set_defaults(function=quick)
 
-    It shows that everything works on this machine, and is no evidence for or against the claim. RESULTS_DIR, SPOOL_DIR and
-    MLFLOW_TRACKING_URI are used where they are set. Returns the exit code of the run.
+
+def quick(args: argparse.Namespace) -> int:
+    """Run figure 1 at the scale "smoke" into ./quick, away from real results. Returns the exit code of the run.
+
+    It is no evidence for or against the claim. RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI are used where they are set.
     """
     from study.cli.main import main
 

@@ -214,27 +214,6 @@ def claims_dir(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-# The README's claim with every field written out, so that each can be broken.
-WHOLE_CLAIM = """
-from study.questions.claim import Arm, Claim, Reported
-from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, OverImages, RatioOfTimes, WithinRuns
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS
-
-CLAIM = Claim(
-    title="With GELU instead of ReLU the error is lower",
-    command="python -m study run gelu",
-    reported=Reported(what="top-1 error, GELU minus ReLU", value=None, where="my own question"),
-    bases=ALEXNETS,
-    default_bases=tuple(ALEXNETS),
-    arms=(Arm("relu"), Arm("gelu", {"model.activation": "gelu"})),
-    default_arms=("relu", "gelu"),
-    scales=ALEXNET_ROLES,
-    tune={},
-    measure=AtEnd("test_error_ten_views"),
-    rule=DifferenceOfMeans(treated="gelu", control="relu", expected=-1, no_effect_within=0.5),
-)
-"""
 MEASURE = 'AtEnd("test_error_ten_views")'
 RULE = 'DifferenceOfMeans(treated="gelu", control="relu", expected=-1, no_effect_within=0.5)'
 SOONER_RULE = 'RatioOfTimes(treated="gelu", control="relu", no_effect_within=1.25)'
@@ -334,13 +313,16 @@ BROKEN = {
 }
 
 
+IMPORTS = "import Arm, Averaged, EarlyError, OverImages, RatioOfTimes, TimeTo, ViewsGain, WithinRuns,"
+
+
 def refused(folder: Path, message: str, *changes: tuple[str, str]) -> None:
-    """The whole claim with these changes is refused in one line with its path and this message."""
-    text = WHOLE_CLAIM
+    """The README's file with these changes is refused in one line with its path and this message."""
+    text = own_claim()
     for old, new in changes:
         assert text.count(old) == 1
         text = text.replace(old, new)
-    (folder / "gelu.py").write_text(text)
+    (folder / "gelu.py").write_text(text.replace("import Arm,", IMPORTS))
     with pytest.raises(Refused, match=re.escape(str(folder / "gelu.py")) + ": .*" + message) as refusal:
         all_claims()
     assert "\n" not in str(refusal.value)
@@ -399,7 +381,7 @@ def test_a_file_of_a_name_that_the_command_line_uses_is_refused(claims_dir, name
 
 
 def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
-    (claims_dir / "gelu.py").write_text(WHOLE_CLAIM)
+    (claims_dir / "gelu.py").write_text(own_claim())
     found = all_claims()
     assert set(found) == {*CLAIMS, "gelu"} and found["gelu"].title.startswith("With GELU")
 
