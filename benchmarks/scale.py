@@ -1,7 +1,7 @@
 """What a study of 10,000 runs costs beside its training: made-up results of every claim with all its arms, 200 seeds each.
 
-Nothing is trained: results are written as a run writes them and go the whole way through `work_off`, MLflow (SQLite), the
-tables and the report. Each row is what was measured beside what is asked of it. RUNS is another number of runs.
+Nothing is trained: results are written as a run writes them and go the whole way through `work_off`, MLflow (SQLite), the tables
+and the report. Each row is what was measured beside what is asked of it. RUNS is another number of runs.
 """
 
 import contextlib
