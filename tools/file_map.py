@@ -9,6 +9,7 @@ BEGIN, END = "<!-- made by `make docs-map` -->", "<!-- end of what `make docs-ma
 # In the order of the data, as in tests/test_layers.py.
 FOLDERS = [
     *(f"alexnet{folder}" for folder in ("", "/recipe", "/kernels", "/model", "/data", "/training")),
+    "study",
     *(f"study/{folder}" for folder in ("questions", "claims", "plan", "run", "record", "judge", "report", "cli")),
 ]
 
