@@ -300,7 +300,6 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_decoded(ilsvrc, 
     assert len(decoded) == 1  # to know their size
 
 
-@pytest.mark.slow
 def test_a_disk_that_fills_up_is_refused_and_the_next_call_goes_on(tmp_path):
     """By a limit on the size of files, which the system reports in the same way."""
     ilsvrc = write_images(tmp_path / "ilsvrc")

@@ -76,7 +76,6 @@ def test_a_result_cut_off_anywhere_is_none(tmp_path_factory, share):
 # ---- Kept some at a time ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @few_examples
 @given(st.permutations(range(12)), st.lists(st.floats(0, 50), min_size=1, max_size=6), st.sets(st.integers(0, 11), max_size=4))
 def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_factory, order, steps, done):
@@ -178,7 +177,6 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch):
         yield keys
 
 
-@pytest.mark.slow
 def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_states, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr("study.cli.main._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
@@ -189,7 +187,6 @@ def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_stat
         assert is_done(tmp_path / "spool" / spool_of_all_states[state]) == (state not in again)
 
 
-@pytest.mark.slow
 def test_retry_of_one_outcome_leaves_the_others(spool_of_all_states, monkeypatch):
     asked = []
     monkeypatch.setattr("study.cli.main._train", lambda args, plans, union, *_: asked.extend(cell.key for cell in union) or 0)
@@ -197,7 +194,6 @@ def test_retry_of_one_outcome_leaves_the_others(spool_of_all_states, monkeypatch
     assert asked == [spool_of_all_states["out of memory"]]
 
 
-@pytest.mark.slow
 def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
     assert main(["status", "--json"]) == 0
     told = {run["key"]: (run["state"], run["why"]) for run in json.loads(capsys.readouterr().out)["runs"]}
