@@ -107,7 +107,8 @@ def test_the_packages_come_from_the_wheel_and_not_from_the_checkout(call):
 def test_the_quick_run_goes_from_training_to_its_report(call, tmp_path):
     told = call("alexnet-study", "quick").stdout
     folder = tmp_path / "elsewhere" / "quick"
-    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == ["mlflow.db", "results", "spool"]
+    made = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    assert made == ["mlartifacts", "mlflow.db", "results", "spool"]
     report = (folder / "results" / "REPORT.md").read_text()
     assert "ReLUs reach 25% training error" in report and str(folder / "results" / "REPORT.md") in told
     assert list((tmp_path / "elsewhere").iterdir()) == [folder]
