@@ -76,7 +76,8 @@ def main() -> int:
         else f"no answer in {ADVISORIES_SECONDS} s"
     )
     print(
-        f"NOT AUDITED: pip-audit could not ask for advisories ({why}); whether a locked package has a known weakness is not known",
+        f"NOT AUDITED: pip-audit could not ask for advisories ({why}); "
+        "whether a locked package has a known weakness is not known",
         file=sys.stderr,
     )
     return 1 if wrong else UNREACHABLE

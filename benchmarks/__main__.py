@@ -17,8 +17,8 @@ from benchmarks.goals import goals_table
 
 HERE = Path(__file__).parent
 NAMES = ("throughput", "response_norm", "training_step", "figure_1", "growth", "feeder", "gpu")
-"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a point
-of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
+"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a
+point of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others
 GOALS, TABLES = "goals", "tables"
 """The parts of README.md that are rendered, between <!-- NAME: python -m benchmarks --> and <!-- end of NAME -->."""
@@ -112,7 +112,8 @@ def table(found: dict) -> list[str]:
             "| --- | --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| {r['what']} | {r['case']} | {r['ours_ms']:.3g} {r.get('unit', 'ms')} | {r['baseline_ms']:.3g} {r.get('unit', 'ms')} | "
+            f"| {r['what']} | {r['case']} | {r['ours_ms']:.3g} {r.get('unit', 'ms')} | "
+            f"{r['baseline_ms']:.3g} {r.get('unit', 'ms')} | "
             f"**{r['ratio']:.1f}** [{r['least']:.1f}, {r['most']:.1f}] | {r['baseline']} |"
             for r in ratios
         ]
@@ -145,9 +146,10 @@ def table(found: dict) -> list[str]:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in r["parts"].items())
             lines += [
                 "",
-                f"{r['images_per_second']:.1f} images/s against {r['baseline_images_per_second']:.1f}; {r['gflops']:.0f} GFLOP/s, "
-                f"{r['share_of_matrix_products']:.0%} of the {r['matrix_product_gflops']:.0f} that a large matrix product reaches "
-                f"in the same precision. Share of a step's time, parts run one after another: {shares}.",
+                f"{r['images_per_second']:.1f} images/s against {r['baseline_images_per_second']:.1f}; "
+                f"{r['gflops']:.0f} GFLOP/s, {r['share_of_matrix_products']:.0%} of the {r['matrix_product_gflops']:.0f} "
+                f"that a large matrix product reaches in the same precision. "
+                f"Share of a step's time, parts run one after another: {shares}.",
             ]
     return [*lines, ""]
 

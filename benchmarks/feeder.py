@@ -1,7 +1,7 @@
 """Feeding crops of 224 out of a packed set of 256x256 images, against ImageFolder with a DataLoader, and against the trainer.
 
-By default with 2,000 made-up photographs (made_up_imagenet.py); with FEEDER_DATA_DIR=DIR with those under DIR that are packed as
-"imagenet" already, and FEEDER_SOURCE=DIR as their files. Either is read as a set too large for memory is.
+By default with 2,000 made-up photographs (made_up_imagenet.py). FEEDER_DATA_DIR=DIR takes those under DIR that are packed as
+"imagenet" already, and FEEDER_SOURCE=DIR their files. Either is read as a set too large for memory is.
 """
 
 import os

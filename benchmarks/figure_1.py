@@ -46,8 +46,10 @@ def measure(device: str) -> list[dict]:
 
 
 def committed(folder: Path) -> dict[str, int]:
-    """What the committed runs of figure 1's network A take, both treatments and the first seeds: updates by arm, runs, epochs, and
-    images seen for their exact training error."""
+    """What the committed runs of figure 1's network A take, both treatments and the first seeds.
+
+    Updates by arm, runs, epochs, and images seen for their exact training error.
+    """
     with open(folder / "runs.csv") as file:
         runs = [r for r in csv.DictReader(file) if r["claim"] == "relu_sooner" and r["base"] in ("A-2012", "A-today")]
     runs = [r for r in runs if r["seed"] in SEEDS and r["arm"] in ("relu", "tanh")]
@@ -61,7 +63,7 @@ def committed(folder: Path) -> dict[str, int]:
 
 
 def images_for_errors(points: list[dict]) -> int:
-    """How many images alexnet/training/loop.py looks at for the training errors of a run with these points (rows of curves.csv).
+    """How many images a run with these points (rows of curves.csv) looks at for its exact training errors.
 
     An epoch whose exact error stands in no table counts as if its running error were it: it was far from the target.
     """

@@ -1,7 +1,7 @@
 """What a GPU is asked for (goals 4 to 9, 12 and 13): graphs, runs side by side, normalization, the step of the full network.
 
-`python -m benchmarks gpu` needs one and takes under 8 minutes; on a CPU `measure("cpu")` takes the same way with small sizes, for
-the test that it works. Each part is measured by itself: one that fails is named with its reason, and the others go on.
+`python -m benchmarks gpu` needs one and takes under 8 minutes. On a CPU `measure("cpu")` takes the same way with small sizes,
+for the test that it works. Each part is measured by itself: one that fails is named with its reason, and the others go on.
 """
 
 import functools
@@ -222,7 +222,8 @@ def full_network(machine: Machine, small: bool) -> list[dict]:
     rows.append(
         {
             "goal": 12,
-            "what": "ninety ImageNet epochs, extrapolated from the step (images in the device's memory; evaluation not counted)",
+            "what": "ninety ImageNet epochs, extrapolated from the step "
+            "(images in the device's memory; evaluation not counted)",
             "case": rows[-1]["what"],
             "minutes": IMAGENET_IMAGES * EPOCHS / best / 60,
         }

@@ -1,7 +1,8 @@
-"""`python -m benchmarks.made_up_imagenet DIR [--images N]`: a folder in ILSVRC's layout, made from the real photographs there are.
+"""`python -m benchmarks.made_up_imagenet DIR [--images N]`: a folder in ILSVRC's layout, made from real photographs.
 
-Distinct files are random crops of data/imagenet-samples, some mirrored, scaled to 256 to 500 pixels and written as JPEG; where more
-images are asked for than `distinct`, the rest are further names (hard links) of the same files. Seeded. Read and packed, each counts.
+Distinct files are random crops of data/imagenet-samples, some mirrored, scaled to 256 to 500 pixels and written as JPEG. Where
+more images are asked for than `distinct`, the rest are further names (hard links) of the same files. Everything is drawn by a
+seed. Read and packed, each name counts.
 """
 
 import argparse

@@ -37,10 +37,11 @@ def measure(device: str) -> list[dict]:
 
                 ways = {"ours": partial(through, ours), "torch": partial(through, baseline)}
                 seconds = in_turn(ways, 5, device)
+                layout_name = "channels_last" if layout is torch.channels_last else "contiguous"
                 rows.append(
                     {
                         "what": f"{what} normalization, forward and backward, {'x'.join(map(str, shape))}",
-                        "case": f"{str(kind).split('.')[-1]}, {'channels_last' if layout is torch.channels_last else 'contiguous'}",
+                        "case": f"{str(kind).split('.')[-1]}, {layout_name}",
                         "ours_ms": 1000 * statistics.median(seconds["ours"]),
                         "baseline_ms": 1000 * statistics.median(seconds["torch"]),
                         "baseline": called,

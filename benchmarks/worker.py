@@ -1,7 +1,10 @@
-"""`python -m benchmarks.worker WAY [--images N] [--width W] [--activation A]`: one process that trains one way for some steps and prints what it took.
+"""One process that trains one way for some steps and prints what it took.
 
-Ways: figure_1 and alexnet as this project trains them; naive_figure_1 and naive_alexnet as one writes it today: float32, contiguous,
-torch's normalization and SGD, a DataLoader with a transform an image. The caller sets threads and allocator by the environment.
+    python -m benchmarks.worker WAY [--images N] [--width W] [--activation A]
+
+Ways: figure_1 and alexnet as this project trains them; naive_figure_1 and naive_alexnet as one writes it today, with float32,
+contiguous memory, torch's normalization and SGD, and a DataLoader with a transform for each image. The caller sets threads and
+allocator by the environment.
 """
 
 import argparse

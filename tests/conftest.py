@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from helpers import write_tuned
 
-if not Path(
-    "/dev/nvidiactl"
-).exists():  # no GPU: kernels for one are tested by Triton's interpreter, chosen before triton is imported
+# Without a GPU its kernels are tested by Triton's interpreter, which has to be chosen before triton is imported.
+if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
 
@@ -71,6 +70,17 @@ def equal(undisturbed, fault_table):
             pd.testing.assert_frame_equal(*frames)
 
     return check
+
+
+def pytest_sessionfinish(session) -> None:
+    """Under pytest-xdist each process has a table of its own; the first process gathers them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = FAULTS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    FAULTS.extend(node.workeroutput["faults"] if hasattr(node, "workeroutput") else ())
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -1,5 +1,6 @@
 """pyproject.toml, requirements.lock and environment.yml say the same, and none names where packages come from."""
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -23,7 +24,9 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 
 def test_every_dependency_is_locked_within_its_bounds():
-    for requirement in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    tools = [*PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]
+    for requirement in [*PROJECT["project"]["dependencies"], *itertools.chain(*extras), *tools]:
         name, bounds = re.match(r"([a-z0-9-]+)(.*)", requirement).groups()
         versions = pinned()[name]
         for operator, bound in re.findall(r"(>=|<)([\d.]+)", bounds):
@@ -45,11 +48,17 @@ def test_no_file_names_a_package_host():
 
 
 def test_the_lock_was_made_from_this_project_for_its_oldest_python():
-    assert "uv pip compile pyproject.toml --group dev --generate-hashes" in LOCK.splitlines()[1]
+    assert "uv pip compile pyproject.toml --all-extras --group dev --generate-hashes" in LOCK.splitlines()[1]
     oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert f"--python-version {oldest}" in LOCK.splitlines()[1]
     makefile = (ROOT / "Makefile").read_text()
     assert f"--python-version {oldest}" in makefile
+
+
+def test_every_file_that_tells_the_version_tells_the_same():
+    version = PROJECT["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1) == version
 
 
 def test_conda_users_get_the_same_lock():

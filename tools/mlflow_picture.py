@@ -1,4 +1,4 @@
-"""`python -m tools.mlflow_picture [FILE] [CLAIM]`: what the MLflow UI shows of a claim's runs, photographed with headless Chromium.
+"""`python -m tools.mlflow_picture [FILE] [CLAIM]`: the MLflow UI with a claim's runs, photographed with headless Chromium.
 
 Needs chromium and the development packages; serves the store of MLFLOW_TRACKING_URI on a free port of this machine meanwhile.
 """
@@ -29,7 +29,10 @@ def main(arguments: list[str]) -> int:
 
 
 def photograph(path: Path, claim: str) -> Path:
-    """Write the picture of the experiment of `claim` with the most runs. Raises Refused where chromium or the experiment is missing."""
+    """Write the picture of the experiment of `claim` with the most runs.
+
+    Raises Refused where chromium or the experiment is missing.
+    """
     if not (chromium := shutil.which("chromium") or shutil.which("google-chrome")):
         raise Refused("chromium: not installed (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright

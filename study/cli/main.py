@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, plan, record, report, run, search, status, train
+from study.cli import data, describe, plan, quick, record, report, run, search, status, train
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -27,6 +27,7 @@ pages of results in results/ (RESULTS_DIR), the directory of runs, finished and 
 (SPOOL_DIR), images in data/ (DATA_DIR)."""
 
 EXAMPLES = """examples:
+  {prog} quick                               everything once, small, into ./quick
   {prog} list                                what can be asked
   {prog} plan all --scale shapes             the runs and their cost, before anything starts
   {prog} run relu_sooner --seeds 5           the experiment; stopped, the same command goes on
@@ -43,7 +44,7 @@ environment variables:
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
 
-FAMILIES = (plan, run, search, record, report, describe, train, data, status)
+FAMILIES = (quick, plan, run, search, record, report, describe, train, data, status)
 """Modules that add verbs to the parser."""
 
 

@@ -250,7 +250,9 @@ class Store:
                 self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
             return found.experiment_id
         served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
-        where = None if served else (Path(LOCAL_ARTIFACTS).resolve() / name).as_uri()
+        # Beside the file of an SQLite store; with any other store of no server's, in the working folder.
+        beside = Path(self.uri.partition("sqlite:///")[2]).parent
+        where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
         tags = {**TRAINING, f"mlflow.sharedViewState.{VIEW}": VIEW_STATE}
         try:
             return self.client.create_experiment(name, artifact_location=where, tags=tags)

@@ -50,13 +50,14 @@ def main() -> int:
             shutil.rmtree(folder)
             minutes = (time.monotonic() - began) / 60
             print(
-                f"{rounds} studies, {rounds * RUNS} runs, {kills} kills, {lost} lost, {doubled} doubled, {differing} differing; "
+                f"{rounds} studies, {rounds * RUNS} runs, {kills} kills, "
+                f"{lost} lost, {doubled} doubled, {differing} differing; "
                 f"{minutes:.0f} min, about {minutes * max(0, args.kills / kills - 1):.0f} left",
                 flush=True,
             )
     print(
-        f"seed {args.seed}: {rounds * RUNS} runs of {rounds} studies survived {kills} random kills: {lost} lost, {doubled} doubled, "
-        f"{differing} not equal in every bit; {detect('cpu', 'fp32', 2).name}"
+        f"seed {args.seed}: {rounds * RUNS} runs of {rounds} studies survived {kills} random kills: "
+        f"{lost} lost, {doubled} doubled, {differing} not equal in every bit; {detect('cpu', 'fp32', 2).name}"
     )
     return 1 if lost or doubled or differing or kills < args.kills else 0
 

@@ -1,6 +1,6 @@
-"""Damaged files, want of memory, hostile or edited input: what remains equals the undisturbed study, and nothing else is trained on.
+"""Damaged files, want of memory, hostile or edited input: what remains equals the undisturbed study.
 
-A hostile archive is in tests/test_data.py, with the code that unpacks it.
+And nothing else is trained on. A hostile archive is in tests/alexnet/data/test_packed.py, with the code that unpacks it.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ def test_with_a_damaged_header_mlflows_database_is_left_alone_and_made_again(cop
 
 
 SYSCALLS = [("fsync", 7), ("replace", 9), ("fsync", 12)]
-"""As a worker writes its lease and checkpoints: before the bytes are on disk, before they take their name, before the name is."""
+"""As a worker writes lease and checkpoints: before the bytes are on disk, before they take their name, before the name is."""
 
 
 @in_make_faults

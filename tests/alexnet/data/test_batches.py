@@ -341,6 +341,7 @@ def test_images_that_are_on_the_device_already_stay_there_whatever_memory_is_lef
     assert placed(there, "meta") is there
 
 
+@pytest.mark.slow
 def test_a_run_on_images_left_outside_ends_in_the_weights_of_one_with_them_on_the_device():
     layers = (Layer(outputs=4, kernel=3, weight_std=0.1), Layer(kind="full", outputs=32, weight_std=0.1))
     model = Model(layers=layers, image_size=6, classes=32)

@@ -192,6 +192,7 @@ def loaded(torchvisions) -> AlexNet:
 IMAGES = noise(2, 3, 224, 224).float()
 
 
+@pytest.mark.slow
 def test_weights_of_torchvision_give_the_outputs_of_torchvision(torchvisions, loaded):
     with torch.inference_mode():
         ours, theirs = loaded(IMAGES), torchvisions(IMAGES)
@@ -199,6 +200,7 @@ def test_weights_of_torchvision_give_the_outputs_of_torchvision(torchvisions, lo
     close(ours, theirs, 1e-4, 1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_torchvision_have_the_gradients_of_torchvision(torchvisions, loaded):
     for network in (loaded, torchvisions):
         F.cross_entropy(network(IMAGES), torch.tensor([3, 700])).backward()

@@ -221,6 +221,7 @@ def soon_sure(monkeypatch):
     monkeypatch.setattr(exact_module, "DOUBT", 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon_sure")
 @pytest.mark.parametrize("seed", [0, 5, 6])  # the epoch before is looked at again in the last two
 def test_a_run_ends_at_the_first_epoch_whose_exact_error_is_at_its_target_and_knows_that_of_the_one_before(seed, every_error):
@@ -234,6 +235,7 @@ def test_a_run_ends_at_the_first_epoch_whose_exact_error_is_at_its_target_and_kn
     assert sum(point.train_error is None for point in points) > len(points) / 3, "few passes were spared"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon_sure")
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
 def test_a_run_that_was_killed_before_its_target_knows_the_exact_error_of_the_epoch_before(killed_after, tmp_path):

@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from helpers import write_tuned
 from study.cli.main import main, parser
 
 ROOT = Path(__file__).parents[3]
-README_LINES = re.compile(r"\n    (from alexnet import .*?)\n\n[|]", re.DOTALL)
 
 
 @pytest.fixture
@@ -84,6 +82,7 @@ def test_a_mistake_is_one_line_and_code_2_and_writes_nothing(here, capsys, line,
     assert files(here) == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys, monkeypatch):
     (here / "file").write_text("")
     for variable in ("RESULTS_DIR", "SPOOL_DIR"):
@@ -93,6 +92,7 @@ def test_a_folder_that_cannot_be_written_is_refused_by_its_variable(here, capsys
         assert re.match(rf"{variable}: cannot write to .*file/inside", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_without_a_scale_the_first_data_there_is_taken_and_the_reason_is_told(here, capsys, monkeypatch):
     monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "CIFAR-10 could not be downloaded (no network)")
     assert main(["plan", "relu_sooner"]) == 0
@@ -145,32 +145,6 @@ def test_every_verb_answers_help(verb, capsys):
         parser().parse_args([verb, "--help"])
     assert stop.value.code == 0
     assert "usage: python -m study" in capsys.readouterr().out
-
-
-def commands_of(text: str, start: str) -> set[str]:
-    return set(re.findall(rf"(?:^|`|\n    ){start}([a-z0-9-]+)", text))
-
-
-def test_every_command_the_readme_names_exists():
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
-    named = commands_of(readme, "make ")
-    assert {"reproduce-relu-speedup", "test"} <= named <= targets
-    verbs = set(parser()._subparsers._group_actions[0].choices)
-    assert commands_of(readme, r"python -m study ") <= verbs
-
-
-def test_the_results_in_the_readme_are_those_of_the_report():
-    readme, report = ((ROOT / name).read_text().splitlines() for name in ("README.md", "results/REPORT.md"))
-    head = next(line for line in report if line.startswith("| claim | base |"))
-    told, made = (list(takewhile(lambda line: line.startswith("|"), lines[lines.index(head) :])) for lines in (readme, report))
-    assert len(made) > 2 and told == made
-
-
-def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^([a-z0-9-]+):(?! export)", makefile, re.M):
-        assert re.search(rf"^{target}:.* ## ", makefile, re.M), target
 
 
 def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, monkeypatch):

@@ -56,6 +56,7 @@ def test_no_source_unpickles_or_evaluates_a_text():
             ), path
 
 
+@pytest.mark.slow
 def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread):
     cell = small_cell(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
     clean = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
@@ -209,6 +210,7 @@ print(json.dumps([codes, heard, len(called)]))
 """
 
 
+@pytest.mark.slow
 def test_recording_and_reporting_call_nobody(tmp_path):
     result = made_up_result(small_cell())
     (tmp_path / "spool" / result.key).mkdir(parents=True)
@@ -264,6 +266,7 @@ def test_what_is_wrong_in_a_lock_is_told(monkeypatch, line, word):
     assert any(told.startswith(word) for told in audit(monkeypatch).what_is_wrong(f"# a comment\n{line}\n    # via someone\n"))
 
 
+@pytest.mark.slow
 def test_an_audit_without_a_network_says_so_and_does_not_succeed():
     nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), "http://127.0.0.1:9")
     command = [sys.executable, ROOT / ".ci" / "audit.py"]

@@ -202,6 +202,7 @@ def test_the_order_of_the_treated_arms_changes_nothing(runs):
     assert len(words) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_every_is_said_at_most_at_the_one_sided_rate_where_one_arm_of_three_has_no_effect(place):
     rng, simulations = np.random.default_rng(20 + place), 500

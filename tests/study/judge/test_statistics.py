@@ -408,6 +408,7 @@ def test_size_follows_the_90_percent_interval_and_the_band_of_half_to_one_and_a_
     assert judge(spread_around(10 * true_ratio), spread_around(10)).size == size
 
 
+@pytest.mark.slow
 def test_supported_is_said_of_no_effect_at_most_at_the_one_sided_rate():
     generator = np.random.default_rng(2)
     n_simulations, rate = 800, 0.025
@@ -572,6 +573,7 @@ def test_too_few_runs_are_no_verdict_on_a_difference(n):
     assert verdict.more_seeds is None if n < 2 else verdict.more_seeds >= 1
 
 
+@pytest.mark.slow
 def test_under_no_effect_a_direction_is_claimed_at_most_at_the_stated_rate():
     """Two-sided 95% intervals: either direction in 5% of simulations, 2.5% each."""
     rng = np.random.default_rng(1)
@@ -579,6 +581,7 @@ def test_under_no_effect_a_direction_is_claimed_at_most_at_the_stated_rate():
     assert words.count("supported") / 2000 < 0.036 and words.count("contradicted") / 2000 < 0.036  # 2.5% and 3 sd
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("effect", "sd", "n", "power"), [(1.4, 0.3, 4, 0.9), (1.4, 0.5, 5, 0.88), (0.4, 0.2, 8, 0.9)])
 def test_a_true_effect_is_found_with_the_power_that_the_protocol_promises(effect, sd, n, power):
     rng = np.random.default_rng(2)

@@ -78,6 +78,7 @@ def test_a_gpu_gets_as_many_runs_at_a_time_as_pay(monkeypatch, seconds, most, ex
     assert cost.runs_at_once(SMALL, MACHINE, most) == expected
 
 
+@pytest.mark.slow
 def test_a_calibration_takes_as_many_rounds_of_as_many_runs_as_asked(one_thread):
     taken = []
 

@@ -190,6 +190,7 @@ def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
     return folder, {label: to_json(result) for label, result in results.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_tiny_run_ends_in_a_number_for_each_measure(tiny_results, name):
     folder, results = tiny_results

@@ -122,6 +122,7 @@ RESULTS += [for_another_claim(RESULTS[0])]
 RESULTS += [made_up_result(small_cell(0, "relu"), 4.0, "a")]  # the same run, measured again
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.sampled_from(RESULTS), max_size=7), st.sets(st.integers(1, 6)))
 def test_merged_some_at_a_time_the_tables_are_those_of_one_by_one(tmp_path_factory, results, cuts):

@@ -38,6 +38,7 @@ MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1
 SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
 needs_postgresql = pytest.mark.skipif(INITDB is None, reason="PostgreSQL is not installed (Debian: apt-get install postgresql)")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*experimental:optuna.exceptions.ExperimentalWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # sockets of a server that was killed
 ]

@@ -43,12 +43,14 @@ def trained(tmp_path_factory):
     return cells, place, results
 
 
+@pytest.mark.slow
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
     cells, place, results = trained
     for cell, result in zip(cells, results, strict=True):
         assert weights_sha256(Trained(cell, place, "here").network) == result["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_a_loaded_net_has_the_test_error_of_its_result(trained):
     cells, place, results = trained
     for cell, result in zip(cells, results, strict=True):
@@ -61,6 +63,7 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
         assert wrong == pytest.approx(result["test_error"], abs=1e-3)  # ties share their credit there
 
 
+@pytest.mark.slow
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     cells, place, _ = trained
     told = ensemble_of([Trained(cell, place, "here") for cell in cells])["one_view_top1"]
@@ -77,6 +80,7 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     assert told["standard_error"] == pytest.approx(by_image.std().item() / len(labels) ** 0.5, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
     cells, place, _ = trained
     network = Trained(cells[0], place, "here").network
@@ -86,6 +90,7 @@ def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
     torch.testing.assert_close(full(features.flatten(1)), logits, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_kernels_are_told_to_four_digits(trained):
     cells, place, _ = trained
     run = Trained(cells[0], place, "here")
@@ -125,6 +130,7 @@ def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_
     assert class_names("mine", tmp_path) == ["tench", "n02"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
 def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(trained, tmp_path, damage):
     """No average of them is told, though a flipped bit in a number is one that torch.load does not see."""

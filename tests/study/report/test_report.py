@@ -118,6 +118,7 @@ def test_a_run_that_no_claim_asks_for_any_more_is_kept_and_not_used(folder):
     assert len(after.runs) == len(before.runs)
 
 
+@pytest.mark.slow
 def test_with_half_the_runs_gone_it_still_renders_and_says_how_many_are_there(folder):
     runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
     runs.iloc[::2].to_csv(folder / "runs.csv", index=False)
@@ -142,6 +143,7 @@ class Links(HTMLParser):
         self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
 
 
+@pytest.mark.slow
 def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(folder):
     write_report(folder)
     page = Links()
@@ -152,6 +154,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(folder):
     assert not re.search(r"url\(|@import", text)
 
 
+@pytest.mark.slow
 def test_what_users_wrote_is_escaped_in_the_page(folder):
     runs = (folder / "runs.csv").read_text().replace("test machine, fp32", "<script>x</script>, fp32")
     (folder / "runs.csv").write_text(runs)
@@ -161,6 +164,7 @@ def test_what_users_wrote_is_escaped_in_the_page(folder):
     assert "<script>x" not in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_drawing_again_changes_no_byte(folder):
     written = write_report(folder)
     before = [path.read_bytes() for path in written]
@@ -171,6 +175,7 @@ def test_numbers_say_what_they_know():
     assert [number(v) for v in (3.14159, 12.345, 0.5, float("inf"), float("nan"))] == ["3.14", "12.3", "0.500", "∞", "-"]
 
 
+@pytest.mark.slow
 def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
     """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is written."""
     from study.report.figures import draw

@@ -48,6 +48,7 @@ def test_a_difference_is_judged_in_points_and_a_proxy_earns_no_size(results):
     assert found.arm("none").known == pytest.approx([100 * e for e in WITHOUT])
 
 
+@pytest.mark.slow
 def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
     write_report(results)
     pages = [(results / name).read_text() for name in ("REPORT.md", "report.html")]
@@ -60,6 +61,7 @@ def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
     }
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     tables.merge(tmp_path, runs_of(4, diverged=1))
     (found,) = found_in(tmp_path)
@@ -69,6 +71,7 @@ def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     assert "| 3 of 4 |" in (tmp_path / "REPORT.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_with_too_few_runs_it_still_renders_and_gives_no_verdict(tmp_path, seeds):
     tables.merge(tmp_path, runs_of(seeds))

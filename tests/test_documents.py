@@ -1,0 +1,124 @@
+"""The README and docs/: every link, command and number in them is there, and every module has its line."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.cli.main import parser
+from tools.file_map import BEGIN, END, FOLDERS, file_map
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+MOST_WORDS = 1000
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+
+
+def code_of(text: str) -> str:
+    """What a page shows as code: indented lines, fenced blocks, and what stands between backticks."""
+    fenced = re.findall(r"^```.*?\n(.*?)^```", text, re.M | re.S)
+    return "\n".join([*fenced, *re.findall(r"^    (.*)", text, re.M), *re.findall(r"`([^`\n]+)`", text)])
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def test_the_readme_is_read_in_five_minutes():
+    words = [word for word in README.split() if re.search(r"\w", word)]
+    assert len(words) <= MOST_WORDS
+
+
+@pages
+def test_every_link_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        assert (page.parent / link.partition("#")[0]).exists(), link
+
+
+@pages
+def test_every_make_target_and_every_verb_exists(page):
+    code = code_of(page.read_text())
+    assert set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", code)) <= targets()
+    verbs = set(parser()._subparsers._group_actions[0].choices)
+    assert set(re.findall(r"(?:-m study|alexnet-study) ([a-z]+)", code)) <= verbs
+
+
+def test_the_readme_names_the_test_command_that_ci_runs():
+    assert "`make test`" in README
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in targets():
+        assert re.search(rf"^{target}:.* ## ", makefile, re.M), target
+
+
+def test_durations_stand_in_one_place():
+    listed = re.findall(r"## (.*)", (ROOT / "Makefile").read_text())
+    assert not [text for text in listed if re.search(r"\d+ (s|min|h|GB)\b", text)]
+    elsewhere = [page for page in PAGES if page.name != "costs.md"]
+    for page in elsewhere:
+        prose = re.sub(r"^    .*", "", page.read_text(), flags=re.M)  # what a program printed is no promise
+        assert not re.findall(r"\d+ (?:min|minutes|GB)\b", prose), page
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the first table of `text`, without its head."""
+    lines = [line for line in text.partition("| claim |")[2].split("\n\n")[0].splitlines()[2:] if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_results_in_the_readme_are_those_of_the_report():
+    told = {claim: (paper, here, seeds) for claim, paper, here, seeds, _ in rows(README)}
+    made = {}
+    for claim, base, paper, _, here, _, seeds, *_ in rows((ROOT / "results" / "REPORT.md").read_text()):
+        name = f"{claim} ({base})" if base.startswith("A-") else claim
+        made[name] = tuple(text.replace(" points", "") for text in (paper, here, seeds))
+    assert len(made) > 2 and told == made
+
+
+def test_the_verdicts_in_the_readme_are_those_of_the_report_and_grouped():
+    made = {}
+    for claim, base, *rest in rows((ROOT / "results" / "REPORT.md").read_text()):
+        word = rest[7].strip("*").partition(", size")[0]
+        word = re.sub(r" among all claims \((\w+) alone\)", r"; alone: \1", word)
+        made[f"{claim} ({base})" if base.startswith("A-") else claim] = word
+    told = [(row[0], row[4]) for row in rows(README)]
+    assert dict(told) == made
+    groups = [word for word, _ in itertools.groupby(word.partition(";")[0] for _, word in told)]
+    assert len(groups) == len(set(groups))
+
+
+def test_the_architecture_page_has_a_line_for_every_module():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert page.partition(BEGIN)[2].partition(END)[0].strip() == file_map(), "`make docs-map` writes it anew"
+
+
+def test_the_map_knows_every_folder_of_the_packages():
+    folders = {
+        str(path.parent.relative_to(ROOT)) for package in ("alexnet", "study") for path in (ROOT / package).rglob("*.py")
+    }
+    # Of a package itself the map shows only its own files, of a folder in it all that lies below.
+    assert all(any(folder == one or ("/" in one and folder.startswith(f"{one}/")) for one in FOLDERS) for folder in folders)
+
+
+@pages
+def test_every_file_that_a_page_names_exists(page):
+    for name in re.findall(r"`((?:alexnet|study|tests|tools|benchmarks|docs|results)/[\w./*-]+)`", page.read_text()):
+        assert list(ROOT.glob(name)), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+def test_the_library_is_used_in_three_lines_as_the_page_says(page, tmp_path):
+    block = re.search(r"\n    (from alexnet import .*?)\n\n(?!    )", (ROOT / page).read_text(), re.S).group(1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code = block.replace("\n    ", "\n")
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment).returncode == 0

@@ -1,0 +1,162 @@
+"""The wheel, installed into an empty environment and used from a folder outside of the checkout."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
+SECONDS = 1800  # for one command: the quick run takes about one minute alone, and many times that beside other work
+
+OWN_CLAIM = """
+from study.claims.bias_init import CLAIM as THEIRS
+from dataclasses import replace
+
+CLAIM = replace(THEIRS, title="A question from another folder", command="alexnet-study run mine")
+"""
+
+ALONE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is not needed by torch or numpy")
+
+sys.meta_path.insert(0, Blocked())
+import torch, alexnet
+
+network = alexnet.AlexNet(alexnet.PAPER)
+print(alexnet.__file__, sum(weights.numel() for weights in network.parameters()))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The programs of an environment that holds the wheel and, by a line in a .pth file, the packages of this one.
+
+    The line saves downloading torch again; it stands behind the environment's own packages, and brings no checkout with it.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "env", with_pip=False)
+    programs = folder / "env" / "bin"
+    where = [programs / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip())
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--offline", "--no-deps", "--python"]
+    subprocess.run([*install, programs / "python", wheel], check=True, capture_output=True)
+    return programs
+
+
+@pytest.fixture
+def call(installed, tmp_path):
+    """call("alexnet-study", "list"): that program of the environment in an empty folder, with no settings of the user's."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+
+    def run(program: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TRITON_INTERPRET") if name in os.environ}
+        environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", **settings}
+        done = subprocess.run(
+            [installed / program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def test_the_wheel_holds_the_two_packages_and_the_files_they_read(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"alexnet", "study"}
+    others = {name for name in names if not name.endswith(".py") and ".dist-info/" not in name}
+    here = {
+        str(path.relative_to(ROOT))
+        for package in ("alexnet", "study")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert (
+        others == here >= {"alexnet/kernels/cpu.c", "alexnet/py.typed", "study/py.typed", "study/report/templates/report.md.j2"}
+    )
+
+
+def test_the_packages_come_from_the_wheel_and_not_from_the_checkout(call):
+    told = call("python", "-c", "import alexnet, study; print(alexnet.__file__, study.__file__)").stdout
+    assert str(ROOT) not in told and told.count("/env/lib/") == 2
+
+
+def test_the_quick_run_goes_from_training_to_its_report(call, tmp_path):
+    told = call("alexnet-study", "quick").stdout
+    folder = tmp_path / "elsewhere" / "quick"
+    made = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    assert made == ["mlartifacts", "mlflow.db", "results", "spool"]
+    report = (folder / "results" / "REPORT.md").read_text()
+    assert "ReLUs reach 25% training error" in report and str(folder / "results" / "REPORT.md") in told
+    assert list((tmp_path / "elsewhere").iterdir()) == [folder]
+    assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
+
+
+def test_figure_1_is_planned_with_the_rates_that_were_found_for_it(call):
+    told = call("alexnet-study", "plan", "relu_sooner", "--scale", "shapes").stdout
+    committed = json.loads((ROOT / "results" / "tuned.json").read_text())
+    for base in ("A-today", "A-2012"):
+        for arm, found in committed[f"relu_sooner/{base}/cifar10-jpeg"].items():
+            if arm in ("relu", "tanh"):
+                assert re.search(rf"{base} +{arm} .*learning rate {found['value']} ", told)
+
+
+def test_an_ablation_is_planned_at_the_rate_of_its_base(call):
+    told = call("alexnet-study", "plan", "response_norm", "--scale", "shapes").stdout
+    assert re.search(r"ALEXNET_32 +none +3 seeds, 0 done, learning rate 0.01 ", told)
+
+
+def test_a_folder_of_own_claims_is_read_from_anywhere(call, tmp_path):
+    (tmp_path / "elsewhere" / "claims").mkdir()
+    (tmp_path / "elsewhere" / "claims" / "mine.py").write_text(OWN_CLAIM)
+    assert "mine: A question from another folder" in call("alexnet-study", "list", CLAIMS_DIR="claims").stdout
+
+
+def needed_by(*names: str) -> set[str]:
+    """The distributions that those of `names` require, with themselves."""
+    found, left = set(), list(names)
+    while left:
+        name = re.sub(r"[-_.]+", "-", left.pop()).lower()
+        if name not in found:
+            found.add(name)
+            try:
+                requirements = metadata.requires(name) or []
+            except metadata.PackageNotFoundError:  # for another system
+                continue
+            left += [re.match(r"[\w.-]+", text).group() for text in requirements if "extra ==" not in text]
+    return found
+
+
+def test_the_library_is_used_with_torch_and_numpy_alone(call):
+    allowed = needed_by("torch", "numpy")
+    blocked = sorted(
+        module
+        for module, names in metadata.packages_distributions().items()
+        if module not in ("alexnet", "study") and not {re.sub(r"[-_.]+", "-", name).lower() for name in names} & allowed
+    )
+    assert {"pandas", "mlflow", "matplotlib", "scipy", "PIL", "torchvision"} <= set(blocked)
+    told = call("python", "-c", f"BLOCKED = set({blocked!r})\n{ALONE}").stdout.split()
+    assert str(ROOT) not in told[0] and int(told[1]) > 60_000_000  # "60 million parameters", section 1 of the paper
