@@ -299,6 +299,7 @@ except Refused as refused:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_refused_and_the_next_call_goes_on(tmp_path):
     """By a limit on the size of files, which the system reports in the same way."""
     ilsvrc = write_images(tmp_path / "ilsvrc")

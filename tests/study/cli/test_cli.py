@@ -177,13 +177,6 @@ def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here):
     assert (here / "mlflow.db").exists()
 
 
-@pytest.mark.slow
-def test_the_library_is_used_in_three_lines_as_the_readme_says(here):
-    code = README_LINES.search((ROOT / "README.md").read_text()).group(1).replace("\n    ", "\n").strip()
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
-    assert done.returncode == 0
-
-
 # ---- How it is started -----------------------------------------------------------------------------------------------
 
 SCRIPT = """#!{python}
