@@ -19,6 +19,8 @@ from study.record.figure_files import slug
 from study.report import phrases
 from study.report.figures.architecture import draw_architecture
 from study.report.figures.draw import draw
+from study.report.figures.style import save, style
+from study.report.figures.verdicts import verdict_forest
 from study.report.paper_tables import paper_tables, percent_range
 
 ERRORS_SHOWN = ("test_error", "test_error_ten_views", "test_top5_error", "test_top5_error_ten_views")
@@ -29,12 +31,14 @@ def write_report(folder: Path) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. Returns the files written."""
     findings = find(folder)
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
+    with style():
+        overview = save(verdict_forest(findings.found), folder / "figures" / "verdicts.png")
     context = describe(findings, pictures, folder)
     markdown = _render("report.md.j2", context, escape=False)
     page = _render("report.html.j2", context, escape=True)
     write_atomically(folder / "REPORT.md", markdown.encode())
     write_atomically(folder / "report.html", page.encode())
-    return [folder / "REPORT.md", folder / "report.html", *(p for paths in pictures.values() for p in paths)]
+    return [folder / "REPORT.md", folder / "report.html", overview, *(p for paths in pictures.values() for p in paths)]
 
 
 def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Evidence]]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import seaborn
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from study.judge.evidence import Evidence
-from study.report.figures.style import LINES, MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import LINES, MARKS, PALETTE, head, panels
 
 
 def training_curves(found: Sequence[Evidence]) -> Figure:
@@ -41,6 +42,6 @@ def training_curves(found: Sequence[Evidence]) -> Figure:
         axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
         axis.legend(frameon=False)
     axes[0][0].set_ylabel("running training error, %\n(marks at the end: test error)")
-    despine(figure)
+    seaborn.despine(figure)
     head(figure, found[0], "Training curves, every seed thin, the mean thick, a band from the least to the most")
     return figure

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import seaborn
 from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.evidence import Evidence
-from study.report.figures.style import MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import MARKS, PALETTE, head, panels
 from study.report.phrases import measured, observed_words, reported_words
 
 
@@ -58,6 +59,6 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         )
         below.set_xlabel(against)
         below.grid(axis="x", color="0.9")
-    despine(figure)
+    seaborn.despine(figure)
     head(figure, found[0], f"{found[0].claim.title}: every seed a point")
     return figure

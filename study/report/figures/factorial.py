@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import seaborn
 from matplotlib.figure import Figure
 
 from study.judge.evidence import Evidence
-from study.report.figures.style import PALETTE, despine, head, panels
+from study.report.figures.style import PALETTE, head, panels
 from study.report.phrases import contrast_words
 
 
@@ -25,6 +26,6 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), title=one.base)
         axis.set_xlabel(f"{one.claim.measure.unit} of error, with 95% interval\n(circles: main effects; squares: interactions)")
         axis.grid(axis="x", color="0.9")
-    despine(figure)
+    seaborn.despine(figure)
     head(figure, found[0], "What each part is worth on average over the others, and together")
     return figure

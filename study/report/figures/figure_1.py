@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence
 from study.judge.evidence import Evidence
 from study.questions.measures import TimeTo
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 from study.report.phrases import observed_words, reported_words
 
 
@@ -40,7 +41,7 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
         axis.legend(frameon=False, loc="upper right")
     axes[0][0].set(ylabel="training error", ylim=(0.15, None))
     axes[0][0].yaxis.set_major_formatter("{x:.2f}")
-    despine(figure)
+    seaborn.despine(figure)
     head(figure, found[0], "Figure 1: training error of a four-layer network")
     return figure
 

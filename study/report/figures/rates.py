@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import seaborn
 from matplotlib.figure import Figure
 
 from study.judge.evidence import Evidence
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 
 
 def rates(found: Sequence[Evidence]) -> Figure:
@@ -25,7 +26,7 @@ def rates(found: Sequence[Evidence]) -> Figure:
         axis.xaxis.set_minor_formatter("")
         axis.legend(frameon=False)
     axes[0][0].set(ylabel="epochs to the target\n(x: dropped or diverged after so many)")
-    despine(figure)
+    seaborn.despine(figure)
     tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
     head(figure, found[0], f"Learning rates tried on {', '.join(tuned_on)}, one tuning seed each")
     return figure

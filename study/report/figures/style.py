@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,69 +17,27 @@ from study.judge.evidence import Evidence
 from study.questions.scales import SCALES
 from study.report.phrases import machine_and_data
 
-PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
-"""Seaborn's "colorblind": ten colours that those who see no red and green tell apart."""
+PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
+"""Ten colours that those who see no red and green tell apart."""
 MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
 ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
 """As in the paper's figure 1: ReLU solid, tanh dashed."""
 ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
 
-_SETTINGS: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": ".15",
-    "axes.labelcolor": ".15",
-    "axes.labelsize": 10.2,
-    "axes.linewidth": 1.25,
-    "axes.titlesize": 10.2,
-    "figure.dpi": 110,
-    "font.family": ["sans-serif"],
-    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
-    "font.size": 10.2,
-    "grid.color": ".8",
-    "grid.linewidth": 1,
-    "legend.fontsize": 9.35,
-    "legend.title_fontsize": 10.2,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 6,
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "w",
-    "patch.force_edgecolor": True,
-    "patch.linewidth": 1,
-    "svg.hashsalt": "alexnet",
-    "text.color": ".15",
-    "text.parse_math": False,  # a "$" in a user's name is a dollar
-    "xtick.color": ".15",
-    "xtick.labelsize": 9.35,
-    "xtick.major.size": 6,
-    "xtick.major.width": 1.25,
-    "xtick.minor.size": 4,
-    "xtick.minor.width": 1,
-    "ytick.color": ".15",
-    "ytick.labelsize": 9.35,
-    "ytick.major.size": 6,
-    "ytick.major.width": 1.25,
-    "ytick.minor.size": 4,
-    "ytick.minor.width": 1,
-}
-
 
 def style() -> AbstractContextManager[None]:
     """Within it figures are made and written in the project's style, whatever the user's own settings are."""
-    plain: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    return matplotlib.rc_context(plain | _SETTINGS)
+    settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    settings |= seaborn.axes_style("ticks") | seaborn.plotting_context("notebook", font_scale=0.85)
+    settings |= {"svg.hashsalt": "alexnet", "figure.dpi": 110, "text.parse_math": False}  # a "$" in a user's name is a dollar
+    return matplotlib.rc_context(settings)
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, NDArray]:
     """A figure of `size` inches and its axes [rows, columns]."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def despine(figure: Figure) -> None:
-    """Take away the lines above and to the right of every panel."""
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
 
 
 def head(figure: Figure, one: Evidence, text: str) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import seaborn
 from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.evidence import Evidence
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, despine, head, panels
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 from study.report.phrases import measured, observed_words
 
 
@@ -56,6 +57,6 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
         below.set_xlabel(measured(one.claim.measure))
         below.grid(axis="x", color="0.9")
     axes[0][0].set_ylabel("share of seeds\nnot there yet")
-    despine(figure)
+    seaborn.despine(figure)
     head(figure, found[0], "Time to the target; every seed a point")
     return figure
