@@ -271,4 +271,4 @@ RECIPES = {
     "CIFAR_13PCT": CIFAR_13PCT,
     "CIFAR_11PCT": CIFAR_11PCT,
 }
-"""By the names that `python -m study describe` takes."""
+"""Every recipe of this file by its name."""

@@ -71,7 +71,7 @@ def _panel(
         paper = 1.0 if isinstance(effect, Share) else one.claim.reported.value
         if paper is not None:
             axis.plot([paper], [row], "|", color="black", markersize=13, markeredgewidth=2, zorder=5, clip_on=False)
-    axis.axvline(nothing, color="0.3", linewidth=1, zorder=0)
+    axis.axvline(nothing, color="0.3", linewidth=1, zorder=1)
     axis.set(ylim=(len(rows) - 0.4, -0.6), xlim=limits)
     if nothing == 1:  # of ratios, for which half and twice are as far from 1
         axis.set_xscale("log")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from alexnet.model.network import AlexNet
 from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
 from alexnet.training import checkpoint as spool_module
 from alexnet.training import train_error as exact_module
-from alexnet.training.checkpoint import CHECKPOINT, Checkpoints
+from alexnet.training.checkpoint import CHECKPOINT, Checkpoints, Interrupted
 from alexnet.training.data_parallel import Ranks
 from alexnet.training.loop import History, Point, Training, fit, outcome_of, weights_sha256
 from alexnet.training.optimizer import make_optimizer
@@ -204,12 +205,13 @@ def test_a_run_that_reaches_its_target_ends_there_with_the_exact_errors(tmp_path
 
 @pytest.fixture
 def every_error(monkeypatch):
-    """Points of a run that goes on past every target and takes every exact error."""
+    """Points of a run that takes every exact error, and ends by its observer, at the first that is at most `until`."""
 
-    def points(recipe: Recipe, seed: int = 0) -> tuple[Point, ...]:
+    def points(recipe: Recipe, seed: int, until: float) -> tuple[Point, ...]:
         with monkeypatch.context() as patch:
             patch.setattr(exact_module, "surely_above", lambda *_: False)
-            return train(changed(recipe, {"optim.stop_at_train_error": 1e-9}), seed).points
+            every = changed(recipe, {"optim.stop_at_train_error": 1e-9})
+            return train(every, seed, observe=lambda point: point.train_error <= until).points
 
     return points
 
@@ -226,28 +228,52 @@ def soon_sure(monkeypatch):
 @pytest.mark.parametrize("seed", [0, 5, 6])  # the epoch before is looked at again in the last two
 def test_a_run_ends_at_the_first_epoch_whose_exact_error_is_at_its_target_and_knows_that_of_the_one_before(seed, every_error):
     """The end foretold from a run that takes every exact error. So its time to the target is the same."""
-    endless = every_error(REACHING, seed)
+    every = every_error(REACHING, seed, until=0.3)
     points = train(REACHING, seed).points
-    end = next(i for i, point in enumerate(endless) if point.train_error <= 0.3)
-    assert [point.running_loss for point in points] == [point.running_loss for point in endless[: end + 1]]
-    assert all(one.train_error in (None, other.train_error) for one, other in zip(points, endless, strict=False))
-    assert [point.train_error for point in points[-2:]] == [point.train_error for point in endless[end - 1 : end + 1]]
+    assert [point.running_loss for point in points] == [point.running_loss for point in every]
+    assert all(one.train_error in (None, other.train_error) for one, other in zip(points, every, strict=True))
+    assert [point.train_error for point in points[-2:]] == [point.train_error for point in every[-2:]]
     assert sum(point.train_error is None for point in points) > len(points) / 3, "few passes were spared"
+
+
+@pytest.fixture(scope="module")
+def reached() -> History:
+    """REACHING with seed 5 without any interruption, by looks at four images at a time as in `soon_sure`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed_module, "VIEWED_PIXELS", 4 * 8**2)
+        patch.setattr(exact_module, "DOUBT", 0.1)
+        return train(REACHING, seed=5)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("soon_sure")
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
-def test_a_run_that_was_killed_before_its_target_knows_the_exact_error_of_the_epoch_before(killed_after, tmp_path):
+def test_a_run_that_was_killed_before_its_target_knows_the_exact_error_of_the_epoch_before(killed_after, tmp_path, reached):
     """The weights of that epoch are in the checkpoint."""
-    whole = train(REACHING, seed=5)
+    whole = reached
     stopped = len(whole.points) - killed_after
     train(REACHING, seed=5, checkpoints=Checkpoints(tmp_path, 0), observe=lambda point: point.epoch == stopped)
     assert Checkpoints(tmp_path).load()["points"][-1]["train_error"] is None
     assert untimed(train(REACHING, seed=5, checkpoints=Checkpoints(tmp_path, 0))) == untimed(whole)
 
 
-def test_exact_errors_move_no_weight(every_error, monkeypatch):
+def test_a_run_that_is_asked_to_stop_keeps_a_checkpoint_at_its_next_step_and_goes_on_in_the_same_bits(tmp_path, whole):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        train(checkpoints=Checkpoints(tmp_path, NEVER), stop=stop)
+    assert Checkpoints(tmp_path).load()["step"] == 1
+    assert untimed(train(checkpoints=Checkpoints(tmp_path, 0))) == whole["fp32"]
+
+
+def test_a_run_without_checkpoints_stops_too():
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        train(stop=stop)
+
+
+def test_exact_errors_move_no_weight(monkeypatch):
     recipe = changed(TINY, {"optim.stop_at_train_error": 1e-9})
     sparing = train(TINY)
     monkeypatch.setattr(exact_module, "surely_above", lambda *_: False)
