@@ -1,4 +1,5 @@
-"""AlexNet (2012) with every part a switch, and its training. The package is a library: it changes nothing of its caller's process.
+"""AlexNet (2012) with every part a switch, and its training. The package is a library: it changes nothing of its caller's
+process.
 
     from pathlib import Path
     from alexnet import FIGURE_1_A, changed, detect, fit, load

@@ -1,6 +1,5 @@
-"""What a user did wrong is refused in one line that names the field, the value and the choices. Running out of memory is told apart
-from every other error.
-"""
+"""What a user did wrong is refused in one line that names the field, the value and the choices. Running out of memory is told
+apart from every other error."""
 
 import difflib
 import re
@@ -55,7 +54,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def let_go(error: Exception) -> Exception:
-    """The same error. Where memory ran out it no longer holds the calls in which it did, and with them what filled the memory."""
+    """The same error. Where memory ran out it no longer holds the calls in which it did, and with them what filled the
+    memory."""
     if is_out_of_memory(error):
         error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

@@ -83,7 +83,8 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
 
 @functools.cache
 def _cpu() -> dict:
-    """Name and flags from /proc/cpuinfo; bf16 pays where the flags name it: avx512_bf16 1.5x, amx_bf16 2.3x over fp32 (NOTES.md)."""
+    """Name and flags from /proc/cpuinfo; bf16 pays where the flags name it: avx512_bf16 1.5x, amx_bf16 2.3x over fp32
+    (NOTES.md)."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

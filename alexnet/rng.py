@@ -1,8 +1,7 @@
 """Every random draw of a run comes from a generator that is named by seed, purpose and index.
 
-So workers, batching and a resume change nothing in what is drawn. The draws are made on the CPU, and are the same for every device.
-Only those of dropout, of which a GPU needs millions at every step, are made on it (`hashed_draws`).
-"""
+So workers, batching and a resume change nothing in what is drawn. The draws are made on the CPU, and are the same for every
+device. Only those of dropout, of which a GPU needs millions at every step, are made on it (`hashed_draws`)."""
 
 import hashlib
 
@@ -27,11 +26,11 @@ WEYL, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def hashed_draws(key: int, step: torch.Tensor, count: int) -> torch.Tensor:
-    """`count` whole numbers from -32768 to 32767, each as likely as the others: int16 on the device of `step` (int64, one value).
+    """`count` whole numbers from -32768 to 32767, each as likely as the others: int16 on the device of `step` (int64, one
+    value).
 
-    They are made where they are used, and from nothing but key, step and place, so that a step on a GPU neither waits for draws of
-    the CPU nor keeps a state. The outputs of SplitMix64 with numbers step * words + 1, 2, ... give four draws each.
-    """
+    They are made where they are used, and from nothing but key, step and place, so that a step on a GPU neither waits for draws
+    of the CPU nor keeps a state. The outputs of SplitMix64 with numbers step * words + 1, 2, ... give four draws each."""
     if step.is_cuda and gpu.has_triton():
         return gpu.hashed_draws(key, step, count)
     words = -(-count // 4)

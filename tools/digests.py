@@ -1,11 +1,10 @@
 """Has a change moved a number? Run keys, committed tables and verdicts beside those of tests/golden/digests.json.
 
-    python -m tools.digests           compare; ends with code 1 and names what differs
-    python -m tools.digests --write   write the golden file anew: only where numbers are meant to move, with the reason in the commit
+    python -m tools.digests           compare; ends with code 1 and names what differs python -m tools.digests --write   write
+    the golden file anew: only where numbers are meant to move, with the reason in the commit
 
-Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of their own
-and judged there, which leaves every verdict, Holm's correction among them, with the family that it had.
-"""
+Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of
+their own and judged there, which leaves every verdict, Holm's correction among them, with the family that it had."""
 
 import dataclasses
 import hashlib

@@ -33,9 +33,8 @@ def everything(n: int) -> slice:
 class Feed:
     """Batches of one run: the same images, order and draws whatever the device, and after any resume.
 
-    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory, and labels [n] int64. Raises
-    Refused, naming the recipe's field, where the images cannot serve it.
-    """
+    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory, and labels [n] int64.
+    Raises Refused, naming the recipe's field, where the images cannot serve it."""
 
     def __init__(
         self,
@@ -82,8 +81,8 @@ class Feed:
             self.means = windows(F.pad(self.mean.expand(self.images.shape[1:]), border), size)
         self.drawn: dict[str, Tensor] = {}
         """On the device, always at the same place in its memory: for every row of the epoch's order the position of its image
-        ("order" [n]), the corner of its crop ("corner" [n, 2]), whether it is mirrored ("flipped" [n]) and what colour noise adds
-        ("colour_shift" [n, 3]); and the "crops" of a step's images that are elsewhere."""
+        ("order" [n]), the corner of its crop ("corner" [n, 2]), whether it is mirrored ("flipped" [n]) and what colour noise
+        adds ("colour_shift" [n, 3]); and the "crops" of a step's images that are elsewhere."""
         self.epoch = -1
         self.ahead: tuple[int, Future] | None = None  # the draws of an epoch to come
 
@@ -105,9 +104,8 @@ class Feed:
     def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
         """The batch of these rows of the epoch's order, of the step that was begun last.
 
-        Nothing here waits for the device, and what is read stays at one place in its memory. So it can be captured in a CUDA graph
-        (training/cuda_graph.py), where `rows` is a tensor on the device.
-        """
+        Nothing here waits for the device, and what is read stays at one place in its memory. So it can be captured in a CUDA
+        graph (training/cuda_graph.py), where `rows` is a tensor on the device."""
         index = self.drawn["order"][rows]
         if isinstance(self.images, Tensor):
             pixels = self._of_images(self.images.index_select(0, index), rows)
@@ -152,9 +150,8 @@ class Feed:
         """All of a set, in its own or in this `order`, `size` images at a time, of which this process gets its share: inputs
         [n, views, 3, side, side], of the centre alone or of ten views, and labels [n].
 
-        The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the images
-        as they are, without the border of data.shift.
-        """
+        The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the
+        images as they are, without the border of data.shift."""
         at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
         size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
@@ -253,8 +250,8 @@ def colour_directions(data: Data, sums: PixelSums) -> Tensor:
 
 
 def windows(image: Tensor, size: int) -> Tensor:
-    """Of an image [height, width, 3] and of its mirror image every square, a view: [2, down, across, size, size x 3]. Gathered by
-    whole rows, ten times as fast on a CPU as pixel by pixel."""
+    """Of an image [height, width, 3] and of its mirror image every square, a view: [2, down, across, size, size x 3]. Gathered
+    by whole rows, ten times as fast on a CPU as pixel by pixel."""
     height, width = image.shape[:2]
     both = torch.stack([image, image.flip(1)])
     shape = (2, height - size + 1, width - size + 1, size, size * 3)
@@ -262,7 +259,8 @@ def windows(image: Tensor, size: int) -> Tensor:
 
 
 def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:
-    """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then mirrored."""
+    """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then
+    mirrored."""
     pixels = F.pad(pixels, (0, 0, border, border, border, border))
     along = torch.arange(size, device=pixels.device)
     across = torch.where(flipped[:, None], size - 1 - along, along)  # [n, size]

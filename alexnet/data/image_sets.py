@@ -61,5 +61,6 @@ def available(name: str, folder: Path) -> str:
 
 
 def class_names(name: str, folder: Path) -> list[str]:
-    """A word for each label, in their order: of class folders their names, or what `<folder>/<name>.words.txt` says they mean."""
+    """A word for each label, in their order: of class folders their names, or what `<folder>/<name>.words.txt` says they
+    mean."""
     return SOURCES[name].class_names(folder)

@@ -2,8 +2,8 @@
 
 `<split>_images.npy` [n, height, width, 3] uint8, `<split>_labels.npy` [n] int64, `<split>_digests.npy` [n, 40] uint8 (8 bytes
 that tell the source of an image apart, then SHA-256 of its pixels, zeros where it has none), and `manifest.json`, written last.
-Every image is vouched for by itself: packing that was killed goes on with those that are not whole, and nothing need be believed.
-"""
+Every image is vouched for by itself: packing that was killed goes on with those that are not whole, and nothing need be
+believed."""
 
 import hashlib
 import io
@@ -260,7 +260,8 @@ def _decode(
                 continue
             if image.shape != shape:
                 raise Refused(
-                    f"{splits[split].name(row)}: {image.shape[1]}x{image.shape[0]} pixels where the others have {shape[1]}x{shape[0]}"
+                    f"{splits[split].name(row)}: {image.shape[1]}x{image.shape[0]} pixels "
+                    f"where the others have {shape[1]}x{shape[0]}"
                 )
             put(split, row, image)
         return len(rows), damaged

@@ -1,4 +1,5 @@
-"""Images that stay outside the training device, in a file or in host memory: what a batch needs of them is read ahead by threads."""
+"""Images that stay outside the training device, in a file or in host memory: what a batch needs of them is read ahead by
+threads."""
 
 import functools
 import hashlib

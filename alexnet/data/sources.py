@@ -1,4 +1,5 @@
-"""What an image set is (`ImageSet`), and where one comes from (`Source`). A kind of set is a class: see image_sets.py for them all."""
+"""What an image set is (`ImageSet`), and where one comes from (`Source`). A kind of set is a class: see image_sets.py for them
+all."""
 
 import contextlib
 from abc import ABC, abstractmethod

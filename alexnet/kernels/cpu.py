@@ -1,9 +1,8 @@
 """Kernels for a CPU, in C (cpu.c): response normalization, pooling, the update rule.
 
-They are built with the machine's own compiler the first time they are wanted, which takes about two seconds and is said on stderr.
-Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the same bits, several
-times slower. Rows and images are independent of one another in every kernel: threads change no bit.
-"""
+They are built with the machine's own compiler the first time they are wanted, which takes about two seconds and is said on
+stderr. Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the same
+bits, several times slower. Rows and images are independent of one another in every kernel: threads change no bit."""
 
 import ctypes
 import functools

@@ -1,9 +1,8 @@
 """Triton kernels for a GPU, each in one pass over memory: response normalization, dropout, the update rule.
 
-Each does what a slower form in torch operations does elsewhere (response_norm.py, rng.py, optimizer.py), which is used where there
-is no Triton. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several threads, so the same input
-always gives the same bits. Where TRITON_INTERPRET=1 is set, Triton runs them on a CPU, for tests.
-"""
+Each does what a slower form in torch operations does elsewhere (response_norm.py, rng.py, optimizer.py), which is used where
+there is no Triton. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several threads, so the
+same input always gives the same bits. Where TRITON_INTERPRET=1 is set, Triton runs them on a CPU, for tests."""
 
 import functools
 import os

@@ -90,7 +90,8 @@ def within_map(
     STEP: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """STEP 0: forward. 1: what each value passes on to its window, into `out` (float32). 2: the gradient, from those as `inner`."""
+    """STEP 0: forward. 1: what each value passes on to its window, into `out` (float32). 2: the gradient, from those as
+    `inner`."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
     column = at // channels % width

@@ -12,8 +12,8 @@ from alexnet.rng import generator, hashed_draws
 class Dropout(nn.Module):
     """Units [n, ...] of which each is kept with probability 1 - `rate` in training, in one of the forms of model.dropout_form.
 
-    A mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `draw(shape)` gives ones and zeros, on
-    the CPU from torch's own generator unless another is set. `rows` are those of a batch of `of` images that are seen here.
+    A mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `draw(shape)` gives ones and zeros,
+    on the CPU from torch's own generator unless another is set. `rows` are those of a batch of `of` images that are seen here.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
@@ -30,8 +30,8 @@ class Dropout(nn.Module):
         self.draw = lambda shape: torch.empty(shape).bernoulli_(self.keep, generator=rng)
 
     def draw_on_device(self, key: int, step: Tensor) -> None:
-        """Draw on the device of `step` (int64, one value), by `hashed_draws` of `key` and of what `step` holds when it draws. The
-        kept share is rounded to 1/65536."""
+        """Draw on the device of `step` (int64, one value), by `hashed_draws` of `key` and of what `step` holds when it draws.
+        The kept share is rounded to 1/65536."""
         threshold = round(self.keep * 65536) - 32768
         self.draw = lambda shape: (hashed_draws(key, step, math.prod(shape)) < threshold).view(shape).float()
 

@@ -99,7 +99,8 @@ class AlexNet(nn.Module):
         draw_dropout(self.layers, seed, step, rows, of)
 
     def draw_on_device(self, seed: int, step: Tensor, rows: slice = slice(None), of: int = 0) -> None:
-        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see `rng.hashed_draws`."""
+        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see
+        `rng.hashed_draws`."""
         for position, part in dropouts_of(self.layers):
             part.draw_on_device(key_of(seed, f"dropout/{position}"), step)
             part.rows, part.of = rows, of
@@ -171,8 +172,8 @@ def learned_part(parts: nn.Module) -> Learned | None:
 
 @torch.no_grad()
 def initialize(network: AlexNet, seed: int) -> None:
-    """All initialization is here (section 5): every layer's weights come from a generator of its own, named by seed and position.
-    Batch normalizations begin as torch has them."""
+    """All initialization is here (section 5): every layer's weights come from a generator of its own, named by seed and
+    position. Batch normalizations begin as torch has them."""
     model = network.model
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

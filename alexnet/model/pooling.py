@@ -1,9 +1,8 @@
 """Pools of cuda-convnet: a window that hangs over the edge is cut off there, and an average divides by what is left.
 
 They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a CPU channels_last maps go through a C kernel
-(kernels/cpu.py) where there is a compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and are
-several times slower in bf16.
-"""
+(kernels/cpu.py) where there is a compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and
+are several times slower in bf16."""
 
 import torch
 import torch.nn.functional as F

@@ -4,12 +4,11 @@ Our own operation because torch's is slow, has no bf16 on CPU, and its backward 
 number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: maps in channels_last memory are normalized on a CPU by a C kernel (kernels/cpu.py) where there is a compiler, and on a GPU by a
-Triton kernel (kernels/gpu.py: to a tolerance, not in the same bits). All others are by torch operations, on a CPU in the same order
-and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column, or image), so that
-the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the cache. Backward keeps only the
-input and computes the rest again, which costs less than reading it back.
-"""
+How: maps in channels_last memory are normalized on a CPU by a C kernel (kernels/cpu.py) where there is a compiler, and on a GPU
+by a Triton kernel (kernels/gpu.py: to a tolerance, not in the same bits). All others are by torch operations, on a CPU in the
+same order and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column,
+or image), so that the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the
+cache. Backward keeps only the input and computes the rest again, which costs less than reading it back."""
 
 import math
 

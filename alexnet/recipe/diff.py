@@ -82,7 +82,8 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def differences(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Fields in which two recipes differ: {dotted name: (value in `base`, value in `recipe`)}; None where one has no such field."""
+    """Fields in which two recipes differ: {dotted name: (value in `base`, value in `recipe`)}; None where one has no such
+    field."""
     new, old = settings(recipe), settings(base)
     return {k: (old.get(k), new.get(k)) for k in {**old, **new} if old.get(k) != new.get(k)}
 

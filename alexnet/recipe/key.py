@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from alexnet.recipe.schema import Recipe
 
 NUMERICS = 2
-"""Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new one."""
+"""Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new
+one."""
 
 
 def key_text(part: Any) -> str:

@@ -69,7 +69,8 @@ class Checked:
 
 
 def docs_of(part: Any, prefix: str = "") -> Mapping[str, str]:
-    """What every field of a class of parts, and of the parts in it, means, by dotted name; "*" stands for a position in a tuple."""
+    """What every field of a class of parts, and of the parts in it, means, by dotted name; "*" stands for a position in a
+    tuple."""
     docs = {}
     for field in dataclasses.fields(part):
         path = f"{prefix}{field.name}"

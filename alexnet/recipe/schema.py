@@ -1,7 +1,7 @@
 """All that decides what a run computes, as frozen dataclasses. What each field means, and takes, stands beside it.
 
-A recipe says nothing about the machine that it runs on (alexnet/machine.py) and needs no torch. A field that is added later has as
-its default what the code did before, so that the names of runs (keys) and their results stay valid.
+A recipe says nothing about the machine that it runs on (alexnet/machine.py) and needs no torch. A field that is added later has
+as its default what the code did before, so that the names of runs (keys) and their results stay valid.
 
 Where the printed paper and the code of its authors differ, one field has both values, named for what they do, and its text says
 which is whose ("printed", "2012 code"). Sources: Krizhevsky, Sutskever and Hinton 2012; the 2012 code as released by the
@@ -103,7 +103,7 @@ class Model(Checked):
     activation: str = option("relu", "after every layer but the last", choices=ACTIVATIONS)
     init: str = option(
         "listed",
-        '"listed": weights from N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), torch\'s default',
+        '"listed": weights from N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), as torch does',
         choices=INITIALIZATIONS,
     )
     image_size: int = option(32, "pixels a side, after cropping", least=1)
@@ -246,7 +246,7 @@ class Optim(Checked):
     drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1)
     stop_at_train_error: float = option(
         0.0,
-        "a share of images: the run ends with the first epoch that reaches it, in evaluation mode over the training set; 0: never",
+        "a share of images: the run ends with the first epoch that reaches it on the training set, in evaluation mode; 0: never",
         least=0,
     )
 

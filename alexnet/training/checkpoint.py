@@ -77,8 +77,8 @@ class Checkpoints:
         self.saving_seconds = self.saved_at - started
 
     def load(self) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole, or None. One that is cut short, was altered, or holds more than tensors and plain
-        values is passed over; nothing in it is executed."""
+        """The newest checkpoint that is whole, or None. One that is cut short, was altered, or holds more than tensors and
+        plain values is passed over; nothing in it is executed."""
         import torch
 
         for name in (CHECKPOINT, PREVIOUS):

@@ -1,7 +1,7 @@
 """One run on several processes (torchrun): each takes its share of every batch, and all take the same step.
 
-Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by seed and step for the
-whole batch, wherever its rows are. Only rank 0 writes.
+Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by seed and step for
+the whole batch, wherever its rows are. Only rank 0 writes.
 
 A network of two columns is trained as any other, whole on each rank, since columns are part of the network and no matter of the
 machine. The layout with one column on each of two ranks is alexnet/model/two_columns.py: it is measured, and no run uses it.

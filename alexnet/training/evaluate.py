@@ -60,9 +60,8 @@ def count_wrong(
 ) -> list[float]:
     """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are.
 
-    `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images so
-    far, and ends it there where it returns True.
-    """
+    `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images
+    so far, and ends it there where it returns True."""
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
     for inputs, labels in batches:

@@ -32,8 +32,8 @@ class History:
     points: tuple[Point, ...]
     """One for each epoch."""
     outcome: str
-    """"reached" its target, "finished" its epochs, "diverged" (the loss was not finite), "stalled" (never better than guessing),
-    or "stopped" by the observer."""
+    """"reached" its target, "finished" its epochs, "diverged" (the loss was not finite), "stalled" (never better than
+    guessing), or "stopped" by the observer."""
     test_error: float | None
     """Top-1, of the centre view; None, as the others, where the run came to no end or there are no test images."""
     test_top5_error: float | None

@@ -50,14 +50,13 @@ def fit(
 ) -> History:
     """Train `recipe` with `seed` on `images` to its end (sections 4 and 5), and test what was trained.
 
-    `observe` sees each point, also those that a checkpoint brings back, and ends the run by returning True. With `checkpoints` a
-    run that was killed goes on from its last one, and ends in the same bits on the same machine. Once `stop` is set, which another
-    thread or a signal handler may do, the run keeps a checkpoint at its next step and ends with Interrupted. With `ranks` each
-    process calls this for its share of every batch.
+    `observe` sees each point, also those that a checkpoint brings back, and ends the run by returning True. With `checkpoints`
+    a run that was killed goes on from its last one, and ends in the same bits on the same machine. Once `stop` is set, which
+    another thread or a signal handler may do, the run keeps a checkpoint at its next step and ends with Interrupted. With
+    `ranks` each process calls this for its share of every batch.
 
-    Nothing of the caller's process is changed: torch's settings are put back (see Machine.torch_settings), and all that is drawn
-    comes from generators of the run's own. Raises Refused where recipe and images do not fit.
-    """
+    Nothing of the caller's process is changed: torch's settings are put back (see Machine.torch_settings), and all that is
+    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit."""
     with machine.torch_settings():
         training = Training(recipe, seed, machine, images, observe, checkpoints, ranks, stop)
         take_round = rounds_on(machine.device, graphs=ranks.count == 1)
@@ -71,8 +70,8 @@ class Training:
     """A run under way. `steps` gives it whenever an `update` is due, and does what comes before and after one.
 
     `update` works on the device alone, so that a step can be one CUDA graph, shared with other runs (cuda_graph.py,
-    side_by_side.py). Whoever takes the steps does so within `machine.torch_settings()`, as `fit` does, whose arguments these are.
-    """
+    side_by_side.py). Whoever takes the steps does so within `machine.torch_settings()`, as `fit` does, whose arguments these
+    are."""
 
     def __init__(
         self,

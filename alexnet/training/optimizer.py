@@ -51,8 +51,8 @@ class PaperSGD(torch.optim.Optimizer):
 def _update(
     params: list[Tensor], velocities: list[Tensor], gradients: list[Tensor], momentum: float, decay: float, rate: float
 ) -> None:
-    """v := momentum v + decay w + rate gradient, w := w + v, in that order: by a kernel in one pass over memory (on a CPU in the
-    same bits), or in four."""
+    """v := momentum v + decay w + rate gradient, w := w + v, in that order: by a kernel in one pass over memory (on a CPU in
+    the same bits), or in four."""
     each = list(zip(params, velocities, gradients, strict=True))
     if all(p.dtype == torch.float32 and supported(p, v, g) for p, v, g in each):
         for p, v, g in each:

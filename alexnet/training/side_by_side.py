@@ -1,8 +1,7 @@
 """Several runs in one process, side by side: each takes a step, then each the next. On a GPU such a round is one graph.
 
-Runs share nothing but the processor: each has its seed, order, rates and recipe, and what it trains among others is what it trains
-alone. One that ends makes room for the next; one that fails leaves the others as they are.
-"""
+Runs share nothing but the processor: each has its seed, order, rates and recipe, and what it trains among others is what it
+trains alone. One that ends makes room for the next; one that fails leaves the others as they are."""
 
 import gc
 import sys

@@ -1,7 +1,7 @@
 """Which step a run stands at: set by the host before each step, or counted on the device, so that a step can be replayed.
 
-A step counter gives `rows`, where the step's images stand in the epoch's order, and sees to it that dropout draws for that step.
-"""
+A step counter gives `rows`, where the step's images stand in the epoch's order, and sees to it that dropout draws for that
+step."""
 
 import torch
 
@@ -25,8 +25,8 @@ class HostStepCounter:
 
 
 class DeviceStepCounter:
-    """For a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory. `tick` moves them on there; the
-    host sets them only where the next step is not that of the same epoch."""
+    """For a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory. `tick` moves them on there;
+    the host sets them only where the next step is not that of the same epoch."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int, device: str):
         self.feed, self.expected = feed, -1

@@ -1,10 +1,9 @@
 """The exact training error of a run to a target, without a pass over all images after every epoch.
 
-A pass costs a third of an epoch. A run's time to its target needs two exact errors: the first that is at the target, and that of the
-epoch before, between which the time is read off. So after each epoch images are looked at in random order until they prove that the
-error is above the target. Where they do not, all images are looked at, and the epoch before is finished too, with the weights it
-ended with, which are kept for that.
-"""
+A pass costs a third of an epoch. A run's time to its target needs two exact errors: the first that is at the target, and that
+of the epoch before, between which the time is read off. So after each epoch images are looked at in random order until they
+prove that the error is above the target. Where they do not, all images are looked at, and the epoch before is finished too,
+with the weights it ended with, which are kept for that."""
 
 import math
 from collections.abc import Callable
@@ -41,8 +40,8 @@ class TrainErrors:
         self.before: dict | None = None  # what is known of the last epoch, where that is not its error; part of a checkpoint
 
     def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
-        """The error of the network as it stands after so many epochs, None where it is above the target and the epoch is not the
-        `last`; and that of the epoch before, where it was None and is wanted now."""
+        """The error of the network as it stands after so many epochs, None where it is above the target and the epoch is not
+        the `last`; and that of the epoch before, where it was None and is wanted now."""
         wrong, seen = self._looked(epoch, 1.0 if last else self.target)
         if seen < len(self.feed.labels):
             self.before = {"epoch": epoch, "wrong": wrong, "seen": seen, "weights": _copied(self.network)}
@@ -60,8 +59,8 @@ class TrainErrors:
         return wrong / seen
 
     def _looked(self, epoch: int, level: float, wrong: float = 0.0, seen: int = 0) -> tuple[float, int]:
-        """How many images are wrong, and how many were looked at. Goes on after the first `seen`, of which `wrong` were, until the
-        error is sure to be above `level`."""
+        """How many images are wrong, and how many were looked at. Goes on after the first `seen`, of which `wrong` were, until
+        the error is sure to be above `level`."""
         feed, count = self.feed, len(self.feed.labels)
         order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))[seen:] if self.target else None
         batches = feed.views(feed.images, feed.labels, order=order)

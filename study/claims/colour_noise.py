@@ -1,7 +1,7 @@
 """Section 4.1: colour noise along the principal components "reduces the top-1 error rate by over 1%".
 
-No run without it is in the 2012 notes. "printed" multiplies by eigenvalues, as the paper says, the control by their roots, as the code does.
-"""
+No run without it is in the 2012 notes. "printed" multiplies by eigenvalues, as the paper says, the control by their roots, as
+the code does."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

@@ -1,8 +1,7 @@
 """Section 4.2: "Without dropout, our network exhibits substantial overfitting."
 
-Measured as the gap between test and exact training error after the same budget. The arm "factor-only" is what the 2012 code does
-with dropout switched off: it still halves the activations, in training and in tests.
-"""
+Measured as the gap between test and exact training error after the same budget. The arm "factor-only" is what the 2012 code
+does with dropout switched off: it still halves the activations, in training and in tests."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

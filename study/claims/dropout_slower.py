@@ -1,8 +1,7 @@
 """Section 4.2: "Dropout roughly doubles the number of iterations required to converge."
 
-What "converged" means is not said. Here: the test error is first at LEVEL, which networks with and without dropout both pass while
-the learning rate is still the first one. The same runs as dropout_overfits, seen from the network without dropout.
-"""
+What "converged" means is not said. Here: the test error is first at LEVEL, which networks with and without dropout both pass
+while the learning rate is still the first one. The same runs as dropout_overfits, seen from the network without dropout."""
 
 from study.claims import dropout_overfits
 from study.questions.claim import Claim, Reported

@@ -1,4 +1,5 @@
-"""Section 3.4: "We generally observe during training that models with overlapping pooling find it slightly more difficult to overfit."
+"""Section 3.4: "We generally observe during training that models with overlapping pooling find it slightly more difficult to
+overfit."
 
 The runs of overlap_pooling, asked for the gap between test and training error.
 """

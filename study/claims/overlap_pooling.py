@@ -1,8 +1,7 @@
 """Section 3.4: pooling windows of 3 with stride 2 against 2 with stride 2 lower the error "by 0.4% and 0.3%".
 
-One run against one (nets 145 and 147, ILSVRC-2012 validation, ten views), 1.6 times the spread of near-identical nets. The windows
-of 2 give "equivalent dimensions" with other paddings where they must: in net 147 and here at 64 pixels; not at 32.
-"""
+One run against one (nets 145 and 147, ILSVRC-2012 validation, ten views), 1.6 times the spread of near-identical nets. The
+windows of 2 give "equivalent dimensions" with other paddings where they must: in net 147 and here at 64 pixels; not at 32."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

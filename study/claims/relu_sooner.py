@@ -1,4 +1,5 @@
-"""Section 3.1, figure 1: a four-layer network with ReLUs reaches 25% training error on CIFAR-10 six times sooner than with tanh.
+"""Section 3.1, figure 1: a four-layer network with ReLUs reaches 25% training error on CIFAR-10 six times sooner than with
+tanh.
 
 "The learning rates for each network were chosen independently to make training as fast as possible. No regularization of any
 kind was employed. The magnitude of the effect demonstrated here varies with network architecture."

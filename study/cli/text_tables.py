@@ -31,7 +31,8 @@ def verdict_table(found: list[Evidence]) -> str:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
-            f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: {phrases.verdict_words(one)}; "
+            f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: "
+            f"{phrases.verdict_words(one)}; "
             f"{phrases.seeds_words(one)} seeds an arm, more needed: {phrases.more_seeds_words(one)}"
         )
         lines.append(f"  {phrases.why(one)}")

@@ -1,9 +1,9 @@
 """The one judge: from an effect with its intervals to a direction, a size and the seeds that are still needed.
 
-Every effect is judged on a line on which no effect is 0 and what the paper expects is above 0: ratios by their logs, differences as
-they are. Shares of runs have an exact binomial interval instead. To judge by another estimator (runs paired by seed, looks in
-sequence), exchange what makes the intervals (`Case.compare` in judge.py): nothing here knows how they came about.
-"""
+Every effect is judged on a line on which no effect is 0 and what the paper expects is above 0: ratios by their logs,
+differences as they are. Shares of runs have an exact binomial interval instead. To judge by another estimator (runs paired by
+seed, looks in sequence), exchange what makes the intervals (`Case.compare` in judge.py): nothing here knows how they came
+about."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +77,8 @@ def of_difference(
 
 
 def weigh(effect_at: Callable[[float], Ratio | Difference], question: Question, enough: bool | None = None) -> Verdict:
-    """The verdict on an effect, which `effect_at` gives with its interval of any level. By default there are `enough` runs where
-    each arm has the question's minimum."""
+    """The verdict on an effect, which `effect_at` gives with its interval of any level. By default there are `enough` runs
+    where each arm has the question's minimum."""
     wide, narrow = effect_at(0.95), effect_at(0.90)
     if enough is None:
         enough = min(wide.n_treated, wide.n_control) >= question.minimum_seeds
@@ -96,10 +96,10 @@ def weigh(effect_at: Callable[[float], Ratio | Difference], question: Question, 
 def decide(wide: Ratio | Difference, narrow: Ratio | Difference, question: Question, enough: bool) -> tuple[Direction, Size]:
     """Direction and size by where the 95% interval (`wide`) and the 90% interval (`narrow`) of an effect lie on the line.
 
-    Direction: "supported" if the 95% interval lies above 0, "contradicted" if below; "no effect" if instead the 90% interval lies
-    within the margin (two one-sided tests at 5%); else "undecided". Size, where it is asked: "consistent" if the 90% interval lies
-    within the band, "smaller" or "larger" if beyond it, else "undecided". Without `enough` runs all is "incomplete".
-    """
+    Direction: "supported" if the 95% interval lies above 0, "contradicted" if below; "no effect" if instead the 90% interval
+    lies within the margin (two one-sided tests at 5%); else "undecided". Size, where it is asked: "consistent" if the 90%
+    interval lies within the band, "smaller" or "larger" if beyond it, else "undecided". Without `enough` runs all is
+    "incomplete"."""
     if not enough:
         return "incomplete", "not judged"
     line, inner = wide.on_line(question.expected), narrow.on_line(question.expected)
@@ -121,11 +121,11 @@ def decide(wide: Ratio | Difference, narrow: Ratio | Difference, question: Quest
 def more_seeds(effect: Ratio | Difference, direction: Direction, size: Size, question: Question) -> int | None:
     """How many more runs an arm would close what is open, by Stein's two-stage rule on the spread seen so far.
 
-    They shrink the 95% half width to the margin for an open direction, and to half the way from the estimate to the nearest edge
-    of the band for an open size; the larger answer counts. It is a plan, not a promise: an effect within the margin is then decided
-    about every other time. It is at least 1 while something is open, and None with fewer than 2 runs in an arm or where censoring
-    hides the answer from any number of runs at this budget. Censored runs make the spread, and so the plan, too small.
-    """
+    They shrink the 95% half width to the margin for an open direction, and to half the way from the estimate to the nearest
+    edge of the band for an open size; the larger answer counts. It is a plan, not a promise: an effect within the margin is
+    then decided about every other time. It is at least 1 while something is open, and None with fewer than 2 runs in an arm or
+    where censoring hides the answer from any number of runs at this budget. Censored runs make the spread, and so the plan, too
+    small."""
     n, line = min(effect.n_treated, effect.n_control), effect.on_line(question.expected)
     open_direction = direction in ("undecided", "incomplete")
     if not open_direction and size != "undecided":
@@ -158,8 +158,8 @@ def _can_tell(line: Line, low: float, high: float) -> bool:
 def weigh_every_run(chances: Sequence[float], p: float, minimum_seeds: int = MINIMUM_SEEDS) -> Verdict:
     """Is it seen in every run? `chances`: of each run, the chance of seeing as much if there were nothing.
 
-    "supported" if each is at most `p`; "contradicted" if one is not and the share's exact interval excludes NEARLY_EVERY, so that
-    "every run" is no rounding of "nearly every run"; else "undecided". Fewer than `minimum_seeds` runs are "incomplete".
+    "supported" if each is at most `p`; "contradicted" if one is not and the share's exact interval excludes NEARLY_EVERY, so
+    that "every run" is no rounding of "nearly every run"; else "undecided". Fewer than `minimum_seeds` runs are "incomplete".
     """
     seen = sum(chance <= p for chance in chances)
     share = share_of_runs(seen, len(chances))

@@ -248,7 +248,8 @@ def _judged(
 
 
 def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
-    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not seconds)."""
+    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not
+    seconds)."""
     if not treated or not control or not (treated.timed and control.timed):
         return None
     times = treated.seconds_to_target, control.seconds_to_target

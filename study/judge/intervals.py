@@ -1,9 +1,8 @@
 """Estimates and intervals of a handful of seeds: arrays in, intervals out.
 
-Intervals are t intervals (Welch or paired), because at 3 to 10 seeds the bootstrap covers far less than it says. Times to a target
-are compared as ratios, on logs. A run that never reached its target, a diverged one included, is censored at the budget: it stays in
-the sample and turns the estimate into a bound.
-"""
+Intervals are t intervals (Welch or paired), because at 3 to 10 seeds the bootstrap covers far less than it says. Times to a
+target are compared as ratios, on logs. A run that never reached its target, a diverged one included, is censored at the budget:
+it stays in the sample and turns the estimate into a bound."""
 
 import math
 from collections.abc import Sequence

@@ -56,8 +56,8 @@ def judge(rule: Rule, case: Case) -> Verdict:
 
 
 def power_of_claim(claim: Claim, verdict: Verdict) -> float:
-    """Of a two-sided t test at 5% for the reported effect, or, where the paper gives none, for the smallest that matters. NaN for
-    a rule that is no t test between runs."""
+    """Of a two-sided t test at 5% for the reported effect, or, where the paper gives none, for the smallest that matters. NaN
+    for a rule that is no t test between runs."""
     effect = claim.reported.value or claim.rule.smallest_effect
     if not claim.rule.has_power or effect is None or isinstance(verdict.effect, intervals.Share):
         return math.nan

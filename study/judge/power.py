@@ -8,8 +8,8 @@ from study.judge.intervals import Difference, Ratio
 
 
 def power_of(found: Difference | Ratio, effect: float, level: float = 0.95) -> float:
-    """With how many seeds were run, and the spread they showed: how likely is a true `effect` (in the unit of the difference, or
-    a ratio) to be told from none?
+    """With how many seeds were run, and the spread they showed: how likely is a true `effect` (in the unit of the difference,
+    or a ratio) to be told from none?
 
     Of a two-sided t test, by the noncentral t distribution. NaN where an arm has fewer than 2 runs or nothing varied.
     """

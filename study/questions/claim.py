@@ -91,7 +91,8 @@ class Claim:
             raise Refused(f"claim.arms: a label stands twice in {labels}")
         if broken := [label for label in labels if not label or set(label) & set(" ,") or not label.isprintable()]:
             raise Refused(
-                f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end, or what cannot be printed"
+                f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end, "
+                "or what cannot be printed"
             )
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
@@ -110,7 +111,8 @@ class Claim:
             if not any(SCALES[scale].suits(self.bases[base]) for base in self.default_bases):
                 sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
                 raise Refused(
-                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, {SCALES[scale].side} pixels"
+                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, "
+                    f"{SCALES[scale].side} pixels"
                 )
 
     def _check_rule(self) -> None:
@@ -141,7 +143,8 @@ class Claim:
                     raise Refused(f"claim.arms: {arm.label!r} and {twin!r} are the same on base {base!r}")
                 if recipe.optim.stop_at_train_error != stop:
                     raise Refused(
-                        f"claim.bases.{base}: optim.stop_at_train_error is {recipe.optim.stop_at_train_error}, claim.measure needs {stop}"
+                        f"claim.bases.{base}: optim.stop_at_train_error is {recipe.optim.stop_at_train_error}, "
+                        f"claim.measure needs {stop}"
                     )
                 made[arm.label] = recipe
             for field_name, values in self.tune.items():

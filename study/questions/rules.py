@@ -18,8 +18,8 @@ class Rule:
     """From the numbers of a claim's arms to a verdict.
 
     A concrete rule says in `judges` of what kind of measure its numbers may be, and in `treated_arms` what it sets against the
-    control. It refuses settings that make no sense in `__post_init__`, and a reported number that it cannot be about in `check`.
-    """
+    control. It refuses settings that make no sense in `__post_init__`, and a reported number that it cannot be about in
+    `check`."""
 
     judges: ClassVar[tuple[Kind, ...]]
     example: ClassVar[Mapping[str, Any]]  # settings that make sense, for the test that walks all rules
@@ -133,8 +133,8 @@ class WithinRuns(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class OverImages(Signed):
-    """The averaged nets minus the mean of the same nets alone. One set of nets: the interval is over test images, and says nothing
-    of other nets."""
+    """The averaged nets minus the mean of the same nets alone. One set of nets: the interval is over test images, and says
+    nothing of other nets."""
 
     judges = ("ensemble",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": -1, "no_effect_within": 0.5}

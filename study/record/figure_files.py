@@ -1,8 +1,7 @@
 """Where a claim's pictures lie, and the arrays that some are drawn from. No torch.
 
-A picture that shows what was read off trained weights (figure 4) has its arrays in an .npz file beside it, so that a report is drawn
-without weights and images.
-"""
+A picture that shows what was read off trained weights (figure 4) has its arrays in an .npz file beside it, so that a report is
+drawn without weights and images."""
 
 import io
 import zipfile

@@ -81,8 +81,8 @@ def asks_weights(cell: Cell) -> bool:
 
 
 def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> None:
-    """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights are
-    no longer those that were trained are left out, and named."""
+    """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights
+    are no longer those that were trained are left out, and named."""
     torch.set_num_threads(place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1))
     alone: list[tuple[Trained, Measure]] = []
     together: dict[tuple, list[Trained]] = defaultdict(list)

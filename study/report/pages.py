@@ -134,7 +134,8 @@ def _p_words(one: Evidence) -> str:
         told.append(f"t test p {phrases.number(p, 2)}, {phrases.number(one.holm, 2)} by Holm over all rows of the first table")
     if verdict.permutation_p == verdict.permutation_p:
         told.append(
-            f"exact permutation p {phrases.number(verdict.permutation_p, 2)} (floor {phrases.number(verdict.permutation_floor, 2)})"
+            f"exact permutation p {phrases.number(verdict.permutation_p, 2)} "
+            f"(floor {phrases.number(verdict.permutation_floor, 2)})"
         )
     if verdict.log_rank_p == verdict.log_rank_p:
         told.append(f"log-rank p {phrases.number(verdict.log_rank_p, 2)}")
@@ -145,7 +146,8 @@ def _p_words(one: Evidence) -> str:
 def _took_words(one: Evidence) -> str:
     """Seconds of training of all runs shown, which other claims may share."""
     seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
-    return f" Their training took {sum(seconds) / 60:.0f} min in all, {sum(seconds) / len(seconds):.0f} s a run, each on its share of the machine."
+    minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
+    return f" Their training took {minutes:.0f} min in all, {each:.0f} s a run, each on its share of the machine."
 
 
 def _power_words(one: Evidence) -> str:

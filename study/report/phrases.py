@@ -1,7 +1,7 @@
 """Findings in words: the same phrases in the terminal, the figures, the reports and MLflow.
 
-What is said of a measure and of a rule hangs on their classes. A new one registers its own words; without them it is refused by name.
-"""
+What is said of a measure and of a rule hangs on their classes. A new one registers its own words; without them it is refused by
+name."""
 
 import math
 from functools import singledispatch
@@ -326,7 +326,8 @@ def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
         return f"The probabilities of {found.n_treated} nets were not averaged yet."
     return (
         f"{found.n_treated} nets averaged minus the same nets alone is {found.estimate:+.2f} {measure.unit} "
-        f"(95% interval over {found.degrees_of_freedom + 1:,} test images {found.lower:+.2f} to {found.upper:+.2f}; these nets alone)."
+        f"(95% interval over {found.degrees_of_freedom + 1:,} test images {found.lower:+.2f} to {found.upper:+.2f}; "
+        "these nets alone)."
     )
 
 

@@ -53,7 +53,8 @@ for module in pkgutil.walk_packages(alexnet.__path__, "alexnet."):
         importlib.import_module(module.name)
 snapshots.append(snapshot())
 whole = alexnet.load("shapes", Path("nowhere"))
-images = alexnet.ImageSet("few", whole.train_images[:160], whole.train_labels[:160], whole.test_images[:64], whole.test_labels[:64], "few")
+train, test = (whole.train_images[:160], whole.train_labels[:160]), (whole.test_images[:64], whole.test_labels[:64])
+images = alexnet.ImageSet("few", *train, *test, "few")
 recipe = alexnet.changed(alexnet.FIGURE_1_A, {
     "data.name": "shapes", "data.flip": True, "optim.batch_size": 32, "optim.epochs": 1,
     "optim.stop_at_train_error": 0.0, "model.layers.last.present": True, "model.layers.0.norm": "cross_map",

@@ -10,7 +10,8 @@ from study.questions.measures.errors import percent
 
 @dataclass(frozen=True)
 class Averaged(Measure):
-    """Ten-view top-1 error, in percent, of nets alone and of `nets` of them (the first seeds) with their probabilities averaged."""
+    """Ten-view top-1 error, in percent, of nets alone and of `nets` of them (the first seeds) with their probabilities
+    averaged."""
 
     nets: int = 5
 

@@ -47,8 +47,8 @@ def chroma_shares(kernels: ArrayLike) -> NDArray[np.float64]:
 
 def column_difference(kernels: ArrayLike) -> tuple[float, float]:
     """By how much the mean chroma shares of the two columns (first and second half of the kernels) differ, at least 0; and the
-    chance of a difference as large if the same kernels were dealt to the columns at random (DEALS random deals, always the same).
-    """
+    chance of a difference as large if the same kernels were dealt to the columns at random (DEALS random deals, always the
+    same)."""
     shares = chroma_shares(kernels)
     half = len(shares) // 2
     order = np.random.default_rng(2012).permuted(np.tile(np.arange(2 * half), (DEALS, 1)), axis=1)

@@ -20,10 +20,9 @@ SHOWN = 8
 def neighbours_of(run: TrainedRun) -> FromWeights:
     """Of how many of the NEAREST training images the label is the query's, by last-hidden-layer and by pixel distance.
 
-    The arrays are what figure 4 shows, for the first image of each of SHOWN labels: `images` [shown, 1 + NEAREST, side, side, 3],
-    the query first; their `labels` [shown, 1 + NEAREST]; the query's five `best` labels and their `probabilities` [shown, 5]; and
-    the `names` of all labels.
-    """
+    The arrays are what figure 4 shows, for the first image of each of SHOWN labels: `images` [shown, 1 + NEAREST, side, side,
+    3], the query first; their `labels` [shown, 1 + NEAREST]; the query's five `best` labels and their `probabilities` [shown,
+    5]; and the `names` of all labels."""
     feed, network = run.feed, run.network
     test, labels = feed.test[0][:QUERIES], feed.test[1][:QUERIES]
     queries, logits = features_of(network, feed.views(test, labels), run.autocast)

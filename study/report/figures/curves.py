@@ -13,7 +13,8 @@ from study.report.figures.style import LINES, MARKS, PALETTE, head, panels
 
 
 def training_curves(found: Sequence[Evidence]) -> Figure:
-    """Running training error of every seed against epochs, and where each ended on test images: whether the control has learned."""
+    """Running training error of every seed against epochs, and where each ended on test images: whether the control has
+    learned."""
     figure, axes = panels(1, len(found), (1.6 + 4.8 * len(found), 4.6), sharey=True)
     for axis, one in zip(axes[0], found, strict=True):
         for row, arm in enumerate(one.arms):

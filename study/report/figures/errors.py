@@ -13,7 +13,8 @@ from study.report.phrases import measured, observed_words, reported_words
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
-    """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's number."""
+    """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's
+    number."""
     rows = max(len(one.arms) for one in found)
     figure, axes = panels(
         2,

@@ -12,7 +12,8 @@ from study.report.phrases import measured, observed_words
 
 
 def time_to_target(found: Sequence[Evidence]) -> Figure:
-    """Share of seeds not yet at the target (Kaplan-Meier) over every seed's time; censored runs as open arrows at the budget."""
+    """Share of seeds not yet at the target (Kaplan-Meier) over every seed's time; censored runs as open arrows at the
+    budget."""
     figure, axes = panels(
         2,
         len(found),

@@ -20,15 +20,16 @@ MARKS = {
     "undecided": (PALETTE[7], "D", False),
     "incomplete": (PALETTE[7], "v", False),
 }
-"""By the word of a verdict: colour, mark, and whether the mark is filled. A finding with another word is no verdict, and left out."""
+"""By the word of a verdict: colour, mark, and whether the mark is filled. A finding with another word is no verdict, and left
+out."""
 WIDEST_POINTS = 8.0
 """Points that the axis shows either way; what lies beyond is an arrow with its number."""
 ROW_INCHES = 0.34
 
 
 def verdict_forest(found: Sequence[Evidence]) -> Figure:
-    """Differences, ratios of times and shares of runs, a panel each. In each row the 95% interval, the paper's number as a tick, and
-    the verdict by colour and by mark."""
+    """Differences, ratios of times and shares of runs, a panel each. In each row the 95% interval, the paper's number as a
+    tick, and the verdict by colour and by mark."""
     judged = [one for one in found if one.word in MARKS]
     kinds = [
         (Difference, "points against the control, or within each run", 0.0, (-WIDEST_POINTS, WIDEST_POINTS)),

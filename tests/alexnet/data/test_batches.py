@@ -200,7 +200,8 @@ def crops_seen(pixels: np.ndarray, size: int, epochs: int = 1, batch_size: int =
 
 @pytest.mark.parametrize("inputs", ["minus_mean_image", "minus_centre_of_mean_image"])
 def test_the_mean_is_taken_off_at_the_crops_own_place_or_always_at_the_centre(inputs):
-    """And at the centre unmirrored, whatever the flip (2012 code). That every crop is found as such a difference is the test."""
+    """And at the centre unmirrored, whatever the flip (2012 code). That every crop is found as such a difference is the
+    test."""
     seen = crops_seen(random_pixels(64, 7), 4, inputs=inputs, flip=True)
     assert len(seen) == 64 and len(set(seen)) > 16
 
@@ -508,7 +509,8 @@ class ReadsItsAnswer(nn.Module):
 
 
 FULL = torch.autocast("cpu", torch.bfloat16, enabled=False)
-# One view is sure of the first class, two lean to the second: the mean of probabilities says the second, that of logits the first.
+# One view is sure of the first class, two lean to the second: the mean of probabilities says the second, that of logits the
+# first.
 TORN = torch.log(torch.tensor([[0.998, 0.001, 0.001], [0.1, 0.8, 0.1], [0.1, 0.8, 0.1]]))
 
 

@@ -1,4 +1,5 @@
-"""alexnet/data/packed.py: packed once on all cores, killed at any moment, hurt on disk, and used without what it was made from."""
+"""alexnet/data/packed.py: packed once on all cores, killed at any moment, hurt on disk, and used without what it was made
+from."""
 
 import io
 import os

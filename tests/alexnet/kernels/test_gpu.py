@@ -1,4 +1,5 @@
-"""The kernels for a GPU: on one where there is one, else as Triton's interpreter runs them on the CPU (conftest.py asks for it)."""
+"""The kernels for a GPU: on one where there is one, else as Triton's interpreter runs them on the CPU (conftest.py asks for
+it)."""
 
 import pytest
 import torch

@@ -103,7 +103,8 @@ def test_a_window_across_maps_is_clipped_at_the_first_and_the_last_map():
 
 @pytest.mark.parametrize(("alpha_times", "divisor"), [("sum", 1), ("mean", 9)])
 def test_a_window_within_a_map_is_clipped_at_the_edges_and_its_mean_is_not(alpha_times, divisor):
-    """Ones in a 3x4 map, window 3x3: 4 squares in reach of a corner, 6 of an edge, 9 inside. A mean divides by 9 all the same."""
+    """Ones in a 3x4 map, window 3x3: 4 squares in reach of a corner, 6 of an edge, 9 inside. A mean divides by 9 all the
+    same."""
     norm = ResponseNorm(size=3, k=1.0, alpha=1.0, beta=1.0, alpha_times=alpha_times)
     out = WithinMapNorm(norm)(torch.ones(1, 1, 3, 4, dtype=torch.float64))[0, 0]
     by_hand = torch.tensor([[4, 6, 6, 4], [6, 9, 9, 6], [4, 6, 6, 4]], dtype=torch.float64)

@@ -1,4 +1,5 @@
-"""alexnet/model/two_columns.py: three layouts of one network give the same numbers; the 2012 crossings are where bytes go across."""
+"""alexnet/model/two_columns.py: three layouts of one network give the same numbers; the 2012 crossings are where bytes go
+across."""
 
 import os
 import subprocess

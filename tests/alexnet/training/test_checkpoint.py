@@ -1,4 +1,5 @@
-"""alexnet/training/checkpoint.py: what is left after a write was interrupted, a file torn or altered, or a checkpoint forged."""
+"""alexnet/training/checkpoint.py: what is left after a write was interrupted, a file torn or altered, or a checkpoint
+forged."""
 
 import io
 import os

@@ -24,6 +24,7 @@ from alexnet.training.loop import fit
 ROOT = Path(__file__).parents[3]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp64", threads=1)
 PLAIN = changed(SMALL, {"optim.batch_size": 33, "optim.epochs": 3, "data.crops": "random", "data.shift": 2, "data.flip": True})
+DROPPED = Layer(kind="full", outputs=16, dropout=0.5, weight_std=0.1)
 RECIPES = {
     "plain": PLAIN,
     "two_columns": changed(
@@ -38,7 +39,7 @@ RECIPES = {
             ),
         },
     ),
-    "dropout": changed(PLAIN, {"model.layers": (*PLAIN.model.layers[:1], Layer(kind="full", outputs=16, dropout=0.5, weight_std=0.1), PLAIN.model.layers[1])}),
+    "dropout": changed(PLAIN, {"model.layers": (PLAIN.model.layers[0], DROPPED, PLAIN.model.layers[1])}),
 }  # fmt: skip
 
 

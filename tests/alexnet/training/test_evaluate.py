@@ -1,4 +1,5 @@
-"""alexnet/training/evaluate.py against orders drawn by hand, ties broken by lot, and the odds of drawing without replacement."""
+"""alexnet/training/evaluate.py against orders drawn by hand, ties broken by lot, and the odds of drawing without
+replacement."""
 
 import itertools
 

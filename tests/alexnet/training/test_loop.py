@@ -140,7 +140,8 @@ def test_a_run_on_the_whole_set_is_gradient_descent_as_written_by_hand(tmp_path)
 
 
 def test_the_first_losses_of_a_tiny_run_are_the_pinned_ones():
-    """What the paper's numbers rest on should not move unseen. Change these only together with NUMERICS in alexnet/recipe/schema.py.
+    """What the paper's numbers rest on should not move unseen. Change these only together with NUMERICS in
+    alexnet/recipe/schema.py.
 
     Regenerate: print([point.running_loss for point in train().points]). Kernels differ by rounding, hence the tolerance.
     """

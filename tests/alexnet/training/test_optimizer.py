@@ -1,4 +1,5 @@
-"""alexnet/training/optimizer.py against the rule of section 5 in plain numpy, torch's own optimizer and scheduler, and logs of 2012."""
+"""alexnet/training/optimizer.py against the rule of section 5 in plain numpy, torch's own optimizer and scheduler, and logs of
+2012."""
 
 import math
 from collections.abc import Callable
@@ -89,7 +90,8 @@ def test_at_a_constant_rate_it_is_torchs_own(momentum, decay):
 
 def test_after_a_drop_old_steps_die_away_where_torchs_shrink_at_once():
     """At a constant gradient of 1 the step has come to e/(1 - m). Then e becomes f: torch's step is f/(1 - m) from there on,
-    and ours e/(1 - m) * m^k + f (1 - m^k)/(1 - m) in the k-th update, so that it goes (e - f) m/(1 - m)^2 farther in the end."""
+    and ours e/(1 - m) * m^k + f (1 - m^k)/(1 - m) in the k-th update, so that it goes (e - f) m/(1 - m)^2 farther in the
+    end."""
     e, f, m, settled = 0.1, 0.01, 0.9, 400
     rates = [e] * settled + [f] * settled
     ours, theirs = parameter([0.0]), parameter([0.0])
@@ -105,7 +107,8 @@ def test_after_a_drop_old_steps_die_away_where_torchs_shrink_at_once():
 
 
 def test_a_rate_of_zero_freezes_the_parameter_and_its_velocity():
-    """With a velocity that momentum would go on with, and a decay; the steps go on afterwards as if nothing had been between."""
+    """With a velocity that momentum would go on with, and a decay; the steps go on afterwards as if nothing had been
+    between."""
     gradients = normal(6, 3)
     p, q = parameter([1.0, 2.0, 3.0]), parameter([1.0, 2.0, 3.0])
     frozen, plain = PaperSGD([p], 0.1, 0.9, 0.01), PaperSGD([q], 0.1, 0.9, 0.01)
@@ -269,7 +272,8 @@ def test_the_schedule_of_2012_is_the_one_in_its_log():
 
 
 def test_the_rates_of_cuda_convnet2_fall_in_equal_steps_of_a_whole_run():
-    """`dexp[base, factor, steps]`: base / factor^(floor(progress * steps) / (steps - 1)); 250 in 4 for weights, 10 in 2 for biases."""
+    """`dexp[base, factor, steps]`: base / factor^(floor(progress * steps) / (steps - 1)); 250 in 4 for weights, 10 in 2 for
+    biases."""
     for epoch in range(CUDA_CONVNET2.optim.epochs):
         progress = epoch / CUDA_CONVNET2.optim.epochs
         expected = 0.01 / 250 ** (math.floor(progress * 4) / 3), 0.02 / 10 ** math.floor(progress * 2)

@@ -65,7 +65,7 @@ def test_packing_into_a_folder_that_cannot_be_written_is_refused(ilsvrc, tmp_pat
     [
         (Refused("device: 'cuda' is not there"), "DEVICE: 'cuda' is not there"),
         (Refused("device 3 is lost"), "device 3 is lost"),
-        (Refused("x.jpg: damaged image; damaged='skip' leaves such files out"), "x.jpg: damaged image; DAMAGED=skip leaves such files out"),
+        (Refused("x.jpg: damaged; damaged='skip' leaves such files out"), "x.jpg: damaged; DAMAGED=skip leaves such files out"),
         (
             NeedsPacking("folder: no folder a/train", "a", "packs images that lie elsewhere"),
             "DATA_DIR: no folder a/train; `python -m study data pack a --from DIR` packs images that lie elsewhere",

@@ -1,4 +1,5 @@
-"""A measure of one's own is one file in CLAIMS_DIR: class, words, picture and the claim that asks it. No shipped file is touched."""
+"""A measure of one's own is one file in CLAIMS_DIR: class, words, picture and the claim that asks it. No shipped file is
+touched."""
 
 import pytest
 from helpers import made_up_result

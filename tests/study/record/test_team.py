@@ -297,7 +297,8 @@ def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_p
 
 @needs_postgresql
 def test_a_search_in_mlflows_own_database_goes_on_where_it_was_killed_and_is_shared(team_database, postgresql, tmp_path):
-    """Stages: undisturbed and without a storage; killed; killed again; gone on; with another spool; two machines with one spool."""
+    """Stages: undisturbed and without a storage; killed; killed again; gone on; with another spool; two machines with one
+    spool."""
     alone, hurt, other, both = (str(tmp_path / name) for name in ("alone", "hurt", "other", "both"))
     two = postgresql("two")
     ended = program(
@@ -339,8 +340,8 @@ def test_a_storage_that_cannot_be_used_is_refused_in_a_line_without_its_password
 
 
 def made_up_training(folder: Path, kill_at: int):
-    """In the place of `one_run._trained`, so that leases, run folders and results are the real ones: errors fall at a pace that the
-    rate decides. Kills this process at its point number `kill_at`."""
+    """In the place of `one_run._trained`, so that leases, run folders and results are the real ones: errors fall at a pace that
+    the rate decides. Kills this process at its point number `kill_at`."""
     seen = 0
 
     def trained(cell, place, checkpoints: Checkpoints, observe):

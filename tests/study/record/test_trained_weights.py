@@ -1,4 +1,5 @@
-"""study/record/trained_weights.py on two small nets trained in a second: what is told of weights, against plain ways to say the same."""
+"""study/record/trained_weights.py on two small nets trained in a second: what is told of weights, against plain ways to say the
+same."""
 
 import shutil
 from dataclasses import replace

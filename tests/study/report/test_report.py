@@ -1,8 +1,7 @@
 """From a frozen table to the report: no training, no MLflow.
 
-golden_report.md beside this file is what two machines' made-up runs must read like. When a wording or a statistic changes on purpose:
-`REGENERATE=1 .venv/bin/python -m pytest tests/study/report/test_report.py`, then read the diff.
-"""
+golden_report.md beside this file is what two machines' made-up runs must read like. When a wording or a statistic changes on
+purpose: `REGENERATE=1 .venv/bin/python -m pytest tests/study/report/test_report.py`, then read the diff."""
 
 import os
 import re
@@ -177,7 +176,8 @@ def test_numbers_say_what_they_know():
 
 @pytest.mark.slow
 def test_no_figure_shows_mathematics_unparsed(folder, monkeypatch):
-    """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is written."""
+    """ "$" is a dollar in all figures, so that what matplotlib writes in it for powers of ten would be shown as it is
+    written."""
     from study.report.figures import draw
 
     shown = []
