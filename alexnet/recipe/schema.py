@@ -246,7 +246,7 @@ class Optim(Checked):
     drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1)
     stop_at_train_error: float = option(
         0.0,
-        "a share of images: the run ends with the first epoch that reaches it on the training set, in evaluation mode; 0: never",
+        "a share of images: the run ends with the first epoch that reaches it on the whole training set; 0: never",
         least=0,
     )
 
