@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
+from alexnet.training.history import Point
 from study.judge import intervals, p_values
 from study.judge.arms import ArmEvidence
 from study.judge.decision import Verdict
@@ -29,6 +30,10 @@ from study.record import tables
 
 CurveOf = Callable[[tuple[str, str]], tuple[dict[str, NDArray], Curve]]
 """The points of a run, named by key and machine: by column, and point by point."""
+
+ALWAYS_MEASURED = ("epoch", "step", "seconds", "running_loss", "running_error")
+SOMETIMES_MEASURED = ("train_error", "validation_error", "test_error")
+"""The columns of curves.csv in the order of a Point's fields; a cell of the latter may be empty."""
 
 OWN_CORES = 0.8
 """A run on CPU that got less than this share of its threads' time was disturbed by other work."""
@@ -105,8 +110,9 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
             )
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}
-        plain = zip(*(values.tolist() for values in curve.values()), strict=True)
-        return curve, cast(Curve, [_none_for_nan(dict(zip(curve, point, strict=True))) for point in plain])
+        always = zip(*(curve[column].tolist() for column in ALWAYS_MEASURED), strict=True)
+        sometimes = zip(*(curve[column].tolist() for column in SOMETIMES_MEASURED), strict=True)
+        return curve, [Point(*one, *map(_none_for_nan, other)) for one, other in zip(always, sometimes, strict=True)]
 
     found: list[Evidence] = []
     used: set[tuple[str, str]] = set()
@@ -212,8 +218,8 @@ def _arm(
     )
 
 
-def _none_for_nan(point: dict) -> dict:
-    return {k: None if v != v else v for k, v in point.items()}
+def _none_for_nan(value: Any) -> Any:
+    return None if value != value else value
 
 
 def _judged(

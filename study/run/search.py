@@ -13,7 +13,7 @@ import hashlib
 import math
 import os
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -117,13 +117,12 @@ def _tried(
         return point.step >= best or trial.should_prune()
 
     result = run_cell(cell, place, is_hopeless)
-    curve = [asdict(point) for point in result.points]
-    steps, last = time_to(measure, curve), result.points[-1]
+    steps, last = time_to(measure, result.points), result.points[-1]
     row = {
         "key": cell.key,
         "outcome": result.outcome,
         "steps": steps,
-        "epochs_to_target": time_to(measure, curve, "epoch"),
+        "epochs_to_target": time_to(measure, result.points, "epoch"),
         "epochs": last.epoch,
         "running_error": round(last.running_error, 5) if math.isfinite(last.running_loss) else None,
     }

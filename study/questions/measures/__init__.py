@@ -1,7 +1,7 @@
 """The measures of the paper's claims. A claim file imports them from here."""
 
 from study.questions.measures.averaged import Averaged
-from study.questions.measures.base import Curve, FromWeights, Kind, Measure, Point, Run, TrainedRun
+from study.questions.measures.base import Curve, FromWeights, Kind, Measure, Run, TrainedRun
 from study.questions.measures.column_colour import ColumnColour
 from study.questions.measures.errors import AtEnd, EarlyError, ViewsGain
 from study.questions.measures.neighbours import NeighbourGain
@@ -17,7 +17,6 @@ __all__ = [
     "Kind",
     "Measure",
     "NeighbourGain",
-    "Point",
     "Run",
     "TimeTo",
     "TrainedRun",

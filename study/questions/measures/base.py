@@ -7,7 +7,9 @@ A new measure is one frozen dataclass. Its words are registered in `study.report
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from alexnet.training.history import Point
 
 if TYPE_CHECKING:
     import torch
@@ -28,20 +30,8 @@ ensemble: a number of several runs together, with a standard error over test ima
 """
 
 
-class Point(TypedDict):
-    """One epoch of a training curve. Errors are shares of images from 0 to 1; None where they were not measured."""
-
-    epoch: int
-    step: int
-    seconds: float
-    running_loss: float | None
-    running_error: float | None
-    train_error: float | None  # exact: a pass over all training images
-    validation_error: float | None
-    test_error: float | None
-
-
 Curve = Sequence[Point]
+"""What was measured after each epoch, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ class AtEnd(Measure):
     def value(self, run: Run, curve: Curve) -> float | None:
         if run.outcome != "finished":
             return None
-        trained = curve[-1]["train_error"]
+        trained = curve[-1].train_error
         if self.of == "gap":
             return percent(run.error("test_error"), trained)
         return percent(trained if self.of == "train_error" else run.error(self.of))
@@ -49,9 +49,8 @@ class EarlyError(Measure):
     def value(self, run: Run, curve: Curve) -> float | None:
         if run.outcome in ("diverged", "stalled"):
             return None
-        early = [point["running_error"] for point in curve[: self.epochs]]
-        assert early and None not in early, "every epoch has a running error"
-        return 100 * sum(error for error in early if error is not None) / len(early)
+        early = [point.running_error for point in curve[: self.epochs]]
+        return 100 * sum(early) / len(early)
 
 
 @dataclass(frozen=True)

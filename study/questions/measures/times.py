@@ -46,12 +46,12 @@ def time_to(measure: TimeTo, curve: Curve, unit: Literal["step", "epoch", "secon
     """
     before = None
     for point in curve:
-        error = point[measure.of]
+        error = getattr(point, measure.of)
         if error is not None and error <= measure.level:
-            earlier = None if before is None else before[measure.of]
-            if before is None or earlier is None:
-                return float(point[unit])
+            earlier = None if before is None else getattr(before, measure.of)
+            if earlier is None:
+                return float(getattr(point, unit))
             part = (earlier - measure.level) / (earlier - error)
-            return before[unit] + part * (point[unit] - before[unit])
+            return getattr(before, unit) + part * (getattr(point, unit) - getattr(before, unit))
         before = point
     return None

@@ -28,8 +28,9 @@ class Torchrun:
         for position, task in enumerate(tasks):
             yield Started(position)
             messages: deque[Any] = deque()
-            steps = task.work(task.subject, task.place, messages.append)
-            result = yield from _taken(steps, position, messages)
+            with task.place.machine.torch_settings():
+                steps = task.work(task.subject, task.place, messages.append)
+                result = yield from _taken(steps, position, messages)
             yield Done(position, result)
 
 

@@ -1,6 +1,8 @@
 """A measure of one's own is one file in CLAIMS_DIR: class, words, picture and the claim that asks it. No shipped file is
 touched."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import made_up_result
 
@@ -35,7 +37,7 @@ class BestEpoch(Measure):
     kind = "level"
 
     def value(self, run, curve):
-        errors = {point["epoch"]: point["test_error"] for point in curve if point["test_error"] is not None}
+        errors = {point.epoch: point.test_error for point in curve if point.test_error is not None}
         return float(min(errors, key=errors.get)) if errors else None
 
 '''
@@ -80,9 +82,8 @@ def study(tmp_path, monkeypatch):
         for cell in cells:
             best = (4 if cell.arm == "none" else 7) + cell.seed % 2
             result = made_up_result(cell, crossing=None)
-            for point in result["points"]:
-                point["test_error"] = 0.3 + 0.01 * abs(point["epoch"] - best)
-            results.append(result | {"test_error_ten_views": 0.3, "test_top5_error_ten_views": 0.1})
+            points = tuple(replace(point, test_error=0.3 + 0.01 * abs(point.epoch - best)) for point in result.points)
+            results.append(replace(result, points=points, test_error_ten_views=0.3, test_top5_error_ten_views=0.1))
         tables.merge(tmp_path, results)
         return tmp_path, find(tmp_path, {"best_epoch": all_claims()["best_epoch"]}).found
 

@@ -1,5 +1,7 @@
 """A rule of one's own is one file in CLAIMS_DIR: class, judge, sentence, picture and the claim that asks it."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import made_up_result
 
@@ -92,7 +94,7 @@ def study(tmp_path, monkeypatch):
         results = []
         for cell in make_plan("median_pair", "cifar10-jpeg", "f00dfeed0000", Tuned()):
             result = made_up_result(cell, crossing=None)
-            results.append(result | {"test_error": (WITHOUT if cell.arm == "none" else WITH)[cell.seed]})
+            results.append(replace(result, test_error=(WITHOUT if cell.arm == "none" else WITH)[cell.seed]))
         tables.merge(tmp_path, results)
         return tmp_path, find(tmp_path, {"median_pair": all_claims()["median_pair"]}).found
 

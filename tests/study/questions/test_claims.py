@@ -202,13 +202,13 @@ def test_a_tiny_run_ends_in_a_number_for_each_measure(tiny_results, name):
         (value,) = found.arm(arm).values
         run = results[arm]
         expected = {
-            "test_error": 100 * run["test_error"],
-            "gap": 100 * (run["test_error"] - run["points"][-1]["train_error"]),
-            "train_error": 100 * run["points"][-1]["train_error"],
-            "ten views": 100 * run["test_error_ten_views"],
-            "early error": 100 * run["points"][0]["running_error"],
-            "views gain": 100 * (run["test_error_ten_views"] - run["test_error"]),
-            "top-5 views gain": 100 * (run["test_top5_error_ten_views"] - run["test_top5_error"]),
+            "test_error": 100 * run.test_error,
+            "gap": 100 * (run.test_error - run.points[-1].train_error),
+            "train_error": 100 * run.points[-1].train_error,
+            "ten views": 100 * run.test_error_ten_views,
+            "early error": 100 * run.points[0].running_error,
+            "views gain": 100 * (run.test_error_ten_views - run.test_error),
+            "top-5 views gain": 100 * (run.test_top5_error_ten_views - run.test_top5_error),
             "time to a test error": 1,
         }[name]
         assert math.isfinite(value) and value == pytest.approx(expected)

@@ -7,21 +7,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from alexnet.training.history import Point
 from study.questions.measures import AtEnd, Averaged, EarlyError, Run, TimeTo, ViewsGain, time_to
 
 QUARTER = TimeTo(0.25)
 
 
-def points(*errors: float | None) -> list[dict]:
-    return [{"epoch": i + 1, "step": 390 * (i + 1), "seconds": 10.0 * (i + 1), "train_error": e} for i, e in enumerate(errors)]
+def points(*errors: float | None) -> list[Point]:
+    return [Point(i + 1, 390 * (i + 1), 10.0 * (i + 1), 1.0, 0.5, train_error=e) for i, e in enumerate(errors)]
 
 
-def curve(running=(), train=None, test=None) -> list[dict]:
+def curve(running=(), train=None, test=None) -> list[Point]:
     """Points with these running errors; the exact training error after the last one alone, as in a run of a fixed budget."""
     test = test or [None] * len(running)
     exact = [*[None] * (len(running) - 1), train]
     return [
-        {"epoch": i + 1, "running_error": r, "train_error": e, "test_error": t}
+        Point(i + 1, 390 * (i + 1), 10.0 * (i + 1), 1.0, r, train_error=e, test_error=t)
         for i, (r, e, t) in enumerate(zip(running, exact, test, strict=True))
     ]
 
