@@ -4,7 +4,7 @@ Nothing but the order of sums differs from one process: images, crops, dropout m
 the whole batch, wherever its rows are. Only rank 0 writes.
 
 A network of two columns is trained as any other, whole on each rank, since columns are part of the network and no matter of the
-machine. The layout with one column on each of two ranks is alexnet/model/two_columns.py: it is measured, and no run uses it.
+machine. The layout with one column on each of two ranks (benchmarks/rank_columns.py) is measured, and no run uses it.
 """
 
 import atexit

@@ -8,7 +8,7 @@ beside them into results/figures, from which the report is made without torch. W
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,6 @@ def asks_weights(cell: Cell) -> bool:
 def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> None:
     """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights
     are no longer those that were trained are left out, and named."""
-    torch.set_num_threads(place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1))
     alone: list[tuple[Trained, Measure]] = []
     together: dict[tuple, list[Trained]] = defaultdict(list)
     for cell in cells:
@@ -94,10 +93,12 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
             alone.append((run, measure))
         elif cell.seed < measure.runs_together:
             together[cell.claim, cell.base, cell.arm, run.machine].append(run)
-    for run, measure in alone:
-        _derive_alone(run, measure, results, say)
-    for (claim, *_), runs in together.items():
-        _derive_together(sorted(runs, key=lambda run: run.cell.seed), get_claim(claim).measure, results, say)
+    threads = place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1)
+    with replace(place.machine, threads=threads).torch_settings():
+        for run, measure in alone:
+            _derive_alone(run, measure, results, say)
+        for (claim, *_), runs in together.items():
+            _derive_together(sorted(runs, key=lambda run: run.cell.seed), get_claim(claim).measure, results, say)
 
 
 def _finished(cell: Cell, place: Place, say: Callable[[str], None]) -> Trained | None:

@@ -1,5 +1,5 @@
-"""alexnet/model/two_columns.py: three layouts of one network give the same numbers; the 2012 crossings are where bytes go
-across."""
+"""alexnet/model/two_columns.py and benchmarks/rank_columns.py: three layouts of one network give the same numbers; the 2012
+crossings are where bytes go across."""
 
 import os
 import subprocess
@@ -108,7 +108,7 @@ import pathlib, sys
 import torch, torch.distributed as dist
 import torch.nn.functional as F
 sys.path.insert(0, {here!r})
-from alexnet.model.two_columns import RankColumn, bytes_per_image
+from benchmarks.rank_columns import RankColumn
 from alexnet.model.network import AlexNet
 from alexnet.training.optimizer import make_optimizer
 from alexnet.training.data_parallel import begin

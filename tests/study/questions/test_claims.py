@@ -24,7 +24,6 @@ from study.questions.scales import SCALES
 from study.record import tables
 from study.run import one_run
 from study.run.one_run import Place
-from study.run.result import to_json
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 
@@ -187,7 +186,7 @@ def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
             patch.setattr(one_run, "images_of", lambda name, folder, device: images)
             results[arm.label] = one_run.run_cell(cell, place, lambda point: None)
     tables.merge(folder, results.values())
-    return folder, {label: to_json(result) for label, result in results.items()}
+    return folder, results
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def trained(tmp_path_factory):
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
     cells, place, results = trained
     for cell, result in zip(cells, results, strict=True):
-        assert weights_sha256(Trained(cell, place, "here").network) == result["weights_sha256"]
+        assert weights_sha256(Trained(cell, place, "here").network) == result.weights_sha256
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
             Trained(cell, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
         )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
-        assert wrong == pytest.approx(result["test_error"], abs=1e-3)  # ties share their credit there
+        assert wrong == pytest.approx(result.test_error, abs=1e-3)  # ties share their credit there
 
 
 @pytest.mark.slow
@@ -125,10 +125,10 @@ def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_betwe
 
 def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
     for name in ("n02", "n01"):
-        (tmp_path / "mine" / "train" / name).mkdir(parents=True)
-    assert class_names("mine", tmp_path) == ["n01", "n02"]
-    (tmp_path / "mine.words.txt").write_text("n01\ttench, Tinca tinca\nn09\tother\n")
-    assert class_names("mine", tmp_path) == ["tench", "n02"]
+        (tmp_path / "tiny-imagenet-100" / "train" / name).mkdir(parents=True)
+    assert class_names("tiny-imagenet-100", tmp_path) == ["n01", "n02"]
+    (tmp_path / "tiny-imagenet-100.words.txt").write_text("n01\ttench, Tinca tinca\nn09\tother\n")
+    assert class_names("tiny-imagenet-100", tmp_path) == ["tench", "n02"]
 
 
 @pytest.mark.slow
