@@ -18,7 +18,6 @@ MARKS = {
     "contradicted": (PALETTE[3], "X", True),
     "no effect": (PALETTE[0], "s", True),
     "undecided": (PALETTE[7], "D", False),
-    "incomplete": (PALETTE[7], "v", False),
 }
 """By the word of a verdict: colour, mark, and whether the mark is filled. A finding with another word is no verdict, and left
 out."""
@@ -31,6 +30,7 @@ def verdict_forest(found: Sequence[Evidence]) -> Figure:
     """Differences, ratios of times and shares of runs, a panel each. In each row the 95% interval, the paper's number as a
     tick, and the verdict by colour and by mark."""
     judged = [one for one in found if one.word in MARKS]
+    incomplete = sum(one.word == "incomplete" for one in found)
     kinds = [
         (Difference, "points against the control, or within each run", 0.0, (-WIDEST_POINTS, WIDEST_POINTS)),
         (Ratio, "times as long as the control", 1.0, (0.5, 10.0)),
@@ -49,9 +49,11 @@ def verdict_forest(found: Sequence[Evidence]) -> Figure:
     handles.append(
         Line2D([], [], linestyle="none", label="the paper", marker="|", color="black", markersize=11, markeredgewidth=2)
     )
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
     places = "; ".join(dict.fromkeys(machine_and_data(one) for one in judged))
-    figure.suptitle(f"What the paper claims, and what was found here\n{places}", x=0.01, ha="left", fontsize=10)
+    missing = f" ({incomplete} more are incomplete)" if incomplete else ""
+    title = f"What the paper claims, and what was found here{missing}\n{places}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
