@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import alexnet
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,7 @@ print(json.dumps(snapshots))
 """
 
 
+@pytest.mark.slow
 def test_importing_every_module_and_training_change_nothing_of_the_callers_process():
     told = subprocess.run([sys.executable, "-c", SNAPSHOTS], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import json, logging, os, pkgutil, signal, sys, warnings
@@ -38,6 +40,7 @@ print(json.dumps({"count": len(names), "changed": changed, "early": early}))
 """
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_no_environment_signal_warning_logger_style_or_number_of_threads(tmp_path):
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "RAY", "MALLOC", "ARROW", "DO_NOT"))

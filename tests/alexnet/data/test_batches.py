@@ -206,6 +206,7 @@ def test_the_mean_is_taken_off_at_the_crops_own_place_or_always_at_the_centre(in
     assert len(seen) == 64 and len(set(seen)) > 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("inputs", ["minus_mean_image", "minus_centre_of_mean_image"])
 def test_crops_cover_all_offsets_alike(inputs, flip):
@@ -235,6 +236,7 @@ def test_half_of_the_images_are_mirrored():
     assert stats.binomtest(sum(flipped for _, _, flipped in seen), len(seen), 0.5).pvalue > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "count"), [(4, 64), (8, 64), (5, 64), (32, 64), (100, 64)])
 def test_so_many_consecutive_images_share_a_crop_and_a_flip(share, count):
     seen = crops_seen(random_pixels(count, 9), 4, epochs=2, flip=True, images_per_draw=share)

@@ -42,6 +42,7 @@ def test_enlarging_a_ramp_gives_a_ramp(height, width):
     assert out.shape == (20, 20, 3) and np.ptp(steps) <= 2.01 and steps.min() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (75, 56), (1200, 1600), (1600, 1200), (257, 256), (1, 3000)])
 def test_any_size_becomes_one_square(height, width):
     assert square(Image.fromarray(pixels(height, width)), 256).shape == (256, 256, 3)

@@ -508,6 +508,7 @@ def small_cifar10(tmp_path, monkeypatch, no_download):
     return tmp_path, rows
 
 
+@pytest.mark.slow
 def test_cifar10_files_give_images_of_rows_by_columns_by_colours_in_file_order(small_cifar10):
     """A row of a file is 1024 red values, then 1024 green, then 1024 blue, each row by row."""
     tmp_path, rows = small_cifar10

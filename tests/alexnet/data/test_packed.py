@@ -146,6 +146,7 @@ pack("imagenet", Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_packing_killed_again_and_again_ends_in_the_same_bytes_and_decodes_nothing_twice(tmp_path, decoded):
     ilsvrc = write_images(tmp_path / "ilsvrc", (("train", 20), ("val", 10)))
     kept = tmp_path / "killed" / ".cache" / "imagenet"

@@ -15,6 +15,7 @@ def default():
     return make_shapes()
 
 
+@pytest.mark.slow
 def test_the_default_set_has_the_promised_counts_and_types(default):
     for images, labels, count in (
         (default.train_images, default.train_labels, 8000),

@@ -173,6 +173,7 @@ def wrapper(folder: Path, body: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
     log = fresh / "log"
     monkeypatch.setenv(

@@ -161,6 +161,7 @@ def test_two_ranks_train_step_by_step_as_one_device_does(name, ranks):
         close(gradients[parameter_name], parameter.grad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_what_ranks_send_each_other_is_what_the_shapes_say(name, ranks):
     assert sum(found[name][2] for found in ranks) == STEPS * 4 * bytes_per_image(MODELS[name], 8)

@@ -151,6 +151,7 @@ def test_the_first_losses_of_a_tiny_run_are_the_pinned_ones():
 # ---- Learning --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_small_network_learns_a_small_set_by_heart(precision):
     history = train(PLAIN, machine=replace(MACHINE, precision=precision))

@@ -116,6 +116,7 @@ def test_a_run_whose_update_fails_is_lost_alone(alone, monkeypatch):
     assert [ended[place].weights_sha256 for place in (0, 2)] == alone[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [1, 2, 3])
 def test_where_memory_runs_out_fewer_go_on_and_none_is_lost(alone, tmp_path, room, capsys):
     """Memory for `room` runs: a round of more of them raises before any has moved, as a capture does."""

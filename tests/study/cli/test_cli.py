@@ -107,6 +107,7 @@ def test_an_explicit_scale_never_falls_back(here, capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("DATA_DIR: CIFAR-10 could not be downloaded")
 
 
+@pytest.mark.slow
 def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     assert main(["plan", "relu_sooner", "--scale", "smoke", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
@@ -147,6 +148,7 @@ def test_every_verb_answers_help(verb, capsys):
     assert "usage: python -m study" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_variables_of_the_environment_stand_in_for_options(here, capsys, monkeypatch):
     for name, value in {"SCALE": "smoke", "SEEDS": "1", "BASE": "A-2012", "ARMS": "tanh"}.items():
         monkeypatch.setenv(name, value)

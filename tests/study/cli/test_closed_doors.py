@@ -40,6 +40,7 @@ def calls_of(path: Path, name: str):
             yield {word.arg: ast.unparse(word.value) for word in node.keywords}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, word, value", [("torch.load", "weights_only", "True"), ("np.load", "allow_pickle", "False")])
 def test_no_file_is_read_in_a_way_that_could_run_it(name, word, value):
     found = [(path.name, call) for path in SOURCES for call in calls_of(path, name)]
@@ -118,6 +119,7 @@ def strangers_report(tmp_path_factory) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.slow
 def test_names_are_texts_in_the_page(strangers_report):
     page = (strangers_report / "report.html").read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page

@@ -85,6 +85,7 @@ class AtOnce:
             self.after_each()
 
 
+@pytest.mark.slow
 def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatch):
     def results_in_memory() -> int:
         return sum(type(thing) is RunResult for thing in gc.get_objects())

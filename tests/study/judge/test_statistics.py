@@ -348,6 +348,7 @@ def test_permutation_floor_is_reached_by_unequal_arms_too(n, m):
 # ---- Holm ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(few_examples, max_examples=20)  # statsmodels takes 50 ms a call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_equals_statsmodels(p_values):

@@ -58,6 +58,7 @@ def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsew
     assert costs[:2] == [0, 0] and 0 < costs[2] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "most", "expected"),
     [

@@ -82,11 +82,13 @@ def imported_with(modules) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
+@pytest.mark.slow
 def test_planning_and_reporting_import_neither_torch_nor_mlflow():
     modules = "study.plan.plan", "study.plan.cost", "study.report.pages", "study.cli.text_tables", "study.cli.main"
     assert imported_with(modules) & {"torch", "mlflow", "optuna"} == set()
 
 
+@pytest.mark.slow
 def test_running_imports_neither_mlflow_nor_optuna_nor_pandas():
     modules = "study.run.one_run", "alexnet.training.loop", "study.run.queue", "study.run.executors.local"
     assert imported_with(modules) & {"mlflow", "optuna", "pandas", "seaborn"} == set()

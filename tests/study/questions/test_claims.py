@@ -469,6 +469,7 @@ def test_the_claim_of_the_readme_is_listed_without_another_change(capsys):
     assert "relu (default), gelu (default)" in told
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gelu")
 def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
     assert main.main(["plan", "gelu", "--scale", "shapes", "--device", "cpu"]) == 0

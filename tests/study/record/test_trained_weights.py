@@ -151,6 +151,7 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     assert not (tmp_path / "trained.json").exists()
 
 
+@pytest.mark.slow
 def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
     cells, place, _ = trained
     asked = [replace(cell, claim=claim) for cell in cells for claim in ("nearest_images", "column_colour")]

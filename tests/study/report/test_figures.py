@@ -35,6 +35,7 @@ assert "torch" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_importing_and_drawing_change_no_setting_of_matplotlib(tmp_path):
     subprocess.run([sys.executable, "-c", IMPORT, str(tmp_path / "empty.png")], check=True)
     assert (tmp_path / "empty.png").read_bytes().startswith(b"\x89PNG")

@@ -47,6 +47,7 @@ def folder(tmp_path) -> Path:
     return results
 
 
+@pytest.mark.slow
 def test_the_report_reads_like_the_golden_one(folder):
     write_report(folder)
     text = (folder / "REPORT.md").read_text()

@@ -84,6 +84,7 @@ def test_workers_have_the_allocators_settings_and_the_caller_keeps_its_environme
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_a_worker_killed_between_two_tasks_takes_nothing_with_it():
     """As the kernel kills one that waits while the caller writes tables."""
     pids = {}
