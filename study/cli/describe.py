@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, differences, settings
+from alexnet.recipe.schema import field_docs
 from study.cli.arguments import Verbs, add_verb, json_option, writable
 
 
@@ -50,7 +51,8 @@ def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:
 def _show(recipe: Recipe) -> None:
     from study.cli.text_tables import layer_lines
 
+    docs = field_docs()
     for name, value in settings(recipe).items():
         if not name.startswith("model.layers."):
-            print(f"{name} = {value}")
+            print(f"{name} = {value}" + (f"  # {docs[name]}" if docs.get(name) else ""))
     print(layer_lines(recipe))
