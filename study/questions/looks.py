@@ -1,0 +1,40 @@
+"""When the runs of a claim are looked at: after how many seeds, fixed before the runs, so that looking again is not free.
+
+The error of 5% is spread over all looks (study/judge/looks.py). How the numbers were chosen: docs/statistics.md.
+"""
+
+from dataclasses import dataclass
+
+from alexnet.errors import Refused
+
+
+@dataclass(frozen=True)
+class Looks:
+    """After how many seeds a claim is judged. The claim's first arm, which claims share, has more seeds than the others."""
+
+    arms: tuple[int, ...] = (3, 6, 9, 12)  # seeds of each arm but the first, at look 1, 2, ...; the last look is final
+    first_arm: tuple[int, ...] = (5, 10, 15, 20)
+
+    def __post_init__(self):
+        for name, counts in (("arms", self.arms), ("first_arm", self.first_arm)):
+            if not counts or counts[0] < 2 or any(b <= a for a, b in zip(counts, counts[1:], strict=False)):
+                raise Refused(f"looks.{name}: {list(counts)} are not growing numbers of seeds, 2 or more")
+        if len(self.arms) != len(self.first_arm) or any(f < a for a, f in zip(self.arms, self.first_arm, strict=True)):
+            raise Refused(f"looks.first_arm: {list(self.first_arm)} are not as many numbers as looks.arms, each at least as large")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of all seeds, how many are in at each look, in (0, 1]: what the error is spread by."""
+        return tuple(count / self.arms[-1] for count in self.arms)
+
+    def at(self, seeds: int) -> int:
+        """The last look, from 1, that `seeds` of an arm suffice for; 0 for none."""
+        return sum(count <= seeds for count in self.arms)
+
+    def seeds_of_first_arm(self, seeds: int) -> int:
+        """How many seeds the first arm needs where the others have `seeds`: what their last look asks for."""
+        look = self.at(seeds)
+        return max(seeds, self.first_arm[look - 1] if look else 0)
+
+
+LOOKS = Looks()
