@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
@@ -10,6 +10,8 @@ from study.questions.measures import Measure
 from study.questions.rules import Rule
 from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES
 
+Precision = Literal["measured", "about", "over"]
+"""How the paper gives a number: as measured, rounded in words ("about 2%"), or as a lower limit ("over 1%")."""
 ROLES = ("native", "proxy", "machinery")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
@@ -22,7 +24,14 @@ class Reported:
     what: str
     value: float | None  # a factor, or points with their sign; None where the paper gives a direction alone
     where: str
+    precision: Precision = "measured"
     notes: str = ""  # what the authors' own notes of 2012 say, where they do
+    in_notes_alone: bool = False  # whether `value` is the notes' number, and the paper is silent
+
+    def __post_init__(self):
+        choose("claim.reported.precision", self.precision, get_args(Precision))
+        if self.in_notes_alone and not (self.notes and self.value is not None):
+            raise Refused("claim.reported.notes: in_notes_alone is set, and there is no number or no word of the notes")
 
 
 @dataclass(frozen=True)

@@ -142,12 +142,21 @@ class OverImages(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class EveryRun(Rule):
-    """Every run of `control` shows it, at a chance of at most `p` each."""
+    """Every run of `control` shows it, at a chance of at most `p` each. A true value of `matters`, in the unit of the measure,
+    is the least that counts as showing it: whether one run could see it decides what its silence is worth."""
 
     judges = ("chance",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control"}
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "matters": 20.0}
 
+    matters: float
     p: float = 0.05
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.p < 1:
+            raise Refused(f"claim.rule.p: {self.p!r} is not between 0 and 1")
+        if not self.matters > 0:
+            raise Refused(f"claim.rule.matters: {self.matters!r} is not above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

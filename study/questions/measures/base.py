@@ -96,6 +96,15 @@ class Measure(ABC):
         """For a measure of kind "chance": the chance of a number as large if there were nothing to see."""
         return None
 
+    def by_chance(self, run: Run) -> float | None:
+        """For a measure of kind "chance": the mean of its number if there were nothing to see."""
+        return None
+
+    def power(self, run: Run, true_value: float, p: float) -> float | None:
+        """For a measure of kind "chance": how likely a run like this one, whose true number is `true_value`, shows it at a
+        chance of at most `p`."""
+        return None
+
     def seconds(self, curve: Curve) -> float | None:
         """For a measure of kind "time": the same time in seconds of training."""
         return None
