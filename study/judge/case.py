@@ -39,10 +39,10 @@ class Case:
 
     def shared(self, *labels: str) -> list[Block]:
         """The blocks in which each of these arms has a run: machine after machine, and on each from the first seed on up to the
-        first that is missing."""
+        first that is missing. A run whose number is still to be read off its weights is missing too."""
         if not all(label in self.arms for label in labels):
             return []
-        there = set.intersection(*(set(self.arms[label].blocks) for label in labels))
+        there = set.intersection(*(self._there(label) for label in labels))
         found: list[Block] = []
         for machine in self.machines or sorted({machine for machine, _ in there}):
             seed = self.first_seed
@@ -50,6 +50,11 @@ class Case:
                 found.append((machine, seed))
                 seed += 1
         return found
+
+    def _there(self, label: str) -> set[Block]:
+        arm, by_time = self.arms[label], self.claim.measure.kind == "time"
+        rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
+        return {block for block, value, failed in rows if by_time or failed or value is not None}
 
     def at(self, look: int, *labels: str) -> dict[str, list[Block]] | None:
         """The blocks of each arm that a look uses; None where it is not complete.

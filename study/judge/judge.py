@@ -202,15 +202,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
             mean_value=_mean([value for row in known if arm is not None and (value := arm.values[row]) is not None]),
         )
 
-    looks = [look for look in case.complete_looks(rule.control) if _all_known(case, rule.control, look)]
-    return _looked(case, (rule.control,), Question(margin=math.nan), look_at, looks)
-
-
-def _all_known(case: Case, label: str, look: int) -> bool:
-    """Whether every run that the look needs has its number, which is read off its weights, or failed."""
-    blocks, arm = set((case.at(look, label) or {}).get(label, [])), case.arms[label]
-    there = zip(arm.blocks, arm.chances, arm.failed, strict=True)
-    return all(chance is not None or failed for block, chance, failed in there if block in blocks)
+    return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
 
 
 def _mean(values: Sequence[float]) -> float:

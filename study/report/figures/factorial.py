@@ -6,7 +6,7 @@ import numpy as np
 import seaborn
 from matplotlib.figure import Figure
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.report.figures.style import PALETTE, head, panels
 from study.report.phrases import contrast_words
 
