@@ -161,8 +161,8 @@ def _power_words(one: Evidence) -> str:
     what = f"the reported {size}" if value else f"{size}, the least that matters here"
     found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
     return (
-        f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, and a "
-        f'true zero is called "no effect" with {nothing}.'
+        f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
+        f'and a true zero is called "no effect" with {nothing}.'
     )
 
 

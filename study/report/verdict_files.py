@@ -25,7 +25,13 @@ def as_json(one: Evidence) -> dict[str, Any]:
         "data_fingerprint": one.fingerprint,
         "measured": phrases.measured(one.claim.measure),
         "unit": one.claim.measure.unit,
-        "verdict": {**told, "told_of_look": look, "effect": look["effect"], "is_final": verdict.is_final, "why": sentences.why(one)},
+        "verdict": {
+            **told,
+            "effect": look["effect"],
+            "look": look,
+            "is_final": verdict.is_final,
+            "why": sentences.why(one),
+        },
         "claims_in_family": one.claims_in_family,
         "arms": {
             arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values}
