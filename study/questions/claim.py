@@ -141,7 +141,7 @@ class Claim:
         margin, most = self.rule.smallest_effect, self.largest_margin
         if margin is not None and margin > most:
             raise Refused(
-                f"claim.rule.no_effect_within: {margin:g} is more than {most:.3g}: at most {self.measure.largest_margin:g}, and "
+                f"claim.rule.no_effect_within: {margin:g} is over {most:.3g}: at most {self.measure.largest_margin:g}, and "
                 "at most half of what is reported"
             )
 
