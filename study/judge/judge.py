@@ -14,7 +14,17 @@ from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
 from study.judge.intervals import Floats, contrast, difference_over_images, share_of_runs, within_runs
-from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, Signed, WithinRuns
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    Signed,
+    WithinRuns,
+)
 
 ENOUGH_POWER = 0.8
 """Silence of a run that would have shown what matters with less than this probability contradicts nothing."""
@@ -118,6 +128,34 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
 
     looks = min((case.complete_looks(treated, rule.control) for treated in rule.treated_arms), key=len)
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
+
+
+@judge.register
+def _interaction(rule: Interaction, case: Case) -> Judged:
+    """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
+    none, and the claim is then not decided."""
+    question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
+    needed = case.looks.arms
+
+    def look_at(number: int) -> Look:
+        blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
+        both, first, second, control = (case.values(label, blocks) for label in labels)
+        whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
+        values = [both[block] - second[block] - first[block] + control[block] for block in whole]
+        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
+        failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
+        if failures:
+            look = replace(look, p_supported=1.0, p_contradicted=1.0, p_no_effect=1.0, failures=failures)
+        return replace(
+            look,
+            treated=rule.both,
+            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
+            permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
+        )
+
+    complete = case.looks.at(len(case.shared(*labels)))
+    return _looked(case, labels, question, look_at, range(1, complete + 1))
 
 
 @judge.register

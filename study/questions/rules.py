@@ -123,6 +123,29 @@ class DifferenceOfMeans(Signed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interaction(Signed):
+    """How much more the change `first` does where `second` is made too: (both - second) - (first - control), seed by seed."""
+
+    judges = ("level",)
+    example: ClassVar[Mapping[str, Any]] = {
+        "control": "control",
+        "first": "treated",
+        "second": "other",
+        "both": "treated+other",
+        "expected": -1,
+        "no_effect_within": 0.5,
+    }
+
+    first: str
+    second: str
+    both: str
+
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        return (self.both, self.first, self.second)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithinRuns(Signed):
     """The measure itself, a difference within each run of `control`, is set against 0."""
 

@@ -9,7 +9,17 @@ from study.judge.decision import Failures, Verdict
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.questions.measures import Measure
-from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, Signed, WithinRuns
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    Signed,
+    WithinRuns,
+)
 from study.report.phrases import BOUNDS, number, terms
 
 
@@ -117,6 +127,17 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
         return _not_yet(runs, verdict)
     runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
+
+
+@sentence.register
+def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        return _not_yet(f"{found.n_treated} seeds of all four arms are in", verdict)
+    what = f"{rule.first} minus {rule.control}"
+    minuend, subtrahend = f"{rule.both} minus {rule.second}", f"the same without {rule.second} ({what})"
+    return _difference(rule, measure, verdict, minuend, subtrahend, f"{found.n_treated} seeds, four runs each")
 
 
 @sentence.register

@@ -12,7 +12,16 @@ from matplotlib.figure import Figure
 from alexnet.errors import Refused
 from study.judge.family import Evidence
 from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, WithinRuns
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    WithinRuns,
+)
 from study.record.figure_files import picture_path
 from study.report.figures.curves import training_curves
 from study.report.figures.errors import errors_at_end
@@ -86,6 +95,7 @@ def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
 
 @of_rule.register(RatioOfTimes)
 @of_rule.register(DifferenceOfMeans)
+@of_rule.register(Interaction)
 @of_rule.register(WithinRuns)
 @of_rule.register(OverImages)
 @of_rule.register(EveryRun)
