@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, plan, quick, record, report, run, search, status, train
+from study.cli import data, describe, logits, plan, quick, record, report, run, search, status, train
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -44,7 +44,7 @@ environment variables:
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
 
-FAMILIES = (quick, plan, run, search, record, report, describe, train, data, status)
+FAMILIES = (quick, plan, run, search, record, report, describe, logits, train, data, status)
 """Modules that add verbs to the parser."""
 
 

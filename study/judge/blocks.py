@@ -19,6 +19,8 @@ MOST_PRIOR_DEGREES = 2.0
 """The spread of other comparisons counts for no more than this many degrees of freedom: the tails of twenty claims need it."""
 FEWEST_COMPARISONS = 8
 """With fewer comparisons of one measure, each stands on its own spread."""
+LEAST_EXCESS = 1e-6
+"""Spreads whose logs vary by no more than this beyond chance are taken to be all alike."""
 UNLIKE = 0.75
 """A spread beyond this quantile of what the prior expects is told to be unlike the others."""
 
@@ -90,9 +92,9 @@ def prior_of(comparisons: Sequence[Pairs]) -> Prior:
     degrees, variances = np.array(known).T
     logs = np.log(variances) - special.digamma(degrees / 2) + np.log(degrees / 2)
     excess = float(logs.var(ddof=1) - special.polygamma(1, degrees / 2).mean())
-    prior_degrees = min(MOST_PRIOR_DEGREES, 2 * _inverse_trigamma(excess)) if excess > 0 else MOST_PRIOR_DEGREES
-    log_variance = logs.mean() + special.digamma(prior_degrees / 2) - math.log(prior_degrees / 2)
-    return Prior(float(np.exp(log_variance)), prior_degrees)
+    shown = 2 * _inverse_trigamma(excess) if excess > LEAST_EXCESS else math.inf  # degrees of freedom that the spreads show
+    shift = 0.0 if math.isinf(shown) else float(special.digamma(shown / 2)) - math.log(shown / 2)
+    return Prior(math.exp(float(logs.mean()) + shift), min(MOST_PRIOR_DEGREES, shown))
 
 
 def _inverse_trigamma(value: float) -> float:

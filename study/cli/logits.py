@@ -1,0 +1,42 @@
+"""`logits`: how widely the logits of each arm spread before training, against the claim's first arm."""
+
+import argparse
+
+from study.cli.arguments import Verbs, add_verb, claim_options, select_claims, writable
+from study.cli.console import Console
+from study.cli.data import load_images
+from study.environment import results_dir
+from study.plan.initial_logits import ALIKE, FILE, SEEDS, InitialLogits
+from study.plan.plan import pick_arms, pick_bases
+from study.questions.scales import SCALES
+
+
+def add_to(verbs: Verbs) -> None:
+    text = (
+        "measure how widely the logits of each arm spread before training, against the claim's first arm, into "
+        f"{FILE} in the folder of results"
+    )
+    add_verb(verbs, "logits", measure_logits, text, claim_options())
+
+
+def measure_logits(args: argparse.Namespace) -> None:
+    """What is in the file already is not measured again."""
+    from study.run.initial_logits import spreads_of
+
+    console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
+    known = InitialLogits.read(folder)
+    for asked in select_claims(args):
+        claim, scale = asked.claim, SCALES[asked.scale]
+        images = load_images(scale.diff["data.name"])
+        for base in pick_bases(claim, scale, args.base):
+            control = claim.recipe(base, claim.arms[0].label, scale.diff)
+            for label in pick_arms(claim, args.arms or ["all"]):
+                recipe = claim.recipe(base, label, scale.diff)  # rates, which may be tuned, change no first logit
+                if not known.of(recipe, images.fingerprint):
+                    known = known.put(recipe, images.fingerprint, spreads_of(recipe, images))
+                    known.write(folder)
+                ratio = known.ratio(recipe, control, images.fingerprint)
+                if ratio is not None and recipe != control:
+                    mark = "" if ALIKE[0] <= ratio <= ALIKE[1] else "  changes the scale of the signal too"
+                    console.say(f"{asked.name:20} {base:12} {label:24} x{ratio:.2f}{mark}")
+    console.say(f"the spread over images of the logits, seeds {SEEDS[0]} to {SEEDS[-1]}, is in {folder / FILE}")
