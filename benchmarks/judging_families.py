@@ -130,7 +130,7 @@ class Verdicts:
     word: Whole  # 1: effect above 0, -1: below, 2: no effect, 0: undecided
     seeds: Whole  # of the arm, at the decision or at the last look
     estimate: Floats  # at that look
-    covered: Flags  # is the truth in the ordinary 95% interval of that look?
+    covered: Flags  # is the truth in the ordinary 95% interval of that look? Told only where claims stop
 
 
 def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: float = MARGIN) -> Verdicts:
@@ -156,8 +156,10 @@ def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: floa
                 now, (error, df) = found.estimate, rule.error_of(replace(found, variance=variance), plan.most)
             else:
                 now, error, df = rule.welch(runs, control)
-        p, none = rule.p_difference(now, error, df), rule.p_no_effect(now, error, df, margin)
-        inside = p_inside(now - effects, error, df)
+        p, none, inside = rule.p_difference(now, error, df), np.ones(shape), np.ones(shape, dtype=bool)
+        if plan.stopping:
+            none = rule.p_no_effect(now, error, df, margin)
+            inside = rule.p_difference(now - effects, error, df) >= ALPHA
         sign = np.sign(now)
         if failed.any():
             ranks, direction = rule.p_ranks(runs, control)
@@ -174,11 +176,6 @@ def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: floa
         last = open_ & (decided | (n == plan.seeds[-1]))
         seeds, estimate, covered = (np.where(last, new, old) for new, old in ((n, seeds), (now, estimate), (inside, covered)))
     return Verdicts(word, seeds, estimate, covered)
-
-
-def p_inside(distance: Floats, error: Floats, freedom: Floats) -> Flags:
-    """Is the truth within the 95% interval?"""
-    return rule.p_difference(distance, error, freedom) >= ALPHA
 
 
 def over_families(world: World, plans: dict[str, Plan], effects: Floats, families: int, seed: int) -> dict[str, Verdicts]:
