@@ -116,6 +116,7 @@ class Plan:
     spending: Spending | None = rule.power_15  # None: 5% at every look, looks not counted
     stopping: bool = True  # a decided claim gets no more seeds; False: every claim takes every look, the worst for errors
     most: float = 2.0  # prior degrees of freedom
+    capped: bool = False  # the prior variance taken with the limited degrees of freedom, see judging_rule.prior
     paired: bool = True  # False: Welch
 
     @property
@@ -153,7 +154,10 @@ def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: floa
             if plan.paired:
                 found = rule.parts(runs, control)
                 variance, freedom = np.where(open_, found.variance, variance), np.where(open_, n - 1.0, freedom)
-                now, (error, df) = found.estimate, rule.error_of(replace(found, variance=variance), plan.most)
+                now, (error, df) = (
+                    found.estimate,
+                    rule.error_of(replace(found, variance=variance), plan.most, capped=plan.capped),
+                )
             else:
                 now, error, df = rule.welch(runs, control)
         p, none, inside = rule.p_difference(now, error, df), np.ones(shape), np.ones(shape, dtype=bool)

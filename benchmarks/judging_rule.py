@@ -58,16 +58,16 @@ def trigamma(x: Floats) -> Floats:
 def inverse_trigamma(y: Floats) -> Floats:
     """x with trigamma(x) = y > 0, by Newton's method on 1/trigamma, which is nearly linear (Smyth 2004, appendix)."""
     x = 0.5 + 1 / y
-    for _ in range(8):  # it converges in five
+    for _ in range(10):  # enough from x = 0.05 on, which is far below what variances of runs give
         at = trigamma(x)
         x = x + at * (1 - at / y) / special.polygamma(2, x)
     return x
 
 
-def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped_prior_variance: bool = False) -> tuple[Floats, Floats]:
+def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped: bool = False) -> tuple[Floats, Floats]:
     """What a family's variances (F, K) tell of each other: (prior degrees of freedom, prior variance), shape (F, 1) each.
 
-    The degrees are at most `most`; the variance is Smyth's, of the degrees before that limit (`capped_prior_variance`: after
+    The degrees are at most `most`; the variance is Smyth's, of the degrees before that limit (`capped`: after
     it, which makes it too small by up to 0.56). NaN is a comparison without a variance, and left out. Fewer than FEWEST
     comparisons tell nothing: (0, 1).
     """
@@ -87,24 +87,26 @@ def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped_prior_var
     estimated = np.full(excess.shape, np.inf)
     varied = enough & (excess > 0)
     estimated[varied] = 2 * inverse_trigamma(excess[varied])
-    used = np.minimum(estimated, most) if capped_prior_variance else estimated
+    used = np.minimum(estimated, most) if capped else estimated
     with np.errstate(invalid="ignore"):
         shift = np.where(np.isinf(used), 0.0, special.digamma(used / 2) - np.log(used / 2))
     return np.where(enough, np.minimum(estimated, most), 0.0), np.where(enough, np.exp(middle + shift), 1.0)
 
 
-def moderated(variance: Floats, freedom: Floats, most: float = 2.0, floored: bool = True) -> tuple[Floats, Floats]:
+def moderated(
+    variance: Floats, freedom: Floats, most: float = 2.0, floored: bool = True, capped: bool = False
+) -> tuple[Floats, Floats]:
     """Variances and degrees of freedom of a family (F, K): each drawn towards the others, if `floored` never below its own."""
     if not most:
         return variance, np.broadcast_to(freedom, variance.shape)
-    d0, s0 = prior(variance, freedom, most)
+    d0, s0 = prior(variance, freedom, most, capped)
     drawn = (d0 * s0 + freedom * variance) / (d0 + freedom)
     return (np.maximum(variance, drawn) if floored else drawn), np.broadcast_to(freedom + d0, variance.shape)
 
 
-def error_of(found: Parts, most: float = 2.0, floored: bool = True) -> tuple[Floats, Floats]:
+def error_of(found: Parts, most: float = 2.0, floored: bool = True, capped: bool = False) -> tuple[Floats, Floats]:
     """(standard error, degrees of freedom), shape (F, K). `most` prior degrees of freedom; 0: each claim's own variance."""
-    variance, freedom = moderated(found.variance, found.n - 1.0, most, floored)
+    variance, freedom = moderated(found.variance, found.n - 1.0, most, floored, capped)
     first = variance / found.n
     total = first + found.rest
     return np.sqrt(total), total**2 / (first**2 / freedom + found.rest**2 / found.rest_freedom)
