@@ -321,16 +321,16 @@ random numbers: {SEED} and up. A family is {made.CLAIMS} claims that share one c
 control run; rho is the correlation of two arms at one seed."""
 SECTIONS: dict[str, tuple[int, Section]] = {
     "levels": (1, levels),
-    "coverage": (3000, coverage),
+    "coverage": (2000, coverage),
     "family-wise": (40000, family_wise),
-    "stopping": (10000, family_wise_stopping),
+    "stopping": (6000, family_wise_stopping),
     "rivals": (6000, rivals),
-    "margin": (4000, margin),
-    "power": (4000, power),
-    "times": (20000, times),
+    "margin": (2000, margin),
+    "power": (3000, power),
+    "times": (10000, times),
     "times-power": (10000, times_power),
     "failures": (1000, failures),
-    "failing-families": (6000, failing_families),
+    "failing-families": (4000, failing_families),
 }
 """Parts by name: how many families, and what makes the table."""
 
