@@ -149,7 +149,7 @@ def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: floa
     for look, (n, big) in enumerate(zip(plan.seeds, plan.control, strict=True)):
         runs, control = arms[..., :n], base[:, :big]
         open_ = word == 0
-        failed = np.isinf(runs).any(-1) | np.isinf(control).any(-1)[:, None]
+        failed = np.isinf(runs).any(-1) | np.expand_dims(np.isinf(control).any(-1), -1)
         with np.errstate(invalid="ignore"):
             if plan.paired:
                 found = rule.parts(runs, control)

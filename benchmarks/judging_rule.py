@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Whole = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 FEWEST = 8  # comparisons that a prior is taken from

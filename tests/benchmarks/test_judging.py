@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmarks import judging, judging_rule, judging_times
+from benchmarks import deciding, judging, judging_rule, judging_times
 from benchmarks.judging_families import Plan, World, judged
 from benchmarks.judging_rule import obrien_fleming, power_15
 
@@ -104,3 +104,18 @@ def test_a_part_of_the_page_takes_the_place_of_the_old_one():
     page = judging.put(judging.put("head\n", ["## a", "old"]), ["## b", "kept"])
     again = judging.put(page, ["## a", "new"])
     assert again == "head\n\n## a\nnew\n\n## b\nkept\n"
+
+
+def test_one_arm_at_a_time_is_welch_of_scipy_under_holm():
+    generator = np.random.default_rng(7)
+    arms, control, effects = generator.normal(size=(10, 20, 8)), generator.normal(size=(10, 8)), np.repeat([0.0, 3.0], 10)
+    for family, words in enumerate(deciding.one_at_a_time(arms, control, effects)):
+        p = [
+            stats.ttest_ind(a + e, control[family], equal_var=False).pvalue for a, e in zip(arms[family], effects, strict=True)
+        ]
+        assert list(np.abs(words) == 1) == list(multipletests(p, method="holm")[0])
+
+
+def test_a_wrong_verdict_has_the_wrong_sign_or_misses_an_effect_beyond_the_margin():
+    effects = np.array([1.0, 1.0, 1.0, 0.2, 0.0])
+    assert list(deciding.wrong(np.array([1, -1, 2, 2, 1]), effects)) == [False, True, True, False, True]
