@@ -124,8 +124,8 @@ def main(arguments: list[str]) -> int:
         f"points, spreads {facts.spreads.min():.2f} to {facts.spreads.max():.2f}, control {facts.control_spread:.2f}; a run "
         f"takes {median:.0f} core-seconds (median; {least:.0f} to {most:.0f}). Ours: looks at 3, 6, 9, 12 seeds, control 5, "
         f"10, 15, 20, each claim stops at its decision, margin {MARGIN} point. Welch: as many seeds an arm, fixed beforehand, "
-        'as decide as many claims on average, by Holm at 5% or "no effect" at 5%; the control as often as an arm. rho: the runs '
-        "show 0.4 among the 16 cells and about 0 among the others. In brackets: 5% and 95% of the repeats."
+        'as decide as many claims on average, by Holm at 5% or "no effect" at 5%; the control as often as an arm. rho: the '
+        "runs show 0.4 among the 16 cells and about 0 among the others. In brackets: 5% and 95% of the repeats."
     )
     lines = [head, ["---"] * len(head), *rows]
     page = ["# What knowing costs", "", text, "", *("| " + " | ".join(line) + " |" for line in lines)]
