@@ -30,6 +30,14 @@ def main() -> int:
         from benchmarks import layouts
 
         return layouts.main(sys.argv[2:])
+    if sys.argv[1:2] == ["judging"]:
+        from benchmarks import judging
+
+        return judging.main(sys.argv[2:])
+    if sys.argv[1:2] == ["deciding"]:
+        from benchmarks import deciding
+
+        return deciding.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all), {', '.join(ONLY_NAMED)}")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
