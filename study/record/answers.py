@@ -119,13 +119,13 @@ def content_of(kept: Mapping[Name, Kept]) -> bytes:
     """The bytes of answers.npz: the same for the same answers. Its columns are as long as there are rows, but for those of all
     rows one after another: `right`, and `tied`, of which each row has as many as its entry in `ties`."""
     rows = sorted(kept.values(), key=lambda row: row.name)
-    columns = {name: np.array([getattr(row, name) for row in rows], dtype=np.str_) for name in TEXTS}
+    columns: dict[str, NDArray] = {name: np.array([getattr(row, name) for row in rows], dtype=np.str_) for name in TEXTS}
     columns["images"] = np.array([row.images for row in rows], dtype=np.int64)
     columns["ties"] = np.array([len(row.tied) // TIED.itemsize for row in rows], dtype=np.int64)
     columns["right"] = np.frombuffer(b"".join(row.right for row in rows), np.uint8)
     columns["tied"] = np.frombuffer(b"".join(row.tied for row in rows), np.uint8)
     file = io.BytesIO()
-    np.savez(file, **columns)
+    np.savez(file, allow_pickle=False, **columns)
     return file.getvalue()
 
 
@@ -139,6 +139,7 @@ def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
     texts = zip(*(columns[name].tolist() for name in TEXTS), strict=True)
     first_right = first_tied = 0
     for text, images, end_right, end_tied in zip(texts, columns["images"].tolist(), right_ends, tied_ends, strict=True):
-        kept = Kept(*text, images, right[first_right:end_right], tied[first_tied:end_tied])
+        named = dict(zip(TEXTS, text, strict=True))
+        kept = Kept(**named, images=images, right=right[first_right:end_right], tied=tied[first_tied:end_tied])
         first_right, first_tied = end_right, end_tied
         yield kept.name, kept
