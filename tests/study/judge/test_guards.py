@@ -1,13 +1,20 @@
 """study/judge/guards.py: what is no evidence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import made_up_result, small_cell
+import torch
+from helpers import SMALL, made_up_result, small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import random_images
 from scipy import stats
 
+from alexnet.machine import Machine
+from alexnet.recipe import changed
+from alexnet.training.loop import fit
 from study.judge.guards import has_no_spread, learned_nothing, unchanged, unchanged_words
 from study.record import tables
 
@@ -22,6 +29,31 @@ def run(test_error: float | None, chance_error: float | None, classes: int | Non
 def test_a_network_that_answers_the_largest_of_three_classes_for_all_learned_nothing():
     """The case of 143 own photographs: no error differs from that of the largest class, nor from one run to the next."""
     assert learned_nothing(run(test_error=40 / 143, chance_error=40 / 143, classes=1))
+
+
+def test_a_trained_network_without_a_living_unit_answers_the_commonest_class_and_learned_nothing():
+    """Trained for too few epochs to count as stalled: its run is "finished", with an error that looks like a good one."""
+    images = random_images(train=60, test=30, classes=3)
+    labels = [torch.tensor([0] * n + [1, 2] * 6) for n in (48, 18)]
+    images = replace(images, train_labels=labels[0], test_labels=labels[1])
+    first, last = SMALL.model.layers
+    recipe = changed(
+        SMALL,
+        {
+            "model.image_size": 8,
+            "model.init": "listed",
+            "model.layers": (replace(first, initial_bias=-1e4), last),
+            "data.train_images": 0,
+            "optim.batch_size": 60,
+            "optim.learning_rate": 0.5,
+            "optim.stop_at_train_error": 0.0,
+        },
+    )
+    machine = Machine(device="cpu", name="test machine", precision="fp32", threads=1)
+    history = fit(recipe, 0, machine, images)
+    assert (history.outcome, history.predicted_classes, history.test_error) == ("finished", 1, history.chance_error)
+    assert history.test_error == pytest.approx(0.4)
+    assert learned_nothing(run(history.test_error, history.chance_error, history.predicted_classes, 30))
 
 
 @settings(few_examples, max_examples=15)
@@ -57,8 +89,6 @@ def test_what_is_not_known_is_not_held_against_a_run(missing):
 
 
 def test_rows_of_the_tables_are_judged_as_they_are_read(tmp_path):
-    from dataclasses import replace
-
     own = made_up_result(small_cell())
     old = replace(made_up_result(small_cell(seed=1)), answers=None, predicted_classes=None, chance_error=None)
     same = replace(made_up_result(small_cell(seed=2)), predicted_classes=1)
