@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from alexnet.recipe import FIGURE_1_A, Layer, as_dict, changed
+from alexnet.training.answers import answers_of
 from alexnet.training.history import Point
 from study.plan.plan import Cell
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
@@ -58,6 +61,9 @@ def made_up_result(
         test_error=0.35,
         test_top5_error=0.05,
         weights_sha256="0" * 64,
+        answers=answers_of(np.arange(20) % 20 >= 7),  # a test error of 0.35
+        predicted_classes=10,
+        chance_error=0.9,
         points=tuple(
             Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
         ),

@@ -152,12 +152,9 @@ class Feed:
 
         The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the
         images as they are, without the border of data.shift."""
-        at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
-        size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         ends = images.shape[1] - self.size
         corners = [(0, 0), (0, ends), (ends, 0), (ends, ends), (self.centre, self.centre)] if ten else [(self.centre,) * 2]
-        shares = ((part.start, self.share_of(part.stop - part.start)) for part in slices(len(labels), size))
-        parts = [slice(first + share.start, first + share.stop) for first, share in shares]
+        parts = self._parts(images, ten, size)
         if order is not None:
             parts = [order[part] for part in parts]
         for part, pixels in zip(parts, in_parts(images, parts), strict=True):
@@ -169,6 +166,17 @@ class Feed:
                 cuts += [cut.flip(2) for cut in cuts]
             stacked = torch.stack(cuts, 1) if ten else cuts[0].unsqueeze(1)
             yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[part]
+
+    def positions(self, images: Images, ten: bool = False, size: int = 0) -> Tensor:
+        """Where in the set the images stand that `views` gives this process, in the order in which it gives them: [n] int64."""
+        return torch.cat([torch.arange(part.start, part.stop) for part in self._parts(images, ten, size)])
+
+    def _parts(self, images: Images, ten: bool, size: int) -> list[slice]:
+        """This process's rows of each batch of views, of `size` images or as many as are good for the device."""
+        at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
+        size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
+        shares = ((part.start, self.share_of(part.stop - part.start)) for part in slices(len(images), size))
+        return [slice(first + share.start, first + share.stop) for first, share in shares]
 
     def _normalized(self, images: Tensor) -> Tensor:
         return images.float().sub_(self.mean).mul_(self.scale)

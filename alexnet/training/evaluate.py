@@ -1,9 +1,13 @@
 """Error rates of a network as it stands, in evaluation mode: top-1 and top-5, one view or ten, one network or several."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from alexnet.training.answers import Answers, answers_of
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Images [n, views, 3, size, size] and labels [n], as `Feed.views` gives them."""
@@ -49,6 +53,49 @@ def error_rates(
     return tuple(count / seen for count in wrong)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What a network says of a whole test set."""
+
+    errors: tuple[float, ...]
+    """As `error_rates` gives them."""
+    answers: Answers
+    """By top-1."""
+    predicted_classes: int
+    """How many classes have the highest score of an image; where classes are tied, the first of them counts."""
+
+
+def examined(
+    network: nn.Module,
+    batches: Batches,
+    autocast: torch.autocast,
+    positions: Tensor,
+    images: int,
+    classes: int,
+    tops: tuple[int, ...] = (1, 5),
+    total: Callable[[Tensor], Tensor] = lambda sums: sums,
+) -> Examined:
+    """`error_rates` of a test set of `images` images of at most `classes` classes, with the answer to each image.
+
+    `positions` [n] are the places in the test set of those images that `batches` give, in their order: of all, or of this
+    process's share."""
+    device = next(network.parameters(), torch.empty(0)).device
+    ways = torch.zeros(images, dtype=torch.int64, device=device)
+    predicted = torch.zeros(classes, dtype=torch.int64, device=device)
+    waiting = positions.to(device)
+
+    def keep(scores: Tensor, labels: Tensor) -> None:
+        nonlocal waiting
+        own = credit(scores, labels, 1)
+        ways[waiting[: len(own)]] = torch.where(own > 0, own.reciprocal().round(), 0).long()  # 1 of k classes gives 1/k
+        waiting = waiting[len(own) :]
+        predicted.add_(F.one_hot(scores.argmax(1), classes).sum(0))
+
+    *wrong, seen = count_wrong(network, batches, autocast, tops, total, see=keep)
+    answers = answers_of(total(ways).cpu().numpy())
+    return Examined(tuple(count / seen for count in wrong), answers, int((total(predicted) > 0).sum()))
+
+
 @torch.inference_mode()
 def count_wrong(
     network: nn.Module,
@@ -57,11 +104,12 @@ def count_wrong(
     tops: tuple[int, ...] = (1,),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
     enough: Callable[[float, int], bool] | None = None,
+    see: Callable[[Tensor, Tensor], None] | None = None,
 ) -> list[float]:
     """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are.
 
     `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images
-    so far, and ends it there where it returns True."""
+    so far, and ends it there where it returns True. `see` is shown the scores and labels of each batch."""
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
     for inputs, labels in batches:
@@ -69,6 +117,8 @@ def count_wrong(
             scores = scores_of(network, inputs, autocast)
             sums[:-1] += torch.stack([(1 - credit(scores, labels, top).double()).sum() for top in tops])
             sums[-1] += len(labels)
+            if see:
+                see(scores, labels)
         if enough:
             wrong, *_, seen = total(sums.clone()).tolist()
             if enough(wrong, round(seen)):

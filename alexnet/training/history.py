@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from alexnet.training.answers import Answers
+
 
 @dataclass(frozen=True)
 class Point:
@@ -42,3 +44,10 @@ class History:
     test_top5_error_ten_views: float | None
     weights_sha256: str
     """Digest of all weights: equal digests are equal bits."""
+    answers: Answers | None = None
+    """Which test images were answered rightly, of the centre view; None where there is no test error."""
+    answers_ten_views: Answers | None = None
+    predicted_classes: int | None = None
+    """How many classes occur among the answers to the test images, of the centre view: 1 where every answer is the same."""
+    chance_error: float | None = None
+    """The test error of always answering the commonest class of the training images, a share of images as the others."""

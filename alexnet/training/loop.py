@@ -17,10 +17,11 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Optim, Recipe
+from alexnet.training.chance import chance_error, chance_loss
 from alexnet.training.checkpoint import Checkpoints, Interrupted, sha256_of
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
-from alexnet.training.evaluate import error_rates
+from alexnet.training.evaluate import Examined, error_rates, examined
 from alexnet.training.history import History, Point
 from alexnet.training.optimizer import make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
@@ -109,7 +110,8 @@ class Training:
                 raise Refused(
                     f"checkpoints: rank {ranks.rank} has another checkpoint than rank 0; all ranks must see the same folder"
                 )
-        self.outcome = outcome_of(self.points, recipe.optim, recipe.model.classes)
+        self.chance_loss = chance_loss(self.feed.labels)
+        self.outcome = outcome_of(self.points, recipe.optim, self.chance_loss)
         self._show(self.points)
 
     def steps(self) -> Iterator["Training"]:
@@ -161,14 +163,29 @@ class Training:
 
     def history(self) -> History:
         """Of the run that is over, with its test errors where it came to its end."""
-        test = self._tested() if self.outcome in ("reached", "finished") else (None, None, None, None)
-        return History(tuple(self.points), self.outcome, *test, weights_sha256(self.network))
+        labels, digest = self.feed.test[1], weights_sha256(self.network)
+        if self.outcome not in ("reached", "finished") or not len(labels):
+            return History(tuple(self.points), self.outcome, None, None, None, None, digest)
+        larger = self.feed.test[0].shape[1] > self.feed.size
+        ten = self._tested(ten=True) if larger else None
+        centre = self._tested(ten=False)
+        return History(
+            tuple(self.points),
+            self.outcome,
+            *centre.errors,
+            *(ten.errors if ten else (None, None)),
+            weights_sha256=digest,
+            answers=centre.answers,
+            answers_ten_views=ten.answers if ten else None,
+            predicted_classes=centre.predicted_classes,
+            chance_error=chance_error(self.feed.labels, labels),
+        )
 
     def _end_epoch(self, loss: float, error: float) -> None:
         self.tally.zero_()
         point = Point(self.step // self.feed.steps_per_epoch, self.step, self.seconds, loss, error)
         self.points.append(self._measured(point))
-        self.outcome = outcome_of(self.points, self.recipe.optim, self.recipe.model.classes)
+        self.outcome = outcome_of(self.points, self.recipe.optim, self.chance_loss)
         self._show(self.points[-1:])
 
     def _show(self, points: list[Point]) -> None:
@@ -194,14 +211,18 @@ class Training:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)
 
-    def _tested(self) -> tuple[float | None, float | None, float | None, float | None]:
-        """Top-1 and top-5 test error of the centre view, then of ten views; None where there is nothing to test on."""
-        if not len(self.feed.test[1]):
-            return None, None, None, None
-        larger = self.feed.test[0].shape[1] > self.feed.size
-        ten = self._errors(self.feed.test, (1, 5), ten=True) if larger else (None, None)
-        centre = self._errors(self.feed.test, (1, 5))
-        return centre[0], centre[1], ten[0], ten[1]
+    def _tested(self, ten: bool) -> Examined:
+        """Top-1 and top-5 test errors and the answers of the centre view, or of ten views."""
+        images, labels = self.feed.test
+        return examined(
+            self.network,
+            self.feed.views(images, labels, ten=ten),
+            self.autocast,
+            self.feed.positions(images, ten=ten),
+            len(labels),
+            self.recipe.model.classes,
+            total=self.ranks.all_reduce,
+        )
 
     def _restore(self, state: dict) -> None:
         """Go on from a checkpoint. One that is not of this network and code is passed over, as a damaged one is: the run begins
@@ -235,11 +256,12 @@ class Training:
 
 
 STALLED_EPOCHS = 10
-"""A run counts as stalled when it has spent so many epochs, and half of all it has, at the loss of guessing."""
+"""A run counts as stalled when it has spent so many epochs, and half of all it has, at the loss of guessing by how
+often each class occurs among the training images."""
 
 
-def outcome_of(points: list[Point], optim: Optim, classes: int) -> str:
-    """How a run with these points has ended; empty if it goes on."""
+def outcome_of(points: list[Point], optim: Optim, chance_loss: float) -> str:
+    """How a run with these points has ended; empty if it goes on. `chance_loss`: of guessing, in nats, see chance.py."""
     if not points:
         return ""
     last = points[-1]
@@ -247,7 +269,7 @@ def outcome_of(points: list[Point], optim: Optim, classes: int) -> str:
         return "diverged"
     if last.train_error is not None and 0 < optim.stop_at_train_error >= last.train_error:
         return "reached"
-    guessing = 0.998 * math.log(classes)  # dead units leave a network at ln(classes), give or take the noise of an epoch
+    guessing = 0.998 * chance_loss  # dead units leave a network at the loss of guessing, give or take the noise of an epoch
     if last.epoch >= max(STALLED_EPOCHS, optim.epochs / 2) and all(point.running_loss > guessing for point in points):
         return "stalled"
     return "finished" if last.epoch >= optim.epochs else ""

@@ -1,7 +1,8 @@
 """The committed tables: results/runs.csv, a row a run, and results/curves.csv, a row a point. No torch and no mlflow.
 
-A row is named by key and machine. New rows replace those of the same name and leave all others alone, so that a table
-may hold what several machines found; a verdict never mixes them.
+Beside them answers.npz holds which test images each run answered rightly (answers.py). A row is named by key and machine. New
+rows replace those of the same name and leave all others alone, so that a table may hold what several machines found; a verdict
+never mixes them.
 """
 
 import io
@@ -16,6 +17,7 @@ import pandas as pd
 
 from alexnet.errors import Refused
 from alexnet.files import locked, write_atomically
+from study.record import answers
 from study.run.result import RunResult
 
 RUN_COLUMNS: Mapping[Hashable, Any] = {
@@ -24,7 +26,7 @@ RUN_COLUMNS: Mapping[Hashable, Any] = {
     "seconds": "float64", "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
     "test_error_ten_views": "float64", "test_top5_error_ten_views": "float64", "device": "str", "precision": "str",
     "threads": "int64", "jobs": "int64", "torch": "str", "python": "str", "git_commit": "str", "numerics": "int64",
-    "started": "str", "weights_sha256": "str",
+    "started": "str", "weights_sha256": "str", "test_images": "Int64", "predicted_classes": "Int64", "chance_error": "float64",
 }  # fmt: skip
 CURVE_COLUMNS: Mapping[Hashable, Any] = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64", "running_loss": "float64",
@@ -58,6 +60,9 @@ def to_rows(result: RunResult) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "numerics": result.numerics,
         "started": datetime.fromtimestamp(result.started_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "weights_sha256": result.weights_sha256,
+        "test_images": result.answers.images if result.answers else None,
+        "predicted_classes": result.predicted_classes,
+        "chance_error": result.chance_error,
     }
     return run, [{**name, **asdict(point), "seconds": round(point.seconds, 3)} for point in result.points]
 
@@ -114,9 +119,14 @@ def merge(folder: Path, results: Iterable[RunResult]) -> int:
     Runs of `study train` belong to no claim and stay out: they have their run folder, and are in MLflow.
     """
     rows: dict[tuple, tuple[dict, list[dict]]] = {}
+    given: dict[tuple[str, str, str], answers.Kept] = {}
     count = 0
-    for run, points in (to_rows(result) for result in results if result.asked.claim != OWN_QUESTION):
+    for result in results:
+        if result.asked.claim == OWN_QUESTION:
+            continue
+        run, points = to_rows(result)
         name, count = (run["key"], run["machine"]), count + 1
+        given |= {kept.name: kept for kept in answers.kept_of(result)}
         if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
             run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
         rows[name] = run, points
@@ -124,7 +134,7 @@ def merge(folder: Path, results: Iterable[RunResult]) -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".table.lock"):
-        _write_merged(folder, list(rows.values()))
+        _write_merged(folder, list(rows.values()), given)
     return count
 
 
@@ -136,7 +146,9 @@ def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return new.reset_index().loc[:, list(old.columns)]
 
 
-def _write_merged(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None:
+def _write_merged(
+    folder: Path, rows: Sequence[tuple[dict, list[dict]]], given: Mapping[tuple[str, str, str], answers.Kept]
+) -> None:
     new_runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
     new_curves = [point for _, points in rows for point in points]
     new_curves = _typed(pd.DataFrame(new_curves, columns=list(CURVE_COLUMNS)), CURVE_COLUMNS)
@@ -152,6 +164,7 @@ def _write_merged(folder: Path, rows: Sequence[tuple[dict, list[dict]]]) -> None
     last = len(place)  # curves without a run, which a kill between the two files left: until the run is merged again
     curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
     curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
+    answers.write_merged(folder, given, dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True)))
     for name, frame in (("curves.csv", curves), ("runs.csv", runs)):
         text = io.StringIO()
         frame.to_csv(text, index=False, lineterminator="\n")

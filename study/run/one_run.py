@@ -141,6 +141,10 @@ def _trained(cell: Cell, place: Place, checkpoints: Checkpoints, observe: Observ
         test_error_ten_views=history.test_error_ten_views,
         test_top5_error_ten_views=history.test_top5_error_ten_views,
         weights_sha256=history.weights_sha256,
+        answers=history.answers,
+        answers_ten_views=history.answers_ten_views,
+        predicted_classes=history.predicted_classes,
+        chance_error=history.chance_error,
         points=history.points,
     )
 

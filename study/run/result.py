@@ -8,11 +8,12 @@ from functools import cache
 from typing import Any, TypeVar
 
 from alexnet.errors import Refused
+from alexnet.training.answers import Answers
 from alexnet.training.history import Point
 from study.plan.plan import Asked
 
-FORMAT = 2
-"""Of result.json. Format 1 had no number in it and is otherwise the same; both are read."""
+FORMAT = 3
+"""Of result.json. Format 1 had no number in it, format 2 no answers; both are otherwise the same and are read."""
 
 SEAL = '{\n "sha256": "%s",'
 """How result.json begins: the digest of what the file would be without this line."""
@@ -70,6 +71,10 @@ class RunResult:
     test_error_ten_views: float | None = None
     test_top5_error_ten_views: float | None = None
     weights_sha256: str
+    answers: Answers | None = None  # to the test images, of the centre view; None in results of before format 3
+    answers_ten_views: Answers | None = None
+    predicted_classes: int | None = None  # that occur among the answers, see `alexnet.training.history.History`
+    chance_error: float | None = None  # of always answering the commonest training class
     points: tuple[Point, ...]  # one an epoch
 
 
@@ -91,6 +96,7 @@ def from_json(told: Mapping[str, Any]) -> RunResult:
         "machine": _made(MachineFacts, told["machine"]),
         "software": _made(SoftwareFacts, told["software"]),
         "points": tuple(_made(Point, point) for point in told["points"]),
+        **{name: _made(Answers, told[name]) if told.get(name) else None for name in ("answers", "answers_ten_views")},
     }
     return _made(RunResult, {**told, **nested})
 

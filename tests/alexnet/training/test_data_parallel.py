@@ -17,6 +17,7 @@ from alexnet.data.image_sets import load
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Layer, changed
+from alexnet.training.answers import Answers
 from alexnet.training.checkpoint import Checkpoints
 from alexnet.training.data_parallel import Ranks
 from alexnet.training.loop import fit
@@ -101,7 +102,9 @@ def test_under_torchrun_the_study_trains_records_and_goes_on(tmp_path):
     done = on_ranks(2, *arguments, **settings)
     assert done.returncode == 0, done.stderr
     (path,) = (tmp_path / "spool").glob("*/result.json")
-    machine = json.loads(path.read_text())["machine"]
+    result = json.loads(path.read_text())
+    assert Answers(**result["answers"]).wrong().mean() == pytest.approx(result["test_error"], abs=1e-12)
+    machine = result["machine"]
     assert machine["ranks"] == 2 and machine["label"].endswith("fp32, 2 ranks")
     assert not list(path.parent.glob("*checkpoint*"))
 

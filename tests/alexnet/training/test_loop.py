@@ -344,7 +344,7 @@ TARGET = Optim(stop_at_train_error=0.25, epochs=60)
     ],
 )
 def test_the_outcome_follows_from_the_last_point(points, optim, outcome):
-    assert outcome_of(points, optim, classes=10) == outcome
+    assert outcome_of(points, optim, chance_loss=math.log(10)) == outcome
 
 
 @pytest.mark.parametrize("epochs", [10, 60])
@@ -353,9 +353,9 @@ def test_a_run_that_is_at_the_loss_of_guessing_for_half_its_epochs_is_stalled_an
     half = max(10, epochs // 2)
     for epoch in range(1, half + 1):
         points.append(replace(POINT, epoch=epoch, running_loss=math.log(10)))
-        assert outcome_of(points, optim, classes=10) == ("stalled" if epoch == half else "")
+        assert outcome_of(points, optim, chance_loss=math.log(10)) == ("stalled" if epoch == half else "")
     points[2] = replace(points[2], running_loss=0.99 * math.log(10))
-    assert outcome_of(points, optim, classes=10) == ("finished" if half == epochs else "")
+    assert outcome_of(points, optim, chance_loss=math.log(10)) == ("finished" if half == epochs else "")
 
 
 # ---- The same run again ----------------------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def alone() -> list[str]:
 def test_a_run_among_others_ends_in_the_bits_it_ends_in_alone(alone, at_once):
     ended = together([begin(recipe, seed) for seed, recipe in enumerate(RECIPES)], at_once)
     assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
+    assert all(one.answers and one.answers.wrong().mean() == one.test_error for one in ended.values())
 
 
 def test_a_run_that_diverges_does_not_touch_its_neighbours(alone):

@@ -1,6 +1,7 @@
 """result.json: sealed, read back, and found out where a byte of it flipped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def test_a_result_of_before_there_were_seals_is_read(tmp_path):
         del point["validation_error"], point["test_error"]
     (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
     assert read_result(tmp_path) == result
+
+
+def test_a_result_of_before_answers_were_kept_is_read_without_them(tmp_path):
+    result = made_up_result(small_cell())
+    told = {**to_json(result), "format": 2}
+    for name in ("answers", "answers_ten_views", "predicted_classes", "chance_error"):
+        del told[name]
+    (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
+    assert read_result(tmp_path) == replace(result, answers=None, predicted_classes=None, chance_error=None)
 
 
 def test_the_result_of_newer_code_is_refused_and_not_done_again(tmp_path):

@@ -1,0 +1,154 @@
+"""Where the spread of runs comes from: their arm, what the seed draws for all arms, the rest, and the test images.
+
+A table for the report; no verdict hangs on it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from study.judge.images import image_variance
+
+COLUMNS = ("component", "sd", "lower", "upper", "n", "degrees_of_freedom")
+ARM, SEED, REST = "arm", "seed", "seed x arm"
+LEVEL_IMAGES, DIFFERENCE_IMAGES = "test images, of a level", "test images, of a difference"
+
+
+@dataclass(frozen=True)
+class ArmRuns:
+    """The runs of an arm on a machine, a run an entry."""
+
+    label: str
+    keys: Sequence[str]
+    seeds: Sequence[int]
+    machine: str
+    values: Sequence[float | None]  # of one measure; None where a run has none
+
+
+def runs_of(arms: Iterable[ArmRuns]) -> pd.DataFrame:
+    """The runs of many claims' arms, each once: columns arm, block (a seed on a machine) and value.
+
+    Claims share runs under arms of different names: arms that have a run in common are one, by the name that came first."""
+    names: dict[str, str] = {}
+    rows: dict[tuple[str, str], tuple[str, str, float]] = {}
+    for arm in arms:
+        label = next((names[key] for key in arm.keys if key in names), arm.label)
+        names |= dict.fromkeys(arm.keys, label)
+        for key, seed, value in zip(arm.keys, arm.seeds, arm.values, strict=True):
+            if value is not None:
+                rows.setdefault((key, arm.machine), (label, f"{seed} {arm.machine}", value))
+    return pd.DataFrame(list(rows.values()), columns=["arm", "block", "value"])
+
+
+def variance_components(
+    runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None, control: str = "", unit: float = 100, level: float = 0.95
+) -> pd.DataFrame:
+    """The parts of the spread of `runs` (columns arm, block, value) of one base, scale and measure: a row a component.
+
+    The model is value = mean + arm + seed + seed x arm, each drawn with a variance of its own. Seeds stand for blocks: a seed
+    on a machine, whose luck all arms share. Runs need not be complete: sums of squares are those that each factor takes beyond
+    the other in a least-squares fit, and are set equal to what they are expected to be (Henderson 1953, method 3; Searle,
+    Casella and McCulloch 1992, chapter 5). Balanced, that is the analysis of variance. "seed x arm" holds what is left, the
+    noise of a run that neither factor has. It is a mean over arms: arms whose spreads differ are not seen in it.
+
+    sd is in the unit of the values, with an interval: of "seed x arm" that of chi squares, of the others Williams's (1962),
+    which is approximate where runs are not complete. sd is 0 where a factor takes no more than noise would. n: how many runs,
+    seeds or arms there are. Rows are NaN where there are too few runs to tell.
+
+    `answers` [runs, images] by arm, how wrong each answer is (0 to 1), give the standard error that comes from the drawing of
+    the test images, times `unit`: of an arm's level, and, against `control` with its runs in the same order, of a difference:
+    both the root of a mean over arms, n of them. Arms with fewer than 2 runs are passed over."""
+    arms, blocks = (pd.get_dummies(runs[name]).to_numpy(dtype=float) for name in ("arm", "block"))
+    y = runs["value"].to_numpy(dtype=float)
+    both = np.hstack([arms, blocks])
+    residual, used = _residual(both, y)
+    df = len(y) - used
+    rows = [
+        _factor(ARM, arms, blocks, y, residual, df, level),
+        _factor(SEED, blocks, arms, y, residual, df, level),
+        _rest(residual, df, len(y), level),
+    ]
+    if answers is not None:
+        rows += _of_images(answers, control, unit)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def intraclass_correlation(runs: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
+    """The correlation of two arms at one seed, with its interval: the seed's variance over that of a run about its arm's mean.
+
+    The interval is exact for normal values where every arm has every seed (Searle et al. 1992, section 3.6), and may reach
+    below 0. NaN with too few runs."""
+    arms, blocks = (pd.get_dummies(runs[name]).to_numpy(dtype=float) for name in ("arm", "block"))
+    y = runs["value"].to_numpy(dtype=float)
+    residual, used = _residual(np.hstack([arms, blocks]), y)
+    df = len(y) - used
+    of_seeds, seeds_df, each = _taken(blocks, arms, y, residual)
+    if df < 1 or seeds_df < 1 or residual <= 0:
+        return math.nan, math.nan, math.nan
+    ratio, tail = of_seeds / seeds_df / (residual / df), (1 - level) / 2
+    limits = [1.0, *(float(stats.f.ppf(p, seeds_df, df)) for p in (1 - tail, tail))]
+    estimate, lower, upper = ((ratio / limit - 1) / (ratio / limit - 1 + each) for limit in limits)
+    return estimate, lower, upper
+
+
+def _residual(design: NDArray, y: NDArray) -> tuple[float, int]:
+    """The sum of squares that a least-squares fit leaves, and the rank of its design."""
+    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+    return float(((y - design @ fitted) ** 2).sum()), int(rank)
+
+
+def _taken(factor: NDArray, other: NDArray, y: NDArray, residual: float) -> tuple[float, int, float]:
+    """The sum of squares that `factor` takes beyond `other`, its degrees of freedom, and the weight of its variance in the mean
+    square: how many runs stand behind each of its levels, in the mean."""
+    alone, rank = _residual(other, y)
+    _, both = _residual(np.hstack([factor, other]), y)
+    left = factor - other @ np.linalg.lstsq(other, factor, rcond=None)[0]
+    df = both - rank
+    return alone - residual, df, float((left**2).sum()) / df if df else math.nan
+
+
+def _factor(name: str, factor: NDArray, other: NDArray, y: NDArray, residual: float, df: int, level: float) -> tuple:
+    taken, own_df, each = _taken(factor, other, y, residual)
+    levels = factor.shape[1]
+    if df < 1 or own_df < 1:
+        return name, math.nan, math.nan, math.nan, levels, own_df
+    own, noise, tail = taken / own_df, residual / df, (1 - level) / 2
+    lower, upper = (
+        (own - float(stats.f.ppf(p, own_df, df)) * noise) * own_df / float(stats.chi2.ppf(p, own_df)) / each
+        for p in (1 - tail, tail)
+    )
+    return name, _root((own - noise) / each), _root(lower), _root(upper), levels, own_df
+
+
+def _rest(residual: float, df: int, runs: int, level: float) -> tuple:
+    if df < 1:
+        return REST, math.nan, math.nan, math.nan, runs, df
+    lower, upper = (residual / float(stats.chi2.ppf(p, df)) for p in ((1 + level) / 2, (1 - level) / 2))
+    return REST, _root(residual / df), _root(lower), _root(upper), runs, df
+
+
+def _of_images(answers: Mapping[str, NDArray], control: str, unit: float) -> list[tuple]:
+    levels = [image_variance(wrong) for wrong in answers.values() if len(wrong) > 1]
+    own = answers.get(control)
+    others = [wrong for label, wrong in answers.items() if label != control]
+    shared = [] if own is None else [min(len(wrong), len(own)) for wrong in others]
+    differences = [
+        image_variance(wrong[:n] - own[:n]) for wrong, n in zip(others, shared, strict=False) if own is not None and n > 1
+    ]
+    return [
+        (name, unit * _root(_mean(found)), math.nan, math.nan, len(found), math.nan)
+        for name, found in ((LEVEL_IMAGES, levels), (DIFFERENCE_IMAGES, differences))
+    ]
+
+
+def _mean(values: ArrayLike) -> float:
+    values = np.asarray(values, dtype=float)
+    return float(values.mean()) if values.size else math.nan
+
+
+def _root(variance: float) -> float:
+    return variance if math.isnan(variance) else math.sqrt(max(0.0, variance))

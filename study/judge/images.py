@@ -1,0 +1,81 @@
+"""What a difference would be on other test images: the sampling error of the test set itself, beside that of the seeds.
+
+An interval over seeds is about these test images, and more seeds never make it one about others. From which image each run
+answered rightly the other part is estimated, by a layout of two ways: seeds and images, both drawn."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+FEW_SEEDS = 3
+"""Up to so many seeds the degrees of freedom stay those of the seeds: Satterthwaite's, estimated from so few, are too many
+(cover 90.4% at 3 seeds, STATISTICS.md, section 5)."""
+
+
+@dataclass(frozen=True)
+class OnOtherImages:
+    """The error of a difference of two error rates over seeds and images, in shares of images (0.01 is a point)."""
+
+    half_width: float
+    """Of the interval about the estimate; infinite where there are fewer than 2 blocks."""
+    image_error: float
+    """The standard error that comes from the images alone; 0 where no more of it is seen than seeds explain."""
+    seed_error: float
+    """The standard error over seeds, as it was passed in."""
+    degrees_of_freedom: float
+    blocks: int
+    images: int
+
+
+def image_variance(values: ArrayLike) -> float:
+    """The variance, from the drawing of the images, of the mean of `values` [blocks, images]: that over images of each image's
+    expected value over blocks, over the number of images.
+
+    The products of two different blocks at one image hold nothing of the blocks' own noise: their mean less the square of the
+    mean is that variance without bias, up to a term of the seeds' variance that is smaller by the number of images. Below 0 it
+    is 0. NaN with fewer than 2 blocks or no images."""
+    values = np.asarray(values, dtype=float)
+    blocks, images = values.shape
+    if blocks < 2 or not images:
+        return math.nan
+    total = values.sum(0)
+    products = (total**2 - (values**2).sum(0)) / (blocks * (blocks - 1))
+    return max(0.0, float(products.mean() - values.mean() ** 2)) / images
+
+
+def on_other_images(
+    treated: ArrayLike, control: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
+) -> OnOtherImages:
+    """How far off may the difference of two arms be, on these images as on others of their kind?
+
+    `treated` and `control` say how wrong each answer was, 0 to 1, shape [blocks, images], at the same blocks in the same order.
+    `seed_error` is the standard error of the difference over seeds, in shares of images, with its `degrees_of_freedom`:
+    moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
+    treated, control = np.asarray(treated, dtype=float), np.asarray(control, dtype=float)
+    assert treated.shape == control.shape, f"answers of shapes {treated.shape} and {control.shape} are not of the same blocks"
+    blocks, images = treated.shape
+    of_images = image_variance(treated - control)
+    if math.isnan(of_images) or not math.isfinite(seed_error):
+        return OnOtherImages(math.inf, math.nan, seed_error, math.nan, blocks, images)
+    variance, df = seed_error**2 + of_images, degrees_of_freedom
+    if blocks > FEW_SEEDS and seed_error > 0:
+        df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that is known beside that of the seeds
+    half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
+
+
+def level_error(share: float, images: int, level: float = 0.95) -> float:
+    """The half width of the interval of one error rate `share` on `images` test images, about others of their kind.
+
+    For one network. The mean of several has at most this much from the images: no more seeds make it less than that part of it
+    which all of them share. Wilson's interval, which is not empty at 0% either (Wilson 1927)."""
+    z = float(stats.norm.ppf((1 + level) / 2))
+    return z * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2)) / (1 + z**2 / images)
+
+
+def disagreement(one: NDArray, other: NDArray) -> float:
+    """The share of images on which two runs answer differently, from how wrong each answer was [images]."""
+    return float(np.abs(one - other).mean())

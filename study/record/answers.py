@@ -1,0 +1,145 @@
+"""Which test images each run answered rightly: results/answers.npz, beside runs.csv. No torch and no mlflow.
+
+A bit an image, and the few that are tied apart (alexnet/training/answers.py): 2.5 kB a run of 10,000 test images, with ten
+views. Bits of such answers hardly compress, so the file is stored as it is, and equal contents are equal bytes whatever zlib
+there is; git packs what it keeps. Runs of before format 3 of result.json have no answers, and where their weights are gone
+never will.
+"""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.errors import Refused
+from alexnet.files import write_atomically
+from alexnet.training.answers import TIED, Answers, unpacked, wrong_of
+from study.run.result import RunResult
+
+FILE = "answers.npz"
+MEASURES = {"test_error": "answers", "test_error_ten_views": "answers_ten_views"}
+"""The columns of runs.csv whose answers are kept, and where a result has them."""
+TEXTS = ("key", "machine", "measure", "data_fingerprint", "weights_sha256")
+
+Name = tuple[str, str, str]
+"""Key, machine and measure: a row of the table."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answers of one run in one test."""
+
+    key: str
+    machine: str
+    measure: str
+    data_fingerprint: str
+    weights_sha256: str
+    images: int
+    right: bytes  # see alexnet.training.answers.packed
+    tied: bytes
+
+    @property
+    def name(self) -> Name:
+        return self.key, self.machine, self.measure
+
+    def wrong(self) -> NDArray[np.float64]:
+        """Of each image of the test set [images]: 0 right, 1 wrong, between them where classes are tied."""
+        return wrong_of(unpacked(self.right, np.frombuffer(self.tied, TIED), self.images))
+
+
+def kept_of(result: RunResult) -> Iterator[Kept]:
+    """The answers of a result, where it has any."""
+    for measure, field in MEASURES.items():
+        told: Answers | None = getattr(result, field)
+        if told:
+            own = result.key, result.machine.label, measure, result.data.fingerprint, result.weights_sha256
+            yield Kept(*own, told.images, base64.b64decode(told.right), base64.b64decode(told.tied))
+
+
+class KeptAnswers:
+    """What answers.npz holds, for whoever has rows of runs.csv."""
+
+    def __init__(self, kept: Mapping[Name, Kept]):
+        self.kept = kept
+
+    def wrong(self, row: Mapping[str, Any], measure: str) -> NDArray[np.float64] | None:
+        """Of the run in this row of runs.csv how wrong each answer is [images], see `Kept.wrong`; its mean is the error in the
+        column `measure`. None where the answers were not kept, or are of other weights than those of the row."""
+        kept = self.kept.get((row["key"], row["machine"], measure))
+        return kept.wrong() if kept and kept.weights_sha256 == row["weights_sha256"] else None
+
+    def stacked(self, rows: Sequence[Mapping[str, Any]], measure: str) -> NDArray[np.float64] | None:
+        """`wrong` of several runs on the same images [runs, images]; None where one of them lacks it, or there is none."""
+        found = [self.wrong(row, measure) for row in rows]
+        whole = [wrong for wrong in found if wrong is not None]
+        if not found or len(whole) < len(found) or len({len(wrong) for wrong in whole}) > 1:
+            return None
+        return np.stack(whole)
+
+    def missing(self, rows: Sequence[Mapping[str, Any]], measure: str) -> str:
+        """In words, of how many of these runs the answers are not kept; empty where all have them."""
+        lacking = sum(self.wrong(row, measure) is None for row in rows)
+        return f"not kept for {lacking} of {len(rows)} runs" if lacking else ""
+
+
+def read_answers(folder: Path) -> KeptAnswers:
+    """What the answers.npz of `folder` holds; nothing where there is none. Raises Refused where it is damaged."""
+    path = folder / FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in (*TEXTS, "images", "ties", "right", "tied")}
+        return KeptAnswers(dict(_rows(columns)))
+    except FileNotFoundError:
+        return KeptAnswers({})
+    except Exception as error:  # whatever zipfile and numpy raise for damaged files
+        remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
+        raise Refused(f"{path}: damaged ({error}); {remake}") from None
+
+
+def write_merged(folder: Path, given: Mapping[Name, Kept], weights: Mapping[tuple[str, str], str]) -> None:
+    """Put answers beside those that are there, under the lock of the tables, whole or not at all.
+
+    `weights`: of every row of runs.csv, by key and machine, the digest of its weights. Answers of a run that was trained again
+    to other weights are dropped. Those of a run that is recorded again without answers stay, where its weights are the same;
+    and so do those of runs that runs.csv does not have, which a kill between the files leaves.
+    """
+    there = read_answers(folder).kept
+    merged = {**there, **given}
+    merged = {name: kept for name, kept in merged.items() if weights.get(name[:2], kept.weights_sha256) == kept.weights_sha256}
+    if merged != there:
+        write_atomically(folder / FILE, content_of(merged))
+
+
+def content_of(kept: Mapping[Name, Kept]) -> bytes:
+    """The bytes of answers.npz: the same for the same answers. Its columns are as long as there are rows, but for those of all
+    rows one after another: `right`, and `tied`, of which each row has as many as its entry in `ties`."""
+    rows = sorted(kept.values(), key=lambda row: row.name)
+    columns: dict[str, NDArray] = {name: np.array([getattr(row, name) for row in rows], dtype=np.str_) for name in TEXTS}
+    columns["images"] = np.array([row.images for row in rows], dtype=np.int64)
+    columns["ties"] = np.array([len(row.tied) // TIED.itemsize for row in rows], dtype=np.int64)
+    columns["right"] = np.frombuffer(b"".join(row.right for row in rows), np.uint8)
+    columns["tied"] = np.frombuffer(b"".join(row.tied for row in rows), np.uint8)
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **columns)
+    return file.getvalue()
+
+
+def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
+    """The rows of the table. Raises ValueError where its columns do not fit together."""
+    right_ends = np.cumsum(-(-columns["images"] // 8)).tolist()
+    tied_ends = np.cumsum(columns["ties"] * TIED.itemsize).tolist()
+    right, tied = columns["right"].tobytes(), columns["tied"].tobytes()
+    if (len(right), len(tied)) != (right_ends[-1] if right_ends else 0, tied_ends[-1] if tied_ends else 0):
+        raise ValueError("bits or ties are missing")
+    texts = zip(*(columns[name].tolist() for name in TEXTS), strict=True)
+    first_right = first_tied = 0
+    for text, images, end_right, end_tied in zip(texts, columns["images"].tolist(), right_ends, tied_ends, strict=True):
+        named = dict(zip(TEXTS, text, strict=True))
+        kept = Kept(**named, images=images, right=right[first_right:end_right], tied=tied[first_tied:end_tied])
+        first_right, first_tied = end_right, end_tied
+        yield kept.name, kept

@@ -1,0 +1,123 @@
+"""study/judge/guards.py: what is no evidence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import SMALL, made_up_result, small_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_images import random_images
+from scipy import stats
+
+from alexnet.machine import Machine
+from alexnet.recipe import changed
+from alexnet.training.loop import fit
+from study.judge.guards import has_no_spread, learned_nothing, unchanged, unchanged_words
+from study.record import tables
+
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def run(test_error: float | None, chance_error: float | None, classes: int | None = 3, images: int | None = 143, **other):
+    told = {"test_error": test_error, "chance_error": chance_error, "predicted_classes": classes, "test_images": images}
+    return {"seed": 0, "machine": "a", "outcome": "finished", "weights_sha256": "1", **told, **other}
+
+
+def test_a_network_that_answers_the_largest_of_three_classes_for_all_learned_nothing():
+    """The case of 143 own photographs: no error differs from that of the largest class, nor from one run to the next."""
+    assert learned_nothing(run(test_error=40 / 143, chance_error=40 / 143, classes=1))
+
+
+def test_a_trained_network_without_a_living_unit_answers_the_commonest_class_and_learned_nothing():
+    """Trained for too few epochs to count as stalled: its run is "finished", with an error that looks like a good one."""
+    images = random_images(train=60, test=30, classes=3)
+    labels = [torch.tensor([0] * n + [1, 2] * 6) for n in (48, 18)]
+    images = replace(images, train_labels=labels[0], test_labels=labels[1])
+    first, last = SMALL.model.layers
+    recipe = changed(
+        SMALL,
+        {
+            "model.image_size": 8,
+            "model.init": "listed",
+            "model.layers": (replace(first, initial_bias=-1e4), last),
+            "data.train_images": 0,
+            "optim.batch_size": 60,
+            "optim.learning_rate": 0.5,
+            "optim.stop_at_train_error": 0.0,
+        },
+    )
+    machine = Machine(device="cpu", name="test machine", precision="fp32", threads=1)
+    history = fit(recipe, 0, machine, images)
+    assert (history.outcome, history.predicted_classes, history.test_error) == ("finished", 1, history.chance_error)
+    assert history.test_error == pytest.approx(0.4)
+    assert learned_nothing(run(history.test_error, history.chance_error, history.predicted_classes, 30))
+
+
+@settings(few_examples, max_examples=15)
+@given(st.integers(20, 300), st.floats(0.02, 0.98), st.integers(2, 10))
+def test_answering_every_class_as_often_as_it_occurs_is_nothing_learned_in_95_of_100(images, chance, classes):
+    """A network that is no better than chance is called so with the probability that the test has by its construction."""
+    wrong = np.arange(images + 1)
+    called = [learned_nothing(run(w / images, chance, classes, images)) for w in wrong]
+    assert stats.binom.pmf(wrong, images, chance)[called].sum() >= 0.95
+    assert called == sorted(called)  # more errors are never more learned
+
+
+def test_where_nearly_all_test_images_are_of_one_class_an_error_must_be_below_that_class_and_not_below_the_half():
+    images = 1000
+    assert learned_nothing(run(0.05, 0.05, 2, images))
+    assert learned_nothing(run(0.042, 0.05, 2, images))  # within chance
+    assert not learned_nothing(run(0.03, 0.05, 2, images))
+
+
+def test_a_test_set_of_one_class_shows_nothing():
+    assert learned_nothing(run(0.0, 0.0, 2, 500))
+
+
+def test_a_network_that_tells_ten_classes_apart_learned_something():
+    assert not learned_nothing(run(0.267, 0.9, 10, 10_000))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_what_is_not_known_is_not_held_against_a_run(missing):
+    assert not learned_nothing(run(0.9, missing, 10))
+    assert not learned_nothing(run(missing, 0.9, 10))
+    assert not learned_nothing({"test_error": 0.9})
+
+
+def test_rows_of_the_tables_are_judged_as_they_are_read(tmp_path):
+    own = made_up_result(small_cell())
+    old = replace(made_up_result(small_cell(seed=1)), answers=None, predicted_classes=None, chance_error=None)
+    same = replace(made_up_result(small_cell(seed=2)), predicted_classes=1)
+    tables.merge(tmp_path, [own, old, same])
+    assert [learned_nothing(row) for row in tables.read(tmp_path)[0].to_dict("records")] == [False, False, True]
+
+
+# ---- Arms that changed nothing, values without spread ----------------------------------------------------------------
+
+
+def test_an_arm_changed_nothing_where_seed_machine_and_weights_are_equal():
+    control = [{**run(0.3, 0.9), "seed": s, "machine": m, "weights_sha256": f"{s}{m}"} for s in (0, 1) for m in "ab"]
+    treated = [dict(row) for row in control]
+    treated[0]["weights_sha256"] = "1a"  # equal to that of another seed
+    treated[3]["weights_sha256"] = "other"
+    assert unchanged(treated, control) == [(0, "b"), (1, "a")]
+    assert unchanged_words(unchanged(treated, control)) == "this arm changed nothing: equal weights at seeds 0, 1"
+    assert unchanged_words([(2, "a")]) == "this arm changed nothing: equal weights at seed 2"
+    assert unchanged_words([]) == ""
+
+
+def test_weights_that_diverged_are_equal_by_chance():
+    row = run(None, None, outcome="diverged")
+    assert unchanged([row], [row]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "none"),
+    [([0.35] * 6, True), ([0.3 - 0.2, 0.5 - 0.4, 0.1], True), ([0.1, 0.1001], False), ([0.1], False), ([], False)],
+)
+def test_a_spread_of_zero_is_seen_behind_rounding(values, none):
+    assert has_no_spread(values) is none
