@@ -4,6 +4,7 @@ Workers import this file too, and pay for what is imported at its top. What is a
 them, not to the process that plans.
 """
 
+import contextlib
 import itertools
 import os
 import resource
@@ -17,6 +18,9 @@ from alexnet.machine import Machine
 from study.run.one_run import Place
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
+
+
+USED_UP: list[bytearray] = []
 
 
 def die_at(call: str, count: int) -> None:
@@ -42,11 +46,20 @@ def out_of_all_shapes():
 
 
 def limit_memory(megabytes: float) -> None:
-    """Of address space, beyond what the process has when torch is there."""
+    """Of address space, beyond what the process has when torch is there. What the allocator keeps in hand (MALLOC_TOP_PAD_: a
+    gigabyte) is used up first."""
+    import numpy.random
     import torch
 
+    from alexnet.training import loop, side_by_side  # noqa: F401 - a library that finds no room is no want of memory
+
     torch.ones(1)
+    numpy.random.default_rng()
     has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has, resource.RLIM_INFINITY))
+    with contextlib.suppress(MemoryError):
+        while True:
+            USED_UP.append(bytearray(2**22))
     resource.setrlimit(resource.RLIMIT_AS, (has + int(megabytes * 2**20),) * 2)
 
 
