@@ -1,10 +1,14 @@
 """Small things the study's tests share. Nothing here trains for more than a second or two."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import write_tuned
+
+from alexnet.files import locked
 
 # Without a GPU its kernels are tested by Triton's interpreter, which has to be chosen before triton is imported.
 if not Path("/dev/nvidiactl").exists():
@@ -20,6 +24,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def small_shapes(monkeypatch) -> None:
+    """The set "shapes" holds 700 images instead of 10,000, which take seconds to draw."""
+    from made_up_images import few_shapes
+
+    monkeypatch.setattr("alexnet.data.synthetic_shapes.make_shapes", few_shapes)
 
 
 @pytest.fixture
@@ -40,12 +52,57 @@ def fault_table() -> list[tuple[str, int, int, int]]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory) -> Path:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """made_once(name, make): a folder of that name as make(folder) filled it, once for all processes of pytest-xdist. It is
+    to be read only."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = root / name, root / f".{name}.made"
+        with locked(root / f".{name}.lock"):
+            if not made.exists():  # what failed half-way is made anew
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def undisturbed(made_once) -> Path:
     """The folder of a small study that nothing happened to."""
     from injured import finish
 
-    folder = tmp_path_factory.mktemp("undisturbed")
-    finish(folder)
+    return made_once("undisturbed", finish)
+
+
+@pytest.fixture
+def copied(undisturbed, tmp_path) -> Path:
+    """The undisturbed study, to be damaged."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(made_once) -> Path:
+    """An SQLite file with MLflow's schema, which takes seconds to make: to be copied."""
+
+    def make(folder: Path) -> None:
+        from study.record.mlflow_store import Store
+
+        Store(f"sqlite:///{folder / 'mlflow.db'}").client.search_experiments()
+
+    return made_once("empty_mlflow", make) / "mlflow.db"
+
+
+@pytest.fixture
+def laid_out(tmp_path, empty_mlflow) -> Path:
+    """The folder of a small study that has not begun, with an empty MLflow store."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    shutil.copy(empty_mlflow, folder)
     return folder
 
 

@@ -1,13 +1,18 @@
-"""Image sets of random pixels, for tests."""
+"""Image sets of random pixels, and few shapes, for tests."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from alexnet.data import synthetic_shapes
 from alexnet.data.image_sets import ImageSet
 from alexnet.data.packed import fingerprint_of
+
+few_shapes = functools.partial(synthetic_shapes.make_shapes, 600, 100)
+"""In the place of `synthetic_shapes.make_shapes`: to draw all 10,000 images takes each process longer than to train on 512."""
 
 
 def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:
@@ -39,3 +44,14 @@ def write_images(root: Path, splits=(("train", 4), ("val", 2)), side: int = 16) 
             for i, pixels in enumerate(random_pixels(count, side, seed=100 * label + count)):
                 Image.fromarray(pixels).save(place / f"{i}.png")
     return root
+
+
+def image_folders(folder: Path) -> None:
+    """A few images of noise in the layout of cifar10-jpeg."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 64), ("test", 6)):
+        for label in range(10):
+            place = folder / "cifar10-jpeg" / split / f"class-{label}"
+            place.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(place / f"{i}.png")

@@ -1,8 +1,10 @@
 """A small plan run to its end as `study run` does it, for tests that hurt it: `python tests/small_study.py FOLDER`.
 
-Workers import this file too: what is asked by DIE_AT and ADDRESS_SPACE_MB happens to them, not to the process that plans.
+Workers import this file too, and pay for what is imported at its top. What is asked by DIE_AT and ADDRESS_SPACE_MB happens to
+them, not to the process that plans.
 """
 
+import contextlib
 import itertools
 import os
 import resource
@@ -12,16 +14,13 @@ from pathlib import Path
 
 from helpers import small_cell
 
-from alexnet.data.image_sets import load
 from alexnet.machine import Machine
-from study.cli.console import Console
-from study.cli.run import leave, train_and_record
-from study.record.keeper import record_results
-from study.run.executors.local import LocalProcesses
 from study.run.one_run import Place
-from study.run.run_folder import Results
 
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
+
+
+USED_UP: list[bytearray] = []
 
 
 def die_at(call: str, count: int) -> None:
@@ -36,27 +35,61 @@ def die_at(call: str, count: int) -> None:
     setattr(os, call, dies)
 
 
+def out_of_all_shapes():
+    """The images of `few_shapes`, out of all 10,000, for which limited memory is too little."""
+    from made_up_images import few_shapes
+
+    from alexnet.data.synthetic_shapes import Shapes
+
+    whole, (train, test) = few_shapes.func(), few_shapes.args
+    return Shapes(whole.train_images[:train], whole.train_labels[:train], whole.test_images[:test], whole.test_labels[:test])
+
+
 def limit_memory(megabytes: float) -> None:
-    """Of address space, beyond what the process has when torch is there."""
+    """Of address space, beyond what the process has when torch is there. What the allocator keeps in hand (MALLOC_TOP_PAD_: a
+    gigabyte) is used up first."""
+    import numpy.random
     import torch
 
+    from alexnet.training import loop, side_by_side  # noqa: F401 - a library that finds no room is no want of memory
+
     torch.ones(1)
+    numpy.random.default_rng()
     has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has, resource.RLIM_INFINITY))
+    with contextlib.suppress(MemoryError):
+        while True:
+            USED_UP.append(bytearray(2**22))
     resource.setrlimit(resource.RLIMIT_AS, (has + int(megabytes * 2**20),) * 2)
 
 
 if __name__ == "__mp_main__":
+    from made_up_images import few_shapes
+
+    from alexnet.data import synthetic_shapes
+
+    synthetic_shapes.make_shapes = few_shapes
     if "DIE_AT" in os.environ:
         call, count = os.environ["DIE_AT"].split()
         die_at(call, int(count))
     if "ADDRESS_SPACE_MB" in os.environ:
+        synthetic_shapes.make_shapes = out_of_all_shapes
         limit_memory(float(os.environ["ADDRESS_SPACE_MB"]))
 
 if __name__ == "__main__":
+    from study.cli.console import Console
+    from study.cli.run import leave, train_and_record
+    from study.record.keeper import record_results
+    from study.run.executors.local import LocalProcesses
+    from study.run.run_folder import Results
+
     signal.signal(signal.SIGTERM, leave)
     folder = Path(sys.argv[1])
     name = os.environ.get("SMALL_DATA", "shapes")
-    fingerprint = load(name, folder).fingerprint
+    if not (fingerprint := os.environ.get("SMALL_FINGERPRINT")):
+        from alexnet.data.image_sets import load
+
+        fingerprint = load(name, folder).fingerprint
     seeds = range(int(os.environ.get("SMALL_SEEDS", "2")))
     cells = [small_cell(seed, arm, fingerprint, data__name=name) for seed in seeds for arm in ("relu", "tanh")]
     if "SMALL_RATE" in os.environ:  # one more run, at this learning rate

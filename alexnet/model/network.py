@@ -87,7 +87,8 @@ class AlexNet(nn.Module):
             )
         device = torch.get_default_device()
         if device.type != "meta":
-            self.to_empty(device=device)
+            # as to_empty does it, which imports sympy for that, a second of every process
+            self._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
             initialize(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The paper's update rule, who learns at which rate, and when rates change."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import overload
 
@@ -19,6 +20,13 @@ class PaperSGD(torch.optim.Optimizer):
     over 1 / (1 - momentum) updates, where torch's shrink at once. Parameters at rate 0 are frozen: their velocity stays too.
     Source: weights.cu of 2012.
     """
+
+    # torch wraps these for its compiler, which the first call of one imports: 800 modules, two seconds of every process that
+    # trains. Nothing is compiled here.
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})

@@ -12,7 +12,7 @@ import alexnet
 ROOT = Path(__file__).parents[2]
 
 SNAPSHOTS = """
-import importlib, json, logging, os, pkgutil, random, signal, socket, sys, threading, warnings
+import functools, importlib, json, logging, os, pkgutil, random, signal, socket, sys, threading, warnings
 from pathlib import Path
 import numpy, torch, torchvision.datasets, PIL.Image  # what they change is theirs
 
@@ -54,6 +54,7 @@ for module in pkgutil.walk_packages(alexnet.__path__, "alexnet."):
     if module.name != "alexnet.kernels.triton_kernels":  # can be imported only where Triton is
         importlib.import_module(module.name)
 snapshots.append(snapshot())
+alexnet.data.synthetic_shapes.make_shapes = functools.partial(alexnet.data.synthetic_shapes.make_shapes, 200, 100)
 whole = alexnet.load("shapes", Path("nowhere"))
 train, test = (whole.train_images[:160], whole.train_labels[:160]), (whole.test_images[:64], whole.test_labels[:64])
 images = alexnet.ImageSet("few", *train, *test, "few")

@@ -1,5 +1,6 @@
 """A small study in a process of its own, to be hurt, and what is left of it afterwards."""
 
+import functools
 import json
 import os
 import resource
@@ -10,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_up_images import few_shapes
 
+from alexnet.data import synthetic_shapes
+from alexnet.data.image_sets import load
 from alexnet.training.checkpoint import CHECKPOINT
 
 TESTS = Path(__file__).parent.parent
@@ -22,6 +26,14 @@ ALL = os.environ.get("FAULTS") == "all"
 in_make_faults = pytest.mark.skipif(not ALL, reason="takes most of a minute: `make faults` runs it")
 
 
+@functools.cache
+def fingerprint() -> str:
+    """Of the images of the small study, which thus need not be drawn, nor torch imported, in the process that plans."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic_shapes, "make_shapes", few_shapes)
+        return load("shapes", Path("nowhere")).fingerprint
+
+
 def start(
     folder: Path,
     uri: str | None = None,
@@ -31,6 +43,8 @@ def start(
 ) -> subprocess.Popen:
     """The small study on `folder`, with a process group of its own. `settings`: environment variables that it reads."""
     environment = {**os.environ, "PYTHONPATH": f"{checkout}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
+    if "SMALL_DATA" not in settings:
+        environment["SMALL_FINGERPRINT"] = fingerprint()
     environment["MLFLOW_TRACKING_URI"] = uri or f"sqlite:///{folder / 'mlflow.db'}"
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(

@@ -11,10 +11,10 @@ import shutil
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from injured import RUNS, TESTS, bits, checkpoints, finish, in_make_faults, record, recorded, start, until
+from made_up_images import image_folders
 
 from alexnet.data.image_sets import load
 from alexnet.errors import Refused
@@ -33,12 +33,6 @@ def flip(path: Path, place: float = 0.5) -> None:
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
-
-
-@pytest.fixture
-def copied(undisturbed, tmp_path) -> Path:
-    """The undisturbed study, to be damaged."""
-    return Path(shutil.copytree(undisturbed, tmp_path / "copied"))
 
 
 def killed(folder: Path) -> Path:
@@ -62,8 +56,8 @@ def test_a_damaged_result_is_found_named_and_trained_again_to_the_same_bits(copi
 
 @in_make_faults
 @pytest.mark.parametrize("damage", [cut, flip])
-def test_a_damaged_lease_holds_nobody_up(tmp_path, equal, damage):
-    folder = tmp_path / "lease"
+def test_a_damaged_lease_holds_nobody_up(laid_out, equal, damage):
+    folder = laid_out
     damage(killed(folder).parent / "lease.json")
     finish(folder, LEASE_SECONDS="5")
     equal(folder, f"a {'torn' if damage is cut else 'flipped'} lease.json")
@@ -100,8 +94,8 @@ SYSCALLS = [("fsync", 7), ("replace", 9), ("fsync", 12)]
 
 
 @in_make_faults
-def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(tmp_path, equal):
-    folder = tmp_path / "between"
+def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(laid_out, equal):
+    folder = laid_out
     for call, count in SYSCALLS:
         process = start(folder, DIE_AT=f"{call} {count}")
         text, _ = process.communicate(timeout=600)
@@ -110,8 +104,8 @@ def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(tmp_pa
     equal(folder, "death between write, fsync, rename and fsync of the folder", len(SYSCALLS))
 
 
-def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(tmp_path, equal):
-    folder = tmp_path / "memory"
+def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(laid_out, equal):
+    folder = laid_out
     process = start(folder, ADDRESS_SPACE_MB="40", SMALL_SEEDS="1")
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 2 and "again, 1 at a time" in text, text
@@ -121,8 +115,8 @@ def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_
 
 
 @in_make_faults
-def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(tmp_path, undisturbed, fault_table):
-    folder = tmp_path / "diverges"
+def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(laid_out, undisturbed, fault_table):
+    folder = laid_out
     finish(folder, SMALL_RATE="1e30")
     ours, theirs = bits(folder), bits(undisturbed)
     (extra,) = ours.keys() - theirs.keys()
@@ -143,8 +137,8 @@ class Hostile:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained_on(tmp_path, equal):
-    folder = tmp_path / "forged"
+def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained_on(laid_out, tmp_path, equal):
+    folder = laid_out
     path = killed(folder)
     buffer = io.BytesIO()
     torch.save({"step": 10**6, "network": Hostile(tmp_path / "executed")}, buffer)
@@ -152,19 +146,6 @@ def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained
     finish(folder)
     assert not (tmp_path / "executed").exists()
     equal(folder, "a forged checkpoint with a right digest")
-
-
-def image_folders(folder: Path) -> None:
-    """A few images of noise in the layout of cifar10-jpeg."""
-    from PIL import Image
-
-    random = np.random.default_rng(0)
-    for split, count in (("train", 64), ("test", 6)):
-        for label in range(10):
-            place = folder / "cifar10-jpeg" / split / f"class-{label}"
-            place.mkdir(parents=True)
-            for i in range(count):
-                Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(place / f"{i}.png")
 
 
 @in_make_faults

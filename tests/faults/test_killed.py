@@ -32,7 +32,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits_and_records_each_poin
     folder = tmp_path / "killed"
     for _ in range(times):
         process = start(folder)
-        time.sleep(luck.uniform(0.5, 9.0))
+        time.sleep(luck.uniform(0.5, 6.0))  # a whole study takes about ten
         if luck.random() < 0.5:
             os.kill(process.pid, signal.SIGKILL)  # the orchestrator alone: its workers must notice
         else:
@@ -42,15 +42,15 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits_and_records_each_poin
     equal(folder, "SIGKILL of the orchestrator, with and without its workers", times)
 
 
-def test_a_killed_workers_run_is_done_again_and_the_others_go_on(tmp_path, equal):
+def test_a_killed_workers_run_is_done_again_and_the_others_go_on(laid_out, equal):
     luck = random.Random(2012)
-    process = start(tmp_path / "hurt", LEASE_SECONDS="5")
-    until(lambda: checkpoints(tmp_path / "hurt"))
+    process = start(laid_out, LEASE_SECONDS="5")
+    until(lambda: checkpoints(laid_out))
     os.kill(luck.choice(until(lambda: workers_of(process))), signal.SIGKILL)
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     assert "ended with code -9" in text
-    equal(tmp_path / "hurt", "SIGKILL of a worker")
+    equal(laid_out, "SIGKILL of a worker")
 
 
 def test_two_processes_on_one_plan_share_it_and_do_nothing_twice(tmp_path, equal):
@@ -62,8 +62,8 @@ def test_two_processes_on_one_plan_share_it_and_do_nothing_twice(tmp_path, equal
 
 
 @in_make_faults
-def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wakes(tmp_path, equal):
-    folder = tmp_path / "slept"
+def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wakes(laid_out, equal):
+    folder = laid_out
     sleeper = start(folder, LEASE_SECONDS="3")
     until(lambda: checkpoints(folder))
     os.killpg(sleeper.pid, signal.SIGSTOP)
@@ -77,8 +77,8 @@ def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wake
     equal(folder, "SIGSTOP past a lease")
 
 
-def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(tmp_path, equal):
-    folder = tmp_path / "asked"
+def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(laid_out, equal):
+    folder = laid_out
     process = start(folder, CHECKPOINT_SECONDS="1000")
     until(lambda: sum(bool(holder_of(run)) for run in (folder / "spool").glob("*")) == 2)
     time.sleep(1.5)
@@ -94,8 +94,8 @@ def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(tmp_p
 
 
 @pytest.mark.parametrize("damage", [pytest.param("torn", marks=in_make_faults), "flipped"])
-def test_a_damaged_checkpoint_costs_steps_and_no_bit(tmp_path, equal, damage):
-    folder = tmp_path / damage
+def test_a_damaged_checkpoint_costs_steps_and_no_bit(laid_out, equal, damage):
+    folder = laid_out
     process = start(folder)
     (path, *_) = until(lambda: checkpoints(folder))
     os.killpg(process.pid, signal.SIGKILL)
@@ -108,9 +108,8 @@ def test_a_damaged_checkpoint_costs_steps_and_no_bit(tmp_path, equal, damage):
 
 
 @in_make_faults
-def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_room(tmp_path, equal):
-    folder = tmp_path / "full"
-    finish(folder, SMALL_SEEDS="0")  # MLflow's database and the data are there already
+def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_room(laid_out, equal):
+    folder = laid_out
     process = start(folder, prepare=small_files_only)
     text, _ = process.communicate(timeout=600)
     assert process.returncode != 0 and "File too large" in text
@@ -119,10 +118,10 @@ def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_roo
     equal(folder, "no room for checkpoints (RLIMIT_FSIZE)")
 
 
-def test_run_again_after_success_it_trains_nothing(undisturbed):
-    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")}
-    assert "4 of 4 runs are done already" in finish(undisturbed)
-    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "spool").rglob("result.json")} == before
+def test_run_again_after_success_it_trains_nothing(copied):
+    before = {path: path.stat().st_mtime_ns for path in (copied / "spool").rglob("result.json")}
+    assert "4 of 4 runs are done already" in finish(copied)
+    assert {path: path.stat().st_mtime_ns for path in (copied / "spool").rglob("result.json")} == before
 
 
 @in_make_faults
@@ -134,8 +133,8 @@ def test_without_mlflow_training_goes_on_and_the_spool_is_recorded_later(tmp_pat
     equal(folder, "MLflow away")
 
 
-def test_while_mlflows_database_is_locked_training_goes_on_and_the_spool_is_recorded_later(tmp_path, equal):
-    folder = tmp_path / "locked"
+def test_while_mlflows_database_is_locked_training_goes_on_and_the_spool_is_recorded_later(laid_out, equal):
+    folder = laid_out
     finish(folder, SMALL_SEEDS="1")
     lock = sqlite3.connect(folder / "mlflow.db")
     lock.execute("BEGIN EXCLUSIVE")

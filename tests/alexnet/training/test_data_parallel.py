@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ import torch
 from helpers import SMALL
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_images import few_shapes, image_folders
 
-from alexnet.data.image_sets import load
+from alexnet.data import synthetic_shapes
+from alexnet.data.image_sets import ImageSet, load
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import Layer, changed
@@ -24,7 +27,10 @@ from alexnet.training.loop import fit
 
 ROOT = Path(__file__).parents[3]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp64", threads=1)
-PLAIN = changed(SMALL, {"optim.batch_size": 33, "optim.epochs": 3, "data.crops": "random", "data.shift": 2, "data.flip": True})
+EPOCHS = 3
+PLAIN = changed(
+    SMALL, {"optim.batch_size": 33, "optim.epochs": EPOCHS, "data.crops": "random", "data.shift": 2, "data.flip": True}
+)
 DROPPED = Layer(kind="full", outputs=16, dropout=0.5, weight_std=0.1)
 RECIPES = {
     "plain": PLAIN,
@@ -44,52 +50,74 @@ RECIPES = {
 }  # fmt: skip
 
 
-def on_ranks(count: int, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
-    """`python -m torch.distributed.run ...` on `count` ranks; on 1 the same command in one process."""
+def on_ranks(count: int, *arguments: str, **settings: str) -> None:
+    """`python -m torch.distributed.run ...` on `count` ranks."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), *arguments]
-    if count == 1:
-        command = [sys.executable, *arguments]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", **settings}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "ended.pt", weights_only=True)
+def train(folder: Path, recipe: str, epochs: int, images: ImageSet, ranks: Ranks) -> None:
+    """The run of `folder` as far as that epoch; its last weights are in ended.pt."""
+    checkpoints = Checkpoints(folder, 0, writes=ranks.rank == 0)
+    history = fit(RECIPES[recipe], 0, MACHINE, images, lambda p: p.epoch == epochs and epochs < EPOCHS, checkpoints, ranks)
+    ranks.any_rank(False)  # rank 0's last checkpoint is there
+    if ranks.rank == 0:
+        checkpoints.keep_weights(history.weights_sha256)
+        (folder / "weights.pt").rename(folder / "ended.pt")
 
 
-def train(folder: Path, recipe: str, *ranks_and_epochs: tuple[int, int]) -> dict:
-    """Weights and points of a run of which each process, or pair of processes, does so many epochs."""
-    for count, epochs in ranks_and_epochs:
-        done = on_ranks(count, "tests/alexnet/training/test_data_parallel.py", str(folder), recipe, str(epochs))
-        assert done.returncode == 0, done.stderr
-    return weights(folder)
+ON_TWO_RANKS = [
+    *((recipe, recipe, EPOCHS) for recipe in RECIPES),
+    ("two_then_one", "plain", 1),
+    ("one_then_two", "plain", EPOCHS),
+]
+"""Folder, recipe, and the epoch to which two ranks take the run, by one start of both: to start takes far longer."""
 
 
-def equal(one: dict, other: dict) -> None:
+@pytest.fixture(scope="session")
+def runs(made_once) -> Path:
+    """Folders of runs: of each recipe on one process and on two ranks, and of those that changed between them."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(synthetic_shapes, "make_shapes", few_shapes)
+            images = load("shapes", folder)
+        for recipe in RECIPES:
+            train(folder / "one" / recipe, recipe, EPOCHS, images, Ranks())
+        train(folder / "two" / "one_then_two", "plain", 1, images, Ranks())
+        on_ranks(2, "tests/alexnet/training/test_data_parallel.py", str(folder / "two"))
+        train(folder / "two" / "two_then_one", "plain", EPOCHS, images, Ranks())
+
+    return made_once("ranks", make)
+
+
+def equal(one: Path, other: Path) -> None:
+    one, other = (torch.load(folder / "ended.pt", weights_only=True) for folder in (one, other))
     torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_two_ranks_are_one_process_with_batches_that_do_not_halve(tmp_path, recipe):
-    equal(train(tmp_path / "two", recipe, (2, 3)), train(tmp_path / "one", recipe, (1, 3)))
+def test_two_ranks_are_one_process_with_batches_that_do_not_halve(runs, recipe):
+    equal(runs / "two" / recipe, runs / "one" / recipe)
 
 
 @pytest.mark.slow
-def test_when_ranks_end_no_thread_of_gloo_is_left_to_abort_them(tmp_path):
-    train(tmp_path / "two", "plain", (2, 3))
-    left = [(tmp_path / "two" / f"threads{rank}").read_text().split() for rank in range(2)]
+def test_when_ranks_end_no_thread_of_gloo_is_left_to_abort_them(runs):
+    left = [(runs / "two" / f"threads{rank}").read_text().split() for rank in range(2)]
     assert all(names and not any("gloo" in name for name in names) for names in left), left
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [((2, 1), (1, 3)), ((1, 1), (2, 3))], ids=["two_then_one", "one_then_two"])
-def test_a_run_goes_on_with_another_number_of_ranks(tmp_path, ranks):
-    equal(train(tmp_path / "changed", "plain", *ranks), train(tmp_path / "one", "plain", (1, 3)))
+@pytest.mark.parametrize("name", ["two_then_one", "one_then_two"])
+def test_a_run_goes_on_with_another_number_of_ranks(runs, name):
+    equal(runs / "two" / name, runs / "one" / "plain")
 
 
 @pytest.mark.slow
-def test_under_torchrun_the_study_trains_records_and_goes_on(tmp_path):
+def test_under_torchrun_the_study_trains_records_and_goes_on(tmp_path, empty_mlflow):
     settings = {
         "RESULTS_DIR": str(tmp_path / "results"),
         "SPOOL_DIR": str(tmp_path / "spool"),
@@ -97,10 +125,16 @@ def test_under_torchrun_the_study_trains_records_and_goes_on(tmp_path):
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
         "PRECISION": "fp32",
     }
-    arguments = ("-m", "study", "train", "relu_sooner/A-today", "--set", "data.name=shapes", "--set", "optim.epochs=1")
-    arguments += ("--set", "data.train_images=640", "--set", "data.validation_images=0")
-    done = on_ranks(2, *arguments, **settings)
-    assert done.returncode == 0, done.stderr
+    image_folders(tmp_path)
+    shutil.copy(empty_mlflow, tmp_path)
+    fields = [
+        "data.name=cifar10-jpeg",
+        "data.train_images=640",
+        "data.validation_images=0",
+        "optim.epochs=1",
+        "optim.update=paper",
+    ]
+    on_ranks(2, "-m", "study", "train", "relu_sooner/A-today", *(f"--set={field}" for field in fields), **settings)
     (path,) = (tmp_path / "spool").glob("*/result.json")
     result = json.loads(path.read_text())
     assert Answers(**result["answers"]).wrong().mean() == pytest.approx(result["test_error"], abs=1e-12)
@@ -156,14 +190,10 @@ def tell_threads(folder: Path) -> None:
 if __name__ == "__main__":
     from alexnet.training.data_parallel import join
 
-    folder, recipe, epochs = Path(sys.argv[1]), RECIPES[sys.argv[2]], int(sys.argv[3])
+    folder = Path(sys.argv[1])
     atexit.register(tell_threads, folder)  # the first to be registered is the last to run
     ranks = join()
-    spool = Checkpoints(folder, 0, writes=ranks.rank == 0)
-    history = fit(
-        recipe, 0, MACHINE, load("shapes", folder.parent / "data"), lambda p: p.epoch == epochs and epochs < 3, spool, ranks
-    )
-    ranks.any_rank(False)  # rank 0's last checkpoint is there
-    if ranks.rank == 0:
-        spool.keep_weights(history.weights_sha256)
-        (folder / "weights.pt").rename(folder / "ended.pt")
+    synthetic_shapes.make_shapes = few_shapes
+    images = load("shapes", folder)
+    for name, recipe, epochs in ON_TWO_RANKS:
+        train(folder / name, recipe, epochs, images, ranks)

@@ -15,7 +15,7 @@ import torch
 from helpers import small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_images import random_images
+from made_up_images import image_folders, random_images
 from scipy import stats
 
 from alexnet.data.image_sets import load
@@ -485,8 +485,9 @@ def dying(cell, place, report):
 
 @pytest.mark.slow
 def test_a_kill_in_the_middle_of_several_runs_loses_none_but_one_that_kills_each_time(tmp_path):
-    fingerprint = load("shapes", tmp_path).fingerprint
-    cells = [small_cell(seed, fingerprint=fingerprint, optim__epochs=3) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
+    image_folders(tmp_path)
+    diff = {"fingerprint": load("cifar10-jpeg", tmp_path).fingerprint, "data__name": "cifar10-jpeg", "optim__epochs": 3}
+    cells = [small_cell(seed, **diff) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
     done, lost, place = {}, {}, Place(STUDY_MACHINE, tmp_path, tmp_path / "hurt", checkpoint_seconds=0)
     for event in OneGpu().run([Task(dying, cell, place) for cell in cells], 3):
         match event:

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers import write_tuned
+from made_up_images import image_folders
 
 from study.cli.main import main, parser
 
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path, monkeypatch, small_shapes) -> Path:
     """An empty working folder with rates for both treatments, and none of the user's own settings."""
     for name in (
         "SCALE",
@@ -165,9 +167,11 @@ def module(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here):
+def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here, empty_mlflow):
+    image_folders(here / "data")
+    shutil.copy(empty_mlflow, here)
     line = (
-        "-m study train ALEXNET_32 --set data.name=shapes --set data.train_images=256 --set optim.epochs=2 "
+        "-m study train ALEXNET_32 --set data.name=cifar10-jpeg --set data.train_images=256 --set optim.epochs=2 "
         "--set optim.schedule=[] --set model.width=0.125 --json"
     )
     first, again = module(line, here), module(line, here)
@@ -176,7 +180,7 @@ def test_a_recipe_with_changed_fields_is_trained_once_and_recorded(here):
     result = json.loads(first.stdout)
     assert result["outcome"] == "finished" and result["recipe"]["model"]["width"] == 0.125
     assert result["asked"]["claim"] == "train" and not (here / "results").exists()
-    assert (here / "mlflow.db").exists()
+    assert result["key"] in (here / "mlflow.db").read_text("latin-1")
 
 
 # ---- How it is started -----------------------------------------------------------------------------------------------

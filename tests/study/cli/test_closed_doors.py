@@ -58,7 +58,7 @@ def test_no_source_unpickles_or_evaluates_a_text():
 
 
 @pytest.mark.slow
-def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread):
+def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread, small_shapes):
     cell = small_cell(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
     clean = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
     folder = tmp_path / "spool" / cell.key

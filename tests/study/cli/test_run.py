@@ -117,7 +117,7 @@ STATES = (
 
 
 @pytest.fixture
-def spool_of_all_states(tmp_path, tuned_folder, monkeypatch):
+def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
     """{state: key} of the runs of a plan, one in each state; the running one under a lease of this process."""
     from alexnet.data.image_sets import load
 

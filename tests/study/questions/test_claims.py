@@ -452,7 +452,7 @@ def test_an_empty_claims_dir_and_files_that_start_with_an_underscore_add_nothing
 
 
 @pytest.fixture
-def gelu(claims_dir, tmp_path, monkeypatch) -> None:
+def gelu(claims_dir, tmp_path, monkeypatch, small_shapes) -> None:
     """The README's file alone in CLAIMS_DIR, and nothing else there yet."""
     for name in ("RESULTS_DIR", "SPOOL_DIR", "DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import sqlite3
 from dataclasses import replace
 
@@ -13,18 +14,10 @@ from study.record import mlflow_store as record_module
 from study.record.mlflow_store import Store
 
 
-@pytest.fixture(scope="module")
-def empty_db(tmp_path_factory) -> bytes:
-    """A store with its schema, made once: creating one takes seconds."""
-    path = tmp_path_factory.mktemp("db") / "mlflow.db"
-    Store(f"sqlite:///{path}").client.search_experiments()
-    return path.read_bytes()
-
-
 @pytest.fixture
-def store(tmp_path, empty_db, monkeypatch) -> Store:
+def store(tmp_path, empty_mlflow, monkeypatch) -> Store:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mlflow.db").write_bytes(empty_db)
+    shutil.copy(empty_mlflow, tmp_path)
     return Store(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 

@@ -10,11 +10,13 @@ import torch
 from helpers import small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import few_shapes
 from small_study import MACHINE
 from torch import nn
 
+from alexnet.data import synthetic_shapes
 from alexnet.data.batches import Feed
-from alexnet.data.image_sets import class_names, load
+from alexnet.data.image_sets import class_names
 from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
@@ -34,13 +36,17 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def trained(tmp_path_factory):
     """Two nets of two epochs, of a claim that keeps weights."""
     folder = tmp_path_factory.mktemp("trained")
-    fingerprint = load("shapes", folder).fingerprint
-    place = Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)
-    cells = [
-        replace(small_cell(seed, "relu", fingerprint, optim__epochs=2), claim="averaged_nets", base="ALEXNET_32", arm="2012")
-        for seed in (0, 1)
-    ]
-    results = [run_cell(cell, place, lambda point: None) for cell in cells]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic_shapes, "make_shapes", few_shapes)
+        fingerprint = images_of("shapes", folder).fingerprint
+        place = Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)
+        cells = [
+            replace(
+                small_cell(seed, "relu", fingerprint, optim__epochs=2), claim="averaged_nets", base="ALEXNET_32", arm="2012"
+            )
+            for seed in (0, 1)
+        ]
+        results = [run_cell(cell, place, lambda point: None) for cell in cells]
     return cells, place, results
 
 

@@ -2,12 +2,13 @@
 
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers import small_cell
+from made_up_images import image_folders
+from remote_work import train_slowly, work
 
 from alexnet.data.image_sets import load
 from alexnet.errors import Refused
@@ -15,8 +16,7 @@ from alexnet.machine import Machine
 from study.cli.main import main
 from study.run.executors import base
 from study.run.executors.base import Done, Lost, Reported, Started, Task
-from study.run.executors.local import LocalProcesses
-from study.run.one_run import ALLOCATOR, Place
+from study.run.one_run import ALLOCATOR, Place, run_cell
 from study.run.queue import train
 from study.run.result import RunResult
 
@@ -33,18 +33,6 @@ def importable_by_workers(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-
-
-def work(word, place, report):
-    report(word)
-    if word == "raise":
-        raise ValueError("as asked")
-    if word == "die":
-        os._exit(3)
-    if word == "environment":
-        started_with = Path("/proc/self/environ").read_bytes().decode().split("\0")
-        return os.getpid(), dict(pair.partition("=")[::2] for pair in started_with)
-    return word * 2
 
 
 def outcomes(executor, tasks):
@@ -70,8 +58,9 @@ def tasks_of(words, folder: Path) -> list[Task]:
 
 
 def plan_of(folder: Path, work=train) -> list[Task]:
-    fingerprint = load("shapes", folder).fingerprint
-    cells = [small_cell(seed, arm, fingerprint) for seed in (0, 1) for arm in ("relu", "tanh")]
+    image_folders(folder)
+    fingerprint = load("cifar10-jpeg", folder).fingerprint
+    cells = [small_cell(seed, arm, fingerprint, data__name="cifar10-jpeg") for seed in (0, 1) for arm in ("relu", "tanh")]
     return [Task(work, cell, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for cell in cells]
 
 
@@ -82,24 +71,10 @@ def bits(result: RunResult) -> tuple:
     return result.key, result.weights_sha256, tested, [replace(point, seconds=0.0) for point in result.points]
 
 
-def train_slowly(cell, place, report):
-    """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
-    import ray
-
-    def tell(point):
-        report((point.epoch, ray.get_runtime_context().get_node_id()))
-        time.sleep(0.5)
-
-    return train(cell, place, tell)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> list[tuple]:
-    """The plan by the local executor."""
-    tasks = plan_of(tmp_path_factory.mktemp("local"))
-    _, done, lost = outcomes(LocalProcesses(), tasks)
-    assert not lost
-    return [bits(done[position]) for position in range(len(tasks))]
+    """The plan, one run after another in this process."""
+    return [bits(run_cell(task.subject, task.place, lambda point: None)) for task in plan_of(tmp_path_factory.mktemp("here"))]
 
 
 @pytest.mark.slow

@@ -1,0 +1,30 @@
+"""Work that tests give to processes on a cluster. Each of them imports this module, and what it imports."""
+
+import os
+import time
+from pathlib import Path
+
+from study.run.queue import train
+
+
+def work(word, place, report):
+    report(word)
+    if word == "raise":
+        raise ValueError("as asked")
+    if word == "die":
+        os._exit(3)
+    if word == "environment":
+        started_with = Path("/proc/self/environ").read_bytes().decode().split("\0")
+        return os.getpid(), dict(pair.partition("=")[::2] for pair in started_with)
+    return word * 2
+
+
+def train_slowly(cell, place, report):
+    """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
+    import ray
+
+    def tell(point):
+        report((point.epoch, ray.get_runtime_context().get_node_id()))
+        time.sleep(0.5)
+
+    return train(cell, place, tell)
