@@ -171,7 +171,10 @@ class Case:
 
     def _weights(self, label: str) -> dict[Block, str]:
         arm = self.arms.get(label)
-        return {} if arm is None or not arm.weights else dict(zip(arm.blocks, arm.weights, strict=True))
+        if arm is None or not arm.weights:
+            return {}
+        rows = zip(arm.blocks, arm.weights, arm.outcomes, strict=True)
+        return {block: weights for block, weights, outcome in rows if outcome != "diverged"}  # no numbers are all alike
 
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
         """The numbers of an arm in these blocks, shape (runs,), on the line on which they are judged."""

@@ -1,11 +1,9 @@
-"""Runs that are no evidence: those that learned nothing, arms that changed nothing, and values without any spread."""
+"""Runs that learned nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import stats
 
 DOUBT = 0.05
@@ -13,8 +11,6 @@ DOUBT = 0.05
 
 Row = Mapping[str, Any]
 """A row of runs.csv, by the names of its columns."""
-Block = tuple[int, str]
-"""A seed on a machine, by its label."""
 
 
 def learned_nothing(row: Row) -> bool:
@@ -31,34 +27,3 @@ def learned_nothing(row: Row) -> bool:
     error, chance, classes, images = known
     return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT
 
-
-def unchanged(treated: Iterable[Row], control: Iterable[Row]) -> list[Block]:
-    """At which blocks the treated arm changed nothing: both runs ended in the same weights, to the bit.
-
-    They are one run, or what sets the arms apart never took effect: two such runs are no evidence of "no effect". Runs that
-    diverged are left out, since weights that are no numbers are alike whatever led there."""
-    weights = {_block(row): row["weights_sha256"] for row in control if row["outcome"] != "diverged"}
-    return sorted(
-        _block(row) for row in treated if row["outcome"] != "diverged" and weights.get(_block(row)) == row["weights_sha256"]
-    )
-
-
-def unchanged_words(blocks: Sequence[Block]) -> str:
-    """What the report says of `unchanged` blocks; empty where there are none."""
-    if not blocks:
-        return ""
-    seeds = ", ".join(str(seed) for seed in sorted({seed for seed, _ in blocks}))
-    return f"this arm changed nothing: equal weights at seed{'s' if ',' in seeds else ''} {seeds}"
-
-
-def has_no_spread(values: ArrayLike) -> bool:
-    """Whether two or more values are all the same, up to the rounding of sums and differences.
-
-    A spread of exactly zero is never certainty: runs that differ in their draws and not in their outcome were measured too
-    coarsely, failed alike, or are one run. No interval may be made of it."""
-    values = np.asarray(values, dtype=float)
-    return values.size > 1 and float(np.ptp(values)) <= 1e-9 * max(1.0, float(np.abs(values).max()))
-
-
-def _block(row: Row) -> Block:
-    return int(row["seed"]), str(row["machine"])
