@@ -106,7 +106,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
         cells = cells_of(one, fingerprints[one.scale])
         plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
     if in_one_process and args.jobs == 0:
-        machine = replace(machine, jobs=_jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
+        machine = replace(machine, jobs=jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
     return plans, Place(machine, data_dir(), spool_dir())
 
 
@@ -135,7 +135,7 @@ def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Cell]:
     )
 
 
-def _jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
+def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
     """How many runs of these a GPU takes at a time."""
     from study.plan.cost import runs_at_once
 
