@@ -103,8 +103,21 @@ def _scale(text: str) -> str:
 
 def claim_options() -> Parser:
     """A parent parser: which claims, at which scale, on which of their bases and with which arms."""
-    parent = Parser(add_help=False)
+    parent = Parser(add_help=False, parents=[scale_option(), base_option()])
     parent.add_argument("claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all")
+    parent.add_argument(
+        "--arms",
+        type=names,
+        default=os.environ.get("ARMS") or "",
+        help="which of the claim's arms (the control and its changes), separated by commas, or all; "
+        "default: the claim's own choice",
+    )
+    return parent
+
+
+def scale_option() -> Parser:
+    """A parent parser: at which scale."""
+    parent = Parser(add_help=False)
     parent.add_argument(
         "--scale",
         type=converter(_scale),
@@ -112,18 +125,17 @@ def claim_options() -> Parser:
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
         f"{', '.join(FALLBACK)} whose images are there",
     )
+    return parent
+
+
+def base_option() -> Parser:
+    """A parent parser: on which of the claims' bases."""
+    parent = Parser(add_help=False)
     parent.add_argument(
         "--base",
         type=names,
         default=os.environ.get("BASE") or "",
         help="which of the claim's base recipes, separated by commas; patterns as A-* are allowed; "
-        "default: the claim's own choice",
-    )
-    parent.add_argument(
-        "--arms",
-        type=names,
-        default=os.environ.get("ARMS") or "",
-        help="which of the claim's arms (the control and its changes), separated by commas, or all; "
         "default: the claim's own choice",
     )
     return parent

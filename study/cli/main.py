@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, logits, plan, quick, record, report, run, search, status, train
+from study.cli import data, describe, logits, plan, quick, record, report, run, search, settle, status, train
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   {prog} plan all --scale shapes             the runs and their cost, before anything starts
   {prog} run relu_sooner --seeds 5           the experiment; stopped, the same command goes on
   {prog} run relu_sooner --base 'B-*'        the same on another network
+  {prog} settle --hours 8                    all claims, until they are decided or the time is over
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
   {prog} report                              figures and pages from the tables
@@ -44,7 +45,7 @@ environment variables:
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
 
-FAMILIES = (quick, plan, run, search, record, report, describe, logits, train, data, status)
+FAMILIES = (quick, plan, run, settle, search, record, report, describe, logits, train, data, status)
 """Modules that add verbs to the parser."""
 
 
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         return LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("run", "retry", "search", "train") else 0  # these were not done
+        return 1 if args.verb in ("run", "retry", "search", "settle", "train") else 0  # these were not done
 
 
 def _on_all_ranks(args: argparse.Namespace) -> int:

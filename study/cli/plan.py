@@ -21,6 +21,7 @@ from study.cli.data import load_images
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir
 from study.plan.claim_files import all_claims
 from study.plan.cost import Pace
+from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
@@ -87,12 +88,14 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then it is
     measured how many at a time pay, unless `--jobs` says so.
     """
-    tuned = Tuned.read(results_dir())
+    tuned, rules = Tuned.read(results_dir()), FixedRules.read(results_dir())
     selected = select_claims(args, machine.device == "cuda")
     arms = args.arms or (["all"] if machine.device == "cuda" else [])  # a GPU has time for all of them
 
     def cells_of(one: ClaimAtScale, fingerprint: str) -> list[Cell]:
-        return make_plan(one.name, one.scale, fingerprint, tuned, bases=args.base, arms=arms, seeds=args.seeds)
+        rule = rules.of(one.scale)
+        by_rule = {"first_seed": rule.first_seed, "looks": rule.looks} if rule else {}
+        return make_plan(one.name, one.scale, fingerprint, tuned, bases=args.base, arms=arms, seeds=args.seeds, **by_rule)
 
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))
@@ -103,7 +106,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
         cells = cells_of(one, fingerprints[one.scale])
         plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
     if in_one_process and args.jobs == 0:
-        machine = replace(machine, jobs=_jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
+        machine = replace(machine, jobs=jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
     return plans, Place(machine, data_dir(), spool_dir())
 
 
@@ -132,7 +135,7 @@ def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Cell]:
     )
 
 
-def _jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
+def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
     """How many runs of these a GPU takes at a time."""
     from study.plan.cost import runs_at_once
 

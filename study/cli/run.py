@@ -24,6 +24,7 @@ from study.cli.console import Console
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
 from study.cli.progress import Progress, outcome_words
 from study.environment import launched_ranks, results_dir
+from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.run.executors.base import LATER, Executor
@@ -115,8 +116,8 @@ def train_and_conclude(
     asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
     if warning := record_results(Results(place.spool_dir, asked), place.spool_dir, results):
         console.say(warning)
-    _derive_from_weights(asked, place, results, console)
-    _conclude(args, plans, place, results, console)
+    derive_from_weights(asked, place, results, console)
+    conclude(args, plans, place, results, console)
     for reason in lost:
         console.say(f"lost: {reason}")
     if lost:
@@ -135,11 +136,14 @@ def leave(*_) -> None:
 # ---- While runs are trained --------------------------------------------------------------------------------------------
 
 
-def train_and_record(cells: Sequence[Cell], place: Place, results: Path, executor: Executor, console: Console) -> list[str]:
+def train_and_record(
+    cells: Sequence[Cell], place: Place, results: Path, executor: Executor, console: Console, tells_numbers: bool = True
+) -> list[str]:
     """Train those of `cells` that are not done, record them as they end, and tell how far they are.
 
-    As soon as two arms of a base and seed are done, tells what they come to, and draws the first picture. Returns for each lost
-    run its label and the reason. What a kill keeps from being recorded is in the run folders.
+    As soon as two arms of a base and seed are done, tells what they come to, and draws the first picture (not without
+    `tells_numbers`). Returns for each lost run its label and the reason. What a kill keeps from being recorded is in the run
+    folders.
     """
     from study.record.keeper import Keeper
 
@@ -162,7 +166,8 @@ def train_and_record(cells: Sequence[Cell], place: Place, results: Path, executo
                 case RunDone(cell, result):
                     progress.over(cell, outcome_words(result))
                     keeper.add(result)
-                    first_numbers.add(cell)
+                    if tells_numbers:
+                        first_numbers.add(cell)
                 case RunElsewhere(cell):
                     console.say(f"{cell.label}: another process trains it")
                 case RunLost(cell, outcome, reason):
@@ -244,15 +249,27 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bo
 # ---- When they are over ------------------------------------------------------------------------------------------------
 
 
-def _derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, console: Console) -> None:
+def derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, console: Console) -> None:
+    """What the claims of finished runs ask of their weights, where it is not there yet."""
     from study.record.trained_weights import asks_weights, derive
 
-    if any(asks_weights(cell) for cell in cells):
-        derive(cells, place, results, console.say)
+    rules = FixedRules.read(results)
+    for scale in dict.fromkeys(cell.scale for cell in cells):
+        mine = [cell for cell in cells if cell.scale == scale and asks_weights(cell)]
+        rule = rules.of(scale)
+        if mine:
+            derive(mine, place, results, console.say, rule.first_seed if rule else 0)
 
 
-def _conclude(args: argparse.Namespace, plans: Sequence[ClaimPlan], place: Place, results: Path, console: Console) -> None:
-    """Report, verdicts in the terminal, summaries in MLflow."""
+def conclude(
+    args: argparse.Namespace,
+    plans: Sequence[ClaimPlan],
+    place: Place,
+    results: Path,
+    console: Console,
+    here_alone: bool = True,
+) -> None:
+    """Report, verdicts in the terminal, summaries in MLflow. `here_alone`: only of claims that this machine has runs of."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.report.pages import write_report
@@ -265,7 +282,7 @@ def _conclude(args: argparse.Namespace, plans: Sequence[ClaimPlan], place: Place
             one
             for one in found
             if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
-            and place.machine.label in one.machines
+            and (place.machine.label in one.machines or not here_alone)
             and one.base in bases
         ]
         told += mine

@@ -22,8 +22,10 @@ from study.judge.arms import ArmEvidence
 from study.judge.case import Case
 from study.judge.family import Asked, Evidence, judged_together
 from study.plan.claim_files import all_claims
+from study.plan.fixed_rules import FixedRules
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
+from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
 from study.questions.rules import EveryRun
 from study.questions.scales import SCALES
@@ -52,10 +54,16 @@ class Findings:
     runs: pd.DataFrame
 
 
-def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
-    """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone."""
+def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: int | None = None) -> Findings:
+    """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone.
+
+    A scale's fixed rule (study/plan/fixed_rules.py) says from which seed on, with which looks and beside which other claims it
+    is judged; raises Refused where the claim files no longer agree with it. `most_looks`: as if only so many had been taken."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
+    rules = FixedRules.read(folder)
+    for scale in sorted(set(runs.scale) & set(rules.rules)):
+        rules.check(scale, claims)
     tuned, trained = Tuned.read(folder), tables.read_trained(folder)
     curves = curves.sort_values(tables.NAME, kind="stable", ignore_index=True)  # the points of a run side by side
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
@@ -84,22 +92,25 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
             rows_of_key.setdefault(row["key"], []).append(row)
         seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
         for name, claim, scale, base in _asked(claims, data):
+            rule = rules.of(scale)
+            first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             arms = []
             for arm in claim.arms:
                 recipe, entry = _recipe(name, claim, scale, base, arm.label, tuned)
                 keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
+                used |= {(row["key"], row["machine"]) for row in rows}
+                rows = [row for row in rows if row["seed"] >= first_seed]  # an earlier rule judged the others
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
-                    arms.append(_arm(claim, arm, recipe, entry, rows, curve_of, trained))
-            used |= {name for arm in arms for name in zip(arm.keys, arm.machines, strict=True)}
+                    arms.append(_arm(claim, arm, recipe, entry, rows, curve_of, trained, first_seed))
             others = [arm for arm in arms if arm.label != claim.arms[0].label]
             if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
                 ours = [one for one in machines if any(one in arm.machines for arm in arms)]
                 native = claim.scales[scale] == "native"
-                case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours))
+                case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours), first_seed, looks)
                 cases.append(Asked(name, scale, data, fingerprint, case))
-    found = sorted(judged_together(cases, claims), key=_place)
+    found = sorted(judged_together(cases, claims, rules, most_looks), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
 
@@ -149,6 +160,7 @@ def _arm(
     rows: Sequence[Mapping[str, Any]],
     curve_of: CurveOf,
     trained: Mapping[str, Any],
+    first_seed: int,
 ) -> ArmEvidence:
     """What is known of an arm from its rows of runs.csv."""
     measure, names = claim.measure, [(row["key"], row["machine"]) for row in rows]
@@ -162,9 +174,8 @@ def _arm(
     ensemble = None
     if measure.runs_together > 1:  # of the first machine that has them
         for machine in dict.fromkeys(name[1] for name in names):
-            mine = [
-                name for name, seed in zip(names, seeds, strict=True) if seed < measure.runs_together and name[1] == machine
-            ]
+            first = range(first_seed, first_seed + measure.runs_together)
+            mine = [name for name, seed in zip(names, seeds, strict=True) if seed in first and name[1] == machine]
             together = [tables.run_name(*name) for name in mine]
             ensemble = ensemble or next((e for e in trained["ensembles"] if e["runs"] == together), None)
     rule = claim.rule

@@ -14,6 +14,7 @@ from study.judge.decision import Verdict, decide
 from study.judge.judge import judge
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
+from study.plan.fixed_rules import FixedRule, FixedRules
 from study.questions.claim import Claim
 from study.questions.scales import SCALES
 
@@ -36,6 +37,7 @@ class Evidence:
     seconds_ratio: intervals.Ratio | None
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
+    rule: FixedRule | None = None  # that was fixed for the scale
 
     @property
     def word(self) -> str:
@@ -86,12 +88,15 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
     ]
 
 
-def judged_together(asked: Sequence[Asked], claims: Mapping[str, Claim]) -> list[Evidence]:
-    """A verdict for each of `asked`."""
+def judged_together(
+    asked: Sequence[Asked], claims: Mapping[str, Claim], rules: FixedRules, most_looks: int | None = None
+) -> list[Evidence]:
+    """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one."""
     found: list[Evidence] = []
     for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
-        found += _judged(_with_priors(together), family(claims, scale))
+        rule = rules.of(scale)
+        found += _judged(_with_priors(together), rule.members if rule else family(claims, scale), rule, most_looks)
     return found
 
 
@@ -114,8 +119,11 @@ def _measured(case: Case) -> tuple:
     return case.base, case.claim.measure
 
 
-def _judged(asked: Sequence[Asked], members: Sequence[tuple[str, str]]) -> list[Evidence]:
+def _judged(
+    asked: Sequence[Asked], members: Sequence[tuple[str, str]], rule: FixedRule | None, most_looks: int | None
+) -> list[Evidence]:
     judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
+    judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
     p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # asked, and not answered yet
 
@@ -151,6 +159,7 @@ def _judged(asked: Sequence[Asked], members: Sequence[tuple[str, str]]) -> list[
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,
+                rule=rule,
             )
         )
     return found

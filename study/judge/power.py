@@ -59,6 +59,8 @@ def seeds_for_no_effect(margin: float, sd: float, correlation: float, shares: tu
         error = sd * math.sqrt(2 * (1 - correlation) / seeds)
         return power - power_of_no_effect(margin, error, seeds - 1, p)
 
+    if lacking(2) <= 0:
+        return 2
     if lacking(MOST_SEEDS) > 0:
         return MOST_SEEDS
     return math.ceil(optimize.root_scalar(lacking, bracket=(2.0, float(MOST_SEEDS)), method="bisect", xtol=0.01).root)

@@ -80,9 +80,9 @@ def asks_weights(cell: Cell) -> bool:
     return bool(get_claim(cell.claim).measure.stored_as)
 
 
-def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None]) -> None:
+def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], first_seed: int = 0) -> None:
     """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights
-    are no longer those that were trained are left out, and named."""
+    are no longer those that were trained are left out, and named. `first_seed`: of the rule that they are judged by."""
     alone: list[tuple[Trained, Measure]] = []
     together: dict[tuple, list[Trained]] = defaultdict(list)
     for cell in cells:
@@ -91,12 +91,12 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
         measure = get_claim(cell.claim).measure
         if measure.runs_together == 1:
             alone.append((run, measure))
-        elif cell.seed < measure.runs_together:
+        elif cell.seed in range(first_seed, first_seed + measure.runs_together):
             together[cell.claim, cell.base, cell.arm, run.machine].append(run)
     threads = place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1)
     with replace(place.machine, threads=threads).torch_settings():
         for run, measure in alone:
-            _derive_alone(run, measure, results, say)
+            _derive_alone(run, measure, results, say, first_seed)
         for (claim, *_), runs in together.items():
             _derive_together(sorted(runs, key=lambda run: run.cell.seed), get_claim(claim).measure, results, say)
 
@@ -121,11 +121,11 @@ def _are_whole(path: Path, result: RunResult) -> bool:
         return False
 
 
-def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None]) -> None:
+def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], first_seed: int) -> None:
     """The facts of one run; of the first seed, the arrays of the measure's picture too."""
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
     kept = None
-    if measure.picture_file and run.cell.seed == 0:
+    if measure.picture_file and run.cell.seed == first_seed:
         kept = arrays_path(results, run.cell.claim, run.cell.scale, run.machine, measure.picture_file)
     if known and (kept is None or kept.exists()):
         return

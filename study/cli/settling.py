@@ -1,0 +1,219 @@
+"""What `settle` has to do: which claims are open, which runs their next looks need, and what of it a budget allows.
+
+Looks are taken one after the other. Which claims train for a look is told by the looks before it alone, as if no later one had
+been taken: so it is the same whether or not a kill came between, and whatever else is in the tables.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from alexnet.machine import Machine
+from alexnet.recipe import Recipe
+from study.judge.evidence import find
+from study.judge.family import Evidence
+from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
+from study.plan.cost import Pace
+from study.plan.fixed_rules import FixedRule
+from study.plan.plan import Cell
+from study.questions.claim import Claim
+from study.run.one_run import Place
+from study.run.run_folder import is_done
+
+UNKNOWN_CHANCE = 0.5
+"""That a claim is decided of which nothing was seen yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A claim on a base, and its recipes by arm."""
+
+    name: str
+    base: str
+    claim: Claim
+    recipes: Mapping[str, Recipe]
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} on {self.base}"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the tables say."""
+
+    found: Mapping[tuple[str, str], Evidence]  # by claim and base
+    everything: Sequence[Evidence]
+    done: frozenset[str]  # the keys of runs of this machine
+
+    def of(self, member: Member) -> Evidence | None:
+        return self.found.get((member.name, member.base))
+
+    def is_open(self, member: Member) -> bool:
+        one = self.of(member)
+        return one is None or is_open(one.verdict)
+
+    def looks_taken(self, member: Member) -> int:
+        one = self.of(member)
+        return one.verdict.looks_taken if one else 0
+
+
+@dataclass(frozen=True)
+class Next:
+    """What a claim needs to a look."""
+
+    member: Member
+    look: int
+    cells: tuple[Cell, ...]  # still to be trained
+    trained: tuple[Cell, ...] = ()  # and not used yet: what the claim asks of their weights is not read
+    worth: float = 0.0  # chance of a decision an hour, or a run
+
+
+@dataclass
+class Budget:
+    """What a call may spend: hours from now on, or runs; without either, all that is asked for."""
+
+    price: Callable[[Sequence[Cell]], float]  # of runs: seconds, or how many
+    limit: float
+    by_hours: bool
+    began: float = field(default_factory=time.monotonic)
+    trained: int = 0
+
+    @property
+    def left(self) -> float:
+        return self.limit - (time.monotonic() - self.began if self.by_hours else self.trained)
+
+    @property
+    def words(self) -> str:
+        if math.isinf(self.limit):
+            return "no limit"
+        return f"{max(0.0, self.left) / 3600:.1f} hours left" if self.by_hours else f"{self.left:.0f} runs left"
+
+
+def budget_of(hours: float | None, runs: int | None, pace: Pace) -> Budget:
+    if runs is not None:
+        return Budget(lambda cells: float(len(cells)), float(runs), by_hours=False)
+    return Budget(lambda cells: pace.cost(cells).seconds, math.inf if hours is None else 3600 * hours, by_hours=True)
+
+
+class Settling:
+    """The claims that are to be settled at a scale, by its rule."""
+
+    def __init__(self, members: Sequence[Member], scale: str, rule: FixedRule, fingerprint: str, place: Place, results: Path):
+        self.members, self.scale, self.rule, self.fingerprint = members, scale, rule, fingerprint
+        self.place, self.results = place, results
+        self.set_aside: dict[Member, str] = {}  # with the reason: no more is trained for them in this call
+
+    @property
+    def machine(self) -> Machine:
+        return self.place.machine
+
+    @property
+    def last_look(self) -> int:
+        return len(self.rule.looks.arms)
+
+    def cell(self, member: Member, label: str, seed: int) -> Cell:
+        return Cell(member.name, self.scale, member.base, label, seed, member.recipes[label], self.fingerprint)
+
+    def all_cells(self, member: Member) -> list[Cell]:
+        """Every run that any look may use on one machine."""
+        looks, first = self.rule.looks, self.rule.first_seed
+        counts = {
+            label: looks.first_arm[-1] if label == member.claim.arms[0].label else looks.arms[-1] for label in member.recipes
+        }
+        if member.claim.measure.runs_together > 1:
+            counts = dict.fromkeys(counts, member.claim.measure.runs_together)
+        return [
+            self.cell(member, label, first + i)
+            for i in range(max(counts.values()))
+            for label, count in counts.items()
+            if i < count
+        ]
+
+    def view(self, most_looks: int | None = None) -> View:
+        """What the tables say; as if only `most_looks` had been taken."""
+        told = find(self.results, None, most_looks)
+        mine = [one for one in told.found if (one.scale, one.fingerprint) == (self.scale, self.fingerprint)]
+        done = told.runs.key[told.runs.machine == self.machine.label]
+        return View({(one.claim_name, one.base): one for one in mine}, mine, frozenset(done))
+
+    def to_look(self, member: Member, look: int, view: View) -> list[Cell] | None:
+        """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
+        case = case_of(view.of(member), member.claim, member.base, self.rule.first_seed, self.rule.looks)
+        needed = runs_to_look(case, look, self.machine.label)
+        if needed is None:
+            return None
+        order = list(member.recipes)
+        return [self.cell(member, *one) for one in sorted(needed, key=lambda one: (one[1], order.index(one[0])))]
+
+    def untrained(self, cells: Iterable[Cell], view: View) -> tuple[Cell, ...]:
+        return tuple(cell for cell in cells if cell.key not in view.done and not is_done(self.place.spool_dir / cell.key))
+
+    def waiting_for(self, look: int, view: View) -> list[Next]:
+        """The claims whose next look is `look`, and not complete. `view`: as if only the looks before it had been taken."""
+        found = []
+        for member in self.members:
+            if member in self.set_aside or not view.is_open(member) or view.looks_taken(member) < look - 1:
+                continue
+            if look > number_of_looks(member.claim, self.rule.looks):
+                continue
+            cells = self.to_look(member, look, view)
+            if cells is None:
+                self.set_aside[member] = (
+                    f"look {look} needs more seeds of {member.claim.arms[0].label} on the machine that has the other arms"
+                )
+            elif cells:
+                left = self.untrained(cells, view)
+                found.append(Next(member, look, left, tuple(cell for cell in cells if cell not in left)))
+        return found
+
+    def in_order(self, waiting: Sequence[Next], view: View, budget: Budget) -> list[Next]:
+        """The most promising first: by the chance of being decided within the budget, for what it costs."""
+        open_claims = sum(view.is_open(member) for member in self.members)
+        valued = [replace(one, worth=self._worth(one.member, one.look, view, budget, open_claims)) for one in waiting]
+        return sorted(valued, key=lambda one: -one.worth)
+
+    def _worth(self, member: Member, look: int, view: View, budget: Budget, open_claims: int) -> float:
+        best = 0.0
+        for later in range(look, number_of_looks(member.claim, self.rule.looks) + 1):
+            cells = self.untrained(self.to_look(member, later, view) or (), view)
+            price = budget.price(cells) if cells else 0.0
+            if price > budget.left:
+                break
+            chance = chance_to_decide(view.of(member), self.rule.looks, later, open_claims)
+            best = max(best, (UNKNOWN_CHANCE if math.isnan(chance) else chance) / max(price, 1e-9))
+        return best
+
+    def wave(self, waiting: Sequence[Next], view: View, budget: Budget) -> tuple[list[Next], list[Cell]]:
+        """Of the claims that wait for a look those that the budget allows, and their runs, each once."""
+        first_asked: dict[str, Cell] = {}
+        for one in waiting:  # in the claims' own order: the same after a kill
+            for cell in one.cells:
+                first_asked.setdefault(cell.key, cell)
+        chosen: list[Next] = []
+        runs: dict[str, Cell] = {}
+        for one in self.in_order(waiting, view, budget):
+            together = {**runs, **{cell.key: first_asked[cell.key] for cell in one.cells}}
+            if budget.price(list(together.values())) <= budget.left:
+                chosen.append(one)
+                runs = together
+        return chosen, list(runs.values())
+
+    def reach(self, view: View, budget: Budget) -> dict[Member, int]:
+        """How far each open claim comes within the budget if none is decided before: its last look that fits."""
+        reached = {member: view.looks_taken(member) for member in self.members if view.is_open(member)}
+        runs: dict[str, Cell] = {}
+        for look in range(1, self.last_look + 1):
+            waiting = []
+            for member, before in reached.items():
+                if member in self.set_aside or before != look - 1 or look > number_of_looks(member.claim, self.rule.looks):
+                    continue
+                if (cells := self.to_look(member, look, view)) is not None:
+                    waiting.append(Next(member, look, self.untrained(cells, view)))
+            for one in self.in_order(waiting, view, budget):
+                together = {**runs, **{cell.key: cell for cell in one.cells}}
+                if not together or budget.price(list(together.values())) <= budget.left:
+                    runs, reached[one.member] = together, look
+        return reached

@@ -1,0 +1,108 @@
+"""What the next look of a claim needs: which runs, and how likely it decides."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scipy import stats
+
+from study.judge.arms import Block
+from study.judge.case import Case
+from study.judge.decision import ERROR, Verdict
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio
+from study.judge.power import power_to_find
+from study.judge.spending import level_at
+from study.questions.claim import Claim
+from study.questions.looks import Looks
+
+
+@dataclass(frozen=True)
+class WithPlanned(Case):
+    """A case as if the runs of these blocks were in, too."""
+
+    planned: Mapping[str, frozenset[Block]] = field(default_factory=dict)  # by label
+
+    def _there(self, label: str) -> set[Block]:
+        return super()._there(label) | self.planned.get(label, frozenset())
+
+
+def is_open(verdict: Verdict) -> bool:
+    """Whether further runs of a claim would be looked at."""
+    return verdict.direction in ("undecided", "incomplete") and verdict.more_seeds is not None
+
+
+def number_of_looks(claim: Claim, looks: Looks) -> int:
+    """Nets that are averaged are looked at once, when all of them are there."""
+    return 1 if claim.measure.runs_together > 1 else len(looks.arms)
+
+
+def case_of(one: Evidence | None, claim: Claim, base: str, first_seed: int, looks: Looks) -> Case:
+    """What is known of a claim, as a look sees it; `one` is None where nothing is."""
+    arms = {arm.label: arm for arm in one.arms} if one else {}
+    return Case(claim, base, arms, False, one.machines if one else (), first_seed, looks)
+
+
+def seeds_of_look(case: Case, look: int) -> dict[str, int]:
+    """How many seeds of each arm a look uses where all runs are of one machine."""
+    claim = case.claim
+    if claim.measure.runs_together > 1:
+        return {claim.rule.control: claim.measure.runs_together}
+    return {label: case.seeds_needed(label, look) for label in (claim.rule.control, *claim.rule.treated_arms)}
+
+
+def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | None:
+    """The runs, arm and seed, that `machine` still has to make for a look; none where it is complete. None where no run of this
+    machine can complete it: another one has the arms, and only that one can add the further seeds of the first arm.
+
+    Runs of other machines count as far as a look uses them: as pairs."""
+    counts, control = seeds_of_look(case, look), case.claim.rule.control
+    if case.claim.measure.runs_together > 1:
+        if control in case.arms and case.arms[control].ensemble:
+            return set()
+        return {(control, seed) for seed in range(case.first_seed, case.first_seed + counts[control])}
+    needed: set[tuple[str, int]] = set()
+    for treated in case.claim.rule.treated_arms or (control,):
+        labels = tuple(dict.fromkeys((treated, control)))
+        least = min(counts[label] for label in labels)
+        choices = [*(dict.fromkeys(labels, pairs) for pairs in range(least + 1)), {label: counts[label] for label in labels}]
+        for choice in choices:
+            planned = {label: frozenset(_blocks(case, machine, count)) for label, count in choice.items()}
+            if _with(case, planned, machine).at(look, *labels) is not None:
+                break
+        else:
+            return None
+        for label in labels:
+            known = case._there(label) if label in case.arms else set()
+            needed |= {(label, block[1]) for block in planned[label] - known}
+    return needed
+
+
+def _blocks(case: Case, machine: str, count: int) -> list[Block]:
+    return [(machine, case.first_seed + i) for i in range(count)]
+
+
+def _with(case: Case, planned: Mapping[str, frozenset[Block]], machine: str) -> WithPlanned:
+    machines = case.machines if machine in case.machines else (*case.machines, machine)
+    return WithPlanned(case.claim, case.base, case.arms, case.native, machines, case.first_seed, case.looks, planned=planned)
+
+
+def chance_to_decide(one: Evidence | None, looks: Looks, look: int, open_claims: int) -> float:
+    """How likely a claim is decided by the test at `look`, if effect and spread are what they were seen to be. NaN where
+    nothing was seen yet. `open_claims`: how many Holm's correction divides the error by."""
+    if one is None or not one.verdict.looks_taken or not isinstance(one.verdict.effect, Difference | Ratio):
+        return math.nan
+    line, margin = one.verdict.effect.on_line(), one.claim.rule.smallest_effect
+    if not line.standard_error > 0 or margin is None or look > len(looks.arms):
+        return math.nan
+    margin = math.log(margin) if isinstance(one.verdict.effect, Ratio) else margin
+    before = min(one.verdict.looks_taken, look)
+    error = line.standard_error * math.sqrt(looks.arms[before - 1] / looks.arms[look - 1])
+    degrees = line.degrees_of_freedom + looks.arms[look - 1] - looks.arms[before - 1]
+    found = power_to_find(line.estimate, error, degrees, level_at(ERROR / max(open_claims, 1), look, looks.shares))
+    room = margin - float(stats.t.isf(level_at(2 * ERROR, look, looks.shares) / 2, degrees)) * error
+    nothing = 0.0
+    if room > 0:
+        upper, lower = ((end - line.estimate) / error for end in (room, -room))
+        nothing = float(stats.t.cdf(upper, degrees) - stats.t.cdf(lower, degrees))
+    return min(1.0, found + nothing)

@@ -1,0 +1,113 @@
+"""How many seeds a claim needs before it can be told that there is no effect: by the spread that the runs show."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from study.judge.arms import ArmEvidence, Block
+from study.judge.decision import ERROR
+from study.judge.family import Evidence
+from study.judge.power import power_of_no_effect, seeds_for_no_effect
+from study.judge.spending import level_at
+from study.questions.claim import Claim
+from study.questions.looks import LOOKS, Looks
+from study.questions.measures import Measure
+
+ASSUMED_SD, ASSUMED_CORRELATIONS = 0.4, (0.0, 0.4)
+"""Before there are runs: points of error of one run, and the correlation of two arms at one seed."""
+WITHIN_RUNS = 0.5  # a mean of differences within runs has the error of a difference of two arms that correlate so
+MOST_CORRELATION = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the runs of a measure on one base show."""
+
+    sd: float  # of one run: in the unit of the measure, of times of their natural logs
+    correlation: float  # of two arms at one seed
+    runs: int  # that it is from
+
+
+def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread | None:
+    """The spread of a measure on a base, pooled within arms and machines over all claims that are tested; None where no arm has
+    two runs."""
+    arms: dict[tuple[str, ...], dict[Block, float]] = {}
+    pairs: dict[tuple[tuple[str, ...], ...], list[tuple[float, float]]] = {}
+    for one in found:
+        if one.base != base or one.claim.measure != measure or not one.claim.rule.is_tested:
+            continue
+        for arm in one.arms:
+            arms[arm.keys] = _values(arm, measure)
+        for arm in one.arms if one.control else ():
+            control = one.control
+            if control and arm.label != control.label:
+                first, second = arms[arm.keys], arms[control.keys]
+                pairs[arm.keys, control.keys] = [(first[block], second[block]) for block in first if block in second]
+    squares = degrees = 0.0
+    for values in arms.values():
+        for own in _by_machine(values):
+            squares, degrees = squares + float(np.var(own)) * len(own), degrees + len(own) - 1
+    if degrees < 1 or squares <= 0:
+        return None
+    apart = together = 0.0
+    for rows in pairs.values():
+        if len(rows) >= 2:
+            first, second = np.array(rows).T
+            apart += (len(rows) - 1) * float(np.var(first - second, ddof=1))
+            together += (len(rows) - 1) * float(np.var(first, ddof=1) + np.var(second, ddof=1))
+    correlation = 1 - apart / together if together > 0 else 0.0
+    if measure.kind == "gain":
+        correlation = WITHIN_RUNS
+    return Spread(
+        math.sqrt(squares / degrees), min(max(correlation, 0.0), MOST_CORRELATION), sum(len(values) for values in arms.values())
+    )
+
+
+def _values(arm: ArmEvidence, measure: Measure) -> dict[Block, float]:
+    rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
+    known = {block: value for block, value, failed in rows if value is not None and not failed}
+    return {block: math.log(value) for block, value in known.items()} if measure.kind == "time" else known
+
+
+def _by_machine(values: dict[Block, float]) -> Sequence[list[float]]:
+    machines = dict.fromkeys(machine for machine, _ in values)
+    return [[value for (own, _), value in values.items() if own == machine] for machine in machines]
+
+
+def seeds_for_claim(claim: Claim, spread: Spread | None, looks: Looks = LOOKS) -> tuple[int, int] | None:
+    """The fewest and most seeds of an arm with which a true zero is told to be within the claim's margin in nine of ten cases:
+    the same number twice where the spread is known. None where the claim has no margin, or nothing tells a spread."""
+    seeds = [seeds_for_no_effect(margin, sd, one, looks.shares) for margin, sd, one in _worlds(claim, spread)]
+    return (min(seeds), max(seeds)) if seeds else None
+
+
+def chance_of_no_effect(claim: Claim, spread: Spread | None, looks: Looks = LOOKS) -> float:
+    """How likely a true zero is told to be within the claim's margin by the last look's test; of several correlations that may
+    be, the best. NaN where `seeds_for_claim` is None."""
+    seeds, level = most_seeds(claim, looks), level_at(2 * ERROR, len(looks.arms), looks.shares) / 2
+    return max(
+        (
+            power_of_no_effect(margin, sd * math.sqrt(2 * (1 - correlation) / seeds), seeds - 1, level)
+            for margin, sd, correlation in _worlds(claim, spread)
+        ),
+        default=math.nan,
+    )
+
+
+def most_seeds(claim: Claim, looks: Looks) -> int:
+    """At the last look, of the arm that decides."""
+    return (looks.arms if claim.rule.treated_arms else looks.first_arm)[-1]
+
+
+def _worlds(claim: Claim, spread: Spread | None) -> list[tuple[float, float, float]]:
+    """Margin, spread and correlation, as they are or may be."""
+    margin, kind = claim.rule.smallest_effect, claim.measure.kind
+    if margin is None or kind not in ("time", "level", "gain") or (kind == "time" and spread is None):
+        return []
+    if kind == "time":
+        margin = math.log(margin)
+    if spread is not None:
+        return [(margin, spread.sd, spread.correlation)]
+    return [(margin, ASSUMED_SD, one) for one in ((WITHIN_RUNS,) if kind == "gain" else ASSUMED_CORRELATIONS)]

@@ -1,0 +1,193 @@
+"""The rule by which the claims of a scale are judged, as it was fixed before its runs: results/rules.json.
+
+A verdict is worth what it says only where looks, margins and the family of claims were not chosen by looking at the runs. So
+they are written down with a digest before the first run, and a claim file that says something else later is refused.
+"""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from alexnet.errors import Refused
+from alexnet.files import locked, write_atomically
+from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+from study.questions.looks import LOOKS, Looks
+from study.questions.scales import SCALES
+
+FILE = "rules.json"
+ERROR, SPENDING = 0.05, "t^1.5"
+"""What study/judge spends over the looks, and how: a test holds both together."""
+UNDO = "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
+
+Judged = Mapping[str, Any]
+"""What is judged of a claim on one base: all that would change its verdict, as JSON can hold it."""
+
+
+@dataclass(frozen=True)
+class FixedRule:
+    """How the claims of a scale are judged."""
+
+    scale: str
+    fixed_on: str  # the day, such as "2026-11-26"
+    first_seed: int  # runs of earlier seeds are not judged by this rule
+    looks: Looks
+    family: Mapping[str, Mapping[str, Judged]]  # by claim and base: what is tested together
+    note: str = ""
+    error: float = ERROR  # of all claims and looks together
+    spending: str = SPENDING  # of the error, by the share t of all seeds
+
+    @property
+    def members(self) -> list[tuple[str, str]]:
+        """Claim and base of everything in the family."""
+        return [(claim, base) for claim, bases in self.family.items() for base in bases]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As rules.json holds it, the scale aside."""
+        content = asdict(self)
+        del content["scale"]
+        content = json.loads(json.dumps(content))
+        return {**content, "digest": _digest(self.scale, content)}
+
+    def difference(self, claims: Mapping[str, Claim]) -> str:
+        """What of the family the claim files now say otherwise, in a sentence; empty where they agree. A claim that is gone
+        makes no difference: the family has it still, as one without runs."""
+        for name, base in self.members:
+            if name not in claims:
+                continue
+            fixed, claim = self.family[name][base], claims[name]
+            if base not in claim.bases or self.scale not in claim.scales:
+                return f"{name} on {base} is in the family that was fixed on {self.fixed_on}, its claim file no longer has it"
+            now = what_is_judged(claim, base, self.scale)
+            for field in dict.fromkeys([*fixed, *now]):
+                if fixed.get(field) != now.get(field):
+                    return (
+                        f"the {field} of {name} was fixed at {_words(fixed.get(field), now.get(field))} on {self.fixed_on}, "
+                        f"its claim file says {_words(now.get(field), fixed.get(field))}"
+                    )
+        return ""
+
+
+def what_is_judged(claim: Claim, base: str, scale: str) -> Judged:
+    """All that would change the verdict on a claim. The arms are told by digests of their recipes, learning rates that a search
+    found aside."""
+    rule = {("margin" if f.name == "no_effect_within" else f.name): getattr(claim.rule, f.name) for f in fields(claim.rule)}
+    labels = dict.fromkeys((claim.rule.control, *claim.rule.treated_arms))
+    content = {
+        "measure": repr(claim.measure),
+        "rule": type(claim.rule).__name__,
+        **{name: value if isinstance(value, int | float | str) else repr(value) for name, value in rule.items()},
+        "reported value": claim.reported.value,
+        "reported precision": claim.reported.precision,
+        "first arm": claim.arms[0].label,
+        "arms": {label: _short_digest(claim.recipe(base, label, SCALES[scale].diff).key_text) for label in labels},
+    }
+    return json.loads(json.dumps(content))
+
+
+def fix(
+    scale: str,
+    members: Iterable[tuple[str, str]],
+    claims: Mapping[str, Claim],
+    *,
+    first_seed: int = 0,
+    looks: Looks = LOOKS,
+    note: str = "",
+) -> FixedRule:
+    """The rule of a scale for a family, as the claim files have it today."""
+    family: dict[str, dict[str, Judged]] = {}
+    for name, base in members:
+        family.setdefault(name, {})[base] = what_is_judged(claims[name], base, scale)
+    return FixedRule(scale, datetime.datetime.now(datetime.UTC).date().isoformat(), first_seed, looks, family, note)
+
+
+def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
+    """The first seed of a new rule: above all `seeds` that runs have, on the next ten. Raises Refused where none are left."""
+    used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
+    first = (max(used) // 10 + 1) * 10 if used else 0
+    if first + looks.first_arm[-1] > JUDGED_SEEDS_BELOW:
+        raise Refused(f"--new-rule: seeds up to {max(used)} are used, and judged seeds end below {JUDGED_SEEDS_BELOW}")
+    return first
+
+
+class FixedRules:
+    """The rules of every scale, the newest of each last."""
+
+    def __init__(self, folder: Path, rules: Mapping[str, Sequence[FixedRule]] | None = None):
+        self.path = folder / FILE
+        self.rules = {scale: list(own) for scale, own in (rules or {}).items()}
+
+    @classmethod
+    def read(cls, folder: Path) -> "FixedRules":
+        """Those of `folder`, none where it has no file. Raises Refused for a damaged file, and for a rule that is not what its
+        digest was made of."""
+        path = folder / FILE
+        try:
+            told = json.loads(path.read_text())
+        except FileNotFoundError:
+            return cls(folder)
+        except ValueError as error:
+            raise Refused(f"{path}: not JSON ({error})") from None
+        if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
+            raise Refused(f"{path}: damaged (no list of rules for each scale)")
+        return cls(folder, {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()})
+
+    def of(self, scale: str) -> FixedRule | None:
+        """The rule of a scale, the newest; None where none was fixed."""
+        return self.rules[scale][-1] if self.rules.get(scale) else None
+
+    def check(self, scale: str, claims: Mapping[str, Claim]) -> None:
+        """Refuse claim files that differ from the rule of a scale that has runs."""
+        rule = self.of(scale)
+        if rule and (difference := rule.difference(claims)):
+            raise Refused(f"{self.path}: {difference}; {UNDO}")
+
+    def write(self, rule: FixedRule, in_place_of_last: bool = False) -> None:
+        """Put a rule after those of its scale; or in place of the last, which no run was judged by."""
+        with locked(self.path.with_name(".rules.lock")):
+            self.rules = FixedRules.read(self.path.parent).rules
+            own = self.rules.setdefault(rule.scale, [])
+            self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
+            content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
+            write_atomically(self.path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:
+    """A rule from its record."""
+    if scale not in SCALES:
+        raise Refused(f"{path}: {scale!r} is no scale; choices: {', '.join(SCALES)}")
+    try:
+        content = dict(record)
+        digest = content.pop("digest")
+        looks = Looks(**{name: tuple(counts) for name, counts in content["looks"].items()})
+        rule = FixedRule(scale, **{**content, "looks": looks})
+        for claim, base in rule.members:
+            rule.family[claim][base]["rule"]
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise Refused(f"{path}: the rule of {scale} is damaged ({type(error).__name__}: {error}); {UNDO}") from None
+    if digest != _digest(scale, content):
+        raise Refused(f"{path}: the rule of {scale} is not the one that was fixed (its digest is that of another); {UNDO}")
+    if (rule.error, rule.spending) != (ERROR, SPENDING):
+        raise Refused(
+            f"{path}: the rule of {scale} spends {rule.error:g} by {rule.spending}, this version {ERROR:g} by {SPENDING}"
+        )
+    return rule
+
+
+def _digest(scale: str, content: Mapping[str, Any]) -> str:
+    return _short_digest(json.dumps([scale, content], sort_keys=True))
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _words(value: Any, other: Any) -> str:
+    """A value that differs from another one; of arms those that differ."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items() if other.get(name) != one) or "fewer of them"
+    return "nothing" if value is None else str(value)
