@@ -35,6 +35,7 @@ class ArmEvidence:
     errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of tables.TEST_COLUMNS
     curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of tables.CURVE_COLUMNS
     from_weights: tuple[Mapping[str, Any], ...] = ()  # what was read off each run's weights, by `Measure.stored_as`
+    started: tuple[str, ...] = ()  # when each run began, as it sorts; empty where it is not known
     weights: tuple[str, ...] = ()  # digests of the trained weights; empty where they are not known
     learned_nothing: tuple[bool, ...] = ()  # whether a run answered no better than one that always gives the same answer
     by_chance: tuple[float | None, ...] = ()  # the mean of `values` if there were nothing, where the measure tells it

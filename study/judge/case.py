@@ -24,7 +24,7 @@ class Case:
     base: str
     arms: Mapping[str, ArmEvidence]  # by label
     native: bool  # whether the runs are on the paper's own data
-    machines: tuple[str, ...] = ()  # in the order in which their runs began: a new one changes no look that was taken
+    machines: tuple[str, ...] = ()  # in the order in which their runs began
     first_seed: int = 0  # runs of earlier seeds were seen under another rule
     looks: Looks = LOOKS
     prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: what comparisons of the same measure say of a spread
@@ -38,18 +38,25 @@ class Case:
         return (self.looks.first_arm if label == self.first_arm else self.looks.arms)[look - 1]
 
     def shared(self, *labels: str) -> list[Block]:
-        """The blocks in which each of these arms has a run: machine after machine, and on each from the first seed on up to the
-        first that is missing. A run whose number is still to be read off its weights is missing too."""
+        """The blocks in which each of these arms has a run: of each machine from the first seed on up to the first that is
+        missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
+        whose number is still to be read off its weights is missing too."""
         if not all(label in self.arms for label in labels):
             return []
         there = set.intersection(*(self._there(label) for label in labels))
-        found: list[Block] = []
-        for machine in self.machines or sorted({machine for machine, _ in there}):
-            seed = self.first_seed
-            while (machine, seed) in there:
-                found.append((machine, seed))
+        began = [self._began(label) for label in labels]
+        found: list[tuple[str, int, Block]] = []
+        for place, machine in enumerate(self.machines or sorted({machine for machine, _ in there})):
+            seed, latest = self.first_seed, ""
+            while (block := (machine, seed)) in there:
+                latest = max(latest, *(times.get(block, "") for times in began))
+                found.append((latest, place, block))
                 seed += 1
-        return found
+        return [block for _, _, block in sorted(found)]
+
+    def _began(self, label: str) -> dict[Block, str]:
+        arm = self.arms[label]
+        return dict(zip(arm.blocks, arm.started, strict=True)) if arm.started else {}
 
     def _there(self, label: str) -> set[Block]:
         arm, by_time = self.arms[label], self.claim.measure.kind == "time"
@@ -164,7 +171,7 @@ class Case:
             return "did not learn"
         if len(blocks) == 2:
             first, second = (self._weights(label) for label in blocks)
-            both = [block for block in first if block in second]
+            both = [block for block in first if first[block] and second.get(block)]
             if both and all(first[block] == second[block] for block in both):
                 return "changed nothing"
         return ""

@@ -185,6 +185,7 @@ def _arm(
         errors={column: tuple(row[column] for row in rows) for column in tables.TEST_COLUMNS},
         curves=tuple(curves),
         from_weights=tuple(read_off),
+        started=tuple(row["started"] for row in rows),
         weights=tuple(row["weights_sha256"] for row in rows),
         by_chance=tuple(measure.by_chance(run) for run in runs),
         powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),

@@ -1,7 +1,7 @@
 """The committed tables: results/runs.csv, a row a run, and results/curves.csv, a row a point. No torch and no mlflow.
 
 A row is named by key and machine. New rows replace those of the same name and leave all others alone, so that a table
-may hold what several machines found; a verdict never mixes them.
+may hold what several machines found; a verdict compares runs of one machine with each other.
 """
 
 import io
