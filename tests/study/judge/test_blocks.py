@@ -92,9 +92,9 @@ def test_the_arms_exchanged_give_the_effect_with_the_other_sign(first, second):
 
 
 def test_what_a_seed_draws_alike_in_both_arms_cancels():
-    luck = np.array([3.0, -2.0, 7.0, 1.0])
-    still = moderated(pair(arm([1.0, 2.0, 1.5, 1.2]), arm([0.5, 0.4, 0.6, 0.3])), NO_PRIOR)
-    moved = moderated(pair(arm([1.0, 2.0, 1.5, 1.2] + luck), arm([0.5, 0.4, 0.6, 0.3] + luck)), NO_PRIOR)
+    treated, control, luck = np.random.default_rng(1).normal(0, 1, (3, 4))
+    still = moderated(pair(arm(treated), arm(control)), NO_PRIOR)
+    moved = moderated(pair(arm(treated + luck), arm(control + luck)), NO_PRIOR)
     assert (moved.estimate, moved.standard_error) == pytest.approx((still.estimate, still.standard_error))
 
 
