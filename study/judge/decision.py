@@ -88,7 +88,9 @@ class Judged:
 
     def sequential_p_no_effect(self, upto: int | None = None) -> float:
         """Of an effect beyond the margin, one-sided, over the first `upto` looks."""
-        spent = [spent_by(min(1.0, 2 * look.p_no_effect), look.number, self.shares) / 2 for look in self.looks[:upto]]
+        spent = [
+            spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.looks[:upto]
+        ]
         return min(spent, default=math.nan)
 
 

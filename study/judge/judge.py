@@ -218,7 +218,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
         rows = [] if arm is None else [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
         known = [row for row in rows if arm is not None and (arm.chances[row] is not None or arm.failed[row])]
-        seen = sum((arm.chances[row] or 1.0) <= rule.p for row in known if arm is not None and arm.chances[row] is not None)
+        seen = sum(chance <= rule.p for row in known if arm is not None and (chance := arm.chances[row]) is not None)
         powers = [power for row in known if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
         power = float(np.mean(powers)) if powers else math.nan
         share, n = share_of_runs(seen, len(known)), len(known)
