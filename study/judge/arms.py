@@ -1,6 +1,6 @@
 """What is known of one arm of a claim on one base: its runs and their numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,9 @@ class ArmEvidence:
     errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of tables.TEST_COLUMNS
     curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of tables.CURVE_COLUMNS
     from_weights: tuple[Mapping[str, Any], ...] = ()  # what was read off each run's weights, by `Measure.stored_as`
+    started: tuple[str, ...] = ()  # when each run began, as it sorts; empty where it is not known
+    wrong: Callable[[str], Sequence[NDArray | None]] = lambda error: ()
+    """By the column of an error how wrong each run's answers are, [images], from 0 to 1; None for runs that kept none."""
     weights: tuple[str, ...] = ()  # digests of the trained weights; empty where they are not known
     learned_nothing: tuple[bool, ...] = ()  # whether a run answered no better than one that always gives the same answer
     initial_logits: float | None = None  # how many times as widely they spread as those of the claim's first arm

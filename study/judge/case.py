@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from study.judge.arms import ArmEvidence, Block
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
 from study.judge.intervals import Difference, Floats, Ratio, Times, ratio_of_logs
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
+from study.record.answers import MEASURES
 
 SO_FAR = 0
 """In place of a look's number: all runs that are there."""
@@ -24,7 +26,7 @@ class Case:
     base: str
     arms: Mapping[str, ArmEvidence]  # by label
     native: bool  # whether the runs are on the paper's own data
-    machines: tuple[str, ...] = ()  # in the order in which their runs began: a new one changes no look that was taken
+    machines: tuple[str, ...] = ()  # in the order in which their runs began
     first_seed: int = 0  # runs of earlier seeds were seen under another rule
     looks: Looks = LOOKS
     prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: what comparisons of the same measure say of a spread
@@ -38,16 +40,23 @@ class Case:
         return (self.looks.first_arm if label == self.first_arm else self.looks.arms)[look - 1]
 
     def shared(self, *labels: str) -> list[Block]:
-        """The blocks in which each of these arms has a run: machine after machine, and on each from the first seed on up to the
-        first that is missing. A run whose number is still to be read off its weights is missing too."""
+        """The blocks in which each of these arms has a run: of each machine from the first seed on up to the first that is
+        missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
+        whose number is still to be read off its weights is missing too."""
         there = set.intersection(*(self._there(label) for label in labels))
-        found: list[Block] = []
-        for machine in self.machines or sorted({machine for machine, _ in there}):
-            seed = self.first_seed
-            while (machine, seed) in there:
-                found.append((machine, seed))
+        began = [self._began(label) for label in labels]
+        found: list[tuple[str, int, Block]] = []
+        for place, machine in enumerate(self.machines or sorted({machine for machine, _ in there})):
+            seed, latest = self.first_seed, ""
+            while (block := (machine, seed)) in there:
+                latest = max(latest, *(times.get(block, "") for times in began))
+                found.append((latest, place, block))
                 seed += 1
-        return found
+        return [block for _, _, block in sorted(found)]
+
+    def _began(self, label: str) -> dict[Block, str]:
+        arm = self.arms[label]
+        return dict(zip(arm.blocks, arm.started, strict=True)) if arm.started else {}
 
     def _there(self, label: str) -> set[Block]:
         if label not in self.arms:
@@ -164,7 +173,7 @@ class Case:
             return "did not learn"
         if len(blocks) == 2:
             first, second = (self._weights(label) for label in blocks)
-            both = [block for block in first if block in second]
+            both = [block for block in first if first[block] and second.get(block)]
             if both and all(first[block] == second[block] for block in both):
                 return "changed nothing"
         return ""
@@ -175,6 +184,24 @@ class Case:
             return {}
         rows = zip(arm.blocks, arm.weights, arm.outcomes, strict=True)
         return {block: weights for block, weights, outcome in rows if outcome != "diverged"}  # no numbers are all alike
+
+    def wrong(self, label: str, blocks: Sequence[Block]) -> NDArray | None:
+        """How wrong an arm's answers are in these blocks [blocks, images], where the measure is a test error; None where a run
+        did not keep them."""
+        error, arm = getattr(self.claim.measure, "of", ""), self.arms.get(label)
+        if error not in MEASURES or arm is None or not blocks:
+            return None
+        kept = dict(zip(arm.blocks, arm.wrong(error), strict=False))
+        found = [kept.get(block) for block in blocks]
+        whole = [one for one in found if one is not None]
+        if len(whole) < len(found) or len({len(one) for one in whole}) > 1:
+            return None
+        return np.stack(whole)
+
+    def ratio_of_initial_logits(self, treated: str, control: str) -> float | None:
+        """How many times as widely the first logits of an arm spread as those of another; None where that was not measured."""
+        first, second = (self.arms[label].initial_logits if label in self.arms else None for label in (treated, control))
+        return first / second if first and second else None
 
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
         """The numbers of an arm in these blocks, shape (runs,), on the line on which they are judged."""

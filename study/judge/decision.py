@@ -56,6 +56,8 @@ class Look:
     machines: tuple[str, ...] = ()
     agreement_p: float = math.nan  # of machines, where there are several
     unlike: bool = False  # whether the spread is unlike that of the other comparisons
+    on_other_images: float = math.nan  # half width of the interval if the test images were drawn anew too; NaN: not known
+    initial_logits: float | None = None  # how many times as widely the treated arm's first logits spread as the control's
     permutation_p: float = math.nan
     permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
     log_rank_p: float = math.nan  # of times alone
@@ -88,7 +90,9 @@ class Judged:
 
     def sequential_p_no_effect(self, upto: int | None = None) -> float:
         """Of an effect beyond the margin, one-sided, over the first `upto` looks."""
-        spent = [spent_by(min(1.0, 2 * look.p_no_effect), look.number, self.shares) / 2 for look in self.looks[:upto]]
+        spent = [
+            spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.looks[:upto]
+        ]
         return min(spent, default=math.nan)
 
 

@@ -8,7 +8,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +21,10 @@ from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence
 from study.judge.case import Case
 from study.judge.family import Asked, Evidence, judged_together
+from study.judge.guards import learned_nothing
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRules
+from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.looks import LOOKS
@@ -30,9 +32,22 @@ from study.questions.measures import Curve, Run
 from study.questions.rules import EveryRun
 from study.questions.scales import SCALES
 from study.record import tables
+from study.record.answers import KeptAnswers, read_answers
 
 CurveOf = Callable[[tuple[str, str]], tuple[dict[str, NDArray], Curve]]
 """The points of a run, named by key and machine: by column, and point by point."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What stands in a folder of results beside the rows of its runs."""
+
+    curve_of: CurveOf
+    tuned: Tuned
+    trained: Mapping[str, Any]
+    answers: KeptAnswers
+    initial_logits: InitialLogits
+
 
 ALWAYS_MEASURED = ("epoch", "step", "seconds", "running_loss", "running_error")
 SOMETIMES_MEASURED = ("train_error", "validation_error", "test_error")
@@ -64,7 +79,6 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
     rules = FixedRules.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(scale, claims)
-    tuned, trained = Tuned.read(folder), tables.read_trained(folder)
     curves = curves.sort_values(tables.NAME, kind="stable", ignore_index=True)  # the points of a run side by side
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
@@ -82,6 +96,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
         sometimes = zip(*(curve[column].tolist() for column in SOMETIMES_MEASURED), strict=True)
         return curve, [Point(*one, *map(_none_for_nan, other)) for one, other in zip(always, sometimes, strict=True)]
 
+    read = Read(curve_of, Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder))
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
     cases: list[Asked] = []
     used: set[tuple[str, str]] = set()
@@ -96,14 +111,18 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             arms = []
             for arm in claim.arms:
-                recipe, entry = _recipe(name, claim, scale, base, arm.label, tuned)
+                recipe, entry = _recipe(name, claim, scale, base, arm.label, read.tuned)
                 keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
                 used |= {(row["key"], row["machine"]) for row in rows}
                 rows = [row for row in rows if row["seed"] >= first_seed]  # an earlier rule judged the others
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
-                    arms.append(_arm(claim, arm, recipe, entry, rows, curve_of, trained, first_seed))
+                    logits = read.initial_logits.ratio(
+                        *(claim.recipe(base, label, SCALES[scale].diff) for label in (arm.label, claim.arms[0].label)),
+                        fingerprint,
+                    )
+                    arms.append(replace(_arm(claim, arm, recipe, entry, rows, read, first_seed), initial_logits=logits))
             others = [arm for arm in arms if arm.label != claim.arms[0].label]
             if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
                 ours = [one for one in machines if any(one in arm.machines for arm in arms)]
@@ -158,14 +177,13 @@ def _arm(
     recipe: Recipe,
     entry: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
-    curve_of: CurveOf,
-    trained: Mapping[str, Any],
+    read: "Read",
     first_seed: int,
 ) -> ArmEvidence:
     """What is known of an arm from its rows of runs.csv."""
     measure, names = claim.measure, [(row["key"], row["machine"]) for row in rows]
-    curves, points = zip(*map(curve_of, names), strict=True)
-    read_off = [trained["runs"].get(tables.run_name(*name), {}) for name in names]
+    curves, points = zip(*map(read.curve_of, names), strict=True)
+    read_off = [read.trained["runs"].get(tables.run_name(*name), {}) for name in names]
     runs = [
         Run(outcome=row["outcome"], from_weights=facts, **{column: row[column] for column in tables.TEST_COLUMNS})
         for row, facts in zip(rows, read_off, strict=True)
@@ -177,7 +195,7 @@ def _arm(
             first = range(first_seed, first_seed + measure.runs_together)
             mine = [name for name, seed in zip(names, seeds, strict=True) if seed in first and name[1] == machine]
             together = [tables.run_name(*name) for name in mine]
-            ensemble = ensemble or next((e for e in trained["ensembles"] if e["runs"] == together), None)
+            ensemble = ensemble or next((e for e in read.trained["ensembles"] if e["runs"] == together), None)
     rule = claim.rule
     return ArmEvidence(
         label=arm.label,
@@ -196,9 +214,9 @@ def _arm(
         errors={column: tuple(row[column] for row in rows) for column in tables.TEST_COLUMNS},
         curves=tuple(curves),
         from_weights=tuple(read_off),
-        initial_logits=logits.ratio(untuned, control, rows[0]["data_fingerprint"]) if untuned != control else None,
         learned_nothing=tuple(learned_nothing(row) for row in rows),
-        wrong=lambda error: [answers.wrong(row, error) for row in rows],
+        wrong=lambda error: tuple(read.answers.wrong(row, error) for row in rows),
+        started=tuple(row["started"] for row in rows),
         weights=tuple(row["weights_sha256"] for row in rows),
         by_chance=tuple(measure.by_chance(run) for run in runs),
         powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),

@@ -26,4 +26,3 @@ def learned_nothing(row: Row) -> bool:
         return False
     error, chance, classes, images = known
     return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT
-

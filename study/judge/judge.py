@@ -1,7 +1,7 @@
 """From the arms of a claim to its looks: one function a rule, registered in `judge`. Numbers in, numbers out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
@@ -10,6 +10,7 @@ from scipy import stats
 
 from alexnet.errors import Refused
 from study.judge import p_values
+from study.judge.arms import Block
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
@@ -53,6 +54,8 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     values = [case.values(label, blocks[label]) for label in (treated, control)]
     return replace(
         look,
+        on_other_images=_on_other_images(case, treated, control, blocks, wide),
+        initial_logits=case.ratio_of_initial_logits(treated, control),
         treated=treated,
         failures=failures,
         nothing=case.no_evidence(blocks),
@@ -65,6 +68,17 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         if is_time
         else math.nan,
     )
+
+
+def _on_other_images(
+    case: Case, treated: str, control: str, blocks: Mapping[str, Sequence[Block]], effect: Ratio | Difference
+) -> float:
+    """The half width of the effect's interval if the test images were drawn anew too, in points; NaN where it is not known."""
+    shared = [block for block in blocks[treated] if block in set(blocks[control])]
+    wrong = [case.wrong(label, shared) for label in (treated, control)]
+    if wrong[0] is None or wrong[1] is None or wrong[0].shape != wrong[1].shape or not isinstance(effect, Difference):
+        return math.nan
+    return 100 * on_other_images(*wrong, effect.standard_error / 100, effect.degrees_of_freedom).half_width
 
 
 def _by_ranks(
@@ -218,7 +232,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
         rows = [] if arm is None else [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
         known = [row for row in rows if arm is not None and (arm.chances[row] is not None or arm.failed[row])]
-        seen = sum((arm.chances[row] or 1.0) <= rule.p for row in known if arm is not None and arm.chances[row] is not None)
+        seen = sum(chance <= rule.p for row in known if arm is not None and (chance := arm.chances[row]) is not None)
         powers = [power for row in known if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
         power = float(np.mean(powers)) if powers else math.nan
         share, n = share_of_runs(seen, len(known)), len(known)

@@ -2,7 +2,7 @@
 
 Beside them answers.npz holds which test images each run answered rightly (answers.py). A row is named by key and machine. New
 rows replace those of the same name and leave all others alone, so that a table may hold what several machines found; a verdict
-never mixes them.
+compares runs of one machine with each other.
 """
 
 import io

@@ -8,6 +8,7 @@ from alexnet.errors import Refused
 from study.judge.decision import Failures, Verdict
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
+from study.judge.judge import ENOUGH_POWER
 from study.questions.measures import Measure
 from study.questions.rules import (
     DifferenceOfMeans,
@@ -178,12 +179,7 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     assert isinstance(share, Share)
     if verdict.direction == "incomplete":
         return _not_yet(f"{share.runs} runs of {rule.control} are in", verdict)
-    size = f"{rule.matters:g} {measure.unit}"
-    power = f"One such run would show a true value of {size} with a probability of {look.power_of_a_run:.0%}"
-    because = {
-        "supported": "It was seen in every one.",
-        "contradicted": f"{power}, so so few are no accident.",
-    }.get(verdict.direction, f"{power}: too little for its silence to contradict anything.")
+    because = _silence(rule, measure, verdict)
     chance = ""
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
         chance = f" The mean value is {look.mean_value:.1f} {measure.unit}; chance alone would give {look.by_chance:.1f}."
@@ -191,6 +187,21 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
         f"Seen at a chance of at most {rule.p:g} in {share.seen} of {share.runs} runs of {rule.control} "
         f"(95% interval of the share {share.lower:.2f} to {share.upper:.2f}). {because}{chance}{_next_step(verdict)}"
     )
+
+
+def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
+    """What the runs that do not show it are worth."""
+    power = verdict.told.power_of_a_run
+    if verdict.direction == "supported":
+        return "It was seen in every one."
+    if power != power:
+        return "How likely one such run shows what matters is not known, so its silence contradicts nothing."
+    told = f"One such run would show a true value of {rule.matters:g} {measure.unit} with a probability of {power:.0%}"
+    if verdict.direction == "contradicted":
+        return f"{told}: chance does not explain so few."
+    if power < ENOUGH_POWER:
+        return f"{told}: too little for its silence to contradict anything."
+    return f"{told}: the number of runs that show it is within chance."
 
 
 @sentence.register

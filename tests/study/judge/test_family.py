@@ -1,0 +1,140 @@
+"""study/judge/family.py: all claims of a scale are judged together, and each as if it were asked with all others."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_arms import arm_of, case_of
+from statsmodels.stats.multitest import multipletests
+
+from study.judge.blocks import prior_of
+from study.judge.family import Asked, family, judged_together
+from study.plan.claim_files import all_claims
+from study.questions.scales import SCALES
+
+pytestmark = pytest.mark.filterwarnings("error")
+few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+
+CLAIMS = all_claims()
+SCALE = "cifar10-jpeg"
+DECAY = CLAIMS["weight_decay"]
+MEMBERS = family(CLAIMS, SCALE)
+CONTROLS = [40.0, 40.4, 39.7, 40.1, 40.2]
+
+
+def claims_of(count: int) -> dict:
+    """As many claims, each of which asks for what no other has."""
+    return {f"claim-{number:02}": replace(DECAY, scales={SCALE: "proxy"}) for number in range(count)}
+
+
+def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
+    arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
+    for arm in arms.values():
+        object.__setattr__(arm, "keys", tuple(f"{name} {key}" for key in arm.keys))
+        object.__setattr__(arm, "tuned", {})
+    return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
+
+
+def shifted(by: float) -> list[float]:
+    """Three runs that differ from the control's by this, and spread a little."""
+    return [40.0 + by, 40.45 + by, 39.65 + by]
+
+
+def test_the_family_of_a_scale_is_what_its_claims_ask_by_default_whether_or_not_it_was_run():
+    """Counted anew: a verdict for each default base of a tested claim whose crops fit the images."""
+    expected = {
+        (name, base)
+        for name, claim in CLAIMS.items()
+        if SCALE in claim.scales and claim.scales[SCALE] != "machinery" and claim.rule.is_tested
+        for base in claim.default_bases
+        if SCALES[SCALE].suits(claim.bases[base])
+    }
+    assert set(MEMBERS) == expected and len(MEMBERS) == len(expected)
+    assert ("column_colour", "ALEXNET_32") in MEMBERS  # what is seen in every run is one of them
+    assert not any(name == "interactions" for name, _ in MEMBERS)  # claims nothing
+
+
+def test_claims_without_a_run_count_with_a_p_value_of_one():
+    claims = claims_of(20)
+    (found,) = judged_together([asked("claim-00", claims, shifted(0.3))], claims)
+    assert found.claims_in_family == 20
+    assert found.verdict.holm_p == pytest.approx(min(1, 20 * found.verdict.p))
+
+
+@few_examples
+@given(st.lists(st.floats(-1.5, 1.5).map(lambda x: round(x, 2)), min_size=2, max_size=6))
+def test_p_values_are_those_of_statsmodels_holm_over_all_claims(shifts):
+    claims = claims_of(7)
+    found = judged_together([asked(name, claims, shifted(by)) for name, by in zip(claims, shifts)], claims)
+    p = [one.verdict.p for one in found] + [1.0] * (7 - len(found))
+    expected = multipletests(p, method="holm")[1]
+    assert [one.verdict.holm_p for one in found] == pytest.approx(expected[: len(found)].tolist())
+
+
+def test_a_claim_that_would_be_decided_alone_and_is_not_among_all_says_so():
+    few, many = claims_of(1), claims_of(20)
+    treated = [40.55, 40.95, 40.3]
+    (alone,), (among,) = (judged_together([asked("claim-00", some, treated)], some) for some in (few, many))
+    assert alone.verdict.direction == "supported"
+    assert (among.verdict.direction, among.verdict.alone) == ("undecided", "supported")
+
+
+def test_a_claim_outside_the_family_is_judged_as_one_more_and_takes_nothing_from_it():
+    claims = claims_of(5)
+    extra = replace(asked("claim-00", claims, shifted(0.3)), claim_name="extra")
+    inside = asked("claim-01", claims, shifted(0.4))
+    (without,) = judged_together([inside], claims)
+    found = {one.claim_name: one for one in judged_together([inside, extra], claims)}
+    assert repr(found["claim-01"].verdict) == repr(without.verdict)
+    assert (found["extra"].in_family, found["claim-01"].in_family) == (False, True)
+    assert (found["extra"].claims_in_family, found["claim-01"].claims_in_family) == (6, 5)
+    p, other = found["extra"].verdict.p, found["claim-01"].verdict.p
+    assert found["extra"].verdict.holm_p == pytest.approx(multipletests([p, other, 1, 1, 1, 1], method="holm")[1][0])
+
+
+def test_what_other_claims_find_takes_no_direction_from_a_claim():
+    """Holm's correction grows milder with every claim that is decided, never stricter."""
+    claims = claims_of(8)
+    one = asked("claim-00", claims, shifted(1.2))
+    before = judged_together([one], claims)[0].verdict
+    others = [asked(f"claim-{n:02}", claims, shifted(by)) for n, by in ((1, 1.5), (2, 0.0), (3, -2.0))]
+    after = judged_together([one, *others], claims)[0].verdict
+    assert before.direction == after.direction and after.holm_p <= before.holm_p
+
+
+def test_scales_are_families_of_their_own():
+    claims = {"claim-00": replace(DECAY, scales={SCALE: "proxy", "cifar10": "native"})}
+    one = asked("claim-00", claims, shifted(0.3))
+    other = replace(one, scale="cifar10", fingerprint="another")
+    found = judged_together([one, other], claims)
+    assert [f.claims_in_family for f in found] == [1, 1]
+
+
+def test_spreads_are_moderated_by_all_comparisons_of_the_measure_and_not_by_their_own_alone():
+    rng = np.random.default_rng(8)
+    claims = claims_of(12)
+    together = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in claims]
+    prior = prior_of([one.case.pairs("none", "0.0005", 1) for one in together])
+    found = judged_together(together, claims)
+    assert prior.degrees_of_freedom > 0
+    for one, case in zip(found, (a.case for a in together)):
+        expected = replace(case, prior=lambda look: prior).compare("none", "0.0005", 1)
+        assert one.verdict.told.effect == expected
+
+
+def test_a_comparison_that_two_claims_share_counts_once_for_the_prior():
+    claims = claims_of(7) | {f"same-{n}": replace(DECAY, scales={SCALE: "proxy"}) for n in range(3)}
+    rng = np.random.default_rng(9)
+    together = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in list(claims)[:7]]
+    copies = [replace(together[0], claim_name=f"same-{n}") for n in range(3)]
+    found = judged_together([*together, *copies], claims)
+    assert all(one.verdict.told.effect.degrees_of_freedom < 3 for one in found)  # seven comparisons: no prior
+
+
+def test_without_a_run_of_the_first_look_nothing_is_adjusted():
+    claims = claims_of(3)
+    (found,) = judged_together([asked("claim-00", claims, [40.0, 40.2])], claims)
+    assert found.verdict.direction == "incomplete" and math.isnan(found.verdict.holm_p)

@@ -1,0 +1,189 @@
+"""study/judge/case.py: which runs a look uses, and that looking again, or at more, changes no look that was taken."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_arms import FAILED, HERE, THERE, arm_of, case_of, decided
+
+from alexnet.errors import Refused
+from study.judge.case import SO_FAR
+from study.judge.judge import judge
+from study.plan.claim_files import all_claims
+from study.questions.looks import LOOKS, Looks
+
+pytestmark = pytest.mark.filterwarnings("error")
+few_examples = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+
+CLAIMS = all_claims()
+DECAY, VIEWS = CLAIMS["weight_decay"], CLAIMS["ten_views"]
+CONTROL, TREATED = "0.0005", "none"
+
+errors = st.floats(38, 42).map(lambda value: round(value, 2))
+runs = st.lists(errors | st.just(FAILED), max_size=6)
+SMALL = Looks((2, 3, 4), (3, 4, 6))  # as the rule's own, with fewer runs to make up
+
+
+def arms(treated, control, **more):
+    return {CONTROL: arm_of(CONTROL, control, **more), TREATED: arm_of(TREATED, treated, **more)}
+
+
+# ---- The fixed rule --------------------------------------------------------------------------------------------------
+
+
+def test_arms_are_looked_at_after_3_6_9_and_12_seeds_and_their_control_after_5_10_15_and_20():
+    assert (LOOKS.arms, LOOKS.first_arm) == ((3, 6, 9, 12), (5, 10, 15, 20))
+    assert LOOKS.shares == (0.25, 0.5, 0.75, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "look", "of_control"), [(2, 0, 2), (3, 1, 5), (5, 1, 5), (6, 2, 10), (12, 4, 20), (30, 4, 30)]
+)
+def test_a_number_of_seeds_suffices_for_a_look_and_asks_for_its_control(seeds, look, of_control):
+    assert (LOOKS.at(seeds), LOOKS.seeds_of_first_arm(seeds)) == (look, of_control)
+
+
+@pytest.mark.parametrize(
+    ("arms", "first_arm", "field"),
+    [
+        ((3, 3), (5, 6), "arms"),
+        ((), (), "arms"),
+        ((1, 2), (2, 3), "arms"),
+        ((3, 6), (5,), "first_arm"),
+        ((3,), (2,), "first_arm"),
+    ],
+)
+def test_looks_that_do_not_grow_or_have_too_small_a_control_are_refused(arms, first_arm, field):
+    with pytest.raises(Refused, match=f"looks.{field}:"):
+        Looks(arms, first_arm)
+
+
+# ---- Which runs a look uses ------------------------------------------------------------------------------------------
+
+
+def test_a_look_uses_exactly_its_seeds():
+    case = case_of(DECAY, arms([40.0] * 11, [40.0] * 14))
+    used = {look: case.at(look, TREATED, CONTROL) for look in case.complete_looks(TREATED, CONTROL)}
+    assert {look: {label: [seed for _, seed in own] for label, own in blocks.items()} for look, blocks in used.items()} == {
+        1: {TREATED: [0, 1, 2], CONTROL: [0, 1, 2, 3, 4]},
+        2: {TREATED: [0, 1, 2, 3, 4, 5], CONTROL: list(range(10))},
+    }
+
+
+def test_a_claim_about_one_arm_is_looked_at_after_the_seeds_of_a_first_arm():
+    case = case_of(VIEWS, {"2012": arm_of("2012", [-1.5] * 12)})
+    assert case.complete_looks("2012") == [1, 2]
+
+
+def test_a_gap_in_the_seeds_stops_the_count():
+    whole = arm_of(TREATED, [40.0, 41.0, 40.5, 41.5])
+    gap = arm_of(TREATED, [40.0, 41.0, None, 41.5])  # seed 2 is still to be read
+    control = arm_of(CONTROL, [39.0] * 5)
+    assert case_of(DECAY, {CONTROL: control, TREATED: whole}).complete_looks(TREATED, CONTROL) == [1]
+    assert case_of(DECAY, {CONTROL: control, TREATED: gap}).complete_looks(TREATED, CONTROL) == []
+
+
+def test_seeds_that_were_seen_under_another_rule_do_not_count():
+    case = case_of(DECAY, arms([40.0] * 9, [40.0] * 9), first_seed=3)
+    assert case.at(1, TREATED, CONTROL) == {
+        TREATED: [(HERE, seed) for seed in (3, 4, 5)],
+        CONTROL: [(HERE, seed) for seed in range(3, 8)],
+    }
+    assert case.complete_looks(TREATED, CONTROL) == [1]
+
+
+def test_a_look_waits_for_the_seeds_of_the_first_arm():
+    assert case_of(DECAY, arms([40.0] * 3, [40.0] * 4)).complete_looks(TREATED, CONTROL) == []
+
+
+def test_a_run_that_failed_is_there():
+    assert case_of(DECAY, arms([40.0, FAILED, 41.0], [40.0] * 5)).complete_looks(TREATED, CONTROL) == [1]
+
+
+def test_what_is_shown_before_the_first_look_is_of_all_runs():
+    case = case_of(DECAY, arms([40.0, 41.0], [39.0] * 3))
+    assert case.at(SO_FAR, TREATED, CONTROL) == {
+        TREATED: [(HERE, 0), (HERE, 1)],
+        CONTROL: [(HERE, 0), (HERE, 1), (HERE, 2)],
+    }
+
+
+# ---- Several machines ------------------------------------------------------------------------------------------------
+
+
+def test_blocks_of_several_machines_make_one_look_and_are_paired_within_each():
+    there = {HERE: [40.0, 41.0], THERE: [40.5]}
+    case = case_of(DECAY, arms(there, {HERE: [39.0, 39.5], THERE: [38.0]}), machines=(HERE, THERE))
+    blocks = [(HERE, 0), (HERE, 1), (THERE, 0)]
+    assert case.at(1, TREATED, CONTROL) == {TREATED: blocks, CONTROL: blocks}
+    pairs = case.pairs(TREATED, CONTROL, 1)
+    assert pairs.differences.tolist() == [1.0, 1.5, 2.5] and pairs.weight == 1
+
+
+def test_runs_of_one_seed_on_two_machines_are_no_pair():
+    case = case_of(DECAY, arms({HERE: [40.0] * 3}, {THERE: [39.0] * 5}), machines=(HERE, THERE))
+    assert case.complete_looks(TREATED, CONTROL) == []
+
+
+def test_later_seeds_of_the_first_machine_do_not_push_those_of_another_out_of_a_look():
+    began = {HERE: 0, THERE: 1}  # seed 2 of the first machine after seed 0 of the other
+    before = arms({HERE: [40.0, 41.0], THERE: [40.5]}, {HERE: [39.0, 39.5], THERE: [38.0]}, started=began)
+    after = arms({HERE: [40.0, 41.0, 44.0], THERE: [40.5]}, {HERE: [39.0, 39.5, 38.5], THERE: [38.0]}, started=began)
+    looks = [case_of(DECAY, one, machines=(HERE, THERE)).at(1, TREATED, CONTROL) for one in (before, after)]
+    assert looks[0] == looks[1] is not None
+
+
+# ---- Nothing moves ---------------------------------------------------------------------------------------------------
+
+
+def looks_of(case):
+    """The looks that are complete. As text, in which what is no number equals itself."""
+    return [repr(look) for look in judge(case.claim.rule, case).looks]
+
+
+@few_examples
+@given(runs, runs, st.integers(0, 6), st.integers(0, 6))
+def test_runs_of_later_seeds_change_no_look_that_was_complete(treated, control, some, others):
+    before = looks_of(case_of(DECAY, arms(treated[:some], control[:others]), looks=SMALL))
+    after = looks_of(case_of(DECAY, arms(treated, control), looks=SMALL))
+    assert after[: len(before)] == before
+
+
+@few_examples
+@given(runs, runs, runs, runs)
+def test_runs_of_a_machine_that_began_later_change_no_look_that_was_complete(treated, control, new_treated, new_control):
+    began = {HERE: 0, THERE: 1000}
+    before = looks_of(case_of(DECAY, arms({HERE: treated}, {HERE: control}, started=began), looks=SMALL))
+    both = arms({HERE: treated, THERE: new_treated}, {HERE: control, THERE: new_control}, started=began)
+    after = looks_of(case_of(DECAY, both, machines=(HERE, THERE), looks=SMALL))
+    assert after[: len(before)] == before
+
+
+@few_examples
+@given(runs, runs)
+def test_the_same_runs_always_give_the_same_verdict(treated, control):
+    first, second = (repr(decided(DECAY, arms(treated, control), looks=SMALL)) for _ in range(2))
+    assert first == second
+
+
+@few_examples
+@given(runs, runs, st.integers(2, 6), st.integers(3, 6))
+def test_a_decided_verdict_does_not_move_when_more_runs_come_in(treated, control, some, others):
+    before = decided(DECAY, arms(treated[:some], control[:others]), looks=SMALL)
+    after = decided(DECAY, arms(treated, control), looks=SMALL)
+    if before.is_decided:
+        assert repr(after) == repr(before)
+
+
+def test_a_direction_found_at_the_first_look_stays_though_later_seeds_say_the_opposite():
+    few, control = [42.0, 42.1, 41.95], [40.0, 40.1, 39.95, 40.05, 40.0, 40.1, 39.9, 40.0, 40.05, 39.95]
+    before, after = (decided(DECAY, arms(runs, control)) for runs in (few, [*few, 30.0, 30.1, 30.2]))
+    assert (before.direction, before.looks_taken) == (after.direction, after.looks_taken) == ("supported", 1)
+    assert after.effect == before.effect
+
+
+def test_one_more_run_below_the_next_look_costs_nothing():
+    spread, control = [40.0, 42.5, 41.0], [40.0, 40.1, 39.95, 40.05, 40.0, 40.2, 39.9, 40.1, 40.0]
+    at_3, at_5 = decided(DECAY, arms(spread, control)), decided(DECAY, arms([*spread, 39.0, 43.0], control))
+    assert at_3.direction == at_5.direction == "undecided"
+    assert (at_3.looks_taken, at_3.p) == (at_5.looks_taken, at_5.p)
+    assert (at_3.more_seeds, at_5.more_seeds) == (3, 1)
