@@ -12,6 +12,7 @@ from typing import Literal
 
 from scipy import stats
 
+from study.judge.contrasts import Contrast
 from study.judge.intervals import Difference, Effect, Line, Ratio, share_of_runs
 
 Direction = Literal["supported", "contradicted", "no effect", "undecided", "incomplete", "no claim"]
@@ -38,7 +39,7 @@ class Verdict:
     permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
     log_rank_p: float = math.nan  # of times alone
     more_seeds: int | None  # per arm; 0 when nothing is open, None when more seeds cannot be said to decide what is
-    contrasts: Mapping[str, Difference] = field(default_factory=dict)  # of a factorial: main effects and interactions
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial: every effect that its runs can tell
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import singledispatch
 import numpy as np
 
 from alexnet.errors import Refused
-from study.judge import intervals, p_values
+from study.judge import contrasts, intervals, p_values
 from study.judge.arms import ArmEvidence
 from study.judge.decision import Question, Verdict, of_difference, of_ratio, weigh, weigh_every_run
 from study.judge.power import power_of
@@ -135,16 +135,16 @@ def _every_run(rule: EveryRun, case: Case) -> Verdict:
 @judge.register
 def _factorial(rule: Factorial, case: Case) -> Verdict:
     """No verdict, as nothing is claimed: the effect is that of the last cell, most parts off, against the control, all on."""
-    labels = (rule.control, *rule.treated_arms)
-    samples = [case.known(label) for label in labels]
-    complete = all(len(values) >= 2 for values in samples)
+    last = rule.treated_arms[-1]
+    effects = contrasts.effects_of(rule.design, rule.control, case.arms)
+    complete = all(effect.blocks >= 2 for effect in effects.values())
     return Verdict(
         direction="no claim" if complete else "incomplete",
         size="not judged",
-        effect=case.compare(labels[-1], rule.control),
-        treated=labels[-1],
+        effect=case.compare(last, rule.control),
+        treated=last,
         more_seeds=0 if complete else None,
-        contrasts={name: intervals.contrast(samples, weights) for name, weights in rule.design.contrasts.items()},
+        contrasts=effects,
     )
 
 

@@ -1,8 +1,9 @@
 """Designs: which combinations of switched-off parts are run, what is read off them, and what they cannot tell apart.
 
 In a design a part is on (as in the control) or off. A full design runs every combination. A fraction runs some of them, so few
-that effects come in groups which its runs cannot tell apart: they are *aliases* of one another. Everything here is computed from
-the cells themselves, nothing is typed in. Source: Box, Hunter and Hunter, Statistics for Experimenters (2005), chapters 5 and 6.
+that effects come in groups which its runs cannot tell apart: they are *aliases* of one another. Everything here is computed
+from the cells themselves, nothing is typed in. Source: Box, Hunter and Hunter, Statistics for Experimenters (2005), chapters 5
+and 6.
 """
 
 import functools
@@ -139,10 +140,10 @@ class AllCombinations(Design):
 class Fractional(Design):
     """A fraction of all combinations, made by generators: "E=BCD F=ACD" with A for the first part, B for the second.
 
-    The parts that no generator names first are the basic ones: they take every combination. A generated part is off where an odd
-    number of the parts of its generator is off. So in every cell each defining word has an even number of its parts off, and the
-    cell with nothing off, the control, is always there: its runs are shared with every other claim. (With off as +1 and on as -1
-    this is the sign + for a generator of three letters, and the sign - for one of two or four.)
+    The parts that no generator names first are the basic ones: they take every combination. A generated part is off where an
+    odd number of the parts of its generator is off. So in every cell each defining word has an even number of its parts off,
+    and the cell with nothing off, the control, is always there: its runs are shared with every other claim. (With off as +1 and
+    on as -1 this is the sign + for a generator of three letters, and the sign - for one of two or four.)
 
     Raises Refused for a generator that makes no sense."""
 
@@ -158,9 +159,11 @@ class Fractional(Design):
         if twice := [letter for letter in made if made.count(letter) > 1]:
             raise Refused(f"design.generators: {twice[0]} is made twice in {self.generators!r}")
         if chained := [g for g in self.generators.split() if set(g[2:]) & set(made)]:
-            raise Refused(f"design.generators: {chained[0]} is made of a letter that is itself made; write it out in basic ones")
+            raise Refused(
+                f"design.generators: {chained[0]} is made of a letter that is itself made; write it out in basic ones"
+            )
 
-    @functools.cached_property
+    @property
     def cells(self) -> tuple[Term, ...]:
         made_of = {
             self.factors[string.ascii_uppercase.index(generator[0])]: tuple(
@@ -197,7 +200,7 @@ class Folded(Design):
         turned = [set(cell) ^ {self.part} for cell in ((), *self.first.cells)]
         return tuple(tuple(part for part in self.factors if part in off) for off in turned)
 
-    @functools.cached_property
+    @property
     def cells(self) -> tuple[Term, ...]:
         return _fewest_off_first([*self.first.cells, *self.fold], self.factors)
 
