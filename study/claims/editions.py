@@ -1,9 +1,9 @@
 """Beyond the paper: sixteen differences between the editions of this network, at once. Which of them matter, on average?
 
-The control is the code of 2012. Each part is one thing that another edition does otherwise: the printed paper, the authors' own
-network of 2014, or torchvision's. "Off" is the other edition's way. The design, 2^(16-11) of resolution IV, is the largest in 32
-cells in which every part is clear of every pair; the 120 pairs come in 15 groups of eight. It is for finding the parts that
-matter: those are then to be run alone, as in `fidelity`.
+The control is the code of 2012. Each part is one thing that another edition does otherwise: the printed paper, the authors'
+own network of 2014, or torchvision's. "Off" is the other edition's way. The design, 2^(16-11) of resolution IV, is the largest
+in 32 cells in which every part is clear of every pair; the 120 pairs come in 15 groups of eight. It is for finding the parts
+that matter: those are then to be run alone, as in `fidelity`.
 
 Left out, and why. A part must mean the same change on every base, and must not decide what another one means: one column (no
 columns to normalize across; its own claim is `two_columns`); torch's first weights (they know no `narrow`); standardized inputs

@@ -14,6 +14,7 @@ from study.judge.intervals import Difference, Effect, Ratio, Share, mean_interva
 from study.questions.claim import Claim
 from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
 from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, Signed, WithinRuns
+from study.report import designs
 
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
@@ -162,11 +163,6 @@ def observed_words(one: Evidence) -> str:
 def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
     """An arm against the control."""
     return effect_words(one.effects[arm.label], one.claim.measure.unit) if arm.label in one.effects else "(control)"
-
-
-def contrast_words(name: str) -> str:
-    """What a factorial claim's effect is called: a part that is left out, or a pair."""
-    return name if " x " in name else f"without {name}"
 
 
 def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
@@ -349,14 +345,21 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
+    effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
+    rests_on = designs.blocks_words(next(iter(effects.values())), cells)
     if verdict.direction == "incomplete":
-        return "Not all combinations have two runs yet."
+        return f"Not all {cells} cells have two seeds in common yet: {rests_on}."
     told = [
-        f"{name} {effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
-        for name, effect in verdict.contrasts.items()
-        if effect.lower > 0 or effect.upper < 0
+        f"{designs.effect_name(group)} {effects[group.name].estimate:+.2f} "
+        f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
+        for group in rule.design.groups
+        if effects[group.name].leaves_out_zero
     ]
-    return f"The paper claims nothing here. Effects whose 95% interval leaves out 0: {', '.join(told) or 'none'}."
+    return (
+        f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
+        f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"They rest on {rests_on}."
+    )
 
 
 def _next_step(verdict: Verdict) -> str:
