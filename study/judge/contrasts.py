@@ -65,13 +65,14 @@ def in_blocks(
     if degrees_of_freedom:
         residuals = values - means[:, None] - values.mean(axis=0) + values.mean()
         variance = float((residuals**2).sum()) / degrees_of_freedom
+    quantile = float(stats.t.ppf((1 + level) / 2, degrees_of_freedom)) if degrees_of_freedom else math.nan
     found = {}
     for name, given in weights.items():
         weight = np.asarray(given, dtype=float)
         assert weight.shape == (len(cells),) and abs(weight.sum()) < 1e-9, f"{name}: the weights are no contrast of the cells"
         estimate = float(weight @ means)
         error = math.sqrt(variance * float(weight @ weight) / len(complete)) if variance > 0 else math.nan
-        half_width = float(stats.t.ppf((1 + level) / 2, degrees_of_freedom)) * error if error > 0 else math.inf
+        half_width = quantile * error if error > 0 else math.inf
         found[name] = Contrast(
             estimate=estimate,
             lower=-math.inf if half_width == math.inf else estimate - half_width,
