@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.duration.survfunc import survdiff
-from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_confint
@@ -19,7 +18,6 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from study.judge.decision import MINIMUM_SEEDS, Verdict, of_difference, of_ratio, weigh, weigh_every_run
 from study.judge.intervals import (
     Times,
-    contrast,
     difference,
     difference_over_images,
     kaplan_meier,
@@ -698,44 +696,6 @@ def test_power_is_the_share_of_simulated_experiments_that_find_the_effect():
 @pytest.mark.parametrize(("treated", "control"), [([], []), ([3.0], [1.0, 2.0]), ([2.0, 2.0], [1.0, 1.0])])
 def test_power_is_unknown_where_there_is_no_spread_to_tell_it_from(treated, control):
     assert math.isnan(power_of(difference(treated, control), 1.0))
-
-
-# ---- Contrasts -------------------------------------------------------------------------------------------------------
-
-ON_OFF = list(itertools.product([-1, 1], repeat=3))  # the cells of a 2 x 2 x 2 design
-
-
-@pytest.mark.parametrize("seeds", [[3] * 8, [3, 2, 4, 2, 3, 1, 2, 5]], ids=["balanced", "unbalanced"])
-@pytest.mark.parametrize("term", [(0,), (2,), (0, 1), (1, 2)], ids=str)
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_a_contrast_is_the_effect_and_interval_of_least_squares_on_the_whole_design(seeds, term, level):
-    rng = np.random.default_rng(sum(seeds))
-    arms = [rng.normal(40 + signs[0] + 0.5 * signs[0] * signs[1], 0.4, n) for signs, n in zip(ON_OFF, seeds)]
-    rows = np.repeat(np.array(ON_OFF, dtype=float), seeds, axis=0)
-    terms = [t for size in range(4) for t in itertools.combinations(range(3), size)]  # saturated: with all interactions
-    design = np.column_stack([rows[:, t].prod(axis=1) for t in terms])
-    fitted = OLS(np.concatenate(arms), design).fit()
-    place = terms.index(term)
-    found = contrast(arms, np.array(ON_OFF)[:, term].prod(axis=1) / 4, level)
-    assert found.estimate == pytest.approx(2 * fitted.params[place])  # from -1 to +1 are two of its units
-    assert (found.lower, found.upper) == pytest.approx(tuple(2 * fitted.conf_int(1 - level)[place]))
-    assert found.sd == pytest.approx(math.sqrt(fitted.mse_resid))
-    assert found.degrees_of_freedom == fitted.df_resid
-
-
-def test_a_contrast_of_two_arms_is_the_interval_of_equal_variances():
-    treated, control = [18.4, 18.9, 18.1], [17.0, 17.3, 17.1, 16.8]
-    found = contrast([treated, control], [1, -1])
-    expected = CompareMeans(DescrStatsW(treated), DescrStatsW(control)).tconfint_diff(usevar="pooled")
-    assert (found.lower, found.upper) == pytest.approx(expected)
-    assert (found.n_treated, found.n_control) == (3, 4)
-
-
-@pytest.mark.parametrize(("arms", "known"), [([[2.0, 2.1], []], False), ([[3.0], [1.0]], True)], ids=["empty", "single"])
-def test_a_contrast_without_spread_or_with_an_empty_arm_has_no_limits(arms, known):
-    found = contrast(arms, [1, -1])
-    assert (found.lower, found.upper) == (-math.inf, math.inf)
-    assert found.estimate == 2 if known else math.isnan(found.estimate)
 
 
 # ---- Shares of runs --------------------------------------------------------------------------------------------------
