@@ -71,6 +71,9 @@ ablate-bias-init: $(READY) ## section 5, biases that start at one
 ablate-views: $(READY) ## section 4.1, ten views against the centre one
 	$(STUDY) run ten_views
 
+reproduce-top5: $(READY) ## the top-5 halves of sections 3.2 to 4.1, at 64 pixels and larger (SCALE=tiny-imagenet-100)
+	$(STUDY) run response_norm_top5 overlap_pooling_top5 two_columns_top5 ten_views_top5
+
 reproduce-tables: $(READY) ## tables 1 and 2: one net, five averaged, ten views
 	$(STUDY) run averaged_nets
 
@@ -91,6 +94,9 @@ ablate-interactions-of-four: $(READY) ## beyond the paper: four parts in all 16 
 
 ablate-editions: $(READY) ## beyond the paper: sixteen differences between editions at once (not run yet)
 	$(STUDY) run editions
+
+ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth beside it
+	$(STUDY) run batch_norm batch_norm_dropout
 
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)
 	$(STUDY) run fidelity

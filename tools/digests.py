@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.recipe import RECIPES, run_key
-from study.judge.evidence import Evidence, find
+from study.judge.evidence import find
+from study.judge.family import Evidence
 from study.plan.claim_files import all_claims
 from study.questions.scales import SCALES
 
@@ -50,12 +51,16 @@ def numbers(one: Evidence) -> dict[str, Any]:
         "size": verdict.size,
         "word": one.word,
         "effect": dataclasses.asdict(verdict.effect),
-        "permutation_p": verdict.permutation_p,
-        "permutation_floor": verdict.permutation_floor,
-        "log_rank_p": verdict.log_rank_p,
+        "looks_taken": verdict.looks_taken,
+        "p": verdict.p,
+        "p_no_effect": verdict.p_no_effect,
+        "permutation_p": verdict.told.permutation_p,
+        "permutation_floor": verdict.told.permutation_floor,
+        "log_rank_p": verdict.told.log_rank_p,
         "more_seeds": verdict.more_seeds,
-        "holm": one.holm,
-        "power": one.power,
+        "holm": verdict.holm_p,
+        "power": verdict.power,
+        "power_of_no_effect": verdict.power_of_no_effect,
         "effects": {label: dataclasses.asdict(effect) for label, effect in one.effects.items()},
         "contrasts": {name: dataclasses.asdict(effect) for name, effect in verdict.contrasts.items()},
         "values": {arm.label: arm.values for arm in one.arms},
@@ -97,8 +102,7 @@ def now(names: list[str]) -> dict[str, Any]:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
         told["verdicts"] = {
-            "/".join((one.claim_name, one.scale, one.base, one.machine, one.fingerprint)): numbers(one)
-            for one in find(Path(folder)).found
+            "/".join((one.claim_name, one.scale, one.base, one.fingerprint)): numbers(one) for one in find(Path(folder)).found
         }
     return told
 

@@ -10,7 +10,7 @@ from study.questions.rules import DifferenceOfMeans
 CLAIM = Claim(
     title="Without colour noise the error is higher",
     command="make ablate-augmentation",
-    reported=Reported(what="top-1 error without minus with, points", value=1.0, where="section 4.1: over 1%"),
+    reported=Reported(what="top-1 error without minus with, points", value=1.0, precision="over", where="section 4.1"),
     arms=(
         Arm("noise"),
         Arm("none", {"data.colour_noise": 0.0}),

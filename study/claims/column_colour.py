@@ -14,6 +14,6 @@ CLAIM = Claim(
     reported=Reported(what="runs whose two columns differ in colour", value=None, where="section 6.1, figure 3"),
     arms=(Arm("2012"),),
     measure=ColumnColour(),
-    rule=EveryRun(control="2012", p=0.05),
+    rule=EveryRun(control="2012", matters=20.0),
     seeds=5,
 )

@@ -13,8 +13,9 @@ CLAIM = Claim(
     reported=Reported(
         what="top-1 error without crossing minus with, points",
         value=1.16,
-        where="section 3.2 is silent; 2012 notes, nets 150 and 145",
+        where="section 3.2 is silent",
         notes="+1.16 (nets 150, 145)",
+        in_notes_alone=True,
     ),
     arms=(
         Arm("crossing"),

@@ -10,7 +10,7 @@ from study.questions.rules import DifferenceOfMeans
 CLAIM = Claim(
     title="Without any one middle convolutional layer the error is higher",
     command="make ablate-depth",
-    reported=Reported(what="top-1 error without the layer minus with, points", value=2.0, where="section 7"),
+    reported=Reported(what="top-1 error without the layer minus with, points", value=2.0, precision="about", where="section 7"),
     arms=(
         Arm("all-five"),
         Arm("without-2", {"model.layers.1.present": False}),

@@ -13,7 +13,9 @@ LEVEL = 0.40  # chosen from a pilot's training curve before any test curve was s
 CLAIM = Claim(
     title="With dropout training takes about twice as long",
     command="make ablate-dropout",
-    reported=Reported(what="epochs to a test error, with dropout over without", value=2.0, where="section 4.2"),
+    reported=Reported(
+        what="epochs to a test error, with dropout over without", value=2.0, precision="about", where="section 4.2"
+    ),
     arms=dropout_overfits.CLAIM.arms,
     measure=TimeTo(LEVEL, of="test_error"),
     rule=RatioOfTimes(treated="dropout", control="none", no_effect_within=1.25),

@@ -232,11 +232,11 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bo
     groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         effect, seeds = phrases.observed_words(one), phrases.seeds_words(one)
-        console.say(f"  so far, {one.base}: {effect} with {seeds} seeds an arm on {one.machine}")
+        console.say(f"  so far, {one.base}: {effect} with {seeds} runs on {one.machine}")
     if draw and groups:
         from study.report.figures.draw import draw as draw_figures
 
-        first = [f for f in groups if f.claim_name == groups[0].claim_name and f.machine == groups[0].machine]
+        first = [f for f in groups if f.claim_name == groups[0].claim_name]
         paths = draw_figures(first, results)
         console.say(f"  first picture: {paths[0]}")
 
@@ -265,7 +265,7 @@ def _conclude(args: argparse.Namespace, plans: Sequence[ClaimPlan], place: Place
             one
             for one in found
             if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
-            and one.machine == place.machine.label
+            and place.machine.label in one.machines
             and one.base in bases
         ]
         told += mine

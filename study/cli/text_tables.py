@@ -4,9 +4,9 @@ import json
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.plan.claim_files import all_claims, get_claim
-from study.report import phrases
+from study.report import phrases, sentences
 
 
 def verdict_table(found: list[Evidence]) -> str:
@@ -32,10 +32,11 @@ def verdict_table(found: list[Evidence]) -> str:
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
             f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: "
-            f"{phrases.verdict_words(one)}; "
-            f"{phrases.seeds_words(one)} seeds an arm, more needed: {phrases.more_seeds_words(one)}"
+            f"{sentences.verdict_words(one)}; "
+            f"look {sentences.look_words(one.verdict)} with {phrases.seeds_words(one)} runs, more needed: "
+            f"{sentences.more_seeds_words(one)}"
         )
-        lines.append(f"  {phrases.why(one)}")
+        lines.append(f"  {sentences.why(one)}")
     return "\n".join(lines).lstrip("\n")
 
 

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from alexnet.recipe import Recipe
 from study.judge.intervals import Times
 
+Block = tuple[str, int]
+"""Machine and seed."""
+FAILED = ("diverged", "stalled")
+"""Outcomes of runs that ended without having learned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmEvidence:
@@ -19,6 +24,7 @@ class ArmEvidence:
     also: Mapping[str, Mapping[str, object]]  # by base
     recipe: Recipe
     tuned: Mapping[str, Any]  # the entry of tuned.json
+    machines: tuple[str, ...]
     seeds: tuple[int, ...]
     keys: tuple[str, ...]
     outcomes: tuple[str, ...]
@@ -29,7 +35,22 @@ class ArmEvidence:
     errors: Mapping[str, tuple[float, ...]]  # shares of test images at the end, by the names of tables.TEST_COLUMNS
     curves: tuple[Mapping[str, NDArray], ...]  # the points of a run, by the names of tables.CURVE_COLUMNS
     from_weights: tuple[Mapping[str, Any], ...] = ()  # what was read off each run's weights, by `Measure.stored_as`
+    weights: tuple[str, ...] = ()  # digests of the trained weights; empty where they are not known
+    learned_nothing: tuple[bool, ...] = ()  # whether a run answered no better than one that always gives the same answer
+    by_chance: tuple[float | None, ...] = ()  # the mean of `values` if there were nothing, where the measure tells it
+    powers: tuple[float | None, ...] = ()  # of a run to show what matters, where the rule asks for it in every run
     ensemble: Mapping[str, Any] | None = None  # of the first seeds, where the measure averages them
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Machine and seed of each run."""
+        return tuple(zip(self.machines, self.seeds, strict=True))
+
+    @property
+    def failed(self) -> tuple[bool, ...]:
+        """Which runs came to no result."""
+        nothing = self.learned_nothing or (False,) * len(self.seeds)
+        return tuple(o in FAILED or n for o, n in zip(self.outcomes, nothing, strict=True))
 
     @property
     def rate(self) -> float:

@@ -40,7 +40,7 @@ class Contrast:
 
 def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
     """The values of an arm by block; a run without one has no entry. The one place that says what a block is."""
-    return {seed: value for seed, value in zip(arm.seeds, arm.values, strict=True) if value is not None}
+    return {block: value for block, value in zip(arm.blocks, arm.values, strict=True) if value is not None}
 
 
 def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:

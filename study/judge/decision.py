@@ -1,28 +1,96 @@
-"""The one judge: from an effect with its intervals to a direction, a size and the seeds that are still needed.
+"""From looks at the runs to a verdict, in numbers.
 
-Every effect is judged on a line on which no effect is 0 and what the paper expects is above 0: ratios by their logs,
-differences as they are. Shares of runs have an exact binomial interval instead. To judge by another estimator (runs paired by
-seed, looks in sequence), exchange what makes the intervals (`Case.compare` in judge.py): nothing here knows how they came
-about."""
+A claim is looked at after fixed numbers of seeds (study/questions/looks.py). A look gives p values: that the effect is on the
+paper's side, on the other, or within the margin. They are brought together over the looks (spending.py) and over all claims
+(Holm), and the first look that decides is the verdict. Every effect is judged on a line on which no effect is 0 and what the
+paper expects is above 0: ratios by their logs, differences as they are."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scipy import stats
 
 from study.judge.contrasts import Contrast
-from study.judge.intervals import Difference, Effect, Line, Ratio, share_of_runs
+from study.judge.intervals import Difference, Effect, Ratio
+from study.judge.spending import spent_by
+from study.questions.claim import Precision
 
-Direction = Literal["supported", "contradicted", "no effect", "undecided", "incomplete", "no claim"]
+Direction = Literal[
+    "supported", "contradicted", "no effect", "undecided", "incomplete", "did not learn", "changed nothing", "no claim"
+]
 Size = Literal["consistent", "smaller", "larger", "undecided", "not judged"]
-SIZE_BAND = (0.5, 1.5)
-"""A size is consistent with the paper's within these multiples of it."""
-MINIMUM_SEEDS = 3
-"""Runs an arm needs before anything is judged."""
-NEARLY_EVERY = 0.9
-"""A share of runs that is "every run" but for rounding: it is contradicted only below this."""
+SIZE_BANDS: Mapping[Precision, tuple[float, float]] = {
+    "measured": (0.5, 1.5),
+    "about": (0.375, 1.875),  # half of 3/4 of it to one and a half of 5/4 of it: "about 2" may be 1.5 or 2.5
+    "over": (0.5, math.inf),  # it is a lower limit: nothing is too large
+}
+"""A size is consistent with the paper's within these multiples of it, by how the paper gives it."""
+ERROR = 0.05
+"""Of the whole: over all looks and, of directions, over all claims."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Runs of an arm, at a look, that came to no result: they diverged, stalled or learned nothing."""
+
+    arm: str
+    failed: int
+    runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A claim after a number of seeds. The p values are two-sided, but for `p_no_effect`."""
+
+    number: int  # from 1
+    treated: str = ""  # the arm that was set against the control: of several the least convincing
+    effect: Effect  # with its 95% interval
+    narrow: Effect | None = None  # with its 90% interval
+    p_supported: float = 1.0  # of an effect on the paper's side; 1 where the estimate is on the other
+    p_contradicted: float = 1.0
+    p_no_effect: float = 1.0  # of an effect as large as the margin or larger: two one-sided tests
+    failures: tuple[Failures, ...] = ()  # of the arms compared, those that had any
+    by_ranks: bool = False  # whether runs failed, so that the p values are those of ranks, failed runs in the worst place
+    nothing: Literal["", "did not learn", "changed nothing"] = ""  # why the runs are no evidence
+    machines: tuple[str, ...] = ()
+    agreement_p: float = math.nan  # of machines, where there are several
+    unlike: bool = False  # whether the spread is unlike that of the other comparisons
+    permutation_p: float = math.nan
+    permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
+    log_rank_p: float = math.nan  # of times alone
+    # Of what is to be seen in every run:
+    mean_value: float = math.nan  # of the runs
+    by_chance: float = math.nan  # the same if there were nothing
+    power_of_a_run: float = math.nan  # that one run shows what matters
+
+    @property
+    def p(self) -> float:
+        """Of no effect."""
+        return min(self.p_supported, self.p_contradicted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a rule makes of a claim alone, before it stands among the others."""
+
+    looks: tuple[Look, ...]  # those that are complete
+    shares: tuple[float, ...]  # of all seeds, at each look that is planned
+    so_far: Look  # of all runs that are there; what is shown while no look is complete
+    seeds_of_looks: tuple[int, ...]  # what an arm needs for each
+    seeds: int  # that the arms have, the fewest of any
+    question: "Question | None" = None  # None: nothing is asked of it, so there is no verdict
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)
+
+    def sequential_p(self, upto: int | None = None) -> float:
+        """Of no effect, over the first `upto` looks. NaN where none is complete."""
+        return min((spent_by(look.p, look.number, self.shares) for look in self.looks[:upto]), default=math.nan)
+
+    def sequential_p_no_effect(self, upto: int | None = None) -> float:
+        """Of an effect beyond the margin, one-sided, over the first `upto` looks."""
+        spent = [spent_by(min(1.0, 2 * look.p_no_effect), look.number, self.shares) / 2 for look in self.looks[:upto]]
+        return min(spent, default=math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +99,42 @@ class Verdict:
 
     direction: Direction
     size: Size
-    effect: Effect  # with its 95% interval, which decides on the direction
-    narrow: Effect | None = None  # the same with its 90% interval, which decides on "no effect" and on the size
     reported: float | None = None  # the paper's number; None where it gives a direction alone
-    treated: str = ""  # the arm that was set against the control: of several the one that decided
-    permutation_p: float = math.nan
-    permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
-    log_rank_p: float = math.nan  # of times alone
-    more_seeds: int | None  # per arm; 0 when nothing is open, None when more seeds cannot be said to decide what is
+    told: Look  # what the numbers are of: the look that decided, the last one taken, or, with none complete, all runs
+    looks_taken: int = 0  # 0: none is complete
+    looks_planned: int = 0
+    alone: Direction | None = None  # what it would be if no other claim were asked, where that differs
+    p: float = math.nan  # of no effect, over the looks taken: a sequential p value
+    holm_p: float = math.nan  # the same, adjusted for all claims of the scale
+    p_no_effect: float = math.nan  # of an effect beyond the margin, over the looks taken; each claim by itself
+    more_seeds: int | None = 0  # an arm needs for the next look; 0 where nothing is open, None where no look is left
+    power: float = math.nan  # that a true effect of the reported size, or the least that matters, is found by the last look
+    power_of_no_effect: float = math.nan  # that a true zero is called "no effect" by the last look
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial: every effect that its runs can tell
+
+    @property
+    def effect(self) -> Effect:
+        """With its 95% interval."""
+        return self.told.effect
+
+    @property
+    def narrow(self) -> Effect | None:
+        """With its 90% interval."""
+        return self.told.narrow
+
+    @property
+    def treated(self) -> str:
+        """The arm that was set against the control: of several the least convincing."""
+        return self.told.treated
+
+    @property
+    def is_decided(self) -> bool:
+        return self.direction in ("supported", "contradicted", "no effect")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no further run of the claim's arms will be looked at."""
+        return self.is_decided or self.more_seeds is None
 
 
 @dataclass(frozen=True)
@@ -47,129 +142,139 @@ class Question:
     """What is asked of an effect, in its place on the line."""
 
     margin: float  # effects within this of 0, both ways, do not matter
-    reported: float | None  # the paper's effect; None where it gives a direction alone
-    band: tuple[float, float]  # sizes that are consistent with it; NaN where there is none
-    finest: float  # no seeds are asked for to tell sizes closer than this
+    reported: float | None = None  # the paper's effect as it gives it, not on the line; None where it gives a direction alone
+    size: float | None = None  # the same on the line
+    band: tuple[float, float] = (math.nan, math.nan)  # sizes that are consistent with it
     expected: int = 1  # 1: what the paper expects is above 0; -1: below
     native: bool = True  # whether the runs are on the paper's own data, which alone earn a verdict on size
-    minimum_seeds: int = MINIMUM_SEEDS
 
     @property
     def asks_size(self) -> bool:
-        return self.native and self.reported is not None
+        return self.native and self.size is not None
+
+    @property
+    def effect_to_find(self) -> float:
+        """What power is told for: the paper's effect, or, where it gives none, the least that matters."""
+        return self.size or self.margin
 
 
-def of_ratio(reported: float, no_effect_within: float, native: bool, minimum_seeds: int = MINIMUM_SEEDS) -> Question:
+def of_ratio(reported: float, no_effect_within: float, native: bool, precision: Precision = "measured") -> Question:
     """Do treated runs take longer than control runs, and about `reported` times as long?"""
-    assert reported > 0 and no_effect_within > 1 and minimum_seeds >= 2
-    low, high = (math.log(share * reported) for share in SIZE_BAND)
-    return Question(math.log(no_effect_within), reported, (low, high), math.log(1.02), 1, native, minimum_seeds)
+    assert reported > 1 and no_effect_within > 1
+    low, high = (math.log(share * reported) for share in SIZE_BANDS[precision])
+    return Question(math.log(no_effect_within), reported, math.log(reported), (low, high), 1, native)
 
 
 def of_difference(
-    reported: float | None, expected: int, no_effect_within: float, native: bool, minimum_seeds: int = MINIMUM_SEEDS
+    reported: float | None, expected: int, no_effect_within: float, native: bool, precision: Precision = "measured"
 ) -> Question:
     """Is a difference in the `expected` direction (+1 or -1), and about as large as `reported`?"""
-    assert expected in (-1, 1) and no_effect_within > 0 and minimum_seeds >= 2
-    assert reported is None or reported * expected > 0, f"reported {reported} against expected sign {expected}"
-    size = math.nan if reported is None else abs(reported)
-    low, high = (share * size for share in SIZE_BAND)
-    return Question(no_effect_within, reported, (low, high), 0.05 * size, expected, native, minimum_seeds)
+    assert expected in (-1, 1) and no_effect_within > 0
+    if reported is None:
+        return Question(no_effect_within, expected=expected, native=native)
+    assert reported * expected > 0, f"reported {reported} against expected sign {expected}"
+    low, high = (share * abs(reported) for share in SIZE_BANDS[precision])
+    return Question(no_effect_within, reported, abs(reported), (low, high), expected, native)
 
 
-def weigh(effect_at: Callable[[float], Ratio | Difference], question: Question, enough: bool | None = None) -> Verdict:
-    """The verdict on an effect, which `effect_at` gives with its interval of any level. By default there are `enough` runs
-    where each arm has the question's minimum."""
-    wide, narrow = effect_at(0.95), effect_at(0.90)
-    if enough is None:
-        enough = min(wide.n_treated, wide.n_control) >= question.minimum_seeds
-    direction, size = decide(wide, narrow, question, enough)
-    return Verdict(
-        direction=direction,
-        size=size,
-        effect=wide,
+# ---- One look ----------------------------------------------------------------------------------------------------------
+
+
+def weigh(effect: Ratio | Difference, narrow: Ratio | Difference, question: Question, number: int) -> Look:
+    """An effect with its 95% and its 90% interval at look `number`, by t tests on the line.
+
+    A bound, which censored runs make of an effect, can only ever speak for what lies on its side."""
+    line = effect.on_line(question.expected)
+    supported = contradicted = no_effect = 1.0
+    if line.standard_error > 0:
+        t, degrees = line.estimate / line.standard_error, line.degrees_of_freedom
+        two_sided = float(2 * stats.t.sf(abs(t), degrees))
+        if t > 0 and line.bound in ("exact", "at least"):
+            supported = two_sided
+        elif t < 0 and line.bound in ("exact", "at most"):
+            contradicted = two_sided
+        if line.bound == "exact":
+            room = (question.margin - abs(line.estimate)) / line.standard_error
+            no_effect = float(stats.t.sf(room, degrees))
+    return Look(
+        number=number,
+        effect=effect,
         narrow=narrow,
-        reported=question.reported,
-        more_seeds=more_seeds(wide, direction, size, question),
+        p_supported=supported,
+        p_contradicted=contradicted,
+        p_no_effect=no_effect,
     )
 
 
-def decide(wide: Ratio | Difference, narrow: Ratio | Difference, question: Question, enough: bool) -> tuple[Direction, Size]:
-    """Direction and size by where the 95% interval (`wide`) and the 90% interval (`narrow`) of an effect lie on the line.
+def least_convincing(looks: Sequence[Look], question: Question) -> Look:
+    """Of the looks at several arms, every one of which has to be as expected, the one that stands for all.
 
-    Direction: "supported" if the 95% interval lies above 0, "contradicted" if below; "no effect" if instead the 90% interval
-    lies within the margin (two one-sided tests at 5%); else "undecided". Size, where it is asked: "consistent" if the 90%
-    interval lies within the band, "smaller" or "larger" if beyond it, else "undecided". Without `enough` runs all is
-    "incomplete"."""
-    if not enough:
-        return "incomplete", "not judged"
-    line, inner = wide.on_line(question.expected), narrow.on_line(question.expected)
-    direction: Direction = "undecided"
-    if line.lower > 0:
-        direction = "supported"
-    elif line.upper < 0:
-        direction = "contradicted"
-    elif -question.margin <= inner.lower and inner.upper <= question.margin:
-        direction = "no effect"
-    if not question.asks_size:
-        return direction, "not judged"
-    low, high = question.band
+    All are supported only where each is, so the largest p value counts; one that is not contradicts them all, so the smallest
+    counts, as many times as there are arms to choose from."""
+    worst = max(looks, key=lambda look: (look.p_supported, -_on_line(look, question)))
+    other = min(looks, key=lambda look: min(look.p_contradicted, look.p_no_effect))
+    against = min(1.0, len(looks) * other.p_contradicted), min(1.0, len(looks) * other.p_no_effect)
+    told = other if min(against) < worst.p_supported else worst
+    return replace(told, p_supported=worst.p_supported, p_contradicted=against[0], p_no_effect=against[1])
+
+
+def _on_line(look: Look, question: Question) -> float:
+    assert isinstance(look.effect, Ratio | Difference)
+    return look.effect.on_line(question.expected).estimate
+
+
+# ---- From looks to a verdict -------------------------------------------------------------------------------------------
+
+
+def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
+    """The verdict on a claim. `holm`: its p value of no effect, adjusted for all claims that are judged with it.
+
+    The looks are gone through in their order, and the first that decides is the verdict; it is not judged anew when further
+    runs come in. A direction has to survive Holm's correction; "no effect" is each claim's own."""
+    told, direction, alone = judged.so_far, "incomplete", None
+    for count, look in enumerate(judged.looks, start=1):
+        told = look
+        p, p_no_effect = judged.sequential_p(count), judged.sequential_p_no_effect(count)
+        side: Direction = "supported" if look.p_supported <= look.p_contradicted else "contradicted"
+        direction = _decided(p, holm(p), p_no_effect, side)
+        alone = side if p <= ERROR and direction == "undecided" else None
+        if look.nothing:
+            direction, alone = look.nothing, None
+        if direction != "undecided":
+            break
+    if judged.question is None:
+        direction, alone = ("no claim" if judged.looks else "incomplete"), None
+    taken = told.number if judged.looks else 0
+    open_still = direction in ("undecided", "incomplete")
+    following = judged.seeds_of_looks[taken:]
+    p = judged.sequential_p(taken) if judged.question else math.nan
+    return Verdict(
+        direction=direction,
+        size=_size(told, judged.question) if judged.looks and judged.question else "not judged",
+        told=told,
+        reported=judged.question.reported if judged.question else None,
+        looks_taken=taken,
+        looks_planned=len(judged.shares),
+        alone=alone,
+        p=p,
+        holm_p=holm(p),
+        p_no_effect=judged.sequential_p_no_effect(taken) if judged.question else math.nan,
+        more_seeds=0 if not open_still else max(1, following[0] - judged.seeds) if following else None,
+        contrasts=judged.contrasts,
+    )
+
+
+def _decided(p: float, holm_p: float, p_no_effect: float, side: Direction) -> Direction:
+    if p <= ERROR and holm_p <= ERROR:
+        return side
+    return "no effect" if p_no_effect <= ERROR else "undecided"
+
+
+def _size(look: Look, question: Question) -> Size:
+    """By where the 90% interval lies: within the band, beyond it, or neither."""
+    if not question.asks_size or not isinstance(look.narrow, Ratio | Difference):
+        return "not judged"
+    inner, (low, high) = look.narrow.on_line(question.expected), question.band
     if low <= inner.lower and inner.upper <= high:
-        return direction, "consistent"
-    return direction, "smaller" if inner.upper < low else "larger" if inner.lower > high else "undecided"
-
-
-def more_seeds(effect: Ratio | Difference, direction: Direction, size: Size, question: Question) -> int | None:
-    """How many more runs an arm would close what is open, by Stein's two-stage rule on the spread seen so far.
-
-    They shrink the 95% half width to the margin for an open direction, and to half the way from the estimate to the nearest
-    edge of the band for an open size; the larger answer counts. It is a plan, not a promise: an effect within the margin is
-    then decided about every other time. It is at least 1 while something is open, and None with fewer than 2 runs in an arm or
-    where censoring hides the answer from any number of runs at this budget. Censored runs make the spread, and so the plan, too
-    small."""
-    n, line = min(effect.n_treated, effect.n_control), effect.on_line(question.expected)
-    open_direction = direction in ("undecided", "incomplete")
-    if not open_direction and size != "undecided":
-        return 0
-    if n < 2 or not effect.degrees_of_freedom > 0:
-        return None
-    half_widths = []
-    if open_direction and _can_tell(line, 0, 0):
-        half_widths.append(question.margin)
-    if size == "undecided" and _can_tell(line, *question.band):
-        to_edge = min(abs(line.estimate - edge) for edge in question.band)
-        half_widths.append(max(to_edge / 2, question.finest))
-    if not half_widths:
-        return None
-    quantile = stats.t.ppf(0.975, effect.degrees_of_freedom)
-    needed = math.ceil(line.variances * (quantile * line.sd / min(half_widths)) ** 2)
-    return max(1, needed - n, question.minimum_seeds - n)
-
-
-def _can_tell(line: Line, low: float, high: float) -> bool:
-    """A lower bound can only ever show that an effect is above `high`, an upper bound that it is below `low`."""
-    return {
-        "exact": True,
-        "at least": line.estimate > high,
-        "at most": line.estimate < low,
-        "unknown": False,
-    }[line.bound]
-
-
-def weigh_every_run(chances: Sequence[float], p: float, minimum_seeds: int = MINIMUM_SEEDS) -> Verdict:
-    """Is it seen in every run? `chances`: of each run, the chance of seeing as much if there were nothing.
-
-    "supported" if each is at most `p`; "contradicted" if one is not and the share's exact interval excludes NEARLY_EVERY, so
-    that "every run" is no rounding of "nearly every run"; else "undecided". Fewer than `minimum_seeds` runs are "incomplete".
-    """
-    seen = sum(chance <= p for chance in chances)
-    share = share_of_runs(seen, len(chances))
-    direction: Direction = "undecided"
-    if len(chances) < minimum_seeds:
-        direction = "incomplete"
-    elif seen == len(chances):
-        direction = "supported"
-    elif share.upper < NEARLY_EVERY:
-        direction = "contradicted"
-    more = max(0, minimum_seeds - len(chances)) if direction in ("incomplete", "supported") else None
-    return Verdict(direction=direction, size="not judged", effect=share, more_seeds=more)
+        return "consistent"
+    return "smaller" if inner.upper < low else "larger" if inner.lower > high else "undecided"

@@ -1,13 +1,14 @@
-"""From claims and tables to what was found: for each claim, scale, base and machine its arms, their numbers and a verdict.
+"""From claims and tables to what was found: for each claim, scale and base its arms, their numbers and a verdict.
 
-A pure function of what is committed: no torch, no mlflow. Results of different machines or data are never pooled.
+A pure function of what is committed: no torch, no mlflow. Runs of different data are never pooled; those of several machines
+are compared within each machine.
 """
 
 import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
-from study.judge import intervals, p_values
 from study.judge.arms import ArmEvidence
-from study.judge.decision import Verdict
-from study.judge.judge import Case, judge, power_of_claim
+from study.judge.case import Case
+from study.judge.family import Asked, Evidence, judged_together
 from study.plan.claim_files import all_claims
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import Curve, Run
+from study.questions.rules import EveryRun, Factorial
 from study.questions.scales import SCALES
 from study.record import tables
 
@@ -40,47 +41,6 @@ OWN_CORES = 0.8
 
 SHARED: Mapping[str, Any] = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": False, "trials": []}
 """In place of an entry of tuned.json, where a claim's arms share their base's learning rate."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One claim on one base at one scale, as one machine found it."""
-
-    claim_name: str
-    claim: Claim
-    scale: str
-    base: str
-    machine: str
-    data: str
-    fingerprint: str
-    seeds_planned: int
-    arms: tuple[ArmEvidence, ...]
-    verdict: Verdict
-    effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against the control
-    power: float  # of a t test to find the reported effect, or the smallest that matters, with the runs and spread there were
-    seconds_ratio: intervals.Ratio | None
-    holm: float = math.nan  # the t test's p, adjusted for every other finding of the same tables
-
-    @property
-    def word(self) -> str:
-        """The verdict's direction, or "undecided" where it would not survive being asked beside all the others."""
-        return "undecided" if self.after_holm else self.verdict.direction
-
-    @property
-    def after_holm(self) -> bool:
-        """Whether the claim alone would be decided, and among all of them is not."""
-        return self.verdict.direction in ("supported", "contradicted") and self.holm > 0.05
-
-    @property
-    def role(self) -> str:
-        return self.claim.scales[self.scale]
-
-    @property
-    def control(self) -> ArmEvidence | None:
-        return self.arm(self.claim.rule.control)
-
-    def arm(self, label: str) -> ArmEvidence | None:
-        return next((arm for arm in self.arms if arm.label == label), None)
 
 
 @dataclass(frozen=True)
@@ -114,26 +74,31 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None) -> Findings:
         sometimes = zip(*(curve[column].tolist() for column in SOMETIMES_MEASURED), strict=True)
         return curve, [Point(*one, *map(_none_for_nan, other)) for one, other in zip(always, sometimes, strict=True)]
 
-    found: list[Evidence] = []
+    order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
+    cases: list[Asked] = []
     used: set[tuple[str, str]] = set()
-    for place, there in runs.groupby(["machine", "data", "data_fingerprint"]):
-        machine, data, fingerprint = cast(tuple[str, str, str], place)
-        row_of = {row["key"]: row for row in there.to_dict("records")}
-        seeds = sorted(set(there.seed))
+    for place, there in runs.groupby(["data", "data_fingerprint"]):
+        data, fingerprint = cast(tuple[str, str], place)
+        rows_of_key: dict[str, list[dict]] = {}
+        for row in there.to_dict("records"):
+            rows_of_key.setdefault(row["key"], []).append(row)
+        seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
         for name, claim, scale, base in _asked(claims, data):
             arms = []
             for arm in claim.arms:
                 recipe, entry = _recipe(name, claim, scale, base, arm.label, tuned)
                 keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
-                if entry and (rows := [row_of[key] for key in keys if key in row_of]):
+                rows = [row for key in keys for row in rows_of_key.get(key, ())]
+                rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
+                if entry and rows:
                     arms.append(_arm(claim, arm, recipe, entry, rows, curve_of, trained))
-            used |= {(key, machine) for arm in arms for key in arm.keys}
-            others = [arm for arm in arms if arm.label != claim.arms[0].label]
-            if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
-                found.append(_judged(name, claim, scale, base, machine, data, fingerprint, tuple(arms)))
-    found.sort(key=_place)
-    p_of_each = [p_values.p_value(one.verdict.effect) if one.claim.rule.is_tested else math.nan for one in found]
-    found = [replace(one, holm=p) for one, p in zip(found, p_values.holm(p_of_each).tolist(), strict=True)]
+            used |= {name for arm in arms for name in zip(arm.keys, arm.machines, strict=True)}
+            if _answers(claim, {arm.label for arm in arms}):
+                ours = [one for one in machines if any(one in arm.machines for arm in arms)]
+                native = claim.scales[scale] == "native"
+                case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours))
+                cases.append(Asked(name, scale, data, fingerprint, case))
+    found = sorted(judged_together(cases, claims), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
 
@@ -146,6 +111,14 @@ def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim,
                 yield from ((name, claim, scale, base) for base, recipe in claim.bases.items() if SCALES[scale].suits(recipe))
 
 
+def _answers(claim: Claim, there: set[str]) -> bool:
+    """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are single cells of a
+    design that they ran."""
+    if isinstance(claim.rule, Factorial):
+        return {claim.rule.control, *claim.rule.treated_arms} <= there
+    return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
+
+
 def _place(one: Evidence) -> tuple:
     """Where a finding stands among the others: by the paper's section, then the claim's own order."""
     bases = list(dict.fromkeys([*one.claim.default_bases, *one.claim.bases]))
@@ -154,7 +127,6 @@ def _place(one: Evidence) -> tuple:
         one.claim_name,
         ROLES.index(one.role),
         one.scale,
-        one.machine,
         one.fingerprint,
         bases.index(one.base),
     )
@@ -195,15 +167,21 @@ def _arm(
     ]
     seeds = tuple(row["seed"] for row in rows)
     ensemble = None
-    if measure.runs_together > 1:
-        together = [tables.run_name(*name) for name, seed in zip(names, seeds, strict=True) if seed < measure.runs_together]
-        ensemble = next((e for e in trained["ensembles"] if e["runs"] == together), None)
+    if measure.runs_together > 1:  # of the first machine that has them
+        for machine in dict.fromkeys(name[1] for name in names):
+            mine = [
+                name for name, seed in zip(names, seeds, strict=True) if seed < measure.runs_together and name[1] == machine
+            ]
+            together = [tables.run_name(*name) for name in mine]
+            ensemble = ensemble or next((e for e in trained["ensembles"] if e["runs"] == together), None)
+    rule = claim.rule
     return ArmEvidence(
         label=arm.label,
         diff=arm.diff,
         also=arm.also,
         recipe=recipe,
         tuned=entry,
+        machines=tuple(row["machine"] for row in rows),
         seeds=seeds,
         keys=tuple(row["key"] for row in rows),
         outcomes=tuple(row["outcome"] for row in rows),
@@ -214,53 +192,12 @@ def _arm(
         errors={column: tuple(row[column] for row in rows) for column in tables.TEST_COLUMNS},
         curves=tuple(curves),
         from_weights=tuple(read_off),
+        weights=tuple(row["weights_sha256"] for row in rows),
+        by_chance=tuple(measure.by_chance(run) for run in runs),
+        powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),
         ensemble=ensemble,
     )
 
 
 def _none_for_nan(value: Any) -> Any:
     return None if value != value else value
-
-
-def _judged(
-    name: str,
-    claim: Claim,
-    scale: str,
-    base: str,
-    machine: str,
-    data: str,
-    fingerprint: str,
-    arms: tuple[ArmEvidence, ...],
-) -> Evidence:
-    case = Case(claim, base, {arm.label: arm for arm in arms}, native=claim.scales[scale] == "native")
-    control, found = claim.rule.control, judge(claim.rule, case)
-    others = [arm.label for arm in arms if arm.label != control] if control in case.arms else []
-    treated = case.arms.get(claim.rule.treated_arms[0]) if claim.rule.treated_arms else None
-    return Evidence(
-        claim_name=name,
-        claim=claim,
-        scale=scale,
-        base=base,
-        machine=machine,
-        data=data,
-        fingerprint=fingerprint,
-        seeds_planned=SCALES[scale].seeds or claim.seeds,
-        arms=arms,
-        verdict=found,
-        effects={label: case.compare(label, control) for label in others},
-        power=power_of_claim(claim, found),
-        seconds_ratio=_seconds_ratio(treated, case.arms.get(control)) if claim.measure.kind == "time" else None,
-    )
-
-
-def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
-    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not
-    seconds)."""
-    if not treated or not control or not (treated.timed and control.timed):
-        return None
-    times = treated.seconds_to_target, control.seconds_to_target
-    known = [seconds for arm in times for seconds in arm if seconds is not None]
-    if len(known) < len(times[0]) + len(times[1]):
-        return None
-    slow, fast = (intervals.Times(arm, max(known)) for arm in times)
-    return intervals.ratio_of_times(slow, fast)

@@ -1,8 +1,8 @@
 """Estimates and intervals of a handful of seeds: arrays in, intervals out.
 
-Intervals are t intervals (Welch or paired), because at 3 to 10 seeds the bootstrap covers far less than it says. Times to a
-target are compared as ratios, on logs. A run that never reached its target, a diverged one included, is censored at the budget:
-it stays in the sample and turns the estimate into a bound."""
+Intervals are t intervals, because at 3 to 10 seeds the bootstrap covers far less than it says; how two arms are compared is in
+blocks.py. Times to a target are compared as ratios, on logs. A run that never reached its target, a diverged one included, is
+censored at the budget: it stays in the sample and turns the estimate into a bound."""
 
 import math
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Line:
     estimate: float
     lower: float
     upper: float
-    sd: float  # of one run, on the same scale
-    variances: int  # how many runs' variances stand in the difference: 1 where runs are paired, else 2
+    standard_error: float  # NaN where the runs do not tell it
+    degrees_of_freedom: float
     bound: Bound
 
 
@@ -75,53 +75,44 @@ class Ratio:
     n_control: int
     censored_treated: int
     censored_control: int
-    log_sd: float  # pooled over both arms, natural logs; too small where runs are censored
-    degrees_of_freedom: float  # Welch-Satterthwaite; NaN if an arm has fewer than 2 runs
-
-    @property
-    def paired(self) -> bool:
-        return False
+    standard_error: float  # of its natural log; NaN where the runs do not tell it
+    degrees_of_freedom: float
 
     def on_line(self, expected: int = 1) -> Line:
         """On natural logs. A ratio is always expected above 1."""
         assert expected == 1
         estimate, lower, upper = (_log(end) for end in (self.estimate, self.lower, self.upper))
-        return Line(estimate, lower, upper, self.log_sd, 2, self.bound)
+        return Line(estimate, lower, upper, self.standard_error, self.degrees_of_freedom, self.bound)
 
 
 def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf if value == 0 else math.nan
 
 
-def ratio_of_times(treated: Times, control: Times, level: float = 0.95) -> Ratio:
-    """How many times as long do treated runs take as control runs?
+def ratio_of_logs(logs: "Difference", censored_treated: int = 0, censored_control: int = 0) -> Ratio:
+    """The ratio whose natural log is a difference of mean logs of restricted times.
 
-    The ratio of geometric means of the times restricted to the budget, with a Welch t interval on the logs. A censored
-    treated run took longer than its restricted time, so the ratio is "at least" the estimate and has no upper limit; a
-    censored control run makes it "at most", with lower limit 0; both together leave it "unknown", in (0, inf). The
-    limit that remains is that of the two-sided interval. With fewer than 2 runs in an arm the interval is (0, inf).
-    If neither arm varies the interval collapses to the estimate, on n_treated + n_control - 2 degrees of freedom:
-    times read off a coarse grid of evaluations can do that, so interpolate them first.
+    A censored treated run took longer than its restricted time, so the ratio is "at least" the estimate and has no upper limit;
+    a censored control run makes it "at most", with lower limit 0; both together leave it "unknown", in (0, inf). The limit that
+    remains is that of the two-sided interval.
     """
-    assert treated.budget == control.budget, f"arms watched for {treated.budget} and {control.budget} do not compare"
-    log_ratio, half_width, degrees_of_freedom, log_sd = _welch(np.log(treated.restricted), np.log(control.restricted), level)
     with np.errstate(over="ignore"):
-        estimate, lower, upper = (float(np.exp(log_ratio + shift)) for shift in (0.0, -half_width, half_width))
+        estimate, lower, upper = (float(np.exp(value)) for value in (logs.estimate, logs.lower, logs.upper))
     bounds: dict[tuple[bool, bool], Bound] = {
         (False, False): "exact", (True, False): "at least", (False, True): "at most", (True, True): "unknown",
     }  # fmt: skip
     return Ratio(
         estimate=estimate,
-        lower=0.0 if control.censored or half_width == math.inf else lower,
-        upper=math.inf if treated.censored or half_width == math.inf else upper,
-        level=level,
-        bound=bounds[treated.censored > 0, control.censored > 0],
-        n_treated=len(treated),
-        n_control=len(control),
-        censored_treated=treated.censored,
-        censored_control=control.censored,
-        log_sd=log_sd,
-        degrees_of_freedom=degrees_of_freedom,
+        lower=0.0 if censored_control else lower,
+        upper=math.inf if censored_treated else upper,
+        level=logs.level,
+        bound=bounds[censored_treated > 0, censored_control > 0],
+        n_treated=logs.n_treated,
+        n_control=logs.n_control,
+        censored_treated=censored_treated,
+        censored_control=censored_control,
+        standard_error=logs.standard_error,
+        degrees_of_freedom=logs.degrees_of_freedom,
     )
 
 
@@ -156,67 +147,68 @@ class Difference:
     lower: float
     upper: float
     level: float
-    paired: bool
     n_treated: int
     n_control: int
-    sd: float  # pooled over both arms, or that of the paired differences
+    sd: float  # of one run of an arm, pooled over both; of differences within runs, theirs
+    standard_error: float  # NaN where the runs do not tell it: fewer than 2 blocks, or nothing varied
     degrees_of_freedom: float
+    blocks: int = 0  # pairs of runs that share a seed and a machine
 
     def on_line(self, expected: int = 1) -> Line:
         """In the unit of the values, mirrored where a difference below 0 is `expected` (-1)."""
         lower, upper = sorted((expected * self.lower, expected * self.upper))
-        return Line(expected * self.estimate, lower, upper, self.sd, 1 if self.paired else 2, "exact")
+        return Line(expected * self.estimate, lower, upper, self.standard_error, self.degrees_of_freedom, "exact")
 
 
-def difference(treated: ArrayLike, control: ArrayLike, level: float = 0.95, paired: bool = False) -> Difference:
-    """By how much does the treated mean exceed the control mean? Arrays of shape (seeds,), seed by seed if `paired`.
+def within_runs(values: ArrayLike, level: float = 0.95) -> Difference:
+    """The mean of differences within runs, shape (seeds,), set against 0: a one-sample t interval. Without limits for fewer
+    than 2 runs, and where nothing varied."""
+    values = as_sample(values)
+    mean, variance = mean_and_variance(values)
+    error = math.sqrt(variance / values.size) if values.size > 1 and variance > 0 else math.nan
+    return difference_of(mean, error, values.size - 1, level, values.size, values.size, math.sqrt(variance), values.size)
 
-    A Welch interval, or a paired t interval, which suits two measurements of the same weights (with and without ten
-    views, say). Training runs that share only a seed barely correlate and are not paired. Fewer than 2 runs in an arm:
-    (-inf, inf).
-    """
-    treated, control = as_sample(treated), as_sample(control)
-    if paired:
-        assert treated.size == control.size, f"cannot pair {treated.size} with {control.size} runs"
-        estimate, half_width, degrees_of_freedom, sd = _student(treated - control, level)
-    else:
-        estimate, half_width, degrees_of_freedom, sd = _welch(treated, control, level)
-    unlimited = half_width == math.inf
+
+def difference_of(
+    estimate: float,
+    standard_error: float,
+    degrees_of_freedom: float,
+    level: float,
+    n_treated: int,
+    n_control: int,
+    sd: float,
+    blocks: int = 0,
+) -> Difference:
+    """An estimate with its t interval; without limits where the error is not known."""
+    half_width = float(stats.t.ppf((1 + level) / 2, degrees_of_freedom)) * standard_error
+    unlimited = not half_width >= 0
     return Difference(
         estimate=estimate,
         lower=-math.inf if unlimited else estimate - half_width,
         upper=math.inf if unlimited else estimate + half_width,
         level=level,
-        paired=paired,
-        n_treated=treated.size,
-        n_control=control.size,
+        n_treated=n_treated,
+        n_control=n_control,
         sd=sd,
+        standard_error=standard_error,
         degrees_of_freedom=degrees_of_freedom,
+        blocks=blocks,
     )
 
 
 def difference_over_images(estimate: float, standard_error: float, images: int, nets: int, level: float = 0.95) -> Difference:
     """Averaged nets minus the mean of the same nets alone; the interval is over test images, the `nets` held fixed."""
-    half_width = interval_half_width(standard_error**2, max(images - 1, 1), level)
-    return Difference(
-        estimate=estimate,
-        lower=estimate - half_width,
-        upper=estimate + half_width,
-        level=level,
-        paired=True,
-        n_treated=nets,
-        n_control=nets,
-        sd=standard_error * math.sqrt(images),
-        degrees_of_freedom=images - 1,
-    )
+    sd = standard_error * math.sqrt(images)
+    return difference_of(estimate, standard_error, max(images - 1, 1), level, nets, nets, sd)
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values."""
     values = as_sample(values)
-    mean, half_width, _, _ = _student(values, level)
+    mean, variance = mean_and_variance(values)
     if values.size < 2:
         return mean, math.nan, math.nan
+    half_width = interval_half_width(variance / values.size, values.size - 1, level)
     return mean, mean - half_width, mean + half_width
 
 
@@ -226,34 +218,12 @@ def as_sample(values: ArrayLike) -> Floats:
     return values
 
 
-def _mean_and_variance(values: Floats) -> tuple[float, float]:
+def mean_and_variance(values: Floats) -> tuple[float, float]:
     """Measured from the first value, so that equal values have exactly that mean and no variance."""
     if not values.size:
         return math.nan, math.nan
     offsets = values - values[0]
     return float(values[0] + offsets.mean()), float(offsets.var(ddof=1)) if values.size > 1 else math.nan
-
-
-def _student(values: Floats, level: float) -> tuple[float, float, float, float]:
-    """One sample: (mean, half width of its interval, degrees of freedom, sd)."""
-    mean, variance = _mean_and_variance(values)
-    if values.size < 2:
-        return mean, math.inf, math.nan, math.nan
-    degrees_of_freedom = values.size - 1
-    return mean, interval_half_width(variance / values.size, degrees_of_freedom, level), degrees_of_freedom, math.sqrt(variance)
-
-
-def _welch(treated: Floats, control: Floats, level: float) -> tuple[float, float, float, float]:
-    """Two samples: (difference of means, half width of its interval, degrees of freedom, pooled sd)."""
-    means, variances = zip(_mean_and_variance(treated), _mean_and_variance(control), strict=True)
-    spare = np.array([treated.size - 1, control.size - 1])  # degrees of freedom of each arm
-    pooled = [(count, variance) for count, variance in zip(spare, variances, strict=True) if count > 0]
-    sd = math.sqrt(np.average([v for _, v in pooled], weights=[c for c, _ in pooled])) if pooled else math.nan
-    if spare.min() < 1:
-        return means[0] - means[1], math.inf, math.nan, sd
-    errors = np.array(variances) / (spare + 1)  # squared standard error of each mean
-    degrees_of_freedom = float(errors.sum() ** 2 / (errors**2 / spare).sum()) if errors.any() else float(spare.sum())
-    return means[0] - means[1], interval_half_width(errors.sum(), degrees_of_freedom, level), degrees_of_freedom, sd
 
 
 def interval_half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:

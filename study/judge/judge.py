@@ -1,82 +1,88 @@
-"""From the arms of a claim to its verdict: one function a rule, registered in `judge`. Numbers in, numbers out."""
+"""From the arms of a claim to its looks: one function a rule, registered in `judge`. Numbers in, numbers out."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import singledispatch
 
 import numpy as np
+from scipy import stats
 
 from alexnet.errors import Refused
-from study.judge import contrasts, intervals, p_values
-from study.judge.arms import ArmEvidence
-from study.judge.decision import Question, Verdict, of_difference, of_ratio, weigh, weigh_every_run
-from study.judge.power import power_of
-from study.questions.claim import Claim
-from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, Signed, WithinRuns
+from study.judge import contrasts, p_values
+from study.judge.blocks import agreement_of_machines, unlike_the_others
+from study.judge.case import SO_FAR, Case
+from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
+from study.judge.intervals import Floats, difference_over_images, share_of_runs, within_runs
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    Signed,
+    WithinRuns,
+)
 
-WORST_FIRST = ("incomplete", "contradicted", "no effect", "undecided", "supported")
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is judged: a claim on one base, with whatever arms are there."""
-
-    claim: Claim
-    base: str
-    arms: Mapping[str, ArmEvidence]  # by label
-    native: bool  # whether the runs are on the paper's own data
-
-    def known(self, label: str) -> list[float]:
-        """The values of an arm, runs without one left out; none where the arm has no run yet."""
-        return self.arms[label].known if label in self.arms else []
-
-    def times(self, label: str) -> intervals.Times:
-        """The times of an arm, runs that never arrived censored at the budget, which all arms share."""
-        if label in self.arms:
-            return self.arms[label].times
-        budgets = [arm.budget_epochs for arm in self.arms.values()]  # a scale may have its own
-        return intervals.Times((), float(budgets[0] if budgets else self.claim.bases[self.base].optim.epochs))
-
-    def compare(self, treated: str, control: str, level: float = 0.95) -> intervals.Ratio | intervals.Difference:
-        """An arm against another, in the claim's measure. The estimator of every claim that compares arms is chosen here."""
-        if self.claim.measure.kind == "time":
-            return intervals.ratio_of_times(self.times(treated), self.times(control), level)
-        return intervals.difference(self.known(treated), self.known(control), level)
-
-    def on_line(self, label: str) -> intervals.Floats:
-        """The numbers of an arm, shape (seeds,), on the line on which they are judged: logs of times, all else as it is."""
-        return np.log(self.times(label).restricted) if self.claim.measure.kind == "time" else np.array(self.known(label))
+ENOUGH_POWER = 0.8
+"""Silence of a run that would have shown what matters with less than this probability contradicts nothing."""
 
 
 @singledispatch
-def judge(rule: Rule, case: Case) -> Verdict:
-    """The verdict of a rule on a case. A rule that nothing is registered for is refused by its name."""
+def judge(rule: Rule, case: Case) -> Judged:
+    """The looks of a rule at a case. A rule that nothing is registered for is refused by its name."""
     raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.judge.judge.register a function for it")
 
 
-def power_of_claim(claim: Claim, verdict: Verdict) -> float:
-    """Of a two-sided t test at 5% for the reported effect, or, where the paper gives none, for the smallest that matters. NaN
-    for a rule that is no t test between runs."""
-    effect = claim.reported.value or claim.rule.smallest_effect
-    if not claim.rule.has_power or effect is None or isinstance(verdict.effect, intervals.Share):
-        return math.nan
-    return power_of(verdict.effect, effect)
-
-
-def against_control(case: Case, treated: str, question: Question) -> Verdict:
-    """An arm against the control of the claim: the verdict on its interval, and beside it what permutations of the runs say."""
+def against_control(case: Case, treated: str, question: Question, number: int) -> Look:
+    """An arm against the control of the claim at a look: by its interval, or, where runs failed, by ranks."""
     control = case.claim.rule.control
-    verdict = weigh(lambda level: case.compare(treated, control, level), question)
+    blocks = case.at(number, treated, control)
+    pairs = case.pairs(treated, control, number)
+    assert blocks is not None and pairs is not None
+    wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
+    look = weigh(wide, narrow, question, number)
+    samples = case.on_line(treated, blocks[treated]), case.on_line(control, blocks[control])
+    failures = [Failures(label, case.failures(label, own), len(own)) for label, own in blocks.items()]
+    failures = tuple(one for one in failures if one.failed)
     is_time = case.claim.measure.kind == "time"
-    samples = case.on_line(treated), case.on_line(control)
+    if failures and not is_time:  # times have them in their sample, censored at the budget
+        look = replace(look, **_by_ranks(samples, failures, treated, control, question), failures=failures, by_ranks=True)
+    values = [case.values(label, blocks[label]) for label in (treated, control)]
     return replace(
-        verdict,
+        look,
         treated=treated,
+        failures=failures,
+        nothing=case.no_evidence(blocks),
+        machines=tuple(dict.fromkeys(machine for machine, _ in blocks[treated])),
+        agreement_p=agreement_of_machines(*values),
+        unlike=unlike_the_others(pairs, case.prior(number)),
         permutation_p=p_values.permutation_p(*samples, generator=_fixed_generator()),
         permutation_floor=p_values.permutation_floor(*map(len, samples)),
-        log_rank_p=p_values.log_rank_p(case.times(treated), case.times(control)) if is_time else math.nan,
+        log_rank_p=p_values.log_rank_p(*(case.times(label, blocks[label]) for label in (treated, control)))
+        if is_time
+        else math.nan,
     )
+
+
+def _by_ranks(
+    samples: tuple[Floats, Floats], failures: Sequence[Failures], treated: str, control: str, question: Question
+) -> dict[str, float]:
+    """p values where runs failed: of the runs' ranks, the failed ones behind all others, by permutation. Whether there is no
+    effect cannot be told."""
+    failed = {one.arm: one.failed for one in failures}
+    values = np.concatenate([*samples, np.full(failed.get(treated, 0) + failed.get(control, 0), np.inf)])
+    ranks = stats.rankdata(values)
+    n, m = len(samples[0]), len(samples[1])
+    of_treated = np.concatenate([ranks[:n], ranks[n + m : n + m + failed.get(treated, 0)]])
+    of_control = np.concatenate([ranks[n : n + m], ranks[n + m + failed.get(treated, 0) :]])
+    if not of_treated.size or not of_control.size:
+        return {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
+    p = p_values.permutation_p(of_treated, of_control, generator=_fixed_generator())
+    as_expected = question.expected * (of_treated.mean() - of_control.mean()) > 0
+    return {"p_supported": p if as_expected else 1.0, "p_contradicted": 1.0 if as_expected else p, "p_no_effect": 1.0}
 
 
 def _fixed_generator() -> np.random.Generator:
@@ -84,69 +90,186 @@ def _fixed_generator() -> np.random.Generator:
     return np.random.default_rng(2012)
 
 
-@judge.register
-def _ratio_of_times(rule: RatioOfTimes, case: Case) -> Verdict:
-    reported = case.claim.reported.value
-    assert reported, "RatioOfTimes.check lets no claim pass without one"
-    return against_control(case, rule.treated, of_ratio(reported, rule.no_effect_within, case.native))
-
-
-@judge.register
-def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Verdict:
-    """Of several treated arms the verdict that convinces least, so that "every" is said only where each one is."""
-    question = _asked_of(rule, case)
-    verdicts = [against_control(case, treated, question) for treated in rule.treated_arms]
-    return min(verdicts, key=lambda v: (WORST_FIRST.index(v.direction), np.nan_to_num(rule.expected * v.effect.estimate)))
-
-
-@judge.register
-def _within_runs(rule: WithinRuns, case: Case) -> Verdict:
-    values = case.known(rule.control)
-    nothing = np.zeros(len(values))
-    verdict = weigh(lambda level: intervals.difference(values, nothing, level, paired=True), _asked_of(rule, case))
-    return replace(
-        verdict,
-        permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
-        permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
+def _looked(
+    case: Case, labels: Sequence[str], question: Question | None, look_at: Callable[[int], Look], looks: Sequence[int]
+) -> Judged:
+    """A claim about the arms `labels`, with its looks."""
+    first_alone = list(labels) == [case.first_arm]
+    seeds = [
+        len(case.shared(label)) if first_alone else len(case.shared(*dict.fromkeys((label, labels[-1])))) for label in labels
+    ]
+    return Judged(
+        looks=tuple(look_at(number) for number in looks),
+        shares=case.looks.shares,
+        so_far=look_at(SO_FAR),
+        seeds_of_looks=case.looks.first_arm if first_alone else case.looks.arms,
+        seeds=min(seeds),
+        question=question,
     )
 
 
 @judge.register
-def _over_images(rule: OverImages, case: Case) -> Verdict:
-    """The same verdicts, from an estimate and its standard error over test images."""
-    told = case.arms[rule.control].ensemble if rule.control in case.arms else None
+def _ratio_of_times(rule: RatioOfTimes, case: Case) -> Judged:
+    reported = case.claim.reported
+    assert reported.value, "RatioOfTimes.check lets no claim pass without one"
+    question = of_ratio(reported.value, rule.no_effect_within, case.native, reported.precision)
+    looks = case.complete_looks(rule.treated, rule.control)
+    labels = (rule.treated, rule.control)
+    return _looked(case, labels, question, lambda number: against_control(case, rule.treated, question, number), looks)
+
+
+@judge.register
+def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
+    """Of several treated arms every one must be as expected."""
+    question = _asked_of(rule, case)
+
+    def look_at(number: int) -> Look:
+        return least_convincing([against_control(case, treated, question, number) for treated in rule.treated_arms], question)
+
+    looks = min((case.complete_looks(treated, rule.control) for treated in rule.treated_arms), key=len)
+    return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
+
+
+@judge.register
+def _interaction(rule: Interaction, case: Case) -> Judged:
+    """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
+    none, and the claim is then not decided."""
+    question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
+    needed = case.looks.arms
+
+    def look_at(number: int) -> Look:
+        blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
+        both, first, second, control = (case.values(label, blocks) for label in labels)
+        whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
+        values = [both[block] - second[block] - first[block] + control[block] for block in whole]
+        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
+        failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
+        if failures:
+            look = replace(look, p_supported=1.0, p_contradicted=1.0, p_no_effect=1.0, failures=failures)
+        return replace(
+            look,
+            treated=rule.both,
+            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
+            permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
+        )
+
+    complete = case.looks.at(len(case.shared(*labels)))
+    return _looked(case, labels, question, look_at, range(1, complete + 1))
+
+
+@judge.register
+def _within_runs(rule: WithinRuns, case: Case) -> Judged:
+    """A run that failed counts as one that speaks against what is expected, as strongly as any run does."""
+    question = _asked_of(rule, case)
+
+    def look_at(number: int) -> Look:
+        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
+        values, failed = case.on_line(rule.control, blocks), case.failures(rule.control, blocks)
+        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
+        if failed:
+            against = -rule.expected * np.abs(values).max(initial=0.0)
+            all_runs = np.concatenate([values, np.full(failed, against)])
+            p = p_values.sign_flip_p(all_runs, _fixed_generator())
+            as_expected = rule.expected * all_runs.sum() > 0
+            look = replace(
+                look,
+                p_supported=p if as_expected else 1.0,
+                p_contradicted=1.0 if as_expected else p,
+                p_no_effect=1.0,
+                failures=(Failures(rule.control, failed, len(blocks)),),
+                by_ranks=True,
+            )
+        return replace(
+            look,
+            nothing=case.no_evidence({rule.control: blocks}),
+            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
+            permutation_floor=2.0 ** (1 - len(values)) if len(values) else math.nan,
+        )
+
+    return _looked(case, (rule.control,), question, look_at, case.complete_looks(rule.control))
+
+
+@judge.register
+def _over_images(rule: OverImages, case: Case) -> Judged:
+    """One look at one set of nets, which are held fixed: from an estimate and its standard error over test images."""
+    arm = case.arms.get(rule.control)
+    told = arm.ensemble if arm else None
     top1 = told["ten_views_top1"] if told else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
     estimate, error = 100 * (top1["averaged"] - top1["alone"]), 100 * top1["standard_error"]
     images, nets = told["images"] if told else 0, case.claim.measure.runs_together
-    verdict = weigh(
-        lambda level: intervals.difference_over_images(estimate, error, images, nets, level),
-        _asked_of(rule, case),
-        enough=images > 0,
+    question = _asked_of(rule, case)
+    effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (0.95, 0.90))
+    look = replace(weigh(effect, narrow, question, 1), machines=arm.machines[:1] if arm and images else ())
+    looks = (look,) if images else ()
+    return Judged(
+        looks=looks, shares=(1.0,), so_far=look, seeds_of_looks=(nets,), seeds=nets if images else 0, question=question
     )
-    return replace(verdict, more_seeds=0 if images else None)  # the nets are held fixed: more of them are another question
 
 
 @judge.register
-def _every_run(rule: EveryRun, case: Case) -> Verdict:
-    chances = case.arms[rule.control].chances if rule.control in case.arms else ()
-    return weigh_every_run([chance for chance in chances if chance is not None], rule.p)
+def _every_run(rule: EveryRun, case: Case) -> Judged:
+    """In how many runs it is seen. Supported only where in every one; contradicted only where so few show it that, with the
+    power that a run has to show what matters, chance does not explain it."""
+
+    def look_at(number: int) -> Look:
+        arm = case.arms.get(rule.control)
+        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
+        rows = [] if arm is None else [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
+        known = [row for row in rows if arm is not None and (arm.chances[row] is not None or arm.failed[row])]
+        seen = sum((arm.chances[row] or 1.0) <= rule.p for row in known if arm is not None and arm.chances[row] is not None)
+        powers = [power for row in known if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
+        power = float(np.mean(powers)) if powers else math.nan
+        share, n = share_of_runs(seen, len(known)), len(known)
+        supported = contradicted = 1.0
+        if n and seen == n:
+            supported = float(rule.p**n)
+        elif n and power >= ENOUGH_POWER:
+            contradicted = min(1.0, 2 * float(stats.binom.cdf(seen, n, power)))
+        failed = case.failures(rule.control, blocks)
+        return Look(
+            number=number,
+            effect=share,
+            p_supported=supported,
+            p_contradicted=contradicted,
+            failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
+            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            power_of_a_run=power,
+            by_chance=_mean([value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row])]),
+            mean_value=_mean([value for row in known if arm is not None and (value := arm.values[row]) is not None]),
+        )
+
+    return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
 @judge.register
-def _factorial(rule: Factorial, case: Case) -> Verdict:
+def _factorial(rule: Factorial, case: Case) -> Judged:
     """No verdict, as nothing is claimed: the effect is that of the last cell, most parts off, against the control, all on."""
-    last = rule.treated_arms[-1]
+    labels = (rule.control, *rule.treated_arms)
     effects = contrasts.effects_of(rule.design, rule.control, case.arms)
-    complete = all(effect.blocks >= 2 for effect in effects.values())
-    return Verdict(
-        direction="no claim" if complete else "incomplete",
-        size="not judged",
-        effect=case.compare(last, rule.control),
-        treated=last,
-        more_seeds=0 if complete else None,
+    blocks = min(effect.blocks for effect in effects.values())
+    failed = [Failures(label, sum(arm.failed), len(arm.seeds)) for label in labels if (arm := case.arms.get(label))]
+    look = Look(
+        number=1,
+        effect=case.compare(labels[-1], rule.control),
+        treated=labels[-1],
+        failures=tuple(one for one in failed if one.failed),
+    )
+    return Judged(
+        looks=(look,) if blocks >= 2 else (),
+        shares=(1.0,),
+        so_far=look,
+        seeds_of_looks=(case.claim.seeds,),
+        seeds=blocks,
         contrasts=effects,
     )
 
 
 def _asked_of(rule: Signed, case: Case) -> Question:
-    return of_difference(case.claim.reported.value, rule.expected, rule.no_effect_within, case.native)
+    reported = case.claim.reported
+    return of_difference(reported.value, rule.expected, rule.no_effect_within, case.native, reported.precision)

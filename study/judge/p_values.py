@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from study.judge.intervals import Effect, Floats, Share, Times, as_censored_data, as_sample
+from study.judge.intervals import Floats, Times, as_censored_data, as_sample
 
 MOST_SPLITS = 20_000  # permutations: all of them up to here, this many random ones beyond
 
@@ -103,16 +103,3 @@ def holm(p_values: ArrayLike) -> Floats:
     order = tested[np.argsort(p_values[tested])]
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * np.arange(order.size, 0, -1)))
     return adjusted
-
-
-def p_value(effect: Effect) -> float:
-    """The chance of an estimate as far from no effect, if there were none: that of the t interval, two-sided, by the limit that
-    is finite. NaN where the interval has none or nothing varied, and for a share of runs."""
-    if isinstance(effect, Share) or not effect.degrees_of_freedom > 0:
-        return math.nan
-    line = effect.on_line()
-    half_width = line.estimate - line.lower if math.isfinite(line.lower) else line.upper - line.estimate
-    if not 0 < half_width < math.inf:
-        return math.nan
-    error = half_width / stats.t.ppf((1 + effect.level) / 2, effect.degrees_of_freedom)
-    return float(2 * stats.t.sf(abs(line.estimate) / error, effect.degrees_of_freedom))

@@ -1,26 +1,64 @@
-"""Power: how likely a true effect is to be told from none."""
+"""Power: how likely the test that decides, with its looks and its correction for many claims, finds a true effect."""
 
 import math
 
-from scipy import stats
+from scipy import optimize, stats
 
+from study.judge.decision import ERROR, Judged, Look
 from study.judge.intervals import Difference, Ratio
+from study.judge.spending import level_at
+
+MOST_SEEDS = 100_000
 
 
-def power_of(found: Difference | Ratio, effect: float, level: float = 0.95) -> float:
-    """With how many seeds were run, and the spread they showed: how likely is a true `effect` (in the unit of the difference,
-    or a ratio) to be told from none?
-
-    Of a two-sided t test, by the noncentral t distribution. NaN where an arm has fewer than 2 runs or nothing varied.
-    """
-    size, sd = (math.log(effect), found.log_sd) if isinstance(found, Ratio) else (effect, found.sd)
-    if min(found.n_treated, found.n_control) < 2 or not sd > 0:
+def power_to_find(effect: float, standard_error: float, degrees_of_freedom: float, p: float) -> float:
+    """How likely a true `effect` gives a two-sided p value of a t test of at most `p`. By the noncentral t distribution; NaN
+    where the error is not known."""
+    if not standard_error > 0 or not degrees_of_freedom > 0:
         return math.nan
-    per_variance = 1 / found.n_treated if found.paired else 1 / found.n_treated + 1 / found.n_control
-    degrees_of_freedom = found.n_treated - 1 if found.paired else found.n_treated + found.n_control - 2
-    shift = abs(size) / (sd * math.sqrt(per_variance))
-    edge = stats.t.ppf((1 + level) / 2, degrees_of_freedom)
+    shift, edge = abs(effect) / standard_error, stats.t.isf(p / 2, degrees_of_freedom)
     upper, lower = stats.nct.sf(edge, degrees_of_freedom, shift), stats.nct.cdf(-edge, degrees_of_freedom, shift)
     if math.isnan(upper):  # scipy's answer for shifts far beyond the edge
         return 1.0
     return float(upper + (0.0 if math.isnan(lower) else lower))
+
+
+def power_of_no_effect(margin: float, standard_error: float, degrees_of_freedom: float, p: float) -> float:
+    """How likely a true zero is told to be within `margin` by two one-sided t tests at `p` each."""
+    if not standard_error > 0 or not degrees_of_freedom > 0:
+        return math.nan
+    room = margin / standard_error - stats.t.isf(p, degrees_of_freedom)
+    return max(0.0, float(2 * stats.t.cdf(room, degrees_of_freedom) - 1)) if room > 0 else 0.0
+
+
+def by_the_last_look(judged: Judged, told: Look, open_claims: int) -> tuple[float, float]:
+    """How likely the effect that the question is about, were it true, is found by the last look, and a true zero called "no
+    effect": by the last look's test alone, which is a little less than by all looks.
+
+    `open_claims`: how many claims Holm's correction divides the error by. The spread is taken to stay as it was seen."""
+    question, effect = judged.question, told.effect
+    if question is None or not isinstance(effect, Difference | Ratio) or not judged.looks:
+        return math.nan, math.nan
+    grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
+    error = effect.standard_error / math.sqrt(grown)
+    degrees = effect.degrees_of_freedom + judged.seeds_of_looks[-1] - judged.seeds_of_looks[told.number - 1]
+    last = len(judged.shares)
+    return (
+        power_to_find(question.effect_to_find, error, degrees, level_at(ERROR / max(open_claims, 1), last, judged.shares)),
+        power_of_no_effect(question.margin, error, degrees, level_at(2 * ERROR, last, judged.shares) / 2),
+    )
+
+
+def seeds_for_no_effect(margin: float, sd: float, correlation: float, shares: tuple[float, ...], power: float = 0.9) -> int:
+    """How many seeds of each arm a last look needs to tell a true zero from the `margin` with this `power`, if one run has the
+    standard deviation `sd` and runs of a seed this `correlation`. With as many seeds of the control."""
+    assert margin > 0 and sd > 0 and 0 <= correlation < 1
+    p = level_at(2 * ERROR, len(shares), shares) / 2
+
+    def lacking(seeds: float) -> float:
+        error = sd * math.sqrt(2 * (1 - correlation) / seeds)
+        return power - power_of_no_effect(margin, error, seeds - 1, p)
+
+    if lacking(MOST_SEEDS) > 0:
+        return MOST_SEEDS
+    return math.ceil(optimize.root_scalar(lacking, bracket=(2.0, float(MOST_SEEDS)), method="bisect", xtol=0.01).root)

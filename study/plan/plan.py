@@ -10,6 +10,7 @@ from alexnet.recipe import Recipe, changed, run_key
 from study.plan.claim_files import get_claim, get_scale
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+from study.questions.looks import LOOKS
 from study.questions.scales import Scale
 
 
@@ -60,8 +61,9 @@ def make_plan(
 ) -> list[Cell]:
     """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
 
-    `bases` may hold patterns ("A-*"); empty means the claim's defaults. Raises Refused for names that do not exist, for
-    seeds below 1 and for an arm without a tuned rate.
+    `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of each arm but the first, which
+    has as many as their last look asks for (study/questions/looks.py). Raises Refused for names that do not exist, for seeds
+    below 1 and for an arm without a tuned rate.
     """
     claim = get_claim(claim_name)
     scale = get_scale(claim, scale_name)
@@ -73,8 +75,9 @@ def make_plan(
         recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
         cells += [
             Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
-            for seed in range(count)
+            for seed in range(LOOKS.seeds_of_first_arm(count))
             for arm, recipe in recipes.items()
+            if seed < count or arm == claim.arms[0].label
         ]
     return cells
 

@@ -1,8 +1,9 @@
 """The nouns: a claim of the paper, its arms, and what is asked of them. Claims are data; see `claims/`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
@@ -10,6 +11,8 @@ from study.questions.measures import Measure
 from study.questions.rules import Rule
 from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES
 
+Precision = Literal["measured", "about", "over"]
+"""How the paper gives a number: as measured, rounded in words ("about 2%"), or as a lower limit ("over 1%")."""
 ROLES = ("native", "proxy", "machinery")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
@@ -22,7 +25,14 @@ class Reported:
     what: str
     value: float | None  # a factor, or points with their sign; None where the paper gives a direction alone
     where: str
+    precision: Precision = "measured"
     notes: str = ""  # what the authors' own notes of 2012 say, where they do
+    in_notes_alone: bool = False  # whether `value` is the notes' number, and the paper is silent
+
+    def __post_init__(self):
+        choose("claim.reported.precision", self.precision, get_args(Precision))
+        if self.in_notes_alone and not (self.notes and self.value is not None):
+            raise Refused("claim.reported.notes: in_notes_alone is set, and there is no number or no word of the notes")
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,12 @@ class Claim:
         if self.measure.runs_together > self.seeds:
             raise Refused(f"claim.seeds: {self.seeds} runs are fewer than the {self.measure.runs_together} of claim.measure")
         self.rule.check(self.reported.value)
+        margin, most = self.rule.smallest_effect, self.largest_margin
+        if margin is not None and margin > most:
+            raise Refused(
+                f"claim.rule.no_effect_within: {margin:g} is over {most:.3g}: at most {self.measure.largest_margin:g}, and "
+                "at most half of what is reported"
+            )
 
     def _check_recipes(self) -> None:
         """Every recipe can be made, no two arms are one, and runs stop early only where a time to an error is asked for."""
@@ -150,6 +166,15 @@ class Claim:
             for field_name, values in self.tune.items():
                 for value in values:
                     changed(self.bases[base], {field_name: value})
+
+    @property
+    def largest_margin(self) -> float:
+        """The largest effect that may be said not to matter: what the measure allows, or half of what is reported, whichever is
+        less, so that no interval is both "no effect" and consistent with the paper. Of a ratio the square root is its half."""
+        most, reported = self.measure.largest_margin, self.reported.value
+        if reported is None:
+            return most
+        return min(most, math.sqrt(reported) if self.measure.kind == "time" else abs(reported) / 2)
 
     def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
         """base + scale + arm."""

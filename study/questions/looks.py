@@ -1,8 +1,9 @@
 """When the runs of a claim are looked at: after how many seeds, fixed before the runs, so that looking again is not free.
 
-The error of 5% is spread over all looks (study/judge/looks.py). How the numbers were chosen: docs/statistics.md.
+The error of 5% is spread over all looks (study/judge/spending.py). How the numbers were chosen: docs/statistics.md.
 """
 
+import itertools
 from dataclasses import dataclass
 
 from alexnet.errors import Refused
@@ -17,10 +18,10 @@ class Looks:
 
     def __post_init__(self):
         for name, counts in (("arms", self.arms), ("first_arm", self.first_arm)):
-            if not counts or counts[0] < 2 or any(b <= a for a, b in zip(counts, counts[1:], strict=False)):
+            if not counts or counts[0] < 2 or any(later <= one for one, later in itertools.pairwise(counts)):
                 raise Refused(f"looks.{name}: {list(counts)} are not growing numbers of seeds, 2 or more")
         if len(self.arms) != len(self.first_arm) or any(f < a for a, f in zip(self.arms, self.first_arm, strict=True)):
-            raise Refused(f"looks.first_arm: {list(self.first_arm)} are not as many numbers as looks.arms, each at least as large")
+            raise Refused(f"looks.first_arm: {list(self.first_arm)} is not a number for each look, at least that of looks.arms")
 
     @property
     def shares(self) -> tuple[float, ...]:

@@ -123,6 +123,29 @@ class DifferenceOfMeans(Signed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interaction(Signed):
+    """How much more the change `first` does where `second` is made too: (both - second) - (first - control), seed by seed."""
+
+    judges = ("level",)
+    example: ClassVar[Mapping[str, Any]] = {
+        "control": "control",
+        "first": "treated",
+        "second": "other",
+        "both": "treated+other",
+        "expected": -1,
+        "no_effect_within": 0.5,
+    }
+
+    first: str
+    second: str
+    both: str
+
+    @property
+    def treated_arms(self) -> tuple[str, ...]:
+        return (self.both, self.first, self.second)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithinRuns(Signed):
     """The measure itself, a difference within each run of `control`, is set against 0."""
 
@@ -142,12 +165,21 @@ class OverImages(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class EveryRun(Rule):
-    """Every run of `control` shows it, at a chance of at most `p` each."""
+    """Every run of `control` shows it, at a chance of at most `p` each. A true value of `matters`, in the unit of the measure,
+    is the least that counts as showing it: whether one run could see it decides what its silence is worth."""
 
     judges = ("chance",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control"}
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "matters": 20.0}
 
+    matters: float
     p: float = 0.05
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.p < 1:
+            raise Refused(f"claim.rule.p: {self.p!r} is not between 0 and 1")
+        if not self.matters > 0:
+            raise Refused(f"claim.rule.matters: {self.matters!r} is not above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,22 +20,26 @@ def slug(text: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
-def picture_path(results: Path, claim: str, scale: str, machine: str, kind: str) -> Path:
-    """Where the picture of this `kind` ("errors", "figure-4") of a claim at one scale on one machine is."""
-    return results / "figures" / f"{claim}-{scale}-{slug(machine)}-{kind}.png"
+def picture_path(results: Path, claim: str, scale: str, kind: str) -> Path:
+    """Where the picture of this `kind` ("errors", "figure-4") of a claim at one scale is."""
+    return results / "figures" / f"{claim}-{scale}-{kind}.png"
 
 
-def write_arrays(picture: Path, arrays: Mapping[str, NDArray]) -> None:
-    """Keep what `picture` is drawn from beside it."""
+def arrays_path(results: Path, claim: str, scale: str, machine: str, kind: str) -> Path:
+    """Where the arrays are that the picture of this `kind` is drawn from, as one machine made them."""
+    return results / "figures" / f"{claim}-{scale}-{slug(machine)}-{kind}.npz"
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
+    """Keep what a picture is drawn from beside it."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(picture.with_suffix(".npz"), buffer.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
 
 
-def read_arrays(picture: Path) -> dict[str, NDArray] | None:
-    """What `picture` is drawn from; None where it was not kept. Raises Refused for a damaged file."""
-    path = picture.with_suffix(".npz")
+def read_arrays(path: Path) -> dict[str, NDArray] | None:
+    """What a picture is drawn from; None where it was not kept. Raises Refused for a damaged file."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)

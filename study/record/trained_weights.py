@@ -24,7 +24,7 @@ from alexnet.training.checkpoint import WEIGHTS, sha256_of
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
 from study.questions.measures import Measure
-from study.record.figure_files import picture_path, write_arrays
+from study.record.figure_files import arrays_path, write_arrays
 from study.record.tables import read_trained, run_name
 from study.run.one_run import Place, images_of
 from study.run.result import RunResult
@@ -124,15 +124,15 @@ def _are_whole(path: Path, result: RunResult) -> bool:
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None]) -> None:
     """The facts of one run; of the first seed, the arrays of the measure's picture too."""
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
-    picture = None
+    kept = None
     if measure.picture_file and run.cell.seed == 0:
-        picture = picture_path(results, run.cell.claim, run.cell.scale, run.machine, measure.picture_file)
-    if known and (picture is None or picture.exists() or picture.with_suffix(".npz").exists()):
+        kept = arrays_path(results, run.cell.claim, run.cell.scale, run.machine, measure.picture_file)
+    if known and (kept is None or kept.exists()):
         return
     say(f"{run.cell.label}: reading {measure.stored_as} off its weights")
     read = measure.from_weights([run])
-    if picture and read.arrays:
-        write_arrays(picture, {**read.arrays, "title": np.array(run.picture_title)})
+    if kept and read.arrays:
+        write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})
     with locked(results / ".table.lock"):
         told = read_trained(results)
         told["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts

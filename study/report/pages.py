@@ -10,14 +10,14 @@ import jinja2
 
 from alexnet.files import write_atomically
 from alexnet.recipe import SOURCE_2012, differences, sizes_of
-from study.judge import p_values
 from study.judge.arms import ArmEvidence
-from study.judge.evidence import Evidence, Findings, find
+from study.judge.evidence import Findings, find
+from study.judge.family import Evidence
 from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial
 from study.questions.scales import SCALES
 from study.record.figure_files import slug
-from study.report import designs, phrases
+from study.report import designs, phrases, sentences
 from study.report.figures.architecture import draw_architecture
 from study.report.figures.draw import draw
 from study.report.figures.style import save, style
@@ -42,11 +42,11 @@ def write_report(folder: Path) -> list[Path]:
     return [folder / "REPORT.md", folder / "report.html", overview, *(p for paths in pictures.values() for p in paths)]
 
 
-def grouped(findings: Findings) -> dict[tuple[str, str, str, str], list[Evidence]]:
-    """What shares a figure: the bases of one claim at one scale on one machine and one state of the data."""
+def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
+    """What shares a figure: the bases of one claim at one scale and one state of the data."""
     groups = defaultdict(list)
     for one in findings.found:
-        groups[one.claim_name, one.scale, one.machine, one.fingerprint].append(one)
+        groups[one.claim_name, one.scale, one.fingerprint].append(one)
     return dict(groups)
 
 
@@ -60,8 +60,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
             "scale": group[1],
             "about": SCALES[group[1]].about,
             "role": found[0].role,
-            "machine": group[2],
-            "data": f"{found[0].data}, fingerprint {group[3]}",
+            "data": f"{found[0].data}, fingerprint {group[2]}",
             "reported": found[0].claim.reported,
             "reported_words": phrases.reported_words(found[0].claim),
             "measured": phrases.measured(found[0].claim.measure),
@@ -89,7 +88,7 @@ def _base(one: Evidence) -> dict:
     control_recipe = one.claim.bases[one.claim.default_bases[0]]
     return {
         "name": one.base,
-        "verdict": phrases.verdict_words(one),
+        "verdict": sentences.verdict_words(one),
         "word": one.word,
         "effect": phrases.observed_words(one),
         "power": _power_words(one),
@@ -97,9 +96,11 @@ def _base(one: Evidence) -> dict:
         **_design(one),
         "seconds_ratio": _seconds_words(one),
         "seeds": phrases.seeds_words(one),
-        "why": phrases.why(one),
-        "more_seeds": phrases.more_seeds_words(one),
-        "holm": phrases.number(one.holm, 2),
+        "look": sentences.look_words(one.verdict),
+        "machine": one.machine,
+        "why": sentences.why(one),
+        "more_seeds": sentences.more_seeds_words(one),
+        "holm": phrases.number(one.verdict.holm_p, 2),
         "p_values": _p_words(one),
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
@@ -145,18 +146,17 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict:
 
 
 def _p_words(one: Evidence) -> str:
-    verdict, told = one.verdict, []
-    if (p := p_values.p_value(verdict.effect)) == p:
-        told.append(f"t test p {phrases.number(p, 2)}, {phrases.number(one.holm, 2)} by Holm over all rows of the first table")
-    if verdict.permutation_p == verdict.permutation_p:
+    look, told = one.verdict.told, []
+    if look.permutation_p == look.permutation_p:
+        floor = phrases.number(look.permutation_floor, 2)
+        binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
         told.append(
-            f"exact permutation p {phrases.number(verdict.permutation_p, 2)} "
-            f"(floor {phrases.number(verdict.permutation_floor, 2)})"
+            f"exact permutation p {phrases.number(look.permutation_p, 2)} (the least that so few runs give: {floor}{binds})"
         )
-    if verdict.log_rank_p == verdict.log_rank_p:
-        told.append(f"log-rank p {phrases.number(verdict.log_rank_p, 2)}")
+    if look.log_rank_p == look.log_rank_p:
+        told.append(f"log-rank p {phrases.number(look.log_rank_p, 2)}")
     text = "; ".join(told)
-    return f" {text[0].upper()}{text[1:]}." if text else ""
+    return f" As a check beside: {text}." if text else ""
 
 
 def _took_words(one: Evidence) -> str:
@@ -167,15 +167,23 @@ def _took_words(one: Evidence) -> str:
 
 
 def _power_words(one: Evidence) -> str:
-    """Power of what was run; empty where there is none to tell."""
-    if one.power != one.power:
+    """Power of the test that decides, by the last look; empty where there is none to tell."""
+    verdict = one.verdict
+    if verdict.power != verdict.power or verdict.is_final:
         return ""
     value = one.claim.reported.value
     effect = value or one.claim.rule.smallest_effect or 0.0
     size = f"x{effect:g}" if one.claim.measure.kind == "time" else f"{abs(effect):g} {one.claim.measure.unit}"
     what = f"the reported {size}" if value else f"{size}, the least that matters here"
-    power = "over 99%" if one.power > 0.99 else f"{one.power:.0%}"
-    return f" With these runs and their spread a true effect of {what} is told from none with a power of {power}."
+    found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
+    return (
+        f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
+        f'and a true zero is called "no effect" with {nothing}.'
+    )
+
+
+def _chance_words(chance: float) -> str:
+    return "over 99%" if chance > 0.99 else "under 1%" if chance < 0.01 else f"{chance:.0%}"
 
 
 def _seconds_words(one: Evidence) -> str:

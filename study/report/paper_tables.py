@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.judge.intervals import mean_interval
 from study.questions.measures import Averaged, Measure
 

@@ -3,29 +3,36 @@
 import dataclasses
 from typing import Any
 
-from study.judge.evidence import Evidence
-from study.report import phrases
+from study.judge.family import Evidence
+from study.report import phrases, sentences
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when a field is renamed, removed or comes to mean something else."""
 
 
 def as_json(one: Evidence) -> dict[str, Any]:
     """One finding as JSON can hold it: what is no number, or infinite, becomes null."""
-    verdict = dataclasses.asdict(one.verdict)
+    told, verdict = dataclasses.asdict(one.verdict), one.verdict
+    look = told.pop("told")
     return _plain({
         "format": FORMAT,
         "claim": one.claim_name,
         "scale": one.scale,
         "role": one.role,
         "base": one.base,
-        "machine": one.machine,
+        "machines": one.machines,
         "data": one.data,
         "data_fingerprint": one.fingerprint,
         "measured": phrases.measured(one.claim.measure),
         "unit": one.claim.measure.unit,
-        "verdict": {**verdict, "why": phrases.why(one)},
-        "holm_p": one.holm,
+        "verdict": {
+            **told,
+            "effect": look["effect"],
+            "look": look,
+            "is_final": verdict.is_final,
+            "why": sentences.why(one),
+        },
+        "claims_in_family": one.claims_in_family,
         "arms": {
             arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values}
             for arm in one.arms

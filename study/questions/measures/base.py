@@ -84,6 +84,9 @@ class Measure(ABC):
 
     unit: ClassVar[str]  # of the difference between two of its numbers, as a reader says it: "points", "epochs"
     kind: ClassVar[Kind]
+    largest_margin: ClassVar[float] = 0.5
+    """The largest effect that a claim may say does not matter: in the unit of the measure, or, of times, a ratio. Half a point
+    of error is about what two nets that differ in their seed alone differ by."""
     example: ClassVar[Mapping[str, Any]] = {}  # settings that make sense, for the test that walks all measures
     stored_as: ClassVar[str] = ""  # name of its facts in trained.json; empty for a measure that needs no weights
     picture_file: ClassVar[str] = ""  # name of the file of `FromWeights.arrays`, where it gives any
@@ -94,6 +97,15 @@ class Measure(ABC):
 
     def chance(self, run: Run) -> float | None:
         """For a measure of kind "chance": the chance of a number as large if there were nothing to see."""
+        return None
+
+    def by_chance(self, run: Run) -> float | None:
+        """For a measure of kind "chance": the mean of its number if there were nothing to see."""
+        return None
+
+    def power(self, run: Run, true_value: float, p: float) -> float | None:
+        """For a measure of kind "chance": how likely a run like this one, whose true number is `true_value`, shows it at a
+        chance of at most `p`."""
         return None
 
     def seconds(self, curve: Curve) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +29,19 @@ class ColumnColour(Measure):
         kernels = run.from_weights.get(self.stored_as)
         return column_difference(kernels)[1] if kernels else None
 
+    def by_chance(self, run: Run) -> float | None:
+        kernels = run.from_weights.get(self.stored_as)
+        return float(100 * _gaps_by_chance(chroma_shares(kernels)).mean()) if kernels else None
+
+    def power(self, run: Run, true_value: float, p: float) -> float | None:
+        """By the spread of the differences between columns dealt at random, taken as normal around the true difference."""
+        kernels = run.from_weights.get(self.stored_as)
+        if not kernels:
+            return None
+        gaps = 100 * _gaps_by_chance(chroma_shares(kernels))
+        edge, seen = float(np.quantile(gaps, 1 - p)), NormalDist(true_value, float(np.sqrt((gaps**2).mean())))
+        return 1 - seen.cdf(edge) + seen.cdf(-edge)
+
     def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:
         """Layer 1's weights [kernels, 3, side, side], four digits each: what figure 3 draws."""
         weights = runs[0].network.get_parameter("layers.0.weights.weight").detach().float().cpu()
@@ -51,8 +65,14 @@ def column_difference(kernels: ArrayLike) -> tuple[float, float]:
     same)."""
     shares = chroma_shares(kernels)
     half = len(shares) // 2
-    order = np.random.default_rng(2012).permuted(np.tile(np.arange(2 * half), (DEALS, 1)), axis=1)
-    dealt = shares[order]
-    gaps = np.abs(dealt[:, :half].mean(axis=1) - dealt[:, half:].mean(axis=1))
+    gaps = _gaps_by_chance(shares)
     observed = abs(shares[:half].mean() - shares[half : 2 * half].mean())
     return float(observed), float((1 + (gaps >= observed - 1e-12).sum()) / (DEALS + 1))
+
+
+def _gaps_by_chance(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much the columns' mean shares differ, [DEALS], in random deals of kernels of these shares: always the same."""
+    half = len(shares) // 2
+    order = np.random.default_rng(2012).permuted(np.tile(np.arange(2 * half), (DEALS, 1)), axis=1)
+    dealt = shares[order]
+    return np.abs(dealt[:, :half].mean(axis=1) - dealt[:, half:].mean(axis=1))

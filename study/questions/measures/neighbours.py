@@ -13,6 +13,7 @@ class NeighbourGain(Measure):
 
     unit = "points"
     kind = "gain"
+    largest_margin = 5.0
     stored_as = "neighbours"
     picture_file = "figure-4"
 

@@ -20,6 +20,7 @@ class TimeTo(Measure):
 
     unit = "epochs"
     kind = "time"
+    largest_margin = 1.25
     example: ClassVar[Mapping[str, Any]] = {"level": 0.25}
 
     def __post_init__(self):

@@ -8,7 +8,7 @@ import seaborn
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.report.figures.style import LINES, MARKS, PALETTE, head, panels
 
 

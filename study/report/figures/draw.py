@@ -10,9 +10,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from alexnet.errors import Refused
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, Rule, WithinRuns
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    WithinRuns,
+)
 from study.record.figure_files import picture_path
 from study.report.figures.curves import training_curves
 from study.report.figures.errors import errors_at_end
@@ -29,7 +38,7 @@ Pictures = dict[str, Callable[[Sequence[Evidence]], Figure | None]]
 
 
 def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
-    """Draw the figures of one claim at one scale on one machine into the folder `results`. Returns those that are there.
+    """Draw the figures of one claim at one scale into the folder `results`. Returns those that are there.
 
     A picture whose data are not kept, but which was made when they were, stays as it is.
     """
@@ -38,7 +47,7 @@ def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
     if one.claim.tune:
         pictures = {**pictures, "rates": rates}
     for kind, make in pictures.items():
-        path = picture_path(results, one.claim_name, one.scale, one.machine, kind)
+        path = picture_path(results, one.claim_name, one.scale, kind)
         with style():
             if figure := make(found):
                 save(figure, path)
@@ -86,6 +95,7 @@ def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
 
 @of_rule.register(RatioOfTimes)
 @of_rule.register(DifferenceOfMeans)
+@of_rule.register(Interaction)
 @of_rule.register(WithinRuns)
 @of_rule.register(OverImages)
 @of_rule.register(EveryRun)

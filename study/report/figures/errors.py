@@ -7,7 +7,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from study.judge import intervals
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.report.figures.style import MARKS, PALETTE, head, panels
 from study.report.phrases import measured, observed_words, reported_words
 

@@ -7,7 +7,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from study.judge.contrasts import Contrast
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
 from study.report.designs import SIZES, alias_counts, design_name, effect_name

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from study.judge.arms import ArmEvidence
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.measures import TimeTo
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 from study.report.phrases import observed_words, reported_words

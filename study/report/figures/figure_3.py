@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
 from study.report.figures.style import PALETTE, head
 

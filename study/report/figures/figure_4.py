@@ -6,9 +6,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.measures import NeighbourGain
-from study.record.figure_files import picture_path, read_arrays
+from study.record.figure_files import arrays_path, read_arrays
 from study.report.figures.style import PALETTE, no_ticks, panels
 
 
@@ -18,7 +18,8 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     None where the arrays that `NeighbourGain.from_weights` reads off a net are not kept in `results`.
     """
     one = found[0]
-    arrays = read_arrays(picture_path(results, one.claim_name, one.scale, one.machine, measure.picture_file))
+    paths = [arrays_path(results, one.claim_name, one.scale, machine, measure.picture_file) for machine in one.machines]
+    arrays = next((kept for path in paths if (kept := read_arrays(path)) is not None), None)
     if arrays is None:
         return None
     images, labels, names = arrays["images"], arrays["labels"], arrays["names"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import seaborn
 from matplotlib.figure import Figure
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alexnet.files import write_atomically
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.questions.scales import SCALES
 from study.report.phrases import machine_and_data
 

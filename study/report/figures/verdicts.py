@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.judge.evidence import Evidence
+from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.report.figures.style import PALETTE, panels
-from study.report.phrases import machine_and_data
 
 MARKS = {
     "supported": (PALETTE[2], "o", True),
@@ -50,7 +49,9 @@ def verdict_forest(found: Sequence[Evidence]) -> Figure:
         Line2D([], [], linestyle="none", label="the paper", marker="|", color="black", markersize=11, markeredgewidth=2)
     )
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
-    places = "; ".join(dict.fromkeys(machine_and_data(one) for one in judged))
+    machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
+    data = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
+    places = f"{', '.join(data)} on {' and '.join(machines)}"
     missing = f" ({incomplete} more are incomplete)" if incomplete else ""
     title = f"What the paper claims, and what was found here{missing}\n{places}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
@@ -95,6 +96,6 @@ def _face(word: str) -> dict:
 def _row_label(one: Evidence, found: Sequence[Evidence]) -> str:
     """The claim, and what tells it from the other findings on it."""
     others = [other for other in found if other.claim_name == one.claim_name]
-    facts: tuple[Callable[[Evidence], str], ...] = (lambda e: e.base, lambda e: e.data, lambda e: e.machine)
+    facts: tuple[Callable[[Evidence], str], ...] = (lambda e: e.base, lambda e: e.data)
     told = [fact(one) for fact in facts if len({fact(other) for other in others}) > 1]
     return one.claim.title + (f" ({', '.join(told)})" if told else "")

@@ -95,6 +95,6 @@ def test_intervals_cover_as_often_as_they_say_whatever_the_cells_of_a_seed_share
 def test_an_arm_enters_by_its_seeds_and_a_run_without_a_value_takes_its_seed_out():
     design = AllCombinations(("a",))
     on, off = [1.0, 2.0, 3.0, 9.0], [2.0, None, 5.0]
-    arms = {label: SimpleNamespace(seeds=range(len(runs)), values=runs) for label, runs in {"on": on, "a": off}.items()}
+    arms = {label: SimpleNamespace(blocks=range(len(runs)), values=runs) for label, runs in {"on": on, "a": off}.items()}
     told = effects_of(design, "on", arms)["a"]
     assert (told.estimate, told.blocks, told.left_out) == (pytest.approx(1.5), 2, 2)

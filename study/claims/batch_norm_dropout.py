@@ -1,0 +1,25 @@
+"""Beyond the paper: is dropout worth less where batch normalization is in the place of response normalization?
+
+Ioffe and Szegedy (2015) found that batch normalization makes dropout unnecessary. What dropout is worth is the error without it
+minus the error with it; asked is whether that is less with batch normalization than with response normalization.
+"""
+
+from study.claims import dropout_overfits, response_norm
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import Interaction
+
+BATCH, NO_DROPOUT = response_norm.CLAIM.arm("batch").diff, dropout_overfits.CLAIM.arm("none").diff
+
+CLAIM = Claim(
+    title="With batch normalization dropout is worth less",
+    command="make ablate-batch-norm",
+    reported=Reported(
+        what="what dropout is worth with batch minus with response normalization, points", value=None, where="not in the paper"
+    ),
+    arms=(Arm("2012"), Arm("no-dropout", NO_DROPOUT), Arm("batch", BATCH), Arm("batch+no-dropout", {**BATCH, **NO_DROPOUT})),
+    measure=AtEnd("test_error_ten_views"),
+    rule=Interaction(
+        control="2012", first="no-dropout", second="batch", both="batch+no-dropout", expected=-1, no_effect_within=0.5
+    ),
+)

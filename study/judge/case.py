@@ -1,0 +1,178 @@
+"""What is judged: a claim on one base with whatever runs are there, and which of them a look may use."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from study.judge.arms import ArmEvidence, Block
+from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
+from study.judge.intervals import Difference, Floats, Ratio, Times, ratio_of_logs
+from study.questions.claim import Claim
+from study.questions.looks import LOOKS, Looks
+
+SO_FAR = 0
+"""In place of a look's number: all runs that are there."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim on one base, with whatever arms are there."""
+
+    claim: Claim
+    base: str
+    arms: Mapping[str, ArmEvidence]  # by label
+    native: bool  # whether the runs are on the paper's own data
+    machines: tuple[str, ...] = ()  # in the order in which their runs began: a new one changes no look that was taken
+    first_seed: int = 0  # runs of earlier seeds were seen under another rule
+    looks: Looks = LOOKS
+    prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: what comparisons of the same measure say of a spread
+
+    @property
+    def first_arm(self) -> str:
+        return self.claim.arms[0].label
+
+    def seeds_needed(self, label: str, look: int) -> int:
+        """How many seeds of an arm a look asks for."""
+        return (self.looks.first_arm if label == self.first_arm else self.looks.arms)[look - 1]
+
+    def shared(self, *labels: str) -> list[Block]:
+        """The blocks in which each of these arms has a run: machine after machine, and on each from the first seed on up to the
+        first that is missing. A run whose number is still to be read off its weights is missing too."""
+        if not all(label in self.arms for label in labels):
+            return []
+        there = set.intersection(*(self._there(label) for label in labels))
+        found: list[Block] = []
+        for machine in self.machines or sorted({machine for machine, _ in there}):
+            seed = self.first_seed
+            while (machine, seed) in there:
+                found.append((machine, seed))
+                seed += 1
+        return found
+
+    def _there(self, label: str) -> set[Block]:
+        arm, by_time = self.arms[label], self.claim.measure.kind == "time"
+        rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
+        return {block for block, value, failed in rows if by_time or failed or value is not None}
+
+    def at(self, look: int, *labels: str) -> dict[str, list[Block]] | None:
+        """The blocks of each arm that a look uses; None where it is not complete.
+
+        The arms' own number of blocks is shared by all. Where these are of one machine, the first arm has its further seeds
+        besides; blocks of several machines are compared pair by pair alone."""
+        if look == SO_FAR:
+            return {label: list(self.arms[label].blocks) if label in self.arms else [] for label in labels}
+        counts = {label: self.seeds_needed(label, look) for label in labels}
+        least = min(counts.values())
+        shared = self.shared(*labels)
+        if len(shared) < least:
+            return None
+        taken = {label: shared[:least] for label in labels}
+        used = {machine for machine, _ in shared[:least]}
+        for label, count in counts.items():
+            if count > least and len(used) == 1:
+                own = [block for block in self.shared(label) if block[0] in used]
+                if len(own) < count:
+                    return None
+                taken[label] = own[:count]
+        return taken
+
+    def complete_looks(self, *labels: str) -> list[int]:
+        """The looks for which these arms have what they need, from the first on."""
+        found = []
+        for look in range(1, len(self.looks.arms) + 1):
+            if self.at(look, *labels) is None:
+                break
+            found.append(look)
+        return found
+
+    def values(self, label: str, blocks: Sequence[Block]) -> dict[Block, float]:
+        """The numbers of an arm in these blocks, runs without one left out. Times are natural logs of what is restricted to the
+        budget: every run has one."""
+        if label not in self.arms:
+            return {}
+        arm, wanted = self.arms[label], set(blocks)
+        told = arm.values
+        if self.claim.measure.kind == "time":
+            told = tuple(np.log(arm.times.restricted).tolist())
+        rows = zip(arm.blocks, told, arm.failed, strict=True)
+        by_time = self.claim.measure.kind == "time"
+        return {
+            block: value for block, value, failed in rows if block in wanted and value is not None and (by_time or not failed)
+        }
+
+    def times(self, label: str, blocks: Sequence[Block]) -> Times:
+        """The times of an arm in these blocks, runs that never arrived censored at the budget, which all arms share."""
+        wanted = set(blocks)
+        if label in self.arms:
+            arm = self.arms[label]
+            return Times(tuple(v for b, v in zip(arm.blocks, arm.values, strict=True) if b in wanted), float(arm.budget_epochs))
+        budgets = [arm.budget_epochs for arm in self.arms.values()]  # a scale may have its own
+        return Times((), float(budgets[0] if budgets else self.claim.bases[self.base].optim.epochs))
+
+    def pairs(self, treated: str, control: str, look: int) -> Pairs | None:
+        """Two arms block by block at a look, on the line on which they are judged; None where it is not complete."""
+        blocks = self.at(look, treated, control)
+        if blocks is None:
+            return None
+        if look == SO_FAR and len({machine for own in blocks.values() for machine, _ in own}) > 1:
+            both = set(blocks[treated]) & set(blocks[control])
+            blocks = {label: [block for block in own if block in both] for label, own in blocks.items()}
+        return pair(self.values(treated, blocks[treated]), self.values(control, blocks[control]))
+
+    def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:
+        """An arm against another, in the claim's measure. The estimator of every claim that compares arms is chosen here."""
+        pairs = self.pairs(treated, control, look)
+        assert pairs is not None, f"look {look} of {treated} and {control} is not complete"
+        found = moderated(pairs, self.prior(look), level)
+        if self.claim.measure.kind != "time":
+            return found
+        blocks = self.at(look, treated, control)
+        assert blocks is not None
+        return ratio_of_logs(found, *(self.times(label, blocks[label]).censored for label in (treated, control)))
+
+    def comparisons(self, look: int) -> Iterator[tuple[tuple, Pairs]]:
+        """Every arm against the claim's control at a look: the names of the runs, which tell a comparison that claims share,
+        and the runs."""
+        control = self.claim.rule.control
+        for label in self.arms:
+            if label == control or control not in self.arms:
+                continue
+            pairs = self.pairs(label, control, look)
+            blocks = self.at(look, label, control)
+            if pairs is not None and blocks is not None:
+                runs = (frozenset(self._keys(one, blocks[one])) for one in (label, control))
+                yield tuple(sorted(runs, key=sorted)), pairs
+
+    def _keys(self, label: str, blocks: Sequence[Block]) -> list[str]:
+        arm, wanted = self.arms[label], set(blocks)
+        return [f"{key} {block[0]}" for key, block in zip(arm.keys, arm.blocks, strict=True) if block in wanted]
+
+    def failures(self, label: str, blocks: Sequence[Block]) -> int:
+        """How many runs of an arm in these blocks came to no result."""
+        if label not in self.arms:
+            return 0
+        arm, wanted = self.arms[label], set(blocks)
+        return sum(failed for failed, block in zip(arm.failed, arm.blocks, strict=True) if block in wanted)
+
+    def no_evidence(self, blocks: Mapping[str, Sequence[Block]]) -> Literal["", "did not learn", "changed nothing"]:
+        """Why runs of two arms say nothing: none learned anything, or both arms came to the same weights."""
+        runs = [(label, block) for label, own in blocks.items() for block in own if label in self.arms]
+        failed = [dict(zip(self.arms[label].blocks, self.arms[label].failed, strict=True))[block] for label, block in runs]
+        if runs and all(failed):
+            return "did not learn"
+        if len(blocks) == 2:
+            first, second = (self._weights(label) for label in blocks)
+            both = [block for block in first if block in second]
+            if both and all(first[block] == second[block] for block in both):
+                return "changed nothing"
+        return ""
+
+    def _weights(self, label: str) -> dict[Block, str]:
+        arm = self.arms.get(label)
+        return {} if arm is None or not arm.weights else dict(zip(arm.blocks, arm.weights, strict=True))
+
+    def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
+        """The numbers of an arm in these blocks, shape (runs,), on the line on which they are judged."""
+        return np.array(list(self.values(label, blocks).values()), dtype=float)

@@ -1,0 +1,170 @@
+"""All claims of a scale, judged together: what their spreads have in common, and Holm's correction over them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from study.judge import intervals
+from study.judge.arms import ArmEvidence
+from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
+from study.judge.case import SO_FAR, Case
+from study.judge.decision import Verdict, decide
+from study.judge.judge import judge
+from study.judge.p_values import holm
+from study.judge.power import by_the_last_look
+from study.questions.claim import Claim
+from study.questions.scales import SCALES
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One claim on one base at one scale."""
+
+    claim_name: str
+    claim: Claim
+    scale: str
+    base: str
+    machines: tuple[str, ...]  # of all runs, in the order in which they began
+    data: str
+    fingerprint: str
+    seeds_planned: int
+    arms: tuple[ArmEvidence, ...]
+    verdict: Verdict
+    effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
+    seconds_ratio: intervals.Ratio | None
+    claims_in_family: int = 1  # that Holm's correction counts, those without runs included
+    in_family: bool = True  # False: an extra question, judged as if it were one more of them
+
+    @property
+    def word(self) -> str:
+        return self.verdict.direction
+
+    @property
+    def machine(self) -> str:
+        """All machines in a few words."""
+        return " and ".join(self.verdict.told.machines or self.machines)
+
+    @property
+    def role(self) -> str:
+        return self.claim.scales[self.scale]
+
+    @property
+    def control(self) -> ArmEvidence | None:
+        return self.arm(self.claim.rule.control)
+
+    def arm(self, label: str) -> ArmEvidence | None:
+        return next((arm for arm in self.arms if arm.label == label), None)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A claim on one base at one scale with its runs, before it is judged."""
+
+    claim_name: str
+    scale: str
+    data: str
+    fingerprint: str
+    case: Case
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """In its family."""
+        return self.claim_name, self.case.base
+
+
+def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
+    """Claim and base of everything that is tested together at a scale: what the claims run there by default, whether or not
+    runs of it are there yet."""
+    return [
+        (name, base)
+        for name, claim in claims.items()
+        if claim.rule.is_tested and claim.scales.get(scale, "machinery") != "machinery"
+        for base in claim.default_bases
+        if SCALES[scale].suits(claim.bases[base])
+    ]
+
+
+def judged_together(asked: Sequence[Asked], claims: Mapping[str, Claim]) -> list[Evidence]:
+    """A verdict for each of `asked`."""
+    found: list[Evidence] = []
+    for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
+        together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
+        found += _judged(_with_priors(together), family(claims, scale))
+    return found
+
+
+def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
+    """The same, each with what all comparisons of its measure on its base say of a spread, look by look."""
+    priors: dict[tuple, Prior] = {}
+    for look in range(SO_FAR, max(len(one.case.looks.arms) for one in asked) + 1):
+        comparisons: dict[tuple, dict[tuple, Pairs]] = {}
+        for one in asked:
+            comparisons.setdefault(_measured(one.case), {}).update(one.case.comparisons(look))
+        priors |= {(*measured, look): prior_of(list(pairs.values())) for measured, pairs in comparisons.items()}
+
+    def of(case: Case):
+        return lambda look: priors.get((*_measured(case), look), NO_PRIOR)
+
+    return [replace(one, case=replace(one.case, prior=of(one.case))) for one in asked]
+
+
+def _measured(case: Case) -> tuple:
+    return case.base, case.claim.measure
+
+
+def _judged(asked: Sequence[Asked], members: Sequence[tuple[str, str]]) -> list[Evidence]:
+    judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
+    p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
+    p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # asked, and not answered yet
+
+    def adjusted(name: tuple[str, str], p: float) -> float:
+        others = [value for other, value in p_of.items() if other != name]
+        return math.nan if p != p else float(holm([p, *others])[0])
+
+    decided = sum(value <= 0.05 for value in holm(list(p_of.values())))
+    found = []
+    for one in asked:
+        alone, case = judged[one.name], one.case
+        is_tested = case.claim.rule.is_tested
+        verdict = decide(alone, (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p))
+        power, power_of_nothing = by_the_last_look(alone, verdict.told, len(p_of) - int(decided))
+        verdict = replace(verdict, power=power, power_of_no_effect=power_of_nothing)
+        control = case.claim.rule.control
+        others = [label for label in case.arms if label != control] if control in case.arms else []
+        treated = case.claim.rule.treated_arms[:1]
+        is_time = case.claim.measure.kind == "time"
+        found.append(
+            Evidence(
+                claim_name=one.claim_name,
+                claim=case.claim,
+                scale=one.scale,
+                base=case.base,
+                machines=case.machines,
+                data=one.data,
+                fingerprint=one.fingerprint,
+                seeds_planned=SCALES[one.scale].seeds or case.claim.seeds,
+                arms=tuple(case.arms.values()),
+                verdict=verdict,
+                effects={label: case.compare(label, control) for label in others},
+                seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
+                claims_in_family=len(p_of) + (one.name not in p_of),
+                in_family=one.name in p_of or not is_tested,
+            )
+        )
+    return found
+
+
+def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
+    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not
+    seconds)."""
+    if not treated or not control or not (treated.timed and control.timed):
+        return None
+    logs = []
+    for arm in (treated, control):
+        known = [seconds for seconds in arm.seconds_to_target if seconds is not None]
+        if len(known) < len(arm.blocks):
+            return None
+        logs.append(dict(zip(arm.blocks, np.log(known).tolist(), strict=True)))
+    return intervals.ratio_of_logs(moderated(pair(*logs), NO_PRIOR))

@@ -1,0 +1,256 @@
+"""What is said of a verdict: in a cell of a table, and in plain sentences. A rule registers its own; without it is refused by
+name."""
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+from alexnet.errors import Refused
+from study.judge.decision import Failures, Verdict
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio, Share
+from study.questions.measures import Measure
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    Signed,
+    WithinRuns,
+)
+from study.report import designs
+from study.report.phrases import BOUNDS, number, terms
+
+
+def verdict_words(one: Evidence) -> str:
+    """The verdict with what it rests on, for a table cell."""
+    verdict = one.verdict
+    if one.role == "machinery":
+        return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
+    size = "" if verdict.size == "not judged" else f", size {verdict.size}"
+    if one.role == "proxy" and verdict.is_decided:
+        size = ", size not judged (proxy)"
+    direction = verdict.direction
+    if verdict.alone:
+        direction = f"undecided among all claims ({verdict.alone} alone)"
+    elif direction == "undecided" and verdict.more_seeds is None:
+        direction = "undecided, finally"
+    failed = f"; {failures_words(verdict.told.failures)}" if verdict.told.failures else ""
+    return f"{direction}{size}{failed}"
+
+
+def failures_words(failures: Sequence[Failures]) -> str:
+    """Such as "2 of 5 runs of none failed"."""
+    return ", ".join(f"{one.failed} of {one.runs} runs of {one.arm} failed" for one in failures)
+
+
+def look_words(verdict: Verdict) -> str:
+    """Such as "1 of 4"."""
+    return f"{verdict.looks_taken} of {verdict.looks_planned}"
+
+
+def more_seeds_words(one: Evidence) -> str:
+    """How many more seeds an arm needs for its next look."""
+    verdict = one.verdict
+    if verdict.more_seeds is None:
+        return "none: the last look is taken"
+    if not verdict.more_seeds:
+        return "none"
+    return f"{verdict.more_seeds} more an arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
+
+
+def why(one: Evidence) -> str:
+    """The verdict and its numbers in plain sentences."""
+    told = sentence(one.claim.rule, one.claim.measure, one.verdict)
+    return " ".join((told, *cautions(one)))
+
+
+def cautions(one: Evidence) -> list[str]:
+    """What a reader has to know beside the verdict, a sentence each."""
+    verdict, look = one.verdict, one.verdict.told
+    told = []
+    if verdict.direction == "changed nothing":
+        told.append("The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence.")
+    if verdict.direction == "did not learn":
+        told.append("No run answered better than one that always gives the same answer: there is nothing to compare.")
+    if look.by_ranks:
+        told.append(
+            f"{_capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
+            "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
+        )
+    if verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
+        told.append(
+            f"It was decided at look {look_words(verdict)}: a claim that is decided early is on average decided by a lucky "
+            "estimate, so expect the true effect to be somewhat smaller."
+        )
+    if look.unlike:
+        told.append("This arm spreads more than the others do, so its interval covers somewhat less than 95%.")
+    if len(look.machines) > 1:
+        agree = "too few pairs to test whether they agree"
+        if look.agreement_p == look.agreement_p:
+            agree = f"that they share one difference has p = {number(look.agreement_p, 2)}"
+        told.append(f"Pairs of {' and '.join(look.machines)} together; {agree}.")
+    return told
+
+
+@singledispatch
+def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
+    """What a rule says of a verdict, in plain sentences with its numbers."""
+    raise Refused(f"claim.rule: {type(rule).__name__} has no sentence; study.report.sentences.sentence.register one")
+
+
+@sentence.register
+def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
+    ratio, narrow, reported = verdict.effect, verdict.narrow, verdict.reported
+    assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
+    if verdict.direction == "incomplete":
+        return _not_yet(f"{ratio.n_treated} runs of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict)
+    multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
+    runs = f"{ratio.n_treated} and {ratio.n_control} runs"
+    if ratio.bound != "exact":
+        runs += f", of which {ratio.censored_treated} and {ratio.censored_control} never arrived"
+    low, high = f"{1 / rule.no_effect_within:.3g}", f"{rule.no_effect_within:.3g}"
+    return (
+        f"{_capital(rule.treated)} took {multiple} as long as {rule.control} "
+        f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs}). "
+        f"{_tests(verdict, f'{low} to {high} times')}{_sized(verdict)}{_next_step(verdict)}"
+    )
+
+
+@sentence.register
+def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        runs = f"{found.n_treated} runs of {verdict.treated} and {found.n_control} of {rule.control} are in"
+        return _not_yet(runs, verdict)
+    runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed"
+    return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
+
+
+@sentence.register
+def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        return _not_yet(f"{found.n_treated} seeds of all four arms are in", verdict)
+    what = f"{rule.first} minus {rule.control}"
+    minuend, subtrahend = f"{rule.both} minus {rule.second}", f"the same without {rule.second} ({what})"
+    return _difference(rule, measure, verdict, minuend, subtrahend, f"{found.n_treated} seeds, four runs each")
+
+
+@sentence.register
+def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        return _not_yet(f"{found.n_treated} runs are in", verdict)
+    return _difference(rule, measure, verdict, *terms(measure), f"{found.n_treated} runs, each against itself")
+
+
+def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    return (
+        f"{_capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
+        f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs}). "
+        f"{_tests(verdict, f'{rule.no_effect_within:g} {measure.unit} of 0')}{_sized(verdict)}{_next_step(verdict)}"
+    )
+
+
+@sentence.register
+def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        return f"The probabilities of {found.n_treated} nets were not averaged yet."
+    return (
+        f"{found.n_treated} nets averaged minus the same nets alone is {found.estimate:+.2f} {measure.unit} "
+        f"(95% interval over {found.degrees_of_freedom + 1:,.0f} test images {found.lower:+.2f} to {found.upper:+.2f}; "
+        "these nets alone)."
+    )
+
+
+@sentence.register
+def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
+    share, look = verdict.effect, verdict.told
+    assert isinstance(share, Share)
+    if verdict.direction == "incomplete":
+        return _not_yet(f"{share.runs} runs of {rule.control} are in", verdict)
+    size = f"{rule.matters:g} {measure.unit}"
+    power = f"One such run would show a true value of {size} with a probability of {look.power_of_a_run:.0%}"
+    because = {
+        "supported": "It was seen in every one.",
+        "contradicted": f"{power}, so so few are no accident.",
+    }.get(verdict.direction, f"{power}: too little for its silence to contradict anything.")
+    chance = ""
+    if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
+        chance = f" The mean value is {look.mean_value:.1f} {measure.unit}; chance alone would give {look.by_chance:.1f}."
+    return (
+        f"Seen at a chance of at most {rule.p:g} in {share.seen} of {share.runs} runs of {rule.control} "
+        f"(95% interval of the share {share.lower:.2f} to {share.upper:.2f}). {because}{chance}{_next_step(verdict)}"
+    )
+
+
+@sentence.register
+def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
+    effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
+    rests_on = designs.blocks_words(next(iter(effects.values())), cells)
+    failed = f" {_capital(failures_words(verdict.told.failures))}." if verdict.told.failures else ""
+    if verdict.direction == "incomplete":
+        return f"Not all {cells} cells have two seeds in common yet: {rests_on}.{failed}"
+    told = [
+        f"{designs.effect_name(group)} {effects[group.name].estimate:+.2f} "
+        f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
+        for group in rule.design.groups
+        if effects[group.name].leaves_out_zero
+    ]
+    return (
+        f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
+        f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"They rest on {rests_on}.{failed}"
+    )
+
+
+def _tests(verdict: Verdict, within: str) -> str:
+    """What the tests say of a direction and of no effect."""
+    p, holm_p, nothing = (number(value, 2) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
+    looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
+    told = f"Of no effect p = {p} {looks}, {holm_p} among all claims"
+    return {
+        "supported": f"{told}: the paper's direction.",
+        "contradicted": f"{told}: the other direction.",
+        "no effect": f"{told}; of one beyond {within} p = {nothing}: there is none that matters.",
+        "undecided": f"{told}; of one beyond {within} p = {nothing}: neither is decided.",
+    }.get(verdict.direction, "")
+
+
+def _sized(verdict: Verdict) -> str:
+    """What the 90% interval says of the size."""
+    if verdict.size == "not judged" or verdict.narrow is None:
+        return ""
+    narrow = verdict.narrow
+    inner = f"{narrow.lower:.3g} to {narrow.upper:.3g}"
+    return {
+        "consistent": f" The 90% interval {inner} is consistent with the reported size.",
+        "smaller": f" The 90% interval {inner} lies below what would be consistent with the reported size.",
+        "larger": f" The 90% interval {inner} lies beyond what would be consistent with the reported size.",
+        "undecided": f" The 90% interval {inner} does not decide on the size.",
+    }[verdict.size]
+
+
+def _not_yet(runs: str, verdict: Verdict) -> str:
+    needed = f", and {verdict.more_seeds} more of an arm are needed for the first look" if verdict.more_seeds else ""
+    return f"Nothing is judged yet: {runs}{needed}."
+
+
+def _next_step(verdict: Verdict) -> str:
+    if verdict.more_seeds is None:
+        return " The last look is taken, so it stays open; a new question needs new seeds."
+    return f" The next look needs {verdict.more_seeds} more seeds of an arm." if verdict.more_seeds else ""
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
