@@ -112,8 +112,8 @@ def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim,
 
 
 def _answers(claim: Claim, there: set[str]) -> bool:
-    """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are single cells of a
-    design that they ran."""
+    """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are some cells of a
+    design."""
     if isinstance(claim.rule, Factorial):
         return {claim.rule.control, *claim.rule.treated_arms} <= there
     return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)

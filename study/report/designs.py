@@ -96,7 +96,10 @@ def contrast_words(effect: Contrast, unit: str) -> str:
 
 def blocks_words(effect: Contrast, cells: int) -> str:
     """What the effects of a design rest on: "48 runs in 3 blocks (a block is a seed on a machine that ...)"."""
-    text = f"{effect.blocks * cells} runs in {effect.blocks} blocks (a block is a seed on a machine that all {cells} cells have a result of"
+    text = (
+        f"{effect.blocks * cells} runs in {effect.blocks} blocks (a block is a seed on a machine that all {cells} cells have a "
+        "result of"
+    )
     if effect.left_out:
         return f"{text}; {effect.left_out} further blocks that not all have are left out)"
     return f"{text})"
