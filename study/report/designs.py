@@ -8,9 +8,9 @@ FEW = 7
 SIZES = {1: "part", 2: "pair", 3: "triple", 4: "quadruple"}
 
 
-def effect_name(group: EffectGroup) -> str:
-    """What an effect is called: "without norm", "norm x overlap", or all pairs of a group, "norm x overlap = decay x bias"."""
-    return group.name if group.parts > 1 else f"without {group.name}"
+def effect_name(group: EffectGroup, off: str = "without") -> str:
+    """Such as "without norm" (`off` is the first word), or all pairs of a group, "norm x overlap = decay x bias"."""
+    return group.name if group.parts > 1 else f"{off} {group.name}"
 
 
 def alias_words(group: EffectGroup) -> str:

@@ -116,7 +116,7 @@ def _design(one: Evidence) -> dict:
         "design": designs.design_words(design),
         "contrasts": [
             {
-                "name": designs.effect_name(group),
+                "name": designs.effect_name(group, one.claim.rule.off),
                 "effect": designs.contrast_words(effects[group.name], one.claim.measure.unit),
                 "aliases": designs.alias_words(group),
             }

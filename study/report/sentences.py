@@ -202,7 +202,7 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     if verdict.direction == "incomplete":
         return f"Not all {cells} cells have two seeds in common yet: {rests_on}.{failed}"
     told = [
-        f"{designs.effect_name(group)} {effects[group.name].estimate:+.2f} "
+        f"{designs.effect_name(group, rule.off)} {effects[group.name].estimate:+.2f} "
         f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
         for group in rule.design.groups
         if effects[group.name].leaves_out_zero

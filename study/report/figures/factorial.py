@@ -15,7 +15,7 @@ from study.report.figures.style import MARKS, PALETTE, head, panels
 
 TERMS_A_LINE = 2
 """So many pairs of a group stand in a line of its label."""
-LINE_INCHES = 0.2
+LINE_INCHES = 0.17
 
 
 def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
@@ -23,13 +23,13 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
     kind first; on the left what an effect is called, its aliases of as many parts among them."""
     rule = found[0].claim.rule
     assert isinstance(rule, Factorial), "only a factorial has effects of a design"
-    lines = sum(label(group).count("\n") + 1.4 for group in rule.design.groups)
+    lines = sum(label(group, rule.off).count("\n") + 1.4 for group in rule.design.groups)
     figure, axes = panels(1, len(found), (3.4 + 5.2 * len(found), 2.2 + LINE_INCHES * lines))
     for axis, one in zip(axes[0], found, strict=True):
         effects, places, at = one.verdict.contrasts, [], 0.0
         rows = in_order(rule.design.groups, effects)
         for before, group in zip([None, *rows], rows):
-            tall = label(group).count("\n") + 1.4
+            tall = label(group, rule.off).count("\n") + 1.4
             if before and before.parts != group.parts:
                 axis.axhline(at, color="0.7", linewidth=0.8)
             place, at = at + tall / 2, at + tall
@@ -43,7 +43,7 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
         axis.axvline(0, color="0.3", linewidth=0.9)
         axis.set(yticks=places, ylim=(at, 0), title=f"{one.base}: {blocks_line(effects, one)}")
-        axis.set_yticklabels(map(label, rows), fontsize=8)
+        axis.set_yticklabels([label(group, rule.off) for group in rows], fontsize=8)
         kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
         axis.set_xlabel(
             f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts, with 95% interval\n"
@@ -64,9 +64,9 @@ def in_order(groups: Sequence[EffectGroup], effects: Mapping[str, Contrast]) -> 
     return sorted(groups, key=lambda group: (group.parts, -np.nan_to_num(abs(effects[group.name].estimate))))
 
 
-def label(group: EffectGroup) -> str:
+def label(group: EffectGroup, off: str) -> str:
     """What an effect is called, some aliases a line; how many are of more parts stands in brackets."""
-    terms = effect_name(group).split(" = ")
+    terms = effect_name(group, off).split(" = ")
     text = " =\n".join(" = ".join(terms[at : at + TERMS_A_LINE]) for at in range(0, len(terms), TERMS_A_LINE))
     more = alias_counts(group)
     return f"{text}  (= {more})" if more else text
