@@ -10,6 +10,8 @@ import jinja2
 
 from alexnet.files import write_atomically
 from alexnet.recipe import SOURCE_2012, differences, sizes_of
+from alexnet.recipe.schema import Layer
+from alexnet.recipe.sizes import Sizes
 from study.judge.arms import ArmEvidence
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
@@ -210,18 +212,34 @@ PRINTED_NEURONS = (253_440, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000)
 """Section 3.5 and figure 2. The first is not 55 * 55 * 96, what its own text gives."""
 
 
+def _parameters(layer: Layer, size: Sizes) -> int:
+    """Weights and biases of a layer that is a convolution or full."""
+    of_a_unit = size.inputs // size.groups * (layer.kernel**2 if layer.kind == "convolution" else 1)
+    return size.outputs * (of_a_unit + 1)
+
+
 def _figure_2(folder: Path) -> dict:
     """The architecture that the code builds, in numbers beside the printed ones, and drawn."""
     path = folder / "figures" / "architecture-source-2012.png"
     model = SOURCE_2012.model
+    sizes = sizes_of(model)
+    weights = [_parameters(layer, size) for layer, size in zip(model.layers, sizes, strict=True)]
+    neurons = [size.outputs * size.map_size**2 for size in sizes]
+    layers = zip(model.layers, sizes, neurons, PRINTED_NEURONS, weights, strict=True)
     rows = [
-        (position + 1, layer.kind, size.outputs, f"{size.outputs * size.map_size**2:,}", f"{printed:,}")
-        for position, (layer, size, printed) in enumerate(zip(model.layers, sizes_of(model), PRINTED_NEURONS, strict=True))
+        (n + 1, layer.kind, size.outputs, f"{here:,}", f"{printed:,}", f"{count:,}", f"{count / sum(weights):.2%}")
+        for n, (layer, size, here, printed, count) in enumerate(layers)
     ]
+    shares = [count / sum(weights) for layer, count in zip(model.layers, weights, strict=True) if layer.kind == "convolution"]
+    counted = (
+        f"The paper says 60 million parameters and 650,000 neurons; counted are {sum(weights):,} and {sum(neurons):,}. It says "
+        "that no convolutional layer has more than 1% of the parameters (section 1); "
+        f"{sum(share > 0.01 for share in shares)} of {len(shares)} have, at most {max(shares):.2%}."
+    )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_architecture(model, "SOURCE_2012", path)
-    return {"rows": rows, "picture": _embedded(path, "Figure 2: the architecture of SOURCE_2012")}
+    return {"rows": rows, "counted": counted, "picture": _embedded(path, "Figure 2: the architecture of SOURCE_2012")}
 
 
 def _picture(path: Path, one: Evidence) -> dict:
