@@ -2,7 +2,7 @@
 # Variables (docs/data-and-scales.md): SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-fidelity reproduce-all \
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-fidelity reproduce-all \
   quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
 
 PYTHON ?= python3
@@ -83,8 +83,17 @@ reproduce-figure-3: $(READY) ## figure 3: kernels, and whether the columns part 
 reproduce-figure-4: $(READY) ## figure 4: best labels and nearest training images
 	$(STUDY) run nearest_images
 
-ablate-interactions: $(READY) ## beyond the paper: four parts in all 16 combinations
+ablate-interactions: $(READY) ## beyond the paper: eight parts at once, in 16 of their 256 combinations
 	$(STUDY) run interactions
+
+ablate-interactions-folded: $(READY) ## and 16 combinations more, which tell normalization's pairs apart
+	$(STUDY) run interactions_folded
+
+ablate-interactions-of-four: $(READY) ## beyond the paper: four parts in all 16 combinations
+	$(STUDY) run interactions_of_four
+
+ablate-editions: $(READY) ## beyond the paper: sixteen differences between editions at once (not run yet)
+	$(STUDY) run editions
 
 ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth beside it
 	$(STUDY) run batch_norm batch_norm_dropout

@@ -25,6 +25,7 @@ from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
+from study.questions.rules import Factorial
 from study.questions.scales import SCALES
 from study.run.one_run import Place
 from study.run.queue import cheapest_first, in_order
@@ -176,15 +177,20 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str]) -> None:
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command})")
     print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
+    if isinstance(asked.claim.rule, Factorial):
+        from study.report.designs import plan_lines
+
+        print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
     groups: dict[tuple[str, str], list[Cell]] = {}
     for base in dict.fromkeys(cell.base for cell in plan.cells):
         for cell in plan.cells:
             if cell.base == base:
                 groups.setdefault((base, cell.arm), []).append(cell)
+    width = max(14, *(len(arm) for _, arm in groups))
     for (base, arm), cells in groups.items():
         entry = tuned.find(asked.name, base, arm, asked.scale) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
         print(
-            f"  {base:<22} {arm:<14} {len(cells)} seeds, {sum(cell.key in done for cell in cells)} done, "
+            f"  {base:<22} {arm:<{width}} {len(cells)} seeds, {sum(cell.key in done for cell in cells)} done, "
             f"learning rate {cells[0].recipe.optim.learning_rate:g} ({rate})"
         )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from scipy import stats
 
+from study.judge.contrasts import Contrast
 from study.judge.intervals import Difference, Effect, Ratio
 from study.judge.spending import spent_by
 from study.questions.claim import Precision
@@ -82,7 +83,7 @@ class Judged:
     seeds_of_looks: tuple[int, ...]  # what an arm needs for each
     seeds: int  # that the arms have, the fewest of any
     question: "Question | None" = None  # None: nothing is asked of it, so there is no verdict
-    contrasts: Mapping[str, Effect] = field(default_factory=dict)
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)
 
     def sequential_p(self, upto: int | None = None) -> float:
         """Of no effect, over the first `upto` looks. NaN where none is complete."""
@@ -113,7 +114,7 @@ class Verdict:
     more_seeds: int | None = 0  # an arm needs for the next look; 0 where nothing is open, None where no look is left
     power: float = math.nan  # that a true effect of the reported size, or the least that matters, is found by the last look
     power_of_no_effect: float = math.nan  # that a true zero is called "no effect" by the last look
-    contrasts: Mapping[str, Effect] = field(default_factory=dict)  # of a factorial: main effects and interactions
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial: every effect that its runs can tell
 
     @property
     def effect(self) -> Effect:

@@ -29,7 +29,7 @@ from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
-from study.questions.rules import EveryRun
+from study.questions.rules import EveryRun, Factorial
 from study.questions.scales import SCALES
 from study.record import tables
 from study.record.answers import KeptAnswers, read_answers
@@ -118,13 +118,11 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                 rows = [row for row in rows if row["seed"] >= first_seed]  # an earlier rule judged the others
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
-                    logits = read.initial_logits.ratio(
-                        *(claim.recipe(base, label, SCALES[scale].diff) for label in (arm.label, claim.arms[0].label)),
-                        fingerprint,
-                    )
+                    control = claim.recipe(base, claim.arms[0].label, SCALES[scale].diff)
+                    untuned = claim.recipe(base, arm.label, SCALES[scale].diff)  # rates change no first logit
+                    logits = read.initial_logits.ratio(untuned, control, fingerprint)
                     arms.append(replace(_arm(claim, arm, recipe, entry, rows, read, first_seed), initial_logits=logits))
-            others = [arm for arm in arms if arm.label != claim.arms[0].label]
-            if arms and (others or len(claim.arms) == 1):  # a control that other claims ran is no answer yet
+            if _answers(claim, {arm.label for arm in arms}):
                 ours = [one for one in machines if any(one in arm.machines for arm in arms)]
                 native = claim.scales[scale] == "native"
                 case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours), first_seed, looks)
@@ -140,6 +138,14 @@ def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim,
         for scale in claim.scales:
             if SCALES[scale].diff["data.name"] == data:
                 yield from ((name, claim, scale, base) for base, recipe in claim.bases.items() if SCALES[scale].suits(recipe))
+
+
+def _answers(claim: Claim, there: set[str]) -> bool:
+    """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are some cells of a
+    design."""
+    if isinstance(claim.rule, Factorial):
+        return {claim.rule.control, *claim.rule.treated_arms} <= there
+    return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
 
 
 def _place(one: Evidence) -> tuple:

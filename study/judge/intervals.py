@@ -5,7 +5,6 @@ blocks.py. Times to a target are compared as ratios, on logs. A run that never r
 censored at the budget: it stays in the sample and turns the estimate into a bound."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -230,37 +229,6 @@ def mean_and_variance(values: Floats) -> tuple[float, float]:
 def interval_half_width(squared_error: float, degrees_of_freedom: float, level: float) -> float:
     assert 0 < level < 1, f"level {level} is not a probability"
     return float(stats.t.ppf((1 + level) / 2, degrees_of_freedom) * math.sqrt(squared_error))
-
-
-# ---- Contrasts of several arms --------------------------------------------------------------------------------------
-
-
-def contrast(arms: Sequence[ArrayLike], weights: ArrayLike, level: float = 0.95) -> Difference:
-    """sum of weights[i] * mean(arms[i]), with a t interval on the spread within arms, pooled. Arms of shape (seeds,) each.
-
-    NaN without limits where an arm is empty; no limits where no arm has 2 runs.
-    """
-    samples, weights = [as_sample(values) for values in arms], np.asarray(weights, dtype=float)
-    counts = np.array([values.size for values in samples])
-    estimate = float(weights @ [mean_and_variance(values)[0] for values in samples]) if counts.all() else math.nan
-    spare = np.maximum(counts - 1, 0)
-    degrees_of_freedom, half_width, sd = int(spare.sum()), math.inf, math.nan
-    if counts.all() and degrees_of_freedom:
-        pooled = sum(s * mean_and_variance(v)[1] for s, v in zip(spare, samples, strict=True) if s) / degrees_of_freedom
-        sd = math.sqrt(pooled)
-        half_width = interval_half_width(pooled * float((weights**2 / counts).sum()), degrees_of_freedom, level)
-    unlimited = half_width == math.inf
-    return Difference(
-        estimate=estimate,
-        lower=-math.inf if unlimited else estimate - half_width,
-        upper=math.inf if unlimited else estimate + half_width,
-        level=level,
-        n_treated=int(counts[weights > 0].sum()),
-        n_control=int(counts[weights < 0].sum()),
-        sd=sd,
-        standard_error=float(half_width / stats.t.ppf((1 + level) / 2, degrees_of_freedom)) if degrees_of_freedom else math.nan,
-        degrees_of_freedom=degrees_of_freedom or math.nan,
-    )
 
 
 # ---- Shares of runs --------------------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ import numpy as np
 from scipy import stats
 
 from alexnet.errors import Refused
-from study.judge import p_values
+from study.judge import contrasts, p_values
 from study.judge.arms import Block
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
-from study.judge.intervals import Floats, contrast, difference_over_images, share_of_runs, within_runs
+from study.judge.images import on_other_images
+from study.judge.intervals import Difference, Floats, Ratio, difference_over_images, share_of_runs, within_runs
 from study.questions.rules import (
     DifferenceOfMeans,
     EveryRun,
@@ -265,16 +266,22 @@ def _mean(values: Sequence[float]) -> float:
 def _factorial(rule: Factorial, case: Case) -> Judged:
     """No verdict, as nothing is claimed: the effect is that of the last cell, most parts off, against the control, all on."""
     labels = (rule.control, *rule.treated_arms)
-    samples = [list(case.values(label, case.arms[label].blocks).values()) if label in case.arms else [] for label in labels]
-    complete = all(len(values) >= 2 for values in samples)
-    look = Look(number=1, effect=case.compare(labels[-1], rule.control), treated=labels[-1])
+    effects = contrasts.effects_of(rule.design, rule.control, case.arms)
+    blocks = min(effect.blocks for effect in effects.values())
+    failed = [Failures(label, sum(arm.failed), len(arm.seeds)) for label in labels if (arm := case.arms.get(label))]
+    look = Look(
+        number=1,
+        effect=case.compare(labels[-1], rule.control),
+        treated=labels[-1],
+        failures=tuple(one for one in failed if one.failed),
+    )
     return Judged(
-        looks=(look,) if complete else (),
+        looks=(look,) if blocks >= 2 else (),
         shares=(1.0,),
         so_far=look,
         seeds_of_looks=(case.claim.seeds,),
-        seeds=min(map(len, samples)),
-        contrasts={name: contrast(samples, weights) for name, weights in rule.design.contrasts.items()},
+        seeds=blocks,
+        contrasts=effects,
     )
 
 

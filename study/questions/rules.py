@@ -198,6 +198,7 @@ class Factorial(Rule):
 
     design: Design
     no_effect_within: float
+    off: str = "without"  # how a part that is off is said: "without norm"; "with narrow" where off is another way to do it
 
     @property
     def treated_arms(self) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from study.judge.arms import ArmEvidence
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
 from study.plan.claim_files import all_claims
+from study.questions.rules import Factorial
 from study.questions.scales import SCALES
 from study.record.figure_files import slug
-from study.report import phrases, sentences
+from study.report import designs, phrases, sentences
 from study.report.figures.architecture import draw_architecture
 from study.report.figures.draw import draw
 from study.report.figures.style import save, style
@@ -94,10 +95,7 @@ def _base(one: Evidence) -> dict:
         "effect": phrases.observed_words(one),
         "power": _power_words(one),
         "took": _took_words(one),
-        "contrasts": [
-            {"name": phrases.contrast_words(name), "effect": phrases.effect_words(effect, one.claim.measure.unit)}
-            for name, effect in one.verdict.contrasts.items()
-        ],
+        **_design(one),
         "seconds_ratio": _seconds_words(one),
         "seeds": phrases.seeds_words(one),
         "look": sentences.look_words(one.verdict),
@@ -108,6 +106,24 @@ def _base(one: Evidence) -> dict:
         "p_values": _p_words(one),
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
+    }
+
+
+def _design(one: Evidence) -> dict:
+    """Of a factorial, what it is, and each effect with what its runs cannot tell from it."""
+    if not isinstance(one.claim.rule, Factorial):
+        return {"design": "", "contrasts": []}
+    design, effects = one.claim.rule.design, one.verdict.contrasts
+    return {
+        "design": designs.design_words(design),
+        "contrasts": [
+            {
+                "name": designs.effect_name(group, one.claim.rule.off),
+                "effect": designs.contrast_words(effects[group.name], one.claim.measure.unit),
+                "aliases": designs.alias_words(group),
+            }
+            for group in design.groups
+        ],
     }
 
 

@@ -166,11 +166,6 @@ def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
     return effect_words(one.effects[arm.label], one.claim.measure.unit) if arm.label in one.effects else "(control)"
 
 
-def contrast_words(name: str) -> str:
-    """What a factorial claim's effect is called: a part that is left out, or a pair."""
-    return name if " x " in name else f"without {name}"
-
-
 def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
     """The number of one run; of a time that was never reached, the budget as its lower bound."""
     if claim.measure.kind == "time":

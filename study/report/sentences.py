@@ -21,6 +21,7 @@ from study.questions.rules import (
     Signed,
     WithinRuns,
 )
+from study.report import designs
 from study.report.phrases import BOUNDS, number, terms
 
 
@@ -206,14 +207,22 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
+    effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
+    rests_on = designs.blocks_words(next(iter(effects.values())), cells)
+    failed = f" {_capital(failures_words(verdict.told.failures))}." if verdict.told.failures else ""
     if verdict.direction == "incomplete":
-        return "Not all combinations have two runs yet."
+        return f"Not all {cells} cells have two seeds in common yet: {rests_on}.{failed}"
     told = [
-        f"{name} {effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
-        for name, effect in verdict.contrasts.items()
-        if effect.lower > 0 or effect.upper < 0
+        f"{designs.effect_name(group, rule.off)} {effects[group.name].estimate:+.2f} "
+        f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
+        for group in rule.design.groups
+        if effects[group.name].leaves_out_zero
     ]
-    return f"The paper claims nothing here. Effects whose 95% interval leaves out 0: {', '.join(told) or 'none'}."
+    return (
+        f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
+        f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"They rest on {rests_on}.{failed}"
+    )
 
 
 def _tests(verdict: Verdict, within: str) -> str:

@@ -1,31 +1,77 @@
-"""The effects and interactions of a factorial claim."""
+"""The effects of a factorial claim, each with what its runs cannot tell from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn
 from matplotlib.figure import Figure
 
+from study.judge.contrasts import Contrast
 from study.judge.family import Evidence
-from study.report.figures.style import PALETTE, head, panels
-from study.report.phrases import contrast_words
+from study.questions.designs import EffectGroup
+from study.questions.rules import Factorial
+from study.report.designs import SIZES, alias_counts, design_name, effect_name
+from study.report.figures.style import MARKS, PALETTE, head, panels
+
+TERMS_A_LINE = 2
+"""So many pairs of a group stand in a line of its label."""
+LINE_INCHES = 0.17
 
 
 def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
-    """Of a factorial claim: each part's main effect, then each pair's interaction, with intervals."""
-    figure, axes = panels(1, len(found), (1.6 + 5.2 * len(found), 4.8))
+    """Of a factorial claim: main effects above, then pairs and groups of pairs, then what is of more parts. The largest of each
+    kind first; on the left what an effect is called, its aliases of as many parts among them."""
+    rule = found[0].claim.rule
+    assert isinstance(rule, Factorial), "only a factorial has effects of a design"
+    lines = sum(label(group, rule.off).count("\n") + 1.4 for group in rule.design.groups)
+    figure, axes = panels(1, len(found), (3.4 + 5.2 * len(found), 2.2 + LINE_INCHES * lines))
     for axis, one in zip(axes[0], found, strict=True):
-        for row, (name, effect) in enumerate(one.verdict.contrasts.items()):
-            pair = " x " in name
-            color = PALETTE[1 if pair else 0]
+        effects, places, at = one.verdict.contrasts, [], 0.0
+        rows = in_order(rule.design.groups, effects)
+        for before, group in zip([None, *rows], rows):
+            tall = label(group, rule.off).count("\n") + 1.4
+            if before and before.parts != group.parts:
+                axis.axhline(at, color="0.7", linewidth=0.8)
+            place, at = at + tall / 2, at + tall
+            places.append(place)
+            effect, kind = effects[group.name], min(group.parts, len(MARKS)) - 1
+            color = PALETTE[kind] if effect.leaves_out_zero else "0.45"
             if np.isfinite(effect.lower):
-                axis.plot([effect.lower, effect.upper], [row, row], "--" if pair else "-", color=color, linewidth=2)
-            axis.plot([effect.estimate], [row], "s" if pair else "o", color=color, markersize=7)
-        names = [contrast_words(name) for name in one.verdict.contrasts]
+                axis.plot([effect.lower, effect.upper], [place, place], "-", color=color, linewidth=2)
+            axis.plot([effect.estimate], [place], MARKS[kind], color=color, markersize=6.5)
+        least = rule.no_effect_within
+        axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
         axis.axvline(0, color="0.3", linewidth=0.9)
-        axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), title=one.base)
-        axis.set_xlabel(f"{one.claim.measure.unit} of error, with 95% interval\n(circles: main effects; squares: interactions)")
+        axis.set(yticks=places, ylim=(at, 0), title=f"{one.base}: {blocks_line(effects, one)}")
+        axis.set_yticklabels([label(group, rule.off) for group in rows], fontsize=8)
+        kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
+        axis.set_xlabel(
+            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts, with 95% interval\n"
+            f"{kinds}\ngrey: the interval holds 0; shaded: within {least:g} of 0",
+            fontsize=8.5,
+        )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found[0], "What each part is worth on average over the others, and together")
+    head(figure, found[0], f"What each part is worth on average over the others ({design_name(rule.design)})")
     return figure
+
+
+MARK_WORDS = ("circles", "squares", "diamonds", "triangles")
+
+
+def in_order(groups: Sequence[EffectGroup], effects: Mapping[str, Contrast]) -> list[EffectGroup]:
+    """Fewest parts first, and of as many the largest effect first."""
+    return sorted(groups, key=lambda group: (group.parts, -np.nan_to_num(abs(effects[group.name].estimate))))
+
+
+def label(group: EffectGroup, off: str) -> str:
+    """What an effect is called, some aliases a line; how many are of more parts stands in brackets."""
+    terms = effect_name(group, off).split(" = ")
+    text = " =\n".join(" = ".join(terms[at : at + TERMS_A_LINE]) for at in range(0, len(terms), TERMS_A_LINE))
+    more = alias_counts(group)
+    return f"{text}  (= {more})" if more else text
+
+
+def blocks_line(effects: Mapping[str, Contrast], one: Evidence) -> str:
+    first = next(iter(effects.values()))
+    return f"{first.blocks} blocks of {len(one.claim.rule.treated_arms) + 1} runs"

@@ -1,0 +1,68 @@
+"""Beyond the paper: sixteen differences between the editions of this network, at once. Which of them matter, on average?
+
+The control is the code of 2012. Each part is one thing that another edition does otherwise: the printed paper, the authors'
+own network of 2014, or torchvision's. "Off" is the other edition's way. The design, 2^(16-11) of resolution IV, is the largest
+in 32 cells in which every part is clear of every pair; the 120 pairs come in 15 groups of eight. It is for finding the parts
+that matter: those are then to be run alone, as in `fidelity`.
+
+Left out, and why. A part must mean the same change on every base, and must not decide what another one means: one column (no
+columns to normalize across; its own claim is `two_columns`); torch's first weights (they know no `narrow`); standardized inputs
+and colour noise of none (a third way of `mean` and `eigenvalue`); no normalization (nothing would be left of four parts; its
+claim is `response_norm`); batches of 32 (another rate, and four times the updates); biases that start at zero (in `bias_init`;
+torch's start near zero, not at it); images that share a crop, one order for all epochs, colour noise of 68 epochs (the bases of
+32 and 64 pixels lack them already); 32 or 33 crops a side, the border and padding of layer 1, rates that drop by validation
+error (they fit images of 256 pixels alone); logits that start at -7 (a constant on all logits changes nothing)."""
+
+from alexnet.recipe import RateChange
+from study.claims import fidelity
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.designs import Fractional, screening_generators
+from study.questions.measures import AtEnd
+from study.questions.parts import factorial_arms
+from study.questions.rules import Factorial
+from study.questions.scales import ALEXNETS
+
+
+def in_thirds(epochs: int) -> tuple[RateChange, ...]:
+    """Torchvision's schedule: all rates a tenth after a third of the epochs, and again after two thirds."""
+    return tuple(RateChange(epoch=round(epochs * part / 3), weights=0.1**part, biases=0.1**part) for part in (1, 2))
+
+
+THIRDS = {base: {"optim.schedule": in_thirds(recipe.optim.epochs)} for base, recipe in ALEXNETS.items()}
+
+# In this order the fifteen pairs that are likeliest to depend on each other are in fifteen groups (a test names them).
+OTHERWISE = {
+    # As printed.
+    "alpha": Arm("alpha", fidelity.PRINTED["alpha-times-sum"]),
+    "narrow": Arm("narrow", also=fidelity.NARROW),
+    "across": Arm("across", fidelity.PRINTED["norm-across-columns"]),
+    "divisor": Arm("divisor", {"data.colour_noise_divisor": 1.0}),
+    "mean": Arm("mean", fidelity.PRINTED["mean-of-the-crop"]),
+    "rates": Arm("rates", fidelity.PRINTED["one-rate"]),  # torchvision too
+    "order": Arm("order", fidelity.PRINTED["norm-after-relu"]),
+    "eigenvalue": Arm("eigenvalue", {"data.colour_noise_times": "eigenvalue"}),
+    "within": Arm("within", fidelity.PRINTED["no-within-map-norm"]),  # of 2014 too
+    # Of 2014, and torchvision's.
+    "maps": Arm("maps", {"model.layers.0.outputs": 64, "model.layers.1.outputs": 192, "model.layers.3.outputs": 256}),
+    # Torchvision's.
+    "decay": Arm("decay", {"optim.weight_decay": 0.0001}),
+    "placement": Arm("placement", {"model.layers.4.dropout": 0.5, "model.layers.6.dropout": 0.0}),
+    "update": Arm("update", {"optim.update": "torch"}),
+    "biases": Arm("biases", {"optim.decay_biases": True}),
+    "inverted": Arm("inverted", {"model.dropout_form": "inverted"}),
+    "thirds": Arm("thirds", also=THIRDS),
+}
+DESIGN = Fractional(tuple(OTHERWISE), screening_generators(len(OTHERWISE)))
+
+CLAIM = Claim(
+    title="Sixteen differences between editions at once: what each is worth on average over the others",
+    command="make ablate-editions",
+    reported=Reported(
+        what="main effects and groups of pairs, a part that is off being as another edition has it",
+        value=None,
+        where="not in the paper",
+    ),
+    arms=factorial_arms(DESIGN, OTHERWISE, control="2012"),
+    measure=AtEnd("test_error_ten_views"),
+    rule=Factorial(control="2012", design=DESIGN, no_effect_within=0.3, off="with"),
+)

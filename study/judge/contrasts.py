@@ -1,0 +1,87 @@
+"""Effects read off the cells of a design, with seeds as blocks. A block is a seed (on a machine) that every cell has a run of.
+
+What a seed draws is shared by all cells of its block (the order of images, crops, first weights) and cancels in a contrast.
+What is left, how differently cells react to a seed, is the error: the mean square seed x cell of a two-way analysis of
+variance, with (cells - 1)(blocks - 1) degrees of freedom. It is pooled over all cells. That is right where a contrast weighs
+all cells alike, as every effect of a two-level design does, also where cells spread unlike; it would be wrong for a single
+cell. Source: Montgomery, Design and Analysis of Experiments (2017), sections 4.1 and 5.6.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from study.judge.arms import ArmEvidence
+from study.questions.designs import Design
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One effect of a design, in the unit of the values, with its interval."""
+
+    estimate: float  # NaN where no block is complete
+    lower: float
+    upper: float
+    level: float
+    standard_error: float  # NaN with fewer than 2 blocks, and where nothing varied: a spread of zero is no certainty
+    sd: float  # of a run, after what its cell and its block have in common
+    degrees_of_freedom: int
+    blocks: int  # that every cell has a value in
+    left_out: int  # that some cell has a value in, and not every one
+
+    @property
+    def leaves_out_zero(self) -> bool:
+        return self.lower > 0 or self.upper < 0
+
+
+def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
+    """The values of an arm by block; a run without one has no entry. The one place that says what a block is."""
+    return {block: value for block, value in zip(arm.blocks, arm.values, strict=True) if value is not None}
+
+
+def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:
+    """Every effect that the runs of a design can tell, by its name. `arms`: by label, those that are there."""
+    labels = (control, *design.labels)
+    cells = [blocks_of(arms[label]) if label in arms else {} for label in labels]
+    return in_blocks(cells, design.contrasts, level)
+
+
+def in_blocks(
+    cells: Sequence[Mapping[Hashable, float]], weights: Mapping[str, ArrayLike], level: float = 0.95
+) -> dict[str, Contrast]:
+    """For each name the sum of weights[name][i] * (mean of cell i over the complete blocks), with its t interval.
+
+    `cells`: of each cell its values by block. `weights`: for each name an array of shape [cells] whose sum is 0."""
+    complete = [block for block in cells[0] if all(block in cell for cell in cells)]
+    seen = {block for cell in cells for block in cell}
+    values = np.array([[cell[block] for block in complete] for cell in cells], dtype=float)  # [cells, blocks]
+    degrees_of_freedom = (len(cells) - 1) * max(0, len(complete) - 1)
+    means = values.mean(axis=1) if complete else np.full(len(cells), math.nan)
+    variance = math.nan
+    if degrees_of_freedom:
+        residuals = values - means[:, None] - values.mean(axis=0) + values.mean()
+        variance = float((residuals**2).sum()) / degrees_of_freedom
+    quantile = float(stats.t.ppf((1 + level) / 2, degrees_of_freedom)) if degrees_of_freedom else math.nan
+    found = {}
+    for name, given in weights.items():
+        weight = np.asarray(given, dtype=float)
+        assert weight.shape == (len(cells),) and abs(weight.sum()) < 1e-9, f"{name}: the weights are no contrast of the cells"
+        estimate = float(weight @ means)
+        error = math.sqrt(variance * float(weight @ weight) / len(complete)) if variance > 0 else math.nan
+        half_width = quantile * error if error > 0 else math.inf
+        found[name] = Contrast(
+            estimate=estimate,
+            lower=-math.inf if half_width == math.inf else estimate - half_width,
+            upper=math.inf if half_width == math.inf else estimate + half_width,
+            level=level,
+            standard_error=error,
+            sd=math.sqrt(variance),
+            degrees_of_freedom=degrees_of_freedom,
+            blocks=len(complete),
+            left_out=len(seen) - len(complete),
+        )
+    return found

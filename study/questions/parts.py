@@ -1,0 +1,37 @@
+"""The arms of a factorial claim: what each of its cells changes, made of what each part changes alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alexnet.errors import Refused
+from study.questions.claim import Arm
+from study.questions.designs import Design
+
+
+def factorial_arms(design: Design, off: Mapping[str, Arm], control: str = "all-on") -> tuple[Arm, ...]:
+    """The control, and an arm for each cell of `design`. `off`: for each part the arm that takes it out, of whatever claim.
+
+    Raises Refused for a part that nothing takes out, and for two parts that set one field to different values: a cell with both
+    of them out would be one or the other."""
+    if missing := [part for part in design.factors if part not in off]:
+        raise Refused(f"claim.arms: nothing says what changes without {missing[0]!r}")
+    parts = {part: off[part] for part in design.factors}
+    bases = dict.fromkeys(base for arm in parts.values() for base in arm.also)
+    for base in bases or [""]:
+        _refuse_conflicts({part: {**arm.diff, **arm.also.get(base, {})} for part, arm in parts.items()})
+
+    def arm_of(label: str, cell: tuple[str, ...]) -> Arm:
+        everywhere = {field: value for part in cell for field, value in parts[part].diff.items()}
+        besides = {base: {f: v for part in cell for f, v in parts[part].also.get(base, {}).items()} for base in bases}
+        return Arm(label, everywhere, {base: diff for base, diff in besides.items() if diff})
+
+    return (Arm(control), *map(arm_of, design.labels, design.cells))
+
+
+def _refuse_conflicts(diffs: Mapping[str, Mapping[str, Any]]) -> None:
+    set_by: dict[str, str] = {}
+    for part, diff in diffs.items():
+        for field, value in diff.items():
+            other = set_by.setdefault(field, part)
+            if diffs[other][field] != value:
+                raise Refused(f"claim.arms: {field} is {diffs[other][field]!r} without {other!r}, {value!r} without {part!r}")

@@ -1,0 +1,115 @@
+"""Designs in words: what a factorial is, what its runs cannot tell apart, and what its effects are averaged over."""
+
+from study.judge.contrasts import Contrast
+from study.questions.designs import Design, EffectGroup, Term
+
+FEW = 7
+"""So many aliases of an effect are written out; of more only how many there are."""
+SIZES = {1: "part", 2: "pair", 3: "triple", 4: "quadruple"}
+
+
+def effect_name(group: EffectGroup, off: str = "without") -> str:
+    """Such as "without norm" (`off` is the first word), or all pairs of a group, "norm x overlap = decay x bias"."""
+    return group.name if group.parts > 1 else f"{off} {group.name}"
+
+
+def alias_words(group: EffectGroup) -> str:
+    """What of more parts is in the same number: "7 triples (overlap x dropout x crossing, ...)"; "-" for nothing."""
+    each = f" ({', '.join(map(_term, group.aliases))})" if len(group.aliases) <= FEW else ""
+    return f"{alias_counts(group)}{each}" if group.aliases else "-"
+
+
+def alias_counts(group: EffectGroup) -> str:
+    """How many of more parts are in the same number: "7 triples"; empty where nothing is."""
+    sizes = [len(term) for term in group.aliases]
+    return ", ".join(_count(sizes.count(size), size) for size in sorted(set(sizes)))
+
+
+def _term(term: Term) -> str:
+    return " x ".join(term)
+
+
+def _count(number: int, size: int) -> str:
+    name = SIZES.get(size, f"effect of {size} parts")
+    return f"{number} {name}{'s' if number > 1 else ''}"
+
+
+def design_name(design: Design) -> str:
+    """Such as "2^(8-4), resolution IV"; a full design has no resolution."""
+    cells, parts = len(design.cells) + 1, len(design.factors)
+    left_out = parts - (cells.bit_length() - 1)
+    if not left_out:
+        return f"2^{parts}, all combinations"
+    assert design.resolution, "a fraction has a defining word"
+    return f"2^({parts}-{left_out}), resolution {_roman(design.resolution)}"
+
+
+def _roman(number: int) -> str:
+    return {2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII", 8: "VIII"}.get(number, str(number))
+
+
+def design_words(design: Design) -> str:
+    """What a factorial is and how this one is to be read, in sentences for someone who has met none."""
+    parts, cells = len(design.factors), len(design.cells) + 1
+    told = [
+        f"A factorial switches parts off together: here {cells} of the {2**parts} combinations of {parts} parts "
+        f"({design_name(design)})."
+        if cells < 2**parts
+        else f"A factorial switches parts off together: here all {cells} combinations of {parts} parts.",
+        "Every effect uses every run: the error where a part is off minus the error where it is on, averaged over the other "
+        "parts, each of which is off in half of the runs. That is another question than the paper's, which takes one part out "
+        "of the whole network.",
+        "The effect of a pair is how much more one part does where the other is off too, halved.",
+    ]
+    if together := _pairs_together(design):
+        told.append(together)
+    return " ".join(told)
+
+
+def _pairs_together(design: Design) -> str:
+    resolution = design.resolution
+    if resolution is None:
+        return "Nothing is aliased: each effect has a number of its own."
+    pairs = [group for group in design.groups if group.parts == 2]
+    shared = [len(group.terms) for group in pairs if len(group.terms) > 1]
+    clear = sum(len(group.terms) == 1 for group in pairs)
+    if resolution == 3:
+        return "Main effects are aliased with pairs: what a pair does is in the number of a part."
+    if not shared:
+        return "Main effects and pairs are clear of one another; each is aliased with effects of three parts or more."
+    sizes = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)} to {max(shared)}"
+    first = f"{clear} pairs are clear of every other pair, the others" if clear else f"the {sum(shared)} pairs"
+    return (
+        f"These runs cannot tell everything apart. Main effects are clear of pairs, aliased with triples; {first} come in "
+        f'{len(shared)} groups of {sizes} (joined by "="), whose sum is all that is seen: a group that is not nothing does not '
+        "say which of its pairs it is."
+    )
+
+
+def contrast_words(effect: Contrast, unit: str) -> str:
+    """Such as "+1.42 points [0.31, 2.53]"."""
+    if effect.estimate != effect.estimate:
+        return "no number yet"
+    bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if effect.standard_error > 0 else "(-∞, ∞)"
+    return f"{effect.estimate:+.2f} {unit} {bounds}"
+
+
+def blocks_words(effect: Contrast, cells: int) -> str:
+    """What the effects of a design rest on: "48 runs in 3 blocks (a block is a seed on a machine that ...)"."""
+    text = (
+        f"{effect.blocks * cells} runs in {effect.blocks} blocks (a block is a seed on a machine that all {cells} cells have a "
+        "result of"
+    )
+    if effect.left_out:
+        return f"{text}; {effect.left_out} further blocks that not all have are left out)"
+    return f"{text})"
+
+
+def plan_lines(design: Design) -> list[str]:
+    """The design for a terminal: its name, then a line for each effect that has aliases."""
+    lines = [f"Design: {design_name(design)}, {len(design.cells) + 1} cells; effects are averaged over the other parts"]
+    for group in design.groups:
+        if len(group.terms) > 1 or group.aliases:
+            more = f"  (aliased with {alias_words(group)})" if group.aliases else ""
+            lines.append(f"  {group.name}{more}")
+    return lines

@@ -1,0 +1,55 @@
+"""study/report/designs.py: what is said of a design, and that nothing of it is left out."""
+
+import math
+
+import pytest
+
+from study.judge.contrasts import in_blocks
+from study.questions.designs import HALF_CLEAR_OF_8, PAIRS_OF_8, SCREENING_OF_8, AllCombinations, Fractional
+from study.report import designs
+
+EIGHT = tuple("ABCDEFGH")
+SCREENING = Fractional(EIGHT, SCREENING_OF_8)
+
+
+@pytest.mark.parametrize(
+    ("design", "name", "said"),
+    [
+        (SCREENING, "2^(8-4), resolution IV", "the 28 pairs come in 7 groups of 4"),
+        (Fractional(EIGHT, HALF_CLEAR_OF_8), "2^(8-3), resolution IV", "13 pairs are clear of every other pair"),
+        (SCREENING.folded_on("A"), "2^(8-3), resolution IV", "7 pairs are clear of every other pair"),
+        (Fractional(EIGHT, PAIRS_OF_8), "2^(8-2), resolution V", "pairs are clear of one another"),
+        (Fractional(tuple("ABC"), "C=AB"), "2^(3-1), resolution III", "aliased with pairs"),
+        (AllCombinations(EIGHT[:4]), "2^4, all combinations", "Nothing is aliased"),
+    ],
+    ids=["screening", "half clear", "folded", "resolution V", "resolution III", "all"],
+)
+def test_a_design_says_its_name_that_effects_are_averaged_and_what_is_aliased(design, name, said):
+    assert designs.design_name(design) == name
+    words = designs.design_words(design)
+    assert said in words and "averaged over the other parts" in words
+
+
+def test_the_plan_names_every_pair_of_a_fraction_in_its_group():
+    lines = "\n".join(designs.plan_lines(SCREENING))
+    assert all(f"{a} x {b}" in lines for place, a in enumerate(EIGHT) for b in EIGHT[place + 1 :])
+    assert "A x B = C x G = D x H = E x F" in lines
+
+
+def test_a_group_of_pairs_never_has_the_name_of_one_pair():
+    names = [designs.effect_name(group) for group in SCREENING.groups if group.parts == 2]
+    assert [name.count(" = ") for name in names] == [3] * 7
+
+
+def test_a_main_effect_names_the_triples_that_it_cannot_be_told_from():
+    first = SCREENING.groups[0]
+    assert designs.alias_words(first) == (
+        "7 triples (B x C x G, B x D x H, B x E x F, C x D x F, C x E x H, D x E x G, F x G x H)"
+    )
+
+
+def test_an_effect_without_limits_says_so_and_what_was_left_out_is_counted():
+    effect = in_blocks([{0: 1.0, 1: 2.0}, {0: 3.0}], {"effect": [-1, 1]})["effect"]
+    assert math.isinf(effect.upper)
+    assert designs.contrast_words(effect, "points") == "+2.00 points (-∞, ∞)"
+    assert "1 further blocks" in designs.blocks_words(effect, 2)
