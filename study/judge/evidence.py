@@ -29,7 +29,7 @@ from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
-from study.questions.rules import EveryRun, Factorial
+from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import SCALES
 from study.record import tables
 from study.record.answers import KeptAnswers, read_answers
@@ -142,8 +142,8 @@ def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim,
 
 def _answers(claim: Claim, there: set[str]) -> bool:
     """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are some cells of a
-    design."""
-    if isinstance(claim.rule, Factorial):
+    design, or three arms of an interaction."""
+    if isinstance(claim.rule, Factorial | Interaction):
         return {claim.rule.control, *claim.rule.treated_arms} <= there
     return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
 

@@ -79,7 +79,7 @@ def _on_other_images(
     wrong = [case.wrong(label, shared) for label in (treated, control)]
     if wrong[0] is None or wrong[1] is None or wrong[0].shape != wrong[1].shape or not isinstance(effect, Difference):
         return math.nan
-    return 100 * on_other_images(*wrong, effect.standard_error / 100, effect.degrees_of_freedom).half_width
+    return 100 * on_other_images(wrong[0], wrong[1], effect.standard_error / 100, effect.degrees_of_freedom).half_width
 
 
 def _by_ranks(
