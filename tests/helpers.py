@@ -1,6 +1,7 @@
 """Small things that tests share: a network trained in a second, runs and rates made up."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 from alexnet.recipe import FIGURE_1_A, Layer, as_dict, changed
@@ -57,7 +58,7 @@ def made_up_result(
         outcome="reached" if crossing else "finished",
         test_error=0.35,
         test_top5_error=0.05,
-        weights_sha256="0" * 64,
+        weights_sha256=sha256(cell.key.encode()).hexdigest(),  # other runs have other weights
         points=tuple(
             Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
         ),
