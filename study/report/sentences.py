@@ -222,12 +222,13 @@ def _tests(verdict: Verdict, within: str) -> str:
     """What the tests say of a direction and of no effect."""
     p, holm_p, nothing = (number(value, 2) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f" Of no effect p = {p} {looks}, {holm_p} among all claims"
+    told = f" That there is no effect has p = {p} {looks}, and {holm_p} among all claims"
+    beyond = f"that it is beyond {within} has p = {nothing}"
     return {
         "supported": f"{told}: the paper's direction.",
         "contradicted": f"{told}: the other direction.",
-        "no effect": f"{told}; of one beyond {within} p = {nothing}: there is none that matters.",
-        "undecided": f"{told}; of one beyond {within} p = {nothing}: neither is decided.",
+        "no effect": f"{told}; {beyond}: there is none that matters.",
+        "undecided": f"{told}; {beyond}: neither is decided.",
     }.get(verdict.direction, "")
 
 
@@ -257,7 +258,9 @@ def _runs(count: int) -> str:
 def _next_step(verdict: Verdict) -> str:
     if verdict.more_seeds is None:
         return " The last look is taken, so it stays open; a new question needs new seeds."
-    return f" The next look needs {verdict.more_seeds} more seeds of an arm." if verdict.more_seeds else ""
+    if not verdict.more_seeds:
+        return ""
+    return f" The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
 
 
 def _capital(text: str) -> str:

@@ -6,6 +6,7 @@ purpose: `REGENERATE=1 .venv/bin/python -m pytest tests/study/report/test_report
 import math
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,8 +29,8 @@ TANH = {0: 20.0, 1: 24.0, 2: None, 3: 31.0}  # one never arrives
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Frozen runs: today's treatment with 3 seeds of tanh that all arrive, 2012's with a censored one, and a second machine with
-    1 seed of each arm; of relu 5 seeds."""
+    """Frozen runs: today's treatment with 3 seeds of tanh that all arrive, 2012's with a censored one, 5 seeds of relu, and
+    a second machine with 1 seed of each arm."""
     results = tmp_path / "results"
     write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
     cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
@@ -41,7 +42,8 @@ def folder(tmp_path) -> Path:
         elif cell.base == "A-2012":
             runs.append(made_up_result(cell, crossing))
         if cell.base == "A-2012" and cell.seed == 0:
-            runs.append(made_up_result(cell, crossing, machine="other machine"))
+            later = made_up_result(cell, crossing, machine="other machine")
+            runs.append(replace(later, started_ms=later.started_ms + 3_600_000))
     tables.merge(results, runs)
     return results
 
