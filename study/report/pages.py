@@ -143,8 +143,15 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict:
         "test_errors": [percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
         "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
         "effect": phrases.against_control_words(one, arm),
-        "runs": [f"{key} (seed {seed})" for key, seed in zip(arm.keys, arm.seeds, strict=True)],
+        "runs": _runs(arm),
     }
+
+
+def _runs(arm: ArmEvidence) -> list[str]:
+    """Key and seed of each run, and its machine where there are several."""
+    several = len(set(arm.machines)) > 1
+    rows = zip(arm.keys, arm.seeds, arm.machines, strict=True)
+    return [f"{key} (seed {seed}{f', {machine}' if several else ''})" for key, seed, machine in rows]
 
 
 def _p_words(one: Evidence) -> str:

@@ -64,6 +64,8 @@ def more_seeds_words(one: Evidence) -> str:
 
 def why(one: Evidence) -> str:
     """The verdict and its numbers in plain sentences."""
+    if one.verdict.direction == "did not learn":  # its numbers are of nothing
+        return " ".join(cautions(one))
     told = sentence(one.claim.rule, one.claim.measure, one.verdict)
     return " ".join((told, *cautions(one)))
 
@@ -76,7 +78,7 @@ def cautions(one: Evidence) -> list[str]:
         told.append("The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence.")
     if verdict.direction == "did not learn":
         told.append("No run answered better than one that always gives the same answer: there is nothing to compare.")
-    if look.by_ranks:
+    elif look.by_ranks:
         told.append(
             f"{_capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
             "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
@@ -107,7 +109,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     ratio, narrow, reported = verdict.effect, verdict.narrow, verdict.reported
     assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
     if verdict.direction == "incomplete":
-        return _not_yet(f"{ratio.n_treated} runs of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict)
+        return _not_yet(f"{_runs(ratio.n_treated)} of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict)
     multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
     runs = f"{ratio.n_treated} and {ratio.n_control} runs"
     if ratio.bound != "exact":
@@ -115,7 +117,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     low, high = f"{1 / rule.no_effect_within:.3g}", f"{rule.no_effect_within:.3g}"
     return (
         f"{_capital(rule.treated)} took {multiple} as long as {rule.control} "
-        f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs}). "
+        f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs})."
         f"{_tests(verdict, f'{low} to {high} times')}{_sized(verdict)}{_next_step(verdict)}"
     )
 
@@ -125,7 +127,7 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        runs = f"{found.n_treated} runs of {verdict.treated} and {found.n_control} of {rule.control} are in"
+        runs = f"{_runs(found.n_treated)} of {verdict.treated} and {found.n_control} of {rule.control} are in"
         return _not_yet(runs, verdict)
     runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
@@ -147,7 +149,7 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        return _not_yet(f"{found.n_treated} runs are in", verdict)
+        return _not_yet(f"of {rule.control} there are {_runs(found.n_treated)}", verdict)
     return _difference(rule, measure, verdict, *terms(measure), f"{found.n_treated} runs, each against itself")
 
 
@@ -156,7 +158,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
     assert isinstance(found, Difference)
     return (
         f"{_capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
-        f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs}). "
+        f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."
         f"{_tests(verdict, f'{rule.no_effect_within:g} {measure.unit} of 0')}{_sized(verdict)}{_next_step(verdict)}"
     )
 
@@ -179,7 +181,7 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     share, look = verdict.effect, verdict.told
     assert isinstance(share, Share)
     if verdict.direction == "incomplete":
-        return _not_yet(f"{share.runs} runs of {rule.control} are in", verdict)
+        return _not_yet(f"of {rule.control} there are {_runs(share.runs)}", verdict)
     because = _silence(rule, measure, verdict)
     chance = ""
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
@@ -229,12 +231,13 @@ def _tests(verdict: Verdict, within: str) -> str:
     """What the tests say of a direction and of no effect."""
     p, holm_p, nothing = (number(value, 2) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f"Of no effect p = {p} {looks}, {holm_p} among all claims"
+    told = f" That there is no effect has p = {p} {looks}, and {holm_p} among all claims"
+    beyond = f"that it is beyond {within} has p = {nothing}"
     return {
         "supported": f"{told}: the paper's direction.",
         "contradicted": f"{told}: the other direction.",
-        "no effect": f"{told}; of one beyond {within} p = {nothing}: there is none that matters.",
-        "undecided": f"{told}; of one beyond {within} p = {nothing}: neither is decided.",
+        "no effect": f"{told}; {beyond}: there is none that matters.",
+        "undecided": f"{told}; {beyond}: neither is decided.",
     }.get(verdict.direction, "")
 
 
@@ -257,10 +260,16 @@ def _not_yet(runs: str, verdict: Verdict) -> str:
     return f"Nothing is judged yet: {runs}{needed}."
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
 def _next_step(verdict: Verdict) -> str:
     if verdict.more_seeds is None:
         return " The last look is taken, so it stays open; a new question needs new seeds."
-    return f" The next look needs {verdict.more_seeds} more seeds of an arm." if verdict.more_seeds else ""
+    if not verdict.more_seeds:
+        return ""
+    return f" The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
 
 
 def _capital(text: str) -> str:

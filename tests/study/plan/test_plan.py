@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from helpers import write_tuned
@@ -21,9 +22,14 @@ def plan(folder, scale="shapes", **options):
 def test_the_default_is_the_claims_bases_arms_and_seeds(tuned_folder):
     cells = plan(tuned_folder)
     assert {c.base for c in cells} == {"A-today", "A-2012"}
-    assert [(c.arm, c.seed) for c in cells if c.base == "A-2012"] == [
-        (arm, seed) for seed in range(3) for arm in ("relu", "tanh")
-    ]
+    asked = {arm: [c.seed for c in cells if (c.base, c.arm) == ("A-2012", arm)] for arm in ("relu", "tanh")}
+    assert asked == {"relu": [0, 1, 2, 3, 4], "tanh": [0, 1, 2]}  # of the first arm as many as the first look needs
+
+
+@pytest.mark.parametrize(("seeds", "of_first_arm"), [(1, 1), (3, 5), (4, 5), (6, 10), (12, 20), (25, 25)])
+def test_a_plan_asks_as_many_seeds_of_the_first_arm_as_the_look_needs(tuned_folder, seeds, of_first_arm):
+    counts = Counter(c.arm for c in plan(tuned_folder, seeds=seeds, bases=["A-2012"]))
+    assert counts == {"relu": of_first_arm, "tanh": seeds}
 
 
 def test_every_run_has_its_own_key(tuned_folder):

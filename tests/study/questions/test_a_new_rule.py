@@ -17,18 +17,18 @@ from study.report.pages import write_report
 CLASS = '''"""Does colour noise help in the median pair of seeds?"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from alexnet.recipe import ALEXNET_32, changed
 from study.judge import intervals
-from study.judge.decision import Verdict
+from study.judge.decision import Judged, Look, Question
 from study.judge.judge import judge
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import Signed
 from study.report.figures.draw import of_rule
-from study.report.phrases import sentence
+from study.report.sentences import sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,17 @@ class SignOfMedian(Signed):
 JUDGE = """
 @judge.register
 def _(rule: SignOfMedian, case):
-    pairs = list(zip(case.known(rule.treated), case.known(rule.control)))
-    middle = median(a - b for a, b in pairs) if pairs else math.nan
-    direction = "supported" if middle * rule.expected > 0 else "contradicted" if pairs else "incomplete"
-    limits = (-math.inf, math.inf, 0.95, True, len(pairs), len(pairs), math.nan, math.nan)
-    effect = intervals.Difference(middle, *limits)
-    return Verdict(direction=direction, size="not judged", effect=effect, treated=rule.treated, more_seeds=None)
+    blocks = case.at(0, rule.treated, rule.control)
+    treated, control = (case.values(label, blocks[label]) for label in (rule.treated, rule.control))
+    pairs = [value - control[block] for block, value in treated.items() if block in control]
+    middle = median(pairs) if pairs else math.nan
+    effect = intervals.difference_of(middle, math.nan, math.nan, 0.95, len(pairs), len(pairs), math.nan)
+    p = 0.01 if middle * rule.expected > 0 else 1.0
+    look = Look(number=1, treated=rule.treated, effect=effect, p_supported=p)
+    return Judged(
+        looks=(look,) if pairs else (), shares=(1.0,), so_far=replace(look, number=0), seeds_of_looks=(3,),
+        seeds=len(pairs), question=Question(rule.no_effect_within, expected=rule.expected),
+    )
 
 """
 SENTENCE = """
@@ -79,7 +84,7 @@ CLAIM = Claim(
     rule=SignOfMedian(treated="none", control="noise", expected=1, no_effect_within=0.1),
 )
 """
-WITH, WITHOUT = (0.30, 0.31, 0.32), (0.29, 0.33, 0.35)  # differences of -1, +2 and +3 points
+WITH, WITHOUT = (0.30, 0.31, 0.32, 0.5, 0.5), (0.29, 0.33, 0.35)  # differences of -1, +2 and +3 points
 
 
 @pytest.fixture

@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 import pytest
 
 from alexnet.errors import Refused
-from study.judge.judge import Case, judge
+from study.judge.case import Case
+from study.judge.decision import decide
+from study.judge.judge import judge
 from study.plan.claim_files import all_claims
 from study.questions.claim import Claim, concrete
 from study.questions.measures import Kind, Measure, Run
 from study.questions.rules import Rule
 from study.report.figures.draw import of_measure, of_rule
-from study.report.phrases import expected_words, measured, sentence, terms
+from study.report.phrases import expected_words, measured, terms
+from study.report.sentences import sentence
 
 CLAIMS = all_claims()
 
@@ -105,6 +108,6 @@ def test_what_nobody_registered_is_refused_by_name_and_never_taken_for_another(a
 
 def test_the_judge_gives_numbers_and_no_texts_but_labels():
     claim: Claim = CLAIMS["depth"]
-    verdict = judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True))
-    texts = {name for name, value in vars(verdict).items() if isinstance(value, str)}
-    assert texts == {"direction", "size", "treated"}
+    verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
+    texts = {name for numbers in (verdict, verdict.told) for name, value in vars(numbers).items() if isinstance(value, str)}
+    assert texts == {"direction", "size", "treated", "nothing"}

@@ -23,7 +23,7 @@ from alexnet.training.loop import weights_sha256
 from study.questions.measures import ColumnColour
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
-from study.record.figure_files import picture_path, read_arrays
+from study.record.figure_files import arrays_path, read_arrays
 from study.record.tables import read_trained, run_name
 from study.record.trained_weights import Trained, derive
 from study.report.figures.figure_3 import kernel_sheet
@@ -169,8 +169,7 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
         facts = told[run_name(cell.key, MACHINE.label)]
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
-    picture = picture_path(tmp_path, "nearest_images", cells[0].scale, MACHINE.label, "figure-4")
-    kept = read_arrays(picture)
+    kept = read_arrays(arrays_path(tmp_path, "nearest_images", cells[0].scale, MACHINE.label, "figure-4"))
     feed = Trained(cells[0], place, MACHINE.label).feed
     queries = spread(feed.test[1].tolist(), 8)
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())

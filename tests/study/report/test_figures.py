@@ -17,7 +17,7 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.measures import NeighbourGain
 from study.record import tables
-from study.record.figure_files import picture_path, read_arrays, slug, write_arrays
+from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
 from study.report.figures.curves import training_curves
 from study.report.figures.draw import draw
 from study.report.figures.figure_4 import figure_4
@@ -63,12 +63,12 @@ def arrays(shown: int = 3) -> dict[str, np.ndarray]:
 
 
 def kept_at(folder: Path) -> Path:
-    return picture_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4")
+    return picture_path(folder, "nearest_images", "cifar10-jpeg", "figure-4")
 
 
 def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_labels(nearest):
     found, folder = nearest
-    write_arrays(kept_at(folder), arrays())
+    write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4"), arrays())
     drawn = figure_4(NeighbourGain(), folder, found)
     images = [image.get_array()[0, 0, 0] for image in drawn.findobj(AxesImage)]
     assert images == [0, 1, 2, 3, 4, 5, 6] * 3
@@ -85,15 +85,15 @@ def test_without_its_arrays_figure_4_is_kept_as_it_was_made_before(nearest):
 
 
 def test_what_is_kept_is_read_again_and_a_damaged_file_is_refused_by_its_name(tmp_path):
-    path = tmp_path / "figures" / "a.png"
+    path = tmp_path / "figures" / "a.npz"
     assert read_arrays(path) is None
     write_arrays(path, arrays())
-    first = path.with_suffix(".npz").read_bytes()
+    first = path.read_bytes()
     for name, values in read_arrays(path).items():
         np.testing.assert_array_equal(values, arrays()[name])
     write_arrays(path, arrays())
-    assert path.with_suffix(".npz").read_bytes() == first
-    path.with_suffix(".npz").write_bytes(first[:100])
+    assert path.read_bytes() == first
+    path.write_bytes(first[:100])
     with pytest.raises(Refused, match=r"a\.npz: damaged"):
         read_arrays(path)
 

@@ -1,65 +1,57 @@
-"""study/report/phrases.py: sentences of verdicts, for runs made up by hand."""
+"""study/report/phrases.py: what the paper says, and numbers, in words."""
 
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from study.judge.decision import Verdict, of_difference, of_ratio, weigh, weigh_every_run
-from study.judge.intervals import Times, difference, ratio_of_times
-from study.questions.measures import AtEnd, ColumnColour, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, EveryRun, RatioOfTimes, WithinRuns
-from study.report.phrases import sentence
+from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
+from study.plan.claim_files import all_claims
+from study.report.phrases import effect_words, number, reported_words
 
-few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-times = st.lists(st.none() | st.floats(1, 100), max_size=6).map(lambda values: Times(tuple(values), 100.0))
+CLAIMS = all_claims()
 
 
-def is_one_sentence(text: str) -> bool:
-    return text.endswith(".") and ". " not in text and text[0] == text[0].upper()
+def test_numbers_say_what_they_know():
+    assert [number(v) for v in (3.14159, 12.345, 0.5, math.inf, math.nan)] == ["3.14", "12.3", "0.500", "∞", "-"]
 
 
-@few_examples
-@given(times, times, st.booleans())
-def test_of_a_ratio_it_is_one_sentence_that_holds_the_interval(treated, control, native):
-    rule = RatioOfTimes(treated="tanh", control="relu", no_effect_within=1.1)
-    verdict = weigh(lambda level: ratio_of_times(treated, control, level), of_ratio(6.0, 1.1, native))
-    told = sentence(rule, TimeTo(0.25), verdict)
-    assert is_one_sentence(told)
-    if verdict.direction != "incomplete":
-        assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in told
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("response_norm", "+1.4 points"),
+        ("colour_noise", "over +1 points"),
+        ("depth", "about +2 points"),
+        ("relu_sooner", "x6"),
+        ("column_crossing", "nothing (2012 notes: +1.16 points)"),  # the paper is silent, and the notes are named
+        ("weight_decay", "above 0"),
+        ("column_colour", "every run"),
+        ("interactions", "nothing"),
+    ],
+)
+def test_what_the_paper_reports_is_told_as_it_gives_it(name, words):
+    assert reported_words(CLAIMS[name]) == words
 
 
-@pytest.mark.parametrize("treated", [[41.4, 41.5, 41.6], [40.0, 40.1, 40.05], [38.0, 43.0, 40.0], [41.0]])
-@pytest.mark.parametrize("native", [True, False])
-def test_of_a_difference_it_is_one_sentence_with_its_numbers(treated, native):
-    rule = DifferenceOfMeans(treated="none", control="norm", expected=1, no_effect_within=0.5)
-    verdict = weigh(lambda level: difference(treated, [40.0, 40.1, 40.05], level), of_difference(1.4, 1, 0.5, native))
-    verdict = replace(verdict, treated="none")
-    told = sentence(rule, AtEnd(), verdict)
-    assert is_one_sentence(told)
-    if verdict.direction != "incomplete":
-        assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
+def test_a_number_of_the_notes_is_never_told_as_the_papers():
+    """Of every claim whose number the paper does not have."""
+    silent = [claim for claim in CLAIMS.values() if claim.reported.in_notes_alone]
+    assert silent and all(reported_words(claim).startswith("nothing (2012 notes: ") for claim in silent)
 
 
-def test_of_times_that_never_came_it_says_at_least():
-    slow, fast = Times((None, None, None), 100.0), Times((10.0, 11.0, 9.0), 100.0)
-    rule = RatioOfTimes(treated="tanh", control="relu", no_effect_within=1.1)
-    verdict = weigh(lambda level: ratio_of_times(slow, fast, level), of_ratio(6.0, 1.1, True))
-    assert "Tanh took at least 10 times as long as relu" in sentence(rule, TimeTo(0.25), verdict)
+def test_effects_are_told_with_their_intervals():
+    logs = difference_of(math.log(6), 0.1, 1e9, 0.95, 3, 5, 0.2)
+    assert effect_words(ratio_of_logs(logs)) == "x6.00 [4.93, 7.30]"
+    assert effect_words(ratio_of_logs(logs, 1)) == "at least x6.00 [4.93, ∞)"
+    assert effect_words(ratio_of_logs(logs, 1, 1)) == "no ratio (runs of both arms never arrived)"
+    assert effect_words(difference_of(1.5, 0.1, 1e9, 0.95, 3, 5, 0.2)) == "+1.50 points [1.30, 1.70]"
+    assert effect_words(difference_of(1.5, math.nan, math.nan, 0.95, 3, 5, 0.2)) == "+1.50 points (-∞, ∞)"
+    assert effect_words(share_of_runs(4, 5)) == "4 of 5 runs [0.28, 0.99]"
+    assert effect_words(share_of_runs(0, 0)) == "no run yet"
 
 
-@pytest.mark.parametrize("chances", [[], [0.01] * 3, [0.01, 0.9, 0.01], [0.9] * 5])
-def test_of_every_run_it_is_one_sentence_with_its_counts(chances):
-    told = sentence(EveryRun(control="2012", p=0.05), ColumnColour(), weigh_every_run(chances, 0.05))
-    assert is_one_sentence(told)
-    assert f"in {sum(c < 0.05 for c in chances)} of {len(chances)} runs of 2012" in told
-
-
-def test_a_gain_is_told_by_what_is_subtracted_from_what():
-    rule = WithinRuns(control="2012", expected=-1, no_effect_within=0.3)
-    verdict: Verdict = weigh(
-        lambda level: difference([-1.5, -1.6, -1.4], [0, 0, 0], level, paired=True), of_difference(-1.55, -1, 0.3, True)
+def test_a_measure_in_another_unit_is_told_in_it():
+    told = reported_words(
+        replace(CLAIMS["response_norm"], reported=replace(CLAIMS["response_norm"].reported, precision="about"))
     )
-    assert sentence(rule, ViewsGain(), verdict).startswith("Ten views minus the centre view is -1.50 points")
+    assert told == "about +1.4 points"

@@ -1,0 +1,150 @@
+"""study/report/sentences.py: verdicts in sentences, for runs made up by hand."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided
+
+from study.judge.decision import decide
+from study.judge.judge import judge
+from study.plan.claim_files import all_claims
+from study.report.sentences import cautions, look_words, more_seeds_words, sentence, verdict_words, why
+
+few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+
+CLAIMS = all_claims()
+DECAY, NORM, RELU, VIEWS = (CLAIMS[name] for name in ("weight_decay", "response_norm", "relu_sooner", "ten_views"))
+FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
+HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40.0]
+
+
+def found(claim, verdict, role="native"):
+    """A finding, as far as words need it."""
+    return SimpleNamespace(claim=claim, verdict=verdict, role=role)
+
+
+def of(treated, control=FIVE, **more):
+    return decided(DECAY, arms_of(**{"0.0005": control, "none": treated}), **more)
+
+
+def are_sentences(text: str) -> bool:
+    """Each begins with a capital letter and ends with a full stop, with one space between."""
+    return text.endswith(".") and "  " not in text and all(part[:1].isupper() for part in re.split(r"(?<=[a-z)])\. ", text))
+
+
+# ---- Sentences -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("treated", "says"),
+    [
+        (HIGHER, "the paper's direction"),
+        ([38.0, 38.1, 37.95], "the other direction"),
+        (EQUAL, "there is none that matters"),
+        (WIDE, "neither is decided"),
+        ([41.0], "Nothing is judged yet: 1 run of none and 5 of 0.0005 are in, and 2 more of an arm are needed"),
+        ([FAILED] * 3, "there is nothing to compare"),
+    ],
+)
+def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, says):
+    verdict = of(treated, [FAILED] * 5 if treated[0] == FAILED else FIVE)
+    told = why(found(DECAY, verdict))
+    assert are_sentences(told) and says in told and "nan" not in told
+    if verdict.is_decided:
+        assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
+        assert "3 and 5 runs, 3 pairs of a seed" in told
+
+
+@few_examples
+@given(*[st.lists(st.none() | st.floats(1, 50), max_size=5)] * 2)
+def test_of_times_it_is_told_in_whole_sentences_that_hold_the_interval(tanh, relu):
+    verdict = decided(RELU, arms_of(tanh=tanh, relu=relu), "A-2012")
+    told = sentence(RELU.rule, RELU.measure, verdict)
+    assert are_sentences(told)
+    if verdict.direction != "incomplete":
+        assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in told
+
+
+def test_of_times_that_never_came_it_says_at_least():
+    verdict = decided(RELU, arms_of(tanh=[None] * 3, relu=[9.0, 11.0, 10.0, 9.5, 10.5]), "A-2012")
+    assert re.match(r"Tanh took at least [\d.]+ times as long as relu", sentence(RELU.rule, RELU.measure, verdict))
+
+
+def test_a_gain_is_told_by_what_is_subtracted_from_what():
+    verdict = decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.6, -1.4, -1.55, -1.45])})
+    told = sentence(VIEWS.rule, VIEWS.measure, verdict)
+    assert told.startswith("Ten views minus the centre view is -1.50 points") and "5 runs, each against itself" in told
+
+
+def test_the_next_look_and_what_it_needs_are_told():
+    verdict = of(WIDE)
+    assert (look_words(verdict), more_seeds_words(found(DECAY, verdict))) == ("1 of 4", "3 more an arm for look 2 of 4")
+    assert "The next look needs 3 more seeds of an arm." in why(found(DECAY, verdict))
+
+
+# ---- Cautions --------------------------------------------------------------------------------------------------------
+
+
+def test_two_diverged_runs_added_to_an_arm_are_named_in_the_sentence_and_in_the_cell():
+    treated = [FAILED, FAILED, 41.9, 42.0, 42.1, 41.8]
+    verdict = of(treated, [*FIVE, *FIVE])
+    told = why(found(DECAY, verdict))
+    assert "2 of 6 runs of none failed." in told and "cannot be no effect" in told
+    assert verdict_words(found(DECAY, verdict)).endswith("; 2 of 6 runs of none failed")
+
+
+def test_a_claim_that_was_decided_early_says_that_its_estimate_was_lucky():
+    early = cautions(found(DECAY, of(HIGHER)))
+    assert any(told.startswith("It was decided at look 1 of 4") for told in early)
+    assert not any("decided at look" in told for told in cautions(found(DECAY, of(WIDE))))
+
+
+def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
+    treated, control = {HERE: [38.0, 42.5], THERE: [41.0, 40.0]}, {HERE: [40.0, 40.1], THERE: [41.1, 41.0]}
+    arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
+    judged = judge(DECAY.rule, case_of(DECAY, arms, machines=(HERE, THERE)))
+    told = why(found(DECAY, decide(judged, lambda p: p)))
+    assert "Pairs of here and there together; too few pairs to test whether they agree." in told
+    treated = {machine: [*runs, 40.5] for machine, runs in treated.items()}
+    control = {machine: [*runs, 40.2, 40.1, 40.0][: 5 if machine == HERE else 3] for machine, runs in control.items()}
+    arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
+    verdict = decided(DECAY, arms, machines=(HERE, THERE))
+    assert verdict.looks_taken == 2
+    assert "Pairs of here and there together; that they share one difference has p = " in why(found(DECAY, verdict))
+
+
+def test_an_arm_with_the_controls_weights_is_told_to_have_changed_nothing():
+    arms = [arm_of("0.0005", FIVE, weights=tuple("abcde")), arm_of("none", HIGHER, weights=tuple("abc"))]
+    told = why(found(DECAY, decided(DECAY, {arm.label: arm for arm in arms})))
+    assert "it changed nothing, and is no evidence" in told
+
+
+# ---- Cells -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_that_is_not_reached_beside_all_other_claims_is_undecided_and_says_so():
+    verdict = of(HIGHER, holm=lambda p: 1.0)
+    assert verdict_words(found(DECAY, verdict)) == "undecided among all claims (supported alone)"
+
+
+def test_a_proxy_says_that_it_earns_no_size():
+    assert verdict_words(found(DECAY, of(HIGHER, native=False), "proxy")) == "supported, size not judged (proxy)"
+    sized = decided(NORM, arms_of(**{NORM.rule.control: FIVE, NORM.rule.treated: [41.4, 41.5, 41.35]}))
+    assert verdict_words(found(NORM, sized)) == "supported, size consistent"
+
+
+def test_after_the_last_look_a_claim_is_undecided_finally():
+    treated = [38.0, 42.5] * 6
+    verdict = of(treated, [40.0, 40.1] * 10)
+    assert verdict_words(found(DECAY, verdict)) == "undecided, finally"
+    assert more_seeds_words(found(DECAY, verdict)) == "none: the last look is taken"
+    assert "The last look is taken, so it stays open; a new question needs new seeds." in why(found(DECAY, verdict))
+
+
+def test_stand_in_data_are_no_evidence():
+    assert (
+        verdict_words(found(DECAY, of(HIGHER), "machinery")) == "supported (stand-in data: shows the machinery, is no evidence)"
+    )
