@@ -1,0 +1,168 @@
+"""`settle` on two tiny claims, killed at random moments and compared with one that nobody touched.
+
+python tests/faults/settled.py --kills 10 --seed 17
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from injured import bits, recorded
+
+from study.plan.fixed_rules import FixedRules, fix
+from study.questions.looks import Looks
+
+ROOT = Path(__file__).parents[2]
+LOOKS = Looks((2, 3, 4), (2, 4, 5))
+TIMES_TAKEN = ["seconds", "started", "cpu_share", "git_commit"]
+CLAIM = '''"""A tiny question, for a network that trains for a second."""
+
+from alexnet.recipe import FIGURE_1_A, Layer, changed
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+
+TINY = changed(
+    FIGURE_1_A,
+    {{
+        "model.layers": (
+            Layer(outputs=4, kernel=5, padding=2, pool="max", weight_std=0.01),
+            Layer(kind="full", outputs=10, weight_std=0.01),
+        ),
+        "model.init": "torch",
+        "data.train_images": 512,
+        "data.inputs": "standardized",
+        "optim.learning_rate": 0.05,
+        "optim.batch_size": 64,
+        "optim.epochs": 8,
+        "optim.stop_at_train_error": 0.0,
+    }},
+)
+
+CLAIM = Claim(
+    title="A tiny question about {name}",
+    command="python -m study settle {name} --runs 100",
+    reported=Reported(what="error of {name} minus the control's", value=None, where="a test"),
+    arms=(Arm("control"), Arm("treated", {diff})),
+    measure=AtEnd("test_error"),
+    rule=DifferenceOfMeans(treated="treated", control="control", expected=1, no_effect_within=0.5),
+    bases={{"TINY": TINY}},
+    scales={{"shapes": "proxy"}},
+)
+'''
+
+
+def prepare(folder: Path) -> None:
+    """Two claims that share their control, one with an effect as large as can be, and a rule of three small looks."""
+    (folder / "claims").mkdir(parents=True)
+    (folder / "results").mkdir()
+    for name, diff in (("tiny_rate", {"optim.learning_rate": 0.0001}), ("tiny_decay", {"optim.weight_decay": 0.01})):
+        (folder / "claims" / f"{name}.py").write_text(CLAIM.format(name=name, diff=diff))
+
+
+def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate")) -> None:
+    """As `settle` would fix it, but for its looks."""
+    from study.plan.claim_files import _claim_of
+
+    claims = {name: _claim_of(folder / "claims" / f"{name}.py") for name in names}
+    FixedRules(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen:
+    """`settle` on `folder`, with a process group of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CLAIMS_DIR": str(folder / "claims"),
+        "RESULTS_DIR": str(folder / "results"),
+        "SPOOL_DIR": str(folder / "spool"),
+        "DATA_DIR": str(folder),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "DEVICE": "cpu",
+        "PRECISION": "fp32",
+        "SCALE": "shapes",
+    }
+    command = [sys.executable, "-m", "study", "settle", "--runs", "100", *options]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(folder: Path) -> str:
+    process = start(folder)
+    text, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, text
+    return text
+
+
+def kill(folder: Path, luck: random.Random, most_seconds: float) -> bool:
+    """Begin or go on, and kill the whole process group after a random time. Returns whether it was still at work."""
+    process = start(folder)
+    over = time.monotonic() + luck.uniform(1.0, most_seconds)
+    while time.monotonic() < over and process.poll() is None:
+        time.sleep(0.05)
+    was_at_work = process.poll() is None
+    if was_at_work:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return was_at_work
+
+
+def tables_of(folder: Path) -> list[pd.DataFrame]:
+    """Runs and curves without the times that they took."""
+    names = ("runs.csv", "curves.csv")
+    return [pd.read_csv(folder / "results" / name).drop(columns=TIMES_TAKEN, errors="ignore") for name in names]
+
+
+def compare(folder: Path, undisturbed: Path) -> tuple[int, int, bool]:
+    """Runs lost, runs doubled in the tables or in MLflow, and whether all is equal: tables, weights, points, the rule."""
+    ours, theirs = tables_of(folder), tables_of(undisturbed)
+    lost = len(set(theirs[0].key) - set(ours[0].key))
+    doubled = int(ours[0].duplicated(["key", "machine"]).sum())
+    equal = all(a.equals(b) for a, b in zip(ours, theirs, strict=True))
+    equal = equal and bits(folder) == bits(undisturbed) and recorded(folder) == recorded(undisturbed)
+    return lost, doubled, equal
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--seconds", type=float, default=40, help="a kill comes within so long after each start")
+    args = parser.parse_args()
+    luck, kills = random.Random(args.seed), 0
+    with tempfile.TemporaryDirectory(prefix="settled-") as name:
+        undisturbed, hurt = Path(name) / "undisturbed", Path(name) / "hurt"
+        for folder in (undisturbed, hurt):
+            prepare(folder)
+            fix_rule(folder)
+        began = time.monotonic()
+        print(finish(undisturbed))
+        print(f"undisturbed: {time.monotonic() - began:.0f} s, {len(tables_of(undisturbed)[0])} runs", flush=True)
+        while kills < args.kills and kill(hurt, luck, args.seconds):
+            kills += 1
+            done = len(list((hurt / "spool").glob("*/result.json")))
+            print(f"kill {kills}: {done} runs done", flush=True)
+        print(finish(hurt))
+        lost, doubled, equal = compare(hurt, undisturbed)
+        runs = len(tables_of(hurt)[0])
+    print(f"seed {args.seed}: {runs} runs, {kills} kills, {lost} lost, {doubled} doubled, equal: {equal}")
+    return 0 if equal and not lost and not doubled else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
