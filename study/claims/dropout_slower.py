@@ -17,6 +17,7 @@ CLAIM = Claim(
         what="epochs to a test error, with dropout over without", value=2.0, precision="about", where="section 4.2"
     ),
     arms=dropout_overfits.CLAIM.arms,
+    other_readings=("factor-only",),  # what the 2012 code does with dropout off: the halving stays
     measure=TimeTo(LEVEL, of="test_error"),
     rule=RatioOfTimes(treated="dropout", control="none", no_effect_within=1.25),
 )

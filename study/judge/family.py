@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Evidence:
     verdict: Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
     seconds_ratio: intervals.Ratio | None
+    readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # the claim, read otherwise
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
     rule: FixedRule | None = None  # that was fixed for the scale
@@ -156,12 +157,23 @@ def _judged(
                 arms=tuple(case.arms.values()),
                 verdict=verdict,
                 effects={label: case.compare(label, control) for label in others},
+                readings=_readings(case),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,
                 rule=rule,
             )
         )
+    return found
+
+
+def _readings(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]:
+    """The effect by each arm that reads the claim otherwise, in place of the arm that is not the first."""
+    rule, found = case.claim.rule, {}
+    for label in case.claim.other_readings:
+        pair_of = (label, rule.control) if rule.control == case.first_arm else (rule.treated_arms[0], label)
+        if all(one in case.arms for one in pair_of):
+            found[label] = case.compare(*pair_of)
     return found
 
 

@@ -58,6 +58,8 @@ class Claim:
     measure: Measure
     rule: Rule
     seeds: int = 3
+    other_readings: tuple[str, ...] = ()
+    """Arms that read the claim otherwise than the rule does. They are told beside the verdict, and decide nothing."""
     default_arms: tuple[str, ...] = ()  # those that are run unless others are named; none: those that the rule compares
     bases: Mapping[str, Recipe] = field(
         default_factory=lambda: ALEXNETS
@@ -106,7 +108,7 @@ class Claim:
             )
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
-        for label in (*self.default_arms, self.rule.control, *self.rule.treated_arms):
+        for label in (*self.default_arms, *self.other_readings, self.rule.control, *self.rule.treated_arms):
             choose("claim.arms", label, labels)
         for arm in self.arms:
             for label in arm.also:

@@ -25,6 +25,7 @@ from study.report.figures.draw import draw
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import verdict_forest
 from study.report.paper_tables import paper_tables, percent_range
+from study.report.spreads import Spread, spreads_of
 
 ERRORS_SHOWN = ("test_error", "test_error_ten_views", "test_top5_error", "test_top5_error_ten_views")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,6 +78,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
     runs = findings.runs
     return {
         "sections": sections,
+        "spreads": [table for one in spreads_of(findings.found) for table in [_spread(one)]],
         "figure_2": _figure_2(folder),
         "not_run": list(_not_run(findings)),
         "stale": len(findings.stale),
@@ -103,6 +105,7 @@ def _base(one: Evidence) -> dict:
         "why": sentences.why(one),
         "more_seeds": sentences.more_seeds_words(one),
         "holm": phrases.number(one.verdict.holm_p, 2),
+        "other_images": phrases.other_images_words(one),
         "p_values": _p_words(one),
         "diff": _diff_words(differences(one.claim.bases[one.base], control_recipe)) or f"as {one.claim.default_bases[0]}",
         "arms": [_arm(one, arm) for arm in one.arms],
@@ -143,6 +146,7 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict:
         "test_errors": [percent_range(arm.errors[column]) for column in ERRORS_SHOWN],
         "outcomes": ", ".join(f"{arm.outcomes.count(o)} {o}" for o in dict.fromkeys(arm.outcomes)),
         "effect": phrases.against_control_words(one, arm),
+        "initial_logits": "-" if arm.initial_logits is None else f"x{phrases.number(arm.initial_logits)}",
         "runs": _runs(arm),
     }
 
@@ -275,6 +279,20 @@ def _not_run(findings: Findings) -> Iterator[dict]:
 
 def _unique(frame, columns: list[str]) -> list[dict]:
     return frame.groupby(columns, as_index=False).size().rename(columns={"size": "runs"}).to_dict("records")
+
+
+def _spread(one: Spread) -> dict:
+    """A table of where the spread of runs comes from."""
+    rows = [
+        {
+            "name": row["component"],
+            "sd": f"{row['sd']:.2f}" if row["sd"] == row["sd"] else "not known",
+            "interval": f"[{row['lower']:.2f}, {row['upper']:.2f}]" if row["lower"] == row["lower"] else "-",
+            "n": int(row["n"]),
+        }
+        for row in one.components.to_dict("records")
+    ]
+    return {"title": f"{one.base} on {one.data} ({one.fingerprint}): {phrases.measured(one.measure)}", "rows": rows}
 
 
 def in_markdown(value: object) -> object:

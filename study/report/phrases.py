@@ -161,6 +161,12 @@ def observed_words(one: Evidence) -> str:
     return effect_words(one.verdict.effect, one.claim.measure.unit)
 
 
+def other_images_words(one: Evidence) -> str:
+    """The half width of the effect's interval if the test images were drawn anew too."""
+    half_width = one.verdict.told.on_other_images
+    return f"+-{half_width:.2f}" if half_width == half_width else "-"
+
+
 def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
     """An arm against the control."""
     return effect_words(one.effects[arm.label], one.claim.measure.unit) if arm.label in one.effects else "(control)"

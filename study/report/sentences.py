@@ -1,11 +1,10 @@
 """What is said of a verdict: in a cell of a table, and in plain sentences. A rule registers its own; without it is refused by
 name."""
 
-from collections.abc import Sequence
 from functools import singledispatch
 
 from alexnet.errors import Refused
-from study.judge.decision import Failures, Verdict
+from study.judge.decision import Verdict
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.judge.judge import ENOUGH_POWER
@@ -22,6 +21,7 @@ from study.questions.rules import (
     WithinRuns,
 )
 from study.report import designs
+from study.report.cautions import capital, cautions, failures_words, readings_differ
 from study.report.phrases import BOUNDS, number, terms
 
 
@@ -39,12 +39,8 @@ def verdict_words(one: Evidence) -> str:
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
     failed = f"; {failures_words(verdict.told.failures)}" if verdict.told.failures else ""
-    return f"{direction}{size}{failed}"
-
-
-def failures_words(failures: Sequence[Failures]) -> str:
-    """Such as "2 of 5 runs of none failed"."""
-    return ", ".join(f"{one.failed} of {one.runs} runs of {one.arm} failed" for one in failures)
+    other = "; another reading differs" if readings_differ(one) else ""
+    return f"{direction}{size}{failed}{other}"
 
 
 def look_words(verdict: Verdict) -> str:
@@ -70,34 +66,6 @@ def why(one: Evidence) -> str:
     return " ".join((told, *cautions(one)))
 
 
-def cautions(one: Evidence) -> list[str]:
-    """What a reader has to know beside the verdict, a sentence each."""
-    verdict, look = one.verdict, one.verdict.told
-    told = []
-    if verdict.direction == "changed nothing":
-        told.append("The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence.")
-    if verdict.direction == "did not learn":
-        told.append("No run answered better than one that always gives the same answer: there is nothing to compare.")
-    elif look.by_ranks:
-        told.append(
-            f"{_capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
-            "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
-        )
-    if verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
-        told.append(
-            f"It was decided at look {look_words(verdict)}: a claim that is decided early is on average decided by a lucky "
-            "estimate, so expect the true effect to be somewhat smaller."
-        )
-    if look.unlike:
-        told.append("This arm spreads more than the others do, so its interval covers somewhat less than 95%.")
-    if len(look.machines) > 1:
-        agree = "too few pairs to test whether they agree"
-        if look.agreement_p == look.agreement_p:
-            agree = f"that they share one difference has p = {number(look.agreement_p, 2)}"
-        told.append(f"Pairs of {' and '.join(look.machines)} together; {agree}.")
-    return told
-
-
 @singledispatch
 def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
     """What a rule says of a verdict, in plain sentences with its numbers."""
@@ -116,7 +84,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
         runs += f", of which {ratio.censored_treated} and {ratio.censored_control} never arrived"
     low, high = f"{1 / rule.no_effect_within:.3g}", f"{rule.no_effect_within:.3g}"
     return (
-        f"{_capital(rule.treated)} took {multiple} as long as {rule.control} "
+        f"{capital(rule.treated)} took {multiple} as long as {rule.control} "
         f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs})."
         f"{_tests(verdict, f'{low} to {high} times')}{_sized(verdict)}{_next_step(verdict)}"
     )
@@ -157,7 +125,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
     found = verdict.effect
     assert isinstance(found, Difference)
     return (
-        f"{_capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
+        f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."
         f"{_tests(verdict, f'{rule.no_effect_within:g} {measure.unit} of 0')}{_sized(verdict)}{_next_step(verdict)}"
     )
@@ -211,7 +179,7 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
     rests_on = designs.blocks_words(next(iter(effects.values())), cells)
-    failed = f" {_capital(failures_words(verdict.told.failures))}." if verdict.told.failures else ""
+    failed = f" {capital(failures_words(verdict.told.failures))}." if verdict.told.failures else ""
     if verdict.direction == "incomplete":
         return f"Not all {cells} cells have two seeds in common yet: {rests_on}.{failed}"
     told = [
@@ -270,7 +238,3 @@ def _next_step(verdict: Verdict) -> str:
     if not verdict.more_seeds:
         return ""
     return f" The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -11,7 +11,8 @@ from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided
 from study.judge.decision import decide
 from study.judge.judge import judge
 from study.plan.claim_files import all_claims
-from study.report.sentences import cautions, look_words, more_seeds_words, sentence, verdict_words, why
+from study.report.cautions import cautions
+from study.report.sentences import look_words, more_seeds_words, sentence, verdict_words, why
 
 few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 

@@ -1,0 +1,87 @@
+"""What a reader has to know beside a verdict, a sentence each."""
+
+from collections.abc import Iterator, Sequence
+
+from study.judge.decision import Failures
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio
+from study.plan.initial_logits import ALIKE
+from study.report.phrases import effect_words, number
+
+
+def cautions(one: Evidence) -> list[str]:
+    return [*_of_runs(one), *_of_the_decision(one), *_of_the_arm(one)]
+
+
+def _of_runs(one: Evidence) -> Iterator[str]:
+    """What the runs came to."""
+    verdict, look = one.verdict, one.verdict.told
+    if verdict.direction == "changed nothing":
+        yield "The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence."
+    if verdict.direction == "did not learn":
+        yield "No run answered better than one that always gives the same answer: there is nothing to compare."
+    elif look.by_ranks:
+        yield (
+            f"{capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
+            "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
+        )
+    if look.unlike:
+        yield "This arm spreads more than the others do, so its interval covers somewhat less than 95%."
+    if len(look.machines) > 1:
+        agree = "too few pairs to test whether they agree"
+        if look.agreement_p == look.agreement_p:
+            agree = f"that they share one difference has p = {number(look.agreement_p, 2)}"
+        yield f"Pairs of {' and '.join(look.machines)} together; {agree}."
+
+
+def _of_the_decision(one: Evidence) -> Iterator[str]:
+    """How it came to be decided, and for which images."""
+    verdict, look = one.verdict, one.verdict.told
+    if verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
+        yield (
+            f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
+            "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
+        )
+    if one.rule and verdict.looks_taken and (before := _runs_before(one)):
+        yield f"The rule was fixed on {one.rule.fixed_on}, after {before} of these runs (NOTES.md)."
+    if look.on_other_images == look.on_other_images and isinstance(look.effect, Difference):
+        changes = ""
+        if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
+            changes = ", which does not leave out 0: it is a verdict on these test images alone"
+        yield f"On other test images of the kind the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+
+
+def _runs_before(one: Evidence) -> int:
+    """How many runs of the judged arms began before the day on which the rule was fixed."""
+    arms = [arm for arm in one.arms if arm.label in (one.claim.rule.control, *one.claim.rule.treated_arms)]
+    return sum(one.rule is not None and began < one.rule.fixed_on for arm in arms for began in arm.started)
+
+
+def _of_the_arm(one: Evidence) -> Iterator[str]:
+    """What else the arm changed, and what another reading of the claim came to."""
+    ratio = one.verdict.told.initial_logits
+    if ratio is not None and not ALIKE[0] <= ratio <= ALIKE[1]:
+        yield (
+            f"Before training the logits of {one.verdict.treated} spread x{number(ratio)} as widely over images as those of "
+            f"{one.claim.rule.control}, so it changes the scale of the signal besides the part."
+        )
+    for label, effect in one.readings.items():
+        yield f"Read as {label} the effect is {effect_words(effect, one.claim.measure.unit)}, by all runs."
+
+
+def readings_differ(one: Evidence) -> bool:
+    """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict."""
+    own = one.verdict.effect
+    return any(
+        isinstance(own, Ratio | Difference) and (other.upper < own.lower or other.lower > own.upper)
+        for other in one.readings.values()
+    )
+
+
+def failures_words(failures: Sequence[Failures]) -> str:
+    """Such as "2 of 5 runs of none failed"."""
+    return ", ".join(f"{one.failed} of {one.runs} runs of {one.arm} failed" for one in failures)
+
+
+def capital(text: str) -> str:
+    return text[0].upper() + text[1:]

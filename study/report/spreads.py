@@ -1,0 +1,56 @@
+"""Where the spread of runs comes from, for every base and data set: the table of components for the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from study.judge.components import ArmRuns, runs_of, variance_components
+from study.judge.family import Evidence
+from study.questions.measures import AtEnd, Measure
+
+FEWEST_ARMS = 3
+"""With fewer arms that have two runs of the same seeds, nothing is told."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The parts of the spread of one measure."""
+
+    base: str
+    data: str
+    fingerprint: str
+    measure: Measure
+    components: pd.DataFrame  # see `variance_components`
+
+
+def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
+    """One for every base and image set of which arms of several claims have runs, of the error that most claims are about."""
+    measure, told = AtEnd("test_error_ten_views"), []
+    groups: dict[tuple[str, str, str], list[Evidence]] = {}
+    for one in found:
+        if one.claim.measure == measure:
+            groups.setdefault((one.base, one.data, one.fingerprint), []).append(one)
+    for (base, data, fingerprint), group in groups.items():
+        arms, wrong, control = [], {}, ""
+        for one in group:
+            for arm in one.arms:
+                name = f"{one.claim_name} {arm.label}"
+                for machine in dict.fromkeys(arm.machines):
+                    rows = [row for row, its in enumerate(arm.machines) if its == machine]
+                    keys, seeds, values = ([column[row] for row in rows] for column in (arm.keys, arm.seeds, arm.values))
+                    arms.append(ArmRuns(name, keys, seeds, machine, values))
+                kept = [each for each in arm.wrong("test_error_ten_views") if each is not None]
+                if len(kept) == len(arm.seeds) and not any(arm.keys == other for other in wrong):
+                    wrong[arm.keys] = np.stack(kept)
+                    control = control or (name if arm.label == one.claim.arms[0].label else "")
+        runs = runs_of(arms)
+        if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
+            told.append(Spread(base, data, fingerprint, measure, variance_components(runs, _by_arm(wrong), "")))
+    return told
+
+
+def _by_arm(wrong: dict[tuple[str, ...], NDArray]) -> dict[str, NDArray]:
+    return {" ".join(keys): answers for keys, answers in wrong.items()}
