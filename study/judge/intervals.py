@@ -219,10 +219,11 @@ def as_sample(values: ArrayLike) -> Floats:
 
 
 def mean_and_variance(values: Floats) -> tuple[float, float]:
-    """Measured from the first value, so that equal values have exactly that mean and no variance."""
+    """Measured from the first value, so that equal values have exactly that mean and no variance: what differs beyond the tenth
+    decimal is rounding, which must not be taken for a small spread."""
     if not values.size:
         return math.nan, math.nan
-    offsets = values - values[0]
+    offsets = np.round(values - values[0], 10)
     return float(values[0] + offsets.mean()), float(offsets.var(ddof=1)) if values.size > 1 else math.nan
 
 

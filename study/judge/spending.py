@@ -18,7 +18,7 @@ from study.judge.intervals import Floats
 POWER = 1.5
 """Of an error a, the share that is spent when the share t of all seeds is in: t ** POWER."""
 NODES = 100  # of the Gauss-Legendre sums
-SMALLEST, STEPS = 1e-12, 28  # the errors a for which levels are computed; between them they are interpolated
+SMALLEST, STEPS = 1e-12, 24  # the errors a for which levels are computed; between them they are interpolated
 
 
 def nominal_levels(error: float, shares: Sequence[float]) -> tuple[float, ...]:
@@ -63,7 +63,7 @@ def _bell(distance: Floats, deviation: float) -> Floats:
 @lru_cache
 def _curves(shares: tuple[float, ...]) -> tuple[tuple[PchipInterpolator, ...], tuple[PchipInterpolator, ...]]:
     """For each look: from the log of an error to the log of its level, and back."""
-    errors = np.log(np.geomspace(SMALLEST, 0.999, STEPS))
+    errors = np.log([*np.geomspace(SMALLEST, 0.1, STEPS), *np.linspace(0.2, 0.9, 8), 0.999])
     levels = np.log([nominal_levels(math.exp(error), shares) for error in errors]).T
     return tuple(PchipInterpolator(errors, one) for one in levels), tuple(PchipInterpolator(one, errors) for one in levels)
 

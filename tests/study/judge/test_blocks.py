@@ -23,8 +23,10 @@ def arm(numbers, machine="here") -> dict[tuple[str, int], float]:
 
 
 def intervals_as_recommended(treated: np.ndarray, control: np.ndarray, most: float = 2.0) -> tuple[np.ndarray, ...]:
-    """Recommendation 1 of the project's notes on statistics, word by word, without the code: `treated` [claims, n], `control`
-    [N]. Returns estimates, half widths of 95%, and degrees of freedom, [claims] each."""
+    """Recommendation 1 of the project's notes on statistics, without the code: `treated` [claims, n], `control` [N]. But the
+    prior's variance is Smyth's, of the degrees of freedom that the spreads show, before these are capped.
+
+    Returns estimates, half widths of 95%, and degrees of freedom, [claims] each."""
     (claims, n), all_control = treated.shape, len(control)
     w = 1.0 if all_control == n else (1 + n / all_control) / 2
     g = treated - w * control[:n]
@@ -35,10 +37,10 @@ def intervals_as_recommended(treated: np.ndarray, control: np.ndarray, most: flo
     if claims >= 8:
         e = np.log(variance) - special.psi(d / 2) + np.log(d / 2)
         v = e.var(ddof=1) - special.zeta(2, d / 2)  # the trigamma function
-        d0 = most
+        d0, s0 = most, np.exp(e.mean())
         if v > 0:
-            d0 = min(most, 2 * optimize.brentq(lambda x: special.zeta(2, x) - v, 1e-8, 1e8))
-        s0 = np.exp(e.mean() + special.psi(d0 / 2) - np.log(d0 / 2))
+            shown = 2 * optimize.brentq(lambda x: special.zeta(2, x) - v, 1e-8, 1e8)
+            d0, s0 = min(most, shown), np.exp(e.mean() + special.psi(shown / 2) - np.log(shown / 2))
     shrunk = np.maximum(variance, (d0 * s0 + d * variance) / (d0 + d))
     first, df = shrunk / n, np.full(claims, d + d0)
     total = first

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from made_up_arms import arm_of, case_of
 from statsmodels.stats.multitest import multipletests
 
+from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Asked, family, judged_together
+from study.judge.family import Asked, Evidence, family
 from study.plan.claim_files import all_claims
+from study.plan.fixed_rules import FixedRules
 from study.questions.scales import SCALES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -36,6 +39,11 @@ def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
         object.__setattr__(arm, "keys", tuple(f"{name} {key}" for key in arm.keys))
         object.__setattr__(arm, "tuned", {})
     return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
+
+
+def judged_together(asked_now, claims) -> list[Evidence]:
+    """With no rule fixed for the scale: the family is what the claims ask by default."""
+    return judging.judged_together(asked_now, claims, FixedRules(Path("nowhere")))
 
 
 def shifted(by: float) -> list[float]:

@@ -15,7 +15,7 @@ from scipy import stats
 from alexnet.machine import Machine
 from alexnet.recipe import changed
 from alexnet.training.loop import fit
-from study.judge.guards import has_no_spread, learned_nothing, unchanged, unchanged_words
+from study.judge.guards import learned_nothing
 from study.record import tables
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -94,30 +94,3 @@ def test_rows_of_the_tables_are_judged_as_they_are_read(tmp_path):
     same = replace(made_up_result(small_cell(seed=2)), predicted_classes=1)
     tables.merge(tmp_path, [own, old, same])
     assert [learned_nothing(row) for row in tables.read(tmp_path)[0].to_dict("records")] == [False, False, True]
-
-
-# ---- Arms that changed nothing, values without spread ----------------------------------------------------------------
-
-
-def test_an_arm_changed_nothing_where_seed_machine_and_weights_are_equal():
-    control = [{**run(0.3, 0.9), "seed": s, "machine": m, "weights_sha256": f"{s}{m}"} for s in (0, 1) for m in "ab"]
-    treated = [dict(row) for row in control]
-    treated[0]["weights_sha256"] = "1a"  # equal to that of another seed
-    treated[3]["weights_sha256"] = "other"
-    assert unchanged(treated, control) == [(0, "b"), (1, "a")]
-    assert unchanged_words(unchanged(treated, control)) == "this arm changed nothing: equal weights at seeds 0, 1"
-    assert unchanged_words([(2, "a")]) == "this arm changed nothing: equal weights at seed 2"
-    assert unchanged_words([]) == ""
-
-
-def test_weights_that_diverged_are_equal_by_chance():
-    row = run(None, None, outcome="diverged")
-    assert unchanged([row], [row]) == []
-
-
-@pytest.mark.parametrize(
-    ("values", "none"),
-    [([0.35] * 6, True), ([0.3 - 0.2, 0.5 - 0.4, 0.1], True), ([0.1, 0.1001], False), ([0.1], False), ([], False)],
-)
-def test_a_spread_of_zero_is_seen_behind_rounding(values, none):
-    assert has_no_spread(values) is none

@@ -1,19 +1,16 @@
 """study/judge/intervals.py against other libraries and counts done by hand."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import proportion_confint
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+from statsmodels.stats.weightstats import DescrStatsW
 
 from study.judge.intervals import (
     Times,
-    contrast,
     difference_of,
     difference_over_images,
     kaplan_meier,
@@ -125,6 +122,11 @@ def test_without_a_spread_a_mean_has_no_limits(values):
     assert math.isnan(found.standard_error)
 
 
+def test_a_spread_of_nothing_but_rounding_is_none():
+    found = within_runs([0.3 - 0.2, 0.5 - 0.4, 0.1])
+    assert (found.lower, found.upper) == (-math.inf, math.inf)
+
+
 def test_a_missing_value_is_refused_rather_than_averaged():
     with pytest.raises(AssertionError):
         within_runs([3.0, math.nan])
@@ -135,44 +137,6 @@ def test_the_interval_over_images_is_the_t_interval_of_their_mean():
     found = difference_over_images(losses.mean(), losses.std(ddof=1) / math.sqrt(500), 500, 5)
     assert (found.lower, found.upper) == pytest.approx(DescrStatsW(losses).tconfint_mean())
     assert (found.sd, found.n_treated) == (pytest.approx(losses.std(ddof=1)), 5)
-
-
-# ---- Contrasts -------------------------------------------------------------------------------------------------------
-
-ON_OFF = list(itertools.product([-1, 1], repeat=3))  # the cells of a 2 x 2 x 2 design
-
-
-@pytest.mark.parametrize("seeds", [[3] * 8, [3, 2, 4, 2, 3, 1, 2, 5]], ids=["balanced", "unbalanced"])
-@pytest.mark.parametrize("term", [(0,), (2,), (0, 1), (1, 2)], ids=str)
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_a_contrast_is_the_effect_and_interval_of_least_squares_on_the_whole_design(seeds, term, level):
-    rng = np.random.default_rng(sum(seeds))
-    arms = [rng.normal(40 + signs[0] + 0.5 * signs[0] * signs[1], 0.4, n) for signs, n in zip(ON_OFF, seeds)]
-    rows = np.repeat(np.array(ON_OFF, dtype=float), seeds, axis=0)
-    terms = [t for size in range(4) for t in itertools.combinations(range(3), size)]  # saturated: with all interactions
-    design = np.column_stack([rows[:, t].prod(axis=1) for t in terms])
-    fitted = OLS(np.concatenate(arms), design).fit()
-    place = terms.index(term)
-    found = contrast(arms, np.array(ON_OFF)[:, term].prod(axis=1) / 4, level)
-    assert found.estimate == pytest.approx(2 * fitted.params[place])  # from -1 to +1 are two of its units
-    assert (found.lower, found.upper) == pytest.approx(tuple(2 * fitted.conf_int(1 - level)[place]))
-    assert found.sd == pytest.approx(math.sqrt(fitted.mse_resid))
-    assert found.degrees_of_freedom == fitted.df_resid
-
-
-def test_a_contrast_of_two_arms_is_the_interval_of_equal_variances():
-    treated, control = [18.4, 18.9, 18.1], [17.0, 17.3, 17.1, 16.8]
-    found = contrast([treated, control], [1, -1])
-    expected = CompareMeans(DescrStatsW(treated), DescrStatsW(control)).tconfint_diff(usevar="pooled")
-    assert (found.lower, found.upper) == pytest.approx(expected)
-    assert (found.n_treated, found.n_control) == (3, 4)
-
-
-@pytest.mark.parametrize(("arms", "known"), [([[2.0, 2.1], []], False), ([[3.0], [1.0]], True)], ids=["empty", "single"])
-def test_a_contrast_without_spread_or_with_an_empty_arm_has_no_limits(arms, known):
-    found = contrast(arms, [1, -1])
-    assert (found.lower, found.upper) == (-math.inf, math.inf)
-    assert found.estimate == 2 if known else math.isnan(found.estimate)
 
 
 # ---- Shares of runs --------------------------------------------------------------------------------------------------

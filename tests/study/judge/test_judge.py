@@ -263,6 +263,39 @@ def test_runs_without_a_gain_because_they_failed_speak_against_it_by_sign_flips(
     assert told.p_supported == pytest.approx(np.mean(np.array(sums) >= abs(values.sum()) - 1e-9))
 
 
+# ---- Interactions ----------------------------------------------------------------------------------------------------
+
+WORTH = CLAIMS["batch_norm_dropout"]
+FOUR = {
+    "2012": [40.0, 40.5, 39.8, 40.2],
+    "no-dropout": [43.0, 43.6, 42.9, 43.1],
+    "batch": [39.0, 39.6, 38.7, 39.4],
+    "batch+no-dropout": [40.0, 40.7, 39.6, 40.5],
+}
+
+
+def test_an_interaction_is_scipys_t_test_of_one_number_a_seed():
+    told = decided(WORTH, {label: arm_of(label, runs) for label, runs in FOUR.items()}).told
+    control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())  # of the first look
+    expected = scipy_stats.ttest_1samp((both - second) - (first - control), 0)
+    assert (told.p_supported, told.p_contradicted) == (pytest.approx(expected.pvalue), 1)
+    assert (told.effect.lower, told.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+@pytest.mark.parametrize("label", FOUR)
+def test_an_interaction_of_which_a_run_failed_is_not_decided_and_names_it(label):
+    runs = {**FOUR, label: [FAILED, *FOUR[label][1:]]}
+    verdict = decided(WORTH, {one: arm_of(one, values) for one, values in runs.items()})
+    assert verdict.direction == "undecided"
+    assert [(one.arm, one.failed, one.runs) for one in verdict.told.failures] == [(label, 1, 3)]
+
+
+@pytest.mark.parametrize("label", FOUR)
+def test_an_interaction_needs_all_four_arms(label):
+    arms = {one: arm_of(one, values) for one, values in FOUR.items() if one != label}
+    assert decided(WORTH, arms).direction == "incomplete"
+
+
 # ---- Averaged nets ---------------------------------------------------------------------------------------------------
 
 

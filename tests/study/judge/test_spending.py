@@ -71,7 +71,7 @@ def test_what_a_level_spends_is_the_error_it_is_the_level_of(look, error):
     assert spent_by(level_at(error, look, SHARES), look, SHARES) == pytest.approx(error, rel=2e-3)
 
 
-@pytest.mark.parametrize("error", [1e-6, 0.0021, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("error", [1e-6, 0.0021, 0.05, 0.1, 0.25, 0.65])
 def test_levels_read_from_the_table_are_those_computed(error):
     assert [level_at(error, look, SHARES) for look in (1, 2, 3, 4)] == pytest.approx(nominal_levels(error, SHARES), rel=2e-3)
 
