@@ -56,7 +56,7 @@ def numbers(one: Evidence) -> dict[str, Any]:
         "p_no_effect": verdict.p_no_effect,
         "permutation_p": verdict.told.permutation_p,
         "permutation_floor": verdict.told.permutation_floor,
-        "log_rank_p": verdict.told.log_rank_p,
+        "order_p": verdict.told.order_p,
         "more_seeds": verdict.more_seeds,
         "holm": verdict.holm_p,
         "power": verdict.power,

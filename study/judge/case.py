@@ -88,13 +88,9 @@ class Case:
         return taken
 
     def complete_looks(self, *labels: str) -> list[int]:
-        """The looks for which these arms have what they need, from the first on."""
-        found = []
-        for look in range(1, len(self.looks.arms) + 1):
-            if self.at(look, *labels) is None:
-                break
-            found.append(look)
-        return found
+        """The looks for which these arms have what they need. A look may be passed over: that of several machines needs no
+        further seeds of the first arm."""
+        return [look for look in range(1, len(self.looks.arms) + 1) if self.at(look, *labels) is not None]
 
     def values(self, label: str, blocks: Sequence[Block]) -> dict[Block, float]:
         """The numbers of an arm in these blocks, runs without one left out. Times are natural logs of what is restricted to the

@@ -61,7 +61,7 @@ class Look:
     initial_logits: float | None = None  # how many times as widely the treated arm's first logits spread as the control's
     permutation_p: float = math.nan
     permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
-    log_rank_p: float = math.nan  # of times alone
+    order_p: float = math.nan  # of times alone: by which arm arrives first in each block
     # Of what is to be seen in every run:
     mean_value: float = math.nan  # of the runs
     by_chance: float = math.nan  # the same if there were nothing

@@ -65,9 +65,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         unlike=unlike_the_others(pairs, case.prior(number)),
         permutation_p=p_values.permutation_p(*samples, generator=_fixed_generator()),
         permutation_floor=p_values.permutation_floor(*map(len, samples)),
-        log_rank_p=p_values.log_rank_p(*(case.times(label, blocks[label]) for label in (treated, control)))
-        if is_time
-        else math.nan,
+        order_p=p_values.order_p(*values) if is_time else math.nan,
     )
 
 

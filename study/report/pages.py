@@ -166,8 +166,8 @@ def _p_words(one: Evidence) -> str:
         told.append(
             f"exact permutation p {phrases.number(look.permutation_p, 2)} (the least that so few runs give: {floor}{binds})"
         )
-    if look.log_rank_p == look.log_rank_p:
-        told.append(f"log-rank p {phrases.number(look.log_rank_p, 2)}")
+    if look.order_p == look.order_p:
+        told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)
     return f" As a check beside: {text}." if text else ""
 

@@ -34,18 +34,17 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
         if one.claim.measure == measure:
             groups.setdefault((one.base, one.data, one.fingerprint), []).append(one)
     for (base, data, fingerprint), group in groups.items():
-        arms, wrong, control = [], {}, ""
+        arms, wrong = [], {}
         for one in group:
             for arm in one.arms:
                 name = f"{one.claim_name} {arm.label}"
                 for machine in dict.fromkeys(arm.machines):
                     rows = [row for row, its in enumerate(arm.machines) if its == machine]
-                    keys, seeds, values = ([column[row] for row in rows] for column in (arm.keys, arm.seeds, arm.values))
-                    arms.append(ArmRuns(name, keys, seeds, machine, values))
+                    keys, seeds = [arm.keys[row] for row in rows], [arm.seeds[row] for row in rows]
+                    arms.append(ArmRuns(name, keys, seeds, machine, [arm.values[row] for row in rows]))
                 kept = [each for each in arm.wrong("test_error_ten_views") if each is not None]
                 if len(kept) == len(arm.seeds) and not any(arm.keys == other for other in wrong):
                     wrong[arm.keys] = np.stack(kept)
-                    control = control or (name if arm.label == one.claim.arms[0].label else "")
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
             told.append(Spread(base, data, fingerprint, measure, variance_components(runs, _by_arm(wrong), "")))

@@ -11,9 +11,8 @@ from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided
 from scipy import stats as scipy_stats
 
 from alexnet.recipe import FIGURE_1_A
-from study.judge.intervals import Difference, Ratio, Times
+from study.judge.intervals import Difference, Ratio
 from study.judge.judge import judge
-from study.judge.p_values import log_rank_p
 from study.plan.claim_files import all_claims
 from study.report.sentences import sentence
 
@@ -71,13 +70,6 @@ def test_a_run_that_never_arrived_is_censored_at_the_budget_of_its_recipe():
 def test_times_are_not_left_to_ranks_where_runs_failed():
     verdict = decided(RELU, arms_of(tanh=[FAILED, 50.0, 40.0], relu=RELUS), "A-2012")
     assert not verdict.told.by_ranks and verdict.told.failures[0].failed == 1
-
-
-def test_a_verdict_on_times_carries_the_log_rank_test():
-    treated, control = [40.0, None, 50.0], [20.0, 35.0, 30.0, 31.0, 32.0]
-    verdict = decided(RELU, arms_of(tanh=treated, relu=control), "A-2012")
-    times = [Times(tuple(values), float(FIGURE_1_A.optim.epochs)) for values in (treated, control)]
-    assert verdict.told.log_rank_p == log_rank_p(*times)
 
 
 @pytest.mark.parametrize("there", ["tanh", "relu"])

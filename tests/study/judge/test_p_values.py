@@ -9,40 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
-from statsmodels.duration.survfunc import survdiff
 from statsmodels.stats.multitest import multipletests
 
-from study.judge.intervals import Times
-from study.judge.p_values import holm, log_rank_p, permutation_floor, permutation_p, sign_flip_p
+from study.judge.p_values import holm, order_p, permutation_floor, permutation_p, sign_flip_p
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
-BUDGET = 100.0
+# ---- The order of arrivals ---------------------------------------------------------------------------------------------
 
 
-# ---- Log-rank --------------------------------------------------------------------------------------------------------
+def test_the_order_of_arrivals_is_judged_by_the_log_rank_test_with_a_stratum_a_block():
+    """Of pairs, its exact version: the later arm is the same in 8 of 9 blocks that do not tie."""
+    later = [3.0, 4.0, 9.0, 8.0, 7.0, 5.0, 6.0, 2.0, 1.0, 100.0]
+    sooner = [2.0, 3.0, 8.0, 7.0, 6.0, 4.0, 5.0, 1.0, 2.0, 100.0]
+    arms = [{("machine", seed): time for seed, time in enumerate(times)} for times in (later, sooner)]
+    expected = 2 * sum(math.comb(9, k) for k in (8, 9)) / 2**9
+    assert order_p(*arms) == pytest.approx(expected) == order_p(*reversed(arms))
 
 
-@pytest.mark.parametrize("late", [None, 95.0], ids=["some censored", "all arrived"])
-def test_log_rank_p_is_the_one_of_statsmodels(late):
-    treated, control = Times((40.0, late, 80.0, late), BUDGET), Times((20.0, 35.0, 90.0, 40.0, late), BUDGET)
-    arrived = ~np.concatenate([treated.is_censored, control.is_censored])
-    _, p = survdiff(np.concatenate([treated.restricted, control.restricted]), arrived, [1] * 4 + [0] * 5)
-    assert log_rank_p(treated, control) == pytest.approx(p)
-
-
-def test_log_rank_p_depends_on_the_order_of_arrivals_only():
-    early, late = Times((1.0, 3.0, 5.0), BUDGET), Times((2.0, 8.0, None), BUDGET)
-    stretched_early, stretched_late = Times((1.0, 9.0, 25.0), BUDGET), Times((4.0, 64.0, None), BUDGET)
-    assert log_rank_p(late, early) == pytest.approx(log_rank_p(stretched_late, stretched_early))
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [((), (4.0,)), ((None, None), (None,)), ((4.0, 4.0), (4.0,))], ids=["empty", "none", "tied"]
-)
-def test_log_rank_p_is_nan_where_the_order_says_nothing(first, second):
-    assert math.isnan(log_rank_p(Times(first, BUDGET), Times(second, BUDGET)))
+def test_the_order_of_a_few_arrivals_says_nothing():
+    arms = [{("machine", seed): float(time + seed) for seed in range(5)} for time in (1, 2)]
+    assert math.isnan(order_p(*arms))
 
 
 # ---- Permutation p ---------------------------------------------------------------------------------------------------
