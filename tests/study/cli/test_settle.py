@@ -64,17 +64,18 @@ class Trainer:
 
     def __call__(self, cells, place, results, executor, console, tells_numbers):
         self.waves.append([(cell.claim, cell.arm, cell.seed) for cell in cells])
+        ended = []
         for cell in cells:
-            if self.dies_at is not None and len(self.trained) == self.dies_at:
-                raise KeyboardInterrupt
-            if (cell.arm, cell.seed) in self.lose:
-                continue
-            self.trained.append(cell.key)
-            made = replace(
-                made_up_result(cell, None, steps_per_epoch=1), test_error=error_of(cell) / 100, weights_sha256=4 * cell.key
-            )
-            made = replace(made, machine=replace(made.machine, label=place.machine.label))
-            tables.merge(results, [made])
+            if len(self.trained) == self.dies_at:
+                break
+            if (cell.arm, cell.seed) not in self.lose:
+                self.trained.append(cell.key)
+                made = made_up_result(cell, None, steps_per_epoch=1)
+                made = replace(made, test_error=error_of(cell) / 100, weights_sha256=4 * cell.key)
+                ended.append(replace(made, machine=replace(made.machine, label=place.machine.label)))
+        tables.merge(results, ended)
+        if len(self.trained) == self.dies_at:
+            raise KeyboardInterrupt
         return []
 
 
@@ -150,6 +151,7 @@ def test_a_wave_is_one_look_of_all_open_claims(folder, trainer):
         assert {seed for _, arm, seed in wave if arm == "control"} <= set(range(first))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "deaths", [[0], [1], [5], [7, 0, 1], [12, 3], [13, 1, 1, 2], [15, 4], [2, 2, 2, 2, 2, 2, 2, 2]], ids=str
 )
@@ -169,7 +171,7 @@ def test_killed_at_any_run_the_same_command_ends_as_if_undisturbed(folder, train
     assert (folder / "results" / "runs.csv").read_text() == undisturbed
 
 
-@pytest.mark.parametrize("runs", [3, 10, 13, 15])
+@pytest.mark.parametrize("runs", [3, 10, pytest.param(13, marks=pytest.mark.slow), pytest.param(15, marks=pytest.mark.slow)])
 def test_no_more_runs_are_trained_than_allowed_and_what_is_left_out_is_told(folder, trainer, capsys, runs):
     small_looks(folder)
     main(["settle", "--scale", "shapes", "--runs", str(runs)])
