@@ -3,7 +3,7 @@
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-fidelity reproduce-all \
-  quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
+  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -103,6 +103,10 @@ ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS
 
 reproduce-all: $(READY) ## every claim above, cheapest first, each run once; stop and go on at any time
 	$(STUDY) run all
+
+# HOURS, SCALE and the like may stand in the environment; CLAIMS are names, none means all.
+settle: $(READY) ## all claims (CLAIMS=), look after look, until they are decided or HOURS= are over
+	$(STUDY) settle $(CLAIMS) $(if $(HOURS),--hours $(HOURS)) $(if $(RUNS),--runs $(RUNS)) $(if $(HOURS)$(RUNS),,--plan)
 
 quick: $(READY) ## the whole way on small made-up images, into quick/: shows that everything runs
 	$(STUDY) quick

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from alexnet.machine import Machine
 from study.cli.arguments import (
@@ -25,11 +26,15 @@ from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
+from study.questions.looks import LOOKS
 from study.questions.rules import Factorial
 from study.questions.scales import SCALES
 from study.run.one_run import Place
 from study.run.queue import cheapest_first, in_order
 from study.run.run_folder import is_done
+
+if TYPE_CHECKING:
+    from study.judge.family import Evidence
 
 
 def add_to(verbs: Verbs) -> None:
@@ -42,11 +47,12 @@ def add_to(verbs: Verbs) -> None:
 
 
 def list_claims(args: argparse.Namespace) -> None:
-    from study.report import phrases
+    from study.judge.evidence import find
+    from study.report import margins, phrases
 
-    claims = all_claims()
+    claims, found = all_claims(), find(results_dir()).found
     if args.json:
-        print(json.dumps({name: _facts(claim) for name, claim in claims.items()}, indent=1))
+        print(json.dumps({name: {**_facts(claim), **margins.facts(claim, found)} for name, claim in claims.items()}, indent=1))
         return
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
@@ -54,6 +60,9 @@ def list_claims(args: argparse.Namespace) -> None:
         print(f"  command   {claim.command}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
+        for sentence, bases in margins.by_sentence(claim, claim.default_bases, found).items():
+            where = f", on {', '.join(bases)}" if len(claim.default_bases) > 1 else ""
+            print(f"  margin    {sentence}{where}")
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
 
 
@@ -165,15 +174,20 @@ def show_plans(args: argparse.Namespace) -> None:
         ]
         print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
         return
+    from study.judge.evidence import find
+
+    found = find(results_dir()).found
     for plan in plans:
-        _show(plan, place.machine, done)
+        _show(plan, place.machine, done, found)
         print("  " + cost(plan.cells).words)
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
 
 
-def _show(plan: ClaimPlan, machine: Machine, done: set[str]) -> None:
-    """The claim, and a line for each base and arm."""
+def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:
+    """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
+    from study.report import margins
+
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command})")
     print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
@@ -181,6 +195,12 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str]) -> None:
         from study.report.designs import plan_lines
 
         print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
+    rule = FixedRules.read(results_dir()).of(asked.scale)
+    own, looks = [one for one in found if one.scale == asked.scale], rule.looks if rule else LOOKS
+    for sentence, bases in margins.by_sentence(
+        asked.claim, dict.fromkeys(cell.base for cell in plan.cells), own, looks
+    ).items():
+        print(f"  margin on {', '.join(bases)}: {sentence}")
     groups: dict[tuple[str, str], list[Cell]] = {}
     for base in dict.fromkeys(cell.base for cell in plan.cells):
         for cell in plan.cells:

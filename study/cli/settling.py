@@ -78,7 +78,7 @@ class Budget:
     price: Callable[[Sequence[Cell]], float]  # of runs: seconds, or how many
     limit: float
     by_hours: bool
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     trained: int = 0
 
     @property

@@ -1,6 +1,7 @@
 """A claim's margin, and what it takes to tell that there is no effect beyond it, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from study.judge.family import Evidence
 from study.judge.seeds_needed import (
@@ -59,6 +60,24 @@ def margin_sentence(claim: Claim, base: str, found: Sequence[Evidence], looks: L
         return f"{told}: within {last} seeds it can end only as {ends_text(claim, chance)}"
     told += f": within {last} seeds it is told with a probability of at most {chance:.0%}"
     return told
+
+
+def by_sentence(claim: Claim, bases: Iterable[str], found: Sequence[Evidence], looks: Looks = LOOKS) -> dict[str, list[str]]:
+    """The sentences on a claim's margin, each with the bases that it is true of."""
+    told: dict[str, list[str]] = {}
+    for base in bases:
+        told.setdefault(margin_sentence(claim, base, found, looks), []).append(base)
+    return told
+
+
+def facts(claim: Claim, found: Sequence[Evidence], looks: Looks = LOOKS) -> dict[str, Any]:
+    """The same for scripts."""
+    seeds = {
+        base: seeds_for_claim(claim, spread_of(found, claim.measure, base), looks)
+        for base in claim.default_bases
+        if claim.measure.runs_together == 1
+    }
+    return {"margin": claim.rule.smallest_effect, "seeds_for_no_effect": seeds}
 
 
 def spread_text(claim: Claim, spread: Spread | None) -> str:

@@ -1,0 +1,285 @@
+"""`settle`: a look at a time, each run once, until every claim is decided. Runs are made up: what trains is a stand-in."""
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from helpers import made_up_result
+
+from study.cli import settle as settle_verb
+from study.cli import settling
+from study.cli.main import main
+from study.judge.evidence import find
+from study.plan.claim_files import _claim_of
+from study.plan.cost import Cost
+from study.plan.fixed_rules import FixedRules, fix
+from study.questions.looks import Looks
+from study.record import tables
+
+CLAIM = '''
+"""A question about made-up runs."""
+from helpers import SMALL
+from alexnet.recipe import changed
+from study.questions.claim import Arm, Claim, Reported
+from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans
+
+CLAIM = Claim(
+    title="{name}", command="settle", reported=Reported(what="error", value=None, where="here"),
+    arms=(Arm("control"), Arm("treated", {{"optim.learning_rate": {rate}}})),
+    measure=AtEnd("test_error"),
+    rule=DifferenceOfMeans(treated="treated", control="control", expected=1, no_effect_within=0.5),
+    bases={{"SMALL": changed(SMALL, {{"optim.stop_at_train_error": 0.0}})}}, scales={{"shapes": "proxy"}},
+)
+'''
+RATES = {"large": 0.5, "none": 0.4, "noisy": 0.3}
+"""Three claims, each told by the rate of its arm."""
+LOOKS = Looks((3, 5, 7), (4, 6, 8))
+
+
+def error_of(cell) -> float:
+    """A percentage that the run's seed and arm decide: a large effect, none at all, and one as large as its noise."""
+    rate = cell.recipe.optim.learning_rate
+    shared, own = random.Random(cell.seed).gauss(30, 1), random.Random(f"{cell.seed} {rate}")
+    effect, noise = {0.5: (8, 0.2), 0.4: (0, 0.05), 0.3: (0.7, 1.5)}.get(rate, (0, 0.05))
+    return shared + effect + own.gauss(0, noise)
+
+
+class FlatPace:
+    """Every run takes a minute."""
+
+    def cost(self, cells):
+        return Cost(60.0 * len(cells), "made up", f"{len(cells)} runs to train")
+
+
+class Trainer:
+    """In place of training: results made up, straight into the tables. Dies before run number `dies_at`; loses `lose`."""
+
+    def __init__(self):
+        self.trained, self.waves, self.dies_at, self.lose = [], [], None, ()
+
+    def __call__(self, cells, place, results, executor, console, tells_numbers):
+        self.waves.append([(cell.claim, cell.arm, cell.seed) for cell in cells])
+        ended = []
+        for cell in cells:
+            if len(self.trained) == self.dies_at:
+                break
+            if (cell.arm, cell.seed) not in self.lose:
+                self.trained.append(cell.key)
+                made = made_up_result(cell, None, steps_per_epoch=1)
+                made = replace(made, test_error=error_of(cell) / 100, weights_sha256=4 * cell.key)
+                ended.append(replace(made, machine=replace(made.machine, label=place.machine.label)))
+        tables.merge(results, ended)
+        if len(self.trained) == self.dies_at:
+            raise KeyboardInterrupt
+        return []
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Three claims, and nothing else: no other claims, no images, no report."""
+    (tmp_path / "claims").mkdir()
+    for name, rate in RATES.items():
+        write_claim(tmp_path, name, rate)
+    monkeypatch.setattr("study.plan.claim_files.claims.__path__", [str(tmp_path / "no others")])
+    for name, value in {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DEVICE": "cpu"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value) if name != "DEVICE" else value)
+    monkeypatch.setattr(settle_verb, "pace_of", lambda machine: FlatPace())
+    monkeypatch.setattr(settle_verb, "load_images", lambda name: type("Images", (), {"fingerprint": "f" * 12}))
+    monkeypatch.setattr(settle_verb, "conclude", lambda *_, **__: None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def trainer(monkeypatch) -> Trainer:
+    made = Trainer()
+    monkeypatch.setattr(settle_verb, "train_and_record", made)
+    return made
+
+
+def write_claim(folder: Path, name: str, rate: float, **changes: str) -> None:
+    text = CLAIM.format(name=name, rate=rate)
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (folder / "claims" / f"{name}.py").write_text(text)
+    _claim_of.cache_clear()
+
+
+def small_looks(folder: Path) -> None:
+    """A rule with three looks at few seeds."""
+    claims = {name: _claim_of(folder / "claims" / f"{name}.py") for name in RATES}
+    (folder / "results").mkdir(exist_ok=True)
+    FixedRules(folder / "results").write(fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
+
+
+def verdicts(folder: Path) -> dict[str, tuple]:
+    found = find(folder / "results").found
+    return {one.claim_name: (one.verdict.direction, one.verdict.looks_taken, one.verdict.more_seeds) for one in found}
+
+
+def seeds_of(folder: Path) -> dict[str, int]:
+    """How many runs there are of each claim's treated arm, and of the control."""
+    runs = pd.read_csv(folder / "results" / "runs.csv")
+    by_claim = runs[runs.arm == "treated"].groupby("claim").size().to_dict()
+    return {**by_claim, "control": int((runs.arm == "control").sum())}
+
+
+def test_a_decided_claim_gets_no_more_runs_and_an_open_one_goes_to_its_last_look(folder, trainer, capsys):
+    small_looks(folder)
+    assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
+    told = verdicts(folder)
+    assert told["large"][:2] == ("supported", 1) and told["none"][:2] == ("no effect", 1)
+    assert told["noisy"] == ("undecided", 3, None)
+    looks = {name: look for name, (_, look, _) in told.items()}
+    assert seeds_of(folder) == {**{name: LOOKS.arms[look - 1] for name, look in looks.items()}, "control": 8}
+    assert len(trainer.trained) == len(set(trainer.trained))
+    said = capsys.readouterr().out
+    assert "large on SMALL: supported" in said and "noisy on SMALL: undecided, finally" in said
+
+
+def test_a_wave_is_one_look_of_all_open_claims(folder, trainer):
+    small_looks(folder)
+    main(["settle", "--scale", "shapes", "--runs", "100"])
+    assert len(trainer.waves) == 3
+    for wave, arms, first in zip(trainer.waves, LOOKS.arms, LOOKS.first_arm, strict=True):
+        assert {seed for _, arm, seed in wave if arm == "treated"} <= set(range(arms))
+        assert {seed for _, arm, seed in wave if arm == "control"} <= set(range(first))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "deaths", [[0], [1], [5], [7, 0, 1], [12, 3], [13, 1, 1, 2], [15, 4], [2, 2, 2, 2, 2, 2, 2, 2]], ids=str
+)
+def test_killed_at_any_run_the_same_command_ends_as_if_undisturbed(folder, trainer, monkeypatch, deaths, tmp_path_factory):
+    small_looks(folder)
+    command = ["settle", "--scale", "shapes", "--runs", "100"]
+    assert main(command) == 0
+    undisturbed = (folder / "results" / "runs.csv").read_text()
+    (folder / "results" / "runs.csv").unlink()
+    (folder / "results" / "curves.csv").unlink()
+    for died_after in deaths:
+        trainer.trained.clear()
+        trainer.dies_at = died_after
+        main(command)
+    trainer.dies_at = None
+    assert main(command) == 0
+    assert (folder / "results" / "runs.csv").read_text() == undisturbed
+
+
+@pytest.mark.parametrize("runs", [3, 10, pytest.param(13, marks=pytest.mark.slow), pytest.param(15, marks=pytest.mark.slow)])
+def test_no_more_runs_are_trained_than_allowed_and_what_is_left_out_is_told(folder, trainer, capsys, runs):
+    small_looks(folder)
+    main(["settle", "--scale", "shapes", "--runs", str(runs)])
+    assert len(trainer.trained) <= runs
+    left = {name for name, (word, _, more) in verdicts(folder).items() if word in ("undecided", "incomplete") and more}
+    said = capsys.readouterr().out
+    assert all(f"open: {name} on SMALL, look " in said for name in left)
+    assert (runs < 7) == (trainer.trained == [])  # a look is begun whole or not at all
+
+
+def test_a_look_that_does_not_fit_into_the_hours_is_not_begun(folder, trainer, monkeypatch):
+    small_looks(folder)
+    clock = SimpleNamespace(monotonic=lambda: 60.0 * len(trainer.trained))
+    monkeypatch.setattr(settling, "time", clock)
+    main(["settle", "--scale", "shapes", "--hours", str(10.5 / 60)])
+    assert len(trainer.trained) == 10  # a minute each: the control and two of the three arms
+    assert len(trainer.waves) == 1
+
+
+def test_lost_runs_are_not_tried_twice_and_stop_no_other_claim(folder, trainer, capsys):
+    small_looks(folder)
+    trainer.lose = {("treated", 1)}
+    assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 1
+    asked = [one for wave in trainer.waves for one in wave if one[1:] == ("treated", 1)]
+    assert len(asked) == len(set(asked)) == 3
+    assert "its runs were lost" in capsys.readouterr().out
+    trainer.lose = ()
+    assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
+    assert verdicts(folder)["large"][0] == "supported"
+
+
+def test_a_plan_trains_and_writes_nothing_and_tells_what_each_claim_needs(folder, trainer, capsys):
+    assert main(["settle", "--scale", "shapes", "--plan", "--json"]) == 0
+    rows = {row["claim"]: row for row in json.loads(capsys.readouterr().out)}
+    assert trainer.trained == [] and not (folder / "results").exists() and not (folder / "spool").exists()
+    row = rows["noisy"]
+    assert (row["runs_to_next_look"], row["runs_to_last_look"]) == (3 + 5, 12 + 20)
+    assert row["core_hours_to_next_look"] == pytest.approx(8 / 60 * 2, abs=0.01)  # a minute each on two cores
+    assert row["seeds_of_next_look"] == {"control": 5, "treated": 3} and row["can_end_as"].endswith("undecided")
+
+
+def test_the_first_call_fixes_the_rule_and_says_so(folder, trainer, capsys):
+    main(["settle", "--scale", "shapes", "--runs", "1"])
+    assert "commit it before its first run" in capsys.readouterr().out
+    rule = FixedRules.read(folder / "results").of("shapes")
+    assert sorted(rule.members) == [(name, "SMALL") for name in sorted(RATES)] and rule.first_seed == 0
+    main(["settle", "--scale", "shapes", "--runs", "1"])
+    assert "fixed the rule" not in capsys.readouterr().out
+
+
+def test_a_margin_changed_after_the_first_run_is_refused_and_a_new_rule_takes_fresh_seeds(folder, trainer, capsys):
+    small_looks(folder)
+    main(["settle", "large", "--scale", "shapes", "--runs", "100"])
+    write_claim(folder, "large", RATES["large"], **{"no_effect_within=0.5": "no_effect_within=0.3"})
+    capsys.readouterr()
+    assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 2
+    assert "the margin of large was fixed at 0.5 on " in capsys.readouterr().err
+    before = set(trainer.trained)
+    assert main(["settle", "--scale", "shapes", "--new-rule"]) == 0
+    assert FixedRules.read(folder / "results").of("shapes").first_seed == 10
+    assert set(trainer.trained) == before
+    main(["settle", "large", "--scale", "shapes", "--new-rule"])  # again: no run was judged by it
+    assert [rule.first_seed for rule in FixedRules.read(folder / "results").rules["shapes"]] == [0, 10]
+    trainer.waves.clear()
+    assert main(["settle", "large", "--scale", "shapes", "--runs", "100"]) == 0
+    assert min(seed for wave in trainer.waves for *_, seed in wave) == 10
+    assert verdicts(folder)["large"][0] == "supported"
+
+
+def test_a_margin_changed_before_the_first_run_is_fixed_anew(folder, trainer):
+    small_looks(folder)
+    write_claim(folder, "large", RATES["large"], **{"no_effect_within=0.5": "no_effect_within=0.3"})
+    assert main(["settle", "--scale", "shapes", "--runs", "1"]) == 0
+    (rule,) = FixedRules.read(folder / "results").rules["shapes"]
+    assert rule.family["large"]["SMALL"]["margin"] == 0.3
+
+
+def test_a_claim_that_is_new_since_the_rule_is_judged_as_one_more(folder, trainer):
+    small_looks(folder)
+    main(["settle", "large", "--scale", "shapes", "--runs", "100"])
+    write_claim(folder, "later", 0.6)
+    assert main(["settle", "later", "--scale", "shapes", "--runs", "100"]) == 0
+    one = next(one for one in find(folder / "results").found if one.claim_name == "later")
+    assert not one.in_family and one.claims_in_family == 4
+
+
+def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, capsys):
+    write_claim(folder, "noisy", 0.3, **{"bases=": 'tune={"optim.learning_rate": (0.1, 0.2)}, bases='})
+    small_looks(folder)
+    assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
+    assert "left out: noisy on SMALL, tuned.json: no optim.learning_rate" in capsys.readouterr().out
+    assert set(verdicts(folder)) == {"large", "none"}
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("settle", "settle: give it --hours or --runs"),
+        ("settle --hours 0", "--hours: '0' is not a number of hours above 0"),
+        ("settle --hours soon", "--hours: 'soon'"),
+        ("settle --runs 0", "--runs: 0 is less than 1"),
+        ("settle --new-rule --runs 3", "--new-rule: it fixes a rule and trains nothing"),
+        ("settle lagre --runs 3", "claim: 'lagre' is not one of large, noisy, none; did you mean large"),
+        ("settle --runs 3 --scale cifar10", "claim: no claim has scale 'cifar10'"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_in_one_line(folder, trainer, capsys, line, message):
+    assert main([*line.split(), *([] if "--scale" in line else ["--scale", "shapes"])]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(message) and told.count("\n") == 1
+    assert trainer.trained == []

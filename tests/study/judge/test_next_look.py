@@ -1,0 +1,124 @@
+"""Which runs the next look of a claim needs: exactly those, whatever is there already."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from alexnet.recipe import FIGURE_1_A
+from study.judge.arms import ArmEvidence
+from study.judge.case import Case
+from study.judge.next_look import runs_to_look, seeds_of_look
+from study.judge.seeds_needed import Spread, chance_of_no_effect, seeds_for_claim
+from study.plan.claim_files import all_claims
+from study.questions.looks import LOOKS
+
+few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+CLAIMS = all_claims()
+NORM, DEPTH, VIEWS = CLAIMS["response_norm"], CLAIMS["depth"], CLAIMS["ten_views"]
+HERE, THERE = "here", "there"
+
+
+def arm(label: str, blocks, outcome: str = "finished") -> ArmEvidence:
+    blocks = sorted(blocks)
+    n = len(blocks)
+    return ArmEvidence(
+        label=label, diff={}, also={}, recipe=FIGURE_1_A, tuned={}, machines=tuple(m for m, _ in blocks),
+        seeds=tuple(s for _, s in blocks), keys=("",) * n, outcomes=(outcome,) * n,
+        values=(1.0 if outcome == "finished" else None,) * n, chances=(None,) * n, seconds_to_target=(), timed=True,
+        errors={}, curves=(),
+    )  # fmt: skip
+
+
+def case(claim, there: dict, first_seed: int = 0, machines=(HERE,), outcome: str = "finished") -> Case:
+    arms = {label: arm(label, blocks, outcome) for label, blocks in there.items() if blocks}
+    return Case(claim, "ALEXNET_32", arms, False, machines, first_seed, LOOKS)
+
+
+def with_runs(one: Case, runs) -> Case:
+    arms = dict(one.arms)
+    for label in {label for label, _ in runs}:
+        known = set(arms[label].blocks) if label in arms else set()
+        arms[label] = arm(label, known | {(HERE, seed) for name, seed in runs if name == label})
+    return replace(one, arms=arms, machines=tuple(dict.fromkeys((*one.machines, HERE))))
+
+
+def is_complete(one: Case, look: int) -> bool:
+    rule = one.claim.rule
+    pairs = [(treated, rule.control) for treated in rule.treated_arms] or [(rule.control,)]
+    return all(look in one.complete_looks(*dict.fromkeys(labels)) for labels in pairs)
+
+
+seeds = st.sets(st.integers(0, 22))
+
+
+@pytest.mark.parametrize("claim", [NORM, DEPTH, VIEWS], ids=["one arm", "several arms", "within runs"])
+@few_examples
+@given(data=st.data(), look=st.integers(1, 4), first_seed=st.sampled_from([0, 10]))
+def test_with_these_runs_the_look_is_complete_and_without_any_one_of_them_it_is_not(claim, data, look, first_seed):
+    labels = (claim.rule.control, *claim.rule.treated_arms)
+    there = {label: {(HERE, seed) for seed in data.draw(seeds)} for label in labels}
+    one = case(claim, there, first_seed)
+    needed = runs_to_look(one, look, HERE)
+    assert needed is not None and all((HERE, seed) not in there[label] for label, seed in needed)
+    assert is_complete(with_runs(one, needed), look)
+    for left_out in needed:
+        assert not is_complete(with_runs(one, needed - {left_out}), look)
+    assert bool(needed) != is_complete(one, look)
+
+
+@few_examples
+@given(pairs_there=st.integers(0, 11), look=st.integers(1, 4))
+def test_pairs_of_another_machine_need_not_be_made_again(pairs_there, look):
+    there = {label: {(THERE, seed) for seed in range(pairs_there)} for label in ("2012", "none")}
+    needed = runs_to_look(case(NORM, there, machines=(THERE,)), look, HERE)
+    if pairs_there == 0:
+        assert needed is not None and len(needed) == LOOKS.arms[look - 1] + LOOKS.first_arm[look - 1]
+    elif pairs_there < LOOKS.arms[look - 1]:
+        assert needed == {(label, seed) for label in there for seed in range(LOOKS.arms[look - 1] - pairs_there)}
+    else:  # that machine has all pairs; its further seeds of the first arm only itself can make
+        assert needed == (set() if pairs_there >= LOOKS.first_arm[look - 1] else None)
+
+
+def test_a_failed_run_is_a_run():
+    there = {"2012": {(HERE, seed) for seed in range(5)}, "none": {(HERE, seed) for seed in range(3)}}
+    assert runs_to_look(case(NORM, there, outcome="diverged"), 1, HERE) == set()
+
+
+def test_averaged_nets_need_all_of_them_once():
+    claim = CLAIMS["averaged_nets"]
+    assert runs_to_look(case(claim, {}, first_seed=20), 1, HERE) == {("2012", 20 + seed) for seed in range(5)}
+
+
+def test_a_claim_about_its_first_arm_alone_is_looked_at_after_that_arms_seeds():
+    assert [seeds_of_look(case(VIEWS, {}), look) for look in (1, 4)] == [{VIEWS.arms[0].label: 5}, {VIEWS.arms[0].label: 20}]
+
+
+# ---- How many seeds "no effect" needs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("correlation, expected", [(0.0, 95), (0.4, 57)])
+def test_overlaps_margin_needs_the_seeds_that_the_normal_approximation_gives_and_a_few_more(correlation, expected):
+    (seeds, _) = seeds_for_claim(CLAIMS["overlap_pooling"], Spread(0.4, correlation, 30))
+    assert expected <= seeds <= expected + 5
+
+
+def test_without_runs_both_ends_are_told_and_of_times_nothing():
+    assert seeds_for_claim(CLAIMS["overlap_pooling"], None) == (60, 99)
+    assert seeds_for_claim(CLAIMS["relu_sooner"], None) is None
+    assert seeds_for_claim(CLAIMS["column_colour"], None) is None
+
+
+def test_with_the_seeds_that_it_needs_no_effect_is_found_in_nine_of_ten_cases_by_a_simulation():
+    import numpy as np
+
+    spread = Spread(0.4, 0.4, 30)
+    seeds, _ = seeds_for_claim(NORM, spread)
+    generator = np.random.default_rng(17)
+    apart = generator.normal(0, 0.4 * (2 * 0.6) ** 0.5, (20_000, seeds))
+    error, mean = apart.std(1, ddof=1) / seeds**0.5, apart.mean(1)
+    room = stats.t.isf(0.0339, seeds - 1) * error  # the last look's one-sided level for 5%, from STATISTICS.md
+    assert (abs(mean) + room < 0.5).mean() == pytest.approx(0.9, abs=0.03)
+    assert chance_of_no_effect(NORM, spread) >= 0.9 or seeds > 12
