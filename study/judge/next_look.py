@@ -16,7 +16,6 @@ from study.judge.spending import level_at
 from study.questions.claim import Claim
 from study.questions.looks import Looks
 
-
 LATER = "~"
 """Behind every time that stands in a table."""
 
