@@ -241,12 +241,11 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
 
 
 def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> None:
-    """Put into the tables what of `cells` has a result in the directory of runs alone, which a kill leaves, under the claim
-    that it was trained for."""
-    recorded = set(tables.read(settling.results)[0][tables.NAME].itertuples(index=False, name=None))
-    results = [read_result(settling.place.spool_dir / key) for key in dict.fromkeys(cell.key for cell in cells)]
-    new = [one for one in results if one and (one.key, one.machine.label) not in recorded]
-    if new and (warning := record_results(new, settling.place.spool_dir, settling.results)):
+    """Record what of `cells` has a result in the directory of runs, each run under the claim that it was trained for: what a
+    kill kept from the tables, or from MLflow alone."""
+    found = [read_result(settling.place.spool_dir / key) for key in dict.fromkeys(cell.key for cell in cells)]
+    results = [one for one in found if one]
+    if results and (warning := record_results(results, settling.place.spool_dir, settling.results)):
         console.say(warning)
 
 
@@ -285,7 +284,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
                 was_lost = True
             tried |= {cell.key for cell in cells}
             budget.trained += len(cells)
-            catch_up(settling, [cell for one in chosen for cell in settling.all_cells(one.member)], console)
+            catch_up(settling, cells, console)
     _tell_left(settling, budget, console)
     return was_lost
 

@@ -43,8 +43,6 @@ class Case:
         """The blocks in which each of these arms has a run: of each machine from the first seed on up to the first that is
         missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
         whose number is still to be read off its weights is missing too."""
-        if not all(label in self.arms for label in labels):
-            return []
         there = set.intersection(*(self._there(label) for label in labels))
         began = [self._began(label) for label in labels]
         found: list[tuple[str, int, Block]] = []
@@ -57,10 +55,12 @@ class Case:
         return [block for _, _, block in sorted(found)]
 
     def _began(self, label: str) -> dict[Block, str]:
-        arm = self.arms[label]
-        return dict(zip(arm.blocks, arm.started, strict=True)) if arm.started else {}
+        arm = self.arms.get(label)
+        return dict(zip(arm.blocks, arm.started, strict=True)) if arm is not None and arm.started else {}
 
     def _there(self, label: str) -> set[Block]:
+        if label not in self.arms:
+            return set()
         arm, by_time = self.arms[label], self.claim.measure.kind == "time"
         rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
         return {block for block, value, failed in rows if by_time or failed or value is not None}

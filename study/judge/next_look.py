@@ -16,6 +16,9 @@ from study.judge.spending import level_at
 from study.questions.claim import Claim
 from study.questions.looks import Looks
 
+LATER = "~"
+"""Behind every time that stands in a table."""
+
 
 @dataclass(frozen=True)
 class WithPlanned(Case):
@@ -25,6 +28,9 @@ class WithPlanned(Case):
 
     def _there(self, label: str) -> set[Block]:
         return super()._there(label) | self.planned.get(label, frozenset())
+
+    def _began(self, label: str) -> dict[Block, str]:
+        return {**dict.fromkeys(self.planned.get(label, ()), LATER), **super()._began(label)}
 
 
 def is_open(verdict: Verdict) -> bool:

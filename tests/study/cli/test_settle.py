@@ -19,6 +19,8 @@ from study.plan.cost import Cost
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
 from study.record import tables
+from study.run.result import sealed
+from study.run.run_folder import RESULT
 
 CLAIM = '''
 """A question about made-up runs."""
@@ -60,10 +62,11 @@ class Trainer:
     """In place of training: results made up, straight into the tables. Dies before run number `dies_at`; loses `lose`."""
 
     def __init__(self):
-        self.trained, self.waves, self.dies_at, self.lose = [], [], None, ()
+        self.trained, self.waves, self.cells, self.dies_at, self.lose = [], [], [], None, ()
 
     def __call__(self, cells, place, results, executor, console, tells_numbers):
         self.waves.append([(cell.claim, cell.arm, cell.seed) for cell in cells])
+        self.cells += cells
         ended = []
         for cell in cells:
             if len(self.trained) == self.dies_at:
@@ -169,6 +172,19 @@ def test_killed_at_any_run_the_same_command_ends_as_if_undisturbed(folder, train
     trainer.dies_at = None
     assert main(command) == 0
     assert (folder / "results" / "runs.csv").read_text() == undisturbed
+
+
+def test_what_a_kill_kept_from_mlflow_alone_is_recorded_by_the_next_call(folder, trainer, monkeypatch):
+    small_looks(folder)
+    main(["settle", "large", "--scale", "shapes", "--runs", "100"])
+    kept, (lost_to_mlflow, *_) = [], trainer.trained
+    cell = next(cell for cell in trainer.cells if cell.key == lost_to_mlflow)
+    run_folder = folder / "spool" / cell.key
+    run_folder.mkdir(parents=True)
+    (run_folder / RESULT).write_bytes(sealed(made_up_result(cell, None)))
+    monkeypatch.setattr(settle_verb, "record_results", lambda results, *_: kept.extend(one.key for one in results) or "")
+    main(["settle", "large", "--scale", "shapes", "--runs", "100"])
+    assert kept == [cell.key]
 
 
 @pytest.mark.parametrize("runs", [3, 10, pytest.param(13, marks=pytest.mark.slow), pytest.param(15, marks=pytest.mark.slow)])
