@@ -119,7 +119,7 @@ class Settling:
 
     def all_cells(self, member: Member) -> list[Cell]:
         """Every run that any look may use on one machine."""
-        looks, first = self.rule.looks, self.rule.first_seed
+        looks, first = self.rule.looks, max(self.rule.first_seed, member.claim.seen_seeds)
         counts = {
             label: looks.first_arm[-1] if label == member.claim.arms[0].label else looks.arms[-1] for label in member.recipes
         }
@@ -141,7 +141,9 @@ class Settling:
 
     def to_look(self, member: Member, look: int, view: View) -> list[Cell] | None:
         """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
-        case = case_of(view.of(member), member.claim, member.base, self.rule.first_seed, self.rule.looks)
+        case = case_of(
+            view.of(member), member.claim, member.base, max(self.rule.first_seed, member.claim.seen_seeds), self.rule.looks
+        )
         needed = runs_to_look(case, look, self.machine.label)
         if needed is None:
             return None

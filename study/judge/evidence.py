@@ -109,13 +109,14 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
         for name, claim, scale, base in _asked(claims, data):
             rule = rules.of(scale)
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
+            first_seed = max(first_seed, claim.seen_seeds)
             arms = []
             for arm in claim.arms:
                 recipe, entry = _recipe(name, claim, scale, base, arm.label, read.tuned)
                 keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
                 used |= {(row["key"], row["machine"]) for row in rows}
-                rows = [row for row in rows if row["seed"] >= first_seed]  # an earlier rule judged the others
+                rows = [row for row in rows if row["seed"] >= first_seed]  # the others were judged by an earlier rule, or seen
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
                     control = claim.recipe(base, claim.arms[0].label, SCALES[scale].diff)

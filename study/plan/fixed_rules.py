@@ -84,6 +84,7 @@ def what_is_judged(claim: Claim, base: str, scale: str) -> Judged:
         "reported value": claim.reported.value,
         "reported precision": claim.reported.precision,
         "first arm": claim.arms[0].label,
+        "seeds seen before": claim.seen_seeds,
         "arms": {label: _short_digest(claim.recipe(base, label, SCALES[scale].diff).key_text) for label in labels},
     }
     return json.loads(json.dumps(content))

@@ -73,6 +73,7 @@ def make_plan(
     chosen_bases = pick_bases(claim, scale, bases)
     chosen_arms = pick_arms(claim, arms)
     count = seeds or scale.seeds or claim.seeds
+    first_seed = max(first_seed, claim.seen_seeds)
     cells = []
     for base in chosen_bases:
         recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}

@@ -58,6 +58,8 @@ class Claim:
     measure: Measure
     rule: Rule
     seeds: int = 3
+    seen_seeds: int = 0
+    """Runs of so many first seeds were looked at before the claim was written, so they are not judged."""
     other_readings: tuple[str, ...] = ()
     """Arms that read the claim otherwise than the rule does. They are told beside the verdict, and decide nothing."""
     default_arms: tuple[str, ...] = ()  # those that are run unless others are named; none: those that the rule compares
