@@ -13,11 +13,16 @@ def with_margin(claim, margin):
     return dataclasses.replace(claim, rule=dataclasses.replace(claim.rule, no_effect_within=margin))
 
 
-@pytest.mark.parametrize("claim", all_claims().values(), ids=all_claims())
+SIZED = {
+    name: claim
+    for name, claim in all_claims().items()
+    if claim.rule.smallest_effect is not None and claim.reported.value is not None
+}
+
+
+@pytest.mark.parametrize("claim", SIZED.values(), ids=SIZED)
 def test_no_interval_is_both_no_effect_and_as_large_as_reported(claim):
     margin, reported = claim.rule.smallest_effect, claim.reported.value
-    if margin is None or reported is None:
-        pytest.skip("it has no margin, or the paper no number")
     if claim.measure.kind == "time":
         assert margin**2 <= reported
     else:
