@@ -8,7 +8,7 @@ cell. Source: Montgomery, Design and Analysis of Experiments (2017), sections 4.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,12 @@ class Contrast:
 def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
     """The values of an arm by block; a run without one has no entry. The one place that says what a block is."""
     return {block: value for block, value in zip(arm.blocks, arm.values, strict=True) if value is not None}
+
+
+def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
+    """The machines of the complete blocks."""
+    complete = set.intersection(*(set(arm.blocks) for arm in arms))
+    return tuple(sorted({machine for machine, _ in complete}))
 
 
 def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:

@@ -272,6 +272,7 @@ def _factorial(rule: Factorial, case: Case) -> Judged:
         effect=case.compare(labels[-1], rule.control),
         treated=labels[-1],
         failures=tuple(one for one in failed if one.failed),
+        machines=contrasts.machines_of(case.arms.values()),
     )
     return Judged(
         looks=(look,) if blocks >= 2 else (),
