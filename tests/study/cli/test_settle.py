@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers import made_up_result
 
-from study.cli import settle as settle_verb
+from study.cli import settle_claims as settle_verb
 from study.cli import settling
 from study.cli.main import main
 from study.judge.evidence import find

@@ -1,0 +1,352 @@
+"""What `settle` does: the claims and the rule, the table before, the waves of runs, and what stays open. Needs pandas."""
+
+import argparse
+import fnmatch
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from alexnet.errors import Refused, choose
+from alexnet.machine import Machine
+from study.cli.arguments import (
+    ClaimAtScale,
+    machine_of,
+    writable,
+)
+from study.cli.console import Console
+from study.cli.data import load_images
+from study.cli.plan import ClaimPlan, jobs_that_pay, pace_of
+from study.cli.run import conclude, derive_from_weights, leave, train_and_record
+from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
+from study.environment import data_dir, results_dir, spool_dir
+from study.judge.family import family
+from study.judge.next_look import case_of, number_of_looks, seeds_of_look
+from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
+from study.plan.claim_files import all_claims
+from study.plan.fixed_rules import FixedRule, FixedRules, fix, fresh_first_seed
+from study.plan.plan import Cell, tuned_recipe
+from study.plan.tuned import Tuned
+from study.questions.claim import Claim
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
+from study.record import tables
+from study.record.keeper import record_results
+from study.report import margins, phrases, sentences
+from study.run.executors.base import Executor
+from study.run.executors.named import executor_named
+from study.run.one_run import Place
+from study.run.run_folder import read_result, states_of_runs
+
+# ---- Which claims, by which rule -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be settled."""
+
+    scale: str
+    why: str  # at that scale, in words
+    rule: FixedRule
+    to_write: bool  # whether the rule is new
+    in_place: bool  # of one that no run was judged by
+    wanted: list[tuple[str, str]]  # claim and base
+
+
+def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
+    """What the arguments select. Raises Refused for names that do not exist, and for a rule that has runs and that the claim
+    files no longer agree with."""
+    claims, named = all_claims(), list(dict.fromkeys(args.claims))
+    if named == ["all"]:
+        named = []
+    for name in named:
+        choose("claim", name, claims)
+        if not claims[name].rule.is_tested:
+            raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `run {name}` trains it")
+    scale, why = scale_of(args, [claims[name] for name in named], on_gpu)
+    rules = FixedRules.read(results_dir())
+    rule, in_place = rules.of(scale), False
+    members = family(claims, scale)
+    if args.new_rule:
+        seeds = seeds_of_runs(scale)
+        in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
+        note = f"fixed beside {len(seeds)} runs of earlier seeds, which it does not judge" if seeds else ""
+        new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds), note=note)
+    elif rule is None or rule.difference(claims):
+        seeds = seeds_of_runs(scale)
+        if seeds:
+            rules.check(scale, claims)
+        in_place = rule is not None
+        note = f"{len(seeds)} runs were there before it was fixed, and count" if seeds else ""
+        new = fix(scale, members, claims, first_seed=rule.first_seed if rule else 0, note=note)
+    else:
+        new = rule
+    wanted = [(name, base) for name, base in new.members if name in claims and (not named or name in named)]
+    for name in named:  # those outside of the family are judged as one more
+        bases = args.base or claims[name].default_bases
+        suiting = [base for base, recipe in claims[name].bases.items() if SCALES[scale].suits(recipe)]
+        more = [base for base in suiting if any(fnmatch.fnmatchcase(base, one) for one in bases)]
+        wanted += [(name, base) for base in more if (name, base) not in wanted]
+    if args.base:
+        wanted = [(name, base) for name, base in wanted if any(fnmatch.fnmatchcase(base, one) for one in args.base)]
+    if not wanted:
+        raise Refused(f"claim: no claim has scale {scale!r} as evidence; name those that are to be settled")
+    return Goal(scale, why, new, new is not rule, in_place, wanted)
+
+
+def scale_of(args: argparse.Namespace, claims: Sequence[Claim], on_gpu: bool) -> tuple[str, str]:
+    """The scale that was asked for, or the first whose images are there and that all `claims` know; and why."""
+    from alexnet.data.image_sets import available
+
+    if args.scale:
+        for claim in claims:
+            choose("SCALE", args.scale, claim.scales)
+        return args.scale, "as asked"
+    reasons = []
+    for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
+        if all(scale in claim.scales for claim in claims):
+            if not (why_not := available(scale, data_dir())):
+                return scale, "; ".join([*reasons, f"{scale} is there"])
+            reasons.append(why_not)
+    raise Refused(f"SCALE: the claims have none in common whose images are there; choices: {', '.join(SCALES)}")
+
+
+def seeds_of_runs(scale: str) -> list[int]:
+    """The seeds of all runs of a scale, in the tables or begun in the directory of runs."""
+    runs, _ = tables.read(results_dir())
+    begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
+    in_spool = {one.key: one.seed for one in begun if one.asked.scale == scale and one.seed is not None and not one.is_trial}
+    mine = runs[runs.scale == scale]
+    return list({**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values())
+
+
+def members_of(goal: Goal, console: Console) -> list[Member]:
+    """The claims with their recipes; those without a tuned rate are named and left out."""
+    claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
+    for name, base in goal.wanted:
+        claim = claims[name]
+        labels = [arm.label for arm in claim.arms if arm.label in (claim.rule.control, *claim.rule.treated_arms)]
+        try:
+            recipes = {label: tuned_recipe(name, goal.scale, base, label, tuned) for label in labels}
+        except Refused as error:
+            console.say(f"left out: {name} on {base}, {error}")
+            continue
+        found.append(Member(name, base, claim, recipes))
+    if not found:
+        raise Refused("claim: none is left to settle")
+    return found
+
+
+# ---- The verb --------------------------------------------------------------------------------------------------------
+
+
+def settle_claims(args: argparse.Namespace) -> int:
+    console = Console(to_stderr=args.json)
+    limited = args.hours is not None or args.runs is not None
+    if args.new_rule and limited:
+        raise Refused("--new-rule: it fixes a rule and trains nothing; commit results/rules.json, then settle")
+    if not (limited or args.plan or args.new_rule):
+        raise Refused("settle: give it --hours or --runs; --plan tells what both would do")
+    machine = machine_of(args)
+    executor = executor_named(args.executor, machine.device)
+    goal = goal_of(args, machine.device == "cuda")
+    results = results_dir()
+    if args.new_rule:
+        _fix(goal, args.plan, console)
+        return 0
+    members = members_of(goal, console)
+    fingerprint = load_images(SCALES[goal.scale].diff["data.name"]).fingerprint
+    place = Place(machine, data_dir(), spool_dir())
+    settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)
+    if machine.device == "cuda" and args.executor == "local" and args.jobs == 0:
+        jobs = jobs_that_pay([cell for member in members for cell in settling.all_cells(member)], machine)
+        settling.place = replace(place, machine=replace(machine, jobs=jobs))
+    console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
+    if not args.plan:
+        writable(results, "RESULTS_DIR")
+        writable(place.spool_dir, "SPOOL_DIR")
+        catch_up(settling, [cell for member in members for cell in settling.all_cells(member)], console)
+    budget = budget_of(args.hours, args.runs, pace_of(settling.machine))
+    rows = standing(settling, settling.view(), budget)
+    console.say(table_of(rows, settling, budget))
+    if args.plan:
+        if args.json:
+            print(json.dumps(rows, indent=1))
+        if goal.to_write:
+            console.say("the first call without --plan fixes the rule of this scale in rules.json")
+        return 0
+    if goal.to_write:
+        _fix(goal, False, console)
+    signal.signal(signal.SIGTERM, leave)
+    was_lost = _train(settling, budget, executor, console)
+    plans = [
+        ClaimPlan(ClaimAtScale(name, own[0].claim, goal.scale, goal.why), [c for one in own for c in settling.all_cells(one)])
+        for name in dict.fromkeys(member.name for member in members)
+        if (own := [member for member in members if member.name == name])
+    ]
+    conclude(args, plans, settling.place, results, console, here_alone=False)
+    return 1 if was_lost else 0
+
+
+def _fix(goal: Goal, only_told: bool, console: Console) -> None:
+    rules = FixedRules(results_dir())
+    count = len(goal.rule.members)
+    looks = ", ".join(map(str, goal.rule.looks.arms))
+    told = f"the rule of {goal.scale}: {count} claims, looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
+    if only_told:
+        console.say(f"would fix {told}")
+        return
+    writable(results_dir(), "RESULTS_DIR")
+    rules.write(goal.rule, goal.in_place)
+    console.say(f"fixed {told}, in {rules.path}: commit it before its first run")
+
+
+def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> None:
+    """Record what of `cells` has a result in the directory of runs, each run under the claim that it was trained for: what a
+    kill kept from the tables, or from MLflow alone."""
+    found = [read_result(settling.place.spool_dir / key) for key in dict.fromkeys(cell.key for cell in cells)]
+    results = [one for one in found if one]
+    if results and (warning := record_results(results, settling.place.spool_dir, settling.results)):
+        console.say(warning)
+
+
+def _train(settling: Settling, budget: Budget, executor: Executor, console: Console) -> bool:
+    """Wave after wave, each one look of the claims that wait for it. Returns whether runs were lost."""
+    tried: set[str] = set()
+    read: set[tuple[str, str]] = set()  # claims and runs off whose weights was read what can be
+    was_lost = False
+    view = settling.view()
+    told = {member for member in settling.members if not view.is_open(member)}
+    for look in range(1, settling.last_look + 1):
+        while True:
+            view = settling.view(look - 1)
+            asked, waiting = settling.waiting_for(look, view), []
+            by_weights = [one for one in asked if one.member.claim.measure.stored_as]
+            unread = {(cell.claim, cell.key): cell for one in by_weights for cell in one.trained}
+            if unread.keys() - read:  # of the claims that wait alone: what others need not be read, a kill does not tell
+                derive_from_weights(list(unread.values()), settling.place, settling.results, console)
+                read |= unread.keys()
+                continue
+            for one in asked:
+                if not one.cells or tried & {cell.key for cell in one.cells}:
+                    settling.set_aside[one.member] = _why_stuck(one)
+                    was_lost = was_lost or bool(one.cells)
+                else:
+                    waiting.append(one)
+            _tell_decided(settling, told, console)
+            chosen, cells = settling.wave(waiting, view, budget)
+            if not chosen:
+                break
+            names = ", ".join(one.member.words for one in chosen)
+            console.say(f"\nlook {look} of {settling.last_look}: {names}; {budget.words}")
+            console.say(pace_of(settling.machine).cost(cells).words)
+            for reason in train_and_record(cells, settling.place, settling.results, executor, console, tells_numbers=False):
+                console.say(f"lost: {reason}")
+                was_lost = True
+            tried |= {cell.key for cell in cells}
+            budget.trained += len(cells)
+            catch_up(settling, cells, console)
+    _tell_left(settling, budget, console)
+    return was_lost
+
+
+def _why_stuck(one: Next) -> str:
+    if one.cells:
+        return "its runs were lost; the same command tries them again"
+    return "its runs are in, and no look: another machine trained them in this SPOOL_DIR, or their weights are gone"
+
+
+def _tell_decided(settling: Settling, told: set[Member], console: Console) -> None:
+    """A line for each claim that was open until now."""
+    view = settling.view()
+    for member in settling.members:
+        one = view.of(member)
+        if one and member not in told and not view.is_open(member):
+            told.add(member)
+            words = f"{sentences.verdict_words(one)} at look {sentences.look_words(one.verdict)}"
+            console.say(f"{member.words}: {words}, {phrases.observed_words(one)}")
+
+
+def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
+    """What stays open, and why."""
+    view = settling.view()
+    pace = pace_of(settling.machine)
+    for member in settling.members:
+        if not view.is_open(member):
+            continue
+        look = view.looks_taken(member) + 1
+        why = settling.set_aside.get(member, "")
+        if not why:
+            cells = settling.untrained(settling.to_look(member, look, view) or (), view)
+            why = f"look {look} needs {len(cells)} more runs ({_hours(settling, pace.cost(cells).seconds):.1f} core-hours)"
+        console.say(f"open: {member.words}, {why}; {budget.words}")
+
+
+# ---- What is told before ---------------------------------------------------------------------------------------------
+
+
+def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
+    """Where each claim stands, what its looks need, and how it can end."""
+    pace, looks, found = pace_of(settling.machine), settling.rule.looks, []
+    reach = settling.reach(view, budget)
+    for member in settling.members:
+        claim, one, last = member.claim, view.of(member), number_of_looks(member.claim, looks)
+        spread = spread_of(view.everything, claim.measure, member.base)
+        taken, is_open = view.looks_taken(member), view.is_open(member)
+        row = {
+            "claim": member.name,
+            "base": member.base,
+            "stands": f"look {taken} of {last}" if is_open or one is None else f"{one.word}, look {taken} of {last}",
+            "looks_taken": taken,
+            "is_open": is_open,
+            "margin": margins.margin_text(claim),
+            "seeds_for_no_effect": seeds_for_claim(claim, spread, looks),
+            "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if is_open else "",
+        }
+        if is_open:
+            case = case_of(one, claim, member.base, settling.rule.first_seed, looks)
+            row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
+            for name, look in (("next", taken + 1), ("last", last)):
+                cells = settling.to_look(member, look, view)
+                left = settling.untrained(cells or (), view)
+                row[f"runs_to_{name}_look"] = None if cells is None else len(left)
+                row[f"core_hours_to_{name}_look"] = round(_hours(settling, pace.cost(left).seconds), 2)
+            row["comes_to_look"] = reach[member]
+        found.append(row)
+    return found
+
+
+def _hours(settling: Settling, seconds: float) -> float:
+    """Core-hours, or GPU-hours."""
+    machine: Machine = settling.machine
+    return seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
+
+
+def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
+    """The rows for a terminal, and sentences on what is out of reach."""
+    unit = "GPU-h" if settling.machine.device == "cuda" else "core-h"
+    lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
+    for row in rows:
+        cells = [row["claim"], row["base"], row["stands"], row["margin"]]
+        if row["is_open"]:
+            cells.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
+            for name in ("next", "last"):
+                runs = row[f"runs_to_{name}_look"]
+                hours = row[f"core_hours_to_{name}_look"]
+                cells.append("not on this machine" if runs is None else f"{runs} runs, {hours:.1f} {unit}")
+            fits = row["comes_to_look"] > row["looks_taken"]
+            cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
+        lines.append(tuple(cells) + ("",) * (9 - len(cells)))
+    widths = [max(len(line[i]) for line in lines) for i in range(9)]
+    told = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    for row in rows:
+        if row["is_open"] and row["seeds_for_no_effect"] and "no effect" not in row["can_end_as"]:
+            seeds = margins.seeds_text(row["seeds_for_no_effect"])
+            told.append(
+                f'{row["claim"]} on {row["base"]}: its margin of {row["margin"]} needs about {seeds} seeds for "no effect" at '
+                f"the spread seen: by its last look it can end only as {row['can_end_as']}"
+            )
+    decided = sum(not row["is_open"] for row in rows)
+    told.append(f"{decided} of {len(rows)} claims are settled; {budget.words}. Claims share runs, which are trained once.")
+    if settling.rule.note:
+        told.append(f"Rule of {settling.rule.fixed_on}: {settling.rule.note}.")
+    return "\n".join(told)
