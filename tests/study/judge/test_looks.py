@@ -119,6 +119,13 @@ def test_blocks_of_several_machines_make_one_look_and_are_paired_within_each():
     assert pairs.differences.tolist() == [1.0, 1.5, 2.5] and pairs.weight == 1
 
 
+def test_a_look_of_two_machines_does_not_wait_for_one_that_the_first_machine_leaves_open():
+    """The first machine has the pairs of look 1 and lacks further seeds of the first arm; with the second's, look 2 has all."""
+    there = {HERE: [40.0, 40.2, 39.9], THERE: [39.0, 39.3, 39.1]}
+    case = case_of(DECAY, arms({HERE: [41.0, 41.4, 41.1], THERE: [40.1, 40.2, 40.4]}, there), machines=(HERE, THERE))
+    assert case.complete_looks(TREATED, CONTROL) == [2]
+
+
 def test_runs_of_one_seed_on_two_machines_are_no_pair():
     case = case_of(DECAY, arms({HERE: [40.0] * 3}, {THERE: [39.0] * 5}), machines=(HERE, THERE))
     assert case.complete_looks(TREATED, CONTROL) == []
