@@ -115,6 +115,7 @@ FIRST = {
         "drop_factor": 0.1,
         "drop_patience": 3,
         "stop_at_train_error": 0.0,
+        "test_every": 1,
     },
     "Recipe": {
         "model": {},

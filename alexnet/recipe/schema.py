@@ -238,6 +238,7 @@ class Optim(Checked):
     )
     batch_size: int = option(128, "images an update", least=1)
     epochs: int = option(60, "passes over the training images, at most", least=1)
+    test_every: int = option(1, "epochs from one test of the centre view to the next; the last epoch is tested always", least=1)
     schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs")
     drops: int = option(
         0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0

@@ -207,7 +207,8 @@ class Training:
                 self.points[-1] = replace(self.points[-1], train_error=earlier)
         if len(feed.validation[1]):
             (taken["validation_error"],) = self._errors(feed.validation)
-        if len(feed.test[1]) and not target and finite:
+        due = last or point.epoch % optim.test_every == 0
+        if len(feed.test[1]) and not target and finite and due:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)
 

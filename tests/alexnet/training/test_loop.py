@@ -293,6 +293,14 @@ def test_a_run_without_a_target_takes_the_exact_training_error_at_its_end_alone(
     assert [point.train_error is None for point in train().points] == [True, True, False]
 
 
+def test_a_run_is_tested_after_every_so_many_epochs_and_at_its_end_and_trains_as_ever():
+    every, third = (train(changed(TINY, {"optim.epochs": 8, "optim.test_every": n})) for n in (1, 3))
+    assert [point.epoch for point in third.points if point.test_error is not None] == [3, 6, 8]
+    tested = {point.epoch: point.test_error for point in every.points}
+    assert all(point.test_error == tested[point.epoch] for point in third.points if point.test_error is not None)
+    assert third.weights_sha256 == every.weights_sha256
+
+
 def test_the_test_error_of_every_epoch_is_that_of_the_net_at_its_end_and_a_run_to_a_target_takes_none(tmp_path):
     for epochs in (1, 2, 3):
         history, network = trained(changed(TINY, {"optim.epochs": epochs}), tmp_path / str(epochs))
