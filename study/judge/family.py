@@ -157,7 +157,7 @@ def _judged(
                 arms=tuple(case.arms.values()),
                 verdict=verdict,
                 effects={label: case.compare(label, control) for label in others},
-                readings=_readings(case),
+                readings=readings_of(case),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,
@@ -167,7 +167,7 @@ def _judged(
     return found
 
 
-def _readings(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]:
+def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]:
     """The effect by each arm that reads the claim otherwise, in place of the arm that is not the first."""
     rule, found = case.claim.rule, {}
     for label in case.claim.other_readings:

@@ -1,0 +1,52 @@
+"""study/plan/initial_logits.py and study/run/initial_logits.py: how widely logits spread before training."""
+
+import math
+
+import pytest
+from helpers import SMALL
+from made_up_images import random_images
+
+from alexnet.errors import Refused
+from alexnet.recipe import changed
+from study.cli import logits as verb
+from study.cli.main import main
+from study.plan.initial_logits import FILE, SEEDS, InitialLogits
+from study.run.initial_logits import spreads_of
+
+LISTED = changed(SMALL, {"model.init": "listed"})
+IMAGES = random_images(train=520, test=40, side=32, classes=10)
+
+
+def test_weights_of_the_last_layer_twice_as_wide_make_logits_that_spread_twice_as_widely():
+    once = spreads_of(LISTED, IMAGES)
+    twice = spreads_of(changed(LISTED, {"model.layers.last.weight_std": 0.02}), IMAGES)
+    assert len(once) == len(SEEDS) and twice == pytest.approx([2 * spread for spread in once], rel=1e-5)
+
+
+def test_a_bias_that_all_images_share_is_no_spread():
+    biased = changed(LISTED, {"model.layers.last.initial_bias": 3.0})
+    assert spreads_of(biased, IMAGES) == pytest.approx(spreads_of(LISTED, IMAGES), rel=1e-4)
+
+
+def test_the_ratio_is_the_geometric_mean_over_seeds_and_unknown_where_an_arm_was_not_measured(tmp_path):
+    other = changed(LISTED, {"model.activation": "tanh"})
+    known = InitialLogits().put(LISTED, "f", (1.0, 2.0, 4.0)).put(other, "f", (2.0, 2.0, 2.0))
+    known.write(tmp_path)
+    read = InitialLogits.read(tmp_path)
+    assert read.ratio(LISTED, other, "f") == pytest.approx(math.prod((0.5, 1.0, 2.0)) ** (1 / 3))
+    assert read.ratio(LISTED, other, "other images") is None
+
+
+def test_a_damaged_file_is_refused_by_its_name(tmp_path):
+    (tmp_path / FILE).write_text('{"spreads": [1, 2]}')
+    with pytest.raises(Refused, match=FILE):
+        InitialLogits.read(tmp_path)
+
+
+def test_the_command_tells_each_arm_and_measures_none_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    monkeypatch.setattr(verb, "load_images", lambda name: IMAGES)
+    assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0
+    assert "tanh" in capsys.readouterr().out
+    monkeypatch.setattr("study.run.initial_logits.spreads_of", None)  # a second measurement would be a call of this
+    assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0

@@ -1,0 +1,59 @@
+"""study/report/cautions.py: what is said beside a verdict of another reading, of the signal's scale and of other images."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+from made_up_arms import arm_of, case_of, decided
+
+from study.judge.family import readings_of
+from study.plan.claim_files import all_claims
+from study.report.cautions import cautions, readings_differ
+
+CLAIMS = all_claims()
+DROPOUT, SLOWER = CLAIMS["dropout_error"], CLAIMS["dropout_slower"]
+ARMS = {
+    "dropout": arm_of("dropout", [40.0, 40.2, 39.8, 40.1, 39.9]),
+    "none": arm_of("none", [41.0, 41.3, 40.7]),
+    "factor-only": arm_of("factor-only", [38.0, 38.1, 37.9]),
+}
+
+
+def found(**told):
+    verdict = decided(DROPOUT, ARMS)
+    verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
+    return SimpleNamespace(claim=DROPOUT, verdict=verdict, rule=None, readings=readings_of(case_of(DROPOUT, ARMS)), arms=())
+
+
+def test_another_reading_stands_in_the_place_of_the_arm_that_is_not_shared():
+    less = readings_of(case_of(DROPOUT, ARMS))["factor-only"]
+    assert less.estimate == pytest.approx(-2.0, abs=0.1)  # against the shared control
+    times = {
+        label: arm_of(label, runs)
+        for label, runs in {"dropout": [6.0] * 5, "none": [3.0] * 3, "factor-only": [2.0] * 3}.items()
+    }
+    assert readings_of(case_of(SLOWER, times))["factor-only"].estimate == pytest.approx(
+        3.0
+    )  # dropout, shared, over the reading
+
+
+def test_a_reading_that_lies_apart_is_told_and_marked():
+    one = found()
+    assert readings_differ(one) and any("Read as factor-only the effect is -2.0" in text for text in cautions(one))
+    same = SimpleNamespace(**{**vars(one), "readings": {"factor-only": one.verdict.effect}})
+    assert not readings_differ(same)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"), [(None, False), (1.0, False), (0.81, False), (1.24, False), (0.79, True), (3.6, True)]
+)
+def test_an_arm_that_changes_the_scale_of_the_signal_says_so(ratio, told):
+    assert any("spread x" in text for text in cautions(found(initial_logits=ratio))) == told
+
+
+def test_on_other_images_is_told_where_it_is_known_and_marked_where_it_would_change_the_verdict():
+    assert not any("other test images" in text for text in cautions(found()))
+    assert any("would be +-0.30." in text for text in cautions(found(on_other_images=0.3)))
+    wide = found(on_other_images=9.0)
+    supported = SimpleNamespace(**{**vars(wide), "verdict": dataclasses.replace(wide.verdict, direction="supported")})
+    assert any("these test images alone" in text for text in cautions(supported))
