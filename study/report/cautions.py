@@ -25,6 +25,11 @@ def _of_runs(one: Evidence) -> Iterator[str]:
             f"{capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
             "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
         )
+    if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
+        yield (
+            "Runs that never arrived count with the whole budget: where one arm spreads much more than the other, such a ratio "
+            "can differ from 1 although the arms are equally fast."
+        )
     if look.unlike:
         yield "This arm spreads more than the others do, so its interval covers somewhat less than 95%."
     if len(look.machines) > 1:
