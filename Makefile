@@ -101,7 +101,7 @@ ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, an
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)
 	$(STUDY) run fidelity
 
-reproduce-all: $(READY) ## every claim above, cheapest first, each run once; stop and go on at any time
+reproduce-all: $(READY) ## every claim but the designs, cheapest first, each run once; stop and go on at any time
 	$(STUDY) run all
 
 # HOURS, SCALE and the like may stand in the environment; CLAIMS are names, none means all.
