@@ -104,7 +104,9 @@ def _scale(text: str) -> str:
 def claim_options() -> Parser:
     """A parent parser: which claims, at which scale, on which of their bases and with which arms."""
     parent = Parser(add_help=False, parents=[scale_option(), base_option()])
-    parent.add_argument("claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all, which leaves out designs")
+    parent.add_argument(
+        "claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all, which leaves out designs"
+    )
     parent.add_argument(
         "--arms",
         type=names,
