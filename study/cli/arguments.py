@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from alexnet.errors import Refused, choose
+from alexnet.files import new_file_beside
 from alexnet.machine import PRECISIONS, Machine
 from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale
@@ -278,8 +279,8 @@ def writable(folder: Path, field: str) -> Path:
     """Make `folder`; refuse it by the name of its field where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable.{os.getpid()}"
-        probe.touch()
+        handle, probe = new_file_beside(folder / "writable")
+        os.close(handle)
         probe.unlink()
     except OSError as error:
         raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from alexnet.files import locked, write_atomically
+from alexnet.errors import Refused
+from alexnet.files import locked, new_file_beside, write_atomically
 
 LEASE_SECONDS = 60.0
 RENEWALS = 6  # while a lease lasts
@@ -82,7 +83,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self.over.wait(self.seconds / RENEWALS):
-            with contextlib.suppress(OSError), locked(self.folder / LOCK):
+            with contextlib.suppress(OSError, Refused), locked(self.folder / LOCK):
                 if _named_in(self.folder) != self.name:
                     return
                 os.utime(self.folder / FILE)
@@ -114,14 +115,14 @@ def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
 
 def _now(folder: Path) -> float:
     """By the clock of the file system, which the times of leases are by, whatever machine they are on."""
-    probe = folder / f".now.{os.getpid()}"
     try:
-        probe.touch()
+        handle, probe = new_file_beside(folder / "now")
     except PermissionError:  # who may only look
         return time.time()
     try:
-        return probe.stat().st_mtime
+        return os.stat(handle).st_mtime
     finally:
+        os.close(handle)
         probe.unlink()
 
 
