@@ -81,6 +81,18 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
     )
 
 
+def memory_bytes(device: str) -> int:
+    """All the memory of a device; of a CPU what this container may use of it."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_properties(0).total_memory
+    limit = Path("/sys/fs/cgroup/memory.max")
+    told = limit.read_text().strip() if limit.exists() else "max"
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(whole, int(told)) if told.isdecimal() else whole
+
+
 @functools.cache
 def _cpu() -> dict:
     """Name and flags from /proc/cpuinfo; bf16 pays where the flags name it: avx512_bf16 1.5x, amx_bf16 2.3x over fp32
