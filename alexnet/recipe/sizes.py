@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from alexnet.recipe.schema import Layer, Model, Recipe
 
 MOST_OUTPUTS = 1_000_000
+PAPERS_WINDOW = 5
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,12 @@ def _pools_first(layer: "Layer") -> bool:
 
 
 def _check_windows(model: "Model", layer: "Layer", place: str, maps: int, side: int) -> None:
-    """Raises Refused for a normalization whose window is larger than one that sees everything from everywhere."""
+    """Raises Refused for a normalization whose window is larger than one that sees everything from everywhere. The paper's own
+    may be: it stays as it is in a network that is made narrower."""
     kinds = layer.norm.split("+")
     parts = model.columns if model.norm_across == "column" else 1
     for field, count, what in (("cross_map", maps // parts, "maps"), ("within_map", side, "pixels a side")):
-        size, most = getattr(model, f"{field}_norm").size, 2 * count - 1
+        size, most = getattr(model, f"{field}_norm").size, max(2 * count - 1, PAPERS_WINDOW)
         if field in kinds and size > most:
             raise Refused(f"model.{field}_norm.size: {size} is more than {most}, which sees all {count} {what} of {place}")
 
