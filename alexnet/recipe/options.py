@@ -51,8 +51,8 @@ def in_short(value: Any) -> str:
     """A value as a refusal shows it: of one that fills pages its beginning."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes out no whole number of more than 4,300 digits
-        return "a whole number of thousands of digits"
+    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, lists in lists without end
+        return f"a value of type {type(value).__name__} too large to be shown"
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 

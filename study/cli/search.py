@@ -7,7 +7,16 @@ import signal
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, select_claims, writable
+from study.cli.arguments import (
+    Verbs,
+    add_verb,
+    claim_options,
+    machine_of,
+    machine_options,
+    select_claims,
+    writable,
+    writable_all,
+)
 from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.plan import check_can_be_trained
@@ -47,8 +56,8 @@ def search(args: argparse.Namespace) -> int:
         recipes = {(base, arm): one.claim.recipe(base, arm, scale.diff) for base in bases for arm in arms}
         cells = [Cell(one.name, one.scale, *where, 0, recipe, fingerprint) for where, recipe in recipes.items()]
         check_can_be_trained(cells, images, machine)
-        writable(results_dir(), "RESULTS_DIR")
-        place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+        writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
+        place = Place(machine, data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))
         searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
         some_lost |= _searched(searches, place, Console())

@@ -13,6 +13,7 @@ from study.cli.arguments import (
     ClaimAtScale,
     machine_of,
     writable,
+    writable_all,
 )
 from study.cli.console import Console
 from study.cli.data import load_images
@@ -165,8 +166,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         settling.place = replace(place, machine=replace(machine, jobs=jobs))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
-        writable(results, "RESULTS_DIR")
-        writable(place.spool_dir, "SPOOL_DIR")
+        writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
         catch_up(settling, cells, console)
     budget = budget_of(args.hours, args.runs, pace_of(settling.machine))
     rows = standing(settling, settling.view(), budget)
