@@ -42,7 +42,7 @@ CLAIM = replace(RELU, arms=(*RELU.arms, Arm("broken", {diff})), default_arms=(*R
         ("data.crop_offsets=99", "data.crop_offsets"),
         ("model.layers=[]", "model.layers"),
         ("model.width=1e9", "model.width"),
-        ("model.width=1000", "model.layers.0.outputs|model"),
+        ("model.width=1000", "model.layers.5.outputs"),
         ("model.layers.0.padding=1000000000", "layer.padding"),
         ("model.layers.0.padding=1000", "model"),
         ("model.cross_map_norm.size=1000001", "model.cross_map_norm.size"),
