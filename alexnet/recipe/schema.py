@@ -238,8 +238,8 @@ class RateChange(Checked):
     NAME = "rate_change"
 
     epoch: int = option(REQUIRED, "0 is the first", least=0, most=1_000_000)
-    weights: float = option(REQUIRED, "factor on the rate of weights", least=0, most=1000)
-    biases: float = option(REQUIRED, "factor on the rate of biases", least=0, most=1000)
+    weights: float = option(REQUIRED, "factor on the rate of weights", least=0, most=100)
+    biases: float = option(REQUIRED, "factor on the rate of biases", least=0, most=100)
     layers: tuple[int, ...] = option((), "positions in model.layers; none: all of them")
 
 
@@ -254,10 +254,10 @@ class Optim(Checked):
         2.0,
         "rate of biases over that of weights: epsB over epsW in the 2012 code; printed: one rate for all layers",
         least=0,
-        most=1000,
+        most=100,
     )
-    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0, most=1)
-    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0, most=1)
+    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0, most=10)
+    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0, most=10)
     decay_biases: bool = option(False, "the 2012 code never decays biases; torch's usual setting does")
     update: str = option(
         "torch",
