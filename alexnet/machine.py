@@ -81,6 +81,46 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
     )
 
 
+@dataclass(frozen=True)
+class Launched:
+    """Which process this is of those that torchrun started: of all, and of those on this machine."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+
+
+def launched() -> Launched:
+    """What the environment variables of torchrun say. Raises Refused where they cannot be its: others set some of them too."""
+    count, local_count = _number("WORLD_SIZE", 1, least=1), _number("LOCAL_WORLD_SIZE", 1, least=1)
+    rank, local_rank = _number("RANK", 0), _number("LOCAL_RANK", 0)
+    if count > 1 and not os.environ.get("RANK"):
+        raise Refused(f"WORLD_SIZE: {count}, but no RANK is set, as torchrun does; start with torchrun, or unset WORLD_SIZE")
+    if rank >= count:
+        raise Refused(f"RANK: {rank} of WORLD_SIZE = {count}; start with torchrun, or unset both")
+    return Launched(rank, count, local_rank, local_count)
+
+
+def _number(variable: str, default: int, least: int = 0) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) >= least):
+        raise Refused(f"{variable}: {text[:40]!r} is not a whole number of at least {least}; start with torchrun, or unset it")
+    return int(text)
+
+
+def memory_bytes(device: str) -> int:
+    """All the memory of a device; of a CPU what this container may use of it."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_properties(0).total_memory
+    limit = Path("/sys/fs/cgroup/memory.max")
+    told = limit.read_text().strip() if limit.exists() else "max"
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(whole, int(told)) if told.isdecimal() else whole
+
+
 @functools.cache
 def _cpu() -> dict:
     """Name and flags from /proc/cpuinfo; bf16 pays where the flags name it: avx512_bf16 1.5x, amx_bf16 2.3x over fp32

@@ -1,8 +1,21 @@
-"""`python -m study VERB`: the command line."""
+"""`python -m study VERB`, and the program `alexnet-study`: the command line."""
 
+import signal
 import sys
 
-from study.cli.main import main
+LATER = 75
+"""As in study/run/executors/base.py, which takes a second to import."""
+
+
+def command() -> int:
+    """The command line as a process of its own. Asked to stop (SIGTERM) it ends with code 75 from its first moment on, while
+    all the rest is imported too; verbs that train have their own way to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATER))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back while Python started again, see one_run.py
+    from study.cli.main import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

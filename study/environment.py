@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from alexnet.machine import launched
+
 
 def results_dir() -> Path:
     """Where the tables, figures and reports are: RESULTS_DIR, else `results`."""
@@ -26,4 +28,4 @@ def damaged_choice() -> str:
 
 def launched_ranks() -> int:
     """How many processes torchrun started for this command; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
+    return launched().count

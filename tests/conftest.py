@@ -28,10 +28,10 @@ def one_thread():
 
 @pytest.fixture
 def small_shapes(monkeypatch) -> None:
-    """The set "shapes" holds 700 images instead of 10,000, which take seconds to draw."""
-    from made_up_images import few_shapes
+    """The set "shapes" holds 700 images, over and over, instead of 10,000, which take seconds to draw."""
+    from made_up_images import few_shapes_over_and_over
 
-    monkeypatch.setattr("alexnet.data.synthetic_shapes.make_shapes", few_shapes)
+    monkeypatch.setattr("alexnet.data.synthetic_shapes.make_shapes", few_shapes_over_and_over)
 
 
 @pytest.fixture

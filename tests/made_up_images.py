@@ -1,6 +1,7 @@
 """Image sets of random pixels, and few shapes, for tests."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,19 @@ from alexnet.data.packed import fingerprint_of
 
 few_shapes = functools.partial(synthetic_shapes.make_shapes, 600, 100)
 """In the place of `synthetic_shapes.make_shapes`: to draw all 10,000 images takes each process longer than to train on 512."""
+
+
+def few_shapes_over_and_over() -> synthetic_shapes.Shapes:
+    """As many training images as there are, 8,000, of which 600 differ: for plans, which ask whether there are enough."""
+    made, rows = few_shapes(), np.arange(8000) % few_shapes.args[0]
+    return replace(made, train_images=made.train_images[rows], train_labels=made.train_labels[rows])
+
+
+def blank_images(name: str = "shapes") -> ImageSet:
+    """An image set of the size of the built-in one that takes no memory, for plans that train nothing."""
+    pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8).expand(8000, 32, 32, 3)
+    labels = torch.arange(8000) % 10
+    return ImageSet(name, pixels, labels, pixels[:2000], labels[:2000], "f" * 12)
 
 
 def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:

@@ -30,6 +30,32 @@ def everything(n: int) -> slice:
     return slice(0, n)
 
 
+def check_images(recipe: Recipe, images: ImageSet) -> None:
+    """Raises Refused, naming the recipe's field, where the images cannot serve it. Reads no pixel."""
+    data, model, there = recipe.data, recipe.model, len(images.train_labels)
+    count = data.train_images or there
+    if count > there:
+        raise Refused(f"data.train_images: {count} of the {there} that {images.name} has")
+    trained = count - data.validation_images
+    if trained < 1:
+        raise Refused(f"data.validation_images: {data.validation_images} of {count} training images leave none")
+    if recipe.optim.batch_size > trained:
+        raise Refused(f"optim.batch_size: {recipe.optim.batch_size} is more than the {trained} training images")
+    side = images.train_images.shape[1]
+    if model.image_size > side:
+        raise Refused(f"model.image_size: {model.image_size} is more than the {side} pixels a side of {images.name}")
+    if (highest := int(images.train_labels.max())) >= model.classes:
+        raise Refused(f"model.classes: {model.classes}, but {images.name} has label {highest}")
+    if data.crop_offsets > (offsets := offsets_of(recipe, side)):
+        raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {offsets} there are")
+
+
+def offsets_of(recipe: Recipe, side: int) -> int:
+    """Where a crop of images with `side` pixels a side can begin, each way."""
+    data = recipe.data
+    return side + 2 * data.shift - recipe.model.image_size + 1 if data.crops == "random" else 1
+
+
 class Feed:
     """Batches of one run: the same images, order and draws whatever the device, and after any resume.
 
@@ -44,15 +70,10 @@ class Feed:
         share_of: Share = everything,
         dtype: torch.dtype = torch.float32,
     ):
+        check_images(recipe, images)
         data, size = recipe.data, recipe.model.image_size
         count = data.train_images or len(images.train_labels)
-        if count > len(images.train_labels):
-            raise Refused(f"data.train_images: {count} of the {len(images.train_labels)} that {images.name} has")
         trained = count - data.validation_images
-        if trained < 1:
-            raise Refused(f"data.validation_images: {data.validation_images} of {count} training images leave none")
-        if recipe.optim.batch_size > trained:
-            raise Refused(f"optim.batch_size: {recipe.optim.batch_size} is more than the {trained} training images")
         self.images, self.labels = images.train_images[:trained], images.train_labels[:trained]
         self.validation = images.train_images[trained:count], images.train_labels[trained:count]
         self.test = images.test_images, images.test_labels
@@ -61,17 +82,10 @@ class Feed:
         self.share_of, self.share, self.dtype = share_of, share_of(self.batch_size), dtype
         self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this process's mean in the batch's
         side = self.images.shape[1]
-        if size > side:
-            raise Refused(f"model.image_size: {size} is more than the {side} pixels a side of {images.name}")
-        if (highest := int(images.train_labels.max())) >= recipe.model.classes:
-            raise Refused(f"model.classes: {recipe.model.classes}, but {images.name} has label {highest}")
         self.centre = (side - size) // 2
         sums = kept_sums(self.images, images.cache, images.fingerprint)
         self.mean, self.scale = (of.expand(side, side, 3).contiguous() for of in normalization(data, sums))  # 3 by 3 is slow
-        self.offsets = side + 2 * data.shift - size + 1 if data.crops == "random" else 1  # of a crop, each way
-        if data.crop_offsets > self.offsets:
-            raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {self.offsets} there are")
-        self.corners = data.crop_offsets or self.offsets
+        self.corners = data.crop_offsets or offsets_of(recipe, side)
         self.varied = self.corners > 1 or data.flip or data.crop_offsets > 0
         if data.colour_noise:
             self.colours = colour_directions(data, sums)

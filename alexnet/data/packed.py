@@ -22,7 +22,7 @@ import torch
 
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import locked, open_no_link, write_atomically
 
 LARGE_BYTES = 2**31
 """Sets with more bytes of pixels stay on disk, and their fingerprint is that of their images' digests."""
@@ -194,7 +194,7 @@ class _Part:
 
     def __enter__(self) -> "_Part":
         self.images, self.digests = (
-            os.open(self.cache / f"{self.split}_{what}.npy", os.O_RDWR | os.O_CREAT, 0o644) for what in ("images", "digests")
+            open_no_link(self.cache / f"{self.split}_{what}.npy", 0o644) for what in ("images", "digests")
         )
         kept = os.pread(self.digests, self.records.nbytes, len(self.records_header))
         if len(kept) == self.records.nbytes:
@@ -221,7 +221,9 @@ class _Part:
         ):
             os.pwrite(file, header, 0)
             os.ftruncate(file, len(header) + bytes_of)
-        np.save(self.cache / f"{self.split}_labels.npy", self.source.labels)
+        labels = io.BytesIO()
+        np.save(labels, self.source.labels)
+        write_atomically(self.cache / f"{self.split}_labels.npy", labels.getvalue())
 
     def put(self, row: int, image: np.ndarray | None) -> None:
         """Pixels first, then the record that vouches for them; without an image, that there is none."""

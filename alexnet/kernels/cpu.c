@@ -13,8 +13,9 @@
 #include <immintrin.h>
 #endif
 
-#define LANES 16     /* maps of one pixel that are normalized together within maps */
-#define FLAT 384     /* values of one block across maps: its buffers and masks stay in the first cache */
+#define LANES 16        /* maps of one pixel that are normalized together within maps */
+#define LARGEST_POOL 15 /* pixels a side of a pool's window, so that a position fits in a byte */
+#define FLAT 384        /* values of one block across maps: its buffers and masks stay in the first cache */
 #define RESTRICT __restrict__
 
 /* Sixteen at a time. */
@@ -114,36 +115,33 @@ static inline void window(float *RESTRICT sums, const float *RESTRICT values, in
 
 /* ---- Response normalization across maps; beta is 0.75: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
 
-/* sums[i] = values[i - size/2] + ... + values[i + size/2], those of other rows taken as 0 by `own`, size masks of `length`, which
- * is a multiple of 16 */
+/* sums[i] = values[i - size/2] + ... + values[i + size/2] for `length` values, a multiple of 16. Those of other rows are taken as 0
+ * by `own`, size masks of `length`; null where there is one row, with zeros around it. */
 INLINE void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const int32_t *RESTRICT own, int64_t length,
                            int64_t size) {
     for (int64_t i = 0; i < length; i += 16) {
         floats sum = {0};
         for (int64_t shift = 0; shift < size; shift++) {
             floats term;
-            ints mask;
             memcpy(&term, values + i + shift - size / 2, sizeof term);
-            memcpy(&mask, own + shift * length + i, sizeof mask);
-            term = (floats)((ints)term & mask);
+            if (own) {
+                ints mask;
+                memcpy(&mask, own + shift * length + i, sizeof mask);
+                term = (floats)((ints)term & mask);
+            }
             sum = shift ? sum + term : term;
         }
         memcpy(sums + i, &sum, sizeof sum);
     }
 }
 
+/* `together` rows at a time, `length` values with what makes them a multiple of 16; `work` holds 5 * length + 2 * (size / 2). */
 static void cross_map_rows(void *out, const void *in, const void *upstream, int64_t begin, int64_t rows, int64_t maps,
-                           int64_t size, float k, float alpha, float twice, int is_bf16) {
-    const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = (together * maps + 15) / 16 * 16;
-    float padded[length + 2 * margin], x[length], sums[length], scaled[length], factors[length];
-    int32_t own[size * length];
-    float *squares = padded + margin;
-    memset(padded, 0, sizeof padded);
-    for (int64_t shift = 0; shift < size; shift++)
-        for (int64_t i = 0; i < length; i++) {
-            const int64_t neighbour = i % maps + shift - margin;
-            own[shift * length + i] = neighbour >= 0 && neighbour < maps && i < together * maps ? -1 : 0;
-        }
+                           int64_t size, float k, float alpha, float twice, int is_bf16, int64_t together, int64_t length,
+                           const int32_t *RESTRICT own, float *work) {
+    float *RESTRICT x = work, *RESTRICT sums = x + length, *RESTRICT scaled = sums + length, *RESTRICT factors = scaled + length;
+    float *RESTRICT padded = factors + length, *RESTRICT squares = padded + size / 2;
+    memset(padded, 0, (length + 2 * (size / 2)) * sizeof(float));
     for (int64_t first = begin; first < rows; first += together) {
         const int64_t here = rows - first < together ? (rows - first) * maps : together * maps, at = first * maps;
         load(x, in, at, here, is_bf16);
@@ -167,12 +165,29 @@ static void cross_map_rows(void *out, const void *in, const void *upstream, int6
     }
 }
 
-void cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
-               float twice, int is_bf16, int threads) {
+/* Returns 0, or 1 where there was no memory. */
+int cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
+              float twice, int is_bf16, int threads) {
+    const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = (together * maps + 15) / 16 * 16;
+    const int64_t values = 5 * length + 2 * margin;
+    float *work = malloc(threads * values * sizeof(float));
+    int32_t *own = together > 1 ? malloc(size * length * sizeof(int32_t)) : NULL;
+    const int has_room = work && (own || together == 1);
+    if (has_room && own)
+        for (int64_t shift = 0; shift < size; shift++)
+            for (int64_t i = 0; i < length; i++) {
+                const int64_t neighbour = i % maps + shift - margin;
+                own[shift * length + i] = neighbour >= 0 && neighbour < maps && i < together * maps ? -1 : 0;
+            }
+    if (has_room) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int part = 0; part < threads; part++)
-        cross_map_rows(out, in, upstream, rows * part / threads, rows * (part + 1) / threads, maps, size, k, alpha, twice,
-                       is_bf16);
+        for (int part = 0; part < threads; part++)
+            cross_map_rows(out, in, upstream, rows * part / threads, rows * (part + 1) / threads, maps, size, k, alpha, twice,
+                           is_bf16, together, length, own, work + part * values);
+    }
+    free(own);
+    free(work);
+    return !has_room;
 }
 
 /* ---- Within a map: size x size pixels around each, LANES maps at a time. `work` holds 4 * LANES * (height + 2 margin) *
@@ -330,9 +345,8 @@ INLINE void pool_images(void *out, uint8_t *positions, const void *in, int64_t b
 INLINE void unpool_images(void *out, const uint8_t *positions, const void *upstream, float *shares, int64_t begin, int64_t images,
                           int64_t height, int64_t width, int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride,
                           int is_max, int is_bf16) {
-    int64_t from[window * window], first_column[width];
-    uint32_t position[window * window];
-    for (int64_t x = 0; x < width; x++) first_column[x] = x < window ? 0 : (x - window) / stride + 1;
+    int64_t from[LARGEST_POOL * LARGEST_POOL];
+    uint32_t position[LARGEST_POOL * LARGEST_POOL];
     for (int64_t image = begin; image < images; image++) {
         const int64_t first = image * rows * columns * maps;
         for (int64_t row = 0, at = 0; !is_max && row < rows; row++)
@@ -342,10 +356,11 @@ INLINE void unpool_images(void *out, const uint8_t *positions, const void *upstr
             }
         for (int64_t y = 0; y < height; y++) {
             const int64_t first_row = y < window ? 0 : (y - window) / stride + 1;
-            for (int64_t x = 0; x < width; x++) {
+            for (int64_t x = 0, first_column = 0; x < width; x++) {
                 int count = 0;
+                while (first_column * stride + window <= x) first_column++; /* the first window that holds x */
                 for (int64_t row = first_row; row < rows && row * stride <= y; row++)
-                    for (int64_t column = first_column[x]; column < columns && column * stride <= x; column++) {
+                    for (int64_t column = first_column; column < columns && column * stride <= x; column++) {
                         from[count] = (row * columns + column) * maps;
                         position[count++] = (y - row * stride) * window + x - column * stride;
                     }

@@ -32,6 +32,8 @@ FLAGS = (
 )
 # torch ships the OpenMP library of that name and has loaded it: its threads are then the ones used here.
 
+NO_ROOM = "response normalization: no memory for its sums"
+
 VALUES_PER_THREAD = 50_000
 """Fewer are not worth another thread."""
 
@@ -47,21 +49,25 @@ def cross_map(
     """Response normalization over neighbouring maps, forward into `out`, or backward of `upstream`.
 
     All are [n, maps, height, width] in channels_last memory and of one type; `beta` is 0.75, which the kernel takes by roots.
+    Raises MemoryError where there is no room for its sums.
     """
     assert beta == 0.75
     n, count, height, width = maps.shape
     rows, threads = n * height * width * columns, threads_for(maps.numel(), n)
-    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
-    _library().cross_map(*_pointers(out, maps, upstream), rows, count // columns, *settings)
+    within = min(size, 2 * (count // columns) - 1)  # a larger window has no more maps to sum
+    settings = within, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
+    if _library().cross_map(*_pointers(out, maps, upstream), rows, count // columns, *settings):
+        raise MemoryError(NO_ROOM)
 
 
 def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k: float, alpha: float, beta: float) -> None:
     """As `cross_map`, over neighbouring pixels of one map. Raises MemoryError where there is no room for its sums."""
     assert beta == 0.75
     n, count, height, width = maps.shape
-    settings = size, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads_for(maps.numel(), n)
+    within = min(size, 2 * max(height, width) - 1)
+    settings = within, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads_for(maps.numel(), n)
     if _library().within_map(*_pointers(out, maps, upstream), n, height, width, count, *settings):
-        raise MemoryError("response normalization: no memory for its sums")
+        raise MemoryError(NO_ROOM)
 
 
 def pool(out: Tensor, positions: Tensor | None, maps: Tensor, window: int, stride: int) -> None:
@@ -148,7 +154,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library.powers.argtypes = [pointer] * 2 + [count, real]
     library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
     library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
-    for function in (library.cross_map, library.paper_sgd, library.powers, library.pool, library.unpool):
+    for function in (library.paper_sgd, library.powers, library.pool, library.unpool):
         function.restype = None
-    library.within_map.restype = ctypes.c_int
+    library.cross_map.restype = library.within_map.restype = ctypes.c_int
     return library

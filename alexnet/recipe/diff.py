@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet.errors import Refused, choose
+from alexnet.recipe.options import in_short
 from alexnet.recipe.schema import Recipe
 
 
@@ -63,10 +64,10 @@ def _fields_below(root: Any) -> list[str]:
 
 
 def _like(old: Any, value: Any, path: str) -> Any:
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if isinstance(old, float) and type(value) is int:  # `Checked` makes the number of it
+        return value
     if type(value) is not type(old):
-        raise Refused(f"{path}: {value!r} is {type(value).__name__}, the field takes {type(old).__name__}")
+        raise Refused(f"{path}: {in_short(value)} is {type(value).__name__}, the field takes {type(old).__name__}")
     return value
 
 
@@ -105,12 +106,12 @@ def from_dict(plain: Mapping) -> Recipe:
 def _from_plain(kind: Any, plain: Any, path: str) -> Any:
     if isinstance(kind, types.GenericAlias):
         if not isinstance(plain, list | tuple):
-            raise Refused(f"{path}: {plain!r} is not a list")
+            raise Refused(f"{path}: {in_short(plain)} is not a list")
         return tuple(_from_plain(typing.get_args(kind)[0], item, f"{path}.{i}") for i, item in enumerate(plain))
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return _like(kind(), plain, path)
     if not isinstance(plain, Mapping):
-        raise Refused(f"{path}: {plain!r} is not a mapping of fields")
+        raise Refused(f"{path}: {in_short(plain)} is not a mapping of fields")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for name in plain:
         choose("recipe field", f"{path}.{name}", [f"{path}.{known}" for known in fields])

@@ -19,6 +19,7 @@ class Option:
     doc: str
     choices: tuple = ()
     least: float | None = None
+    most: float | None = None
     above: float | None = None
     below: float | None = None
 
@@ -29,20 +30,30 @@ class Option:
         elif self.choices and value not in self.choices:
             raise Refused(f"{name}: {value!r} is not {' or '.join(map(str, self.choices))}")
         elif isinstance(value, int | float) and not self._within(value):
-            raise Refused(f"{name}: {value!r} is not {self._limits()}")
+            raise Refused(f"{name}: {in_short(value)} is not {self._limits()}")
 
     def _within(self, value: float) -> bool:
         return (  # written so that NaN is refused too
-            math.isfinite(value)
+            (isinstance(value, int) or math.isfinite(value))  # of a whole number of 400 digits it raises OverflowError
             and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
 
     def _limits(self) -> str:
-        words = {"of at least": self.least, "above": self.above, "below": self.below}
+        words = {"of at least": self.least, "above": self.above, "of at most": self.most, "below": self.below}
         limits = [f"{word} {limit}" for word, limit in words.items() if limit is not None]
         return f"a number {' and '.join(limits)}" if limits else "a finite number"
+
+
+def in_short(value: Any) -> str:
+    """A value as a refusal shows it: of one that fills pages its beginning."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, lists in lists without end
+        return f"a value of type {type(value).__name__} too large to be shown"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:
@@ -59,9 +70,9 @@ class Checked:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
             value = getattr(self, field.name)
-            if field.type is float and type(value) is int:  # 1 and 1.0 are one value and must give one key
-                object.__setattr__(self, field.name, value := float(value))
             field.metadata["option"].check(f"{self.NAME}.{field.name}", value)
+            if field.type is float and type(value) is int:  # 1 and 1.0 are one value and must give one key
+                object.__setattr__(self, field.name, float(value))
         self.check_together()
 
     def check_together(self) -> None:

@@ -27,6 +27,10 @@ INITIALIZATIONS = ("listed", "torch")
 DROPOUT_FORMS = ("2012", "inverted", "2012_disabled")
 INPUTS = ("minus_mean_image", "minus_centre_of_mean_image", "standardized")
 
+# Every number has an upper bound: none that a network of any use needs, and such that all products of them stay within float32.
+MOST_PIXELS = 10_000  # a side
+MOST_IMAGES = 1_000_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Checked):
@@ -38,11 +42,14 @@ class Layer(Checked):
         "convolution", '"local": a convolution whose weights are not shared between positions', choices=LAYER_KINDS
     )
     outputs: int = option(
-        REQUIRED, "maps of a convolution, units of a full layer, both columns together; see model.width", least=1
+        REQUIRED,
+        "maps of a convolution, units of a full layer, both columns together; see model.width",
+        least=1,
+        most=1_000_000,
     )
-    kernel: int = option(1, "pixels a side", least=1)
-    stride: int = option(1, "pixels", least=1)
-    padding: int = option(0, "pixels of zeros around the input", least=0)
+    kernel: int = option(1, "pixels a side", least=1, most=MOST_PIXELS)
+    stride: int = option(1, "pixels", least=1, most=MOST_PIXELS)
+    padding: int = option(0, "pixels of zeros around the input", least=0, most=1000)
     pool: str = option("none", "with model.pool_window and model.pool_stride", choices=POOLS)
     norm: str = option(
         "none",
@@ -61,9 +68,11 @@ class Layer(Checked):
         False, "with two columns: sees the maps of both, not of its own alone; the first layer always sees the whole image"
     )
     present: bool = option(True, "an absent layer passes its input on; its pool stays")
-    weight_std: float = option(0.01, 'standard deviation of the initial weights, where model.init is "listed"', least=0)
-    initial_bias: float = option(0.0, 'where model.init is "listed"')
-    decay_factor: float = option(1.0, "factor on optim.weight_decay for the weights of this layer", least=0)
+    weight_std: float = option(
+        0.01, 'standard deviation of the initial weights, where model.init is "listed"', least=0, most=1000
+    )
+    initial_bias: float = option(0.0, 'where model.init is "listed"', least=-1000, most=1000)
+    decay_factor: float = option(1.0, "factor on optim.weight_decay for the weights of this layer", least=0, most=100)
 
     def check_together(self) -> None:
         if self.kind == "full" and (self.pool, self.norm.replace("batch", "none")) != ("none", "none"):
@@ -78,10 +87,10 @@ class ResponseNorm(Checked):
 
     NAME = "norm"
 
-    size: int = option(5, "the paper's n: maps, or pixels a side; odd", least=1)
-    k: float = option(2.0, "added to the sum, so that small responses are left alone", above=0)
-    alpha: float = option(1e-4, "factor on the squares", least=0)
-    beta: float = option(0.75, "exponent", least=0)
+    size: int = option(5, "the paper's n: maps, or pixels a side; odd", least=1, most=2_000_000)
+    k: float = option(2.0, "added to the sum, so that small responses are left alone", above=0, most=1e6)
+    alpha: float = option(1e-4, "factor on the squares", least=0, most=1e6)
+    beta: float = option(0.75, "exponent", least=0, most=10)
     alpha_times: str = option(
         "sum",
         'of the squares, as printed; the 2012 code and torch take the "mean": alpha / size each (/ size^2 within a map)',
@@ -106,16 +115,17 @@ class Model(Checked):
         '"listed": weights from N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), as torch does',
         choices=INITIALIZATIONS,
     )
-    image_size: int = option(32, "pixels a side, after cropping", least=1)
-    classes: int = option(10, "how many the images are told apart into", least=1)
+    image_size: int = option(32, "pixels a side, after cropping", least=1, most=MOST_PIXELS)
+    classes: int = option(10, "how many the images are told apart into", least=1, most=1_000_000)
     pool_window: int = option(
-        3, "pixels a side: 3 with stride 2 overlap (section 3.4), 2 with stride 2 is the usual kind", least=1
+        3, "pixels a side: 3 with stride 2 overlap (section 3.4), 2 with stride 2 is the usual kind", least=1, most=MOST_PIXELS
     )
-    pool_stride: int = option(2, "pixels", least=1)
+    pool_stride: int = option(2, "pixels", least=1, most=MOST_PIXELS)
     border_after: int = option(
         0,
         "pixels of zeros right of and below the image: 3 in the 2012 code, which makes 55 of 224 (printed: 224 and 55)",
         least=0,
+        most=1000,
     )
     columns: int = option(
         1, "2: section 3.2, half of each layer's maps on each GPU, which meet only in layers that cross", choices=(1, 2)
@@ -135,7 +145,7 @@ class Model(Checked):
         '"2012_disabled": always multiplied by it and none dropped, which is what the 2012 code does with enable=false',
         choices=DROPOUT_FORMS,
     )
-    width: float = option(1.0, "factor on the outputs of every layer but the last", above=0)
+    width: float = option(1.0, "factor on the outputs of every layer but the last", above=0, most=1000)
 
     def check_together(self) -> None:
         if self.pool_stride > self.pool_window:
@@ -166,8 +176,10 @@ class Data(Checked):
     NAME = "data"
 
     name: str = option("cifar10", "of the image set")
-    train_images: int = option(0, "the first so many of the training set; 0 takes all", least=0)
-    validation_images: int = option(0, "of those the last so many are not trained on, but measured after each epoch", least=0)
+    train_images: int = option(0, "the first so many of the training set; 0 takes all", least=0, most=MOST_IMAGES)
+    validation_images: int = option(
+        0, "of those the last so many are not trained on, but measured after each epoch", least=0, most=MOST_IMAGES
+    )
     inputs: str = option(
         "minus_mean_image",
         "pixels from 0 to 255 minus the training mean of each pixel; minus the centre of that mean image wherever the crop is "
@@ -175,25 +187,38 @@ class Data(Checked):
         choices=INPUTS,
     )
     shift: int = option(
-        0, "pixels of zeros (the mean colour) around the image, out of which a crop of model.image_size is cut", least=0
+        0,
+        "pixels of zeros (the mean colour) around the image, out of which a crop of model.image_size is cut",
+        least=0,
+        most=1000,
     )
     crops: str = option("random", "where crops are cut in training", choices=("random", "centre"))
     crop_offsets: int = option(
-        0, "of a crop, each way: 0 takes all there are (2012 code: 33); 32 is what the printed factor 2048 counts", least=0
+        0,
+        "of a crop, each way: 0 takes all there are (2012 code: 33); 32 is what the printed factor 2048 counts",
+        least=0,
+        most=MOST_PIXELS,
     )
     flip: bool = option(False, "half of the training images, drawn by the seed, are mirrored")
-    images_per_draw: int = option(1, "consecutive images that share a crop and a flip: 32 in the 2012 code", least=1)
+    images_per_draw: int = option(
+        1, "consecutive images that share a crop and a flip: 32 in the 2012 code", least=1, most=1_000_000
+    )
     order: str = option("reshuffled", 'in each epoch; "fixed": one order for all (2012 code)', choices=("reshuffled", "fixed"))
     colour_noise: float = option(
-        0.0, "section 4.1: standard deviation of the normal draws along the principal components of the pixels", least=0
+        0.0,
+        "section 4.1: standard deviation of the normal draws along the principal components of the pixels",
+        least=0,
+        most=1000,
     )
     colour_noise_times: str = option(
         "standard_deviation",
         'of each component (2012 code); as printed its "eigenvalue", of pixels from 0 to 1',
         choices=("standard_deviation", "eigenvalue"),
     )
-    colour_noise_divisor: float = option(1.0, "of the image after the noise: 1.1 in the 2012 code, not printed", least=1)
-    colour_noise_epochs: int = option(0, "only the first so many; 0: all", least=0)
+    colour_noise_divisor: float = option(
+        1.0, "of the image after the noise: 1.1 in the 2012 code, not printed", least=1, most=1000
+    )
+    colour_noise_epochs: int = option(0, "only the first so many; 0: all", least=0, most=1_000_000)
 
     def check_together(self) -> None:
         if self.shift and self.inputs == "minus_centre_of_mean_image":
@@ -212,9 +237,9 @@ class RateChange(Checked):
 
     NAME = "rate_change"
 
-    epoch: int = option(REQUIRED, "0 is the first", least=0)
-    weights: float = option(REQUIRED, "factor on the rate of weights", least=0)
-    biases: float = option(REQUIRED, "factor on the rate of biases", least=0)
+    epoch: int = option(REQUIRED, "0 is the first", least=0, most=1_000_000)
+    weights: float = option(REQUIRED, "factor on the rate of weights", least=0, most=100)
+    biases: float = option(REQUIRED, "factor on the rate of biases", least=0, most=100)
     layers: tuple[int, ...] = option((), "positions in model.layers; none: all of them")
 
 
@@ -224,31 +249,37 @@ class Optim(Checked):
 
     NAME = "optim"
 
-    learning_rate: float = option(0.001, "of weights", least=0)
+    learning_rate: float = option(0.001, "of weights", least=0, most=1e30)
     bias_rate_factor: float = option(
-        2.0, "rate of biases over that of weights: epsB over epsW in the 2012 code; printed: one rate for all layers", least=0
+        2.0,
+        "rate of biases over that of weights: epsB over epsW in the 2012 code; printed: one rate for all layers",
+        least=0,
+        most=100,
     )
-    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0)
-    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0)
+    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0, most=10)
+    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0, most=10)
     decay_biases: bool = option(False, "the 2012 code never decays biases; torch's usual setting does")
     update: str = option(
         "torch",
         'the rate multiplies the velocity; "paper": it is inside, so that a drop is felt slowly (printed and 2012 code)',
         choices=("torch", "paper"),
     )
-    batch_size: int = option(128, "images an update", least=1)
-    epochs: int = option(60, "passes over the training images, at most", least=1)
-    test_every: int = option(1, "epochs from one test of the centre view to the next; the last epoch is tested always", least=1)
+    batch_size: int = option(128, "images an update", least=1, most=1_000_000)
+    epochs: int = option(60, "passes over the training images, at most", least=1, most=1_000_000)
+    test_every: int = option(
+        1, "epochs from one test of the centre view to the next; the last epoch is tested always", least=1, most=1_000_000
+    )
     schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs")
     drops: int = option(
-        0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0
+        0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0, most=1000
     )
-    drop_factor: float = option(0.1, "factor on all rates at each drop", least=0)
-    drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1)
+    drop_factor: float = option(0.1, "factor on all rates at each drop", least=0, most=1)
+    drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1, most=1_000_000)
     stop_at_train_error: float = option(
         0.0,
         "a share of images: the run ends with the first epoch that reaches it on the whole training set; 0: never",
         least=0,
+        most=1,
     )
 
     def check_together(self) -> None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 
 if TYPE_CHECKING:
-    from alexnet.recipe.schema import Model
+    from alexnet.recipe.schema import Layer, Model, Recipe
+
+MOST_OUTPUTS = 1_000_000
+PAPERS_WINDOW = 5
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ def sizes_of(model: "Model") -> tuple[Sizes, ...]:
             raise Refused(f"{place}.{what} in model.columns = 2")
         if outputs < 1:
             raise Refused(f"{place}.outputs: none are left at model.width = {model.width}")
+        if layer.present and outputs > MOST_OUTPUTS:
+            raise Refused(f"{place}.outputs: {outputs:,} at model.width = {model.width}, more than {MOST_OUTPUTS:,}")
         before = side
         if layer.present and layer.kind != "full":
             if side + 2 * layer.padding < layer.kernel:
@@ -53,7 +58,38 @@ def sizes_of(model: "Model") -> tuple[Sizes, ...]:
             if before < model.pool_window:
                 raise Refused(f"{place}.pool: model.pool_window = {model.pool_window} is more than its {before} pixels a side")
             after = math.ceil((before - model.pool_window) / model.pool_stride) + 1
+        if layer.present:
+            _check_windows(model, layer, place, outputs, after if _pools_first(layer) else before)
         groups = 2 if model.columns == 2 and position and not layer.crosses and layer.present else 1
         sizes.append(Sizes(maps, outputs, groups, before, after))
         maps, side = outputs, after
     return tuple(sizes)
+
+
+def _pools_first(layer: "Layer") -> bool:
+    return layer.order.index("pool") < layer.order.index("norm")
+
+
+def _check_windows(model: "Model", layer: "Layer", place: str, maps: int, side: int) -> None:
+    """Raises Refused for a normalization whose window is larger than one that sees everything from everywhere. The paper's own
+    may be: it stays as it is in a network that is made narrower."""
+    kinds = layer.norm.split("+")
+    parts = model.columns if model.norm_across == "column" else 1
+    for field, count, what in (("cross_map", maps // parts, "maps"), ("within_map", side, "pixels a side")):
+        size, most = getattr(model, f"{field}_norm").size, max(2 * count - 1, PAPERS_WINDOW)
+        if field in kinds and size > most:
+            raise Refused(f"model.{field}_norm.size: {size} is more than {most}, which sees all {count} {what} of {place}")
+
+
+def least_bytes(recipe: "Recipe", images: int) -> int:
+    """Memory that a step with so many images takes at least: three float32 numbers a weight (itself, gradient, velocity), and
+    the crops and every layer's outputs, which backward needs again, in no more than two bytes a number."""
+    side = recipe.model.image_size + 2 * recipe.data.shift
+    weights, values = 0, 3 * side**2
+    for layer, size in zip(recipe.model.layers, sizes_of(recipe.model), strict=True):
+        if not layer.present:
+            continue
+        positions, of_one = size.map_size**2, size.inputs // size.groups * layer.kernel**2 * size.outputs
+        weights += of_one * (positions if layer.kind == "local" else 1)
+        values += size.outputs * positions
+    return 12 * weights + 2 * images * values

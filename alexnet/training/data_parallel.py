@@ -10,7 +10,6 @@ machine. The layout with one column on each of two ranks (benchmarks/rank_column
 import atexit
 import functools
 import importlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from alexnet.errors import Refused
+from alexnet.machine import launched
 from alexnet.recipe import Recipe
 
 
@@ -86,7 +86,8 @@ whose peer has died."""
 
 def asked() -> Ranks:
     """What torchrun set, before the processes have joined; ALONE without torchrun."""
-    return Ranks(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+    told = launched()
+    return Ranks(told.rank, told.count)
 
 
 @functools.cache
@@ -95,7 +96,7 @@ def join() -> Ranks:
     ranks = asked()
     if ranks.count > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(launched().local_rank)
         begin("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return ranks
 

@@ -14,7 +14,7 @@ from alexnet.data.batches import Feed
 from alexnet.data.prefetch import Images
 from alexnet.data.sources import ImageSet
 from alexnet.errors import Refused
-from alexnet.machine import Machine
+from alexnet.machine import Machine, memory_bytes
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Optim, Recipe
 from alexnet.training.chance import chance_error, chance_loss
@@ -22,6 +22,7 @@ from alexnet.training.checkpoint import Checkpoints, Interrupted, sha256_of
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import Examined, error_rates, examined
+from alexnet.training.fits import check_fits
 from alexnet.training.history import History, Point
 from alexnet.training.optimizer import make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
@@ -85,7 +86,7 @@ class Training:
         ranks: Ranks = ALONE,
         stop: threading.Event | None = None,
     ):
-        ranks.check(recipe)
+        check_fits(recipe, images, memory_bytes(machine.device), ranks)
         self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
         self.stop = stop or threading.Event()
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from alexnet.errors import Refused, choose
-from alexnet.machine import PRECISIONS, Machine
+from alexnet.files import new_file_beside
+from alexnet.machine import PRECISIONS, Machine, launched
 from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.plan import pick_arms, pick_bases, seed_count
 from study.questions.claim import Claim
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
 from study.run.executors.named import PACKAGES
+
+MOST_JOBS_A_CORE = 4
+"""One a core is the fastest; some more do little harm."""
 
 Verbs = argparse._SubParsersAction
 Read = TypeVar("Read")
@@ -214,8 +218,10 @@ def machine_of(args: argparse.Namespace) -> Machine:
 
     ranks = launched_ranks()
     machine = detect(args.device, args.precision, 1 if ranks > 1 else args.jobs)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
-    return replace(machine, ranks=ranks, threads=max(1, machine.threads // here))
+    at_most = MOST_JOBS_A_CORE * len(os.sched_getaffinity(0))
+    if machine.device == "cpu" and machine.jobs > at_most and getattr(args, "executor", "local") == "local":
+        raise Refused(f"JOBS: {machine.jobs} is more than {at_most}, {MOST_JOBS_A_CORE} for each core of this machine")
+    return replace(machine, ranks=ranks, threads=max(1, machine.threads // launched().local_count))
 
 
 @dataclass(frozen=True)
@@ -274,12 +280,22 @@ def _at_first_scale_there(name: str, claim: Claim, bases: list[str], scales: tup
     return []
 
 
+def writable_all(**folders: Path) -> None:
+    """Make these folders, or none of them: where one cannot be written it is refused by the name of its field."""
+    for field, folder in folders.items():
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise Refused(f"{field}: cannot write to {folder} ({there} is no folder that you may write to)")
+    for field, folder in folders.items():
+        writable(folder, field)
+
+
 def writable(folder: Path, field: str) -> Path:
     """Make `folder`; refuse it by the name of its field where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable.{os.getpid()}"
-        probe.touch()
+        handle, probe = new_file_beside(folder / "writable")
+        os.close(handle)
         probe.unlink()
     except OSError as error:
         raise Refused(f"{field}: cannot write to {folder} ({error.strerror})") from None

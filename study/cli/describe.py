@@ -9,6 +9,9 @@ from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
 from study.cli.arguments import Verbs, add_verb, json_option, writable
 
+PICTURES = (".png", ".svg", ".pdf")
+"""Endings of files that a figure can be drawn into."""
+
 
 def add_to(verbs: Verbs) -> None:
     text = "the settings and layers of a recipe, or the differences of two"
@@ -16,9 +19,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM; two to compare them"
     )
-    parser.add_argument(
-        "--figure", type=Path, help="draw the architecture into this file, in the manner of the paper's figure 2"
-    )
+    parser.add_argument("--figure", help="draw the architecture into this file, in the manner of the paper's figure 2")
 
 
 def describe_recipes(args: argparse.Namespace) -> None:
@@ -26,6 +27,8 @@ def describe_recipes(args: argparse.Namespace) -> None:
 
     if len(args.recipe) > 2:
         raise Refused(f"describe: one recipe, or two to compare, not {len(args.recipe)}")
+    if args.figure is not None:
+        check_figure(args.figure)
     recipes = [named_recipe(name) for name in args.recipe]
     if len(recipes) == 2:
         _compare(*recipes, as_json=args.json)
@@ -34,10 +37,19 @@ def describe_recipes(args: argparse.Namespace) -> None:
     elif args.figure:
         from study.report.figures.architecture import draw_architecture
 
-        writable(args.figure.absolute().parent, "--figure")
-        print(draw_architecture(recipes[0].model, args.recipe[0], args.figure))
+        writable(Path(args.figure).absolute().parent, "--figure")
+        print(draw_architecture(recipes[0].model, args.recipe[0], Path(args.figure)))
     else:
         _show(recipes[0])
+
+
+def check_figure(written: str) -> None:
+    """Raises Refused for what is no name of a file whose ending says which kind of picture it is."""
+    ending = Path(written).suffix
+    if ending not in PICTURES:
+        raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
+    if Path(written).is_dir():
+        raise Refused(f"--figure: {written!r} is a folder; name a file in it")
 
 
 def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:

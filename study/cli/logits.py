@@ -23,9 +23,10 @@ def measure_logits(args: argparse.Namespace) -> None:
     """What is in the file already is not measured again."""
     from study.run.initial_logits import spreads_of
 
+    selected = select_claims(args)  # refused before anything is written
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
     known = InitialLogits.read(folder)
-    for asked in select_claims(args):
+    for asked in selected:
         claim, scale = asked.claim, SCALES[asked.scale]
         images = load_images(scale.diff["data.name"])
         for base in pick_bases(claim, scale, args.base):

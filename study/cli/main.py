@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from alexnet.errors import Refused
+from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
 from study.cli import data, describe, logits, plan, quick, record, report, run, search, settle, status, train
 from study.cli.arguments import Parser
@@ -95,7 +96,7 @@ def _on_all_ranks(args: argparse.Namespace) -> int:
     """Under torchrun: the command on rank 0; the others follow it."""
     if args.verb not in ("run", "retry", "train"):
         raise Refused("torchrun: run, retry and train work on several ranks, no other command")
-    if int(os.environ["RANK"]):
+    if launched().rank:
         from study.run.executors.torchrun import follow
 
         follow()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.arguments import (
     ClaimAtScale,
@@ -34,6 +35,7 @@ from study.run.queue import cheapest_first, in_order
 from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
+    from alexnet.data.image_sets import ImageSet
     from study.judge.family import Evidence
 
 
@@ -110,10 +112,11 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))
     data = {one.scale: SCALES[one.scale].diff["data.name"] for one in selected}
-    fingerprints = {scale: load_images(name).fingerprint for scale, name in data.items()}
+    images = {scale: load_images(name) for scale, name in data.items()}
     plans = []
     for one in selected:
-        cells = cells_of(one, fingerprints[one.scale])
+        cells = cells_of(one, images[one.scale].fingerprint)
+        check_can_be_trained(cells, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None)
         plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
     if in_one_process and args.jobs == 0:
         machine = replace(machine, jobs=jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
@@ -127,6 +130,20 @@ def check_ranks(cells: Iterable[Cell]) -> None:
 
         for cell in cells:
             asked().check(cell.recipe)
+
+
+def check_can_be_trained(cells: Iterable[Cell], images: "ImageSet", machine: Machine | None) -> None:
+    """Raises Refused, naming the first arm that no run can train: for its images, or for the memory of `machine` where the runs
+    work on this one."""
+    from alexnet.machine import memory_bytes
+    from alexnet.training.fits import check_fits
+
+    memory = memory_bytes(machine.device) if machine else None
+    for recipe, cell in {cell.recipe: cell for cell in cells}.items():
+        try:
+            check_fits(recipe, images, memory)
+        except Refused as refused:
+            raise Refused(f"{refused} ({cell.claim}/{cell.base}/{cell.arm} at scale {cell.scale})") from None
 
 
 def pace_of(machine: Machine) -> Pace:

@@ -18,7 +18,7 @@ from study.cli.arguments import (
     machine_options,
     seed_option,
     several_of,
-    writable,
+    writable_all,
 )
 from study.cli.console import Console
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
@@ -93,8 +93,7 @@ def _planned(args: argparse.Namespace) -> tuple[list[ClaimPlan], Place, Executor
     executor = executor_named(args.executor, machine.device)  # refused before anything is written
     in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
     plans, place = plans_of(args, machine, in_one_process)
-    writable(results_dir(), "RESULTS_DIR")
-    writable(place.spool_dir, "SPOOL_DIR")
+    writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=place.spool_dir)
     return plans, place, executor
 
 

@@ -7,13 +7,23 @@ import signal
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, select_claims, writable
+from study.cli.arguments import (
+    Verbs,
+    add_verb,
+    claim_options,
+    machine_of,
+    machine_options,
+    select_claims,
+    writable,
+    writable_all,
+)
 from study.cli.console import Console
 from study.cli.data import load_images
+from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
-from study.plan.plan import pick_arms, pick_bases
+from study.plan.plan import Cell, pick_arms, pick_bases
 from study.questions.scales import SCALES
 from study.run.one_run import Place
 
@@ -39,12 +49,16 @@ def search(args: argparse.Namespace) -> int:
     for one in select_claims(args):
         if not one.claim.tune:
             raise Refused(f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate")
-        fingerprint = load_images(SCALES[one.scale].diff["data.name"]).fingerprint
-        writable(results_dir(), "RESULTS_DIR")
-        place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
-        Console().say(one.headline(machine, fingerprint))
-        bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
+        images, scale = load_images(SCALES[one.scale].diff["data.name"]), get_scale(one.claim, one.scale)
+        fingerprint = images.fingerprint
+        bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
+        recipes = {(base, arm): one.claim.recipe(base, arm, scale.diff) for base in bases for arm in arms}
+        cells = [Cell(one.name, one.scale, *where, 0, recipe, fingerprint) for where, recipe in recipes.items()]
+        check_can_be_trained(cells, images, machine)
+        writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
+        place = Place(machine, data_dir(), spool_dir())
+        Console().say(one.headline(machine, fingerprint))
         searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
         some_lost |= _searched(searches, place, Console())
     return 1 if some_lost else 0

@@ -13,10 +13,11 @@ from study.cli.arguments import (
     ClaimAtScale,
     machine_of,
     writable,
+    writable_all,
 )
 from study.cli.console import Console
 from study.cli.data import load_images
-from study.cli.plan import ClaimPlan, jobs_that_pay, pace_of
+from study.cli.plan import ClaimPlan, check_can_be_trained, jobs_that_pay, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, train_and_record
 from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
 from study.environment import data_dir, results_dir, spool_dir
@@ -154,17 +155,19 @@ def settle_claims(args: argparse.Namespace) -> int:
         _fix(goal, args.plan, console)
         return 0
     members = members_of(goal, console)
-    fingerprint = load_images(SCALES[goal.scale].diff["data.name"]).fingerprint
+    images = load_images(SCALES[goal.scale].diff["data.name"])
+    fingerprint = images.fingerprint
     place = Place(machine, data_dir(), spool_dir())
     settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)
+    cells = [cell for member in members for cell in settling.all_cells(member)]
+    check_can_be_trained(cells, images, machine if args.executor == "local" else None)
     if machine.device == "cuda" and args.executor == "local" and args.jobs == 0:
-        jobs = jobs_that_pay([cell for member in members for cell in settling.all_cells(member)], machine)
+        jobs = jobs_that_pay(cells, machine)
         settling.place = replace(place, machine=replace(machine, jobs=jobs))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
-        writable(results, "RESULTS_DIR")
-        writable(place.spool_dir, "SPOOL_DIR")
-        catch_up(settling, [cell for member in members for cell in settling.all_cells(member)], console)
+        writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
+        catch_up(settling, cells, console)
     budget = budget_of(args.hours, args.runs, pace_of(settling.machine))
     rows = standing(settling, settling.view(), budget)
     console.say(table_of(rows, settling, budget))

@@ -45,7 +45,7 @@ def named_recipe(name: str) -> Recipe:
     if "/" not in name:
         bases = (f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)
         return RECIPES[choose("recipe", name, [*RECIPES, *bases])]
-    claim_name, base, *arm = name.split("/")
+    claim_name, base, *arm = name.split("/", 2)
     claim = get_claim(claim_name)
     recipe = claim.bases[choose("base", base, claim.bases)]
     return changed(recipe, claim.arm(arm[0]).diff) if arm else recipe
@@ -60,7 +60,7 @@ def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
             raise Refused(f"--set: {text!r} is not FIELD=VALUE")
         try:
             plain = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or brackets in brackets without end
             plain = value
         diff[field] = () if plain == [] else plain
     return changed(recipe, diff)

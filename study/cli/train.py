@@ -33,17 +33,21 @@ def add_to(verbs: Verbs) -> None:
 
 def train(args: argparse.Namespace) -> int:
     """The result goes into its run folder and to MLflow, not into the tables of the claims."""
+    from alexnet.machine import memory_bytes
+    from alexnet.training.fits import check_fits
     from study.cli.text_tables import named_recipe, read_settings
     from study.record.tables import OWN_QUESTION
 
     console = Console(to_stderr=args.json)
     recipe = read_settings(named_recipe(args.recipe), args.set)
     machine = machine_of(argparse.Namespace(device=args.device, precision=args.precision, jobs=1))
-    fingerprint = load_images(recipe.data.name).fingerprint
-    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))
+    images = load_images(recipe.data.name)
+    fingerprint = images.fingerprint
     arm = " ".join(args.set) or "as it is"
     cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, args.seed, recipe, fingerprint)
     check_ranks([cell])
+    check_fits(recipe, images, memory_bytes(machine.device))
+    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))  # nothing is written before
     console.say(
         f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}"
     )

@@ -43,7 +43,7 @@ def _claim_of(path: Path) -> Claim:
             assert spec and spec.loader, "a .py file has a loader"
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-    except Exception as error:  # whatever someone's file raises
+    except (Exception, SystemExit) as error:  # whatever someone's file raises
         text = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
         raise Refused(f"{path}: {text}") from None
     if not isinstance(found := getattr(module, "CLAIM", None), Claim):

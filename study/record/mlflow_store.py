@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,10 +110,12 @@ def lay_out_sqlite(uri: str) -> None:
     with locked(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        mlflow.MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.rename(path)
+        for left in path.parent.glob(f".{path.name}.*.unfinished"):  # by one that was killed
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent) as scratch:
+            unfinished = Path(scratch) / path.name
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+            unfinished.rename(path)
 
 
 class Store:

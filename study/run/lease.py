@@ -1,7 +1,8 @@
 """Who is training a run: one process at a time, among all that share a directory of runs, on one machine or on many.
 
 A lease is a file in the run's folder that its holder touches every few seconds. Whether a holder died is told by its process
-where that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A holder that only slept
+where that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A lease that is dated
+more than AHEAD_SECONDS ahead is nobody's either: its machine's clock was wrong, and it may have died. A holder that only slept
 (a stopped process, a suspended laptop) finds another name in the file when it wakes and may write nothing any more: every write
 of a run goes through `held`.
 """
@@ -10,16 +11,19 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from alexnet.files import locked, write_atomically
+from alexnet.errors import Refused
+from alexnet.files import locked, new_file_beside, write_atomically
 
 LEASE_SECONDS = 60.0
 RENEWALS = 6  # while a lease lasts
+AHEAD_SECONDS = 60.0  # that clocks may differ
 FILE, LOCK = "lease.json", ".lock"
 
 
@@ -59,6 +63,8 @@ class Lease:
                 holder = _named_in(self.folder)
                 if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
                     raise Busy(f"{holder.words} trains it")
+                if why := dated_ahead(self.folder):
+                    print(f"{self.folder.name}: taken over; {why}", file=sys.stderr, flush=True)
                 write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
         except TimeoutError as error:  # its holder was stopped in the middle of a write
             raise Busy(str(error)) from None
@@ -82,7 +88,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self.over.wait(self.seconds / RENEWALS):
-            with contextlib.suppress(OSError), locked(self.folder / LOCK):
+            with contextlib.suppress(OSError, Refused), locked(self.folder / LOCK):
                 if _named_in(self.folder) != self.name:
                     return
                 os.utime(self.folder / FILE)
@@ -109,19 +115,41 @@ def _named_in(folder: Path) -> Holder | None:
 def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
     if holder.host == _host() and _born(holder.pid) != holder.born:
         return False
-    return now - (folder / FILE).stat().st_mtime < seconds
+    return -AHEAD_SECONDS <= _age(folder, now) < seconds
+
+
+def _age(folder: Path, now: float) -> float:
+    """Seconds since the lease was renewed; negative where it is dated ahead."""
+    return now - (folder / FILE).stat().st_mtime
+
+
+def dated_ahead(folder: Path) -> str:
+    """Of a lease from the future, why it does not count and what to do; empty for any other, and where there is none."""
+    holder = _named_in(folder)
+    try:
+        ahead = -_age(folder, _now(folder)) if holder else 0.0
+    except FileNotFoundError:  # it ended meanwhile
+        return ""
+    if not holder or ahead <= AHEAD_SECONDS:
+        return ""
+    return (
+        f"the lease of {holder.words} is dated {ahead / 60:.0f} minutes ahead of this file system's clock, and does not count; "
+        "set the clock of that machine"
+    )
 
 
 def _now(folder: Path) -> float:
     """By the clock of the file system, which the times of leases are by, whatever machine they are on."""
-    probe = folder / f".now.{os.getpid()}"
     try:
-        probe.touch()
-    except PermissionError:  # who may only look
+        handle, probe = new_file_beside(folder / "now")
+    except FileNotFoundError:  # no such run any more
+        raise
+    except OSError:  # who may only look, a full disk, one that is mounted to be read
         return time.time()
     try:
-        return probe.stat().st_mtime
+        return os.stat(handle).st_mtime
     finally:
+        os.close(handle)
         probe.unlink()
 
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -48,7 +49,9 @@ def start_again_with_allocator() -> None:
     if missing := [name for name in ALLOCATOR if name not in os.environ]:
         os.environ.update({name: ALLOCATOR[name] for name in missing})
         sys.stdout.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the new process has its handler
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 @dataclass(frozen=True)

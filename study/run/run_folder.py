@@ -9,7 +9,7 @@ from alexnet.files import write_atomically
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW
-from study.run.lease import holder_of
+from study.run.lease import dated_ahead, holder_of
 from study.run.result import RunResult, unsealed
 
 RESULT, ENDED, ASKED = "result.json", "ended.json", "asked.json"
@@ -114,6 +114,8 @@ def _state_without_result(folder: Path) -> tuple[str, str]:
     ended = _small_json(folder / ENDED)
     if "outcome" in ended and "reason" in ended:
         return ended["outcome"], ended["reason"]
+    if why := dated_ahead(folder):
+        return "interrupted", why
     has_checkpoint = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
     return "interrupted", "goes on from its checkpoint" if has_checkpoint else "before its first checkpoint"
 

@@ -92,6 +92,8 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
     try:
         with locked(lock), laying_out(url, SCHEMA):
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except Refused:  # the lock's
+        raise
     except Exception as error:  # a server that is away, a wrong password, a missing driver, no URL at all
         raise Refused(
             f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); "

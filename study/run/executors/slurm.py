@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import Refused
+from alexnet.errors import Refused, choose
 from alexnet.training.history import Point
 from study.run.executors.base import Event, Lost, Reported, Started, Task, attempt, worker_environment
 from study.run.one_run import Place
@@ -30,8 +30,8 @@ OF_ALL_CLUSTERS = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node")
 class Slurm:
     """See `base.Executor`. Slurm's queue decides how many run at a time (`array_parallelism=` bounds it); `jobs` is not used.
 
-    Reports come a few seconds late. Closed, it cancels its jobs. Raises ImportError without submitit, and from `run` Refused
-    for wrong SLURM_OPTIONS.
+    Reports come a few seconds late. Closed, it cancels its jobs. Raises ImportError without submitit, and Refused for wrong
+    SLURM_OPTIONS; what only submitit knows of them is refused from `run`.
     """
 
     in_steps = False
@@ -39,7 +39,7 @@ class Slurm:
     def __init__(self):
         import submitit
 
-        self.submitit = submitit
+        self.submitit, self.options = submitit, _options()
 
     def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
         if not tasks:
@@ -71,17 +71,8 @@ class Slurm:
                 job.cancel()
 
     def _queue(self, place: Place):
-        options = {"timeout_min": "240"}
-        for word in shlex.split(os.environ.get("SLURM_OPTIONS") or ""):
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise Refused(f"SLURM_OPTIONS: {word!r} is not NAME=VALUE")
-            options["timeout_min" if name == "time" else name.replace("-", "_")] = value
-        cluster = options.pop("cluster", "slurm")  # "local": as processes of this machine, to try it
-        if cluster == "slurm" and not shutil.which("sbatch"):
-            raise Refused(
-                "EXECUTOR: 'slurm' needs sbatch on this machine; choose local or ray, or SLURM_OPTIONS=cluster=local to try"
-            )
+        options = {**self.options}
+        cluster = options.pop("cluster")
         machine, environment = place.machine, worker_environment(place)
         queue = self.submitit.AutoExecutor(folder=place.spool_dir / ".slurm", cluster=cluster)
         needs = {"gpus_per_node": 1} if machine.device == "cuda" else {}
@@ -92,9 +83,32 @@ class Slurm:
         setup = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
         try:
             queue.update_parameters(name="alexnet", cpus_per_task=machine.threads, slurm_setup=setup, **{**needs, **given})
-        except (NameError, TypeError, AssertionError) as error:
-            raise Refused(f"SLURM_OPTIONS: {str(error).splitlines()[0]}") from None
+        except (NameError, TypeError, ValueError, AssertionError) as error:
+            raise Refused(f"SLURM_OPTIONS: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
         return queue
+
+
+def _options() -> dict[str, str]:
+    """SLURM_OPTIONS by name, with the cluster: "slurm", or "local" for processes of this machine, to try it."""
+    options = {"timeout_min": "240", "cluster": "slurm"}
+    try:
+        words = shlex.split(os.environ.get("SLURM_OPTIONS") or "")
+    except ValueError as error:
+        raise Refused(f"SLURM_OPTIONS: {str(error).lower()}") from None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name.replace("-", "_").isidentifier()):
+            raise Refused(f"SLURM_OPTIONS: {word!r} is not NAME=VALUE")
+        options["timeout_min" if name == "time" else name.replace("-", "_")] = value
+    for name in OF_ALL_CLUSTERS:
+        if name in options and not (options[name].isascii() and options[name].isdecimal()):
+            raise Refused(f"SLURM_OPTIONS: {'time' if name == 'timeout_min' else name}={options[name]} is not a whole number")
+    choose("SLURM_OPTIONS", options["cluster"], ("slurm", "local"))
+    if options["cluster"] == "slurm" and not shutil.which("sbatch"):
+        raise Refused(
+            "EXECUTOR: 'slurm' needs sbatch on this machine; choose local or ray, or SLURM_OPTIONS=cluster=local to try"
+        )
+    return options
 
 
 class Job:

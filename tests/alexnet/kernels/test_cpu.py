@@ -1,6 +1,7 @@
 """alexnet/kernels/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,22 @@ def test_a_compiler_that_fails_is_said_in_one_line_and_torch_does_it(fresh, monk
     said = capfd.readouterr().err.strip().splitlines()
     assert said[-1].startswith("the CPU kernels stay uncompiled, torch does their work: CalledProcessError")
     assert list((fresh / "cache" / "alexnet-study").iterdir()) == []
+
+
+@pytest.mark.parametrize("maps", [2, 96, 900, 40_000])
+@pytest.mark.parametrize("size", [9, 6001, 1_000_001])
+def test_a_window_of_any_size_over_any_number_of_maps_gives_what_the_formula_gives(maps, size):
+    """No array on the stack is as large as the data: 6001 over 96 maps once ended the process."""
+    size = min(size, 2 * 2001 - 1) if maps > 900 else size  # the formula takes a term for each of a window
+    x = torch.randn(1, maps, 1, 2, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
+    out = CrossMapNorm(ResponseNorm(size=size, k=1.5, alpha=0.01))(x)
+    sums = x.double().square().cumsum(1)
+    low, high = ([min(max(i + far, 0), maps - 1) for i in range(maps)] for far in (-(size // 2) - 1, size // 2))
+    below = sums[:, low] * torch.tensor([i - size // 2 > 0 for i in range(maps)])[:, None, None]
+    expected = x * (1.5 + 0.01 * (sums[:, high] - below)).pow(-0.75)
+    torch.testing.assert_close(out.double(), expected.double(), rtol=1e-4, atol=1e-6)
+
+
+def test_no_array_of_the_kernels_has_a_size_that_only_the_data_tell():
+    command = [COMPILER, "-Wvla", "-Werror=vla", "-fsyntax-only", "-fopenmp", "-std=gnu11", str(cpu.SOURCE)]
+    assert subprocess.run(command, capture_output=True).returncode == 0

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from helpers import made_up_result
+from made_up_images import blank_images
 
 from study.cli import settle_claims as settle_verb
 from study.cli import settling
@@ -92,7 +93,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     for name, value in {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DEVICE": "cpu"}.items():
         monkeypatch.setenv(name, str(tmp_path / value) if name != "DEVICE" else value)
     monkeypatch.setattr(settle_verb, "pace_of", lambda machine: FlatPace())
-    monkeypatch.setattr(settle_verb, "load_images", lambda name: type("Images", (), {"fingerprint": "f" * 12}))
+    monkeypatch.setattr(settle_verb, "load_images", blank_images)
     monkeypatch.setattr(settle_verb, "conclude", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,0 +1,26 @@
+"""Whether a recipe can be trained: on these images, in this memory, by these processes. Asked before anything is written."""
+
+from alexnet.data.batches import check_images
+from alexnet.data.sources import ImageSet
+from alexnet.errors import Refused
+from alexnet.recipe import Recipe
+from alexnet.recipe.sizes import least_bytes
+from alexnet.training.data_parallel import ALONE, Ranks
+
+
+def check_fits(recipe: Recipe, images: ImageSet, memory: int | None = None, ranks: Ranks = ALONE) -> None:
+    """Raises Refused, naming the recipe's field, where it cannot. `memory`: bytes of the device; None where it is not known.
+
+    Only what can never fit in memory is found here: a step takes several times as much as is counted.
+    """
+    if not recipe.model.layers:
+        raise Refused("model.layers: none; a network has one layer at least, the full one that gives the logits")
+    ranks.check(recipe)
+    check_images(recipe, images)
+    batch = recipe.optim.batch_size
+    needed = least_bytes(recipe, -(-batch // ranks.count))
+    if memory is not None and needed > memory:
+        raise Refused(
+            f"model: a step with batches of {batch} takes {needed / 1e9:,.1f} GB of memory at least, and the machine has "
+            f"{memory / 1e9:,.1f}; choose a smaller model.width, optim.batch_size, data.shift or padding"
+        )

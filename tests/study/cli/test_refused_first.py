@@ -1,0 +1,71 @@
+"""What data or memory will refuse is refused before anything is written: no folder of a run stays that nobody can end."""
+
+import shlex
+
+import pytest
+
+from study.cli.main import main
+
+OWN = ("SCALE", "SEEDS", "DEVICE", "PRECISION", "JOBS", "DATA_DIR", "ARMS", "BASE", "RESULTS_DIR", "SPOOL_DIR", "EXECUTOR")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, small_shapes):
+    """An empty working folder, and none of the user's own settings."""
+    for name in OWN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files(folder):
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+
+
+BROKEN_CLAIM = """
+from study.claims.relu_sooner import CLAIM as RELU
+from study.questions.claim import Arm
+from dataclasses import replace
+CLAIM = replace(RELU, arms=(*RELU.arms, Arm("broken", {diff})), default_arms=(*RELU.default_arms, "broken"), tune={{}})
+"""
+
+
+@pytest.mark.parametrize(
+    "changed, field",
+    [
+        ("model.image_size=33", "model.image_size"),
+        ("model.image_size=64", "model.image_size"),
+        ("data.train_images=1", "optim.batch_size"),
+        ("data.train_images=10000000", "data.train_images"),
+        ("optim.batch_size=1000000", "optim.batch_size"),
+        ("optim.batch_size=1000000000", "optim.batch_size"),
+        ("data.crop_offsets=99", "data.crop_offsets"),
+        ("model.layers=[]", "model.layers"),
+        ("model.width=1e9", "model.width"),
+        ("model.width=1000", "model.layers.5.outputs"),
+        ("model.layers.0.padding=1000000000", "layer.padding"),
+        ("model.layers.0.padding=1000", "model"),
+        ("model.cross_map_norm.size=1000001", "model.cross_map_norm.size"),
+        ("model.cross_map_norm.beta=1e308", "norm.beta"),
+        ("data.shift=1000", "data.shift|model"),
+    ],
+)
+def test_train_refuses_in_a_line_and_leaves_no_folder(here, capsys, changed, field):
+    before = files(here)
+    assert main(shlex.split(f"train ALEXNET_32 --set data.name=shapes --set {changed}")) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error and error.partition(":")[0] in field.split("|"), error
+    assert files(here) == before
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+@pytest.mark.parametrize("diff", ["{'data.train_images': 1}", "{'model.image_size': 33}"])
+def test_an_arm_that_no_set_of_this_size_can_train_is_refused_when_planned(here, capsys, monkeypatch, verb, diff):
+    (here / "claims").mkdir()
+    (here / "claims" / "mine.py").write_text(BROKEN_CLAIM.format(diff=diff))
+    monkeypatch.setenv("CLAIMS_DIR", str(here / "claims"))
+    before = files(here)
+    assert main(shlex.split(f"{verb} mine --scale smoke")) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error and "mine/" in error and "broken" in error
+    assert files(here) == before
