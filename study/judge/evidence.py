@@ -15,7 +15,6 @@ from typing import Any, cast
 import pandas as pd
 from numpy.typing import NDArray
 
-from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence
