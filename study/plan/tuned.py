@@ -89,9 +89,9 @@ def _is_entry(entry: Any) -> bool:
     rate, trials = entry["value"], entry["trials"]
     tried = [(trial["value"], trial["epochs_to_target"]) for trial in trials]
     return (
-        (rate is None or (_is_number(rate) and rate > 0 and rate in [value for value, _ in tried]))
+        (rate is None or (_is_number(rate) and rate > 0 and (not tried or rate in [value for value, _ in tried])))
         and all(_is_number(value) and (took is None or (_is_number(took) and took >= 0)) for value, took in tried)
-        and isinstance(entry["at_edge"], bool)
+        and isinstance(entry.get("at_edge", False), bool)
     )
 
 

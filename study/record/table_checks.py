@@ -82,7 +82,7 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
     except Refused:
         raise
     except (ValueError, TypeError, OverflowError, csv.Error) as error:
-        where = _wrong_cell(text, columns) or str(error)
+        where = str(error) if isinstance(error, csv.Error) else _wrong_cell(text, columns) or str(error)
         raise Refused(f"{path}: damaged ({where}); {REMAKE}") from None
 
 
