@@ -1,4 +1,4 @@
-"""Files of results damaged at random, for tests and for `python tests/spoiled.py RESULTS CASES`."""
+"""Files of results damaged at random, for tests and for `python tests/spoiled.py RESULTS CASES [CLAIM...]`."""
 
 import random
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from study.judge.evidence import find
+from study.plan.claim_files import get_claim
 
 Files = Mapping[str, bytes]
 Spoiler = Callable[[Files, random.Random], tuple[str, bytes]]
@@ -17,11 +18,12 @@ Spoiler = Callable[[Files, random.Random], tuple[str, bytes]]
 SUFFIXES = (".csv", ".json", ".npz")
 
 
-def verdicts(folder: Path) -> list[tuple]:
-    """What a report would say of the tables of `folder`."""
+def verdicts(folder: Path, *claims: str) -> list[tuple]:
+    """What a report would say of the tables of `folder`; of all claims, or of these."""
+    asked = {name: get_claim(name) for name in claims} or None
     return [
         (one.claim_name, one.scale, one.base, one.word, str(one.verdict.effect), [(arm.keys, arm.values) for arm in one.arms])
-        for one in find(folder).found
+        for one in find(folder, asked).found
     ]
 
 
@@ -127,7 +129,7 @@ SPOILERS: Mapping[str, Spoiler] = {
 }  # fmt: skip
 
 
-def count(results: Path, cases: int, with_digests: bool) -> Counter:
+def count(results: Path, cases: int, with_digests: bool, *claims: str) -> Counter:
     """How many of so many damaged folders were refused, said the same, or said something else, by kind."""
     outcomes: Counter = Counter()
     with tempfile.TemporaryDirectory() as copy:
@@ -135,18 +137,20 @@ def count(results: Path, cases: int, with_digests: bool) -> Counter:
         for path in results.iterdir():
             if path.is_file() and path.suffix in SUFFIXES and (with_digests or path.name != "digests.json"):
                 shutil.copy(path, folder)
-        before, whole = verdicts(folder), {path.name: path.read_bytes() for path in folder.iterdir()}
+        before, whole = verdicts(folder, *claims), {path.name: path.read_bytes() for path in folder.iterdir()}
         for seed in range(cases):
             kind = sorted(SPOILERS)[seed % len(SPOILERS)]
             name, content = SPOILERS[kind](whole, random.Random(seed))
             (folder / name).write_bytes(content)
             try:
-                outcome = "the same" if verdicts(folder) == before else "OTHER"
+                outcome = "the same" if verdicts(folder, *claims) == before else "OTHER"
             except Refused as error:
                 outcome = "refused" if "\n" not in str(error) else "REFUSED IN LINES"
             except Exception as error:
                 outcome = f"TRACEBACK {type(error).__name__}: {error}"[:150]
             outcomes[kind, outcome] += 1
+            if outcome not in ("the same", "refused"):
+                print(f"    case {seed}: {kind} of {name}: {outcome}", flush=True)
             (folder / name).write_bytes(whole[name])
     return outcomes
 
@@ -154,5 +158,5 @@ def count(results: Path, cases: int, with_digests: bool) -> Counter:
 if __name__ == "__main__":
     for digests in (True, False):
         print("with digests" if digests else "without digests")
-        for (kind, outcome), times in sorted(count(Path(sys.argv[1]), int(sys.argv[2]), digests).items()):
+        for (kind, outcome), times in sorted(count(Path(sys.argv[1]), int(sys.argv[2]), digests, *sys.argv[3:]).items()):
             print(f"  {kind:18} {outcome:10} {times}")

@@ -71,17 +71,18 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
         header = _header(path, text, columns)
         _check_widths(path, text, len(header))
         texts = [name for name, kind in columns.items() if kind == "str"]
-        frame = pd.read_csv(
-            io.StringIO(text),
-            dtype=dict(columns),
-            keep_default_na=False,
-            na_values={n: [""] for n in columns if n not in texts},
-            index_col=False,
-        )
-        return frame.reindex(columns=list(columns)).astype(dict(columns))  # a table of before a column was added
+        with np.errstate(invalid="raise"):  # a number that is too large for its type
+            frame = pd.read_csv(
+                io.StringIO(text),
+                dtype=dict(columns),
+                keep_default_na=False,
+                na_values={n: [""] for n in columns if n not in texts},
+                index_col=False,
+            )
+            return frame.reindex(columns=list(columns)).astype(dict(columns))  # a table of before a column was added
     except Refused:
         raise
-    except (ValueError, TypeError, OverflowError, csv.Error) as error:
+    except (ValueError, TypeError, ArithmeticError, csv.Error) as error:
         where = str(error) if isinstance(error, csv.Error) else _wrong_cell(text, columns) or str(error)
         raise Refused(f"{path}: damaged ({where}); {REMAKE}") from None
 
@@ -137,8 +138,9 @@ def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> 
             raise Refused(f"{path}: damaged ({why}); {REMAKE}")
 
 
-def once(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The rows, those that stand there twice once, with a word. Raises Refused for two rows of one name that differ."""
+def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True) -> pd.DataFrame:
+    """The rows, those that stand there twice once, with a word where it is to `say` so. Raises Refused for two rows of one name
+    that differ."""
     if not frame.duplicated(names).any():
         return frame
     kept = frame.drop_duplicates(ignore_index=True)
@@ -154,7 +156,8 @@ def once(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} stands there twice, with {differs} "
             f"{one[differs]} and {other[differs]}; keep one of both rows"
         )
-    print(f"{path}: {len(frame) - len(kept)} rows stand there twice, and count once", file=sys.stderr)
+    if say:
+        print(f"{path}: {len(frame) - len(kept)} rows stand there twice, and count once", file=sys.stderr)
     return kept
 
 

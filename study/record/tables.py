@@ -116,7 +116,7 @@ def _table(
     path = contents.folder / name
     frame = frame_of(path, contents.files[name], columns)
     check_values(path, frame, tests)
-    return once(path, frame, names)
+    return once(path, frame, names, say=name not in contents.changed)
 
 
 def seconds_a_step(folder: Path, machine: str) -> dict[tuple[str, str], float]:

@@ -14,6 +14,8 @@ def shaped(told: Any) -> dict[str, Any]:
     if not isinstance(told, dict) or set(told) != {"runs", "ensembles"}:
         raise ValueError("not the two sections runs and ensembles")
     for name, facts in told["runs"].items():
+        if not isinstance(facts, dict):
+            raise ValueError(f"no facts by their names under {name}")
         if "kernels" in facts:
             kernels = np.asarray(facts["kernels"], dtype=float)
             if kernels.ndim != 4 or kernels.shape[1] != 3 or kernels.shape[2] != kernels.shape[3] or not kernels.size:

@@ -177,10 +177,7 @@ def test_a_column_sorted_alone_is_refused(folder, column):
     rows = [line.replace('"test machine, fp32"', "M").split(",") for line in (folder / "runs.csv").read_text().splitlines()]
     at = rows[0].index(column)
     cells = [row[at] for row in rows[1:]]
-    if sorted(cells) == cells:
-        cells = cells[::-1]
-    else:
-        cells = sorted(cells)
+    cells = cells[::-1] if sorted(cells) == cells else sorted(cells)
     if len(set(cells)) == 1:
         pytest.skip("all the same")
     for row, cell in zip(rows[1:], cells, strict=True):
@@ -308,14 +305,14 @@ def test_a_damaged_file_of_answers_is_refused_by_its_name(folder):
 
 
 @pytest.mark.parametrize("kind", SPOILERS)
-def test_damaged_at_random_tables_are_refused_by_name_or_say_what_they_said(folder, tmp_path, kind):
-    before = verdicts(folder)
+def test_damaged_at_random_tables_are_refused_by_name_or_say_what_they_said(folder, kind):
+    before = verdicts(folder, "relu_sooner")
     whole = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    for seed in range(10):
+    for seed in range(20):
         name, content = SPOILERS[kind](whole, random.Random(seed))
         (folder / name).write_bytes(content)
         try:
-            assert verdicts(folder) == before, (kind, seed, name)
+            assert verdicts(folder, "relu_sooner") == before, (kind, seed, name)
         except Refused as error:
             assert name in str(error) or any(table in str(error) for table in TABLES)
         (folder / name).write_bytes(whole[name])
