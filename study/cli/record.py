@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, writable
 from study.cli.console import Console
 from study.environment import results_dir, spool_dir
+from study.plan import results_folder
 from study.run.database import in_a_line
 from study.run.run_folder import finished
 
@@ -17,8 +20,12 @@ def add_to(verbs: Verbs) -> None:
     text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
     parser = add_verb(verbs, "record", record_runs, text)
     parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
-    add_verb(
-        verbs, "table", export_table, "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
+    text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
+    parser = add_verb(verbs, "table", export_table, text)
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="take the tables as they are, as after a merge by git: they are checked, and digests.json is written anew",
     )
 
 
@@ -31,6 +38,7 @@ def record_runs(args: argparse.Namespace) -> None:
         raise Refused(f"spool: no folder {spool}")
     results = list(finished(spool))
     folder = writable(results_dir(), "RESULTS_DIR")
+    tables.check(folder)
     with _mlflow_answers():
         new = Store().record(results, spool)
     count = tables.merge(folder, results)
@@ -38,13 +46,33 @@ def record_runs(args: argparse.Namespace) -> None:
 
 
 def export_table(args: argparse.Namespace) -> None:
+    if args.accept:
+        return accept_tables()
     from study.record import tables
     from study.record.mlflow_store import Store, tracking_uri
 
     folder = writable(results_dir(), "RESULTS_DIR")
+    tables.check(folder)
     with _mlflow_answers():
         count = tables.merge(folder, Store().results())
     Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+
+
+def accept_tables() -> None:
+    """Digests of the tables as they are, where a report could be made of them."""
+    from study.judge.evidence import find
+
+    folder = results_dir()
+    with tempfile.TemporaryDirectory() as copy:
+        for name in results_folder.FILES:
+            if (folder / name).is_file():
+                shutil.copy(folder / name, copy)
+        try:
+            find(Path(copy))
+        except Refused as error:
+            raise Refused(str(error).replace(copy, str(folder))) from None
+    changed = results_folder.accept(writable(folder, "RESULTS_DIR"))
+    Console().say("\n".join(f"accepted {folder / name}" for name in changed) or "nothing was changed")
 
 
 @contextlib.contextmanager

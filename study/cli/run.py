@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet.errors import Refused
 from study.cli.arguments import (
     Verbs,
     add_verb,
@@ -213,7 +214,10 @@ class FirstNumbers:
         """Tell of each claim and base with new pairs what the tables say of them; the first time with a picture."""
         if not self.to_tell:
             return
-        tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
+        try:
+            tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
+        except Refused as error:  # as of a table that is still to be made again; training goes on
+            self.console.say(f"  nothing told so far: {error}")
         self.to_tell.clear()
         self.has_told = True
 

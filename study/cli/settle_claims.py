@@ -113,7 +113,7 @@ def scale_of(args: argparse.Namespace, claims: Sequence[Claim], on_gpu: bool) ->
 
 def seeds_of_runs(scale: str) -> list[int]:
     """The seeds of all runs of a scale, in the tables or begun in the directory of runs."""
-    runs, _ = tables.read(results_dir())
+    runs = tables.read_runs(results_dir())
     begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
     in_spool = {one.key: one.seed for one in begun if one.asked.scale == scale and one.seed is not None and not one.is_trial}
     mine = runs[runs.scale == scale]

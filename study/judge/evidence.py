@@ -15,13 +15,13 @@ from typing import Any, cast
 import pandas as pd
 from numpy.typing import NDArray
 
-from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence
 from study.judge.case import Case
 from study.judge.family import Asked, Evidence, judged_together
 from study.judge.guards import learned_nothing
+from study.judge.keys_asked import KeysAsked
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRules
 from study.plan.initial_logits import InitialLogits
@@ -79,17 +79,11 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
     rules = FixedRules.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(scale, claims)
-    curves = curves.sort_values(tables.NAME, kind="stable", ignore_index=True)  # the points of a run side by side
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
     def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], Curve]:
         """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
-        if name not in rows_of:
-            raise Refused(
-                f"{folder / 'curves.csv'}: damaged (no points of {tables.run_name(*name)}); "
-                "`python -m study table` makes it again from MLflow, or `record` from the run folders"
-            )
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}
         always = zip(*(curve[column].tolist() for column in ALWAYS_MEASURED), strict=True)
@@ -100,6 +94,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
     cases: list[Asked] = []
     used: set[tuple[str, str]] = set()
+    keys_asked = KeysAsked()
     for place, there in runs.groupby(["data", "data_fingerprint"]):
         data, fingerprint = cast(tuple[str, str], place)
         rows_of_key: dict[str, list[dict]] = {}
@@ -114,6 +109,8 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
             for arm in claim.arms:
                 recipe, entry = _recipe(name, claim, scale, base, arm.label, read.tuned)
                 keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
+                if entry:
+                    keys_asked.add((name, scale, base, arm.label), recipe, fingerprint, dict(zip(seeds, keys, strict=True)))
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
                 used |= {(row["key"], row["machine"]) for row in rows}
                 rows = [row for row in rows if row["seed"] >= first_seed]  # the others were judged by an earlier rule, or seen
@@ -128,6 +125,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                 native = claim.scales[scale] == "native"
                 case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours), first_seed, looks)
                 cases.append(Asked(name, scale, data, fingerprint, case))
+    keys_asked.check(folder / tables.RUNS, runs)
     found = sorted(judged_together(cases, claims, rules, most_looks), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import locked
+from study.plan import results_folder
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
@@ -127,15 +128,13 @@ class FixedRules:
         """Those of `folder`, none where it has no file. Raises Refused for a damaged file, and for a rule that is not what its
         digest was made of."""
         path = folder / FILE
-        try:
-            told = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return cls(folder)
-        except ValueError as error:
-            raise Refused(f"{path}: not JSON ({error})") from None
-        if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
-            raise Refused(f"{path}: damaged (no list of rules for each scale)")
-        return cls(folder, {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()})
+
+        def shaped(told: Any) -> dict[str, list[FixedRule]]:
+            if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
+                raise ValueError("no list of rules for each scale")
+            return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()}
+
+        return cls(folder, results_folder.read_json(folder, FILE, shaped))
 
     def of(self, scale: str) -> FixedRule | None:
         """The rule of a scale, the newest; None where none was fixed."""
@@ -154,7 +153,7 @@ class FixedRules:
             own = self.rules.setdefault(rule.scale, [])
             self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
             content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
-            write_atomically(self.path, (json.dumps(content, indent=1) + "\n").encode())
+            results_folder.write(self.path.parent, {FILE: (json.dumps(content, indent=1) + "\n").encode()})
 
 
 def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:

@@ -10,10 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from alexnet.errors import Refused
-from alexnet.files import write_atomically
 from alexnet.recipe import Recipe, run_key
+from study.plan import results_folder
 
 FILE = "initial_logits.json"
 SEEDS = (1000, 1001, 1002)
@@ -31,14 +32,10 @@ class InitialLogits:
     @classmethod
     def read(cls, folder: Path) -> "InitialLogits":
         """Of `folder`; empty where nothing was measured. Raises Refused for a damaged file."""
-        path = folder / FILE
         try:
-            told = json.loads(path.read_text())
-            return cls({key: tuple(map(float, spreads)) for key, spreads in told["spreads"].items()})
-        except (FileNotFoundError, NotADirectoryError):
-            return cls()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Refused(f"{path}: damaged ({error!r}); delete it, and `alexnet-study logits` makes it again") from None
+            return cls(results_folder.read_json(folder, FILE, _shaped) or {})
+        except Refused as error:
+            raise Refused(f"{error}; without it `alexnet-study logits` measures them again") from None
 
     def of(self, recipe: Recipe, fingerprint: str) -> Sequence[float] | None:
         return self.spreads.get(run_key(recipe, SEEDS[0], fingerprint))
@@ -57,4 +54,15 @@ class InitialLogits:
     def write(self, folder: Path) -> None:
         ordered = {key: [float(f"{spread:.5g}") for spread in self.spreads[key]] for key in sorted(self.spreads)}
         told = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
-        write_atomically(folder / FILE, (json.dumps(told, indent=1) + "\n").encode())
+        results_folder.write(folder, {FILE: (json.dumps(told, indent=1) + "\n").encode()})
+
+
+def _shaped(told: Any) -> dict[str, tuple[float, ...]]:
+    """The spreads in initial_logits.json. Raises ValueError, or what a wrong shape leads to, for anything else."""
+    if (tuple(told["seeds"]), told["images"]) != (SEEDS, IMAGES):
+        raise ValueError("spreads of other seeds or images")
+    found = {key: tuple(map(float, spreads)) for key, spreads in told["spreads"].items()}
+    for key, spreads in found.items():
+        if len(spreads) != len(SEEDS) or not all(spread > 0 for spread in spreads):
+            raise ValueError(f"the spreads of {key} are not {len(SEEDS)} numbers above 0")
+    return found

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet.errors import Refused
 from alexnet.files import write_atomically
+from study.plan import results_folder
 from study.questions.scales import SCALES
 
 if TYPE_CHECKING:
@@ -36,13 +36,8 @@ class Tuned:
     @classmethod
     def read(cls, folder: Path) -> "Tuned":
         """Those of `folder`; where it has none, those that come with the package. Raises Refused for a damaged file."""
-        path = folder / FILE
-        if not path.exists():
-            return cls.committed()
-        try:
-            return cls(json.loads(path.read_text()))
-        except ValueError as error:
-            raise Refused(f"{path}: not JSON ({error})") from None
+        entries = results_folder.read_json(folder, FILE, _shaped)
+        return cls.committed() if entries is None else cls(entries)
 
     @classmethod
     def committed(cls) -> "Tuned":
@@ -58,7 +53,7 @@ class Tuned:
         """Into `folder`. Where that is the `results/` of this checkout, the package's copy is written too."""
         ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
         content = (json.dumps(ordered, indent=1) + "\n").encode()
-        write_atomically(folder / FILE, content)
+        results_folder.write(folder, {FILE: content})
         if folder.resolve() == CHECKOUT_RESULTS:
             write_atomically(COPY, content)
 
@@ -75,3 +70,30 @@ class Tuned:
         entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
         took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
         return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
+
+
+def _shaped(told: Any) -> dict[str, dict]:
+    """What tuned.json holds. Raises ValueError, or what a wrong shape leads to, for anything else."""
+    if not isinstance(told, dict):
+        raise ValueError("not the learning rates by claim, base and scale")
+    for name, arms in told.items():
+        if not isinstance(arms, dict) or name.count("/") < 2:
+            raise ValueError(f"no arms of a claim, base and scale under {name!r}")
+        for arm, entry in arms.items():
+            if not _is_entry(entry):
+                raise ValueError(f"the entry of {name}, {arm}, is not a rate with the trials that found it")
+    return told
+
+
+def _is_entry(entry: Any) -> bool:
+    rate, trials = entry["value"], entry["trials"]
+    tried = [(trial["value"], trial["epochs_to_target"]) for trial in trials]
+    return (
+        (rate is None or (_is_number(rate) and rate > 0 and (not tried or rate in [value for value, _ in tried])))
+        and all(_is_number(value) and (took is None or (_is_number(took) and took >= 0)) for value, took in tried)
+        and isinstance(entry.get("at_edge", False), bool)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
-from alexnet.files import write_atomically
 from alexnet.training.answers import TIED, Answers, unpacked, wrong_of
+from study.plan import results_folder
 from study.run.result import RunResult
 
 FILE = "answers.npz"
@@ -87,32 +87,36 @@ class KeptAnswers:
         return f"not kept for {lacking} of {len(rows)} runs" if lacking else ""
 
 
-def read_answers(folder: Path) -> KeptAnswers:
-    """What the answers.npz of `folder` holds; nothing where there is none. Raises Refused where it is damaged."""
-    path = folder / FILE
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in (*TEXTS, "images", "ties", "right", "tied")}
-        return KeptAnswers(dict(_rows(columns)))
-    except FileNotFoundError:
-        return KeptAnswers({})
-    except Exception as error:  # whatever zipfile and numpy raise for damaged files
-        remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
-        raise Refused(f"{path}: damaged ({error}); {remake}") from None
+def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
+    """What the answers.npz of `folder` holds; nothing where there is none. Raises Refused where it is damaged or was changed,
+    and, unless it `may_lack`, where it is gone though it was written."""
+    path, contents = folder / FILE, results_folder.read(folder, FILE)
+    kept: dict[Name, Kept] = {}
+    if FILE in contents.files:
+        try:
+            with np.load(io.BytesIO(contents.files[FILE]), allow_pickle=False) as file:
+                columns = {name: file[name] for name in (*TEXTS, "images", "ties", "right", "tied")}
+            for name, one in _rows(columns):
+                if kept.setdefault(name, one) != one:
+                    raise ValueError(f"{' '.join(name)} stands there twice, with other answers")
+        except Exception as error:  # whatever zipfile and numpy raise for damaged files
+            remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
+            raise Refused(f"{path}: damaged ({error}); {remake}") from None
+    contents.check(may_lack)
+    return KeptAnswers(kept)
 
 
-def write_merged(folder: Path, given: Mapping[Name, Kept], weights: Mapping[tuple[str, str], str]) -> None:
-    """Put answers beside those that are there, under the lock of the tables, whole or not at all.
+def merged(folder: Path, given: Mapping[Name, Kept], weights: Mapping[tuple[str, str], str]) -> dict[str, bytes]:
+    """The file with these answers beside those that are there; none where nothing changes. Called under the lock of the tables.
 
     `weights`: of every row of runs.csv, by key and machine, the digest of its weights. Answers of a run that was trained again
     to other weights are dropped. Those of a run that is recorded again without answers stay, where its weights are the same;
-    and so do those of runs that runs.csv does not have, which a kill between the files leaves.
+    and so do those of runs that runs.csv does not have.
     """
-    there = read_answers(folder).kept
-    merged = {**there, **given}
-    merged = {name: kept for name, kept in merged.items() if weights.get(name[:2], kept.weights_sha256) == kept.weights_sha256}
-    if merged != there:
-        write_atomically(folder / FILE, content_of(merged))
+    there = read_answers(folder, may_lack=True).kept
+    both = {**there, **given}
+    both = {name: kept for name, kept in both.items() if weights.get(name[:2], kept.weights_sha256) == kept.weights_sha256}
+    return {FILE: content_of(both)} if both != there else {}
 
 
 def content_of(kept: Mapping[Name, Kept]) -> bytes:
@@ -131,6 +135,12 @@ def content_of(kept: Mapping[Name, Kept]) -> bytes:
 
 def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
     """The rows of the table. Raises ValueError where its columns do not fit together."""
+    kinds = {**dict.fromkeys(TEXTS, "U"), "images": "i", "ties": "i", "right": "u", "tied": "u"}
+    for name, kind in kinds.items():
+        if columns[name].ndim != 1 or columns[name].dtype.kind != kind:
+            raise ValueError(f"{name} is of another type")
+    if (columns["images"] < 1).any() or (columns["ties"] < 0).any() or not set(columns["measure"].tolist()) <= set(MEASURES):
+        raise ValueError("a count below 0, or answers to something else")
     right_ends = np.cumsum(-(-columns["images"] // 8)).tolist()
     tied_ends = np.cumsum(columns["ties"] * TIED.itemsize).tolist()
     right, tied = columns["right"].tobytes(), columns["tied"].tobytes()
@@ -142,4 +152,7 @@ def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
         named = dict(zip(TEXTS, text, strict=True))
         kept = Kept(**named, images=images, right=right[first_right:end_right], tied=tied[first_tied:end_tied])
         first_right, first_tied = end_right, end_tied
+        ties = np.frombuffer(kept.tied, TIED)
+        if (ties["image"] >= images).any() or (ties["ways"] < 2).any():
+            raise ValueError(f"ties of {' '.join(kept.name)} are none")
         yield kept.name, kept

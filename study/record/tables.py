@@ -6,8 +6,7 @@ compares runs of one machine with each other.
 """
 
 import io
-import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import locked
+from study.plan import results_folder
 from study.record import answers
+from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, Test, agreeing, check_values, frame_of, once
+from study.record.trained_facts import shaped
 from study.run.result import RunResult
 
-RUN_COLUMNS: Mapping[Hashable, Any] = {
+RUNS, CURVES = "runs.csv", "curves.csv"
+RUN_COLUMNS: Columns = {
     "key": "str", "machine": "str", "claim": "str", "scale": "str", "base": "str", "arm": "str", "seed": "int64",
     "data": "str", "data_fingerprint": "str", "outcome": "str", "epochs": "int64", "steps": "int64",
     "seconds": "float64", "cpu_share": "float64", "test_error": "float64", "test_top5_error": "float64",
@@ -28,14 +30,14 @@ RUN_COLUMNS: Mapping[Hashable, Any] = {
     "threads": "int64", "jobs": "int64", "torch": "str", "python": "str", "git_commit": "str", "numerics": "int64",
     "started": "str", "weights_sha256": "str", "test_images": "Int64", "predicted_classes": "Int64", "chance_error": "float64",
 }  # fmt: skip
-CURVE_COLUMNS: Mapping[Hashable, Any] = {
+CURVE_COLUMNS: Columns = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64", "running_loss": "float64",
     "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
 OWN_QUESTION = "train"
 """Stands for a claim in the runs of `study train`."""
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
-NAME = ["key", "machine"]
+POINT = [*NAME, "epoch"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
 
 
@@ -68,33 +70,64 @@ def to_rows(result: RunResult) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """runs and curves; empty frames with the right columns where nothing was written yet."""
-    return _table(folder / "runs.csv", RUN_COLUMNS), _table(folder / "curves.csv", CURVE_COLUMNS)
+    """runs, and curves run by run in the order of their steps; empty frames with the right columns where nothing was written
+    yet. Raises Refused, with file and line or run, for what is damaged, was changed, or does not fit together."""
+    contents = results_folder.read(folder, RUNS, CURVES)
+    runs, curves = _runs_of(contents), _curves_of(contents)
+    contents.check()
+    return runs, agreeing(folder, runs, curves)
+
+
+def read_runs(folder: Path) -> pd.DataFrame:
+    """runs alone, as `read`; empty also where the table was deleted, to be made again."""
+    contents = results_folder.read(folder, RUNS)
+    runs = _runs_of(contents)
+    contents.check(may_lack=True)
+    return runs
+
+
+def check(folder: Path) -> None:
+    """Raises Refused where nothing can be merged into the tables of `folder`."""
+    _to_merge(folder)
+    answers.read_answers(folder, may_lack=True)
+
+
+def _to_merge(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables, of which one may be gone: what is merged makes it again."""
+    contents = results_folder.read(folder, RUNS, CURVES)
+    runs, curves = _runs_of(contents), _curves_of(contents)
+    contents.check(may_lack=True)
+    return runs, curves
+
+
+def _runs_of(contents: results_folder.Contents) -> pd.DataFrame:
+    return _table(contents, RUNS, RUN_COLUMNS, RUN_TESTS, NAME)
+
+
+def _curves_of(contents: results_folder.Contents) -> pd.DataFrame:
+    return _table(contents, CURVES, CURVE_COLUMNS, CURVE_TESTS, POINT)
+
+
+def _table(
+    contents: results_folder.Contents, name: str, columns: Columns, tests: Mapping[str, Test], names: Sequence[str]
+) -> pd.DataFrame:
+    if name not in contents.files:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    path = contents.folder / name
+    frame = frame_of(path, contents.files[name], columns)
+    check_values(path, frame, tests)
+    return once(path, frame, names, say=name not in contents.changed)
 
 
 def seconds_a_step(folder: Path, machine: str) -> dict[tuple[str, str], float]:
     """What a machine, named by its label, took for a step of its runs, by (base, data set): the median over its runs in the
     tables of `folder`, of wall seconds over the steps of all runs that shared the machine."""
-    runs, _ = read(folder)
+    runs = read_runs(folder)
     own = runs[(runs.machine == machine) & (runs.steps > 0)]
     return (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
 
 
-def _table(path: Path, columns: Mapping[Hashable, Any]) -> pd.DataFrame:
-    if not path.exists():
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
-    try:
-        texts = [name for name, kind in columns.items() if kind == "str"]
-        frame = pd.read_csv(
-            path, dtype=dict(columns), keep_default_na=False, na_values={n: [""] for n in columns if n not in texts}
-        )
-    except ValueError as error:
-        remake = "delete it, and `python -m study table` makes it again from MLflow, or `record` from the spool"
-        raise Refused(f"{path}: damaged ({error}); {remake}") from None
-    return _typed(frame.reindex(columns=list(columns)), columns)  # a table of before a column was added
-
-
-def _typed(frame: pd.DataFrame, columns: Mapping[Hashable, Any]) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     return frame.astype(dict(columns))
 
 
@@ -105,12 +138,7 @@ def run_name(key: str, machine: str) -> str:
 
 def read_trained(folder: Path) -> dict:
     """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
-    try:
-        return json.loads((folder / "trained.json").read_text())
-    except FileNotFoundError:
-        return {"runs": {}, "ensembles": []}
-    except ValueError as error:
-        raise Refused(f"{folder / 'trained.json'}: not JSON ({error})") from None
+    return results_folder.read_json(folder, "trained.json", shaped) or {"runs": {}, "ensembles": []}
 
 
 def merge(folder: Path, results: Iterable[RunResult]) -> int:
@@ -152,7 +180,7 @@ def _write_merged(
     new_runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
     new_curves = [point for _, points in rows for point in points]
     new_curves = _typed(pd.DataFrame(new_curves, columns=list(CURVE_COLUMNS)), CURVE_COLUMNS)
-    runs, curves = read(folder)
+    runs, curves = _to_merge(folder)
     new_runs = _first_asked(runs, new_runs)
     runs, curves = (
         pd.concat([_without(old, new_runs), new])
@@ -164,11 +192,18 @@ def _write_merged(
     last = len(place)  # curves without a run, which a kill between the two files left: until the run is merged again
     curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
     curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
-    answers.write_merged(folder, given, dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True)))
-    for name, frame in (("curves.csv", curves), ("runs.csv", runs)):
-        text = io.StringIO()
-        frame.to_csv(text, index=False, lineterminator="\n")
-        write_atomically(folder / name, text.getvalue().encode())
+    check_values(folder / RUNS, runs, RUN_TESTS)
+    check_values(folder / CURVES, curves, CURVE_TESTS)
+    agreeing(folder, runs, curves, whole=False)
+    weights = dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True))
+    files = {CURVES: _csv(curves), RUNS: _csv(runs), **answers.merged(folder, given, weights)}
+    results_folder.write(folder, files)
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    text = io.StringIO()
+    frame.to_csv(text, index=False, lineterminator="\n")
+    return text.getvalue().encode()
 
 
 def _without(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

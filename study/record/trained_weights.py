@@ -17,10 +17,11 @@ import torch
 
 from alexnet.data.batches import Feed
 from alexnet.data.image_sets import class_names
-from alexnet.files import locked, write_atomically
+from alexnet.files import locked
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
 from alexnet.training.checkpoint import WEIGHTS, sha256_of
+from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
 from study.questions.measures import Measure
@@ -159,4 +160,4 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
 
 def _write(results: Path, told: Mapping[str, Any]) -> None:
     text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
-    write_atomically(results / "trained.json", (text.replace('},"', '},\n"') + "\n").encode())
+    results_folder.write(results, {"trained.json": (text.replace('},"', '},\n"') + "\n").encode()})

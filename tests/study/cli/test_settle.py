@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from helpers import made_up_result
+from helpers import accepted, made_up_result
 from made_up_images import blank_images
 
 from study.cli import settle_claims as settle_verb
@@ -166,6 +166,7 @@ def test_killed_at_any_run_the_same_command_ends_as_if_undisturbed(folder, train
     undisturbed = (folder / "results" / "runs.csv").read_text()
     (folder / "results" / "runs.csv").unlink()
     (folder / "results" / "curves.csv").unlink()
+    accepted(folder / "results")
     for died_after in deaths:
         trainer.trained.clear()
         trainer.dies_at = died_after

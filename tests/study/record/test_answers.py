@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from helpers import made_up_result, small_cell
+from helpers import accepted, made_up_result, small_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +26,7 @@ def answered(seed: int, ways: list[int], ten: list[int] | None = None, machine: 
         answers_ten_views=told[TEN],
         test_error=told[CENTRE].wrong().mean(),
         test_error_ten_views=told[TEN].wrong().mean() if told[TEN] else None,
+        test_top5_error=None,
         weights_sha256=weights * 64,
     )
 
@@ -105,7 +106,7 @@ def test_answers_that_a_kill_left_before_their_rows_are_not_taken_for_those_of_o
     before = (tmp_path / "runs.csv").read_bytes()
     tables.merge(tmp_path, [answered(0, [0, 0], weights="2")])
     (tmp_path / "runs.csv").write_bytes(before)
-    (row,) = rows(tmp_path)
+    (row,) = rows(accepted(tmp_path))
     assert read_answers(tmp_path).wrong(row, CENTRE) is None
 
 

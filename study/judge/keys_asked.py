@@ -1,0 +1,64 @@
+"""Is each row of runs.csv the run that it says it is? A key is a digest of recipe, seed and data, and can be made again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from alexnet.errors import Refused
+from alexnet.recipe import Recipe, run_key
+from study.questions.claim import JUDGED_SEEDS_BELOW
+
+Place = tuple[str, str, str, str]
+"""Claim, scale, base and arm."""
+
+
+class KeysAsked:
+    """The keys of all runs that claims ask for, with what each was made of."""
+
+    def __init__(self):
+        self.seeds: dict[str, tuple[int, str]] = {}  # and fingerprint, by key
+        self.keys: dict[tuple[Place, str], Mapping[int, str]] = {}  # by seed
+        self.recipes: dict[Place, Recipe] = {}
+
+    def add(self, place: Place, recipe: Recipe, fingerprint: str, keys: Mapping[int, str]) -> None:
+        """The keys, by seed, of an arm on some data."""
+        self.recipes[place] = recipe
+        self.keys[place, fingerprint] = keys
+        self.seeds |= {key: (seed, fingerprint) for seed, key in keys.items()}
+
+    def check(self, path: Path, runs: pd.DataFrame) -> None:
+        """Raises Refused for a row whose claim, arm, seed or data do not give its key.
+
+        Where settings were changed since, as by a new search of learning rates, no arm and no seed gives the old keys any more:
+        these rows are stale, and no fault."""
+        columns = [runs[name].tolist() for name in ("key", "machine", "claim", "scale", "base", "arm", "data_fingerprint")]
+        every_seed: dict[Place, Mapping[str, tuple[int, str]]] = {}
+        for key, machine, *place, fingerprint, seed, data in zip(*columns, runs.seed.tolist(), runs.data.tolist(), strict=True):
+            place = (place[0], place[1], place[2], place[3])
+            own = self.keys.get((place, fingerprint), {}).get(seed)
+            if own == key or place not in self.recipes:
+                made_of = self.seeds.get(key, (seed, fingerprint))
+            else:
+                if place not in every_seed:
+                    every_seed[place] = self._every_seed(place)
+                made_of = self.seeds.get(key) or every_seed[place].get(key, (seed, fingerprint))
+                if key in self.seeds and made_of == (seed, fingerprint):
+                    self._refuse(path, f"{key} {machine}", "another recipe", f"{place[0]}, {place[2]}, {place[3]}")
+            if made_of != (seed, fingerprint):
+                self._refuse(path, f"{key} {machine}", f"seed {made_of[0]} on {made_of[1]}", f"{seed} on {fingerprint}")
+            if place in self.recipes and data != self.recipes[place].data.name:
+                self._refuse(path, f"{key} {machine}", f"images {self.recipes[place].data.name}", data)
+
+    def _every_seed(self, place: Place) -> dict[str, tuple[int, str]]:
+        """Which seed and data would give a key, for all seeds that are ever judged."""
+        data = sorted({fingerprint for _, fingerprint in self.keys})
+        recipe = self.recipes[place]
+        return {run_key(recipe, seed, one): (seed, one) for one in data for seed in range(JUDGED_SEEDS_BELOW)}
+
+    @staticmethod
+    def _refuse(path: Path, run: str, made_of: str, told: str) -> None:
+        raise Refused(
+            f"{path}: the key of {run} is that of {made_of}, its row says {told}; undo the change, or delete the row, and "
+            "`python -m study record` makes it again from the run folders"
+        )

@@ -1,0 +1,242 @@
+"""What runs.csv and curves.csv have to be: their columns, what each may hold, no row twice, and both telling the same runs."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from alexnet.errors import Refused
+from study.plan.results_folder import unlike_text
+
+Columns = Mapping[Hashable, Any]
+Test = tuple[Callable[[pd.Series], pd.Series | NDArray[np.bool_]], str]
+"""Which values of a column are right, and in words what they have to be."""
+
+REMAKE = (
+    "undo the change, or delete it, and `python -m study table` makes it again from MLflow, or `record` from the run folders"
+)
+NAME = ["key", "machine"]
+ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
+"""Columns that tables of before do not have."""
+TO_THE_END = ("reached", "finished")
+OUTCOMES = (*TO_THE_END, "diverged", "stalled", "stopped")
+
+
+def _like(pattern: str) -> Callable[[pd.Series], pd.Series]:
+    return lambda texts: texts.str.fullmatch(pattern)
+
+
+SHARE: Test = (lambda values: values.isna() | values.between(0, 1), "no share from 0 to 1")
+COUNT: Test = (lambda values: values.isna() | (values >= 1), "less than 1")
+NOT_BELOW_0: Test = (lambda values: values.between(0, np.inf, inclusive="left"), "no finite number from 0 on")
+SOMETHING: Test = (lambda texts: texts != "", "nothing")
+
+RUN_TESTS: Mapping[str, Test] = {
+    "key": (_like("[0-9a-f]{16}"), "no key of 16 hexadecimal digits"),
+    **dict.fromkeys(("machine", "claim", "scale", "base", "arm", "data", "data_fingerprint"), SOMETHING),
+    "outcome": (lambda texts: texts.isin(OUTCOMES), f"none of {', '.join(OUTCOMES)}"),
+    "seconds": NOT_BELOW_0,
+    "seed": NOT_BELOW_0,
+    "cpu_share": (lambda values: values.isna() | NOT_BELOW_0[0](values), NOT_BELOW_0[1]),
+    **dict.fromkeys(
+        ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "chance_error"), SHARE
+    ),
+    **dict.fromkeys(("epochs", "steps", "threads", "jobs", "test_images", "predicted_classes"), COUNT),
+    "started": (_like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "no time such as 2026-11-24 03:26:26"),
+    "weights_sha256": (_like("[0-9a-f]{64}"), "no digest of 64 hexadecimal digits"),
+}
+CURVE_TESTS: Mapping[str, Test] = {
+    **dict.fromkeys(("epoch", "step"), COUNT),
+    "seconds": NOT_BELOW_0,
+    **dict.fromkeys(("train_error", "validation_error", "test_error"), SHARE),
+}
+
+
+# ---- One table -------------------------------------------------------------------------------------------------------
+
+
+def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
+    """A table as a frame with these columns, where each cell is of its column's type. Raises Refused with the line."""
+    if why := unlike_text(content):
+        raise Refused(f"{path}: damaged ({why}); {REMAKE}")
+    text = content.decode()
+    try:
+        header = _header(path, text, columns)
+        _check_widths(path, text, len(header))
+        texts = [name for name, kind in columns.items() if kind == "str"]
+        with np.errstate(invalid="raise"):  # a number that is too large for its type
+            frame = pd.read_csv(
+                io.StringIO(text),
+                dtype=dict(columns),
+                keep_default_na=False,
+                na_values={n: [""] for n in columns if n not in texts},
+                index_col=False,
+            )
+            return frame.reindex(columns=list(columns)).astype(dict(columns))  # a table of before a column was added
+    except Refused:
+        raise
+    except (ValueError, TypeError, ArithmeticError, csv.Error) as error:
+        where = str(error) if isinstance(error, csv.Error) else _wrong_cell(text, columns) or str(error)
+        raise Refused(f"{path}: damaged ({where}); {REMAKE}") from None
+
+
+def _header(path: Path, text: str, columns: Columns) -> list[str]:
+    header = next(_rows(text))
+    odd = [name for name in header if name not in columns]
+    lacking = [name for name in columns if name not in header and name not in ADDED_LATER]
+    if not odd and not lacking and len(set(header)) == len(header):
+        return header
+    separator = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), "")
+    if separator:
+        why = f"its cells are separated by {separator!r}, not by commas"
+    elif odd:
+        why = f"{odd[0][:40]!r} is no column of it: another program or a newer version of this one has written it"
+    else:
+        why = f"no column {lacking[0]!r}" if lacking else "a column stands twice"
+    raise Refused(f"{path}: damaged (line 1: {why}); {REMAKE}")
+
+
+def _check_widths(path: Path, text: str, width: int) -> None:
+    for line, cells in enumerate(_rows(text), 1):
+        if len(cells) != width:
+            raise Refused(f"{path}: damaged (line {line}: {len(cells)} cells under {width} columns); {REMAKE}")
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _wrong_cell(text: str, columns: Columns) -> str:
+    """The first cell that is not of its column's type, in words; empty where there is none."""
+    rows = _rows(text)
+    header = next(rows)
+    for line, cells in enumerate(rows, 2):
+        for name, cell in zip(header, cells, strict=True):
+            kind = columns[name]
+            if kind == "str" or (kind != "int64" and not cell):
+                continue
+            pattern = r"-?\d{1,18}" if kind in ("int64", "Int64") else r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+            if not re.fullmatch(pattern, cell):
+                return f"line {line}: {name} is {cell[:40]!r}, no {'whole ' if 'nt64' in kind else ''}number"
+    return ""
+
+
+def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> None:
+    """Raises Refused for the first value that its column cannot have, with its line and its run."""
+    for name, (right, words) in tests.items():
+        wrong = ~np.asarray(right(cast(pd.Series, frame[name])), dtype=bool)
+        if wrong.any():
+            at = int(wrong.argmax())
+            why = f"line {at + 2}: {name} of {_named(frame, at)} is {frame[name].iloc[at]}, {words}"
+            raise Refused(f"{path}: damaged ({why}); {REMAKE}")
+
+
+def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True) -> pd.DataFrame:
+    """The rows, those that stand there twice once, with a word where it is to `say` so. Raises Refused for two rows of one name
+    that differ."""
+    if not frame.duplicated(names).any():
+        return frame
+    kept = frame.drop_duplicates(ignore_index=True)
+    twice = kept.duplicated(names, keep=False).to_numpy()
+    if twice.any():
+        first, second = np.flatnonzero(twice & (kept[names] == kept[names].iloc[int(twice.argmax())]).all(axis=1).to_numpy())[
+            :2
+        ]
+        where = " ".join(f"{name} {kept[name].iloc[first]}" for name in names if name not in NAME)
+        one, other = kept.iloc[first], kept.iloc[second]
+        differs = next(name for name in kept if one[name] is not other[name] and str(one[name]) != str(other[name]))
+        raise Refused(
+            f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} stands there twice, with {differs} "
+            f"{one[differs]} and {other[differs]}; keep one of both rows"
+        )
+    if say:
+        print(f"{path}: {len(frame) - len(kept)} rows stand there twice, and count once", file=sys.stderr)
+    return kept
+
+
+def _named(frame: pd.DataFrame, at: int) -> str:
+    return f"{frame.key.iloc[at]} {frame.machine.iloc[at]}"
+
+
+# ---- Both tables -----------------------------------------------------------------------------------------------------
+
+
+def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool = True) -> pd.DataFrame:
+    """The points run by run, in the order of their steps. Raises Refused where both tables do not tell the same of a run: as
+    many epochs from the first on, the same steps, seconds and error at the end. `whole`: every run has points and every point
+    a run; else those that have none are passed over, to be merged again."""
+    runs_path, path = folder / "runs.csv", folder / "curves.csv"
+    _check_outcomes(runs_path, runs)
+    own, of_points = (pd.MultiIndex.from_frame(cast(pd.DataFrame, frame[NAME])) for frame in (runs, curves))
+    at = own.get_indexer(of_points)
+    if whole and (at < 0).any():
+        raise Refused(
+            f"{path}: points of {_named(curves, int((at < 0).argmax()))}, of which {runs_path.name} has no row; {_both()}"
+        )
+    order = np.lexsort((curves.step.to_numpy(), at))
+    order = order[at[order] >= 0]
+    curves, at = curves.iloc[order].reset_index(drop=True), at[order]
+    counts = np.bincount(at, minlength=len(runs))
+    if whole and not counts.all():
+        raise Refused(f"{path}: damaged (no points of {_named(runs, int(counts.argmin()))}); {_both()}")
+    there = np.flatnonzero(counts)
+    ends = np.cumsum(counts)[there]
+    starts, last = ends - counts[there], ends - 1
+    told, end = runs.iloc[there], curves.iloc[last]
+
+    def check(right: NDArray[np.bool_], words: str) -> None:
+        if not right.all():
+            run = _named(told, int((~right).argmax()))
+            raise Refused(f"{path}: the points of {run} {words}; one of both tables was changed: undo it, or {_both()}")
+
+    epoch, step, of = curves.epoch.to_numpy(), curves.step.to_numpy(), np.repeat(np.arange(len(there)), counts[there])
+    epochs, steps = told.epochs.to_numpy(), told.steps.to_numpy()
+    check(end.epoch.to_numpy() == epochs, f"do not end where {runs_path.name} says, by their epochs")
+    check(end.step.to_numpy() == steps, f"do not end where {runs_path.name} says, by their steps")
+    check(counts[there] == epochs, f"are not as many as its epochs in {runs_path.name}")
+    check(_all(epoch == np.arange(len(curves)) - starts[of] + 1, of, len(there)), "are not one for each epoch")
+    check(_all(step * epochs[of] == steps[of] * epoch, of, len(there)), "do not lie the same number of steps apart")
+    seconds = curves.seconds.to_numpy()
+    back = np.zeros(len(curves), dtype=bool)
+    back[1:] = (seconds[1:] < seconds[:-1]) & (of[1:] == of[:-1])
+    check(_all(~back, of, len(there)), "go back in time")
+    check(
+        np.isclose(end.seconds, told.seconds, rtol=0, atol=0.0011), f"do not end where {runs_path.name} says, by their seconds"
+    )
+    diverged = (told.outcome == "diverged").to_numpy()
+    numbers = np.isfinite(curves.running_loss.to_numpy()) & curves.running_error.between(0, 1).to_numpy()
+    check(_all(numbers | diverged[of], of, len(there)), "have a running loss or error that is none, though it never diverged")
+    wanted, seen = told.test_error.to_numpy(), end.test_error.to_numpy()
+    to_the_end = told.outcome.isin(TO_THE_END).to_numpy()
+    same = np.isclose(wanted, seen, rtol=0, atol=1e-6) | ~np.isfinite(seen)
+    check(same | ~to_the_end, f"end with another test error than {runs_path.name} has")
+    return curves
+
+
+def _check_outcomes(path: Path, runs: pd.DataFrame) -> None:
+    """Raises Refused for errors that no run of its outcome has."""
+    measured = runs[["test_error", "test_error_ten_views"]].notna().any(axis=1)
+    wrong = (measured & ~runs.outcome.isin(TO_THE_END)).to_numpy()
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise Refused(f"{path}: damaged ({_named(runs, at)} is {runs.outcome.iloc[at]}, and has a test error); {REMAKE}")
+    for top1, top5 in (("test_error", "test_top5_error"), ("test_error_ten_views", "test_top5_error_ten_views")):
+        wrong = (runs[top5] > runs[top1]).to_numpy()
+        if wrong.any():
+            raise Refused(f"{path}: damaged ({top5} of {_named(runs, int(wrong.argmax()))} is above its {top1}); {REMAKE}")
+
+
+def _all(right: NDArray[np.bool_], of: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Of each run [count] whether all its points are right."""
+    return np.bincount(of[~right], minlength=count) == 0
+
+
+def _both() -> str:
+    return "`python -m study record` makes both again from the run folders, or `table` from MLflow"

@@ -1,0 +1,39 @@
+"""What results/trained.json has to be: what was read off trained weights, by run and by runs together. No torch."""
+
+from typing import Any
+
+import numpy as np
+
+ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
+ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
+
+
+def shaped(told: Any) -> dict[str, Any]:
+    """The same. Raises ValueError, or what a wrong shape leads to, where it is none; facts of measures that are not known here
+    may be anything."""
+    if not isinstance(told, dict) or set(told) != {"runs", "ensembles"}:
+        raise ValueError("not the two sections runs and ensembles")
+    for name, facts in told["runs"].items():
+        if not isinstance(facts, dict):
+            raise ValueError(f"no facts by their names under {name}")
+        if "kernels" in facts:
+            kernels = np.asarray(facts["kernels"], dtype=float)
+            if kernels.ndim != 4 or kernels.shape[1] != 3 or kernels.shape[2] != kernels.shape[3] or not kernels.size:
+                raise ValueError(f"the kernels of {name} are not of shape [kernels, 3, side, side]")
+        if "neighbours" in facts:
+            shares = facts["neighbours"]["same_label"]
+            if not all(_is_share(shares[kind]) for kind in ("features", "pixels")):
+                raise ValueError(f"the neighbours of {name} are no shares from 0 to 1")
+    seen = set()
+    for one in told["ensembles"]:
+        runs = tuple(one["runs"])
+        if runs in seen or len(set(runs)) < len(runs) or not all(isinstance(name, str) for name in runs):
+            raise ValueError(f"the average of {', '.join(map(str, runs))} is there twice, or has a run twice")
+        seen.add(runs)
+        if not all(_is_share(one[test][name]) for test in ENSEMBLE_TESTS for name in ENSEMBLE_ERRORS):
+            raise ValueError(f"the average of {', '.join(runs)} has errors that are no shares from 0 to 1")
+    return told
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
