@@ -25,11 +25,6 @@ def credit(scores: Tensor, labels: Tensor, top: int) -> Tensor:
     return ((top - better) / equal).clamp(0, 1) * own.isfinite().squeeze(1)
 
 
-def error_rate(scores: Tensor, labels: Tensor, top: int = 1) -> float:
-    """Share of rows of scores [n, classes] whose label is not among the `top` best."""
-    return (1 - credit(scores, labels, top).double()).sum().item() / len(labels)
-
-
 def scores_of(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> Tensor:
     """Logits [n, classes] of one view; of several the mean of their probabilities (section 4.1)."""
     n, views = inputs.shape[:2]

@@ -45,8 +45,8 @@ def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
 
 def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
     """The machines of the complete blocks."""
-    complete = set.intersection(*(set(arm.blocks) for arm in arms))
-    return tuple(sorted({machine for machine, _ in complete}))
+    blocks = [set(arm.blocks) for arm in arms]
+    return tuple(sorted({machine for machine, _ in set.intersection(*blocks)})) if blocks else ()
 
 
 def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:

@@ -30,7 +30,6 @@ class Evidence:
     machines: tuple[str, ...]  # of all runs, in the order in which they began
     data: str
     fingerprint: str
-    seeds_planned: int
     arms: tuple[ArmEvidence, ...]
     verdict: Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
@@ -153,7 +152,6 @@ def _judged(
                 machines=case.machines,
                 data=one.data,
                 fingerprint=one.fingerprint,
-                seeds_planned=SCALES[one.scale].seeds or case.claim.seeds,
                 arms=tuple(case.arms.values()),
                 verdict=verdict,
                 effects={label: case.compare(label, control) for label in others},

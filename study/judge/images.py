@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 FEW_SEEDS = 3
@@ -65,17 +65,3 @@ def on_other_images(
         df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that is known beside that of the seeds
     half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
     return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
-
-
-def level_error(share: float, images: int, level: float = 0.95) -> float:
-    """The half width of the interval of one error rate `share` on `images` test images, about others of their kind.
-
-    For one network. The mean of several has at most this much from the images: no more seeds make it less than that part of it
-    which all of them share. Wilson's interval, which is not empty at 0% either (Wilson 1927)."""
-    z = float(stats.norm.ppf((1 + level) / 2))
-    return z * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2)) / (1 + z**2 / images)
-
-
-def disagreement(one: NDArray, other: NDArray) -> float:
-    """The share of images on which two runs answer differently, from how wrong each answer was [images]."""
-    return float(np.abs(one - other).mean())

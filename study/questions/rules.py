@@ -23,7 +23,6 @@ class Rule:
 
     judges: ClassVar[tuple[Kind, ...]]
     example: ClassVar[Mapping[str, Any]]  # settings that make sense, for the test that walks all rules
-    has_power: ClassVar[bool] = False  # whether it is a t test between runs, whose power can be told
     is_tested: ClassVar[bool] = True  # whether its p value, where it has one, counts in Holm's correction over all claims
 
     control: str
@@ -52,7 +51,6 @@ class RatioOfTimes(Rule):
 
     judges = ("time",)
     example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "no_effect_within": 1.25}
-    has_power = True
 
     treated: str
     no_effect_within: float
@@ -108,7 +106,6 @@ class DifferenceOfMeans(Signed):
 
     judges = ("level",)
     example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "expected": 1, "no_effect_within": 0.5}
-    has_power = True
 
     treated: str | tuple[str, ...]
 
@@ -151,7 +148,6 @@ class WithinRuns(Signed):
 
     judges = ("gain",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": 1, "no_effect_within": 0.5}
-    has_power = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What a reader has to know beside a verdict, a sentence each."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from study.judge.decision import Failures
@@ -47,9 +48,12 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
             f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
             "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
         )
+    if not one.in_family:
+        others = one.claims_in_family - 1
+        yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):
         yield f"The rule was fixed on {one.rule.fixed_on}, after {before} of these runs (NOTES.md)."
-    if look.on_other_images == look.on_other_images and isinstance(look.effect, Difference):
+    if math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
             changes = ", which does not leave out 0: it is a verdict on these test images alone"

@@ -78,7 +78,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
     runs = findings.runs
     return {
         "sections": sections,
-        "spreads": [table for one in spreads_of(findings.found) for table in [_spread(one)]],
+        "spreads": [_spread(one) for one in spreads_of(findings.found)],
         "figure_2": _figure_2(folder),
         "not_run": list(_not_run(findings)),
         "stale": len(findings.stale),
@@ -292,7 +292,10 @@ def _spread(one: Spread) -> dict:
         }
         for row in one.components.to_dict("records")
     ]
-    return {"title": f"{one.base} on {one.data} ({one.fingerprint}): {phrases.measured(one.measure)}", "rows": rows}
+    correlation, lower, upper = one.correlation
+    alike = f"two arms at one seed correlate by {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
+    title = f"{one.base} on {one.data} ({one.fingerprint}): {phrases.measured(one.measure)}; {alike}"
+    return {"title": title, "rows": rows}
 
 
 def in_markdown(value: object) -> object:

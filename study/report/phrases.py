@@ -164,7 +164,7 @@ def observed_words(one: Evidence) -> str:
 def other_images_words(one: Evidence) -> str:
     """The half width of the effect's interval if the test images were drawn anew too."""
     half_width = one.verdict.told.on_other_images
-    return f"+-{half_width:.2f}" if half_width == half_width else "-"
+    return f"+-{half_width:.2f}" if math.isfinite(half_width) else "-"
 
 
 def against_control_words(one: Evidence, arm: ArmEvidence) -> str:

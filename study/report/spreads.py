@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from study.judge.components import ArmRuns, runs_of, variance_components
+from study.judge.components import ArmRuns, intraclass_correlation, runs_of, variance_components
 from study.judge.family import Evidence
 from study.questions.measures import AtEnd, Measure
 
@@ -24,6 +24,7 @@ class Spread:
     fingerprint: str
     measure: Measure
     components: pd.DataFrame  # see `variance_components`
+    correlation: tuple[float, float, float]  # of two arms at one seed, with its 95% interval
 
 
 def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
@@ -47,7 +48,8 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
                     wrong[arm.keys] = np.stack(kept)
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
-            told.append(Spread(base, data, fingerprint, measure, variance_components(runs, _by_arm(wrong), "")))
+            components = variance_components(runs, _by_arm(wrong))
+            told.append(Spread(base, data, fingerprint, measure, components, intraclass_correlation(runs)))
     return told
 
 

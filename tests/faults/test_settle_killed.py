@@ -3,10 +3,12 @@
 import random
 
 import pytest
+from injured import in_make_faults
 from settled import compare, finish, fix_rule, kill, prepare
 
 
 @pytest.mark.slow
+@in_make_faults
 def test_three_kills_at_random_moments_lose_and_double_nothing(tmp_path):
     undisturbed, hurt = tmp_path / "undisturbed", tmp_path / "hurt"
     for folder in (undisturbed, hurt):

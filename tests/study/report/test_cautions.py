@@ -22,7 +22,9 @@ ARMS = {
 def found(**told):
     verdict = decided(DROPOUT, ARMS)
     verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
-    return SimpleNamespace(claim=DROPOUT, verdict=verdict, rule=None, readings=readings_of(case_of(DROPOUT, ARMS)), arms=())
+    return SimpleNamespace(
+        claim=DROPOUT, verdict=verdict, rule=None, in_family=True, readings=readings_of(case_of(DROPOUT, ARMS)), arms=()
+    )
 
 
 def test_another_reading_stands_in_the_place_of_the_arm_that_is_not_shared():
@@ -57,3 +59,9 @@ def test_on_other_images_is_told_where_it_is_known_and_marked_where_it_would_cha
     wide = found(on_other_images=9.0)
     supported = SimpleNamespace(**{**vars(wide), "verdict": dataclasses.replace(wide.verdict, direction="supported")})
     assert any("these test images alone" in text for text in cautions(supported))
+
+
+def test_a_question_outside_of_the_family_says_so():
+    outside = SimpleNamespace(**{**vars(found()), "in_family": False, "claims_in_family": 24})
+    assert any("not among the 23 claims" in text for text in cautions(outside))
+    assert not any("tested together" in text for text in cautions(found()))

@@ -24,7 +24,7 @@ HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40
 
 def found(claim, verdict, role="native"):
     """A finding, as far as words need it."""
-    return SimpleNamespace(claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=())
+    return SimpleNamespace(claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=(), in_family=True)
 
 
 def of(treated, control=FIVE, **more):
