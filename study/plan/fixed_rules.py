@@ -129,7 +129,7 @@ class FixedRules:
         path = folder / FILE
         try:
             told = json.loads(path.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return cls(folder)
         except ValueError as error:
             raise Refused(f"{path}: not JSON ({error})") from None

@@ -35,7 +35,7 @@ class InitialLogits:
         try:
             told = json.loads(path.read_text())
             return cls({key: tuple(map(float, spreads)) for key, spreads in told["spreads"].items()})
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return cls()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Refused(f"{path}: damaged ({error!r}); delete it, and `alexnet-study logits` makes it again") from None

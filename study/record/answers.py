@@ -94,7 +94,7 @@ def read_answers(folder: Path) -> KeptAnswers:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in (*TEXTS, "images", "ties", "right", "tied")}
         return KeptAnswers(dict(_rows(columns)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return KeptAnswers({})
     except Exception as error:  # whatever zipfile and numpy raise for damaged files
         remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"

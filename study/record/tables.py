@@ -107,7 +107,7 @@ def read_trained(folder: Path) -> dict:
     """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
     try:
         return json.loads((folder / "trained.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {"runs": {}, "ensembles": []}
     except ValueError as error:
         raise Refused(f"{folder / 'trained.json'}: not JSON ({error})") from None
