@@ -43,7 +43,7 @@ def read_arrays(path: Path) -> dict[str, NDArray] | None:
     try:
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise Refused(f"{path}: damaged ({error}); without it the same command makes it again from the weights") from None
