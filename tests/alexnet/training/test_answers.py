@@ -122,7 +122,7 @@ def test_a_network_that_only_learns_how_often_three_classes_occur_is_stalled_tho
     dead = {
         "model.classes": 1000,
         "model.init": "listed",
-        "model.layers": (replace(first, initial_bias=-1e4), replace(last, outputs=1000)),
+        "model.layers": (replace(first, initial_bias=-1000.0), replace(last, outputs=1000)),
         "optim.epochs": 20,
         "optim.stop_at_train_error": 0.0,
         "optim.batch_size": 60,

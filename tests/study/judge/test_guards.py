@@ -42,7 +42,7 @@ def test_a_trained_network_without_a_living_unit_answers_the_commonest_class_and
         {
             "model.image_size": 8,
             "model.init": "listed",
-            "model.layers": (replace(first, initial_bias=-1e4), last),
+            "model.layers": (replace(first, initial_bias=-1000.0), last),
             "data.train_images": 0,
             "optim.batch_size": 60,
             "optim.learning_rate": 0.5,
