@@ -5,7 +5,10 @@ Measured as the mean running training error of the first epoch.
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import EarlyError
+from study.questions.readings import signal_kept
 from study.questions.rules import DifferenceOfMeans
+
+ZEROS = Arm("zeros", {f"model.layers.{layer}.initial_bias": 0.0 for layer in (1, 3, 4, 5, 6)})
 
 CLAIM = Claim(
     title="With biases that start at zero early learning is slower",
@@ -15,9 +18,11 @@ CLAIM = Claim(
     ),
     arms=(
         Arm("ones"),
-        Arm("zeros", {f"model.layers.{layer}.initial_bias": 0.0 for layer in (1, 3, 4, 5, 6)}),
+        ZEROS,
         Arm("tenths", {f"model.layers.{layer}.initial_bias": 0.1 for layer in (1, 3, 4, 5, 6)}),  # as Caffe
+        signal_kept(ZEROS, {6: 1.8}),
     ),
+    other_readings=("zeros-signal-kept",),
     measure=EarlyError(epochs=1),
     rule=DifferenceOfMeans(treated="zeros", control="ones", expected=1, no_effect_within=0.5),
 )

@@ -3,9 +3,27 @@
 Net 150, ILSVRC-2012 validation, ten views: 1.2 points of top-1 and 1.1 of top-5 worse than net 145. Its layers are widened so
 that it has as many parameters: 160 maps a column in layer 2, 4096 units a column in the first full layer."""
 
+import math
+
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
+from study.questions.readings import signal_kept
 from study.questions.rules import DifferenceOfMeans
+
+NONE = Arm(
+    "none",
+    {
+        "model.layers.1.outputs": 320,
+        "model.layers.2.crosses": False,
+        "model.layers.5.crosses": False,
+        "model.layers.6.crosses": False,
+    },
+    also={
+        "ALEXNET_32": {"model.layers.5.outputs": 8192},
+        "ALEXNET_64": {"model.layers.5.outputs": 4096},
+        "SOURCE_2012": {"model.layers.5.outputs": 8192},
+    },
+)
 
 CLAIM = Claim(
     title="Without crossing between the columns the error is higher",
@@ -19,21 +37,10 @@ CLAIM = Claim(
     ),
     arms=(
         Arm("crossing"),
-        Arm(
-            "none",
-            {
-                "model.layers.1.outputs": 320,
-                "model.layers.2.crosses": False,
-                "model.layers.5.crosses": False,
-                "model.layers.6.crosses": False,
-            },
-            also={
-                "ALEXNET_32": {"model.layers.5.outputs": 8192},
-                "ALEXNET_64": {"model.layers.5.outputs": 4096},
-                "SOURCE_2012": {"model.layers.5.outputs": 8192},
-            },
-        ),
+        NONE,
+        signal_kept(NONE, {2: math.sqrt(256 / 160), 5: math.sqrt(2)}),  # a unit of layers 3 and 6 sees so many fewer inputs
     ),
+    other_readings=("none-signal-kept",),
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="crossing", expected=1, no_effect_within=0.5),
 )

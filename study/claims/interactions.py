@@ -1,13 +1,22 @@
 """Beyond the paper: eight parts at once, in 16 of their 256 combinations. What is each worth, and which pairs depend on each
 other?
 
-A screening design, 2^(8-4) of resolution IV: the effect of a part is clear of every pair; the 28 pairs come in seven groups of
-four, which these runs cannot tell apart. Where a group is not nothing, `interactions_folded` takes normalization's pairs out of
-it. The letters are chosen so that the three pairs known to be large (of norm, overlap and dropout) are in three groups. The
-parts are taken out as in their own claims, no two of which change the same field. Where crops are the centre ones alone,
-errors are still those of ten views, as in every cell."""
+A screening design, 2^(8-4) of resolution IV: the effect of a part is clear of every pair; the 28 pairs come in seven groups
+of four, which these runs cannot tell apart. Where a group is not nothing, `interactions_folded` takes normalization's pairs
+out of it. The letters are chosen so that the three pairs known to be large (of norm, overlap and dropout) are in three
+groups. The parts are taken out so that the signal keeps its scale before training, where their own claims have such a
+reading: else what a part is worth and what a narrower or wider start is worth would be one number. No two of them change the
+same field. Where crops are the centre ones alone, errors are still those of ten views, as in every cell."""
 
-from study.claims import augmentation, bias_init, colour_noise, column_crossing, interactions_of_four
+from study.claims import (
+    augmentation,
+    bias_init,
+    colour_noise,
+    column_crossing,
+    dropout_overfits,
+    interactions_of_four,
+    response_norm,
+)
 from study.questions.claim import Claim, Reported
 from study.questions.designs import SCREENING_OF_8, Fractional
 from study.questions.measures import AtEnd
@@ -16,10 +25,12 @@ from study.questions.rules import Factorial
 
 OFF = {
     **interactions_of_four.OFF,
+    "norm": response_norm.CLAIM.arm("none-signal-kept"),
+    "dropout": dropout_overfits.CLAIM.arm("factor-only"),
     "crops": augmentation.CLAIM.arm("neither"),
     "colour": colour_noise.CLAIM.arm("none"),
-    "crossing": column_crossing.CLAIM.arm("none"),
-    "bias": bias_init.CLAIM.arm("zeros"),
+    "crossing": column_crossing.CLAIM.arm("none-signal-kept"),
+    "bias": bias_init.CLAIM.arm("zeros-signal-kept"),
 }
 DESIGN = Fractional(tuple(OFF), SCREENING_OF_8)
 

@@ -6,7 +6,10 @@ set the printed formula (alpha times the sum) against the code's (alpha times th
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
+from study.questions.readings import signal_kept
 from study.questions.rules import DifferenceOfMeans
+
+NONE = Arm("none", {"model.layers.0.norm": "none", "model.layers.1.norm": "none"})
 
 CLAIM = Claim(
     title="Without response normalization the error is higher",
@@ -19,12 +22,14 @@ CLAIM = Claim(
     ),
     arms=(
         Arm("2012"),
-        Arm("none", {"model.layers.0.norm": "none", "model.layers.1.norm": "none"}),
+        NONE,
         Arm("printed", {"model.cross_map_norm.alpha_times": "sum", "model.layers.1.norm": "cross_map"}),
         Arm("cross-map", {"model.layers.1.norm": "cross_map"}),
         Arm("within-map", {"model.layers.0.norm": "none", "model.layers.1.norm": "within_map"}),
         Arm("batch", {"model.layers.0.norm": "batch", "model.layers.1.norm": "batch"}),
+        signal_kept(NONE, {1: 0.35}),
     ),
+    other_readings=("none-signal-kept",),
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="none", control="2012", expected=1, no_effect_within=0.5),
 )

@@ -4,9 +4,24 @@ convolutional layer trained on one GPU", whose last convolution and full layers 
 One run against one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
 """
 
+import math
+
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
+from study.questions.readings import signal_kept
 from study.questions.rules import DifferenceOfMeans
+
+ONE_HALF = Arm(
+    "one-half",
+    {
+        "model.columns": 1,
+        "model.layers.0.outputs": 48,
+        "model.layers.1.outputs": 128,
+        "model.layers.2.outputs": 192,
+        "model.layers.3.outputs": 192,
+    },
+)
+ONE_WHOLE = Arm("one-whole", {"model.columns": 1})
 
 CLAIM = Claim(
     title="A one-column net of half the kernels has a higher error",
@@ -19,18 +34,12 @@ CLAIM = Claim(
     ),
     arms=(
         Arm("two-columns"),
-        Arm(
-            "one-half",
-            {
-                "model.columns": 1,
-                "model.layers.0.outputs": 48,
-                "model.layers.1.outputs": 128,
-                "model.layers.2.outputs": 192,
-                "model.layers.3.outputs": 192,
-            },
-        ),
-        Arm("one-whole", {"model.columns": 1}),
+        ONE_HALF,
+        ONE_WHOLE,
+        signal_kept(ONE_HALF, {2: math.sqrt(2)}),  # layer 3 sees half as many maps
+        signal_kept(ONE_WHOLE, {layer: math.sqrt(1 / 2) for layer in (1, 3, 4)}),  # these see twice as many
     ),
+    other_readings=("one-half-signal-kept",),
     measure=AtEnd("test_error_ten_views"),
     rule=DifferenceOfMeans(treated="one-half", control="two-columns", expected=1, no_effect_within=0.5),
 )

@@ -10,6 +10,8 @@ from study.questions.claim import Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
 
+BASES = {"ALEXNET_64": ALEXNET_64, "SOURCE_2012": SOURCE_2012}
+
 CLAIM = Claim(
     title="A one-column net of half the kernels has a higher top-5 error",
     command="make reproduce-top5",
@@ -19,9 +21,10 @@ CLAIM = Claim(
         where="section 3.2; nets 145-half and 145",
         notes="nets 145-half, 145-2010",
     ),
-    bases={"ALEXNET_64": ALEXNET_64, "SOURCE_2012": SOURCE_2012},
+    bases=BASES,
     scales={"tiny-imagenet-100": "proxy", "imagenet": "native"},
-    arms=two_columns.CLAIM.arms,
+    arms=two_columns.CLAIM.arms_on(BASES),
+    other_readings=two_columns.CLAIM.other_readings,
     measure=AtEnd("test_top5_error_ten_views"),
     rule=DifferenceOfMeans(treated="one-half", control="two-columns", expected=1, no_effect_within=0.5),
 )

@@ -1,8 +1,8 @@
 """The nouns: a claim of the paper, its arms, and what is asked of them. Claims are data; see `claims/`."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from alexnet.errors import Refused, choose
@@ -184,6 +184,10 @@ class Claim:
         """base + scale + arm."""
         chosen = self.arm(arm)
         return changed(changed(self.bases[base], scale or {}), {**chosen.diff, **chosen.also.get(base, {})})
+
+    def arms_on(self, bases: Container[str]) -> tuple[Arm, ...]:
+        """The arms for another claim that asks the same on some of the bases."""
+        return tuple(replace(arm, also={base: diff for base, diff in arm.also.items() if base in bases}) for arm in self.arms)
 
     def arm(self, label: str) -> Arm:
         choose("ARMS", label, [arm.label for arm in self.arms])
