@@ -1,7 +1,8 @@
-"""Beyond the paper: each difference between the printed paper and the code that ran is an arm. Which of them matter?
+"""Beyond the paper: of the differences between the printed paper and the code that ran, eight are arms. Which of them matter?
 
 The control is the code. "printed" has all of them at once; its verdict says whether what the paper left out, or printed
-otherwise, moves the error at all, in either direction. The further arms (ARMS=all) have one of them each."""
+otherwise, moves the error at all, in either direction. The further arms (ARMS=all) have one of them each. Others, and those of
+later editions, are in `editions`, which names what it leaves out and why."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
