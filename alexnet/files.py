@@ -9,11 +9,19 @@ import errno
 import fcntl
 import os
 import secrets
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet.errors import Refused
+
+PATIENCE_SECONDS = 600.0
+"""How long a lock is waited for that is held for seconds at a time."""
+TOLD_AFTER_SECONDS = 5.0
+SIGNED = "held by "
+"""How the words in a lock file begin."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -55,26 +63,50 @@ def open_no_link(path: Path, mode: int = 0o666) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path, patience_seconds: float | None = None) -> Iterator[None]:
+def locked(path: Path, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Hold the lock file `path` against other processes, waiting for it; the kernel lets go when a process dies.
 
-    Raises TimeoutError where it is not to be had in time: whoever holds it may have been stopped. Raises Refused for a link.
+    After TOLD_AFTER_SECONDS of waiting a line on standard error says for whom. Raises TimeoutError, which says it too, where it
+    is not to be had in time: whoever holds it may have been stopped. Raises Refused for a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(open_no_link(path), "rb") as file:
-        if patience_seconds is None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        else:
-            _lock_within(file.fileno(), path, patience_seconds)
+        _lock_within(file.fileno(), path, patience_seconds)
+        _sign(file.fileno())
         yield
 
 
 def _lock_within(handle: int, path: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+    began, told = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{path} has been held for {seconds:.0f} seconds") from None
+            waited = time.monotonic() - began
+            if waited > seconds:
+                raise TimeoutError(f"{path} has been held for {seconds:.0f} seconds {_holder(handle)}") from None
+            if waited > TOLD_AFTER_SECONDS and not told:
+                told = True
+                words = f"waiting for {path}, held {_holder(handle)}; given up after {seconds:.0f} seconds"
+                print(words, file=sys.stderr, flush=True)
         time.sleep(0.05)
+
+
+def _sign(handle: int) -> None:
+    """Say in a lock file who holds it, for those who wait. What is not of such words stays as it is."""
+    own = f"{SIGNED}process {os.getpid()} on {socket.gethostname()}\n".encode()
+    with contextlib.suppress(OSError):  # a full disk: nobody is told, and the lock is held all the same
+        there = os.pread(handle, 512, 0)
+        if there != own and (not there or there.startswith(SIGNED.encode())):
+            os.pwrite(handle, own, 0)
+            os.ftruncate(handle, len(own))
+
+
+def _holder(handle: int) -> str:
+    """By whom a lock is held, as its file says it."""
+    line = os.pread(handle, 512, 0).decode(errors="replace").partition("\n")[0]
+    return (
+        f"by {line.removeprefix(SIGNED)}"
+        if line.startswith(SIGNED) and line.isprintable()
+        else "by a process that is not named"
+    )

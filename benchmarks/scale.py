@@ -28,8 +28,8 @@ from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Event, Reported, Task
 from study.run.one_run import Place
 from study.run.queue import in_order
-from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
-from study.run.run_folder import RESULT, is_done
+from study.run.result import RESULT, DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
+from study.run.run_folder import is_done
 
 RUNS = int(os.environ.get("RUNS") or 10_000)
 SCALE, FINGERPRINT = "cifar10-jpeg", "0123456789ab"

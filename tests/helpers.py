@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.recipe import FIGURE_1_A, Layer, as_dict, changed
+from alexnet.recipe import FIGURE_1_A, NUMERICS, Layer, as_dict, changed
 from alexnet.training.answers import answers_of
 from alexnet.training.history import Point
 from study.plan.plan import Cell
@@ -53,7 +53,7 @@ def made_up_result(
         asked=cell.asked,
         seed=cell.seed,
         recipe=json.loads(json.dumps(as_dict(cell.recipe))),
-        numerics=1,
+        numerics=NUMERICS,
         data=DataFacts(name=cell.recipe.data.name, fingerprint=cell.fingerprint),
         machine=MachineFacts(device="cpu", name=machine, precision="fp32", threads=1, jobs=2, label=f"{machine}, fp32"),
         software=SoftwareFacts(python="3.11", torch="2.0", git_commit="0123456789ab"),

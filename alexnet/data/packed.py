@@ -30,6 +30,8 @@ MARK, RECORD = 8, 40  # bytes of a source's mark, and of mark and digest
 CHUNK = 64  # images that a thread takes at a time
 LISTED = 20  # damaged files that are named in a refusal
 MANIFEST = "manifest.json"
+PACKING_SECONDS = 86_400.0
+"""How long a process waits for another that packs the same set: millions of images take hours."""
 
 Observe = Callable[[int, int], None]
 """observe(done, total): how many images are read."""
@@ -138,7 +140,7 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
     disk is too small. Killed anywhere, the next call goes on. Raises OSError where `cache` cannot be written.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / ".packing.lock"), ExitStack() as files:
+    with locked(cache / ".packing.lock", PACKING_SECONDS), ExitStack() as files:
         shape, known = _shape(splits), manifest_of(cache)
         if known and known["source"] != facts["source"]:  # who still reads the old files keeps them: they are not written over
             for path in cache.glob("*_*.npy"):

@@ -32,10 +32,12 @@ def _hashed(node: Any) -> Any:
     return {name: value for name, value in hashed.items() if value != first[name]}
 
 
-def run_key(recipe: "Recipe", seed: int, fingerprint: str) -> str:
-    """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS."""
+def run_key(recipe: "Recipe", seed: int, fingerprint: str, numerics: int | None = None) -> str:
+    """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS, or
+    those `numerics` that an earlier run was made with."""
     data = _as_json(fingerprint)
-    text = f'{{"data":{data},"numerics":{NUMERICS},"recipe":{recipe.key_text},"seed":{seed}}}'  # JSON, with sorted names
+    number = NUMERICS if numerics is None else numerics
+    text = f'{{"data":{data},"numerics":{number},"recipe":{recipe.key_text},"seed":{seed}}}'  # JSON, with sorted names
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 """The command line, `alexnet-study VERB` or `python -m study VERB`: the parser of all verbs, and exit codes.
 
-Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (one line says what),
-75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
+Exit codes: 0 done, 1 some runs were lost, or passed over for what lies in their folders, or could not be written down, 2
+something was asked for wrongly (one line says what), 75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
 """
 
 import argparse

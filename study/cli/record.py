@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet.errors import Refused
@@ -13,12 +13,16 @@ from study.cli.console import Console
 from study.environment import results_dir, spool_dir
 from study.plan import results_folder
 from study.run.database import in_a_line
-from study.run.run_folder import finished
+from study.run.result import Damaged
+from study.run.run_folder import finished, folders_of_runs, seal
 
 
 def add_to(verbs: Verbs) -> None:
     text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
     parser = add_verb(verbs, "record", record_runs, text)
+    parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
+    text = "give results of before 2026-11-24, which have no digest, one: they are taken as they are, and told"
+    parser = add_verb(verbs, "seal", seal_results, text)
     parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
     text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
     parser = add_verb(verbs, "table", export_table, text)
@@ -29,20 +33,50 @@ def add_to(verbs: Verbs) -> None:
     )
 
 
-def record_runs(args: argparse.Namespace) -> None:
+def record_runs(args: argparse.Namespace) -> int:
+    """Returns the exit code: 1 where results were passed over."""
     from study.record import tables
     from study.record.mlflow_store import Store
 
-    spool = args.spool or spool_dir()
-    if not spool.is_dir():
-        raise Refused(f"spool: no folder {spool}")
-    results = list(finished(spool))
+    spool = _spool_of(args)
+    odd: list[str] = []
+    results = list(finished(spool, odd.append))
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
     with _mlflow_answers():
         new = Store().record(results, spool)
     count = tables.merge(folder, results)
     Console().say(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
+    return _tell_passed_over(odd)
+
+
+def seal_results(args: argparse.Namespace) -> int:
+    """Returns the exit code: 1 where results were passed over."""
+    odd: list[str] = []
+    for folder in folders_of_runs(_spool_of(args)):
+        try:
+            if result := seal(folder):
+                asked = result.asked
+                told = (
+                    f"{asked.claim} {asked.scale} {asked.base} {asked.arm} seed {result.seed}, test error {result.test_error}"
+                )
+                Console().say(f"sealed {folder.name}: {told}")
+        except (Refused, Damaged) as why:
+            odd.append(f"{folder.name}: {why}")
+    return _tell_passed_over(odd)
+
+
+def _spool_of(args: argparse.Namespace) -> Path:
+    spool = args.spool or spool_dir()
+    if not spool.is_dir():
+        raise Refused(f"spool: no folder {spool}")
+    return spool
+
+
+def _tell_passed_over(odd: Sequence[str]) -> int:
+    for told in odd:
+        Console().say(f"passed over: {told}")
+    return 1 if odd else 0
 
 
 def export_table(args: argparse.Namespace) -> None:

@@ -36,7 +36,8 @@ from study.report import margins, phrases, sentences
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.run_folder import read_result, states_of_runs
+from study.run.result import Damaged
+from study.run.run_folder import result_in, states_of_runs
 
 # ---- Which claims, by which rule -------------------------------------------------------------------------------------
 
@@ -206,8 +207,16 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
 def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> None:
     """Record what of `cells` has a result in the directory of runs, each run under the claim that it was trained for: what a
     kill kept from the tables, or from MLflow alone."""
-    found = [read_result(settling.place.spool_dir / key) for key in dict.fromkeys(cell.key for cell in cells)]
-    results = [one for one in found if one]
+    results = []
+    settling.damaged.clear()
+    for key in dict.fromkeys(cell.key for cell in cells):
+        try:
+            if result := result_in(settling.place.spool_dir / key):
+                results.append(result)
+        except Damaged:  # it is done again when its turn comes, with a word
+            settling.damaged.add(key)
+        except Refused as refused:
+            settling.passed_over[key] = str(refused)
     if results and (warning := record_results(results, settling.place.spool_dir, settling.results)):
         console.say(warning)
 
@@ -249,13 +258,18 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             budget.trained += len(cells)
             catch_up(settling, cells, console)
     _tell_left(settling, budget, console)
-    return was_lost
+    for key, why in settling.passed_over.items():
+        console.say(f"passed over: {key}, {why}")
+    return was_lost or bool(settling.passed_over)
 
 
 def _why_stuck(one: Next) -> str:
     if one.cells:
         return "its runs were lost; the same command tries them again"
-    return "its runs are in, and no look: another machine trained them in this SPOOL_DIR, or their weights are gone"
+    return (
+        "its runs are in, and no look: another machine trained them in this SPOOL_DIR, their results are passed over, or their "
+        "weights are gone"
+    )
 
 
 def _tell_decided(settling: Settling, told: set[Member], console: Console) -> None:

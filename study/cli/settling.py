@@ -105,6 +105,8 @@ class Settling:
         self.members, self.scale, self.rule, self.fingerprint = members, scale, rule, fingerprint
         self.place, self.results = place, results
         self.set_aside: dict[Member, str] = {}  # with the reason: no more is trained for them in this call
+        self.damaged: set[str] = set()  # keys of results that are done again
+        self.passed_over: dict[str, str] = {}  # keys of results that are neither believed nor done again, with the reason
 
     @property
     def machine(self) -> Machine:
@@ -151,7 +153,11 @@ class Settling:
         return [self.cell(member, *one) for one in sorted(needed, key=lambda one: (one[1], order.index(one[0])))]
 
     def untrained(self, cells: Iterable[Cell], view: View) -> tuple[Cell, ...]:
-        return tuple(cell for cell in cells if cell.key not in view.done and not is_done(self.place.spool_dir / cell.key))
+        """Those of `cells` that no table and no folder has a result of, or a damaged one."""
+        return tuple(cell for cell in cells if cell.key not in view.done and not self._is_done(cell.key))
+
+    def _is_done(self, key: str) -> bool:
+        return key not in self.damaged and is_done(self.place.spool_dir / key)
 
     def waiting_for(self, look: int, view: View) -> list[Next]:
         """The claims whose next look is `look`, and not complete. `view`: as if only the looks before it had been taken."""

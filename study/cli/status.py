@@ -16,12 +16,13 @@ def add_to(verbs: Verbs) -> None:
     add_verb(verbs, "status", show_status, text, machine_options(), json_option())
 
 
-def show_status(args: argparse.Namespace) -> None:
+def show_status(args: argparse.Namespace) -> int:
+    """Returns the exit code: 1 where files of a run are not what they have to be."""
     machine, states = machine_of(args), states_of_runs(spool_dir())
     if args.json:
         facts = {**asdict(machine), "label": machine.label}
         print(json.dumps({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR}, indent=1))
-        return
+        return int(any(state.odd for state in states))
     print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
     print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
     print(f"allocator {' '.join(f'{name}={value}' for name, value in ALLOCATOR.items())} (set for every worker)")
@@ -32,6 +33,10 @@ def show_status(args: argparse.Namespace) -> None:
         claim, scale, base, arm, word = group
         why = f" ({reasons[group]})" if group in reasons else ""
         print(f"  {count:>3} {word:<13} {claim} {scale} {base} {arm}{why}")
+    odd = [state for state in states if state.odd]
+    for state in odd:
+        print(f"{state.key}: {state.odd}")
+    return 1 if odd else 0
 
 
 def _word(state: RunState) -> str:
@@ -39,4 +44,11 @@ def _word(state: RunState) -> str:
 
 
 def _as_json(state: RunState) -> dict:
-    return {"key": state.key, **asdict(state.asked), "seed": state.seed, "state": _word(state), "why": state.why}
+    return {
+        "key": state.key,
+        **asdict(state.asked),
+        "seed": state.seed,
+        "state": _word(state),
+        "why": state.why,
+        "odd": state.odd,
+    }

@@ -39,6 +39,8 @@ CLASHES = 3
 """How often a run is written again, as nothing in it doubles, where another writer came between."""
 LISTED_FROM = 20
 """So many results of one experiment are looked for one by one; more, by listing what it holds once."""
+RECORDING_SECONDS = 3600.0
+"""How long a process waits for another that records: thousands of runs take many minutes."""
 VIEW = "study"
 """Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
 SHOWN = (
@@ -132,7 +134,7 @@ class Store:
 
     def record(self, results: Iterable[RunResult], lock_dir: Path) -> int:
         """Write each result under the experiment of its claim and scale. Returns how many were new."""
-        with locked(lock_dir / ".record.lock"):
+        with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
             return sum(self._record_one(result) for result in self._missing(results))
 
     def _missing(self, results: Iterable[RunResult]) -> Iterator[RunResult]:
@@ -199,7 +201,7 @@ class Store:
         base carries the base's direction, so that a list of runs can show and filter by it."""
         from mlflow.entities import RunTag
 
-        with locked(lock_dir / ".record.lock"):
+        with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
             experiment = self._experiment(claim, scale)
             new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
             run = self._only(experiment, "tags.`study.kind` = 'summary'", new)

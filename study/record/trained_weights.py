@@ -17,6 +17,7 @@ import torch
 
 from alexnet.data.batches import Feed
 from alexnet.data.image_sets import class_names
+from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
@@ -105,7 +106,14 @@ def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[st
 def _finished(cell: Cell, place: Place, say: Callable[[str], None]) -> Trained | None:
     """The run of a cell whose claim asks for weights, if they are there and whole."""
     folder = place.spool_dir / cell.key
-    if not asks_weights(cell) or not (result := read_result(folder)):
+    if not asks_weights(cell):
+        return None
+    try:
+        result = read_result(folder)
+    except Refused as refused:
+        say(f"{cell.label}: left out, {refused}")
+        return None
+    if not result:
         return None
     if result.outcome != "finished" or not (folder / WEIGHTS).exists():
         return None

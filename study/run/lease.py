@@ -20,6 +20,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.files import locked, new_file_beside, write_atomically
+from study.run.small_files import Unreadable, told_in, whose
 
 LEASE_SECONDS = 60.0
 RENEWALS = 6  # while a lease lasts
@@ -59,21 +60,26 @@ class Lease:
 
     def __enter__(self) -> "Lease":
         try:
-            with locked(self.folder / LOCK, self.seconds):
-                holder = _named_in(self.folder)
-                if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
-                    raise Busy(f"{holder.words} trains it")
-                if why := dated_ahead(self.folder):
-                    print(f"{self.folder.name}: taken over; {why}", file=sys.stderr, flush=True)
-                write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
+            self._take()
         except TimeoutError as error:  # its holder was stopped in the middle of a write
             raise Busy(str(error)) from None
+        except PermissionError as error:
+            raise Refused(f"{self.folder}: cannot write there ({error.strerror}{whose(self.folder)})") from None
         threading.Thread(target=self._renew, daemon=True).start()
         return self
 
+    def _take(self) -> None:
+        with locked(self.folder / LOCK, self.seconds):
+            holder = _named_in(self.folder)
+            if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
+                raise Busy(f"{holder.words} trains it")
+            if why := dated_ahead(self.folder):
+                print(f"{self.folder.name}: taken over; {why}", file=sys.stderr, flush=True)
+            write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
+
     def __exit__(self, *_) -> None:
         self.over.set()
-        with locked(self.folder / LOCK):
+        with contextlib.suppress(OSError, Refused), locked(self.folder / LOCK, self.seconds):  # else it ends by itself
             if _named_in(self.folder) == self.name:
                 (self.folder / FILE).unlink()
 
@@ -96,19 +102,34 @@ class Lease:
 
 def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
     """The process that trains the run of `folder` now, or None."""
-    holder = _named_in(folder)
     try:
-        return holder if holder and _alive(folder, holder, seconds, _now(folder)) else None
-    except FileNotFoundError:  # it ended meanwhile
+        holder = holder_in(folder)
+    except Refused:
         return None
+    return holder if holder and is_held(folder, holder, seconds) else None
+
+
+def holder_in(folder: Path) -> Holder | None:
+    """Whom the lease names, dead or alive; None where there is none. Raises Refused for a lease that is none."""
+    told = told_in(folder / FILE, {"host": (str,), "pid": (int,), "born": (str,), "token": (str,)})
+    return Holder(**told) if told else None
+
+
+def is_held(folder: Path, holder: Holder, seconds: float = LEASE_SECONDS) -> bool:
+    """Whether the process that the lease names trains the run now."""
+    try:
+        return _alive(folder, holder, seconds, _now(folder))
+    except FileNotFoundError:  # it ended meanwhile
+        return False
 
 
 def _named_in(folder: Path) -> Holder | None:
     """Whom the lease names. None where there is none, or a damaged one: it is free, and who held it may write no more."""
     try:
-        told = json.loads((folder / FILE).read_text())
-        return Holder(told["host"], told["pid"], told["born"], told["token"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return holder_in(folder)
+    except Unreadable:
+        raise
+    except Refused:
         return None
 
 

@@ -20,8 +20,8 @@ from alexnet.training.history import Point
 from study.environment import damaged_choice
 from study.plan.plan import Cell
 from study.run.lease import LEASE_SECONDS, Busy, Lease
-from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
-from study.run.run_folder import ENDED, RESULT, read_result, write_asked
+from study.run.result import RESULT, DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
+from study.run.run_folder import ENDED, put_damaged_aside, read_result, write_asked
 from study.run.stop import STOP
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def steps_of_cell(cell: Cell, place: Place, observe: Observe) -> Generator["Trai
 def _trained_under(lease: Lease, cell: Cell, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
     """Trains, and puts weights and result into the run's folder."""
     folder = lease.folder
+    if told := put_damaged_aside(folder):
+        print(told, file=sys.stderr, flush=True)
     (folder / ENDED).unlink(missing_ok=True)
     for name in (CHECKPOINT, WEIGHTS, RESULT):  # what kills left of files that were being written; nobody else writes here now
         for unfinished in folder.glob(f".{name}.*"):

@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.errors import says_out_of_memory
+from alexnet.errors import Refused, says_out_of_memory
 from alexnet.training.checkpoint import Interrupted
 from alexnet.training.history import Point
 from study.environment import launched_ranks
@@ -14,7 +15,7 @@ from study.run.executors.base import Done, Executor, Lost, Report, Reported, Tas
 from study.run.lease import Busy, LeaseLost, holder_of
 from study.run.one_run import Place, run_cell, steps_of_cell
 from study.run.result import RunResult
-from study.run.run_folder import read_result, write_ended
+from study.run.run_folder import PASSED_OVER, passed_over, read_result, write_ended
 from study.run.stop import STOP
 
 if TYPE_CHECKING:
@@ -65,19 +66,29 @@ RunEvent = RunPoint | RunDone | RunElsewhere | RunLost | FewerAtATime
 
 
 def missing(cells: Iterable[Cell], place: Place) -> list[Cell]:
-    """Those that have no whole result yet."""
-    return [cell for cell in cells if not read_result(place.spool_dir / cell.key)]
+    """Those that have no whole result yet, those that are passed over among them."""
+    return [cell for cell in cells if not _is_whole(place.spool_dir / cell.key)]
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return read_result(folder) is not None
+    except Refused:
+        return False
 
 
 def work_off(cells: Sequence[Cell], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
-    """Train `cells`, which are `missing`, in their order.
+    """Train `cells`, which are `missing`, in their order; those that are passed over are lost, by the reason.
 
     Closing the generator ends the workers, with a checkpoint of each run. Calling again takes up lost runs, and whatever a
     kill left unfinished. Raises Interrupted where this process was asked to stop while it waited for runs that others train.
     """
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs
-    now: Sequence[Cell] = cells
+    refused = {cell: why for cell in cells if (why := passed_over(place.spool_dir / cell.key))}
+    for cell, why in refused.items():
+        yield RunLost(cell, "failed", f"{PASSED_OVER}, {why}")
+    now: Sequence[Cell] = [cell for cell in cells if cell not in refused]
     elsewhere: list[Cell] = []
     while now:
         too_large: list[Cell] = []

@@ -2,21 +2,35 @@
 
 import hashlib
 import json
+import math
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from alexnet.errors import Refused
+from alexnet.recipe import Recipe, from_dict, run_key
+from alexnet.recipe.options import in_short
 from alexnet.training.answers import Answers
 from alexnet.training.history import Point
 from study.plan.plan import Asked
 
+RESULT = "result.json"
 FORMAT = 3
 """Of result.json. Format 1 had no number in it, format 2 no answers; both are otherwise the same and are read."""
 
 SEAL = '{\n "sha256": "%s",'
 """How result.json begins: the digest of what the file would be without this line."""
+MOMENTS = 253_402_300_800_000
+"""Milliseconds from 1970 to the year 10000."""
+NOT_WHAT_WAS_WRITTEN = "what it says is not what was written"
+OUTCOMES = ("reached", "finished", "diverged", "stalled", "stopped")
+
+
+class Damaged(Exception):
+    """A result that is not what was written, or not that of its run: the run is to be done again. The text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,52 +97,127 @@ def to_json(result: RunResult) -> dict[str, Any]:
     return {"format": FORMAT, **asdict(result)}
 
 
-def from_json(told: Mapping[str, Any]) -> RunResult:
+def from_json(told: Any) -> RunResult:
     """The result that `to_json` wrote, today or in an earlier format.
 
-    Raises Refused for the format of newer code, and KeyError or TypeError for what is no result at all.
+    Raises Refused for the format of newer code, and Damaged for what is no result at all: fields that are missing or of another
+    type, errors that are no shares, a key that is not that of its recipe, seed and data.
     """
-    if told.get("format", 1) > FORMAT:
-        raise Refused(f"result.json: its format is {told['format']}, this code reads formats up to {FORMAT}; update the code")
-    nested = {
-        "asked": _made(Asked, told["asked"]),
-        "data": _made(DataFacts, told["data"]),
-        "machine": _made(MachineFacts, told["machine"]),
-        "software": _made(SoftwareFacts, told["software"]),
-        "points": tuple(_made(Point, point) for point in told["points"]),
-        **{name: _made(Answers, told[name]) if told.get(name) else None for name in ("answers", "answers_ten_views")},
-    }
-    return _made(RunResult, {**told, **nested})
+    if not isinstance(told, dict):
+        raise Damaged(f"{in_short(told)} is no result")
+    if type(number := told.get("format", 1)) is not int:
+        raise Damaged(f"its format is {in_short(number)}")
+    if number > FORMAT:
+        raise Refused(f"{RESULT}: its format is {number}, this code reads formats up to {FORMAT}; update the code")
+    try:
+        nested = {
+            "asked": _made(Asked, told["asked"]),
+            "data": _made(DataFacts, told["data"]),
+            "machine": _made(MachineFacts, told["machine"]),
+            "software": _made(SoftwareFacts, told["software"]),
+            "points": tuple(_made(Point, point) for point in told["points"]),
+            **{name: _made(Answers, told[name]) if told.get(name) else None for name in ("answers", "answers_ten_views")},
+        }
+        result = _made(RunResult, {**told, **nested})
+        _check(result)
+    except Refused:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise Damaged(f"no result: {'it lacks ' if isinstance(error, KeyError) else ''}{str(error)[:160]}") from None
+    return result
 
 
 def sealed(result: RunResult) -> bytes:
     """The content of result.json, in which a byte that flips on disk is found."""
-    text = json.dumps(to_json(result), indent=1)
-    return (SEAL % hashlib.sha256(text.encode()).hexdigest() + text[1:]).encode()
+    return with_seal(json.dumps(to_json(result), indent=1))
 
 
-def unsealed(text: str) -> RunResult | None:
-    """The result in the text of a result.json; None where it no longer says what was written. Raises Refused as `from_json`."""
+def with_seal(text: str) -> bytes:
+    """A JSON object that has no digest, with one."""
+    rest = text.partition("{")[2]
+    return (SEAL % hashlib.sha256(f"{{{rest}".encode()).hexdigest() + rest).encode()
+
+
+def unsealed(text: str) -> RunResult:
+    """The result in the text of a result.json.
+
+    Raises Damaged where it is not what was written, and Refused where it cannot be told: for the format of newer code, for
+    settings that this code does not know, and for a file without a digest, of before 2026-11-24 or changed since.
+    """
+    told, seal = without_seal(text)
+    if not seal:
+        from_json(told)
+        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed; `python -m study seal` gives it one")
+    return from_json(told)
+
+
+def without_seal(text: str) -> tuple[Any, str | None]:
+    """What the text of a result.json says, and its digest; None where it has none. Raises Damaged where they disagree."""
     try:
         told = json.loads(text)
-        seal = told.pop("sha256", None)  # files of before 2026-11-24 have none
-        if seal and hashlib.sha256(("{" + text[len(SEAL % seal) :]).encode()).hexdigest() != seal:
-            return None
-        return from_json(told)
-    except Refused:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+    except (ValueError, RecursionError):
+        raise Damaged(NOT_WHAT_WAS_WRITTEN) from None
+    seal = told.pop("sha256", None) if isinstance(told, dict) else None
+    if seal is not None:
+        whole = isinstance(seal, str) and text.startswith(SEAL % seal)
+        if not whole or hashlib.sha256(("{" + text[len(SEAL % seal) :]).encode()).hexdigest() != seal:
+            raise Damaged(NOT_WHAT_WAS_WRITTEN)
+    return told, seal
+
+
+def _check(result: RunResult) -> None:
+    """Raises ValueError for what no run comes to, Damaged where the key is another run's."""
+    errors = {f.name: getattr(result, f.name) for f in fields(result) if "error" in f.name}
+    for number, point in enumerate(result.points):
+        errors |= {f"{f} of point {number}": getattr(point, f) for f in ("train_error", "validation_error", "test_error")}
+        if point.step < 1 or point.epoch < 1 or not 0 <= point.seconds < math.inf:
+            raise ValueError(f"point {number} is at step {point.step} of epoch {point.epoch}, after {point.seconds} seconds")
+    for name, error in errors.items():
+        if error is not None and not 0 <= error <= 1:
+            raise ValueError(f"{name} is {error}, no share from 0 to 1")
+    if result.outcome not in OUTCOMES or not result.points or not 0 <= result.seed < 2**63:
+        raise ValueError(f"outcome {in_short(result.outcome)}, {len(result.points)} points, seed {in_short(result.seed)}")
+    if not all(0 <= moment < MOMENTS for moment in (result.started_ms, result.ended_ms)):  # either first: clocks jump
+        raise ValueError(f"from {in_short(result.started_ms)} to {in_short(result.ended_ms)} ms since 1970")
+    for answers in (result.answers, result.answers_ten_views):
+        if answers:
+            answers.ways()
+    made = run_key(_recipe(json.dumps(result.recipe)), result.seed, result.data.fingerprint, result.numerics)
+    if made != result.key:
+        raise Damaged(f"its key {in_short(result.key)} is not that of its recipe, seed and data, {made}")
+
+
+@lru_cache(maxsize=64)
+def _recipe(text: str) -> Recipe:
+    """Of a recipe's JSON: the seeds of an arm share it."""
+    try:
+        return from_dict(json.loads(text))
+    except Refused as error:
+        raise Refused(f"{RESULT}: this code does not know its recipe ({error}); update the code") from None
 
 
 Facts = TypeVar("Facts")
 
 
-def _made(kind: type[Facts], told: Mapping[str, Any]) -> Facts:
-    """A dataclass from plain values. Names that it does not have are left out: they are of other code."""
-    return kind(**{name: told[name] for name in _names(kind) if name in told})
+def _made(kind: type[Facts], told: Any) -> Facts:
+    """A dataclass from plain values. Names that it does not have are left out: they are of other code. Raises ValueError for a
+    value of another type, and TypeError where one lacks."""
+    if not isinstance(told, Mapping):
+        raise ValueError(f"{in_short(told)} has no fields of {kind.__name__}")
+    types_of = _types(kind)
+    values = {name: told[name] for name in types_of if name in told}
+    for name, value in values.items():
+        if type(value) not in types_of[name]:
+            raise ValueError(f"{name} is {in_short(value)}")
+    return kind(**values)
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _types(kind: type) -> dict[str, tuple[type, ...]]:
+    """Which types the value of each field may have. A number that is whole may stand for one that need not be."""
+    found = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        plain = {dict if typing.get_origin(one) is Mapping else typing.get_origin(one) or one for one in choices}
+        found[name] = tuple(plain | {int} if float in plain else plain)
+    return found

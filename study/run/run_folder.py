@@ -1,42 +1,76 @@
 """What lies in the folder of a run, and in the directory of all run folders: results, and what is known of runs without one."""
 
+import contextlib
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
+from alexnet.errors import Refused
 from alexnet.files import write_atomically
+from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW
-from study.run.lease import dated_ahead, holder_of
-from study.run.result import RunResult, unsealed
+from study.run.lease import Holder, dated_ahead, holder_in, is_held
+from study.run.result import RESULT, Damaged, RunResult, unsealed, with_seal, without_seal
+from study.run.small_files import Fields, text_of, told_in
 
-RESULT, ENDED, ASKED = "result.json", "ended.json", "asked.json"
+ENDED, ASKED = "ended.json", "asked.json"
 AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
 """The outcomes that `retry` takes up."""
+LOST = ("out of memory", "failed", "interrupted")
+"""How a run without a result may have ended."""
+PASSED_OVER = "passed over"
+"""How a run stands whose result this code can neither believe nor replace."""
+KEY = re.compile("[0-9a-f]{16}")
+
+
+def result_in(folder: Path) -> RunResult | None:
+    """What a finished run wrote down; None where there is nothing.
+
+    Raises Damaged where it is no longer what was written, or another run's: the run is done again. Raises Refused where it
+    cannot be told, and the run is neither believed nor done again: newer code wrote it, it has no digest, or cannot be read.
+    """
+    if (text := text_of(folder / RESULT)) is None:
+        return None
+    result = unsealed(text)
+    if result.key != folder.name:
+        raise Damaged(f"it is the result of run {result.key}, not of this folder's")
+    return result
 
 
 def read_result(folder: Path) -> RunResult | None:
-    """What a finished run wrote down; None where there is nothing, or no longer what was written (the run is done again).
-
-    Raises Refused where newer code wrote it.
-    """
+    """`result_in`, where a damaged result is none: the run is done again. Raises Refused."""
     try:
-        return unsealed((folder / RESULT).read_text())
-    except (FileNotFoundError, UnicodeDecodeError):
+        return result_in(folder)
+    except Damaged:
         return None
+
+
+def passed_over(folder: Path) -> str:
+    """Why a run is neither believed nor done again; empty for every other."""
+    try:
+        read_result(folder)
+    except Refused as refused:
+        return str(refused)
+    return ""
 
 
 def is_done(folder: Path) -> bool:
     """Whether a run has a result, whatever it says; `read_result` tells whether it is whole."""
-    return (folder / RESULT).exists()
+    return os.path.exists(folder / RESULT)
 
 
 class Results:
     """The results of those `cells` that are done, each under the claim and arm of its cell: claims may share a run.
 
-    They are read anew at each pass, so that thousands of them need not be in memory at once.
+    They are read anew at each pass, so that thousands of them need not be in memory at once. Those that are passed over are
+    left out.
     """
 
     def __init__(self, spool: Path, cells: Sequence[Cell]):
@@ -44,39 +78,60 @@ class Results:
 
     def __iter__(self) -> Iterator[RunResult]:
         for cell in self.cells:
-            if result := read_result(self.spool / cell.key):
-                yield replace(result, asked=cell.asked)
+            with contextlib.suppress(Refused):
+                if result := read_result(self.spool / cell.key):
+                    yield replace(result, asked=cell.asked)
 
 
 def write_asked(folder: Path, cell: Cell) -> None:
     """For whom a run is begun: what `status` tells of it until it has a result."""
-    write_atomically(folder / ASKED, json.dumps({**asdict(cell.asked), "seed": cell.seed}).encode())
+    write_atomically(folder / ASKED, json.dumps({**asdict(cell.asked), "seed": cell.seed, "key": folder.name}).encode())
 
 
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
-    """How a run without a result ended; gone when it is begun again."""
-    if folder.is_dir():
-        write_atomically(folder / ENDED, json.dumps({"outcome": outcome, "reason": reason}).encode())
+    """How a run without a result ended; gone when it is begun again. Where it cannot be written (a full disk, a folder of
+    another user) nothing is: whoever lost the run tells it, and the run can be begun again all the same."""
+    told = {"outcome": outcome, "reason": reason, "key": folder.name}
+    with contextlib.suppress(OSError):
+        if folder.is_dir():
+            write_atomically(folder / ENDED, json.dumps(told).encode())
 
 
 def set_aside(folder: Path) -> None:
     """Make room for the run to be done again from its start; its result stays in the folder, under a number."""
-    number = 1 + len(list(folder.glob("result.*.json")))
     for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed after it wrote its result and before it deleted these
         (folder / name).unlink(missing_ok=True)
-    (folder / RESULT).rename(folder / f"result.{number}.json")
+    put_aside(folder)
+
+
+def put_damaged_aside(folder: Path) -> str:
+    """`put_aside` a result that the run is done again for. Returns what to tell of it; empty where there is none."""
+    try:
+        result_in(folder)
+    except Damaged as why:
+        return f"{folder.name}: {RESULT} is damaged: {why}; it is now {put_aside(folder).name}, and the run is done again"
+    return ""
+
+
+def put_aside(folder: Path) -> Path:
+    """Give a result another name, with a number, under which it is nobody's result. Returns it."""
+    aside = next(path for n in itertools.count(1) if not os.path.lexists(path := folder / f"result.{n}.json"))
+    (folder / RESULT).rename(aside)
+    return aside
 
 
 @dataclass(frozen=True)
 class RunState:
     """How a run stands. `state` is an outcome of a result ("finished", "reached", "stopped"; "diverged" and "stalled" have not
-    learned), "running", or, of a run without a result that can be begun again, "out of memory", "failed" or "interrupted"."""
+    learned), "running", or, of a run without a result that can be begun again, "out of memory", "failed" or "interrupted"; or
+    PASSED_OVER."""
 
     key: str
     asked: Asked
     seed: int | None  # None where nothing tells it
     state: str
     why: str  # a reason in words, may be empty
+    odd: str = ""  # files of its folder that are not what they have to be, in words
 
     @property
     def is_trial(self) -> bool:
@@ -85,54 +140,103 @@ class RunState:
 
 
 def state_of_run(folder: Path) -> RunState:
-    """How the run of this folder stands."""
-    if result := read_result(folder):
-        return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
-    told = {"claim": "?", "scale": "?", "base": "?", "arm": "?", "seed": None, **_small_json(folder / ASKED)}
-    asked = Asked(told["claim"], told["scale"], told["base"], told["arm"])
-    return RunState(folder.name, asked, told["seed"], *_state_without_result(folder))
+    """How the run of this folder stands. Raises nothing for what lies in it."""
+    try:
+        if result := result_in(folder):
+            return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
+        wrong, told = "", None
+    except Refused as refused:
+        wrong, told = str(refused), (PASSED_OVER, str(refused))
+    except Damaged as damaged:
+        wrong, told = f"{RESULT}: {damaged}", ("failed", f"{RESULT} is damaged: {damaged}")
+    odd = [wrong] if wrong else []
+    asked, seed = _told(_asked_in, folder, odd) or (Asked("?", "?", "?", "?"), None)
+    holder, ended = _told(holder_in, folder, odd), _told(_ended_in, folder, odd)
+    if holder and is_held(folder, holder):
+        told = "running", holder.words
+    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder, holder)), odd="; ".join(odd))
+
+
+def folders_of_runs(spool: Path) -> list[Path]:
+    """Of every run of the directory; one of another name is a run's where it has a result."""
+    folders = (path for path in sorted(spool.glob("*")) if not path.name.startswith("."))
+    return [path for path in folders if os.path.isdir(path) and (KEY.fullmatch(path.name) or is_done(path))]
 
 
 def states_of_runs(spool: Path) -> list[RunState]:
     """Of every run of the directory."""
-    return [state_of_run(folder) for folder in sorted(spool.glob("*")) if folder.is_dir()]
+    return [state_of_run(folder) for folder in folders_of_runs(spool)]
 
 
-def finished(spool: Path) -> Iterator[RunResult]:
-    """The results of judged runs; those of trials of a search are left out."""
-    for path in sorted(spool.glob(f"*/{RESULT}")):
-        result = read_result(path.parent)
+def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunResult]:
+    """The results of judged runs; those of trials of a search are left out. `pass_over` is told of each result that is not
+    what it has to be, by the name of its run."""
+    for folder in folders_of_runs(spool):
+        try:
+            result = result_in(folder)
+        except (Refused, Damaged) as why:
+            pass_over(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
+            continue
         if result and result.seed < JUDGED_SEEDS_BELOW:
             yield result
 
 
-def _state_without_result(folder: Path) -> tuple[str, str]:
-    if holder := holder_of(folder):
-        return "running", holder.words
-    if is_done(folder):
-        return "failed", f"{RESULT} is damaged: what it says is not what was written"
-    ended = _small_json(folder / ENDED)
-    if "outcome" in ended and "reason" in ended:
-        return ended["outcome"], ended["reason"]
-    if why := dated_ahead(folder):
+def seal(folder: Path) -> RunResult | None:
+    """Give the result of this folder a digest where it has none: it is taken as it is. Returns it; None where there was nothing
+    to do. Raises Damaged and Refused where it could not be believed with a digest either."""
+    if (text := text_of(folder / RESULT)) is None or without_seal(text)[1]:
+        return None
+    content = with_seal(text)
+    result = unsealed(content.decode())
+    if result.key != folder.name:
+        raise Damaged(f"it is the result of run {result.key}, not of this folder's")
+    write_atomically(folder / RESULT, content)
+    return result
+
+
+# ---- The small files -------------------------------------------------------------------------------------------------
+
+Told = TypeVar("Told")
+
+
+def _told(read: Callable[[Path], Told | None], folder: Path, odd: list[str]) -> Told | None:
+    """What a small file says; one that is not what it has to be is named in `odd`, and says nothing."""
+    try:
+        return read(folder)
+    except Refused as refused:
+        odd.append(str(refused))
+        return None
+
+
+def _asked_in(folder: Path) -> tuple[Asked, int] | None:
+    told = _of_this_run(folder, ASKED, {"claim": (str,), "scale": (str,), "base": (str,), "arm": (str,), "seed": (int,)})
+    return (Asked(told["claim"], told["scale"], told["base"], told["arm"]), told["seed"]) if told else None
+
+
+def _ended_in(folder: Path) -> tuple[str, str] | None:
+    told = _of_this_run(folder, ENDED, {"outcome": (str,), "reason": (str,)})
+    if told and told["outcome"] not in LOST:
+        raise Refused(f"{ENDED}: outcome is {in_short(told['outcome'])}, not {', '.join(LOST)}; delete it")
+    return (told["outcome"], told["reason"]) if told else None
+
+
+def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | None:
+    """What a file that may tell its run's key says (those of before 2026-11-26 do not)."""
+    told = told_in(folder / name, {**fields, "key": (str, type(None))})
+    if told and told["key"] not in (None, folder.name):
+        raise Refused(f"{name}: is that of run {in_short(told['key'])}; delete it")
+    return told
+
+
+def _interrupted(folder: Path, holder: Holder | None) -> tuple[str, str]:
+    if holder and (why := dated_ahead(folder)):
         return "interrupted", why
-    has_checkpoint = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
+    has_checkpoint = any(os.path.exists(folder / name) for name in (CHECKPOINT, PREVIOUS))
     return "interrupted", "goes on from its checkpoint" if has_checkpoint else "before its first checkpoint"
 
 
 def _why(result: RunResult) -> str:
     if result.outcome not in ("diverged", "stalled"):
         return ""
-    if not result.points:
-        return "loss nan after 0 epochs"
     last = result.points[-1]
     return f"loss {last.running_loss:.4g} after {last.epoch} epochs"
-
-
-def _small_json(path: Path) -> dict:
-    """A small JSON file; empty where it is missing or damaged."""
-    try:
-        told = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}

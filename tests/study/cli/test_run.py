@@ -22,8 +22,8 @@ from study.record import keeper
 from study.run.executors.base import Done, Reported
 from study.run.lease import Lease
 from study.run.one_run import Place
-from study.run.result import RunResult, sealed
-from study.run.run_folder import RESULT, is_done, write_ended
+from study.run.result import RESULT, RunResult, sealed
+from study.run.run_folder import is_done, write_ended
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]

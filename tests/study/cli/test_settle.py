@@ -20,8 +20,7 @@ from study.plan.cost import Cost
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
 from study.record import tables
-from study.run.result import sealed
-from study.run.run_folder import RESULT
+from study.run.result import RESULT, sealed
 
 CLAIM = '''
 """A question about made-up runs."""

@@ -27,8 +27,7 @@ from study.cli.main import main
 from study.record.keeper import record_results
 from study.run import one_run
 from study.run.one_run import Place
-from study.run.result import RunResult, from_json, sealed, to_json
-from study.run.run_folder import RESULT
+from study.run.result import RESULT, RunResult, from_json, sealed, to_json
 from study.run.search import Search, open_storage, search_arm
 
 ROOT = Path(__file__).parents[3]

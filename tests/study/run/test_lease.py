@@ -28,14 +28,14 @@ def test_a_lease_that_a_stopped_process_keeps_locked_is_told_to_be_busy_in_time(
 
 def test_a_lease_that_ends_while_it_is_looked_at_is_nobodys(tmp_path, monkeypatch):
     with Lease(tmp_path):
-        real = lease_module._named_in
+        real = lease_module.holder_in
 
         def read_then_gone(folder):
             holder = real(folder)
             (folder / "lease.json").unlink()
             return holder
 
-        monkeypatch.setattr(lease_module, "_named_in", read_then_gone)
+        monkeypatch.setattr(lease_module, "holder_in", read_then_gone)
         assert holder_of(tmp_path) is None
         monkeypatch.undo()
 

@@ -10,68 +10,84 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import Refused
-from study.run.result import FORMAT, RunResult, sealed, to_json
-from study.run.run_folder import RESULT, is_done, read_result, state_of_run
+from study.run.result import FORMAT, RESULT, sealed, to_json, with_seal
+from study.run.run_folder import is_done, read_result, seal, state_of_run
 
+RESULT_OF_TODAY = made_up_result(small_cell())
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
-def write(folder: Path, result: RunResult) -> None:
+def write(spool: Path, content: bytes | None = None) -> Path:
+    """A run's folder with this result, by default the one made up here."""
+    folder = spool / RESULT_OF_TODAY.key
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULT).write_bytes(sealed(result))
+    (folder / RESULT).write_bytes(sealed(RESULT_OF_TODAY) if content is None else content)
+    return folder
 
 
 def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
-    result = made_up_result(small_cell())
-    write(tmp_path, result)
-    assert read_result(tmp_path) == result
-    told = json.loads((tmp_path / RESULT).read_text())
+    folder = write(tmp_path)
+    assert read_result(folder) == RESULT_OF_TODAY
+    told = json.loads((folder / RESULT).read_text())
     del told["sha256"]
-    assert told == json.loads(json.dumps(to_json(result)))
+    assert told == json.loads(json.dumps(to_json(RESULT_OF_TODAY)))
 
 
-def test_a_result_of_before_there_were_seals_is_read(tmp_path):
-    """Nor a number for its format, nor some of today's fields."""
-    result = made_up_result(small_cell())
-    told = to_json(result)
-    del told["format"], told["machine"]["ranks"], told["software"]["kernels"], told["test_error_ten_views"]
-    for point in told["points"]:
-        del point["validation_error"], point["test_error"]
-    (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
-    assert read_result(tmp_path) == result
+def without(told: dict, *names: str) -> dict:
+    return {name: value for name, value in told.items() if name not in names}
 
 
-def test_a_result_of_before_answers_were_kept_is_read_without_them(tmp_path):
-    result = made_up_result(small_cell())
-    told = {**to_json(result), "format": 2}
-    for name in ("answers", "answers_ten_views", "predicted_classes", "chance_error"):
-        del told[name]
-    (tmp_path / RESULT).write_text(json.dumps(told, indent=1))
-    assert read_result(tmp_path) == replace(result, answers=None, predicted_classes=None, chance_error=None)
+def of_format_1(told: dict) -> dict:
+    """Without a number for its format, nor some of today's fields."""
+    machine, software = without(told["machine"], "ranks"), without(told["software"], "kernels")
+    points = [without(point, "validation_error", "test_error") for point in told["points"]]
+    return {**without(told, "format", "test_error_ten_views"), "machine": machine, "software": software, "points": points}
+
+
+def of_format_2(told: dict) -> dict:
+    return {**without(told, "answers", "answers_ten_views", "predicted_classes", "chance_error"), "format": 2}
+
+
+OLD = {
+    of_format_1: RESULT_OF_TODAY,
+    of_format_2: replace(RESULT_OF_TODAY, answers=None, predicted_classes=None, chance_error=None),
+}
+
+
+@pytest.mark.parametrize("older", OLD)
+def test_a_result_of_before_is_read_with_a_digest_and_without_one_once_it_is_sealed(tmp_path, older):
+    text = json.dumps(older(to_json(RESULT_OF_TODAY)), indent=1)
+    assert read_result(write(tmp_path / "with", with_seal(text))) == OLD[older]
+    folder = write(tmp_path / "without", text.encode())
+    with pytest.raises(Refused, match="python -m study seal"):
+        read_result(folder)
+    assert seal(folder) == read_result(folder) == OLD[older]
+    assert seal(folder) is None
 
 
 def test_the_result_of_newer_code_is_refused_and_not_done_again(tmp_path):
-    told = {**to_json(made_up_result(small_cell())), "format": FORMAT + 1}
-    (tmp_path / RESULT).write_text(json.dumps(told))
-    with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
-        read_result(tmp_path)
+    told = {**to_json(RESULT_OF_TODAY), "format": FORMAT + 1}
+    for content in (json.dumps(told).encode(), with_seal(json.dumps(told, indent=1))):
+        with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
+            read_result(write(tmp_path, content))
 
 
 @few_examples
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
-def test_a_result_with_any_flipped_bit_is_found_or_says_what_it_said(tmp_path_factory, share, bit):
-    folder, result = tmp_path_factory.mktemp("flipped"), made_up_result(small_cell())
-    content = bytearray(sealed(result))
+def test_a_result_with_any_flipped_bit_is_believed_no_more(tmp_path_factory, share, bit):
+    content = bytearray(sealed(RESULT_OF_TODAY))
     content[int(share * len(content))] ^= 1 << bit
-    (folder / RESULT).write_bytes(content)
-    back = read_result(folder)
-    assert back is None or back == result  # a flip in the word "sha256" alone leaves the rest as it was
+    folder = write(tmp_path_factory.mktemp("flipped"), bytes(content))
+    try:
+        assert read_result(folder) is None
+    except Refused as refused:  # a flip in the word "sha256": a file without a digest
+        assert "no digest" in str(refused)
 
 
 @few_examples
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_result_cut_off_anywhere_is_none(tmp_path_factory, share):
-    folder, content = tmp_path_factory.mktemp("torn"), sealed(made_up_result(small_cell()))
-    (folder / RESULT).write_bytes(content[: int(share * len(content))])
+    content = sealed(RESULT_OF_TODAY)
+    folder = write(tmp_path_factory.mktemp("torn"), content[: int(share * len(content))])
     assert read_result(folder) is None and is_done(folder)
     assert state_of_run(folder).state == "failed"

@@ -3,8 +3,8 @@
 from helpers import made_up_result, small_cell
 
 from alexnet.training.checkpoint import Checkpoints
-from study.run.result import sealed
-from study.run.run_folder import RESULT, Results, set_aside
+from study.run.result import RESULT, sealed
+from study.run.run_folder import Results, set_aside
 
 CELLS = [small_cell(seed, arm) for seed in range(2) for arm in ("relu", "tanh")]
 
@@ -24,7 +24,8 @@ def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_p
 
 def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
     """Its checkpoints may still be there, where it was killed between its result and their end."""
-    write(tmp_path, made_up_result(CELLS[0]))
-    Checkpoints(tmp_path).save({"step": 1})
-    set_aside(tmp_path)
-    assert Checkpoints(tmp_path).load() is None and (tmp_path / "result.1.json").exists()
+    folder = tmp_path / CELLS[0].key
+    write(folder, made_up_result(CELLS[0]))
+    Checkpoints(folder).save({"step": 1})
+    set_aside(folder)
+    assert Checkpoints(folder).load() is None and (folder / "result.1.json").exists()

@@ -1,0 +1,62 @@
+"""The small files of a run's folder: read as what they have to be, or refused by name. One odd file stops no other run."""
+
+import json
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alexnet.errors import Refused
+from alexnet.recipe.options import in_short
+
+Fields = Mapping[str, tuple[type, ...]]
+"""Which types the value of each field may have."""
+
+
+class Unreadable(Refused):
+    """A file that is there, of which nobody here can tell what it says."""
+
+
+def told_in(path: Path, fields: Fields) -> dict[str, Any] | None:
+    """These fields of a file of JSON; None where there is no such file. Raises Refused for what is none of its kind, and
+    Unreadable as `text_of`."""
+    if (text := text_of(path)) is None:
+        return None
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused(f"{path.name}: not JSON; delete it") from None
+    if not isinstance(told, dict):
+        raise Refused(f"{path.name}: {in_short(told)} is not a mapping of fields; delete it")
+    for name, kinds in fields.items():
+        if type(told.get(name)) not in kinds:
+            raise Refused(f"{path.name}: {name} is {in_short(told.get(name))}; delete it")
+    return {name: told.get(name) for name in fields}
+
+
+def text_of(path: Path) -> str | None:
+    """What a file holds; None where there is none. Raises Unreadable."""
+    try:
+        return path.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError:
+        return "\0"  # no JSON either
+    except OSError as error:
+        raise Unreadable(f"{path.name}: cannot be read ({error.strerror}{whose(path.parent)})") from None
+
+
+def whose(folder: Path) -> str:
+    """Of a folder of another user, that it is: words to put behind what could not be done in it; empty for one's own."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return ""
+    if owner == os.geteuid():
+        return ""
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:  # of another container
+        name = str(owner)
+    return f"; {folder} belongs to user {name}, see docs/team-and-mlflow.md on a folder that a team shares"
