@@ -1,6 +1,7 @@
 """The folders and choices that environment variables set; relative folders are looked for in the working folder."""
 
 import os
+import stat
 from pathlib import Path
 
 from alexnet.machine import launched
@@ -19,6 +20,20 @@ def spool_dir() -> Path:
 def data_dir() -> Path:
     """Where the image sets are: DATA_DIR, else `data`."""
     return Path(os.environ.get("DATA_DIR") or "data")
+
+
+def share_with_group(*folders: Path) -> None:
+    """Let this process make files that the group may write to, whatever the user's umask, where one of `folders` is shared by
+    it: where the group may write there and is handed on (`chmod g+ws`). Changes the umask of the process."""
+    if any(_is_shared(folder) for folder in folders):
+        before = os.umask(0o077)
+        os.umask(before & ~0o070)
+
+
+def _is_shared(folder: Path) -> bool:
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path)), None)
+    shared = stat.S_ISGID | stat.S_IWGRP
+    return there is not None and there.stat().st_mode & shared == shared
 
 
 def damaged_choice() -> str:

@@ -103,6 +103,9 @@ if __name__ == "__main__":
     )
     console = Console()
     lost = train_and_record(cells, place, folder / "results", LocalProcesses(), console)
-    if warning := record_results(Results(place.spool_dir, cells), place.spool_dir, folder / "results"):
-        console.say(warning)
-    sys.exit(len(lost))
+    recorded = record_results(Results(place.spool_dir, cells), place.spool_dir, folder / "results")
+    if recorded.warning:
+        console.say(recorded.warning)
+    for reason in lost:
+        console.say(f"lost: {reason}")
+    sys.exit(len(lost) + (not recorded.in_tables))

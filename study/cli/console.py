@@ -1,5 +1,6 @@
 """Where a command prints. Passwords in what it prints are replaced by ***."""
 
+import errno
 import sys
 from typing import TextIO
 
@@ -17,4 +18,8 @@ class Console:
         return sys.stderr if self.to_stderr else sys.stdout
 
     def say(self, text: str) -> None:
-        print(redacted(text), file=self.file, flush=True)
+        try:
+            print(redacted(text), file=self.file, flush=True)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:  # a log on a full disk: what is done goes on, and is told when there is room
+                raise

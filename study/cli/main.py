@@ -5,6 +5,7 @@ something was asked for wrongly (one line says what), 75 asked to stop (SIGTERM)
 """
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from study.cli import data, describe, logits, plan, quick, record, report, run, 
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
-from study.environment import launched_ranks
+from study.environment import launched_ranks, results_dir, share_with_group, spool_dir
+from study.run.database import in_a_line
 from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
@@ -46,6 +48,8 @@ environment variables:
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
 
+NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
+"""Errors of the disk, and of who may write where."""
 FAMILIES = (quick, plan, run, settle, search, record, report, describe, logits, train, data, status)
 """Modules that add verbs to the parser."""
 
@@ -77,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         args = parser().parse_args(arguments)
         if arguments is None and (args.verb == "train" or launched_ranks() > 1):  # trains in this process
             start_again_with_allocator()
+        share_with_group(results_dir(), spool_dir())
         return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
     except Refused as error:
         console.say(as_typed(error))
@@ -90,6 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1 if args.verb in ("run", "retry", "search", "settle", "train") else 0  # these were not done
+    except OSError as error:
+        if not (error.errno in NOT_OURS or isinstance(error, TimeoutError)):
+            raise
+        console.say(f"{in_a_line(error)}; what was written is whole, and the same command goes on when that is mended")
+        return 1
 
 
 def _on_all_ranks(args: argparse.Namespace) -> int:

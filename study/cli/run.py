@@ -28,11 +28,13 @@ from study.environment import launched_ranks, results_dir
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
+from study.run.database import in_a_line
 from study.run.executors.base import LATER, Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
+from study.run.small_files import whose
 from study.run.stop import STOP
 
 if TYPE_CHECKING:
@@ -82,10 +84,15 @@ def retry(args: argparse.Namespace) -> int:
     if not again:
         console.say(f"no run of these is {' or '.join(outcomes)}")
         return 0
-    for key in again:
-        if is_done(place.spool_dir / key):
-            set_aside(place.spool_dir / key)
-    return train_and_conclude(args, plans, list(again.values()), place, executor, console)
+    stuck: list[str] = []
+    for key, cell in list(again.items()):
+        try:
+            if is_done(place.spool_dir / key):
+                set_aside(place.spool_dir / key)
+        except OSError as error:
+            stuck.append(f"{cell.label}: {in_a_line(error)}{whose(place.spool_dir / key)}")
+            del again[key]
+    return train_and_conclude(args, plans, list(again.values()), place, executor, console, stuck)
 
 
 def _planned(args: argparse.Namespace) -> tuple[list[ClaimPlan], Place, Executor]:
@@ -105,24 +112,31 @@ def train_and_conclude(
     place: Place,
     executor: Executor,
     console: Console,
+    stuck: Sequence[str] = (),
 ) -> int:
-    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost."""
+    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost, as
+    those of `stuck` are before, or what they came to could not be written."""
     from study.record.keeper import record_results
 
     results = results_dir()
     signal.signal(signal.SIGTERM, leave)
     console.say(pace_of(place.machine).cost([cell for cell in cells if not is_done(place.spool_dir / cell.key)]).words)
-    lost = train_and_record(cells, place, results, executor, console)
+    lost = [*stuck, *train_and_record(cells, place, results, executor, console)]
     asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
-    if warning := record_results(Results(place.spool_dir, asked), place.spool_dir, results):
-        console.say(warning)
-    derive_from_weights(asked, place, results, console)
-    conclude(args, plans, place, results, console)
+    recorded, told = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
+    if recorded.warning:
+        console.say(recorded.warning)
+    try:
+        derive_from_weights(asked, place, results, console)
+        conclude(args, plans, place, results, console)
+    except (Refused, OSError) as error:
+        console.say(f"not told: {error if isinstance(error, Refused) else in_a_line(error)}; the same command tells it")
+        told = False
     for reason in lost:
         console.say(f"lost: {reason}")
     if lost:
         console.say("the same command tries the lost runs again")
-    return 1 if lost else 0
+    return 0 if told and recorded.in_tables and not lost else 1
 
 
 def leave(*_) -> None:
@@ -216,8 +230,8 @@ class FirstNumbers:
             return
         try:
             tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
-        except Refused as error:  # as of a table that is still to be made again; training goes on
-            self.console.say(f"  nothing told so far: {error}")
+        except (Refused, OSError) as error:  # as of a table that is still to be made again, a full disk; training goes on
+            self.console.say(f"  nothing told so far: {error if isinstance(error, Refused) else in_a_line(error)}")
         self.to_tell.clear()
         self.has_told = True
 

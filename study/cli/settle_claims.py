@@ -31,7 +31,7 @@ from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
 from study.record import tables
-from study.record.keeper import record_results
+from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
@@ -204,9 +204,9 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
     console.say(f"fixed {told}, in {rules.path}: commit it before its first run")
 
 
-def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> None:
+def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> bool:
     """Record what of `cells` has a result in the directory of runs, each run under the claim that it was trained for: what a
-    kill kept from the tables, or from MLflow alone."""
+    kill kept from the tables, or from MLflow alone. Returns whether the tables took it."""
     results = []
     settling.damaged.clear()
     for key in dict.fromkeys(cell.key for cell in cells):
@@ -217,8 +217,10 @@ def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> Non
             settling.damaged.add(key)
         except Refused as refused:
             settling.passed_over[key] = str(refused)
-    if results and (warning := record_results(results, settling.place.spool_dir, settling.results)):
-        console.say(warning)
+    recorded = record_results(results, settling.place.spool_dir, settling.results) if results else Recorded()
+    if recorded.warning:
+        console.say(recorded.warning)
+    return recorded.in_tables
 
 
 def _train(settling: Settling, budget: Budget, executor: Executor, console: Console) -> bool:
@@ -256,7 +258,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
                 was_lost = True
             tried |= {cell.key for cell in cells}
             budget.trained += len(cells)
-            catch_up(settling, cells, console)
+            was_lost |= not catch_up(settling, cells, console)
     _tell_left(settling, budget, console)
     for key, why in settling.passed_over.items():
         console.say(f"passed over: {key}, {why}")

@@ -3,8 +3,10 @@
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet.errors import Refused
 from study.record import tables
 from study.run.database import in_a_line
 from study.run.result import RunResult
@@ -15,22 +17,36 @@ KEPT_AT_ONCE = 500
 """Results that wait in memory at most."""
 
 
-def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Path) -> str:
-    """Put results into the tables and into MLflow. Returns what to warn of; empty where all went well.
+@dataclass(frozen=True)
+class Recorded:
+    """What became of results: what to warn of, empty where all went well, and whether the tables took them."""
 
-    MLflow may be away: the run folders in `spool` keep what it missed, and the next call brings it. `results` is gone through
-    twice: a list, or the Results of run folders.
+    warning: str = ""
+    in_tables: bool = True
+
+
+def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Path) -> Recorded:
+    """Put results into the tables and into MLflow. Raises nothing for what cannot be written: training goes on.
+
+    MLflow may be away, and the tables may be on a full disk, read-only or damaged: the run folders in `spool` keep what they
+    missed, and the next call brings it. `results` is gone through twice: a list, or the Results of run folders.
     """
-    count = tables.merge(tables_folder, results)
+    try:
+        count = tables.merge(tables_folder, results)
+    except (Refused, OSError) as error:
+        why = str(error) if isinstance(error, Refused) else in_a_line(error)
+        kept = "the run folders keep the results, the next call records them"
+        return Recorded(f"nothing was written to {tables_folder} ({why}); {kept}", in_tables=False)
     try:
         from study.record.mlflow_store import Store
 
         Store().record(results, spool)
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
-            return "mlflow is not installed here: `python -m study record SPOOL` where it is records these runs"
-        return f"MLflow did not take {count} runs ({in_a_line(error)}); their run folders keep them, the next call records them"
-    return ""
+            return Recorded("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
+        kept = "their run folders keep them, the next call records them"
+        return Recorded(f"MLflow did not take {count} runs ({in_a_line(error)}); {kept}")
+    return Recorded()
 
 
 class Keeper:
@@ -41,6 +57,7 @@ class Keeper:
         self.spool, self.tables_folder = spool, tables_folder
         self.waiting: list[RunResult] = []
         self.next_at = time.monotonic()
+        self.told = ""
 
     def add(self, result: RunResult) -> None:
         self.waiting.append(result)
@@ -52,10 +69,15 @@ class Keeper:
 
     @contextlib.contextmanager
     def written(self) -> Iterator[str]:
-        """Records what waits, and gives what to warn of. The time of the block counts as writing, and puts off the next."""
+        """Records what waits, and gives what to warn of, the same once. The time of the block counts as writing, and puts the
+        next off."""
         started = time.monotonic()
-        warning = record_results(self.waiting, self.spool, self.tables_folder) if self.waiting else ""
-        self.waiting.clear()
-        yield warning
+        recorded = record_results(self.waiting, self.spool, self.tables_folder) if self.waiting else Recorded()
+        if recorded.in_tables:
+            self.waiting.clear()
+        else:  # they wait for the next time; what is too much is in the run folders, for the next call
+            del self.waiting[: -KEPT_AT_ONCE + 1]
+        yield "" if recorded.warning == self.told else recorded.warning
+        self.told = recorded.warning
         ended = time.monotonic()
         self.next_at = ended + WRITING_SHARE * (ended - started)

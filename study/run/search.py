@@ -251,9 +251,13 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                 case Reported(message=told):
                     yield TrialPoint(search, *told)
                 case Done(result=entry):
-                    with locked(results / ".table.lock"):  # others may search other arms
-                        Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
-                    yield RateFound(search, entry)
+                    try:
+                        with locked(results / ".table.lock"):  # others may search other arms
+                            Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
+                    except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
+                        yield SearchLost(search, str(error) if isinstance(error, Refused) else in_a_line(error))
+                    else:
+                        yield RateFound(search, entry)
                 case Lost(reason=reason):
                     yield SearchLost(search, reason)
 

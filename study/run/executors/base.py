@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alexnet.machine import detect
+from study.environment import share_with_group
 from study.run.one_run import ALLOCATOR, NO_TELEMETRY, Place
 
 GRACE_SECONDS = 30
@@ -93,6 +94,7 @@ def attempt(position: int, task: Task, report: Report) -> Done | Lost:
     whatever the planning machine is.
     """
     try:
+        share_with_group(task.place.spool_dir)
         return Done(position, task.work(task.subject, _on_this_machine(task.place), report))
     except Exception as error:
         return Lost(position, reason_of(error))

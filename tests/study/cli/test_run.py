@@ -55,7 +55,9 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
     clock = itertools.accumulate(itertools.cycle(steps))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeper.time, "monotonic", lambda: next(clock))
-        patch.setattr(keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or "")
+        patch.setattr(
+            keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or keeper.Recorded()
+        )
         patch.setattr(run_verb, "tell_so_far", lambda cells, results, console, draw: told.append((len(kept), draw)))
         assert run_verb.train_and_record(CELLS, place, folder / "results", AtOnce(finished), Console(True)) == []
     assert kept == [cell.key for cell in finished]
@@ -93,7 +95,7 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     before, held = results_in_memory(), []
     monkeypatch.setattr(keeper, "KEPT_AT_ONCE", 3)
     monkeypatch.setattr(keeper.Keeper, "next_at", property(lambda self: float("inf"), lambda self, value: None), raising=False)
-    monkeypatch.setattr(keeper, "record_results", lambda results, *_: "")
+    monkeypatch.setattr(keeper, "record_results", lambda results, *_: keeper.Recorded())
     monkeypatch.setattr(run_verb, "tell_so_far", lambda *_, **__: None)
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
     run_verb.train_and_record(CELLS, place_in(tmp_path), tmp_path / "results", executor, Console(True))

@@ -20,6 +20,7 @@ from study.plan.cost import Cost
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
 from study.record import tables
+from study.record.keeper import Recorded
 from study.run.result import RESULT, sealed
 
 CLAIM = '''
@@ -183,7 +184,9 @@ def test_what_a_kill_kept_from_mlflow_alone_is_recorded_by_the_next_call(folder,
     run_folder = folder / "spool" / cell.key
     run_folder.mkdir(parents=True)
     (run_folder / RESULT).write_bytes(sealed(made_up_result(cell, None)))
-    monkeypatch.setattr(settle_verb, "record_results", lambda results, *_: kept.extend(one.key for one in results) or "")
+    monkeypatch.setattr(
+        settle_verb, "record_results", lambda results, *_: kept.extend(one.key for one in results) or Recorded()
+    )
     main(["settle", "large", "--scale", "shapes", "--runs", "100"])
     assert kept == [cell.key]
 
