@@ -112,6 +112,7 @@ def accept_tables() -> None:
 @contextlib.contextmanager
 def _mlflow_answers() -> Iterator[None]:
     """Raises Refused in a line where MLFLOW_TRACKING_URI does not answer, or says no."""
+    from study.record.mlflow_faults import lasting
     from study.record.mlflow_store import set_up_mlflow, tracking_uri
 
     set_up_mlflow()
@@ -121,4 +122,6 @@ def _mlflow_answers() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        raise Refused(f"MLFLOW_TRACKING_URI: {tracking_uri()} ({in_a_line(error)}); nothing is lost, call again") from None
+        fault = lasting(error, tracking_uri())
+        again = f"MLFLOW_TRACKING_URI: {tracking_uri()} ({in_a_line(error)}); nothing is lost, call again"
+        raise (fault or Refused(again)) from None

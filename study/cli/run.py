@@ -101,8 +101,17 @@ def _planned(args: argparse.Namespace) -> tuple[list[ClaimPlan], Place, Executor
     executor = executor_named(args.executor, machine.device)  # refused before anything is written
     in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
     plans, place = plans_of(args, machine, in_one_process)
+    look_at_mlflow(Console(to_stderr=True))
     writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=place.spool_dir)
     return plans, place, executor
+
+
+def look_at_mlflow(console: Console) -> None:
+    """Before anything is trained: a word where MLflow is away. Raises Refused where it will never take the runs."""
+    from study.record.mlflow_store import look_at_store
+
+    if warning := look_at_store():
+        console.say(warning)
 
 
 def train_and_conclude(
@@ -320,7 +329,10 @@ def conclude(
                 {one.base: one.word for one in mine},
             )
         except Exception as error:  # whatever a store that is away makes mlflow raise
-            console.say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
+            from study.record.mlflow_faults import in_words
+            from study.record.mlflow_store import tracking_uri
+
+            console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
     if args.json:
         print(json.dumps([as_json(one) for one in told], indent=1))

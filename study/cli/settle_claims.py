@@ -18,7 +18,7 @@ from study.cli.arguments import (
 from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.plan import ClaimPlan, check_can_be_trained, jobs_that_pay, pace_of
-from study.cli.run import conclude, derive_from_weights, leave, train_and_record
+from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
 from study.environment import data_dir, results_dir, spool_dir
 from study.judge.family import family
@@ -167,6 +167,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         settling.place = replace(place, machine=replace(machine, jobs=jobs))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
+        look_at_mlflow(console)
         writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
         catch_up(settling, cells, console)
     budget = budget_of(args.hours, args.runs, pace_of(settling.machine))

@@ -10,6 +10,7 @@ from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.plan import check_ranks
 from study.cli.progress import outcome_words
+from study.cli.run import look_at_mlflow
 from study.environment import data_dir, spool_dir
 from study.plan.plan import Cell
 from study.run.one_run import Place, run_cell
@@ -47,6 +48,7 @@ def train(args: argparse.Namespace) -> int:
     cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, args.seed, recipe, fingerprint)
     check_ranks([cell])
     check_fits(recipe, images, memory_bytes(machine.device))
+    look_at_mlflow(Console(to_stderr=True))
     place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))  # nothing is written before
     console.say(
         f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}"
@@ -59,7 +61,10 @@ def train(args: argparse.Namespace) -> int:
 
         Store().record([result], place.spool_dir)
     except Exception as error:  # whatever a store that is away makes mlflow raise
-        console.say(f"not in MLflow ({type(error).__name__}); `python -m study record` brings it there")
+        from study.record.mlflow_faults import in_words
+        from study.record.mlflow_store import tracking_uri
+
+        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` brings it there")
     if args.json:
         print(json.dumps(to_json(result), indent=1))
     return 0

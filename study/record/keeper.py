@@ -8,6 +8,8 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from study.record import tables
+from study.record.mlflow_faults import in_words
+from study.record.mlflow_store import Store, tracking_uri
 from study.run.database import in_a_line
 from study.run.result import RunResult
 
@@ -38,14 +40,12 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
         kept = "the run folders keep the results, the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({why}); {kept}", in_tables=False)
     try:
-        from study.record.mlflow_store import Store
-
         Store().record(results, spool)
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
             return Recorded("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
-        kept = "their run folders keep them, the next call records them"
-        return Recorded(f"MLflow did not take {count} runs ({in_a_line(error)}); {kept}")
+        kept = "their run folders keep them"
+        return Recorded(f"MLflow did not take {count} runs, {kept}: {in_words(error, tracking_uri())}")
     return Recorded()
 
 

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING
 
 from alexnet.files import locked
 from alexnet.recipe import from_dict, settings
+from study.record.mlflow_faults import check_address, lasting
 from study.record.tables import TEST_COLUMNS
-from study.run.database import laying_out
+from study.run.database import in_a_line, laying_out
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import RunResult, from_json, to_json
 
@@ -120,14 +122,34 @@ def lay_out_sqlite(uri: str) -> None:
             unfinished.rename(path)
 
 
+def look_at_store() -> str:
+    """Whether MLflow will take runs, asked before they are trained. Returns what to warn of, empty where all is well or mlflow
+    is not installed. Raises Refused for what no later call mends. Makes no SQLite file: one that is not there is right."""
+    uri = tracking_uri()
+    check_address(uri)
+    if uri.startswith("sqlite:///") and not os.path.exists(uri.removeprefix("sqlite:///")):
+        return ""
+    try:
+        Store(uri).client.search_experiments(max_results=1)
+    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise
+        if fault := lasting(error, uri):
+            raise fault from None
+        if isinstance(error, ImportError):
+            return ""
+        return f"MLflow does not answer ({in_a_line(error)}); the runs are kept in their folders, and recorded when it does"
+    return ""
+
+
 class Store:
-    """The MLflow store. Opening one creates its schema; methods raise whatever MLflow raises when it is locked or away."""
+    """The MLflow store. Opening one creates its schema, and raises Refused for an address that is none; methods raise whatever
+    MLflow raises when it is locked or away."""
 
     def __init__(self, uri: str | None = None):
         set_up_mlflow()
         import mlflow
 
         self.uri = uri or tracking_uri()
+        check_address(self.uri)
         lay_out_sqlite(self.uri)
         with laying_out(self.uri):
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
@@ -251,6 +273,8 @@ class Store:
 
         name = f"alexnet/{claim}/{scale}"
         if found := self.client.get_experiment_by_name(name):
+            if found.lifecycle_stage != "active":
+                self._restore(found.experiment_id, name)
             if f"mlflow.sharedViewState.{VIEW}" not in found.tags:
                 self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
             return found.experiment_id
@@ -267,6 +291,20 @@ class Store:
             made = self.client.get_experiment_by_name(name)
             assert made, "MLflow says that it is there"
             return made.experiment_id
+
+    def _restore(self, experiment: str, name: str) -> None:
+        """Take back an experiment that someone deleted in the UI: MLflow keeps its name, and takes no runs into it. Its runs
+        come back with it, those too that were deleted before because another took their place."""
+        from mlflow.exceptions import MlflowException
+
+        with contextlib.suppress(MlflowException):  # another process was as quick
+            self.client.restore_experiment(experiment)
+            print(f"MLflow: the experiment {name} was deleted; it is restored, with its runs", file=sys.stderr, flush=True)
+        runs = sorted(self._finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
+        newest = {(run.data.tags["study.key"], run.data.tags["study.machine"]): run.info.run_id for run in runs}
+        for run in runs:
+            if run.info.run_id not in newest.values():
+                self.client.delete_run(run.info.run_id)
 
     def _only(self, experiment: str, filter_string: str, new: Mapping) -> "Run":
         """The one run that the filter finds, made from `new` where there is none.

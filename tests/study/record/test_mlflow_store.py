@@ -1,5 +1,6 @@
 """Into MLflow and back, on a real SQLite store."""
 
+import contextlib
 import gc
 import os
 import shutil
@@ -9,9 +10,13 @@ from dataclasses import replace
 import pytest
 from helpers import made_up_result, small_cell
 
+from alexnet.errors import Refused
+from study.cli.main import main
 from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
-from study.record.mlflow_store import Store
+from study.record.keeper import record_results
+from study.record.mlflow_store import Store, look_at_store
+from study.run.result import sealed
 
 
 @pytest.fixture
@@ -190,3 +195,78 @@ def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_
     new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
     assert [store.record([result], tmp_path) for result in (old, new, old, new)] == [1, 1, 0, 0]
     assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new.outcome
+
+
+# ---- What does not pass by itself ------------------------------------------------------------------------------------
+
+
+def test_an_experiment_that_was_deleted_in_the_ui_is_restored_with_its_runs_each_once_and_with_a_word(store, tmp_path, capsys):
+    old = replace(made_up_result(small_cell()), outcome="diverged")
+    new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
+    for result in (old, new):  # the second takes the place of the first, which MLflow keeps as deleted
+        store.record([result], tmp_path)
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+    store.client.delete_experiment(experiment.experiment_id)
+    assert list(store.results()) == []
+    another = made_up_result(small_cell(1))
+    assert store.record([new, another], tmp_path) == 1
+    assert sorted(store.results(), key=lambda result: result.seed) == [new, another]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert experiment.name in line and "restored" in line
+
+
+def write_version(path, version):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("update alembic_version set version_num = ?", (version,))
+        database.commit()
+
+
+FAULTS = {
+    "localhost:5000": "choose http://localhost:5000",
+    "10.0.0.5:5000": "choose http://10.0.0.5:5000",
+    "mlflow.lab:5000/at": "choose http://mlflow.lab:5000/at",
+    "mlruns": "mlflow migrate-filestore",
+    "file:///nowhere/mlruns": "mlflow migrate-filestore",
+    "ftp://u:geheim@host/x": "choose http://HOST:5000, postgresql://",
+    "sqlite:///other_version.db": "mlflow db upgrade sqlite:///other_version.db",
+    "sqlite:///junk.db": "move the file away",
+    "sqlite://mlflow.db": "choose http://HOST:5000, postgresql://",
+}
+
+
+@pytest.fixture
+def faulty(store, tmp_path, monkeypatch):
+    """A directory of runs with one result, and MLflow stores that will never take it."""
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "other_version.db")
+    write_version(tmp_path / "other_version.db", "cc1f77228345")
+    (tmp_path / "junk.db").write_bytes(b"junk" * 500)
+    result = made_up_result(small_cell())
+    (tmp_path / "spool" / result.key).mkdir(parents=True)
+    (tmp_path / "spool" / result.key / "result.json").write_bytes(sealed(result))
+    monkeypatch.setenv("RESULTS_DIR", "results")
+    return result
+
+
+@pytest.mark.parametrize("uri, remedy", FAULTS.items())
+def test_what_no_further_call_mends_is_told_with_its_whole_remedy_and_before_training(
+    faulty, tmp_path, monkeypatch, capsys, uri, remedy
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(Refused, match="MLFLOW_TRACKING_URI") as refused:
+        look_at_store()
+    assert remedy in str(refused.value) and "\n" not in str(refused.value) and "geheim" not in str(refused.value)
+    assert main(["record", "spool"]) == 2
+    told = capsys.readouterr().err
+    warning = record_results([faulty], tmp_path / "spool", tmp_path / "results").warning
+    for text in (told, warning):
+        assert remedy in text and "call again" not in text and "the next call" not in text and "geheim" not in text
+    assert "their run folders keep them" in warning
+
+
+@pytest.mark.slow
+def test_a_store_that_is_away_is_told_before_training_and_no_reason_not_to_train(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert "MLflow does not answer" in look_at_store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'not_there.db'}")
+    assert look_at_store() == "" and not (tmp_path / "not_there.db").exists()

@@ -1,0 +1,54 @@
+"""What is wrong with an MLflow store for good, and what mends it. Everything else that MLflow raises may pass: a server that is
+away, a database that is locked. Importing this module does not import mlflow."""
+
+import os
+import re
+
+from alexnet.errors import Refused
+from study.run.database import in_a_line, is_postgresql, redacted
+
+CHOICES = "http://HOST:5000, postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
+OTHER_DATABASES = ("mysql", "mssql", "databricks")
+KEPT = "the run folders keep all runs, and `python -m study record` puts them there then"
+
+
+def check_address(uri: str) -> None:
+    """Raises Refused for an address that no MLflow of this version takes."""
+    scheme, colon, _ = uri.partition("://")
+    if uri.startswith(("http://", "https://", "sqlite:///")) or is_postgresql(uri) or uri.startswith(OTHER_DATABASES):
+        return
+    if re.fullmatch(r"[\w.-]+:\d+(/\S*)?", uri):
+        raise Refused(f"MLFLOW_TRACKING_URI: {uri!r} has no http:// before it; choose http://{uri}")
+    if colon and scheme != "file":
+        raise Refused(f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is no address of MLflow; choose {CHOICES}")
+    if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() != "true":
+        raise Refused(
+            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is a folder, in which MLflow keeps no runs any more; choose {CHOICES}; "
+            "`mlflow migrate-filestore` takes along the runs of a folder, and MLFLOW_ALLOW_FILE_STORE=true insists on it"
+        )
+
+
+def lasting(error: BaseException, uri: str) -> Refused | None:
+    """What no further call mends, with the remedy; None where another call may help."""
+    told, about = redacted(str(error)), f"MLFLOW_TRACKING_URI: {redacted(uri)}"
+    if isinstance(error, Refused):
+        return error
+    if found := re.search(r"found version (\w+), but expected (\w+)", told):
+        return Refused(
+            f"{about} is the database of another version of MLflow (its schema is {found[1]}, this one's is {found[2]}); of an "
+            f"older one: keep a copy, then `mlflow db upgrade {redacted(uri)}`; of a newer one: install that version; {KEPT}"
+        )
+    if "file is not a database" in told or "malformed" in told:
+        return Refused(f"{about} is damaged, or no database at all; move the file away, or choose {CHOICES}; {KEPT}")
+    if isinstance(error, ImportError) and error.name != "mlflow":
+        return Refused(f"{about} needs a package that is not installed ({in_a_line(error)}); install it, or choose {CHOICES}")
+    if type(error).__name__ in ("ArgumentError", "InvalidUrlException", "NoSuchModuleError"):
+        return Refused(f"{about} is no address of MLflow ({in_a_line(error)}); choose {CHOICES}")
+    return None
+
+
+def in_words(error: BaseException, uri: str) -> str:
+    """Why MLflow took nothing, and what helps: the remedy where there has to be one, else the next call."""
+    if fault := lasting(error, uri):
+        return str(fault)
+    return f"{in_a_line(error)}; nothing is lost, the next call puts it there"
