@@ -4,7 +4,6 @@ import functools
 import os
 import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +18,7 @@ from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS, Checkpoints, Interr
 from alexnet.training.history import Point
 from study.environment import damaged_choice
 from study.plan.plan import Cell
+from study.run.checkout import commit_of
 from study.run.lease import LEASE_SECONDS, Busy, Lease
 from study.run.result import RESULT, DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
 from study.run.run_folder import ENDED, put_damaged_aside, read_result, write_asked
@@ -171,22 +171,6 @@ def software() -> SoftwareFacts:
     return SoftwareFacts(
         python=platform.python_version(),
         torch=torch.__version__,
-        git_commit=git_commit(),
+        git_commit=commit_of(Path(__file__).resolve()),
         kernels="compiled" if kernels() else "torch",  # normalization, pools and update on a CPU; both give the same bits
     )
-
-
-@functools.cache
-def git_commit() -> str:
-    """The commit of this checkout, "+" appended where files differ from it; empty in a package that is installed."""
-    here = Path(__file__).parent
-    try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name, folder=here)  # a package may lie in another project's checkout
-        commit = _git("rev-parse", "--short=12", "HEAD", folder=here)
-        return commit + ("+" if _git("status", "--porcelain", "-uno", folder=here) else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def _git(*words: str, folder: Path) -> str:
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

@@ -60,7 +60,7 @@ class SoftwareFacts:
 
     python: str
     torch: str
-    git_commit: str  # of this checkout, "+" appended where files differ from it; empty outside of one
+    git_commit: str  # of this checkout, as study/run/checkout.py tells it; empty outside of one
     kernels: str = ""  # "compiled" or "torch": both give the same bits
 
 
