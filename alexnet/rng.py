@@ -31,7 +31,7 @@ def hashed_draws(key: int, step: torch.Tensor, count: int) -> torch.Tensor:
 
     They are made where they are used, and from nothing but key, step and place, so that a step on a GPU neither waits for draws
     of the CPU nor keeps a state. The outputs of SplitMix64 with numbers step * words + 1, 2, ... give four draws each."""
-    if step.is_cuda and gpu.has_triton():
+    if step.is_cuda and not torch.compiler.is_compiling() and gpu.has_triton():  # when it compiles, torch makes a kernel of it
         return gpu.hashed_draws(key, step, count)
     words = -(-count // 4)
     x = torch.arange(1, words + 1, device=step.device) + step * words

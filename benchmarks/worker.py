@@ -22,9 +22,10 @@ from alexnet.data.batches import Feed
 from alexnet.data.image_sets import load
 from alexnet.machine import detect
 from alexnet.model.dropout import Dropout
-from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm, by_formula
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
 from alexnet.training.optimizer import make_optimizer
+from benchmarks.response_norm import by_averages
 
 ALEXNET_BATCH = 128
 
@@ -55,7 +56,7 @@ class TorchNorms(nn.Module):
     def forward(self, maps):
         if self.cross:
             return torch.cat([self.own(part) for part in maps.chunk(self.norm.columns, 1)], 1)
-        return by_formula(maps, ("pixels", 1), self.norm.norm.size, self.norm.norm.k, self.norm.alpha, self.norm.norm.beta)
+        return by_averages(maps, self.norm.norm.size, self.norm.norm.k, self.norm.alpha, self.norm.norm.beta)
 
 
 def plain(network: nn.Module) -> nn.Module:

@@ -3,7 +3,7 @@
  * the same order and rounded at the same places (compiled with -ffp-contract=off, so that nothing is fused that is not written as
  * fmaf). Rows and images are independent of one another, so threads change no bit.
  *
- * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by compiled.py. */
+ * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by cpu.py and compiled.py. */
 
 #include <math.h>
 #include <stdint.h>

@@ -1,22 +1,23 @@
 """Kernels for a CPU, in C (cpu.c): response normalization, pooling, the update rule.
 
-They are built with the machine's own compiler the first time they are wanted, which takes about two seconds and is said on
-stderr. Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the same
-bits, several times slower. Rows and images are independent of one another in every kernel: threads change no bit."""
+They are built with the machine's own compiler when they are first wanted (compiled.py), which takes about two seconds and is
+said on stderr. Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the
+same bits, several times slower. Rows and images are independent of one another in every kernel: threads change no bit."""
 
 import ctypes
 import functools
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from alexnet.errors import Refused
+from alexnet.kernels import compiled
 
 SOURCE = Path(__file__).with_name("cpu.c")
 FLAGS = (
@@ -111,50 +112,53 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """The library, built if it is not there yet; None where it cannot be built."""
+    """The library, built if it is not there yet; None where it cannot be built, or computes something else than torch."""
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if os.environ.get("ALEXNET_COMPILED") == "0" or not compiler or platform.machine() not in ("x86_64", "aarch64"):
         return None
     try:
-        return _load(_built(compiler))
-    except (OSError, subprocess.SubprocessError) as error:
+        return compiled.library(SOURCE, FLAGS, compiler, _typed_and_right)
+    except (OSError, subprocess.SubprocessError, Refused) as error:
         print(f"the CPU kernels stay uncompiled, torch does their work: {type(error).__name__}: {error}", file=sys.stderr)
         return None
 
 
-def _built(compiler: str) -> Path:
-    """The library's file, named by everything it was made from, so that another processor or source has another."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
-    made_from = [SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), _processor()]
-    digest = hashlib.sha256(b"\0".join(made_from)).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"kernels-{digest}.so"
-    if not path.exists():
-        print(f"compiling the CPU kernels once, about two seconds ({path})", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch) / "made.so"
-            subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(made), "-lm"], check=True, capture_output=True)
-            os.replace(made, path)
-    return path
+def are_there() -> bool:
+    """Whether `kernels` gives them. Torch.compile asks this once, when it compiles, and does not look into it."""
+    return kernels() is not None
 
 
-def _processor() -> bytes:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else [platform.processor()]
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})).encode()
+# What torch.compiler.assume_constant_result does, which imports the whole compiler for it.
+are_there.__dict__["_dynamo_marked_constant"] = True
 
 
-def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+def _typed_and_right(library: ctypes.CDLL) -> bool:
+    """Tell ctypes the types of the library's functions. Whether it gives torch's bits of a small normalization."""
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-    library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
-    library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
-    library.paper_sgd.argtypes = [pointer] * 3 + [count] + [real] * 3 + [ctypes.c_int]
-    library.powers.argtypes = [pointer] * 2 + [count, real]
-    library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
-    library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
-    for function in (library.paper_sgd, library.powers, library.pool, library.unpool):
-        function.restype = None
-    library.cross_map.restype = library.within_map.restype = ctypes.c_int
-    return library
+    try:
+        library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
+        library.within_map.argtypes = [pointer] * 3 + [count] * 5 + [real] * 3 + [ctypes.c_int] * 2
+        library.paper_sgd.argtypes = [pointer] * 3 + [count] + [real] * 3 + [ctypes.c_int]
+        library.powers.argtypes = [pointer] * 2 + [count, real]
+        library.pool.argtypes = [pointer] * 3 + [count] * 8 + [ctypes.c_int] * 2
+        library.unpool.argtypes = [pointer] * 4 + [count] * 8 + [ctypes.c_int] * 2
+        for function in (library.paper_sgd, library.powers, library.pool, library.unpool):
+            function.restype = None
+        library.cross_map.restype = library.within_map.restype = ctypes.c_int
+    except AttributeError:  # a library without one of them
+        return False
+    return _normalizes(library)
+
+
+def _normalizes(library: ctypes.CDLL) -> bool:
+    """Whether the library normalizes three rows of 24 maps over windows of 5 to the bits of torch's operations."""
+    rows, maps, size, k, alpha = 3, 24, 5, 1.5, 0.01
+    values = torch.linspace(-30, 30, rows * maps, dtype=torch.float32, device="cpu").view(rows, maps)
+    out = torch.empty_like(values)
+    library.cross_map(*_pointers(out, values, None), rows, maps, size, k, alpha, 2 * alpha * 0.75, False, 1)
+    squares = torch.nn.functional.pad(values * values, (size // 2, size // 2))
+    total = squares[:, :maps].clone()
+    for shift in range(1, size):
+        total += squares[:, shift : shift + maps]
+    root = total.mul(alpha).add(k).rsqrt()
+    return torch.equal(out, root.rsqrt().mul(root).mul(root).mul(values))

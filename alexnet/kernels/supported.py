@@ -1,9 +1,33 @@
-"""The one question before a kernel is used: are these tensors for it? Where not, torch operations do the same, more slowly."""
+"""Two questions before a kernel is used: is somebody following the single operations, and are these tensors for it?
+
+Where not, torch operations do the same, more slowly."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet.kernels import cpu, gpu
+
+
+def is_followed(values: Tensor) -> bool:
+    """Whether somebody follows what is done to `values` operation by operation, so that only torch's own will do: torch.export,
+    torch.jit.trace, torch.func, a mode such as FakeTensorMode, a subclass of Tensor.
+
+    A kernel writes into memory, of which they would see nothing. torch.compile is not among them: it takes operators of ours.
+    """
+    if torch.compiler.is_compiling():
+        return torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active()
+    return (
+        type(values) not in (Tensor, nn.Parameter)
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._are_functorch_transforms_active()
+        or torch.jit.is_tracing()
+    )
+
+
+def is_recorded(values: Tensor) -> bool:
+    """Whether what is done to `values` becomes a graph that is used without the network: torch.export, torch.jit.trace,
+    torch.fx."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing() or not isinstance(values, Tensor)
 
 
 def supported(*tensors: Tensor) -> bool:
@@ -20,4 +44,4 @@ def supported(*tensors: Tensor) -> bool:
         return False
     if first.is_cuda:
         return gpu.has_triton()
-    return first.device.type == "cpu" and cpu.kernels() is not None
+    return first.device.type == "cpu" and cpu.are_there()

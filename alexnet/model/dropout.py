@@ -1,53 +1,88 @@
 """Dropout (section 4.2), with draws that a run's seed and step decide."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.kernels.supported import is_recorded
 from alexnet.rng import generator, hashed_draws
 
 
 class Dropout(nn.Module):
     """Units [n, ...] of which each is kept with probability 1 - `rate` in training, in one of the forms of model.dropout_form.
 
-    A mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `draw(shape)` gives ones and zeros,
-    on the CPU from torch's own generator unless another is set. `rows` are those of a batch of `of` images that are seen here.
+    Draws come from torch's own generator, as those of nn.Dropout do, until `draw_from` or `draw_on_device` names another.
+    From one that is named a mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `rows` are
+    those of a batch of `of` images that are seen here. A graph made of the network (torch.export, torch.fx, torch.jit.trace)
+    has nobody to name a source: it draws from torch's own.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
         super().__init__()
         self.keep, self.part, self.parts = 1 - rate, part, parts
-        self.draw: Callable[[tuple[int, ...]], Tensor] = lambda shape: torch.empty(shape).bernoulli_(self.keep)
+        self.drops = form != "2012_disabled"
         self.rows, self.of = slice(None), 0
         self.train_factor = {"2012": 1.0, "inverted": 1 / self.keep, "2012_disabled": self.keep}[form]
         self.test_factor = {"2012": self.keep, "inverted": 1.0, "2012_disabled": self.keep}[form]
-        self.masked = self._plain if form == "2012_disabled" else self._masked
+        # No buffers: they are no part of the network's state, and stay where they are when the network moves.
+        self.generator_state: Tensor | None = None  # of a CPU generator, from which the next draw goes on
+        self.key: int | None = None
+        self.step: Tensor | None = None
 
     def draw_from(self, rng: torch.Generator) -> None:
-        """Draw on the CPU, from this generator."""
-        self.draw = lambda shape: torch.empty(shape).bernoulli_(self.keep, generator=rng)
+        """Draw on the CPU, from a generator that stands where this one does now."""
+        self.generator_state, self.key, self.step = rng.get_state(), None, None
 
     def draw_on_device(self, key: int, step: Tensor) -> None:
         """Draw on the device of `step` (int64, one value), by `hashed_draws` of `key` and of what `step` holds when it draws.
         The kept share is rounded to 1/65536."""
-        threshold = round(self.keep * 65536) - 32768
-        self.draw = lambda shape: (hashed_draws(key, step, math.prod(shape)) < threshold).view(shape).float()
+        self.generator_state, self.key, self.step = None, key, step
 
     def forward(self, units: Tensor) -> Tensor:
-        return self.masked(units) if self.training else units * self.test_factor
-
-    def _masked(self, units: Tensor) -> Tensor:
-        whole = self.draw((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))[self.rows]
+        if not self.training:
+            return units * self.test_factor
+        if not self.drops:
+            return units * self.train_factor
+        named = self.generator_state is not None or self.step is not None
+        if not named or is_recorded(units):
+            return F.dropout(units, 1 - self.keep) * (self.train_factor * self.keep)
+        whole = self._draw((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))[self.rows]
         kept = whole.mul_(self.train_factor).chunk(self.parts, 1)[self.part]
         return units * kept.to(units)
 
-    def _plain(self, units: Tensor) -> Tensor:
-        return units * self.train_factor
+    def _draw(self, shape: tuple[int, ...]) -> Tensor:
+        """Ones and zeros."""
+        if self.step is not None:
+            assert self.key is not None
+            threshold = round(self.keep * 65536) - 32768
+            return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape).float()
+        assert self.generator_state is not None
+        draw = _draw if torch.compiler.is_compiling() else _drawn
+        ones, self.generator_state = draw(self.generator_state, shape, self.keep)
+        return ones
 
     def extra_repr(self) -> str:
         return f"keep={self.keep}"
+
+
+def _drawn(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
+    """Ones with probability `keep`, else zeros, from a generator in this state, and its state after that."""
+    rng = torch.Generator()
+    rng.set_state(state)
+    return torch.empty(shape, dtype=torch.float32, device="cpu").bernoulli_(keep, generator=rng), rng.get_state()
+
+
+@torch.library.custom_op("alexnet::draw", mutates_args=())  # the same for torch.compile
+def _draw(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
+    return _drawn(state, shape, keep)
+
+
+@_draw.register_fake
+def _draw_fake(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
+    return torch.empty(shape, dtype=torch.float32, device="cpu"), torch.empty_like(state)
 
 
 def draw_dropout(layers: nn.Sequential, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:

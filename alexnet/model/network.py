@@ -61,8 +61,8 @@ class GroupedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs))
 
     def forward(self, units: Tensor) -> Tensor:  # [n, inputs] -> [n, outputs]
-        parts = zip(*(t.chunk(self.groups, d) for t, d in ((units, 1), (self.weight, 0), (self.bias, 0))), strict=True)
-        return torch.cat([F.linear(*part) for part in parts], 1)
+        seen, weights, biases = units.chunk(self.groups, 1), self.weight.chunk(self.groups), self.bias.chunk(self.groups)
+        return torch.cat([F.linear(seen[group], weights[group], biases[group]) for group in range(self.groups)], 1)
 
 
 Learned = nn.Conv2d | LocalConv2d | nn.Linear | GroupedLinear

@@ -8,7 +8,10 @@ How: maps in channels_last memory are normalized on a CPU by a C kernel (kernels
 by a Triton kernel (kernels/gpu.py: to a tolerance, not in the same bits). All others are by torch operations, on a CPU in the
 same order and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column,
 or image), so that the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the
-cache. Backward keeps only the input and computes the rest again, which costs less than reading it back."""
+cache. Backward keeps only the input and computes the rest again, which costs less than reading it back.
+
+Under torch.compile the same two functions are operators that it knows (`alexnet::normalize`); whatever else follows single
+operations, as torch.export and torch.func do, sees torch's own (`by_formula`), on a CPU in the same bits."""
 
 import math
 
@@ -16,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.kernels import cpu, gpu
-from alexnet.kernels.supported import supported
+from alexnet.kernels.supported import is_followed, supported
 from alexnet.recipe import ResponseNorm
 
 BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, best of 100,000 to 1,600,000 (NOTES.md)
@@ -35,7 +38,7 @@ class CrossMapNorm(nn.Module):
         self.alpha = norm.alpha / (norm.size if norm.alpha_times == "mean" else 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return _Normalize.apply(maps, ("maps", self.columns), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
+        return normalize(maps, ("maps", self.columns), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
 
     def extra_repr(self) -> str:
         return f"{self.norm}, columns={self.columns}"
@@ -53,10 +56,23 @@ class WithinMapNorm(nn.Module):
         self.alpha = norm.alpha / (norm.size**2 if norm.alpha_times == "mean" else 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return _Normalize.apply(maps, ("pixels", 1), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
+        return normalize(maps, ("pixels", 1), self.norm.size, self.norm.k, self.alpha, self.norm.beta)
 
     def extra_repr(self) -> str:
         return str(self.norm)
+
+
+@torch.fx.wrap  # one node of a graph that torch.fx makes, as torchvision does for features
+def normalize(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
+    """maps / (k + alpha * t)^beta, where t sums squares over windows of `size`: over maps, in so many columns, or over pixels.
+
+    `maps` are [n, maps, height, width]; `over` is ("maps", columns) or ("pixels", 1).
+    """
+    if is_followed(maps):
+        return by_formula(maps, over, size, k, alpha, beta)
+    if torch.compiler.is_compiling():
+        return _normalize(maps, *over, size, k, alpha, beta)
+    return _Normalize.apply(maps, over, size, k, alpha, beta)
 
 
 class _Normalize(torch.autograd.Function):
@@ -65,37 +81,80 @@ class _Normalize(torch.autograd.Function):
         maps = maps if _dense(maps) else maps.contiguous()
         ctx.save_for_backward(maps)
         ctx.settings = over, size, k, alpha, beta
-        out = torch.empty_like(maps)
-        if _by_kernel(out, maps, None, over, size, k, alpha, beta):
-            return out
-        window = _Window(maps, over, size)
-        for x, y in window.blocks(maps, out):
-            _, power = window.power(x, k, alpha, beta)
-            y.copy_(power.mul_(x))
-        return out
+        return _normalized(maps, over, size, k, alpha, beta)
 
     @staticmethod
     def backward(ctx, *upstreams: Tensor):
         (upstream,) = upstreams
         (maps,) = ctx.saved_tensors
-        over, size, k, alpha, beta = ctx.settings
         if torch.is_grad_enabled():  # someone differentiates twice: the formula in operations that torch can differentiate
             # A view of its own, so that both ways by which `maps` enters the second derivative are counted once.
             own = maps.view_as(maps)
-            (gradient,) = torch.autograd.grad(by_formula(own, over, size, k, alpha, beta), own, upstream, create_graph=True)
-            return gradient, *[None] * 5
-        upstream = upstream.contiguous(memory_format=_format(maps))
-        out = torch.empty_like(maps)
-        if upstream.dtype == maps.dtype and _by_kernel(out, maps, upstream, over, size, k, alpha, beta):
-            return out, *[None] * 5
-        window = _Window(maps, over, size)
-        for x, g, gx in window.blocks(maps, upstream, out):
-            scale, power = window.power(x, k, alpha, beta)
-            g = power.mul_(g)
-            inner = torch.mul(g, x).div_(scale)
-            around = window.total(inner)
-            gx.copy_(g.sub_(around.mul_(x), alpha=2 * alpha * beta))
-        return out, *[None] * 5
+            (gradient,) = torch.autograd.grad(by_formula(own, *ctx.settings), own, upstream, create_graph=True)
+        else:
+            gradient = _gradient(maps, upstream, *ctx.settings)
+        return gradient, *[None] * 5
+
+
+# The same for torch.compile. In eager mode an operator costs some 100 microseconds more than the class above.
+
+
+@torch.library.custom_op("alexnet::normalize", mutates_args=())
+def _normalize(maps: Tensor, over: str, columns: int, size: int, k: float, alpha: float, beta: float) -> Tensor:
+    return _normalized(maps if _dense(maps) else maps.contiguous(), (over, columns), size, k, alpha, beta)
+
+
+@torch.library.custom_op("alexnet::normalize_gradient", mutates_args=())
+def _normalize_gradient(
+    maps: Tensor, upstream: Tensor, over: str, columns: int, size: int, k: float, alpha: float, beta: float
+) -> Tensor:
+    return _gradient(maps if _dense(maps) else maps.contiguous(), upstream, (over, columns), size, k, alpha, beta)
+
+
+@_normalize.register_fake
+@_normalize_gradient.register_fake
+def _like_dense(maps: Tensor, *_) -> Tensor:
+    return torch.empty_like(maps if _dense(maps) else maps.contiguous())
+
+
+def _keep(ctx, inputs, output) -> None:
+    maps, *ctx.settings = inputs
+    ctx.save_for_backward(maps)
+
+
+def _backward(ctx, upstream: Tensor):
+    return _normalize_gradient(*ctx.saved_tensors, upstream, *ctx.settings), *[None] * 6
+
+
+_normalize.register_autograd(_backward, setup_context=_keep)
+
+
+def _normalized(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
+    """Of maps that lie densely."""
+    out = torch.empty_like(maps)
+    if _by_kernel(out, maps, None, over, size, k, alpha, beta):
+        return out
+    window = _Window(maps, over, size)
+    for x, y in window.blocks(maps, out):
+        _, power = window.power(x, k, alpha, beta)
+        y.copy_(power.mul_(x))
+    return out
+
+
+def _gradient(maps: Tensor, upstream: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
+    """Of `maps`, which lie densely, from that of what `_normalized` gives."""
+    upstream = upstream.contiguous(memory_format=_format(maps))
+    out = torch.empty_like(maps)
+    if upstream.dtype == maps.dtype and _by_kernel(out, maps, upstream, over, size, k, alpha, beta):
+        return out
+    window = _Window(maps, over, size)
+    for x, g, gx in window.blocks(maps, upstream, out):
+        scale, power = window.power(x, k, alpha, beta)
+        g = power.mul_(g)
+        inner = torch.mul(g, x).div_(scale)
+        around = window.total(inner)
+        gx.copy_(g.sub_(around.mul_(x), alpha=2 * alpha * beta))
+    return out
 
 
 def _by_kernel(
@@ -181,18 +240,31 @@ class _Window:
 
 
 def by_formula(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
-    """The same, in plain operations that can be differentiated as often as wanted; slow."""
-    squares = maps.square()
-    if over[0] == "pixels":
-        total = nn.functional.avg_pool2d(squares, size, 1, size // 2, count_include_pad=True, divisor_override=1)
+    """The same, in plain operations, which can be differentiated as often as wanted and exported; slow. On a CPU, where each of
+    them is rounded by itself, in the same bits."""
+    what, columns = over
+    x, margin = maps.to(torch.promote_types(maps.dtype, torch.float32)), size // 2
+    total = x * x
+    if what == "maps":
+        parts = nn.functional.pad(total.unflatten(1, (columns, -1)), (0, 0, 0, 0, margin, margin))
+        total = _sliding_sum(parts, 2, size).flatten(1, 2)
     else:
-        parts = []
-        for part in squares.chunk(over[1], dim=1):
-            count = part.shape[1]
-            padded = nn.functional.pad(part, (0, 0, 0, 0, size // 2, size // 2))
-            parts.append(sum(padded[:, shift : shift + count] for shift in range(size)))
-        total = torch.cat(parts, 1)
-    return maps * (k + alpha * total).pow(-beta)
+        total = _sliding_sum(_sliding_sum(nn.functional.pad(total, (margin,) * 4), 2, size), 3, size)
+    scale = total * alpha + k
+    if beta == 0.75:
+        root = scale.rsqrt()
+        power = root.rsqrt() * root * root
+    else:
+        power = scale.pow(-beta)
+    return (power * x).to(maps.dtype)
+
+
+def _sliding_sum(padded: Tensor, dim: int, size: int) -> Tensor:
+    count = padded.shape[dim] - size + 1
+    total = padded.narrow(dim, 0, count)
+    for shift in range(1, size):
+        total = total + padded.narrow(dim, shift, count)
+    return total
 
 
 def _format(maps: Tensor) -> torch.memory_format:

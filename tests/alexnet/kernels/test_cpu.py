@@ -1,15 +1,19 @@
 """alexnet/kernels/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
 
+import ctypes
+import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from alexnet.kernels import cpu
+from alexnet.kernels import compiled, cpu
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ResponseNorm
@@ -185,7 +189,135 @@ def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
     assert cpu.kernels() is not None
     assert log.read_text() == "built\n"
     assert capfd.readouterr().err.count("compiling the CPU kernels") == 1
-    assert [p.suffix for p in (fresh / "cache" / "alexnet-study").iterdir()] == [".so"]
+    (kept,) = (fresh / "cache" / "alexnet-study").iterdir()
+    assert hashlib.sha256(kept.read_bytes()).hexdigest().startswith(kept.stem.rpartition("-")[2])
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def built(tmp_path) -> Path:
+    """A cache folder with the library of this machine's own cache in it."""
+    assert cpu.kernels() is not None
+    name = f"kernels-{compiled._made_from(cpu.SOURCE, cpu.FLAGS, COMPILER)}"
+    (path,) = compiled._own_folder().glob(f"{name}-*.so")
+    folder = tmp_path / "built"
+    folder.mkdir()
+    shutil.copy(path, folder)
+    return folder
+
+
+DAMAGES = {
+    "no bytes": lambda content: b"",
+    "half of it": lambda content: content[: len(content) // 2],
+    "one flipped bit of its code": lambda content: content[:9000] + bytes([content[9000] ^ 4]) + content[9001:],
+    "one flipped bit of its header": lambda content: bytes([content[0] ^ 1]) + content[1:],
+    "zeros": lambda content: bytes(len(content)),
+    "another library": lambda content: content + b"more",
+}
+
+
+class Builds:
+    """Stands for the compiler, and lays a sound library where it is told to."""
+
+    def __init__(self, library: Path):
+        self.library, self.count = library, 0
+
+    def __call__(self, command, **how):
+        if "--version" in command:
+            return RUN(command, **how)
+        self.count += 1
+        shutil.copy(self.library, command[command.index("-o") + 1])
+        return subprocess.CompletedProcess(command, 0)
+
+
+RUN = subprocess.run
+
+
+@pytest.fixture
+def kept(built, fresh, monkeypatch):  # built first, from the machine's own cache
+    """The file of a cache that holds the library, and the builds that were made since, each of which takes no time."""
+    (source,) = built.iterdir()
+    folder = Path(shutil.copytree(built, fresh / "cache" / "alexnet-study"))
+    builds = Builds(source)
+    monkeypatch.setattr(subprocess, "run", builds)
+    return folder / source.name, builds
+
+
+def normalizes() -> bool:
+    x = (torch.randn(2, 24, 3, 3, generator=torch.Generator().manual_seed(0)) * 20).contiguous(
+        memory_format=torch.channels_last
+    )
+    (out, gradient), (expected_out, expected_gradient) = both_ways(CrossMapNorm(ResponseNorm(alpha=0.1)), x, torch.ones_like(x))
+    return torch.equal(out, expected_out) and torch.equal(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_kept_library_that_is_damaged_is_built_anew_with_a_word(kept, damage, capfd):
+    path, builds = kept
+    sound = path.read_bytes()
+    path.write_bytes(DAMAGES[damage](sound))
+    assert cpu.kernels() is not None and normalizes() and builds.count == 1
+    assert f"{path} is not what was written there; the CPU kernels are compiled anew" in capfd.readouterr().err
+    assert path.read_bytes() == sound
+    cpu.kernels.cache_clear()
+    assert cpu.kernels() is not None and builds.count == 1 and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("change", "said"), [("digest", "computes other numbers than torch"), ("text", "cannot be loaded")])
+def test_a_kept_library_with_its_right_digest_that_does_not_work_is_built_anew(kept, change, said, capfd):
+    """What a compiler or a linker did wrong: the digest is of wrong bytes. Another library of the machine stands for it."""
+    path, builds = kept
+    wrong = Path(np.linalg._umath_linalg.__file__).read_bytes() if change == "digest" else b"no library"
+    path.rename(other := path.with_name(f"{path.stem.rpartition('-')[0]}-{hashlib.sha256(wrong).hexdigest()[:16]}.so"))
+    other.write_bytes(wrong)
+    assert cpu.kernels() is not None and normalizes() and builds.count == 1
+    assert said in capfd.readouterr().err
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_library_that_computes_other_numbers_even_when_built_anew_is_not_used(kept, monkeypatch, capfd):
+    path, builds = kept
+    monkeypatch.setattr(cpu, "_normalizes", lambda library: False)
+    assert cpu.kernels() is None and builds.count == 1
+    told = capfd.readouterr().err.splitlines()
+    assert told[-1].endswith("cpu.c computes other numbers than torch; CC names another compiler")
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_check_of_a_loaded_library_sees_a_kernel_that_is_a_little_off(built, monkeypatch):
+    """alpha passed on 1% too large, as a compiler that got one number wrong would have it."""
+    (path,) = built.iterdir()
+    library = ctypes.CDLL(str(path))
+    assert cpu._typed_and_right(library)
+    right = library.cross_map
+
+    class Off:
+        def cross_map(self, *arguments):
+            return right(*arguments[:7], arguments[7] * 1.01, *arguments[8:])
+
+    assert not cpu._normalizes(Off())
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
+def test_the_cache_folder_becomes_private_to_its_owner(kept, mode):
+    path, _ = kept
+    path.parent.chmod(mode)
+    assert cpu.kernels() is not None
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_cache_folder_of_another_user_is_not_run_from(kept, monkeypatch, capfd):
+    path, builds = kept
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert cpu.kernels() is None and builds.count == 0
+    assert f"{path.parent}: belongs to another user" in capfd.readouterr().err
+
+
+def test_a_user_without_a_home_is_told_what_to_set(fresh, monkeypatch, capfd):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory.")))
+    assert cpu.kernels() is None
+    assert "XDG_CACHE_HOME: is not set, and this user has no home" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("setting", [("ALEXNET_COMPILED", "0"), ("CC", "no-such-compiler")])
