@@ -1,7 +1,7 @@
 """The command line, `alexnet-study VERB` or `python -m study VERB`: the parser of all verbs, and exit codes.
 
-Exit codes: 0 done, 1 some runs were lost, 2 something was asked for wrongly (one line says what),
-75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
+Exit codes: 0 done, 1 some runs were lost or, of `check` and `diff`, verdicts are not equal, 2 something was asked for wrongly
+(one line says what), 75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 from alexnet.errors import Refused
 from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, logits, plan, quick, record, report, run, search, settle, status, train
+from study.cli import data, describe, logits, merge, plan, quick, record, report, run, search, settle, status, train, verdicts
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -36,7 +36,9 @@ EXAMPLES = """examples:
   {prog} settle --hours 8                    all claims, until they are decided or the time is over
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
-  {prog} report                              figures and pages from the tables
+  {prog} report                              figures, pages and verdicts.json from the tables
+  {prog} check                               do the tables still say what verdicts.json says? For CI
+  {prog} diff HEAD~1                         what changed in the verdicts since then
 
 environment variables:
   SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   stand in for the options of these names
@@ -46,7 +48,7 @@ environment variables:
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
 
-FAMILIES = (quick, plan, run, settle, search, record, report, describe, logits, train, data, status)
+FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status)
 """Modules that add verbs to the parser."""
 
 

@@ -276,14 +276,15 @@ def conclude(
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.report.pages import write_report
-    from study.report.verdict_files import as_json
+    from study.report.verdict_files import records, write_verdicts
 
-    written, found, told = write_report(results), find(results).found, []
+    written, findings, told = write_report(results), find(results), []
+    written += write_verdicts(results, findings)
     for plan in plans:
         asked, bases = plan.asked, {cell.base for cell in plan.cells}
         mine = [
             one
-            for one in found
+            for one in findings.found
             if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
             and (place.machine.label in one.machines or not here_alone)
             and one.base in bases
@@ -309,4 +310,4 @@ def conclude(
             console.say(f"the summary is not in MLflow ({type(error).__name__}); the next call puts it there")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
     if args.json:
-        print(json.dumps([as_json(one) for one in told], indent=1))
+        print(json.dumps(records(findings, told), indent=1))
