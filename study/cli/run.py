@@ -275,6 +275,7 @@ def conclude(
     """Report, verdicts in the terminal, summaries in MLflow. `here_alone`: only of claims that this machine has runs of."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
+    from study.record.figure_files import picture_prefix
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
@@ -293,7 +294,7 @@ def conclude(
         if len(plans) > 1:
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
-        pictures = [path for path in written if path.name.startswith(f"{asked.name}-{asked.scale}-")]
+        pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
         console.say("\n".join(f"wrote {path}" for path in pictures))
         try:
             from study.record.mlflow_store import Store
