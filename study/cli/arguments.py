@@ -14,7 +14,7 @@ from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import PRECISIONS, Machine, launched
 from study.environment import data_dir, launched_ranks
-from study.plan.claim_files import all_claims, get_claim, get_scale
+from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
 from study.plan.plan import pick_arms, pick_bases, seed_count
 from study.questions.claim import Claim
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
@@ -248,6 +248,11 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
     Nothing is written. Raises Refused for names that do not exist.
     """
     everything = args.claims == ["all"]
+    if not everything:
+        _, wrong = read_claims()
+        for name in args.claims:
+            if name in wrong:  # also where a claim of the package has its name: that is not what was meant
+                raise Refused(str(wrong[name]))
     selected = []
     for name in all_claims() if everything else dict.fromkeys(args.claims):
         claim = get_claim(name)

@@ -1,7 +1,8 @@
 """The command line, `alexnet-study VERB` or `python -m study VERB`: the parser of all verbs, and exit codes.
 
-Exit codes: 0 done, 1 some runs were lost, or passed over for what lies in their folders, or could not be written down, 2
-something was asked for wrongly (one line says what), 75 asked to stop (SIGTERM) and to be called again, 130 interrupted.
+Exit codes: 0 done, 1 some runs were lost, or passed over for what lies in their folders, or could not be written down, or, of
+`check` and `diff`, verdicts are not equal, 2 something was asked for wrongly (one line says what), 75 asked to stop (SIGTERM)
+and to be called again, 130 interrupted.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from alexnet.errors import Refused
 from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, logits, plan, quick, record, report, run, search, settle, status, train
+from study.cli import data, describe, logits, merge, plan, quick, record, report, run, search, settle, status, train, verdicts
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -38,7 +39,9 @@ EXAMPLES = """examples:
   {prog} settle --hours 8                    all claims, until they are decided or the time is over
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
-  {prog} report                              figures and pages from the tables
+  {prog} report                              figures, pages and verdicts.json from the tables
+  {prog} check                               do the tables still say what verdicts.json says? For CI
+  {prog} diff HEAD~1                         what changed in the verdicts since then
 
 environment variables:
   SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   stand in for the options of these names
@@ -50,7 +53,7 @@ environment variables:
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 """Errors of the disk, and of who may write where."""
-FAMILIES = (quick, plan, run, settle, search, record, report, describe, logits, train, data, status)
+FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status)
 """Modules that add verbs to the parser."""
 
 

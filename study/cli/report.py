@@ -1,4 +1,4 @@
-"""`report`: figures and pages from the tables."""
+"""`report`: figures, pages and verdicts from the tables."""
 
 import argparse
 
@@ -7,12 +7,18 @@ from study.environment import results_dir
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "draw the figures and write REPORT.md and report.html from the tables of results; needs no torch and no mlflow"
+    text = (
+        "draw the figures and write REPORT.md, report.html, verdicts.json and verdicts.csv from the tables of results; needs "
+        "no torch and no mlflow"
+    )
     add_verb(verbs, "report", write_pages, text)
 
 
 def write_pages(args: argparse.Namespace) -> None:
+    from study.judge.evidence import find
     from study.report.pages import write_report
+    from study.report.verdict_files import write_verdicts
 
-    for path in write_report(writable(results_dir(), "RESULTS_DIR")):
+    folder = writable(results_dir(), "RESULTS_DIR")
+    for path in [*write_report(folder), *write_verdicts(folder, find(folder))]:
         print(path)

@@ -298,15 +298,17 @@ def conclude(
     """Report, verdicts in the terminal, summaries in MLflow. `here_alone`: only of claims that this machine has runs of."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
+    from study.record.figure_files import picture_prefix
     from study.report.pages import write_report
-    from study.report.verdict_files import as_json
+    from study.report.verdict_files import records, write_verdicts
 
-    written, found, told = write_report(results), find(results).found, []
+    written, findings, told = write_report(results), find(results), []
+    written += write_verdicts(results, findings)
     for plan in plans:
         asked, bases = plan.asked, {cell.base for cell in plan.cells}
         mine = [
             one
-            for one in found
+            for one in findings.found
             if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
             and (place.machine.label in one.machines or not here_alone)
             and one.base in bases
@@ -315,7 +317,7 @@ def conclude(
         if len(plans) > 1:
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
-        pictures = [path for path in written if path.name.startswith(f"{asked.name}-{asked.scale}-")]
+        pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
         console.say("\n".join(f"wrote {path}" for path in pictures))
         try:
             from study.record.mlflow_store import Store
@@ -335,4 +337,4 @@ def conclude(
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
     if args.json:
-        print(json.dumps([as_json(one) for one in told], indent=1))
+        print(json.dumps(records(findings, told), indent=1))

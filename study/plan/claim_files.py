@@ -1,9 +1,10 @@
-"""The claims: every file of `study/claims`, and of the folder CLAIMS_DIR."""
+"""The claims: every file of `study/claims`, and of the folder CLAIMS_DIR. A file that is wrong stops only itself."""
 
 import functools
 import importlib
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 from alexnet.errors import Refused, choose
@@ -13,28 +14,58 @@ from study.questions.scales import SCALES, Scale
 
 NOT_CLAIMS = ("all", "train")
 """Names that mean something else: every claim, and the runs of `study train`."""
+TOLD: set[str] = set()
+"""What was said of wrong files; each thing is said once."""
 
 
 def all_claims() -> dict[str, Claim]:
-    """Every file of `study/claims/`, and of the folder CLAIMS_DIR where that is set: found, not registered; the file name is
-    the id. Raises Refused, naming the file, for one that is not a claim or contradicts itself.
-    """
+    """Every claim of `study/claims/`, and of the folder CLAIMS_DIR where that is set: found, not registered; the file name is
+    the id. A file that is not a claim or contradicts itself is left out, with a line on standard error."""
+    found, wrong = read_claims()
+    for refusal in wrong.values():
+        if str(refusal) not in TOLD:
+            TOLD.add(str(refusal))
+            print(f"left out: {refusal}", file=sys.stderr)
+    return found
+
+
+def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
+    """The claims by their names, and, by the names of their files, why others are none. Raises Refused where CLAIMS_DIR is no
+    folder."""
     own = Path(os.environ["CLAIMS_DIR"]) if os.environ.get("CLAIMS_DIR") else None
     if own and not own.is_dir():
         raise Refused(f"CLAIMS_DIR: no folder {own}")
     files = {path.stem: path for folder in claims.__path__ for path in Path(folder).glob("[!_]*.py")}
-    for path in own.glob("[!_]*.py") if own else ():
+    wrong: dict[str, Refused] = {}
+    for path in sorted(own.glob("[!_]*.py")) if own else ():
         if path.stem in NOT_CLAIMS:
-            raise Refused(f"{path}: a claim cannot be called {path.stem!r}")
-        if path.stem in files:
-            raise Refused(f"{path}: there is a claim {path.stem!r} already")
-        files[path.stem] = path
-    return {name: _claim_of(files[name]) for name in sorted(files)}
+            wrong[path.stem] = Refused(f"{path}: a claim cannot be called {path.stem!r}")
+        elif path.stem in files:
+            wrong[path.stem] = Refused(f"{path}: there is a claim {path.stem!r} already")
+        else:
+            files[path.stem] = path
+    found: dict[str, Claim] = {}
+    for name in sorted(files):
+        told = _told_by(files[name])
+        if isinstance(told, Claim):
+            found[name] = told
+        else:
+            wrong[name] = told
+    return found, wrong
+
+
+def _told_by(path: Path) -> Claim | Refused:
+    try:
+        state = path.stat()
+    except OSError as error:  # such as a link to nothing
+        return Refused(f"{path}: cannot be read ({error.strerror})")
+    return _claim_of(path, state.st_mtime_ns, state.st_size)
 
 
 @functools.cache
-def _claim_of(path: Path) -> Claim:
-    """The CLAIM of a file. Files of the package are imported as its modules, so that one may use another's arms."""
+def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
+    """The CLAIM of a file as it was last changed, or what is wrong with it. Files of the package are imported as its modules,
+    so that one may use another's arms."""
     try:
         if path.parent == Path(claims.__path__[0]):
             module = importlib.import_module(f"study.claims.{path.stem}")
@@ -45,15 +76,18 @@ def _claim_of(path: Path) -> Claim:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever someone's file raises
         text = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
-        raise Refused(f"{path}: {text}") from None
+        return Refused(f"{path}: {' '.join(text.split())}")
     if not isinstance(found := getattr(module, "CLAIM", None), Claim):
-        raise Refused(f"{path}: CLAIM is {type(found).__name__}, not a Claim")
+        return Refused(f"{path}: CLAIM is {type(found).__name__}, not a Claim")
     return found
 
 
 def get_claim(name: str) -> Claim:
-    known = all_claims()
-    return known[choose("claim", name, known)]
+    """The claim of this name. Raises Refused for one that there is none of, or whose file is wrong."""
+    found, wrong = read_claims()
+    if name not in found and name in wrong:
+        raise Refused(str(wrong[name]))
+    return found[choose("claim", name, found)]
 
 
 def get_scale(claim: Claim, name: str) -> Scale:

@@ -152,8 +152,13 @@ class FixedRules:
             self.rules = FixedRules.read(self.path.parent).rules
             own = self.rules.setdefault(rule.scale, [])
             self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
-            content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
-            results_folder.write(self.path.parent, {FILE: (json.dumps(content, indent=1) + "\n").encode()})
+            results_folder.write(self.path.parent, {FILE: self.content})
+
+    @property
+    def content(self) -> bytes:
+        """Of the file."""
+        content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
+        return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:

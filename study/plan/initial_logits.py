@@ -52,9 +52,14 @@ class InitialLogits:
         return InitialLogits({**self.spreads, run_key(recipe, SEEDS[0], fingerprint): tuple(spreads)})
 
     def write(self, folder: Path) -> None:
+        results_folder.write(folder, {FILE: self.content})
+
+    @property
+    def content(self) -> bytes:
+        """Of the file."""
         ordered = {key: [float(f"{spread:.5g}") for spread in self.spreads[key]] for key in sorted(self.spreads)}
         told = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
-        results_folder.write(folder, {FILE: (json.dumps(told, indent=1) + "\n").encode()})
+        return (json.dumps(told, indent=1) + "\n").encode()
 
 
 def _shaped(told: Any) -> dict[str, tuple[float, ...]]:

@@ -111,6 +111,12 @@ def accept(folder: Path) -> list[str]:
     return [name for name in FILES if now.get(name) != known.get(name)]
 
 
+def digests_of(folder: Path) -> dict[str, str]:
+    """The digests of the files of `folder` as they are, by their names; of those that are there."""
+    contents = read(folder, *FILES)
+    return {name: _digest(contents.files[name]) for name in FILES if name in contents.files}
+
+
 # ---- Shapes ----------------------------------------------------------------------------------------------------------
 
 

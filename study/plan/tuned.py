@@ -51,11 +51,19 @@ class Tuned:
 
     def write(self, folder: Path) -> None:
         """Into `folder`. Where that is the `results/` of this checkout, the package's copy is written too."""
-        ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
-        content = (json.dumps(ordered, indent=1) + "\n").encode()
-        results_folder.write(folder, {FILE: content})
+        results_folder.write(folder, {FILE: self.content})
+        self.copy_of(folder)
+
+    def copy_of(self, folder: Path) -> None:
+        """Write the package's copy of the file in `folder`, where that is the `results/` of this checkout."""
         if folder.resolve() == CHECKOUT_RESULTS:
-            write_atomically(COPY, content)
+            write_atomically(COPY, self.content)
+
+    @property
+    def content(self) -> bytes:
+        """Of the file."""
+        ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
+        return (json.dumps(ordered, indent=1) + "\n").encode()
 
     def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
         """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which."""

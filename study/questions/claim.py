@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
+from study.questions.checked import check_mapping, check_number, check_text, check_whole
 from study.questions.measures import Measure
 from study.questions.rules import Rule
 from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES
@@ -30,6 +31,11 @@ class Reported:
     in_notes_alone: bool = False  # whether `value` is the notes' number, and the paper is silent
 
     def __post_init__(self):
+        check_text("claim.reported.what", self.what)
+        check_text("claim.reported.where", self.where)
+        check_text("claim.reported.notes", self.notes, may_be_empty=True)
+        if self.value is not None:
+            check_number("claim.reported.value", self.value)
         choose("claim.reported.precision", self.precision, get_args(Precision))
         if self.in_notes_alone and not (self.notes and self.value is not None):
             raise Refused("claim.reported.notes: in_notes_alone is set, and there is no number or no word of the notes")
@@ -73,6 +79,7 @@ class Claim:
     """One field and its list of values, tried for each arm alike before the runs; none: arms share what their base has."""
 
     def __post_init__(self):
+        self._check_kinds()
         self._check_counts()
         self._check_arms()
         if not self.default_arms:
@@ -80,24 +87,40 @@ class Claim:
             object.__setattr__(self, "default_arms", tuple(arm.label for arm in self.arms if arm.label in needed))
         if not self.default_bases:
             object.__setattr__(self, "default_bases", tuple(self.bases))
+        self._check_defaults()
         self._check_bases_and_scales()
         self._check_rule()
         self._check_recipes()
 
-    def _check_counts(self) -> None:
-        for name in ("arms", "default_arms", "default_bases"):
-            value = getattr(self, name)
-            if not isinstance(value, tuple) or (name == "arms" and not value):
+    def _check_kinds(self) -> None:
+        check_text("claim.title", self.title)
+        check_text("claim.command", self.command)
+        for name, kind in (("reported", Reported), ("measure", Measure), ("rule", Rule)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise Refused(f"claim.{name}: {value!r} is {type(value).__name__}, not a {kind.__name__}")
+        check_mapping("claim.bases", self.bases, Recipe)
+        check_mapping("claim.scales", self.scales, str)
+        check_mapping("claim.tune", self.tune, tuple)
+        for name in ("arms", "default_arms", "default_bases", "other_readings"):
+            if not isinstance(value := getattr(self, name), tuple):
                 raise Refused(f"claim.{name}: {value!r} is not a tuple with something in it")
-        for name in ("bases", "scales"):
+
+    def _check_counts(self) -> None:
+        for name in ("arms", "bases", "scales"):
             if not getattr(self, name):
                 raise Refused(f"claim.{name}: none")
-        if not isinstance(self.seeds, int) or not 1 <= self.seeds <= JUDGED_SEEDS_BELOW:
-            raise Refused(f"claim.seeds: {self.seeds!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
+        check_whole("claim.seeds", self.seeds, 1, JUDGED_SEEDS_BELOW)
+        check_whole("claim.seen_seeds", self.seen_seeds, 0, JUDGED_SEEDS_BELOW - self.seeds)
         if len(self.tune) > 1:
             raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
 
     def _check_arms(self) -> None:
+        for arm in self.arms:
+            if not isinstance(arm, Arm):
+                raise Refused(f"claim.arms: {arm!r} is not an Arm")
+            check_text("claim.arms", arm.label, may_be_empty=True)
+            check_mapping(f"claim.arms.{arm.label}", arm.diff)
+            check_mapping(f"claim.arms.{arm.label}.also", arm.also, Mapping)
         labels = [arm.label for arm in self.arms]
         if self.arms[0].diff or self.arms[0].also:
             raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
@@ -108,6 +131,8 @@ class Claim:
                 f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end, "
                 "or what cannot be printed"
             )
+        if "all" in labels:
+            raise Refused("claim.arms: no arm can be called 'all', which means all of them")
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
         for label in (*self.default_arms, *self.other_readings, self.rule.control, *self.rule.treated_arms):
@@ -116,12 +141,19 @@ class Claim:
             for label in arm.also:
                 choose(f"claim.arms.{arm.label}.also", label, self.bases)
 
+    def _check_defaults(self) -> None:
+        compared = dict.fromkeys((self.rule.control, *self.rule.treated_arms))
+        if lacking := [label for label in compared if label not in self.default_arms]:
+            raise Refused(f"claim.default_arms: without {lacking[0]!r}, which claim.rule compares, they come to no verdict")
+
     def _check_bases_and_scales(self) -> None:
         for label in self.default_bases:
             choose("claim.default_bases", label, self.bases)
         for scale, role in self.scales.items():
             choose("claim.scales", role, ROLES)
             choose("claim.scales", scale, SCALES)
+            if ROLES.index(role) < ROLES.index(best := SCALES[scale].best_role):
+                raise Refused(f"claim.scales: {scale!r} cannot be {role!r}, at best {best!r}: {SCALES[scale].about}")
             if not any(SCALES[scale].suits(self.bases[base]) for base in self.default_bases):
                 sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
                 raise Refused(
@@ -167,9 +199,26 @@ class Claim:
                         f"claim.measure needs {stop}"
                     )
                 made[arm.label] = recipe
+                self._check_training(base, arm.label, recipe)
             for field_name, values in self.tune.items():
                 for value in values:
                     changed(self.bases[base], {field_name: value})
+
+    def _check_training(self, base: str, arm: str, recipe: Recipe) -> None:
+        """A batch can be drawn, and the training is as long as the measure looks."""
+        images = recipe.data.train_images - recipe.data.validation_images
+        if recipe.data.train_images and images < recipe.optim.batch_size:
+            raise Refused(
+                f"claim.arms.{arm}: data.train_images of {recipe.data.train_images} leave no batch of "
+                f"{recipe.optim.batch_size} on base {base!r}"
+            )
+        for scale in self.scales if self.measure.least_epochs > 1 else ():
+            epochs = self.recipe(base, arm, SCALES[scale].diff).optim.epochs
+            if SCALES[scale].suits(recipe) and epochs < self.measure.least_epochs:
+                raise Refused(
+                    f"claim.measure.epochs: {self.measure.least_epochs} are more than the {epochs} of arm {arm!r} on base "
+                    f"{base!r} at scale {scale!r}"
+                )
 
     @property
     def largest_margin(self) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alexnet.errors import Refused
+from study.questions.checked import check_number, check_text
 from study.questions.designs import AllCombinations, Design
 from study.questions.measures import Kind
 
@@ -28,8 +29,13 @@ class Rule:
     control: str
 
     def __post_init__(self):
+        check_text("claim.rule.control", self.control)
+        for label in self.treated_arms:
+            check_text("claim.rule.treated", label, may_be_empty=True)
         if self.control in self.treated_arms:
             raise Refused(f"claim.rule.treated: {self.control!r} is the control")
+        if len(set(self.treated_arms)) < len(self.treated_arms):
+            raise Refused(f"claim.rule.treated: an arm stands twice in {list(self.treated_arms)}")
 
     @property
     def treated_arms(self) -> tuple[str, ...]:
@@ -59,6 +65,7 @@ class RatioOfTimes(Rule):
         super().__post_init__()
         if not self.treated:
             raise Refused("claim.rule.treated: none")
+        check_number("claim.rule.no_effect_within", self.no_effect_within)
         if not self.no_effect_within > 1:
             raise Refused(f"claim.rule.no_effect_within: {self.no_effect_within!r} is not a ratio above 1")
 
@@ -85,10 +92,9 @@ class Signed(Rule):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.expected not in (-1, 1):
+        if type(self.expected) is not int or self.expected not in (-1, 1):
             raise Refused(f"claim.rule.expected: {self.expected!r} is not 1 (above 0) or -1 (below)")
-        if not self.no_effect_within > 0:
-            raise Refused(f"claim.rule.no_effect_within: {self.no_effect_within!r} is not above 0")
+        check_number("claim.rule.no_effect_within", self.no_effect_within, above=0)
 
     @property
     def smallest_effect(self) -> float:
@@ -172,10 +178,10 @@ class EveryRun(Rule):
 
     def __post_init__(self):
         super().__post_init__()
+        check_number("claim.rule.p", self.p)
         if not 0 < self.p < 1:
             raise Refused(f"claim.rule.p: {self.p!r} is not between 0 and 1")
-        if not self.matters > 0:
-            raise Refused(f"claim.rule.matters: {self.matters!r} is not above 0")
+        check_number("claim.rule.matters", self.matters, above=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +201,11 @@ class Factorial(Rule):
     design: Design
     no_effect_within: float
     off: str = "without"  # how a part that is off is said: "without norm"; "with narrow" where off is another way to do it
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("claim.rule.no_effect_within", self.no_effect_within, above=0)
+        check_text("claim.rule.off", self.off)
 
     @property
     def treated_arms(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ class Scale:
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
     about: str = field(default="")
+    best_role: str = "native"  # what a claim may declare it as at best: a stand-in is "proxy", or "machinery"
 
     def suits(self, base: Recipe) -> bool:
         return 3 * self.side <= 4 * base.model.image_size <= 4 * self.side
@@ -27,6 +28,7 @@ SCALES = {
         side=32,
         train_images=50_000,
         about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10",
+        best_role="proxy",
     ),
     "tiny-imagenet-100": Scale(
         diff={"data.name": "tiny-imagenet-100"},
@@ -34,10 +36,15 @@ SCALES = {
         train_images=50_000,
         seeds=10,
         about="the first 100 classes of Tiny-ImageNet, 64 pixels a side, stand-in for ILSVRC",
+        best_role="proxy",
     ),
     "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, about="ILSVRC"),
     "shapes": Scale(
-        diff={"data.name": "shapes"}, side=32, train_images=8_000, about="stand-in data: shows the machinery, is no evidence"
+        diff={"data.name": "shapes"},
+        side=32,
+        train_images=8_000,
+        about="stand-in data: shows the machinery, is no evidence",
+        best_role="machinery",
     ),
     "smoke": Scale(
         diff={"data.name": "shapes", "data.train_images": 1500, "optim.batch_size": 32, "optim.epochs": 32},
@@ -46,6 +53,7 @@ SCALES = {
         seeds=1,
         bases=1,
         about="stand-in data and a small budget: shows that everything runs, is no evidence",
+        best_role="machinery",
     ),
 }
 FALLBACK = ("cifar10", "cifar10-jpeg", "shapes")

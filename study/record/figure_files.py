@@ -4,8 +4,10 @@ A picture that shows what was read off trained weights (figure 4) has its arrays
 drawn without weights and images."""
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,21 @@ def slug(text: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
+def picture_prefix(claim: str, scale: str) -> str:
+    """How the names of all files of a claim at one scale begin. A name that a link could not hold, as one with a space, is
+    written otherwise, with a few digits of its digest, so that no two claims share a file."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", claim)
+    return f"{safe if safe == claim else f'{safe}-{sha256(claim.encode()).hexdigest()[:6]}'}-{scale}-"
+
+
 def picture_path(results: Path, claim: str, scale: str, kind: str) -> Path:
     """Where the picture of this `kind` ("errors", "figure-4") of a claim at one scale is."""
-    return results / "figures" / f"{claim}-{scale}-{kind}.png"
+    return results / "figures" / f"{picture_prefix(claim, scale)}{kind}.png"
 
 
 def arrays_path(results: Path, claim: str, scale: str, machine: str, kind: str) -> Path:
     """Where the arrays are that the picture of this `kind` is drawn from, as one machine made them."""
-    return results / "figures" / f"{claim}-{scale}-{slug(machine)}-{kind}.npz"
+    return results / "figures" / f"{picture_prefix(claim, scale)}{slug(machine)}-{kind}.npz"
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:

@@ -182,10 +182,17 @@ def _write_merged(
     new_curves = _typed(pd.DataFrame(new_curves, columns=list(CURVE_COLUMNS)), CURVE_COLUMNS)
     runs, curves = _to_merge(folder)
     new_runs = _first_asked(runs, new_runs)
-    runs, curves = (
-        pd.concat([_without(old, new_runs), new])
-        for old, new in ((runs, new_runs), (curves, new_curves.drop_duplicates([*NAME, "step"], keep="last")))
-    )
+    runs, curves = joined(folder, runs, curves, new_runs, new_curves.drop_duplicates([*NAME, "step"], keep="last"))
+    weights = dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True))
+    files = {CURVES: as_csv(curves), RUNS: as_csv(runs), **answers.merged(folder, given, weights)}
+    results_folder.write(folder, files)
+
+
+def joined(
+    folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, new_runs: pd.DataFrame, new_curves: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with new rows in place of those of the same runs, in their order. Raises Refused where they do not fit."""
+    runs, curves = (pd.concat([_without(old, new_runs), new]) for old, new in ((runs, new_runs), (curves, new_curves)))
     order = ["claim", "scale", "data_fingerprint", "machine", "base", "arm", "seed", "key"]
     runs = runs.sort_values(order, ignore_index=True)
     place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
@@ -195,12 +202,10 @@ def _write_merged(
     check_values(folder / RUNS, runs, RUN_TESTS)
     check_values(folder / CURVES, curves, CURVE_TESTS)
     agreeing(folder, runs, curves, whole=False)
-    weights = dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True))
-    files = {CURVES: _csv(curves), RUNS: _csv(runs), **answers.merged(folder, given, weights)}
-    results_folder.write(folder, files)
+    return runs, curves
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
+def as_csv(frame: pd.DataFrame) -> bytes:
     text = io.StringIO()
     frame.to_csv(text, index=False, lineterminator="\n")
     return text.getvalue().encode()

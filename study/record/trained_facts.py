@@ -1,9 +1,12 @@
 """What results/trained.json has to be: what was read off trained weights, by run and by runs together. No torch."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+FILE = "trained.json"
 ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
 ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
 
@@ -33,6 +36,12 @@ def shaped(told: Any) -> dict[str, Any]:
         if not all(_is_share(one[test][name]) for test in ENSEMBLE_TESTS for name in ENSEMBLE_ERRORS):
             raise ValueError(f"the average of {', '.join(runs)} has errors that are no shares from 0 to 1")
     return told
+
+
+def content_of(told: Mapping[str, Any]) -> bytes:
+    """The bytes of trained.json."""
+    text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
+    return (text.replace('},"', '},\n"') + "\n").encode()
 
 
 def _is_share(value: Any) -> bool:

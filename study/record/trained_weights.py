@@ -5,7 +5,6 @@ beside them into results/figures, from which the report is made without torch. W
 (`Measure.from_weights`). It is a pure function of weights and images and can be made again at any time.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from study.plan.plan import Cell
 from study.questions.measures import Measure
 from study.record.figure_files import arrays_path, write_arrays
 from study.record.tables import read_trained, run_name
+from study.record.trained_facts import FILE, content_of
 from study.run.one_run import Place, images_of
 from study.run.result import RunResult
 from study.run.run_folder import read_result
@@ -167,5 +167,4 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
 
 
 def _write(results: Path, told: Mapping[str, Any]) -> None:
-    text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
-    results_folder.write(results, {"trained.json": (text.replace('},"', '},\n"') + "\n").encode()})
+    results_folder.write(results, {FILE: content_of(told)})

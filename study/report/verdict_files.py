@@ -1,22 +1,68 @@
-"""Findings for scripts: what `--json` prints. The only place that says what these records look like."""
+"""Verdicts as data: results/verdicts.json and .csv, and what `--json` prints. Only here is said what a record looks like.
 
+verdicts.schema.json beside this module describes the file. A record holds numbers, the rule, and the keys of the runs it rests
+on, and no time stamp: the same tables give the same bytes.
+"""
+
+import csv
 import dataclasses
+import io
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
+from alexnet import __version__
+from alexnet.errors import Refused
+from alexnet.files import write_atomically
+from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
+from study.plan import results_folder
+from study.plan.fixed_rules import what_is_judged
+from study.questions.looks import LOOKS
 from study.report import phrases, sentences
 
-FORMAT = 2
-"""Goes up when a field is renamed, removed or comes to mean something else."""
+FORMAT = 3
+"""Goes up when a field is renamed, removed or comes to mean something else; fields may be added. Format 2 had no files."""
+FILE, TABLE, SCHEMA = "verdicts.json", "verdicts.csv", "verdicts.schema.json"
+SOFTWARE = ("torch", "python", "git_commit", "numerics")
+"""Columns of runs.csv that say what a run was trained with."""
+EFFECTS = ("ratio", "difference", "share")
+AGAIN = "`python -m study report` writes it anew"
+
+Record = Mapping[str, Any]
 
 
-def as_json(one: Evidence) -> dict[str, Any]:
-    """One finding as JSON can hold it: what is no number, or infinite, becomes null."""
-    told, verdict = dataclasses.asdict(one.verdict), one.verdict
+def schema() -> dict[str, Any]:
+    """The JSON schema of verdicts.json."""
+    return json.loads(resources.files("study.report").joinpath(SCHEMA).read_text())
+
+
+# ---- Records ---------------------------------------------------------------------------------------------------------
+
+
+def records(findings: Findings, of: Iterable[Evidence] | None = None) -> list[dict[str, Any]]:
+    """A record for each finding; or for those of them in `of`."""
+    runs = findings.runs
+    columns = [runs[name].tolist() for name in ("key", "machine", *SOFTWARE)]
+    rows: dict[tuple[str, str], dict[str, Any]] = {
+        (key, machine): dict(zip(SOFTWARE, used, strict=True)) for key, machine, *used in zip(*columns, strict=True)
+    }
+    return [as_json(one, rows) for one in (findings.found if of is None else of)]
+
+
+def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+    """One finding as JSON can hold it: what is no number, or infinite, becomes null. `software`: what each run, named by key
+    and machine, was trained with, by the names of SOFTWARE."""
+    told, verdict, reported = dataclasses.asdict(one.verdict), one.verdict, one.claim.reported
     look = told.pop("told")
+    names = [name for arm in one.arms for name in zip(arm.keys, arm.machines, strict=True)]
     return _plain({
         "format": FORMAT,
+        "id": "/".join((one.claim_name, one.scale, one.base, one.fingerprint)),
         "claim": one.claim_name,
+        "title": one.claim.title,
         "scale": one.scale,
         "role": one.role,
         "base": one.base,
@@ -25,24 +71,170 @@ def as_json(one: Evidence) -> dict[str, Any]:
         "data_fingerprint": one.fingerprint,
         "measured": phrases.measured(one.claim.measure),
         "unit": one.claim.measure.unit,
+        "reported": {**dataclasses.asdict(reported), "words": phrases.reported_words(one.claim)},
         "verdict": {
             **told,
-            "effect": look["effect"],
-            "look": look,
+            "words": sentences.verdict_words(one),
+            "effect": _effect(verdict.effect),
+            "narrow": _effect(verdict.narrow) if verdict.narrow else None,
+            "look": {name: value for name, value in look.items() if name not in ("effect", "narrow")},
             "is_final": verdict.is_final,
             "why": sentences.why(one),
         },
+        "rule": {
+            **{name.replace(" ", "_"): value for name, value in what_is_judged(one.claim, one.base, one.scale).items()},
+            "fixed_on": one.rule.fixed_on if one.rule else None,
+            "first_seed": max(one.rule.first_seed if one.rule else 0, one.claim.seen_seeds),
+            "looks": dataclasses.asdict(one.rule.looks if one.rule else LOOKS),
+        },
         "claims_in_family": one.claims_in_family,
         "arms": {
-            arm.label: {"learning_rate": arm.rate, "seeds": arm.seeds, "keys": arm.keys, "values": arm.values}
+            arm.label: {
+                "learning_rate": arm.rate,
+                "seeds": arm.seeds,
+                "machines": arm.machines,
+                "keys": arm.keys,
+                "weights_sha256": arm.weights,
+                "outcomes": arm.outcomes,
+                "values": arm.values,
+            }
             for arm in one.arms
         },
+        "versions": {name: sorted({software[run][name] for run in names if run in software}) for name in SOFTWARE},
     })  # fmt: skip
 
 
+def _effect(effect: Any) -> dict[str, Any]:
+    return {"kind": type(effect).__name__.lower(), "estimate": effect.estimate, **dataclasses.asdict(effect)}
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+# ---- Files -----------------------------------------------------------------------------------------------------------
+
+
+def write_verdicts(folder: Path, findings: Findings) -> list[Path]:
+    """Write verdicts.json and verdicts.csv of what the tables of `folder` say. Returns both paths."""
+    told = records(findings)
+    content = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "alexnet_study": __version__,
+        "tables": results_folder.digests_of(folder),
+        "runs": len(findings.runs),
+        "verdicts": told,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / FILE, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_atomically(folder / TABLE, _csv(told))
+    return [folder / FILE, folder / TABLE]
+
+
+def read_verdicts(path: Path) -> dict[str, Record]:
+    """The records of a verdicts.json by their ids. Raises Refused, naming the file, for one that is not there, is damaged, or
+    is of another format."""
+    return {record["id"]: record for record in _content(path)["verdicts"]}
+
+
+def verdicts_of(folder: Path) -> tuple[dict[str, Record], bool]:
+    """The records of a folder of results by their ids, and whether they were read: from its verdicts.json where that was made
+    of the tables as they are, else the tables are judged now."""
+    if (folder / FILE).is_file() and _content(folder / FILE)["tables"] == results_folder.digests_of(folder):
+        return read_verdicts(folder / FILE), True
+    return {record["id"]: record for record in records(find(folder))}, False
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused(f"{path}: no such file; {AGAIN}") from None
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+    told = results_folder.json_of(path, content)
+    if not isinstance(told, dict) or type(told.get("format")) is not int:
+        raise Refused(f"{path}: damaged (no format); {AGAIN}")
+    if told["format"] != FORMAT:
+        newer = told["format"] > FORMAT
+        raise Refused(f"{path}: its format is {told['format']}, not {FORMAT}; {'update the code' if newer else AGAIN}")
+    if why := _misshapen(told):
+        raise Refused(f"{path}: damaged ({why}); {AGAIN}")
+    return told
+
+
+def _misshapen(told: Mapping[str, Any]) -> str:
+    """What of verdicts.json is not as `check` and `diff` need it, in words; empty where all is. The schema says more."""
+    if not isinstance(told.get("tables"), dict) or not isinstance(told.get("verdicts"), list):
+        return "no digests of tables, or no list of verdicts"
+    seen: set[str] = set()
+    for number, record in enumerate(told["verdicts"], 1):
+        if not isinstance(record, dict) or not isinstance(name := record.get("id"), str):
+            return f"verdict {number} has no id"
+        if name in seen:
+            return f"{name} is there twice"
+        seen.add(name)
+        verdict = record.get("verdict")
+        if not isinstance(verdict, dict) or not all(isinstance(verdict.get(text), str) for text in ("direction", "words")):
+            return f"{name} has no verdict"
+        effects = {"effect": verdict.get("effect"), **(verdict.get("contrasts") or {})}
+        if odd := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
+            return f"the {odd[0]} of {name} has no estimate with its limits"
+        if verdict["effect"].get("kind") not in EFFECTS:
+            return f"the effect of {name} is none of {', '.join(EFFECTS)}"
+    return ""
+
+
+def _is_effect(told: Any) -> bool:
+    if not isinstance(told, dict):
+        return False
+    return all(told.get(end) is None or type(told[end]) in (int, float) for end in ("estimate", "lower", "upper"))
+
+
+# ---- The table -------------------------------------------------------------------------------------------------------
+
+
+def _csv(told: Iterable[Record]) -> bytes:
+    """A row a verdict, for a spreadsheet. What is not known is empty."""
+    rows = [_row(record) for record in told]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
+    return text.getvalue().encode()
+
+
+COLUMNS = (
+    "id", "claim", "title", "scale", "role", "base", "data", "data_fingerprint", "machines", "direction", "size", "words",
+    "measured", "unit", "effect", "estimate", "lower", "upper", "level", "lower_90", "upper_90", "p", "holm_p", "p_no_effect",
+    "reported_value", "reported_precision", "where", "rule", "control", "treated", "margin", "looks_taken", "looks_planned",
+    "more_seeds", "runs", "keys",
+)  # fmt: skip
+
+
+def _row(record: Record) -> dict[str, Any]:
+    verdict, rule, reported = record["verdict"], record["rule"], record["reported"]
+    narrow, keys = verdict["narrow"] or {}, [key for arm in record["arms"].values() for key in arm["keys"]]
+    same = ("id", "claim", "title", "scale", "role", "base", "data", "data_fingerprint", "measured", "unit")
+    decided = ("direction", "size", "words", "p", "holm_p", "p_no_effect", "looks_taken", "looks_planned", "more_seeds")
+    return {
+        **{name: record[name] for name in same},
+        **{name: verdict[name] for name in decided},
+        **{name: verdict["effect"][name] for name in ("estimate", "lower", "upper", "level")},
+        "machines": "; ".join(record["machines"]),
+        "effect": verdict["effect"]["kind"],
+        "lower_90": narrow.get("lower"),
+        "upper_90": narrow.get("upper"),
+        "reported_value": reported["value"],
+        "reported_precision": reported["precision"],
+        "where": reported["where"],
+        "rule": rule["rule"],
+        "control": rule["control"],
+        "treated": verdict["look"]["treated"],
+        "margin": rule.get("margin"),
+        "runs": len(keys),
+        "keys": " ".join(keys),
+    }

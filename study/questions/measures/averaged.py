@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alexnet.errors import Refused
+from study.questions.checked import check_whole
 from study.questions.measures.base import Curve, FromWeights, Measure, Run, TrainedRun
 from study.questions.measures.errors import percent
 
@@ -20,8 +20,7 @@ class Averaged(Measure):
     stored_as = "ensembles"
 
     def __post_init__(self):
-        if not self.nets >= 2:
-            raise Refused(f"claim.measure.nets: {self.nets!r} is less than 2")
+        check_whole("claim.measure.nets", self.nets, 2)
 
     @property
     def runs_together(self) -> int:

@@ -118,6 +118,11 @@ class Measure(ABC):
         return 0.0
 
     @property
+    def least_epochs(self) -> int:
+        """How many epochs its runs have to train."""
+        return 1
+
+    @property
     def runs_together(self) -> int:
         """From how many runs (those of the first seeds) `from_weights` reads at a time."""
         return 1

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from alexnet.errors import Refused, choose
+from alexnet.errors import choose
+from study.questions.checked import check_whole
 from study.questions.measures.base import Curve, Measure, Run
 
 Error = Literal["train_error", "test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "gap"]
@@ -43,8 +44,11 @@ class EarlyError(Measure):
     kind = "level"
 
     def __post_init__(self):
-        if not self.epochs >= 1:
-            raise Refused(f"claim.measure.epochs: {self.epochs!r} is less than 1")
+        check_whole("claim.measure.epochs", self.epochs, 1)
+
+    @property
+    def least_epochs(self) -> int:
+        return self.epochs
 
     def value(self, run: Run, curve: Curve) -> float | None:
         if run.outcome in ("diverged", "stalled"):

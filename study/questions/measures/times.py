@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from alexnet.errors import Refused, choose
+from study.questions.checked import check_number
 from study.questions.measures.base import Curve, Measure, Run
 
 Watched = Literal["train_error", "test_error"]
@@ -25,6 +26,7 @@ class TimeTo(Measure):
 
     def __post_init__(self):
         choose("claim.measure.of", self.of, get_args(Watched))
+        check_number("claim.measure.level", self.level)
         if not 0 < self.level < 1:
             raise Refused(f"claim.measure.level: {self.level!r} is not between 0 and 1")
 

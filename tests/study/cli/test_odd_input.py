@@ -102,12 +102,22 @@ def test_a_figure_is_not_drawn_into_a_folder_of_that_name(here, capsys):
 
 
 @pytest.mark.parametrize("ends", ["import sys; sys.exit(0)", "raise SystemExit", "exit()", "import sys; sys.exit('x')"])
-@pytest.mark.parametrize("line", ["plan mine --scale smoke", "list"])
+@pytest.mark.parametrize("line", ["plan mine --scale smoke", "run mine depth --scale smoke"])
 def test_a_claim_file_that_ends_the_process_is_refused_by_its_name(here, capsys, monkeypatch, ends, line):
     (here / "claims").mkdir()
     (here / "claims" / "mine.py").write_text(ends)
     monkeypatch.setenv("CLAIMS_DIR", str(here / "claims"))
     assert "mine.py: SystemExit" in refused(here, capsys, line)
+
+
+def test_the_other_claims_are_listed_beside_a_faulty_file(here, capsys, monkeypatch):
+    (here / "claims").mkdir()
+    (here / "claims" / "mine.py").write_text("raise SystemExit")
+    monkeypatch.setenv("CLAIMS_DIR", str(here / "claims"))
+    assert main(["list"]) == 0
+    out, error = capsys.readouterr()
+    assert "\ndepth: " in out and "mine" not in out
+    assert error == f"left out: {here / 'claims' / 'mine.py'}: SystemExit: \n".replace(": \n", ":\n")
 
 
 @pytest.mark.parametrize("variable", ["SPOOL_DIR", "RESULTS_DIR"])

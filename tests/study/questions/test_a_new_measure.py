@@ -98,7 +98,7 @@ def test_it_is_planned_judged_drawn_and_reported(study):
     assert found.verdict.effect.estimate == pytest.approx(13 / 3 - 0.8 * 22 / 3 - 0.2 * 7.5)  # by block, and two of the control
     told = verdict_table([found])
     assert "epoch of the lowest test error" in told and "-3.03 epochs [" in told
-    assert as_json(found)["unit"] == "epochs"
+    assert as_json(found, {})["unit"] == "epochs"
     write_report(folder)
     assert "None minus noise is -3.03 epochs (95% interval" in (folder / "REPORT.md").read_text()
     assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("best_epoch-*")] == ["errors.png"]

@@ -15,7 +15,7 @@ from alexnet.model.network import layer_table
 from alexnet.recipe import ALEXNET_32, CIFAR_11PCT, CIFAR_13PCT, changed, differences, settings
 from study.cli import main
 from study.judge.evidence import find
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_claim, read_claims
 from study.plan.plan import Cell
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd, EarlyError, TimeTo, ViewsGain
@@ -222,8 +222,9 @@ def test_a_tiny_run_ends_in_a_number_for_each_measure(tiny_results, name):
 OWN_CLAIM = '''"""A claim file that gives every field, the defaults too."""
 
 from study.questions.claim import Arm, Claim, Reported
+from study.questions.designs import AllCombinations
 from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, OverImages, RatioOfTimes, WithinRuns
+from study.questions.rules import DifferenceOfMeans, EveryRun, Factorial, OverImages, RatioOfTimes, WithinRuns
 from study.questions.scales import ALEXNET_ROLES, ALEXNETS
 
 CLAIM = Claim(
@@ -369,7 +370,7 @@ def refused(folder: Path, message: str, *changes: tuple[str, str]) -> None:
         text = text.replace(old, new)
     (folder / "gelu.py").write_text(text)
     with pytest.raises(Refused, match=re.escape(str(folder / "gelu.py")) + ": .*" + message) as refusal:
-        all_claims()
+        get_claim("gelu")
     assert "\n" not in str(refusal.value)
 
 
@@ -412,6 +413,77 @@ ACCEPTED = {  # each of these crashes later, or says nothing for ever
 }
 
 
+TITLE = 'title="With GELU instead of ReLU the error is lower"'
+WHERE = 'where="my own question"'
+DEFAULTS = 'default_arms=("relu", "gelu")'
+BAND = "no_effect_within=0.5"
+WHEN_PLANNED = {  # a report died of most of these, after hours of training
+    "no place in the paper": (r"claim\.reported\.where: None is NoneType", (WHERE, "where=None")),
+    "a place of no words": (r"claim\.reported\.where: is empty", (WHERE, 'where=" "')),
+    "a number for what is reported": (r"claim\.reported\.what: 3 is int", ('what="top-1 error, GELU minus ReLU"', "what=3")),
+    "notes that are none": (r"claim\.reported\.notes: None", (WHERE, f"{WHERE}, notes=None")),
+    "a reported value of NaN": (r"claim\.reported\.value: nan is not finite", ("value=None", 'value=float("nan")')),
+    "a reported value without end": (r"claim\.reported\.value: -inf is not finite", ("value=None", 'value=-float("inf")')),
+    "a reported value as a text": (r"claim\.reported\.value: '-1' is str", ("value=None", 'value="-1"')),
+    "a reported value that is true": (r"claim\.reported\.value: True is bool", ("value=None", "value=True")),
+    "an early error of an epoch and a half": (r"claim\.measure\.epochs: 1\.5", (MEASURE, "EarlyError(1.5)")),
+    "an early error of no number": (r"claim\.measure\.epochs: nan", (MEASURE, 'EarlyError(float("nan"))')),
+    "an early error longer than the training": (r"claim\.measure\.epochs: 500 are more", (MEASURE, "EarlyError(500)")),
+    "a level as a text": (r"claim\.measure\.level: '0\.4'", (MEASURE, 'TimeTo("0.4")')),
+    "a band without end": (r"claim\.rule\.no_effect_within: inf", (BAND, 'no_effect_within=float("inf")')),
+    "a band that is no number": (r"claim\.rule\.no_effect_within: nan", (BAND, 'no_effect_within=float("nan")')),
+    "a band as a text": (r"claim\.rule\.no_effect_within: '0\.5' is str", (BAND, 'no_effect_within="0.5"')),
+    "a ratio without end": (
+        r"claim\.rule\.no_effect_within: inf",
+        (RULE, 'RatioOfTimes(treated="gelu", control="relu", no_effect_within=float("inf"))'),
+    ),
+    "what matters without end": (r"claim\.rule\.matters: inf", (RULE, 'EveryRun(control="relu", matters=float("inf"))')),
+    "a band of a design without end": (
+        r"claim\.rule\.no_effect_within: inf",
+        (RULE, 'Factorial(control="relu", design=AllCombinations(("gelu", "elu")), no_effect_within=float("inf"))'),
+    ),
+    "a sign that is true": (r"claim\.rule\.expected: True", ("expected=-1", "expected=True")),
+    "an arm that is treated twice": (r"claim\.rule\.treated: an arm stands twice", ('treated="gelu"', 'treated=("gelu",) * 2')),
+    "an empty title": (r"claim\.title: is empty", (TITLE, 'title=""')),
+    "a title that is a number": (r"claim\.title: 5 is int", (TITLE, "title=5")),
+    "no command": (r"claim\.command: None", ('command="python -m study run gelu"', "command=None")),
+    "seeds that are not whole": (r"claim\.seeds: 3\.0 is not a whole number", ("tune={}", "tune={}, seeds=3.0")),
+    "seeds that are true": (r"claim\.seeds: True is not a whole number", ("tune={}", "tune={}, seeds=True")),
+    "seen seeds that are not whole": (r"claim\.seen_seeds: 1\.5", ("tune={}", "tune={}, seen_seeds=1.5")),
+    "seen seeds below none": (r"claim\.seen_seeds: -1", ("tune={}", "tune={}, seen_seeds=-1")),
+    "the treated arm as control": (r"claim\.rule\.treated: 'gelu' is the control", ('control="relu"', 'control="gelu"')),
+    "defaults without the control": (r"claim\.default_arms: without 'relu'", (DEFAULTS, 'default_arms=("gelu",)')),
+    "defaults without the treated arm": (r"claim\.default_arms: without 'gelu'", (DEFAULTS, 'default_arms=("relu",)')),
+    "an arm called all": (
+        r"claim\.arms: no arm can be called 'all'",
+        (SECOND, f'{SECOND}, Arm("all", {{"model.width": 2.0}})'),
+    ),
+    "an arm without a name": (r"claim\.arms: None is NoneType", (SECOND, f'{SECOND}, Arm(None, {{"model.width": 2.0}})')),
+    "an arm that is a text": (r"claim\.arms: 'wide' is not an Arm", (SECOND, f'{SECOND}, "wide"')),
+    "an arm without a diff": (r"claim\.arms\.wide: None is NoneType, not a dict", (SECOND, f'{SECOND}, Arm("wide", None)')),
+    "a stand-in as the paper's own data": (
+        r"claim\.scales: 'cifar10-jpeg' cannot be 'native', at best 'proxy'",
+        ("scales=ALEXNET_ROLES", 'scales={"cifar10-jpeg": "native"}'),
+    ),
+    "made-up images as evidence": (
+        r"claim\.scales: 'shapes' cannot be 'proxy', at best 'machinery'",
+        ("scales=ALEXNET_ROLES", 'scales={"shapes": "proxy"}'),
+    ),
+    "an arm of one image": (
+        r"claim\.arms\.one: data\.train_images of 1 leave no batch of 128",
+        (SECOND, f'{SECOND}, Arm("one", {{"data.train_images": 1}})'),
+    ),
+    "a rule that is none": (r"claim\.rule: 'lower' is str, not a Rule", (RULE, '"lower"')),
+    "a measure that is none": (r"claim\.measure: None is NoneType, not a Measure", (MEASURE, "None")),
+}
+
+
+@pytest.mark.parametrize("what", WHEN_PLANNED)
+def test_what_a_report_would_die_of_is_refused_when_planned_with_file_and_field(claims_dir, what):
+    message, *changes = WHEN_PLANNED[what]
+    refused(claims_dir, message, *changes)
+
+
 @pytest.mark.parametrize("what", ACCEPTED)
 def test_a_claim_file_that_cannot_come_to_a_verdict_is_refused_too(claims_dir, what):
     message, *changes = ACCEPTED[what]
@@ -422,7 +494,7 @@ def test_a_claim_file_that_cannot_come_to_a_verdict_is_refused_too(claims_dir, w
 def test_a_file_of_a_name_that_the_command_line_uses_is_refused(claims_dir, name):
     (claims_dir / f"{name}.py").write_text(OWN_CLAIM)
     with pytest.raises(Refused, match=re.escape(str(claims_dir / f"{name}.py"))):
-        all_claims()
+        get_claim(name)
 
 
 def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
@@ -431,10 +503,27 @@ def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
     assert set(found) == {*CLAIMS, "gelu"} and found["gelu"].title.startswith("With GELU")
 
 
-def test_a_file_of_a_name_that_exists_is_refused(claims_dir):
+def test_a_file_of_a_name_that_exists_is_refused_and_the_claim_of_the_package_stays(claims_dir):
     (claims_dir / "depth.py").write_text(OWN_CLAIM)
-    with pytest.raises(Refused, match=re.escape(str(claims_dir / "depth.py")) + ": there is a claim 'depth' already"):
-        all_claims()
+    found, wrong = read_claims()
+    assert str(wrong["depth"]).startswith(f"{claims_dir / 'depth.py'}: there is a claim 'depth' already")
+    assert found["depth"] == CLAIMS["depth"]
+
+
+def test_a_faulty_file_stops_only_itself_and_is_told_once(claims_dir, capsys):
+    (claims_dir / "gelu.py").write_text(OWN_CLAIM)
+    (claims_dir / "broken.py").write_text("CLAIM = 1 / 0")
+    assert set(all_claims()) == set(all_claims()) == {*CLAIMS, "gelu"}
+    assert capsys.readouterr().err == f"left out: {claims_dir / 'broken.py'}: ZeroDivisionError: division by zero\n"
+    assert get_claim("gelu").title.startswith("With GELU")
+
+
+def test_a_file_that_was_mended_is_read_anew(claims_dir):
+    (claims_dir / "gelu.py").write_text("CLAIM = None")
+    with pytest.raises(Refused, match="CLAIM is NoneType"):
+        get_claim("gelu")
+    (claims_dir / "gelu.py").write_text(OWN_CLAIM)
+    assert get_claim("gelu").title.startswith("With GELU")
 
 
 @pytest.mark.parametrize("make", [Path.touch, lambda path: None], ids=["a file", "nothing"])

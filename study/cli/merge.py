@@ -1,0 +1,145 @@
+"""`merge`: other people's results into one folder."""
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet.errors import Refused
+from alexnet.files import locked, write_atomically
+from study.cli.arguments import Verbs, add_verb, existing_folder, json_option, writable
+from study.environment import results_dir
+from study.plan import results_folder
+
+if TYPE_CHECKING:
+    from study.judge.evidence import Findings
+    from study.judge.family import Evidence
+    from study.judge.machines import Agreement
+    from study.record.merging import Merged
+
+MOST_NAMED = 10
+"""Runs that are named one by one; `--json` names all."""
+
+
+def add_to(verbs: Verbs) -> None:
+    text = (
+        "put other people's folders of results into the folder of results (RESULTS_DIR), each run once; tells which runs of "
+        "one key came to other bits, and whether two machines agree on each claim"
+    )
+    parser = add_verb(verbs, "merge", merge, text, json_option())
+    parser.add_argument("folders", type=existing_folder("DIR"), nargs="+", metavar="DIR", help="folders of results")
+
+
+def merge(args: argparse.Namespace) -> None:
+    from study.judge.machines import agreement
+    from study.plan import tuned
+    from study.plan.tuned import Tuned
+    from study.record.merging import check_folders, put_together
+
+    folder = results_dir()
+    check_folders(folder, args.folders)
+    writable(folder, "RESULTS_DIR")
+    with locked(folder / ".table.lock"):
+        merged = put_together(folder, args.folders)
+        findings = _judged(folder, merged)
+        if merged.files:
+            results_folder.write(folder, merged.files)
+        for name, content in merged.arrays.items():
+            (folder / "figures").mkdir(exist_ok=True)
+            write_atomically(folder / "figures" / name, content)
+    if tuned.FILE in merged.files:
+        Tuned.read(folder).copy_of(folder)
+    told = [(one, agreement(one)) for one in findings.found if len(one.machines) > 1]
+    if args.json:
+        print(json.dumps(_as_json(merged, told), indent=1))
+    else:
+        print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, told)]))
+        print("next: `python -m study report`")
+
+
+def _judged(folder: Path, merged: "Merged") -> "Findings":
+    """What a report would say of the files that are to be written. Raises Refused where they could not be judged."""
+    from study.judge.evidence import find
+
+    with tempfile.TemporaryDirectory() as copy:
+        for name in (*results_folder.FILES, results_folder.DIGESTS):
+            if (folder / name).is_file():
+                shutil.copy(folder / name, copy)
+        try:
+            if merged.files:
+                results_folder.write(Path(copy), merged.files)
+            return find(Path(copy))
+        except Refused as error:
+            raise Refused(f"{str(error).replace(copy, 'merged')}; nothing was written") from None
+
+
+def _counts(merged: "Merged", folder: Path) -> list[str]:
+    return [
+        f"{path}: {count} new runs into {folder}, {merged.known[path]} were there in the same bits"
+        for path, count in merged.new.items()
+    ]
+
+
+def _bits(merged: "Merged") -> list[str]:
+    """Runs of one key that came to other weights: on one machine, where that should not be, one by one."""
+    one = [found for found in merged.other_bits if found.is_one_machine]
+    lines = [
+        f"{found.key}: two runs on {found.machines[0]} with other bits ({found.what}); ours stays" for found in one[:MOST_NAMED]
+    ]
+    if len(one) > MOST_NAMED:
+        lines.append(f"and {len(one) - MOST_NAMED} more runs of one machine with other bits")
+    across = [found for found in merged.other_bits if not found.is_one_machine]
+    if across or merged.same_bits:
+        lines.append(f"{merged.same_bits} runs have the same bits on two machines, {len(across)} have other bits:")
+        lines += [f"  {found.key}: {' and '.join(found.machines)} ({found.what})" for found in across[:MOST_NAMED]]
+        lines += [f"  and {len(across) - MOST_NAMED} more"] if len(across) > MOST_NAMED else []
+    return lines
+
+
+def _line(told: "tuple[Evidence, Agreement | None]") -> str:
+    """Whether the machines of a finding agree."""
+    from study.report.phrases import effect_words, number
+
+    one, agreed = told
+    where = f"{one.claim_name}, {one.base}, {one.scale}"
+    if agreed is None:
+        return f"{where}: whether its machines agree is not asked, as nothing is compared run by run"
+    each = "; ".join(
+        f"{machine} {effect_words(effect, one.claim.measure.unit)} ({effect.n_treated} seeds)"
+        for machine, effect in agreed.effects.items()
+    )
+    answer = {
+        "agree": f"the machines agree (that they share one effect: p = {number(agreed.p, 2)})",
+        "differ": f"the machines DIFFER (that they share one effect: p = {number(agreed.p, 2)})",
+        "not known": "whether the machines agree is not known, it takes two seeds on each",
+    }[agreed.answer]
+    return f"{where}: {answer}: {each}"
+
+
+def _as_json(merged: "Merged", told: "Sequence[tuple[Evidence, Agreement | None]]") -> dict:
+    return {
+        "new_runs": {str(path): count for path, count in merged.new.items()},
+        "known_runs": {str(path): count for path, count in merged.known.items()},
+        "same_bits_on_two_machines": merged.same_bits,
+        "other_bits": [asdict(found) for found in merged.other_bits],
+        "notes": merged.notes,
+        "machines": [
+            {
+                "claim": one.claim_name,
+                "scale": one.scale,
+                "base": one.base,
+                "data_fingerprint": one.fingerprint,
+                "answer": agreed.answer if agreed else "not asked",
+                "p": agreed.p if agreed and agreed.p == agreed.p else None,
+                "effects": {
+                    machine: {"estimate": effect.estimate, "seeds": effect.n_treated}
+                    for machine, effect in (agreed.effects if agreed else {}).items()
+                },
+            }
+            for one, agreed in told
+        ],
+    }

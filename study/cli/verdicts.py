@@ -1,0 +1,142 @@
+"""`check` and `diff`: verdicts as data, compared with those that were written, or between two folders or commits."""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from alexnet.errors import Refused
+from study.cli.arguments import Verbs, add_verb, json_option
+from study.environment import results_dir
+from study.plan import results_folder
+
+MOST_TOLD = 4
+"""Of one verdict, how many changed values are told in words; `--json` has all."""
+
+
+def add_to(verbs: Verbs) -> None:
+    text = "judge the tables again and compare with the verdicts that were written: exit code 0 equal, 1 changed"
+    parser = add_verb(verbs, "check", check, text, json_option())
+    parser.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="default: verdicts.json in the folder of results (RESULTS_DIR)"
+    )
+    text = "new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
+    parser = add_verb(verbs, "diff", diff, text, json_option())
+    parser.add_argument("before", metavar="A", help="a folder of results, or a commit")
+    parser.add_argument("after", metavar="B", nargs="?", help="the same; default: the folder of results (RESULTS_DIR)")
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+def check(args: argparse.Namespace) -> int:
+    from study.judge.evidence import find
+    from study.report.verdict_changes import changes_between
+    from study.report.verdict_files import FILE, read_verdicts, records
+
+    folder = results_dir()
+    path = args.file or folder / FILE
+    written = read_verdicts(path)
+    if not (folder / "runs.csv").is_file():
+        raise Refused(f"RESULTS_DIR: no runs.csv in {folder}")
+    changes = changes_between(written, {record["id"]: record for record in records(find(folder))})
+    if args.json:
+        print(json.dumps(changes.as_json, indent=1))
+        return int(changes.any)
+    for what, names in (("new", changes.new), ("gone", changes.gone)):
+        for name in names:
+            print(f"{what:<8} {name}")
+    for name, found in changes.changed.items():
+        more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+        print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_TOLD])}{more}")
+    if changes.any:
+        print(f"{path} is not what the tables of {folder} say; `python -m study report` writes it anew")
+    else:
+        print(f"{len(written)} verdicts, as in {path}")
+    return int(changes.any)
+
+
+# ---- diff ------------------------------------------------------------------------------------------------------------
+
+
+def diff(args: argparse.Namespace) -> int:
+    from study.report.verdict_changes import changes_between, effect_of
+    from study.report.verdict_files import verdicts_of
+
+    told, said = [], []
+    for written in (args.before, args.after or str(results_dir())):
+        with results_at(written) as folder:
+            try:
+                found, were_read = verdicts_of(folder)
+            except Refused as error:
+                raise Refused(f"{written}: {str(error).replace(str(folder), written)}") from None
+        told.append(found)
+        said.append(f"{written} ({len(found)} verdicts, {'as written' if were_read else 'judged now'})")
+    changes = changes_between(*told)
+    if args.json:
+        print(json.dumps(changes.as_json, indent=1))
+        return int(changes.any)
+    print(f"From {said[0]} to {said[1]}:")
+    for what, names in (("new", changes.new), ("gone", changes.gone)):
+        for name, record in names.items():
+            print(f"{what:<8} {name}: {record['verdict']['words']}, {effect_of(record)}")
+    others = changes.other_verdicts
+    for name, (before, after) in others.items():
+        numbers = f"{effect_of(before)} -> {effect_of(after)}"
+        print(f"verdict  {name}: {before['verdict']['words']} -> {after['verdict']['words']}; {numbers}")
+    for name, moved in changes.moved.items():
+        for one in moved:
+            print(f"moved    {name}{f', {one.what}' if one.what else ''}: {one.before} -> {one.after}, beyond its interval")
+    small = [name for name in changes.changed if name not in others and name not in changes.moved]
+    for name in small:
+        print(f"numbers  {name}: {effect_of(changes.both[name][0])} -> {effect_of(changes.both[name][1])}, within its interval")
+    print(f"{len(changes.both) - len(changes.changed)} verdicts are the same")
+    return int(changes.any)
+
+
+@contextlib.contextmanager
+def results_at(written: str) -> Iterator[Path]:
+    """The folder of results that a user named: a folder, or a commit of this repository, whose files are laid out meanwhile.
+    Raises Refused for what is neither."""
+    if Path(written).is_dir():
+        if not (Path(written) / "runs.csv").is_file():
+            raise Refused(f"{written}: no runs.csv in it; name a folder of results, or a commit")
+        yield Path(written)
+        return
+    from study.report.verdict_files import FILE
+
+    where = _folder_in_repository()
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{written}^{{commit}}")
+    if commit is None:
+        raise Refused(f"{written}: neither a folder of results nor a commit")
+    name = commit.decode().strip()
+    listed = _git("ls-tree", "--name-only", name, f"{where}/") or b""
+    there = [Path(line).name for line in listed.decode().splitlines()]
+    if "runs.csv" not in there:
+        raise Refused(f"{written}: that commit has no {where}/runs.csv")
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (*results_folder.FILES, results_folder.DIGESTS, FILE):
+            if file in there and (content := _git("show", f"{name}:{where}/{file}")) is not None:
+                (Path(folder) / file).write_bytes(content)
+        yield Path(folder)
+
+
+def _folder_in_repository() -> str:
+    """The folder of results as a path within the repository."""
+    top = _git("rev-parse", "--show-toplevel")
+    folder = results_dir().absolute()
+    if top is not None and folder.resolve().is_relative_to(Path(top.decode().strip()).resolve()):
+        return folder.resolve().relative_to(Path(top.decode().strip()).resolve()).as_posix()
+    return "results"
+
+
+def _git(*words: str) -> bytes | None:
+    """What git prints, in the root of the repository of the working folder; None where it fails."""
+    try:
+        top = subprocess.run(["git", "rev-parse", "--show-toplevel"], capture_output=True, check=True).stdout.decode().strip()
+        return subprocess.run(["git", "-C", top, *words], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,76 @@
+"""Do two machines agree on a claim? Each machine's own effect, and whether they could share one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from study.judge.arms import Block
+from study.judge.blocks import NO_PRIOR, agreement_of_machines, moderated, pair
+from study.judge.case import Case
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio, ratio_of_logs
+from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
+
+DIFFER = 0.05
+"""Machines differ where chance alone gives differences as large with at most this probability."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What several machines say of one claim on one base, each by the seeds that it has of all arms compared."""
+
+    treated: str  # of several arms the one on which the machines differ most
+    effects: Mapping[str, Ratio | Difference]  # by machine
+    p: float  # that they share one effect; NaN where fewer than two machines have two seeds
+
+    @property
+    def answer(self) -> Literal["agree", "differ", "not known"]:
+        return "not known" if self.p != self.p else "differ" if self.p <= DIFFER else "agree"
+
+
+def agreement(one: Evidence) -> Agreement | None:
+    """None where the runs are of one machine, or nothing is compared run by run: shares of runs, averaged nets, designs."""
+    if len(one.machines) < 2:
+        return None
+    arms = {arm.label: arm for arm in one.arms}
+    case = Case(one.claim, one.base, arms, one.role == "native", one.machines)
+    found = [(label, _compared(case, label)) for label in _treated(one)]
+    told = [(_p(values), label, values) for label, values in found if values]
+    if not told:
+        return None
+    p, label, values = min(told, key=lambda one: (one[0] != one[0], one[0]))
+    effects = {machine: _effect(case, values, machine) for machine in one.machines if any(m == machine for m, _ in values)}
+    return Agreement(label, effects, min(1.0, len(told) * p))
+
+
+def _treated(one: Evidence) -> Sequence[str]:
+    rule = one.claim.rule
+    if isinstance(rule, RatioOfTimes | DifferenceOfMeans):
+        return rule.treated_arms
+    return (rule.both,) if isinstance(rule, Interaction) else (rule.control,) if isinstance(rule, WithinRuns) else ()
+
+
+def _compared(case: Case, treated: str) -> dict[Block, float]:
+    """Block by block the number that is set against 0, on the line on which it is judged."""
+    rule = case.claim.rule
+    labels = dict.fromkeys((treated, rule.control))
+    if isinstance(rule, Interaction):
+        labels = dict.fromkeys((rule.both, rule.first, rule.second, rule.control))
+    values = {label: case.values(label, case.arms[label].blocks) if label in case.arms else {} for label in labels}
+    shared = [block for block in values[treated] if all(block in own for own in values.values())]
+    if isinstance(rule, WithinRuns):
+        return {block: values[treated][block] for block in shared}
+    if isinstance(rule, Interaction):
+        both, first, second, control = (values[label] for label in labels)
+        return {block: both[block] - second[block] - first[block] + control[block] for block in shared}
+    return {block: values[treated][block] - values[rule.control][block] for block in shared}
+
+
+def _p(values: Mapping[Block, float]) -> float:
+    return agreement_of_machines(values, dict.fromkeys(values, 0.0))
+
+
+def _effect(case: Case, values: Mapping[Block, float], machine: str) -> Ratio | Difference:
+    own = {block: value for block, value in values.items() if block[0] == machine}
+    found = moderated(pair(own, dict.fromkeys(own, 0.0)), NO_PRIOR)
+    return ratio_of_logs(found) if case.claim.measure.kind == "time" else found

@@ -1,0 +1,42 @@
+"""What a claim file may write into a field: refused here by the name of the field, before anything is planned."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from alexnet.errors import Refused
+
+
+def check_text(field: str, value: Any, may_be_empty: bool = False) -> None:
+    """Raises Refused for what is no text, or says nothing."""
+    if not isinstance(value, str):
+        raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a text")
+    if not may_be_empty and not value.strip():
+        raise Refused(f"{field}: is empty")
+
+
+def check_number(field: str, value: Any, above: float = -math.inf) -> None:
+    """Raises Refused for what is no finite number above `above`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a number")
+    if not math.isfinite(value):
+        raise Refused(f"{field}: {value!r} is not finite")
+    if not value > above:
+        raise Refused(f"{field}: {value!r} is not above {above:g}")
+
+
+def check_whole(field: str, value: Any, least: int, most: float = math.inf) -> None:
+    """Raises Refused for what is no whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        to = "on" if math.isinf(most) else f"to {most:.0f}"
+        raise Refused(f"{field}: {value!r} is not a whole number from {least} {to}")
+
+
+def check_mapping(field: str, value: Any, of: type = object) -> None:
+    """Raises Refused for what does not map texts to values of the class `of`."""
+    if not isinstance(value, Mapping):
+        raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a dict")
+    for name, one in value.items():
+        check_text(field, name)
+        if not isinstance(one, of):
+            raise Refused(f"{field}: what {name!r} stands for is {type(one).__name__}, not {of.__name__}")

@@ -1,0 +1,213 @@
+"""Other people's results put together with ours: each run once, and what does not fit together named.
+
+A run is named by its key and its machine. Of one that both have, ours stays; where the two were trained to other weights, that
+is told: either two machines have one name, or a run cannot be repeated there. Nothing is written here: whoever asked judges
+what was put together, and then writes all of it or nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alexnet.errors import Refused
+from study.plan import fixed_rules, initial_logits, tuned
+from study.plan.fixed_rules import FixedRules
+from study.plan.initial_logits import InitialLogits
+from study.plan.tuned import Tuned
+from study.record import answers, tables, trained_facts
+from study.record.answers import Kept, Name, read_answers
+
+Run = tuple[str, str]
+"""Key and machine."""
+
+
+@dataclass(frozen=True)
+class OtherBits:
+    """A run that was trained twice to other weights."""
+
+    key: str
+    machines: tuple[str, str]  # the same name twice where one machine has them both
+    what: str  # claim, base, arm and seed
+
+    @property
+    def is_one_machine(self) -> bool:
+        return len(set(self.machines)) == 1
+
+
+@dataclass
+class Merged:
+    """Files of results, put together."""
+
+    files: dict[str, bytes] = field(default_factory=dict)  # to be written, by name
+    arrays: dict[str, bytes] = field(default_factory=dict)  # of figures, by name, to be written where there are none
+    new: dict[Path, int] = field(default_factory=dict)  # runs that a folder added
+    known: dict[Path, int] = field(default_factory=dict)  # runs of a folder that were there already, in the same bits
+    other_bits: list[OtherBits] = field(default_factory=list)
+    same_bits: int = 0  # runs that two machines trained to the same weights
+    notes: list[str] = field(default_factory=list)
+
+
+def put_together(folder: Path, others: Iterable[Path]) -> Merged:
+    """The results of `folder` with those of the `others`, the first that has a run giving it. Raises Refused for files of any
+    folder that are damaged or were changed."""
+    both, merged = _Folder.read(folder), Merged()
+    before = both.contents
+    for other in others:
+        _add(both, _Folder.read(other), other, merged)
+    _tell_other_bits(both.runs, merged)
+    merged.files = {name: content for name, content in both.contents.items() if before.get(name) != content}
+    return merged
+
+
+@dataclass
+class _Folder:
+    """What stands in a folder of results."""
+
+    path: Path
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    answers: dict[Name, Kept]
+    trained: dict[str, Any]
+    tuned: dict[str, dict] | None  # None where there is no file, and the package's own rates hold
+    rules: FixedRules
+    logits: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "_Folder":
+        runs, curves = tables.read(path)
+        return cls(
+            path,
+            runs,
+            curves,
+            dict(read_answers(path).kept),
+            tables.read_trained(path),
+            dict(Tuned.read(path).entries) if (path / tuned.FILE).exists() else None,
+            FixedRules.read(path),
+            dict(InitialLogits.read(path).spreads),
+        )
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """Of every file that there is anything for."""
+        found = {}
+        if len(self.runs):
+            found |= {tables.RUNS: tables.as_csv(self.runs), tables.CURVES: tables.as_csv(self.curves)}
+        if self.answers:
+            found[answers.FILE] = answers.content_of(self.answers)
+        if self.trained["runs"] or self.trained["ensembles"]:
+            found[trained_facts.FILE] = trained_facts.content_of(self.trained)
+        if self.tuned is not None:
+            found[tuned.FILE] = Tuned(self.tuned).content
+        if self.rules.rules:
+            found[fixed_rules.FILE] = self.rules.content
+        if self.logits:
+            found[initial_logits.FILE] = InitialLogits(self.logits).content
+        return found
+
+    @property
+    def weights(self) -> dict[Run, str]:
+        """Digest of each run's weights."""
+        return dict(zip(zip(self.runs.key, self.runs.machine, strict=True), self.runs.weights_sha256, strict=True))
+
+
+def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+    """Put what `theirs` has and `ours` lacks into `ours`."""
+    mine, weights = ours.weights, theirs.weights
+    new = {run for run in weights if run not in mine}
+    same = {run for run in weights if mine.get(run) == weights[run]}
+    merged.new[path], merged.known[path] = len(new), len(same)
+    rows = theirs.runs.set_index(tables.NAME, drop=False)
+    for run in weights:
+        if run not in new | same:
+            merged.other_bits.append(OtherBits(run[0], (run[1], run[1]), _what(rows.loc[[run]].iloc[0])))
+    if new:
+        taken, points = _rows_of(theirs.runs, new), _rows_of(theirs.curves, new)
+        ours.runs, ours.curves = tables.joined(ours.path, ours.runs, ours.curves, taken, points)
+    ours.answers |= {n: kept for n, kept in theirs.answers.items() if n not in ours.answers and n[:2] in new | same}
+    _add_trained(ours.trained, theirs.trained, {tables.run_name(*run) for run in new | same})
+    _add_rates(ours, theirs, path, merged)
+    _add_rules(ours, theirs, path, merged)
+    ours.logits = {**theirs.logits, **ours.logits}
+    figures = path / "figures"
+    for file in sorted(figures.glob("*.npz")) if figures.is_dir() else ():
+        if not (ours.path / "figures" / file.name).exists():
+            merged.arrays.setdefault(file.name, file.read_bytes())
+
+
+def _rows_of(table: pd.DataFrame, runs: set[Run]) -> pd.DataFrame:
+    return table.loc[[name in runs for name in zip(table.key, table.machine, strict=True)]]
+
+
+def _what(row: Any) -> str:
+    return f"{row.claim}, {row.base}, {row.arm}, seed {row.seed}"
+
+
+def _add_trained(ours: dict[str, Any], theirs: Mapping[str, Any], names: set[str]) -> None:
+    """What was read off the weights of these runs."""
+    for name, facts in theirs["runs"].items():
+        if name in names:
+            ours["runs"][name] = {**facts, **ours["runs"].get(name, {})}
+    there = {tuple(one["runs"]) for one in ours["ensembles"]}
+    ours["ensembles"] = ours["ensembles"] + [
+        one for one in theirs["ensembles"] if set(one["runs"]) <= names and tuple(one["runs"]) not in there
+    ]
+
+
+def _add_rates(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+    """Learning rates that ours lacks. Of two rates for one arm ours stays: the runs of the other answer nothing here."""
+    if theirs.tuned is None:
+        return
+    own = dict(Tuned.committed().entries if ours.tuned is None else ours.tuned)
+    before = dict(own)
+    for name, arms in theirs.tuned.items():
+        for arm, entry in arms.items():
+            if arm not in own.get(name, {}):
+                own[name] = {**own.get(name, {}), arm: entry}
+            elif (here := own[name][arm]["value"]) != entry["value"]:
+                merged.notes.append(
+                    f"{path}: the learning rate of {name}, {arm}, is {_rate(entry['value'])} there and {_rate(here)} here, "
+                    "which stays; runs of the other answer no claim here"
+                )
+    if own != before:
+        ours.tuned = own
+
+
+def _rate(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+    """The fixed rules of scales that have none here. Of two rules ours stays, and judges all."""
+    for scale, rules in theirs.rules.rules.items():
+        here = ours.rules.of(scale)
+        if here is None:
+            ours.rules = FixedRules(ours.path, {**ours.rules.rules, scale: rules})
+        elif here.record != rules[-1].record:
+            merged.notes.append(
+                f"{path}: its rule of scale {scale} was fixed on {rules[-1].fixed_on} and is another than that of "
+                f"{here.fixed_on} here, which stays and judges its runs too"
+            )
+
+
+def _tell_other_bits(runs: pd.DataFrame, merged: Merged) -> None:
+    """Of the runs that several machines have, which came to the same weights and which did not."""
+    for _, rows in runs.groupby("key", sort=False):
+        first = rows.iloc[0]
+        for at in range(1, len(rows)):
+            row = rows.iloc[at]
+            if row.weights_sha256 == first.weights_sha256:
+                merged.same_bits += 1
+            else:
+                merged.other_bits.append(OtherBits(str(row.key), (str(first.machine), str(row.machine)), _what(row)))
+
+
+def check_folders(folder: Path, others: Iterable[Path]) -> None:
+    """Raises Refused for folders that there is nothing to merge from."""
+    for other in others:
+        if other.resolve() == folder.resolve():
+            raise Refused(f"{other}: is the folder of results itself (RESULTS_DIR)")
+        if not (other / tables.RUNS).is_file():
+            raise Refused(f"{other}: no {tables.RUNS} in it; name a folder of results")

@@ -1,0 +1,161 @@
+"""What differs between two sets of verdicts: records of verdict_files.py, by their ids."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from study.judge.intervals import Difference, Effect, Ratio, Share
+from study.report.phrases import effect_words
+from study.report.verdict_files import Record
+
+WORDING = frozenset(("format", "title", "measured", "words", "why", "what", "where", "notes"))
+"""Names of fields that say the same in other words; a verdict is not changed where they alone are."""
+ALIKE = 1e-6
+"""Numbers that differ by less than this share are equal: other versions of the libraries round otherwise."""
+FIRST = ("verdict.direction", "verdict.size", "verdict.alone", "verdict.effect.", "rule.", "verdict.holm_p", "verdict.")
+"""What of a changed record is told first."""
+KINDS: Mapping[str, type[Ratio] | type[Difference] | type[Share]] = {"ratio": Ratio, "difference": Difference, "share": Share}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value of a record, by its path within it."""
+
+    field: str  # such as "verdict.effect.estimate"
+    before: Any
+    after: Any
+
+    @property
+    def words(self) -> str:
+        return f"{self.field} {_short(self.before)} -> {_short(self.after)}"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An estimate that lies outside the interval that it has on the other side."""
+
+    what: str  # "" for the claim's effect, else a contrast of a factorial
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """From one set of verdicts to another."""
+
+    new: Mapping[str, Record]
+    gone: Mapping[str, Record]
+    changed: Mapping[str, tuple[Change, ...]]  # by id, those in which any value is another
+    moved: Mapping[str, tuple[Moved, ...]]  # by id, where a number moved beyond its interval
+    both: Mapping[str, tuple[Record, Record]]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.new or self.gone or self.changed)
+
+    @property
+    def other_verdicts(self) -> dict[str, tuple[Record, Record]]:
+        """Of those in both, where the verdict itself is another."""
+        return {name: pair for name, pair in self.both.items() if _decision(pair[0]) != _decision(pair[1])}
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "equal": not self.any,
+            "new": list(self.new),
+            "gone": list(self.gone),
+            "verdicts": {
+                name: {"before": _decision(before), "after": _decision(after)}
+                for name, (before, after) in self.other_verdicts.items()
+            },
+            "changed": {name: [asdict(change) for change in changes] for name, changes in self.changed.items()},
+            "moved_beyond_intervals": {name: [asdict(one) for one in moved] for name, moved in self.moved.items()},
+        }
+
+
+def changes_between(before: Mapping[str, Record], after: Mapping[str, Record]) -> Changes:
+    both = {name: (record, after[name]) for name, record in before.items() if name in after}
+    changed = {name: tuple(sorted(_values(*pair), key=_place)) for name, pair in both.items()}
+    moved = {name: tuple(_moved(*pair)) for name, pair in both.items()}
+    return Changes(
+        new={name: record for name, record in after.items() if name not in before},
+        gone={name: record for name, record in before.items() if name not in after},
+        changed={name: changes for name, changes in changed.items() if changes},
+        moved={name: found for name, found in moved.items() if found},
+        both=both,
+    )
+
+
+def effect_of(record: Record) -> str:
+    """The effect of a record in words, such as "+1.88 points [1.31, 2.44]"."""
+    return effect_words(_effect(record["verdict"]["effect"]), record.get("unit", ""))
+
+
+def _values(before: Any, after: Any, where: str = "") -> Iterator[Change]:
+    """Every value that differs, wording aside."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            if name not in WORDING:
+                yield from _values(before.get(name), after.get(name), f"{where}.{name}".lstrip("."))
+    elif not _alike(before, after):
+        yield Change(where, before, after)
+
+
+def _alike(before: Any, after: Any) -> bool:
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(map(_alike, before, after))
+    if isinstance(before, dict) and isinstance(after, dict):
+        return not any(_values(before, after))
+    if isinstance(before, int | float) and isinstance(after, int | float) and bool not in (type(before), type(after)):
+        return math.isclose(before, after, rel_tol=ALIKE, abs_tol=1e-12)
+    return type(before) is type(after) and before == after
+
+
+def _place(change: Change) -> int:
+    return next((place for place, start in enumerate(FIRST) if change.field.startswith(start)), len(FIRST))
+
+
+def _decision(record: Record) -> dict[str, Any]:
+    return {name: record["verdict"].get(name) for name in ("direction", "size", "alone")}
+
+
+def _moved(before: Record, after: Record) -> Iterator[Moved]:
+    unit = after.get("unit", "")
+    old, new = before["verdict"]["effect"], after["verdict"]["effect"]
+    if old.get("kind") == new.get("kind") and _beyond(old, new):
+        yield Moved("", effect_of(before), effect_of(after))
+    contrasts = [record["verdict"].get("contrasts") or {} for record in (before, after)]
+    for name, was in contrasts[0].items():
+        now = contrasts[1].get(name)
+        if now and _beyond(was, now):
+            yield Moved(name, *(effect_words(_effect({**one, "kind": "difference"}), unit) for one in (was, now)))
+
+
+def _beyond(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether one of two estimates lies outside the interval of the other; one without an interval is never beyond it."""
+    return _outside(old, new.get("estimate")) or _outside(new, old.get("estimate"))
+
+
+def _outside(interval: Mapping[str, Any], estimate: float | None) -> bool:
+    lower, upper = interval.get("lower"), interval.get("upper")
+    if estimate is None:
+        return False
+    return (lower is not None and estimate < lower) or (upper is not None and estimate > upper)
+
+
+def _effect(told: Mapping[str, Any]) -> Effect:
+    """An effect as it was before it became JSON."""
+    kind = KINDS[told["kind"]]
+    for_nothing = {"lower": -math.inf, "upper": math.inf, "bound": "exact"}
+    values = {field.name: told.get(field.name) for field in fields(kind)}
+    return kind(**{name: for_nothing.get(name, math.nan) if value is None else value for name, value in values.items()})
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return f"{len(value)} values"
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

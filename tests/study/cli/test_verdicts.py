@@ -1,0 +1,281 @@
+"""`check`, `diff` and `merge`: verdicts as data. Runs are made up."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import accepted, made_up_result, write_tuned
+
+from study.cli.main import main
+from study.judge.evidence import find
+from study.plan.claim_files import get_claim
+from study.plan.fixed_rules import FixedRules, fix
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.questions.looks import Looks
+from study.record import tables
+from study.record.answers import read_answers
+from study.report.verdict_files import write_verdicts
+
+RESULTS = Path(__file__).parents[3] / "results"
+SLOWER = {0: 2.0, 1: 2.2, 2: 1.9, 3: 2.1, 4: 2.0}
+"""How many times as long tanh takes, seed by seed."""
+RATES = {"A-2012": {"relu": 0.01, "tanh": 0.02}}
+
+
+def runs(results: Path, seeds: int = 3, machine: str = "test machine", times: float = 1.0) -> list:
+    """Made-up runs of one claim, tanh `times` SLOWER than relu."""
+    write_tuned(results, RATES, scale="cifar10-jpeg")
+    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), bases=["A-2012"], seeds=seeds)
+    made = []
+    for cell in cells:
+        crossing = 3.0 + cell.seed / 10
+        if cell.arm == "tanh":
+            crossing *= SLOWER[cell.seed] * times
+        made.append(made_up_result(cell, crossing, machine=machine))
+    return made
+
+
+CLAIMS = {"relu_sooner": get_claim("relu_sooner")}
+
+
+def make(results: Path) -> None:
+    tables.merge(results, runs(results))
+    write_verdicts(results, find(results, CLAIMS))
+
+
+@pytest.fixture
+def folder(made_once, tmp_path, monkeypatch) -> Path:
+    """Results of a claim with its first look and their verdicts, as RESULTS_DIR. There is no other claim, which saves time."""
+    monkeypatch.setattr("study.judge.evidence.all_claims", lambda: CLAIMS)
+    results = Path(shutil.copytree(made_once("verdicts_as_data", make), tmp_path / "results"))
+    monkeypatch.setenv("RESULTS_DIR", str(results))
+    monkeypatch.chdir(tmp_path)
+    return results
+
+
+def told(capsys, *words) -> tuple[int, dict]:
+    code = main([*map(str, words), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def edited(folder: Path, change: Callable[[dict], object], name: str = "other.json") -> Path:
+    """The verdicts of `folder` with a change, in a file beside it."""
+    content = json.loads((folder / "verdicts.json").read_text())
+    change(content)
+    path = folder.parent / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+def test_verdicts_that_the_tables_still_give_are_equal(folder, capsys):
+    assert main(["check"]) == 0
+    assert "1 verdicts, as in" in capsys.readouterr().out
+
+
+def test_a_verdict_that_changed_is_told_with_what_it_was_and_is(folder, capsys):
+    path = edited(folder, lambda content: content["verdicts"][0]["verdict"].update(direction="contradicted"))
+    assert main(["check", str(path)]) == 1
+    words = "verdict.direction contradicted -> undecided"
+    assert f"changed  relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000: {words}" in capsys.readouterr().out
+
+
+def test_other_words_and_rounding_of_other_libraries_are_no_change(folder, capsys):
+    def change(content):
+        verdict = content["verdicts"][0]["verdict"]
+        verdict |= {"why": "As before, in other words.", "p": verdict["p"] * (1 + 1e-9)}
+
+    assert main(["check", str(edited(folder, change))]) == 0
+
+
+def test_a_verdict_more_or_less_is_new_or_gone(folder, capsys):
+    code, changes = told(capsys, "check", edited(folder, lambda content: content["verdicts"].clear()))
+    assert code == 1 and changes["new"] == ["relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"]
+    for table in ("runs.csv", "curves.csv"):
+        path = folder / table
+        path.write_text(path.read_text().splitlines(keepends=True)[0])
+    accepted(folder)
+    code, changes = told(capsys, "check")
+    assert code == 1 and changes["gone"] == ["relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"]
+
+
+DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
+    "cut": (lambda text: text[: len(text) // 2], "not JSON"),
+    "nothing": (lambda text: "", "not JSON (empty)"),
+    "a list": (lambda text: "[]", "damaged (no format)"),
+    "a newer format": (lambda text: text.replace('"format": 3', '"format": 9', 1), "its format is 9, not 3; update the code"),
+    "no list": (lambda text: json.dumps({"format": 3, "tables": {}}), "no list of verdicts"),
+    "no id": (lambda text: text.replace('"id"', '"name"'), "verdict 1 has no id"),
+    "no direction": (lambda text: text.replace('"direction"', '"course"'), "has no verdict"),
+    "a text for an estimate": (lambda text: text.replace('"estimate": ', '"estimate": "x", "was": '), "has no estimate"),
+    "an effect of no kind": (
+        lambda text: text.replace('"kind": "ratio"', '"kind": "x"'),
+        "is none of ratio, difference, share",
+    ),
+    "not a number": (lambda text: text.replace('"estimate": ', '"estimate": NaN, "was": '), "not JSON"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_verdicts_file_is_refused_in_a_line_that_names_it(folder, capsys, what):
+    change, words = DAMAGED[what]
+    path = folder / "verdicts.json"
+    assert change(path.read_text()) != path.read_text()
+    path.write_text(change(path.read_text()))
+    assert main(["check"]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith(f"{path}: ") and words in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["verdicts.json", "runs.csv"])
+def test_without_verdicts_or_tables_there_is_nothing_to_check(folder, capsys, missing):
+    (folder / missing).unlink()
+    assert main(["check"]) == 2
+    assert missing in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_committed_verdicts_are_what_the_committed_tables_say(monkeypatch, capsys):
+    monkeypatch.setenv("RESULTS_DIR", str(RESULTS))
+    assert main(["check"]) == 0, capsys.readouterr().out
+
+
+# ---- diff ------------------------------------------------------------------------------------------------------------
+
+
+def with_runs(folder: Path, name: str, **more) -> Path:
+    """Another folder of results, beside `folder`."""
+    other = folder.parent / name
+    tables.merge(other, runs(other, **more))
+    return other
+
+
+def test_a_number_that_moved_beyond_its_interval_is_told_apart_from_one_that_did_not(folder, capsys):
+    near, far = with_runs(folder, "near", times=1.001), with_runs(folder, "far", times=2.0)
+    name = "relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"
+    code, changes = told(capsys, "diff", folder, near)
+    assert code == 1 and list(changes["changed"]) == [name] and not changes["moved_beyond_intervals"]
+    code, changes = told(capsys, "diff", folder, far)
+    assert code == 1 and list(changes["moved_beyond_intervals"]) == [name]
+
+
+def test_the_same_folder_twice_does_not_differ(folder, capsys):
+    assert main(["diff", str(folder), str(folder)]) == 0
+    assert "1 verdicts are the same" in capsys.readouterr().out
+
+
+def test_verdicts_that_were_not_made_of_the_tables_as_they_are_are_judged_anew(folder, capsys):
+    stale = Path(shutil.copytree(folder, folder.parent / "stale"))
+    tables.merge(stale, runs(stale, seeds=4))
+    assert main(["diff", str(folder), str(stale)]) == 1
+    assert "results (1 verdicts, as written)" in (out := capsys.readouterr().out) and "stale (1 verdicts, judged now)" in out
+
+
+def git(folder: Path, *words: str) -> None:
+    names = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *names, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_two_commits_are_compared_by_what_they_hold(folder, capsys):
+    git(folder.parent, "init", "-q")
+    git(folder.parent, "add", "results")
+    git(folder.parent, "commit", "-q", "-m", "first")
+    shutil.rmtree(folder)
+    tables.merge(folder, runs(folder, times=2.0))
+    git(folder.parent, "add", "-A", "results")
+    git(folder.parent, "commit", "-q", "-m", "second")
+    code, changes = told(capsys, "diff", "HEAD~1", "HEAD")
+    assert code == 1 and len(changes["moved_beyond_intervals"]) == 1
+    assert told(capsys, "diff", "HEAD")[0] == 0
+
+
+@pytest.mark.parametrize("written", ["no-such-commit", "--help-me", "empty", "HEAD^{tree}"])
+def test_what_is_neither_a_folder_of_results_nor_a_commit_is_refused(folder, capsys, written):
+    (folder.parent / "empty").mkdir()
+    assert main(["diff", "--", written]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+# ---- merge -----------------------------------------------------------------------------------------------------------
+
+
+def test_runs_of_two_folders_come_into_one_each_once(folder, capsys):
+    other = with_runs(folder, "other", seeds=5)
+    code, merged = told(capsys, "merge", other)
+    assert code == 0 and merged["new_runs"] == {str(other): 2} and merged["known_runs"] == {str(other): 3 + 5}
+    expected = tables.read(other)[0]
+    pd.testing.assert_frame_equal(tables.read(folder)[0], expected)
+    assert read_answers(folder).kept == read_answers(other).kept
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert told(capsys, "merge", other)[1]["new_runs"] == {str(other): 0}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_of_one_key_and_machine_with_other_bits_is_named_and_ours_stays(folder, capsys):
+    other = folder.parent / "other"
+    made = runs(other)
+    made[0] = replace(made[0], weights_sha256=sha256(b"other bits").hexdigest())
+    tables.merge(other, made)
+    before = (folder / "runs.csv").read_bytes()
+    assert main(["merge", str(other)]) == 0
+    assert f"{made[0].key}: two runs on test machine, fp32 with other bits" in capsys.readouterr().out
+    assert (folder / "runs.csv").read_bytes() == before
+
+
+def test_two_machines_that_find_the_same_agree_and_two_that_do_not_differ(folder, capsys):
+    near, far = (with_runs(folder, name, machine=name, times=times) for name, times in (("near", 1.02), ("far", 3.0)))
+    assert main(["merge", str(near)]) == 0
+    out = capsys.readouterr().out
+    assert "relu_sooner, A-2012, cifar10-jpeg: the machines agree" in out and "near, fp32 x2.0" in out
+    assert "8 runs have the same bits on two machines, 0 have other bits" in out
+    assert [one["answer"] for one in told(capsys, "merge", far)[1]["machines"]] == ["differ"]
+
+
+def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys):
+    other = with_runs(folder, "other", seeds=4)
+    text = (other / "tuned.json").read_text().replace("0.02", "0.03")
+    (other / "tuned.json").write_text(text)
+    accepted(other)
+    assert main(["merge", str(other)]) == 0
+    out = capsys.readouterr().out
+    assert "the learning rate of relu_sooner/A-2012/cifar10-jpeg, tanh, is 0.03 there and 0.02 here, which stays" in out
+    assert Tuned.read(folder).find("relu_sooner", "A-2012", "tanh", "cifar10-jpeg")["value"] == 0.02
+
+
+def test_a_folder_that_is_damaged_is_refused_and_nothing_is_written(folder, capsys):
+    good, bad = with_runs(folder, "good", seeds=4), with_runs(folder, "bad", seeds=5)
+    (bad / "curves.csv").write_text((bad / "curves.csv").read_text()[:-30])
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert main(["merge", str(good), str(bad)]) == 2
+    assert str(bad / "curves.csv") in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("which", ["results", "empty"])
+def test_a_folder_with_nothing_to_merge_is_refused(folder, capsys, which):
+    (folder.parent / "empty").mkdir()
+    assert main(["merge", str(folder.parent / which)]) == 2
+    assert which in capsys.readouterr().err
+
+
+def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(folder, capsys):
+    other = with_runs(folder, "other", seeds=4)
+    members = [("relu_sooner", "A-2012")]
+    theirs = fix("cifar10-jpeg", members, CLAIMS, looks=Looks((3, 5), (5, 8)))
+    FixedRules(other).write(theirs)
+    assert main(["merge", str(other)]) == 0
+    assert FixedRules.read(folder).of("cifar10-jpeg") == theirs
+    third = with_runs(folder, "third", seeds=4)
+    FixedRules(third).write(fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
+    assert main(["merge", str(third)]) == 0
+    assert "is another than that of" in capsys.readouterr().out
+    assert FixedRules.read(folder).of("cifar10-jpeg") == theirs
