@@ -24,6 +24,7 @@ from study.report.figures.architecture import draw_architecture
 from study.report.figures.draw import draw
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import verdict_forest
+from study.report.overview import outcome_words
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.spreads import Spread, spreads_of
 
@@ -35,14 +36,26 @@ def write_report(folder: Path) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. Returns the files written."""
     findings = find(folder)
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
-    with style():
-        overview = save(verdict_forest(findings.found), folder / "figures" / "verdicts.png")
+    overview = _overview(findings, folder)
     context = describe(findings, pictures, folder)
     markdown = _render("report.md.j2", context, escape=False)
     page = _render("report.html.j2", context, escape=True)
     write_atomically(folder / "REPORT.md", markdown.encode())
     write_atomically(folder / "report.html", page.encode())
-    return [folder / "REPORT.md", folder / "report.html", overview, *(p for paths in pictures.values() for p in paths)]
+    return [folder / "REPORT.md", folder / "report.html", *overview, *(p for paths in pictures.values() for p in paths)]
+
+
+OVERVIEW_COLOURS = 64
+"""Kept in the PNG of all claims, which the README shows."""
+
+
+def _overview(findings: Findings, folder: Path) -> list[Path]:
+    """All claims in one picture."""
+    with style():
+        return [
+            save(verdict_forest(findings.found), folder / "figures" / f"verdicts.{kind}", OVERVIEW_COLOURS)
+            for kind in ("svg", "png")
+        ]
 
 
 def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
@@ -78,6 +91,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
     runs = findings.runs
     return {
         "sections": sections,
+        "outcome": outcome_words(findings.found),
         "spreads": [_spread(one) for one in spreads_of(findings.found)],
         "figure_2": _figure_2(folder),
         "not_run": list(_not_run(findings)),

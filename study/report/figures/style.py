@@ -9,8 +9,10 @@ import matplotlib
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from alexnet.files import write_atomically
 from study.judge.family import Evidence
@@ -30,7 +32,12 @@ def style() -> AbstractContextManager[None]:
     """Within it figures are made and written in the project's style, whatever the user's own settings are."""
     settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     settings |= seaborn.axes_style("ticks") | seaborn.plotting_context("notebook", font_scale=0.85)
-    settings |= {"svg.hashsalt": "alexnet", "figure.dpi": 110, "text.parse_math": False}  # a "$" in a user's name is a dollar
+    settings |= {
+        "svg.hashsalt": "alexnet",
+        "svg.fonttype": "none",
+        "figure.dpi": 110,
+        "text.parse_math": False,
+    }  # a "$" in a user's name is a dollar
     return matplotlib.rc_context(settings)
 
 
@@ -53,11 +60,21 @@ def no_ticks(axis: Axes) -> None:
         side.set_visible(False)
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG of 150 dots an inch: the same figure always gives the same bytes."""
+def save(figure: Figure, path: Path, colours: int = 0) -> Path:
+    """Write a PNG of 150 dots an inch, or by the ending of `path` an SVG whose text is text: the same figure always gives the
+    same bytes. `colours`: of a PNG, how many are kept, which makes it several times smaller; 0: all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    figure.set_dpi(150)
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` draws everything twice to lay it out
-    write_atomically(path, buffer.getvalue())
+    if path.suffix == ".svg":
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    else:
+        figure.set_dpi(150)
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` draws everything twice to lay it out
+    write_atomically(path, _with_fewer_colours(buffer, colours) if colours and path.suffix == ".png" else buffer.getvalue())
     return path
+
+
+def _with_fewer_colours(png: io.BytesIO, colours: int) -> bytes:
+    smaller = io.BytesIO()
+    Image.open(png).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    return smaller.getvalue()

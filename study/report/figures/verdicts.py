@@ -1,7 +1,13 @@
-"""All verdicts in one picture: what was found here beside what the paper says, a row a claim, in the paper's order."""
+"""All claims in one picture: what was found here beside what the paper says, a row a claim, in the paper's order.
 
+Claims have different units, so each is drawn in multiples of the least effect that matters for it, with the paper's direction
+to the right; its own numbers stand beside it. What is seen in so many runs has no unit and an axis of its own."""
+
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,93 +15,218 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from study.judge.family import Evidence
-from study.judge.intervals import Difference, Ratio, Share
-from study.report.figures.style import PALETTE, panels
+from study.judge.intervals import Share
+from study.questions.scales import SCALES
+from study.report import phrases
+from study.report.figures.style import LINES, PALETTE
+from study.report.overview import on_paper_line, outcome_words, section_words, standing
 
 MARKS = {
     "supported": (PALETTE[2], "o", True),
     "contradicted": (PALETTE[3], "X", True),
     "no effect": (PALETTE[0], "s", True),
-    "undecided": (PALETTE[7], "D", False),
+    "supported alone": (PALETTE[2], "o", False),
+    "contradicted alone": (PALETTE[3], "X", False),
+    "undecided": ("#767676", "D", False),
 }
-"""By the word of a verdict: colour, mark, and whether the mark is filled. A finding with another word is no verdict, and left
-out."""
-WIDEST_POINTS = 8.0
-"""Points that the axis shows either way; what lies beyond is an arrow with its number."""
-ROW_INCHES = 0.34
+"""By how a claim stands: colour, mark, and whether the mark is filled."""
+MEANINGS = {
+    "supported alone": "supported alone, open among all claims",
+    "contradicted alone": "contradicted alone, open among all claims",
+}
+LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 0.95, 1.6, 0.7
+"""Inches of the claim's name, of the picture, and of the columns of numbers beside it."""
+LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.0, 0.42
+"""Inches of a finding, of a section's heading, above the rows and below them."""
+LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
+"""Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
+LABEL_CHARACTERS = 47
+INK, SOFT = "#1b1f24", "#57606a"
+
+Row = list[Evidence]
+"""What was found on one claim, on every data set and network: a line each."""
 
 
 def verdict_forest(found: Sequence[Evidence]) -> Figure:
-    """Differences, ratios of times and shares of runs, a panel each. In each row the 95% interval, the paper's number as a
-    tick, and the verdict by colour and by mark."""
-    judged = [one for one in found if one.word in MARKS]
-    incomplete = sum(one.word == "incomplete" for one in found)
-    kinds = [
-        (Difference, "points against the control, or within each run", 0.0, (-WIDEST_POINTS, WIDEST_POINTS)),
-        (Ratio, "times as long as the control", 1.0, (0.5, 10.0)),
-        (Share, "share of runs that show it", 0.0, (0.0, 1.0)),
-    ]
-    groups = [([one for one in judged if isinstance(one.verdict.effect, kind)], *rest) for kind, *rest in kinds]
-    groups = [group for group in groups if group[0]]
-    rows = [len(group[0]) for group in groups] or [1]
-    size = (11.5, 1.3 + 0.7 * len(rows) + ROW_INCHES * sum(rows))
-    figure, axes = panels(len(rows), 1, size, height_ratios=[row + 0.6 for row in rows])
-    for axis, (rows_of_kind, label, nothing, limits) in zip(axes[:, 0], groups, strict=False):
-        _panel(axis, rows_of_kind, found, nothing, limits)
-        axis.set_xlabel(f"{label}, with its 95% interval")
-    words = [word for word in MARKS if any(one.word == word for one in judged)]
-    handles = [Line2D([], [], linestyle="none", label=word, marker=MARKS[word][1], **_face(word)) for word in words]
-    handles.append(
-        Line2D([], [], linestyle="none", label="the paper", marker="|", color="black", markersize=11, markeredgewidth=2)
-    )
-    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
-    machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
-    data = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
-    places = f"{', '.join(data)} on {' and '.join(machines)}"
-    missing = f" ({incomplete} more are incomplete)" if incomplete else ""
-    title = f"What the paper claims, and what was found here{missing}\n{places}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    """A row a claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict by colour
+    and by mark. A claim on several data sets or networks has a line for each in its one row."""
+    judged = [one for one in found if standing(one) in MARKS and on_paper_line(one)]
+    shares = [one for one in judged if isinstance(one.verdict.effect, Share)]
+    panels = [(_rows([one for one in judged if one not in shares]), False), (_rows(shares), True)]
+    panels = [(rows, is_share) for rows, is_share in panels if rows]
+    heights = [_height(rows) for rows, _ in panels]
+    width, height = LEFT + PLOT + PAPER + HERE + SEEDS, TOP + sum(heights) + BOTTOM * max(1, len(panels))
+    figure = Figure(figsize=(width, height))
+    patterns = {data: LINES[at % len(LINES)] for at, data in enumerate(dict.fromkeys(one.data for one in judged))}
+    at = height - TOP
+    for (rows, is_share), tall in zip(panels, heights, strict=True):
+        axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
+        _panel(axis, rows, tall, patterns, is_share)
+        at -= tall + BOTTOM
+    _head(figure, found, judged, patterns, width, height)
     return figure
 
 
-def _panel(
-    axis: Axes, rows: Sequence[Evidence], found: Sequence[Evidence], nothing: float, limits: tuple[float, float]
+def _rows(found: Sequence[Evidence]) -> list[Row]:
+    """What was found, by claim."""
+    rows: dict[str, Row] = {}
+    for one in found:
+        rows.setdefault(one.claim_name, []).append(one)
+    return list(rows.values())
+
+
+def _label(row: Row) -> list[str]:
+    return textwrap.wrap(row[0].claim.title, LABEL_CHARACTERS, max_lines=2, placeholder=" ...")
+
+
+def _tall(row: Row) -> float:
+    """Inches of a claim's row: of its lines, or of its name if that takes more."""
+    return max(len(row), 0.8 * len(_label(row))) * LANE + 0.075
+
+
+def _height(rows: Sequence[Row]) -> float:
+    return HEADING * len({section_words(row[0]) for row in rows}) + sum(map(_tall, rows)) + 0.06
+
+
+def _head(
+    figure: Figure, found: Sequence[Evidence], judged: Sequence[Evidence], patterns: dict[str, Any], width: float, height: float
 ) -> None:
-    for row, one in enumerate(rows):
-        effect, color = one.verdict.effect, MARKS[one.word][0]
-        if math.isfinite(effect.estimate):
-            low, middle, high = np.clip([effect.lower, effect.estimate, effect.upper], *limits).tolist()
-            axis.plot([low, high], [row, row], "-", color=color, linewidth=2.2, solid_capstyle="butt")
-            beyond = middle != effect.estimate
-            axis.plot([middle], [row], ">" if beyond else MARKS[one.word][1], clip_on=False, **_face(one.word))
-            if beyond:
-                axis.annotate(
-                    f"{effect.estimate:+.0f}", (middle, row), xytext=(-9, 4), textcoords="offset points", ha="right", fontsize=8
-                )
-        paper = 1.0 if isinstance(effect, Share) else one.claim.reported.value
-        if paper is not None:
-            axis.plot([paper], [row], "|", color="black", markersize=13, markeredgewidth=2, zorder=5, clip_on=False)
-    axis.axvline(nothing, color="0.3", linewidth=1, zorder=1)
-    axis.set(ylim=(len(rows) - 0.4, -0.6), xlim=limits)
-    if nothing == 1:  # of ratios, for which half and twice are as far from 1
-        axis.set_xscale("log")
-        axis.minorticks_off()
-        ticks = (0.5, 1, 2, 3, 6, 10)
-        axis.set_xticks(ticks, [f"x{tick:g}" for tick in ticks])
-    axis.set_yticks(range(len(rows)), [_row_label(one, found) for one in rows])
-    axis.grid(axis="x", color="0.92")
+    """Title, what it comes to, where it is from, and what the marks mean."""
+
+    def write(x: float, down: float, text: str, **options) -> None:
+        figure.text(x / width, 1 - down / height, text, va="top", **options)
+
+    write(0.08, 0.08, "What the paper claims, and what was found here", fontsize=12, weight="bold", color=INK)
+    write(0.08, 0.33, outcome_words(found), fontsize=9, color=INK)
+    machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
+    places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
+    stand_in = dict.fromkeys(SCALES[one.scale].about for one in judged if one.role == "machinery")
+    if judged:
+        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {' and '.join(machines)}", *stand_in]), 130, max_lines=2)
+        write(0.08, 0.5, "\n".join(lines), fontsize=7.5, color=SOFT)
+    words = [word for word in MARKS if any(standing(one) == word for one in judged)]
+    handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
+    handles.append(_handle("the paper's number", marker="|", color="black", markersize=10, markeredgewidth=2))
+    if len(patterns) > 1:
+        handles += [Line2D([], [], linestyle=line, color=SOFT, label=data) for data, line in patterns.items()]
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.6 / height), ncols=4, frameon=False, fontsize=8,
+        handletextpad=0.3, columnspacing=1.2, borderpad=0.3,
+    )  # fmt: skip
+
+
+def _handle(label: str, **options) -> Line2D:
+    return Line2D([], [], linestyle="none", label=label, **options)
+
+
+def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any], is_share: bool) -> None:
+    """Rows from above to below, in inches; x in multiples of the least effect that matters, or shares of runs."""
+    low, high = (0.0, 1.0) if is_share else _limits([one for row in rows for one in row])
+    axis.set(ylim=(tall, 0), xlim=(low, high), yticks=[])
     axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=8, color=SOFT, labelcolor=INK)
+    axis.axvline(0, color=INK, linewidth=1.1, zorder=1)
+    if is_share:
+        axis.xaxis.set_major_formatter("{x:.0%}")
+        axis.set_xlabel("share of runs in which it was seen, 95% interval", fontsize=8)
+    else:
+        axis.axvspan(-1, 1, color="0.92", zorder=0, linewidth=0)
+        axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
+        axis.set_xlabel("effect, in multiples of the least that matters (grey: less than that), 95% interval", fontsize=8)
+    axis.grid(axis="x", color="0.93", zorder=0)
+    at = 0.0
+    for heading, group in itertools.groupby(rows, key=lambda row: section_words(row[0])):
+        _heading(axis, at, heading, first=at == 0, is_share=is_share)
+        at += HEADING
+        for row in group:
+            _row(axis, at, row, (low, high), patterns)
+            at += _tall(row)
+
+
+def _limits(found: Sequence[Evidence]) -> tuple[float, float]:
+    """What the axis shows: all that is finite, within LEAST and MOST."""
+    values = [value for one in found for value in on_paper_line(one) or () if math.isfinite(value)]
+    low, high = min([*values, LEAST[0]]) - 0.5, max([*values, LEAST[1]]) + 0.5
+    return max(low, MOST[0]), min(high, MOST[1])
+
+
+def _beside(axis: Axes, inches: float, y: float, text: str, **options) -> None:
+    """Text that begins (ha="left") or ends so many inches from the left edge of the plot."""
+    options = {"fontsize": 8, "va": "center", "color": INK} | options
+    axis.annotate(text, (inches / PLOT, y), xycoords=axis.get_yaxis_transform(), annotation_clip=False, **options)
+
+
+def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -> None:
+    """A section's name over its rows; above the first what the columns are."""
+    y = at + HEADING * 0.62
+    axis.plot([-LEFT / PLOT, 1 + (PAPER + HERE + SEEDS) / PLOT], [at + 0.03] * 2, color="0.85", linewidth=0.7,
+              transform=axis.get_yaxis_transform(), clip_on=False, zorder=0)  # fmt: skip
+    _beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
+    if first:
+        columns = ((PAPER, "paper, points"), (PAPER + HERE, "here [95%], points"), (PAPER + HERE + SEEDS - 0.05, "seeds"))
+        for inches, text in columns:
+            _beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
+        if not is_share:
+            low, high = axis.get_xlim()
+            zero = -low / (high - low) * PLOT
+            _beside(axis, zero - 0.07, y, "← against the paper", ha="right", color=SOFT)
+            _beside(axis, zero + 0.07, y, "as the paper says →", color=SOFT)
+
+
+def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any]) -> None:
+    """A claim: its name, and a line for each of its findings."""
+    middle, tags = at + _tall(row) / 2, _tags(row)
+    _beside(axis, -LEFT + 0.18, middle, "\n".join(_label(row)), linespacing=1.1)
+    for lane, (one, tag) in enumerate(zip(row, tags, strict=True)):
+        y = middle + (lane - (len(row) - 1) / 2) * LANE
+        _finding(axis, y, one, limits, patterns[one.data])
+        unit = one.claim.measure.unit
+        paper = _paper_words(one).replace(f" {unit}", "")
+        here = phrases.observed_words(one).replace(f" {unit}", "").replace(" runs", "")
+        if lane == 0:
+            _beside(axis, PLOT + PAPER, y, paper, ha="right")
+        _beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
+        _beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.seeds_words(one), ha="right")
+        if tag:
+            low, high = limits
+            right = (_edge(one, limits) - low) / (high - low) * PLOT
+            _beside(axis, right + 0.08, y, tag, fontsize=7, style="italic", color=SOFT)
+
+
+def _paper_words(one: Evidence) -> str:
+    """What the paper says; where it is silent and the notes of 2012 are not, what they say."""
+    value, unit = one.claim.reported.value, one.claim.measure.unit
+    return f"{value:+g} {unit} (notes)" if one.claim.reported.in_notes_alone else phrases.reported_words(one.claim)
+
+
+def _edge(one: Evidence, limits: tuple[float, float]) -> float:
+    """Where what is drawn of a finding ends on the right."""
+    values = [value for value in on_paper_line(one) or () if not math.isnan(value)]
+    return float(np.clip(max(values), *limits))
+
+
+def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], pattern: Any) -> None:
+    estimate, lower, upper, paper = on_paper_line(one) or (math.nan,) * 4
+    color, mark, _ = MARKS[standing(one)]
+    low, middle, high = np.clip([lower, estimate, upper], *limits).tolist()
+    if not math.isnan(low + high):
+        axis.plot([low, high], [y, y], pattern, color=color, linewidth=2, solid_capstyle="butt", zorder=3)
+    for end, beyond, arrow in ((low, lower < limits[0], "<"), (high, upper > limits[1], ">")):
+        if beyond:
+            axis.plot([end], [y], arrow, color=color, markersize=5, clip_on=False, zorder=3)
+    axis.plot([middle], [y], mark, clip_on=False, zorder=4, **_face(standing(one)))
+    if not math.isnan(paper):
+        axis.plot([np.clip(paper, *limits)], [y], "|", color="black", markersize=10, markeredgewidth=2, zorder=5, clip_on=False)
 
 
 def _face(word: str) -> dict:
     color, _, filled = MARKS[word]
-    return {"color": color, "markerfacecolor": color if filled else "white", "markeredgecolor": color, "markersize": 7}
+    return {"color": color, "markerfacecolor": color if filled else "white", "markeredgecolor": color, "markersize": 6.5,
+            "markeredgewidth": 1.4}  # fmt: skip
 
 
-def _row_label(one: Evidence, found: Sequence[Evidence]) -> str:
-    """The claim, and what tells it from the other findings on it."""
-    others = [other for other in found if other.claim_name == one.claim_name]
-    facts: tuple[Callable[[Evidence], str], ...] = (lambda e: e.base, lambda e: e.data)
-    told = [fact(one) for fact in facts if len({fact(other) for other in others}) > 1]
-    return one.claim.title + (f" ({', '.join(told)})" if told else "")
+def _tags(row: Row) -> list[str]:
+    """What tells the findings on one claim from one another: network, data set."""
+    facts: tuple[Callable[[Evidence], str], ...] = (lambda one: one.base, lambda one: one.data)
+    differing = [fact for fact in facts if len({fact(one) for one in row}) > 1]
+    return [", ".join(fact(one) for fact in differing) for one in row]

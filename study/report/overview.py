@@ -1,0 +1,78 @@
+"""All findings at once: how each stands, what they come to, and the sections of the paper that they are told by."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from study.judge.evidence import section
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio, Share
+
+SECTIONS = {
+    1.0: "Introduction",
+    2.0: "The dataset",
+    3.0: "The architecture",
+    3.1: "ReLU nonlinearity",
+    3.2: "Training on multiple GPUs",
+    3.3: "Local response normalization",
+    3.4: "Overlapping pooling",
+    3.5: "Overall architecture",
+    4.0: "Reducing overfitting",
+    4.1: "Data augmentation",
+    4.2: "Dropout",
+    5.0: "Details of learning",
+    6.0: "Results",
+    6.1: "Qualitative evaluations",
+    7.0: "Discussion",
+}
+"""The paper's own headings, by number."""
+VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
+"""How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
+among all claims."""
+
+
+def section_words(one: Evidence) -> str:
+    """Such as "3.3 Local response normalization"; "not in the paper" for a question of one's own."""
+    number = section(one.claim)
+    if math.isinf(number):
+        return "not in the paper"
+    return f"{number:g} {SECTIONS[number]}" if number in SECTIONS else f"section {number:g}"
+
+
+def standing(one: Evidence) -> str:
+    """One of VERDICTS; of a claim that was not judged its direction, such as "incomplete"."""
+    return f"{one.verdict.alone} alone" if one.verdict.alone else one.word
+
+
+def counted(found: Sequence[Evidence]) -> str:
+    """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
+    counts = Counter(map(standing, found))
+    others = sorted(set(counts) - set(VERDICTS))
+    return ", ".join(f"{counts[word]} {word}" for word in (*VERDICTS, *others) if counts[word]) or "nothing was judged"
+
+
+def outcome_words(found: Sequence[Evidence]) -> str:
+    """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
+    asked = [one for one in found if standing(one) in VERDICTS or one.word == "incomplete"]
+    return f"{len(asked)} finding{'' if len(asked) == 1 else 's'}: {counted(asked)}."
+
+
+def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:
+    """Estimate, both ends of its interval and the paper's number (NaN where it gives a direction alone), so that claims of
+    different units compare: no effect is 0, what the paper expects is above it, and 1 is the least effect that matters here.
+
+    Ratios count by their logarithms. Of a share, the share itself: the paper's "every run" is 1. None for what has no number.
+    """
+    effect, claim = one.verdict.effect, one.claim
+    if not math.isfinite(effect.estimate):
+        return None
+    if isinstance(effect, Share):
+        return effect.estimate, effect.lower, effect.upper, 1.0
+    assert isinstance(effect, Ratio | Difference)
+    expected, reported = getattr(claim.rule, "expected", 1), claim.reported.value
+    margin = claim.rule.smallest_effect or claim.largest_margin
+    is_ratio = isinstance(effect, Ratio)
+    line = effect.on_line(expected)
+    unit = math.log(margin) if is_ratio else margin
+    paper = math.nan if reported is None else math.log(reported) if is_ratio else expected * reported
+    return line.estimate / unit, line.lower / unit, line.upper / unit, paper / unit

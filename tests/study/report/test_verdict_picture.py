@@ -1,0 +1,114 @@
+"""study/report/figures/verdicts.py and overview.py: all claims in one picture, drawn from made-up findings."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from made_up_arms import arm_of, decided
+
+from study.judge.intervals import share_of_runs
+from study.plan.claim_files import all_claims
+from study.report.figures.style import LINES, save, style
+from study.report.figures.verdicts import MARKS, verdict_forest
+from study.report.overview import VERDICTS, on_paper_line, outcome_words, section_words, standing
+
+CLAIMS = all_claims()
+FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
+HIGHER, WIDE = [42.0, 42.1, 41.95], [38.0, 42.5, 40.0]
+RESULTS = Path(__file__).parents[3] / "results"
+
+
+def found(name: str, treated=HIGHER, data: str = "cifar10", base: str = "ALEXNET_32", **more):
+    """A finding on a claim with two arms, or one, as far as the picture needs it."""
+    claim = CLAIMS[name]
+    arms = {label: arm_of(label, treated) for label in claim.rule.treated_arms} | {
+        claim.rule.control: arm_of(claim.rule.control, FIVE)
+    }
+    facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": data, "base": base}
+    facts |= {"fingerprint": "f00d", "machines": ("here",), "role": "proxy", "scale": "cifar10"}
+    one = SimpleNamespace(**(facts | more))
+    one.word = one.verdict.direction
+    return one
+
+
+def drawn(*findings) -> list:
+    """The axes of the picture, drawn."""
+    with style():
+        return verdict_forest(findings).axes
+
+
+@pytest.mark.parametrize(
+    ("name", "treated", "expected"),
+    [
+        ("response_norm", [42.0, 42.1, 41.9], lambda effect: (effect / 0.5, 1.4 / 0.5)),  # points over the margin
+        ("ten_views", FIVE, lambda effect: (-effect / 0.3, 1.5 / 0.3)),  # below 0 is expected, so it is mirrored
+        (
+            "dropout_slower",
+            [50.0, 52.0, 51.0],
+            lambda effect: (math.log(effect) / math.log(1.25), math.log(2) / math.log(1.25)),
+        ),
+    ],
+)
+def test_every_claim_is_drawn_in_multiples_of_its_least_effect_that_matters(name, treated, expected):
+    one = found(name, treated)
+    estimate, lower, upper, paper = on_paper_line(one)
+    assert (estimate, paper) == pytest.approx(expected(one.verdict.effect.estimate))
+    assert lower <= estimate <= upper
+
+
+def test_what_is_seen_in_so_many_runs_is_drawn_as_the_share_itself():
+    one = SimpleNamespace(claim=CLAIMS["column_colour"], verdict=SimpleNamespace(effect=share_of_runs(1, 4)))
+    assert on_paper_line(one)[0] == 0.25 and on_paper_line(one)[3] == 1
+
+
+def test_each_verdict_has_a_colour_that_is_seen_and_a_mark_of_its_own():
+    shapes = {(mark, filled) for _, mark, filled in MARKS.values()}
+    assert set(MARKS) == set(VERDICTS) and len(shapes) == len(MARKS)
+    for color, _, _ in MARKS.values():  # WCAG asks 3 to 1 of what is drawn
+        parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        assert 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05) >= 3
+
+
+def test_one_claim_on_two_data_sets_is_one_row_with_a_line_pattern_for_each():
+    (axis,) = drawn(found("response_norm"), found("response_norm", WIDE, data="cifar100"))
+    assert sum("response normalization the error" in text.get_text() for text in axis.texts) == 1
+    intervals = [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2]
+    assert [line.get_linestyle() for line in intervals] == list(LINES[:2])
+    assert {"cifar10", "cifar100"} <= {text.get_text() for text in axis.texts}
+
+
+def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order():
+    (axis,) = drawn(found("response_norm"), found("overlap_pooling"), found("dropout_error"))
+    heights = {text.get_text(): text.xy[1] for text in axis.texts}
+    order = ["3.3 Local response normalization", "3.4 Overlapping pooling", "4.2 Dropout"]
+    assert sorted(order, key=heights.__getitem__) == order
+    assert section_words(found("fidelity")) == "not in the paper"
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrow_there():
+    (axis,) = drawn(found("response_norm", [90.0, 91.0, 92.0]))
+    arrows = [line for line in axis.lines if line.get_marker() == ">"]
+    assert [line.get_xdata()[0] for line in arrows] == [axis.get_xlim()[1]]
+
+
+def test_the_picture_of_no_finding_and_of_one_that_is_not_judged_yet_is_drawn():
+    assert drawn() == [] and drawn(found("response_norm", [42.0])) == []
+    assert outcome_words([found("response_norm", [42.0])]) == "1 finding: 1 incomplete."
+
+
+def test_a_claim_that_other_claims_leave_open_stands_as_decided_alone():
+    claim, arms = CLAIMS["response_norm"], {"none": arm_of("none", [41.0, 41.2, 40.9]), "2012": arm_of("2012", FIVE)}
+    one = found("response_norm", verdict=decided(claim, arms, holm=lambda p: 1.0))
+    assert standing(one) == "supported alone" and "1 supported alone" in outcome_words([one])
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_it_is_small_and_its_bytes_are_the_same_each_time(kind, tmp_path):
+    written = []
+    for name in ("one", "other"):
+        with style():
+            written.append(save(verdict_forest([found("response_norm")]), tmp_path / f"{name}.{kind}", 64).read_bytes())
+    assert written[0] == written[1]
+    assert (RESULTS / "figures" / f"verdicts.{kind}").stat().st_size < 200_000
