@@ -7,6 +7,7 @@ from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import EarlyError
 from study.questions.readings import signal_kept
 from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import WHOLE_SETS
 
 ZEROS = Arm("zeros", {f"model.layers.{layer}.initial_bias": 0.0 for layer in (1, 3, 4, 5, 6)})
 
@@ -23,6 +24,7 @@ CLAIM = Claim(
         signal_kept(ZEROS, {6: 1.8}),
     ),
     other_readings=("zeros-signal-kept",),
+    scales=WHOLE_SETS,
     measure=EarlyError(epochs=1),
     rule=DifferenceOfMeans(treated="zeros", control="ones", expected=1, no_effect_within=0.5),
 )

@@ -7,6 +7,7 @@ from study.claims import dropout_overfits
 from study.questions.claim import Claim, Reported
 from study.questions.measures import TimeTo
 from study.questions.rules import RatioOfTimes
+from study.questions.scales import WHOLE_SETS
 
 LEVEL = 0.40  # chosen from a pilot's training curve before any test curve was seen (NOTES.md)
 
@@ -18,6 +19,7 @@ CLAIM = Claim(
     ),
     arms=dropout_overfits.CLAIM.arms,
     other_readings=("factor-only",),  # what the 2012 code does with dropout off: the halving stays
+    scales=WHOLE_SETS,
     measure=TimeTo(LEVEL, of="test_error"),
     rule=RatioOfTimes(treated="dropout", control="none", no_effect_within=1.25),
 )

@@ -20,7 +20,7 @@ from study.questions.designs import Fractional, screening_generators
 from study.questions.measures import AtEnd
 from study.questions.parts import factorial_arms
 from study.questions.rules import Factorial
-from study.questions.scales import ALEXNETS
+from study.questions.scales import ALEXNETS, WHOLE_SETS
 
 
 def in_thirds(epochs: int) -> tuple[RateChange, ...]:
@@ -63,6 +63,7 @@ CLAIM = Claim(
         where="not in the paper",
     ),
     arms=factorial_arms(DESIGN, OTHERWISE, control="2012"),
+    scales=WHOLE_SETS,
     measure=AtEnd("test_error_ten_views"),
     rule=Factorial(control="2012", design=DESIGN, no_effect_within=0.3, off="with"),
 )

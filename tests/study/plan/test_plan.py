@@ -107,12 +107,15 @@ def test_the_command_line_needs_neither_pandas_nor_a_picture_before_a_verb_is_ch
 # ---- Bases and scales ------------------------------------------------------------------------------------------------
 
 
+OF_32_PIXELS = {"cifar10", "cifar10-jpeg", "cifar10-5000", "cifar10-jpeg-5000", "shapes", "smoke"}
+
+
 @pytest.mark.parametrize(
     ("base", "scales"),
     [
-        ("ALEXNET_32", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # crops of 28
-        ("CIFAR_13PCT", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # of 24
-        ("FIGURE_1_A", {"cifar10", "cifar10-jpeg", "shapes", "smoke"}),  # 32, whole images
+        ("ALEXNET_32", OF_32_PIXELS),  # crops of 28
+        ("CIFAR_13PCT", OF_32_PIXELS),  # of 24
+        ("FIGURE_1_A", OF_32_PIXELS),  # 32, whole images
         ("ALEXNET_64", {"tiny-imagenet-100"}),  # of 56
         ("SOURCE_2012", {"imagenet"}),  # of 224
     ],
