@@ -72,8 +72,8 @@ class Training:
     """A run under way. `steps` gives it whenever an `update` is due, and does what comes before and after one.
 
     `update` works on the device alone, so that a step can be one CUDA graph, shared with other runs (cuda_graph.py,
-    side_by_side.py). Whoever takes the steps does so within `machine.torch_settings()`, as `fit` does, whose arguments these
-    are."""
+    side_by_side.py); `how` tells whether it is. Whoever takes the steps does so within `machine.torch_settings()`, as `fit`
+    does, whose arguments these are."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Training:
     ):
         check_fits(recipe, images, memory_bytes(machine.device), ranks)
         self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
-        self.stop = stop or threading.Event()
+        self.stop, self.how = stop or threading.Event(), "eager"
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)
         self.network = AlexNet(recipe, seed).to(machine.device, machine.dtype).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.network, recipe.optim)
@@ -161,6 +161,10 @@ class Training:
     def constants(self) -> tuple:
         """What stays the same from one step to the next until `steps` changes it: rates, and whether there is colour noise."""
         return (*(group["lr"] for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
+
+    def variant(self) -> tuple:
+        """What decides which kernels an update launches: which parameters are frozen, and whether there is colour noise."""
+        return (*(group["lr"] == 0 for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
     def history(self) -> History:
         """Of the run that is over, with its test errors where it came to its end."""

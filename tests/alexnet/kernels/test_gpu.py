@@ -1,6 +1,9 @@
 """The kernels for a GPU: on one where there is one, else as Triton's interpreter runs them on the CPU (conftest.py asks for
 it)."""
 
+import contextlib
+import functools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -88,3 +91,80 @@ def test_the_update_is_the_papers_rule(count, rate, momentum, decay):
     gpu.update(w, v, g, momentum, -decay * rate, -rate)
     torch.testing.assert_close(v.double(), expected_v, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(w.double(), expected_w, rtol=1e-5, atol=1e-5)
+
+
+# ---- Where and whether they are launched -------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A Triton that is installed and does not work."""
+
+    def __getitem__(self, grid):
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable.")
+
+
+def test_a_triton_that_cannot_launch_is_found_out_and_one_line_says_why(monkeypatch, capsys):
+    monkeypatch.setattr(gpu.triton_kernels, "update", Refusing())
+    monkeypatch.setattr(gpu, "why_not", functools.partial(gpu.why_not.__wrapped__, DEVICE))
+    assert not gpu.has_triton.__wrapped__()
+    assert capsys.readouterr().err == (
+        "normalization, pools, dropout and update by torch operations on the GPU: "
+        "Triton does not work here (RuntimeError: Failed to find C compiler.)\n"
+    )
+    assert gpu.in_words().startswith("torch: Triton does not work here")
+
+
+def test_a_triton_that_works_is_found_to_work(monkeypatch):
+    monkeypatch.delenv("ALEXNET_COMPILED", raising=False)
+    assert gpu.why_not.__wrapped__(DEVICE) == ""
+
+
+LAUNCHES = {
+    "cross_map": lambda x, flat: gpu.cross_map(x, x, x, 2, 5, 2.0, 1e-4, 0.75),
+    "within_map": lambda x, flat: gpu.within_map(x, x, x, 3, 2.0, 1e-4, 0.75),
+    "max_pool": lambda x, flat: gpu.max_pool(x, x, x, 3, 2, True),
+    "max_unpool": lambda x, flat: gpu.max_unpool(x, x, x, 3, 2),
+    "update": lambda x, flat: gpu.update(flat, flat, flat, 0.9, 0.0, 0.1),
+    "hashed_draws": lambda x, flat: gpu.hashed_draws(1, flat[0], 8),
+}
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_kernels_are_launched_on_the_device_of_their_tensors_with_one_rounding_a_product(monkeypatch, name):
+    """With two GPUs in one process the current one is another than a column's. Tensors without memory stand for them."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    current, seen = ["cuda:0"], []
+
+    @contextlib.contextmanager
+    def device(wanted):
+        current.append(str(wanted))
+        yield
+        current.pop()
+
+    class Launched:
+        def __getitem__(self, grid):
+            return lambda *arguments, **options: seen.append((current[-1], options["enable_fp_fusion"]))
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(gpu.triton_kernels, name, Launched())
+    with FakeTensorMode():
+        maps = torch.empty((2, 8, 5, 5), device="cuda:1").to(memory_format=torch.channels_last)
+        LAUNCHES[name](maps, torch.empty(8, device="cuda:1"))
+    assert seen and set(seen) == {("cuda:1", True)} and current == ["cuda:0"]
+
+
+def test_a_gradient_may_have_any_stride_where_there_is_one_value():
+    """Autograd gives that of a 1 x 1 convolution other strides than its weight has."""
+    w, v = (made((6, 4, 1, 1), seed) for seed in range(2))
+    g = made((6, 4), 2).as_strided((6, 4, 1, 1), (4, 1, 7, 9))
+    assert g.stride() != w.stride()
+    before = w.clone()
+    gpu.update(w, v, g, 0.0, 0.0, 1.0)
+    torch.testing.assert_close(w, before + g)
+
+
+def test_other_layouts_than_the_weights_are_a_bug_that_is_told():
+    w, v = (made((6, 4, 3, 3), seed) for seed in range(2))
+    with pytest.raises(AssertionError, match="one memory format"):
+        gpu.update(w, v, w.contiguous(), 0.0, 0.0, 1.0)
