@@ -51,23 +51,41 @@ class Machine:
         """
         import torch
 
-        cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
-        wanted = (
-            (cudnn, "deterministic", True),
-            (cudnn, "allow_tf32", False),
-            (products, "allow_tf32", False),
-            (products, "allow_bf16_reduced_precision_reduction", False),
-        )
-        threads, before = torch.get_num_threads(), [getattr(where, name) for where, name, _ in wanted]
+        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         torch.set_num_threads(self.threads)
-        for where, name, value in wanted:
-            setattr(where, name, value)
+        torch.backends.cudnn.deterministic = True
         try:
-            yield
+            with _sums_in_float32() if self.device == "cuda" else contextlib.nullcontext():
+                yield
         finally:
             torch.set_num_threads(threads)
-            for (where, name, _), value in zip(wanted, before, strict=True):
-                setattr(where, name, value)
+            torch.backends.cudnn.deterministic = deterministic
+
+
+@contextlib.contextmanager
+def _sums_in_float32() -> Iterator[None]:
+    """See `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the older ones where
+    the two do not agree: both are put back, the older first, since each sets the newer ones too."""
+    import torch
+
+    cudnn, products, partial = torch.backends.cudnn, torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"
+    newer = [(switch, switch.fp32_precision) for switch in (cudnn.conv, cudnn.rnn, products)]
+    older, sums = [], getattr(products, partial)
+    for switch in (cudnn, products):
+        with contextlib.suppress(RuntimeError):
+            older.append((switch, switch.allow_tf32))
+        switch.allow_tf32 = False
+    for switch, _ in newer:
+        switch.fp32_precision = "ieee"  # also where the user asked for TF32 by the switch over all
+    setattr(products, partial, False)
+    try:
+        yield
+    finally:
+        setattr(products, partial, sums)
+        for switch, value in older:
+            switch.allow_tf32 = value
+        for switch, value in newer:
+            switch.fp32_precision = value
 
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
