@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alexnet.card import Card, card, check
 from alexnet.errors import Refused, choose
@@ -64,11 +65,12 @@ class Machine:
 
 @contextlib.contextmanager
 def _sums_in_float32() -> Iterator[None]:
-    """See `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the older ones where
-    the two do not agree: both are put back, the older first, since each sets the newer ones too."""
+    """See `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the older ones
+    where the two do not agree: both are put back, the older first, since each sets the newer ones too."""
     import torch
 
-    cudnn, products, partial = torch.backends.cudnn, torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"
+    cudnn: Any = torch.backends.cudnn  # a module that is an object with switches
+    products, partial = torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"
     newer = [(switch, switch.fp32_precision) for switch in (cudnn.conv, cudnn.rnn, products)]
     older, sums = [], getattr(products, partial)
     for switch in (cudnn, products):

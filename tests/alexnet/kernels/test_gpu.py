@@ -3,6 +3,7 @@ it)."""
 
 import contextlib
 import functools
+import math
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ triton = pytest.importorskip("triton", reason="there is no Triton here")
 
 from alexnet import rng  # noqa: E402
 from alexnet.kernels import gpu  # noqa: E402
+from alexnet.model import pooling_on_gpu  # noqa: E402
 from alexnet.model.response_norm import by_formula  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -69,7 +71,7 @@ def test_normalization_within_maps_is_the_formula_forward_and_backward(n, maps_c
 
 def test_values_beyond_one_program_are_normalized_too():
     maps = made((2, 96, 5, 5), 0)
-    assert maps.numel() > 4 * gpu.BLOCK
+    assert maps.numel() > 2 * gpu.TILE
     out = torch.empty_like(maps)
     gpu.cross_map(out, maps, None, 2, 5, 2.0, 1e-4, 0.75)
     agree(out, by_formula(maps.double(), ("maps", 2), 5, 2.0, 1e-4, 0.75))
@@ -91,6 +93,70 @@ def test_the_update_is_the_papers_rule(count, rate, momentum, decay):
     gpu.update(w, v, g, momentum, -decay * rate, -rate)
     torch.testing.assert_close(v.double(), expected_v, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(w.double(), expected_w, rtol=1e-5, atol=1e-5)
+
+
+@few
+@given(st.integers(1, 3000), st.sampled_from([torch.float32, torch.bfloat16]))
+def test_the_update_takes_gradients_in_bf16_and_writes_the_copy_that_autocast_would_make(count, kind):
+    w, v, g = (made((count,), seed) for seed in range(3))
+    g, plain_w, plain_v, copy = g.to(kind), w.clone(), v.clone(), torch.empty(count, dtype=torch.bfloat16, device=DEVICE)
+    gpu.update(w, v, g, 0.9, -0.01, -0.1, copy)
+    gpu.update(plain_w, plain_v, g.float(), 0.9, -0.01, -0.1)
+    assert torch.equal(w, plain_w) and torch.equal(v, plain_v)
+    if w.is_cuda:
+        assert torch.equal(copy, w.to(torch.bfloat16))
+    else:  # the interpreter cuts bits off where a GPU rounds to the nearest
+        assert torch.equal(copy.float(), (w.view(torch.int32) & -65536).view(torch.float32))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.integers(1, 2), st.integers(1, 40), st.integers(4, 7), st.integers(4, 7),
+    st.sampled_from([(3, 2), (2, 2), (3, 1), (4, 3)]), st.booleans(),
+    st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
+)  # fmt: skip
+def test_max_pooling_and_its_relu_are_torchs_forward_and_backward(n, count, height, width, shape, relu, kind, seed):
+    """Whole numbers, of which many are equal: which of equal maxima is taken counts. Sums of them are exact."""
+    window, stride = shape
+    maps = made((n, count, height, width), seed).mul_(0.5).round_().to(kind).requires_grad_()
+    theirs = pooling_on_gpu.by_torch(maps, window, stride, relu)
+    upstream = made(tuple(theirs.shape), seed + 1).round_().to(kind)
+    (their_gradient,) = torch.autograd.grad(theirs, maps, upstream)
+    ours = pooling_on_gpu.max_pool(maps, window, stride, relu)
+    (our_gradient,) = torch.autograd.grad(ours, maps, upstream)
+    assert torch.equal(ours, theirs) and torch.equal(our_gradient, their_gradient)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_pool_passes_what_is_no_number_on_as_torch_does(relu):
+    maps = made((2, 3, 7, 7), 0)
+    maps[0, 0, 2, 3], maps[1, 1, 0, 0], maps[1, 2] = math.nan, math.inf, -math.inf
+    ours, theirs = (way(maps, 3, 2, relu) for way in (pooling_on_gpu.max_pool, pooling_on_gpu.by_torch))
+    assert torch.equal(ours.nan_to_num(nan=77.0), theirs.nan_to_num(nan=77.0))
+
+
+def test_a_pool_can_be_differentiated_twice():
+    maps = made((1, 2, 5, 5), 0).double().requires_grad_()
+    narrow = maps.float()
+    ours, theirs = (way(narrow.square(), 3, 2, True) for way in (pooling_on_gpu.max_pool, pooling_on_gpu.by_torch))
+    seconds = []
+    for out in (ours, theirs):
+        (first,) = torch.autograd.grad(out.sum(), maps, create_graph=True)
+        seconds.append(torch.autograd.grad(first.square().sum(), maps)[0])
+    torch.testing.assert_close(*seconds)
+
+
+@pytest.mark.parametrize("size", [1, 5, 63])
+@pytest.mark.parametrize(("channels", "columns"), [(96, 2), (256, 2), (40, 1), (3, 1)])
+def test_normalization_at_the_papers_widths_is_the_formula(channels, columns, size):
+    """Rows of 48 and 128 maps: with and without room for zeros at the end of a row."""
+    maps, upstream = made((1, channels, 2, 3), 0), made((1, channels, 2, 3), 1)
+    expected = of_formula(maps, upstream, ("maps", columns), size, 2.0, 0.01, 0.75)
+    for given_upstream, theirs in zip((None, upstream), expected, strict=True):
+        out = torch.empty_like(maps)
+        gpu.cross_map(out, maps, given_upstream, columns, size, 2.0, 0.01, 0.75)
+        agree(out, theirs)
 
 
 # ---- Where and whether they are launched -------------------------------------------------------------------------------

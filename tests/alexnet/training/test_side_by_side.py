@@ -21,7 +21,7 @@ from scipy import stats
 from alexnet.data.image_sets import load
 from alexnet.data.prefetch import Stored
 from alexnet.errors import is_out_of_memory, let_go
-from alexnet.kernels import cpu
+from alexnet.kernels import cpu, gpu
 from alexnet.machine import Machine
 from alexnet.model.dropout import Dropout
 from alexnet.model.network import AlexNet
@@ -463,6 +463,35 @@ def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):
     next(steps)
     with FakeTensorMode(allow_non_fake_inputs=True):
         training.update()
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_with_copies_of_the_weights_in_bf16_a_run_ends_in_the_bits_of_autocast_alone(monkeypatch, tmp_path, batch_norm):
+    """Killed and gone on with, too: copies are made anew of the weights of its checkpoint."""
+
+    def update(w, v, g, momentum, decay, rate, copy=None):
+        assert copy is None or g.dtype == copy.dtype == torch.bfloat16
+        updates.append(copy is not None)
+        v.mul_(momentum).add_(w, alpha=decay).add_(g.float(), alpha=rate)
+        w.add_(v)
+        if copy is not None:
+            copy.copy_(w)
+
+    updates, machine = [], replace(MACHINE, precision="bf16")
+    recipe = changed(DROPPING, {"model.layers.0.norm": "batch"}) if batch_norm else DROPPING
+    monkeypatch.setattr(cpu, "kernels", lambda: None)
+    alone = fit(recipe, 0, machine, IMAGES).weights_sha256
+    monkeypatch.setattr(gpu, "update", update)
+    monkeypatch.setattr(Training, "_wants_copies", lambda training: True)
+    assert fit(recipe, 0, machine, IMAGES).weights_sha256 == alone
+    assert sum(updates) == len(updates) * (6 / 8 if batch_norm else 1)
+    spool = Checkpoints(tmp_path, 0)
+    run = Training(recipe, 0, machine, IMAGES, checkpoints=spool)
+    for number, _ in enumerate(run.steps()):
+        if number == 4:
+            break
+        run.update()
+    assert fit(recipe, 0, machine, IMAGES, checkpoints=spool).weights_sha256 == alone
 
 
 # ---- Draws on the device ---------------------------------------------------------------------------------------------
