@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ def _gpu(names: list[str], args: argparse.Namespace) -> int:
         for name, part in chosen(gpu.PARTS, args.part).items():
             print(f"{name:<14} at most {part.seconds:>4g} s  {part.about}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the part under way is ended too
     rows = list(gpu.measure(args.device, args.part, args.out))
     print("\n".join(json.dumps(row) for row in rows))
     return 1 if any("failed" in row for row in rows) else 0

@@ -105,6 +105,8 @@ def _as_on_a_gpu(counted: Counted) -> Iterator[None]:
             (loop.Training, "_wants_copies", lambda training: isinstance(training.optimizer, loop.PaperSGD)),
             (response_norm, "cpu", on_gpu),
             (response_norm, "supported", lambda *tensors: True),
+            (response_norm, "is_followed", lambda maps: False),
+            (pooling, "is_followed", lambda maps: False),
             (pooling, "_has_kernel", lambda maps, window: False),
             (pooling_on_gpu, "supported", lambda *tensors: True),
             (pooling_on_gpu, "takes", pooling_on_gpu.has_kernel),

@@ -137,7 +137,7 @@ def _trained(cell: Cell, place: Place, checkpoints: Checkpoints, observe: Observ
         data=DataFacts(name=images.name, fingerprint=images.fingerprint),
         machine=MachineFacts(**asdict(place.machine), label=" then ".join(training.machines)),
         software=software(),
-        gpu=gpu_facts(training.how) if place.machine.device == "cuda" else None,
+        gpu=gpu_facts(place.machine, training.how) if place.machine.device == "cuda" else None,
         cpu_share=(time.process_time() - cpu) / (time.monotonic() - wall) / place.machine.threads,
         started_ms=round(started * 1000),
         ended_ms=round(time.time() * 1000),
@@ -177,14 +177,15 @@ def software() -> SoftwareFacts:
     )
 
 
-def gpu_facts(steps: str) -> GpuFacts:
+def gpu_facts(machine: Machine, steps: str) -> GpuFacts:
     """What runs on this process's GPU, within `Machine.torch_settings`; `steps` as `Training.how` says."""
     import torch
 
     from alexnet.card import card
     from alexnet.kernels import gpu
+    from study.run.self_check import kept
 
-    found = card()
+    found, checked = card(), kept(machine)
     return GpuFacts(
         capability=found.capability_text,
         driver=found.driver,
@@ -193,4 +194,5 @@ def gpu_facts(steps: str) -> GpuFacts:
         tf32=torch.backends.cudnn.allow_tf32,
         kernels=gpu.in_words(),
         steps=steps,
+        check=checked.digest if checked else "",
     )

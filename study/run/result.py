@@ -75,6 +75,7 @@ class GpuFacts:
     tf32: bool  # whether float32 was rounded to TF32 in convolutions
     kernels: str  # of normalization, pools, dropout and update: "Triton 3.9.0", or "torch: " and why
     steps: str  # "graph", "eager", or "eager: " and why no graph held them
+    check: str = ""  # the digest of what `gpu-check` found on this machine; empty where it was not checked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,6 @@ def test_floors_are_those_of_the_notes_at_the_rates_they_were_computed_for():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["normalization", "several_runs"])
-def test_a_part_goes_its_way_on_a_cpu(part):
-    rows = list(getattr(gpu, part)(detect("cpu", jobs=1)))
+def test_a_part_goes_its_way_on_a_cpu():
+    rows = list(gpu.several_runs(detect("cpu", jobs=1)))
     assert rows and not any("failed" in row for row in rows)

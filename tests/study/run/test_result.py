@@ -49,7 +49,12 @@ def of_format_1(told: dict) -> dict:
     """Without a number for its format, nor some of today's fields."""
     machine, software = without(told["machine"], "ranks"), without(told["software"], "kernels")
     points = [without(point, "validation_error", "test_error") for point in told["points"]]
-    return {**without(told, "format", "test_error_ten_views", "gpu"), "machine": machine, "software": software, "points": points}
+    return {
+        **without(told, "format", "test_error_ten_views", "gpu"),
+        "machine": machine,
+        "software": software,
+        "points": points,
+    }
 
 
 def of_format_2(told: dict) -> dict:
