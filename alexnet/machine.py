@@ -4,10 +4,13 @@ import contextlib
 import functools
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from alexnet.card import Card, card, check
 from alexnet.errors import Refused, choose
 
 PRECISIONS = ("auto", "bf16", "fp32", "fp64")
@@ -19,7 +22,7 @@ class Machine:
 
     device: str  # "cpu" or "cuda"
     name: str  # of the processor that trains
-    precision: str  # "bf16": autocast; "fp32"; "fp64": to compare sums in another order, slow
+    precision: str  # "bf16": autocast; "fp32", without TF32; "fp64": to compare sums in another order, slow
     threads: int  # of one run
     jobs: int = 1  # runs at a time; seconds of runs that share a machine are longer than alone
     ranks: int = 1  # processes of one run (alexnet/training/data_parallel.py)
@@ -38,7 +41,11 @@ class Machine:
 
     @contextlib.contextmanager
     def torch_settings(self) -> Iterator[None]:
-        """Torch as a run needs it, and put back at the end: `threads` of them, and convolutions that repeat to the bit.
+        """Torch as a run needs it, and put back at the end: `threads` of them, convolutions that repeat to the bit, and sums in
+        the precision that is said.
+
+        By torch's defaults a GPU's convolutions of float32 round their inputs to TF32, which has the 10 bits of float16, and
+        products in bf16 may round partial sums to bf16. Both are off here: "fp32" is float32, and sums are float32.
 
         These are settings of the whole process. Runs that go on side by side share them: whoever takes their steps enters this
         once, around all of them, as `fit` does for its one run.
@@ -49,17 +56,49 @@ class Machine:
         torch.set_num_threads(self.threads)
         torch.backends.cudnn.deterministic = True
         try:
-            yield
+            with _sums_in_float32() if self.device == "cuda" else contextlib.nullcontext():
+                yield
         finally:
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic = deterministic
+
+
+@contextlib.contextmanager
+def _sums_in_float32() -> Iterator[None]:
+    """See `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the older ones
+    where the two do not agree: both are put back, the older first, since each sets the newer ones too."""
+    import torch
+
+    cudnn: Any = torch.backends.cudnn  # a module that is an object with switches
+    products, partial = torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"
+    newer = [(switch, switch.fp32_precision) for switch in (cudnn.conv, cudnn.rnn, products)]
+    older, sums = [], getattr(products, partial)
+    for switch in (cudnn, products):
+        with contextlib.suppress(RuntimeError):
+            older.append((switch, switch.allow_tf32))
+        switch.allow_tf32 = False
+    for switch, _ in newer:
+        switch.fp32_precision = "ieee"  # also where the user asked for TF32 by the switch over all
+    setattr(products, partial, False)
+    try:
+        yield
+    finally:
+        setattr(products, partial, sums)
+        for switch, value in older:
+            switch.allow_tf32 = value
+        for switch, value in newer:
+            switch.fp32_precision = value
 
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
     """The machine at hand. `device`: "auto", "cpu" or "cuda"; `precision`: "auto" or one of PRECISIONS; `jobs`: runs at a time.
 
     `jobs` 0 means one run for each core of a CPU, which is as fast as one run on all cores and does not wait for the slowest,
-    and one on a GPU. Raises Refused for a device that is not there, and for what is no choice.
+    and one on a GPU. A GPU is probed once a process (card.py). "auto" leaves one that this build of torch has no kernels for,
+    and takes bf16 where the processor computes in it: what a user may not expect of that is said on stderr, once.
+
+    Raises Refused for a device that is not there or computes nothing, for bf16 on a GPU that has no convolutions in it, and for
+    what is no choice.
     """
     import torch  # here, so that a report needs no torch
 
@@ -70,15 +109,36 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
         raise Refused("device: 'cuda' is not there (torch sees no GPU); choices here: auto, cpu")
     if jobs < 0:
         raise Refused(f"jobs: {jobs} is less than 1")
-    on_cuda = has_cuda and device != "cpu"
+    gpu = card() if has_cuda and device != "cpu" else None
+    if gpu and device == "auto" and gpu.is_foreign:
+        _say(f"on the CPU: {gpu.refusal}")
+        gpu = None
     cores = len(os.sched_getaffinity(0))
-    jobs = jobs or (1 if on_cuda else cores)
-    if precision == "auto":
-        precision = "bf16" if on_cuda or "bf16" in " ".join(_cpu()["flags"]) else "fp32"
-    name = torch.cuda.get_device_name() if on_cuda else f"{_cpu()['name']} x {cores}"
-    return Machine(
-        device="cuda" if on_cuda else "cpu", name=name, precision=precision, threads=max(1, cores // jobs), jobs=jobs
-    )
+    if gpu:
+        check(gpu)
+        precision, jobs, name = _precision_on(gpu, precision), jobs or 1, gpu.name
+    else:
+        if precision == "auto":
+            precision = "bf16" if "bf16" in " ".join(_cpu()["flags"]) else "fp32"
+        jobs, name = jobs or cores, f"{_cpu()['name']} x {cores}"
+    return Machine(device="cuda" if gpu else "cpu", name=name, precision=precision, threads=max(1, cores // jobs), jobs=jobs)
+
+
+def _precision_on(gpu: Card, asked: str) -> str:
+    if gpu.has_bf16:
+        return "bf16" if asked == "auto" else asked
+    here = f"{gpu.name} (compute capability {gpu.capability_text}) has no convolutions in bf16, which begin at 8.0"
+    if asked == "bf16":
+        raise Refused(f"precision: {here}; choices here: auto, fp32, fp64")
+    if asked == "auto":
+        _say(f"in fp32: {here}")
+    return "fp32" if asked == "auto" else asked
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """One line on stderr, once a process."""
+    print(line, file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -110,11 +170,11 @@ def _number(variable: str, default: int, least: int = 0) -> int:
 
 
 def memory_bytes(device: str) -> int:
-    """All the memory of a device; of a CPU what this container may use of it."""
+    """All the memory of a device (of several GPUs: the current one); of a CPU what this container may use of it."""
     if device == "cuda":
         import torch
 
-        return torch.cuda.get_device_properties(0).total_memory
+        return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
     limit = Path("/sys/fs/cgroup/memory.max")
     told = limit.read_text().strip() if limit.exists() else "max"
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -38,13 +39,22 @@ def main() -> int:
         from benchmarks import deciding
 
         return deciding.main(sys.argv[2:])
+    if sys.argv[1:2] == ["kernels"]:
+        from benchmarks import kernels
+
+        return kernels.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all), {', '.join(ONLY_NAMED)}")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--part", nargs="*", default=[], help="of `gpu`: only these parts; nothing is rendered")
+    parser.add_argument("--out", type=Path, help="of `gpu`: a folder for each part's rows and log, besides the results")
+    parser.add_argument("--plan", action="store_true", help="of `gpu`: its parts and their time-outs; nothing is measured")
     parser.add_argument("--render", action="store_true", help="only render the tables from the results there are")
     args = parser.parse_args()
     try:
         names = [choose("benchmark", name, (*NAMES, *ONLY_NAMED)) for name in args.names] or list(NAMES)
+        if args.part or args.out or args.plan:
+            return _gpu(names, args)
         if not args.render:
             run(names, args.device)
     except Refused as error:
@@ -52,6 +62,23 @@ def main() -> int:
         return 2
     render()
     return 0
+
+
+def _gpu(names: list[str], args: argparse.Namespace) -> int:
+    """Parts of `gpu`, whose rows are printed as they come."""
+    if names != ["gpu"]:
+        raise Refused(f"--part, --out, --plan: they are of `gpu` alone, not of {', '.join(names)}")
+    from benchmarks import gpu
+    from benchmarks.apart import chosen
+
+    if args.plan:
+        for name, part in chosen(gpu.PARTS, args.part).items():
+            print(f"{name:<14} at most {part.seconds:>4g} s  {part.about}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the part under way is ended too
+    rows = list(gpu.measure(args.device, args.part, args.out))
+    print("\n".join(json.dumps(row) for row in rows))
+    return 1 if any("failed" in row for row in rows) else 0
 
 
 def run(names: list[str], device: str) -> None:
@@ -66,21 +93,25 @@ def run(names: list[str], device: str) -> None:
         if getattr(module, "DEVICE", machine.device) != machine.device:
             print(f"{name}: not measured, it needs {module.DEVICE}", flush=True)
             continue
-        rows = module.measure(machine.device)
-        facts = {
-            "machine": machine.name,
-            "threads": machine.threads,
-            "load_before": os.getloadavg()[0],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "when": datetime.now(UTC).strftime("%Y-%m-%d"),
-            "command": f"python -m benchmarks {name}",
-            "seconds": round(time.monotonic() - started, 1),
-        }
+        rows, load = [], os.getloadavg()[0]
         slug = re.sub(r"[^a-z0-9]+", "-", machine.name.lower()).strip("-")
-        (HERE / "results").mkdir(exist_ok=True)
-        write_atomically(HERE / "results" / f"{name}-{slug}.json", json.dumps({**facts, "rows": rows}, indent=1).encode())
-        print(f"{name}: {facts['seconds']} s on {machine.name}", flush=True)
+        file = HERE / "results" / f"{name}-{slug}.json"
+        file.parent.mkdir(exist_ok=True)
+        for row in module.measure(machine.device):
+            rows.append(row)
+            facts = {
+                "machine": machine.name,
+                "threads": machine.threads,
+                "load_before": load,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "when": datetime.now(UTC).strftime("%Y-%m-%d"),
+                "command": f"python -m benchmarks {name}",
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            # as they come: what ends this process costs none of them
+            write_atomically(file, json.dumps({**facts, "rows": rows}, indent=1).encode())
+        print(f"{name}: {time.monotonic() - started:.1f} s on {machine.name}", flush=True)
 
 
 def _start_again() -> None:

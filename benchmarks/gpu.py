@@ -1,14 +1,19 @@
 """What a GPU is asked for (goals 4 to 9, 12 and 13): graphs, runs side by side, normalization, the step of the full network.
 
-`python -m benchmarks gpu` needs one and takes under 8 minutes. On a CPU `measure("cpu")` takes the same way with small sizes,
-for the test that it works. Each part is measured by itself: one that fails is named with its reason, and the others go on.
+    python -m benchmarks gpu --plan                         the parts, and how long each may take
+    python -m benchmarks gpu --part full_network --out DIR  one part; its rows are in DIR as they come
+
+Each part is a process of its own with a time-out (apart.py). Kernels are timed by the device's clock. Floors are computed from
+the copy bandwidth and the matrix product that the same process measured on the same card. On a CPU all parts take the same way
+with small sizes, for the test that they work.
 """
 
 import functools
-import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,111 +21,163 @@ import torch.nn.functional as F
 from alexnet import SOURCE_2012, AlexNet
 from alexnet.data.image_sets import available, load
 from alexnet.errors import let_go
-from alexnet.machine import Machine, detect
+from alexnet.machine import Machine
 from alexnet.model.network import layer_table
 from alexnet.model.response_norm import CrossMapNorm
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
 from alexnet.training.cuda_graph import Graphed, rounds_on
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side
+from benchmarks.apart import Part, chosen, rows_apart
 from benchmarks.sidebyside import in_turn, ratio
 from benchmarks.worker import plain
 from study.environment import data_dir
 from study.plan.cost import seconds_of_rounds
 
 DEVICE = "cuda"
-# Computed from shapes and an H200's measured 790 TFLOP/s and 4.3 TB/s (PERFORMANCE.md in the project's shared notes).
-SMALL_STEP_FLOOR = 29e-6  # seconds, network A, batch 128, one operation after another
-IMAGES_FLOOR = {128: 110_000, 1024: 156_000}  # images a second, the full network, likewise
 NORM_BYTES_A_VALUE = 10  # bf16: forward reads and writes, backward reads two and writes one
-BANDWIDTH = 4.3e12  # bytes a second
 IMAGENET_IMAGES, EPOCHS = 1_281_167, 90
+PARTS = {
+    "limits": Part(60, "copy bandwidth and the rate of a large matrix product"),
+    "normalization": Part(90, "normalization across maps at both layers of SOURCE_2012"),
+    "one_graph": Part(60, "network A, a step as one graph against eager"),
+    "full_network": Part(150, "SOURCE_2012, a step as one graph against eager"),
+    "several_runs": Part(120, "network A, K runs at once"),
+    "equal_runs": Part(90, "runs among others against the run alone"),
+    "profile": Part(90, "the kernels of a step that take longest"),
+    "figure_1": Part(180, "figure 1 at the committed rates, all runs side by side"),
+}
+"""What stands first is wanted most: the time of a card may end at any moment."""
 
 
-def measure(device: str) -> list[dict]:
-    machine = detect(device, jobs=1)
-    small = machine.device == "cpu"
-    parts: list[Callable[[Machine, bool], list[dict]]] = [
-        one_graph,
-        several_runs,
-        equal_runs,
-        normalization,
-        full_network,
-        figure_1,
-    ]
-    rows = []
-    for part in parts:
-        started = time.monotonic()
-        try:
-            rows += part(machine, small)
-        except Exception as error:  # whatever a library raises on a machine on which none of this has run yet
-            reason = (str(error).strip().splitlines() or [""])[0][:300]
-            rows.append({"what": (part.__doc__ or "").split(".")[0], "failed": f"{type(error).__name__}: {reason}"})
-        print(f"  {part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
-        if machine.device == "cuda":
-            torch.cuda.empty_cache()
-    return rows
+def measure(device: str, names: list[str] | None = None, folder: Path | None = None) -> Iterator[dict]:
+    """Rows as they come, of these parts or of all."""
+    return rows_apart("benchmarks.gpu", chosen(PARTS, names or []), device, folder)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the card at hand does at best."""
+
+    bytes_a_second: float
+    operations_a_second: float
+
+    def small_step(self) -> float:
+        """Seconds of a step of network A at batch 128, one operation after another: 8.9 GFLOP and 76 MB."""
+        return 8.9e9 / self.operations_a_second + 76e6 / self.bytes_a_second
+
+    def full_step(self, batch: int) -> float:
+        """Seconds of a step of SOURCE_2012, likewise: 4.14 GFLOP an image; 3.36 MB an image in normalization and pools, and 28
+        bytes a weight."""
+        return batch * 4.14e9 / self.operations_a_second + (batch * 3.36e6 + 28 * 60.97e6) / self.bytes_a_second
+
+
+@functools.cache
+def measured_limits(device: str) -> Limits:
+    """By the device's clock: the best of five copies of a GiB, and of products of two 8192 x 8192 matrices in bf16."""
+    small = device == "cpu"
+    source = torch.zeros(2**20 if small else 2**30, dtype=torch.uint8, device=device)
+    target, side = torch.empty_like(source), 256 if small else 8192
+    a, b = (torch.randn(side, side, device=device).to(torch.bfloat16) for _ in range(2))
+    copy = min(seconds_of(lambda: target.copy_(source), device, 10))
+    product = min(seconds_of(lambda: torch.mm(a, b), device, 10))
+    return Limits(2 * len(source) / copy, 2 * side**3 / product)
+
+
+def seconds_of(function: Callable[[], object], device: str, calls: int, rounds: int = 5) -> list[float]:
+    """Seconds of a call, the mean over `calls` queued ones, in each round. On a GPU they are one graph, timed by the device's
+    clock: what Python takes to launch them is no part of it."""
+    if device == "cpu":
+        return [s / calls for s in in_turn({"": lambda: [function() for _ in range(calls)]}, rounds)[""]]
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    with torch.cuda.graph(graph, stream=stream):
+        for _ in range(calls):
+            function()
+    found = []
+    for _ in range(rounds + 1):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        found.append(begin.elapsed_time(end) / 1000 / calls)
+    return found[1:]
+
+
+def limits(machine: Machine) -> Iterator[dict]:
+    """What the floors of the other parts are computed from."""
+    found = measured_limits(machine.device)
+    for what, value, unit in (
+        ("copy bandwidth, read and written", found.bytes_a_second / 1e12, "TB/s"),
+        ("product of two matrices in bf16", found.operations_a_second / 1e12, "TFLOP/s"),
+    ):
+        yield {"limit": what, "case": "best of five, device clock", "value": value, "unit": unit, "asked": ""}
+
+
+def is_small(machine: Machine) -> bool:
+    """Whether only the way is tried, with small sizes: on a CPU."""
+    return machine.device == "cpu"
 
 
 def network_a(batch: int = 128) -> Recipe:
     return changed(FIGURE_1_A, {"optim.batch_size": batch, "optim.stop_at_train_error": 0.0})
 
 
-def one_graph(machine: Machine, small: bool) -> list[dict]:
+def one_graph(machine: Machine) -> Iterator[dict]:
     """Network A, one run, a step as one graph against the same step eager, data on the device in both."""
+    small = is_small(machine)
     recipe = network_a(8 if small else 128)
     ways = {"graph": rounds_on(machine.device), "eager": rounds_on(machine.device, graphs=False)}
     seconds = {name: [] for name in ways}
     for _ in range(2 if small else 5):
         for name, way in ways.items():
             seconds[name].append(_steps(recipe, machine, 1, way, 3 if small else 200))
-    return [
-        {
-            "goal": 4,
-            "what": f"training step of network A, batch {recipe.optim.batch_size}, one run",
-            "case": f"one CUDA graph, {machine.precision}",
-            "ours_ms": 1000 * statistics.median(seconds["graph"]),
-            "baseline_ms": 1000 * statistics.median(seconds["eager"]),
-            "baseline": "the same step, eager",
-            **ratio(seconds["eager"], seconds["graph"]),
-        }
-    ]
+    yield {
+        "goal": 4,
+        "what": f"training step of network A, batch {recipe.optim.batch_size}, one run",
+        "case": f"one CUDA graph, {machine.precision}",
+        "ours_ms": 1000 * statistics.median(seconds["graph"]),
+        "baseline_ms": 1000 * statistics.median(seconds["eager"]),
+        "baseline": "the same step, eager",
+        **ratio(seconds["eager"], seconds["graph"]),
+    }
 
 
-def several_runs(machine: Machine, small: bool) -> list[dict]:
+def several_runs(machine: Machine) -> Iterator[dict]:
     """Network A, K runs at once: seconds of a step of one of them, by K."""
-    recipe, rows, alone = network_a(8 if small else 128), [], None
-    for runs in (1, 2) if small else (1, 2, 4, 8, 16, 32, 64):
+    small, alone = is_small(machine), None
+    recipe, floor = network_a(8 if small else 128), measured_limits(machine.device).small_step()
+    for runs in (1, 2) if small else (1, 4, 16, 32, 64, 2, 8):  # the goal's first
         try:
             rounds = [
                 _steps(recipe, machine, runs, rounds_on(machine.device), 3 if small else 100) / runs
                 for _ in range(2 if small else 5)
             ]
-        except Exception as error:  # fewer at once were measured: those stay
-            rows.append(
-                {"what": f"network A, {runs} runs at once", "failed": f"{type(let_go(error)).__name__}: {str(error)[:300]}"}
-            )
-            break
+        except Exception as error:
+            yield {"what": f"network A, {runs} runs at once", "failed": f"{type(let_go(error)).__name__}: {str(error)[:300]}"}
+            continue
         alone = alone or rounds
-        rows.append(
-            {
-                "goal": 5,
-                "what": f"training step of network A, batch {recipe.optim.batch_size}, a run's share",
-                "case": f"{runs} runs at once, {machine.precision}",
-                "ours_ms": 1000 * statistics.median(rounds),
-                "baseline_ms": 1000 * statistics.median(alone),
-                "baseline": "one run, one CUDA graph",
-                "floor_ms": 1000 * SMALL_STEP_FLOOR,
-                "over_floor": statistics.median(rounds) / SMALL_STEP_FLOOR,
-                **ratio(alone, rounds),
-            }
-        )
-    return rows
+        yield {
+            "goal": 5,
+            "what": f"training step of network A, batch {recipe.optim.batch_size}, a run's share",
+            "case": f"{runs} runs at once, {machine.precision}",
+            "ours_ms": 1000 * statistics.median(rounds),
+            "baseline_ms": 1000 * statistics.median(alone),
+            "baseline": "one run, one CUDA graph",
+            "floor_ms": 1000 * floor,
+            "over_floor": statistics.median(rounds) / floor,
+            **ratio(alone, rounds),
+        }
 
 
-def equal_runs(machine: Machine, small: bool) -> list[dict]:
+def equal_runs(machine: Machine) -> Iterator[dict]:
     """How many of K runs among one another end in the bits in which they end alone, and how often one run twice does."""
-    images = load("shapes", None)
+    images, small = load("shapes", None), is_small(machine)
     diff = {
         "data.train_images": 256 if small else 2048,
         "optim.epochs": 1 if small else 3,
@@ -141,20 +198,19 @@ def equal_runs(machine: Machine, small: bool) -> list[dict]:
         among = dict(side_by_side([functools.partial(begin, *run) for run in runs], len(runs), rounds_on(machine.device)))
     equal = sum(among[place].weights_sha256 == one.weights_sha256 for place, one in enumerate(alone))
     apart = max(abs(among[place].points[-1].running_error - one.points[-1].running_error) for place, one in enumerate(alone))
-    return [
-        {
-            "goal": 6,
-            "what": f"runs among {len(runs)} that end in the bits of the run alone",
-            "case": f"network A, ReLU and tanh, {machine.precision}; running errors differ by {apart:.2g} at most",
-            "equal": equal,
-            "of": len(runs),
-            "same_run_twice_equal": again.weights_sha256 == alone[0].weights_sha256,
-        }
-    ]
+    yield {
+        "goal": 6,
+        "what": f"runs among {len(runs)} that end in the bits of the run alone",
+        "case": f"network A, ReLU and tanh, {machine.precision}; running errors differ by {apart:.2g} at most",
+        "equal": equal,
+        "of": len(runs),
+        "same_run_twice_equal": again.weights_sha256 == alone[0].weights_sha256,
+    }
 
 
-def normalization(machine: Machine, small: bool) -> list[dict]:
-    """Normalization across maps at both layers of SOURCE_2012, forward and backward, bf16."""
+def normalization(machine: Machine) -> Iterator[dict]:
+    """Normalization across maps at both layers of SOURCE_2012, forward and backward, bf16, by the device's clock."""
+    small = is_small(machine)
     batch, columns = (1, 2) if small else (128, 2)
     own = CrossMapNorm(SOURCE_2012.model.cross_map_norm, columns)
     torchs = torch.nn.LocalResponseNorm(own.norm.size, own.alpha * own.norm.size, own.norm.beta, own.norm.k)
@@ -168,74 +224,82 @@ def normalization(machine: Machine, small: bool) -> list[dict]:
     ]
     upstream = [torch.randn_like(x) for x in maps]
 
-    def through(function):
+    def through(function) -> None:
         for x, g in zip(maps, upstream, strict=True):
-            x.grad = None
-            function(x).backward(g)
+            torch.autograd.grad(function(x), x, g)
 
     def by_torch(x):
         return torch.cat([torchs(part) for part in x.chunk(columns, 1)], 1)
 
-    seconds = in_turn({"ours": lambda: through(own), "torch": lambda: through(by_torch)}, 2 if small else 20, machine.device)
-    floor = sum(x.numel() for x in maps) * NORM_BYTES_A_VALUE / BANDWIDTH
-    took = statistics.median(seconds["ours"])
-    return [
-        {
-            "goal": 9,
-            "what": f"normalization across maps of SOURCE_2012, forward and backward, batch {batch}",
-            "case": f"{str(kind).split('.')[-1]}, channels_last",
-            "ours_ms": 1000 * took,
-            "baseline_ms": 1000 * statistics.median(seconds["torch"]),
-            "baseline": "nn.LocalResponseNorm on each column",
-            "floor_ms": 1000 * floor,
-            "over_floor": took / floor,
-            **ratio(seconds["torch"], seconds["ours"]),
-        }
-    ]
+    calls = 1 if small else 20
+    ours, theirs = (seconds_of(functools.partial(through, way), machine.device, calls) for way in (own, by_torch))
+    floor = sum(x.numel() for x in maps) * NORM_BYTES_A_VALUE / measured_limits(machine.device).bytes_a_second
+    yield {
+        "goal": 9,
+        "what": f"normalization across maps of SOURCE_2012, forward and backward, batch {batch}",
+        "case": f"{str(kind).split('.')[-1]}, channels_last, device clock",
+        "ours_ms": 1000 * statistics.median(ours),
+        "baseline_ms": 1000 * statistics.median(theirs),
+        "baseline": "nn.LocalResponseNorm on each column",
+        "floor_ms": 1000 * floor,
+        "over_floor": statistics.median(ours) / floor,
+        **ratio(theirs, ours),
+    }
 
 
-def full_network(machine: Machine, small: bool) -> list[dict]:
+def full_network(machine: Machine) -> Iterator[dict]:
     """SOURCE_2012, a step as one graph against eager with autocast and torch's normalization, and what 90 epochs would take."""
-    rows = []
+    small, best, what = is_small(machine), 0.0, ""
     for goal, batch in ((7, 2),) if small else ((7, 128), (8, 1024)):
         recipe = changed(SOURCE_2012, {"optim.batch_size": batch, "data.images_per_draw": 1})
         rounds = 1 if small else 5
         ours = [_steps(recipe, machine, 1, rounds_on(machine.device), 2 if small else 20) for _ in range(rounds)]
-        theirs = [_eager_step(batch, machine) for _ in range(rounds)]
+        theirs = _eager_steps(batch, machine, rounds)
         pace = batch / statistics.median(ours)
         operations = 6 * sum(row["multiply_adds"] for row in layer_table(SOURCE_2012.model)) * pace
-        rows.append(
-            {
-                "goal": goal,
-                "what": f"training step of SOURCE_2012, batch {batch}",
-                "case": f"one CUDA graph, {machine.precision}, channels_last, images cut on the device",
-                "ours_ms": 1000 * statistics.median(ours),
-                "baseline_ms": 1000 * statistics.median(theirs),
-                "baseline": "eager, autocast, nn.LocalResponseNorm, torch's SGD",
-                "images_a_second": pace,
-                "teraflops": operations / 1e12,
-                "share_of_floor": pace / IMAGES_FLOOR.get(batch, math.inf),
-                **ratio(theirs, ours),
-            }
-        )
-    best = max(row["images_a_second"] for row in rows)
-    rows.append(
-        {
-            "goal": 12,
-            "what": "ninety ImageNet epochs, extrapolated from the step "
-            "(images in the device's memory; evaluation not counted)",
-            "case": rows[-1]["what"],
-            "minutes": IMAGENET_IMAGES * EPOCHS / best / 60,
+        row = {
+            "goal": goal,
+            "what": f"training step of SOURCE_2012, batch {batch}",
+            "case": f"one CUDA graph, {machine.precision}, channels_last, images cut on the device",
+            "ours_ms": 1000 * statistics.median(ours),
+            "baseline_ms": 1000 * statistics.median(theirs),
+            "baseline": "eager, autocast, nn.LocalResponseNorm, torch's SGD",
+            "images_a_second": pace,
+            "teraflops": operations / 1e12,
+            "share_of_floor": measured_limits(machine.device).full_step(batch) / statistics.median(ours),
+            **ratio(theirs, ours),
         }
-    )
-    return rows
+        yield row
+        best, what = max((best, what), (pace, row["what"]))
+    yield {
+        "goal": 12,
+        "what": "ninety ImageNet epochs, extrapolated from the step (images in the device's memory; evaluation not counted)",
+        "case": what,
+        "minutes": IMAGENET_IMAGES * EPOCHS / best / 60,
+    }
 
 
-def figure_1(machine: Machine, small: bool) -> list[dict]:
+def profile(machine: Machine) -> Iterator[dict]:
+    """Which kernels take the time of an eager step of network A and of SOURCE_2012: milliseconds of each."""
+    small = is_small(machine)
+    for recipe, name in ((network_a(8 if small else 128), "network A"), (SOURCE_2012, "SOURCE_2012")):
+        batch = 2 if small else recipe.optim.batch_size
+        recipe = changed(recipe, {"optim.batch_size": batch, "data.images_per_draw": 1})
+        with torch.profiler.profile() as seen:
+            seconds_of_rounds(recipe, machine, 1, rounds_on(machine.device, graphs=False), 3)
+        time_of = "self_cpu_time_total" if small else "self_device_time_total"
+        events = sorted(seen.key_averages(), key=lambda event: -getattr(event, time_of))[:15]
+        steps = 3 + (1 if small else 4)
+        taken = {event.key[:80]: getattr(event, time_of) / 1000 / steps for event in events}
+        yield {"what": f"kernels of a step of {name}, batch {batch}", "case": machine.precision, "milliseconds": taken}
+
+
+def figure_1(machine: Machine) -> Iterator[dict]:
     """Figure 1, both treatments, both activations, three seeds, at the committed rates, at most 60 epochs, all side by side."""
     from study.plan.plan import make_plan
     from study.plan.tuned import Tuned
 
+    small = is_small(machine)
     name = "cifar10-jpeg" if not small and not available("cifar10-jpeg", data_dir()) else "shapes"
     images = load(name, data_dir()).to(machine.device)
     cells = make_plan("relu_sooner", name, images.fingerprint, Tuned.committed(), seeds=1 if small else 3)
@@ -254,36 +318,36 @@ def figure_1(machine: Machine, small: bool) -> list[dict]:
     seconds = time.monotonic() - started
     if errors := [error for error in ended.values() if isinstance(error, Exception)]:
         raise errors[0]
-    return [
-        {
-            "goal": 13,
-            "what": f"figure 1 on {name}, {len(runs)} runs side by side",
-            "case": f"{sum(h.points[-1].epoch for h in ended.values())} epochs in all, {machine.precision}; "
-            f"{sum(h.outcome == 'reached' for h in ended.values())} of {len(runs)} reached 25%",
-            "minutes": seconds / 60,
-        }
-    ]
+    yield {
+        "goal": 13,
+        "what": f"figure 1 on {name}, {len(runs)} runs side by side",
+        "case": f"{sum(h.points[-1].epoch for h in ended.values())} epochs in all, {machine.precision}; "
+        f"{sum(h.outcome == 'reached' for h in ended.values())} of {len(runs)} reached 25%",
+        "minutes": seconds / 60,
+    }
 
 
 def _steps(recipe: Recipe, machine: Machine, runs: int, way, count: int) -> float:
     """Mean seconds of a round of `runs` steps. Raises RuntimeError where they were to be a graph and are none."""
     seconds = statistics.median(seconds_of_rounds(recipe, machine, runs, way, count))
-    if isinstance(way, Graphed) and not (way.possible and way.captures):
-        raise RuntimeError(f"a step of {runs} runs was not captured as a graph")
+    if isinstance(way, Graphed) and (way.eager or not way.captures):
+        raise RuntimeError(f"a step of {runs} runs was not captured as a graph: {[one.how for one in way.eager]}")
     return seconds
 
 
-def _eager_step(batch: int, machine: Machine) -> float:
+def _eager_steps(batch: int, machine: Machine, rounds: int) -> list[float]:
+    """Mean seconds of an eager step, which as ours waits for no other."""
     network = plain(AlexNet(SOURCE_2012)).to(machine.device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
     images = (torch.randn(batch, 3, 224, 224) * 60).to(machine.device, memory_format=torch.channels_last)
-    labels = torch.arange(batch, device=machine.device)
+    labels, count = torch.arange(batch, device=machine.device), 20 if machine.device == "cuda" else 1
 
-    def step():
-        with torch.autocast(machine.device, torch.bfloat16):
-            logits = network(images)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(logits.float(), labels).backward()
-        optimizer.step()
+    def steps():
+        for _ in range(count):
+            with torch.autocast(machine.device, torch.bfloat16):
+                logits = network(images)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(logits.float(), labels).backward()
+            optimizer.step()
 
-    return statistics.median(in_turn({"step": step}, 10 if machine.device == "cuda" else 1, machine.device)["step"])
+    return [seconds / count for seconds in in_turn({"": steps}, rounds, machine.device)[""]]

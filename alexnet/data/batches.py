@@ -130,9 +130,17 @@ class Feed:
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
 
     def _of_images(self, images: Tensor, rows: slice | Tensor) -> Tensor:
+        """What is cut first need not be made float32, which has four times the bytes. Where the mean is of each pixel, or there
+        is a border, which has none, whole images are normalized."""
         if self.data.inputs == "minus_centre_of_mean_image":
-            return self._cut(images.float(), rows) - self._centred(self.mean)
+            return self._cut(images, rows).float().sub_(self._centred(self.mean))
+        if self._alike():
+            return self._cut(images, rows).float().sub_(self._centred(self.mean)).mul_(self._centred(self.scale))
         return self._cut(self._normalized(images), rows)
+
+    def _alike(self) -> bool:
+        """Whether there is one mean for all pixels of a crop, and no border, which has none."""
+        return self.data.inputs == "standardized" and not self.data.shift
 
     def _of_crops(self, crops: Tensor, rows: slice | Tensor) -> Tensor:
         """What `_of_images` makes of whole images, of crops that were cut before: the same numbers to the bit."""
@@ -140,8 +148,7 @@ class Feed:
             crops = torch.where(self.drawn["flipped"][rows, None, None, None], crops.flip(2), crops)
         if self.data.inputs == "minus_centre_of_mean_image":
             return crops.float() - self._centred(self.mean)
-        alike = self.data.inputs == "standardized" and not self.data.shift  # one mean for all pixels, none of a border
-        mean = self.mean[0, 0] if alike else self._mean_of_crops(rows)
+        mean = self.mean[0, 0] if self._alike() else self._mean_of_crops(rows)
         return (crops.float() - mean).mul_(self.scale[0, 0])
 
     def _mean_of_crops(self, rows: slice | Tensor) -> Tensor:
@@ -283,7 +290,8 @@ def windows(image: Tensor, size: int) -> Tensor:
 def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:
     """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then
     mirrored."""
-    pixels = F.pad(pixels, (0, 0, border, border, border, border))
+    if border:
+        pixels = F.pad(pixels, (0, 0, border, border, border, border))
     along = torch.arange(size, device=pixels.device)
     across = torch.where(flipped[:, None], size - 1 - along, along)  # [n, size]
     n = torch.arange(len(pixels), device=pixels.device)

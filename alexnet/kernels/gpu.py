@@ -1,9 +1,11 @@
-"""Triton kernels for a GPU, each in one pass over memory: response normalization, dropout, the update rule.
+"""Triton kernels for a GPU, each in one pass over memory: response normalization, max pooling with the ReLU after it, dropout,
+the update rule.
 
-Each does what a slower form in torch operations does elsewhere (response_norm.py, rng.py, optimizer.py), which is used where
-there is no Triton. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several threads, so the
-same input always gives the same bits. Where TRITON_INTERPRET=1 is set, Triton runs them on a CPU, for tests."""
+Each does what a slower form in torch operations does elsewhere (response_norm.py, pooling.py, rng.py, optimizer.py), which is
+used where Triton does not work. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several
+threads, so the same input always gives the same bits. Where TRITON_INTERPRET=1 is set, Triton runs them on a CPU, for tests."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -19,54 +21,156 @@ except ImportError:  # a CPU build of torch, which has no Triton
     triton_kernels = None
 
 BLOCK = 1024  # values a program
+TILE = 2048
+"""Values of the tile of a program that works on rows: 16 a thread with four warps, without spills (benchmarks/kernels.py)."""
+LARGEST_WINDOW = 4
+"""Of `max_pool`, whose window is unrolled. The paper's have 3 or 2."""
+LAUNCH = {"enable_fp_fusion": True}
+"""Multiplication and addition in one rounding, which Triton 3.10 no longer does unless it is asked: other bits, and slower."""
 
 
 @functools.cache
 def has_triton() -> bool:
     """Whether kernels of this file can be used on this machine's GPU; says why not, once, on stderr."""
-    if triton_kernels is None or os.environ.get("ALEXNET_COMPILED") == "0":
-        why = "there is no Triton" if triton_kernels is None else "ALEXNET_COMPILED=0"
-        print(f"response normalization, dropout and update by torch operations on the GPU: {why}", file=sys.stderr)
-        return False
-    return True
+    if why := why_not():
+        print(f"normalization, pools, dropout and update by torch operations on the GPU: {why}", file=sys.stderr)
+    return not why
+
+
+@functools.cache
+def why_not(device: str = "cuda") -> str:
+    """Why kernels of this file cannot be used on a device; empty where they can. The smallest one was launched to know it: an
+    installed Triton may lack a C compiler, Python's headers or a folder to write to, and tells so at its first launch."""
+    if triton_kernels is None:
+        return "there is no Triton"
+    if os.environ.get("ALEXNET_COMPILED") == "0":
+        return "ALEXNET_COMPILED=0"
+    try:
+        w, v, g = (torch.full((2,), value, device=device) for value in (1.0, 2.0, 3.0))
+        update(w, v, g, 0.5, 0.0, 2.0)
+        return "" if w.tolist() == [8.0, 8.0] else f"Triton makes {w.tolist()} of 1 + 0.5 * 2 + 2 * 3"
+    except Exception as error:  # whatever compilers, linkers and drivers make Triton raise
+        return f"Triton does not work here ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
+
+
+def in_words() -> str:
+    """What computes normalization, pools, dropout and update on this machine's GPU, for a run's result."""
+    why = why_not()
+    if why:
+        return f"torch: {why}"
+    import triton
+
+    return f"Triton {triton.__version__}"
+
+
+def _launched_on(tensor: Tensor) -> contextlib.AbstractContextManager:
+    """Triton launches on the current device and its stream, whatever device its tensors are on; torch's operations do not."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
 
 
 def _programs(count: int) -> tuple[int]:
     return (-(-count // BLOCK),)
 
 
+def _power_of_two(count: int) -> int:
+    """The smallest that is not less."""
+    return 1 << max(0, count - 1).bit_length()
+
+
 def cross_map(
     out: Tensor, maps: Tensor, upstream: Tensor | None, columns: int, size: int, k: float, alpha: float, beta: float
 ) -> None:
     """Forward into `out`, or backward of `upstream`: [n, maps, height, width] in channels_last memory, all of one type."""
-    count, given = maps.numel(), maps if upstream is None else upstream
-    settings = maps.shape[1] // columns, k, alpha, beta, 2 * alpha * beta
-    triton_kernels.cross_map[_programs(count)](
-        out, maps, given, count, *settings, SIZE=size, BACKWARD=upstream is not None, BLOCK=BLOCK
-    )
+    channels, given = maps.shape[1] // columns, maps if upstream is None else upstream
+    rows, width = maps.numel() // channels, _power_of_two(channels)
+    size = min(size, 2 * channels - 1)  # a larger window has no more maps to sum
+    tile_rows = max(1, TILE // width)
+    with _launched_on(out):
+        triton_kernels.cross_map[(-(-rows // tile_rows),)](
+            out, maps, given, rows, channels, float(k), float(alpha), float(beta), 2.0 * alpha * beta,
+            SIZE=size, ROOTS=beta == 0.75, BACKWARD=upstream is not None, ROWS=tile_rows, WIDTH=width,
+            WRAPS=channels + size // 2 <= width, **LAUNCH,
+        )  # fmt: skip
 
 
 def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k: float, alpha: float, beta: float) -> None:
     """As `cross_map`, over pixels of the same map."""
     count, (_, channels, height, width) = maps.numel(), maps.shape
-    settings = count, height, width, channels, k, alpha, beta, 2 * alpha * beta
-    if upstream is None:
-        triton_kernels.within_map[_programs(count)](out, maps, maps, maps, *settings, SIZE=size, STEP=0, BLOCK=BLOCK)
-        return
-    inner = torch.empty_like(maps, dtype=torch.float32)
-    triton_kernels.within_map[_programs(count)](inner, maps, upstream, inner, *settings, SIZE=size, STEP=1, BLOCK=BLOCK)
-    triton_kernels.within_map[_programs(count)](out, maps, upstream, inner, *settings, SIZE=size, STEP=2, BLOCK=BLOCK)
+    settings = count, height, width, channels, float(k), float(alpha), float(beta), 2.0 * alpha * beta
+    grid, fixed = _programs(count), {"SIZE": size, "BLOCK": BLOCK, **LAUNCH}
+    with _launched_on(out):
+        if upstream is None:
+            triton_kernels.within_map[grid](out, maps, maps, maps, *settings, STEP=0, **fixed)
+            return
+        inner = torch.empty_like(maps, dtype=torch.float32)
+        triton_kernels.within_map[grid](inner, maps, upstream, inner, *settings, STEP=1, **fixed)
+        triton_kernels.within_map[grid](out, maps, upstream, inner, *settings, STEP=2, **fixed)
 
 
-def update(parameter: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, decay: float, rate: float) -> None:
-    """v := momentum v + decay w + rate gradient, w := w + v, in place; all float32 and in one memory format."""
-    assert parameter.stride() == velocity.stride() == gradient.stride(), "one memory format for all three"
+def max_pool(out: Tensor, positions: Tensor, maps: Tensor, window: int, stride: int, relu: bool) -> None:
+    """Maxima of windows of `maps` into `out`, less than 0 made 0 if `relu`, and where each was found into `positions`.
+
+    All are [n, maps, height, width] in channels_last memory; `out` as torch's max_pool2d has it in ceil mode, `positions` uint8
+    of the same shape. `window` is at most LARGEST_WINDOW."""
+    grid, rows, width = _tiles(out)
+    with _launched_on(out):
+        triton_kernels.max_pool[grid](
+            out, positions, maps, out.numel() // out.shape[1], out.shape[1], *maps.shape[2:], *out.shape[2:],
+            WINDOW=window, STRIDE=stride, RELU=relu, ROWS=rows, WIDTH=width, **LAUNCH,
+        )  # fmt: skip
+
+
+def max_unpool(out: Tensor, positions: Tensor, upstream: Tensor, window: int, stride: int) -> None:
+    """The gradient of `max_pool`, from that of its output, into `out`, which is like its input."""
+    grid, rows, width = _tiles(out)
+    with _launched_on(out):
+        triton_kernels.max_unpool[grid](
+            out, positions, upstream, out.numel() // out.shape[1], out.shape[1], *out.shape[2:], *upstream.shape[2:],
+            WINDOW=window, STRIDE=stride, REACH=-(-window // stride), ROWS=rows, WIDTH=width, **LAUNCH,
+        )  # fmt: skip
+
+
+def _tiles(maps: Tensor) -> tuple[tuple[int, int], int, int]:
+    """Programs, and rows and columns of each one's tile: a row a pixel, a column a channel. As few channels as can be are
+    padding."""
+    channels = maps.shape[1]
+    width = min((32, 64, 128), key=lambda width: (-(-channels // width) * width, -width))
+    rows = TILE // width // 2  # two tiles are held at a time
+    return (-(-(maps.numel() // channels) // rows), -(-channels // width)), rows, width
+
+
+def update(
+    parameter: Tensor,
+    velocity: Tensor,
+    gradient: Tensor,
+    momentum: float,
+    decay: float,
+    rate: float,
+    copy: Tensor | None = None,
+) -> None:
+    """v := momentum v + decay w + rate gradient, w := w + v, in place, and `copy` := w, all in one memory format.
+
+    Parameter and velocity are float32, the gradient and the copy may be bfloat16.
+    """
+    kept = [tensor for tensor in (parameter, velocity, gradient, copy) if tensor is not None]
+    assert all(_layout(tensor) == _layout(parameter) for tensor in kept), "one memory format for all"
     count = parameter.numel()
-    triton_kernels.update[_programs(count)](parameter, velocity, gradient, count, momentum, decay, rate, BLOCK=BLOCK)
+    with _launched_on(parameter):
+        triton_kernels.update[_programs(count)](
+            parameter, velocity, gradient, parameter if copy is None else copy, count, float(momentum), float(decay),
+            float(rate), COPIES=copy is not None, BLOCK=BLOCK, **LAUNCH,
+        )  # fmt: skip
+
+
+def _layout(tensor: Tensor) -> list[tuple[int, int]]:
+    """Sizes and strides where there is more than one value: what stands for the others in a stride has no meaning, and torch
+    gives a gradient another one than its weight."""
+    return [(size, stride) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
 
 
 def hashed_draws(key: int, step: Tensor, count: int) -> Tensor:
     """The same numbers as those of `rng.hashed_draws`."""
-    out = torch.empty(count, dtype=torch.int16, device=step.device)
-    triton_kernels.hashed_draws[_programs(count)](out, step, key, count, -(-count // 4), BLOCK=BLOCK)
+    with _launched_on(step):
+        out = torch.empty(count, dtype=torch.int16, device=step.device)
+        triton_kernels.hashed_draws[_programs(count)](out, step, key, count, -(-count // 4), BLOCK=BLOCK, **LAUNCH)
     return out

@@ -7,9 +7,19 @@ import triton.language as tl
 
 
 @triton.jit
-def _square(values, at, inside):
-    x = tl.load(values + at, mask=inside, other=0.0).to(tl.float32)
-    return x * x
+def _window_sum(values, column, SIZE: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, WRAPS: tl.constexpr):
+    """The sum over SIZE neighbours along a row of [ROWS, WIDTH] values, of which those past the row's channels are zero.
+
+    Neighbours are taken around the end of the row: where enough zeros stand there (WRAPS), that needs no other mask."""
+    HALF: tl.constexpr = SIZE // 2
+    total = values
+    for shift in tl.static_range(1, HALF + 1):
+        for sign in tl.static_range(-1, 2, 2):
+            there = column + sign * shift
+            at = tl.broadcast_to((there & (WIDTH - 1))[None, :], (ROWS, WIDTH))
+            near = tl.gather(values, at, 1)
+            total += near if WRAPS else tl.where(((there >= 0) & (there < WIDTH))[None, :], near, 0.0)
+    return total
 
 
 @triton.jit
@@ -17,42 +27,38 @@ def cross_map(
     out,
     maps,
     upstream,
-    count,
+    rows,
     channels,
     k,
     alpha,
     beta,
     twice,
     SIZE: tl.constexpr,
+    ROOTS: tl.constexpr,
     BACKWARD: tl.constexpr,
-    BLOCK: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    WRAPS: tl.constexpr,
 ):
-    """Rows of `channels` values one after another. A value's own scale needs SIZE squares around it, its gradient the scales
-    of all in its window: they are computed again for each, which costs less than keeping them."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < count
-    channel = at % channels
-    HALF: tl.constexpr = SIZE // 2
-    total = tl.zeros((BLOCK,), tl.float32)
-    for shift in tl.static_range(-HALF, HALF + 1):
-        total += _square(maps, at + shift, inside & (channel + shift >= 0) & (channel + shift < channels))
-    scale = total * alpha + k
-    power = tl.exp2(-beta * tl.log2(scale))
+    """ROWS of the `rows` of `channels` values, each row padded to WIDTH, a power of two. Every scale is made once, and
+    neighbours are gathered from the tile. With ROOTS, beta is 0.75 and taken by roots, which are single instructions."""
+    first = tl.program_id(0).to(tl.int64) * ROWS
+    row, column = tl.arange(0, ROWS), tl.arange(0, WIDTH)
+    inside = (row < rows - first)[:, None] & (column < channels)[None, :]
+    at = first * channels + (row[:, None] * channels + column[None, :])
     x = tl.load(maps + at, mask=inside, other=0.0).to(tl.float32)
+    scale = _window_sum(x * x, column, SIZE, ROWS, WIDTH, WRAPS) * alpha + k
+    if ROOTS:
+        root = tl.rsqrt(scale)
+        power = root * tl.sqrt(root)
+        inverse = root * root
+    else:
+        log = tl.log2(scale)
+        power = tl.exp2(-beta * log)
+        inverse = tl.exp2(-log)
     if BACKWARD:
-        around = tl.zeros((BLOCK,), tl.float32)
-        for near in tl.static_range(-HALF, HALF + 1):
-            its = inside & (channel + near >= 0) & (channel + near < channels)
-            sums = tl.zeros((BLOCK,), tl.float32)
-            for shift in tl.static_range(-HALF, HALF + 1):
-                there = channel + near + shift
-                sums += _square(maps, at + near + shift, its & (there >= 0) & (there < channels))
-            its_scale = sums * alpha + k
-            product = tl.load(maps + at + near, mask=its, other=0.0).to(tl.float32)
-            product *= tl.load(upstream + at + near, mask=its, other=0.0).to(tl.float32)
-            around += product * tl.exp2((-beta - 1.0) * tl.log2(its_scale))
-        g = tl.load(upstream + at, mask=inside, other=0.0).to(tl.float32)
-        result = power * g - twice * x * around
+        g = tl.load(upstream + at, mask=inside, other=0.0).to(tl.float32) * power
+        result = g - twice * x * _window_sum(g * x * inverse, column, SIZE, ROWS, WIDTH, WRAPS)
     else:
         result = power * x
     tl.store(out + at, result.to(out.dtype.element_ty), mask=inside)
@@ -121,10 +127,103 @@ def hashed_draws(out, step, key, count, words, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def update(parameter, velocity, gradient, count, momentum, decay, rate, BLOCK: tl.constexpr):
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+def update(parameter, velocity, gradient, copy, count, momentum, decay, rate, COPIES: tl.constexpr, BLOCK: tl.constexpr):
+    """With COPIES the new parameter is also written into `copy`, in its type."""
+    first = tl.program_id(0).to(tl.int64) * BLOCK
+    at = first + tl.arange(0, BLOCK)
     inside = at < count
     w = tl.load(parameter + at, mask=inside)
-    v = tl.load(velocity + at, mask=inside) * momentum + decay * w + rate * tl.load(gradient + at, mask=inside)
+    g = tl.load(gradient + at, mask=inside).to(tl.float32)
+    v = tl.load(velocity + at, mask=inside) * momentum + decay * w + rate * g
+    w += v
     tl.store(velocity + at, v, mask=inside)
-    tl.store(parameter + at, w + v, mask=inside)
+    tl.store(parameter + at, w, mask=inside)
+    if COPIES:
+        tl.store(copy + at, w.to(copy.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def max_pool(
+    out,
+    positions,
+    maps,
+    pixels,
+    channels,
+    height,
+    width,
+    out_height,
+    out_width,
+    WINDOW: tl.constexpr,
+    STRIDE: tl.constexpr,
+    RELU: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+):
+    """A row a pixel of `out`, a column a channel. A position is down * WINDOW + across within the window, NOWHERE (255) where
+    the ReLU after it lets no gradient through. As torch: the first of equal maxima, and NaN is larger than all."""
+    pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
+    inside = (pixel < pixels)[:, None] & (column < channels)[None, :]
+    image = pixel // (out_height * out_width)
+    y = (pixel // out_width) % out_height * STRIDE
+    x = pixel % out_width * STRIDE
+    best = tl.full((ROWS, WIDTH), float("-inf"), tl.float32)
+    where = tl.zeros((ROWS, WIDTH), tl.int32)
+    for down in tl.static_range(WINDOW):
+        for across in tl.static_range(WINDOW):
+            there = (y + down < height) & (x + across < width)
+            start = ((image * height + y + down) * width + x + across).to(tl.int64) * channels
+            at = start[:, None] + column[None, :]
+            value = tl.load(maps + at, mask=inside & there[:, None], other=float("-inf")).to(tl.float32)
+            better = (value > best) | (value != value)
+            best = tl.where(better, value, best)
+            where = tl.where(better, down * WINDOW + across, where)
+    if RELU:
+        where = tl.where(best <= 0, 255, where)
+        best = tl.where(best <= 0, 0.0, best)
+    at = pixel.to(tl.int64)[:, None] * channels + column[None, :]
+    tl.store(out + at, best.to(out.dtype.element_ty), mask=inside)
+    tl.store(positions + at, where.to(tl.uint8), mask=inside)
+
+
+@triton.jit
+def max_unpool(
+    out,
+    positions,
+    upstream,
+    pixels,
+    channels,
+    height,
+    width,
+    out_height,
+    out_width,
+    WINDOW: tl.constexpr,
+    STRIDE: tl.constexpr,
+    REACH: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+):
+    """The gradient of `max_pool`: a row a pixel of its input, which adds up those of the at most REACH^2 windows over it that
+    found their maximum there."""
+    pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
+    inside = (pixel < pixels)[:, None] & (column < channels)[None, :]
+    image = pixel // (height * width)
+    y = (pixel // width) % height
+    x = pixel % width
+    total = tl.zeros((ROWS, WIDTH), tl.float32)
+    for above in tl.static_range(REACH):
+        for before in tl.static_range(REACH):
+            row = y // STRIDE - above
+            col = x // STRIDE - before
+            down = y - row * STRIDE
+            across = x - col * STRIDE
+            there = (row >= 0) & (row < out_height) & (down < WINDOW) & (col >= 0) & (col < out_width) & (across < WINDOW)
+            start = ((image * out_height + row) * out_width + col).to(tl.int64) * channels
+            at = start[:, None] + column[None, :]
+            seen = inside & there[:, None]
+            where = tl.load(positions + at, mask=seen, other=255).to(tl.int32)
+            g = tl.load(upstream + at, mask=seen, other=0.0).to(tl.float32)
+            total += tl.where(where == (down * WINDOW + across)[:, None], g, 0.0)
+    at = pixel.to(tl.int64)[:, None] * channels + column[None, :]
+    tl.store(out + at, total.to(out.dtype.element_ty), mask=inside)

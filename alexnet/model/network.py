@@ -74,7 +74,8 @@ class AlexNet(nn.Module):
 
     Takes a Recipe or its Model, as in AlexNet(PAPER). `size` is model.image_size, and the inputs are what data.inputs makes of
     pixels from 0 to 255. `layers` holds one nn.Sequential for each of model.layers, whose parts are named weights, activation,
-    norm, pool and dropout; what a layer does not have is nn.Identity. Torch's own generator is left as it is.
+    norm, pool and dropout; what a layer does not have is nn.Identity, and so is a ReLU that is part of the pool before it.
+    Torch's own generator is left as it is.
     """
 
     def __init__(self, model: Model | Recipe, seed: int = 0):
@@ -126,11 +127,12 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
     parts["weights"] = _learned(layer, size, shares)
     act = nn.Identity() if last or not layer.present else ACTIVATION[model.activation]()
     norm = _norm(model, layer, size, shares) if layer.present else nn.Identity()
-    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride)
-    named = {"activation": act, "norm": norm, "pool": pool}
     order = layer.order.split("-")
     if (layer.pool, layer.norm) == ("max", "none") and model.activation in RISING:
         order = ["norm", "pool", "activation"]  # costs a quarter of the activations and gives the same
+    relu = isinstance(act, nn.ReLU) and layer.pool == "max" and order.index("activation") == order.index("pool") + 1
+    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride, relu)
+    named = {"activation": nn.Identity() if relu else act, "norm": norm, "pool": pool}
     parts.update((name, named[name]) for name in order)
     has_dropout = layer.dropout and layer.present
     parts["dropout"] = Dropout(layer.dropout, model.dropout_form, column or 0, shares) if has_dropout else nn.Identity()

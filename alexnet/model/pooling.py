@@ -1,9 +1,10 @@
 """Pools of cuda-convnet: a window that hangs over the edge is cut off there, and an average divides by what is left.
 
-They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a CPU channels_last maps go through a C kernel
-(kernels/cpu.py) where there is a compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and
-are several times slower in bf16. Under torch.compile the kernel is an operator that it knows (`alexnet::pool`); whatever else
-follows single operations, as torch.export and torch.func do, sees torch's own."""
+They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a GPU maxima are by a Triton kernel, with the
+ReLU after them (pooling_on_gpu.py). On a CPU channels_last maps go through a C kernel (kernels/cpu.py) where there is a
+compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and are several times slower in bf16.
+Under torch.compile the kernel is an operator that it knows (`alexnet::pool`); whatever else follows single operations, as
+torch.export and torch.func do, sees torch's own."""
 
 import torch
 import torch.nn.functional as F
@@ -11,30 +12,36 @@ from torch import Tensor, nn
 
 from alexnet.kernels import cpu
 from alexnet.kernels.supported import is_followed, supported
+from alexnet.model import pooling_on_gpu
 
 
 class Pool(nn.Module):
-    """The "max" or "average" of square windows. Takes and gives [n, maps, height, width]."""
+    """The "max" or "average" of square windows, and with `relu` the ReLU of that. Takes and gives [n, maps, height, width]."""
 
-    def __init__(self, kind: str, window: int, stride: int):
+    def __init__(self, kind: str, window: int, stride: int, relu: bool = False):
         super().__init__()
-        self.kind, self.window, self.stride = kind, window, stride
+        self.kind, self.window, self.stride, self.relu = kind, window, stride, relu
 
     def forward(self, maps: Tensor) -> Tensor:
-        return pool(maps, self.kind, self.window, self.stride)
+        return pool(maps, self.kind, self.window, self.stride, self.relu)
 
     def extra_repr(self) -> str:
-        return f"{self.kind}, window={self.window}, stride={self.stride}"
+        return f"{self.kind}, window={self.window}, stride={self.stride}{', relu' if self.relu else ''}"
 
 
 @torch.fx.wrap  # one node of a graph that torch.fx makes, as torchvision does for features
-def pool(maps: Tensor, kind: str, window: int, stride: int) -> Tensor:
-    """The "max" or "average" of square windows of [n, maps, height, width]."""
-    if is_followed(maps) or not _has_kernel(maps, window):
-        return by_torch(maps, kind, window, stride)
-    if torch.compiler.is_compiling():
-        return _pool(maps, kind, window, stride)[0]
-    return _Pool.apply(maps, kind, window, stride)
+def pool(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) -> Tensor:
+    """The "max" or "average" of square windows of [n, maps, height, width], and with `relu` the ReLU of that."""
+    followed, compiling = is_followed(maps), torch.compiler.is_compiling()
+    if kind == "max" and not followed and not compiling and pooling_on_gpu.takes(maps, window):
+        return pooling_on_gpu.max_pool(maps, window, stride, relu)
+    if followed or not _has_kernel(maps, window):
+        pooled = by_torch(maps, kind, window, stride)
+    elif compiling:
+        pooled = _pool(maps, kind, window, stride)[0]
+    else:
+        pooled = _Pool.apply(maps, kind, window, stride)
+    return F.relu(pooled) if relu else pooled
 
 
 def by_torch(maps: Tensor, kind: str, window: int, stride: int) -> Tensor:

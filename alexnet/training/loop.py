@@ -1,5 +1,6 @@
 """One training run: `fit` is the whole of it. It does not know who asked for the run, or who listens."""
 
+import contextlib
 import math
 import threading
 import time
@@ -14,6 +15,7 @@ from alexnet.data.batches import Feed
 from alexnet.data.prefetch import Images
 from alexnet.data.sources import ImageSet
 from alexnet.errors import Refused
+from alexnet.kernels import gpu
 from alexnet.machine import Machine, memory_bytes
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Optim, Recipe
@@ -24,9 +26,10 @@ from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import Examined, error_rates, examined
 from alexnet.training.fits import check_fits
 from alexnet.training.history import History, Point
-from alexnet.training.optimizer import make_optimizer, set_rates
+from alexnet.training.optimizer import PaperSGD, make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
 from alexnet.training.train_error import TrainErrors
+from alexnet.training.weight_copies import WeightCopies
 
 FORMAT = 2
 """Of a checkpoint: one of another format is passed over."""
@@ -72,8 +75,8 @@ class Training:
     """A run under way. `steps` gives it whenever an `update` is due, and does what comes before and after one.
 
     `update` works on the device alone, so that a step can be one CUDA graph, shared with other runs (cuda_graph.py,
-    side_by_side.py). Whoever takes the steps does so within `machine.torch_settings()`, as `fit` does, whose arguments these
-    are."""
+    side_by_side.py); `how` tells whether it is. Whoever takes the steps does so within `machine.torch_settings()`, as `fit`
+    does, whose arguments these are."""
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class Training:
     ):
         check_fits(recipe, images, memory_bytes(machine.device), ranks)
         self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
-        self.stop = stop or threading.Event()
+        self.stop, self.how = stop or threading.Event(), "eager"
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)
         self.network = AlexNet(recipe, seed).to(machine.device, machine.dtype).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.network, recipe.optim)
@@ -111,6 +114,9 @@ class Training:
                 raise Refused(
                     f"checkpoints: rank {ranks.rank} has another checkpoint than rank 0; all ranks must see the same folder"
                 )
+        self.copies = WeightCopies(self.network) if self._wants_copies() else None
+        if self.copies and isinstance(self.optimizer, PaperSGD):
+            self.optimizer.copies = self.copies.of
         self.chance_loss = chance_loss(self.feed.labels)
         self.outcome = outcome_of(self.points, recipe.optim, self.chance_loss)
         self._show(self.points)
@@ -146,10 +152,12 @@ class Training:
     def update(self) -> None:
         """Forward, backward and update for the batch at which the step counter stands."""
         inputs, labels = self.feed.at(self.counter.rows)
-        with self.autocast:
+        with self.autocast, self.copies.in_place() if self.copies else contextlib.nullcontext():
             logits = self.network(inputs)
         loss = F.cross_entropy(logits.to(self.machine.dtype), labels)
         self.optimizer.zero_grad(set_to_none=True)
+        if self.copies:
+            self.copies.zero_grad()
         loss.backward()
         self.ranks.average_gradients(self.network.parameters(), self.feed.weight)
         self.optimizer.step()
@@ -158,9 +166,17 @@ class Training:
             self.tally += self.ranks.all_reduce(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
         self.counter.tick()
 
+    def _wants_copies(self) -> bool:
+        on_gpu = self.machine.device == "cuda" and self.machine.precision == "bf16" and gpu.has_triton()
+        return on_gpu and self.ranks.count == 1 and isinstance(self.optimizer, PaperSGD)
+
     def constants(self) -> tuple:
         """What stays the same from one step to the next until `steps` changes it: rates, and whether there is colour noise."""
         return (*(group["lr"] for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
+
+    def variant(self) -> tuple:
+        """What decides which kernels an update launches: which parameters are frozen, and whether there is colour noise."""
+        return (*(group["lr"] == 0 for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
     def history(self) -> History:
         """Of the run that is over, with its test errors where it came to its end."""

@@ -30,6 +30,9 @@ class PaperSGD(torch.optim.Optimizer):
 
     def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.copies: dict[Tensor, Tensor] = {}
+        """In bf16, of parameters whose gradient is their copy's, and which are copied anew with each update. On a GPU: see
+        weight_copies.py."""
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -44,7 +47,12 @@ class PaperSGD(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
+            params, gradients = [], []
+            for p in group["params"]:
+                copy = self.copies.get(p)
+                if (gradient := (p if copy is None else copy).grad) is not None:
+                    params.append(p)
+                    gradients.append(gradient)
             for p in params:  # of frozen ones too: made later, in a CUDA graph, they would be zero again at every step
                 if "velocity" not in self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
@@ -52,7 +60,11 @@ class PaperSGD(torch.optim.Optimizer):
                 continue
             velocities = [self.state[p]["velocity"] for p in params]
             factors = group["momentum"], -group["weight_decay"] * group["lr"], -group["lr"]
-            _update(params, velocities, [p.grad for p in params], *factors)
+            if self.copies:
+                for p, v, g in zip(params, velocities, gradients, strict=True):
+                    gpu.update(p, v, g, *factors, self.copies.get(p))
+            else:
+                _update(params, velocities, gradients, *factors)
         return loss
 
 

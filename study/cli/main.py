@@ -14,7 +14,23 @@ from pathlib import Path
 from alexnet.errors import Refused
 from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
-from study.cli import data, describe, logits, merge, plan, quick, record, report, run, search, settle, status, train, verdicts
+from study.cli import (
+    data,
+    describe,
+    gpu_check,
+    logits,
+    merge,
+    plan,
+    quick,
+    record,
+    report,
+    run,
+    search,
+    settle,
+    status,
+    train,
+    verdicts,
+)
 from study.cli.arguments import Parser
 from study.cli.console import Console
 from study.cli.refusals import as_typed
@@ -53,7 +69,7 @@ environment variables:
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 """Errors of the disk, and of who may write where."""
-FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status)
+FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
 """Modules that add verbs to the parser."""
 
 

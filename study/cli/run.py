@@ -175,6 +175,10 @@ def train_and_record(
         console.say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
     if not todo:
         return []
+    if place.machine.device == "cuda" and launched_ranks() == 1:
+        from study.run.self_check import before_evidence
+
+        before_evidence(place.machine, console.say)
     tuned = Tuned.read(results)
     progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, console)
     keeper = Keeper(place.spool_dir, results)

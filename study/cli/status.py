@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
+from alexnet.card import card
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
 from study.environment import spool_dir
 from study.run.one_run import ALLOCATOR, software
@@ -18,6 +19,8 @@ def add_to(verbs: Verbs) -> None:
 
 def show_status(args: argparse.Namespace) -> int:
     """Returns the exit code: 1 where files of a run are not what they have to be."""
+    from alexnet.kernels import gpu  # torch
+
     machine, states = machine_of(args), states_of_runs(spool_dir())
     if args.json:
         facts = {**asdict(machine), "label": machine.label}
@@ -25,6 +28,10 @@ def show_status(args: argparse.Namespace) -> int:
         return int(any(state.odd for state in states))
     print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
     print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
+    if machine.device == "cuda":
+        found = card()
+        print(f"gpu       compute capability {found.capability_text}; kernels on it: {gpu.in_words()}")
+        print(f"          driver {found.driver}, CUDA {found.cuda}, cuDNN {found.cudnn}")
     print(f"allocator {' '.join(f'{name}={value}' for name, value in ALLOCATOR.items())} (set for every worker)")
     print(f"runs      {len(states)} in {spool_dir()}")
     groups = Counter((*asdict(state.asked).values(), _word(state)) for state in states)

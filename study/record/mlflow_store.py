@@ -375,6 +375,7 @@ def run_tags(result: RunResult) -> dict[str, str]:
         "data.fingerprint": result.data.fingerprint,
         "git.commit": result.software.git_commit,
         "torch": result.software.torch,
+        **({f"gpu.{name}": str(value) for name, value in asdict(result.gpu).items()} if result.gpu else {}),
     }
 
 

@@ -20,7 +20,7 @@ from study.environment import damaged_choice
 from study.plan.plan import Cell
 from study.run.checkout import commit_of
 from study.run.lease import LEASE_SECONDS, Busy, Lease
-from study.run.result import RESULT, DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
+from study.run.result import RESULT, DataFacts, GpuFacts, MachineFacts, RunResult, SoftwareFacts, sealed
 from study.run.run_folder import ENDED, put_damaged_aside, read_result, write_asked
 from study.run.stop import STOP
 
@@ -137,6 +137,7 @@ def _trained(cell: Cell, place: Place, checkpoints: Checkpoints, observe: Observ
         data=DataFacts(name=images.name, fingerprint=images.fingerprint),
         machine=MachineFacts(**asdict(place.machine), label=" then ".join(training.machines)),
         software=software(),
+        gpu=gpu_facts(place.machine, training.how) if place.machine.device == "cuda" else None,
         cpu_share=(time.process_time() - cpu) / (time.monotonic() - wall) / place.machine.threads,
         started_ms=round(started * 1000),
         ended_ms=round(time.time() * 1000),
@@ -173,4 +174,25 @@ def software() -> SoftwareFacts:
         torch=torch.__version__,
         git_commit=commit_of(Path(__file__).resolve()),
         kernels="compiled" if kernels() else "torch",  # normalization, pools and update on a CPU; both give the same bits
+    )
+
+
+def gpu_facts(machine: Machine, steps: str) -> GpuFacts:
+    """What runs on this process's GPU, within `Machine.torch_settings`; `steps` as `Training.how` says."""
+    import torch
+
+    from alexnet.card import card
+    from alexnet.kernels import gpu
+    from study.run.self_check import kept
+
+    found, checked = card(), kept(machine)
+    return GpuFacts(
+        capability=found.capability_text,
+        driver=found.driver,
+        cuda=found.cuda,
+        cudnn=found.cudnn,
+        tf32=torch.backends.cudnn.allow_tf32,
+        kernels=gpu.in_words(),
+        steps=steps,
+        check=checked.digest if checked else "",
     )

@@ -65,6 +65,20 @@ class SoftwareFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GpuFacts:
+    """What ran on the GPU of a run. Torch operations, Triton and graphs give other bits, or other times."""
+
+    capability: str  # NVIDIA's number for what the card can do, see `alexnet.card.Card`
+    driver: str
+    cuda: str  # that torch was built with
+    cudnn: str
+    tf32: bool  # whether float32 was rounded to TF32 in convolutions
+    kernels: str  # of normalization, pools, dropout and update: "Triton 3.9.0", or "torch: " and why
+    steps: str  # "graph", "eager", or "eager: " and why no graph held them
+    check: str = ""  # the digest of what `gpu-check` found on this machine; empty where it was not checked
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunResult:
     """What a run came to. Errors are shares of images; None where an error was not measured."""
 
@@ -76,6 +90,7 @@ class RunResult:
     data: DataFacts
     machine: MachineFacts
     software: SoftwareFacts
+    gpu: GpuFacts | None = None  # None on a CPU, and in results of before 2026-11-26
     cpu_share: float | None = None  # seconds of CPU over seconds of its threads: below 1 where other work took the cores
     started_ms: int  # since 1970
     ended_ms: int
@@ -117,6 +132,7 @@ def from_json(told: Any) -> RunResult:
             "software": _made(SoftwareFacts, told["software"]),
             "points": tuple(_made(Point, point) for point in told["points"]),
             **{name: _made(Answers, told[name]) if told.get(name) else None for name in ("answers", "answers_ten_views")},
+            "gpu": _made(GpuFacts, told["gpu"]) if told.get("gpu") else None,
         }
         result = _made(RunResult, {**told, **nested})
         _check(result)

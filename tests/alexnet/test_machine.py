@@ -2,22 +2,28 @@
 
 import os
 import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from alexnet import card as card_module
 from alexnet import machine as machine_module
+from alexnet.card import Card
 from alexnet.errors import Refused
 from alexnet.machine import Machine, detect
 
 pytestmark = pytest.mark.filterwarnings("error")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def pretend(monkeypatch, tmp_path):
-    """Called, it makes this machine another: its /proc/cpuinfo (None: it has none), cores, and GPU's name (None: no GPU)."""
+    """Called, it makes this machine another: its /proc/cpuinfo (None: it has none), cores, and GPU (None: it has none)."""
 
-    def become(cpuinfo: str | None = "model name\t: Test CPU\nflags\t\t: fpu sse2\n", cores: int = 4, gpu: str | None = None):
+    def become(cpuinfo: str | None = "model name\t: Test CPU\nflags\t\t: fpu sse2\n", cores: int = 4, gpu: Card | None = None):
         path = tmp_path / "cpuinfo"
         path.unlink(missing_ok=True)
         if cpuinfo is not None:
@@ -25,11 +31,24 @@ def pretend(monkeypatch, tmp_path):
         monkeypatch.setattr(machine_module, "Path", lambda asked: {"/proc/cpuinfo": path}[asked])
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
-        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: gpu)
+        monkeypatch.setattr(machine_module, "card", lambda: gpu)
         machine_module._cpu.cache_clear()
+        machine_module._say.cache_clear()
 
     yield become
     machine_module._cpu.cache_clear()
+    machine_module._say.cache_clear()
+
+
+H100 = Card(name="Test GPU", capability=(9, 0))
+T4 = Card(name="Tesla T4", capability=(7, 5))
+P100 = Card(
+    name="Tesla P100",
+    capability=(6, 0),
+    built_for=("sm_75", "sm_90"),
+    fault="AcceleratorError: CUDA error: no kernel image is available for execution on the device",
+)
+BUSY = Card(name="Test GPU", capability=(9, 0), fault="AcceleratorError: CUDA error: all devices are busy or unavailable")
 
 
 @pytest.mark.parametrize(("device", "nearest"), [("cuda:0", "cuda"), ("gpu", ""), ("CPU", ""), ("", ""), ("cpus", "cpu")])
@@ -101,14 +120,116 @@ def test_the_cores_are_shared_by_the_jobs(pretend, cores, asked, jobs, threads):
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_gpu_is_taken_for_one_run_at_a_time_in_bf16(pretend, device):
-    pretend(gpu="Test GPU")
+    pretend(gpu=H100)
     machine = detect(device)
     assert machine == Machine(device="cuda", name="Test GPU", precision="bf16", threads=4, jobs=1)
 
 
 def test_the_processor_is_taken_beside_a_gpu_where_it_is_asked_for(pretend):
-    pretend(gpu="Test GPU")
+    pretend(gpu=H100)
     assert detect("cpu") == Machine(device="cpu", name="Test CPU x 4", precision="fp32", threads=1, jobs=4)
+
+
+def test_a_gpu_without_convolutions_in_bf16_trains_in_fp32_and_one_line_says_so(pretend, capsys):
+    pretend(gpu=T4)
+    assert [detect().precision for _ in range(3)] == ["fp32"] * 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("in fp32: Tesla T4 (compute capability 7.5)")
+
+
+@pytest.mark.parametrize("asked", ["fp32", "fp64"])
+def test_what_such_a_gpu_computes_in_is_given_as_asked_and_nothing_is_said(pretend, capsys, asked):
+    pretend(gpu=T4)
+    assert detect("cuda", asked).precision == asked and not capsys.readouterr().err
+
+
+def test_bf16_is_refused_on_a_gpu_without_convolutions_in_it(pretend):
+    pretend(gpu=T4)
+    with pytest.raises(Refused, match=r"^precision: Tesla T4 .*7\.5.*choices here: auto, fp32, fp64$"):
+        detect("cuda", "bf16")
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (8, 6), (9, 0), (10, 0), (12, 0)])
+def test_gpus_from_capability_8_on_train_in_bf16(pretend, capability):
+    pretend(gpu=Card(name="Test GPU", capability=capability))
+    assert detect().precision == "bf16"
+
+
+def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused_by_name_and_left_where_any_will_do(pretend, capsys):
+    pretend(gpu=P100)
+    with pytest.raises(Refused, match=r"^device: 'cuda' is Tesla P100 .*6\.0.* sm_75, sm_90 alone; install .* or choose cpu$"):
+        detect("cuda")
+    assert detect("auto").name == "Test CPU x 4"
+    assert capsys.readouterr().err.startswith("on the CPU: Tesla P100")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_that_computes_nothing_just_now_is_refused_and_not_left_silently(pretend, device):
+    pretend(gpu=BUSY)
+    with pytest.raises(Refused, match=r"^device: 'cuda' is Test GPU .*devices are busy"):
+        detect(device)
+
+
+@pytest.mark.parametrize("fails", [None, RuntimeError("CUDA error: no kernel image is available\nCompile with TORCH_USE...")])
+def test_the_card_is_known_by_a_kernel_that_was_launched(monkeypatch, fails):
+    def ones(*shape, device):
+        if fails:
+            raise fails
+        return torch.full(shape, 1.0)
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Test GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75"])
+    monkeypatch.setattr(torch, "ones", ones)
+    found = card_module.card.__wrapped__()
+    assert (found.name, found.capability, found.is_foreign) == ("Test GPU", (7, 0), bool(fails))
+    assert found.fault == ("RuntimeError: CUDA error: no kernel image is available" if fails else "")
+
+
+SUMS = """
+import os, sys, torch
+from alexnet.machine import Machine
+
+cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+READ = {
+    "older": lambda: (cudnn.allow_tf32, products.allow_tf32),
+    "newer": lambda: [part.fp32_precision for part in (cudnn, cudnn.conv, cudnn.rnn, products, torch.backends)],
+    "products": torch.get_float32_matmul_precision,
+    "partial sums": lambda: products.allow_bf16_reduced_precision_reduction,
+    "cudnn": lambda: cudnn.deterministic,
+}
+
+def seen():
+    told = {}
+    for name, read in READ.items():
+        try:
+            told[name] = str(read())
+        except RuntimeError:  # torch refuses to read what a caller has set by two names
+            told[name] = "unreadable"
+    return told
+
+CALLERS = [
+    "", "torch.set_float32_matmul_precision('high')", "cudnn.allow_tf32 = False", "cudnn.conv.fp32_precision = 'ieee'",
+    "products.allow_tf32 = True", "torch.backends.fp32_precision = 'tf32'", "products.fp32_precision = 'tf32'",
+]
+for caller in CALLERS:
+    if os.fork() == 0:
+        exec(caller)
+        before = seen()
+        with Machine(device="cuda", name="test", precision="fp32", threads=1).torch_settings():
+            during = [part.fp32_precision for part in (cudnn.conv, cudnn.rnn, products)]
+            tf32, partial = (cudnn.allow_tf32, products.allow_tf32), products.allow_bf16_reduced_precision_reduction
+        wrong = (during, tf32, partial) != (["ieee"] * 3, (False, False), False) or seen() != before
+        print(caller, during, tf32, partial, before, seen(), file=sys.stderr) if wrong else None
+        os._exit(wrong)
+sys.exit(any([os.waitstatus_to_exitcode(os.wait()[1]) for _ in CALLERS]))
+"""
+
+
+@pytest.mark.slow
+def test_sums_on_a_gpu_are_in_float32_and_whatever_the_caller_had_set_comes_back():
+    told = subprocess.run([sys.executable, "-c", SUMS], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
 
 
 def test_auto_without_a_gpu_is_the_processor(pretend):

@@ -21,11 +21,11 @@ from scipy import stats
 from alexnet.data.image_sets import load
 from alexnet.data.prefetch import Stored
 from alexnet.errors import is_out_of_memory, let_go
-from alexnet.kernels import cpu
+from alexnet.kernels import cpu, gpu
 from alexnet.machine import Machine
 from alexnet.model.dropout import Dropout
 from alexnet.model.network import AlexNet
-from alexnet.recipe import Data, Layer, Model, Optim, Recipe, changed
+from alexnet.recipe import Data, Layer, Model, Optim, RateChange, Recipe, changed
 from alexnet.rng import hashed_draws, key_of
 from alexnet.training import cuda_graph
 from alexnet.training import loop as train_module
@@ -272,15 +272,24 @@ class FakeGraph:
 
 
 class FakeTraining:
+    """Each variant of its step launches a kernel of its own, which has to be loaded before it is captured."""
+
     def __init__(self, device: FakeDevice):
         self.device, self.rate, self.taken, self.fails = device, 1, [], None
+        self.how, self.frozen, self.loaded = "eager", False, set()
 
     def constants(self):
         return self.rate
 
+    def variant(self):
+        return self.frozen
+
     def update(self):
-        if self.device.recording is not None and self.fails:
+        if self.device.recording is None:
+            self.loaded.add(self.frozen)
+        elif self.fails:
             raise self.fails
+        assert self.frozen in self.loaded, "a kernel is loaded within a capture"
         if self.device.recording is None:
             self.taken.append(self.rate)
         else:
@@ -311,15 +320,55 @@ def test_a_graph_is_captured_once_for_many_rounds(monkeypatch):
     assert take_round.captures == 1
 
 
-def test_steps_that_cannot_be_captured_are_taken_one_by_one_and_one_line_says_so(monkeypatch, capsys):
-    device = FakeDevice(monkeypatch, RuntimeError("an operation that\ncannot be captured"))
-    training, take_round = FakeTraining(device), Graphed()
+def test_a_step_that_fails_in_its_capture_is_taken_by_itself_and_the_others_stay_in_the_graph(monkeypatch, capsys):
+    device = FakeDevice(monkeypatch)
+    trainings, take_round = [FakeTraining(device) for _ in range(3)], Graphed()
+    trainings[1].fails = RuntimeError("an operation that\ncannot be captured")
     for _ in range(10):
-        take_round([training])
-    assert training.taken == [1] * 10
+        assert take_round(trainings) == []
+    assert [training.taken for training in trainings] == [[1] * 10] * 3
+    assert [training.how for training in trainings] == ["graph", "eager: RuntimeError: an operation that", "graph"]
+    assert take_round.captures == 1 and len(take_round.graph.updates) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "without CUDA graphs, which cannot hold these steps (RuntimeError: an operation that)"
+        "a run goes on without CUDA graphs, which cannot hold its steps (RuntimeError: an operation that)"
     ]
+
+
+def test_after_a_capture_that_failed_as_a_whole_the_next_training_has_its_graph(monkeypatch, capsys):
+    device = FakeDevice(monkeypatch, RuntimeError("invalidated"))
+    first, next_one, take_round = FakeTraining(device), FakeTraining(device), Graphed()
+    for _ in range(10):
+        take_round([first])
+    device.error = None
+    for _ in range(10):
+        take_round([next_one])
+    assert first.taken == next_one.taken == [1] * 10
+    assert (first.how, next_one.how) == ("eager: RuntimeError: invalidated", "graph")
+    assert first not in take_round.eager  # it has ended, and nothing holds it
+
+
+def test_weights_that_thaw_are_warmed_up_before_the_step_is_captured_again(monkeypatch):
+    device = FakeDevice(monkeypatch)
+    trainings, take_round = [FakeTraining(device) for _ in range(2)], Graphed()
+    trainings[0].frozen = True
+    for _ in range(10):
+        take_round(trainings)
+    trainings[0].frozen, trainings[0].rate = False, 2
+    for _ in range(10):
+        take_round(trainings)
+    assert trainings[0].taken == [1] * 10 + [2] * 10 and trainings[1].taken == [1] * 20
+    assert [training.how for training in trainings] == ["graph", "graph"] and take_round.captures == 2
+
+
+def test_a_run_says_when_its_frozen_weights_thaw(device_clock):
+    freeze = {"epoch": 0, "layers": (0,), "weights": 0.0, "biases": 0.0}
+    recipe = changed(PLAIN, {"optim.schedule": (RateChange(**freeze), RateChange(**{**freeze, "epoch": 1, "weights": 1.0}))})
+    training, by_epoch = Training(recipe, 0, MACHINE, IMAGES), {}
+    for _ in training.steps():
+        by_epoch.setdefault(len(training.points), set()).add(training.variant())
+        training.update()
+    assert [len(variants) for variants in by_epoch.values()] == [1] * 3
+    assert sum(map(sum, by_epoch[0])) == sum(map(sum, by_epoch[1])) + 1
 
 
 def test_a_capture_without_memory_moves_no_training_and_keeps_none_of_them(monkeypatch):
@@ -343,7 +392,7 @@ def test_memory_that_runs_out_within_a_capture_is_told_as_such_and_not_as_a_capt
         take_round(trainings)
     with pytest.raises(torch.OutOfMemoryError):
         take_round(trainings)
-    assert take_round.possible
+    assert not take_round.eager
 
 
 @settings(max_examples=30, deadline=None)
@@ -414,6 +463,35 @@ def test_an_update_never_waits_for_its_device(device_clock, monkeypatch):
     next(steps)
     with FakeTensorMode(allow_non_fake_inputs=True):
         training.update()
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_with_copies_of_the_weights_in_bf16_a_run_ends_in_the_bits_of_autocast_alone(monkeypatch, tmp_path, batch_norm):
+    """Killed and gone on with, too: copies are made anew of the weights of its checkpoint."""
+
+    def update(w, v, g, momentum, decay, rate, copy=None):
+        assert copy is None or g.dtype == copy.dtype == torch.bfloat16
+        updates.append(copy is not None)
+        v.mul_(momentum).add_(w, alpha=decay).add_(g.float(), alpha=rate)
+        w.add_(v)
+        if copy is not None:
+            copy.copy_(w)
+
+    updates, machine = [], replace(MACHINE, precision="bf16")
+    recipe = changed(DROPPING, {"model.layers.0.norm": "batch"}) if batch_norm else DROPPING
+    monkeypatch.setattr(cpu, "kernels", lambda: None)
+    alone = fit(recipe, 0, machine, IMAGES).weights_sha256
+    monkeypatch.setattr(gpu, "update", update)
+    monkeypatch.setattr(Training, "_wants_copies", lambda training: True)
+    assert fit(recipe, 0, machine, IMAGES).weights_sha256 == alone
+    assert sum(updates) == len(updates) * (6 / 8 if batch_norm else 1)
+    spool = Checkpoints(tmp_path, 0)
+    run = Training(recipe, 0, machine, IMAGES, checkpoints=spool)
+    for number, _ in enumerate(run.steps()):
+        if number == 4:
+            break
+        run.update()
+    assert fit(recipe, 0, machine, IMAGES, checkpoints=spool).weights_sha256 == alone
 
 
 # ---- Draws on the device ---------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from alexnet.data import packed
 from alexnet.data.image_sets import load
 from alexnet.machine import Machine
 from alexnet.recipe import SOURCE_2012, changed
-from benchmarks import gpu
 from study.plan import cost
 from study.plan.tuned import Tuned
 from study.record import tables
@@ -91,17 +90,3 @@ def test_a_calibration_takes_as_many_rounds_of_as_many_runs_as_asked(one_thread)
     recipe = changed(SMALL, {"optim.batch_size": 4, **waits})
     assert len(cost.seconds_of_rounds(recipe, MACHINE, 3, take_round, count=5)) == 5
     assert taken == [3] * 6  # one is not counted
-
-
-def test_a_part_of_the_gpu_benchmark_that_fails_is_named_and_the_others_go_on(monkeypatch, one_thread, capsys):
-    def full_network(machine, small):
-        """Made up. It fails."""
-        raise RuntimeError("no such\nkernel")
-
-    monkeypatch.setattr(gpu, "full_network", full_network)
-    for slow in ("several_runs", "equal_runs", "figure_1"):
-        monkeypatch.setattr(gpu, slow, lambda machine, small: [])
-    monkeypatch.setattr(gpu, "one_graph", lambda machine, small: [{"goal": 4}])
-    rows = gpu.measure("cpu")
-    assert {"what": "Made up", "failed": "RuntimeError: no such"} in rows
-    assert [row["goal"] for row in rows if "goal" in row] == [4, 9]

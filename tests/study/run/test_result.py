@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import Refused
-from study.run.result import FORMAT, RESULT, sealed, to_json, with_seal
+from study.run.result import FORMAT, RESULT, GpuFacts, sealed, to_json, with_seal
 from study.run.run_folder import is_done, read_result, seal, state_of_run
 
 RESULT_OF_TODAY = made_up_result(small_cell())
@@ -33,6 +33,14 @@ def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
     assert told == json.loads(json.dumps(to_json(RESULT_OF_TODAY)))
 
 
+def test_what_ran_on_a_gpu_is_read_back(tmp_path):
+    facts = GpuFacts(
+        capability="9.0", driver="580.1", cuda="13.2", cudnn="92600", tf32=False, kernels="Triton 3.9.0", steps="graph"
+    )
+    result = replace(RESULT_OF_TODAY, gpu=facts)
+    assert read_result(write(tmp_path, sealed(result))) == result
+
+
 def without(told: dict, *names: str) -> dict:
     return {name: value for name, value in told.items() if name not in names}
 
@@ -41,11 +49,16 @@ def of_format_1(told: dict) -> dict:
     """Without a number for its format, nor some of today's fields."""
     machine, software = without(told["machine"], "ranks"), without(told["software"], "kernels")
     points = [without(point, "validation_error", "test_error") for point in told["points"]]
-    return {**without(told, "format", "test_error_ten_views"), "machine": machine, "software": software, "points": points}
+    return {
+        **without(told, "format", "test_error_ten_views", "gpu"),
+        "machine": machine,
+        "software": software,
+        "points": points,
+    }
 
 
 def of_format_2(told: dict) -> dict:
-    return {**without(told, "answers", "answers_ten_views", "predicted_classes", "chance_error"), "format": 2}
+    return {**without(told, "answers", "answers_ten_views", "predicted_classes", "chance_error", "gpu"), "format": 2}
 
 
 OLD = {

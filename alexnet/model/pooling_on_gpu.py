@@ -1,0 +1,64 @@
+"""Max pooling and the ReLU after it on a GPU, as one operation: where each maximum was found is kept in a byte.
+
+Torch keeps eight bytes of position for each maximum, and reads and writes the pooled maps once more for the ReLU, forward and
+backward: of a step of a small network this is the most that is read and written without need."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.kernels import gpu
+from alexnet.kernels.supported import supported
+
+
+def takes(maps: Tensor, window: int) -> bool:
+    """Whether there is a kernel for these maps [n, maps, height, width]."""
+    return maps.is_cuda and has_kernel(maps, window)
+
+
+def has_kernel(maps: Tensor, window: int) -> bool:
+    """`takes`, of maps that are on a GPU."""
+    return (
+        window <= min(*maps.shape[2:], gpu.LARGEST_WINDOW)
+        and maps.is_contiguous(memory_format=torch.channels_last)
+        and supported(maps)
+        and maps.numel() // maps.shape[1] < 2**31  # a pixel's number has 32 bits
+    )
+
+
+def max_pool(maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
+    """As torch's max_pool2d in ceil mode, and its ReLU: [n, maps, height, width], of the type of `maps`."""
+    return _MaxPool.apply(maps, window, stride, relu)
+
+
+def by_torch(maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
+    """The same by torch's own operations."""
+    pooled = F.max_pool2d(maps, window, stride, ceil_mode=True)
+    return F.relu(pooled) if relu else pooled
+
+
+class _MaxPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
+        n, count, *sides = maps.shape
+        sizes = [-(-(side - window) // stride) + 1 for side in sides]
+        sizes = [size - ((size - 1) * stride >= side) for size, side in zip(sizes, sides, strict=True)]  # none begins outside
+        out = torch.empty((n, count, *sizes), dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
+        positions = torch.empty_like(out, dtype=torch.uint8)
+        gpu.max_pool(out, positions, maps, window, stride, relu)
+        ctx.save_for_backward(maps, positions)
+        ctx.settings = window, stride, relu
+        return out
+
+    @staticmethod
+    def backward(ctx, *upstreams: Tensor):
+        (upstream,) = upstreams
+        maps, positions = ctx.saved_tensors
+        window, stride, relu = ctx.settings
+        if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
+            own = maps.view_as(maps)
+            (gradient,) = torch.autograd.grad(by_torch(own, window, stride, relu), own, upstream, create_graph=True)
+            return gradient, None, None, None
+        out = torch.empty_like(maps)
+        gpu.max_unpool(out, positions, upstream.contiguous(memory_format=torch.channels_last), window, stride)
+        return out, None, None, None

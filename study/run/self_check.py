@@ -1,0 +1,270 @@
+"""Does this machine compute what it should? Kernels against formulas, gradients of the networks against float64, and that a run
+among others, or in a graph, is the run alone. Made for a GPU on which nothing ran before; on a CPU it checks the C kernels."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.card import card
+from alexnet.data.image_sets import ImageSet
+from alexnet.errors import Refused
+from alexnet.files import write_atomically
+from alexnet.kernels import gpu
+from alexnet.machine import Machine
+from alexnet.model.network import AlexNet
+from alexnet.model.pooling import pool
+from alexnet.model.response_norm import by_formula, normalize
+from alexnet.recipe import ALEXNET_32, ALEXNET_64, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, NUMERICS, Recipe, changed
+from alexnet.rng import hashed_draws
+from alexnet.training import cuda_graph
+from alexnet.training.cuda_graph import one_by_one, rounds_on
+from alexnet.training.loop import Training
+from alexnet.training.optimizer import PaperSGD
+from alexnet.training.side_by_side import side_by_side, to_its_end
+
+BASES: Mapping[str, Recipe] = {
+    "A": FIGURE_1_A,
+    "B": FIGURE_1_B,
+    "C": FIGURE_1_C,
+    "ALEXNET_32": ALEXNET_32,
+    "ALEXNET_64": ALEXNET_64,
+}
+FP32_LIMIT, BF16_TIMES = 1e-3, 2.0
+"""Of gradients: of the largest value in float32; in bf16 so many times what a CPU's own bf16 is off."""
+ROUNDED = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
+"""Of kernels: of the largest value."""
+STEPS = 12
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One comparison: how far apart the two are at most, of the largest value, and how far they may be."""
+
+    what: str
+    against: str
+    apart: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return self.apart <= self.limit  # not where it is no number
+
+
+def checks(machine: Machine, bases: Mapping[str, Recipe] = BASES) -> Iterator[Checked]:
+    """All of it, as each is known: under two minutes on a GPU. Within `machine.torch_settings()`."""
+    yield from _kernels(machine.device)
+    for name, recipe in bases.items():
+        yield from _gradients(machine, name, recipe)
+    yield from _runs(machine)
+
+
+def apart(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, over the largest value of `theirs`."""
+    difference = (ours.double().cpu() - theirs.double().cpu()).abs().max()
+    return float(difference / theirs.double().abs().max().clamp_min(1e-30).cpu())
+
+
+# ---- Kernels -------------------------------------------------------------------------------------------------------------
+
+
+def _kernels(device: str) -> Iterator[Checked]:
+    for kind in ROUNDED if device == "cpu" or card().has_bf16 else (torch.float32,):
+        for channels, columns in ((96, 2), (256, 2), (40, 1)):
+            over, settings = ("maps", columns), (5, 2.0, 0.01, 0.75)
+            yield from _operation(
+                f"normalization across {channels // columns} maps",
+                functools.partial(normalize, over=over, **dict(zip(("size", "k", "alpha", "beta"), settings, strict=True))),
+                lambda maps, over=over, settings=settings: by_formula(maps, over, *settings),
+                _made((4, channels, 9, 7), device, kind),
+            )
+        yield from _operation(
+            "normalization within maps",
+            lambda maps: normalize(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
+            lambda maps: by_formula(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
+            _made((4, 48, 9, 7), device, kind),
+        )
+        for window in (3, 2):
+            yield from _operation(
+                f"max pool {window} x {window} and ReLU",
+                functools.partial(pool, kind="max", window=window, stride=2, relu=True),
+                lambda maps, window=window: F.relu(F.max_pool2d(maps, window, 2, ceil_mode=True)),
+                _made((4, 48, 9, 7), device, kind),
+            )
+    w, g = (torch.nn.Parameter(_made((3000,), device)) for _ in range(2))
+    before, w.grad = w.detach().double(), g.detach()
+    PaperSGD([w], lr=0.1, momentum=0.9, weight_decay=0.01).step()
+    expected = before - 0.1 * 0.01 * before - 0.1 * g.detach().double()
+    yield Checked("update of weights", "its rule in float64", apart(w.detach(), expected), ROUNDED[torch.float32])
+    ours, theirs = (hashed_draws(-77, torch.tensor(5, device=place), 3001) for place in (device, "cpu"))
+    yield Checked("draws of dropout", "those of a CPU, to the bit", float(not torch.equal(ours.cpu(), theirs)), 0.0)
+
+
+def _made(shape: tuple[int, ...], device: str, kind: torch.dtype = torch.float32) -> Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(len(shape) + sum(shape))).mul_(5).to(device, kind)
+    return values.to(memory_format=torch.channels_last) if len(shape) == 4 else values
+
+
+def _operation(
+    name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[Tensor], Tensor], maps: Tensor
+) -> Iterator[Checked]:
+    """Forward and backward against the formula in float64 on the CPU."""
+    mine, exact = maps.detach().requires_grad_(), maps.detach().cpu().double().requires_grad_()
+    out, expected = ours(mine), formula(exact)
+    upstream = _made(tuple(out.shape), maps.device.type, maps.dtype)
+    (gradient,) = torch.autograd.grad(out, mine, upstream)
+    (wanted,) = torch.autograd.grad(expected, exact, upstream.cpu().double())
+    kind = str(maps.dtype).removeprefix("torch.")
+    limit = ROUNDED[maps.dtype]
+    yield Checked(f"{name}, {kind}, forward", "formula in float64", apart(out.detach(), expected.detach()), limit)
+    yield Checked(f"{name}, {kind}, backward", "formula in float64", apart(gradient, wanted), limit)
+
+
+# ---- Networks --------------------------------------------------------------------------------------------------------------
+
+
+def _gradients(machine: Machine, name: str, recipe: Recipe) -> Iterator[Checked]:
+    """Of all weights, in float32 and in bf16, for a batch of 16 with dropout's own draws."""
+    exact = _gradients_of(recipe, "cpu", "fp64")
+
+    def furthest(device: str, precision: str) -> float:
+        """Of each parameter's own largest value, so that none hides behind another."""
+        return max(map(apart, _gradients_of(recipe, device, precision), exact))
+
+    yield Checked(f"gradients of {name}, float32", "float64 on a CPU", furthest(machine.device, "fp32"), FP32_LIMIT)
+    if machine.precision == "bf16":
+        limit = BF16_TIMES * furthest("cpu", "bf16")
+        yield Checked(f"gradients of {name}, bf16", "float64; twice a CPU's bf16", furthest(machine.device, "bf16"), limit)
+
+
+def _gradients_of(recipe: Recipe, device: str, precision: str) -> list[Tensor]:
+    kind = torch.float64 if precision == "fp64" else torch.float32
+    network = AlexNet(recipe, 0).to(device, kind).to(memory_format=torch.channels_last)
+    network.draw_on_device(0, torch.tensor(3, device=device))
+    side = recipe.model.image_size
+    images = torch.randn((16, 3, side, side), generator=torch.Generator().manual_seed(1)) * 60
+    labels = torch.arange(16, device=device) % recipe.model.classes
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(images.to(device, kind, memory_format=torch.channels_last))
+    F.cross_entropy(logits.to(kind), labels).backward()
+    return [p.grad.double().cpu() for p in network.parameters() if p.grad is not None]
+
+
+# ---- Runs ------------------------------------------------------------------------------------------------------------------
+
+
+def _runs(machine: Machine) -> Iterator[Checked]:
+    """A dozen steps of small runs: among four, and on a GPU in a graph, against alone and one by one."""
+    diff = {"optim.epochs": 1, "optim.batch_size": 16, "optim.stop_at_train_error": 0.0, "data.train_images": 0}
+    recipes = [changed(BASES[name], diff) for name in ("A", "B")]
+    runs = [(recipe, seed) for recipe in recipes for seed in (0, 1)]
+    limit = 1e-4 if machine.precision == "fp32" else 1e-2
+    alone = [to_its_end(_run(*run, machine), one_by_one) for run in runs]
+    begin = [functools.partial(_run, *run, machine) for run in runs]
+    among = dict(side_by_side(begin, len(runs), rounds_on(machine.device)))
+    for ended in among.values():
+        if isinstance(ended, Exception):
+            raise ended
+    furthest = max(apart(among[place], one) for place, one in enumerate(alone))
+    way = "in one graph" if machine.device == "cuda" else "one after another"
+    yield Checked(f"weights of runs among four, {way}", "each alone, step by step", furthest, limit)
+
+
+def _run(recipe: Recipe, seed: int, machine: Machine):
+    side, count = recipe.model.image_size, 16 * STEPS
+    pixels = torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    images = ImageSet("made up", pixels, torch.arange(count) % recipe.model.classes, pixels[:0], torch.arange(0), "made up")
+    training = Training(recipe, seed, machine, images)
+    yield from training.steps()
+    return torch.cat([p.detach().reshape(-1).cpu() for p in training.network.parameters()])
+
+
+# ---- Once a machine ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, on what, and the digest by which results name it."""
+
+    machine: Mapping[str, str]
+    rows: tuple[Checked, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.rows) and all(row.passed for row in self.rows)
+
+    def to_json(self) -> dict:
+        rows = [{**asdict(row), "passed": row.passed} for row in self.rows]
+        return {"machine": dict(self.machine), "passed": self.passed, "rows": rows}
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def identity(machine: Machine) -> dict[str, str]:
+    """What a check holds for: another driver, torch, Triton or code asks for another."""
+    sources = sorted(Path(cuda_graph.__file__).parents[1].rglob("*.py"))
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    told = {"machine": machine.label, "torch": torch.__version__, "numerics": str(NUMERICS), "code": code}
+    if machine.device == "cuda":
+        found = card()
+        told |= {"driver": found.driver, "cudnn": found.cudnn, "kernels": gpu.in_words()}
+    return told
+
+
+def run_checks(machine: Machine, say: Callable[[Checked], None], bases: Mapping[str, Recipe] = BASES) -> Report:
+    """Check everything, tell each comparison to `say`, and keep the report for this machine."""
+    rows = []
+    with replace(machine, ranks=1).torch_settings():
+        for row in checks(machine, bases):
+            say(row)
+            rows.append(row)
+    report = Report(identity(machine), tuple(rows))
+    folder = _file(machine).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(_file(machine), json.dumps(report.to_json(), indent=1).encode())
+    return report
+
+
+def kept(machine: Machine) -> Report | None:
+    """The report of this machine as it is now; None where it was never checked, or what was kept is damaged."""
+    try:
+        told = json.loads(_file(machine).read_text())
+        rows = tuple(Checked(row["what"], row["against"], row["apart"], row["limit"]) for row in told["rows"])
+        return Report(told["machine"], rows)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _file(machine: Machine) -> Path:
+    name = hashlib.sha256(json.dumps(identity(machine), sort_keys=True).encode()).hexdigest()[:16]
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study" / f"self-check-{name}.json"
+
+
+def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
+    """Check a GPU once, before runs are trained on it. Raises Refused where it computes what it should not."""
+    if machine.device != "cuda":
+        return
+    if not (report := kept(machine)):
+        say("checking this GPU once, about two minutes (`gpu-check` shows the table)")
+        report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)))
+    if not report.passed:
+        wrong = [row.what for row in report.rows if not row.passed]
+        raise Refused(
+            f"device: 'cuda' fails {len(wrong)} of {len(report.rows)} checks ({', '.join(wrong[:3])}); "
+            "`python -m study gpu-check` shows them all; DEVICE=cpu trains on the processor"
+        )
+
+
+def in_words(row: Checked) -> str:
+    """A line of the table."""
+    mark = "ok  " if row.passed else "FAIL"
+    return f"{mark} {row.what:<50} {row.apart:8.1e} apart, at most {row.limit:.1e} (against {row.against})"
