@@ -1,8 +1,11 @@
-"""What a user without privileges does: the tests' own process is often root's, whom no mode of a folder stops."""
+"""What a user without privileges does, and a disk that is really full.
+
+The tests' own process is often root's, whom no mode of a folder stops; only root can become another user, and mount."""
 
 import multiprocessing
 import os
 import shutil
+import subprocess
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 NOBODY = 65534
+DISK_BYTES = 2**23
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="two users: only root can become another")
 
 
@@ -21,6 +25,32 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o777)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Callable[[Path, int], Path]]:
+    """small_disk(folder, left): mounts a disk of 8 MB at `folder` with so many bytes of room left; gives the file that fills
+    it."""
+    mounted = []
+
+    def mount(folder: Path, left: int) -> Path:
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=755", "small", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a small tmpfs needs root")
+        mounted.append(folder)
+        ballast = folder / ".ballast"
+        ballast.write_bytes(bytes(DISK_BYTES - left))
+        return ballast
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(folder: Path, how: str) -> None:
+    """Mount a disk again, "ro" to be read only, or "rw"."""
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
 
 
 def as_nobody(function: Callable[[], object]) -> object:

@@ -37,7 +37,8 @@ def photograph(path: Path, claim: str) -> Path:
         raise Refused("chromium: not installed (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
-    from study.record.mlflow_store import VIEW, Store
+    from study.record.mlflow_store import Store
+    from study.record.mlflow_view import VIEW
 
     store = Store()
     found = [e for e in store.client.search_experiments() if e.name.startswith(f"alexnet/{claim}/")]

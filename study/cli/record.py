@@ -79,17 +79,21 @@ def _tell_passed_over(odd: Sequence[str]) -> int:
     return 1 if odd else 0
 
 
-def export_table(args: argparse.Namespace) -> None:
+def export_table(args: argparse.Namespace) -> int:
+    """Returns the exit code: 1 where results were passed over."""
     if args.accept:
-        return accept_tables()
+        accept_tables()
+        return 0
     from study.record import tables
     from study.record.mlflow_store import Store, tracking_uri
 
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
+    odd: list[str] = []
     with _mlflow_answers():
-        count = tables.merge(folder, Store().results())
+        count = tables.merge(folder, Store().results(pass_over=odd.append))
     Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+    return _tell_passed_over(odd)
 
 
 def accept_tables() -> None:

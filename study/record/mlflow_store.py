@@ -18,18 +18,20 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.recipe import from_dict, settings
 from study.record.mlflow_faults import check_address, lasting
+from study.record.mlflow_view import VIEW, VIEW_STATE
 from study.record.tables import TEST_COLUMNS
 from study.run.database import in_a_line, laying_out
 from study.run.one_run import NO_TELEMETRY
-from study.run.result import RunResult, from_json, to_json
+from study.run.result import Damaged, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -43,34 +45,6 @@ LISTED_FROM = 20
 """So many results of one experiment are looked for one by one; more, by listing what it holds once."""
 RECORDING_SECONDS = 3600.0
 """How long a process waits for another that records: thousands of runs take many minutes."""
-VIEW = "study"
-"""Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
-SHOWN = (
-    "tags.`study.arm`",
-    "tags.`study.seed`",
-    "tags.`study.verdict`",
-    "tags.`study.outcome`",
-    "metrics.`test_error_ten_views`",
-    "metrics.`test_error`",
-    "metrics.`train_error`",
-)
-VIEW_STATE = json.dumps(
-    {
-        "orderByKey": "tags.`study.arm`",
-        "orderByAsc": True,
-        "searchFilter": "",
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": list(SHOWN),
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-        "viewMaximized": False,
-        "runListHidden": False,
-    }
-)
 
 
 @functools.cache
@@ -138,6 +112,10 @@ def look_at_store() -> str:
             return ""
         return f"MLflow does not answer ({in_a_line(error)}); the runs are kept in their folders, and recorded when it does"
     return ""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 class Store:
@@ -244,8 +222,9 @@ class Store:
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
-    def results(self, claim: str | None = None) -> Iterator[RunResult]:
-        """Every recorded result, as it was written down; of one claim where it is named."""
+    def results(self, claim: str | None = None, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
+        """Every recorded result, as it was written down; of one claim where it is named. `pass_over` is told of each run whose
+        result is not what it has to be."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         prefix = f"alexnet/{claim}/" if claim else "alexnet/"
@@ -254,7 +233,12 @@ class Store:
             for run in self._finished(experiments):
                 there = None if _artifacts_of(run).startswith("file:") else folder  # read where it lies, or fetched
                 path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
-                yield from_json(json.loads(Path(path).read_text()))
+                try:
+                    result = from_json(json.loads(Path(path).read_text()))
+                except (Refused, Damaged, ValueError) as why:
+                    pass_over(f"MLflow's run {run.info.run_id}: {why}")
+                else:
+                    yield result
 
     def _finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
         """Every recorded run of some experiments."""
@@ -299,7 +283,7 @@ class Store:
 
         with contextlib.suppress(MlflowException):  # another process was as quick
             self.client.restore_experiment(experiment)
-            print(f"MLflow: the experiment {name} was deleted; it is restored, with its runs", file=sys.stderr, flush=True)
+            _say(f"MLflow: the experiment {name} was deleted; it is restored, with its runs")
         runs = sorted(self._finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
         newest = {(run.data.tags["study.key"], run.data.tags["study.machine"]): run.info.run_id for run in runs}
         for run in runs:

@@ -7,38 +7,17 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from injured import bits, finish, in_make_faults, record, recorded, start, until
+from unprivileged import remount, small_disk  # noqa: F401 - a fixture
 
 from study.run.lease import FILE
 from study.run.result import RESULT
 from study.run.run_folder import states_of_runs
 
 pytestmark = pytest.mark.slow
-MEGABYTES = 8
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """small_disk(folder, left): mounts a disk at `folder` with so many bytes of room left; gives the file that fills it."""
-    mounted = []
-
-    def mount(folder: Path, left: int) -> Path:
-        folder.mkdir(exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=755", "small", str(folder)]
-        if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("mounting a small tmpfs needs root")
-        mounted.append(folder)
-        ballast = folder / ".ballast"
-        ballast.write_bytes(bytes(MEGABYTES * 2**20 - left))
-        return ballast
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def ended(folder: Path, **settings: str) -> tuple[int, str]:
@@ -49,7 +28,7 @@ def ended(folder: Path, **settings: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("left", [0, pytest.param(200_000, marks=in_make_faults)])
-def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room(laid_out, equal, small_disk, left):
+def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room(laid_out, equal, small_disk, left):  # noqa: F811
     ballast = small_disk(laid_out / "spool", left)
     code, text = ended(laid_out)
     assert code > 0 and text.count("\nlost: A-today ") == code and "No space left on device" in text, text
@@ -60,15 +39,15 @@ def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room
 
 @in_make_faults
 @pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_tables_that_cannot_be_written_cost_no_run_and_are_written_by_the_same_command(laid_out, equal, small_disk, fault):
+def test_tables_that_cannot_be_written_cost_no_run_and_are_written_by_the_same_command(laid_out, equal, small_disk, fault):  # noqa: F811
     results = laid_out / "results"
     ballast = small_disk(results, 0 if fault == "full" else 2**20)
     if fault == "read-only":
-        subprocess.run(["mount", "-o", "remount,ro", str(results)], check=True)
+        remount(results, "ro")
     code, text = ended(laid_out)
     assert code == 1 and "nothing was written to" in text and "[4/4 runs]" in text, text
     if fault == "read-only":
-        subprocess.run(["mount", "-o", "remount,rw", str(results)], check=True)
+        remount(results, "rw")
     ballast.unlink()
     assert "4 of 4 runs are done already" in finish(laid_out)
     equal(laid_out, f"{fault} results (tmpfs)")

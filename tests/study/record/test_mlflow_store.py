@@ -270,3 +270,17 @@ def test_a_store_that_is_away_is_told_before_training_and_no_reason_not_to_train
     assert "MLflow does not answer" in look_at_store()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'not_there.db'}")
     assert look_at_store() == "" and not (tmp_path / "not_there.db").exists()
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "not JSON", '{"format": 99}', '{"key": "0"}'])
+def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store, tmp_path, monkeypatch, capsys, content):
+    results = [made_up_result(small_cell(seed)) for seed in range(2)]
+    store.record(results, tmp_path)
+    (one, _) = sorted(tmp_path.rglob("artifacts/result.json"))
+    one.write_text(content)
+    monkeypatch.setenv("RESULTS_DIR", "results")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    assert main(["table"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("1 runs of ") and len(told) == 2
+    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: ")

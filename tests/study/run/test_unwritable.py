@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import made_up_result, small_cell
-from unprivileged import as_nobody, needs_root, open_folder  # noqa: F401 - a fixture
+from unprivileged import as_nobody, needs_root, open_folder, remount, small_disk  # noqa: F401 - fixtures
 
 from alexnet.machine import Machine
 from study.cli import main as main_module
@@ -23,11 +23,14 @@ from study.run import search as search_module
 from study.run.executors.base import Done, attempt
 from study.run.lease import Lease
 from study.run.one_run import Place
-from study.run.run_folder import Results, write_asked
+from study.run.run_folder import Results, read_result, write_asked
 from study.run.search import Search, SearchLost, search_all
 
 CELLS = [small_cell(seed) for seed in range(3)]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=1)
+
+
+DONE_BEFORE: list[bool] = []
 
 
 class InThisProcess:
@@ -65,13 +68,50 @@ def no_training(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(one_run, "Checkpoints", Weights)
     monkeypatch.setattr("study.record.mlflow_store.Store.__init__", lambda self: None)
     monkeypatch.setattr("study.record.mlflow_store.Store.record", lambda self, *_: 0)
-    assert trained_in(tmp_path_factory.mktemp("before")) == []
+    if not DONE_BEFORE:
+        assert trained_in(tmp_path_factory.mktemp("before")) == []
+        DONE_BEFORE.append(True)
 
 
 def trained_in(folder: Path) -> list[str]:
     """The runs that are lost of three, with the reason."""
     place = Place(MACHINE, folder, folder / "spool")
     return train_and_record(CELLS, place, folder / "results", InThisProcess(), Console(), tells_numbers=False)
+
+
+# ---- A full disk -----------------------------------------------------------------------------------------------------
+
+
+def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room(tmp_path, no_training, small_disk):  # noqa: F811
+    ballast = small_disk(tmp_path / "spool", 0)
+    lost = trained_in(tmp_path)
+    assert [reason.partition(":")[0] for reason in lost] == [cell.label for cell in CELLS]
+    assert all("No space left on device" in reason and "\n" not in reason for reason in lost)
+    ballast.unlink()
+    assert trained_in(tmp_path) == [] and len(tables.read_runs(tmp_path / "results")) == 3
+
+
+def test_where_room_ends_in_between_the_runs_that_found_some_are_done(tmp_path, no_training, small_disk):  # noqa: F811
+    small_disk(tmp_path / "spool", 2**15)
+    lost = trained_in(tmp_path)
+    whole = sum(bool(read_result(tmp_path / "spool" / cell.key)) for cell in CELLS)
+    assert 0 < whole < 3 and len(lost) == 3 - whole
+    assert len(tables.read_runs(tmp_path / "results")) == whole
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_tables_on_a_disk_that_takes_nothing_cost_no_run(tmp_path, no_training, small_disk, capsys, fault):  # noqa: F811
+    results = tmp_path / "results"
+    ballast = small_disk(results, 0 if fault == "full" else 2**20)
+    if fault == "read-only":
+        remount(results, "ro")
+    assert trained_in(tmp_path) == []
+    assert capsys.readouterr().out.count("nothing was written to") == 1
+    if fault == "read-only":
+        remount(results, "rw")
+    ballast.unlink()
+    assert record_results(Results(tmp_path / "spool", CELLS), tmp_path / "spool", results).in_tables
+    assert len(tables.read_runs(results)) == 3
 
 
 # ---- Two users -------------------------------------------------------------------------------------------------------
