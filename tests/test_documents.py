@@ -69,10 +69,15 @@ def test_durations_stand_in_one_place():
         assert not re.findall(r"\d+ (?:min|minutes|GB)\b", prose), page
 
 
-def rows(text: str) -> list[list[str]]:
-    """The cells of the first table of `text`, without its head."""
-    lines = [line for line in text.partition("| claim |")[2].split("\n\n")[0].splitlines()[2:] if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+def rows(text: str) -> list[dict[str, str]]:
+    """The rows of the first table of `text` that begins with "claim": by the name of the column."""
+    _, begin, after = text.partition("| claim |")
+    head, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in (begin + after).split("\n\n")[0].splitlines()
+        if line.startswith("|")
+    ]
+    return [dict(zip(head, line, strict=True)) for line in lines]
 
 
 def findings() -> dict[str, tuple[str, ...]]:
@@ -80,21 +85,21 @@ def findings() -> dict[str, tuple[str, ...]]:
     base of figure 1."""
     report = rows((ROOT / "results" / "REPORT.md").read_text())
     made: dict[str, tuple[str, ...]] = {}
-    for claim, base, paper, _, here, _, _, seeds, _, _, _, verdict, *_ in report:
-        name = f"{claim} ({base})" if base.startswith("A-") else claim
-        word = re.sub(r" among all claims \((\w+) alone\)", r"; alone: \1", verdict.strip("*").partition(", size")[0])
+    for row in report:
+        name = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
+        word = re.sub(r" among all claims \((\w+) alone\)", r"; alone: \1", row["verdict"])
         assert name not in made, name
-        made[name] = (paper.replace(" points", ""), here.replace(" points", ""), seeds, word)
+        made[name] = (row["paper"].replace(" points", ""), row["here [95%]"].replace(" points", ""), row["seeds"], word)
     return made
 
 
 def test_the_results_in_the_readme_are_those_of_the_report():
-    told = {claim: tuple(rest) for claim, *rest in rows(README)}
+    told = {row["claim"]: tuple(row.values())[1:] for row in rows(README)}
     assert len(told) > 2 and told == findings()
 
 
 def test_the_results_in_the_readme_are_grouped_by_verdict():
-    groups = [word for word, _ in itertools.groupby(row[4].partition(";")[0] for row in rows(README))]
+    groups = [word for word, _ in itertools.groupby(row["verdict"].partition(";")[0] for row in rows(README))]
     assert len(groups) == len(set(groups))
 
 

@@ -1,6 +1,8 @@
 """The report as a browser shows it: headless Chromium, where it is installed (CI installs it)."""
 
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from helpers import made_up_result, write_tuned
@@ -12,52 +14,88 @@ from study.report.pages import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")]
+ROWS = "#overview tbody tr"
+SHOWN = f"[...document.querySelectorAll('{ROWS}')].filter(row => !row.hidden)"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The report of made-up runs, open in a browser; with what it logged and what it asked the network for."""
-    from playwright.sync_api import sync_playwright
-
+def written(tmp_path_factory):
+    """The page of made-up runs of two claims, of which others are answered too, on two machines."""
     results = tmp_path_factory.mktemp("results")
     write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
     cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results))
-    tables.merge(results, [made_up_result(cell, 5.0 + cell.seed + 10 * (cell.arm == "tanh")) for cell in cells])
+    runs = [made_up_result(cell, 5.0 + cell.seed + 10 * (cell.arm == "tanh")) for cell in cells]
+    for cell in make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3):
+        error = 0.30 + 0.001 * cell.seed + 0.02 * (cell.arm == "none")
+        runs.append(replace(made_up_result(cell, None, machine="other machine"), test_error_ten_views=error))
+    tables.merge(results, runs)
     write_report(results)
+    return results / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page(viewport={"width": 390, "height": 800})  # a phone
-        opened.said, opened.asked = [], []
-        opened.on("console", lambda message: opened.said.append(message.text))
-        opened.on("pageerror", lambda error: opened.said.append(str(error)))
-        opened.on("request", lambda request: opened.asked.append(request.url))
-        opened.goto((results / "report.html").as_uri())
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield opened
-        browser.close()
+        opened.close()
 
 
-def test_the_page_logs_nothing_and_asks_for_nothing_but_itself(page):
-    assert page.said == []
-    assert [url for url in page.asked if not url.startswith("data:")] == [page.url]
+@pytest.fixture(scope="module")
+def opened(browser, written):
+    """opened(address, width, ...): the page in a window of its own; with what it logged and what it asked the network for."""
+
+    def show(address: str = "", width: int = 1280, **options):
+        page = browser.new_context(viewport={"width": width, "height": 800}, **options).new_page()
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(written.as_uri() + address)
+        return page
+
+    return show
 
 
-def test_every_picture_is_loaded_and_shown(page):
-    pictures = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
-    assert len(pictures) == 4 and all(natural > 300 and shown > 200 for natural, shown in pictures)
+@pytest.fixture(scope="module")
+def phone(opened):
+    return opened(width=390)
 
 
-def test_on_a_phone_nothing_but_tables_is_wider_than_the_screen(page):
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+@pytest.fixture
+def desk(opened):
+    page = opened()
+    yield page
+    page.context.close()
+
+
+def test_the_page_logs_nothing_and_asks_for_nothing_but_itself_and_pictures_beside_it(phone):
+    phone.evaluate("[...document.images].forEach(i => i.loading = 'eager')")
+    phone.wait_for_function("[...document.images].every(i => i.complete)")
+    assert phone.said == []
+    beside = phone.url.rpartition("/")[0]
+    assert all(url == phone.url or url.startswith(f"{beside}/figures/") for url in phone.asked)
+    pictures = phone.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
+    assert len(pictures) >= 5 and all(natural > 300 and shown > 200 for natural, shown in pictures)
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_claim_is_a_card_that_begins_with_its_verdict(phone):
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    tops = phone.evaluate(f"{SHOWN}.map(row => [...row.cells].map(cell => cell.getBoundingClientRect().top))")
+    firsts = phone.evaluate(f"{SHOWN}.map(row => row.querySelector('.first').getBoundingClientRect().top)")
+    assert len(tops) > 3
+    assert all(first == min(each) and sorted(each) == each for first, each in zip(firsts, tops, strict=True))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground_in_both_schemes(page, scheme):
+def test_text_stands_out_from_its_ground_in_both_schemes(phone, scheme):
     """Contrast by WCAG 2: at least 4.5 to 1 for text and verdicts."""
-    page.emulate_media(color_scheme=scheme)
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    colours = page.evaluate(
-        "['p', 'th', 'td', '.verdict', 'p.note', 'h2'].map(s => getComputedStyle(document.querySelector(s)).color)"
-    )
+    phone.emulate_media(color_scheme=scheme)
+    ground = phone.evaluate("getComputedStyle(document.body).backgroundColor")
+    kinds = ["p", "th", "td", ".stand", ".s-supported", "p.note", "h2", "a"]
+    colours = phone.evaluate("kinds => kinds.map(s => getComputedStyle(document.querySelector(s)).color)", kinds)
     assert all(contrast(colour, ground) >= 4.5 for colour in colours)
 
 
@@ -70,3 +108,106 @@ def luminance(colour: str) -> float:
     channels = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_an_audit_of_accessibility_finds_nothing_serious(opened, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(width=width, color_scheme=scheme, bypass_csp=True)  # the page's policy would not let the audit in
+    audit = Axe().run(page).response
+    found = audit["violations"]
+    page.context.close()
+    assert len(audit["passes"]) > 20  # it looked
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+# ---- With script -------------------------------------------------------------------------------------------------------
+
+
+def column(page, name: str) -> list:
+    """What the shown rows are sorted by in a column, from above to below."""
+    return page.evaluate(f"name => {SHOWN}.map(row => JSON.parse(row.dataset.order)[name])", name)
+
+
+@pytest.mark.parametrize("name", ["verdict", "here [95%]", "p (Holm)", "seeds"])
+def test_a_click_on_the_head_of_a_column_sorts_and_another_turns_it_round(desk, name):
+    before = column(desk, name)
+    assert len(set(before)) > 1
+    known = sorted(value for value in before if value is not None)
+    head = desk.locator(f'#overview th[data-column="{name}"]')
+    for order, expected in (("ascending", known), ("descending", known[::-1])):
+        head.get_by_role("button").click()
+        assert head.get_attribute("aria-sort") == order
+        assert [value for value in column(desk, name) if value is not None] == expected
+        assert column(desk, name)[len(known) :] == [None] * (len(before) - len(known))  # what has no number comes last
+
+
+@pytest.mark.parametrize("facet", ["verdict", "section", "machine"])
+def test_what_is_chosen_is_shown_and_nothing_else(desk, facet):
+    value = desk.evaluate(f"document.querySelector('[name={facet}]').options[1].value")
+    facts = desk.evaluate(f"{SHOWN}.map(row => JSON.parse(row.dataset.facts))")
+    expected = sum(value in one[facet] for one in facts)
+    desk.locator(f"[name={facet}]").select_option(value)
+    shown = desk.evaluate(f"{SHOWN}.map(row => JSON.parse(row.dataset.facts))")
+    assert 0 < expected < len(facts) and len(shown) == expected and all(value in one[facet] for one in shown)
+    claims = desk.evaluate(
+        "[...document.querySelectorAll('article')].filter(a => !a.hidden).map(a => JSON.parse(a.dataset.facts))"
+    )
+    assert claims and all(value in one[facet] for one in claims)
+    assert desk.locator("#shown").inner_text() == f"{expected} of {len(facts)} findings shown"
+
+
+def test_the_address_holds_the_view_so_that_it_can_be_sent_to_somebody(desk, opened):
+    desk.locator("[name=machine]").select_option("other machine, fp32")
+    desk.locator('#overview th[data-column="seeds"] button').click()
+    desk.locator('#overview th[data-column="seeds"] button').click()
+    address = desk.evaluate("location.hash")
+    rows = f"{SHOWN}.map(row => row.innerText)"
+    sent = opened(address)
+    assert "machine=other" in address and sent.evaluate(rows) == desk.evaluate(rows)
+    assert desk.evaluate(rows) != opened().evaluate(rows)
+
+
+@pytest.mark.parametrize("address", ["#verdict=nonsense&sort=nonsense&at=nowhere", "#nowhere", "#%%%3Cscript%3E=1"])
+def test_an_address_that_says_nothing_shows_everything(opened, address):
+    page = opened(address)
+    assert page.said == [] and page.evaluate(f"{SHOWN}.length") == page.locator(ROWS).count()
+
+
+def test_a_run_that_is_pointed_at_tells_arm_seed_value_key_and_its_command(desk):
+    points = desk.locator('article[id^="response_norm-"] svg.points circle')
+    points.nth(points.count() - 1).hover()
+    told = desk.locator("#tip").inner_text()
+    assert re.match(r"none, seed 2: 32\.20; run [0-9a-f]{16}\n", told)
+    assert "python -m study train response_norm/ALEXNET_32/none --set data.name=cifar10-jpeg --seed 2" in told
+
+
+def test_a_curve_that_is_pointed_at_tells_arm_and_seed(desk):
+    desk.locator('article[id^="response_norm-"] svg.curves polyline').first.scroll_into_view_if_needed()
+    box = desk.locator('article[id^="response_norm-"] svg.curves polyline').first.bounding_box()
+    desk.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert re.search(r"seed \d: ended at [\d.]+%; epoch \d+", desk.locator("#tip").inner_text())
+
+
+def test_runs_are_reached_by_the_keyboard_alone(desk):
+    picture = desk.locator('article[id^="response_norm-"] svg.points')
+    picture.focus()
+    desk.keyboard.press("ArrowRight")
+    desk.keyboard.press("ArrowRight")
+    assert "seed 1:" in desk.locator("#tip").inner_text()
+    desk.keyboard.press("Escape")
+    assert desk.locator("#tip").is_hidden()
+
+
+# ---- Without script ----------------------------------------------------------------------------------------------------
+
+
+def test_without_script_everything_is_there_and_nothing_that_would_do_nothing(opened, written):
+    page = opened(java_script_enabled=False)
+    text = written.read_text()
+    assert page.locator(ROWS).count() == text.count("data-order=") > 3
+    assert all(row.is_visible() for row in page.locator(ROWS).all())
+    assert all(claim.is_visible() for claim in page.locator("article").all())
+    assert page.locator("#choose").is_hidden() and page.locator("#overview button").count() == 0
+    assert page.locator("svg.points circle title").count() == page.locator("svg.points circle").count() > 10

@@ -3,10 +3,12 @@
 golden_report.md beside this file is what two machines' made-up runs must read like. When a wording or a statistic changes on
 purpose: `REGENERATE=1 .venv/bin/python -m pytest tests/study/report/test_report.py`, then read the diff."""
 
+import base64
 import math
 import os
 import re
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -144,14 +146,21 @@ class Links(HTMLParser):
 
 
 @pytest.mark.slow
-def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(folder):
+def test_the_page_asks_for_nothing_but_pictures_that_lie_beside_it_and_runs_only_what_its_policy_names(folder):
     write_report(folder)
     page = Links()
     text = (folder / "report.html").read_text()
     page.feed(text)
-    assert page.sources and all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources)
-    assert "script" not in page.tags and "link" not in page.tags
-    assert not re.search(r"url\(|@import", text)
+    assert page.sources and all(source.startswith(("figures/", "#")) for source in page.sources)
+    assert all((folder / source).exists() for source in page.sources if not source.startswith("#"))
+    assert page.tags.count("script") == page.tags.count("style") == 1 and "link" not in page.tags
+    assert not re.search(r"url\(|@import|<[^>]* (?:style|on[a-z]+)=", text)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    for tag in ("script", "style"):
+        inside = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S)[1]
+        digest = base64.b64encode(sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
 
 
 @pytest.mark.slow

@@ -1,0 +1,262 @@
+"""One claim at one scale as the pages tell it: what the paper says, what was run, every number, and what a referee asks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alexnet.recipe import differences
+from study.judge.arms import ArmEvidence
+from study.judge.family import Evidence
+from study.questions.rules import Factorial
+from study.questions.scales import SCALES
+from study.record.figure_files import slug
+from study.report import designs, phrases, referee, sentences
+from study.report.drawn import curves_of, interval_of, points_of
+from study.report.overview import VERDICTS, on_paper_line, section_words, standing
+from study.report.paper_tables import paper_tables, percent_range
+from study.report.plain_tables import NOTHING, table
+
+ERRORS_SHOWN = {
+    "test error, centre view": "test_error",
+    "ten views": "test_error_ten_views",
+    "top-5, centre view": "test_top5_error",
+    "top-5, ten views": "test_top5_error_ten_views",
+}
+DRAWN_IN_THE_PAGE = ("errors", "curves")
+"""Kinds of pictures that the web page draws itself, run by run."""
+
+
+def claim_page(found: Sequence[Evidence], pictures: Sequence[Path]) -> dict[str, Any]:
+    """A claim at one scale and one state of the data, on all its bases."""
+    one = found[0]
+    drawn = [_picture(path, one) for path in pictures]
+    return {
+        "title": one.claim.title,
+        "name": one.claim_name,
+        "anchor": anchor(one),
+        "scale": one.scale,
+        "about": SCALES[one.scale].about,
+        "role": one.role,
+        "section": section_words(one),
+        "data": f"{one.data}, fingerprint {one.fingerprint}",
+        "reported": one.claim.reported,
+        "reported_words": phrases.reported_words(one.claim),
+        "measured": phrases.measured(one.claim.measure),
+        "notes": one.claim.reported.notes or NOTHING,
+        "command": command(one),
+        "tables": [{"same": "", **each} for base in found for each in paper_tables(base.claim.measure, base)],
+        "bases": [_base(each) for each in found],
+        "pictures": drawn,
+        "pictures_beside": [each for each in drawn if each["kind"] not in DRAWN_IN_THE_PAGE],
+        "facts": facts(found),
+    }
+
+
+def anchor(one: Evidence) -> str:
+    return "-".join((one.claim_name, one.scale, slug(one.fingerprint)))
+
+
+def facts(found: Sequence[Evidence]) -> dict[str, list[str]]:
+    """By what a reader can choose findings, and what these are."""
+    return {
+        "verdict": list(dict.fromkeys(map(standing, found))),
+        "section": list(dict.fromkeys(map(section_words, found))),
+        "data": list(dict.fromkeys(one.data for one in found)),
+        "machine": list(dict.fromkeys(machine for one in found for machine in one.machines)),
+    }
+
+
+def overview_row(one: Evidence) -> dict[str, str]:
+    """A finding as a row of the table of all."""
+    verdict = one.verdict
+    return {
+        "claim": one.claim.title,
+        "base": one.base,
+        "paper": phrases.reported_words(one.claim),
+        "2012 notes": one.claim.reported.notes or NOTHING,
+        "here [95%]": phrases.observed_words(one),
+        "on other images": phrases.other_images_words(one),
+        "p (Holm)": phrases.number(verdict.holm_p, 2),
+        "seeds": phrases.seeds_words(one),
+        "look": sentences.look_words(verdict),
+        "scale": one.scale,
+        "data": f"{one.data}, fingerprint {one.fingerprint}",
+        "machine": one.machine,
+        "verdict": sentences.verdict_words(one).replace(PROXY, ""),
+        "more seeds needed": sentences.more_seeds_words(one),
+    }
+
+
+KEPT = ("claim", "base", "paper", "here [95%]", "seeds", "verdict")
+"""Columns of the table of all findings that are there whatever stands in them."""
+IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "seeds", "more seeds needed", "scale", "data", "machine")
+PROXY = ", size not judged (proxy)"
+
+
+def overview(found: Sequence[Evidence]) -> dict[str, Any]:
+    """The table of all findings, and for the web page what its rows are sorted and chosen by."""
+    rows = [overview_row(one) for one in found]
+    whole = table(rows, KEPT)
+    shown = [name for name in IN_THE_PAGE if name in whole["head"]]
+    return {
+        **whole,
+        "shown": shown,
+        "findings": [
+            {
+                "cells": {name: row[name] for name in shown},
+                "base": row["base"],
+                "standing": standing(one),
+                "anchor": anchor(one),
+                "facts": facts([one]),
+                "order": _order(one, place),
+                "interval": interval_of(one),
+            }
+            for place, (one, row) in enumerate(zip(found, rows, strict=True))
+        ],
+    }
+
+
+def _order(one: Evidence, place: int) -> dict[str, float | None]:
+    """What the rows of the table are sorted by, by column; None comes last."""
+    verdict, on_line = one.verdict, on_paper_line(one)
+    reported = one.claim.reported.value
+    return {
+        "verdict": VERDICTS.index(standing(one)) if standing(one) in VERDICTS else len(VERDICTS),
+        "claim": place,
+        "paper": None if reported is None or on_line is None else on_line[3],
+        "here [95%]": None if on_line is None else on_line[0],
+        "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
+        "seeds": sum(len(arm.seeds) for arm in one.arms),
+        "more seeds needed": verdict.more_seeds,
+    }
+
+
+def _base(one: Evidence) -> dict[str, Any]:
+    control_recipe = one.claim.bases[one.claim.default_bases[0]]
+    diff = _diff_words(differences(one.claim.bases[one.base], control_recipe))
+    return {
+        "name": one.base,
+        "verdict": sentences.verdict_words(one),
+        "short_verdict": sentences.verdict_words(one).replace(PROXY, ""),
+        "standing": standing(one),
+        "effect": phrases.observed_words(one),
+        "power": _power_words(one),
+        **_design(one),
+        "seconds_ratio": _seconds_words(one),
+        "machine": one.machine,
+        "judged": referee.how_judged(one),
+        "would_change": referee.would_change(one),
+        "does_not_show": referee.does_not_show(one),
+        "cost": referee.cost_words(one),
+        "p_values": _p_words(one),
+        "diff": diff or f"as {one.claim.default_bases[0]}",
+        "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every seed")),
+        "runs": [{"label": arm.label, "runs": _runs(arm), "train": referee.training_command(one, arm)} for arm in one.arms],
+        "points": points_of(one),
+        "curves": None if isinstance(one.claim.rule, Factorial) else curves_of(one),
+    }
+
+
+def _design(one: Evidence) -> dict[str, Any]:
+    """Of a factorial, what it is, and each effect with what its runs cannot tell from it."""
+    if not isinstance(one.claim.rule, Factorial):
+        return {"design": "", "contrasts": None}
+    effects, off = one.verdict.contrasts, one.claim.rule.off
+    rows = [
+        {
+            "effect, averaged over the other parts": designs.effect_name(group, off),
+            "with 95% interval": designs.contrast_words(effects[group.name], one.claim.measure.unit),
+            "these runs cannot tell it from": designs.alias_words(group),
+        }
+        for group in one.claim.rule.design.groups
+    ]
+    return {"design": designs.design_words(one.claim.rule.design), "contrasts": table(rows)}
+
+
+def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
+    """An arm as a row."""
+    seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
+    edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
+    changes = {**arm.diff, **arm.also.get(one.base, {})}
+    return {
+        "arm": arm.label,
+        "differs in": ", ".join(f"{k} = {v}" for k, v in changes.items()) or "(control)",
+        "first logits, times the first arm's": NOTHING
+        if arm.initial_logits is None
+        else f"x{phrases.number(arm.initial_logits)}",
+        "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
+        "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
+        "against control": phrases.against_control_words(one, arm),
+        "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
+        **{name: percent_range(arm.errors[column]) for name, column in ERRORS_SHOWN.items()},
+        "every seed": ", ".join(phrases.value_words(arm, value, one.claim) for value in arm.values),
+    }
+
+
+def _runs(arm: ArmEvidence) -> list[str]:
+    """Key and seed of each run, and its machine where there are several."""
+    several = len(set(arm.machines)) > 1
+    rows = zip(arm.keys, arm.seeds, arm.machines, strict=True)
+    return [f"{key} (seed {seed}{f', {machine}' if several else ''})" for key, seed, machine in rows]
+
+
+def _p_words(one: Evidence) -> str:
+    look, told = one.verdict.told, []
+    if look.permutation_p == look.permutation_p:
+        floor = phrases.number(look.permutation_floor, 2)
+        binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
+        told.append(
+            f"exact permutation p {phrases.number(look.permutation_p, 2)} (the least that so few runs give: {floor}{binds})"
+        )
+    if look.order_p == look.order_p:
+        told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
+    text = "; ".join(told)
+    return f" As a check beside: {text}." if text else ""
+
+
+def _power_words(one: Evidence) -> str:
+    """Power of the test that decides, by the last look; empty where there is none to tell."""
+    verdict = one.verdict
+    if verdict.power != verdict.power or verdict.is_final:
+        return ""
+    value = one.claim.reported.value
+    effect = value or one.claim.rule.smallest_effect or 0.0
+    size = f"x{effect:g}" if one.claim.measure.kind == "time" else f"{abs(effect):g} {one.claim.measure.unit}"
+    what = f"the reported {size}" if value else f"{size}, the least that matters here"
+    found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
+    return (
+        f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
+        f'and a true zero is called "no effect" with {nothing}.'
+    )
+
+
+def _chance_words(chance: float) -> str:
+    return "over 99%" if chance > 0.99 else "under 1%" if chance < 0.01 else f"{chance:.0%}"
+
+
+def _seconds_words(one: Evidence) -> str:
+    """Of a claim about times, the ratio in seconds of training."""
+    if one.claim.measure.kind != "time":
+        return ""
+    if not one.seconds_ratio:
+        return " In seconds of training: not given (a run was censored, or shared its cores with other work)."
+    return f" In seconds of training: {phrases.effect_words(one.seconds_ratio)}."
+
+
+def _diff_words(diff: Mapping[str, tuple]) -> str:
+    return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
+
+
+def command(one: Evidence) -> str:
+    """What makes these runs; `ARMS=all` where others than the default arms are there."""
+    seeds = max(len(arm.seeds) for arm in one.arms)
+    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
+    return f"{one.claim.command} SCALE={one.scale} SEEDS={seeds}{more}"
+
+
+def _picture(path: Path, one: Evidence) -> dict[str, str]:
+    """A picture beside the page. Its text says the finding, for those who do not see it."""
+    kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
+    found = f"{one.claim.title}, {one.scale}: {kind}. {standing(one)}, {phrases.observed_words(one)}"
+    return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(one.claim)}"}

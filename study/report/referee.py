@@ -1,0 +1,201 @@
+"""What a referee asks: how it was judged, what would change the verdict, what it does not show, what trains a run again.
+
+Every sentence is made of the claim and of its numbers. A rule of one's own may register how its runs are set against each
+other; without it the rule is named."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterator
+from functools import singledispatch
+
+from alexnet.recipe import SOURCE_2012, changed, differences
+from study.judge.arms import ArmEvidence
+from study.judge.decision import ERROR
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, Ratio
+from study.questions.rules import (
+    DifferenceOfMeans,
+    EveryRun,
+    Factorial,
+    Interaction,
+    OverImages,
+    RatioOfTimes,
+    Rule,
+    WithinRuns,
+)
+from study.questions.scales import ALEXNETS, SCALES
+from study.report.margins import margin_text
+from study.report.phrases import number, terms
+from study.report.sentences import why
+
+# ---- How it was judged -------------------------------------------------------------------------------------------------
+
+
+def how_judged(one: Evidence) -> str:
+    """One paragraph in ordinary English: what was set against what, by which yardstick, and what came of it."""
+    told = [f"{compared(one.claim.rule, one)}."]
+    if one.claim.rule.is_tested and one.verdict.looks_planned:
+        looks, others = one.verdict.looks_planned, one.claims_in_family
+        times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
+        told.append(
+            f"The claim is looked at {times}, and {others} claims are asked together, so a finding has to be rarer by chance "
+            "than one in twenty over all looks and all claims."
+        )
+        if one.claim.rule.smallest_effect:
+            told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')
+    return " ".join((*told, why(one)))
+
+
+@singledispatch
+def compared(rule: Rule, one: Evidence) -> str:
+    """What was set against what, without the full stop."""
+    return f"The runs were set against each other by {type(rule).__name__}"
+
+
+@compared.register
+def _(rule: DifferenceOfMeans, one: Evidence) -> str:
+    several = " Of several arms the least convincing decides" if len(rule.treated_arms) > 1 else ""
+    arms = " or ".join(rule.treated_arms)
+    paired = "on the same seed and machine, which cancels what both drew alike"
+    return f"Each run of {arms} was set against the run of {rule.control} {paired}{'.' if several else ''}{several}"
+
+
+@compared.register
+def _(rule: RatioOfTimes, one: Evidence) -> str:
+    return (
+        f"The time of each run of {rule.treated} was divided by that of the run of {rule.control} on the same seed and "
+        "machine, and the ratios were averaged on their logarithms"
+    )
+
+
+@compared.register
+def _(rule: WithinRuns, one: Evidence) -> str:
+    minuend, subtrahend = terms(one.claim.measure)
+    return f"Every run was set against itself: {minuend} minus {subtrahend}, with the same weights"
+
+
+@compared.register
+def _(rule: Interaction, one: Evidence) -> str:
+    return f"What {rule.first} changes was taken with and without {rule.second}, seed by seed, and the two were subtracted"
+
+
+@compared.register
+def _(rule: OverImages, one: Evidence) -> str:
+    return "The averaged answers of several nets were set against the mean of the same nets alone, image by image"
+
+
+@compared.register
+def _(rule: EveryRun, one: Evidence) -> str:
+    return f"In each run of {rule.control} it was asked by itself whether chance alone would show as much"
+
+
+@compared.register
+def _(rule: Factorial, one: Evidence) -> str:
+    return "Every effect is the mean of all runs with a part off minus the mean of all runs with it on, seed by seed"
+
+
+# ---- What would change the verdict -------------------------------------------------------------------------------------
+
+
+def would_change(one: Evidence) -> str:
+    """What runs or numbers would make it another verdict."""
+    verdict, rule = one.verdict, one.claim.rule
+    if not rule.is_tested:
+        return "Nothing: no verdict is asked of it, its numbers alone are told."
+    if verdict.direction in ("did not learn", "changed nothing"):
+        return "Other runs of the same arms that learn something, or whose weights differ from those of the control."
+    if verdict.is_decided:
+        return " ".join(_would_reopen(one))
+    needs = f"The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
+    if verdict.more_seeds is None:
+        needs = "No look is left: only a new question with new seeds can decide it."
+    return " ".join((needs, *_would_decide(one)))
+
+
+def _would_reopen(one: Evidence) -> Iterator[str]:
+    verdict = one.verdict
+    yield (
+        f"Further seeds of these arms do not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, and the "
+        "first look that decides counts."
+    )
+    if verdict.direction != "no effect" and verdict.holm_p > 0:
+        times = ERROR / verdict.holm_p
+        much = f"{times:.1f} times" if times < 100 else "over a hundred times"
+        yield f"Its p value among all claims would have to be {much} as large to leave it open."
+    elif verdict.direction == "no effect":
+        yield "An effect beyond the margin, seen with new seeds or on other images, would."
+    yield "Other images, another network or another margin are other questions, and each has its own answer."
+
+
+def _would_decide(one: Evidence) -> Iterator[str]:
+    """Of an open claim, by its numbers as they are."""
+    verdict, claim = one.verdict, one.claim
+    if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
+        yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {number(verdict.holm_p, 2)}."
+    narrow, margin = verdict.narrow, claim.rule.smallest_effect
+    if margin and isinstance(narrow, Ratio | Difference) and math.isfinite(narrow.lower + narrow.upper):
+        within = f"x{1 / margin:.3g} to x{margin:.3g}" if isinstance(narrow, Ratio) else f"{margin_text(claim)} either way"
+        sign = "" if isinstance(narrow, Ratio) else "+"
+        now = f"{narrow.lower:{sign}.3g} to {narrow.upper:{sign}.3g}"
+        yield f'"No effect" needs the whole 90% interval, now {now}, within {within}.'
+
+
+# ---- What it does not show ---------------------------------------------------------------------------------------------
+
+
+def does_not_show(one: Evidence) -> list[str]:
+    """What a reader could take from the verdict and should not, a sentence each."""
+    return list(_limits(one))
+
+
+def _limits(one: Evidence) -> Iterator[str]:
+    if one.role == "machinery":
+        yield f"Anything about the paper: {SCALES[one.scale].about}."
+        return
+    if one.role == "proxy":
+        yield f"The size of the effect on the paper's images: these are {SCALES[one.scale].about}; a direction alone is judged."
+    if changes := settings_changed(one):
+        yield f"The effect in the network of 2012: {one.base} differs from it in {changes} settings (REPRODUCTION.md)."
+    verdict = one.verdict
+    if isinstance(one.claim.rule, OverImages):
+        yield "What other nets would give: its interval is over test images, with these nets alone."
+    elif not math.isfinite(verdict.told.on_other_images):
+        yield "What other test images would give: its interval is over seeds, on these images alone."
+    if len(set(verdict.told.machines or one.machines)) == 1:
+        yield f"Whether another kind of machine agrees: all judged runs are of {one.machine}."
+    if verdict.direction == "undecided":
+        yield "That there is no effect: undecided means that so few runs cannot tell."
+
+
+def settings_changed(one: Evidence) -> int:
+    """In how many settings an AlexNet differs from the network that the authors ran; 0 for networks of another kind."""
+    if one.base not in ALEXNETS:
+        return 0
+    return len(differences(one.claim.recipe(one.base, one.claim.arms[0].label, SCALES[one.scale].diff), SOURCE_2012))
+
+
+# ---- What it took ------------------------------------------------------------------------------------------------------
+
+
+def training_command(one: Evidence, arm: ArmEvidence) -> str:
+    """What trains a run of an arm again, alone: the seed is to be put at its end."""
+    named = changed(one.claim.bases[one.base], arm.diff)
+    settings = [f"--set {shlex.quote(f'{f}={_written(new)}')}" for f, (_, new) in differences(arm.recipe, named).items()]
+    recipe = shlex.quote(f"{one.claim_name}/{one.base}/{arm.label}")
+    return " ".join(("python -m study train", recipe, *settings, "--seed"))
+
+
+def _written(value: object) -> str:
+    """A value as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def cost_words(one: Evidence) -> str:
+    """Time of training of all runs shown, which other claims may share."""
+    seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
+    minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
+    return (
+        f"{len(seconds)} runs, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its share of the "
+        "machine. Other claims share some of them."
+    )

@@ -1,0 +1,189 @@
+"""The study at a glance beside a full replication, and what was easy, what was hard and where it deviates from the paper.
+
+All sentences are made of the claims, the recipes and the tables."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from alexnet.recipe import PAPER, SOURCE_2012, Recipe, differences
+from study.judge.evidence import Findings, section
+from study.judge.family import Evidence
+from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
+from study.questions.claim import Claim
+from study.questions.looks import LOOKS
+from study.questions.scales import ALEXNETS, SCALES
+from study.report.margins import margin_text, seeds_text
+from study.report.overview import outcome_words, standing
+from study.report.plain_tables import NOTHING, table
+from study.report.sentences import readings_differ
+
+DOLLARS_A_CORE_HOUR = 0.05
+"""A price to compare with, assumed and not paid: multiply by your own."""
+DAYS_A_RUN_2012 = (5, 6)
+"""On two GTX 580 of 3 GB, 90 epochs of 1.2 million images (section 5)."""
+
+
+# ---- At a glance -------------------------------------------------------------------------------------------------------
+
+
+def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
+    """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
+    of_paper = {name: claim for name, claim in claims.items() if math.isfinite(section(claim))}
+    judged = {one.claim_name for one in findings.found if one.claim_name in of_paper and one.verdict.looks_taken}
+    runs = findings.runs
+    core_hours, gpu_hours = hours_of_computing(runs)
+    whole = runs_of_full_replication(of_paper)
+    data = ", ".join(f"{name} ({count} runs)" for name, count in runs.groupby("data").size().items()) or "none"
+    machines = ", ".join(f"{name} ({count} runs)" for name, count in runs.groupby("machine").size().items()) or "none"
+    cifar = sum(claim.scales.get("cifar10") == "native" for claim in of_paper.values())
+    few, many = (whole * days for days in DAYS_A_RUN_2012)
+    computing = [f"{core_hours:.1f} core-hours"] * bool(core_hours) + [f"{gpu_hours:.1f} GPU-hours"] * bool(gpu_hours)
+    cost = f"{core_hours * DOLLARS_A_CORE_HOUR:.2f} dollars at {DOLLARS_A_CORE_HOUR:g} a core-hour (assumed, not paid)"
+    told = [
+        ("scope", f"{len(judged)} of {len(of_paper)} claims of the paper judged", f"{len(of_paper)} claims"),
+        ("images", data, f"ILSVRC, 1.2 million of 1000 classes; CIFAR-10 for {cifar} of the claims"),
+        ("hardware", machines, "the paper's: two GTX 580 of 3 GB"),
+        ("runs", f"{len(runs)}", f"{whole} on ILSVRC for the first look of every claim"),
+        (
+            "computing",
+            " and ".join(computing) or NOTHING,
+            f"{few} to {many} days of two GTX 580, at the paper's pace of {DAYS_A_RUN_2012[0]} to {DAYS_A_RUN_2012[1]} days a "
+            "run; on a GPU of today not measured",
+        ),
+        ("cost", cost if not gpu_hours else f"{cost}; GPU-hours at your own price", "not known: no pace on a GPU of today"),
+        ("outcome", outcome_words(findings.found), "not run"),
+    ]
+    rows = [{"what": what, "this report": here, "a full replication": there} for what, here, there in told]
+    return table(rows, keep=("what", "this report", "a full replication"))
+
+
+def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
+    """Core-hours on CPUs, by the share of its threads' time that each run got, and GPU-hours, which runs side by side share."""
+    on_gpu = runs.device == "cuda"
+    cpu, gpu = runs[~on_gpu], runs[on_gpu]
+    cores = float((cpu.seconds * cpu.threads * cpu.cpu_share).sum())
+    return cores / 3600, float((gpu.seconds / gpu.jobs).sum()) / 3600
+
+
+def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:
+    """Runs on ILSVRC that the first look of every claim needs, those that claims share counted once."""
+    seeds: dict[Recipe, int] = {}
+    for claim in claims.values():
+        if claim.scales.get("imagenet") != "native":
+            continue
+        for base in claim.default_bases:
+            if not SCALES["imagenet"].suits(claim.bases[base]):
+                continue
+            for label in claim.default_arms:
+                recipe = claim.recipe(base, label, SCALES["imagenet"].diff)
+                needed = (LOOKS.first_arm if label == claim.arms[0].label else LOOKS.arms)[0]
+                seeds[recipe] = max(seeds.get(recipe, 0), needed, claim.measure.runs_together)
+    return sum(seeds.values())
+
+
+# ---- Easy, hard, different ---------------------------------------------------------------------------------------------
+
+
+def easy(findings: Findings) -> list[str]:
+    """What went without trouble, a sentence each."""
+    runs, found, told = findings.runs, findings.found, []
+    failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
+    if len(runs) and not failed:
+        told.append(f"All {len(runs)} runs came to a result: none diverged or stalled.")
+    if early := _titles([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1]):
+        told.append(f"Decided at the first look, among all claims: {early}.")
+    shared = _claims_a_run(found)
+    if len(shared) and shared.max() > 1:
+        told.append(
+            f"Claims share their runs: {int((shared > 1).sum())} of {len(shared)} runs serve several findings, the busiest "
+            f"{int(shared.max())}."
+        )
+    return told
+
+
+def hard(findings: Findings) -> list[str]:
+    """What was not, a sentence each."""
+    runs, found, told = findings.runs, findings.found, []
+    if failed := int(runs.outcome.isin(["diverged", "stalled"]).sum()):
+        told.append(f"{failed} of {len(runs)} runs diverged or stalled.")
+    if open_still := [one for one in found if one.word == "undecided"]:
+        told.append(f"{len(open_still)} findings are undecided with the seeds that are there.")
+    if alone := _titles([one for one in found if standing(one).endswith("alone")]):
+        told.append(f"Decided alone, and open once all claims are counted: {alone}.")
+    told += _out_of_reach(found)
+    if differ := _titles([one for one in found if readings_differ(one)]):
+        told.append(f"The claim can be read in another way, which gives another answer: {differ}.")
+    if scaled := [one for one in found if one.verdict.told.initial_logits and _is_scaled(one.verdict.told.initial_logits)]:
+        told.append(
+            f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in "
+            f"{len(scaled)} of {len(found)} findings."
+        )
+    return told
+
+
+def _is_scaled(ratio: float) -> bool:
+    from study.plan.initial_logits import ALIKE
+
+    return not ALIKE[0] <= ratio <= ALIKE[1]
+
+
+def _out_of_reach(found: Sequence[Evidence]) -> list[str]:
+    """Claims that are open, and for which "no effect" takes more seeds than the last look has."""
+    beyond = []
+    for one in found:
+        if one.word != "undecided" or one.claim.measure.runs_together > 1:
+            continue
+        seeds = seeds_for_claim(one.claim, spread_of(found, one.claim.measure, one.base))
+        if seeds and seeds[0] > most_seeds(one.claim, LOOKS):
+            beyond.append(f"{one.claim.title} (about {seeds_text(seeds)} for a margin of {margin_text(one.claim)})")
+    if not beyond:
+        return []
+    return [f'"No effect" would take more seeds of an arm than the {LOOKS.arms[-1]} of the last look: {"; ".join(beyond)}.']
+
+
+def deviations(findings: Findings) -> dict[str, Any]:
+    """Where what was run is not what the paper describes: in words, and setting by setting for every network."""
+    found, words = findings.found, []
+    stand_ins = dict.fromkeys(SCALES[one.scale].about for one in found if one.role != "native")
+    words += [f"Images: {about}." for about in stand_ins]
+    coded = differences(SOURCE_2012, PAPER)
+    words.append(
+        f"The paper as printed and the code that its authors ran differ in {len(coded)} settings; the networks "
+        "below are compared with the code, and python -m study describe PAPER SOURCE_2012 lists the differences."
+    )
+    networks: dict[tuple[str, str], dict[str, tuple]] = {}
+    for one in found:
+        recipe = one.claim.recipe(one.base, one.claim.arms[0].label, SCALES[one.scale].diff)
+        if one.base in ALEXNETS:
+            networks.setdefault((one.base, one.data), differences(recipe, SOURCE_2012))
+        elif (told := f"{one.base} is another network than AlexNet, from the claim: {one.claim.title}.") not in words:
+            words.append(told)
+    tables = []
+    for (base, data), diff in networks.items():
+        shown = {field: pair for field, pair in diff.items() if not field.startswith("optim.schedule.")}
+        rows = [{"setting": field, "authors' code": _plain(old), "here": _plain(new)} for field, (old, new) in shown.items()]
+        more = f", and {len(diff) - len(shown)} of the schedule of learning rates" if len(shown) < len(diff) else ""
+        tables.append(
+            {"title": f"{base} on {data}: {len(shown)} settings{more}", **table(rows, ("setting", "authors' code", "here"))}
+        )
+    return {"words": words, "tables": tables}
+
+
+def _plain(value: Any) -> str:
+    return NOTHING if value is None else str(value)
+
+
+def _titles(found: Sequence[Evidence]) -> str:
+    several = len({one.base for one in found}) > 1
+    return "; ".join(one.claim.title + (f" ({one.base})" if several else "") for one in found)
+
+
+def _claims_a_run(found: Sequence[Evidence]) -> pd.Series:
+    """How many findings each run is part of."""
+    names = [
+        f"{key} {machine}" for one in found for arm in one.arms for key, machine in zip(arm.keys, arm.machines, strict=True)
+    ]
+    return pd.Series(names, dtype=object).value_counts()
