@@ -9,14 +9,13 @@ import argparse
 import errno
 import os
 import sys
-from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
 from study.cli import data, describe, logits, merge, plan, quick, record, report, run, search, settle, status, train, verdicts
 from study.cli.arguments import Parser
-from study.cli.console import Console
+from study.cli.console import Console, program
 from study.cli.refusals import as_typed
 from study.environment import launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
@@ -58,7 +57,7 @@ FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, d
 
 
 def parser() -> Parser:
-    prog = "alexnet-study" if Path(sys.argv[0]).stem == "alexnet-study" else "python -m study"
+    prog = program()
     top = Parser(
         prog=prog,
         description=DESCRIPTION,
