@@ -1,10 +1,25 @@
 """Where a command prints. Passwords in what it prints are replaced by ***."""
 
 import errno
+import os
+import shlex
 import sys
-from typing import TextIO
+from pathlib import Path
+from typing import Protocol, TextIO
 
 from study.run.database import redacted
+
+
+class Says(Protocol):
+    """What tells a user something."""
+
+    def say(self, text: str) -> None:
+        """Print a line or several."""
+        ...
+
+    def so_far(self, base: str, text: str) -> None:
+        """Tell what the runs of a base come to while others are trained."""
+        ...
 
 
 class Console:
@@ -23,3 +38,17 @@ class Console:
         except OSError as error:
             if error.errno != errno.ENOSPC:  # a log on a full disk: what is done goes on, and is told when there is room
                 raise
+
+    def so_far(self, base: str, text: str) -> None:
+        self.say(f"  so far, {base}: {text}")
+
+
+def program() -> str:
+    """How the user calls this program."""
+    return "alexnet-study" if Path(sys.argv[0]).stem == "alexnet-study" else "python -m study"
+
+
+def command_line(*words: str) -> str:
+    """A command that the user can type as it is, with the CLAIMS_DIR that it needs."""
+    claims = os.environ.get("CLAIMS_DIR")
+    return f"{f'CLAIMS_DIR={shlex.quote(claims)} ' if claims else ''}{program()} {shlex.join(words)}"

@@ -9,7 +9,6 @@ import argparse
 import errno
 import os
 import sys
-from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.machine import launched
@@ -32,7 +31,7 @@ from study.cli import (
     verdicts,
 )
 from study.cli.arguments import Parser
-from study.cli.console import Console
+from study.cli.console import Console, program
 from study.cli.refusals import as_typed
 from study.environment import launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
@@ -74,7 +73,7 @@ FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, d
 
 
 def parser() -> Parser:
-    prog = "alexnet-study" if Path(sys.argv[0]).stem == "alexnet-study" else "python -m study"
+    prog = program()
     top = Parser(
         prog=prog,
         description=DESCRIPTION,

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    add_verb(verbs, "list", list_claims, "the claims with their base recipes, arms, scales and commands", json_option())
+    add_verb(
+        verbs, "list", list_claims, "the claims with their verdicts, base recipes, arms, scales and commands", json_option()
+    )
     text = "the runs of claims and what they will cost, before anything starts"
     add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
 
@@ -51,13 +53,29 @@ def add_to(verbs: Verbs) -> None:
 def list_claims(args: argparse.Namespace) -> None:
     from study.judge.evidence import find
     from study.report import margins, phrases
+    from study.report.conclusions import short_verdict
+    from study.report.verdict_files import records
 
-    claims, found = all_claims(), find(results_dir()).found
+    claims, findings = all_claims(), find(results_dir())
+    found = findings.found
+    own = {name: [one for one in found if one.claim_name == name] for name in claims}
     if args.json:
-        print(json.dumps({name: {**_facts(claim), **margins.facts(claim, found)} for name, claim in claims.items()}, indent=1))
+        told = {
+            name: {
+                **_facts(claim),
+                **margins.facts(claim, found),
+                "verdicts": [_short(record) for record in records(findings, own[name])],
+            }
+            for name, claim in claims.items()
+        }
+        print(json.dumps(told, indent=1))
         return
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
+        for one in own[name]:
+            print(f"  verdict   {short_verdict(one)}")
+        if not own[name]:
+            print("  verdict   not run yet")
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
         print(f"  command   {claim.command}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
@@ -66,6 +84,11 @@ def list_claims(args: argparse.Namespace) -> None:
             where = f", on {', '.join(bases)}" if len(claim.default_bases) > 1 else ""
             print(f"  margin    {sentence}{where}")
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
+
+
+def _short(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a record of verdicts.json what a list needs."""
+    return {"id": record["id"], **{name: record["verdict"][name] for name in ("direction", "size", "words", "effect")}}
 
 
 def _facts(claim: Claim) -> dict:

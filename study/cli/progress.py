@@ -1,17 +1,25 @@
-"""How far the runs of a plan are, and how long the rest may take."""
+"""How far the runs of a plan are, and how long the rest may take: a line an arm, with its seeds as they end."""
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 
 from alexnet.training.history import Point
 from study.cli.console import Console
+from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
+from study.questions.measures import Run
 from study.run.result import RunResult
 
 SAID_EVERY_SECONDS = 30.0
 DRAWN_EVERY_SECONDS = 0.2
 """How often progress is told in plain lines, and on a terminal."""
+BACK = "\r\x1b[{lines}A\x1b[J"
+"""Moves a terminal's cursor up so many lines and clears what stands below."""
+
+Arm = tuple[str, str, str]
+"""Claim, base and arm."""
 
 
 def outcome_words(result: RunResult) -> str:
@@ -20,19 +28,40 @@ def outcome_words(result: RunResult) -> str:
     return f"{result.outcome} after {last.epoch} epochs{exact}, {last.seconds:.0f} s"
 
 
-class Progress:
-    """Where each run stands and how long all may take: one line that rewrites itself on a terminal, plain lines elsewhere.
+def value_of(cell: Cell, result: RunResult) -> str:
+    """The number of a run that its claim is about, in words; how it ended where it has none, or has it in its weights."""
+    measure = get_claim(cell.claim).measure
+    errors = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
+    run = Run(outcome=result.outcome, **{name: getattr(result, name) for name in errors})
+    value = None if measure.stored_as else measure.value(run, result.points)
+    if value is not None:
+        return f"{value:#.3g}" if measure.kind == "time" else f"{value:.2f}"
+    return f"> {cell.recipe.optim.epochs}" if measure.kind == "time" else result.outcome
 
-    `expected_epochs` are those of each of `cells`; `jobs` runs are trained at a time.
+
+class Progress:
+    """Where each arm stands and how long all may take. On a terminal a block with a line an arm rewrites itself below what is
+    said; elsewhere a run that ends gives a plain line.
+
+    `expected_epochs` are those of each of `cells`, which are to be trained; `done` were trained before; `jobs` runs are trained
+    at a time.
     """
 
-    def __init__(self, cells: Sequence[Cell], expected_epochs: Sequence[float], jobs: int, console: Console):
+    def __init__(
+        self, cells: Sequence[Cell], expected_epochs: Sequence[float], jobs: int, console: Console, done: Sequence[Cell] = ()
+    ):
         self.cells, self.jobs, self.console = cells, jobs, console
         self.expected = {cell.key: epochs for cell, epochs in zip(cells, expected_epochs, strict=True)}
         self.epochs = {cell.key: 0 for cell in cells}  # done, by run
         self.ended: set[str] = set()
         self.pace: dict[str, float] = {}  # seconds an epoch, by run
+        self.values: dict[Arm, dict[int, str]] = {_arm(cell): {} for cell in cells}  # by seed, as they end
+        self.before = {arm: sum(_arm(cell) == arm for cell in done) for arm in self.values}
+        self.seeds = {arm: sum(_arm(cell) == arm for cell in cells) + self.before[arm] for arm in self.values}
+        self.unfinished: dict[str, str] = {}  # by base, what the runs come to so far
+        self.now = ""  # what the last point said
         self.live = sys.stderr.isatty()
+        self.drawn = 0  # lines of the block that stand on the terminal
         self.said_at = time.monotonic()
         self.every_seconds = DRAWN_EVERY_SECONDS if self.live else SAID_EVERY_SECONDS
 
@@ -41,24 +70,57 @@ class Progress:
         self.pace[cell.key] = point.seconds / point.epoch
         if time.monotonic() - self.said_at < self.every_seconds:
             return
-        text = (
-            f"[{len(self.ended)}/{len(self.cells)} runs] {cell.label}: epoch {point.epoch} of at most "
-            f"{cell.recipe.optim.epochs}, running error {point.running_error:.1%}; {self.remaining()}"
+        self.now = (
+            f"{cell.label}: epoch {point.epoch} of at most {cell.recipe.optim.epochs}, running error {point.running_error:.1%}"
         )
         if self.live:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            self._redraw()
         else:
-            self.console.say(text)
+            self.console.say(f"[{len(self.ended)}/{len(self.cells)} runs] {self.now}{self._left()}")
         self.said_at = time.monotonic()
 
-    def over(self, cell: Cell, text: str) -> None:
+    def over(self, cell: Cell, text: str, value: str = "") -> None:
+        """A run ended, as `text` says; `value`: the number that its claim is about."""
         self.ended.add(cell.key)
+        self.values[_arm(cell)][cell.seed] = value or "lost"
+        line = f"[{len(self.ended)}/{len(self.cells)} runs] {self.line_of(_arm(cell))}; seed {cell.seed} {text}"
         if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr)
-        self.console.say(f"[{len(self.ended)}/{len(self.cells)} runs] {cell.label}: {text}")
+            self._redraw()
+        else:
+            self.console.say(f"{line}{self._left()}")
+
+    def say(self, text: str) -> None:
+        """Something else that is to be said: above the block."""
+        self._clear()
+        self.console.say(text)
+        self._redraw()
+
+    def so_far(self, base: str, text: str) -> None:
+        """What the runs of a base come to: an interval that further runs will change."""
+        self.unfinished[base] = text
+        if self.live:
+            self._redraw()
+        else:
+            self.console.so_far(base, text)
+
+    def close(self) -> None:
+        """The block stays as it is; what is said from now on stands below it."""
+        if self.live and self.drawn:
+            self.now = ""
+            self._redraw()
+            self.drawn = 0
+
+    def line_of(self, arm: Arm) -> str:
+        """Such as "ALEXNET_32 none, 2 of 3 seeds: 27.31, 28.02"."""
+        ended = self.before[arm] + len(self.values[arm])
+        earlier = [f"{self.before[arm]} from before"] if self.before[arm] else []
+        values = ", ".join([*earlier, *self.values[arm].values()])
+        return f"{arm[1]} {arm[2]}, {ended} of {self.seeds[arm]} seeds{f': {values}' if values else ''}"
 
     def remaining(self) -> str:
-        """By how long the search's runs took, corrected by those that have ended since."""
+        """By how long the search's runs took, corrected by those that have ended since; empty while nothing is known."""
+        if not self.pace:
+            return ""
         took = {(cell.base, cell.arm): self.epochs[cell.key] for cell in self.cells if cell.key in self.ended}
         pace = sum(self.pace.values()) / len(self.pace)
         left = sum(
@@ -68,3 +130,47 @@ class Progress:
         )
         seconds = left * pace / self.jobs
         return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
+
+    def _left(self) -> str:
+        left = self.remaining() if len(self.ended) < len(self.cells) else ""
+        return f"; {left}" if left else ""
+
+    # ---- On a terminal ---------------------------------------------------------------------------------------------------
+
+    def block(self, columns: int, rows: int) -> list[str]:
+        """The lines of the block, none longer than a terminal is wide, and not more than it is high."""
+        several = len({claim for claim, _, _ in self.values}) > 1
+        lines = []
+        for arm in self.values:
+            lines.append(f"  {f'{arm[0]} ' if several else ''}{self.line_of(arm)}")
+            if self._is_last_of_base(arm) and arm[1] in self.unfinished:
+                lines.append(f"    so far, {arm[1]}: {self.unfinished[arm[1]]}")
+        most = max(1, rows - 3)
+        if len(lines) > most:
+            lines = [f"  ... {len(lines) - most + 1} lines more", *lines[len(lines) - most + 1 :]]
+        left = self.remaining() if len(self.ended) < len(self.cells) else ""
+        lines.append(
+            " ".join([f"[{len(self.ended)}/{len(self.cells)} runs]", "; ".join(filter(None, (left, self.now)))]).rstrip()
+        )
+        return [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
+
+    def _is_last_of_base(self, arm: Arm) -> bool:
+        return [one for one in self.values if one[1] == arm[1]][-1] == arm
+
+    def _clear(self) -> None:
+        if self.drawn:
+            print(BACK.format(lines=self.drawn), end="", file=sys.stderr, flush=True)
+            self.drawn = 0
+
+    def _redraw(self) -> None:
+        if not self.live:
+            return
+        self._clear()
+        size = shutil.get_terminal_size()
+        lines = self.block(size.columns, size.lines)
+        print("\n".join(lines), file=sys.stderr, flush=True)
+        self.drawn = len(lines)
+
+
+def _arm(cell: Cell) -> Arm:
+    return cell.claim, cell.base, cell.arm

@@ -21,9 +21,9 @@ from study.cli.arguments import (
     several_of,
     writable_all,
 )
-from study.cli.console import Console
+from study.cli.console import Console, Says, command_line
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
-from study.cli.progress import Progress, outcome_words
+from study.cli.progress import Progress, outcome_words, value_of
 from study.environment import launched_ranks, results_dir
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
@@ -180,37 +180,38 @@ def train_and_record(
 
         before_evidence(place.machine, console.say)
     tuned = Tuned.read(results)
-    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, console)
-    keeper = Keeper(place.spool_dir, results)
     to_do = {cell.key for cell in todo}
-    first_numbers = FirstNumbers([cell for cell in cells if cell.key not in to_do], results, console)
+    done = [cell for cell in cells if cell.key not in to_do]
+    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, console, done)
+    keeper = Keeper(place.spool_dir, results)
+    first_numbers = FirstNumbers(done, results, progress)
     lost: dict[str, RunLost] = {}
-    with contextlib.closing(work_off(todo, place, executor)) as events:
+    with contextlib.closing(progress), contextlib.closing(work_off(todo, place, executor)) as events:
         for event in events:
             match event:
                 case RunPoint(cell, point):
                     progress.point(cell, point)
                 case RunDone(cell, result):
-                    progress.over(cell, outcome_words(result))
+                    progress.over(cell, outcome_words(result), value_of(cell, result) if tells_numbers else result.outcome)
                     keeper.add(result)
                     if tells_numbers:
                         first_numbers.add(cell)
                 case RunElsewhere(cell):
-                    console.say(f"{cell.label}: another process trains it")
+                    progress.say(f"{cell.label}: another process trains it")
                 case RunLost(cell, outcome, reason):
                     progress.over(cell, f"LOST, {outcome}: {reason}")
                     lost[cell.key] = event
                 case FewerAtATime(too_large, jobs):
-                    console.say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
+                    progress.say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
                     for cell in too_large:
                         del lost[cell.key]
             if keeper.is_due or first_numbers.first_pair_waits:
-                _write(keeper, first_numbers, console)
-    _write(keeper, first_numbers, console)
+                _write(keeper, first_numbers, progress)
+        _write(keeper, first_numbers, progress)
     return [f"{one.cell.label}: {one.reason}" for one in lost.values()]
 
 
-def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Console) -> None:
+def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> None:
     with keeper.written() as warning:
         if warning:
             console.say(warning)
@@ -220,7 +221,7 @@ def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Console) ->
 class FirstNumbers:
     """What runs have come to so far, told while others are trained. `done`: the runs that were done before."""
 
-    def __init__(self, done: Iterable[Cell], results: Path, console: Console):
+    def __init__(self, done: Iterable[Cell], results: Path, console: Says):
         self.results, self.console = results, console
         self.arms: dict[tuple[str, int], set[str]] = {}  # done, by base and seed
         self.to_tell: dict[tuple[str, str, str], Cell] = {}  # by claim, scale and base the last that made a pair complete
@@ -255,11 +256,12 @@ class FirstNumbers:
         return len(arms) >= 2
 
 
-def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bool) -> None:
+def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool) -> None:
     """Of the claim and base of each of `cells`, what its runs come to; and the picture of the first, where `draw`."""
     from study.judge.evidence import find
     from study.plan.claim_files import get_claim
     from study.report import phrases
+    from study.report.sentences import look_words
 
     cells = list(cells)
     claims = {cell.claim: get_claim(cell.claim) for cell in cells}
@@ -267,7 +269,8 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Console, draw: bo
     groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         effect, seeds = phrases.observed_words(one), phrases.seeds_words(one)
-        console.say(f"  so far, {one.base}: {effect} with {seeds} runs on {one.machine}")
+        unfinished = f"unfinished, {look_words(one.verdict)} looks taken" if one.verdict.more_seeds else "as it was decided"
+        console.so_far(one.base, f"{effect} with {seeds} runs on {one.machine}; {unfinished}")
     if draw and groups:
         from study.report.figures.draw import draw as draw_figures
 
@@ -303,6 +306,7 @@ def conclude(
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.record.figure_files import picture_prefix
+    from study.report.conclusions import in_two_sentences, next_words
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
@@ -321,8 +325,9 @@ def conclude(
         if len(plans) > 1:
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
+        console.say("\n".join(in_two_sentences(one) for one in mine))
         pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
-        console.say("\n".join(f"wrote {path}" for path in pictures))
+        console.say("\n".join(f"picture: {path}" for path in pictures))
         try:
             from study.record.mlflow_store import Store
 
@@ -340,5 +345,7 @@ def conclude(
 
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
+    words, why = next_words(plans[0].asked.name, plans[0].asked.scale, told) if len(plans) == 1 else (["list"], "every verdict")
+    console.say(f"next: {command_line(*words)}  ({why})")
     if args.json:
         print(json.dumps(records(findings, told), indent=1))

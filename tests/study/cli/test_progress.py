@@ -1,0 +1,129 @@
+"""What a user sees while runs are trained: a line an arm, with its seeds as they end."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from helpers import made_up_result, small_cell
+
+from alexnet.training.history import Point
+from study.cli.console import Console
+from study.cli.progress import Progress, value_of
+
+CELLS = [small_cell(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
+
+
+def end(progress: Progress, cell, crossing: float = 4.0) -> None:
+    result = made_up_result(cell, crossing)
+    progress.point(cell, result.points[-1])
+    progress.over(cell, "reached", value_of(cell, result))
+
+
+def of(cells, done=()) -> Progress:
+    return Progress(cells, [5.0] * len(cells), 2, Console(), done)
+
+
+def test_a_run_that_ends_is_told_with_all_seeds_of_its_arm_and_the_time_left(capsys):
+    progress = of(CELLS)
+    end(progress, CELLS[0])
+    end(progress, CELLS[2], 4.5)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("[1/6 runs] A-today relu, 1 of 3 seeds: 4.00; seed 0 reached; about ")
+    assert second.startswith("[2/6 runs] A-today relu, 2 of 3 seeds: 4.00, 4.50; seed 1 reached; about ")
+    assert first.endswith(" s left")
+
+
+def test_the_last_run_leaves_no_time_and_runs_from_before_are_counted(capsys):
+    progress = of(CELLS[-1:], done=CELLS[:-1])
+    end(progress, CELLS[-1])
+    assert capsys.readouterr().out == "[1/1 runs] A-today tanh, 3 of 3 seeds: 2 from before, 4.00; seed 2 reached\n"
+
+
+def test_a_run_that_was_lost_and_then_trained_counts_once():
+    progress = of(CELLS)
+    progress.over(CELLS[0], "LOST, out of memory")
+    assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith("1 of 3 seeds: lost")
+    end(progress, CELLS[0])
+    assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith("1 of 3 seeds: 4.00")
+
+
+def test_a_run_without_a_number_is_told_by_how_it_ended():
+    never = made_up_result(CELLS[0], None)
+    assert value_of(CELLS[0], never) == f"> {CELLS[0].recipe.optim.epochs}"
+    depth = replace(CELLS[0], claim="depth")
+    assert value_of(depth, replace(never, outcome="diverged")) == "diverged"
+    assert value_of(depth, replace(never, outcome="finished", test_error_ten_views=0.3125)) == "31.25"
+    assert value_of(replace(CELLS[0], claim="column_colour"), never) == "finished"  # its number is in its weights
+
+
+# ---- On a terminal ---------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    """What stands on a screen after texts and the few movements that are used here."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def screen(self) -> list[str]:
+        lines = [""]
+        for part in re.split(r"(\r\x1b\[\d+A\x1b\[J|\n)", self.getvalue()):
+            if part == "\n":
+                lines.append("")
+            elif up := re.fullmatch(r"\r\x1b\[(\d+)A\x1b\[J", part):
+                lines = [*lines[: len(lines) - 1 - int(up[1])], ""]
+            else:
+                lines[-1] += part
+        return lines[:-1]
+
+
+@contextlib.contextmanager
+def on_a_terminal() -> Iterator[Terminal]:
+    """Of 120 columns and 30 lines; both streams are it. Not a fixture: pytest sets the streams anew when a test begins."""
+    screen = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        for stream in ("stdout", "stderr"):
+            patch.setattr(sys, stream, screen)
+        patch.setenv("COLUMNS", "120")
+        patch.setenv("LINES", "30")
+        yield screen
+
+
+def test_on_a_terminal_each_arm_has_one_line_that_grows():
+    with on_a_terminal() as terminal:
+        progress = of(CELLS)
+        for cell in CELLS[:4]:
+            end(progress, cell)
+        progress.so_far("A-today", "x1.00 [0.90, 1.11] with 2 runs on here; unfinished, 0 of 4 looks taken")
+    *arms, so_far, last = terminal.screen
+    assert arms == ["  A-today relu, 2 of 3 seeds: 4.00, 4.00", "  A-today tanh, 2 of 3 seeds: 4.00, 4.00"]
+    assert so_far.startswith("    so far, A-today: x1.00 [0.90, 1.11] with 2 runs on here; unfinished")
+    assert last.startswith("[4/6 runs] about ") and " left" in last
+
+
+def test_what_else_is_said_stands_above_the_block_and_stays():
+    with on_a_terminal() as terminal:
+        progress = of(CELLS)
+        end(progress, CELLS[0])
+        progress.say("another process trains it")
+        end(progress, CELLS[1])
+        assert terminal.screen[0] == "another process trains it" and len(terminal.screen) == 4
+        progress.close()
+        Console().say("the end")
+    assert terminal.screen[0] == "another process trains it" and terminal.screen[-1] == "the end" and len(terminal.screen) == 5
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(40, 30), (100, 6), (20, 4)])
+def test_the_block_is_no_wider_and_no_higher_than_the_terminal(monkeypatch, columns, lines):
+    cells = [replace(small_cell(seed), base=f"BASE-{base}") for base in range(9) for seed in range(3)]
+    progress = of(cells)
+    progress.point(cells[0], Point(1, 100, 2.0, 1.0, 0.5, 0.5))
+    for cell in cells:
+        end(progress, cell)
+    block = progress.block(columns, lines)
+    assert max(map(len, block)) < columns and len(block) < lines
