@@ -48,7 +48,7 @@ def named_recipe(name: str) -> Recipe:
     claim_name, base, *arm = name.split("/", 2)
     claim = get_claim(claim_name)
     recipe = claim.bases[choose("base", base, claim.bases)]
-    return changed(recipe, claim.arm(arm[0]).diff) if arm else recipe
+    return claim.recipe(base, arm[0]) if arm else recipe
 
 
 def read_settings(recipe: Recipe, written: list[str]) -> Recipe:

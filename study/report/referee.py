@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from functools import singledispatch
 
-from alexnet.recipe import SOURCE_2012, changed, differences
+from alexnet.recipe import SOURCE_2012, differences
 from study.judge.arms import ArmEvidence
 from study.judge.decision import ERROR
 from study.judge.family import Evidence
@@ -180,7 +180,7 @@ def settings_changed(one: Evidence) -> int:
 
 def training_command(one: Evidence, arm: ArmEvidence) -> str:
     """What trains a run of an arm again, alone: the seed is to be put at its end."""
-    named = changed(one.claim.bases[one.base], arm.diff)
+    named = one.claim.recipe(one.base, arm.label)
     settings = [f"--set {shlex.quote(f'{f}={_written(new)}')}" for f, (_, new) in differences(arm.recipe, named).items()]
     recipe = shlex.quote(f"{one.claim_name}/{one.base}/{arm.label}")
     return " ".join(("python -m study train", recipe, *settings, "--seed"))

@@ -110,7 +110,7 @@ def hard(findings: Findings) -> list[str]:
     if failed := int(runs.outcome.isin(["diverged", "stalled"]).sum()):
         told.append(f"{failed} of {len(runs)} runs diverged or stalled.")
     if open_still := [one for one in found if one.word == "undecided"]:
-        told.append(f"{len(open_still)} findings are undecided with the seeds that are there.")
+        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {len(found)} findings.")
     if alone := _titles([one for one in found if standing(one).endswith("alone")]):
         told.append(f"Decided alone, and open once all claims are counted: {alone}.")
     told += _out_of_reach(found)

@@ -98,8 +98,9 @@
 
   // ---- Runs: pointed at, reached by the arrow keys, kept open by a click or Enter ----
 
-  let pinned = false;
-  const say = (mark, x, y, more = "") => {
+  let shownBy = "";  // "pointer", "click" or "key": what takes it away again hangs on that
+  const say = (by, mark, x, y, more = "") => {
+    shownBy = by;
     for (const other of document.querySelectorAll("svg .on")) other.classList.remove("on");
     mark.classList.add("on");
     const text = document.createElement("p");
@@ -116,7 +117,7 @@
     tip.style.top = (y + 16 + tip.offsetHeight > innerHeight ? Math.max(8, y - tip.offsetHeight - 12) : y + 16) + "px";
   };
   const hush = () => {
-    pinned = false;
+    shownBy = "";
     tip.hidden = true;
     for (const mark of document.querySelectorAll("svg .on")) mark.classList.remove("on");
   };
@@ -157,17 +158,16 @@
       return found && {mark: found.line, more: `; epoch ${found.i + 1}`};
     };
     const point = event => {
-      if (pinned && event.type !== "click") return;
+      if (shownBy === "click" && event.type !== "click") return;
       const found = pick(event);
       if (!found) return hush();
       name(found.mark);
-      say(found.mark, event.clientX, event.clientY, found.more);
-      pinned = event.type === "click";
+      say(event.type === "click" ? "click" : "pointer", found.mark, event.clientX, event.clientY, found.more);
     };
     picture.addEventListener("pointermove", point);
     picture.addEventListener("click", point);
-    picture.addEventListener("pointerleave", () => pinned || hush());
-    picture.addEventListener("blur", () => pinned || hush());
+    picture.addEventListener("pointerleave", () => shownBy === "pointer" && hush());
+    picture.addEventListener("blur", () => shownBy === "key" && hush());
     picture.addEventListener("keydown", event => {
       const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
       if (step === undefined) return;
@@ -176,11 +176,11 @@
       const now = all.findIndex(mark => mark.classList.contains("on"));
       const next = all[now < 0 ? (step > 0 ? 0 : all.length - 1) : (now + step + all.length) % all.length];
       name(next);
-      say(next, ...middle(next));
+      say("key", next, ...middle(next));
     });
   }
   tip.setAttribute("role", "status");
   addEventListener("keydown", event => event.key === "Escape" && hush());
-  addEventListener("scroll", () => pinned || hush(), {passive: true});
+  addEventListener("scroll", () => shownBy === "pointer" && hush(), {passive: true});
   addEventListener("beforeprint", () => { for (const keys of document.querySelectorAll("details")) keys.open = true; });
 })();

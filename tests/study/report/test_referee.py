@@ -1,0 +1,157 @@
+"""study/report/referee.py and reproduction.py: what a referee asks, made of claims and numbers that are made up here."""
+
+import itertools
+import re
+import shlex
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from made_up_arms import arm_of, arms_of, decided
+
+from alexnet.recipe import changed
+from study.cli.text_tables import named_recipe, read_settings
+from study.plan.claim_files import all_claims
+from study.questions.scales import SCALES
+from study.report.plain_tables import table
+from study.report.referee import does_not_show, how_judged, training_command, would_change
+from study.report.reproduction import at_a_glance, easy, hard, hours_of_computing, runs_of_full_replication
+
+CLAIMS = all_claims()
+DECAY, NORM, COLOUR, PARTS = (
+    CLAIMS[name] for name in ("weight_decay", "response_norm", "column_colour", "interactions_of_four")
+)
+FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
+HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40.0]
+
+
+def found(claim=DECAY, treated=HIGHER, name="weight_decay", scale="cifar10-jpeg", **more):
+    """A finding, as far as these words need it."""
+    arms = {} if "verdict" in more else arms_of(**{claim.rule.control: FIVE, claim.rule.treated_arms[0]: treated})
+    facts = {"claim": claim, "claim_name": name, "scale": scale, "base": "ALEXNET_32", "role": claim.scales[scale]}
+    facts |= {"rule": None, "readings": {}, "arms": tuple(arms.values()), "in_family": True, "claims_in_family": 23}
+    facts |= {"machines": ("here",), "machine": "here"}
+    one = SimpleNamespace(**(facts | ({"verdict": decided(claim, arms)} if arms else {}) | more))
+    one.word, one.control = one.verdict.direction, arms.get(claim.rule.control)
+    return one
+
+
+SEVERAL = [
+    (claim, base, scale)
+    for claim in CLAIMS
+    for scale in ("cifar10-jpeg", "smoke", "tiny-imagenet-100", "imagenet")
+    if scale in CLAIMS[claim].scales
+    for base in CLAIMS[claim].default_bases
+    if SCALES[scale].suits(CLAIMS[claim].bases[base])
+]
+
+
+@pytest.mark.parametrize(("name", "base", "scale"), SEVERAL)
+def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_and_the_tuned_rate(name, base, scale):
+    claim = CLAIMS[name]
+    for arm in (claim.arms[0], claim.arms[-1]):
+        recipe = changed(claim.recipe(base, arm.label, SCALES[scale].diff), {"optim.learning_rate": 0.0123})
+        one = SimpleNamespace(claim=claim, claim_name=name, base=base)
+        words = shlex.split(training_command(one, arm_of(arm.label, recipe=recipe, diff=arm.diff)))
+        assert words[:4] == ["python", "-m", "study", "train"] and words[-1] == "--seed"
+        settings = [word for before, word in itertools.pairwise(words) if before == "--set"]
+        assert read_settings(named_recipe(words[4]), settings) == recipe
+
+
+@pytest.mark.parametrize(
+    ("treated", "says"),
+    [
+        (HIGHER, "Further seeds of these arms do not"),
+        (EQUAL, "An effect beyond the margin"),
+        (WIDE, '"No effect" needs the whole 90% interval'),
+        ([41.0], "The next look needs 2 more seeds of an arm."),
+    ],
+)
+def test_what_would_change_a_verdict_hangs_on_how_it_stands(treated, says):
+    assert says in would_change(found(treated=treated))
+
+
+def test_a_question_without_a_verdict_says_that_nothing_would_change_it():
+    verdict = SimpleNamespace(direction="no claim")
+    assert "no verdict is asked of it" in would_change(found(PARTS, name="interactions_of_four", verdict=verdict))
+
+
+def test_the_interval_and_the_margin_that_no_effect_needs_are_those_of_the_claim():
+    one = found(treated=WIDE)
+    narrow = one.verdict.narrow
+    told = re.search(r"now (\S+) to (\S+), within 0\.5 points either way", would_change(one))
+    assert [float(end) for end in told.groups()] == pytest.approx([narrow.lower, narrow.upper], rel=0.01)
+
+
+def test_how_it_was_judged_begins_with_what_was_set_against_what():
+    told = how_judged(found())
+    assert told.startswith("Each run of none was set against the run of 0.0005 on the same seed and machine")
+    assert "23 claims are asked together" in told and "Less than 0.5 points either way" in told
+
+
+@pytest.mark.parametrize("name", ["relu_sooner", "ten_views", "averaged_nets", "column_colour", "batch_norm_dropout", "depth"])
+def test_every_rule_has_words_of_its_own_for_what_it_compares(name):
+    from study.report.referee import compared
+
+    told = compared(CLAIMS[name].rule, found(claim=CLAIMS[name], name=name, verdict=SimpleNamespace(direction="")))
+    assert type(CLAIMS[name].rule).__name__ not in told and not told.endswith(".")
+
+
+def test_a_proxy_on_a_small_network_of_one_machine_shows_no_size_no_other_network_and_no_other_machine():
+    told = " ".join(does_not_show(found()))
+    for limit in ("The size of the effect", "ALEXNET_32 differs from it in", "Whether another kind of machine agrees"):
+        assert limit in told
+    assert "That there is no effect" not in told and "That there is no effect" in " ".join(does_not_show(found(treated=WIDE)))
+
+
+def test_stand_in_data_show_nothing_about_the_paper_and_say_only_that():
+    (told,) = does_not_show(found(scale="shapes"))
+    assert told.startswith("Anything about the paper")
+
+
+# ---- At a glance, easy and hard ----------------------------------------------------------------------------------------
+
+RUNS = pd.DataFrame({
+    "device": ["cpu", "cpu", "cuda"], "seconds": [3600.0, 7200.0, 3600.0], "threads": [2, 1, 1], "cpu_share": [0.5, 1.0, 0.1],
+    "jobs": [1, 2, 4], "outcome": ["finished", "diverged", "reached"], "data": ["cifar10"] * 3, "machine": ["a", "a", "b"],
+})  # fmt: skip
+
+
+def test_core_hours_count_the_share_of_its_threads_and_gpu_hours_the_runs_beside():
+    assert hours_of_computing(RUNS) == pytest.approx((1 * 2 * 0.5 + 2 * 1 * 1.0, 1 / 4))
+
+
+def test_runs_that_claims_share_are_counted_once_in_a_full_replication():
+    alone = {name: runs_of_full_replication({name: CLAIMS[name]}) for name in ("response_norm", "weight_decay")}
+    assert alone == {"response_norm": 8, "weight_decay": 8}  # 5 of the control and 3 of the other arm, at the first look
+    assert runs_of_full_replication({name: CLAIMS[name] for name in alone}) == 11
+
+
+def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
+    findings = SimpleNamespace(found=(found(),), runs=RUNS)
+    told = at_a_glance(findings, {"weight_decay": DECAY, "response_norm": NORM, "interactions_of_four": PARTS})
+    rows = {name: here for name, here, _ in told["rows"]}
+    assert rows["scope"] == "1 of 2 claims of the paper judged"  # the third is no claim of the paper
+    assert rows["computing"] == "3.0 core-hours and 0.2 GPU-hours"
+    assert rows["cost"].startswith("0.15 dollars at 0.05 a core-hour")
+
+
+def test_failed_runs_are_hard_and_none_are_easy():
+    whole = RUNS.assign(outcome="finished")
+    assert "1 of 3 runs diverged or stalled." in hard(SimpleNamespace(found=(), runs=RUNS))
+    assert easy(SimpleNamespace(found=(), runs=whole)) == ["All 3 runs came to a result: none diverged or stalled."]
+
+
+def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
+    findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
+    assert any(DECAY.title in told and NORM.title not in told for told in easy(findings))
+    assert "Undecided with the seeds that are there: 1 of 2 findings." in hard(findings)
+
+
+# ---- Tables ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_every_row_says_is_said_once_and_what_none_says_is_left_out():
+    rows = [{"claim": "a", "data": "x", "notes": "-", "n": 3}, {"claim": "b", "data": "x", "notes": "-", "n": 3}]
+    assert table(rows, keep=("n",)) == {"head": ["claim", "n"], "rows": [["a", 3], ["b", 3]], "same": "data x"}
+    assert table(rows[:1])["head"] == list(rows[0]) and table([])["rows"] == []
