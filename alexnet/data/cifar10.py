@@ -35,7 +35,7 @@ class Cifar10(PackedSource):
     def fetch(self, root: Path) -> str:
         return "" if (root / FOLDER).is_dir() else download(root)
 
-    def contents(self, root: Path) -> "Cifar10Files":
+    def contents(self, root: Path, links: str) -> "Cifar10Files":
         return Cifar10Files(root)
 
     def class_names(self, folder: Path) -> list[str]:
