@@ -19,6 +19,7 @@ from alexnet.errors import Refused
 
 FOLDER = "cifar-10-batches-py"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ARCHIVE_BYTES = 170_498_071
 PATIENCE_SECONDS = 10
 """A server that sends nothing for so long is given up."""
 
@@ -92,7 +93,8 @@ def download(folder: Path) -> str:
         if made:
             with contextlib.suppress(OSError):  # only where nothing is in it
                 folder.rmdir()
-        return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
+        by_hand = f"{CIFAR10.filename} ({ARCHIVE_BYTES:,} bytes, MD5 {CIFAR10.tgz_md5}) may be laid there by hand"
+        return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error}); {by_hand}"
 
 
 def _fetch(url: str, path: Path, md5: str) -> None:
