@@ -135,7 +135,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                     looks,
                     over_images=role == "own",
                 )
-                cases.append(Asked(name, scale, data, fingerprint, case))
+                cases.append(Asked(name, scale, data, fingerprint, case, name in set(there.claim)))
     keys_asked.check(folder / tables.RUNS, runs)
     found = sorted(with_splits(judged_together(cases, claims, rules, most_looks)), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]

@@ -70,6 +70,7 @@ class Asked:
     data: str
     fingerprint: str
     case: Case
+    was_asked: bool = True  # whether some of its runs were made for it, and not for other claims alone
 
     @property
     def name(self) -> tuple[str, str]:
@@ -99,7 +100,7 @@ def judged_together(
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
         # Whoever asks one question of their own images is not charged for all that could be asked of them.
-        tested = [one.name for one in together if one.case.claim.rule.is_tested]
+        tested = [one.name for one in together if one.case.claim.rule.is_tested and one.was_asked]
         members = tested if is_own(scale) else family(claims, scale)
         found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)
     return found
