@@ -18,6 +18,10 @@ class Refused(ValueError):
         return str(self).partition(": ")[0]
 
 
+class Damaged(Refused):
+    """An image file that is damaged: the one kind of refusal that `damaged="skip"` leaves out."""
+
+
 class NeedsPacking(Refused):
     """An image set that is not as it should be, and is once it is packed anew: see `alexnet.data.image_sets.pack`."""
 

@@ -41,6 +41,11 @@ def damaged_choice() -> str:
     return os.environ.get("DAMAGED") or "refuse"
 
 
+def links_choice() -> str:
+    """What to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse"."""
+    return os.environ.get("LINKS") or "refuse"
+
+
 def launched_ranks() -> int:
     """How many processes torchrun started for this command; 1 without it."""
     return launched().count

@@ -34,7 +34,7 @@ def run_keys() -> dict[str, str]:
             claim.recipe(base, arm.label, SCALES[scale].diff), seed, FINGERPRINT
         )
         for name, claim in all_claims().items()
-        for scale in claim.scales
+        for scale in claim.fixed_scales
         for base, recipe in claim.bases.items()
         if SCALES[scale].suits(recipe)
         for arm in claim.arms

@@ -19,6 +19,7 @@ from alexnet.errors import Refused
 
 FOLDER = "cifar-10-batches-py"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ARCHIVE_BYTES = 170_498_071
 PATIENCE_SECONDS = 10
 """A server that sends nothing for so long is given up."""
 
@@ -35,7 +36,7 @@ class Cifar10(PackedSource):
     def fetch(self, root: Path) -> str:
         return "" if (root / FOLDER).is_dir() else download(root)
 
-    def contents(self, root: Path) -> "Cifar10Files":
+    def contents(self, root: Path, links: str) -> "Cifar10Files":
         return Cifar10Files(root)
 
     def class_names(self, folder: Path) -> list[str]:
@@ -92,7 +93,8 @@ def download(folder: Path) -> str:
         if made:
             with contextlib.suppress(OSError):  # only where nothing is in it
                 folder.rmdir()
-        return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
+        by_hand = f"{CIFAR10.filename} ({ARCHIVE_BYTES:,} bytes, MD5 {CIFAR10.tgz_md5}) may be laid there by hand"
+        return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error}); {by_hand}"
 
 
 def _fetch(url: str, path: Path, md5: str) -> None:

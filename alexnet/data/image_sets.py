@@ -8,12 +8,16 @@ from pathlib import Path
 
 from alexnet.data.cifar10 import Cifar10
 from alexnet.data.class_folders import ClassFolderSet
+from alexnet.data.found_files import LINKS
+from alexnet.data.known_sets import known_as
+from alexnet.data.own_images import OwnSet
+from alexnet.data.own_names import own_name
 from alexnet.data.packed import Observe
-from alexnet.data.sources import ImageSet, PackedSource, Source
+from alexnet.data.sources import Choices, ImageSet, PackedSource, Source
 from alexnet.data.synthetic_shapes import SyntheticShapes
-from alexnet.errors import choose
+from alexnet.errors import Refused, choose
 
-__all__ = ["SOURCES", "ImageSet", "available", "class_names", "load", "pack"]
+__all__ = ["SOURCES", "ImageSet", "available", "class_names", "load", "pack", "source_of"]
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -33,34 +37,54 @@ def _silent(done: int, total: int) -> None:
     """Progress that nobody wants to see."""
 
 
-def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = _silent) -> ImageSet:
-    """The image set `name` (one of SOURCES), kept under `folder`: images [n, height, width, 3] uint8 and labels [n] int64.
+def source_of(name: str) -> Source:
+    """Where the set of this name comes from: one of SOURCES, or one's own, whose name is such as "own-pets-32px"."""
+    return OwnSet(name) if own_name(name) else SOURCES[choose("data.name", name, SOURCES)]
+
+
+def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = _silent, links: str = "refuse") -> ImageSet:
+    """The image set `name`, kept under `folder`: images [n, height, width, 3] uint8 and labels [n] int64.
 
     It is packed when it is first asked for (see `pack`), under `.cache`. A byte that flips on disk is found, not trained on: of
     sets up to packed.LARGE_BYTES the fingerprint is computed anew at each load, and of larger ones each image is checked when a
-    process first reads it. Damaged image files are refused, or left out where `damaged` is "skip". `observe` sees the progress
-    of decoding. Raises Refused where the set is missing or damaged, saying which file.
+    process first reads it. Damaged image files are refused, or left out where `damaged` is "skip"; links that lead out of the
+    set's folder are refused, or read where `links` is "follow". `observe` sees the progress of decoding. Raises Refused where
+    the set is missing or damaged, saying which file.
     """
-    source = SOURCES[choose("data.name", name, SOURCES)]
-    return source.load(folder, choose("damaged", damaged, DAMAGED), observe)
+    return source_of(name).load(folder, _choices(damaged, links), observe)
 
 
-def pack(name: str, folder: Path, source: Path | None = None, damaged: str = "refuse", observe: Observe = _silent) -> ImageSet:
+def pack(
+    name: str,
+    folder: Path,
+    source: Path | None = None,
+    damaged: str = "refuse",
+    observe: Observe = _silent,
+    links: str = "refuse",
+) -> ImageSet:
     """Decode the images in `source` (default: `<folder>/<name>`) once into `<folder>/.cache/<name>`, on all cores, and check
     what is there already. Killed, it goes on when it is called again. A set that was packed needs its source no longer.
 
-    Raises Refused as `load` does, and where the disk is full or cannot be written.
+    Raises Refused as `load` does, where the disk is full or cannot be written, and for a known set under a name of one's own.
     """
     packable = {one.name: one for one in SOURCES.values() if isinstance(one, PackedSource)}
-    return packable[choose("data.name", name, packable)].pack(folder, source, choose("damaged", damaged, DAMAGED), observe)
+    own = OwnSet(name) if own_name(name) else packable[choose("data.name", name, packable)]
+    images = own.pack(folder, source, _choices(damaged, links), observe)
+    if own_name(name) and (known := known_as(images.fingerprint, own.class_names(folder), images)):
+        raise Refused(f"{source or own.home(folder)}: these images are {known}; ask for them by that name, not as one's own")
+    return images
+
+
+def _choices(damaged: str, links: str) -> Choices:
+    return Choices(choose("damaged", damaged, DAMAGED), choose("links", links, LINKS))
 
 
 def available(name: str, folder: Path) -> str:
     """Empty if `load` will find the set (for CIFAR-10: after trying to download it), else the reason in a few words."""
-    return SOURCES[name].available(folder)
+    return source_of(name).available(folder)
 
 
 def class_names(name: str, folder: Path) -> list[str]:
     """A word for each label, in their order: of class folders their names, or what `<folder>/<name>.words.txt` says they
     mean."""
-    return SOURCES[name].class_names(folder)
+    return source_of(name).class_names(folder)

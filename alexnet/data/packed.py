@@ -14,14 +14,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
-from alexnet.errors import Refused
+from alexnet.errors import Damaged, Refused
 from alexnet.files import locked, open_no_link, write_atomically
 
 LARGE_BYTES = 2**31
@@ -43,7 +43,7 @@ class Split:
 
     labels: np.ndarray  # [n] int64
     marks: np.ndarray  # [n, MARK] uint8: other where an image's file is another one
-    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises Refused where it is damaged
+    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises Damaged where it is damaged
     name: Callable[[int], str]  # of a row the file
 
 
@@ -55,6 +55,7 @@ class Opened:
     labels: Mapping[str, np.ndarray]
     fingerprint: str
     large: bool
+    left_out: tuple[str, ...] = ()  # damaged files, each with what is wrong
 
 
 def manifest_of(cache: Path) -> dict:
@@ -64,6 +65,16 @@ def manifest_of(cache: Path) -> dict:
         return manifest if {"source", "folders", "from", "classes", "skipped", "fingerprint"} <= manifest.keys() else {}
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def count_of(cache: Path) -> int:
+    """How many training images are packed in `cache`; 0 where no set is."""
+    if not manifest_of(cache):
+        return 0
+    try:
+        return len(np.load(cache / "train_labels.npy", mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError):  # damaged, which is told when the set is loaded
+        return 0
 
 
 def opened(cache: Path) -> Opened:
@@ -126,11 +137,13 @@ def in_memory(name: str, cache: Path, splits: Mapping[str, Split], skip_damaged:
             kept[split][row] = True
 
     todo = {split: np.arange(len(source.labels)) for split, source in splits.items()}
-    _refuse(_decode(splits, shape, todo, put, observe), skip_damaged)
+    damaged = _decode(splits, shape, todo, put, observe)
+    _refuse(damaged, skip_damaged)
     arrays = {split: array[kept[split]] for split, array in arrays.items()}
     labels = {split: source.labels[kept[split]] for split, source in splits.items()}
     fingerprint = fingerprint_of([a for split in arrays for a in (arrays[split], labels[split])])
-    return Opened({split: torch.from_numpy(array) for split, array in arrays.items()}, labels, fingerprint, False)
+    images = {split: torch.from_numpy(array) for split, array in arrays.items()}
+    return Opened(images, labels, fingerprint, False, tuple(damaged))
 
 
 def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_damaged: bool, observe: Observe) -> Opened:
@@ -169,7 +182,7 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
         found = opened(cache)
         manifest = {**facts, "skipped": damaged, "fingerprint": found.fingerprint}
         write_atomically(cache / MANIFEST, json.dumps(manifest).encode())
-        return found
+        return replace(found, left_out=tuple(damaged))
 
 
 def damaged_rows(cache: Path, split: str) -> list[int]:
@@ -258,7 +271,7 @@ def _decode(
         for row in rows.tolist():
             try:
                 image = splits[split].read(row)
-            except Refused as error:
+            except Damaged as error:
                 damaged.append(str(error))
                 put(split, row, None)
                 continue
@@ -305,7 +318,7 @@ def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
         for row in range(len(source.labels)):
             try:
                 return source.read(row).shape
-            except Refused as error:
+            except Damaged as error:
                 damaged.append(str(error))
     _refuse(damaged, False)
     raise AssertionError("a set without images")

@@ -4,7 +4,7 @@ all."""
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,12 +30,22 @@ class ImageSet:
     """12 hexadecimal digits that name these images and labels: part of the key of every run on them."""
     cache: Path | None = None
     """The folder in which what is computed from it may be kept."""
+    left_out: tuple[str, ...] = ()
+    """Damaged files that were left out by choice, each with what is wrong."""
 
     def to(self, device: str) -> "ImageSet":
         """Labels on the device ("cpu" or "cuda"), and images where they fit: see `prefetch.placed`."""
         train, test = placed(self.train_images, device), placed(self.test_images, device)
         train_labels, test_labels = self.train_labels.to(device), self.test_labels.to(device)
-        return ImageSet(self.name, train, train_labels, test, test_labels, self.fingerprint, self.cache)
+        return replace(self, train_images=train, train_labels=train_labels, test_images=test, test_labels=test_labels)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What to do with files that are not as they should be."""
+
+    damaged: str = "refuse"  # damaged images; "skip" leaves them out
+    links: str = "refuse"  # links that lead out of the set's folder; "follow" reads what they point at
 
 
 class Source(Protocol):
@@ -48,7 +58,7 @@ class Source(Protocol):
         """Empty if `load` will find the set, else the reason in a few words."""
         ...
 
-    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+    def load(self, folder: Path, choices: "Choices", observe: Observe) -> ImageSet:
         """The set. Raises Refused where it is missing or damaged."""
         ...
 
@@ -86,7 +96,7 @@ class PackedSource(ABC):
         """Empty if the files of the set are under `root`, where they may be downloaded to; else why not."""
 
     @abstractmethod
-    def contents(self, root: Path) -> Contents:
+    def contents(self, root: Path, links: str) -> Contents:
         """The files under `root`. Raises Refused where they are not as they should be."""
 
     @abstractmethod
@@ -106,7 +116,7 @@ class PackedSource(ABC):
     def cache(self, folder: Path) -> Path:
         return folder / ".cache" / self.name
 
-    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+    def load(self, folder: Path, choices: Choices, observe: Observe) -> ImageSet:
         cache = self.cache(folder)
         manifest = packed.manifest_of(cache)
         root = self.find(folder, manifest)
@@ -114,44 +124,49 @@ class PackedSource(ABC):
         if manifest:
             with contextlib.suppress(Exception):  # whatever numpy raises for a damaged file: packed anew from its source
                 found = packed.opened(cache)
-        if found and found.fingerprint == manifest["fingerprint"] and self._is_current(root, manifest, found.large, damaged):
-            return self._image_set(found, cache)
+        if found and found.fingerprint == manifest["fingerprint"] and self._is_current(root, manifest, found.large, choices):
+            return self._image_set(replace(found, left_out=tuple(manifest["skipped"])), cache)
         if manifest and root is None:
             raise NeedsPacking(
                 f"{cache}: damaged, and there is nothing to pack it from again", self.name, "does, where the images are"
             )
-        splits, facts = self._look(root or self.home(folder), given=False)
+        splits, facts = self._look(root or self.home(folder), False, choices.links)
         try:
-            found = packed.pack(self.name, cache, splits, facts, damaged == "skip", observe)
+            found = packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe)
         except OSError:  # a read-only data folder costs a decoding each time, nothing else
-            found = packed.in_memory(self.name, cache, splits, damaged == "skip", observe)
+            found = packed.in_memory(self.name, cache, splits, choices.damaged == "skip", observe)
         return self._image_set(found, cache)
 
-    def pack(self, folder: Path, source: Path | None, damaged: str, observe: Observe) -> ImageSet:
+    def pack(self, folder: Path, source: Path | None, choices: Choices, observe: Observe) -> ImageSet:
         """Bring the packed set into the state of the files in `source`; without them, check every image that is packed."""
         cache = self.cache(folder)
         manifest = packed.manifest_of(cache)
         root = source or self.find(folder, manifest)
         if root is None and manifest:
-            return self._checked(cache, manifest, damaged)
-        splits, facts = self._look(root or self.home(folder), given=source is not None)
+            return self._checked(cache, manifest, choices)
+        splits, facts = self._look(root or self.home(folder), source is not None, choices.links)
         try:
-            return self._image_set(packed.pack(self.name, cache, splits, facts, damaged == "skip", observe), cache)
+            found = packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe)
+            return self._image_set(found, cache)
         except OSError as error:
             raise Refused(f"folder: cannot write to {cache} ({error.strerror})") from None
 
-    def _look(self, root: Path, given: bool) -> tuple[dict[str, Split], dict]:
+    def _look(self, root: Path, given: bool, links: str) -> tuple[dict[str, Split], dict]:
         """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder."""
         if why := self.fetch(root):
             if given:
                 raise Refused(f"source: {why}")
             raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
         times = self.folder_times(root)
-        contents = self.contents(root)
+        contents = self.contents(root, links)
         facts = {"source": contents.state(), "folders": times, "from": str(root.absolute()), "classes": contents.classes}
-        return contents.splits(), facts
+        return contents.splits(), {**facts, **self.more_facts(), "links": links}
 
-    def _is_current(self, root: Path | None, manifest: Mapping[str, Any], large: bool, damaged: str) -> bool:
+    def more_facts(self) -> dict[str, Any]:
+        """What the manifest says besides."""
+        return {}
+
+    def _is_current(self, root: Path | None, manifest: Mapping[str, Any], large: bool, choices: Choices) -> bool:
         """Whether a packed set is what its files, where there are any, would give now. Raises Refused where that cannot be
         mended in passing: large sets whose folders changed, and damaged files that were left out."""
         if root is None:
@@ -161,12 +176,13 @@ class PackedSource(ABC):
                 raise NeedsPacking(f"{root}: changed since {self.name} was packed", self.name, "packs what changed", root)
             current = True
         else:
-            current = self.contents(root).state() == manifest["source"]
-        if current and damaged == "refuse":
+            links = "follow" if manifest.get("links") == "follow" else choices.links  # as they were when it was packed
+            current = self.contents(root, links).state() == manifest["source"]
+        if current and choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
         return current
 
-    def _checked(self, cache: Path, manifest: Mapping[str, Any], damaged: str) -> ImageSet:
+    def _checked(self, cache: Path, manifest: Mapping[str, Any], choices: Choices) -> ImageSet:
         """A packed set whose files are gone, every image read and checked."""
         for split in ("train", "test"):
             if rows := packed.damaged_rows(cache, split):
@@ -176,11 +192,13 @@ class PackedSource(ABC):
         found = packed.opened(cache)
         if found.fingerprint != manifest["fingerprint"]:
             raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "mends them")
-        if damaged == "refuse":
+        if choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
-        return self._image_set(found, cache)
+        return self._image_set(replace(found, left_out=tuple(manifest["skipped"])), cache)
 
     def _image_set(self, found: Opened, cache: Path) -> ImageSet:
         labels = {split: torch.from_numpy(array) for split, array in found.labels.items()}
-        images = found.images
-        return ImageSet(self.name, images["train"], labels["train"], images["test"], labels["test"], found.fingerprint, cache)
+        images, arrays = found.images, (labels["train"], labels["test"])
+        return ImageSet(
+            self.name, images["train"], arrays[0], images["test"], arrays[1], found.fingerprint, cache, found.left_out
+        )

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from alexnet.data.packed import Observe, fingerprint_of
-from alexnet.data.sources import ImageSet
+from alexnet.data.sources import Choices, ImageSet
 
 SIDE = 32  # pixels
 CHUNK = 100  # images; a multiple of ten, so that each is exactly balanced; few enough to stay in the processor's cache
@@ -75,7 +75,7 @@ class SyntheticShapes:
     def available(self, folder: Path) -> str:
         return ""
 
-    def load(self, folder: Path, damaged: str, observe: Observe) -> ImageSet:
+    def load(self, folder: Path, choices: Choices, observe: Observe) -> ImageSet:
         shapes = make_shapes()
         train, test = (
             np.ascontiguousarray(images.transpose(0, 2, 3, 1)) for images in (shapes.train_images, shapes.test_images)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from alexnet.data.own_names import SIDES, TEST_PERCENT, own_name
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import PRECISIONS, Machine, launched
@@ -17,7 +18,7 @@ from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
 from study.plan.plan import pick_arms, pick_bases, seed_count
 from study.questions.claim import Claim
-from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own, scale_named
 from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
@@ -99,7 +100,14 @@ def existing_folder(field: str) -> Callable[[str], Path]:
 
 
 def _scale(text: str) -> str:
+    """One of SCALES, or the name or the scale of a set of one's own, which is found when it is loaded."""
+    if own_name(text) or is_own(text):
+        return text
     return choose("SCALE", text.lower().replace("_", "-"), SCALES)
+
+
+def _side(text: str) -> int:
+    return int(choose("SIDE", text, map(str, SIDES)))
 
 
 # ---- Options ---------------------------------------------------------------------------------------------------------
@@ -121,9 +129,46 @@ def claim_options() -> Parser:
     return parent
 
 
-def scale_option() -> Parser:
-    """A parent parser: at which scale."""
+def images_option() -> Parser:
+    """A parent parser: which images of one's own."""
     parent = Parser(add_help=False)
+    parent.add_argument(
+        "--images",
+        type=existing_folder("IMAGES"),
+        default=os.environ.get("IMAGES") or None,
+        metavar="DIR",
+        help="your own images: DIR/CLASS/FILE, which are split here, or DIR/train/CLASS/FILE and DIR/val (or test)",
+    )
+    parent.add_argument(
+        "--name",
+        dest="images_name",
+        default=os.environ.get("IMAGES_NAME") or "",
+        help="what to call them; default: the name of their folder",
+    )
+    parent.add_argument(
+        "--side",
+        type=converter(_side),
+        default=os.environ.get("SIDE") or None,
+        help="pixels a side that they are brought to, 32, 64 or 256; default: by their sizes and their number",
+    )
+    parent.add_argument(
+        "--test-percent",
+        type=whole_number("--test-percent", 1),
+        default=os.environ.get("TEST_PERCENT") or str(TEST_PERCENT),
+        help=f"of each class, for tests, where they are split here; default: {TEST_PERCENT}",
+    )
+    parent.add_argument(
+        "--splits",
+        type=whole_number("--splits", 1),
+        default=os.environ.get("SPLITS") or "1",
+        help="repeat everything on so many ways to split them; default: 1",
+    )
+    return parent
+
+
+def scale_option() -> Parser:
+    """A parent parser: at which scale, or on which images of one's own."""
+    parent = Parser(add_help=False, parents=[images_option()])
     parent.add_argument(
         "--scale",
         type=converter(_scale),
@@ -236,7 +281,7 @@ class ClaimAtScale:
     def headline(self, machine: Machine, fingerprint: str) -> str:
         """The scale and the machine, in two lines."""
         return (
-            f"Scale {self.scale}: {SCALES[self.scale].about} (fingerprint {fingerprint}). Chosen: {self.why}.\n"
+            f"Scale {self.scale}: {scale_named(self.scale).about} (fingerprint {fingerprint}). Chosen: {self.why}.\n"
             f"Machine: {machine.label}; {machine.jobs} runs at a time with {machine.threads} threads each."
         )
 
@@ -261,12 +306,23 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
         pick_arms(claim, args.arms)
         if not args.scale:
             selected += _at_first_scale_there(name, claim, args.base, FALLBACK_ON_GPU if on_gpu else FALLBACK)
-        elif not everything or args.scale in claim.scales:
-            pick_bases(claim, get_scale(claim, args.scale), args.base)
-            selected.append(ClaimAtScale(name, claim, args.scale, "as asked"))
+        else:
+            for scale, why in _asked_scales(args).items():
+                if everything and not (claim.is_asked_at(scale) and pick_bases(claim, get_scale(claim, scale), [])):
+                    continue
+                if not pick_bases(claim, get_scale(claim, scale), args.base):
+                    sides = ", ".join(str(base.model.image_size) for base in claim.bases.values())
+                    side = scale_named(scale).side
+                    raise Refused(f"SCALE: {name} has no network for images of {side} pixels; its crops are of {sides}")
+                selected.append(ClaimAtScale(name, claim, scale, why))
     if not selected:
         raise Refused(f"SCALE: no claim has {args.scale!r}")
     return selected
+
+
+def _asked_scales(args: argparse.Namespace) -> dict[str, str]:
+    """The scales that were asked for, and why they are what they are: several where own images are split several times."""
+    return getattr(args, "own", None) or {args.scale: "as asked"}
 
 
 def _at_first_scale_there(name: str, claim: Claim, bases: list[str], scales: tuple[str, ...]) -> list[ClaimAtScale]:

@@ -4,11 +4,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.cli.arguments import Verbs, add_verb, existing_folder, one_of
+from alexnet.errors import Refused
+from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, one_of
 from study.cli.console import Console
-from study.environment import damaged_choice, data_dir
+from study.cli.data_check import check
+from study.environment import damaged_choice, data_dir, links_choice
 
 if TYPE_CHECKING:
     from alexnet.data.image_sets import ImageSet
@@ -18,39 +21,72 @@ SAID_EVERY_SECONDS = 10
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "decode an image set once, on all cores, and keep it packed; stopped, the same command goes on; "
-        "called again, it checks every image"
+        "pack NAME: decode an image set once, on all cores, and keep it packed; stopped, the same command goes on; called "
+        "again, it checks every image. check DIR: look at a folder of your own images before anything is trained"
     )
-    parser = add_verb(verbs, "data", pack_images, text)
-    parser.add_argument("action", metavar="pack", type=one_of("data", ("pack",)), help="pack: the only action")
-    parser.add_argument("name", help="imagenet, or another image set")
+    parser = add_verb(verbs, "data", data, text, images_option())
+    parser.add_argument("action", metavar="ACTION", type=one_of("data", ("pack", "check")), help="pack or check")
+    parser.add_argument("name", metavar="NAME", help="pack: imagenet, or another image set; check: a folder")
     parser.add_argument(
         "--from",
         dest="source",
         type=existing_folder("--from"),
         metavar="DIR",
-        help="folder with train/CLASS/FILE and val (or test); default: NAME in the folder DATA_DIR",
+        help="pack: folder with train/CLASS/FILE and val (or test); default: NAME in the folder DATA_DIR",
     )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="check: write what it tells to this page of HTML too")
+    parser.set_defaults(images=None)  # the folder is named by itself
+
+
+def data(args: argparse.Namespace) -> int | None:
+    return check(args) if args.action == "check" else pack_images(args)
 
 
 def pack_images(args: argparse.Namespace) -> None:
     """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
     from alexnet.data.image_sets import pack
+    from alexnet.data.known_sets import unlike_its_name
 
     started = time.monotonic()
-    images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name))
+    images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name), links_choice())
     counts = f"{len(images.train_labels):,} training and {len(images.test_labels):,} test images"
     Console().say(
         f"{args.name}: {counts} packed and checked in {images.cache}, fingerprint {images.fingerprint} "
         f"({time.monotonic() - started:.0f} s)"
     )
+    for words in (left_out_words(images), unlike_its_name(images)):
+        if words:
+            Console().say(words)
 
 
 def load_images(name: str) -> "ImageSet":
-    """The image set in DATA_DIR. Tells how far it is while many files are decoded for the first time."""
+    """The image set in DATA_DIR. Tells how far it is while many files are decoded for the first time, and which damaged files
+    are left out."""
     from alexnet.data.image_sets import load
 
-    return load(name, data_dir(), damaged_choice(), packing_told(name))
+    images = load(name, data_dir(), damaged_choice(), packing_told(name), links_choice())
+    if images.left_out:
+        print(left_out_words(images), file=sys.stderr, flush=True)
+    return images
+
+
+def left_out_words(images: "ImageSet") -> str:
+    """Such as "pets: 2 damaged images left out: a.jpg: damaged image (...)"; empty where none was."""
+    from alexnet.data.found_files import few
+
+    count = len(images.left_out)
+    return f"{images.name}: {count} damaged image{'s' * (count != 1)} left out: {few(images.left_out)}" if count else ""
+
+
+def load_known(name: str) -> "ImageSet":
+    """The image set in DATA_DIR that claims are asked of. Raises Refused where it has other classes or counts than a set of
+    this name: whatever it is, its runs are not to be told as that set's."""
+    from alexnet.data.known_sets import unlike_its_name
+
+    images = load_images(name)
+    if why := unlike_its_name(images):
+        raise Refused(f"{data_dir() / name}: {why}; they are your own images: ask with --images DIR")
+    return images
 
 
 def packing_told(name: str) -> Callable[[int, int], None]:

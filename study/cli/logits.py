@@ -4,11 +4,11 @@ import argparse
 
 from study.cli.arguments import Verbs, add_verb, claim_options, select_claims, writable
 from study.cli.console import Console
-from study.cli.data import load_images
+from study.cli.data import load_known
 from study.environment import results_dir
 from study.plan.initial_logits import ALIKE, FILE, SEEDS, InitialLogits
 from study.plan.plan import pick_arms, pick_bases
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 
 
 def add_to(verbs: Verbs) -> None:
@@ -27,12 +27,14 @@ def measure_logits(args: argparse.Namespace) -> None:
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
     known = InitialLogits.read(folder)
     for asked in selected:
-        claim, scale = asked.claim, SCALES[asked.scale]
-        images = load_images(scale.diff["data.name"])
+        claim, scale = asked.claim, scale_named(asked.scale)
+        images = load_known(scale.data)
         for base in pick_bases(claim, scale, args.base):
-            control = claim.recipe(base, claim.arms[0].label, scale.diff)
+            control = claim.recipe(base, claim.arms[0].label, scale.on(claim.bases[base]))
             for label in pick_arms(claim, args.arms or ["all"]):
-                recipe = claim.recipe(base, label, scale.diff)  # rates, which may be tuned, change no first logit
+                recipe = claim.recipe(
+                    base, label, scale.on(claim.bases[base])
+                )  # rates, which may be tuned, change no first logit
                 if not known.of(recipe, images.fingerprint):
                     known = known.put(recipe, images.fingerprint, spreads_of(recipe, images))
                     known.write(folder)

@@ -19,6 +19,7 @@ from study.cli import (
     gpu_check,
     logits,
     merge,
+    own_images,
     plan,
     quick,
     record,
@@ -54,6 +55,8 @@ EXAMPLES = """examples:
   {prog} settle --hours 8                    all claims, until they are decided or the time is over
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
+  {prog} data check DIR                      your own images, before anything is trained
+  {prog} run response_norm --images DIR      a claim on them
   {prog} report                              figures, pages and verdicts.json from the tables
   {prog} check                               do the tables still say what verdicts.json says? For CI
   {prog} diff HEAD~1                         what changed in the verdicts since then
@@ -61,7 +64,9 @@ EXAMPLES = """examples:
 environment variables:
   SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   stand in for the options of these names
   RESULTS_DIR, SPOOL_DIR, DATA_DIR   folders, see above
+  IMAGES, IMAGES_NAME, SIDE, TEST_PERCENT, SPLITS   your own images: stand in for --images, --name and so on
   DAMAGED                what to do with damaged image files: refuse (the default) or skip
+  LINKS                  what to do with links that lead out of an image folder: refuse (the default) or follow
   CLAIMS_DIR             a folder with claims of your own
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
   OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
@@ -100,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments is None and (args.verb == "train" or launched_ranks() > 1):  # trains in this process
             start_again_with_allocator()
         share_with_group(results_dir(), spool_dir())
-        return _on_all_ranks(args) if launched_ranks() > 1 else args.function(args) or 0
+        return _on_all_ranks(args) if launched_ranks() > 1 else _done(args)
     except Refused as error:
         console.say(as_typed(error))
         return 2
@@ -120,6 +125,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _done(args: argparse.Namespace) -> int:
+    """The command's exit code, once images of one's own that it names are packed."""
+    own_images.resolve(args)
+    return args.function(args) or 0
+
+
 def _on_all_ranks(args: argparse.Namespace) -> int:
     """Under torchrun: the command on rank 0; the others follow it."""
     if args.verb not in ("run", "retry", "train"):
@@ -129,7 +140,7 @@ def _on_all_ranks(args: argparse.Namespace) -> int:
 
         follow()
         return 0
-    code = args.function(args) or 0
+    code = _done(args)
     from alexnet.training.data_parallel import join
 
     join().broadcast(None)

@@ -19,7 +19,7 @@ from study.cli.arguments import (
     seed_option,
     select_claims,
 )
-from study.cli.data import load_images
+from study.cli.data import load_known
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir
 from study.plan.claim_files import all_claims
 from study.plan.cost import Pace
@@ -29,7 +29,7 @@ from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.rules import Factorial
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.run.one_run import Place
 from study.run.queue import cheapest_first, in_order
 from study.run.run_folder import is_done
@@ -134,8 +134,8 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
 
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))
-    data = {one.scale: SCALES[one.scale].diff["data.name"] for one in selected}
-    images = {scale: load_images(name) for scale, name in data.items()}
+    data = {one.scale: scale_named(one.scale).data for one in selected}
+    images = {scale: load_known(name) for scale, name in data.items()}
     plans = []
     for one in selected:
         cells = cells_of(one, images[one.scale].fingerprint)

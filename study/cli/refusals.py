@@ -10,6 +10,9 @@ TYPED = {
     "folder": "DATA_DIR",
     "source": "--from",
     "damaged": "DAMAGED",
+    "links": "LINKS",
+    "name": "--name",
+    "test_percent": "--test-percent",
     "checkpoints": "SPOOL_DIR",
 }
 """What the user of the command line types, by the argument that it becomes."""
@@ -23,4 +26,4 @@ def as_typed(refused: Refused) -> str:
         text = f"{refused.why}; `{command}` {refused.what_packing_does}"
     if refused.field in TYPED:
         text = TYPED[refused.field] + text.removeprefix(refused.field)
-    return text.replace("damaged='skip'", "DAMAGED=skip")
+    return text.replace("damaged='skip'", "DAMAGED=skip").replace("links='follow'", "LINKS=follow")

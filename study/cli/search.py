@@ -18,13 +18,13 @@ from study.cli.arguments import (
     writable_all,
 )
 from study.cli.console import Console
-from study.cli.data import load_images
+from study.cli.data import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import Cell, pick_arms, pick_bases
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.run.one_run import Place
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def search(args: argparse.Namespace) -> int:
     for one in select_claims(args):
         if not one.claim.tune:
             raise Refused(f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate")
-        images, scale = load_images(SCALES[one.scale].diff["data.name"]), get_scale(one.claim, one.scale)
+        images, scale = load_known(scale_named(one.scale).data), get_scale(one.claim, one.scale)
         fingerprint = images.fingerprint
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
-        recipes = {(base, arm): one.claim.recipe(base, arm, scale.diff) for base in bases for arm in arms}
+        recipes = {(base, arm): one.claim.recipe(base, arm, scale.on(one.claim.bases[base])) for base in bases for arm in arms}
         cells = [Cell(one.name, one.scale, *where, 0, recipe, fingerprint) for where, recipe in recipes.items()]
         check_can_be_trained(cells, images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())

@@ -16,7 +16,7 @@ from study.cli.arguments import (
     writable_all,
 )
 from study.cli.console import Console
-from study.cli.data import load_images
+from study.cli.data import load_known
 from study.cli.plan import ClaimPlan, check_can_be_trained, jobs_that_pay, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
@@ -29,7 +29,7 @@ from study.plan.fixed_rules import FixedRule, FixedRules, fix, fresh_first_seed
 from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
-from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
@@ -85,7 +85,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     wanted = [(name, base) for name, base in new.members if name in claims and (not named or name in named)]
     for name in named:  # those outside of the family are judged as one more
         bases = args.base or claims[name].default_bases
-        suiting = [base for base, recipe in claims[name].bases.items() if SCALES[scale].suits(recipe)]
+        suiting = [base for base, recipe in claims[name].bases.items() if scale_named(scale).suits(recipe)]
         more = [base for base in suiting if any(fnmatch.fnmatchcase(base, one) for one in bases)]
         wanted += [(name, base) for base in more if (name, base) not in wanted]
     if args.base:
@@ -101,7 +101,7 @@ def scale_of(args: argparse.Namespace, claims: Sequence[Claim], on_gpu: bool) ->
 
     if args.scale:
         for claim in claims:
-            choose("SCALE", args.scale, claim.scales)
+            claim.role(args.scale)
         return args.scale, "as asked"
     reasons = []
     for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
@@ -156,7 +156,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         _fix(goal, args.plan, console)
         return 0
     members = members_of(goal, console)
-    images = load_images(SCALES[goal.scale].diff["data.name"])
+    images = load_known(scale_named(goal.scale).data)
     fingerprint = images.fingerprint
     place = Place(machine, data_dir(), spool_dir())
     settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)

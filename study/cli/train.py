@@ -4,8 +4,9 @@ import argparse
 import json
 import signal
 
+from alexnet.recipe import changed
 from alexnet.training.history import Point
-from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options, whole_number, writable
+from study.cli.arguments import Verbs, add_verb, images_option, json_option, machine_of, machine_options, whole_number, writable
 from study.cli.console import Console
 from study.cli.data import load_images
 from study.cli.plan import check_ranks
@@ -13,6 +14,7 @@ from study.cli.progress import outcome_words
 from study.cli.run import look_at_mlflow
 from study.environment import data_dir, spool_dir
 from study.plan.plan import Cell
+from study.questions.scales import scale_named
 from study.run.one_run import Place, run_cell
 from study.run.result import to_json
 from study.run.stop import STOP
@@ -20,7 +22,7 @@ from study.run.stop import STOP
 
 def add_to(verbs: Verbs) -> None:
     text = "train one recipe with any of its fields changed: your own question"
-    parser = add_verb(verbs, "train", train, text, machine_options(), json_option())
+    parser = add_verb(verbs, "train", train, text, images_option(), machine_options(), json_option())
     parser.add_argument("recipe", help="as for describe: PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM")
     parser.add_argument(
         "--set",
@@ -40,7 +42,11 @@ def train(args: argparse.Namespace) -> int:
     from study.record.tables import OWN_QUESTION
 
     console = Console(to_stderr=args.json)
-    recipe = read_settings(named_recipe(args.recipe), args.set)
+    recipe, own = named_recipe(args.recipe), getattr(args, "own", {})
+    for scale, words in own.items():
+        recipe = changed(recipe, scale_named(scale).on(recipe))
+        console.say(f"{scale_named(scale).about}; {words}")
+    recipe = read_settings(recipe, args.set)
     machine = machine_of(argparse.Namespace(device=args.device, precision=args.precision, jobs=1))
     images = load_images(recipe.data.name)
     fingerprint = images.fingerprint

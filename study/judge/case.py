@@ -30,6 +30,7 @@ class Case:
     first_seed: int = 0  # runs of earlier seeds were seen under another rule
     looks: Looks = LOOKS
     prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: what comparisons of the same measure say of a spread
+    over_images: bool = False  # whether the verdict is about other images too, not about these test images alone
 
     @property
     def first_arm(self) -> str:

@@ -58,6 +58,8 @@ class Look:
     agreement_p: float = math.nan  # of machines, where there are several
     unlike: bool = False  # whether the spread is unlike that of the other comparisons
     on_other_images: float = math.nan  # half width of the interval if the test images were drawn anew too; NaN: not known
+    image_error: float = 0.0  # the part of the standard error that more seeds do not lessen: of the test images, in points
+    test_images: int = 0  # that the interval is over besides the seeds; 0: it is about these test images alone
     initial_logits: float | None = None  # how many times as widely the treated arm's first logits spread as the control's
     permutation_p: float = math.nan
     permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
@@ -71,6 +73,14 @@ class Look:
     def p(self) -> float:
         """Of no effect."""
         return min(self.p_supported, self.p_contradicted)
+
+    def error_with(self, times_seeds: float) -> float:
+        """The standard error that so many times the seeds would have, on the line."""
+        assert isinstance(self.effect, Ratio | Difference)
+        if not self.image_error:
+            return self.effect.standard_error / math.sqrt(times_seeds)
+        of_seeds = self.effect.standard_error**2 - self.image_error**2
+        return math.sqrt(of_seeds / times_seeds + self.image_error**2) if of_seeds >= 0 else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

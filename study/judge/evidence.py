@@ -7,7 +7,7 @@ are compared within each machine.
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from study.judge.case import Case
 from study.judge.family import Asked, Evidence, judged_together
 from study.judge.guards import learned_nothing
 from study.judge.keys_asked import KeysAsked
+from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRules
 from study.plan.initial_logits import InitialLogits
@@ -30,7 +31,7 @@ from study.questions.claim import ROLES, Arm, Claim
 from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
 from study.questions.rules import EveryRun, Factorial, Interaction
-from study.questions.scales import SCALES
+from study.questions.scales import is_own, scale_named
 from study.record import tables
 from study.record.answers import KeptAnswers, read_answers
 
@@ -101,7 +102,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
         for row in there.to_dict("records"):
             rows_of_key.setdefault(row["key"], []).append(row)
         seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
-        for name, claim, scale, base in _asked(claims, data):
+        for name, claim, scale, base in _asked(claims, data, there.scale.unique()):
             rule = rules.of(scale)
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             first_seed = max(first_seed, claim.seen_seeds)
@@ -116,27 +117,40 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                 rows = [row for row in rows if row["seed"] >= first_seed]  # the others were judged by an earlier rule, or seen
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
-                    control = claim.recipe(base, claim.arms[0].label, SCALES[scale].diff)
-                    untuned = claim.recipe(base, arm.label, SCALES[scale].diff)  # rates change no first logit
+                    diff = scale_named(scale).on(claim.bases[base])
+                    control = claim.recipe(base, claim.arms[0].label, diff)
+                    untuned = claim.recipe(base, arm.label, diff)  # rates change no first logit
                     logits = read.initial_logits.ratio(untuned, control, fingerprint)
                     arms.append(replace(_arm(claim, arm, recipe, entry, rows, read, first_seed), initial_logits=logits))
             if _answers(claim, {arm.label for arm in arms}):
                 ours = [one for one in machines if any(one in arm.machines for arm in arms)]
-                native = claim.scales[scale] == "native"
-                case = Case(claim, base, {arm.label: arm for arm in arms}, native, tuple(ours), first_seed, looks)
-                cases.append(Asked(name, scale, data, fingerprint, case))
+                role = claim.role(scale)
+                case = Case(
+                    claim,
+                    base,
+                    {arm.label: arm for arm in arms},
+                    role == "native",
+                    tuple(ours),
+                    first_seed,
+                    looks,
+                    over_images=role == "own",
+                )
+                cases.append(Asked(name, scale, data, fingerprint, case, name in set(there.claim)))
     keys_asked.check(folder / tables.RUNS, runs)
-    found = sorted(judged_together(cases, claims, rules, most_looks), key=_place)
+    found = sorted(with_splits(judged_together(cases, claims, rules, most_looks)), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
 
 
-def _asked(claims: Mapping[str, Claim], data: str) -> Iterator[tuple[str, Claim, str, str]]:
-    """Name, claim, scale and base of everything that is asked of the images `data`."""
+def _asked(claims: Mapping[str, Claim], data: str, labels: Iterable[str]) -> Iterator[tuple[str, Claim, str, str]]:
+    """Name, claim, scale and base of everything that is asked of the images `data`. `labels`: the scales that runs on them
+    name, of which only those of one's own images are not known to the claims."""
+    own = [label for label in labels if is_own(label) and scale_named(label).data == data]
     for name, claim in claims.items():
-        for scale in claim.scales:
-            if SCALES[scale].diff["data.name"] == data:
-                yield from ((name, claim, scale, base) for base, recipe in claim.bases.items() if SCALES[scale].suits(recipe))
+        for label in (*claim.fixed_scales, *filter(claim.is_asked_at, own)):
+            scale = scale_named(label)
+            if scale.data == data:
+                yield from ((name, claim, label, base) for base, recipe in claim.bases.items() if scale.suits(recipe))
 
 
 def _answers(claim: Claim, there: set[str]) -> bool:
@@ -168,7 +182,7 @@ def section(claim: Claim) -> float:
 
 def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
     """The recipe of an arm and its entry of tuned.json; None where its rate was never searched."""
-    recipe = claim.recipe(base, arm, SCALES[scale].diff)
+    recipe = claim.recipe(base, arm, scale_named(scale).on(claim.bases[base]))
     if not claim.tune:
         return recipe, SHARED
     (field,) = claim.tune

@@ -16,7 +16,7 @@ from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.plan.fixed_rules import FixedRule, FixedRules
 from study.questions.claim import Claim
-from study.questions.scales import SCALES
+from study.questions.scales import is_own, scale_named
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Evidence:
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
     rule: FixedRule | None = None  # that was fixed for the scale
+    splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: the effect of each split, and of all
 
     @property
     def word(self) -> str:
@@ -50,7 +51,7 @@ class Evidence:
 
     @property
     def role(self) -> str:
-        return self.claim.scales[self.scale]
+        return self.claim.role(self.scale)
 
     @property
     def control(self) -> ArmEvidence | None:
@@ -69,6 +70,7 @@ class Asked:
     data: str
     fingerprint: str
     case: Case
+    was_asked: bool = True  # whether some of its runs were made for it, and not for other claims alone
 
     @property
     def name(self) -> tuple[str, str]:
@@ -82,21 +84,25 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
     return [
         (name, base)
         for name, claim in claims.items()
-        if claim.rule.is_tested and claim.scales.get(scale, "machinery") != "machinery"
+        if claim.rule.is_tested and claim.is_asked_at(scale) and claim.role(scale) != "machinery"
         for base in claim.default_bases
-        if SCALES[scale].suits(claim.bases[base])
+        if scale_named(scale).suits(claim.bases[base])
     ]
 
 
 def judged_together(
     asked: Sequence[Asked], claims: Mapping[str, Claim], rules: FixedRules, most_looks: int | None = None
 ) -> list[Evidence]:
-    """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one."""
+    """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one; of one's own images
+    without a rule, what has runs."""
     found: list[Evidence] = []
     for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
-        found += _judged(_with_priors(together), rule.members if rule else family(claims, scale), rule, most_looks)
+        # Whoever asks one question of their own images is not charged for all that could be asked of them.
+        tested = [one.name for one in together if one.case.claim.rule.is_tested and one.was_asked]
+        members = tested if is_own(scale) else family(claims, scale)
+        found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)
     return found
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from study.judge.intervals import Difference, difference_of
+
 FEW_SEEDS = 3
 """Up to so many seeds the degrees of freedom stay those of the seeds: Satterthwaite's, estimated from so few, are too many
 (cover 90.4% at 3 seeds, STATISTICS.md, section 5)."""
@@ -28,6 +30,12 @@ class OnOtherImages:
     degrees_of_freedom: float
     blocks: int
     images: int
+
+    def around(self, effect: Difference, level: float) -> Difference:
+        """The effect, a difference in points, with its interval over seeds and images at this level."""
+        error = 100 * math.hypot(self.seed_error, self.image_error)
+        counts = effect.n_treated, effect.n_control, effect.sd, effect.blocks
+        return difference_of(effect.estimate, error, self.degrees_of_freedom, level, *counts)
 
 
 def image_variance(values: ArrayLike) -> float:
@@ -56,8 +64,16 @@ def on_other_images(
     moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
     treated, control = np.asarray(treated, dtype=float), np.asarray(control, dtype=float)
     assert treated.shape == control.shape, f"answers of shapes {treated.shape} and {control.shape} are not of the same blocks"
-    blocks, images = treated.shape
-    of_images = image_variance(treated - control)
+    return contrast_on_other_images(treated - control, seed_error, degrees_of_freedom, level)
+
+
+def contrast_on_other_images(
+    contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
+) -> OnOtherImages:
+    """The same of any contrast of arms, block by block and image by image [blocks, images]."""
+    contrast = np.asarray(contrast, dtype=float)
+    blocks, images = contrast.shape
+    of_images = image_variance(contrast)
     if math.isnan(of_images) or not math.isfinite(seed_error):
         return OnOtherImages(math.inf, math.nan, seed_error, math.nan, blocks, images)
     variance, df = seed_error**2 + of_images, degrees_of_freedom

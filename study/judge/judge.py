@@ -14,7 +14,7 @@ from study.judge.arms import Block
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
-from study.judge.images import on_other_images
+from study.judge.images import OnOtherImages, contrast_on_other_images
 from study.judge.intervals import Difference, Floats, Ratio, difference_over_images, share_of_runs, within_runs
 from study.questions.rules import (
     DifferenceOfMeans,
@@ -45,7 +45,8 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     pairs = case.pairs(treated, control, number)
     assert blocks is not None and pairs is not None
     wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
-    look = weigh(wide, narrow, question, number)
+    both = _on_other_images(case, {treated: 1, control: -1}, _shared(blocks, treated, control), wide)
+    look = _weighed(case, wide, narrow, both, question, number)
     samples = case.on_line(treated, blocks[treated]), case.on_line(control, blocks[control])
     failures = [Failures(label, case.failures(label, own), len(own)) for label, own in blocks.items()]
     failures = tuple(one for one in failures if one.failed)
@@ -55,7 +56,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     values = [case.values(label, blocks[label]) for label in (treated, control)]
     return replace(
         look,
-        on_other_images=_on_other_images(case, treated, control, blocks, wide),
+        on_other_images=100 * both.half_width if both else math.nan,
         initial_logits=case.ratio_of_initial_logits(treated, control),
         treated=treated,
         failures=failures,
@@ -69,15 +70,37 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     )
 
 
+def _shared(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -> list[Block]:
+    return [block for block in blocks[treated] if block in set(blocks[control])]
+
+
 def _on_other_images(
-    case: Case, treated: str, control: str, blocks: Mapping[str, Sequence[Block]], effect: Ratio | Difference
-) -> float:
-    """The half width of the effect's interval if the test images were drawn anew too, in points; NaN where it is not known."""
-    shared = [block for block in blocks[treated] if block in set(blocks[control])]
-    wrong = [case.wrong(label, shared) for label in (treated, control)]
-    if wrong[0] is None or wrong[1] is None or wrong[0].shape != wrong[1].shape or not isinstance(effect, Difference):
-        return math.nan
-    return 100 * on_other_images(wrong[0], wrong[1], effect.standard_error / 100, effect.degrees_of_freedom).half_width
+    case: Case, weights: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
+) -> OnOtherImages | None:
+    """What the effect would be if the test images were drawn anew too: of the sum of the arms' errors, each `weights` times.
+    None where it is not known."""
+    wrong = [case.wrong(label, blocks) for label in weights]
+    known = [one for one in wrong if one is not None]
+    if len(known) < len(wrong) or len({one.shape for one in known}) > 1 or not isinstance(effect, Difference):
+        return None
+    contrast = sum(weight * one for weight, one in zip(weights.values(), known, strict=True))
+    return contrast_on_other_images(contrast, effect.standard_error / 100, effect.degrees_of_freedom)
+
+
+def _weighed(
+    case: Case,
+    wide: Ratio | Difference,
+    narrow: Ratio | Difference,
+    both: OnOtherImages | None,
+    question: Question,
+    number: int,
+) -> Look:
+    """A look by its 95% and its 90% interval; where the verdict is to be about other images too, by those over both."""
+    if not (case.over_images and both and math.isfinite(both.half_width)):
+        return weigh(wide, narrow, question, number)
+    assert isinstance(wide, Difference) and isinstance(narrow, Difference)
+    look = weigh(both.around(wide, wide.level), both.around(narrow, narrow.level), question, number)
+    return replace(look, image_error=100 * both.image_error, test_images=both.images)
 
 
 def _by_ranks(
@@ -155,7 +178,9 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
         both, first, second, control = (case.values(label, blocks) for label in labels)
         whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
         values = [both[block] - second[block] - first[block] + control[block] for block in whole]
-        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
+        wide, weights = within_runs(values), dict(zip(labels, (1, -1, -1, 1), strict=True))
+        both_ways = _on_other_images(case, weights, whole, wide)
+        look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
         if failures:
             look = replace(look, p_supported=1.0, p_contradicted=1.0, p_no_effect=1.0, failures=failures)

@@ -103,7 +103,7 @@ def chance_to_decide(one: Evidence | None, looks: Looks, look: int, open_claims:
         return math.nan
     margin = math.log(margin) if isinstance(one.verdict.effect, Ratio) else margin
     before = min(one.verdict.looks_taken, look)
-    error = line.standard_error * math.sqrt(looks.arms[before - 1] / looks.arms[look - 1])
+    error = one.verdict.told.error_with(looks.arms[look - 1] / looks.arms[before - 1])
     degrees = line.degrees_of_freedom + looks.arms[look - 1] - looks.arms[before - 1]
     found = power_to_find(line.estimate, error, degrees, level_at(ERROR / max(open_claims, 1), look, looks.shares))
     room = margin - float(stats.t.isf(level_at(2 * ERROR, look, looks.shares) / 2, degrees)) * error

@@ -40,7 +40,7 @@ def by_the_last_look(judged: Judged, told: Look, open_claims: int) -> tuple[floa
     if question is None or not isinstance(effect, Difference | Ratio) or not judged.looks:
         return math.nan, math.nan
     grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
-    error = effect.standard_error / math.sqrt(grown)
+    error = told.error_with(grown)
     degrees = effect.degrees_of_freedom + judged.seeds_of_looks[-1] - judged.seeds_of_looks[told.number - 1]
     last = len(judged.shares)
     return (

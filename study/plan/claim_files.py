@@ -10,7 +10,7 @@ from pathlib import Path
 from alexnet.errors import Refused, choose
 from study import claims
 from study.questions.claim import Claim
-from study.questions.scales import SCALES, Scale
+from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", "train")
 """Names that mean something else: every claim, and the runs of `study train`."""
@@ -91,4 +91,5 @@ def get_claim(name: str) -> Claim:
 
 
 def get_scale(claim: Claim, name: str) -> Scale:
-    return SCALES[choose("SCALE", name, claim.scales)]
+    claim.role(name)
+    return scale_named(name)

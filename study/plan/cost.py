@@ -14,7 +14,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import Recipe, changed
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 
 CALIBRATION_IMAGES = 32
 OVERHEAD = 1.15
@@ -47,7 +47,7 @@ class Pace:
             return Cost(0.0, "nothing to run", "Nothing is left to run.")
         total, is_calibrated, machine = 0.0, False, self.machine
         for cell in cells:
-            steps_per_epoch = SCALES[cell.scale].train_images // cell.recipe.optim.batch_size
+            steps_per_epoch = self._images_an_epoch(cell) // cell.recipe.optim.batch_size
             seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
             if seconds_per_step is None:
                 is_calibrated = True
@@ -59,6 +59,14 @@ class Pace:
         hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
         words = f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
         return Cost(seconds, source, words)
+
+    def _images_an_epoch(self, cell: Cell) -> int:
+        """Of the set that is packed here; before it is, as many as the scale says."""
+        from alexnet.data import packed
+
+        data = cell.recipe.data
+        there = packed.count_of(self.data_dir / ".cache" / data.name) or scale_named(cell.scale).train_images
+        return max(min(data.train_images or there, there) - data.validation_images, 1)
 
     def _calibrated(self, recipe: Recipe) -> float:
         """Of the machine, which takes a step of several runs at a time."""

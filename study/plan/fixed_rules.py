@@ -17,7 +17,7 @@ from alexnet.files import locked
 from study.plan import results_folder
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
-from study.questions.scales import SCALES
+from study.questions.scales import SCALES, is_own, scale_named
 
 FILE = "rules.json"
 ERROR, SPENDING = 0.05, "t^1.5"
@@ -61,7 +61,7 @@ class FixedRule:
             if name not in claims:
                 continue
             fixed, claim = self.family[name][base], claims[name]
-            if base not in claim.bases or self.scale not in claim.scales:
+            if base not in claim.bases or not claim.is_asked_at(self.scale):
                 return f"{name} on {base} is in the family that was fixed on {self.fixed_on}, its claim file no longer has it"
             now = what_is_judged(claim, base, self.scale)
             for field in dict.fromkeys([*fixed, *now]):
@@ -78,6 +78,7 @@ def what_is_judged(claim: Claim, base: str, scale: str) -> Judged:
     found aside."""
     rule = {("margin" if f.name == "no_effect_within" else f.name): getattr(claim.rule, f.name) for f in fields(claim.rule)}
     labels = dict.fromkeys((claim.rule.control, *claim.rule.treated_arms))
+    diff = scale_named(scale).on(claim.bases[base])
     content = {
         "measure": repr(claim.measure),
         "rule": type(claim.rule).__name__,
@@ -86,7 +87,7 @@ def what_is_judged(claim: Claim, base: str, scale: str) -> Judged:
         "reported precision": claim.reported.precision,
         "first arm": claim.arms[0].label,
         "seeds seen before": claim.seen_seeds,
-        "arms": {label: _short_digest(claim.recipe(base, label, SCALES[scale].diff).key_text) for label in labels},
+        "arms": {label: _short_digest(claim.recipe(base, label, diff).key_text) for label in labels},
     }
     return json.loads(json.dumps(content))
 
@@ -163,7 +164,7 @@ class FixedRules:
 
 def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:
     """A rule from its record."""
-    if scale not in SCALES:
+    if scale not in SCALES and not is_own(scale):
         raise Refused(f"{path}: {scale!r} is no scale; choices: {', '.join(SCALES)}")
     try:
         content = dict(record)

@@ -5,16 +5,17 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from alexnet.data.own_names import own_name
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
 from study.questions.checked import check_mapping, check_number, check_text, check_whole
 from study.questions.measures import Measure
 from study.questions.rules import Rule
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES, Scale, is_own, scale_named
 
 Precision = Literal["measured", "about", "over"]
 """How the paper gives a number: as measured, rounded in words ("about 2%"), or as a lower limit ("over 1%")."""
-ROLES = ("native", "proxy", "machinery")
+ROLES = ("native", "proxy", "own", "machinery")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
 
@@ -74,7 +75,8 @@ class Claim:
     )  # the same question on several networks: a verdict each
     default_bases: tuple[str, ...] = ()  # those of them that are run where the scale's images suit them; none: all of them
     scales: Mapping[str, str] = field(default_factory=lambda: ALEXNET_ROLES)
-    """By label of the scale: "native" (can confirm a size), "proxy" (a direction only) or "machinery" (no evidence)."""
+    """By label of the scale: "native" (can confirm a size), "proxy" (a direction only) or "machinery" (no evidence). A claim
+    can be asked of every set of one's own images, "own", unless it names some here: {"own-pets-32px": "own"}."""
     tune: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """One field and its list of values, tried for each arm alike before the runs; none: arms share what their base has."""
 
@@ -151,14 +153,16 @@ class Claim:
             choose("claim.default_bases", label, self.bases)
         for scale, role in self.scales.items():
             choose("claim.scales", role, ROLES)
-            choose("claim.scales", scale, SCALES)
-            if ROLES.index(role) < ROLES.index(best := SCALES[scale].best_role):
-                raise Refused(f"claim.scales: {scale!r} cannot be {role!r}, at best {best!r}: {SCALES[scale].about}")
-            if not any(SCALES[scale].suits(self.bases[base]) for base in self.default_bases):
+            own = own_name(scale)
+            if bool(own) != (role == "own"):
+                raise Refused(f"claim.scales: {scale!r} has the role {role!r}; sets of one's own, as own-pets-32px, are own")
+            known = Scale(diff={}, side=own.side, train_images=0) if own else SCALES[choose("claim.scales", scale, SCALES)]
+            if not own and ROLES.index(role) < ROLES.index(best := known.best_role):
+                raise Refused(f"claim.scales: {scale!r} cannot be {role!r}, at best {best!r}: {known.about}")
+            if not any(known.suits(self.bases[base]) for base in self.default_bases):
                 sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
                 raise Refused(
-                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, "
-                    f"{SCALES[scale].side} pixels"
+                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, {known.side} pixels"
                 )
 
     def _check_rule(self) -> None:
@@ -228,6 +232,25 @@ class Claim:
         if reported is None:
             return most
         return min(most, math.sqrt(reported) if self.measure.kind == "time" else abs(reported) / 2)
+
+    def role(self, scale: str) -> str:
+        """What runs at a scale can tell, see `scales`. Raises Refused for a scale that the claim is not asked at."""
+        if is_own(scale):
+            named = [label for label in self.scales if own_name(label)]
+            if named:
+                choose("SCALE", scale_named(scale).data, named)
+            return "own"
+        return self.scales[choose("SCALE", scale, self.fixed_scales)]
+
+    def is_asked_at(self, scale: str) -> bool:
+        if is_own(scale):
+            return scale_named(scale).data in self.scales or not any(own_name(label) for label in self.scales)
+        return scale in self.scales
+
+    @property
+    def fixed_scales(self) -> dict[str, str]:
+        """`scales` without those of one's own images."""
+        return {label: role for label, role in self.scales.items() if label in SCALES}
 
     def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
         """base + scale + arm."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from study.judge.decision import Failures
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio
+from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
 from study.report.phrases import effect_words, number
 
@@ -53,11 +54,39 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):
         yield f"The rule was fixed on {one.rule.fixed_on}, after {before} of these runs (NOTES.md)."
-    if math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
+    if one.role == "own":
+        yield from _of_own_images(one)
+    elif math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
             changes = ", which does not leave out 0: it is a verdict on these test images alone"
         yield f"On other test images of the kind the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+
+
+def _of_own_images(one: Evidence) -> Iterator[str]:
+    """What limits a verdict on one's own images, and how far another split of them moves it."""
+    look = one.verdict.told
+    limit = limit_of(look, one.claim.rule.smallest_effect)
+    if limit is None:
+        yield "It is about these test images alone: what others would add is not known of this measure, or was not kept."
+    else:
+        told = (
+            f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
+            f"and {limit.image_error:.2f} from the {limit.test_images:,} test images."
+        )
+        if not one.verdict.is_decided:
+            told += f" {capital(limit_words(limit))}."
+        yield told
+    if one.splits:
+        each = ", ".join(f"{value:+.2f}" for value in one.splits[0])
+        yield f"{len(one.splits[0])} splits of these images gave {each}; over splits it is {effect_words(one.splits[1])}."
+
+
+def limit_words(limit: Limit) -> str:
+    """What has to grow."""
+    if limit.by == "seeds":
+        return "more seeds can decide it"
+    return f"more images needed: about {limit.needed:,} test images, for seeds alone do not decide it on {limit.test_images:,}"
 
 
 def _runs_before(one: Evidence) -> int:

@@ -8,7 +8,7 @@ from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.record.figure_files import slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
@@ -35,7 +35,7 @@ def claim_page(found: Sequence[Evidence], pictures: Sequence[Path]) -> dict[str,
         "name": one.claim_name,
         "anchor": anchor(one),
         "scale": one.scale,
-        "about": SCALES[one.scale].about,
+        "about": scale_named(one.scale).about,
         "role": one.role,
         "section": section_words(one),
         "data": f"{one.data}, fingerprint {one.fingerprint}",
@@ -252,7 +252,8 @@ def command(one: Evidence) -> str:
     """What makes these runs; `ARMS=all` where others than the default arms are there."""
     seeds = max(len(arm.seeds) for arm in one.arms)
     more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
-    return f"{one.claim.command} SCALE={one.scale} SEEDS={seeds}{more}"
+    scale = one.data if scale_named(one.scale).own else one.scale
+    return f"{one.claim.command} SCALE={scale} SEEDS={seeds}{more}"
 
 
 def _picture(path: Path, one: Evidence) -> dict[str, str]:

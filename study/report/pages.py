@@ -17,7 +17,7 @@ from alexnet.files import write_atomically
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
 from study.plan.claim_files import all_claims
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
@@ -92,12 +92,12 @@ def _not_run(findings: Findings) -> Iterator[dict]:
     """What the claims ask for and no run answers: for each claim and scale the bases and arms, and why."""
     there = {(one.claim_name, one.scale, one.base, arm.label) for one in findings.found for arm in one.arms}
     for name, claim in all_claims().items():
-        for scale, role in claim.scales.items():
+        for scale, role in claim.fixed_scales.items():
             if role == "machinery":
                 continue
             for base, recipe in claim.bases.items():
                 missing = [arm.label for arm in claim.arms if (name, scale, base, arm.label) not in there]
-                if missing and SCALES[scale].suits(recipe):
+                if missing and scale_named(scale).suits(recipe):
                     whole = len(missing) == len(claim.arms)
                     yield {"claim": name, "scale": scale, "base": base, "arms": "all" if whole else ", ".join(missing)}
 

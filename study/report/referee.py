@@ -24,7 +24,7 @@ from study.questions.rules import (
     Rule,
     WithinRuns,
 )
-from study.questions.scales import ALEXNETS, SCALES
+from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
 from study.report.phrases import number, terms
 from study.report.sentences import why
@@ -151,10 +151,11 @@ def does_not_show(one: Evidence) -> list[str]:
 
 def _limits(one: Evidence) -> Iterator[str]:
     if one.role == "machinery":
-        yield f"Anything about the paper: {SCALES[one.scale].about}."
+        yield f"Anything about the paper: {scale_named(one.scale).about}."
         return
-    if one.role == "proxy":
-        yield f"The size of the effect on the paper's images: these are {SCALES[one.scale].about}; a direction alone is judged."
+    if one.role in ("proxy", "own"):
+        about = scale_named(one.scale).about
+        yield f"The size of the effect on the paper's images: these are {about}; a direction alone is judged."
     if changes := settings_changed(one):
         yield f"The effect in the network of 2012: {one.base} differs from it in {changes} settings (REPRODUCTION.md)."
     verdict = one.verdict
@@ -172,7 +173,12 @@ def settings_changed(one: Evidence) -> int:
     """In how many settings an AlexNet differs from the network that the authors ran; 0 for networks of another kind."""
     if one.base not in ALEXNETS:
         return 0
-    return len(differences(one.claim.recipe(one.base, one.claim.arms[0].label, SCALES[one.scale].diff), SOURCE_2012))
+    return len(
+        differences(
+            one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base])),
+            SOURCE_2012,
+        )
+    )
 
 
 # ---- What it took ------------------------------------------------------------------------------------------------------

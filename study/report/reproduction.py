@@ -14,7 +14,7 @@ from study.judge.family import Evidence
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
-from study.questions.scales import ALEXNETS, SCALES
+from study.questions.scales import ALEXNETS, SCALES, scale_named
 from study.report.margins import margin_text, seeds_text
 from study.report.overview import outcome_words, standing
 from study.report.plain_tables import NOTHING, table
@@ -147,7 +147,7 @@ def _out_of_reach(found: Sequence[Evidence]) -> list[str]:
 def deviations(findings: Findings) -> dict[str, Any]:
     """Where what was run is not what the paper describes: in words, and setting by setting for every network."""
     found, words = findings.found, []
-    stand_ins = dict.fromkeys(SCALES[one.scale].about for one in found if one.role != "native")
+    stand_ins = dict.fromkeys(scale_named(one.scale).about for one in found if one.role != "native")
     words += [f"Images: {about}." for about in stand_ins]
     coded = differences(SOURCE_2012, PAPER)
     words.append(
@@ -156,7 +156,7 @@ def deviations(findings: Findings) -> dict[str, Any]:
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     for one in found:
-        recipe = one.claim.recipe(one.base, one.claim.arms[0].label, SCALES[one.scale].diff)
+        recipe = one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base]))
         if one.base in ALEXNETS:
             networks.setdefault((one.base, one.data), differences(recipe, SOURCE_2012))
         elif (told := f"{one.base} is another network than AlexNet, from the claim: {one.claim.title}.") not in words:

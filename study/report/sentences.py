@@ -8,6 +8,7 @@ from study.judge.decision import Verdict
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.judge.judge import ENOUGH_POWER
+from study.judge.limits import limit_of
 from study.questions.measures import Measure
 from study.questions.rules import (
     DifferenceOfMeans,
@@ -21,7 +22,7 @@ from study.questions.rules import (
     WithinRuns,
 )
 from study.report import designs
-from study.report.cautions import capital, cautions, failures_words, readings_differ
+from study.report.cautions import capital, cautions, failures_words, limit_words, readings_differ
 from study.report.phrases import BOUNDS, number, terms
 
 
@@ -31,8 +32,8 @@ def verdict_words(one: Evidence) -> str:
     if one.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
     size = "" if verdict.size == "not judged" else f", size {verdict.size}"
-    if one.role == "proxy" and verdict.is_decided:
-        size = ", size not judged (proxy)"
+    if one.role in ("proxy", "own") and verdict.is_decided:
+        size = f", size not judged ({'own images' if one.role == 'own' else 'proxy'})"
     direction = verdict.direction
     if verdict.alone:
         direction = f"undecided among all claims ({verdict.alone} alone)"
@@ -51,6 +52,9 @@ def look_words(verdict: Verdict) -> str:
 def more_seeds_words(one: Evidence) -> str:
     """How many more seeds an arm needs for its next look."""
     verdict = one.verdict
+    limit = limit_of(verdict.told, one.claim.rule.smallest_effect)
+    if verdict.direction == "undecided" and limit and limit.by == "images":
+        return limit_words(limit)
     if verdict.more_seeds is None:
         return "none: the last look is taken"
     if not verdict.more_seeds:

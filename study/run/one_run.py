@@ -16,7 +16,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
 from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS, Checkpoints, Interrupted
 from alexnet.training.history import Point
-from study.environment import damaged_choice
+from study.environment import damaged_choice, links_choice
 from study.plan.plan import Cell
 from study.run.checkout import commit_of
 from study.run.lease import LEASE_SECONDS, Busy, Lease
@@ -160,7 +160,9 @@ def images_of(name: str, folder: Path, device: str = "cpu") -> "ImageSet":
     """The image set, once on each device: the runs of a process share it."""
     from alexnet.data.image_sets import load
 
-    return load(name, folder, damaged_choice()) if device == "cpu" else images_of(name, folder).to(device)
+    if device != "cpu":
+        return images_of(name, folder).to(device)
+    return load(name, folder, damaged_choice(), links=links_choice())
 
 
 @functools.cache

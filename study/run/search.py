@@ -163,7 +163,7 @@ def search_arm(search: Search, place: Place, report: Report) -> dict:
     measure = claim.measure
     assert isinstance(measure, TimeTo), f"claim {search.claim} tunes by a time to an error"
     ((field, values),) = claim.tune.items()
-    recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).diff)
+    recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).on(claim.bases[search.base]))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     cells = {
         value: Cell(

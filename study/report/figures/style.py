@@ -16,7 +16,7 @@ from PIL import Image
 
 from alexnet.files import write_atomically
 from study.judge.family import Evidence
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.report.phrases import machine_and_data
 
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
@@ -49,7 +49,7 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
 
 def head(figure: Figure, one: Evidence, text: str) -> None:
     """A title that names data set and machine."""
-    about = "" if one.role == "native" else f"\n{SCALES[one.scale].about}"
+    about = "" if one.role == "native" else f"\n{scale_named(one.scale).about}"
     figure.suptitle(f"{text}\n{machine_and_data(one)}{about}", fontsize=9.5)
 
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from study.judge.family import Evidence
 from study.judge.intervals import Share
-from study.questions.scales import SCALES
+from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.figures.style import LINES, PALETTE
 from study.report.overview import on_paper_line, outcome_words, section_words, standing
@@ -100,7 +100,7 @@ def _head(
     write(0.08, 0.33, outcome_words(found), fontsize=9, color=INK)
     machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
     places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
-    stand_in = dict.fromkeys(SCALES[one.scale].about for one in judged if one.role == "machinery")
+    stand_in = dict.fromkeys(scale_named(one.scale).about for one in judged if one.role == "machinery")
     if judged:
         lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {' and '.join(machines)}", *stand_in]), 130, max_lines=2)
         write(0.08, 0.5, "\n".join(lines), fontsize=7.5, color=SOFT)

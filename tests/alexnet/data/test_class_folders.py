@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet.data.class_folders import read, square
+from alexnet.data.image_files import read, square
 from alexnet.data.image_sets import load
 from alexnet.data.pixel_statistics import kept_sums, pixel_sums
 from alexnet.errors import Refused

@@ -93,7 +93,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     for name, value in {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DEVICE": "cpu"}.items():
         monkeypatch.setenv(name, str(tmp_path / value) if name != "DEVICE" else value)
     monkeypatch.setattr(settle_verb, "pace_of", lambda machine: FlatPace())
-    monkeypatch.setattr(settle_verb, "load_images", blank_images)
+    monkeypatch.setattr(settle_verb, "load_known", blank_images)
     monkeypatch.setattr(settle_verb, "conclude", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path

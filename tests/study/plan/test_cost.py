@@ -22,7 +22,7 @@ MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1
 def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     """Made-up runs of 12 epochs, 2 s each: by hand, 6 runs of 24 s, `jobs` of them at a time as when they were measured."""
     cells = [small_cell(seed, optim__epochs=12) for seed in range(6)]
-    earlier = made_up_result(cells[0], None, steps_per_epoch=cost.SCALES["smoke"].train_images // 64)
+    earlier = made_up_result(cells[0], None, steps_per_epoch=cells[0].recipe.data.train_images // 64)
     earlier = dataclasses.replace(earlier, machine=dataclasses.replace(earlier.machine, jobs=jobs))
     tables.merge(tmp_path, [earlier])
     pace = tables.seconds_a_step(tmp_path, MACHINE.label)
@@ -39,7 +39,7 @@ def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp
     cells = [small_cell(optim__epochs=12)]
     tuned = Tuned.committed()
     told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(cells)
-    steps = tuned.expected_epochs(cells[0]) * (cost.SCALES["smoke"].train_images // 64)
+    steps = tuned.expected_epochs(cells[0]) * (cells[0].recipe.data.train_images // 64)
     assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 

@@ -46,7 +46,7 @@ def test_a_damaged_file_is_refused_by_its_name(tmp_path):
 
 def test_the_command_tells_each_arm_and_measures_none_twice(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
-    monkeypatch.setattr(verb, "load_images", lambda name: IMAGES)
+    monkeypatch.setattr(verb, "load_known", lambda name: IMAGES)
     assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0
     assert "tanh" in capsys.readouterr().out
     monkeypatch.setattr("study.run.initial_logits.spreads_of", None)  # a second measurement would be a call of this

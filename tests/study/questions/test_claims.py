@@ -302,7 +302,7 @@ BROKEN = {
     "an unknown role": (
         "scales=ALEXNET_ROLES",
         'scales={"cifar10": "evidence"}',
-        r"claim\.scales: 'evidence' is not one of native, proxy, machinery",
+        r"claim\.scales: 'evidence' is not one of native, proxy, own, machinery",
     ),
     "no scale": ("scales=ALEXNET_ROLES", "scales={}", r"claim\.scales: none"),
     "an arm that differs in nothing": (SECOND, 'Arm("gelu")', r"claim\.arms: 'gelu' differs from the control in nothing"),

@@ -23,7 +23,13 @@ def found(**told):
     verdict = decided(DROPOUT, ARMS)
     verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
     return SimpleNamespace(
-        claim=DROPOUT, verdict=verdict, rule=None, in_family=True, readings=readings_of(case_of(DROPOUT, ARMS)), arms=()
+        role="proxy",
+        claim=DROPOUT,
+        verdict=verdict,
+        rule=None,
+        in_family=True,
+        readings=readings_of(case_of(DROPOUT, ARMS)),
+        arms=(),
     )
 
 

@@ -1,0 +1,152 @@
+"""What lies in a folder of classes: image files class by class, and all that is passed over, each with its reason."""
+
+import difflib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alexnet.data.image_files import ENDINGS, SNIFFED, begins_as_image, content_of, is_image_name
+from alexnet.errors import Refused
+
+SERVICE_FOLDERS = ("__macosx", "__pycache__", "#recycle", "$recycle.bin", "system volume information", "lost+found")
+SERVICE_FILES = ("thumbs.db", "desktop.ini")
+LINKS = ("refuse", "follow")
+DEEPEST = 20
+"""Folders within a class: links that are followed may lead in circles."""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A file or folder that is not read, and why."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.why})"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The image files under one folder: by class and by name within it ("a.png", or "deeper/a.png") bytes and time."""
+
+    root: Path
+    classes: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    passed_over: list[PassedOver] = field(default_factory=list)
+
+    def rows(self, folder: str) -> Iterator[tuple[str, int, int]]:
+        """Name, bytes and time of each file, class after class; `folder` stands before the names."""
+        for name, files in self.classes.items():
+            yield from ((f"{folder}{name}/{file}", *facts) for file, facts in files.items())
+
+
+def files_by_class(root: Path, links: str = "refuse") -> Found:
+    """The image files in each folder under `root`, which is a class: those in folders within it too, by name or by their first
+    bytes. Hidden folders, and those that systems make, are no classes. Links that lead out of `root` are refused unless
+    `links` is "follow".
+
+    Raises Refused where there is no class, a class has no image, or something cannot be read, with the system's reason."""
+    if not root.is_dir():
+        raise Refused(f"folder: no folder {root}")
+    found, loose, tree = Found(root), [], root.resolve() if links == "refuse" else None
+    for entry in _entries(root):
+        if why := _service(entry):
+            found.passed_over.append(PassedOver(entry.path, why))
+        elif _is_folder(entry):
+            _refuse_leading_out(entry, tree)
+            found.classes[entry.name] = dict(_files_below(entry.path, "", tree, found.passed_over, 0))
+        else:
+            loose.append(entry)
+    if not found.classes and any(is_image_name(entry.name) for entry in loose):
+        raise Refused(f"{root}: images lie in it directly; sort them into one folder a class, named as under train")
+    if not found.classes or not all(found.classes.values()):
+        empty = next((f" (none in {name})" for name, files in found.classes.items() if not files), "")
+        raise Refused(
+            f"{root}: expected one folder a class with images in it{empty}: files ending in {', '.join(ENDINGS)}, or others "
+            "that begin as such images do"
+        )
+    found.passed_over.extend(PassedOver(entry.path, "in no class folder") for entry in loose)
+    return found
+
+
+def same_classes(root: Path, first: Found, second: Found) -> None:
+    """Raises Refused, naming the classes with the nearest name of the other part, where two parts have different ones."""
+    told = []
+    for one, other in ((first, second), (second, first)):
+        for name in one.classes.keys() - other.classes.keys():
+            near = difflib.get_close_matches(name, other.classes, n=1, cutoff=0.5)
+            told.append(f"{name!r} in {one.root.name} alone" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    if told:
+        raise Refused(f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(told))}")
+
+
+def few(texts: Iterable[object], most: int = 5) -> str:
+    """The first of many texts, and how many more there are."""
+    listed = [str(one) for one in texts]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return f"{', '.join(listed[:most])}{more}"
+
+
+def _files_below(
+    folder: str, prefix: str, tree: Path | None, passed_over: list[PassedOver], depth: int
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    if depth > DEEPEST:
+        raise Refused(f"{folder}: more than {DEEPEST} folders deep, as links lead that point at a folder above them")
+    for entry in _entries(folder):
+        name = f"{prefix}{entry.name}"
+        if why := _service(entry):
+            passed_over.append(PassedOver(entry.path, why))
+        elif _is_folder(entry):
+            _refuse_leading_out(entry, tree)
+            yield from _files_below(entry.path, f"{name}/", tree, passed_over, depth + 1)
+        elif is_image_name(entry.name) or begins_as_image(_start_of(entry, tree)):
+            yield name, _facts(entry, tree)
+        else:
+            passed_over.append(PassedOver(entry.path, "no image of a kind that is read"))
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def _service(entry: os.DirEntry) -> str:
+    """Why this is nobody's image or class; empty where it may be one."""
+    name = entry.name.lower()
+    if name.startswith("."):
+        return "hidden"
+    return "of the system" if name.startswith("@") or name in SERVICE_FOLDERS or name in SERVICE_FILES else ""
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        raise Refused(f"{entry.path}: cannot be read ({error.strerror})") from None
+
+
+def _start_of(entry: os.DirEntry, tree: Path | None) -> bytes:
+    """The first bytes of a file; none where it is something else, as a pipe."""
+    _refuse_leading_out(entry, tree)
+    return content_of(Path(entry.path), SNIFFED) if entry.is_file() else b""
+
+
+def _facts(entry: os.DirEntry, tree: Path | None) -> tuple[int, int]:
+    _refuse_leading_out(entry, tree)
+    try:
+        facts = entry.stat()
+    except OSError as error:
+        raise Refused(f"{entry.path}: cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise Refused(f"{entry.path}: not a file")
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _refuse_leading_out(entry: os.DirEntry, tree: Path | None) -> None:
+    if tree and entry.is_symlink() and not (real := Path(entry.path).resolve()).is_relative_to(tree):
+        raise Refused(f"{entry.path}: a link that leads out of {tree}, to {real}; links='follow' reads it")

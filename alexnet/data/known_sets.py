@@ -1,0 +1,54 @@
+"""What the names of known sets promise, in classes and images; and which set some images are, whatever they are called."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.data.cifar10 import NAMES
+from alexnet.data.sources import ImageSet
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set as it is published."""
+
+    classes: int
+    train_images: int
+    test_images: int
+    fingerprint: str = ""  # of its packed form; empty where it was never made here
+    class_names: str = ""  # a pattern that the names of its class folders match
+
+    @property
+    def words(self) -> str:
+        return counts_in_words(self.classes, self.train_images, self.test_images)
+
+
+WORDNET = r"n\d{8}"
+KNOWN = {
+    "cifar10": Known(10, 50_000, 10_000),
+    "cifar10-jpeg": Known(10, 50_000, 10_000, "30a9876f240c", "|".join(NAMES)),
+    "tiny-imagenet-100": Known(100, 50_000, 5_000, "df5af2d5cf1d", WORDNET),
+    "imagenet": Known(1000, 1_281_167, 50_000, "", WORDNET),
+}
+
+
+def counts_in_words(classes: int, train_images: int, test_images: int) -> str:
+    return f"{classes:,} classes, {train_images:,} training and {test_images:,} test images"
+
+
+def unlike_its_name(images: ImageSet) -> str:
+    """What a set has and what its name promises, where these differ; else empty, and where the name promises nothing."""
+    known = KNOWN.get(images.name)
+    classes = int(images.train_labels.max()) + 1
+    own = counts_in_words(classes, len(images.train_labels), len(images.test_labels))
+    return f"{own}, where {images.name} has {known.words}" if known and own != known.words else ""
+
+
+def known_as(fingerprint: str, class_names: Sequence[str], images: ImageSet) -> str:
+    """The known set that these images are, by their fingerprint, or by their counts and names of classes; or empty."""
+    counts = len(class_names), len(images.train_labels), len(images.test_labels)
+    for name, known in KNOWN.items():
+        same = counts == (known.classes, known.train_images, known.test_images) and known.class_names
+        if fingerprint == known.fingerprint or (same and all(re.fullmatch(known.class_names, one) for one in class_names)):
+            return name
+    return ""

@@ -1,0 +1,224 @@
+"""Images of one's own: class folders anywhere, brought to one size, and split here where nobody has.
+
+All that decides what becomes of the files stands in the set's name, such as "own-pets-32px": every process that knows the name
+finds the packed set, and other choices are another set.
+"""
+
+import hashlib
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
+from alexnet.data.found_files import Found, PassedOver, files_by_class
+from alexnet.data.image_files import FORMATS, content_of
+from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
+from alexnet.data.packed import Split, manifest_of
+from alexnet.data.sources import PackedSource
+from alexnet.errors import Refused
+
+LEAST_IMAGES = {32: 0, 64: 10_000, 256: 200_000}
+"""Training images below which a side is not chosen: its network has too many weights for fewer, and takes days."""
+TEST_PARTS = ("test", "val", "valid", "validation")
+MEASURED = 1000  # images whose size is looked at, of each set
+
+
+class OwnSet(PackedSource):
+    """The set of a name such as "own-pets-32px", packed from wherever its images lie."""
+
+    def __init__(self, name: str):
+        parts = own_name(name)
+        assert parts, f"{name} is no name of a set of one's own"
+        super().__init__(name, f"own images, {parts.word!r}")
+        self.parts = parts
+
+    def home(self, folder: Path) -> Path:
+        return folder / self.name
+
+    def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+        root = Path(manifest["from"]) if manifest else self.home(folder)
+        return root if root.is_dir() else None
+
+    def fetch(self, root: Path) -> str:
+        return "" if root.is_dir() else f"no folder {root}"
+
+    def contents(self, root: Path, links: str) -> "OwnFolders":
+        return OwnFolders(root, self.parts, links)
+
+    def folder_times(self, root: Path) -> list[list]:
+        return times_of_folders(root, parts_of(root) or ("",))
+
+    def class_names(self, folder: Path) -> list[str]:
+        return manifest_of(self.cache(folder)).get("classes") or self.contents(self.home(folder), "refuse").classes
+
+
+class OwnFolders:
+    """`<class>/<image>` or `<part>/<class>/<image>` under `root`, as a set of this name. Raises Refused where they are not
+    so, and where a class has too few images for both parts."""
+
+    def __init__(self, root: Path, name: OwnName, links: str = "refuse"):
+        self.root, self.name = root, name
+        self.given: ClassFolders | None = None
+        if parts := parts_of(root):
+            if name.split or name.test_percent != TEST_PERCENT:
+                raise Refused(f"{root}: it has its own parts {' and '.join(parts)}, so nothing is split here")
+            self.given = ClassFolders(root, name.side, parts[1], links)
+            self.found = self.given.found["train"]
+        else:
+            self.found = files_by_class(root, links)
+        self.classes = list(self.found.classes)
+        if len(self.classes) < 2:
+            raise Refused(
+                f"{root}: one class alone ({self.classes[0]}), and there is nothing to tell apart; if its folders are the "
+                f"classes, name {root / self.classes[0]}"
+            )
+
+    @property
+    def passed_over(self) -> list[PassedOver]:
+        return self.given.passed_over if self.given else self.found.passed_over
+
+    def state(self) -> str:
+        return self.given.state() if self.given else state_of(self.name.side, list(self.found.rows("")))
+
+    def splits(self) -> dict[str, Split]:
+        """The images of "train" and "test", in an order that their contents decide."""
+        if self.given:
+            return self.given.splits()
+        places = {name: place for place, name in enumerate(self.classes)}
+        listed: dict[str, list[tuple[bytes, Row, int]]] = {"train": [], "test": []}
+        parts = parted(digests_of(self.found), self.name.test_percent, self.name.split)
+        for (label, file), (part, order) in parts.items():
+            row = (f"{label}/{file}", *self.found.classes[label][file])
+            listed[part].append((order, row, places[label]))
+        splits = {}
+        for part, own in listed.items():
+            own.sort()
+            labels = np.array([label for _, _, label in own], np.int64)
+            splits[part] = split_of(self.root, self.name.side, [row for _, row, _ in own], labels)
+        return splits
+
+
+def parts_of(root: Path) -> tuple[str, str] | None:
+    """The folders of training and test images, where `root` has both; None where its folders are classes.
+
+    Raises Refused where there is only one of them, or more than one for tests."""
+    try:
+        names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    except OSError as error:
+        raise Refused(f"{root}: cannot be read ({error.strerror})") from None
+    tests = [name for name in TEST_PARTS if name in names]
+    if "train" not in names:
+        return None
+    if len(tests) != 1:
+        has = f"both {' and '.join(tests)}" if tests else f"none of {', '.join(TEST_PARTS)}"
+        raise Refused(
+            f"{root}: it has train and {has}; name {root / 'train'}, which is then split, or leave one folder for tests"
+        )
+    return "train", tests[0]
+
+
+def digests_of(found: Found) -> dict[str, dict[str, bytes]]:
+    """SHA-256 of every file, by class and name."""
+
+    def digest(place: tuple[str, str]) -> bytes:
+        return hashlib.sha256(content_of(found.root / place[0] / place[1])).digest()
+
+    places = [(label, file) for label, files in found.classes.items() for file in files]
+    with ThreadPoolExecutor() as pool:
+        digests = dict(zip(places, pool.map(digest, places)))
+    return {label: {file: digests[label, file] for file in files} for label, files in found.classes.items()}
+
+
+def parted(
+    digests: Mapping[str, Mapping[str, bytes]], test_percent: int, split: int
+) -> dict[tuple[str, str], tuple[str, bytes]]:
+    """Of every file, by class and name, its part ("train" or "test") and its place in the order of the part.
+
+    Of each class the share `test_percent` is for tests, one image at least. Which ones is told by a hash of each file's content
+    with `split` as its key: so names do not matter, an image that is added moves few others, and copies of one file fall on one
+    side, in whichever classes they are."""
+    key, side_of, parts = f"split {split}".encode(), {}, {}
+    for label, files in digests.items():
+        order = {digest: hashlib.blake2b(digest, key=key, digest_size=16).digest() for digest in set(files.values())}
+        copies: dict[bytes, int] = {}
+        for digest in files.values():
+            copies[digest] = copies.get(digest, 0) + 1
+        wanted = max(1, round(len(files) * test_percent / 100))
+        tested = sum(count for digest, count in copies.items() if side_of.get(digest) == "test")
+        trained = sum(count for digest, count in copies.items() if side_of.get(digest) == "train")
+        for digest in sorted((one for one in copies if one not in side_of), key=order.__getitem__):
+            fits = tested < wanted and (trained or tested + copies[digest] < len(files))
+            side_of[digest] = "test" if fits else "train"
+            tested, trained = (tested + copies[digest], trained) if fits else (tested, trained + copies[digest])
+        if not tested or not trained:
+            raise Refused(f"{label}: {len(files)} images, of which {len(copies)} differ, are too few for training and tests")
+        parts |= {(label, file): (side_of[digest], order[digest]) for file, digest in files.items()}
+    return parts
+
+
+# ---- Which side ------------------------------------------------------------------------------------------------------
+
+
+def sizes_of_images(found: Found, most: int = MEASURED) -> list[tuple[int, int]]:
+    """Width and height of up to `most` of the images, evenly taken; those that cannot be opened are passed over."""
+    from PIL import Image
+
+    rows = [found.root / name for name, *_ in found.rows("")]
+    sizes = []
+    for path in rows[:: max(1, len(rows) // most)]:
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                sizes.append(image.size)
+        except Exception:  # whatever PIL raises for damage, which is told where the image is read
+            continue
+    return sizes
+
+
+def side_for(sizes: Sequence[tuple[int, int]], train_images: int) -> tuple[int, str]:
+    """The largest side that half of the images reach and that there are enough of them for; and why, in words."""
+    short = statistics.median(min(size) for size in sizes) if sizes else 0
+    chosen = max(side for side in SIDES if side == SIDES[0] or (short >= side and train_images >= LEAST_IMAGES[side]))
+    larger = next((side for side in SIDES if side > chosen), 0)
+    why = f"half of the images have a shorter side of {short:.0f} pixels or more"
+    if larger and short >= larger:
+        why += f", and {larger} needs {LEAST_IMAGES[larger]:,} training images, here are {train_images:,}"
+    return chosen, why
+
+
+def word_of(root: Path) -> str:
+    """A folder's name as a set's: small letters, digits, "-" and "_"."""
+    word = "-".join(re.findall(r"[a-z0-9]+", root.resolve().name.lower()))
+    if not word:
+        raise Refused(f"name: none can be made of {str(root)!r}; give one")
+    return word
+
+
+def choose_name(
+    root: Path, word: str = "", side: int = 0, test_percent: int = TEST_PERCENT, links: str = "refuse"
+) -> tuple[OwnName, str]:
+    """The name under which the images in `root` are a set, and in words why at this side. `word` and `side` are chosen by the
+    folder and its images where they are empty. Raises Refused as `OwnFolders`."""
+    word = word or word_of(root)
+    if own_name(f"own-{word}-32px") != OwnName(word, 32):
+        raise Refused(f"name: {word!r} is not of small letters and digits, with - or _ between them")
+    if not 1 <= test_percent <= 90:
+        raise Refused(f"test_percent: {test_percent} is not from 1 to 90")
+    if side:
+        return OwnName(word, side, test_percent), "as asked"
+    folders = OwnFolders(root, OwnName(word, SIDES[0], test_percent), links)
+    images = sum(map(len, folders.found.classes.values()))
+    trained = images if folders.given else images - images * test_percent // 100
+    side, why = side_for(sizes_of_images(folders.found), trained)
+    return OwnName(word, side, test_percent), why
+
+
+def split_words(name: OwnName, given: bool) -> str:
+    """How the set came to its two parts."""
+    if given:
+        return "parts as given"
+    return f"{name.test_percent}% of each class for tests, by a hash of each file's content, split {name.split}"

@@ -1,0 +1,80 @@
+"""Does a verdict's interval on one's own images cover the true effect? By simulation, over seeds and images both drawn anew.
+
+    python -m benchmarks.own_images        about a minute; writes own_images.md beside this file
+
+Each image has a difficulty, the same for both arms, and one of its own for each arm; each run adds luck of its own, and each
+seed luck that its two runs share. The true effect is that over all images that could be drawn, known to the simulation."""
+
+from pathlib import Path
+
+import numpy as np
+
+from study.judge.images import on_other_images
+from study.judge.intervals import within_runs
+
+TABLE = Path(__file__).with_name("own_images.md")
+IMAGES, SEEDS, WORLDS = (300, 10_000), (3, 6, 12), {"little": 0.2, "some": 0.5, "much": 1.0}
+"""Worlds by how far the arms differ over images: the standard deviation of what an image adds to one arm alone, where that of
+its difficulty is 2 and of a run's luck at an image 1."""
+REPEATS = {300: 400, 10_000: 100}
+BIAS, SEED_LUCK = -1.2, 0.1
+EFFECT = 0.1
+
+
+def wrong(random: np.random.Generator, own: float, seeds: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether two arms are wrong: [seeds, images] each."""
+    difficulty = BIAS + 2 * random.standard_normal(images)
+    shared = SEED_LUCK * random.standard_normal((seeds, 1))
+    arms = []
+    for effect in (EFFECT, 0.0):
+        at_image = difficulty + effect + own * random.standard_normal(images)
+        luck = shared + SEED_LUCK * random.standard_normal((seeds, 1)) + random.standard_normal((seeds, images))
+        arms.append((at_image + luck > 0).astype(float))
+    return arms[0], arms[1]
+
+
+def true_effect(own: float) -> float:
+    """The difference in error over all images and seeds, in points: all draws are normal, so it is one of two normal tails."""
+    from scipy.stats import norm
+
+    spread = np.sqrt(4 + own**2 + 2 * SEED_LUCK**2 + 1)
+    return 100 * float(norm.sf(-(BIAS + EFFECT) / spread) - norm.sf(-BIAS / spread))
+
+
+def covered(own: float, seeds: int, images: int, repeats: int) -> tuple[float, float, float, float]:
+    """Shares of intervals that hold the true effect, over seeds alone and over both, and their mean half widths in points."""
+    random, truth, found = np.random.default_rng(2012), true_effect(own), []
+    for _ in range(repeats):
+        treated, control = wrong(random, own, seeds, images)
+        alone = within_runs(100 * (treated - control).mean(1))
+        both = on_other_images(treated, control, alone.standard_error / 100, seeds - 1).around(alone, 0.95)
+        found.append(
+            [one.lower <= truth <= one.upper for one in (alone, both)] + [(o.upper - o.lower) / 2 for o in (alone, both)]
+        )
+    means = np.mean(found, axis=0).tolist()
+    return means[0], means[1], means[2], means[3]
+
+
+def main() -> None:
+    rows = []
+    for images in IMAGES:
+        for world, own in WORLDS.items():
+            for seeds in SEEDS:
+                alone, both, width_alone, width_both = covered(own, seeds, images, REPEATS[images])
+                rows.append(
+                    f"| {images:,} | {world} | {seeds} | {alone:.1%} | {both:.1%} | {width_alone:.2f} | {width_both:.2f} |"
+                )
+    head = f"""# How often intervals on own images cover the true effect
+
+Made by `python -m benchmarks.own_images`: of nominal 95% intervals, {REPEATS[300]} repeats at 300 test images and
+{REPEATS[10_000]} at 10,000 (standard errors of a share 1.1 and 2.2 points).
+
+| test images | arms differ over images | seeds | seeds alone | seeds and images | half width, points | both |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+    TABLE.write_text(head + "\n".join(rows) + "\n")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

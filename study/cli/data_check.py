@@ -1,0 +1,90 @@
+"""`data check`: a folder of own images looked at before anything is trained, in the terminal and as a page."""
+
+import argparse
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet.errors import Refused
+from alexnet.files import write_atomically
+from study.cli.console import Console
+from study.cli.own_images import named_folder
+from study.environment import links_choice
+
+if TYPE_CHECKING:
+    from alexnet.data.folder_check import FolderFacts
+
+LISTED = 20
+"""Files of a kind that the terminal names; the page names all."""
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>{title}</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem;
+padding: 1rem 1.25rem 4rem }} li {{ overflow-wrap: anywhere }}</style></head>
+<body><h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def check(args: argparse.Namespace) -> int:
+    """Tell what is in the folder. Returns 1 where an image is damaged, or lies in both parts or in two classes."""
+    from alexnet.data.folder_check import check_folder
+    from study.cli.data import packing_told
+
+    folder = Path(args.name)
+    if not folder.is_dir():
+        raise Refused(f"data: no folder {folder}")
+    name, why = named_folder(folder, args)
+    facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
+    Console().say("\n".join(line for heading, lines in told(facts, str(name), why, LISTED) for line in _plain(heading, lines)))
+    if args.page:
+        parts = (f"<h2>{html.escape(h)}</h2>\n{_list(lines)}" for h, lines in told(facts, str(name), why))
+        write_atomically(args.page, PAGE.format(title=html.escape(f"Images in {folder}"), body="\n".join(parts)).encode())
+        Console().say(f"wrote {args.page}")
+    return 1 if facts.damaged or facts.in_both_parts or facts.in_two_classes else 0
+
+
+def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Headings, and the lines under each; of files `most` each, or all of them."""
+    from alexnet.data.folder_check import remarks
+
+    train, test = facts.images
+    yield (
+        f"{facts.root}: {len(facts.classes)} classes, {train:,} training and {test:,} test images ({facts.parts})",
+        [
+            f"as {name}: {why}",
+            "shorter sides of {} to {} pixels, half of them {} or more".format(*_ends_first(facts.shorter_sides)),
+            "formats: " + ", ".join(f"{count} {kind}" for kind, count in facts.formats.items()),
+        ],
+    )
+    yield "classes", [f"{label}: {ours} for training, {theirs} for tests" for label, (ours, theirs) in facts.classes.items()]
+    worse = {*facts.in_both_parts, *facts.in_two_classes}
+    kinds = {
+        "remarks": list(remarks(facts)),
+        "damaged": list(facts.damaged),
+        "passed over": [str(one) for one in facts.passed_over],
+        "in both parts": [" = ".join(files) for files in facts.in_both_parts],
+        "in two classes": [" = ".join(files) for files in facts.in_two_classes],
+        "other copies, on one side": [" = ".join(files) for files in facts.copies if files not in worse],
+    }
+    for kind, lines in kinds.items():
+        if lines:
+            shown = lines[: most or None]
+            more = [f"and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
+            yield f"{kind} ({len(lines)})", [*shown, *more]
+
+
+def _ends_first(sides: tuple[int, int, int]) -> tuple[int, int, int]:
+    least, median, largest = sides
+    return least, largest, median
+
+
+def _plain(heading: str, lines: list[str]) -> list[str]:
+    return [heading, *(f"  {line}" for line in lines)]
+
+
+def _list(lines: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"

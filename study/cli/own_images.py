@@ -1,0 +1,76 @@
+"""Images of one's own on the command line: packed, and told in one line, before a verb sees them as a scale."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from alexnet.data.own_names import SIDES, OwnName, own_name
+from alexnet.errors import Refused
+from study.environment import damaged_choice, data_dir, links_choice
+from study.questions.scales import Scale, is_own, own_label, scale_named
+
+SEVERAL = ("run", "retry", "plan")
+"""Verbs that take several ways to split the images."""
+
+
+def resolve(args: argparse.Namespace) -> None:
+    """Pack the images that `args` name, and put their scale in the place of `args.scale`, the scales of all their splits with
+    a word on each into `args.own`. Nothing where none are named. Raises Refused where images cannot be packed."""
+    folder: Path | None = getattr(args, "images", None)
+    scale: str = getattr(args, "scale", None) or ""
+    if folder is None and not own_name(scale) and not is_own(scale):
+        if getattr(args, "splits", 1) > 1:
+            raise Refused("--splits: only own images (--images DIR) are split here")
+        return
+    if args.splits > 1 and args.verb not in SEVERAL:
+        raise Refused(f"--splits: {', '.join(SEVERAL)} repeat the split, {args.verb} takes one")
+    if folder is None:
+        name, why = own_name(scale_named(scale).data if is_own(scale) else scale), "as asked"
+        assert name
+    elif scale:
+        raise Refused(f"SCALE: {scale!r} and IMAGES={folder} are two sets of images; leave one out")
+    else:
+        name, why = named_folder(folder, args)
+    names = [replace(name, split=split) for split in range(args.splits)] if args.splits > 1 else [name]
+    args.own = dict(_packed(one, folder, why) for one in names)
+    args.scale = next(iter(args.own))
+
+
+def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
+    """The name of the set that a folder makes, and in words why it has this side."""
+    from alexnet.data.own_images import choose_name, parts_of
+
+    if args.splits > 1 and (parts := parts_of(folder)):
+        raise Refused(f"--splits: {folder} has its own parts {' and '.join(parts)}; name a folder of class folders")
+    side = args.side or (suiting_side(args.recipe) if args.verb == "train" else 0)
+    return choose_name(folder, args.images_name, side, args.test_percent, links_choice())
+
+
+def suiting_side(recipe: str) -> int:
+    """The side of images that suits a recipe, so that crops are cut from them: of those there are, else the recipe's own."""
+    from study.cli.text_tables import named_recipe
+
+    base = named_recipe(recipe)
+    sides = [side for side in SIDES if Scale(diff={}, side=side, train_images=0).suits(base)]
+    return sides[0] if sides else base.model.image_size
+
+
+def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
+    """The scale of a set, once it is packed, and all that was chosen for it, in words."""
+    from alexnet.data.found_files import few
+    from alexnet.data.image_sets import class_names, load, pack
+    from alexnet.data.own_images import OwnFolders, parts_of
+    from study.cli.data import left_out_words, packing_told
+
+    text = str(name)
+    options = damaged_choice(), packing_told(text), links_choice()
+    images = pack(text, data_dir(), folder.absolute(), *options) if folder else load(text, data_dir(), *options)
+    classes = class_names(text, data_dir())
+    split = f"{name.test_percent}% of each class for tests, by a hash of each file's content, seed {name.split}"
+    told = [f"{len(images.test_labels):,} test images", f"{name.side} pixels a side, {why}"]
+    if folder:
+        passed_over = OwnFolders(folder, name, links_choice()).passed_over
+        told.append("parts as given" if parts_of(folder) else split)
+        told += [f"{len(passed_over)} passed over: {few(passed_over)}"] if passed_over else []
+    told += [left_out_words(images)] if images.left_out else []
+    return own_label(text, len(classes), len(images.train_labels)), "; ".join(told)

@@ -1,0 +1,41 @@
+"""One's own images split several ways: how far the split itself moves an effect."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from study.judge.family import Evidence
+from study.judge.intervals import Difference, difference_of
+from study.questions.scales import scale_named
+
+
+def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.95) -> Difference:
+    """The mean effect of several splits of the same images, with its interval.
+
+    Splits share images, so their effects are no independent draws: the variance of their mean is (1/k + test/train) times that
+    between them. Source: Nadeau and Bengio (2003), the corrected resampled t test."""
+    values = np.asarray(estimates, dtype=float)
+    k = len(values)
+    variance = float(values.var(ddof=1)) if k > 1 else math.nan
+    error = math.sqrt((1 / k + test_percent / (100 - test_percent)) * variance) if k > 1 else math.nan
+    return difference_of(float(values.mean()), error, k - 1, level, k, k, math.sqrt(variance) if k > 1 else math.nan, k)
+
+
+def with_splits(found: Sequence[Evidence]) -> list[Evidence]:
+    """The same findings, each with what all splits of its images came to, where there are several."""
+    groups: dict[tuple, list[Evidence]] = {}
+    for one in found:
+        own = scale_named(one.scale).own
+        if own and isinstance(one.verdict.effect, Difference) and math.isfinite(one.verdict.effect.estimate):
+            groups.setdefault((one.claim_name, one.base, replace(own, split=0)), []).append(one)
+    told: dict[int, tuple[tuple[float, ...], Difference]] = {}
+    for (_, _, own), mine in groups.items():
+        splits = {scale_named(one.scale).own: one for one in mine}
+        if len(splits) > 1:
+            estimates = tuple(
+                one.verdict.effect.estimate for one in splits.values() if isinstance(one.verdict.effect, Difference)
+            )
+            told |= dict.fromkeys(map(id, mine), (estimates, over_splits(estimates, own.test_percent)))
+    return [replace(one, splits=told[id(one)]) if id(one) in told else one for one in found]

@@ -1,0 +1,208 @@
+"""Image folders as they are found: what is an image, a class, damage or neither, a kind of finding each."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.data import image_files
+from alexnet.data.class_folders import ClassFolders
+from alexnet.data.found_files import files_by_class
+from alexnet.data.image_files import read, square
+from alexnet.errors import Damaged, Refused
+
+
+def photograph(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+    """Smooth colours with some noise, as a JPEG file holds them in a few kilobytes."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    return np.clip(np.asarray(coarse) + random.normal(0, 8, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def encoded(kind: str = "JPEG", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph()).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of two JPEG files each."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.fromarray(photograph(seed=i)).save(tmp_path / name / f"{i}.jpg")
+    return tmp_path
+
+
+# ---- Damage ----------------------------------------------------------------------------------------------------------
+
+
+def zeroed(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes(400) + content[middle + 400 :]
+
+
+def with_a_hole(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + content[middle + 400 :]
+
+
+def half_gone(content: bytes) -> bytes:
+    return content[: len(content) // 2] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("damage", [zeroed, with_a_hole, half_gone])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_a_jpeg_that_pillow_takes_for_sound_is_damaged_by_name(tmp_path, damage, options):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(damage(encoded(**options)))
+    with Image.open(path) as image:
+        image.load()  # no word of it
+    with pytest.raises(Damaged, match=r"x\.jpg: damaged image"):
+        read(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_sound_jpeg_is_read_as_pillow_reads_it(tmp_path, options, mode):
+    path = tmp_path / "x.jpg"
+    Image.fromarray(photograph()).convert(mode).save(path, **options)
+    with Image.open(path) as image:
+        assert np.array_equal(read(path), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.EIO])
+def test_what_the_system_will_not_read_is_no_damage_and_has_its_reason(folder, monkeypatch, code):
+    def no(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(image_files, "open", no, raising=False)
+    with pytest.raises(Refused, match=rf"0\.jpg: cannot be read \({os.strerror(code)}") as refused:
+        read(folder / "cat" / "0.jpg")
+    assert not isinstance(refused.value, Damaged)
+
+
+def test_a_class_folder_that_may_not_be_read_is_refused_with_the_reason(folder, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(Refused, match=r"dog: cannot be read \(Permission denied\)"):
+        files_by_class(folder)
+
+
+# ---- Classes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".ipynb_checkpoints", ".Trash-1000", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"],
+)
+def test_a_folder_of_the_system_is_no_class_and_is_named(folder, name):
+    (folder / name).mkdir()
+    Image.fromarray(photograph()).save(folder / name / "x.jpg")
+    found = files_by_class(folder)
+    assert list(found.classes) == ["cat", "dog"] and [Path(one.path).name for one in found.passed_over] == [name]
+
+
+def test_a_class_in_one_part_alone_is_named_with_the_nearest_of_the_other(tmp_path):
+    for place in ("train/cat", "train/dog", "val/cat", "val/dogs"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(photograph()).save(tmp_path / place / "x.png")
+    with pytest.raises(Refused, match=r"'dog' in train alone \(did you mean 'dogs'\?\), 'dogs' in val alone"):
+        ClassFolders(tmp_path, test="val")
+
+
+# ---- Files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("x.webp", "WEBP"),
+        ("x.tif", "TIFF"),
+        ("x.jfif", "JPEG"),
+        ("x.gif", "GIF"),
+        ("x", "JPEG"),
+        ("x.dat", "PNG"),
+        ("deeper/x", "BMP"),
+    ],
+)
+def test_an_image_is_found_by_its_content_whatever_its_name_or_depth(folder, name, kind):
+    path = folder / "cat" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(encoded(kind))
+    found = files_by_class(folder)
+    assert name in found.classes["cat"] and not found.passed_over
+    assert read(path).shape == (96, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("notes.txt", b"BMW and P1 text"), ("film.mp4", b"\0\0\0\x18ftypmp42"), ("x", b"")]
+)
+def test_what_is_no_image_is_passed_over_by_name(folder, name, content):
+    (folder / "cat" / name).write_bytes(content)
+    found = files_by_class(folder)
+    assert name not in found.classes["cat"] and [Path(one.path).name for one in found.passed_over] == [name]
+
+
+@pytest.mark.parametrize("name", ["._0.jpg", ".hidden.png", "Thumbs.db"])
+def test_a_hidden_file_is_passed_over_by_name(folder, name):
+    (folder / "cat" / name).write_bytes(encoded())
+    assert [Path(one.path).name for one in files_by_class(folder).passed_over] == [name]
+
+
+def test_a_link_to_another_disk_is_refused_with_the_option_that_reads_it(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("disk") / "owl"
+    elsewhere.mkdir()
+    Image.fromarray(photograph()).save(elsewhere / "x.png")
+    (folder / "owl").symlink_to(elsewhere)
+    with pytest.raises(Refused, match=r"owl: a link that leads out of .*; links='follow' reads it"):
+        files_by_class(folder)
+    assert list(files_by_class(folder, "follow").classes["owl"]) == ["x.png"]
+
+
+def test_links_in_a_circle_are_refused(folder):
+    (folder / "cat" / "round").symlink_to(folder / "cat")
+    with pytest.raises(Refused, match="folders deep"):
+        files_by_class(folder, "follow")
+
+
+def test_pixels_are_as_stored_whatever_exif_says_of_turning(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right
+    Image.fromarray(photograph()).save(tmp_path / "plain.jpg")
+    Image.fromarray(photograph()).save(tmp_path / "turned.jpg", exif=exif)
+    assert np.array_equal(read(tmp_path / "plain.jpg"), read(tmp_path / "turned.jpg"))
+
+
+@pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])
+def test_a_line_of_pixels_takes_no_more_memory_than_a_photograph(size, monkeypatch):
+    largest = []
+    real = Image.Image.resize
+
+    def resize(image, to, *arguments):
+        largest.append(to[0] * to[1])
+        return real(image, to, *arguments)
+
+    monkeypatch.setattr(Image.Image, "resize", resize)
+    assert square(Image.new("RGB", size), 256).shape == (256, 256, 3)
+    assert max(largest) <= 8 * 256 * 256
+
+
+def test_the_middle_is_that_of_the_whole_image():
+    """Of a strip of 24x1 pixels with one bright one in the middle third: it is kept, and the ends are not."""
+    strip = np.zeros((2, 48, 3), np.uint8)
+    strip[:, 23:25] = 255
+    assert square(Image.fromarray(strip), 2).min() == 255

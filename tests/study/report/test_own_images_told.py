@@ -1,0 +1,68 @@
+"""A claim on one's own images, from tables to sentences: role, name and fingerprint, both sources of error, and splits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import made_up_result
+
+from alexnet.training.answers import answers_of
+from study.judge.evidence import find
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.questions.scales import own_label, scale_named
+from study.record import tables
+from study.report.sentences import more_seeds_words, verdict_words, why
+
+LABEL = own_label("own-pets-32px", 3, 160)
+IMAGES = 40
+
+
+def runs(label: str, fingerprint: str, without: int) -> list:
+    """Runs of which 12 of 40 images are wrong, and `without` normalization so many more: by seed one more and one less."""
+    found = []
+    for cell in make_plan("response_norm", label, fingerprint, Tuned(), seeds=3):
+        more = without + (0, 1, -1)[cell.seed] if cell.arm == "none" else 0
+        wrong = np.arange(IMAGES) < 12 + more
+        told = replace(made_up_result(cell, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
+        error = float(wrong.mean())
+        found.append(replace(told, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
+    return found
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    tables.merge(tmp_path, runs(LABEL, "0123456789ab", 2))
+    return tmp_path
+
+
+def only(folder: Path):
+    return [one for one in find(folder).found if one.claim_name == "response_norm"]
+
+
+def test_own_images_have_their_role_name_and_fingerprint_and_earn_no_size(results):
+    (found,) = only(results)
+    assert (found.role, found.data, found.fingerprint) == ("own", "own-pets-32px", "0123456789ab")
+    assert found.verdict.size == "not judged" and found.claims_in_family == 1
+
+
+def test_a_verdict_says_that_the_images_limit_it(results):
+    """Two more of 40 images wrong: 5 points, where the images alone have an error of 2.8 and 5 / 1.96 would be allowed."""
+    (found,) = only(results)
+    assert found.verdict.effect.estimate == pytest.approx(5.0) and found.verdict.direction == "undecided"
+    assert found.verdict.told.image_error == pytest.approx(2.78, abs=0.01) and found.verdict.told.test_images == IMAGES
+    assert "more images needed: about" in more_seeds_words(found) and "from the 40 test images" in why(found)
+    assert verdict_words(found).startswith("undecided")
+
+
+def test_another_split_of_the_same_images_is_told_beside(results):
+    other = own_label("own-pets-32px-split1", 3, 160)
+    tables.merge(results, runs(other, "ba9876543210", 0))
+    found = only(results)
+    assert len(found) == 2 and all("2 splits of these images gave +5.00, +0.00" in why(one) for one in found)
+
+
+def test_the_scale_of_own_images_is_in_its_name_alone():
+    scale = scale_named(LABEL)
+    assert (scale.data, scale.side, scale.train_images, scale.diff["model.classes"]) == ("own-pets-32px", 32, 160, 3)
