@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from study.record.keeper import Keeper
 
 
+ENDS = ("estimate", "lower", "upper")
+"""Of an effect: what MLflow's summary has as metrics."""
+
+
 def add_to(verbs: Verbs) -> None:
     parents = claim_options(), seed_option(), executor_option(), machine_options(), json_option()
     text = (
@@ -338,6 +342,7 @@ def conclude(
                 [*pictures, results / "REPORT.md"],
                 place.spool_dir,
                 {one.base: one.word for one in mine},
+                {f"{end} {one.base}": getattr(one.verdict.effect, end) for one in mine for end in ENDS},
             )
         except Exception as error:  # whatever a store that is away makes mlflow raise
             from study.record.mlflow_faults import in_words

@@ -71,6 +71,7 @@ SCALES = {
         train_images=5_000,
         about="the first 5,000 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs: long past the "
         "point where the network fits them",
+        best_role="proxy",
     ),
     "tiny-imagenet-100": Scale(
         diff={"data.name": "tiny-imagenet-100"},

@@ -17,27 +17,38 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.files import locked
-from alexnet.recipe import from_dict, settings
 from study.record.mlflow_faults import check_address, lasting
 from study.record.mlflow_view import VIEW, VIEW_STATE
-from study.record.tables import TEST_COLUMNS
+from study.record.mlflow_words import (
+    NOTE,
+    dataset_of,
+    network_text,
+    note_of,
+    plain,
+    run_metrics,
+    run_name,
+    run_params,
+    run_tags,
+)
 from study.run.database import in_a_line, laying_out
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import Damaged, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
+OWN_NOTE = "study.note"
+"""The tag of an experiment that has its description as it was written here: one that a user changed stays."""
 LOCAL_ARTIFACTS = "mlartifacts"
 CLASHES = 3
 """How often a run is written again, as nothing in it doubles, where another writer came between."""
@@ -148,7 +159,7 @@ class Store:
             if seen[place] == LISTED_FROM:
                 runs = self._finished([self._experiment(*place)])
                 listed[place] = {(run.data.tags["study.key"], run.data.tags["study.machine"]): _written(run) for run in runs}
-            known = listed.get(place, {}).get((result.key, _plain(result.machine.label)))
+            known = listed.get(place, {}).get((result.key, plain(result.machine.label)))
             if known is None or _is_newer(result, known):
                 yield result
 
@@ -157,8 +168,7 @@ class Store:
 
         asked, tags = result.asked, run_tags(result)
         experiment = self._experiment(asked.claim, asked.scale)
-        name = f"{asked.base} {asked.arm} s{result.seed} {result.key[:8]}"
-        new = {"start_time": result.started_ms, "tags": tags, "run_name": name[-250:]}  # as long as a database may take
+        new = {"start_time": result.started_ms, "tags": tags, "run_name": run_name(result)}
         filter_string = f"tags.`study.key` = '{result.key}' and tags.`study.machine` = '{tags['study.machine']}'"
         wrote, clashes = False, 0
         while True:
@@ -180,12 +190,14 @@ class Store:
         from mlflow.entities import Param
 
         run_id = run.info.run_id
-        params = [Param(k, str(v)) for k, v in {"seed": result.seed, **settings(from_dict(result.recipe))}.items()]
+        params = [Param(name, value) for name, value in run_params(result).items()]
         metrics = list(run_metrics(result))
         while params or metrics:  # a call takes at most 100 parameters and 1000 of everything
             self.client.log_batch(run_id, params=params[:100], metrics=metrics[:900])
             params, metrics = params[100:], metrics[900:]
-        self._attach(run, {"result.json": json.dumps(to_json(result), indent=1).encode()})
+        self.client.log_inputs(run_id, [dataset_of(result)])
+        files = {"result.json": json.dumps(to_json(result), indent=1), "network.txt": network_text(result)}
+        self._attach(run, {name: text.encode() for name, text in files.items()})
         self.client.set_terminated(run_id, "FINISHED", end_time=result.ended_ms)
 
     def summarize(
@@ -196,25 +208,36 @@ class Store:
         files: Iterable[Path],
         lock_dir: Path,
         directions: Mapping[str, str] | None = None,
+        numbers: Mapping[str, float] | None = None,
     ) -> None:
         """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts; each run of a
-        base carries the base's direction, so that a list of runs can show and filter by it."""
-        from mlflow.entities import RunTag
+        base carries the base's direction, so that a list of runs can show and filter by it. The note of the experiment says the
+        same for a reader. `numbers`: metrics of the summary."""
+        from mlflow.entities import Metric, RunTag
 
         with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
             experiment = self._experiment(claim, scale)
             new = {"tags": {"study.kind": "summary"}, "run_name": "summary"}
             run = self._only(experiment, "tags.`study.kind` = 'summary'", new)
-            tags = [
-                RunTag(f"study.verdict.{re.sub(r'[^A-Za-z0-9_ .-]', '_', label)}"[:250], text[:4000])
-                for label, text in verdicts.items()
-            ]
+            tags = [RunTag(f"study.verdict.{_in_a_name(label)}"[:250], text[:4000]) for label, text in verdicts.items()]
             self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
+            stamp, before = round(time.time() * 1000), run.data.metrics
+            told = {_in_a_name(name)[:250]: value for name, value in (numbers or {}).items() if math.isfinite(value)}
+            metrics = [Metric(name, value, stamp, 0) for name, value in told.items() if before.get(name) != value]
+            self.client.log_batch(run.info.run_id, metrics=metrics)
+            self._tell_note(experiment, note_of(claim, scale, experiment, verdicts))
             for file in files:
                 self.client.log_artifact(run.info.run_id, str(file))
             self.client.set_terminated(run.info.run_id, "FINISHED")
             if directions:
                 self._tell_directions(experiment, directions)
+
+    def _tell_note(self, experiment: str, note: str) -> None:
+        """The experiment's description, unless a user has written another one there."""
+        tags = self.client.get_experiment(experiment).tags
+        if tags.get(NOTE, "") == tags.get(OWN_NOTE, "") != note:
+            self.client.set_experiment_tag(experiment, NOTE, note)
+            self.client.set_experiment_tag(experiment, OWN_NOTE, note)
 
     def _tell_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
         for run in self._finished([experiment]):
@@ -268,13 +291,15 @@ class Store:
         where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
         tags = {**TRAINING, f"mlflow.sharedViewState.{VIEW}": VIEW_STATE}
         try:
-            return self.client.create_experiment(name, artifact_location=where, tags=tags)
+            made = self.client.create_experiment(name, artifact_location=where, tags=tags)
+            self._tell_note(made, note_of(claim, scale, made))  # which has to know the number
+            return made
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another machine meanwhile
                 raise
-            made = self.client.get_experiment_by_name(name)
-            assert made, "MLflow says that it is there"
-            return made.experiment_id
+            found = self.client.get_experiment_by_name(name)
+            assert found, "MLflow says that it is there"
+            return found.experiment_id
 
     def _restore(self, experiment: str, name: str) -> None:
         """Take back an experiment that someone deleted in the UI: MLflow keeps its name, and takes no runs into it. Its runs
@@ -326,6 +351,11 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _in_a_name(text: str) -> str:
+    """As MLflow allows the name of a tag or a metric."""
+    return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)
+
+
 def _artifacts_of(run: "Run") -> str:
     """The URI of its folder."""
     uri = run.info.artifact_uri
@@ -343,43 +373,3 @@ def _is_newer(result: RunResult, written: tuple[str, str, int]) -> bool:
     outcome, weights, ended_ms = written
     other = outcome != result.outcome or weights not in ("", result.weights_sha256)
     return other and result.ended_ms > ended_ms
-
-
-def run_tags(result: RunResult) -> dict[str, str]:
-    """What the MLflow UI groups and filters by."""
-    return {
-        "study.kind": "run",
-        "study.key": result.key,
-        **{f"study.{name}": value for name, value in asdict(result.asked).items()},
-        "study.seed": str(result.seed),
-        "study.outcome": result.outcome,
-        "study.weights": result.weights_sha256,
-        "study.machine": _plain(result.machine.label),
-        "data.name": result.data.name,
-        "data.fingerprint": result.data.fingerprint,
-        "git.commit": result.software.git_commit,
-        "torch": result.software.torch,
-        **({f"gpu.{name}": str(value) for name, value in asdict(result.gpu).items()} if result.gpu else {}),
-    }
-
-
-def run_metrics(result: RunResult) -> "Iterator[Metric]":
-    """Each point's measurements at its step, without those that were not made. Time stamps are the same at every replay."""
-    from mlflow.entities import Metric
-
-    for point in result.points:
-        stamp = result.started_ms + round(point.seconds * 1000)
-        for name in ("running_loss", "running_error", "train_error", "validation_error", "test_error", "seconds"):
-            value = getattr(point, name)
-            if value is not None and (math.isfinite(value) or math.isnan(value)):
-                yield Metric(name, value, stamp, point.step)
-    last = result.points[-1]
-    for name in TEST_COLUMNS:
-        value = getattr(result, name)
-        if value is not None and getattr(last, name, None) is None:  # else it is the last point already
-            yield Metric(name, value, result.ended_ms, last.step)
-
-
-def _plain(text: str) -> str:
-    """Without the characters that MLflow refuses in names or that end a quoted filter value."""
-    return "".join(c if c.isalnum() or c in " ,.-_()+/" else "_" for c in text)

@@ -10,12 +10,14 @@ from dataclasses import replace
 import pytest
 from helpers import made_up_result, small_cell
 
+from alexnet import AlexNet
 from alexnet.errors import Refused
 from study.cli.main import main
 from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import Store, look_at_store
+from study.record.mlflow_words import NOTE, network_text
 from study.run.result import sealed
 
 
@@ -284,3 +286,45 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 runs of ") and len(told) == 2
     assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: ")
+
+
+# ---- What a user of MLflow looks for ---------------------------------------------------------------------------------
+
+
+def test_a_run_is_named_by_arm_and_seed_and_has_the_parameters_that_tell_runs_apart(store, tmp_path):
+    store.record([made_up_result(small_cell(seed=4, arm="tanh"))], tmp_path)
+    run = only_run(store)
+    assert run.info.run_name == "tanh, seed 4 (A-today)"
+    assert {"arm": "tanh", "base": "A-today", "seed": "4", "model.activation": "tanh"}.items() <= run.data.params.items()
+    assert len(run.data.params) < 25
+
+
+def test_its_images_are_its_data_set_and_its_network_an_artifact(store, tmp_path):
+    cell = small_cell(fingerprint="abc")
+    store.record([made_up_result(cell)], tmp_path)
+    run = only_run(store)
+    (told,) = run.inputs.dataset_inputs
+    assert (told.dataset.name, told.dataset.digest) == ("shapes", "abc")
+    assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["network.txt", "result.json"]
+    *_, total = network_text(made_up_result(cell)).split()
+    assert int(total.replace(",", "")) == sum(p.numel() for p in AlexNet(cell.recipe).parameters())
+
+
+def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
+
+    def note() -> str:
+        return store.client.get_experiment(experiment.experiment_id).tags[NOTE]
+
+    assert "ReLUs reach 25% training error" in note() and "make reproduce-relu-speedup SCALE=smoke" in note()
+    numbers = {"estimate A-today": 6.5, "upper A-today": float("inf")}
+    for _ in range(2):
+        store.summarize("relu_sooner", "smoke", {"A-today": "x\n  observed x6.5: supported"}, [], tmp_path, {}, numbers)
+    assert "A-today: observed x6.5: supported" in note()
+    (summary,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
+    assert summary.data.metrics == {"estimate A-today": 6.5}
+    assert len(store.client.get_metric_history(summary.info.run_id, "estimate A-today")) == 1
+    store.client.set_experiment_tag(experiment.experiment_id, NOTE, "mine")
+    store.summarize("relu_sooner", "smoke", {"A-today": "observed: contradicted"}, [], tmp_path)
+    assert note() == "mine"

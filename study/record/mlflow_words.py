@@ -1,0 +1,159 @@
+"""What MLflow is told of a run and of an experiment, in the places where its users look: name, parameters, data set, note.
+
+A run's whole recipe is in its result.json. Parameters are those alone that tell runs apart or that a reader asks for first, so
+that the UI's table and parallel coordinates show differences."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from alexnet.errors import Refused
+from alexnet.recipe import from_dict, settings, sizes_of
+from study.plan.claim_files import get_claim
+from study.questions.claim import Claim
+from study.record.mlflow_view import VIEW
+from study.record.tables import TEST_COLUMNS
+from study.run.result import RunResult
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Metric
+
+NOTE = "mlflow.note.content"
+"""The tag of an experiment that the UI shows as its description."""
+ASKED_FIRST = (
+    "optim.learning_rate", "optim.batch_size", "optim.epochs", "optim.momentum", "optim.weight_decay", "model.activation",
+    "model.image_size", "model.width", "model.columns", "model.init", "data.name", "data.inputs", "data.train_images",
+)  # fmt: skip
+"""Settings that are parameters of every run."""
+
+
+# ---- A run -----------------------------------------------------------------------------------------------------------
+
+
+def run_name(result: RunResult) -> str:
+    """Such as "none, seed 2 (ALEXNET_32)"."""
+    asked = result.asked
+    return f"{asked.arm}, seed {result.seed} ({asked.base})"[:250]  # as long as a database may take
+
+
+def run_params(result: RunResult) -> dict[str, str]:
+    """What tells the runs of an experiment apart, and what a reader asks for first."""
+    told = settings(from_dict(result.recipe))
+    names = {*ASKED_FIRST, *_fields_that_arms_change(result.asked.claim)}
+    known = {name: value for name, value in told.items() if name in names} if _claim(result.asked.claim) else told
+    own = {"arm": result.asked.arm, "base": result.asked.base, "seed": result.seed}
+    return {name: str(value)[:6000] for name, value in {**own, **known}.items()}
+
+
+def _fields_that_arms_change(name: str) -> set[str]:
+    if not (claim := _claim(name)):
+        return set()
+    diffs = [diff for arm in claim.arms for diff in (arm.diff, *arm.also.values())]
+    return {field for diff in diffs for field in diff} | set(claim.tune)
+
+
+def _claim(name: str) -> Claim | None:
+    """None for runs of `study train`, and of a claim whose file is gone."""
+    try:
+        return get_claim(name)
+    except Refused:
+        return None
+
+
+def dataset_of(result: RunResult) -> "DatasetInput":
+    """The images of a run as MLflow's data set input: name, fingerprint, and how many were trained on and tested."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    counts = {"train_images": result.recipe.get("data", {}).get("train_images") or "all"}
+    if result.answers:
+        counts["test_images"] = result.answers.images
+    data = Dataset(
+        name=result.data.name,
+        digest=result.data.fingerprint[:36],
+        source_type="local",
+        source=json.dumps({"name": result.data.name, "fingerprint": result.data.fingerprint}),
+        profile=json.dumps(counts),
+    )
+    return DatasetInput(dataset=data, tags=[InputTag("mlflow.data.context", "training")])
+
+
+def network_text(result: RunResult) -> str:
+    """The network's layers in lines: what each gives, and its parameters."""
+    model = from_dict(result.recipe).model
+    lines = [f"{'layer':<6}{'kind':<13}{'outputs':>8}{'map size':>10}{'parameters':>14}"]
+    total = 0
+    for number, (layer, size) in enumerate(zip(model.layers, sizes_of(model), strict=True), 1):
+        inputs = size.inputs // size.groups * (layer.kernel**2 if layer.kind != "full" else 1)
+        places = size.map_size**2 if layer.kind == "local" else 1  # a local layer has weights of its own at each place
+        count = size.outputs * (inputs + 1) * places if layer.present else 0
+        total += count
+        lines.append(f"{number:<6}{layer.kind:<13}{size.outputs:>8}{size.map_size:>10}{count:>14,}")
+    return "\n".join([*lines, f"{'total':<37}{total:>14,}", ""])
+
+
+def run_tags(result: RunResult) -> dict[str, str]:
+    """What the MLflow UI groups and filters by."""
+    return {
+        "study.kind": "run",
+        "study.key": result.key,
+        **{f"study.{name}": value for name, value in asdict(result.asked).items()},
+        "study.seed": str(result.seed),
+        "study.outcome": result.outcome,
+        "study.weights": result.weights_sha256,
+        "study.machine": plain(result.machine.label),
+        "data.name": result.data.name,
+        "data.fingerprint": result.data.fingerprint,
+        "git.commit": result.software.git_commit,
+        "torch": result.software.torch,
+        **({f"gpu.{name}": str(value) for name, value in asdict(result.gpu).items()} if result.gpu else {}),
+    }
+
+
+def run_metrics(result: RunResult) -> "Iterator[Metric]":
+    """Each point's measurements at its step, without those that were not made. Time stamps are the same at every replay."""
+    from mlflow.entities import Metric
+
+    for point in result.points:
+        stamp = result.started_ms + round(point.seconds * 1000)
+        for name in ("running_loss", "running_error", "train_error", "validation_error", "test_error", "seconds"):
+            value = getattr(point, name)
+            if value is not None and (math.isfinite(value) or math.isnan(value)):
+                yield Metric(name, value, stamp, point.step)
+    last = result.points[-1]
+    for name in TEST_COLUMNS:
+        value = getattr(result, name)
+        if value is not None and getattr(last, name, None) is None:  # else it is the last point already
+            yield Metric(name, value, result.ended_ms, last.step)
+
+
+def plain(text: str) -> str:
+    """Without the characters that MLflow refuses in names or that end a quoted filter value."""
+    return "".join(c if c.isalnum() or c in " ,.-_()+/" else "_" for c in text)
+
+
+# ---- An experiment ---------------------------------------------------------------------------------------------------
+
+
+def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str] | None = None) -> str:
+    """The description of an experiment, in Markdown: the claim's sentence, the verdict of each base, the command, and the view
+    of its runs by arm."""
+    found = _claim(claim)
+    title = f"**{_in_markdown(found.title)}**" if found else f"Runs of `{plain(claim)}`"
+    lines = [title]
+    if found:
+        lines.append(f"The paper: {_in_markdown(found.reported.what)} ({_in_markdown(found.reported.where)}). Scale: {scale}.")
+    for base, text in (verdicts or {}).items():
+        judged = [line.strip() for line in text.splitlines() if line.strip().startswith("observed")]
+        lines.append(f"- {_in_markdown(base)}: {_in_markdown(judged[-1] if judged else text.splitlines()[-1].strip())}")
+    if found:
+        at_scale = f" SCALE={scale}" if found.command.startswith("make") else f" --scale {scale}"
+        lines.append(f"Run it again: `{found.command}{at_scale}`")
+    lines.append(f"[The runs by arm, with seed, verdict and errors](#/experiments/{experiment}/runs?viewStateShareKey={VIEW})")
+    return "\n\n".join(lines)[:5000]
+
+
+def _in_markdown(text: str) -> str:
+    """A user's text as itself: no tag, link or code."""
+    return "".join(f"\\{c}" if c in "<>[]`*_|" else c for c in " ".join(text.split()))
