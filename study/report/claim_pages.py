@@ -9,7 +9,7 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
-from study.record.figure_files import slug
+from study.record.figure_files import picture_prefix, slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
@@ -258,6 +258,6 @@ def command(one: Evidence) -> str:
 
 def _picture(path: Path, one: Evidence) -> dict[str, str]:
     """A picture beside the page. Its text says the finding, for those who do not see it."""
-    kind = path.stem.removeprefix(f"{one.claim_name}-{one.scale}-")
+    kind = path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
     found = f"{one.claim.title}, {one.scale}: {kind}. {standing(one)}, {phrases.observed_words(one)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(one.claim)}"}
