@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_a_sound_jpeg_is_read_as_pillow_reads_it(tmp_path, options, mode):
     Image.fromarray(photograph()).convert(mode).save(path, **options)
     with Image.open(path) as image:
         assert np.array_equal(read(path), np.asarray(image.convert("RGB")))
+
+
+def test_without_simplejpeg_files_are_read_with_a_warning(tmp_path, monkeypatch):
+    """As on a machine that is lent for its GPU and lacks the package."""
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    path = tmp_path / "x.jpg"
+    path.write_bytes(encoded())
+    with pytest.warns(UserWarning, match="simplejpeg is not installed"):
+        assert read(path).shape == photograph().shape
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.EIO])
