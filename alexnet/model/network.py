@@ -3,15 +3,17 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.errors import Refused
 from alexnet.model.dropout import Dropout, draw_dropout, dropouts_of
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
-from alexnet.recipe import Layer, Model, Recipe, Sizes, sizes_of
+from alexnet.recipe import Layer, Model, Recipe, Sizes, changed, sizes_of
 from alexnet.rng import generator, key_of
 
 
@@ -72,15 +74,17 @@ Learned = nn.Conv2d | LocalConv2d | nn.Linear | GroupedLinear
 class AlexNet(nn.Module):
     """Images [n, 3, size, size] to logits [n, classes] (section 3), with the initial weights that `seed` draws (section 5).
 
-    Takes a Recipe or its Model, as in AlexNet(PAPER). `size` is model.image_size, and the inputs are what data.inputs makes of
-    pixels from 0 to 255. `layers` holds one nn.Sequential for each of model.layers, whose parts are named weights, activation,
-    norm, pool and dropout; what a layer does not have is nn.Identity, and so is a ReLU that is part of the pool before it.
-    Torch's own generator is left as it is.
+    Takes a Recipe or its Model, as in AlexNet(PAPER), and `classes` where it is to tell apart another number of them. `size`
+    is model.image_size, and the inputs are what data.inputs makes of pixels from 0 to 255. `layers` holds one nn.Sequential
+    for each of model.layers, whose parts are named weights, activation, norm, pool and dropout; what a layer does not have is
+    nn.Identity, and so is a ReLU that is part of the pool before it. `features` and `classifier` are the same layers under
+    torchvision's names. Torch's own generator is left as it is. Raises Refused for images of another size.
     """
 
-    def __init__(self, model: Model | Recipe, seed: int = 0):
+    def __init__(self, model: Model | Recipe, seed: int = 0, *, classes: int | None = None):
         super().__init__()
-        self.model = model = model.model if isinstance(model, Recipe) else model
+        model = model.model if isinstance(model, Recipe) else model
+        self.model = model = model if classes is None else with_classes(model, classes)
         with torch.device("meta"):  # without memory, so that torch draws no weights, which are drawn below
             self.border = nn.ZeroPad2d((0, model.border_after, 0, model.border_after)) if model.border_after else nn.Identity()
             self.layers = nn.Sequential(
@@ -93,7 +97,62 @@ class AlexNet(nn.Module):
             initialize(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(self.border(images))
+        return self.layers(self.border(_of_side(images, self.model.image_size)))
+
+    # ---- As users of torchvision and timm expect it ----
+
+    @property
+    def num_classes(self) -> int:
+        return self.model.classes
+
+    @property
+    def num_features(self) -> int:
+        """Units that the last layer sees."""
+        return self.get_classifier().in_features
+
+    @property
+    def features(self) -> nn.Sequential:
+        """The border and the layers that have maps: images to maps. It shares its parts with `layers`, and is no module beside
+        it: a part is replaced in `layers`."""
+        return Shared(self.border, *self.layers[: self._first_full])
+
+    @property
+    def classifier(self) -> nn.Sequential:
+        """The full layers: maps to logits. Shared as `features` is."""
+        return Shared(*self.layers[self._first_full :])
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Images to the maps [n, maps, height, width] that the first full layer is given."""
+        return self.features(_of_side(images, self.model.image_size))
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """What `forward_features` gives to logits; with `pre_logits` to the units [n, num_features] before the last layer."""
+        *full, last = self.classifier
+        for layer in full:
+            maps = layer(maps)
+        return maps.flatten(1) if pre_logits else last(maps)
+
+    def get_classifier(self) -> nn.Linear:
+        """The weights of the last layer."""
+        part = learned_part(self.layers[-1])
+        assert isinstance(part, nn.Linear), "the last layer of every recipe"
+        return part
+
+    def reset_classifier(self, num_classes: int, seed: int = 0) -> None:
+        """Another last layer, for so many classes, with weights that `seed` draws as it does those of a new network. They are
+        new parameters: make the optimizer after this. Raises Refused for fewer than one class."""
+        model, old, last = with_classes(self.model, num_classes), self.get_classifier(), len(self.layers) - 1
+        new = nn.utils.skip_init(nn.Linear, old.in_features, num_classes)
+        assert isinstance(new, nn.Linear)
+        draw_weights(new, model, last, seed)  # on the CPU, where generators are
+        self.layers.get_submodule(str(last)).add_module("weights", new.to(old.weight.device, old.weight.dtype))
+        self.model = model
+
+    @property
+    def _first_full(self) -> int:
+        return next(position for position, layer in enumerate(self.model.layers) if layer.kind == "full")
+
+    # ---- Draws and weights ----
 
     def begin_step(self, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
         """Draw the dropout of one step from generators named by seed, layer and step, for a batch of `of` images of which this
@@ -116,6 +175,39 @@ class AlexNet(nn.Module):
         if [tuple(v.shape) for v in ours.values()] != [tuple(v.shape) for v in state.values()]:
             raise ValueError(f"the shapes are not those of this network: {[tuple(v.shape) for v in state.values()]}")
         self.load_state_dict(dict(zip(ours, state.values(), strict=True)))
+
+
+def _not_here(*_) -> NoReturn:
+    raise Refused(
+        "features, classifier: what is changed there would not be in the network; `reset_classifier(n)` makes a last layer for "
+        "n classes, and `layers` takes other layers"
+    )
+
+
+class Shared(nn.Sequential):
+    """Parts of a network in a row. They are the network's own; another part put here would not be in it, and is refused."""
+
+    __setitem__ = __delitem__ = append = insert = extend = pop = _not_here  # pyright: ignore[reportAssignmentType]
+
+
+def with_classes(model: Model, classes: int) -> Model:
+    """The same model with a last layer for so many classes. Raises Refused for fewer than one."""
+    if classes < 1:
+        raise Refused(
+            f"classes: {classes} is less than 1; forward_head(maps, pre_logits=True) gives what a last layer would see"
+        )
+    return changed(model, {"classes": classes, "layers.last.outputs": classes})
+
+
+@torch.fx.wrap  # one node of a graph that torch.fx makes, which knows no shapes
+def _of_side(images: Tensor, side: int) -> Tensor:
+    """The same images. Raises Refused where they are not [n, 3, side, side]."""
+    if not torch.jit.is_tracing() and (images.dim() != 4 or images.shape[1:] != (3, side, side)):
+        raise Refused(
+            f"images: {list(images.shape)} given, [n, 3, {side}, {side}] wanted; resize them to model.image_size = {side}, or "
+            "build the network for others: changed(recipe, {'model.image_size': ...})"
+        )
+    return images
 
 
 def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":
@@ -177,23 +269,28 @@ def learned_part(parts: nn.Module) -> Learned | None:
 def initialize(network: AlexNet, seed: int) -> None:
     """All initialization is here (section 5): every layer's weights come from a generator of its own, named by seed and
     position. Batch normalizations begin as torch has them."""
-    model = network.model
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()
-    for position, (layer, parts) in enumerate(zip(model.layers, network.layers, strict=True)):
-        if (part := learned_part(parts)) is None:
-            continue
-        assert part.bias is not None
-        rng = generator(seed, "init", position)
-        if model.init == "listed":
-            part.weight.normal_(0, layer.weight_std, generator=rng)
-            part.bias.fill_(layer.initial_bias)
-        else:
-            fan_in = part.weight.shape[1] if layer.kind == "local" else part.weight[0].numel()
-            bound = 1 / math.sqrt(fan_in)
-            part.weight.uniform_(-bound, bound, generator=rng)
-            part.bias.uniform_(-bound, bound, generator=rng)
+    for position, parts in enumerate(network.layers):
+        if part := learned_part(parts):
+            draw_weights(part, network.model, position, seed)
+
+
+@torch.no_grad()
+def draw_weights(part: Learned, model: Model, position: int, seed: int) -> None:
+    """The initial weights and biases of the layer at `position`."""
+    layer = model.layers[position]
+    assert part.bias is not None
+    rng = generator(seed, "init", position)
+    if model.init == "listed":
+        part.weight.normal_(0, layer.weight_std, generator=rng)
+        part.bias.fill_(layer.initial_bias)
+    else:
+        fan_in = part.weight.shape[1] if layer.kind == "local" else part.weight[0].numel()
+        bound = 1 / math.sqrt(fan_in)
+        part.weight.uniform_(-bound, bound, generator=rng)
+        part.bias.uniform_(-bound, bound, generator=rng)
 
 
 def layer_table(model: Model) -> list[dict]:

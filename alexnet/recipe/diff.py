@@ -5,14 +5,16 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe.options import in_short
 from alexnet.recipe.schema import Recipe
 
+Changed = TypeVar("Changed")
 
-def changed(recipe: Any, diff: Mapping[str, Any]) -> Any:
+
+def changed(recipe: Changed, diff: Mapping[str, Any]) -> Changed:
     """A copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
 
     Positions in a tuple are numbers, or "last": "model.layers.0.outputs". All fields change at once, so that two that must

@@ -156,7 +156,10 @@ class Model(Checked):
 
     def _check_last(self, last: Layer) -> None:
         if (last.kind, last.outputs) != ("full", self.classes):
-            raise Refused(f"model.layers: the last layer must be full with model.classes = {self.classes} outputs, not {last}")
+            raise Refused(
+                f"model.layers: the last layer must be full with model.classes = {self.classes} outputs, not {last.kind} with "
+                f"{last.outputs}; change model.classes and model.layers.last.outputs together"
+            )
         if not last.present:
             raise Refused("model.layers: the last layer cannot be absent")
         if last.dropout or last.norm != "none":
