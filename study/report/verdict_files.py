@@ -77,7 +77,7 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
             "words": sentences.verdict_words(one),
             "effect": _effect(verdict.effect),
             "narrow": _effect(verdict.narrow) if verdict.narrow else None,
-            "look": {name: value for name, value in look.items() if name not in ("effect", "narrow")},
+            "look": _look(look),
             "is_final": verdict.is_final,
             "why": sentences.why(one),
         },
@@ -102,6 +102,12 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
         },
         "versions": {name: sorted({software[run][name] for run in names if run in software}) for name in SOFTWARE},
     })  # fmt: skip
+
+
+def _look(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A look without its effects, which stand beside it. An interval that is over seeds alone has no error of test images."""
+    over_images = {} if told["test_images"] else {"image_error": None, "test_images": None}
+    return {name: value for name, value in {**told, **over_images}.items() if name not in ("effect", "narrow")}
 
 
 def _effect(effect: Any) -> dict[str, Any]:
