@@ -24,11 +24,15 @@ LOOKS = Looks((2, 3, 4), (2, 4, 5))
 TIMES_TAKEN = ["seconds", "started", "cpu_share", "git_commit"]
 CLAIM = '''"""A tiny question, for a network that trains for a second."""
 
+from dataclasses import replace
+
 from alexnet.recipe import FIGURE_1_A, Layer, changed
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import DifferenceOfMeans
+from study.questions.scales import SCALES
 
+SCALES["shapes"] = replace(SCALES["shapes"], best_role="proxy")  # else it is no evidence, and nothing of it is settled
 TINY = changed(
     FIGURE_1_A,
     {{
@@ -69,9 +73,9 @@ def prepare(folder: Path) -> None:
 
 def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate")) -> None:
     """As `settle` would fix it, but for its looks."""
-    from study.plan.claim_files import _claim_of
+    from study.plan.claim_files import _told_by
 
-    claims = {name: _claim_of(folder / "claims" / f"{name}.py") for name in names}
+    claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in names}
     FixedRules(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
 
 

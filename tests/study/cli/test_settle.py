@@ -15,10 +15,11 @@ from study.cli import settle_claims as settle_verb
 from study.cli import settling
 from study.cli.main import main
 from study.judge.evidence import find
-from study.plan.claim_files import _claim_of
+from study.plan.claim_files import _claim_of, _told_by
 from study.plan.cost import Cost
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
+from study.questions.scales import SCALES
 from study.record import tables
 from study.record.keeper import Recorded
 from study.run.result import RESULT, sealed
@@ -86,6 +87,7 @@ class Trainer:
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Three claims, and nothing else: no other claims, no images, no report."""
+    monkeypatch.setitem(SCALES, "shapes", replace(SCALES["shapes"], best_role="proxy"))  # else nothing of it is settled
     (tmp_path / "claims").mkdir()
     for name, rate in RATES.items():
         write_claim(tmp_path, name, rate)
@@ -116,7 +118,7 @@ def write_claim(folder: Path, name: str, rate: float, **changes: str) -> None:
 
 def small_looks(folder: Path) -> None:
     """A rule with three looks at few seeds."""
-    claims = {name: _claim_of(folder / "claims" / f"{name}.py") for name in RATES}
+    claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in RATES}
     (folder / "results").mkdir(exist_ok=True)
     FixedRules(folder / "results").write(fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
 

@@ -131,7 +131,9 @@ def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_betwe
 
 def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
     for name in ("n02", "n01"):
-        (tmp_path / "tiny-imagenet-100" / "train" / name).mkdir(parents=True)
+        for part in ("train", "val"):
+            (tmp_path / "tiny-imagenet-100" / part / name).mkdir(parents=True)
+            (tmp_path / "tiny-imagenet-100" / part / name / "a.jpg").touch()
     assert class_names("tiny-imagenet-100", tmp_path) == ["n01", "n02"]
     (tmp_path / "tiny-imagenet-100.words.txt").write_text("n01\ttench, Tinca tinca\nn09\tother\n")
     assert class_names("tiny-imagenet-100", tmp_path) == ["tench", "n02"]
