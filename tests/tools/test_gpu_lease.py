@@ -1,6 +1,7 @@
 """tools/gpu_lease.py: the stages fit into a lease, and a step that fails or hangs costs no other."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ def test_the_plan_names_every_step():
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """small(commands): a stage of these, in a folder whose results are empty."""
-    monkeypatch.setattr(gpu_lease, "prepare", lambda out: None)
+    monkeypatch.setattr(gpu_lease, "prepare", lambda work: None)
 
     def stage(*commands: str, seconds: int = 60) -> list[dict]:
         steps = tuple(Step(1, f"s{i}", seconds, command, "") for i, command in enumerate(commands))
         monkeypatch.setattr(gpu_lease, "STEPS", steps)
-        run_stage(1, tmp_path, "cpu", 1.0)
+        run_stage(1, tmp_path / "back", tmp_path, "cpu", 1.0)
         return [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
 
     return stage
@@ -52,3 +53,39 @@ def test_a_step_that_hangs_is_ended_with_all_that_it_started(small, tmp_path):
     assert [one["ended"] for one in ended] == ["took longer than 2 s", "done"]
     child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
     assert not child.exists() or " Z " in child.read_text()
+
+
+def test_what_is_brought_home_is_one_archive_of_logs_rows_and_results(small, tmp_path):
+    small(
+        "mkdir -p $OUT/rows $OUT/spool/key $OUT/results; echo row > $OUT/rows/part.jsonl; touch $OUT/results/runs.csv;"
+        "echo came > $OUT/spool/key/result.json; echo much > $OUT/spool/key/weights.pt",
+        "exit 1",
+    )
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["stage-1.tar.gz"]
+    with tarfile.open(tmp_path / "back" / "stage-1.tar.gz") as packed:
+        names = packed.getnames()
+        packed.extract("spool/key/result.json", tmp_path / "home", filter="data")
+    assert (tmp_path / "home" / "spool" / "key" / "result.json").read_text() == "came\n"
+    assert set(names) == {"1-s0.log", "1-s1.log", "steps.jsonl", "rows/part.jsonl", "spool/key/result.json"}
+
+
+def test_a_step_finds_what_the_one_before_it_left_in_the_archive(small):
+    """So that whatever ends the stage in a step costs no earlier one."""
+    ended = small("echo whole", "tar xzOf $OUT/back/stage-1.tar.gz 1-s0.log | grep whole")
+    assert [one["ended"] for one in ended] == ["done", "done"]
+
+
+@pytest.mark.parametrize(
+    ("there", "code"), [("shared/data/unpack", "done"), ("data/cifar10-jpeg/test", "done"), ("", "code 2")]
+)
+def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch, tmp_path, there, code):
+    root = tmp_path / "checkout"
+    root.mkdir()
+    if there:
+        (root / there).parent.mkdir(parents=True)
+        (root / there).write_text("#!/bin/sh\necho unpacked $*\n")
+        (root / there).chmod(0o755)
+    monkeypatch.setattr(gpu_lease, "ROOT", root)
+    assert [one["ended"] for one in small(gpu_lease.UNPACK)] == [code]
+    if "unpack" in there:
+        assert (tmp_path / "1-s0.log").read_text() == "unpacked data cifar10-jpeg\n"
