@@ -1,7 +1,7 @@
 """The Triton kernels compiled ahead of time, without a GPU: instructions a value, registers, and what is spilled to memory.
 
-    python -m benchmarks kernels                    for every kind of card that torch is built for, about five minutes of a core
-    python -m benchmarks kernels --cards 75 90      for some of them
+    python -m benchmarks kernels                    for every kind of card that torch is built for; writes benchmarks/kernels.md
+    python -m benchmarks kernels --cards 75 90      for some of them; writes nothing
 
 Instructions are those of the machine code, counted over the whole program and divided by the values of a thread: loops are
 unrolled and there are no branches worth it, so that is what a value costs. Values that pad a row are not counted as values.
@@ -13,11 +13,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from alexnet.files import write_atomically
+
+PAGE = Path(__file__).with_name("kernels.md")
 CARDS = (75, 80, 86, 90, 100, 120)
 WARPS = 4  # Triton's default, with which they are launched
 
@@ -39,6 +43,20 @@ class Compiled:
     registers: int
     spilled: int  # bytes a thread
     shared: int  # bytes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kernel on values of a type, for a card."""
+
+    kernel: Kernel
+    kind: str
+    card: int
+    made: Compiled
+
+    @property
+    def instructions_a_value(self) -> float:
+        return self.made.instructions / (self.kernel.values / (32 * WARPS))
 
 
 def kernels(kind: str = "bf16") -> Iterator[Kernel]:
@@ -113,32 +131,82 @@ def _told(command: list) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def table(cards: tuple[int, ...], kinds: tuple[str, ...] = ("bf16", "fp32")) -> Iterator[str]:
-    """The lines of a table, each as soon as it is known."""
-    yield "| kernel | values | card | instructions a value | registers | spilled, bytes | shared, bytes |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+def measured(cards: Sequence[int], kinds: Sequence[str] = ("bf16", "fp32")) -> Iterator[Row]:
+    """Each kernel on values of each type for each card, as soon as it is compiled."""
     for kind in kinds:
         for kernel in kernels(kind):
             for card in cards:
-                if kind == "bf16" and card < 80:
-                    continue  # trained in fp32 there
-                made = compiled(kernel, card)
-                a_value = made.instructions / (kernel.values / (32 * WARPS))
-                found = f"{a_value:.0f} | {made.registers} | {made.spilled} | {made.shared}"
-                yield f"| {kernel.name} | {kind} | sm_{card} | {found} |"
+                if kind == "fp32" or card >= 80:  # before, everything is trained in fp32
+                    yield Row(kernel, kind, card, compiled(kernel, card))
+
+
+def page(rows: Sequence[Row], made_by: str) -> str:
+    """The rows as a page: a table for each type of values, kernels by cards."""
+    spills: dict[str, list[str]] = {}
+    for row in rows:
+        if row.made.spilled:
+            spills.setdefault(f"{row.kernel.name}, {row.kind}", []).append(f"sm_{row.card} {row.made.spilled}")
+    spilled = "; ".join(f"{name}: {', '.join(cards)}" for name, cards in spills.items())
+    lines = [
+        "# The Triton kernels, compiled for every kind of card",
+        "",
+        f"{made_by} No GPU was there: this says what a card will execute, not how fast. A cell holds instructions a value / "
+        "registers a thread / bytes of shared memory.",
+        "",
+        f"Spilled to memory, bytes a thread: {spilled}. No other kernel spills." if spills else "No kernel spills.",
+    ]
+    for kind in dict.fromkeys(row.kind for row in rows):
+        own = [row for row in rows if row.kind == kind]
+        cards = sorted({row.card for row in own})
+        lines += ["", f"## Values in {kind}", "", "| kernel | " + " | ".join(f"sm_{card}" for card in cards) + " |"]
+        lines += ["| --- " * (1 + len(cards)) + "|"]
+        for name in dict.fromkeys(row.kernel.name for row in own):
+            cells = {row.card: _cell(row) for row in own if row.kernel.name == name}
+            lines.append(f"| {name} | " + " | ".join(cells.get(card, "-") for card in cards) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(row: Row) -> str:
+    return f"{row.instructions_a_value:.0f} / {row.made.registers} / {row.made.shared}"
+
+
+def _compilers() -> str:
+    """Triton's version, and those of the assemblers that it takes for these cards."""
+    import triton
+    from triton.backends.nvidia.compiler import get_ptxas
+
+    cards: dict[str, list[str]] = {}
+    for card in CARDS:
+        found = re.search(r"V([\d.]+)", _told([get_ptxas(card).path, "--version"]))
+        assert found, "ptxas says its version"
+        cards.setdefault(found[1], []).append(f"sm_{card}")
+    assemblers = " and ".join(f"ptxas {version} for {', '.join(names)}" for version, names in cards.items())
+    return f"Triton {triton.__version__}, {assemblers}"
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks kernels", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cards", nargs="*", type=int, choices=CARDS, default=CARDS, help="compute capabilities times ten")
     args = parser.parse_args(arguments)
     os.environ.pop("TRITON_INTERPRET", None)
     try:
-        import triton
+        compilers = _compilers()
     except ImportError:
         print("there is no Triton here: it comes with torch for CUDA", file=sys.stderr)
         return 2
-    print(f"Triton {triton.__version__}\n")
-    for line in table(tuple(args.cards)):
-        print(line, flush=True)
+    print(f"{compilers}\n")
+    rows = []
+    for row in measured(args.cards):
+        rows.append(row)
+        spilled = f", {row.made.spilled} bytes spilled" if row.made.spilled else ""
+        print(f"sm_{row.card:<4} {row.kind}  {row.kernel.name:<40} {_cell(row)}{spilled}", flush=True)
+    if set(args.cards) == set(CARDS):
+        from alexnet.machine import detect
+
+        day, machine = datetime.now(UTC).strftime("%Y-%m-%d"), detect("cpu", jobs=1).name
+        told = f"Made by `python -m benchmarks kernels` on {machine}, {day}, with {compilers}."
+        write_atomically(PAGE, page(rows, told).encode())
+        print(f"\n{PAGE}")
     return 0
