@@ -124,7 +124,7 @@ report: $(READY) ## results/REPORT.md, report.html and figures from the committe
 ui: HOST := 127.0.0.1
 ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 for other machines too)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "MLFLOW_TRACKING_URI is an MLflow server: open it in a browser"; exit;; esac; \
-	echo "MLflow on http://$(HOST):$(or $(PORT),5000) ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
+	echo "MLflow on http://$(HOST):$(or $(PORT),5000)/#/experiments?workflowType=machine_learning ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
 
 ui-picture: $(READY) ## results/figures/mlflow.png, the MLflow UI as headless Chromium shows it (needs chromium)

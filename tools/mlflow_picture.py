@@ -38,7 +38,7 @@ def photograph(path: Path, claim: str) -> Path:
     from playwright.sync_api import sync_playwright
 
     from study.record.mlflow_store import Store
-    from study.record.mlflow_view import VIEW
+    from study.record.mlflow_view import address_of
 
     store = Store()
     found = [e for e in store.client.search_experiments() if e.name.startswith(f"alexnet/{claim}/")]
@@ -52,8 +52,8 @@ def photograph(path: Path, claim: str) -> Path:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1500, "height": 760})
-            page.goto(f"{address}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}")
-            page.get_by_text("summary", exact=True).first.wait_for(timeout=60_000)
+            page.goto(f"{address}/{address_of(experiment.experiment_id)}")
+            page.get_by_text("Group:").first.wait_for(timeout=60_000)
             with contextlib.suppress(Exception):  # the assistant, where this version of MLflow opens one
                 page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
                 page.get_by_role("button", name="Close").click(timeout=3000)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import locked
 from study.record.mlflow_faults import check_address, lasting
-from study.record.mlflow_view import VIEW, VIEW_STATE
+from study.record.mlflow_view import SHARED, VIEW_STATE
 from study.record.mlflow_words import (
     NOTE,
     dataset_of,
@@ -282,14 +282,14 @@ class Store:
         if found := self.client.get_experiment_by_name(name):
             if found.lifecycle_stage != "active":
                 self._restore(found.experiment_id, name)
-            if f"mlflow.sharedViewState.{VIEW}" not in found.tags:
-                self.client.set_experiment_tag(found.experiment_id, f"mlflow.sharedViewState.{VIEW}", VIEW_STATE)
+            if found.tags.get(SHARED) != VIEW_STATE:  # none, or that of an earlier version
+                self.client.set_experiment_tag(found.experiment_id, SHARED, VIEW_STATE)
             return found.experiment_id
         served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
         # Beside the file of an SQLite store; with any other store of no server's, in the working folder.
         beside = Path(self.uri.partition("sqlite:///")[2]).parent
         where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
-        tags = {**TRAINING, f"mlflow.sharedViewState.{VIEW}": VIEW_STATE}
+        tags = {**TRAINING, SHARED: VIEW_STATE}
         try:
             made = self.client.create_experiment(name, artifact_location=where, tags=tags)
             self._tell_note(made, note_of(claim, scale, made))  # which has to know the number

@@ -1,12 +1,13 @@
-"""Which columns a list of runs shows in the MLflow UI."""
+"""How a list of runs is shown in the MLflow UI: grouped by arm, with which columns."""
 
 import json
 
 VIEW = "study"
-"""Name of the view that each experiment carries: `#/experiments/ID/runs?viewStateShareKey=study` opens on these columns."""
-SHOWN = (
-    "tags.`study.arm`",
-    "tags.`study.seed`",
+"""Name of the view that each experiment carries."""
+SHARED = f"mlflow.sharedViewState.{VIEW}"
+"""The tag of an experiment that has the view."""
+GROUPED = [{"mode": "param", "groupByData": name} for name in ("arm", "base")]
+SHOWN = (  # arm and seed are in a run's name
     "tags.`study.verdict`",
     "tags.`study.outcome`",
     "metrics.`test_error_ten_views`",
@@ -17,6 +18,7 @@ VIEW_STATE = json.dumps(
     {
         "orderByKey": "tags.`study.arm`",
         "orderByAsc": True,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": GROUPED},
         "searchFilter": "",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -30,3 +32,8 @@ VIEW_STATE = json.dumps(
         "runListHidden": False,
     }
 )
+
+
+def address_of(experiment: str) -> str:
+    """Where the UI shows the runs of an experiment so. Without `workflowType` MLflow opens on its pages for language models."""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"

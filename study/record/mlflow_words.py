@@ -13,7 +13,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import from_dict, settings, sizes_of
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
-from study.record.mlflow_view import VIEW
+from study.record.mlflow_view import address_of
 from study.record.tables import TEST_COLUMNS
 from study.run.result import RunResult
 
@@ -150,7 +150,7 @@ def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str]
     if found:
         at_scale = f" SCALE={scale}" if found.command.startswith("make") else f" --scale {scale}"
         lines.append(f"Run it again: `{found.command}{at_scale}`")
-    lines.append(f"[The runs by arm, with seed, verdict and errors](#/experiments/{experiment}/runs?viewStateShareKey={VIEW})")
+    lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")
     return "\n\n".join(lines)[:5000]
 
 

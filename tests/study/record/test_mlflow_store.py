@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import shutil
 import sqlite3
@@ -17,7 +18,8 @@ from study.plan.plan import Asked
 from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import Store, look_at_store
-from study.record.mlflow_words import NOTE, network_text
+from study.record.mlflow_view import SHARED, VIEW_STATE
+from study.record.mlflow_words import NOTE, network_text, run_params
 from study.run.result import sealed
 
 
@@ -328,3 +330,16 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
     store.client.set_experiment_tag(experiment.experiment_id, NOTE, "mine")
     store.summarize("relu_sooner", "smoke", {"A-today": "observed: contradicted"}, [], tmp_path)
     assert note() == "mine"
+
+
+def test_the_view_by_arm_groups_by_parameters_that_every_run_has():
+    keys = json.loads(VIEW_STATE)["groupBy"]["groupByKeys"]
+    assert {key["groupByData"] for key in keys} <= set(run_params(made_up_result(small_cell())))
+
+
+def test_an_experiment_with_the_view_of_an_earlier_version_gets_that_of_this_one(store, tmp_path):
+    store.record([made_up_result(small_cell())], tmp_path)
+    experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
+    store.client.set_experiment_tag(experiment.experiment_id, SHARED, "{}")
+    store.record([made_up_result(small_cell(seed=1))], tmp_path)
+    assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == VIEW_STATE
