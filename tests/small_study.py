@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 from helpers import small_cell
@@ -60,7 +61,15 @@ def limit_memory(megabytes: float) -> None:
     with contextlib.suppress(MemoryError):
         while True:
             USED_UP.append(bytearray(2**22))
-    resource.setrlimit(resource.RLIMIT_AS, (has + int(megabytes * 2**20),) * 2)
+    limit = has + int(megabytes * 2**20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def clock_ahead(seconds: float) -> None:
+    """This machine's clock, and the times of the leases that it renews, are so many seconds ahead of the file system's."""
+    real_time, real_utime = time.time, os.utime
+    time.time = lambda: real_time() + seconds
+    os.utime = lambda path, times=None, **options: real_utime(path, times or (time.time(), time.time()), **options)
 
 
 if __name__ == "__mp_main__":
@@ -69,6 +78,8 @@ if __name__ == "__mp_main__":
     from alexnet.data import synthetic_shapes
 
     synthetic_shapes.make_shapes = few_shapes
+    if "CLOCK_AHEAD" in os.environ:
+        clock_ahead(float(os.environ["CLOCK_AHEAD"]))
     if "DIE_AT" in os.environ:
         call, count = os.environ["DIE_AT"].split()
         die_at(call, int(count))

@@ -3,25 +3,22 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 
 from alexnet.data import packed
+from alexnet.data.download import Published, bring, has_md5, kept_of
 from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
 FOLDER = "cifar-10-batches-py"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ARCHIVE_BYTES = 170_498_071
-PATIENCE_SECONDS = 10
-"""A server that sends nothing for so long is given up."""
 
 
 class Cifar10(PackedSource):
@@ -53,7 +50,7 @@ class Cifar10Files:
         self.listed = CIFAR10.train_list + CIFAR10.test_list
         for file, md5 in self.listed:
             path = root / FOLDER / file
-            if not _has_md5(path, md5):
+            if not has_md5(path, md5):
                 raise Refused(f"{path}: damaged or missing (its MD5 is not {md5}); delete {root / FOLDER} to download it again")
 
     def state(self) -> str:
@@ -75,7 +72,7 @@ class Cifar10Files:
 
 
 def download(folder: Path) -> str:
-    """Download CIFAR-10 into `folder`. Returns "" if it is there now, else why not.
+    """Download CIFAR-10 into `folder`, or take the archive that lies there. Returns "" if it is there now, else why not.
 
     Its MD5 is checked before anything is unpacked. torchvision's own download sets the time-out of every socket of the process,
     and follows any path in the archive (pytorch/vision#9517).
@@ -83,36 +80,26 @@ def download(folder: Path) -> str:
     from torchvision.datasets import CIFAR10
 
     made, archive = not folder.exists(), folder / CIFAR10.filename
+    published = Published("CIFAR-10", CIFAR10.url, ARCHIVE_BYTES, CIFAR10.tgz_md5)
+    damaged = ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not _has_md5(archive, CIFAR10.tgz_md5):
-            _fetch(CIFAR10.url, archive, CIFAR10.tgz_md5)
+        if not has_md5(archive, CIFAR10.tgz_md5):
+            if archive.exists():
+                damaged = f"; the {archive.name} that lies there is another file ({archive.stat().st_size:,} bytes)"
+            bring(published, archive)
         unpack(archive, folder, FOLDER)
         return ""
     except Exception as error:  # whatever urllib, ssl, tarfile or the disk raise
+        if (folder / FOLDER).is_dir():  # another process was sooner
+            return ""
+        kept = kept_of(archive)
         if made:
             with contextlib.suppress(OSError):  # only where nothing is in it
                 folder.rmdir()
-        by_hand = f"{CIFAR10.filename} ({ARCHIVE_BYTES:,} bytes, MD5 {CIFAR10.tgz_md5}) may be laid there by hand"
-        return f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error}); {by_hand}"
-
-
-def _fetch(url: str, path: Path, md5: str) -> None:
-    """Bring what is at `url` to `path`, whole or not at all. Raises ValueError where its MD5 is another one."""
-    with tempfile.TemporaryDirectory(prefix=".downloading.", dir=path.parent) as scratch:
-        part = Path(scratch) / path.name
-        with urlopen(url, timeout=PATIENCE_SECONDS) as answer, open(part, "wb") as file:
-            shutil.copyfileobj(answer, file)
-        if not _has_md5(part, md5):
-            raise ValueError(f"what {url} sent is damaged: its MD5 is not {md5}")
-        os.replace(part, path)
-
-
-def _has_md5(path: Path, md5: str) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+        why = f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
+        go_on = f"; {kept:,} bytes of it are kept, and the same command goes on from there" if kept else ""
+        return f"{why}{damaged}{go_on}; {published.by_hand}"
 
 
 def unpack(archive: Path, folder: Path, wanted: str) -> None:

@@ -484,7 +484,7 @@ def no_download(monkeypatch):
     def downloads(*_):
         raise AssertionError("a download was tried")
 
-    monkeypatch.setattr("alexnet.data.cifar10.urlopen", downloads)
+    monkeypatch.setattr("alexnet.data.download.urlopen", downloads)
 
 
 @pytest.fixture
@@ -555,7 +555,7 @@ def test_a_download_that_fails_is_refused_saying_why_and_leaves_nothing(tmp_path
     def fails(url, timeout):
         raise urllib.error.URLError("no route to host")
 
-    monkeypatch.setattr("alexnet.data.cifar10.urlopen", fails)
+    monkeypatch.setattr("alexnet.data.download.urlopen", fails)
     with pytest.raises(Refused, match=r"^folder: CIFAR-10 is not under .*no route to host"):
         load("cifar10", tmp_path / "data")
     assert "no route to host" in available("cifar10", tmp_path / "data")

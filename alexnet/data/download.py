@@ -1,0 +1,203 @@
+"""A large file brought over HTTP: it tells how far it is, goes on where it was cut, and is there whole or not at all."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+from urllib.request import Request, urlopen
+
+from alexnet.files import new_file_beside
+
+PATIENCE_SECONDS = 10
+"""A server that sends nothing for so long is asked anew."""
+PAUSE_SECONDS = 1.0
+TRIES = 3
+"""In a row that bring nothing."""
+SLOW_AFTER_SECONDS = 60.0
+BLOCK_BYTES = 2**16
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file as its authors publish it."""
+
+    title: str
+    url: str
+    size: int  # bytes
+    md5: str
+
+    @property
+    def by_hand(self) -> str:
+        """What a user needs who brings it another way."""
+        return f"{self.url.rpartition('/')[2]} ({self.size:,} bytes, MD5 {self.md5}) may be laid there by hand"
+
+
+class Progress:
+    """Tells how much of a file is there: at each tenth, and each minute; after SLOW_AFTER_SECONDS also, once, how else it may
+    come to `folder`."""
+
+    def __init__(self, file: Published, folder: Path, had: int, clock: Callable[[], float] = time.monotonic):
+        self.file, self.folder, self.had, self.clock = file, folder, had, clock
+        self.began = self.told_at = clock()
+        self.tenths = 10 * had // file.size
+        self.told_how_else = False
+        from_where = f", of which {_megabytes(had)} are there already" if had else ""
+        _say(f"downloading {file.title}, {_megabytes(file.size)}{from_where}, from {file.url} to {folder}")
+
+    def at(self, have: int) -> None:
+        """`have` bytes are there now."""
+        now, tenths = self.clock(), 10 * have // self.file.size
+        if tenths > self.tenths or now - self.told_at >= 60:
+            seconds = max(now - self.began, 1e-9)
+            rate = (have - self.had) / seconds
+            left = f", about {(self.file.size - have) / rate / 60:.0f} min left" if rate > 0 else ""
+            _say(f"{self.file.title}: {have / 1e6:.1f} of {_megabytes(self.file.size)}, {rate / 1e6:.2f} MB/s{left}")
+            self.tenths, self.told_at = max(tenths, self.tenths), now
+        if now - self.began >= SLOW_AFTER_SECONDS and not self.told_how_else:
+            _say(f"this is slow: {self.file.by_hand}, in {self.folder}; stopped, the same command goes on from here")
+            self.told_how_else = True
+
+
+def bring(file: Published, path: Path) -> None:
+    """Bring `file` to `path`, whole or not at all. What came of it is kept where it is cut short, and the next call goes on.
+
+    Raises ValueError where other bytes are sent, OSError or HTTPException where the server, the network or the disk fails.
+    """
+    with _part_of(path) as (name, part):
+        if (had := os.path.getsize(name)) > file.size:
+            part.truncate(had := 0)
+        progress = Progress(file, path.parent, had)
+        _receive_all(file, part, progress)
+        if had and not has_md5(name, file.md5):
+            _say(f"{file.title}: what an earlier download left is damaged, begun again")
+            part.truncate(0)
+            _receive_all(file, part, progress)
+        if not has_md5(name, file.md5):
+            part.truncate(0)
+            raise ValueError(f"what {file.url} sent is damaged: its MD5 is not {file.md5}")
+        os.fsync(part.fileno())
+        os.replace(name, path)
+
+
+def kept_of(path: Path) -> int:
+    """Bytes that earlier downloads left of `path`."""
+    return max((part.stat().st_size for part in _parts(path)), default=0)
+
+
+def has_md5(path: Path, md5: str) -> bool:
+    """Whether there is a file of this MD5."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+
+
+# ---- The part that is there ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _part_of(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """The largest part of `path` that an earlier download left and no process writes to now, or an empty one, which no other
+    process writes to meanwhile. An empty one does not stay."""
+    name, handle = _held_part(path)
+    with open(handle, "wb", buffering=0) as part:
+        try:
+            yield name, part
+        finally:
+            if os.fstat(handle).st_size == 0:
+                name.unlink(missing_ok=True)
+
+
+def _held_part(path: Path) -> tuple[Path, int]:
+    for part in _parts(path):
+        with contextlib.suppress(OSError):  # another user's, a link, or gone meanwhile
+            handle = os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if _taken(part, handle):
+                return part, handle
+            os.close(handle)
+    while True:
+        handle, part = new_file_beside(_base(path))
+        if _taken(part, handle):
+            return part, handle
+        os.close(handle)
+
+
+def _taken(part: Path, handle: int) -> bool:
+    """Lock a part against other processes, until `handle` is closed. False where one has it, or had it until it was whole."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), os.lstat(part))
+    except OSError:
+        return False
+
+
+def _base(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _parts(path: Path) -> list[Path]:
+    """The largest first."""
+    parts = [part for part in path.parent.glob(f".{_base(path).name}.*") if part.is_file()]
+    return sorted(parts, key=lambda part: part.stat().st_size, reverse=True)
+
+
+# ---- What the server sends -------------------------------------------------------------------------------------------
+
+
+def _receive_all(file: Published, part: BinaryIO, progress: Progress) -> None:
+    """Ask the server until all bytes are there. Where it cannot be reached at all this is told at once; where it was cut, after
+    TRIES that brought nothing more."""
+    most = have = part.seek(0, os.SEEK_END)
+    came, in_vain = False, 0
+    while have != file.size:
+        failure: Exception = ConnectionError(f"{file.url} ended too early")
+        try:
+            _receive(file, part, have, progress)
+        except (OSError, HTTPException) as error:
+            failure = error
+        have = part.seek(0, os.SEEK_END)
+        came, in_vain = came or have > most, 0 if have > most else in_vain + 1
+        most = max(most, have)
+        if not came or in_vain == TRIES:
+            raise failure
+        if have != file.size:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _receive(file: Published, part: BinaryIO, start: int, progress: Progress) -> None:
+    """What the server sends from byte `start` on, or from the first where it cannot begin in the middle."""
+    request = Request(file.url, headers={"Range": f"bytes={start}-"} if start else {})
+    with urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        if answer.status != 206:
+            start = 0
+        sent = answer.headers["Content-Length"]
+        if sent is not None and start + int(sent) != file.size:
+            raise ValueError(f"what {file.url} sends has {start + int(sent):,} bytes, not {file.size:,}")
+        have = start
+        part.truncate(start)
+        part.seek(start)
+        while (block := answer.read1(BLOCK_BYTES)) and have <= file.size:
+            rest = memoryview(block)
+            while rest:  # a disk that is nearly full takes a part of it
+                rest = rest[part.write(rest) :]
+            have += len(block)
+            progress.at(have)
+    if have > file.size:
+        part.truncate(0)
+        raise ValueError(f"what {file.url} sends has more than {file.size:,} bytes")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens: the download goes on
+        print(text, file=sys.stderr, flush=True)
