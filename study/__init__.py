@@ -1,4 +1,6 @@
-"""The claims of the AlexNet paper (2012), asked again with several seeds: `python -m study`. For programs, what it trained:
+"""The claims of the AlexNet paper (2012), asked again with several seeds: `python -m study`.
+
+What it trained, for programs:
 
 from study import load_network
 
