@@ -15,16 +15,18 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
-from alexnet.recipe import CUDA_CONVNET2, FIGURE_1_A, ONE_GPU_HALF, PAPER, SOURCE_2012, TORCHVISION, Recipe, changed
+from alexnet.recipe import ALEXNET_32, CUDA_CONVNET2, FIGURE_1_A, ONE_GPU_HALF, PAPER, SOURCE_2012, TORCHVISION, Recipe, changed
 
 if TYPE_CHECKING:
-    from alexnet.data.image_sets import ImageSet, load
+    from alexnet.data.batches import Feed
+    from alexnet.data.image_sets import ImageSet, load, pack
     from alexnet.machine import Machine, detect
     from alexnet.model.network import AlexNet
     from alexnet.training.checkpoint import Checkpoints
     from alexnet.training.loop import History, Point, fit
 
 __all__ = [
+    "ALEXNET_32",
     "CUDA_CONVNET2",
     "FIGURE_1_A",
     "ONE_GPU_HALF",
@@ -33,6 +35,7 @@ __all__ = [
     "TORCHVISION",
     "AlexNet",
     "Checkpoints",
+    "Feed",
     "History",
     "ImageSet",
     "Machine",
@@ -43,11 +46,13 @@ __all__ = [
     "detect",
     "fit",
     "load",
+    "pack",
 ]
 
 _LATER = {
     "AlexNet": "alexnet.model.network",
     "Checkpoints": "alexnet.training.checkpoint",
+    "Feed": "alexnet.data.batches",
     "History": "alexnet.training.loop",
     "ImageSet": "alexnet.data.image_sets",
     "Machine": "alexnet.machine",
@@ -55,6 +60,7 @@ _LATER = {
     "detect": "alexnet.machine",
     "fit": "alexnet.training.loop",
     "load": "alexnet.data.image_sets",
+    "pack": "alexnet.data.image_sets",
 }
 
 try:

@@ -1,6 +1,7 @@
 """Small things that tests share: a network trained in a second, runs and rates made up."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def made_up_result(
             Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
         ),
     )
+
+
+def write_run(spool: Path, cell: Cell, weights_seed: int) -> Path:
+    """The folder of a run as `run_cell` leaves it, with the first weights of another seed in the place of trained ones."""
+    import torch
+
+    from alexnet.model.network import AlexNet
+    from alexnet.training.checkpoint import WEIGHTS, sha256_of
+    from study.run.result import RESULT, sealed
+
+    weights = AlexNet(cell.recipe, weights_seed).state_dict()
+    folder = spool / cell.key
+    folder.mkdir(parents=True)
+    torch.save(weights, folder / WEIGHTS)
+    (folder / RESULT).write_bytes(sealed(replace(made_up_result(cell, crossing=None), weights_sha256=sha256_of(weights))))
+    return folder
 
 
 def accepted(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alexnet.errors import Refused
 from alexnet.files import write_atomically
 
 if TYPE_CHECKING:
@@ -29,6 +30,27 @@ def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def kept_weights(folder: Path, digest: str) -> dict[str, "Tensor"]:
+    """The weights that `Checkpoints.keep_weights` kept in a run's folder, on the CPU; nothing in the file is executed.
+
+    Raises Refused where the file is not there or cannot be read, and where `sha256_of` what is in it is not `digest`.
+    """
+    import torch
+
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused(f"{path}: is not there; copy the run's folder with it from where it was trained") from None
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+    with contextlib.suppress(Exception):  # torch.load raises whatever a damaged file leads it to
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if sha256_of(weights) == digest:
+            return weights
+    raise Refused(f"{path}: is damaged, these are not the weights that were trained; delete {folder} and train the run again")
 
 
 class Interrupted(Exception):

@@ -20,7 +20,7 @@ from alexnet.errors import Refused
 from alexnet.files import locked
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
-from alexnet.training.checkpoint import WEIGHTS, sha256_of
+from alexnet.training.checkpoint import WEIGHTS, kept_weights
 from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
@@ -29,8 +29,8 @@ from study.record.figure_files import arrays_path, write_arrays
 from study.record.tables import read_trained, run_name
 from study.record.trained_facts import FILE, content_of
 from study.run.one_run import Place, images_of
-from study.run.result import RunResult
 from study.run.run_folder import read_result
+from study.run.trained_network import load_network
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,8 @@ class Trained:
     @property
     def network(self) -> AlexNet:
         """In evaluation mode, on the place's device."""
-        network = AlexNet(self.recipe, self.cell.seed)
-        path = self.place.spool_dir / self.cell.key / WEIGHTS
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        return network.to(device=self.place.machine.device, memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue] torch's own types leave memory_format out
+        network = load_network(self.cell.key, self.place.spool_dir)
+        return network.to(device=self.place.machine.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] torch's own types leave memory_format out
 
     @property
     def feed(self) -> Feed:
@@ -117,17 +115,12 @@ def _finished(cell: Cell, place: Place, say: Callable[[str], None]) -> Trained |
         return None
     if result.outcome != "finished" or not (folder / WEIGHTS).exists():
         return None
-    if not _are_whole(folder / WEIGHTS, result):
-        say(f"{cell.label}: left out, {folder / WEIGHTS} is damaged; without {folder} the same command trains it again")
+    try:
+        kept_weights(folder, result.weights_sha256)
+    except Refused as refused:
+        say(f"{cell.label}: left out, {refused}")
         return None
     return Trained(cell, place, result.machine.label)
-
-
-def _are_whole(path: Path, result: RunResult) -> bool:
-    try:
-        return sha256_of(torch.load(path, map_location="cpu", weights_only=True)) == result.weights_sha256
-    except Exception:  # torch.load raises whatever a damaged file leads it to
-        return False
 
 
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], first_seed: int) -> None:

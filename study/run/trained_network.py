@@ -1,0 +1,38 @@
+"""The network of a finished run: the run's key in, a network with its trained weights out."""
+
+from pathlib import Path
+
+from alexnet.errors import Refused
+from alexnet.model.network import AlexNet
+from alexnet.recipe import from_dict
+from alexnet.training.checkpoint import kept_weights
+from study.environment import spool_dir
+from study.run.result import RESULT, Damaged
+from study.run.run_folder import KEY, result_in, state_of_run
+
+
+def load_network(key: str, spool: Path | None = None) -> AlexNet:
+    """The network that the run of this key trained (the column "key" of results/runs.csv), on the CPU in evaluation mode.
+
+    `spool` is the directory of runs, by default SPOOL_DIR, else `spool`. Tables hold no weights: they are in the run's folder
+    on the machine that trained it. Raises Refused where there is no such run, where it is not finished, and where its weights
+    are not there or not those that were trained.
+    """
+    spool = spool_dir() if spool is None else Path(spool)
+    if not KEY.fullmatch(key):
+        raise Refused(f"key: {key!r} is not 16 hexadecimal digits, as in the column key of results/runs.csv")
+    if not (folder := spool / key).is_dir():
+        raise Refused(
+            f"key: there is no folder {folder}; the tables hold no weights: copy it from the machine that trained the run, or "
+            "train the run here, and name the directory of runs by SPOOL_DIR"
+        )
+    try:
+        result = result_in(folder)
+    except Damaged as damaged:
+        raise Refused(f"{folder / RESULT}: {damaged}; `run` trains it again") from None
+    if not result:
+        state = state_of_run(folder)
+        raise Refused(f"key: run {key} in {spool} has no result, it is {state.state} ({state.why}); `run` takes it to its end")
+    network = AlexNet(from_dict(result.recipe), result.seed)
+    network.load_state_dict(kept_weights(folder, result.weights_sha256))
+    return network.eval()
