@@ -172,14 +172,13 @@ def test_curves_without_the_last_points_are_refused(folder):
     refused(changed(folder, "curves.csv", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"), "curves.csv", "do not end")
 
 
-@pytest.mark.parametrize("column", ["key", "seed", "arm", "outcome", "epochs"])
+@pytest.mark.parametrize("column", ["key", "seed", "arm", "epochs"])
 def test_a_column_sorted_alone_is_refused(folder, column):
     rows = [line.replace('"test machine, fp32"', "M").split(",") for line in (folder / "runs.csv").read_text().splitlines()]
     at = rows[0].index(column)
     cells = [row[at] for row in rows[1:]]
     cells = cells[::-1] if sorted(cells) == cells else sorted(cells)
-    if len(set(cells)) == 1:
-        pytest.skip("all the same")
+    assert len(set(cells)) > 1, "sorting would change nothing"
     for row, cell in zip(rows[1:], cells, strict=True):
         row[at] = cell
     (folder / "runs.csv").write_text("\n".join(",".join(row).replace(",M,", ',"test machine, fp32",') for row in rows) + "\n")
