@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from study.report.verdict_changes import changes_between, effect_of
-from study.report.verdict_files import COLUMNS, schema
+from study.report.verdict_files import COLUMNS, _look, schema
 
 RESULTS = Path(__file__).parents[3] / "results"
 
@@ -54,6 +54,11 @@ def test_the_table_has_a_row_a_verdict_with_the_same_numbers(content):
         assert (row["id"], row["direction"]) == (record["id"], record["verdict"]["direction"])
         assert float(row["estimate"]) == record["verdict"]["effect"]["estimate"]
         assert len(row["keys"].split()) == int(row["runs"]) == sum(len(arm["seeds"]) for arm in record["arms"].values())
+
+
+def test_an_error_of_test_images_is_a_number_only_where_the_interval_is_over_them():
+    told = [_look({"number": 1, "image_error": error, "test_images": n}) for error, n in ((0.0, 0), (1.5, 40))]
+    assert [(one["image_error"], one["test_images"]) for one in told] == [(None, None), (1.5, 40)]
 
 
 def test_an_effect_reads_in_the_file_as_in_the_report(content):
