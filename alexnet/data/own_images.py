@@ -215,10 +215,3 @@ def choose_name(
     trained = images if folders.given else images - images * test_percent // 100
     side, why = side_for(sizes_of_images(folders.found), trained)
     return OwnName(word, side, test_percent), why
-
-
-def split_words(name: OwnName, given: bool) -> str:
-    """How the set came to its two parts."""
-    if given:
-        return "parts as given"
-    return f"{name.test_percent}% of each class for tests, by a hash of each file's content, split {name.split}"

@@ -29,6 +29,11 @@ DAYS_A_RUN_2012 = (5, 6)
 # ---- At a glance -------------------------------------------------------------------------------------------------------
 
 
+def _amount(hours_or_dollars: float, places: int = 1) -> str:
+    """Of less than 1 two digits, so that little is not told as nothing."""
+    return f"{hours_or_dollars:.{places}f}" if hours_or_dollars >= 1 else f"{hours_or_dollars:.2g}"
+
+
 def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
     of_paper = {name: claim for name, claim in claims.items() if math.isfinite(section(claim))}
@@ -40,8 +45,9 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     machines = ", ".join(f"{name} ({count} runs)" for name, count in runs.groupby("machine").size().items()) or "none"
     cifar = sum(claim.scales.get("cifar10") == "native" for claim in of_paper.values())
     few, many = (whole * days for days in DAYS_A_RUN_2012)
-    computing = [f"{core_hours:.1f} core-hours"] * bool(core_hours) + [f"{gpu_hours:.1f} GPU-hours"] * bool(gpu_hours)
-    cost = f"{core_hours * DOLLARS_A_CORE_HOUR:.2f} dollars at {DOLLARS_A_CORE_HOUR:g} a core-hour (assumed, not paid)"
+    computing = [f"{_amount(core_hours)} core-hours"] * bool(core_hours)
+    computing += [f"{_amount(gpu_hours)} GPU-hours"] * bool(gpu_hours)
+    cost = f"{_amount(core_hours * DOLLARS_A_CORE_HOUR, 2)} dollars at {DOLLARS_A_CORE_HOUR:g} a core-hour (assumed, not paid)"
     told = [
         ("scope", f"{len(judged)} of {len(of_paper)} claims of the paper judged", f"{len(of_paper)} claims"),
         ("images", data, f"ILSVRC, 1.2 million of 1000 classes; CIFAR-10 for {cifar} of the claims"),

@@ -132,8 +132,11 @@ def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
     told = at_a_glance(findings, {"weight_decay": DECAY, "response_norm": NORM, "interactions_of_four": PARTS})
     rows = {name: here for name, here, _ in told["rows"]}
     assert rows["scope"] == "1 of 2 claims of the paper judged"  # the third is no claim of the paper
-    assert rows["computing"] == "3.0 core-hours and 0.2 GPU-hours"
+    assert rows["computing"] == "3.0 core-hours and 0.25 GPU-hours"
     assert rows["cost"].startswith("0.15 dollars at 0.05 a core-hour")
+    little = SimpleNamespace(found=(found(),), runs=RUNS.head(1).assign(cpu_share=0.01))  # 36 seconds of two threads
+    rows = {name: here for name, here, _ in at_a_glance(little, {"weight_decay": DECAY})["rows"]}
+    assert rows["computing"] == "0.02 core-hours" and rows["cost"].startswith("0.001 dollars")
 
 
 def test_failed_runs_are_hard_and_none_are_easy():
