@@ -272,9 +272,9 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool)
     asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
     groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
-        effect, seeds = phrases.observed_words(one), phrases.seeds_words(one)
+        effect, runs = phrases.observed_words(one), phrases.counted(phrases.seeds_words(one), "run")
         unfinished = f"unfinished, {look_words(one.verdict)} looks taken" if one.verdict.more_seeds else "as it was decided"
-        console.so_far(one.base, f"{effect} with {seeds} runs on {one.machine}; {unfinished}")
+        console.so_far(one.base, f"{effect} with {runs} on {one.machine}; {unfinished}")
     if draw and groups:
         from study.report.figures.draw import draw as draw_figures
 

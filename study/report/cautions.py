@@ -49,8 +49,7 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
             f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
             "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
         )
-    if not one.in_family:
-        others = one.claims_in_family - 1
+    if not one.in_family and (others := one.claims_in_family - 1):
         yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):
         yield f"The rule was fixed on {one.rule.fixed_on}, after {before} of these runs (NOTES.md)."

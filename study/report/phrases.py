@@ -193,6 +193,11 @@ def machine_and_data(one: Evidence) -> str:
     return f"{one.data} ({one.fingerprint}) on {one.machine}"
 
 
+def counted(number: int | str, word: str) -> str:
+    """Such as "1 run", "3 runs", "3 and 5 runs"."""
+    return f"{number} {word}" if str(number) == "1" else f"{number} {word}s"
+
+
 def seeds_words(one: Evidence) -> str:
     """Runs that the verdict rests on: blocks, then the further runs of the arm that has more. Or how many are in so far."""
     effect = one.verdict.effect

@@ -37,9 +37,10 @@ def how_judged(one: Evidence) -> str:
     told = [f"{compared(one.claim.rule, one)}."]
     if one.claim.rule.is_tested and one.verdict.looks_planned:
         looks, others = one.verdict.looks_planned, one.claims_in_family
+        beside = f"{others} claims are asked together" if others > 1 else "no other claim is asked beside it"
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
         told.append(
-            f"The claim is looked at {times}, and {others} claims are asked together, so a finding has to be rarer by chance "
+            f"The claim is looked at {times}, and {beside}, so a finding has to be rarer by chance "
             "than one in twenty over all looks and all claims."
         )
         if one.claim.rule.smallest_effect:

@@ -23,7 +23,7 @@ from study.questions.rules import (
 )
 from study.report import designs
 from study.report.cautions import capital, cautions, failures_words, limit_words, readings_differ
-from study.report.phrases import BOUNDS, number, terms
+from study.report.phrases import BOUNDS, counted, number, terms
 
 
 def verdict_words(one: Evidence) -> str:
@@ -81,7 +81,9 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     ratio, narrow, reported = verdict.effect, verdict.narrow, verdict.reported
     assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
     if verdict.direction == "incomplete":
-        return _not_yet(f"{_runs(ratio.n_treated)} of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict)
+        return _not_yet(
+            f"{counted(ratio.n_treated, 'run')} of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict
+        )
     multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
     runs = f"{ratio.n_treated} and {ratio.n_control} runs"
     if ratio.bound != "exact":
@@ -99,7 +101,7 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        runs = f"{_runs(found.n_treated)} of {verdict.treated} and {found.n_control} of {rule.control} are in"
+        runs = f"{counted(found.n_treated, 'run')} of {verdict.treated} and {found.n_control} of {rule.control} are in"
         return _not_yet(runs, verdict)
     runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
@@ -121,7 +123,7 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        return _not_yet(f"of {rule.control} there are {_runs(found.n_treated)}", verdict)
+        return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
     return _difference(rule, measure, verdict, *terms(measure), f"{found.n_treated} runs, each against itself")
 
 
@@ -153,7 +155,7 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     share, look = verdict.effect, verdict.told
     assert isinstance(share, Share)
     if verdict.direction == "incomplete":
-        return _not_yet(f"of {rule.control} there are {_runs(share.runs)}", verdict)
+        return _not_yet(f"of {rule.control} there are {counted(share.runs, 'run')}", verdict)
     because = _silence(rule, measure, verdict)
     chance = ""
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
@@ -230,10 +232,6 @@ def _sized(verdict: Verdict) -> str:
 def _not_yet(runs: str, verdict: Verdict) -> str:
     needed = f", and {verdict.more_seeds} more of an arm are needed for the first look" if verdict.more_seeds else ""
     return f"Nothing is judged yet: {runs}{needed}."
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _next_step(verdict: Verdict) -> str:

@@ -50,6 +50,11 @@ def make(results: Path) -> None:
     write_verdicts(results, find(results, CLAIMS))
 
 
+def files_of(folder: Path) -> dict[Path, bytes]:
+    """All but locks, which say who took them last."""
+    return {path: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".lock"}
+
+
 @pytest.fixture
 def folder(made_once, tmp_path, monkeypatch) -> Path:
     """Results of a claim with its first look and their verdicts, as RESULTS_DIR. There is no other claim, which saves time."""
@@ -215,9 +220,9 @@ def test_runs_of_two_folders_come_into_one_each_once(folder, capsys):
     expected = tables.read(other)[0]
     pd.testing.assert_frame_equal(tables.read(folder)[0], expected)
     assert read_answers(folder).kept == read_answers(other).kept
-    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    before = files_of(folder)
     assert told(capsys, "merge", other)[1]["new_runs"] == {str(other): 0}
-    assert {path: path.read_bytes() for path in before} == before
+    assert files_of(folder) == before
 
 
 def test_a_run_of_one_key_and_machine_with_other_bits_is_named_and_ours_stays(folder, capsys):
@@ -254,10 +259,10 @@ def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys)
 def test_a_folder_that_is_damaged_is_refused_and_nothing_is_written(folder, capsys):
     good, bad = with_runs(folder, "good", seeds=4), with_runs(folder, "bad", seeds=5)
     (bad / "curves.csv").write_text((bad / "curves.csv").read_text()[:-30])
-    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    before = files_of(folder)
     assert main(["merge", str(good), str(bad)]) == 2
     assert str(bad / "curves.csv") in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in before} == before
+    assert files_of(folder) == before
 
 
 @pytest.mark.parametrize("which", ["results", "empty"])

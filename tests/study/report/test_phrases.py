@@ -7,7 +7,7 @@ import pytest
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
-from study.report.phrases import effect_words, number, reported_words
+from study.report.phrases import counted, effect_words, number, reported_words
 
 CLAIMS = all_claims()
 
@@ -55,3 +55,10 @@ def test_a_measure_in_another_unit_is_told_in_it():
         replace(CLAIMS["response_norm"], reported=replace(CLAIMS["response_norm"].reported, precision="about"))
     )
     assert told == "about +1.4 points"
+
+
+@pytest.mark.parametrize(
+    "count, says", [(1, "1 run"), ("1", "1 run"), (0, "0 runs"), (11, "11 runs"), ("3 and 5", "3 and 5 runs")]
+)
+def test_one_run_is_one_and_all_else_are_many(count, says):
+    assert counted(count, "run") == says
