@@ -41,11 +41,11 @@ class Scale:
 
 
 FEW_IMAGES_LONG = {
-    "data.train_images": 5_000,
+    "data.train_images": 2_500,
     "optim.epochs": 90,  # the paper's number; the rate drops at the same shares of them as in ALEXNET_32
     "optim.schedule.0.epoch": 60,
     "optim.schedule.1.epoch": 82,
-    "optim.test_every": 5,
+    "optim.test_every": 10,
 }
 """The regime of the paper: more passes than it takes to fit the images. In it dropout, augmentation and overlap have something
 to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
@@ -59,17 +59,17 @@ SCALES = {
         about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10",
         best_role="proxy",
     ),
-    "cifar10-5000": Scale(
+    "cifar10-2500": Scale(
         diff={"data.name": "cifar10", **FEW_IMAGES_LONG},
         side=32,
-        train_images=5_000,
-        about="the first 5,000 images of CIFAR-10 for 90 epochs: long past the point where the network fits them",
+        train_images=2_500,
+        about="the first 2,500 images of CIFAR-10 for 90 epochs: long past the point where the network fits them",
     ),
-    "cifar10-jpeg-5000": Scale(
+    "cifar10-jpeg-2500": Scale(
         diff={"data.name": "cifar10-jpeg", **FEW_IMAGES_LONG},
         side=32,
-        train_images=5_000,
-        about="the first 5,000 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs: long past the "
+        train_images=2_500,
+        about="the first 2,500 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs: long past the "
         "point where the network fits them",
         best_role="proxy",
     ),
@@ -114,9 +114,9 @@ WHOLE_SETS = {
     "shapes": "machinery",
     "smoke": "machinery",
 }
-"""For claims that the regime of few images does not suit: they are about the first epoch, the time to an error that 5,000
+"""For claims that the regime of few images does not suit: they are about the first epoch, the time to an error that 2,500
 images cannot reach, or schedules of their own."""
-ALEXNET_ROLES = {**WHOLE_SETS, "cifar10-5000": "proxy", "cifar10-jpeg-5000": "proxy"}
+ALEXNET_ROLES = {**WHOLE_SETS, "cifar10-2500": "proxy", "cifar10-jpeg-2500": "proxy"}
 
 # ---- One's own images ------------------------------------------------------------------------------------------------
 

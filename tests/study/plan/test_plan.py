@@ -107,7 +107,7 @@ def test_the_command_line_needs_neither_pandas_nor_a_picture_before_a_verb_is_ch
 # ---- Bases and scales ------------------------------------------------------------------------------------------------
 
 
-OF_32_PIXELS = {"cifar10", "cifar10-jpeg", "cifar10-5000", "cifar10-jpeg-5000", "shapes", "smoke"}
+OF_32_PIXELS = {"cifar10", "cifar10-jpeg", "cifar10-2500", "cifar10-jpeg-2500", "shapes", "smoke"}
 
 
 @pytest.mark.parametrize(
