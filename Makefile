@@ -152,7 +152,7 @@ faults: $(READY) ## every fault injected, with a table of what was lost and doub
 	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/study/run/test_executors.py
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (KILLS= SEED=)
-	PYTHONPATH=. $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
+	PYTHONPATH=.:tests $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
 
 audit: $(READY) ## locked packages against those installed and known advisories; without a network it says so and fails
 	$(VENV)/bin/python .ci/audit.py

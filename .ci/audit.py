@@ -3,6 +3,7 @@
 Exit codes: 0 nothing found, 1 something was, 75 the advisories could not be asked (no network): nothing is known then.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def what_is_wrong(lock: str) -> list[str]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python .ci/audit.py", description=__doc__).parse_args()
     wrong = what_is_wrong(LOCK.read_text())
     consistent = subprocess.run(
         [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"], capture_output=True, text=True

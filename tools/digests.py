@@ -6,6 +6,7 @@
 Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of
 their own and judged there, which leaves every verdict, Holm's correction among them, with the family that it had."""
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -129,7 +130,9 @@ def differences(golden: Any, found: Any, where: str = "") -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments == ["--write"]:
+    parser = argparse.ArgumentParser(prog="python -m tools.digests", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write them anew, where a number has moved on purpose")
+    if parser.parse_args(arguments).write:
         names = json.loads(GOLDEN.read_text())["runs"]  # the runs stay: only what is said of them is written anew
         GOLDEN.write_text(json.dumps({"runs": names, **now(names)}, indent=1) + "\n")
         return 0

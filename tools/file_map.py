@@ -1,5 +1,6 @@
 """`make docs-map`: the table of modules in docs/architecture.md, each with the first paragraph of its docstring."""
 
+import argparse
 import ast
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def file_map() -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.file_map", description=__doc__).parse_args()
     before, rest = PAGE.read_text().split(BEGIN)
     after = rest.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n\n{file_map()}\n\n{END}{after}")

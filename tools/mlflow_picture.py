@@ -3,6 +3,7 @@
 Needs chromium and the development packages; serves the store of MLFLOW_TRACKING_URI on a free port of this machine meanwhile.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -18,10 +19,12 @@ from study.run.database import redacted
 
 
 def main(arguments: list[str]) -> int:
-    path = Path(arguments[0] if arguments else "results/figures/mlflow.png")
-    claim = arguments[1] if len(arguments) > 1 else "response_norm"
+    parser = argparse.ArgumentParser(prog="python -m tools.mlflow_picture", description=__doc__)
+    parser.add_argument("path", nargs="?", type=Path, default=Path("results/figures/mlflow.png"), help="default: %(default)s")
+    parser.add_argument("claim", nargs="?", default="response_norm", help="whose experiment; default: %(default)s")
+    args = parser.parse_args(arguments)
     try:
-        print(photograph(path, claim))
+        print(photograph(args.path, args.claim))
         return 0
     except Refused as error:
         print(redacted(error), file=sys.stderr)
