@@ -148,8 +148,8 @@ lint: $(READY) ## the first half of check: format, lint, types (.pre-commit-conf
 test: lint ## check and every slow test, the quick faults and the installed wheel among them
 	$(PYTEST)
 
-faults: $(READY) ## every fault injected, with a table of what was lost and doubled
-	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/study/run/test_executors.py
+faults: $(READY) ## every fault injected, with a table of what was lost and doubled; `quick` from the installed wheel
+	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/study/run/test_executors.py tests/test_package.py
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (KILLS= SEED=)
 	PYTHONPATH=.:tests $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)

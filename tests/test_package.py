@@ -12,16 +12,28 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from injured import in_make_faults
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 SECONDS = 1800  # for one command: the quick run takes about one minute alone, and many times that beside other work
 
 OWN_CLAIM = """
-from study.claims.bias_init import CLAIM as THEIRS
+from study.claims.response_norm import CLAIM as THEIRS
 from dataclasses import replace
+from alexnet.recipe import ALEXNET_32, changed
 
-CLAIM = replace(THEIRS, title="A question from another folder", command="alexnet-study run mine")
+SMALL = {"model.width": 0.125, "data.train_images": 256, "optim.batch_size": 32, "optim.epochs": 1, "optim.schedule": ()}
+CLAIM = replace(
+    THEIRS,
+    title="A question from another folder",
+    command="alexnet-study run mine",
+    bases={"SMALL": changed(ALEXNET_32, SMALL)},
+    default_bases=(),
+    scales={"shapes": "machinery"},
+    arms=(THEIRS.arm("2012"), THEIRS.arm("none")),
+    other_readings=(),
+)
 """
 
 ALONE = """
@@ -104,6 +116,19 @@ def test_the_packages_come_from_the_wheel_and_not_from_the_checkout(call):
     assert str(ROOT) not in told and told.count("/env/lib/") == 2
 
 
+def test_a_claim_of_ones_own_goes_from_training_to_its_report(call, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "claims").mkdir()
+    (elsewhere / "claims" / "mine.py").write_text(OWN_CLAIM)
+    told = call("alexnet-study", "run", "mine", "--scale", "shapes", "--seeds", "1", CLAIMS_DIR="claims").stdout
+    made = sorted(path.name for path in elsewhere.iterdir() if not path.name.startswith("."))
+    assert {"mlflow.db", "results", "spool"} <= set(made)
+    report = (elsewhere / "results" / "REPORT.md").read_text()
+    assert "A question from another folder" in report and "results/REPORT.md" in told
+    assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
+
+
+@in_make_faults  # which runs what takes minutes
 def test_the_quick_run_goes_from_training_to_its_report(call, tmp_path):
     told = call("alexnet-study", "quick").stdout
     folder = tmp_path / "elsewhere" / "quick"
@@ -112,7 +137,6 @@ def test_the_quick_run_goes_from_training_to_its_report(call, tmp_path):
     report = (folder / "results" / "REPORT.md").read_text()
     assert "ReLUs reach 25% training error" in report and str(folder / "results" / "REPORT.md") in told
     assert list((tmp_path / "elsewhere").iterdir()) == [folder]
-    assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
 
 
 def test_figure_1_is_planned_with_the_rates_that_were_found_for_it(call):

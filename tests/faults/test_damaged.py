@@ -104,6 +104,7 @@ def test_dying_between_the_system_calls_of_a_write_costs_steps_and_no_bit(laid_o
     equal(folder, "death between write, fsync, rename and fsync of the folder", len(SYSCALLS))
 
 
+@in_make_faults
 def test_runs_without_memory_are_tried_fewer_at_a_time_told_and_done_when_there_is_some(laid_out, equal):
     folder = laid_out
     process = start(folder, ADDRESS_SPACE_MB="40", SMALL_SEEDS="1")
@@ -137,6 +138,7 @@ class Hostile:
         return os.mkdir, (str(self.path),)
 
 
+@in_make_faults
 def test_a_forged_checkpoint_with_a_right_digest_is_neither_executed_nor_trained_on(laid_out, tmp_path, equal):
     folder = laid_out
     path = killed(folder)

@@ -93,7 +93,8 @@ def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(laid_
     equal(folder, "SIGTERM with a grace period")
 
 
-@pytest.mark.parametrize("damage", [pytest.param("torn", marks=in_make_faults), "flipped"])
+@in_make_faults
+@pytest.mark.parametrize("damage", ["torn", "flipped"])
 def test_a_damaged_checkpoint_costs_steps_and_no_bit(laid_out, equal, damage):
     folder = laid_out
     process = start(folder)
@@ -133,6 +134,7 @@ def test_without_mlflow_training_goes_on_and_the_spool_is_recorded_later(tmp_pat
     equal(folder, "MLflow away")
 
 
+@in_make_faults
 def test_while_mlflows_database_is_locked_training_goes_on_and_the_spool_is_recorded_later(laid_out, equal):
     folder = laid_out
     finish(folder, SMALL_SEEDS="1")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import small_cell
+from injured import in_make_faults
 from made_up_images import image_folders
 from remote_work import train_slowly, work
 
@@ -78,6 +79,7 @@ def undisturbed(tmp_path_factory) -> list[tuple]:
 
 
 @pytest.mark.slow
+@in_make_faults
 def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(undisturbed, tmp_path):
     from study.run.executors.ray import Ray
 
