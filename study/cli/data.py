@@ -1,6 +1,7 @@
 """`data pack`, and the loading of image sets with a word on how far it is."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, one_of
+from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of
 from study.cli.console import Console
 from study.cli.data_check import check
 from study.environment import damaged_choice, data_dir, links_choice
@@ -24,7 +25,7 @@ def add_to(verbs: Verbs) -> None:
         "pack NAME: decode an image set once, on all cores, and keep it packed; stopped, the same command goes on; called "
         "again, it checks every image. check DIR: look at a folder of your own images before anything is trained"
     )
-    parser = add_verb(verbs, "data", data, text, images_option())
+    parser = add_verb(verbs, "data", data, text, images_option(), json_option())
     parser.add_argument("action", metavar="ACTION", type=one_of("data", ("pack", "check")), help="pack or check")
     parser.add_argument("name", metavar="NAME", help="pack: imagenet, or another image set; check: a folder")
     parser.add_argument(
@@ -49,14 +50,19 @@ def pack_images(args: argparse.Namespace) -> None:
 
     started = time.monotonic()
     images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name), links_choice())
-    counts = f"{len(images.train_labels):,} training and {len(images.test_labels):,} test images"
-    Console().say(
+    train, test = len(images.train_labels), len(images.test_labels)
+    console = Console(to_stderr=args.json)
+    if args.json:
+        facts = {"name": args.name, "training_images": train, "test_images": test, "fingerprint": images.fingerprint}
+        print(json.dumps({**facts, "packed_in": str(images.cache), "left_out": list(images.left_out)}, indent=1))
+    counts = f"{train:,} training and {test:,} test images"
+    console.say(
         f"{args.name}: {counts} packed and checked in {images.cache}, fingerprint {images.fingerprint} "
         f"({time.monotonic() - started:.0f} s)"
     )
     for words in (left_out_words(images), unlike_its_name(images)):
         if words:
-            Console().say(words)
+            console.say(words)
 
 
 def load_images(name: str) -> "ImageSet":

@@ -2,9 +2,10 @@
 
 import argparse
 import html
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
@@ -39,11 +40,17 @@ def check(args: argparse.Namespace) -> int:
         raise Refused(f"data: no folder {folder}")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
-    Console().say("\n".join(line for heading, lines in told(facts, str(name), why, LISTED) for line in _plain(heading, lines)))
+    console = Console(to_stderr=args.json)
+    if args.json:
+        print(json.dumps(as_json(facts, str(name), why), indent=1))
+    else:
+        console.say(
+            "\n".join(line for heading, lines in told(facts, str(name), why, LISTED) for line in _plain(heading, lines))
+        )
     if args.page:
         parts = (f"<h2>{html.escape(h)}</h2>\n{_list(lines)}" for h, lines in told(facts, str(name), why))
         write_atomically(args.page, PAGE.format(title=html.escape(f"Images in {folder}"), body="\n".join(parts)).encode())
-        Console().say(f"wrote {args.page}")
+        console.say(f"wrote {args.page}")
     return 1 if facts.damaged or facts.in_both_parts or facts.in_two_classes else 0
 
 
@@ -75,6 +82,31 @@ def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[t
             shown = lines[: most or None]
             more = [f"and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
             yield f"{kind} ({len(lines)})", [*shown, *more]
+
+
+def as_json(facts: "FolderFacts", name: str, why: str) -> dict[str, Any]:
+    """All that the check found, for scripts; every file is named."""
+    from alexnet.data.folder_check import remarks
+
+    train, test = facts.images
+    least, median, largest = facts.shorter_sides
+    return {
+        "folder": str(facts.root),
+        "name": name,
+        "why": why,
+        "parts": facts.parts,
+        "training_images": train,
+        "test_images": test,
+        "shorter_sides": {"least": least, "median": median, "largest": largest},
+        "formats": dict(facts.formats),
+        "classes": {label: {"train": ours, "test": theirs} for label, (ours, theirs) in facts.classes.items()},
+        "remarks": list(remarks(facts)),
+        "damaged": list(facts.damaged),
+        "passed_over": [str(one) for one in facts.passed_over],
+        "in_both_parts": [list(files) for files in facts.in_both_parts],
+        "in_two_classes": [list(files) for files in facts.in_two_classes],
+        "copies": [list(files) for files in facts.copies],
+    }
 
 
 def _ends_first(sides: tuple[int, int, int]) -> tuple[int, int, int]:

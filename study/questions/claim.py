@@ -216,7 +216,7 @@ class Claim:
                 f"claim.arms.{arm}: data.train_images of {recipe.data.train_images} leave no batch of "
                 f"{recipe.optim.batch_size} on base {base!r}"
             )
-        for scale in self.scales if self.measure.least_epochs > 1 else ():
+        for scale in self.fixed_scales if self.measure.least_epochs > 1 else ():
             epochs = self.recipe(base, arm, SCALES[scale].diff).optim.epochs
             if SCALES[scale].suits(recipe) and epochs < self.measure.least_epochs:
                 raise Refused(
@@ -236,15 +236,16 @@ class Claim:
     def role(self, scale: str) -> str:
         """What runs at a scale can tell, see `scales`. Raises Refused for a scale that the claim is not asked at."""
         if is_own(scale):
-            named = [label for label in self.scales if own_name(label)]
-            if named:
-                choose("SCALE", scale_named(scale).data, named)
+            if not self.is_asked_at(scale):
+                choose("SCALE", scale_named(scale).data, [label for label in self.scales if own_name(label)])
             return "own"
         return self.scales[choose("SCALE", scale, self.fixed_scales)]
 
     def is_asked_at(self, scale: str) -> bool:
-        if is_own(scale):
-            return scale_named(scale).data in self.scales or not any(own_name(label) for label in self.scales)
+        """Of a set of one's own that `scales` names every way to split it is meant."""
+        if own := scale_named(scale).own if is_own(scale) else None:
+            named = [label for label in self.scales if own_name(label)]
+            return not named or str(own) in named or str(replace(own, split=0)) in named
         return scale in self.scales
 
     @property
