@@ -8,11 +8,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from alexnet.errors import Refused
@@ -20,6 +21,8 @@ from alexnet.errors import Refused
 PATIENCE_SECONDS = 600.0
 """How long a lock is waited for that is held for seconds at a time."""
 TOLD_AFTER_SECONDS = 5.0
+UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
+"""The names of `new_file_beside`."""
 SIGNED = "held by "
 """How the words in a lock file begin."""
 
@@ -50,6 +53,15 @@ def new_file_beside(path: Path) -> tuple[int, Path]:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+
+
+def clear_unfinished(folder: Path, names: Container[str] | None = None) -> None:
+    """Delete what kills left of files of these names, or of any, that were being written in `folder`. To be called under the
+    lock that whoever writes them holds: nobody is writing one then."""
+    for path in list(folder.iterdir()):
+        found = UNFINISHED.fullmatch(path.name)
+        if found and (names is None or found["name"] in names):
+            path.unlink(missing_ok=True)
 
 
 def open_no_link(path: Path, mode: int = 0o666) -> int:

@@ -22,7 +22,7 @@ import torch
 
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import Damaged, Refused
-from alexnet.files import locked, open_no_link, write_atomically
+from alexnet.files import clear_unfinished, locked, open_no_link, write_atomically
 
 LARGE_BYTES = 2**31
 """Sets with more bytes of pixels stay on disk, and their fingerprint is that of their images' digests."""
@@ -154,6 +154,7 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
     """
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / ".packing.lock", PACKING_SECONDS), ExitStack() as files:
+        clear_unfinished(cache, {MANIFEST, *(f"{split}_labels.npy" for split in splits)})
         shape, known = _shape(splits), manifest_of(cache)
         if known and known["source"] != facts["source"]:  # who still reads the old files keeps them: they are not written over
             for path in cache.glob("*_*.npy"):

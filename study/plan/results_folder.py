@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import clear_unfinished, locked, write_atomically
 
 DIGESTS = "digests.json"
 FORMAT = 1
@@ -90,6 +90,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     with locked(folder / ".digests.lock"):
         known = _known(folder)
         _take_names(folder, known)
+        clear_unfinished(folder, {DIGESTS, *(_new(folder, name).name for name in FILES)})
         others = {name: content for name in FILES if name not in known and (content := _bytes(folder / name)) is not None}
         known |= {name: _digest(content) for name, content in {**others, **files}.items()}
         for name, content in files.items():

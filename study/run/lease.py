@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alexnet.errors import Refused
-from alexnet.files import locked, new_file_beside, write_atomically
+from alexnet.files import clear_unfinished, locked, new_file_beside, write_atomically
 from study.run.small_files import Unreadable, told_in, whose
 
 LEASE_SECONDS = 60.0
@@ -75,6 +75,7 @@ class Lease:
                 raise Busy(f"{holder.words} trains it")
             if why := dated_ahead(self.folder):
                 print(f"{self.folder.name}: taken over; {why}", file=sys.stderr, flush=True)
+            clear_unfinished(self.folder)
             write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
 
     def __exit__(self, *_) -> None:
@@ -171,7 +172,7 @@ def _now(folder: Path) -> float:
         return os.stat(handle).st_mtime
     finally:
         os.close(handle)
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # whoever takes the run clears its folder
 
 
 def _host() -> str:

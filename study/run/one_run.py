@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from alexnet.files import write_atomically
 from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
-from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS, Checkpoints, Interrupted
+from alexnet.training.checkpoint import Checkpoints, Interrupted
 from alexnet.training.history import Point
 from study.environment import damaged_choice, links_choice
 from study.plan.plan import Cell
@@ -103,10 +103,8 @@ def _trained_under(lease: Lease, cell: Cell, place: Place, observe: Observe) -> 
     if told := put_damaged_aside(folder):
         print(told, file=sys.stderr, flush=True)
     (folder / ENDED).unlink(missing_ok=True)
-    for name in (CHECKPOINT, WEIGHTS, RESULT):  # what kills left of files that were being written; nobody else writes here now
-        for unfinished in folder.glob(f".{name}.*"):
-            unfinished.unlink()
-    write_asked(folder, cell)
+    with lease.held():
+        write_asked(folder, cell)
     checkpoints = Checkpoints(folder, place.checkpoint_seconds, lease.held)
     result = yield from _trained(cell, place, checkpoints, observe)
     with lease.held():

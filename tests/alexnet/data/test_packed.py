@@ -22,6 +22,7 @@ from alexnet.data import class_folders, packed
 from alexnet.data.cifar10 import unpack
 from alexnet.data.image_sets import ImageSet, available, class_names, load, pack
 from alexnet.errors import Refused
+from alexnet.files import new_file_beside
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 ROOT = Path(__file__).parents[3]
@@ -91,6 +92,15 @@ def test_packed_images_are_those_of_the_files_with_the_place_of_their_class(ilsv
         ]
         found = [(p.numpy().tobytes(), int(label)) for p, label in zip(whole(pixels), labels, strict=True)]
         assert sorted(found) == sorted(written)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "train_labels.npy"])
+def test_what_a_kill_left_of_a_small_file_is_gone_when_it_is_packed_again(ilsvrc, tmp_path, name):
+    cache = pack("imagenet", tmp_path, ilsvrc).cache
+    handle, unfinished = new_file_beside(cache / name)
+    os.close(handle)
+    pack("imagenet", tmp_path, ilsvrc)
+    assert not unfinished.exists() and (cache / name).exists()
 
 
 def test_the_first_load_and_packing_by_hand_are_one_way(ilsvrc, tmp_path):
@@ -292,6 +302,7 @@ import resource, sys
 from pathlib import Path
 from alexnet.data.image_sets import pack
 from alexnet.errors import Refused
+from alexnet.files import new_file_beside
 resource.setrlimit(resource.RLIMIT_FSIZE, (9 * 196608, -1))
 try:
     pack("imagenet", Path(sys.argv[1]), Path(sys.argv[2]))

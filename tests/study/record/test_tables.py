@@ -1,5 +1,6 @@
 """The committed tables."""
 
+import os
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import Refused
+from alexnet.files import new_file_beside
 from study.record import tables
 from study.run.result import RunResult
 
@@ -50,6 +52,16 @@ def test_merging_again_changes_no_byte(tmp_path):
     tables.merge(tmp_path, results[::-1])
     tables.merge(tmp_path, [])
     assert [(tmp_path / name).read_bytes() for name in ("runs.csv", "curves.csv")] == before
+
+
+@pytest.mark.parametrize("name", ["digests.json", ".runs.csv.new", ".answers.npz.new"])
+def test_what_a_kill_left_of_a_file_that_was_being_written_is_gone_with_the_next_write(tmp_path, name):
+    """But not of a page, which others may be writing at this moment: pages are written without this lock."""
+    unfinished = [new_file_beside(tmp_path / one) for one in (name, "REPORT.md")]
+    for handle, _ in unfinished:
+        os.close(handle)
+    tables.merge(tmp_path, [made_up_result(small_cell())])
+    assert [path.exists() for _, path in unfinished] == [False, True]
 
 
 def test_another_machine_adds_a_row_and_the_same_machine_replaces_its_own(tmp_path):

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import pytest
 from helpers import made_up_result, small_cell
+from sqlalchemy.exc import OperationalError
 
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Checkpoints, sha256_of
 from study.cli.main import main
 from study.record.keeper import record_results
-from study.run import one_run
+from study.run import database, one_run
 from study.run.one_run import Place
 from study.run.result import RESULT, RunResult, from_json, sealed, to_json
 from study.run.search import Search, open_storage, search_arm
@@ -252,6 +253,20 @@ def test_two_machines_may_be_the_first_in_an_empty_database(postgresql, tmp_path
     uri = postgresql("first")
     record_at_once(tmp_path, uri, {name: results_of([0, 1], "first") for name in ("one", "two")})
     once(uri, results_of([0, 1], "first"))
+
+
+@needs_postgresql
+def test_whoever_waits_for_a_database_that_another_lays_out_says_for_whom(postgresql, monkeypatch, capsys):
+    uri = postgresql("waited")
+    monkeypatch.setattr(database, "TOLD_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
+    with database.laying_out(uri), pytest.raises(OperationalError, match="lock timeout"), database.laying_out(uri):
+        pass
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    assert f"/waited, held by {holder}; given up after 0 seconds" in (told := capsys.readouterr().err)
+    assert told.count("\n") == 1 and PASSWORD not in told
+    with database.laying_out(uri):  # it is free again
+        assert capsys.readouterr().err == ""
 
 
 @needs_postgresql

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from alexnet.files import locked
+from alexnet.files import locked, new_file_beside
 from study.run import lease as lease_module
 from study.run.lease import Busy, Lease, LeaseLost, holder_of
 from study.run.run_folder import state_of_run
@@ -57,6 +57,28 @@ def test_a_lease_from_the_future_is_nobodys_and_its_taking_tells_the_reason_and_
         assert holder_of(tmp_path).pid == os.getpid()
     (line,) = capsys.readouterr().err.splitlines()
     assert "taken over" in line and f"{ahead / 60:.0f} minutes ahead" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["asked.json", "ended.json", "lease.json", "result.json", "checkpoint.pt", "weights.pt", "now"]
+)
+def test_whoever_takes_a_run_deletes_what_a_kill_left_of_any_file_and_nothing_else(tmp_path, name):
+    (tmp_path / "notes.txt").write_text("of a user")
+    (tmp_path / f".{name}.bak").write_text("of an editor")
+    handle, unfinished = new_file_beside(tmp_path / name)
+    os.close(handle)
+    with Lease(tmp_path):
+        assert not unfinished.exists()
+        assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", f".{name}.bak", ".lock", "lease.json"}
+
+
+def test_whoever_may_not_take_a_run_deletes_nothing_of_what_its_holder_writes(tmp_path):
+    with Lease(tmp_path):
+        handle, unfinished = new_file_beside(tmp_path / "result.json")
+        os.close(handle)
+        with pytest.raises(Busy), Lease(tmp_path):
+            pass
+        assert unfinished.exists()
 
 
 @pytest.mark.parametrize("ahead", [0, 30, -30])
