@@ -8,6 +8,7 @@ and to be called again, 130 interrupted.
 import argparse
 import errno
 import os
+import signal
 import sys
 
 from alexnet.errors import Refused
@@ -94,8 +95,18 @@ def parser() -> Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command of `arguments`, by default those of the process. Returns the exit code, as a console script wants it.
 
-    Sets environment variables of libraries: the process is the command's own.
+    Sets environment variables of libraries: the process is the command's own. What SIGTERM does is as before when it returns:
+    whoever calls it in a process of his own (a notebook, a test) is not left with a command's way to stop.
     """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return _main(arguments)
+    finally:
+        if before is not None and signal.getsignal(signal.SIGTERM) is not before:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _main(arguments: list[str] | None) -> int:
     os.environ.update({**NO_TELEMETRY, **os.environ})
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
     args = argparse.Namespace(verb=None)

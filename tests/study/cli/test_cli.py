@@ -1,10 +1,12 @@
 """The command line: what is asked wrongly is refused in one line, with code 2, and nothing is written."""
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from helpers import write_tuned
 from made_up_images import image_folders
 
+from alexnet.errors import Refused
 from study.cli.main import main, parser
 
 ROOT = Path(__file__).parents[3]
@@ -128,6 +131,22 @@ def test_a_reader_that_goes_away_is_no_mistake_but_a_plan_that_was_not_trained_i
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
     assert main([verb, *(["relu_sooner"] if verb == "run" else [])]) == code
+
+
+@pytest.mark.parametrize("ends", [0, Refused("no"), KeyboardInterrupt(), ZeroDivisionError()], ids=repr)
+def test_however_a_command_ends_sigterm_does_what_it_did_before(here, monkeypatch, ends):
+    """Left behind, the way of `run` to stop would end whatever the caller does next with code 75."""
+
+    def command(*_):
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        if isinstance(ends, BaseException):
+            raise ends
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("study.cli.report.write_pages", command)
+    with contextlib.suppress(ZeroDivisionError):
+        main(["report"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_two_recipes_are_compared_field_by_field(here, capsys):
