@@ -72,7 +72,8 @@ Made by `python -m benchmarks.own_images`: of nominal 95% intervals, {REPEATS[30
 | test images | arms differ over images | seeds | seeds alone | seeds and images | half width, points | both |
 | --- | --- | --- | --- | --- | --- | --- |
 """
-    TABLE.write_text(head + "\n".join(rows) + "\n")
+    _, heading, more = TABLE.read_text().partition("\n## ") if TABLE.exists() else ("", "", "")  # which stays: it was trained
+    TABLE.write_text(head + "\n".join(rows) + "\n" + heading + more)
     print("\n".join(rows))
 
 

@@ -12,6 +12,7 @@ from alexnet.files import TOLD_AFTER_SECONDS
 
 if TYPE_CHECKING:
     import sqlalchemy
+    from sqlalchemy.exc import DBAPIError
 
 LOCK = 2012
 """Its number among the advisory locks of a PostgreSQL database."""
@@ -100,6 +101,6 @@ def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
     wait(PATIENCE_SECONDS - TOLD_AFTER_SECONDS)
 
 
-def _code(error: "sqlalchemy.exc.DBAPIError") -> str:
+def _code(error: "DBAPIError") -> str:
     """PostgreSQL's own code of an error, as psycopg and psycopg2 tell it."""
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""

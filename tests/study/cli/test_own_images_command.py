@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from study.cli.main import main
-from study.plan.claim_files import _told_by
+from study.plan.claim_files import get_claim
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
 
@@ -130,8 +130,8 @@ def asked(made_once, empty_mlflow) -> Path:
 def fix_small_looks(scale: str) -> None:
     """A rule whose first look takes two runs of each arm instead of three and five."""
     Path("results").mkdir(exist_ok=True)
-    claims = {"rates": _told_by(Path("claims") / "rates.py")}
-    FixedRules(Path("results")).write(fix(scale, [("rates", "SMALL")], claims, looks=Looks((2, 4), (2, 4))))
+    rule = fix(scale, [("rates", "SMALL")], {"rates": get_claim("rates")}, looks=Looks((2, 4), (2, 4)))
+    FixedRules(Path("results")).write(rule)
 
 
 def runs(folder: Path) -> list[dict[str, str]]:
