@@ -166,6 +166,15 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
+def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -> tuple[Difference, list[float], list[Block]]:
+    """Of four arms (both changes, the first, the second, none) what the first change is worth more where the second is made:
+    with its interval, block by block, and of which blocks. One in which a run failed has no number."""
+    both, first, second, control = (case.values(label, blocks) for label in labels)
+    whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
+    values = [both[block] - second[block] - first[block] + control[block] for block in whole]
+    return within_runs(values), values, whole
+
+
 @judge.register
 def _interaction(rule: Interaction, case: Case) -> Judged:
     """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
@@ -175,10 +184,8 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
 
     def look_at(number: int) -> Look:
         blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
-        both, first, second, control = (case.values(label, blocks) for label in labels)
-        whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
-        values = [both[block] - second[block] - first[block] + control[block] for block in whole]
-        wide, weights = within_runs(values), dict(zip(labels, (1, -1, -1, 1), strict=True))
+        wide, values, whole = interaction_of(case, labels, blocks)
+        weights = dict(zip(labels, (1, -1, -1, 1), strict=True))
         both_ways = _on_other_images(case, weights, whole, wide)
         look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))

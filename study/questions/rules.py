@@ -50,6 +50,10 @@ class Rule:
     def check(self, reported: float | None) -> None:
         """Refuse a number of the paper (None where it gives none) that contradicts the rule."""
 
+    def arms_of_reading(self, label: str) -> tuple[str, ...]:
+        """The arms that another reading of the claim needs, where it is called `label`."""
+        return (label,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RatioOfTimes(Rule):
@@ -146,6 +150,10 @@ class Interaction(Signed):
     @property
     def treated_arms(self) -> tuple[str, ...]:
         return (self.both, self.first, self.second)
+
+    def arms_of_reading(self, label: str) -> tuple[str, str]:
+        """The change of `first` made otherwise, with the change of `second` and without: "batch+factor-only", "factor-only"."""
+        return f"{self.second}+{label}", label
 
 
 @dataclass(frozen=True, kw_only=True)
