@@ -123,7 +123,9 @@ def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _measured(case: Case) -> tuple:
-    return case.base, case.claim.measure
+    """What comparisons are of one kind. Those of arms whose rates were searched for are another than those of arms that share
+    one, so that an extra search moves no spread of a claim that was there before."""
+    return case.base, case.claim.measure, bool(case.claim.tune)
 
 
 def _judged(
