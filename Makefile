@@ -2,7 +2,7 @@
 # Variables (docs/data-and-scales.md): SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-fidelity reproduce-all \
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity reproduce-all \
   settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
 
 PYTHON ?= python3
@@ -97,6 +97,12 @@ ablate-editions: $(READY) ## beyond the paper: sixteen differences between editi
 
 ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth beside it
 	$(STUDY) run batch_norm batch_norm_dropout
+
+ablate-validation: $(READY) ## section 6: does the validation error differ from the test error? (few images)
+	$(STUDY) run validation_error
+
+ablate-rate-drops: $(READY) ## section 5: the rate divided when the error stops improving, against fixed epochs
+	$(STUDY) run rate_drops
 
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)
 	$(STUDY) run fidelity

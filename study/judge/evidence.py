@@ -246,10 +246,15 @@ def _arm(
         wrong=lambda error: tuple(read.answers.wrong(row, error) for row in rows),
         started=tuple(row["started"] for row in rows),
         weights=tuple(row["weights_sha256"] for row in rows),
+        test_images=tuple(_count(row.get("test_images")) for row in rows),
         by_chance=tuple(measure.by_chance(run) for run in runs),
         powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),
         ensemble=ensemble,
     )
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None or pd.isna(value) else int(value)
 
 
 def _none_for_nan(value: Any) -> Any:

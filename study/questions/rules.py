@@ -165,6 +165,21 @@ class WithinRuns(Signed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alike(Rule):
+    """Two error rates of each run of `control`, over different images, differ by `within` points at most. That they do is what
+    is claimed, so "supported" is what "no effect" is elsewhere. The interval is over seeds and over both sets of images."""
+
+    judges = ("gain",)
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "within": 0.1}
+
+    within: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("claim.rule.within", self.within, above=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OverImages(Signed):
     """The averaged nets minus the mean of the same nets alone. One set of nets: the interval is over test images, and says
     nothing of other nets."""

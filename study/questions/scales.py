@@ -125,6 +125,7 @@ LEAST_UPDATES, MOST_TIMES = 3000, 5
 """A run on a small set takes so many updates, where five times its epochs are enough for that: ALEXNET_32 takes 4,680 on
 CIFAR-10. On 160 photographs, where they are not, it knows four of five training images by then."""
 SMALL_BATCH, BATCHES_AN_EPOCH = 32, 20
+LEAST_TRAINED = 10  # of the images at most one in so many is kept back for validation
 
 
 def own_label(data: str, classes: int, train_images: int) -> str:
@@ -161,14 +162,16 @@ def _own_scale(label: str) -> Scale:
 
 def trained_long_enough(base: Recipe, train_images: int) -> dict[str, Any]:
     """What a base needs to learn on few images: smaller batches, and its epochs, the changes of its rate and its tests so many
-    times further apart that it takes LEAST_UPDATES, MOST_TIMES at most."""
+    times further apart that it takes LEAST_UPDATES, MOST_TIMES at most; and no more validation images than it can spare."""
     optim, batch = base.optim, base.optim.batch_size
     if train_images < BATCHES_AN_EPOCH * batch:
         batch = min(batch, SMALL_BATCH)
     if train_images < batch:
         raise Refused(f"images: {train_images} for training are fewer than one batch of {batch}")
     times = min(MOST_TIMES, max(1, math.ceil(LEAST_UPDATES / (train_images // batch * optim.epochs))))
+    kept_back = min(base.data.validation_images, train_images // LEAST_TRAINED)
     return {
+        **({"data.validation_images": kept_back} if base.data.validation_images else {}),
         "optim.batch_size": batch,
         "optim.epochs": times * optim.epochs,
         "optim.schedule": tuple(replace(change, epoch=times * change.epoch) for change in optim.schedule),

@@ -45,8 +45,10 @@ def test_a_claim_that_searches_already_or_compares_no_arms_is_refused(name):
         get_claim(name + SUFFIX)
 
 
-@pytest.mark.parametrize("name", ["weight_decay", "augmentation"])
-@pytest.mark.parametrize("scale", ["shapes", "cifar10-jpeg-5000"])
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [("weight_decay", "shapes"), ("weight_decay", "cifar10-jpeg-5000"), ("rate_drops", "cifar10-jpeg-5000")],
+)
 def test_trials_train_on_nine_tenths_with_an_unjudged_seed_and_differ_from_the_arm_in_nothing_else(name, scale):
     claim = get_claim(name + SUFFIX)
     arm = claim.default_arms[-1]
