@@ -21,6 +21,7 @@ class Scale:
     diff: Mapping[str, Any]
     side: int  # pixels of its images: a base suits it whose crops are between 3/4 of that and all of it
     train_images: int  # for costs told before any data are there
+    test_images: int = 0  # for tables of before their number was written down; 0: not known
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
     about: str = field(default="")
@@ -51,11 +52,12 @@ FEW_IMAGES_LONG = {
 to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
 
 SCALES = {
-    "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, about="CIFAR-10"),
+    "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, test_images=10_000, about="CIFAR-10"),
     "cifar10-jpeg": Scale(
         diff={"data.name": "cifar10-jpeg"},
         side=32,
         train_images=50_000,
+        test_images=10_000,
         about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10",
         best_role="proxy",
     ),
@@ -63,12 +65,14 @@ SCALES = {
         diff={"data.name": "cifar10", **FEW_IMAGES_LONG},
         side=32,
         train_images=2_500,
+        test_images=10_000,
         about="the first 2,500 images of CIFAR-10 for 90 epochs: long past the point where the network fits them",
     ),
     "cifar10-jpeg-2500": Scale(
         diff={"data.name": "cifar10-jpeg", **FEW_IMAGES_LONG},
         side=32,
         train_images=2_500,
+        test_images=10_000,
         about="the first 2,500 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs: long past the "
         "point where the network fits them",
         best_role="proxy",
@@ -77,11 +81,12 @@ SCALES = {
         diff={"data.name": "tiny-imagenet-100"},
         side=64,
         train_images=50_000,
+        test_images=5_000,
         seeds=10,
         about="the first 100 classes of Tiny-ImageNet, 64 pixels a side, stand-in for ILSVRC",
         best_role="proxy",
     ),
-    "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, about="ILSVRC"),
+    "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, test_images=50_000, about="ILSVRC"),
     "shapes": Scale(
         diff={"data.name": "shapes"},
         side=32,
