@@ -3,7 +3,7 @@
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-all \
-  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
+  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -168,6 +168,9 @@ audit: $(READY) ## locked packages against those installed and known advisories;
 
 digests: $(READY) ## digests of run keys, tables, golden losses and verdicts: equal before and after a change that moves no number
 	$(VENV)/bin/python -m tools.digests
+
+findings: $(READY) ## the tables of docs/findings.md anew, from results/REPORT.md
+	$(VENV)/bin/python -m tools.findings_tables
 
 docs-map: $(READY) ## the table of modules in docs/architecture.md anew, from their docstrings
 	$(VENV)/bin/python -m tools.file_map
