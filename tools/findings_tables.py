@@ -7,6 +7,7 @@ What stands between such a line and <!-- end --> is made anew. A claim that noth
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +44,18 @@ def found_lines(report: str, titles: list[str]) -> list[str]:
             lines.append(f"| {' | '.join(told)} |")
         if not own:
             lines.append(f"| {title} | - | not run | - | - |")
+    found = [row for row in rows if row["claim"] in titles]
+    lines += ["", sure_words(found, [title for title in titles if title not in {row["claim"] for row in found}])]
     readings = [f"- {title}: {told}" for title in titles for told in readings_of(report, title)]
     return [*lines, *(["", "Read otherwise:", "", *readings] if readings else [])]
+
+
+def sure_words(found: list[dict[str, str]], not_run: list[str]) -> str:
+    """How sure the findings are, in a sentence."""
+    counts = Counter(re.split(r"[;,]", row["verdict"])[0] for row in found)
+    told = [f"{count} {verdict}" for verdict, count in counts.items()]
+    told += [f"{len(not_run)} not run"] * bool(not_run)
+    return f"How sure: {', '.join(told)}."
 
 
 def overview(report: str) -> tuple[list[dict[str, str]], dict[str, str]]:
