@@ -20,7 +20,7 @@ from study.plan.tuned import Tuned
 
 DEVICE = "cpu"
 SEEDS = (1000, 1001, 1002)  # never judged
-TRAIN_IMAGES, EPOCHS, TEST_IMAGES = 4_000, 4, 500
+TRAIN_IMAGES, EPOCHS, TEST_IMAGES = 2_048, 3, 300
 PASSES = f"{EPOCHS} passes over {TRAIN_IMAGES:,} images"
 FLAT = 0.19
 SLOPES = {

@@ -6,7 +6,7 @@ one GPU for the one and two for the other. Only on a CPU, whose cores can be par
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -16,20 +16,19 @@ from alexnet import FIGURE_1_A, ONE_GPU_HALF, SOURCE_2012, AlexNet, Recipe, chan
 from alexnet.training.optimizer import make_optimizer
 from benchmarks.sidebyside import in_turn, ratio
 
-COLUMNS_BATCH, ROUNDS = 16, 7
+COLUMNS_BATCH, ROUNDS = 8, 5
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 DEVICE = "cpu"
 
 
-def measure(device: str) -> list[dict]:
+def measure(device: str) -> Iterator[dict]:
     machine = detect(device, jobs=1)
     half = max(1, machine.threads // 2)
-    rows = []
     for case, cores in ((f"{machine.threads} cores each", machine.threads), (f"{half} of {machine.threads} cores", half)):
         columns = stepper(SOURCE_2012, COLUMNS_BATCH, machine.precision, machine.threads)
         one = stepper(ONE_GPU_HALF, COLUMNS_BATCH, machine.precision, cores)
         what = f"a step of two columns over one of half the kernels, batch {COLUMNS_BATCH}"
-        rows.append(row(what, case, machine.precision, columns, one, f"ONE_GPU_HALF on {cores} cores"))
+        yield row(what, case, machine.precision, columns, one, f"ONE_GPU_HALF on {cores} cores")
     recipes = {name: changed(FIGURE_1_A, {"model.activation": name}) for name in ACTIVATIONS}
     batch = FIGURE_1_A.optim.batch_size
     steps = {name: stepper(recipe, batch, machine.precision, machine.threads) for name, recipe in recipes.items()}
@@ -39,8 +38,7 @@ def measure(device: str) -> list[dict]:
         ("the activation of its layer 1 alone", alone),
     ):
         for other in ("tanh", "sigmoid"):
-            rows.append(row(what, "relu", machine.precision if ways is steps else "fp32", ways["relu"], ways[other], other))
-    return rows
+            yield row(what, "relu", machine.precision if ways is steps else "fp32", ways["relu"], ways[other], other)
 
 
 def row(what: str, case: str, precision: str, ours: Callable, baseline: Callable, called: str) -> dict:
