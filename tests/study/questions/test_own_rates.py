@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 CLAIMS = all_claims()
 COMPARED = [name for name, claim in CLAIMS.items() if claim.rule.treated_arms and not claim.tune]
 NAME, BASE = f"weight_decay{SUFFIX}", "ALEXNET_32"
-IMAGES = {"shapes": 8_000, "cifar10-jpeg-5000": 5_000}
+IMAGES = {"shapes": 8_000, "cifar10-jpeg-2500": 2_500}
 PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
 
 
@@ -47,7 +47,7 @@ def test_a_claim_that_searches_already_or_compares_no_arms_is_refused(name):
 
 @pytest.mark.parametrize(
     ("name", "scale"),
-    [("weight_decay", "shapes"), ("weight_decay", "cifar10-jpeg-5000"), ("rate_drops", "cifar10-jpeg-5000")],
+    [("weight_decay", "shapes"), ("weight_decay", "cifar10-jpeg-2500"), ("rate_drops", "cifar10-2500")],
 )
 def test_trials_train_on_nine_tenths_with_an_unjudged_seed_and_differ_from_the_arm_in_nothing_else(name, scale):
     claim = get_claim(name + SUFFIX)
@@ -91,14 +91,14 @@ def test_a_rate_that_diverges_never_wins_and_where_all_do_there_is_none(monkeypa
 
 
 def test_a_best_rate_is_that_of_its_own_scale_alone(tmp_path):
-    write_tuned(tmp_path, {BASE: {"none": 0.02}}, NAME, "cifar10-jpeg-5000")
+    write_tuned(tmp_path, {BASE: {"none": 0.02}}, NAME, "cifar10-jpeg-2500")
     tuned = Tuned.read(tmp_path)
-    assert tuned_recipe(NAME, "cifar10-jpeg-5000", BASE, "none", tuned).optim.learning_rate == 0.02
+    assert tuned_recipe(NAME, "cifar10-jpeg-2500", BASE, "none", tuned).optim.learning_rate == 0.02
     with pytest.raises(Refused, match=f"search {NAME} --base {BASE} --arms none --scale shapes` finds it"):
         tuned_recipe(NAME, "shapes", BASE, "none", tuned)
 
 
-SCALE = "cifar10-jpeg-5000"
+SCALE = "cifar10-jpeg-2500"
 
 
 def results_of(folder: Path, rates: dict[str, float] | None) -> Path:
