@@ -63,7 +63,7 @@ def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map"])
+@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings"])
 def test_what_a_target_starts_besides_the_study_answers_help(target):
     told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     command = told.splitlines()[-1].replace(".venv/bin/python", sys.executable)

@@ -5,8 +5,8 @@
 
 What stands between such a line and <!-- end --> is made anew. A claim that nothing was found on has a row that says so."""
 
+import argparse
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,11 +93,11 @@ def effect_lines(report: str, title: str) -> list[str]:
     return lines
 
 
-def main() -> int:
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.findings_tables", description=__doc__).parse_args()
     write_atomically(PAGE, made_anew(PAGE.read_text(), REPORT.read_text()).encode())
     print(PAGE)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
