@@ -85,7 +85,9 @@ def saturated(network: AlexNet, recipe: Recipe, images: ImageSet, seed: int) -> 
     """By layer, the last one left out, which has no activation."""
     given: list[Tensor] = []
     layers = [layer for layer in network.layers if isinstance(layer, nn.Sequential)][:-1]
-    hooks = [layer.weights.register_forward_hook(lambda _, __, out: given.append(out.float())) for layer in layers]
+    hooks = [
+        layer.get_submodule("weights").register_forward_hook(lambda _, __, out: given.append(out.float())) for layer in layers
+    ]
     was_training, feed = network.training, Feed(recipe, images, seed)
     inputs, _ = next(iter(feed.views(*feed.test, size=TEST_IMAGES)))
     network.eval()(inputs.flatten(0, 1))

@@ -16,8 +16,9 @@ from study.plan.trials import TUNING_SEED, Search, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.own_rates import RATE, SUFFIX
-from study.questions.scales import SCALES
+from study.questions.scales import SCALES, trained_long_enough
 from study.record import tables
+from study.report.figures.rates import rates
 from study.run import search as search_module
 from study.run.one_run import Place
 from study.run.search import search_arm
@@ -127,3 +128,21 @@ def test_at_their_own_rates_arms_are_judged_beside_the_claim_which_is_judged_as_
     # The control's best rate is the base's: its runs are shared. The arm's, 0.02 for 0.01, adds a point, as made up above.
     assert own.arm("0.0005").keys == beside.arm("0.0005").keys
     assert own.verdict.effect.estimate - beside.verdict.effect.estimate == pytest.approx(1.0)
+
+
+def test_the_picture_of_a_search_shows_each_arms_validation_errors_and_marks_a_rate_that_diverged(tmp_path):
+    asked = {"weight_decay": CLAIMS["weight_decay"]}
+    (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
+    tried = [(0.005, 0.31), (0.01, 0.3), (0.04, None)]
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in tried]
+    arms = tuple(replace(arm, tuned={**arm.tuned, "trials": trials}) for arm in own.arms)
+    (axis,) = rates([replace(own, arms=arms)]).axes
+    drawn = [line.get_xydata().tolist() for line in axis.lines]
+    assert drawn == 2 * [[[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]], [[0.04, 100]]]
+
+
+def test_of_few_own_images_no_more_than_a_tenth_is_kept_back():
+    base = CLAIMS["validation_error"].bases[BASE]
+    assert trained_long_enough(base, 160)["data.validation_images"] == 16
+    assert trained_long_enough(base, 50_000)["data.validation_images"] == 1_000
+    assert "data.validation_images" not in trained_long_enough(CLAIMS["weight_decay"].bases[BASE], 160)
