@@ -2,8 +2,8 @@
 # Variables (docs/data-and-scales.md): SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-fidelity reproduce-all \
-  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map clean
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-all \
+  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -71,6 +71,9 @@ ablate-bias-init: $(READY) ## section 5, biases that start at one
 ablate-views: $(READY) ## section 4.1, ten views against the centre one
 	$(STUDY) run ten_views
 
+ablate-fidelity-data: $(READY) ## beyond the paper: images, crops and epochs as printed, on ILSVRC
+	$(STUDY) run fidelity_data
+
 reproduce-top5: $(READY) ## the top-5 halves of sections 3.2 to 4.1, at 64 pixels and larger (SCALE=tiny-imagenet-100)
 	$(STUDY) run response_norm_top5 overlap_pooling_top5 two_columns_top5 ten_views_top5
 
@@ -97,6 +100,12 @@ ablate-editions: $(READY) ## beyond the paper: sixteen differences between editi
 
 ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth beside it
 	$(STUDY) run batch_norm batch_norm_dropout
+
+ablate-validation: $(READY) ## section 6: does the validation error differ from the test error? (few images)
+	$(STUDY) run validation_error
+
+ablate-rate-drops: $(READY) ## section 5: the rate divided when the error stops improving, against fixed epochs
+	$(STUDY) run rate_drops
 
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)
 	$(STUDY) run fidelity
@@ -159,6 +168,9 @@ audit: $(READY) ## locked packages against those installed and known advisories;
 
 digests: $(READY) ## digests of run keys, tables, golden losses and verdicts: equal before and after a change that moves no number
 	$(VENV)/bin/python -m tools.digests
+
+findings: $(READY) ## the tables of docs/findings.md anew, from results/REPORT.md
+	$(VENV)/bin/python -m tools.findings_tables
 
 docs-map: $(READY) ## the table of modules in docs/architecture.md anew, from their docstrings
 	$(VENV)/bin/python -m tools.file_map

@@ -15,11 +15,13 @@ from pathlib import Path
 from alexnet.errors import Refused, choose
 from alexnet.files import write_atomically
 from benchmarks.goals import goals_table
+from benchmarks.saturation_table import PAGE, saturation_lines
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "figure_1", "growth", "feeder", "gpu")
-"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or a
-point of a "curve", and may carry the number of a "goal". A module that needs a device names it: DEVICE = "cuda"."""
+NAMES = ("throughput", "response_norm", "training_step", "figure_1", "growth", "side_remarks", "saturation", "feeder", "gpu")
+"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit", the
+"saturated" units of layers or a point of a "curve", and may carry the number of a "goal". A module that needs a device names
+it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others
 GOALS, TABLES = "goals", "tables"
 """The parts of README.md that are rendered, between <!-- NAME: python -m benchmarks --> and <!-- end of NAME -->."""
@@ -128,6 +130,8 @@ def render() -> None:
     page = put(page, GOALS, goals_table(found))
     page = put(page, TABLES, [*lines, f"![Speed](results/{plot(found).name})", ""])
     write_atomically(HERE / "README.md", page.encode())
+    if shares := [row for results in found for row in results["rows"] if "saturated" in row]:
+        write_atomically(PAGE, put(PAGE.read_text(), "saturation", [*saturation_lines(shares), ""]).encode())
     print(HERE / "README.md")
 
 
@@ -171,6 +175,8 @@ def table(found: dict) -> list[str]:
             f"| {r['what']} | {r['case']} | **{r['equal']} of {r['of']}** | {r['same_run_twice_equal']} |" for r in equals
         ]
     lines += [f"\nNot measured: {r['what']} ({r['failed']})." for r in rows if "failed" in r]
+    if shares := [r for r in rows if "saturated" in r]:
+        lines += [*saturation_lines(shares), "", f"Shares before → after training ({shares[0]['of']}), means over seeds."]
     if curves := [r for r in rows if "curve" in r]:
         lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
         lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from study.cli.main import parser
+from study.plan.claim_files import all_claims
 from tools.file_map import BEGIN, END, FOLDERS, file_map
+from tools.findings_tables import made_anew
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -61,7 +63,7 @@ def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map"])
+@pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings"])
 def test_what_a_target_starts_besides_the_study_answers_help(target):
     told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     command = told.splitlines()[-1].replace(".venv/bin/python", sys.executable)
@@ -110,6 +112,18 @@ def test_the_results_in_the_readme_are_those_of_the_report():
 def test_the_results_in_the_readme_are_grouped_by_verdict():
     groups = [word for word, _ in itertools.groupby(row["verdict"].partition(";")[0] for row in rows(README))]
     assert len(groups) == len(set(groups))
+
+
+def test_the_numbers_of_the_findings_are_those_of_the_report():
+    page = (ROOT / "docs" / "findings.md").read_text()
+    assert page == made_anew(page, (ROOT / "results" / "REPORT.md").read_text()), "`make findings` writes them anew"
+
+
+def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():
+    page = (ROOT / "docs" / "findings.md").read_text()
+    told = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}
+    missing = {name for name, claim in all_claims().items() if claim.rule.is_tested} - told
+    assert missing == {name for name in missing if name.endswith("_top5")}
 
 
 def test_the_architecture_page_has_a_line_for_every_module():

@@ -1,8 +1,11 @@
-"""Beyond the paper: of the differences between the printed paper and the code that ran, eight are arms. Which of them matter?
+"""Beyond the paper: the printed paper and the code that ran differ in 19 fields. Which of them matter?
+
+Eleven of them are here, in eight arms. Of the others five are in `fidelity_data` (images, crops, epochs) and three in
+`rate_drops` (validation images, drops by their error, no fixed schedule); a test counts them.
 
 The control is the code. "printed" has all of them at once; its verdict says whether what the paper left out, or printed
-otherwise, moves the error at all, in either direction. The further arms (ARMS=all) have one of them each. Others, and those of
-later editions, are in `editions`, which names what it leaves out and why."""
+otherwise, moves the error at all, in either direction. The further arms (ARMS=all) have one of them each. Those of later
+editions are in `editions`, which names what it leaves out and why."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

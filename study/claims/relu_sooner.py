@@ -8,6 +8,10 @@ Two treatments of inputs, weights and biases, because the size of the effect tur
   2012   pixels 0-255 minus the mean image, normal weights of listed widths, biases at twice the rate (cuda-convnet);
   today  inputs of mean 0 and variance 1 in each channel, torch's own initialization, one rate;
 and between them, on network A, 2012 with only its inputs or only its initialization changed.
+
+Before training the logits of tanh spread wider than those of ReLU, and no arm keeps the signal's scale as in other claims:
+each arm's rate is searched for, which makes up for a part of it, torch's own initialization has no width to change, and the
+treatments are that reading already, as they set the scale of inputs and weights otherwise.
 """
 
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, changed

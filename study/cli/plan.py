@@ -21,10 +21,11 @@ from study.cli.arguments import (
 )
 from study.cli.data import load_known
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace
 from study.plan.fixed_rules import FixedRules
-from study.plan.plan import Cell, make_plan
+from study.plan.plan import Cell, make_plan, pick_arms, pick_bases
+from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
@@ -198,6 +199,9 @@ def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
 
 def show_plans(args: argparse.Namespace) -> None:
     machine = machine_of(args)
+    if not args.json and (searches := searches_before(args, machine.device == "cuda")):
+        _show_searches(searches, machine)
+        return
     plans, place = plans_of(args, machine, in_one_process=machine.device == "cuda" and machine.ranks == 1)
     done = {cell.key for plan in plans for cell in plan.cells if is_done(place.spool_dir / cell.key)}
     pace = pace_of(place.machine)
@@ -222,6 +226,41 @@ def show_plans(args: argparse.Namespace) -> None:
         print("  " + cost(plan.cells).words)
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
+
+
+def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimAtScale, list[Search]]]:
+    """The searches for learning rates that claims need before they have a plan; empty where all are known."""
+    tuned, needed = Tuned.read(results_dir()), []
+    for one in select_claims(args, on_gpu):
+        bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
+        places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
+        if missing := [place for place in places if not tuned.find(one.name, *place, one.scale)]:
+            fingerprint = load_known(scale_named(one.scale).data).fingerprint
+            needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
+    return needed
+
+
+def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], machine: Machine) -> None:
+    """What has to be searched for, what it costs, and the command. A search by a time stops trials early, so it costs less."""
+    pace = pace_of(machine)
+    for one, own in searches:
+        ((field, values),) = one.claim.tune.items()
+        most = "at most " if is_by_time(one.claim.measure) else ""
+        cells = [cell for search in own for cell in trials_of(search)[1].values()]
+        print(f"{one.name}: {one.claim.title}")
+        print("  " + one.headline(machine, own[0].fingerprint).replace("\n", "\n  "))
+        print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
+        print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value,")
+        print(f"  on seed {TUNING_SEED}, which is never judged. {_scored_words(one.claim)}")
+        print(f"  The search: {most}{pace.cost(cells).words}")
+        arms = ",".join(dict.fromkeys(search.arm for search in own))
+        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
+
+
+def _scored_words(claim: Claim) -> str:
+    if is_by_time(claim.measure):
+        return "The least time to the error decides."
+    return "The lowest error at the end decides, on the last tenth of the training images, which it does not train on."
 
 
 def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:

@@ -23,7 +23,8 @@ from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
-from study.plan.plan import Cell, pick_arms, pick_bases
+from study.plan.plan import pick_arms, pick_bases
+from study.questions.own_rates import SUFFIX
 from study.questions.scales import scale_named
 from study.run.one_run import Place
 
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results"
+    text = (
+        "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results; where a claim's "
+        f"arms share a rate: CLAIM{SUFFIX}"
+    )
     add_verb(verbs, "search", search, text, claim_options(), machine_options())
 
 
 def search(args: argparse.Namespace) -> int:
-    from study.run.search import LOCK, Search, open_storage
+    from study.plan.trials import Search, trials_of
+    from study.run.search import LOCK, open_storage
 
     if os.environ.get("OPTUNA_STORAGE"):
         open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
@@ -48,18 +53,19 @@ def search(args: argparse.Namespace) -> int:
     some_lost = False
     for one in select_claims(args):
         if not one.claim.tune:
-            raise Refused(f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate")
+            raise Refused(
+                f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate; "
+                f"`search {one.name}{SUFFIX}` finds one for each"
+            )
         images, scale = load_known(scale_named(one.scale).data), get_scale(one.claim, one.scale)
         fingerprint = images.fingerprint
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
-        recipes = {(base, arm): one.claim.recipe(base, arm, scale.on(one.claim.bases[base])) for base in bases for arm in arms}
-        cells = [Cell(one.name, one.scale, *where, 0, recipe, fingerprint) for where, recipe in recipes.items()]
-        check_can_be_trained(cells, images, machine)
+        searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
+        check_can_be_trained([cell for each in searches for cell in trials_of(each)[1].values()], images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
         place = Place(machine, data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))
-        searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
         some_lost |= _searched(searches, place, Console())
     return 1 if some_lost else 0
 
@@ -93,6 +99,8 @@ def _trial_words(trial: "TrialPoint") -> str:
 def _found_words(found: "RateFound") -> str:
     entry = found.entry
     if not entry["value"]:
-        return f"{found.search.label}: no value reached the target"
+        return f"{found.search.label}: no value reached the target, or came to its end"
     edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
-    return f"{found.search.label}: {entry['field']} {entry['value']:g}, target after {entry['steps']:.0f} steps{edge}"
+    (won,) = (trial for trial in entry["trials"] if trial["value"] == entry["value"])
+    by = f"target after {entry['steps']:.0f} steps" if entry["steps"] else f"validation error {won['validation_error']:.1%}"
+    return f"{found.search.label}: {entry['field']} {entry['value']:g}, {by}{edge}"

@@ -41,6 +41,7 @@ class ArmEvidence:
     weights: tuple[str, ...] = ()  # digests of the trained weights; empty where they are not known
     learned_nothing: tuple[bool, ...] = ()  # whether a run answered no better than one that always gives the same answer
     initial_logits: float | None = None  # how many times as widely they spread as those of the claim's first arm
+    test_images: tuple[int | None, ...] = ()  # that each run was tested on; None in rows of before it was written down
     by_chance: tuple[float | None, ...] = ()  # the mean of `values` if there were nothing, where the measure tells it
     powers: tuple[float | None, ...] = ()  # of a run to show what matters, where the rule asks for it in every run
     ensemble: Mapping[str, Any] | None = None  # of the first seeds, where the measure averages them

@@ -30,6 +30,7 @@ from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
+from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import is_own, scale_named
 from study.record import tables
@@ -91,7 +92,8 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
         sometimes = zip(*(curve[column].tolist() for column in SOMETIMES_MEASURED), strict=True)
         return curve, [Point(*one, *map(_none_for_nan, other)) for one, other in zip(always, sometimes, strict=True)]
 
-    read = Read(curve_of, Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder))
+    tuned = Tuned.read(folder)
+    read = Read(curve_of, tuned, tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder))
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
     cases: list[Asked] = []
     used: set[tuple[str, str]] = set()
@@ -102,7 +104,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
         for row in there.to_dict("records"):
             rows_of_key.setdefault(row["key"], []).append(row)
         seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
-        for name, claim, scale, base in _asked(claims, data, there.scale.unique()):
+        for name, claim, scale, base in _asked({**_at_own_rates(tuned, claims), **claims}, data, there.scale.unique()):
             rule = rules.of(scale)
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             first_seed = max(first_seed, claim.seen_seeds)
@@ -140,6 +142,13 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
     found = sorted(with_splits(judged_together(cases, claims, rules, most_looks)), key=_place)
     stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
     return Findings(tuple(found), stale, runs)
+
+
+def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:
+    """The claims that were asked once more with each arm at its own rate: those that have searched rates. They are in no
+    family."""
+    names = {name: name.removesuffix(SUFFIX) for name in tuned.claims if is_at_own_rates(name)}
+    return {name: at_own_rates(of, claims[of]) for name, of in names.items() if of in claims}
 
 
 def _asked(claims: Mapping[str, Claim], data: str, labels: Iterable[str]) -> Iterator[tuple[str, Claim, str, str]]:
@@ -237,10 +246,15 @@ def _arm(
         wrong=lambda error: tuple(read.answers.wrong(row, error) for row in rows),
         started=tuple(row["started"] for row in rows),
         weights=tuple(row["weights_sha256"] for row in rows),
+        test_images=tuple(_count(row.get("test_images")) for row in rows),
         by_chance=tuple(measure.by_chance(run) for run in runs),
         powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),
         ensemble=ensemble,
     )
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None or pd.isna(value) else int(value)
 
 
 def _none_for_nan(value: Any) -> Any:

@@ -11,11 +11,12 @@ from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Verdict, decide
-from study.judge.judge import judge
+from study.judge.judge import interaction_of, judge
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.plan.fixed_rules import FixedRule, FixedRules
 from study.questions.claim import Claim
+from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
 
 
@@ -122,7 +123,9 @@ def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _measured(case: Case) -> tuple:
-    return case.base, case.claim.measure
+    """What comparisons are of one kind. Those of arms whose rates were searched for are another than those of arms that share
+    one, so that an extra search moves no spread of a claim that was there before."""
+    return case.base, case.claim.measure, bool(case.claim.tune)
 
 
 def _judged(
@@ -175,6 +178,11 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
     """The effect by each arm that reads the claim otherwise, in place of the arm that is not the first."""
     rule, found = case.claim.rule, {}
     for label in case.claim.other_readings:
+        if isinstance(rule, Interaction):
+            labels = (*rule.arms_of_reading(label), rule.second, rule.control)
+            if set(labels) <= set(case.arms):
+                found[label] = interaction_of(case, labels, case.shared(*labels))[0]
+            continue
         pair_of = (label, rule.control) if rule.control == case.first_arm else (rule.treated_arms[0], label)
         if all(one in case.arms for one in pair_of):
             found[label] = case.compare(*pair_of)

@@ -81,3 +81,13 @@ def contrast_on_other_images(
         df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that is known beside that of the seeds
     half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
     return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
+
+
+def with_images(effect: Difference, image_error: float, level: float) -> Difference:
+    """An effect over seeds with its interval at this level over images too. `image_error`: the standard error that the images
+    bring, in points. It is known, not estimated from the runs, so with it the degrees of freedom grow (Satterthwaite)."""
+    of_seeds, degrees = effect.standard_error, effect.degrees_of_freedom
+    error = math.hypot(of_seeds, image_error)
+    if effect.blocks > FEW_SEEDS and of_seeds > 0:
+        degrees *= (error / of_seeds) ** 4
+    return difference_of(effect.estimate, error, degrees, level, effect.n_treated, effect.n_control, effect.sd, effect.blocks)

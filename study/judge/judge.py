@@ -10,13 +10,21 @@ from scipy import stats
 
 from alexnet.errors import Refused
 from study.judge import contrasts, p_values
-from study.judge.arms import Block
+from study.judge.arms import ArmEvidence, Block
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
-from study.judge.images import OnOtherImages, contrast_on_other_images
-from study.judge.intervals import Difference, Floats, Ratio, difference_over_images, share_of_runs, within_runs
+from study.judge.images import OnOtherImages, contrast_on_other_images, with_images
+from study.judge.intervals import (
+    Difference,
+    Floats,
+    Ratio,
+    difference_over_images,
+    share_of_runs,
+    within_runs,
+)
 from study.questions.rules import (
+    Alike,
     DifferenceOfMeans,
     EveryRun,
     Factorial,
@@ -166,6 +174,15 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
+def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -> tuple[Difference, list[float], list[Block]]:
+    """Of four arms (both changes, the first, the second, none) what the first change is worth more where the second is made:
+    with its interval, block by block, and of which blocks. One in which a run failed has no number."""
+    both, first, second, control = (case.values(label, blocks) for label in labels)
+    whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
+    values = [both[block] - second[block] - first[block] + control[block] for block in whole]
+    return within_runs(values), values, whole
+
+
 @judge.register
 def _interaction(rule: Interaction, case: Case) -> Judged:
     """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
@@ -175,10 +192,8 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
 
     def look_at(number: int) -> Look:
         blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
-        both, first, second, control = (case.values(label, blocks) for label in labels)
-        whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
-        values = [both[block] - second[block] - first[block] + control[block] for block in whole]
-        wide, weights = within_runs(values), dict(zip(labels, (1, -1, -1, 1), strict=True))
+        wide, values, whole = interaction_of(case, labels, blocks)
+        weights = dict(zip(labels, (1, -1, -1, 1), strict=True))
         both_ways = _on_other_images(case, weights, whole, wide)
         look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
@@ -227,6 +242,53 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
         )
 
     return _looked(case, (rule.control,), question, look_at, case.complete_looks(rule.control))
+
+
+@judge.register
+def _alike(rule: Alike, case: Case) -> Judged:
+    """By an interval over seeds and images. A run that failed has no two errors, and the claim is then not decided.
+
+    Of p values the one for "supported" is that of a difference as large as what is allowed or larger, by two one-sided tests;
+    the one for "contradicted" that of a difference within it."""
+
+    def look_at(number: int) -> Look:
+        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
+        values, failed = case.on_line(rule.control, blocks), case.failures(rule.control, blocks)
+        over_seeds, images = within_runs(values), _error_of_both_sets(case.arms.get(rule.control), blocks)
+        wide, narrow = (with_images(over_seeds, images, level) for level in (0.95, 0.90))
+        alike = apart = 1.0
+        if wide.standard_error > 0 and not failed:
+            above, below = ((wide.estimate + side * rule.within) / wide.standard_error for side in (-1, 1))
+            alike = float(max(stats.t.cdf(above, wide.degrees_of_freedom), stats.t.sf(below, wide.degrees_of_freedom)))
+            beyond = (abs(wide.estimate) - rule.within) / wide.standard_error
+            apart = min(1.0, 2 * float(stats.t.sf(beyond, wide.degrees_of_freedom)))
+        return Look(
+            number=number,
+            effect=wide,
+            narrow=narrow,
+            p_supported=alike,
+            p_contradicted=apart,
+            failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
+            nothing=case.no_evidence({rule.control: blocks}),
+            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            on_other_images=wide.upper - wide.estimate,
+            image_error=images,
+        )
+
+    return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
+
+
+def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> float:
+    """The standard error, in points, that a difference of two error rates has because each is of so few images: of two binomial
+    shares, the mean over runs. NaN where it is not known. More seeds do not lessen it, as their images are the same."""
+    if arm is None:
+        return math.nan
+    variances = []
+    for block, value, test, images in zip(arm.blocks, arm.values, arm.errors["test_error"], arm.test_images, strict=True):
+        if block in set(blocks) and value is not None and images:
+            validation, count = test + value / 100, arm.recipe.data.validation_images
+            variances.append(validation * (1 - validation) / count + test * (1 - test) / images)
+    return 100 * math.sqrt(float(np.mean(variances))) if variances else math.nan
 
 
 @judge.register

@@ -37,7 +37,7 @@ def by_the_last_look(judged: Judged, told: Look, open_claims: int) -> tuple[floa
 
     `open_claims`: how many claims Holm's correction divides the error by. The spread is taken to stay as it was seen."""
     question, effect = judged.question, told.effect
-    if question is None or not isinstance(effect, Difference | Ratio) or not judged.looks:
+    if question is None or math.isnan(question.margin) or not isinstance(effect, Difference | Ratio) or not judged.looks:
         return math.nan, math.nan
     grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
     error = told.error_with(grown)

@@ -10,6 +10,7 @@ from pathlib import Path
 from alexnet.errors import Refused, choose
 from study import claims
 from study.questions.claim import Claim
+from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", "train")
@@ -83,8 +84,12 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
 
 
 def get_claim(name: str) -> Claim:
-    """The claim of this name. Raises Refused for one that there is none of, or whose file is wrong."""
+    """The claim of this name, or, where the name says so, of a claim at its arms' own learning rates. Raises Refused for one
+    that there is none of, or whose file is wrong."""
     found, wrong = read_claims()
+    if name not in found and name not in wrong and is_at_own_rates(name):
+        claim = name.removesuffix(SUFFIX)
+        return at_own_rates(claim, get_claim(claim))
     if name not in found and name in wrong:
         raise Refused(str(wrong[name]))
     return found[choose("claim", name, found)]

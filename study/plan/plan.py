@@ -104,7 +104,7 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
     if not found:
         raise Refused(
             f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
-            f"`python -m study search {claim_name} --base {base} --arms {arm}` finds it"
+            f"`python -m study search {claim_name} --base {base} --arms {arm} --scale {scale_name}` finds it"
         )
     return changed(recipe, {field: found["value"]})
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.files import write_atomically
 from study.plan import results_folder
+from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
 
 if TYPE_CHECKING:
@@ -66,12 +67,18 @@ class Tuned:
         return (json.dumps(ordered, indent=1) + "\n").encode()
 
     def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
-        """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which."""
-        for name in dict.fromkeys((scale, *SCALES)):
+        """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which. The best rate
+        after a whole budget is that of its scale alone."""
+        for name in (scale,) if is_at_own_rates(claim) else dict.fromkeys((scale, *SCALES)):
             found = self.entries.get(f"{claim}/{base}/{name}", {}).get(arm)
             if found and found["value"] is not None:
                 return {**found, "tuned_on": name}
         return None
+
+    @property
+    def claims(self) -> list[str]:
+        """The names of the claims that have entries."""
+        return list(dict.fromkeys(name.split("/")[0] for name in self.entries))
 
     def expected_epochs(self, cell: "Cell") -> float:
         """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""

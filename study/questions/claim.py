@@ -137,7 +137,8 @@ class Claim:
             raise Refused("claim.arms: no arm can be called 'all', which means all of them")
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
             raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
-        for label in (*self.default_arms, *self.other_readings, self.rule.control, *self.rule.treated_arms):
+        read = [label for name in self.other_readings for label in self.rule.arms_of_reading(name)]
+        for label in (*self.default_arms, *read, self.rule.control, *self.rule.treated_arms):
             choose("claim.arms", label, labels)
         for arm in self.arms:
             for label in arm.also:

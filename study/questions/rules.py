@@ -50,6 +50,10 @@ class Rule:
     def check(self, reported: float | None) -> None:
         """Refuse a number of the paper (None where it gives none) that contradicts the rule."""
 
+    def arms_of_reading(self, label: str) -> tuple[str, ...]:
+        """The arms that another reading of the claim needs, where it is called `label`."""
+        return (label,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RatioOfTimes(Rule):
@@ -147,6 +151,10 @@ class Interaction(Signed):
     def treated_arms(self) -> tuple[str, ...]:
         return (self.both, self.first, self.second)
 
+    def arms_of_reading(self, label: str) -> tuple[str, str]:
+        """The change of `first` made otherwise, with the change of `second` and without: "batch+factor-only", "factor-only"."""
+        return f"{self.second}+{label}", label
+
 
 @dataclass(frozen=True, kw_only=True)
 class WithinRuns(Signed):
@@ -154,6 +162,21 @@ class WithinRuns(Signed):
 
     judges = ("gain",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": 1, "no_effect_within": 0.5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alike(Rule):
+    """Two error rates of each run of `control`, over different images, differ by `within` points at most. That they do is what
+    is claimed, so "supported" is what "no effect" is elsewhere. The interval is over seeds and over both sets of images."""
+
+    judges = ("gain",)
+    example: ClassVar[Mapping[str, Any]] = {"control": "control", "within": 0.1}
+
+    within: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("claim.rule.within", self.within, above=0)
 
 
 @dataclass(frozen=True, kw_only=True)

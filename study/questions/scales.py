@@ -21,6 +21,7 @@ class Scale:
     diff: Mapping[str, Any]
     side: int  # pixels of its images: a base suits it whose crops are between 3/4 of that and all of it
     train_images: int  # for costs told before any data are there
+    test_images: int = 0  # for tables of before their number was written down; 0: not known
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
     about: str = field(default="")
@@ -51,11 +52,12 @@ FEW_IMAGES_LONG = {
 to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
 
 SCALES = {
-    "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, about="CIFAR-10"),
+    "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, test_images=10_000, about="CIFAR-10"),
     "cifar10-jpeg": Scale(
         diff={"data.name": "cifar10-jpeg"},
         side=32,
         train_images=50_000,
+        test_images=10_000,
         about="CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10",
         best_role="proxy",
     ),
@@ -63,12 +65,14 @@ SCALES = {
         diff={"data.name": "cifar10", **FEW_IMAGES_LONG},
         side=32,
         train_images=2_500,
+        test_images=10_000,
         about="the first 2,500 images of CIFAR-10 for 90 epochs: long past the point where the network fits them",
     ),
     "cifar10-jpeg-2500": Scale(
         diff={"data.name": "cifar10-jpeg", **FEW_IMAGES_LONG},
         side=32,
         train_images=2_500,
+        test_images=10_000,
         about="the first 2,500 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs: long past the "
         "point where the network fits them",
         best_role="proxy",
@@ -77,11 +81,12 @@ SCALES = {
         diff={"data.name": "tiny-imagenet-100"},
         side=64,
         train_images=50_000,
+        test_images=5_000,
         seeds=10,
         about="the first 100 classes of Tiny-ImageNet, 64 pixels a side, stand-in for ILSVRC",
         best_role="proxy",
     ),
-    "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, about="ILSVRC"),
+    "imagenet": Scale(diff={"data.name": "imagenet"}, side=256, train_images=1_281_167, test_images=50_000, about="ILSVRC"),
     "shapes": Scale(
         diff={"data.name": "shapes"},
         side=32,
@@ -125,6 +130,7 @@ LEAST_UPDATES, MOST_TIMES = 3000, 5
 """A run on a small set takes so many updates, where five times its epochs are enough for that: ALEXNET_32 takes 4,680 on
 CIFAR-10. On 160 photographs, where they are not, it knows four of five training images by then."""
 SMALL_BATCH, BATCHES_AN_EPOCH = 32, 20
+LEAST_TRAINED = 10  # of the images at most one in so many is kept back for validation
 
 
 def own_label(data: str, classes: int, train_images: int) -> str:
@@ -161,14 +167,16 @@ def _own_scale(label: str) -> Scale:
 
 def trained_long_enough(base: Recipe, train_images: int) -> dict[str, Any]:
     """What a base needs to learn on few images: smaller batches, and its epochs, the changes of its rate and its tests so many
-    times further apart that it takes LEAST_UPDATES, MOST_TIMES at most."""
+    times further apart that it takes LEAST_UPDATES, MOST_TIMES at most; and no more validation images than it can spare."""
     optim, batch = base.optim, base.optim.batch_size
     if train_images < BATCHES_AN_EPOCH * batch:
         batch = min(batch, SMALL_BATCH)
     if train_images < batch:
         raise Refused(f"images: {train_images} for training are fewer than one batch of {batch}")
     times = min(MOST_TIMES, max(1, math.ceil(LEAST_UPDATES / (train_images // batch * optim.epochs))))
+    kept_back = min(base.data.validation_images, train_images // LEAST_TRAINED)
     return {
+        **({"data.validation_images": kept_back} if base.data.validation_images else {}),
         "optim.batch_size": batch,
         "optim.epochs": times * optim.epochs,
         "optim.schedule": tuple(replace(change, epoch=times * change.epoch) for change in optim.schedule),

@@ -12,6 +12,7 @@ from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
+from study.report.limits import failed_words, image_error_words
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table
@@ -75,6 +76,7 @@ def overview_row(one: Evidence) -> dict[str, str]:
         "2012 notes": one.claim.reported.notes or NOTHING,
         "here [95%]": phrases.observed_words(one),
         "on other images": phrases.other_images_words(one),
+        "images' standard error": image_error_words(one),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
         "seeds": phrases.seeds_words(one),
         "look": sentences.look_words(verdict),
@@ -184,6 +186,7 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
+        "failed": failed_words(arm),
         "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
         f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
         "against control": phrases.against_control_words(one, arm),

@@ -24,6 +24,7 @@ from study.report.claim_pages import claim_page, facts, overview
 from study.report.figures.draw import draw
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import verdict_forest
+from study.report.limits import limits
 from study.report.overview import outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
@@ -78,6 +79,7 @@ def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folde
         "easy": easy(findings),
         "hard": hard(findings),
         "deviations": deviations(findings),
+        "limits": limits(findings, all_claims()),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),

@@ -11,8 +11,18 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Effect, Ratio, Share, mean_interval
 from study.questions.claim import Claim
-from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
-from study.questions.rules import EveryRun, Factorial, RatioOfTimes, Rule, Signed
+from study.questions.measures import (
+    AtEnd,
+    Averaged,
+    ColumnColour,
+    EarlyError,
+    Measure,
+    NeighbourGain,
+    TimeTo,
+    ValidationGap,
+    ViewsGain,
+)
+from study.questions.rules import Alike, EveryRun, Factorial, RatioOfTimes, Rule, Signed
 
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
@@ -57,6 +67,11 @@ def _(measure: ViewsGain) -> str:
 
 
 @measured.register
+def _(measure: ValidationGap) -> str:
+    return "validation minus test error, points"
+
+
+@measured.register
 def _(measure: ColumnColour) -> str:
     return "colour share, one column minus the other, points"
 
@@ -80,6 +95,11 @@ def terms(measure: Measure) -> tuple[str, str]:
 @terms.register
 def _(measure: ViewsGain) -> tuple[str, str]:
     return "ten views", "the centre view"
+
+
+@terms.register
+def _(measure: ValidationGap) -> tuple[str, str]:
+    return "the validation error", "the test error"
 
 
 @terms.register
@@ -107,6 +127,11 @@ def expected_words(rule: Rule) -> str:
 @expected_words.register
 def _(rule: Signed) -> str:
     return "above 0" if rule.expected > 0 else "below 0"
+
+
+@expected_words.register
+def _(rule: Alike) -> str:
+    return f"at most {rule.within:g} points"
 
 
 @expected_words.register

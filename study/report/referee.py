@@ -15,6 +15,7 @@ from study.judge.decision import ERROR
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio
 from study.questions.rules import (
+    Alike,
     DifferenceOfMeans,
     EveryRun,
     Factorial,
@@ -74,6 +75,12 @@ def _(rule: RatioOfTimes, one: Evidence) -> str:
 def _(rule: WithinRuns, one: Evidence) -> str:
     minuend, subtrahend = terms(one.claim.measure)
     return f"Every run was set against itself: {minuend} minus {subtrahend}, with the same weights"
+
+
+@compared.register
+def _(rule: Alike, one: Evidence) -> str:
+    minuend, subtrahend = terms(one.claim.measure)
+    return f"Of every run {subtrahend} was taken from {minuend}, each over images of its own, with the same weights"
 
 
 @compared.register

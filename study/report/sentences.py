@@ -11,6 +11,7 @@ from study.judge.judge import ENOUGH_POWER
 from study.judge.limits import limit_of
 from study.questions.measures import Measure
 from study.questions.rules import (
+    Alike,
     DifferenceOfMeans,
     EveryRun,
     Factorial,
@@ -24,6 +25,9 @@ from study.questions.rules import (
 from study.report import designs
 from study.report.cautions import capital, cautions, failures_words, limit_words, readings_differ
 from study.report.phrases import BOUNDS, counted, number, terms
+
+NORMAL_95 = 1.645
+"""Of the normal distribution 95% lie below so many standard deviations."""
 
 
 def verdict_words(one: Evidence) -> str:
@@ -125,6 +129,33 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
     if verdict.direction == "incomplete":
         return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
     return _difference(rule, measure, verdict, *terms(measure), f"{found.n_treated} runs, each against itself")
+
+
+@sentence.register
+def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
+    found, look = verdict.effect, verdict.told
+    assert isinstance(found, Difference)
+    if verdict.direction == "incomplete":
+        return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
+    minuend, subtrahend = terms(measure)
+    p, holm_p, within = number(verdict.p, 2), number(verdict.holm_p, 2), f"{rule.within:g} {measure.unit}"
+    looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks, and {holm_p} among all claims"
+    said = {
+        "supported": f" That they differ by more than {within} has p = {p} {looks}: they are as alike as the paper says.",
+        "contradicted": f" That they differ by {within} at most has p = {p} {looks}: they differ by more.",
+        "undecided": f" Whether they differ by {within} at most or by more is not decided.",
+    }.get(verdict.direction, "")
+    # Two one-sided tests at 5% tell a difference of nothing from `within` where 1.645 standard errors are below it.
+    if look.image_error == look.image_error and (times := (NORMAL_95 * look.image_error / rule.within) ** 2) > 1:
+        many = f"{times:,.0f}" if times >= 10 else number(times, 2)
+        said += (
+            f" The images alone give it a standard error of {look.image_error:.2f} {measure.unit}, which no seed lessens: "
+            f"to tell {within} from nothing takes {many} times as many of both sets, or more."
+        )
+    return (
+        f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} (95% interval over seeds and images "
+        f"{found.lower:+.2f} to {found.upper:+.2f}; {found.n_treated} runs).{said}{_next_step(verdict)}"
+    )
 
 
 def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:

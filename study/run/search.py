@@ -1,4 +1,5 @@
-"""Finds each arm's learning rate with Optuna: one shared list, one tuning seed, one pruning rule; time to the target decides.
+"""Finds each arm's learning rate with Optuna: one shared list, one tuning seed, one pruning rule. Of a claim about a time that
+time decides; of any other the validation error after the whole budget, and no trial is pruned.
 
 Only trials are pruned, never evidence. The directory of runs keeps every trial, so that a killed search replays what it knows
 and goes on.
@@ -21,40 +22,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from alexnet.errors import Refused
 from alexnet.files import locked
-from alexnet.recipe import changed
 from alexnet.training.history import Point
-from study.plan.claim_files import get_claim, get_scale
+from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
+from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
-from study.questions.claim import JUDGED_SEEDS_BELOW
-from study.questions.measures import TimeTo, time_to
+from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, laying_out
 from study.run.executors.base import Done, Lost, Report, Reported, Task
 from study.run.executors.local import LocalProcesses
 from study.run.one_run import Place, run_cell
 
-TUNING_SEED = JUDGED_SEEDS_BELOW
 NEVER = 1e9
-"""Objective of a trial that never reached the target: worse than any that did."""
+"""Objective of a trial that never reached the target, or did not come to its end: worse than any that did."""
 LOCK = ".search.lock"
 ROW, SCHEMA = "row", "optuna"
 """A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database. MLflow's
 tables are there too, and both call one of them alembic_version."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """The search of one arm on one base."""
-
-    claim: str
-    scale: str
-    base: str
-    arm: str
-    fingerprint: str
-
-    @property
-    def label(self) -> str:
-        return f"{self.base} {self.arm}"
 
 
 class Shared:
@@ -106,7 +90,7 @@ def _tried(
     study: optuna.Study,
     trial: optuna.Trial,
     best: float,
-    measure: TimeTo,
+    measure: Measure,
     place: Place,
     report: Report,
 ) -> FrozenTrial:
@@ -114,17 +98,24 @@ def _tried(
 
     def is_hopeless(point: Point) -> bool:
         report(point)
+        if not isinstance(measure, TimeTo):
+            return False
         if math.isfinite(point.running_error):
             trial.report(point.running_error, point.epoch)
         return point.step >= best or trial.should_prune()
 
     result = run_cell(cell, place, is_hopeless)
-    steps, last = time_to(measure, result.points), result.points[-1]
+    last = result.points[-1]
+    if isinstance(measure, TimeTo):
+        score = time_to(measure, result.points)
+        scored = {"steps": score, "epochs_to_target": time_to(measure, result.points, "epoch")}
+    else:
+        score = last.validation_error if result.outcome == "finished" else None
+        scored = {"steps": None, "epochs_to_target": None, "validation_error": score}
     row = {
         "key": cell.key,
         "outcome": result.outcome,
-        "steps": steps,
-        "epochs_to_target": time_to(measure, result.points, "epoch"),
+        **scored,
         "epochs": last.epoch,
         "running_error": round(last.running_error, 5) if math.isfinite(last.running_loss) else None,
     }
@@ -132,7 +123,7 @@ def _tried(
     trial.set_user_attr("machine", result.machine.label)
     if result.outcome == "stopped":
         return study.tell(trial, state=TrialState.PRUNED)
-    return study.tell(trial, steps or NEVER)
+    return study.tell(trial, NEVER if score is None else score)
 
 
 def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
@@ -145,38 +136,19 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
     return study
 
 
-def outward(values: tuple[float, ...]) -> list[float]:
-    """From the middle of the list to its ends: a good trial early on prunes the others sooner."""
-    middle = (len(values) - 1) / 2
-    return [values[i] for i in sorted(range(len(values)), key=lambda i: (abs(i - middle), i))]
-
-
 def search_arm(search: Search, place: Place, report: Report) -> dict:
     """Try every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
 
     `report` is told (value, number of the trial, count of trials, point) at each epoch.
 
-    A trial ends when it reaches the target, when successive halving (rungs at 2, 6, 18, ... epochs, the best third goes
-    on) drops it by its running training error, or when it is past the best time so far and so can no longer win.
+    Of a claim about a time a trial ends when it reaches the target, when successive halving (rungs at 2, 6, 18, ... epochs,
+    the best third goes on) drops it by its running training error, or when it is past the best time so far and so can no longer
+    win. Of any other claim every trial takes its whole budget, as rates that drop late cannot be told apart before.
     """
-    claim = get_claim(search.claim)
-    measure = claim.measure
-    assert isinstance(measure, TimeTo), f"claim {search.claim} tunes by a time to an error"
-    ((field, values),) = claim.tune.items()
-    recipe = claim.recipe(search.base, search.arm, get_scale(claim, search.scale).on(claim.bases[search.base]))
+    measure = get_claim(search.claim).measure
+    field, cells = trials_of(search)
+    values, score = tuple(sorted(cells)), "steps" if is_by_time(measure) else "validation_error"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    cells = {
-        value: Cell(
-            search.claim,
-            search.scale,
-            search.base,
-            search.arm,
-            TUNING_SEED,
-            changed(recipe, {field: value}),
-            search.fingerprint,
-        )
-        for value in outward(values)
-    }
     shared = Shared(search, [cell.key for cell in cells.values()], place) if os.environ.get("OPTUNA_STORAGE") else None
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
@@ -194,7 +166,7 @@ def search_arm(search: Search, place: Place, report: Report) -> dict:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
         trials.append({"value": value, **tried.user_attrs[ROW]})
-    won = min((t for t in trials if t["steps"]), key=lambda t: t["steps"], default=None)
+    won = min((t for t in trials if t[score] is not None), key=lambda t: t[score], default=None)
     winner = won["value"] if won else None
     return {
         "field": field,

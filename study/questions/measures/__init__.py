@@ -3,7 +3,7 @@
 from study.questions.measures.averaged import Averaged
 from study.questions.measures.base import Curve, FromWeights, Kind, Measure, Run, TrainedRun
 from study.questions.measures.column_colour import ColumnColour
-from study.questions.measures.errors import AtEnd, EarlyError, ViewsGain
+from study.questions.measures.errors import AtEnd, EarlyError, ValidationGap, ViewsGain
 from study.questions.measures.neighbours import NeighbourGain
 from study.questions.measures.times import TimeTo, time_to
 
@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "TimeTo",
     "TrainedRun",
+    "ValidationGap",
     "ViewsGain",
     "time_to",
 ]

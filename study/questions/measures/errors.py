@@ -73,6 +73,18 @@ class ViewsGain(Measure):
         return percent(run.error(f"{self.of}_ten_views"), run.error(self.of)) if run.outcome == "finished" else None
 
 
+@dataclass(frozen=True)
+class ValidationGap(Measure):
+    """Validation minus test error of the centre view at the end, of the same weights, in points. Section 6: "in our experience
+    they do not differ by more than 0.1%"."""
+
+    unit = "points"
+    kind = "gain"
+
+    def value(self, run: Run, curve: Curve) -> float | None:
+        return percent(curve[-1].validation_error, run.error("test_error")) if run.outcome == "finished" else None
+
+
 def percent(error: float | None, minus: float | None = 0.0) -> float | None:
     """`error` - `minus`, both shares from 0 to 1, in percent; None where one of them is missing."""
     if error is None or minus is None or error != error or minus != minus:

@@ -11,8 +11,19 @@ from matplotlib.figure import Figure
 
 from alexnet.errors import Refused
 from study.judge.family import Evidence
-from study.questions.measures import AtEnd, Averaged, ColumnColour, EarlyError, Measure, NeighbourGain, TimeTo, ViewsGain
+from study.questions.measures import (
+    AtEnd,
+    Averaged,
+    ColumnColour,
+    EarlyError,
+    Measure,
+    NeighbourGain,
+    TimeTo,
+    ValidationGap,
+    ViewsGain,
+)
 from study.questions.rules import (
+    Alike,
     DifferenceOfMeans,
     EveryRun,
     Factorial,
@@ -65,6 +76,7 @@ def of_measure(measure: Measure, results: Path) -> Pictures:
 @of_measure.register(AtEnd)
 @of_measure.register(EarlyError)
 @of_measure.register(ViewsGain)
+@of_measure.register(ValidationGap)
 @of_measure.register(Averaged)
 def _(measure: Measure, results: Path) -> Pictures:
     return {"errors": errors_at_end, "curves": training_curves}
@@ -97,6 +109,7 @@ def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
 @of_rule.register(DifferenceOfMeans)
 @of_rule.register(Interaction)
 @of_rule.register(WithinRuns)
+@of_rule.register(Alike)
 @of_rule.register(OverImages)
 @of_rule.register(EveryRun)
 def _(rule: Rule, pictures: Pictures) -> Pictures:

@@ -11,6 +11,7 @@ from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided
 from scipy import stats as scipy_stats
 
 from alexnet.recipe import FIGURE_1_A
+from study.judge.family import readings_of
 from study.judge.intervals import Difference, Ratio
 from study.judge.judge import judge
 from study.plan.claim_files import all_claims
@@ -280,6 +281,25 @@ def test_an_interaction_of_which_a_run_failed_is_not_decided_and_names_it(label)
     verdict = decided(WORTH, {one: arm_of(one, values) for one, values in runs.items()})
     assert verdict.direction == "undecided"
     assert [(one.arm, one.failed, one.runs) for one in verdict.told.failures] == [(label, 1, 3)]
+
+
+READ = {"factor-only": [38.5, 38.7, 38.6, 38.3], "batch+factor-only": [38.5, 38.8, 38.4, 38.6]}
+
+
+def test_another_reading_of_an_interaction_is_scipys_t_interval_of_one_number_a_seed_from_its_own_arms():
+    case = case_of(WORTH, {label: arm_of(label, runs) for label, runs in (FOUR | READ).items()})
+    control, batch, first, both = (np.array((FOUR | READ)[label]) for label in ("2012", "batch", *READ))
+    expected = scipy_stats.ttest_1samp((both - batch) - (first - control), 0)
+    found = readings_of(case)
+    assert list(found) == ["factor-only"]
+    assert (found["factor-only"].lower, found["factor-only"].upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+@pytest.mark.parametrize("lacks", [*READ, "batch"])
+def test_another_reading_of_an_interaction_needs_its_own_arms(lacks):
+    assert not readings_of(
+        case_of(WORTH, {label: arm_of(label, runs) for label, runs in (FOUR | READ).items() if label != lacks})
+    )
 
 
 @pytest.mark.parametrize("label", FOUR)

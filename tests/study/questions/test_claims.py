@@ -12,7 +12,7 @@ from made_up_images import random_images
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.model.network import layer_table
-from alexnet.recipe import ALEXNET_32, CIFAR_11PCT, CIFAR_13PCT, changed, differences, settings
+from alexnet.recipe import ALEXNET_32, CIFAR_11PCT, CIFAR_13PCT, PAPER, SOURCE_2012, changed, differences, settings
 from study.cli import main
 from study.judge.evidence import find
 from study.plan.claim_files import all_claims, get_claim, read_claims
@@ -135,6 +135,26 @@ def test_the_cifar_networks_have_the_parameters_of_their_2012_files(recipe, coun
 
 def test_the_arm_11pct_is_the_published_network():
     assert CLAIMS["response_norm_cifar"].recipe("CIFAR_13PCT", "11pct") == CIFAR_11PCT
+
+
+# ---- The printed paper and the code that ran -------------------------------------------------------------------------
+
+
+def test_each_field_in_which_the_printed_paper_and_the_code_differ_is_an_arm_of_one_claim():
+    def of_one_schedule(field: str) -> str:
+        return "optim.schedule" if field.startswith("optim.schedule") else field
+
+    differ = {of_one_schedule(field) for field in differences(SOURCE_2012, PAPER)}
+    covered: dict[str, set[str]] = {}
+    for name in ("fidelity", "fidelity_data", "rate_drops"):
+        claim = CLAIMS[name]
+        controls = SOURCE_2012, claim.recipe("SOURCE_2012", claim.arms[0].label)
+        recipes = [claim.recipe("SOURCE_2012", arm.label) for arm in claim.arms]
+        covered[name] = {
+            of_one_schedule(field) for one in recipes for control in controls for field in differences(one, control)
+        }
+    assert [len(fields) for fields in (differ, *covered.values())] == [19, 11, 5, 3]
+    assert set.union(*covered.values()) == differ
 
 
 # ---- Each measure, from training to a number -------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from helpers import made_up_result
 
 from alexnet.machine import Machine
 from study.plan.claim_files import get_claim
+from study.plan.trials import Search, outward
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
 from study.run.one_run import Place
-from study.run.search import Search, outward, search_arm
+from study.run.search import search_arm
 
 PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
 SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")

@@ -1,0 +1,98 @@
+"""How many units are saturated, layer by layer: networks A of figure 1 before training and after some of it.
+
+A unit is saturated on an image where the slope of its activation is less than 19% of the largest that it has: of tanh where the
+output is beyond 0.9 either way, of the sigmoid likewise ("saturating nonlinearities", section 3.1); of ReLU where the output
+is 0. Shares are over units and the first test images. Rates are those that the search found; sigmoid, which was not searched,
+has that of tanh. The training is short: some passes over a part of the images.
+"""
+
+import statistics
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from alexnet import AlexNet, Feed, ImageSet, Recipe, changed, detect, load
+from alexnet.training.loop import Training
+from study.claims import relu_sooner
+from study.environment import data_dir
+from study.plan.tuned import Tuned
+
+DEVICE = "cpu"
+SEEDS = (1000, 1001, 1002)  # never judged
+TRAIN_IMAGES, EPOCHS, TEST_IMAGES = 2_048, 3, 300
+PASSES = f"{EPOCHS} passes over {TRAIN_IMAGES:,} images"
+FLAT = 0.19
+SLOPES = {
+    "relu": lambda x: (x > 0).float(),
+    "tanh": lambda x: 1 - torch.tanh(x).square(),
+    "sigmoid": lambda x: 4 * torch.sigmoid(x) * (1 - torch.sigmoid(x)),
+}
+"""Slope over the largest slope, by what the activation is given."""
+
+
+def measure(device: str) -> list[dict]:
+    machine = detect(device, jobs=1)
+    name = "cifar10-jpeg" if (data_dir() / "cifar10-jpeg").exists() else "shapes"
+    images, rates, rows = load(name, data_dir()), Tuned.committed(), []
+    with machine.torch_settings():
+        for base in ("A-2012", "A-today"):
+            for activation in SLOPES:
+                searched = activation if activation != "sigmoid" else "tanh"
+                found = rates.find("relu_sooner", base, searched, "cifar10-jpeg")
+                assert found, f"tuned.json has no rate for {base}, {searched}"
+                recipe = recipe_of(base, activation, found["value"], name)
+                shares = [before_and_after(recipe, seed, images, machine) for seed in SEEDS]
+                for when in ("before", "after"):
+                    each = list(zip(*(one[when] for one in shares), strict=True))  # by layer
+                    rows.append({
+                        "saturated": activation,
+                        "case": f"{base}, {when} training",
+                        "layers": [[min(layer), statistics.mean(layer), max(layer)] for layer in each],
+                        "of": f"{PASSES}, {len(SEEDS)} seeds, {name}, rate {found['value']:g}",
+                    })  # fmt: skip
+    return rows
+
+
+def recipe_of(base: str, activation: str, rate: float, data: str) -> Recipe:
+    """That of an arm of the claim, shortened."""
+    return changed(
+        relu_sooner.CLAIM.recipe(base, activation),
+        {
+            "data.name": data,
+            "data.train_images": TRAIN_IMAGES,
+            "optim.epochs": EPOCHS + 1,  # the last is not trained: it is the one that ends in tests
+            "optim.test_every": EPOCHS + 1,
+            "optim.learning_rate": rate,
+            "optim.stop_at_train_error": 0.0,
+        },
+    )
+
+
+def before_and_after(recipe: Recipe, seed: int, images: ImageSet, machine) -> Mapping[str, list[float]]:
+    """The share of saturated units of each layer with an activation, before and after the training of a run."""
+    training = Training(recipe, seed, machine, images)
+    before = saturated(training.network, recipe, images, seed)
+    for _ in training.steps():
+        if training.step == EPOCHS * training.feed.steps_per_epoch:
+            break
+        training.update()
+    return {"before": before, "after": saturated(training.network, recipe, images, seed)}
+
+
+@torch.inference_mode()
+def saturated(network: AlexNet, recipe: Recipe, images: ImageSet, seed: int) -> list[float]:
+    """By layer, the last one left out, which has no activation."""
+    given: list[Tensor] = []
+    layers = [layer for layer in network.layers if isinstance(layer, nn.Sequential)][:-1]
+    hooks = [
+        layer.get_submodule("weights").register_forward_hook(lambda _, __, out: given.append(out.float())) for layer in layers
+    ]
+    was_training, feed = network.training, Feed(recipe, images, seed)
+    inputs, _ = next(iter(feed.views(*feed.test, size=TEST_IMAGES)))
+    network.eval()(inputs.flatten(0, 1))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    slope = SLOPES[recipe.model.activation]
+    return [float((slope(x) < FLAT).float().mean()) for x in given]

@@ -1,0 +1,94 @@
+"""What limits the findings, told beside them: how few the test images are, runs that failed, and what was seen beforehand."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study.judge.arms import ArmEvidence
+from study.judge.evidence import Findings
+from study.judge.family import Evidence
+from study.questions.claim import Claim
+from study.questions.measures import AtEnd, ViewsGain
+from study.questions.scales import scale_named
+from study.record.tables import TEST_COLUMNS
+from study.report.plain_tables import NOTHING, table
+
+
+def image_error_words(one: Evidence) -> str:
+    """The standard error that the control's test error has as it is of so few images: of a binomial share. NOTHING for what is
+    no test error of some column, and where the number of images is not known."""
+    measure, control = one.claim.measure, one.control
+    column = measure.of if isinstance(measure, AtEnd | ViewsGain) else ""
+    column = "test_error" if column == "gap" else column
+    if control is None or column not in TEST_COLUMNS:
+        return NOTHING
+    errors = [error for error in control.errors[column] if error == error]
+    images = test_images(one, control)
+    if not errors or not images:
+        return NOTHING
+    share = sum(errors) / len(errors)
+    return f"{100 * math.sqrt(share * (1 - share) / images):.2f} ({images:,} images)"
+
+
+def test_images(one: Evidence, arm: ArmEvidence) -> int | None:
+    """How many the runs of an arm were tested on; for rows of before that was written down, how many the set has."""
+    told = [count for count in arm.test_images if count]
+    return told[0] if told else scale_named(one.scale).test_images or None
+
+
+def failed_words(arm: ArmEvidence) -> str:
+    """Such as "0 of 5": runs that diverged, stalled or learned nothing."""
+    return f"{sum(arm.failed)} of {len(arm.seeds)}"
+
+
+def limits(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
+    """Which arms had runs that failed, in words and as a table; and what was looked at before each rule was fixed."""
+    arms = {(one.base, one.data, arm.keys): (one, arm) for one in findings.found for arm in one.arms}
+    rows = [
+        {"base": one.base, "data": one.data, "arm": arm.label, "failed": failed_words(arm)} | _outcomes(arm)
+        for one, arm in arms.values()
+        if any(arm.failed)
+    ]
+    failed = len({name for _, arm in arms.values() for name in _failed_runs(arm)})
+    runs = len({name for _, arm in arms.values() for name in zip(arm.keys, arm.machines, strict=True)})
+    told = f"Of {runs} runs that claims ask for {failed or 'none'} diverged, stalled or learned nothing"
+    return {
+        "failed": f"{told}{'; by arm:' if rows else ', in any arm.'}" if runs else "",
+        "failures": table(rows, keep=("arm", "failed")),
+        "before": [*_before_rules(findings), *_before_claims(findings.found, claims)],
+    }
+
+
+def _failed_runs(arm: ArmEvidence) -> list[tuple[str, str]]:
+    return [(k, machine) for k, machine, lost in zip(arm.keys, arm.machines, arm.failed, strict=True) if lost]
+
+
+def _outcomes(arm: ArmEvidence) -> dict[str, str]:
+    counts = {word: arm.outcomes.count(word) for word in ("diverged", "stalled")}
+    return {word: str(count) for word, count in counts.items()} | {"learned nothing": str(sum(arm.learned_nothing))}
+
+
+def _before_rules(findings: Findings) -> list[str]:
+    """A sentence for each scale that has runs."""
+    told, runs = [], findings.runs
+    rules = {one.scale: one.rule for one in findings.found if one.role != "machinery"}
+    for scale, rule in rules.items():
+        own = runs[runs.scale == scale]
+        if rule is None:
+            told.append(f"{scale}: no rule was fixed; its {len(own)} runs were seen as they came.")
+            continue
+        before = int((own.started < rule.fixed_on).sum())
+        unjudged = f" Runs of seeds below {rule.first_seed} are not judged." if rule.first_seed else ""
+        note = f" ({rule.note})" if rule.note else ""
+        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}, after {before} of its {len(own)} runs{note}.{unjudged}")
+    return told
+
+
+def _before_claims(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> list[str]:
+    """Claims that were written after some of their runs had been seen."""
+    scales = {one.scale for one in found if one.role != "machinery"}
+    return [
+        f"{claim.title}: runs of its first {claim.seen_seeds} seeds were seen before it was written, and are not judged."
+        for claim in claims.values()
+        if claim.seen_seeds and any(claim.is_asked_at(scale) for scale in scales)
+    ]

@@ -1,0 +1,80 @@
+"""Two error rates of the same weights over different images: study/judge/judge.py, the rule Alike."""
+
+import math
+
+import numpy as np
+import pytest
+from made_up_arms import FAILED, arm_of, decided
+from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW
+
+from alexnet.recipe import changed
+from alexnet.training.history import Point
+from study.plan.claim_files import all_claims
+from study.questions.measures import Run
+from study.report.sentences import sentence
+
+pytestmark = pytest.mark.filterwarnings("error")
+CLAIM = all_claims()["validation_error"]
+RECIPE = CLAIM.bases["ALEXNET_32"]
+GAPS = [0.04, -0.03, 0.02, 0.00, -0.01]
+MANY = 10**10
+"""Images so many that their own error is nothing."""
+
+
+def verdict_of(gaps, images: int = 10_000, validation: int = 1_000, error: float = 0.27):
+    recipe = changed(RECIPE, {"data.validation_images": min(validation, 10**9)})
+    arm = arm_of("2012", gaps, recipe=recipe, errors={"test_error": (error,) * len(gaps)}, test_images=(images,) * len(gaps))
+    return decided(CLAIM, {"2012": arm})
+
+
+def test_the_standard_error_that_images_bring_is_that_of_two_binomial_shares():
+    look = verdict_of(GAPS).told
+    by_hand = 100 * math.sqrt(0.27 * 0.73 / 1_000 + 0.27 * 0.73 / 10_000)
+    assert look.image_error == pytest.approx(by_hand, rel=1e-3)  # the validation shares are those of the gaps
+    assert look.effect.standard_error == pytest.approx(math.hypot(look.image_error, stats.sem(GAPS)))
+
+
+def test_where_images_are_plenty_it_is_statsmodels_test_of_equivalence_over_seeds():
+    wide = [3 * gap for gap in GAPS]
+    p, *_ = DescrStatsW(wide).ttost_mean(-0.1, 0.1)
+    assert verdict_of(wide, MANY, 10**9).told.p_supported == pytest.approx(p, rel=0.01)
+
+
+def test_how_often_a_difference_of_just_what_is_allowed_is_called_alike_is_within_five_percent():
+    rng, calls = np.random.default_rng(7), 150
+    supported = sum(verdict_of(list(rng.normal(0.1, 0.02, 5)), MANY, 10**9).told.p_supported <= 0.05 for _ in range(calls))
+    assert stats.binomtest(supported, calls, 0.05, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    ("gaps", "images", "word"),
+    [(GAPS, MANY, "supported"), ([g + 0.5 for g in GAPS], MANY, "contradicted"), (GAPS, 10_000, "undecided")],
+)
+def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word):
+    verdict = verdict_of(gaps, images, validation=10**9 if images == MANY else 1_000)
+    assert verdict.direction == word
+    told = sentence(CLAIM.rule, CLAIM.measure, verdict)
+    assert ("takes" in told and "times as many of both sets" in told) == (word == "undecided")
+
+
+def test_how_many_images_it_takes_is_what_makes_the_margin_one_test_wide():
+    told = sentence(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
+    share = 0.27 * 0.73
+    by_hand = (1.645 / 0.001) ** 2 * (share / 1_000 + share / 10_000)
+    assert f"takes {by_hand:.0f} times" in told
+
+
+def test_a_run_that_failed_leaves_it_open_and_is_named():
+    verdict = verdict_of([FAILED, *GAPS[1:]], MANY, 10**9)
+    assert verdict.direction == "undecided"
+    assert [(one.arm, one.failed, one.runs) for one in verdict.told.failures] == [("2012", 1, 5)]
+
+
+def test_a_run_without_validation_images_has_no_gap():
+    assert CLAIM.measure.value(Run(outcome="finished", test_error=0.3), [point(None)]) is None
+    assert CLAIM.measure.value(Run(outcome="finished", test_error=0.3), [point(0.31)]) == pytest.approx(1.0)
+
+
+def point(validation_error):
+    return Point(1, 1, 1.0, 1.0, 0.3, validation_error=validation_error)

@@ -1,0 +1,148 @@
+"""study/questions/own_rates.py: any claim asked again with each arm at its own best learning rate."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import made_up_result, write_tuned
+
+from alexnet.errors import Refused
+from alexnet.machine import Machine
+from alexnet.recipe import differences
+from study.judge.evidence import find
+from study.plan.claim_files import all_claims, get_claim
+from study.plan.plan import make_plan, tuned_recipe
+from study.plan.trials import TUNING_SEED, Search, trials_of
+from study.plan.tuned import Tuned
+from study.questions.claim import JUDGED_SEEDS_BELOW
+from study.questions.own_rates import RATE, SUFFIX
+from study.questions.scales import SCALES, trained_long_enough
+from study.record import tables
+from study.report.figures.rates import rates
+from study.run import search as search_module
+from study.run.one_run import Place
+from study.run.search import search_arm
+
+pytestmark = pytest.mark.filterwarnings("error")
+CLAIMS = all_claims()
+COMPARED = [name for name, claim in CLAIMS.items() if claim.rule.treated_arms and not claim.tune]
+NAME, BASE = f"weight_decay{SUFFIX}", "ALEXNET_32"
+IMAGES = {"shapes": 8_000, "cifar10-jpeg-2500": 2_500}
+PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_every_claim_that_compares_arms_can_be_asked_at_their_own_rates_of_which_the_controls_is_one(name):
+    claim, own = CLAIMS[name], get_claim(name + SUFFIX)
+    (rates,) = own.tune.values()
+    assert {base.optim.learning_rate for base in claim.bases.values()} <= set(rates)
+    assert (own.arms, own.rule, own.measure, own.scales) == (claim.arms, claim.rule, claim.measure, claim.scales)
+    assert name + SUFFIX not in CLAIMS  # in no family
+
+
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name not in COMPARED])
+def test_a_claim_that_searches_already_or_compares_no_arms_is_refused(name):
+    with pytest.raises(Refused, match=f"'{name}' (finds the learning rate of each arm already|compares no arms)"):
+        get_claim(name + SUFFIX)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [("weight_decay", "shapes"), ("weight_decay", "cifar10-jpeg-2500"), ("rate_drops", "cifar10-2500")],
+)
+def test_trials_train_on_nine_tenths_with_an_unjudged_seed_and_differ_from_the_arm_in_nothing_else(name, scale):
+    claim = get_claim(name + SUFFIX)
+    arm = claim.default_arms[-1]
+    field, trials = trials_of(Search(name + SUFFIX, scale, BASE, arm, "0"))
+    assert (field, set(trials)) == (RATE, set(claim.tune[RATE]))
+    for rate, cell in trials.items():
+        assert cell.seed == TUNING_SEED >= JUDGED_SEEDS_BELOW
+        plain = claim.recipe(BASE, arm, {**SCALES[scale].diff, RATE: rate})
+        changed = {field: new for field, (_, new) in differences(cell.recipe, plain).items()}
+        kept_back = {} if plain.data.validation_images else {"data.validation_images": IMAGES[scale] // 10}
+        assert changed == kept_back
+
+
+def searched(monkeypatch, error_of) -> tuple[dict, list]:
+    """The entry of a search whose trials end at the validation error `error_of(rate)`, None for one that diverges; and how many
+    epochs each trial was let train."""
+    trained = []
+
+    def stand_in(cell, place, observe):
+        error = error_of(cell.recipe.optim.learning_rate)
+        result = made_up_result(cell, crossing=None)
+        points = tuple(replace(point, validation_error=error) for point in result.points)
+        trained.append(next((n for n, point in enumerate(points, 1) if observe(point)), len(points)))
+        return replace(result, points=points, outcome="finished" if error is not None else "diverged")
+
+    monkeypatch.setattr(search_module, "run_cell", stand_in)
+    return search_arm(Search(NAME, "shapes", BASE, "none", "0"), PLACE, lambda message: None), trained
+
+
+@pytest.mark.parametrize("best", [0.0025, 0.01, 0.04])
+def test_the_rate_with_the_lowest_validation_error_wins_and_each_takes_its_whole_budget(monkeypatch, best):
+    entry, trained = searched(monkeypatch, lambda rate: 0.3 + abs(rate - best))
+    assert (entry["value"], entry["at_edge"], entry["steps"]) == (best, best != 0.01, None)
+    assert trained == [CLAIMS["weight_decay"].bases[BASE].optim.epochs] * 5
+
+
+def test_a_rate_that_diverges_never_wins_and_where_all_do_there_is_none(monkeypatch):
+    assert searched(monkeypatch, lambda rate: None if rate > 0.005 else 0.5 - rate)[0]["value"] == 0.005
+    assert searched(monkeypatch, lambda rate: None)[0]["value"] is None
+
+
+def test_a_best_rate_is_that_of_its_own_scale_alone(tmp_path):
+    write_tuned(tmp_path, {BASE: {"none": 0.02}}, NAME, "cifar10-jpeg-2500")
+    tuned = Tuned.read(tmp_path)
+    assert tuned_recipe(NAME, "cifar10-jpeg-2500", BASE, "none", tuned).optim.learning_rate == 0.02
+    with pytest.raises(Refused, match=f"search {NAME} --base {BASE} --arms none --scale shapes` finds it"):
+        tuned_recipe(NAME, "shapes", BASE, "none", tuned)
+
+
+SCALE = "cifar10-jpeg-2500"
+
+
+def results_of(folder: Path, rates: dict[str, float] | None) -> Path:
+    """A folder of results with look 1 of weight_decay; and of the same at its arms' own rates, where there are any."""
+    folder.mkdir()
+    write_tuned(folder, {BASE: rates} if rates else {}, NAME, SCALE)
+    names = ["weight_decay", NAME] if rates else ["weight_decay"]
+    cells = [cell for name in names for cell in make_plan(name, SCALE, "0" * 12, Tuned.read(folder), bases=[BASE])]
+    runs = []
+    for cell in {cell.key: cell for cell in cells}.values():
+        error = 0.2 + 0.001 * cell.seed + 0.02 * (cell.arm == "none") + cell.recipe.optim.learning_rate
+        made = made_up_result(cell, crossing=None, epochs=2)
+        runs.append(replace(made, points=tuple(replace(point, train_error=error) for point in made.points)))
+    tables.merge(folder, runs)
+    return folder
+
+
+def test_at_their_own_rates_arms_are_judged_beside_the_claim_which_is_judged_as_before(tmp_path):
+    asked = {"weight_decay": CLAIMS["weight_decay"]}
+    (alone,) = find(results_of(tmp_path / "before", None), asked).found
+    after = find(results_of(tmp_path / "after", {"0.0005": 0.01, "none": 0.02}), asked).found
+    found = {one.claim_name: one for one in after}
+    beside, own = found["weight_decay"], found[NAME]
+    assert (beside.verdict, beside.claims_in_family) == (alone.verdict, alone.claims_in_family)
+    assert not own.in_family and own.claims_in_family == alone.claims_in_family + 1
+    # The control's best rate is the base's: its runs are shared. The arm's, 0.02 for 0.01, adds a point, as made up above.
+    assert own.arm("0.0005").keys == beside.arm("0.0005").keys
+    assert own.verdict.effect.estimate - beside.verdict.effect.estimate == pytest.approx(1.0)
+
+
+def test_the_picture_of_a_search_shows_each_arms_validation_errors_and_marks_a_rate_that_diverged(tmp_path):
+    asked = {"weight_decay": CLAIMS["weight_decay"]}
+    (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
+    tried = [(0.005, 0.31), (0.01, 0.3), (0.04, None)]
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in tried]
+    arms = tuple(replace(arm, tuned={**arm.tuned, "trials": trials}) for arm in own.arms)
+    (axis,) = rates([replace(own, arms=arms)]).axes
+    drawn = [line.get_xydata().tolist() for line in axis.lines]
+    assert drawn == 2 * [[[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]], [[0.04, 100]]]
+
+
+def test_of_few_own_images_no_more_than_a_tenth_is_kept_back():
+    base = CLAIMS["validation_error"].bases[BASE]
+    assert trained_long_enough(base, 160)["data.validation_images"] == 16
+    assert trained_long_enough(base, 50_000)["data.validation_images"] == 1_000
+    assert "data.validation_images" not in trained_long_enough(CLAIMS["weight_decay"].bases[BASE], 160)
