@@ -39,6 +39,8 @@ ROOT = Path(__file__).parents[1]
 LEASE_SECONDS = 15 * 60
 STAGE_SECONDS = {1: 3 * 60, 2: 9 * 60}
 GRACE_SECONDS = 10
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "seaborn", "scipy", "jinja2", "pillow")
+"""What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Nothing can be installed there."""
 TABLES, DATA = "results", "data"
 """Folders of --work that do not come back."""
 
