@@ -8,11 +8,11 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 from injured import in_make_faults
+from lacking import all_but, program
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -37,14 +37,6 @@ CLAIM = replace(
 """
 
 ALONE = """
-import sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in BLOCKED:
-            raise ImportError(f"{name} is not needed by torch or numpy")
-
-sys.meta_path.insert(0, Blocked())
 import torch, alexnet
 
 network = alexnet.AlexNet(alexnet.PAPER)
@@ -159,28 +151,8 @@ def test_a_folder_of_own_claims_is_read_from_anywhere(call, tmp_path):
     assert "mine: A question from another folder" in call("alexnet-study", "list", CLAIMS_DIR="claims").stdout
 
 
-def needed_by(*names: str) -> set[str]:
-    """The distributions that those of `names` require, with themselves."""
-    found, left = set(), list(names)
-    while left:
-        name = re.sub(r"[-_.]+", "-", left.pop()).lower()
-        if name not in found:
-            found.add(name)
-            try:
-                requirements = metadata.requires(name) or []
-            except metadata.PackageNotFoundError:  # for another system
-                continue
-            left += [re.match(r"[\w.-]+", text).group() for text in requirements if "extra ==" not in text]
-    return found
-
-
 def test_the_library_is_used_with_torch_and_numpy_alone(call):
-    allowed = needed_by("torch", "numpy")
-    blocked = sorted(
-        module
-        for module, names in metadata.packages_distributions().items()
-        if module not in ("alexnet", "study") and not {re.sub(r"[-_.]+", "-", name).lower() for name in names} & allowed
-    )
+    blocked = all_but("torch", "numpy")
     assert {"pandas", "mlflow", "matplotlib", "scipy", "PIL", "torchvision"} <= set(blocked)
-    told = call("python", "-c", f"BLOCKED = set({blocked!r})\n{ALONE}").stdout.split()
+    told = call("python", "-c", program(ALONE, "torch", "numpy")).stdout.split()
     assert str(ROOT) not in told[0] and int(told[1]) > 60_000_000  # "60 million parameters", section 1 of the paper

@@ -74,6 +74,8 @@ environment variables:
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 """Errors of the disk, and of who may write where."""
+EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
+"""Which of pyproject.toml's extras brings a package; all others come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
 """Modules that add verbs to the parser."""
 
@@ -119,6 +121,15 @@ def _main(arguments: list[str] | None) -> int:
         return _on_all_ranks(args) if launched_ranks() > 1 else _done(args)
     except Refused as error:
         console.say(as_typed(error))
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "alexnet", "study"):
+            raise
+        extra = EXTRAS.get(package, "study")
+        console.say(
+            f"{program()} {args.verb} needs {package}, which is not installed here: pip install 'alexnet-study[{extra}]'"
+        )
         return 2
     except KeyboardInterrupt:
         console.say("\nstopped; the same command goes on from here")

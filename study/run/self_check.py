@@ -4,7 +4,9 @@ among others, or in a graph, is the run alone. Made for a GPU on which nothing r
 import functools
 import hashlib
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -42,6 +44,9 @@ FP32_LIMIT, BF16_TIMES = 1e-3, 2.0
 ROUNDED = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 """Of kernels: of the largest value."""
 STEPS = 12
+SECONDS = 120
+"""What a check takes at most where nobody says otherwise; on a GPU most of it is compiling. Not yet measured on one."""
+Rows = Iterator["Checked"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,20 @@ class Checked:
         return self.apart <= self.limit  # not where it is no number
 
 
-def checks(machine: Machine, bases: Mapping[str, Recipe] = BASES) -> Iterator[Checked]:
-    """All of it, as each is known: under two minutes on a GPU. Within `machine.torch_settings()`."""
-    yield from _kernels(machine.device)
-    for name, recipe in bases.items():
-        yield from _gradients(machine, name, recipe)
-    yield from _runs(machine)
+def parts(machine: Machine, bases: Mapping[str, Recipe]) -> dict[str, Callable[[], Rows]]:
+    """What is checked, by name, what tells most first. Each is called within `machine.torch_settings()`."""
+    has_bf16 = machine.device == "cpu" or card().has_bf16
+    kinds = [kind for kind in ROUNDED if has_bf16 or kind != torch.bfloat16]
+    return {
+        **{f"kernels, {_name(kind)}": functools.partial(_kernels, machine.device, kind) for kind in kinds},
+        "update and draws": functools.partial(_update_and_draws, machine.device),
+        "runs among others": functools.partial(_runs, machine),
+        **{f"gradients of {name}": functools.partial(_gradients, machine, name, recipe) for name, recipe in bases.items()},
+    }
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def apart(ours: Tensor, theirs: Tensor) -> float:
@@ -75,29 +88,31 @@ def apart(ours: Tensor, theirs: Tensor) -> float:
 # ---- Kernels -------------------------------------------------------------------------------------------------------------
 
 
-def _kernels(device: str) -> Iterator[Checked]:
-    for kind in ROUNDED if device == "cpu" or card().has_bf16 else (torch.float32,):
-        for channels, columns in ((96, 2), (256, 2), (40, 1)):
-            over, settings = ("maps", columns), (5, 2.0, 0.01, 0.75)
-            yield from _operation(
-                f"normalization across {channels // columns} maps",
-                functools.partial(normalize, over=over, **dict(zip(("size", "k", "alpha", "beta"), settings, strict=True))),
-                lambda maps, over=over, settings=settings: by_formula(maps, over, *settings),
-                _made((4, channels, 9, 7), device, kind),
-            )
+def _kernels(device: str, kind: torch.dtype) -> Rows:
+    for channels, columns in ((96, 2), (256, 2), (40, 1)):
+        over, settings = ("maps", columns), (5, 2.0, 0.01, 0.75)
         yield from _operation(
-            "normalization within maps",
-            lambda maps: normalize(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
-            lambda maps: by_formula(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
+            f"normalization across {channels // columns} maps",
+            functools.partial(normalize, over=over, **dict(zip(("size", "k", "alpha", "beta"), settings, strict=True))),
+            lambda maps, over=over, settings=settings: by_formula(maps, over, *settings),
+            _made((4, channels, 9, 7), device, kind),
+        )
+    yield from _operation(
+        "normalization within maps",
+        lambda maps: normalize(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
+        lambda maps: by_formula(maps, ("pixels", 1), 5, 1.0, 0.01, 0.75),
+        _made((4, 48, 9, 7), device, kind),
+    )
+    for window in (3, 2):
+        yield from _operation(
+            f"max pool {window} x {window} and ReLU",
+            functools.partial(pool, kind="max", window=window, stride=2, relu=True),
+            lambda maps, window=window: F.relu(F.max_pool2d(maps, window, 2, ceil_mode=True)),
             _made((4, 48, 9, 7), device, kind),
         )
-        for window in (3, 2):
-            yield from _operation(
-                f"max pool {window} x {window} and ReLU",
-                functools.partial(pool, kind="max", window=window, stride=2, relu=True),
-                lambda maps, window=window: F.relu(F.max_pool2d(maps, window, 2, ceil_mode=True)),
-                _made((4, 48, 9, 7), device, kind),
-            )
+
+
+def _update_and_draws(device: str) -> Rows:
     w, g = (torch.nn.Parameter(_made((3000,), device)) for _ in range(2))
     before, w.grad = w.detach().double(), g.detach()
     PaperSGD([w], lr=0.1, momentum=0.9, weight_decay=0.01).step()
@@ -112,17 +127,14 @@ def _made(shape: tuple[int, ...], device: str, kind: torch.dtype = torch.float32
     return values.to(memory_format=torch.channels_last) if len(shape) == 4 else values
 
 
-def _operation(
-    name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[Tensor], Tensor], maps: Tensor
-) -> Iterator[Checked]:
+def _operation(name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[Tensor], Tensor], maps: Tensor) -> Rows:
     """Forward and backward against the formula in float64 on the CPU."""
     mine, exact = maps.detach().requires_grad_(), maps.detach().cpu().double().requires_grad_()
     out, expected = ours(mine), formula(exact)
     upstream = _made(tuple(out.shape), maps.device.type, maps.dtype)
     (gradient,) = torch.autograd.grad(out, mine, upstream)
     (wanted,) = torch.autograd.grad(expected, exact, upstream.cpu().double())
-    kind = str(maps.dtype).removeprefix("torch.")
-    limit = ROUNDED[maps.dtype]
+    kind, limit = _name(maps.dtype), ROUNDED[maps.dtype]
     yield Checked(f"{name}, {kind}, forward", "formula in float64", apart(out.detach(), expected.detach()), limit)
     yield Checked(f"{name}, {kind}, backward", "formula in float64", apart(gradient, wanted), limit)
 
@@ -130,7 +142,7 @@ def _operation(
 # ---- Networks --------------------------------------------------------------------------------------------------------------
 
 
-def _gradients(machine: Machine, name: str, recipe: Recipe) -> Iterator[Checked]:
+def _gradients(machine: Machine, name: str, recipe: Recipe) -> Rows:
     """Of all weights, in float32 and in bf16, for a batch of 16 with dropout's own draws."""
     exact = _gradients_of(recipe, "cpu", "fp64")
 
@@ -160,7 +172,7 @@ def _gradients_of(recipe: Recipe, device: str, precision: str) -> list[Tensor]:
 # ---- Runs ------------------------------------------------------------------------------------------------------------------
 
 
-def _runs(machine: Machine) -> Iterator[Checked]:
+def _runs(machine: Machine) -> Rows:
     """A dozen steps of small runs: among four, and on a GPU in a graph, against alone and one by one."""
     diff = {"optim.epochs": 1, "optim.batch_size": 16, "optim.stop_at_train_error": 0.0, "data.train_images": 0}
     recipes = [changed(BASES[name], diff) for name in ("A", "B")]
@@ -191,18 +203,27 @@ def _run(recipe: Recipe, seed: int, machine: Machine):
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked, on what, and the digest by which results name it."""
+    """What was checked, on what, part by part, which parts no time was left for, and the digest by which results name it."""
 
     machine: Mapping[str, str]
-    rows: tuple[Checked, ...]
+    parts: Mapping[str, tuple[Checked, ...]]
+    not_reached: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Checked]:
+        return [row for part in self.parts.values() for row in part]
+
+    @property
+    def wrong(self) -> list[str]:
+        return [row.what for row in self.rows if not row.passed]
 
     @property
     def passed(self) -> bool:
-        return bool(self.rows) and all(row.passed for row in self.rows)
+        return bool(self.parts) and not self.wrong and not self.not_reached
 
     def to_json(self) -> dict:
-        rows = [{**asdict(row), "passed": row.passed} for row in self.rows]
-        return {"machine": dict(self.machine), "passed": self.passed, "rows": rows}
+        rows = [{"part": name, **asdict(row), "passed": row.passed} for name, part in self.parts.items() for row in part]
+        return {"machine": dict(self.machine), "passed": self.passed, "not_reached": list(self.not_reached), "rows": rows}
 
     @property
     def digest(self) -> str:
@@ -220,26 +241,51 @@ def identity(machine: Machine) -> dict[str, str]:
     return told
 
 
-def run_checks(machine: Machine, say: Callable[[Checked], None], bases: Mapping[str, Recipe] = BASES) -> Report:
-    """Check everything, tell each comparison to `say`, and keep the report for this machine."""
-    rows = []
+def run_checks(
+    machine: Machine,
+    say: Callable[[Checked], None],
+    bases: Mapping[str, Recipe] = BASES,
+    seconds: float = math.inf,
+    done: Mapping[str, tuple[Checked, ...]] | None = None,
+) -> Report:
+    """Check every part that is not `done`, tell each comparison to `say`, and keep the report for this machine after each part.
+
+    Where `seconds` are over, the part at hand and those after it are not reached. Time is looked at between comparisons: one
+    that hangs is for the caller to end.
+    """
+    until, found = time.monotonic() + seconds, dict(done or {})
+    todo = {name: part for name, part in parts(machine, bases).items() if name not in found}
+    report = Report(identity(machine), found, tuple(todo))
     with replace(machine, ranks=1).torch_settings():
-        for row in checks(machine, bases):
-            say(row)
-            rows.append(row)
-    report = Report(identity(machine), tuple(rows))
-    folder = _file(machine).parent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(_file(machine), json.dumps(report.to_json(), indent=1).encode())
+        for name, part in todo.items():
+            rows, comparisons = [], part()
+            while in_time := time.monotonic() < until:
+                if (row := next(comparisons, None)) is None:
+                    break
+                say(row)
+                rows.append(row)
+            if not in_time:
+                break
+            found[name] = tuple(rows)
+            report = replace(report, parts=dict(found), not_reached=report.not_reached[1:])
+            _keep(machine, report)
     return report
 
 
+def _keep(machine: Machine, report: Report) -> None:
+    folder = _file(machine).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(_file(machine), json.dumps(report.to_json(), indent=1).encode())
+
+
 def kept(machine: Machine) -> Report | None:
-    """The report of this machine as it is now; None where it was never checked, or what was kept is damaged."""
+    """The report of this machine as it is now, whole or not; None where it was never checked, or what was kept is damaged."""
     try:
-        told = json.loads(_file(machine).read_text())
-        rows = tuple(Checked(row["what"], row["against"], row["apart"], row["limit"]) for row in told["rows"])
-        return Report(told["machine"], rows)
+        told, found = json.loads(_file(machine).read_text()), {}
+        for row in told["rows"]:
+            checked = Checked(row["what"], row["against"], row["apart"], row["limit"])
+            found[row["part"]] = (*found.get(row["part"], ()), checked)
+        return Report(told["machine"], found, tuple(told["not_reached"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -250,16 +296,18 @@ def _file(machine: Machine) -> Path:
 
 
 def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
-    """Check a GPU once, before runs are trained on it. Raises Refused where it computes what it should not."""
+    """Check a GPU once, before runs are trained on it: what `gpu-check` has not reached is checked now, however long it takes.
+    Raises Refused where it computes what it should not."""
     if machine.device != "cuda":
         return
-    if not (report := kept(machine)):
+    report = kept(machine)
+    if report is None or (report.not_reached and not report.wrong):
         say("checking this GPU once, about two minutes (`gpu-check` shows the table)")
-        report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)))
-    if not report.passed:
-        wrong = [row.what for row in report.rows if not row.passed]
+        done = report.parts if report else {}
+        report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)), done=done)
+    if report.wrong:
         raise Refused(
-            f"device: 'cuda' fails {len(wrong)} of {len(report.rows)} checks ({', '.join(wrong[:3])}); "
+            f"device: 'cuda' fails {len(report.wrong)} of {len(report.rows)} checks ({', '.join(report.wrong[:3])}); "
             "`python -m study gpu-check` shows them all; DEVICE=cpu trains on the processor"
         )
 

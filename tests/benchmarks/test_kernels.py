@@ -1,8 +1,17 @@
-"""benchmarks/kernels.py: what its page says of compiled kernels. Compiling itself is in test_counted.py."""
+"""The Triton kernels compiled ahead of time for the oldest card, an H100 and the newest one, and what the page says of all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from alexnet.kernels.gpu import TILE
 from benchmarks.kernels import CARDS, PAGE, Compiled, Kernel, Row, kernels, page
 
+ROOT = Path(__file__).parents[2]
 KERNEL = Kernel("pool", "max_pool", {}, {}, values=256)  # two values for each of the 128 threads
 
 
@@ -34,3 +43,63 @@ def test_the_committed_page_has_every_kernel_for_every_card():
 def test_values_that_pad_a_row_are_not_counted():
     """48 maps lie in rows of 64, so that a quarter of a tile is padding."""
     assert {kernel.values for kernel in kernels() if "48 maps" in kernel.name} == {TILE * 48 / 64}
+
+
+# ---- Compiled here, without a GPU --------------------------------------------------------------------------------------
+
+MOST = {
+    "cross_map forward, 128 maps a column": 28,
+    "cross_map backward, 128 maps a column": 50,
+    "max_pool 3 x 3 and ReLU": 115,
+    "max_unpool 3 x 3": 55,
+    "update and copy": 40,
+}
+"""Instructions a value. Normalization took 165 and 510 before it was tiled."""
+COMPILED = [
+    *(("fp32", 75, name) for name in ("cross_map backward, 128 maps a column", "max_pool 3 x 3 and ReLU", "update and copy")),
+    *(("bf16", 90, name) for name in MOST),
+    ("bf16", 120, "cross_map backward, 128 maps a column"),
+]
+PROGRAM = """
+import json, sys, triton
+from dataclasses import asdict
+from benchmarks.kernels import Row, compiled, kernels, _cell
+
+for kind, card, name in json.loads(sys.argv[1]):
+    (kernel,) = [one for one in kernels(kind) if one.name == name]
+    row = Row(kernel, kind, card, compiled(kernel, card))
+    told = {"a_value": row.instructions_a_value, "cell": _cell(row), "triton": triton.__version__}
+    print(json.dumps({**asdict(row.made), **told}))
+"""
+
+
+@pytest.fixture(scope="module")
+def made() -> list[dict]:
+    """What each of COMPILED is compiled to, in a process of its own: in this one Triton interprets."""
+    pytest.importorskip("triton")
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-c", PROGRAM, json.dumps(COMPILED)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_kernels_compile_without_spills_to_few_instructions_a_value(made):
+    """With at most 128 registers a thread, each multiprocessor of any card has room for four programs of four warps."""
+    for (kind, card, name), found in zip(COMPILED, made, strict=True):
+        told = f"{name}, {kind}, sm_{card}: {found}"
+        assert found["spilled"] == 0 and found["registers"] <= 128 and found["shared"] <= 48 * 1024, told
+        assert found["a_value"] <= MOST[name], told
+
+
+@pytest.mark.slow
+def test_the_committed_page_says_what_is_compiled(made):
+    text = PAGE.read_text()
+    if f"Triton {made[0]['triton']}," not in text:
+        pytest.skip("the page is of another Triton: `python -m benchmarks kernels` makes it anew")
+    for (kind, card, name), found in zip(COMPILED, made, strict=True):
+        cards, *lines = text.split(f"## Values in {kind}")[1].split("##")[0].strip().splitlines()
+        (line,) = [line for line in lines if line.startswith(f"| {name} |")]
+        place = cards.strip("| ").split(" | ").index(f"sm_{card}")
+        assert line.strip("| ").split(" | ")[place] == found["cell"]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,30 @@ def test_a_wrong_value_of_a_variable_is_refused_as_one_of_the_option(here, capsy
     monkeypatch.setenv("JOBS", "many")
     assert main(["plan", "relu_sooner", "--scale", "smoke"]) == 2
     assert capsys.readouterr().err == "JOBS: 'many' is not a whole number\n"
+
+
+# ---- Packages that are not there -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("optuna.trial", "search"), ("psycopg", "postgresql"), ("scipy", "study"), ("pandas", "study")]
+)
+def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatch, capsys, module, extra):
+    def show_status(args):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("study.cli.status.show_status", show_status)
+    assert main(["status"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    package = module.split(".")[0]
+    assert re.search(rf"status needs {package}, which is not installed here: pip install 'alexnet-study\[{extra}\]'$", line)
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def test_a_module_of_our_own_that_is_missing_is_our_own_fault(monkeypatch):
+    def show_status(args):
+        raise ModuleNotFoundError("No module named 'study.lost'", name="study.lost")
+
+    monkeypatch.setattr("study.cli.status.show_status", show_status)
+    with pytest.raises(ModuleNotFoundError):
+        main(["status"])

@@ -1,5 +1,7 @@
 """`gpu-check`: it passes what is right, finds what is wrong, and is asked once before evidence is taken on a GPU."""
 
+import contextlib
+import functools
 import json
 import math
 from dataclasses import replace
@@ -9,7 +11,7 @@ import torch
 
 from alexnet.card import Card
 from alexnet.errors import Refused
-from alexnet.machine import Machine
+from alexnet.machine import Machine, detect
 from study.cli.main import main
 from study.run import self_check
 from study.run.self_check import Checked, before_evidence, kept, run_checks
@@ -26,20 +28,32 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(self_check, "card", lambda: Card(name="Test GPU", capability=(9, 0), driver="580"))
 
 
-def found(monkeypatch, *rows: Checked) -> list[int]:
-    """Checks that come to these rows, and how often they were made."""
+def found(monkeypatch, *rows: Checked) -> list[str]:
+    """Parts of one check each that come to these rows; returns which of them are made, as they are."""
     made = []
 
-    def checks(machine, bases):
-        made.append(1)
-        yield from rows
+    def part(name, row):
+        made.append(name)
+        yield row
 
-    monkeypatch.setattr(self_check, "checks", checks)
+    named = {f"part {number}": functools.partial(part, f"part {number}", row) for number, row in enumerate(rows)}
+    monkeypatch.setattr(self_check, "parts", lambda machine, bases: named)
     return made
 
 
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """Times that are read off the clock one after the other; then it stands still."""
+    times = [0.0]
+    monkeypatch.setattr(self_check.time, "monotonic", lambda: times.pop(0) if len(times) > 1 else times[0])
+    return times
+
+
 def test_the_kernels_of_this_machine_pass():
-    rows = list(self_check._kernels("cpu"))
+    rows = [
+        *(row for kind in self_check.ROUNDED for row in self_check._kernels("cpu", kind)),
+        *self_check._update_and_draws("cpu"),
+    ]
     assert len(rows) == 26 and all(row.passed for row in rows)
 
 
@@ -62,7 +76,8 @@ def test_a_kernel_that_is_wrong_in_one_place_is_found_and_named(monkeypatch, nam
 
     calls = []
     monkeypatch.setattr(self_check, name, lambda *a, **k: (calls.append(1), wrong(*a, **k))[1])
-    failed = {row.what for row in self_check._kernels("cpu") if not row.passed}
+    rows = [*self_check._kernels("cpu", torch.float32), *self_check._update_and_draws("cpu")]
+    failed = {row.what for row in rows if not row.passed}
     assert failed and all(WRONG[name] in what for what in failed)
 
 
@@ -96,12 +111,47 @@ def test_a_gpu_is_checked_once_before_evidence_and_a_cpu_never(monkeypatch):
     assert len(made) == len(said) == 1
 
 
+def test_a_check_says_what_it_did_not_reach_and_keeps_what_it_did(monkeypatch, clock, capsys):
+    """The clock is read at the beginning, and before each comparison and the end of each part."""
+    made = found(monkeypatch, GOOD, GOOD, GOOD)
+    clock[:] = [0, 1, 2, 9, 10]
+    assert main(["gpu-check", "--device", "cpu", "--seconds", "10"]) == 1
+    assert "1 checks, 0 failed; not reached in 10 s (--seconds gives it more): part 1, part 2;" in capsys.readouterr().out
+    assert made == ["part 0", "part 1"]
+    report = kept(detect("cpu"))
+    assert (list(report.parts), report.not_reached, report.passed) == (["part 0"], ("part 1", "part 2"), False)
+
+
+@pytest.mark.parametrize(("first", "left", "refused"), [(GOOD, ["part 1"], False), (BAD, [], True)])
+def test_before_evidence_only_what_was_not_reached_is_checked_unless_something_failed(monkeypatch, clock, first, left, refused):
+    made = found(monkeypatch, first, GOOD)
+    clock[:] = [0, 1, 2, 10]
+    run_checks(GPU, lambda row: None, seconds=10)
+    made.clear()
+    with pytest.raises(Refused) if refused else contextlib.nullcontext():
+        before_evidence(GPU, lambda line: None)
+    assert made == left and kept(GPU).passed != refused
+
+
+def test_a_check_that_is_killed_leaves_the_parts_that_it_ended(monkeypatch):
+    found(monkeypatch, GOOD, GOOD)
+
+    def killed():
+        raise SystemExit
+        yield
+
+    self_check.parts(GPU, {})["part 1"] = killed
+    with pytest.raises(SystemExit):
+        run_checks(GPU, lambda row: None)
+    assert kept(GPU).not_reached == ("part 1",)
+
+
 def test_a_gpu_that_fails_takes_no_evidence_neither_now_nor_the_next_time(monkeypatch):
     made = found(monkeypatch, GOOD, BAD)
     for _ in range(2):
         with pytest.raises(Refused, match=r"^device: 'cuda' fails 1 of 2 checks \(another\); .*gpu-check.*DEVICE=cpu"):
             before_evidence(GPU, lambda line: None)
-    assert len(made) == 1
+    assert len(made) == 2  # both parts, once
 
 
 @pytest.mark.parametrize(("rows", "code"), [((GOOD,), 0), ((GOOD, BAD), 1)])
