@@ -1,10 +1,12 @@
 """One run: it waits for the process that has it, and starts among what kills left."""
 
+import os
 from pathlib import Path
 
 import pytest
 from helpers import small_cell
 
+from alexnet.files import new_file_beside
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
 from study.run import one_run
@@ -34,9 +36,12 @@ def test_a_run_taken_up_clears_what_kills_left_of_files_that_were_being_written(
     place, cell = place_in(tmp_path), CELLS[0]
     folder = place.spool_dir / cell.key
     folder.mkdir(parents=True)
-    left = [folder / f".{name}.4711" for name in ("checkpoint.pt", "weights.pt", "result.json")]
-    for path in left:
-        path.write_bytes(b"half a file")
+    left = []
+    for name in ("checkpoint.pt", "weights.pt", "result.json"):
+        handle, path = new_file_beside(folder / name)
+        os.write(handle, b"half a file")
+        os.close(handle)
+        left.append(path)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(one_run, "_trained", lambda *_: 1 / 0)
         run_cell(cell, place, lambda point: None)
