@@ -106,6 +106,8 @@ def _as_on_a_gpu(counted: Counted) -> Iterator[None]:
             (response_norm, "cpu", on_gpu),
             (response_norm, "supported", lambda *tensors: True),
             (response_norm, "is_followed", lambda maps: False),
+            (response_norm, "_takes_relu", lambda maps, over: over[0] == "maps"),
+            (gpu, "cross_map", kernel("cross_map")),
             (pooling, "is_followed", lambda maps: False),
             (pooling, "_has_kernel", lambda maps, window: False),
             (pooling_on_gpu, "supported", lambda *tensors: True),

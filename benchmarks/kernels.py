@@ -65,7 +65,7 @@ def kernels(kind: str = "bf16") -> Iterator[Kernel]:
 
     for channels, width in ((48, 64), (128, 128)):
         for backward in (False, True):
-            fixed = {"SIZE": 5, "ROOTS": True, "BACKWARD": backward, "ROWS": TILE // width, "WIDTH": width}
+            fixed = {"SIZE": 5, "ROOTS": True, "BACKWARD": backward, "RELU": False, "ROWS": TILE // width, "WIDTH": width}
             fixed["WRAPS"] = channels + 2 <= width
             pointers = {"out": kind, "maps": kind, "upstream": kind}
             name = f"cross_map {'backward' if backward else 'forward'}, {channels} maps a column"

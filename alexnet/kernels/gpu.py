@@ -1,5 +1,5 @@
-"""Triton kernels for a GPU, each in one pass over memory: response normalization, max pooling with the ReLU after it, dropout,
-the update rule.
+"""Triton kernels for a GPU, each in one pass over memory: response normalization with the ReLU before it, max pooling with that
+after it, dropout, the update rule.
 
 Each does what a slower form in torch operations does elsewhere (response_norm.py, pooling.py, rng.py, optimizer.py), which is
 used where Triton does not work. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several
@@ -78,9 +78,18 @@ def _power_of_two(count: int) -> int:
 
 
 def cross_map(
-    out: Tensor, maps: Tensor, upstream: Tensor | None, columns: int, size: int, k: float, alpha: float, beta: float
+    out: Tensor,
+    maps: Tensor,
+    upstream: Tensor | None,
+    columns: int,
+    size: int,
+    k: float,
+    alpha: float,
+    beta: float,
+    relu: bool = False,
 ) -> None:
-    """Forward into `out`, or backward of `upstream`: [n, maps, height, width] in channels_last memory, all of one type."""
+    """Forward into `out`, or backward of `upstream`: [n, maps, height, width] in channels_last memory, all of one type. With
+    `relu` of the ReLU of `maps`."""
     channels, given = maps.shape[1] // columns, maps if upstream is None else upstream
     rows, width = maps.numel() // channels, _power_of_two(channels)
     size = min(size, 2 * channels - 1)  # a larger window has no more maps to sum
@@ -88,7 +97,7 @@ def cross_map(
     with _launched_on(out):
         triton_kernels.cross_map[(-(-rows // tile_rows),)](
             out, maps, given, rows, channels, float(k), float(alpha), float(beta), 2.0 * alpha * beta,
-            SIZE=size, ROOTS=beta == 0.75, BACKWARD=upstream is not None, ROWS=tile_rows, WIDTH=width,
+            SIZE=size, ROOTS=beta == 0.75, BACKWARD=upstream is not None, RELU=relu, ROWS=tile_rows, WIDTH=width,
             WRAPS=channels + size // 2 <= width, **LAUNCH,
         )  # fmt: skip
 

@@ -77,8 +77,9 @@ class AlexNet(nn.Module):
     Takes a Recipe or its Model, as in AlexNet(PAPER), and `classes` where it is to tell apart another number of them. `size`
     is model.image_size, and the inputs are what data.inputs makes of pixels from 0 to 255. `layers` holds one nn.Sequential
     for each of model.layers, whose parts are named weights, activation, norm, pool and dropout; what a layer does not have is
-    nn.Identity, and so is a ReLU that is part of the pool before it. `features` and `classifier` are the same layers under
-    torchvision's names. Torch's own generator is left as it is. Raises Refused for images of another size.
+    nn.Identity, and so is a ReLU that is part of the pool before it or of the normalization after it. `features` and
+    `classifier` are the same layers under torchvision's names. Torch's own generator is left as it is. Raises Refused for
+    images of another size.
     """
 
     def __init__(self, model: Model | Recipe, seed: int = 0, *, classes: int | None = None):
@@ -218,13 +219,15 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
         parts["flatten"] = nn.Flatten()  # a full layer sees units, not maps
     parts["weights"] = _learned(layer, size, shares)
     act = nn.Identity() if last or not layer.present else ACTIVATION[model.activation]()
-    norm = _norm(model, layer, size, shares) if layer.present else nn.Identity()
     order = layer.order.split("-")
     if (layer.pool, layer.norm) == ("max", "none") and model.activation in RISING:
         order = ["norm", "pool", "activation"]  # costs a quarter of the activations and gives the same
-    relu = isinstance(act, nn.ReLU) and layer.pool == "max" and order.index("activation") == order.index("pool") + 1
-    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride, relu)
-    named = {"activation": nn.Identity() if relu else act, "norm": norm, "pool": pool}
+    is_relu, at = isinstance(act, nn.ReLU), order.index("activation")
+    in_pool = is_relu and layer.pool == "max" and order.index("pool") == at - 1
+    in_norm = is_relu and layer.norm.startswith("cross_map") and order.index("norm") == at + 1
+    norm = _norm(model, layer, size, shares, in_norm) if layer.present else nn.Identity()
+    pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride, in_pool)
+    named = {"activation": nn.Identity() if in_pool or in_norm else act, "norm": norm, "pool": pool}
     parts.update((name, named[name]) for name in order)
     has_dropout = layer.dropout and layer.present
     parts["dropout"] = Dropout(layer.dropout, model.dropout_form, column or 0, shares) if has_dropout else nn.Identity()
@@ -245,14 +248,14 @@ def _learned(layer: Layer, size: Sizes, shares: int) -> nn.Module:
     return nn.Linear(inputs, outputs) if groups == 1 else GroupedLinear(inputs, outputs, groups)
 
 
-def _norm(model: Model, layer: Layer, size: Sizes, shares: int) -> nn.Module:
+def _norm(model: Model, layer: Layer, size: Sizes, shares: int, relu: bool) -> nn.Module:
     columns = model.columns // shares if model.norm_across == "column" else 1
     make: dict[str, Callable[[], nn.Module]] = {
         "none": nn.Identity,
-        "cross_map": lambda: CrossMapNorm(model.cross_map_norm, columns),
+        "cross_map": lambda: CrossMapNorm(model.cross_map_norm, columns, relu),
         "within_map": lambda: WithinMapNorm(model.within_map_norm),
         "cross_map+within_map": lambda: nn.Sequential(
-            CrossMapNorm(model.cross_map_norm, columns), WithinMapNorm(model.within_map_norm)
+            CrossMapNorm(model.cross_map_norm, columns, relu), WithinMapNorm(model.within_map_norm)
         ),
         "batch": lambda: (nn.BatchNorm1d if layer.kind == "full" else nn.BatchNorm2d)(size.outputs // shares),
     }

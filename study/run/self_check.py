@@ -92,9 +92,9 @@ def _kernels(device: str, kind: torch.dtype) -> Rows:
     for channels, columns in ((96, 2), (256, 2), (40, 1)):
         over, settings = ("maps", columns), (5, 2.0, 0.01, 0.75)
         yield from _operation(
-            f"normalization across {channels // columns} maps",
-            functools.partial(normalize, over=over, **dict(zip(("size", "k", "alpha", "beta"), settings, strict=True))),
-            lambda maps, over=over, settings=settings: by_formula(maps, over, *settings),
+            f"ReLU and normalization across {channels // columns} maps",
+            lambda maps, over=over, settings=settings: normalize(maps, over, *settings, relu=True),
+            lambda maps, over=over, settings=settings: by_formula(F.relu(maps), over, *settings),
             _made((4, channels, 9, 7), device, kind),
         )
     yield from _operation(

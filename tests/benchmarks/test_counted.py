@@ -9,10 +9,11 @@ from benchmarks.counted import Counted, count_step
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "side", "kernels", "megabytes"), [(FIGURE_1_A, 32, 64, 98.8), (SOURCE_2012, 256, 113, 4846)], ids=["A", "2012"]
+    ("recipe", "side", "kernels", "megabytes"), [(FIGURE_1_A, 32, 64, 98.8), (SOURCE_2012, 256, 111, 4607)], ids=["A", "2012"]
 )
 def test_a_step_reads_and_writes_no_more_than_it_did(recipe, side, kernels, megabytes):
-    """Counted on 2026-11-26. Before the pools, the copies of weights and the crops: 69 and 132, 153 and 6,268."""
+    """Counted on 2026-11-26. Before the pools, the copies of weights and the crops: 69 and 132, 153 and 6,268; before the ReLU
+    in the normalization of layer 2: 113 and 4,846."""
     counted = count_step(recipe, side)
     assert counted.kernels.total() <= kernels
     assert counted.megabytes <= megabytes

@@ -59,14 +59,18 @@ COMPILED = [
     *(("fp32", 75, name) for name in ("cross_map backward, 128 maps a column", "max_pool 3 x 3 and ReLU", "update and copy")),
     *(("bf16", 90, name) for name in MOST),
     ("bf16", 120, "cross_map backward, 128 maps a column"),
+    ("bf16", 90, "cross_map backward, 128 maps a column, RELU"),
 ]
+"""Type of values, card and kernel; the last one is the same kernel with the ReLU in it, which the page does not have."""
 PROGRAM = """
 import json, sys, triton
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from benchmarks.kernels import Row, compiled, kernels, _cell
 
 for kind, card, name in json.loads(sys.argv[1]):
+    name, relu = name.removesuffix(", RELU"), name.endswith(", RELU")
     (kernel,) = [one for one in kernels(kind) if one.name == name]
+    kernel = replace(kernel, fixed={**kernel.fixed, "RELU": True}) if relu else kernel
     row = Row(kernel, kind, card, compiled(kernel, card))
     told = {"a_value": row.instructions_a_value, "cell": _cell(row), "triton": triton.__version__}
     print(json.dumps({**asdict(row.made), **told}))
@@ -90,7 +94,7 @@ def test_kernels_compile_without_spills_to_few_instructions_a_value(made):
     for (kind, card, name), found in zip(COMPILED, made, strict=True):
         told = f"{name}, {kind}, sm_{card}: {found}"
         assert found["spilled"] == 0 and found["registers"] <= 128 and found["shared"] <= 48 * 1024, told
-        assert found["a_value"] <= MOST[name], told
+        assert found["a_value"] <= MOST[name.removesuffix(", RELU")], told
 
 
 @pytest.mark.slow
@@ -98,7 +102,7 @@ def test_the_committed_page_says_what_is_compiled(made):
     text = PAGE.read_text()
     if f"Triton {made[0]['triton']}," not in text:
         pytest.skip("the page is of another Triton: `python -m benchmarks kernels` makes it anew")
-    for (kind, card, name), found in zip(COMPILED, made, strict=True):
+    for (kind, card, name), found in zip(COMPILED[:-1], made[:-1], strict=True):
         cards, *lines = text.split(f"## Values in {kind}")[1].split("##")[0].strip().splitlines()
         (line,) = [line for line in lines if line.startswith(f"| {name} |")]
         place = cards.strip("| ").split(" | ").index(f"sm_{card}")

@@ -14,8 +14,9 @@ triton = pytest.importorskip("triton", reason="there is no Triton here")
 
 from alexnet import rng  # noqa: E402
 from alexnet.kernels import gpu  # noqa: E402
-from alexnet.model import pooling_on_gpu  # noqa: E402
-from alexnet.model.response_norm import by_formula  # noqa: E402
+from alexnet.model import pooling_on_gpu, response_norm  # noqa: E402
+from alexnet.model.response_norm import CrossMapNorm, by_formula  # noqa: E402
+from alexnet.recipe import ResponseNorm  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 few = settings(max_examples=12, deadline=None)
@@ -27,10 +28,10 @@ def made(shape: tuple[int, ...], seed: int, kind: torch.dtype = torch.float32) -
     return values.to(memory_format=torch.channels_last) if len(shape) == 4 else values
 
 
-def of_formula(maps: torch.Tensor, upstream: torch.Tensor, *settings) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output and gradient by the formula, in float64."""
+def of_formula(maps: torch.Tensor, upstream: torch.Tensor, *settings, relu: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and gradient by the formula, in float64; with `relu` of the ReLU of `maps`."""
     x = maps.double().requires_grad_()
-    out = by_formula(x, *settings)
+    out = by_formula(torch.relu(x) if relu else x, *settings)
     out.backward(upstream.double())
     return out.detach(), x.grad
 
@@ -44,14 +45,14 @@ def agree(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 @few
 @given(
     st.integers(1, 3), st.integers(1, 12), st.integers(1, 5), st.sampled_from([1, 2]), st.sampled_from([1, 3, 5, 9]),
-    st.sampled_from([0.75, 0.5]), st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
+    st.sampled_from([0.75, 0.5]), st.booleans(), st.sampled_from([torch.float32, torch.bfloat16]), st.integers(0, 99),
 )  # fmt: skip
-def test_normalization_across_maps_is_the_formula_forward_and_backward(n, half, side, columns, size, beta, kind, seed):
+def test_normalization_across_maps_is_the_formula_forward_and_backward(n, half, side, columns, size, beta, relu, kind, seed):
     maps, upstream = made((n, half * columns, side, side), seed, kind), made((n, half * columns, side, side), seed + 1, kind)
-    expected = of_formula(maps, upstream, ("maps", columns), size, 2.0, 0.01, beta)
+    expected = of_formula(maps, upstream, ("maps", columns), size, 2.0, 0.01, beta, relu=relu)
     for given_upstream, theirs in zip((None, upstream), expected, strict=True):
         out = torch.empty_like(maps)
-        gpu.cross_map(out, maps, given_upstream, columns, size, 2.0, 0.01, beta)
+        gpu.cross_map(out, maps, given_upstream, columns, size, 2.0, 0.01, beta, relu)
         agree(out, theirs)
 
 
@@ -157,6 +158,33 @@ def test_normalization_at_the_papers_widths_is_the_formula(channels, columns, si
         out = torch.empty_like(maps)
         gpu.cross_map(out, maps, given_upstream, columns, size, 2.0, 0.01, 0.75)
         agree(out, theirs)
+
+
+@pytest.fixture
+def by_kernel(monkeypatch):
+    """A normalization across maps takes the ReLU before it along, as it does on a GPU."""
+    monkeypatch.setattr(response_norm, "_takes_relu", lambda maps, over: over[0] == "maps")
+
+
+def test_a_normalization_with_its_relu_is_differentiated_once_and_twice_as_the_two_operations(by_kernel):
+    maps = made((2, 8, 3, 3), 0).double().requires_grad_()
+    together, norm = (CrossMapNorm(ResponseNorm(alpha=0.5), 2, relu) for relu in (True, False))
+    found = []
+    for way in (together, lambda narrow: norm(torch.relu(narrow))):
+        out = way(maps.float())
+        (first,) = torch.autograd.grad(out.square().sum(), maps, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), maps)
+        (plain,) = torch.autograd.grad(way(maps.float()).square().sum(), maps)
+        found.append((out, first, second, plain))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_normalization_with_its_relu_passes_what_is_no_number_on_as_torch_does(by_kernel):
+    maps = made((1, 4, 2, 2), 0)
+    maps[0, 1, 0, 0] = math.nan
+    norm = CrossMapNorm(ResponseNorm(size=3), 1, relu=True)
+    assert torch.equal(norm(maps).isnan(), by_formula(torch.relu(maps), ("maps", 1), 3, 2.0, 1e-4, 0.75).isnan())
 
 
 # ---- Where and whether they are launched -------------------------------------------------------------------------------

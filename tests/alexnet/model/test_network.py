@@ -16,6 +16,7 @@ from torch import nn
 from alexnet.errors import Refused
 from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
+from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, Layer, Model, changed
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
@@ -316,3 +317,28 @@ def test_the_global_generator_moves_no_weight():
     torch.manual_seed(1)
     other = AlexNet(A, 1)
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("layer", "activation", "merged"),
+    [
+        ({"norm": "cross_map", "order": "activation-norm-pool"}, "relu", True),
+        ({"norm": "cross_map+within_map", "order": "activation-norm-pool"}, "relu", True),
+        ({"norm": "within_map", "order": "activation-norm-pool"}, "relu", False),
+        ({"norm": "cross_map", "order": "activation-pool-norm"}, "relu", False),
+        ({"norm": "cross_map", "order": "activation-norm-pool"}, "tanh", False),
+    ],
+)
+def test_a_relu_right_before_a_normalization_across_maps_is_part_of_it_in_the_same_bits(layer, activation, merged):
+    layers = (Layer(outputs=16, kernel=5, pool="average", **layer), Layer(kind="full", outputs=10))
+    network = AlexNet(changed(A, {"layers": layers, "activation": activation}), 0)
+    first, model = network.layers[0], network.model
+    assert isinstance(first.activation, nn.Identity) == merged
+    across, within = CrossMapNorm(model.cross_map_norm), WithinMapNorm(model.within_map_norm)
+    norms = {"cross_map": across, "within_map": within, "cross_map+within_map": nn.Sequential(across, within)}
+    parts = {"activation": getattr(torch, activation), "norm": norms[layer["norm"]], "pool": first.pool}
+    images = torch.randn((2, 3, 32, 32), generator=torch.Generator().manual_seed(0)) * 60
+    x = first.weights(images)
+    for name in layer["order"].split("-"):
+        x = parts[name](x)
+    assert torch.equal(first(images), x)
