@@ -78,10 +78,10 @@ STEPS = (
     ),
     Step(1, "norm", 40, BENCHMARK + "limits normalization", "goal 9, and what the floors are made of"),
     Step(1, "graph", 30, BENCHMARK + "one_graph", "goal 4"),
-    Step(2, "full", 110, BENCHMARK + "full_network", "goals 7, 8 and 12", BENCHMARK + "limits"),
+    Step(2, "full", 110, BENCHMARK + "full_network", "goals 7, 8 and 12"),
     Step(2, "several", 80, BENCHMARK + "several_runs", "goal 5"),
     Step(2, "figure_1", 90, BENCHMARK + "figure_1", "goal 13"),
-    Step(2, "profile", 50, BENCHMARK + "profile", "which kernels to look at", BENCHMARK + "limits"),
+    Step(2, "profile", 50, BENCHMARK + "profile", "which kernels to look at"),
     Step(2, "equal", 50, BENCHMARK + "equal_runs", "goal 6"),
     Step(
         2, "evidence", 150, RUN + " --scale cifar10-jpeg --seeds 3", "figure 1 as evidence: `study record` its spool at home",
