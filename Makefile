@@ -169,7 +169,7 @@ audit: $(READY) ## locked packages against those installed and known advisories;
 digests: $(READY) ## digests of run keys, tables, golden losses and verdicts: equal before and after a change that moves no number
 	$(VENV)/bin/python -m tools.digests
 
-findings: $(READY) ## the tables of docs/findings.md anew, from results/REPORT.md
+findings: $(READY) ## the tables of README.md and docs/findings.md anew, from results/REPORT.md
 	$(VENV)/bin/python -m tools.findings_tables
 
 docs-map: $(READY) ## the table of modules in docs/architecture.md anew, from their docstrings

@@ -1,7 +1,8 @@
-"""The numbers of docs/findings.md, written into it from results/REPORT.md: `make findings`.
+"""The numbers of README.md and docs/findings.md, written into them from results/REPORT.md: `make findings`.
 
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
+    <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at one scale and the other
 
 What stands between such a line and <!-- end --> is made anew. A claim that nothing was found on has a row that says so."""
 
@@ -15,8 +16,8 @@ from alexnet.files import write_atomically
 from study.plan.claim_files import all_claims
 
 ROOT = Path(__file__).parents[1]
-PAGE, REPORT = ROOT / "docs" / "findings.md", ROOT / "results" / "REPORT.md"
-BLOCK = re.compile(r"<!-- (found|effects): ([\w, ]+) -->\n.*?<!-- end -->", re.S)
+PAGES, REPORT = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results" / "REPORT.md"
+BLOCK = re.compile(r"<!-- (found|effects|regimes): ([\w, -]+?) -->\n.*?<!-- end -->", re.S)
 
 
 def made_anew(page: str, report: str) -> str:
@@ -24,8 +25,11 @@ def made_anew(page: str, report: str) -> str:
 
     def block(match: re.Match) -> str:
         kind, names = match[1], [name.strip() for name in match[2].split(",")]
-        titles = [all_claims()[name].title for name in names]
-        lines = found_lines(report, titles) if kind == "found" else effect_lines(report, titles[0])
+        if kind == "regimes":
+            lines = regime_lines(report, names)
+        else:
+            titles = [all_claims()[name].title for name in names]
+            lines = found_lines(report, titles) if kind == "found" else effect_lines(report, titles[0])
         return "\n".join((f"<!-- {kind}: {match[2]} -->", "", *lines, "", "<!-- end -->"))
 
     return BLOCK.sub(block, page)
@@ -48,6 +52,40 @@ def found_lines(report: str, titles: list[str]) -> list[str]:
     lines += ["", sure_words(found, [title for title in titles if title not in {row["claim"] for row in found}])]
     readings = [f"- {title}: {told}" for title in titles for told in readings_of(report, title)]
     return [*lines, *(["", "Read otherwise:", "", *readings] if readings else [])]
+
+
+USUAL_SEEDS = ("3 and 5", "3", "5")
+"""Of an arm and of the first arm at the first look; where there are others, a table of regimes says so."""
+ORDER = ("supported", "no effect", "contradicted", "supported alone", "contradicted alone", "undecided")
+REGIMES = {"cifar10-jpeg": ("50,000 images", "12 epochs"), "cifar10-jpeg-2500": ("2,500 images", "90 epochs")}
+
+
+def regime_lines(report: str, scales: list[str]) -> list[str]:
+    """A table of all findings, a claim a row and a scale a column, the surest verdicts of the first scale first."""
+    rows, same = overview(report)
+    found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    for row in rows:
+        claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
+        verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
+        here = row["here [95%]"].replace(" points", "")
+        seeds = "" if row["seeds"] in USUAL_SEEDS else f", {row['seeds']} seeds"
+        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}{seeds}", verdict)
+        paper = row["paper"].replace(" points", "")
+        found.setdefault((claim, paper), {})[row.get("scale") or same["scale"]] = told
+
+    def place(told: dict[str, tuple[str, str]]) -> int:
+        verdict = told.get(scales[0], ("-", "-"))[1].partition(";")[0]
+        return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
+
+    heads = [f"{images}, {epochs} | after {epochs}" for images, epochs in (REGIMES[scale] for scale in scales)]
+    lines = [
+        f"| claim | paper | {' | '.join(heads)} |",
+        f"| --- | --- {'| --- | --- ' * len(scales)}|",
+    ]
+    for (claim, paper), told in sorted(found.items(), key=lambda item: place(item[1])):
+        cells = [cell for scale in scales for cell in told.get(scale, ("-", "-"))]
+        lines.append(f"| {' | '.join((claim, paper, *cells))} |")
+    return lines
 
 
 def sure_words(found: list[dict[str, str]], not_run: list[str]) -> str:
@@ -95,8 +133,9 @@ def effect_lines(report: str, title: str) -> list[str]:
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m tools.findings_tables", description=__doc__).parse_args()
-    write_atomically(PAGE, made_anew(PAGE.read_text(), REPORT.read_text()).encode())
-    print(PAGE)
+    for page in PAGES:
+        write_atomically(page, made_anew(page.read_text(), REPORT.read_text()).encode())
+        print(page)
 
 
 if __name__ == "__main__":

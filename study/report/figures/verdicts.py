@@ -34,7 +34,7 @@ MEANINGS = {
     "supported alone": "supported alone, open among all claims",
     "contradicted alone": "contradicted alone, open among all claims",
 }
-LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 0.95, 1.6, 0.7
+LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 1.95, 1.6, 0.7
 """Inches of the claim's name, of the picture, and of the columns of numbers beside it."""
 LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.0, 0.42
 """Inches of a finding, of a section's heading, above the rows and below them."""
@@ -188,21 +188,13 @@ def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns:
         _beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
         _beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.seeds_words(one), ha="right")
         if tag:
-            low, high = limits
-            right = (_edge(one, limits) - low) / (high - low) * PLOT
-            _beside(axis, right + 0.08, y, tag, fontsize=7, style="italic", color=SOFT)
+            _beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
 
 
 def _paper_words(one: Evidence) -> str:
     """What the paper says; where it is silent and the notes of 2012 are not, what they say."""
     value, unit = one.claim.reported.value, one.claim.measure.unit
     return f"{value:+g} {unit} (notes)" if one.claim.reported.in_notes_alone else phrases.reported_words(one.claim)
-
-
-def _edge(one: Evidence, limits: tuple[float, float]) -> float:
-    """Where what is drawn of a finding ends on the right."""
-    values = [value for value in on_paper_line(one) or () if not math.isnan(value)]
-    return float(np.clip(max(values), *limits))
 
 
 def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], pattern: Any) -> None:
@@ -226,7 +218,8 @@ def _face(word: str) -> dict:
 
 
 def _tags(row: Row) -> list[str]:
-    """What tells the findings on one claim from one another: network, data set."""
-    facts: tuple[Callable[[Evidence], str], ...] = (lambda one: one.base, lambda one: one.data)
+    """What tells the findings on one claim from one another: network, and scale or, at one scale, data set."""
+    scales = len({one.scale for one in row}) > 1
+    facts: tuple[Callable[[Evidence], str], ...] = (lambda one: one.base, lambda one: one.scale if scales else one.data)
     differing = [fact for fact in facts if len({fact(one) for one in row}) > 1]
     return [", ".join(fact(one) for fact in differing) for one in row]
