@@ -1,8 +1,10 @@
 """How figures look, and how they are made and written: no global of matplotlib is changed."""
 
 import io
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -11,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -49,8 +52,25 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
 
 def head(figure: Figure, one: Evidence, text: str) -> None:
     """A title that names data set and machine."""
-    about = "" if one.role == "native" else f"\n{scale_named(one.scale).about}"
-    figure.suptitle(f"{text}\n{machine_and_data(one)}{about}", fontsize=9.5)
+    lines = [text, machine_and_data(one), *([] if one.role == "native" else [scale_named(one.scale).about])]
+    title(figure, lines)
+
+
+TITLE_POINTS = 9.5
+
+
+def title(figure: Figure, lines: Sequence[str]) -> None:
+    """The title of a figure, its lines broken where they would leave it."""
+    inches = figure.get_figwidth()
+    figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS)
+
+
+def _broken(line: str, inches: float) -> list[str]:
+    """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
+    if not line:
+        return []
+    width = TextPath((0, 0), line, size=TITLE_POINTS).get_extents().width / 72  # a point is a 72nd of an inch
+    return [line] if width <= inches else wrap(line, max(1, int(0.9 * len(line) * inches / width)))
 
 
 def no_ticks(axis: Axes) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import made_up_result
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from alexnet.errors import Refused
 from study.judge.evidence import find
@@ -16,11 +18,13 @@ from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.measures import NeighbourGain
+from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
 from study.report.figures.curves import training_curves
 from study.report.figures.draw import draw
 from study.report.figures.figure_4 import figure_4
+from study.report.figures.style import panels, style, title
 
 IMPORT = """
 import sys, matplotlib
@@ -96,6 +100,18 @@ def test_what_is_kept_is_read_again_and_a_damaged_file_is_refused_by_its_name(tm
     path.write_bytes(first[:100])
     with pytest.raises(Refused, match=r"a\.npz: damaged"):
         read_arrays(path)
+
+
+@pytest.mark.parametrize("width", [3, 5.5, 9])
+def test_a_long_title_stays_within_its_figure(width):
+    with style():
+        figure, _ = panels(1, 1, (width, 8))
+        FigureCanvasAgg(figure)
+        title(figure, ["short", *(scale.about for scale in SCALES.values())])
+        figure.canvas.draw()
+        (drawn,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
+        extent = drawn.get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width and "long past" in drawn.get_text()
 
 
 def test_names_of_machines_become_parts_of_file_names():
