@@ -181,8 +181,8 @@ def test_an_edited_default_trains_runs_of_their_own_and_leaves_the_old_as_they_w
         shutil.copytree(TESTS.parent / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
     recipe = checkout / "alexnet" / "recipe" / "schema.py"
     text = recipe.read_text()
-    assert "momentum: float = 0.9" in text
-    recipe.write_text(text.replace("momentum: float = 0.9", "momentum: float = 0.5"))
+    assert text.count("momentum: float = option(0.9,") == 1
+    recipe.write_text(text.replace("momentum: float = option(0.9,", "momentum: float = option(0.5,"))
     before = {path: path.read_bytes() for path in (copied / "spool").glob("*/result.json")}
     finish(copied, checkout=checkout)
     ours, theirs = bits(copied), bits(undisturbed)
