@@ -9,12 +9,12 @@ import statistics
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from alexnet import FIGURE_1_A, ONE_GPU_HALF, SOURCE_2012, AlexNet, Recipe, changed, detect
 from alexnet.training.optimizer import make_optimizer
 from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.training_step import step_of
 
 COLUMNS_BATCH, ROUNDS = 8, 5
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -65,14 +65,11 @@ def stepper(recipe: Recipe, batch: int, precision: str, threads: int) -> Callabl
     labels = torch.arange(batch) % recipe.model.classes
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
+    take = step_of(network, optimizer, images, labels, autocast)
+
     def step() -> None:
         torch.set_num_threads(threads)
-        with autocast:
-            logits = network(images)
-        loss = F.cross_entropy(logits.float(), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        take()
 
     return step
 

@@ -5,6 +5,7 @@ to the machine's own matrix products. Baseline: what one writes today, float32, 
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,15 @@ def _stepper(device: str, batch: int, precision: str, layout, plain: bool):
     labels = torch.arange(batch, device=device)
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
 
-    def step():
+    return step_of(network, optimizer, images, labels, autocast)
+
+
+def step_of(
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor, autocast: torch.autocast
+) -> Callable[[], None]:
+    """One step of training on always the same images: forward, backward, update."""
+
+    def step() -> None:
         with autocast:
             logits = network(images)
         loss = F.cross_entropy(logits.float(), labels)
