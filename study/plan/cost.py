@@ -39,6 +39,7 @@ class Pace:
 
     def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
         self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
+        self.calibrated: dict[tuple[str, str], float] = {}  # likewise by base and data set: arms of a base take about as long
 
     def cost(self, cells: Sequence[Cell]) -> Cost:
         """Wall seconds of `cells`: at the pace of the machine's earlier runs of the same base on the same data; where there are
@@ -48,10 +49,13 @@ class Pace:
         total, is_calibrated, machine = 0.0, False, self.machine
         for cell in cells:
             steps_per_epoch = self._images_an_epoch(cell) // cell.recipe.optim.batch_size
-            seconds_per_step = self.seconds_a_step.get((cell.base, cell.recipe.data.name))
+            kind = cell.base, cell.recipe.data.name
+            seconds_per_step = self.seconds_a_step.get(kind)
             if seconds_per_step is None:
                 is_calibrated = True
-                seconds_per_step = self._calibrated(cell.recipe)
+                if kind not in self.calibrated:
+                    self.calibrated[kind] = self._calibrated(cell.recipe)
+                seconds_per_step = self.calibrated[kind]
             total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
         source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
