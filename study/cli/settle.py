@@ -15,6 +15,7 @@ from study.cli.arguments import (
     scale_option,
     whole_number,
 )
+from study.questions.looks import LOOKS, Looks
 
 TEXT = (
     "train what claims need to be decided: a look at a time, each run once, no more for a claim that is decided; killed, the "
@@ -32,6 +33,8 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument("--plan", action="store_true", help="tell what would be done, and stop")
     text = "fix the rule of the scale anew, on seeds that no run has, and stop: commit results/rules.json before you settle"
     parser.add_argument("--new-rule", action="store_true", help=text)
+    text = "with --new-rule: after how many seeds of an arm claims are judged, such as 6,12,18,24; the first arm has 5 for each 3"
+    parser.add_argument("--looks", type=looks_of, help=text)
 
 
 @converter
@@ -44,6 +47,16 @@ def hours_of(text: str) -> float:
     if not 0 < hours < math.inf:
         raise Refused(f"--hours: {text!r} is not a number of hours above 0")
     return hours
+
+
+@converter
+def looks_of(text: str) -> Looks:
+    """LOOKS as a user wrote them."""
+    try:
+        arms = [int(one) for one in text.split(",")]
+    except ValueError:
+        raise Refused(f"--looks: {text!r} are not whole numbers of seeds, separated by commas, such as 6,12,18,24") from None
+    return Looks(tuple(arms), tuple(math.ceil(count * LOOKS.first_arm[0] / LOOKS.arms[0]) for count in arms))
 
 
 def settle(args: argparse.Namespace) -> int:

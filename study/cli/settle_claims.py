@@ -29,6 +29,7 @@ from study.plan.fixed_rules import FixedRule, FixedRules, fix, fresh_first_seed
 from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
+from study.questions.looks import LOOKS
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
@@ -72,7 +73,8 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         seeds = seeds_of_runs(scale)
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
         note = f"fixed beside {len(seeds)} runs of earlier seeds, which it does not judge" if seeds else ""
-        new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds), note=note)
+        looks = args.looks or LOOKS
+        new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds, looks), looks=looks, note=note)
     elif rule is None or rule.difference(claims):
         seeds = seeds_of_runs(scale)
         if seeds:
@@ -146,6 +148,8 @@ def settle_claims(args: argparse.Namespace) -> int:
     limited = args.hours is not None or args.runs is not None
     if args.new_rule and limited:
         raise Refused("--new-rule: it fixes a rule and trains nothing; commit results/rules.json, then settle")
+    if args.looks and not args.new_rule:
+        raise Refused("--looks: those of a scale's rule are fixed; with --new-rule it is fixed anew, on fresh seeds")
     if not (limited or args.plan or args.new_rule):
         raise Refused("settle: give it --hours or --runs; --plan tells what both would do")
     machine = machine_of(args)

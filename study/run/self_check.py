@@ -39,8 +39,10 @@ BASES: Mapping[str, Recipe] = {
     "ALEXNET_32": ALEXNET_32,
     "ALEXNET_64": ALEXNET_64,
 }
-FP32_LIMIT, BF16_TIMES = 1e-3, 2.0
-"""Of gradients: of the largest value in float32; in bf16 so many times what a CPU's own bf16 is off."""
+FP32_LIMIT, BF16_TIMES = {"cpu": 1e-3, "cuda": 5e-3}, 2.0
+"""Of gradients: of the largest value in float32; in bf16 so many times what a CPU's own bf16 is off. cuDNN takes Winograd's way
+for the weight gradient of ALEXNET_64's second layer, which is 2e-3 to 3e-3 off on an H100, and 7e-7 without cuDNN; what TF32 does
+was not measured; by its bits it is an eighth of bf16's 1e-1 or more."""
 BATCHES = 3
 """Of float32 so many are tried at most: in one of 20 a unit is so near to 0, or to another of its pooling window, that rounding
 sends the gradient elsewhere than in float64, on a CPU too (up to 3e-2 of the largest value). What is wrong is so in each."""
@@ -153,11 +155,11 @@ def _gradients(machine: Machine, name: str, recipe: Recipe) -> Rows:
         """Of each parameter's own largest value, so that none hides behind another."""
         return max(map(apart, _gradients_of(recipe, device, precision, batch), exact(batch)))
 
-    nearest = math.inf
+    limit, nearest = FP32_LIMIT[machine.device], math.inf
     for batch in range(1, BATCHES + 1):
-        if nearest > FP32_LIMIT:
+        if nearest > limit:
             nearest = min(nearest, furthest(machine.device, "fp32", batch))
-    yield Checked(f"gradients of {name}, float32", "float64 on a CPU", nearest, FP32_LIMIT)
+    yield Checked(f"gradients of {name}, float32", "float64 on a CPU", nearest, limit)
     if machine.precision == "bf16":
         limit = BF16_TIMES * furthest("cpu", "bf16")
         yield Checked(f"gradients of {name}, bf16", "float64; twice a CPU's bf16", furthest(machine.device, "bf16"), limit)
