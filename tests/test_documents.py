@@ -64,7 +64,8 @@ def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings"])
 def test_what_a_target_starts_besides_the_study_answers_help(target):
-    told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory", "--dry-run", target]  # `make test` is another make, whose lines would stand here
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     command = told.splitlines()[-1].replace(".venv/bin/python", sys.executable)
     asked = subprocess.run(f"{command} --help", shell=True, cwd=ROOT, capture_output=True, text=True)
     assert asked.returncode == 0 and asked.stdout.startswith("usage: "), asked.stderr

@@ -80,8 +80,7 @@ def test_what_slept_past_its_lease_is_taken_over_and_writes_nothing_when_it_wake
 def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(laid_out, equal):
     folder = laid_out
     process = start(folder, CHECKPOINT_SECONDS="1000")
-    until(lambda: sum(bool(holder_of(run)) for run in (folder / "spool").glob("*")) == 2)
-    time.sleep(1.5)
+    until(lambda: sum(bool(holder_of(run)) for run in (folder / "spool").glob("*")) == 2)  # a run takes a second or two
     asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=60)
