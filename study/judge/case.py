@@ -43,7 +43,8 @@ class Case:
     def shared(self, *labels: str) -> list[Block]:
         """The blocks in which each of these arms has a run: of each machine from the first seed on up to the first that is
         missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
-        whose number is still to be read off its weights is missing too."""
+        whose number is still to be read off its weights is missing too. Of an early measure a seed counts on the machine alone
+        that had it first."""
         there = set.intersection(*(self._there(label) for label in labels))
         began = [self._began(label) for label in labels]
         found: list[tuple[str, int, Block]] = []
@@ -53,7 +54,13 @@ class Case:
                 latest = max(latest, *(times.get(block, "") for times in began))
                 found.append((latest, place, block))
                 seed += 1
-        return [block for _, _, block in sorted(found)]
+        blocks = [block for _, _, block in sorted(found)]
+        if not self.claim.measure.is_early:
+            return blocks
+        first: dict[int, Block] = {}
+        for block in blocks:
+            first.setdefault(block[1], block)
+        return list(first.values())
 
     def _began(self, label: str) -> dict[Block, str]:
         arm = self.arms.get(label)

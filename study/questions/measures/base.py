@@ -88,6 +88,10 @@ class Measure(ABC):
     """The largest effect that a claim may say does not matter: in the unit of the measure, or, of times, a ratio. Half a point
     of error is about what two nets that differ in their seed alone differ by."""
     example: ClassVar[Mapping[str, Any]] = {}  # settings that make sense, for the test that walks all measures
+    is_early: ClassVar[bool] = False
+    """Whether it is taken early in training, where what a seed draws still decides: then the same seed on two machines gives
+    nearly the same number (0.73 of 1 in the committed runs), and counts once. At the end of training the machines' differences
+    are independent (-0.04)."""
     stored_as: ClassVar[str] = ""  # name of its facts in trained.json; empty for a measure that needs no weights
     picture_file: ClassVar[str] = ""  # name of the file of `FromWeights.arrays`, where it gives any
 

@@ -42,6 +42,7 @@ class EarlyError(Measure):
 
     unit = "points"
     kind = "level"
+    is_early = True
 
     def __post_init__(self):
         check_whole("claim.measure.epochs", self.epochs, 1)

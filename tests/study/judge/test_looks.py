@@ -119,6 +119,15 @@ def test_blocks_of_several_machines_make_one_look_and_are_paired_within_each():
     assert pairs.differences.tolist() == [1.0, 1.5, 2.5] and pairs.weight == 1
 
 
+def test_early_in_training_a_seed_counts_once_on_the_machine_that_had_it_first():
+    """Its draws still decide there, and are the same on every machine."""
+    claim = CLAIMS["bias_init"]
+    control, treated = claim.rule.control, claim.rule.treated_arms[0]
+    there = {HERE: [60.0, 61.0, 60.4], THERE: [60.1, 61.2, 60.3, 62.0]}
+    case = case_of(claim, {label: arm_of(label, there) for label in (control, treated)}, machines=(HERE, THERE))
+    assert case.shared(treated, control) == [(HERE, 0), (HERE, 1), (HERE, 2), (THERE, 3)]
+
+
 def test_a_look_of_two_machines_does_not_wait_for_one_that_the_first_machine_leaves_open():
     """The first machine has the pairs of look 1 and lacks further seeds of the first arm; with the second's, look 2 has all."""
     there = {HERE: [40.0, 40.2, 39.9], THERE: [39.0, 39.3, 39.1]}
