@@ -33,7 +33,9 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument("--plan", action="store_true", help="tell what would be done, and stop")
     text = "fix the rule of the scale anew, on seeds that no run has, and stop: commit results/rules.json before you settle"
     parser.add_argument("--new-rule", action="store_true", help=text)
-    text = "with --new-rule: after how many seeds of an arm claims are judged, such as 6,12,18,24; the first arm has 5 for each 3"
+    text = (
+        "with --new-rule: after how many seeds of an arm claims are judged, such as 6,12,18,24; the first arm has 5 for each 3"
+    )
     parser.add_argument("--looks", type=looks_of, help=text)
 
 

@@ -1,5 +1,6 @@
 """From the arms of a claim to its looks: one function a rule, registered in `judge`. Numbers in, numbers out."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -72,7 +73,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         machines=tuple(dict.fromkeys(machine for machine, _ in blocks[treated])),
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, case.prior(number)),
-        permutation_p=p_values.permutation_p(*samples, generator=_fixed_generator()),
+        permutation_p=_permutation_p(*map(tuple, samples)),
         permutation_floor=p_values.permutation_floor(*map(len, samples)),
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
@@ -124,9 +125,19 @@ def _by_ranks(
     of_control = np.concatenate([ranks[n : n + m], ranks[n + m + failed.get(treated, 0) :]])
     if not of_treated.size or not of_control.size:
         return {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
-    p = p_values.permutation_p(of_treated, of_control, generator=_fixed_generator())
+    p = _permutation_p(tuple(of_treated), tuple(of_control))
     as_expected = question.expected * (of_treated.mean() - of_control.mean()) > 0
     return {"p_supported": p if as_expected else 1.0, "p_contradicted": 1.0 if as_expected else p, "p_no_effect": 1.0}
+
+
+@functools.lru_cache(10_000)  # a command judges the same runs more than once, and this is most of the time that it takes
+def _permutation_p(treated: tuple[float, ...], control: tuple[float, ...]) -> float:
+    return p_values.permutation_p(treated, control, _fixed_generator())
+
+
+@functools.lru_cache(10_000)
+def _sign_flip_p(differences: tuple[float, ...]) -> float:
+    return p_values.sign_flip_p(differences, _fixed_generator())
 
 
 def _fixed_generator() -> np.random.Generator:
@@ -203,7 +214,7 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
             look,
             treated=rule.both,
             machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
-            permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
+            permutation_p=_sign_flip_p(tuple(values)),
             permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
         )
 
@@ -223,7 +234,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
         if failed:
             against = -rule.expected * np.abs(values).max(initial=0.0)
             all_runs = np.concatenate([values, np.full(failed, against)])
-            p = p_values.sign_flip_p(all_runs, _fixed_generator())
+            p = _sign_flip_p(tuple(all_runs))
             as_expected = rule.expected * all_runs.sum() > 0
             look = replace(
                 look,
@@ -237,7 +248,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
             look,
             nothing=case.no_evidence({rule.control: blocks}),
             machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
-            permutation_p=p_values.sign_flip_p(values, _fixed_generator()),
+            permutation_p=_sign_flip_p(tuple(values)),
             permutation_floor=2.0 ** (1 - len(values)) if len(values) else math.nan,
         )
 

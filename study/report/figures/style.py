@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -69,7 +70,8 @@ def _broken(line: str, inches: float) -> list[str]:
     """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
     if not line:
         return []
-    width = TextPath((0, 0), line, size=TITLE_POINTS).get_extents().width / 72  # a point is a 72nd of an inch
+    points, _, _ = text_to_path.get_text_width_height_descent(line, FontProperties(size=TITLE_POINTS), ismath=False)
+    width = points / 72  # a point is a 72nd of an inch
     return [line] if width <= inches else wrap(line, max(1, int(0.9 * len(line) * inches / width)))
 
 

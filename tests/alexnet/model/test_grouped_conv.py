@@ -18,7 +18,10 @@ def test_as_one_group_it_gives_what_torch_gives_in_groups_with_the_same_gradient
     shapes = (n, groups * inputs, 7, 6), (groups * outputs, inputs, kernel, kernel)
     images, weight = (torch.randn(shape, generator=rng, dtype=torch.float64).requires_grad_() for shape in shapes)
     step, padding = (stride, stride), (kernel // 2, kernel // 2)
-    out, expected = _AsOneGroup.apply(images, weight, step, padding, groups), F.conv2d(images, weight, None, step, padding, 1, groups)
+    out, expected = (
+        _AsOneGroup.apply(images, weight, step, padding, groups),
+        F.conv2d(images, weight, None, step, padding, 1, groups),
+    )
     upstream = torch.randn(expected.shape, generator=rng, dtype=torch.float64)
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(
