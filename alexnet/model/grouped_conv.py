@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]
 
 
 class GroupedConv2d(nn.Conv2d):
     """nn.Conv2d with `groups`, in the same numbers up to the order in which they are added."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (its name in torch)
+        assert not isinstance(self.padding, str), "a layer of a recipe has a number of pixels"
         return _convolved(input, self.weight, self.bias, self.stride, self.padding, self.groups)
 
 
@@ -22,7 +23,7 @@ class GroupedConv2d(nn.Conv2d):
 def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int) -> Tensor:
     if images.is_cuda and not torch.compiler.is_compiling():
         if torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda") == torch.bfloat16:
-            images, weight, bias = (None if one is None else one.bfloat16() for one in (images, weight, bias))
+            images, weight, bias = images.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
         if images.dtype == weight.dtype == torch.bfloat16:
             with torch.autocast("cuda", enabled=False):
                 out = _AsOneGroup.apply(images, weight, stride, padding, groups)
