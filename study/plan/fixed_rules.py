@@ -113,7 +113,8 @@ def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
     used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
     first = (max(used) // 10 + 1) * 10 if used else 0
     if first + looks.first_arm[-1] > JUDGED_SEEDS_BELOW:
-        raise Refused(f"--new-rule: seeds up to {max(used)} are used, and judged seeds end below {JUDGED_SEEDS_BELOW}")
+        most = looks.first_arm[-1]
+        raise Refused(f"--new-rule: looks at {most} seeds from {first} on, but judged seeds end below {JUDGED_SEEDS_BELOW}")
     return first
 
 

@@ -263,6 +263,11 @@ def test_a_margin_changed_after_the_first_run_is_refused_and_a_new_rule_takes_fr
     assert verdicts(folder)["large"][0] == "supported"
 
 
+def test_a_new_rule_has_the_looks_that_were_asked_for_and_five_seeds_of_the_first_arm_for_three(folder, trainer):
+    assert main(["settle", "--scale", "shapes", "--new-rule", "--looks", "6,12,18,25"]) == 0
+    assert FixedRules.read(folder / "results").of("shapes").looks == Looks((6, 12, 18, 25), (10, 20, 30, 42))
+
+
 def test_a_margin_changed_before_the_first_run_is_fixed_anew(folder, trainer):
     small_looks(folder)
     write_claim(folder, "large", RATES["large"], **{"no_effect_within=0.5": "no_effect_within=0.3"})
@@ -295,6 +300,10 @@ def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, cap
         ("settle --hours 0", "--hours: '0' is not a number of hours above 0"),
         ("settle --hours soon", "--hours: 'soon'"),
         ("settle --runs 0", "--runs: 0 is less than 1"),
+        ("settle --looks 2,4 --runs 3", "--looks: those of a scale's rule are fixed"),
+        ("settle --new-rule --looks 2,two", "--looks: '2,two' are not whole numbers of seeds"),
+        ("settle --new-rule --looks 6,6", "looks.arms: [6, 6] are not growing numbers of seeds"),
+        ("settle --new-rule --looks 601", "--new-rule: looks at 1002 seeds from 0 on, but judged seeds end below 1000"),
         ("settle --new-rule --runs 3", "--new-rule: it fixes a rule and trains nothing"),
         ("settle lagre --runs 3", "claim: 'lagre' is not one of large, noisy, none; did you mean large"),
         ("settle --runs 3 --scale cifar10", "claim: no claim has scale 'cifar10'"),
