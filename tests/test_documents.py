@@ -107,6 +107,21 @@ def test_the_tables_of_readme_and_findings_are_those_of_the_report():
         assert page == made_anew(page, report), "`make findings` writes them anew"
 
 
+WRITTEN_BY_HAND = (("README.md", "What it says"), ("docs/findings.md", ""), ("docs/figure-1.md", "What came out"))
+"""Where numbers of results stand in sentences: a page, and its section."""
+
+
+@pytest.mark.parametrize(("name", "section"), WRITTEN_BY_HAND)
+def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, section):
+    page, report = (ROOT / name).read_text(), (ROOT / "results" / "REPORT.md").read_text()
+    part = page.partition(f"## {section}\n")[2].partition("\n## ")[0] if section else page
+    prose = re.sub(r"<!-- [a-z]+: .*?<!-- end -->|\]\([^)]*\)", "", part, flags=re.S)  # nor tables, nor what links lead to
+    number = r"(?<![\w.])(?:x|[+-])?\d+\.\d+(?!\d)"
+    told = set(re.findall(number, prose)) | set(re.findall(r"\[-?[\d.]+, -?[\d.]+\]", prose))
+    assert told, "nothing to test"
+    assert told <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
+
+
 def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():
     page = (ROOT / "docs" / "findings.md").read_text()
     told = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}

@@ -3,6 +3,7 @@
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
     <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at one scale and the other
+    <!-- outcome: all -->                              how many findings have which verdict, in a sentence
 
 What stands between such a line and <!-- end --> is made anew. A claim that nothing was found on has a row that says so."""
 
@@ -17,7 +18,7 @@ from study.plan.claim_files import all_claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, REPORT = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results" / "REPORT.md"
-BLOCK = re.compile(r"<!-- (found|effects|regimes): ([\w, -]+?) -->\n.*?<!-- end -->", re.S)
+BLOCK = re.compile(r"<!-- (found|effects|regimes|outcome): ([\w, -]+?) -->\n.*?<!-- end -->", re.S)
 
 
 def made_anew(page: str, report: str) -> str:
@@ -27,6 +28,8 @@ def made_anew(page: str, report: str) -> str:
         kind, names = match[1], [name.strip() for name in match[2].split(",")]
         if kind == "regimes":
             lines = regime_lines(report, names)
+        elif kind == "outcome":
+            lines = [f"**{re.findall(r'[0-9]+ findings?: .*?[.]', report)[0]}**"]
         else:
             titles = [all_claims()[name].title for name in names]
             lines = found_lines(report, titles) if kind == "found" else effect_lines(report, titles[0])
