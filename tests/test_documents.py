@@ -95,7 +95,7 @@ def test_every_finding_of_the_report_stands_in_the_readme_with_its_number_and_ve
     told = {row["claim"]: " ".join(row.values()) for row in rows(README)}
     found = rows((ROOT / "results" / "REPORT.md").read_text())
     assert len(found) > 2
-    for row in found:
+    for row in [row for row in found if row["verdict"] != "no claim"]:
         line = told[f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]]
         word = "incomplete" if row["verdict"] == "incomplete" else row["here [95%]"].replace(" points", "")
         assert word in line and re.split(r"[ ;,]", row["verdict"])[0] in line.replace("alone", "undecided"), line
