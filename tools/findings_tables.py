@@ -3,6 +3,8 @@
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
     <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at one scale and the other
+    <!-- outcome: all -->                              how many findings have which verdict, in a sentence
+    <!-- picture: results/figures/parts.png -->        a picture that the report shows, as seen from the page
 
 What stands between such a line and <!-- end --> is made anew. A claim that nothing was found on has a row that says so."""
 
@@ -17,7 +19,7 @@ from study.plan.claim_files import all_claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, REPORT = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results" / "REPORT.md"
-BLOCK = re.compile(r"<!-- (found|effects|regimes): ([\w, -]+?) -->\n.*?<!-- end -->", re.S)
+BLOCK = re.compile(r"<!-- (found|effects|regimes|outcome|picture): ([\w, ./-]+?) -->\n.*?<!-- end -->", re.S)
 
 
 def made_anew(page: str, report: str) -> str:
@@ -27,6 +29,11 @@ def made_anew(page: str, report: str) -> str:
         kind, names = match[1], [name.strip() for name in match[2].split(",")]
         if kind == "regimes":
             lines = regime_lines(report, names)
+        elif kind == "outcome":
+            lines = [f"**{re.findall(r'[0-9]+ findings?: .*?[.]', report)[0]}**"]
+        elif kind == "picture":
+            shown = re.search(rf"!\[([^]]*)\]\(figures/{re.escape(Path(names[0]).name)}\)", report)
+            lines = [f"![{shown[1]}]({names[0]})"] if shown else []
         else:
             titles = [all_claims()[name].title for name in names]
             lines = found_lines(report, titles) if kind == "found" else effect_lines(report, titles[0])
@@ -54,8 +61,6 @@ def found_lines(report: str, titles: list[str]) -> list[str]:
     return [*lines, *(["", "Read otherwise:", "", *readings] if readings else [])]
 
 
-USUAL_SEEDS = ("3 and 5", "3", "5")
-"""Of an arm and of the first arm at the first look; where there are others, a table of regimes says so."""
 ORDER = ("supported", "no effect", "contradicted", "supported alone", "contradicted alone", "undecided")
 REGIMES = {"cifar10-jpeg": ("50,000 images", "12 epochs"), "cifar10-jpeg-2500": ("2,500 images", "90 epochs")}
 
@@ -65,16 +70,19 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
     rows, same = overview(report)
     found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
     for row in rows:
+        if row["verdict"] == "no claim":
+            continue  # a design has many effects, none of which stands for the others
         claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
         verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
+        verdict = verdict.replace("; another reading differs", "†")
         here = row["here [95%]"].replace(" points", "")
-        seeds = "" if row["seeds"] in USUAL_SEEDS else f", {row['seeds']} seeds"
-        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}{seeds}", verdict)
+        seeds = row["seeds"].replace(" and ", "+")  # "12+20": of the arm and of the control
+        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}, n={seeds}", verdict)
         paper = row["paper"].replace(" points", "")
         found.setdefault((claim, paper), {})[row.get("scale") or same["scale"]] = told
 
     def place(told: dict[str, tuple[str, str]]) -> int:
-        verdict = told.get(scales[0], ("-", "-"))[1].partition(";")[0]
+        verdict = told.get(scales[0], ("-", "-"))[1].rstrip("†").partition(",")[0]
         return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
 
     heads = [f"{images}, {epochs} | after {epochs}" for images, epochs in (REGIMES[scale] for scale in scales)]
