@@ -46,13 +46,13 @@ def measure(device: str) -> list[dict]:
 
 
 def committed(folder: Path) -> dict[str, int]:
-    """What the committed runs of figure 1's network A take, both treatments and the first seeds.
+    """What the committed runs of figure 1's network A take on a CPU, both treatments and the first seeds.
 
     Updates by arm, runs, epochs, and images seen for their exact training error.
     """
     with open(folder / "runs.csv") as file:
         runs = [r for r in csv.DictReader(file) if r["claim"] == "relu_sooner" and r["base"] in ("A-2012", "A-today")]
-    runs = [r for r in runs if r["seed"] in SEEDS and r["arm"] in ("relu", "tanh")]
+    runs = [r for r in runs if r["seed"] in SEEDS and r["arm"] in ("relu", "tanh") and r["device"] == "cpu"]
     assert len(runs) == 12, f"{folder} holds {len(runs)} of the 12 runs of figure 1"
     names = {(r["key"], r["machine"]) for r in runs}
     with open(folder / "curves.csv") as file:
