@@ -143,9 +143,11 @@ def put(page: str, part: str, lines: list[str]) -> str:
 
 
 def table(found: dict) -> list[str]:
+    threads = f", {found['threads']} threads" if "threads" in found else ""  # of a GPU neither they nor the load
+    load = f"; load average before it {found['load_before']:.1f}" if "load_before" in found else ""
     lines = [
-        f"`{found['command']}` on {found['machine']}, {found['threads']} threads, torch {found['torch']}, {found['when']} "
-        f"({found['seconds']:.0f} s; load average before it {found['load_before']:.1f}).",
+        f"`{found['command']}` on {found['machine']}{threads}, torch {found['torch']}, {found['when']} "
+        f"({found['seconds']:.0f} s{load}).",
         "",
     ]
     rows = found["rows"]
@@ -174,7 +176,7 @@ def table(found: dict) -> list[str]:
         lines += [
             f"| {r['what']} | {r['case']} | **{r['equal']} of {r['of']}** | {r['same_run_twice_equal']} |" for r in equals
         ]
-    lines += [f"\nNot measured: {r['what']} ({r['failed']})." for r in rows if "failed" in r]
+    lines += [f"\nNot measured: {r['what']} ({r['failed']}).\n" for r in rows if "failed" in r]
     if shares := [r for r in rows if "saturated" in r]:
         lines += [*saturation_lines(shares), "", f"Shares before → after training ({shares[0]['of']}), means over seeds."]
     if curves := [r for r in rows if "curve" in r]:
@@ -229,10 +231,12 @@ def plot(found: list[dict]) -> Path:
         ylim=(len(ratios) - 0.4, -0.6),
         xlabel="times faster than the baseline (line: least to most)",
     )
-    axis.set_xticks((1, 2, 5, 10, 20, 50), (1, 2, 5, 10, 20, 50))
+    axis.set_xticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
     axis.minorticks_off()
     axis.set_yticklabels([f"{r['what']}\n{r['case']}" for _, r in ratios], fontsize=6.5)
-    axis.set_title(", ".join(machines), fontsize=9)
+    shown = [machine for machine in machines if machine in dict(ratios)]
+    bars = [plt.Rectangle((0, 0), 1, 1, color=palette[machines.index(machine)]) for machine in shown]
+    axis.legend(bars, shown, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(shown), frameon=False, fontsize=9)
     for place, kind in enumerate(kinds):
         below = figure.add_subplot(grid[1, place])
         for machine in machines:

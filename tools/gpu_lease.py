@@ -2,22 +2,23 @@
 
     python -m tools.gpu_lease --plan               what a lease does, and how long each step may take
     python -m tools.gpu_lease 1 --out "$OUT"       the first stage, on the machine with the GPU; then 2
+    python -m tools.gpu_lease --home FILE ...      at home: the runs of the archives into tables and MLflow
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
-A lease is 15 minutes in all, each start and all idle time among them, at most ten a command. The stages take 3 and 9; three
-are left for the start and for files on their way. Let both follow each other at once: after 30 idle seconds the machine is
-gone, and with it what stage 1 unpacked and checked. Each step is a process of its own with a time-out and a log, and a line
-in steps.jsonl as soon as it ends. Where `check` fails, look at its table and mend before anything else: no evidence is taken
-then. What it did not reach is checked before the evidence, in that step's time.
+A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
+the check of the card, with images unpacked and decoded beside it; then the runs of two scales, a process each, side by side,
+in the order of tools/lease_runs.py; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let
+both follow each other at once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
 
-The checkout alone travels to the machine. The images of stage 2 go along in it, 19 MB, in a folder that git ignores:
+Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
+the runs refuse to begin: look at its table and mend.
+
+The checkout alone travels to the machine. The images go along in it, 19 MB, in a folder that git ignores:
 
     mkdir -p shared/data && cp ../shared/data/{unpack,SHA256SUMS,cifar10-jpeg.tar.xz} shared/data/
 
 From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
-into --out, anew after each step: logs, rows and what runs came to, without their weights. At home:
-
-    tar xzf stage-2.tar.gz && python -m study record spool
+into --out, anew after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder of results.
 """
 
 import argparse
@@ -32,22 +33,30 @@ import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from study.plan import results_folder
+
 ROOT = Path(__file__).parents[1]
 LEASE_SECONDS = 15 * 60
-STAGE_SECONDS = {1: 3 * 60, 2: 9 * 60}
+STAGE_SECONDS = {1: 9 * 60, 2: 4 * 60}
 GRACE_SECONDS = 10
+ORDERLY_SECONDS = 15
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "seaborn", "scipy", "jinja2", "pillow")
 """What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Nothing can be installed there."""
-TABLES, DATA = "results", "data"
-"""Folders of --work that do not come back."""
+ARCHIVE_BYTES = 16 * 2**20
+GIVEN = ("rules.json", "tuned.json")
+"""What runs need of the folder of results. The rest of it stays at home: what comes back is new, and `study merge` takes it."""
+RESULTS, SPOOL, DATA = "results", "spool", "data"
+"""Folders of --work."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """`command` is a line of the shell; $PY, $OUT (the folder of --work), $DATA_DIR and $DEVICE stand for what they say."""
+    """`command` is a line of the shell, in which $PY, $OUT (the folder of --work), $DATA_DIR, $DEVICE and $SECONDS_LEFT (what
+    it has, less some time for an orderly end) stand for what they say. RESULTS_DIR and SPOOL_DIR are folders of --work."""
 
     stage: int
     name: str
@@ -56,6 +65,8 @@ class Step:
     why: str
     on_cpu: str = ""  # instead, where the way is only tried
     beside: bool = False  # goes on beside the other steps of its stage, and takes none of their time
+    fills: bool = False  # has whatever time the later steps of its stage leave
+    after: tuple[str, ...] = ()  # steps of its stage that have to end before it begins
 
     def line(self, device: str) -> str:
         return self.on_cpu if device == "cpu" and self.on_cpu else self.command
@@ -64,29 +75,38 @@ class Step:
 BENCHMARK = "$PY -m benchmarks gpu --device $DEVICE --out $OUT/rows --part "
 UNPACK = (
     "if [ -d $DATA_DIR/cifar10-jpeg ]; then exit; fi; for place in shared ../shared; do if [ -x $place/data/unpack ]; then "
-    "$place/data/unpack $DATA_DIR cifar10-jpeg; exit; fi; done; "
-    "echo 'no shared/data/unpack: without it stage 2 has no images of CIFAR-10' >&2; exit 2"
+    "$place/data/unpack $DATA_DIR cifar10-jpeg && $PY -m study data pack cifar10-jpeg; exit; fi; done; "
+    "echo 'no shared/data/unpack: without it there are no images of CIFAR-10' >&2; exit 2"
 )
-RUN = "SPOOL_DIR=$OUT/spool RESULTS_DIR=$OUT/results $PY -m study run relu_sooner --device $DEVICE"
-CHECK_SECONDS = 85
+SCALES = ("cifar10-jpeg-2500", "cifar10-jpeg")
+TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $SECONDS_LEFT --without response_norm_cifar"
+ORDER = "runs of its rule, what is wanted most first"
+FIRST = ("unpack", "check")
+
 STEPS = (
     Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
-    Step(1, "unpack", 120, UNPACK, "images for stage 2", beside=True),
+    Step(1, "unpack", 120, UNPACK, "images, decoded (38 to 46 s)", beside=True),
     Step(
-        1, "check", CHECK_SECONDS + 10, f"$PY -m study gpu-check --device $DEVICE --json --seconds {CHECK_SECONDS}",
-        "kernels, gradients, runs: the stop rule", "$PY -m study gpu-check --device $DEVICE --json --seconds 600",
+        1, "check", 90, "$PY -m study gpu-check --device $DEVICE --json --seconds $SECONDS_LEFT",
+        "kernels, gradients, runs: the stop rule (32 to 38 s)", "$PY -m study gpu-check --device $DEVICE --json --seconds 600",
     ),
-    Step(1, "norm", 40, BENCHMARK + "limits normalization", "goal 9, and what the floors are made of"),
-    Step(1, "graph", 30, BENCHMARK + "one_graph", "goal 4"),
-    Step(2, "full", 110, BENCHMARK + "full_network", "goals 7, 8 and 12"),
-    Step(2, "several", 80, BENCHMARK + "several_runs", "goal 5"),
-    Step(2, "figure_1", 90, BENCHMARK + "figure_1", "goal 13"),
-    Step(2, "profile", 50, BENCHMARK + "profile", "which kernels to look at"),
-    Step(2, "equal", 50, BENCHMARK + "equal_runs", "goal 6"),
     Step(
-        2, "evidence", 150, RUN + " --scale cifar10-jpeg --seeds 3", "figure 1 as evidence: `study record` its spool at home",
-        RUN + " --scale smoke --base A-today --seeds 1",
+        1, SCALES[0], 370, TRAIN.format(SCALES[0]), ORDER,
+        "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE",
+        beside=True, fills=True, after=FIRST,
     ),
+    Step(1, SCALES[1], 370, TRAIN.format(SCALES[1]), ORDER, "true", fills=True, after=FIRST),
+    Step(
+        1, "read", 60, f"$PY -m tools.lease_runs read {' '.join(SCALES)} --device $DEVICE",
+        "tables, and what claims read off trained weights", "$PY -m tools.lease_runs read --device cpu", after=SCALES,
+    ),
+    Step(2, "graph", 25, BENCHMARK + "limits one_graph", "goal 4, and what the floors are made of"),
+    Step(2, "full", 50, BENCHMARK + "full_network", "goals 7, 8 and 12"),
+    Step(2, "several", 30, BENCHMARK + "several_runs", "goal 5"),
+    Step(2, "figure_1", 60, BENCHMARK + "figure_1", "goal 13"),
+    Step(2, "norm", 30, BENCHMARK + "normalization", "goal 9"),
+    Step(2, "equal", 25, BENCHMARK + "equal_runs", "goal 6"),
+    Step(2, "profile", 20, BENCHMARK + "profile", "which kernels to look at"),
 )  # fmt: skip
 
 
@@ -97,7 +117,7 @@ def plan() -> list[str]:
         taken = sum(step.seconds for step in own if not step.beside)
         lines.append(f"stage {stage}: {seconds} s, of which the steps may take {taken}")
         lines += [
-            f"  {step.name:<9} at most {step.seconds:>3} s  {step.why}{', beside the others' if step.beside else ''}"
+            f"  {step.name:<17} at most {step.seconds:>3} s  {step.why}{', beside the others' if step.beside else ''}"
             for step in own
         ]
     left = LEASE_SECONDS - sum(STAGE_SECONDS.values())
@@ -110,20 +130,31 @@ def run_stage(stage: int, out: Path, work: Path, device: str, share: float) -> i
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
     prepare(work)
-    until, failed, turn = time.monotonic() + share * STAGE_SECONDS[stage], [], threading.Lock()
+    own = [step for step in STEPS if step.stage == stage]
+    until, turn = time.monotonic() + share * STAGE_SECONDS[stage], threading.Lock()
+    over, failed = {step.name: threading.Event() for step in own}, list[str]()
 
     def take(step: Step) -> None:
-        limit = min(share * step.seconds, until - time.monotonic())
+        for name in step.after:
+            over[name].wait()
+        left = until - time.monotonic()
+        if step.fills:
+            later = own[own.index(step) + 1 :]
+            limit = left - share * sum(one.seconds for one in later if not (one.beside or one.fills))
+        else:
+            limit = min(share * step.seconds, left)
         ended = run_step(step, work, device, limit) if limit > 1 else {"step": step.name, "ended": "no time was left"}
         with turn:
             if ended["ended"] != "done":
                 failed.append(step.name)
             with (work / "steps.jsonl").open("a") as file:
                 file.write(json.dumps(ended) + "\n")
-            archive(work, out / f"stage-{stage}.tar.gz")
+            size = archive(work, out / f"stage-{stage}.tar.gz")
             print(json.dumps(ended), flush=True)
+            if size > ARCHIVE_BYTES:
+                print(f"the archive is {size / 2**20:.1f} MiB large: it does not come back", flush=True)
+        over[step.name].set()
 
-    own = [step for step in STEPS if step.stage == stage]
     beside = [threading.Thread(target=take, args=(step,)) for step in own if step.beside]
     for thread in beside:
         thread.start()
@@ -136,30 +167,57 @@ def run_stage(stage: int, out: Path, work: Path, device: str, share: float) -> i
 
 
 def prepare(work: Path) -> None:
-    """The rates and tables that runs read, where they may write beside them."""
-    (work / TABLES).mkdir(exist_ok=True)
-    for path in (ROOT / "results").iterdir():
-        if path.suffix in (".json", ".csv", ".npz") and not (work / TABLES / path.name).exists():
-            shutil.copy(path, work / TABLES)
+    """Rules and rates, where runs may write beside them."""
+    (work / RESULTS).mkdir(exist_ok=True)
+    for name in GIVEN:
+        shutil.copy(ROOT / "results" / name, work / RESULTS)
 
 
-def archive(work: Path, file: Path) -> None:
-    """All that is needed at home: not images and weights, and not the tables, which `study record` makes of the runs."""
+def goes_home(name: Path) -> bool:
+    """Whether a file of --work is needed at home: of runs what they came to, of results what `study merge` reads."""
+    top, *rest = name.parts
+    if top == SPOOL:
+        return rest[-1] == "result.json"
+    if top == RESULTS:
+        return rest[-1] in (*results_folder.FILES, results_folder.DIGESTS) or rest[-1].endswith(".npz")
+    return top != DATA and not name.name.startswith("stage-")
+
+
+def archive(work: Path, file: Path) -> int:
+    """Pack what goes home. Returns how many bytes that is."""
     unfinished = file.with_name(f"{file.name}.unfinished")
     with tarfile.open(unfinished, "w:gz") as packed:
         for path in sorted(work.rglob("*")):
             name = path.relative_to(work)
-            stays = name.parts[0] in (TABLES, DATA) or path.suffix == ".pt" or path.name.startswith("stage-")
             with contextlib.suppress(FileNotFoundError):  # a file that a step beside had for a moment
-                if path.is_file() and not stays:
+                if path.is_file() and goes_home(name):
                     packed.add(path, str(name))
     unfinished.replace(file)
+    return file.stat().st_size
+
+
+def bring_home(files: Sequence[Path]) -> int:
+    """The runs of archives into tables and MLflow, then what was read off their weights, which were left behind. Returns the
+    exit code."""
+    from study.cli.main import main as study
+
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            with tarfile.open(file) as packed:
+                packed.extractall(folder, filter="data")
+        spool, results = Path(folder) / SPOOL, Path(folder) / RESULTS
+        if not any(spool.glob("*/result.json")):
+            print(f"no run in {', '.join(map(str, files))}", file=sys.stderr)
+            return 2
+        return study(["record", str(spool)]) or study(["merge", str(results)])
 
 
 def run_step(step: Step, work: Path, device: str, limit: float) -> dict:
     """One step. Returns what stands in steps.jsonl."""
     data = ROOT / DATA if (ROOT / DATA / "cifar10-jpeg").is_dir() else work.absolute() / DATA
     told = {"PY": sys.executable, "OUT": str(work.absolute()), "DATA_DIR": str(data), "DEVICE": device}
+    told |= {"RESULTS_DIR": str(work.absolute() / RESULTS), "SPOOL_DIR": str(work.absolute() / SPOOL)}
+    told["SECONDS_LEFT"] = str(max(1, int(limit - ORDERLY_SECONDS)))
     started, ended = time.monotonic(), ""
     with (work / f"{step.stage}-{step.name}.log").open("w") as log:
         process = subprocess.Popen(
@@ -212,12 +270,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--share", type=float, default=1.0, help="of each time-out, to try the way")
     parser.add_argument("--plan", action="store_true", help="print what a lease does; nothing is run")
+    parser.add_argument("--home", type=Path, nargs="+", metavar="FILE", help="archives that came back")
     args = parser.parse_args(arguments)
+    if args.home:
+        return bring_home(args.home)
     if args.plan:
         print("\n".join(plan()))
         return 0
     if not (args.stage and args.out):
-        parser.error("a stage and --out, or --plan")
+        parser.error("a stage and --out, or --plan, or --home")
     return min(1, run_stage(args.stage, args.out, args.work, args.device, args.share))
 
 

@@ -8,9 +8,15 @@ RATIO = {"what": "a thing", "case": "bf16", "ratio": 3.04, "least": 2.0, "most":
 
 
 def test_a_goal_tells_every_row_that_names_it_and_no_other():
-    found = [{"machine": "M", "rows": [{**RATIO, "goal": 1}, {**RATIO, "ratio": 9.0}, {**RATIO, "ratio": 5.0, "goal": 1}]}]
+    found = [
+        {
+            "machine": "M",
+            "when": "2026-11-26",
+            "rows": [{**RATIO, "goal": 1}, {**RATIO, "ratio": 9.0}, {**RATIO, "ratio": 5.0, "goal": 1}],
+        }
+    ]
     _, _, first, *others = goals_table(found)
-    assert "**3.0x** a thing, bf16 (M)<br>**5.0x**" in first and "9.0" not in first
+    assert "**3.0x** a thing, bf16 (M, 2026-11-26)<br>**5.0x**" in first and "9.0" not in first
     assert len(others) == len(GOALS) - 1 and all("| not measured |" in line for line in others)
 
 

@@ -12,7 +12,7 @@ from tools.gpu_lease import LEASE_SECONDS, STAGE_SECONDS, STEPS, Step, plan, run
 
 
 def test_the_stages_fit_into_a_lease_with_room_for_its_start():
-    assert LEASE_SECONDS - sum(STAGE_SECONDS.values()) >= 180
+    assert LEASE_SECONDS - sum(STAGE_SECONDS.values()) >= 90  # a start took 30 s
     for stage, seconds in STAGE_SECONDS.items():
         assert sum(step.seconds for step in STEPS if step.stage == stage and not step.beside) <= seconds <= 600
 
@@ -65,6 +65,19 @@ def test_a_step_that_is_ended_has_time_to_leave_what_it_has(small, tmp_path):
     assert (tmp_path / "left").read_text() == "left\n"
 
 
+def test_a_step_waits_for_those_it_comes_after_and_has_the_time_that_later_ones_leave(monkeypatch, tmp_path):
+    """Of a stage of 540 s: 100 are the last step's, 15 are for an orderly end."""
+    monkeypatch.setattr(gpu_lease, "prepare", lambda work: None)
+    steps = (
+        Step(1, "slow", 60, "sleep 0.5; touch $OUT/there", "", beside=True),
+        Step(1, "long", 60, "test -e $OUT/there && echo $SECONDS_LEFT > $OUT/seconds", "", fills=True, after=("slow",)),
+        Step(1, "last", 100, "true", ""),
+    )
+    monkeypatch.setattr(gpu_lease, "STEPS", steps)
+    assert run_stage(1, tmp_path / "back", tmp_path, "cpu", 1.0) == 0
+    assert 540 - 100 - 15 - 30 < int((tmp_path / "seconds").read_text()) <= 540 - 100 - 15
+
+
 def test_a_step_beside_the_others_takes_none_of_their_time(small):
     """The first waits for a file of the second, which could not be if it had to end first."""
     ended = small("until [ -e $OUT/made ]; do sleep 0.05; done", "touch $OUT/made", beside=[0])
@@ -73,8 +86,9 @@ def test_a_step_beside_the_others_takes_none_of_their_time(small):
 
 def test_what_is_brought_home_is_one_archive_of_logs_rows_and_results(small, tmp_path):
     small(
-        "mkdir -p $OUT/rows $OUT/spool/key $OUT/results; echo row > $OUT/rows/part.jsonl; touch $OUT/results/runs.csv;"
-        "echo came > $OUT/spool/key/result.json; echo much > $OUT/spool/key/weights.pt",
+        "mkdir -p $OUT/rows $OUT/spool/key $OUT/results; cd $OUT; echo row > rows/part.jsonl;"
+        "touch results/runs.csv results/REPORT.md spool/key/asked.json; echo came > spool/key/result.json;"
+        "echo much > spool/key/weights.pt",
         "exit 1",
     )
     assert [path.name for path in (tmp_path / "back").iterdir()] == ["stage-1.tar.gz"]
@@ -82,7 +96,13 @@ def test_what_is_brought_home_is_one_archive_of_logs_rows_and_results(small, tmp
         names = packed.getnames()
         packed.extract("spool/key/result.json", tmp_path / "home", filter="data")
     assert (tmp_path / "home" / "spool" / "key" / "result.json").read_text() == "came\n"
-    assert set(names) == {"1-s0.log", "1-s1.log", "steps.jsonl", "rows/part.jsonl", "spool/key/result.json"}
+    assert set(names) == {"1-s0.log", "1-s1.log", "steps.jsonl", "rows/part.jsonl", "spool/key/result.json", "results/runs.csv"}
+
+
+def test_an_archive_that_is_too_large_to_come_back_is_told(small, monkeypatch, capsys):
+    monkeypatch.setattr(gpu_lease, "ARCHIVE_BYTES", 10)
+    small("true")
+    assert "it does not come back" in capsys.readouterr().out
 
 
 def test_a_step_finds_what_the_one_before_it_left_in_the_archive(small):
@@ -95,6 +115,8 @@ def test_a_step_finds_what_the_one_before_it_left_in_the_archive(small):
     ("there", "code"), [("shared/data/unpack", "done"), ("data/cifar10-jpeg/test", "done"), ("", "code 2")]
 )
 def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch, tmp_path, there, code):
+    """Unpacking, and then decoding, which a program in the place of Python tells of."""
+    monkeypatch.setattr(gpu_lease.sys, "executable", "echo")
     root = tmp_path / "checkout"
     root.mkdir()
     (root / "data").symlink_to("/nowhere")  # as a link that travelled without what it leads to
@@ -107,4 +129,5 @@ def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch,
     monkeypatch.setattr(gpu_lease, "ROOT", root)
     assert [one["ended"] for one in small(gpu_lease.UNPACK)] == [code]
     if "unpack" in there:
-        assert (tmp_path / "1-s0.log").read_text() == f"unpacked {tmp_path / 'data'} cifar10-jpeg\n"
+        told = f"unpacked {tmp_path / 'data'} cifar10-jpeg\n-m study data pack cifar10-jpeg\n"
+        assert (tmp_path / "1-s0.log").read_text() == told

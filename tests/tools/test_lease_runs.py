@@ -1,0 +1,93 @@
+"""tools/lease_runs.py: what is wanted most comes first, each run once, and the end of the time ends it in order."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import made_up_result, small_cell
+
+from alexnet.errors import Refused
+from alexnet.machine import Machine
+from study.plan.claim_files import all_claims
+from study.plan.fixed_rules import FixedRules
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.run.executors.base import Done, Lost
+from study.run.one_run import Place
+from tools.lease_runs import rule_of, train, wanted
+
+RESULTS = Path(__file__).parents[2] / "results"
+SCALE = "cifar10-jpeg-2500"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rule():
+    rule = FixedRules.read(RESULTS).of(SCALE)
+    assert rule
+    return rule
+
+
+@pytest.fixture(scope="module")
+def order(rule):
+    return wanted(rule, "30a9876f240c", Tuned.read(RESULTS))
+
+
+def test_each_run_stands_once(order):
+    keys = [cell.key for cell in order]
+    assert len(set(keys)) == len(keys) == 733  # as on an H100, 2026-11-26
+
+
+def test_a_look_of_every_claim_comes_before_a_run_that_only_a_later_look_needs(rule, order):
+    claims, keys = all_claims(), [cell.key for cell in order]
+    needed = set()
+    for look in (1, 2):
+        for name, base in rule.members:
+            asked = claims[name].rule
+            arms = [arm.label for arm in claims[name].arms if arm.label in (asked.control, *asked.treated_arms)]
+            cells = make_plan(
+                name, SCALE, "30a9876f240c", Tuned.read(RESULTS), bases=[base], arms=arms, seeds=rule.looks.arms[look - 1],
+                first_seed=rule.first_seed, looks=rule.looks,
+            )  # fmt: skip
+            needed |= {cell.key for cell in cells}
+        assert set(keys[: len(needed)]) == needed
+
+
+def test_the_arms_that_decide_nothing_follow_the_second_look_and_the_screening_is_there(rule, order):
+    arms = [cell.arm for cell in order]
+    third_look = next(i for i, cell in enumerate(order) if cell.seed == rule.first_seed + rule.looks.first_arm[2] - 1)
+    assert arms.index("none-signal-kept") < third_look
+    assert sum(cell.claim == "interactions" for cell in order) > 0
+
+
+def test_claims_that_are_left_out_have_no_run(rule):
+    left_out = [name for name, _ in rule.members if name != "response_norm"]
+    cells = wanted(rule, "0", Tuned.read(RESULTS), without=[*left_out, "interactions"])
+    assert {cell.claim for cell in cells} == {"response_norm"}
+
+
+def test_a_scale_without_a_rule_is_refused_with_what_fixes_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    with pytest.raises(Refused, match=r"has no rule in .*settle --scale cifar10 --new-rule"):
+        rule_of("cifar10")
+
+
+class MadeUp:
+    """An executor whose second run is lost."""
+
+    in_steps = False
+
+    def run(self, tasks, jobs):
+        for i, task in enumerate(tasks):
+            yield Lost(i, "made up") if i == 1 else Done(i, made_up_result(task.subject))
+
+
+@pytest.mark.parametrize(("seconds", "ended"), [(60, {"done": 3, "failed": 1}), (-1, {"done": 1})])
+def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, ended):
+    place = Place(Machine(device="cpu", name="a", precision="fp32", threads=1), tmp_path, tmp_path / "spool")
+    place = replace(place, machine=replace(place.machine, jobs=4))
+    told = []
+    assert train([small_cell(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
+    assert told[0] == "4 of 4 runs to train, 4 at a time"
+    assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
+    assert any("the time is over, 3 runs are not trained" in line for line in told) == (seconds < 0)
