@@ -46,11 +46,7 @@ def measure(device: str) -> list[dict]:
 
 
 def committed(folder: Path) -> dict[str, int]:
-<<<<<<< HEAD
-    """What the committed runs of figure 1's network A on CPUs take, both treatments and the first seeds.
-=======
     """What the committed runs of figure 1's network A take on a CPU, both treatments and the first seeds.
->>>>>>> gpu
 
     Updates by arm, runs, epochs, and images seen for their exact training error.
     """
