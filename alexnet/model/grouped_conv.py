@@ -1,8 +1,8 @@
 """A convolution in groups, section 3.2's two columns; on a GPU in bf16 as one of all maps, with zeros between the columns.
 
-cuDNN has no fast bf16 kernels for few large groups. On an H100 (torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer 4
-of the full network takes 2,541 us in two groups, 399 as two convolutions and 278 as one with twice the products; layer 2 takes
-915, 775 and 627."""
+cuDNN has no fast bf16 kernels for few large groups. On an H100 (torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer
+4 of the full network takes 2,541 us in two groups, 399 as two convolutions and 278 as one with twice the products; layer 2
+takes 915, 775 and 627."""
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ Pair = tuple[int, ...]
 class GroupedConv2d(nn.Conv2d):
     """nn.Conv2d with `groups`, in the same numbers up to the order in which they are added."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (its name in torch)
+    def forward(self, input: Tensor) -> Tensor:
         assert not isinstance(self.padding, str), "a layer of a recipe has a number of pixels"
         return _convolved(input, self.weight, self.bias, self.stride, self.padding, self.groups)
 

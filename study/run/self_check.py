@@ -41,8 +41,8 @@ BASES: Mapping[str, Recipe] = {
 }
 FP32_LIMIT, BF16_TIMES = {"cpu": 1e-3, "cuda": 5e-3}, 2.0
 """Of gradients: of the largest value in float32; in bf16 so many times what a CPU's own bf16 is off. cuDNN takes Winograd's way
-for the weight gradient of ALEXNET_64's second layer, which is 2e-3 to 3e-3 off on an H100, and 7e-7 without cuDNN; what TF32 does
-was not measured; by its bits it is an eighth of bf16's 1e-1 or more."""
+for the weight gradient of ALEXNET_64's second layer, which is 2e-3 to 3e-3 off on an H100, and 7e-7 without cuDNN. TF32 was not
+measured; by its bits it is an eighth of bf16's 1e-1 or more."""
 BATCHES = 3
 """Of float32 so many are tried at most: in one of 20 a unit is so near to 0, or to another of its pooling window, that rounding
 sends the gradient elsewhere than in float64, on a CPU too (up to 3e-2 of the largest value). What is wrong is so in each."""
@@ -50,7 +50,7 @@ ROUNDED = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 """Of kernels: of the largest value."""
 STEPS = 12
 SECONDS = 120
-"""What a check takes at most where nobody says otherwise; on a GPU most of it is compiling. An H100 with 16 cores took 32 to 38."""
+"""What a check takes at most where nobody says otherwise; on a GPU most of it is compiling. An H100 took 32 to 38."""
 Rows = Iterator["Checked"]
 
 
