@@ -1,7 +1,7 @@
 """All claims of a scale, judged together: what their spreads have in common, and Holm's correction over them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,19 @@ from study.plan.fixed_rules import FixedRule, FixedRules
 from study.questions.claim import Claim
 from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
+
+
+def machine_words(machines: Iterable[str]) -> str:
+    """Machines in a few words: "one, bf16" as it is, "one, bf16", "one, fp32" and "two, bf16" as "one (bf16, fp32) and two
+    (bf16)"."""
+    named = list(dict.fromkeys(machines))
+    if len(named) < 2:
+        return "".join(named)
+    by_name: dict[str, list[str]] = {}
+    for machine in named:
+        name, _, precision = machine.rpartition(", ")
+        by_name.setdefault(name or machine, []).extend([precision] if name else [])
+    return " and ".join(f"{name} ({', '.join(each)})" if each else name for name, each in by_name.items())
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,8 @@ class Evidence:
 
     @property
     def machine(self) -> str:
-        """All machines in a few words."""
-        return " and ".join(self.verdict.told.machines or self.machines)
+        """The machines of the runs that the verdict rests on, in a few words."""
+        return machine_words(self.verdict.told.machines or self.machines)
 
     @property
     def role(self) -> str:

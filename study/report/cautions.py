@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from study.judge.decision import Failures
-from study.judge.family import Evidence
+from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
+from study.questions.readings import SUFFIX
 from study.report.phrases import effect_words, number
 
 
@@ -38,7 +39,7 @@ def _of_runs(one: Evidence) -> Iterator[str]:
         agree = "too few pairs to test whether they agree"
         if look.agreement_p == look.agreement_p:
             agree = f"that they share one difference has p = {number(look.agreement_p, 2)}"
-        yield f"Pairs of {' and '.join(look.machines)} together; {agree}."
+        yield f"Pairs of {machine_words(look.machines)} together; {agree}."
 
 
 def _of_the_decision(one: Evidence) -> Iterator[str]:
@@ -102,17 +103,35 @@ def _of_the_arm(one: Evidence) -> Iterator[str]:
             f"Before training the logits of {one.verdict.treated} spread x{number(ratio)} as widely over images as those of "
             f"{one.claim.rule.control}, so it changes the scale of the signal besides the part."
         )
+    unit = one.claim.measure.unit
     for label, effect in one.readings.items():
-        yield f"Read as {label} the effect is {effect_words(effect, one.claim.measure.unit)}, by all runs."
+        plain = _plain_arm(one, label)
+        beside = f" ({plain} itself: {effect_words(one.effects[plain], unit)})" if plain else ""
+        yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
 
 
 def readings_differ(one: Evidence) -> bool:
-    """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict."""
-    own = one.verdict.effect
-    return any(
-        isinstance(own, Ratio | Difference) and (other.upper < own.lower or other.lower > own.upper)
-        for other in one.readings.values()
-    )
+    """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict; or, where it
+    reads an arm that does not decide, from that of this arm."""
+    for label, other in one.readings.items():
+        plain = _plain_arm(one, label)
+        own = one.effects[plain] if plain else one.verdict.effect
+        if isinstance(own, Ratio | Difference) and (other.upper < own.lower or other.lower > own.upper):
+            return True
+    return False
+
+
+def own_readings(one: Evidence) -> dict[str, Ratio | Difference]:
+    """The other readings of what the verdict is about: of several arms, of the one that decides."""
+    return {label: effect for label, effect in one.readings.items() if not _plain_arm(one, label)}
+
+
+def _plain_arm(one: Evidence, label: str) -> str:
+    """Where several arms are set against the control and the verdict is about another than the one that this reading reads
+    otherwise: that one. Else empty."""
+    plain = label.removesuffix(SUFFIX)
+    others = [arm for arm in one.claim.rule.treated_arms if arm != one.verdict.treated]
+    return plain if plain in others and plain in one.effects else ""
 
 
 def failures_words(failures: Sequence[Failures]) -> str:

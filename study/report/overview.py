@@ -1,12 +1,13 @@
 """All findings at once: how each stands, what they come to, and the sections of the paper that they are told by."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
+from study.questions.looks import LOOKS, Looks
 
 SECTIONS = {
     1.0: "Introduction",
@@ -55,6 +56,15 @@ def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = [one for one in found if standing(one) in VERDICTS or one.word == "incomplete"]
     return f"{len(asked)} finding{'' if len(asked) == 1 else 's'}: {counted(asked)}."
+
+
+def looks_words(found: Sequence[Evidence]) -> str:
+    """After how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
+    scales: dict[Looks, list[str]] = defaultdict(list)
+    for scale, rule in {one.scale: one.rule for one in found}.items():
+        scales[rule.looks if rule else LOOKS].append(scale)
+    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} of an arm" for looks in scales}
+    return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 
 
 def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:

@@ -22,10 +22,11 @@ from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
 from study.report.figures.draw import draw
+from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import verdict_forest
 from study.report.limits import limits
-from study.report.overview import outcome_words
+from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
 from study.report.spreads import Spread, spreads_of
@@ -39,23 +40,26 @@ def write_report(folder: Path) -> list[Path]:
     findings = find(folder)
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
-    context = describe(findings, pictures, folder)
+    context = describe(findings, pictures, drawn, folder)
     for name, template in PAGES.items():
         write_atomically(folder / name, _render(template, context, is_web_page=name.endswith(".html")).encode())
     return [*(folder / name for name in PAGES), *drawn, *(p for paths in pictures.values() for p in paths)]
 
 
 OVERVIEW_COLOURS = 64
-"""Kept in the PNG of all claims, which the README shows."""
+"""Kept in the PNGs of all claims and of all parts, which the README shows."""
+PARTS = "parts.png"
 
 
 def _overview(findings: Findings, folder: Path) -> list[Path]:
-    """All claims in one picture."""
+    """All claims in one picture, and what each part is worth in another, where something is known of it."""
+    figures = folder / "figures"
     with style():
-        return [
-            save(verdict_forest(findings.found), folder / "figures" / f"verdicts.{kind}", OVERVIEW_COLOURS)
-            for kind in ("svg", "png")
+        drawn = [
+            save(verdict_forest(findings.found), figures / f"verdicts.{kind}", OVERVIEW_COLOURS) for kind in ("svg", "png")
         ]
+        parts = worth_of_parts(findings.found)
+        return [*drawn, save(parts, figures / PARTS, OVERVIEW_COLOURS)] if parts else drawn
 
 
 def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
@@ -66,13 +70,17 @@ def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
     return dict(groups)
 
 
-def describe(findings: Findings, pictures: Mapping[tuple, Sequence[Path]], folder: Path) -> dict[str, Any]:
+def describe(
+    findings: Findings, pictures: Mapping[tuple, Sequence[Path]], drawn: Sequence[Path], folder: Path
+) -> dict[str, Any]:
     """Everything the templates say, as plain texts and numbers."""
     runs, found = findings.runs, findings.found
     chosen = facts(found)
     return {
         "sections": [claim_page(group, pictures[name]) for name, group in grouped(findings).items()],
         "outcome": outcome_words(found),
+        "looks": looks_words(findings.found),
+        "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
         "overview": overview(found),
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),
@@ -121,7 +129,8 @@ def _spread(one: Spread) -> dict[str, Any]:
     ]
     correlation, lower, upper = one.correlation
     alike = f"two arms at one seed correlate by {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
-    title = f"{one.base} on {one.data} ({one.fingerprint}): {phrases.measured(one.measure)}; {alike}"
+    where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
+    title = f"{one.base} on {where} ({one.fingerprint}): {phrases.measured(one.measure)}; {alike}"
     return {"title": title, **table(rows, keep=("component",))}
 
 

@@ -99,8 +99,8 @@ def easy(findings: Findings) -> list[str]:
     failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
     if len(runs) and not failed:
         told.append(f"All {len(runs)} runs came to a result: none diverged or stalled.")
-    if early := _titles([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1]):
-        told.append(f"Decided at the first look, among all claims: {early}.")
+    if early := _named([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1], found):
+        told.append(f"Decided at the first look, among all claims: {'; '.join(early)}.")
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
         told.append(
@@ -117,11 +117,11 @@ def hard(findings: Findings) -> list[str]:
         told.append(f"{failed} of {len(runs)} runs diverged or stalled.")
     if open_still := [one for one in found if one.word == "undecided"]:
         told.append(f"Undecided with the seeds that are there: {len(open_still)} of {len(found)} findings.")
-    if alone := _titles([one for one in found if standing(one).endswith("alone")]):
-        told.append(f"Decided alone, and open once all claims are counted: {alone}.")
+    if alone := _named([one for one in found if standing(one).endswith("alone")], found):
+        told.append(f"Decided alone, and open once all claims are counted: {'; '.join(alone)}.")
     told += _out_of_reach(found)
-    if differ := _titles([one for one in found if readings_differ(one)]):
-        told.append(f"The claim can be read in another way, which gives another answer: {differ}.")
+    if differ := _named([one for one in found if readings_differ(one)], found):
+        told.append(f"The claim can be read in another way, which gives another answer: {'; '.join(differ)}.")
     if scaled := [one for one in found if one.verdict.told.initial_logits and _is_scaled(one.verdict.told.initial_logits)]:
         told.append(
             f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in "
@@ -142,12 +142,16 @@ def _out_of_reach(found: Sequence[Evidence]) -> list[str]:
     for one in found:
         if one.word != "undecided" or one.claim.measure.runs_together > 1:
             continue
-        seeds = seeds_for_claim(one.claim, spread_of(found, one.claim.measure, one.base))
-        if seeds and seeds[0] > most_seeds(one.claim, LOOKS):
-            beyond.append(f"{one.claim.title} (about {seeds_text(seeds)} for a margin of {margin_text(one.claim)})")
-    if not beyond:
-        return []
-    return [f'"No effect" would take more seeds of an arm than the {LOOKS.arms[-1]} of the last look: {"; ".join(beyond)}.']
+        looks = one.rule.looks if one.rule else LOOKS
+        of_its_scale = [other for other in found if other.scale == one.scale]
+        seeds = seeds_for_claim(one.claim, spread_of(of_its_scale, one.claim.measure, one.base), looks)
+        most = most_seeds(one.claim, looks)
+        if seeds and seeds[0] > most:
+            (name,) = _named([one], found)
+            beyond.append(
+                f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(one.claim)}; the last look has {most})"
+            )
+    return [f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'] if beyond else []
 
 
 def deviations(findings: Findings) -> dict[str, Any]:
@@ -182,9 +186,19 @@ def _plain(value: Any) -> str:
     return NOTHING if value is None else str(value)
 
 
-def _titles(found: Sequence[Evidence]) -> str:
-    several = len({one.base for one in found}) > 1
-    return "; ".join(one.claim.title + (f" ({one.base})" if several else "") for one in found)
+def _named(some: Sequence[Evidence], found: Sequence[Evidence]) -> list[str]:
+    """The claims of some findings, each once; in brackets network and scale, where the claim was asked of several of them and
+    not all of these are among the findings."""
+    names: dict[str, list[Evidence]] = {}
+    for one in some:
+        names.setdefault(one.claim.title, []).append(one)
+    told = []
+    for name, own in names.items():
+        asked = [one for one in found if one.claim.title == name]
+        facts = [fact for fact in ("base", "scale") if len({getattr(one, fact) for one in asked}) > 1]
+        places = "; ".join(", ".join(getattr(one, fact) for fact in facts) for one in own)
+        told.append(f"{name} ({places})" if facts and len(own) < len(asked) else name)
+    return told
 
 
 def _claims_a_run(found: Sequence[Evidence]) -> pd.Series:

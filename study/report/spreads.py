@@ -1,4 +1,4 @@
-"""Where the spread of runs comes from, for every base and data set: the table of components for the report."""
+"""Where the spread of runs comes from, for every base, scale and data set: the table of components for the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ class Spread:
     """The parts of the spread of one measure."""
 
     base: str
+    scale: str
     data: str
     fingerprint: str
     measure: Measure
@@ -28,13 +29,13 @@ class Spread:
 
 
 def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
-    """One for every base and image set of which arms of several claims have runs, of the error that most claims are about."""
+    """One for every base, scale and image set of which arms of several claims have runs: of the error of most claims."""
     measure, told = AtEnd("test_error_ten_views"), []
-    groups: dict[tuple[str, str, str], list[Evidence]] = {}
+    groups: dict[tuple[str, str, str, str], list[Evidence]] = {}
     for one in found:
         if one.claim.measure == measure:
-            groups.setdefault((one.base, one.data, one.fingerprint), []).append(one)
-    for (base, data, fingerprint), group in groups.items():
+            groups.setdefault((one.base, one.scale, one.data, one.fingerprint), []).append(one)
+    for (base, scale, data, fingerprint), group in groups.items():
         arms, wrong = [], {}
         for one in group:
             for arm in one.arms:
@@ -49,7 +50,7 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
             components = variance_components(runs, _by_arm(wrong))
-            told.append(Spread(base, data, fingerprint, measure, components, intraclass_correlation(runs)))
+            told.append(Spread(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
     return told
 
 

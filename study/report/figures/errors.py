@@ -8,44 +8,44 @@ from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.family import Evidence
-from study.report.figures.style import MARKS, PALETTE, head, panels
+from study.questions.rules import Factorial
+from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panels
 from study.report.phrases import measured, observed_words, reported_words
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
     """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's
     number."""
-    rows = max(len(one.arms) for one in found)
+    rows, machines = max(len(one.arms) for one in found), machines_of(found)
+    tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3)
     figure, axes = panels(
         2,
         len(found),
-        (1.6 + 5.2 * len(found), 2.4 + 0.62 * rows + 0.45 * rows),
-        height_ratios=(0.8 + 0.62 * rows, 0.8 + 0.45 * max(1, rows - 1)),
+        (1.6 + 5.2 * len(found), 2.6 + (tall + low) * rows),
+        height_ratios=(0.8 + tall * rows, 0.8 + low * max(1, rows - 1)),
     )
     for (above, below), one in zip(axes.T, found, strict=True):
         for row, arm in enumerate(one.arms):
             color = PALETTE[row % len(PALETTE)]
-            spread = np.linspace(-0.14, 0.14, len(arm.known)) if len(arm.known) > 1 else np.zeros(len(arm.known))
-            above.plot(arm.known, row + spread, MARKS[row % len(MARKS)], color=color, alpha=0.75, markersize=6)
+            every_run(above, arm, row, arm.values, machines, marker=MARKS[row % len(MARKS)], color=color)
             mean, low, high = intervals.mean_interval(arm.known)
             above.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
             above.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-            if arm.censored:
-                above.annotate(f"{arm.censored} without", (1, row), xycoords=("axes fraction", "data"), ha="right", fontsize=8)
-        labels = [f"{arm.label} (n={len(arm.seeds)})" for arm in one.arms]
+        labels = [f"{arm.label} (n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''})" for arm in one.arms]
         above.set(
             yticks=range(len(one.arms)),
             yticklabels=labels,
             ylim=(len(one.arms) - 0.4, -0.5),
             xlabel=measured(one.claim.measure),
         )
-        above.set_title(f"{one.base}: {observed_words(one)}\n(paper: {reported_words(one.claim)})")
+        judged = f": {observed_words(one)}, judged\n(paper: {reported_words(one.claim)})"
+        above.set_title(f"{one.base}{'' if isinstance(one.claim.rule, Factorial) else judged}")
         above.grid(axis="x", color="0.9")
         unit = one.claim.measure.unit
-        against = f"{unit} against {one.claim.rule.control}, with 95% interval"
+        against = f"{unit} against {one.claim.rule.control}, all runs, with 95% interval"
         others = [(arm.label, one.effects[arm.label], one.arms.index(arm)) for arm in one.arms if arm.label in one.effects]
         if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference):
-            others, against = [("difference", one.verdict.effect, 0)], f"{unit}, with 95% interval"
+            others, against = [("judged", one.verdict.effect, 0)], f"{unit}, with 95% interval"
         for row, (_, effect, place) in enumerate(others):
             color = PALETTE[place % len(PALETTE)]
             if np.isfinite(effect.lower):
@@ -61,5 +61,6 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         below.set_xlabel(against)
         below.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found[0], f"{found[0].claim.title}: every seed a point")
+    machine_legend(figure, machines)
+    head(figure, found, f"{found[0].claim.title}: every seed a point")
     return figure

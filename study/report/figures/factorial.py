@@ -52,7 +52,7 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found[0], f"What each part is worth on average over the others ({design_name(rule.design)})")
+    head(figure, found, f"What each part is worth on average over the others ({design_name(rule.design)})", judged=True)
     return figure
 
 

@@ -42,7 +42,7 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
     axes[0][0].set(ylabel="training error", ylim=(0.15, None))
     axes[0][0].yaxis.set_major_formatter("{x:.2f}")
     seaborn.despine(figure)
-    head(figure, found[0], "Figure 1: training error of a four-layer network")
+    head(figure, found, "Figure 1: training error of a four-layer network")
     return figure
 
 

@@ -10,6 +10,9 @@ from study.judge.family import Evidence
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
 from study.report.figures.style import PALETTE, head
 
+ROW = 0.24
+"""Inches of a run."""
+
 
 def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
     """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed.
@@ -18,32 +21,35 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
     with_kernels = [(one, arm, kernels) for one, arm, kernels in told if any(kernels)]
     if not with_kernels:
         return None
-    figure = Figure(figsize=(1.2 + 5.4 * len(with_kernels), 6.6), layout="constrained")
-    grid = figure.add_gridspec(2, len(with_kernels), height_ratios=(1.5, 1))
+    tall = 0.4 + ROW * max(sum(map(bool, kernels)) for *_, kernels in with_kernels)
+    figure = Figure(figsize=(1.2 + 5.4 * len(with_kernels), 4.4 + tall), layout="constrained")
+    grid = figure.add_gridspec(2, len(with_kernels), height_ratios=(3.2, tall))
     for place, (one, arm, kernels_of) in enumerate(with_kernels):
         axis, shares = figure.add_subplot(grid[0, place]), figure.add_subplot(grid[1, place])
         first = next(i for i, kernels in enumerate(kernels_of) if kernels)
         axis.imshow(kernel_sheet(np.array(kernels_of[first])), interpolation="nearest")
         axis.set_axis_off()
         axis.set_title(f"{one.base}, seed {arm.seeds[first]}: column 1 above the line, column 2 below")
-        for row, (kernels, value, chance) in enumerate(zip(kernels_of, arm.values, arm.chances, strict=True)):
-            if not kernels:
-                continue
+        runs = zip(kernels_of, arm.values, arm.chances, arm.seeds, arm.machines, strict=True)
+        rows = [(kernels, *more) for kernels, *more in runs if kernels]  # of others no kernels were kept
+        for row, (kernels, value, chance, *_) in enumerate(rows):
             each = 100 * chroma_shares(kernels)
             half = len(each) // 2
             for column, (part, mark) in enumerate(((each[:half], "o"), (each[half:], "s"))):
-                y = row + (-0.14, 0.14)[column]
+                y = row + (-0.16, 0.16)[column]
                 label = f"column {column + 1}" if row == 0 else None
-                shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.5, markersize=5, label=label)
-                shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=15, markeredgewidth=2.5)
+                shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.45, markersize=3.5, label=label)
+                shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=9, markeredgewidth=2.5)
             shares.annotate(
-                f"{value:.0f} points, p {chance:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8
+                f"{value:.0f} points, p {chance:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7
             )
-            shares.set_ylim(len(arm.seeds) - 0.5, -0.5)
-        shares.set(yticks=range(len(arm.seeds)), yticklabels=[f"seed {seed}" for seed in arm.seeds], xlim=(-2, 102))
+        several = len({machine for *_, machine in rows}) > 1
+        names = [f"{f'{machine}, ' if several else ''}seed {seed}" for *_, seed, machine in rows]
+        shares.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5), xlim=(-2, 102))
+        shares.set_yticklabels(names, fontsize=7)
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
         shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    head(figure, found[0], "Figure 3: the kernels of layer 1")
+    head(figure, found, "Figure 3: the kernels of layer 1")
     return figure
 
 

@@ -34,7 +34,7 @@ def rates(found: Sequence[Evidence]) -> Figure:
     axes[0][0].set(ylabel=target if by_time else "validation error at the end, %\n(x at 100: diverged)")
     seaborn.despine(figure)
     tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
-    head(figure, found[0], f"Learning rates tried on {', '.join(tuned_on)}, one tuning seed each")
+    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, one tuning seed each")
     return figure
 
 

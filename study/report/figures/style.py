@@ -8,25 +8,29 @@ from textwrap import wrap
 from typing import Any
 
 import matplotlib
+import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.files import write_atomically
-from study.judge.family import Evidence
+from study.judge.arms import ArmEvidence
+from study.judge.family import Evidence, machine_words
 from study.questions.scales import scale_named
-from study.report.phrases import machine_and_data
 
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
 """Ten colours that those who see no red and green tell apart."""
 MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
+FILLS = ("full", "none", "left")
+"""How marks are filled, by machine."""
 ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
 """As in the paper's figure 1: ReLU solid, tanh dashed."""
 ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
@@ -51,19 +55,28 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def head(figure: Figure, one: Evidence, text: str) -> None:
-    """A title that names data set and machine."""
-    lines = [text, machine_and_data(one), *([] if one.role == "native" else [scale_named(one.scale).about])]
-    title(figure, lines)
+def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False) -> None:
+    """A title that names data set and machines."""
+    title(figure, [text, *drawn_from(found, judged)])
+
+
+def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
+    """Lines that say which images and machines all runs of these findings are of, or those alone that verdicts rest on."""
+    places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in found)
+    machines = [name for one in found for name in (one.verdict.told.machines if judged else ()) or one.machines]
+    about = dict.fromkeys(scale_named(one.scale).about for one in found if one.role != "native")
+    return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
 TITLE_POINTS = 9.5
+MARGIN = 0.2
+"""Inches that are left free beside a title."""
 
 
-def title(figure: Figure, lines: Sequence[str]) -> None:
-    """The title of a figure, its lines broken where they would leave it."""
+def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
+    """The title of a figure, its lines broken where they would leave it. `options`: of the text, such as y."""
     inches = figure.get_figwidth()
-    figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS)
+    figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS, **options)
 
 
 def _broken(line: str, inches: float) -> list[str]:
@@ -71,8 +84,39 @@ def _broken(line: str, inches: float) -> list[str]:
     if not line:
         return []
     points, _, _ = text_to_path.get_text_width_height_descent(line, FontProperties(size=TITLE_POINTS), ismath=False)
-    width = points / 72  # a point is a 72nd of an inch
-    return [line] if width <= inches else wrap(line, max(1, int(0.9 * len(line) * inches / width)))
+    width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
+    return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
+
+
+def every_run(
+    axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], **look: Any
+) -> None:
+    """Every run of an arm that has a value as a point at `places` (a value a run) in the row: one beside the other as far as
+    there is room, and filled by its machine."""
+    there = [(value, machine) for value, machine in zip(places, arm.machines, strict=True) if value is not None]
+    spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
+    size = 6 if len(there) < 12 else 4.5
+    for at, (value, machine) in enumerate(there):
+        level = (at % MOST_LEVELS * STEP) % MOST_LEVELS if len(there) > 1 else MOST_LEVELS // 2
+        fill: Any = FILLS[machines.index(machine) % len(FILLS)]
+        axis.plot([value], [row + spread[level]], linestyle="", fillstyle=fill, alpha=0.8, markersize=size, **look)
+
+
+MOST_LEVELS, STEP = 5, 2
+"""Points of a row lie at so many heights, neighbours in the order of runs not side by side."""
+
+
+def machines_of(found: Sequence[Evidence]) -> list[str]:
+    return list(dict.fromkeys(machine for one in found for machine in one.machines))
+
+
+def machine_legend(figure: Figure, machines: Sequence[str]) -> None:
+    """Which fill is which machine, below the picture; nothing where there is one alone."""
+    if len(machines) > 1:
+        fills: list[Any] = [FILLS[at % len(FILLS)] for at in range(len(machines))]
+        looks = zip(fills, machines, strict=True)
+        handles = [Line2D([], [], linestyle="", marker="o", color="0.3", fillstyle=fill, label=name) for fill, name in looks]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(machines), frameon=False, fontsize=8)
 
 
 def no_ticks(axis: Axes) -> None:
@@ -98,5 +142,7 @@ def save(figure: Figure, path: Path, colours: int = 0) -> Path:
 
 def _with_fewer_colours(png: io.BytesIO, colours: int) -> bytes:
     smaller = io.BytesIO()
-    Image.open(png).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    Image.open(png).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        smaller, "PNG", optimize=True
+    )
     return smaller.getvalue()

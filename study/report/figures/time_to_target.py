@@ -7,7 +7,18 @@ from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.family import Evidence
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
+from study.report.figures.style import (
+    ACTIVATION_LINES,
+    ACTIVATION_MARKS,
+    LINES,
+    MARKS,
+    PALETTE,
+    every_run,
+    head,
+    machine_legend,
+    machines_of,
+    panels,
+)
 from study.report.phrases import measured, observed_words
 
 
@@ -17,26 +28,26 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
     figure, axes = panels(
         2,
         len(found),
-        (1.2 + 4.6 * len(found), 5.2),
+        (1.2 + 4.6 * len(found), 5.5),
         sharex="col",
         height_ratios=(2, 1.2),
     )
+    machines = machines_of(found)
     for (above, below), one in zip(axes.T, found, strict=True):
         for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
+            line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
+            mark = ACTIVATION_MARKS.get(arm.label, MARKS[row % len(MARKS)])
             x, share = intervals.kaplan_meier(arm.times)
             above.step(
                 x,
                 share,
-                ACTIVATION_LINES.get(arm.label, "-."),
+                line,
                 where="post",
                 color=color,
                 linewidth=2,
                 label=f"{arm.label} (n={len(arm.seeds)})",
             )
-            reached = [e for e in arm.values if e is not None]
-            below.plot(
-                reached, [row] * len(reached), ACTIVATION_MARKS.get(arm.label, "P"), color=color, alpha=0.75, markersize=6
-            )
+            every_run(below, arm, row, arm.values, machines, marker=mark, color=color)
             if arm.censored:
                 below.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
                 below.annotate(
@@ -48,16 +59,23 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
                     fontsize=8,
                 )
         above.set(title=f"{one.base}: {observed_words(one)}", ylim=(-0.03, 1.05))
-        above.legend(frameon=False, loc="upper right")
+        above.legend(frameon=False, loc="best")
         below.set(
             yticks=range(len(one.arms)),
             yticklabels=[a.label for a in one.arms],
             ylim=(len(one.arms) - 0.4, -0.6),
-            xlim=(0, None),
+            xlim=(0, _end(one)),
         )
         below.set_xlabel(measured(one.claim.measure))
         below.grid(axis="x", color="0.9")
     axes[0][0].set_ylabel("share of seeds\nnot there yet")
     seaborn.despine(figure)
-    head(figure, found[0], "Time to the target; every seed a point")
+    machine_legend(figure, machines)
+    head(figure, found, "Time to the target; every seed a point")
     return figure
+
+
+def _end(one: Evidence) -> float | None:
+    """Where the axis of epochs ends: soon after the last run that arrived, if all did; else beyond the budget, by itself."""
+    values = [value for arm in one.arms for value in arm.known]
+    return None if any(arm.censored for arm in one.arms) or not values else 1.15 * max(values)

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.judge.family import Evidence
+from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Share
 from study.questions.scales import scale_named
 from study.report import phrases
@@ -102,7 +102,7 @@ def _head(
     places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
     stand_in = dict.fromkeys(scale_named(one.scale).about for one in judged if one.role == "machinery")
     if judged:
-        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {' and '.join(machines)}", *stand_in]), 130, max_lines=2)
+        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {machine_words(machines)}", *stand_in]), 130, max_lines=2)
         write(0.08, 0.5, "\n".join(lines), fontsize=7.5, color=SOFT)
     words = [word for word in MARKS if any(standing(one) == word for one in judged)]
     handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
@@ -205,8 +205,9 @@ def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], p
         axis.plot([low, high], [y, y], pattern, color=color, linewidth=2, solid_capstyle="butt", zorder=3)
     for end, beyond, arrow in ((low, lower < limits[0], "<"), (high, upper > limits[1], ">")):
         if beyond:
-            axis.plot([end], [y], arrow, color=color, markersize=5, clip_on=False, zorder=3)
-    axis.plot([middle], [y], mark, clip_on=False, zorder=4, **_face(standing(one)))
+            axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
+    if limits[0] <= estimate <= limits[1]:
+        axis.plot([middle], [y], mark, clip_on=False, zorder=4, **_face(standing(one)))
     if not math.isnan(paper):
         axis.plot([np.clip(paper, *limits)], [y], "|", color="black", markersize=10, markeredgewidth=2, zorder=5, clip_on=False)
 

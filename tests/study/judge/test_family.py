@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Asked, Evidence, family
+from study.judge.family import Asked, Evidence, family, machine_words
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRules
 from study.questions.scales import SCALES
@@ -146,3 +146,17 @@ def test_without_a_run_of_the_first_look_nothing_is_adjusted():
     claims = claims_of(3)
     (found,) = judged_together([asked("claim-00", claims, [40.0, 40.2])], claims)
     assert found.verdict.direction == "incomplete" and math.isnan(found.verdict.holm_p)
+
+
+@pytest.mark.parametrize(
+    ("machines", "words"),
+    [
+        ((), ""),
+        (("EPYC x 2, bf16",), "EPYC x 2, bf16"),
+        (("EPYC x 2, bf16", "EPYC x 2, bf16"), "EPYC x 2, bf16"),
+        (("EPYC x 2, bf16", "H100, bf16", "EPYC x 2, fp32"), "EPYC x 2 (bf16, fp32) and H100 (bf16)"),
+        (("here", "there"), "here and there"),  # made-up names without a precision
+    ],
+)
+def test_machines_are_told_each_once_with_their_precisions(machines, words):
+    assert machine_words(machines) == words

@@ -8,7 +8,7 @@ from made_up_arms import arm_of, case_of, decided
 
 from study.judge.family import readings_of
 from study.plan.claim_files import all_claims
-from study.report.cautions import cautions, readings_differ
+from study.report.cautions import cautions, own_readings, readings_differ
 
 CLAIMS = all_claims()
 DROPOUT, SLOWER = CLAIMS["dropout_error"], CLAIMS["dropout_slower"]
@@ -71,3 +71,33 @@ def test_a_question_outside_of_the_family_says_so():
     outside = SimpleNamespace(**{**vars(found()), "in_family": False, "claims_in_family": 24})
     assert any("not among the 23 claims" in text for text in cautions(outside))
     assert not any("tested together" in text for text in cautions(found()))
+
+
+DEPTH = CLAIMS["depth"]
+
+
+def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
+    """The claim on depth, decided by layer 3 at one point less, with these runs of the second readings of layers 2 and 3."""
+    runs = {"all-five": [40.0, 40.2, 39.8, 40.1, 39.9], "without-2": [42.0, 42.2, 41.9], "without-3": [39.0, 39.1, 38.9]}
+    runs |= {"without-4": [39.5, 39.6, 39.4], "without-2-signal-kept": of_2, "without-3-signal-kept": of_3}
+    arms = {label: arm_of(label, values) for label, values in runs.items()}
+    case = case_of(DEPTH, arms)
+    effects = {label: case.compare(label, "all-five") for label in runs if label != "all-five"}
+    facts = {"claim": DEPTH, "verdict": decided(DEPTH, arms), "effects": effects, "readings": readings_of(case)}
+    return SimpleNamespace(role="proxy", rule=None, in_family=True, arms=(), **facts)
+
+
+@pytest.mark.parametrize(
+    ("of_2", "of_3", "differ"),
+    [
+        ([42.1, 42.3, 41.8], [39.0, 39.2, 38.9], False),  # each as its own arm, on both sides of the verdict
+        ([39.0, 39.1, 38.9], [39.0, 39.2, 38.9], True),  # layer 2 as the verdict, and not as layer 2
+        ([42.1, 42.3, 41.8], [42.0, 42.2, 41.9], True),  # layer 3 not as the verdict
+    ],
+)
+def test_of_several_arms_each_is_compared_with_its_own_second_reading(of_2, of_3, differ):
+    one = depth(of_2, of_3)
+    assert one.verdict.treated == "without-3" and readings_differ(one) == differ
+    assert list(own_readings(one)) == ["without-3-signal-kept"]
+    (told,) = (text for text in cautions(one) if "without-2-signal-kept" in text)
+    assert "(without-2 itself: +2.0" in told

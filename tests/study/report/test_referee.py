@@ -12,10 +12,13 @@ from made_up_arms import arm_of, arms_of, decided
 from alexnet.recipe import changed
 from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims
+from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
+from study.report.overview import looks_words
 from study.report.plain_tables import table
 from study.report.referee import does_not_show, how_judged, training_command, would_change
 from study.report.reproduction import at_a_glance, easy, hard, hours_of_computing, runs_of_full_replication
+from study.report.spreads import spreads_of
 
 CLAIMS = all_claims()
 DECAY, NORM, COLOUR, PARTS = (
@@ -149,6 +152,49 @@ def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
     assert any(DECAY.title in told and NORM.title not in told for told in easy(findings))
     assert "Undecided with the seeds that are there: 1 of 2 findings." in hard(findings)
+
+
+def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_and_once():
+    scales = ("cifar10-jpeg", "cifar10-jpeg-2500")
+    everywhere = [found(scale=scale) for scale in scales]
+    here = [found(NORM, treated, "response_norm", scale) for treated, scale in zip((WIDE, HIGHER), scales, strict=True)]
+    (told,) = (one for one in easy(SimpleNamespace(found=(*everywhere, *here), runs=RUNS)) if one.startswith("Decided"))
+    assert told == f"Decided at the first look, among all claims: {DECAY.title}; {NORM.title} (cifar10-jpeg-2500)."
+
+
+def test_how_many_seeds_no_effect_takes_is_counted_against_the_looks_of_its_own_rule(monkeypatch):
+    monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
+    rules = [SimpleNamespace(looks=Looks((3, last), (5, last + 2)), fixed_on="2100-01-01") for last in (12, 24)]
+    told = [hard(SimpleNamespace(found=(found(treated=WIDE, rule=rule),), runs=RUNS)) for rule in rules]
+    few, many = ([one for one in each if one.startswith('"No effect" would take more')] for each in told)
+    assert "(about 18 for a margin of 0.5 points; the last look has 12)" in few[0] and not many
+
+
+def test_looks_are_told_by_scale_where_the_rules_differ():
+    fast, usual = SimpleNamespace(looks=Looks((6, 12, 18), (10, 20, 30))), SimpleNamespace(looks=LOOKS)
+    one, other = found(rule=usual), found(scale="cifar10-jpeg-2500", rule=fast)
+    assert looks_words([one]) == looks_words([found()]) == "3, 6, 9 and 12 of an arm"
+    assert looks_words([one, other]) == "3, 6, 9 and 12 of an arm at cifar10-jpeg; 6, 12 and 18 of an arm at cifar10-jpeg-2500"
+
+
+def test_the_spread_of_runs_is_that_of_one_scale_whatever_lies_between_scales():
+    depth = CLAIMS["depth"]
+
+    def at(scale: str, level: float) -> SimpleNamespace:
+        runs = {"all-five": (0.0, 0.3, 0.1), "without-2": (2.0, 2.4, 2.0), "without-3": (1.0, 1.2, 1.3)}
+        arms = [arm_of(label, [level + each for each in values]) for label, values in runs.items()]
+        for arm in arms:
+            object.__setattr__(arm, "keys", tuple(f"{scale} {key}" for key in arm.keys))
+        return SimpleNamespace(
+            claim=depth, claim_name="depth", base="ALEXNET_32", scale=scale, data="x", fingerprint="f", arms=arms
+        )
+
+    alone, together = spreads_of([at("near", 40.0)]), spreads_of([at("near", 40.0), at("far", 26.0)])
+    assert [one.scale for one in together] == ["near", "far"]
+    for one in together:  # the same runs, 14 points apart: nothing of it is in the spread
+        assert one.components.drop(columns="component").to_numpy() == pytest.approx(
+            alone[0].components.drop(columns="component").to_numpy(), nan_ok=True
+        )
 
 
 # ---- Tables ------------------------------------------------------------------------------------------------------------
