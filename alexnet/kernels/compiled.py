@@ -23,7 +23,7 @@ def library(source: Path, flags: Sequence[str], compiler: str, is_right: Callabl
 
     Raises OSError, SubprocessError or Refused where it cannot be built, kept or loaded, or is not right even when built anew.
     """
-    folder = _own_folder()
+    folder = own_folder()
     name = f"kernels-{_made_from(source, flags, compiler)}"
     for path in sorted(folder.glob(f"{name}-*.so")):
         if (loaded := _kept(path, is_right)) is not None:
@@ -43,8 +43,9 @@ def library(source: Path, flags: Sequence[str], compiler: str, is_right: Callabl
     return loaded
 
 
-def _own_folder() -> Path:
-    """The cache's folder, which nobody else can write to: what lies there is run. Raises Refused where it is someone else's."""
+def own_folder() -> Path:
+    """The user's cache of this project, which nobody else can write to: what lies there is run. Raises Refused where it is
+    someone else's, and where there is no place for one."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
     except RuntimeError:  # a user without a home, as in some containers

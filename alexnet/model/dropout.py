@@ -50,15 +50,17 @@ class Dropout(nn.Module):
         if not named or is_recorded(units):
             return F.dropout(units, 1 - self.keep) * (self.train_factor * self.keep)
         whole = self._draw((self.of or units.shape[0], units.shape[1] * self.parts, *units.shape[2:]))[self.rows]
-        kept = whole.mul_(self.train_factor).chunk(self.parts, 1)[self.part]
-        return units * kept.to(units)
+        if self.train_factor != 1.0:
+            whole = whole.float().mul_(self.train_factor)
+        kept = whole.chunk(self.parts, 1)[self.part]
+        return units * (kept if kept.dtype == torch.bool else kept.to(units))
 
     def _draw(self, shape: tuple[int, ...]) -> Tensor:
-        """Ones and zeros."""
+        """Ones and zeros: float32, or bool where they are drawn on a device, which a product takes as they are."""
         if self.step is not None:
             assert self.key is not None
             threshold = round(self.keep * 65536) - 32768
-            return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape).float()
+            return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape)
         assert self.generator_state is not None
         draw = _draw if torch.compiler.is_compiling() else _drawn
         ones, self.generator_state = draw(self.generator_state, shape, self.keep)

@@ -162,7 +162,7 @@ class Training:
         self.ranks.average_gradients(self.network.parameters(), self.feed.weight)
         self.optimizer.step()
         with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
-            wrong = (logits.argmax(1) != labels).double().mean()
+            wrong = (logits.argmax(1) != labels).mean(dtype=torch.float64)
             self.tally += self.ranks.all_reduce(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
         self.counter.tick()
 

@@ -223,7 +223,7 @@ def machine_options() -> Parser:
         "--jobs",
         type=whole_number("JOBS"),
         default=os.environ.get("JOBS") or "0",
-        help="runs at a time; default: on a CPU one for each core, on a GPU as many as a measurement shows to pay",
+        help="runs at a time; default: on a CPU one for each core, on a GPU 16, where they pay",
     )
     return parent
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -121,8 +122,8 @@ class ClaimPlan:
 def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -> tuple[list[ClaimPlan], Place]:
     """The plan of each claim that the arguments select, and where its runs work.
 
-    Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then it is
-    measured how many at a time pay, unless `--jobs` says so.
+    Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then as many
+    go side by side as pay, unless `--jobs` says how many.
     """
     tuned, rules = Tuned.read(results_dir()), FixedRules.read(results_dir())
     selected = select_claims(args, machine.device == "cuda")
@@ -143,7 +144,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
         check_can_be_trained(cells, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None)
         plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
     if in_one_process and args.jobs == 0:
-        machine = replace(machine, jobs=jobs_that_pay([cell for plan in plans for cell in plan.cells], machine))
+        machine = as_many_as_pay([cell for plan in plans for cell in plan.cells], machine)
     return plans, Place(machine, data_dir(), spool_dir())
 
 
@@ -186,12 +187,14 @@ def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Cell]:
     )
 
 
-def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> int:
-    """How many runs of these a GPU takes at a time."""
-    from study.plan.cost import runs_at_once
+def as_many_as_pay(cells: Sequence[Cell], machine: Machine) -> Machine:
+    """The machine with as many of these runs at a time as a GPU takes; stderr tells why."""
+    from study.plan.at_once import jobs_that_pay
 
-    largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
-    return runs_at_once(largest, machine, len({cell.key for cell in cells}))
+    jobs, why = jobs_that_pay(cells, machine)
+    if why:
+        print(why, file=sys.stderr, flush=True)
+    return replace(machine, jobs=jobs)
 
 
 # ---- plan ------------------------------------------------------------------------------------------------------------

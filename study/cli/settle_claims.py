@@ -17,7 +17,7 @@ from study.cli.arguments import (
 )
 from study.cli.console import Console
 from study.cli.data import load_known
-from study.cli.plan import ClaimPlan, check_can_be_trained, jobs_that_pay, pace_of
+from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
 from study.environment import data_dir, results_dir, spool_dir
@@ -167,8 +167,7 @@ def settle_claims(args: argparse.Namespace) -> int:
     cells = [cell for member in members for cell in settling.all_cells(member)]
     check_can_be_trained(cells, images, machine if args.executor == "local" else None)
     if machine.device == "cuda" and args.executor == "local" and args.jobs == 0:
-        jobs = jobs_that_pay(cells, machine)
-        settling.place = replace(place, machine=replace(machine, jobs=jobs))
+        settling.place = replace(place, machine=as_many_as_pay(cells, machine))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
         look_at_mlflow(console)

@@ -96,7 +96,7 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
         except Exception as error:
             if share == 1 or not is_out_of_memory(error):
                 raise
-        _give_memory_back()
+        give_memory_back()
         share //= 2  # as the runs themselves will do
     return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
 
@@ -172,31 +172,7 @@ def _made_up_images(recipe: Recipe, count: int):
     return ImageSet("made up", images, labels, images[:0], labels[:0], "made up")
 
 
-MOST_AT_ONCE = 64
-WORTH_IT = 1.1
-"""More runs at a time are tried while the last doubling gave so many times the steps a second, or more."""
-
-
-@functools.cache
-def runs_at_once(recipe: Recipe, machine: Machine, most: int = MOST_AT_ONCE) -> int:
-    """How many runs of this recipe a GPU takes side by side to finish the most an hour: 1, 2, 4, ... are measured."""
-    best, pace, runs = 1, 0.0, 1
-    while runs <= min(most, MOST_AT_ONCE):
-        try:
-            steps_a_second = runs / statistics.median(seconds_of_rounds(recipe, machine, runs))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            break
-        finally:
-            _give_memory_back()
-        if steps_a_second < WORTH_IT * pace:
-            break
-        best, pace, runs = runs, steps_a_second, 2 * runs
-    return best
-
-
-def _give_memory_back() -> None:
+def give_memory_back() -> None:
     """Give back the GPU's memory of what was measured: the runs themselves are in another process."""
     import torch
 

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from alexnet.data.image_sets import ImageSet
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from alexnet.kernels import gpu
+from alexnet.kernels.compiled import own_folder
 from alexnet.machine import Machine
 from alexnet.model.network import AlexNet
 from alexnet.model.pooling import pool
@@ -282,8 +282,6 @@ def run_checks(
 
 
 def _keep(machine: Machine, report: Report) -> None:
-    folder = _file(machine).parent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(_file(machine), json.dumps(report.to_json(), indent=1).encode())
 
 
@@ -301,7 +299,7 @@ def kept(machine: Machine) -> Report | None:
 
 def _file(machine: Machine) -> Path:
     name = hashlib.sha256(json.dumps(identity(machine), sort_keys=True).encode()).hexdigest()[:16]
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study" / f"self-check-{name}.json"
+    return own_folder() / f"self-check-{name}.json"
 
 
 def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:

@@ -199,7 +199,7 @@ def built(tmp_path) -> Path:
     """A cache folder with the library of this machine's own cache in it."""
     assert cpu.kernels() is not None
     name = f"kernels-{compiled._made_from(cpu.SOURCE, cpu.FLAGS, COMPILER)}"
-    (path,) = compiled._own_folder().glob(f"{name}-*.so")
+    (path,) = compiled.own_folder().glob(f"{name}-*.so")
     folder = tmp_path / "built"
     folder.mkdir()
     shutil.copy(path, folder)

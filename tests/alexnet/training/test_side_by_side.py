@@ -527,6 +527,19 @@ def test_dropout_of_the_device_drops_at_its_rate_and_anew_at_each_step(rate):
     assert stats.binomtest(both, 100_000, rate**2).pvalue > 0.001
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(("form", "factor"), [("2012", 1.0), ("inverted", 1.25)])
+def test_dropout_of_the_device_keeps_a_units_value_and_its_gradient_in_their_type(form, factor, kind):
+    """Of a layer's second column of two; at a rate of 0.2, so that what is kept of "inverted" is 1.25 times as large."""
+    dropout, units = Dropout(0.2, form, part=1, parts=2), (torch.randn(30, 40) + 9).to(kind).requires_grad_()
+    dropout.draw_on_device(7, torch.tensor(3))
+    kept = (hashed_draws(7, torch.tensor(3), 30 * 80) < round(0.8 * 65536) - 32768).view(30, 80)[:, 40:]
+    out = dropout(units)
+    (gradient,) = torch.autograd.grad(out, units, torch.full_like(out, 3))
+    assert out.dtype == gradient.dtype == kind
+    assert torch.equal(out, torch.where(kept, units * factor, 0)) and torch.equal(gradient, kept.to(kind) * 3 * factor)
+
+
 def test_layers_and_seeds_draw_apart():
     model = replace(DROPPING.model, layers=(*DROPPING.model.layers[:2], *DROPPING.model.layers[1:]))
     step, masks = torch.tensor(3), []

@@ -1,9 +1,8 @@
-"""What a plan is said to cost, and how many runs at a time a GPU is given."""
+"""What a plan is said to cost."""
 
 import dataclasses
 
 import pytest
-import torch
 from helpers import SMALL, made_up_result, small_cell
 from PIL import Image
 
@@ -55,27 +54,6 @@ def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsew
     monkeypatch.setattr(packed, "LARGE_BYTES", 0)
     costs.append(cost.seconds_of_reading.__wrapped__(recipe, MACHINE, tmp_path))
     assert costs[:2] == [0, 0] and 0 < costs[2] < 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("seconds", "most", "expected"),
-    [
-        ({1: 1.0, 2: 1.0, 4: 1.2, 8: 2.4}, 64, 4),  # 8 at a time are no faster than 4
-        ({1: 1.0, 2: 2.0}, 64, 1),  # nothing gained
-        ({1: 1.0, 2: 1.0, 4: 1.0}, 3, 2),  # no more than there are
-        ({1: 1.0, 2: 1.0, 4: None}, 64, 2),  # out of memory
-    ],
-)
-def test_a_gpu_gets_as_many_runs_at_a_time_as_pay(monkeypatch, seconds, most, expected):
-    def measured(recipe, machine, runs):
-        if seconds[runs] is None:
-            raise torch.OutOfMemoryError("made up")
-        return [seconds[runs]] * 3
-
-    monkeypatch.setattr(cost, "seconds_of_rounds", measured)
-    cost.runs_at_once.cache_clear()
-    assert cost.runs_at_once(SMALL, MACHINE, most) == expected
 
 
 @pytest.mark.slow

@@ -1,0 +1,111 @@
+"""How many runs a GPU takes side by side: measured once on a card, alone against AT_ONCE, and kept for the commands after."""
+
+import contextlib
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from alexnet.errors import Refused, is_out_of_memory
+from alexnet.files import write_atomically
+from alexnet.kernels.compiled import own_folder
+from alexnet.machine import Machine
+from alexnet.recipe import Recipe, as_dict
+from study.plan.cost import give_memory_back, seconds_of_rounds
+from study.plan.plan import Cell
+
+AT_ONCE = 16
+"""An H100 takes a step of ALEXNET_32 in 667 microseconds alone, in 340 a run among 16, and in no less among 48: it is full. The
+runs' own memory is small, and where it does not suffice fewer are measured."""
+WORTH_IT = 1.1
+"""So many times the steps a second of one alone, or one alone it is, whose result comes sooner."""
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Steps a second of one run alone, and of `runs` side by side."""
+
+    alone: float
+    runs: int
+    together: float
+
+    @property
+    def gain(self) -> float:
+        return self.together / self.alone
+
+    def jobs(self, runs: int) -> int:
+        """How many of `runs` at a time."""
+        return max(1, min(self.runs if self.gain >= WORTH_IT else 1, runs))
+
+
+def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> tuple[int, str]:
+    """How many runs of these a GPU takes at a time, and why in a line."""
+    count = len({cell.key for cell in cells})
+    if count < 2:
+        return 1, ""
+    largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
+    found = measured_once(largest, machine)
+    if found.runs == 1:
+        return 1, "1 at a time: two runs of this size do not fit into this card's memory"
+    jobs = found.jobs(count)
+    return jobs, (
+        f"{jobs} at a time: {found.runs} runs side by side take {found.gain:.1f} times the steps a second of one alone here "
+        "(measured once; JOBS=N says otherwise)"
+    )
+
+
+def measured_once(recipe: Recipe, machine: Machine) -> AtOnce:
+    """What was measured of runs of this network and batch on this card, in this process or an earlier one."""
+    file = _file(recipe, machine)
+    if found := _kept(file):
+        return found
+    found = measured(recipe, machine)
+    with contextlib.suppress(OSError):  # it is measured again then
+        if file:
+            write_atomically(file, json.dumps(asdict(found)).encode())
+    return found
+
+
+def measured(recipe: Recipe, machine: Machine) -> AtOnce:
+    """One run alone, then AT_ONCE, or half as many as long as memory does not suffice."""
+    alone, runs = 1 / _seconds(recipe, machine, 1), AT_ONCE
+    while runs > 1:
+        try:
+            return AtOnce(alone, runs, runs / _seconds(recipe, machine, runs))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        give_memory_back()
+        runs //= 2
+    return AtOnce(alone, 1, alone)
+
+
+def _seconds(recipe: Recipe, machine: Machine, runs: int) -> float:
+    try:
+        return statistics.median(seconds_of_rounds(recipe, machine, runs))
+    finally:
+        give_memory_back()
+
+
+def _file(recipe: Recipe, machine: Machine) -> Path | None:
+    """Where it is kept; None where this user has no folder for it."""
+    told = [machine.label, torch.__version__, as_dict(recipe)["model"], recipe.optim.batch_size]
+    name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    try:
+        return own_folder() / f"at-once-{name}.json"
+    except (Refused, OSError):
+        return None
+
+
+def _kept(file: Path | None) -> AtOnce | None:
+    """None where nothing was measured, or what was kept is damaged."""
+    try:
+        found = AtOnce(**json.loads(file.read_text())) if file else None
+        return found if found and found.runs >= 1 and found.alone > 0 and math.isfinite(found.gain) else None
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,90 @@
+"""How many runs at a time a GPU is given: what pays, measured once on a card."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers import SMALL, small_cell
+
+from alexnet.machine import Machine
+from alexnet.recipe import changed
+from study.plan import at_once
+from study.plan.at_once import AT_ONCE, jobs_that_pay
+
+CARD = Machine(device="cuda", name="a card", precision="bf16", threads=1, jobs=1)
+CELLS = [small_cell(seed) for seed in range(40)]
+
+
+@pytest.fixture
+def card(monkeypatch, tmp_path):
+    """card(seconds): a card on which a round of so many runs takes so long, None where memory does not suffice. Returns the
+    list of how many runs were measured at a time."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def made(seconds: dict[int, float | None]) -> list[int]:
+        asked = []
+
+        def rounds(recipe, machine, runs):
+            asked.append(runs)
+            if seconds[runs] is None:
+                raise torch.OutOfMemoryError("made up")
+            return [seconds[runs]] * 3
+
+        monkeypatch.setattr(at_once, "seconds_of_rounds", rounds)
+        monkeypatch.setattr(at_once, "give_memory_back", lambda: None)  # half a second each, and nothing to give back
+        return asked
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "expected", "words"),
+    [
+        ({1: 667e-6, 16: 16 * 340e-6}, 40, 16, "16 at a time: 16 runs side by side take 2.0 times"),  # an H100
+        ({1: 667e-6, 16: 16 * 340e-6}, 12, 12, "12 at a time"),  # no more than there are
+        ({1: 1.0, 16: 15.0}, 40, 1, "1 at a time: 16 runs side by side take 1.1 times"),  # 1.07: the first result comes sooner
+        ({1: 1.0, 16: None, 8: None, 4: 2.0}, 40, 4, "4 at a time: 4 runs side by side take 2.0 times"),
+        ({1: 1.0, 16: None, 8: None, 4: None, 2: None}, 40, 1, "1 at a time: two runs of this size do not fit"),
+    ],
+)
+def test_a_gpu_gets_as_many_runs_at_a_time_as_pay(card, seconds, count, expected, words):
+    card(seconds)
+    jobs, why = jobs_that_pay(CELLS[:count], CARD)
+    assert jobs == expected and why.startswith(words)
+
+
+def test_a_single_run_is_not_measured(card):
+    asked = card({})
+    assert jobs_that_pay([CELLS[0], CELLS[0]], CARD) == (1, "") and not asked
+
+
+def test_a_card_is_measured_once_and_another_card_network_or_torch_anew(card, monkeypatch):
+    asked = card({1: 1.0, 16: 8.0})
+
+    def again(cells=CELLS, machine=CARD) -> int:
+        asked.clear()
+        assert jobs_that_pay(cells, machine)[0] == AT_ONCE
+        return len(asked)
+
+    assert [again(), again(CELLS[:20])] == [2, 0]
+    wider = [replace(cell, recipe=changed(SMALL, {"model.activation": "tanh"})) for cell in CELLS]
+    assert again(wider) == 2
+    assert again(machine=replace(CARD, name="another")) == 2
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    assert again() == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"alone": 0, "runs": 16, "together": 2}', '{"alone": 1}'])
+def test_what_was_kept_and_is_damaged_is_measured_again(card, tmp_path, content):
+    asked = card({1: 1.0, 16: 8.0})
+    jobs_that_pay(CELLS, CARD)
+    (file,) = (tmp_path / "alexnet-study").glob("at-once-*.json")
+    file.write_text(content)
+    assert jobs_that_pay(CELLS, CARD)[0] == AT_ONCE and asked == [1, 16] * 2
+
+
+def test_where_nothing_can_be_kept_it_is_measured_each_time(card, monkeypatch, tmp_path):
+    asked = card({1: 1.0, 16: 8.0})
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert [jobs_that_pay(CELLS, CARD)[0] for _ in range(2)] == [AT_ONCE] * 2 and asked == [1, 16] * 2
