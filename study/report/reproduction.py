@@ -24,6 +24,8 @@ DOLLARS_A_CORE_HOUR = 0.05
 """A price to compare with, assumed and not paid: multiply by your own."""
 DAYS_A_RUN_2012 = (5, 6)
 """On two GTX 580 of 3 GB, 90 epochs of 1.2 million images (section 5)."""
+HOURS_A_RUN_ON_AN_H100 = 90 * 1_281_167 / 21_810 / 3600
+"""By its steps alone: 21,810 images a second at batch 128 (benchmarks/README.md, goal 7). Reading as many was not tried."""
 
 
 # ---- At a glance -------------------------------------------------------------------------------------------------------
@@ -57,9 +59,13 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
             "computing",
             " and ".join(computing) or NOTHING,
             f"{few} to {many} days of two GTX 580, at the paper's pace of {DAYS_A_RUN_2012[0]} to {DAYS_A_RUN_2012[1]} days a "
-            "run; on a GPU of today not measured",
+            f"run; {whole * HOURS_A_RUN_ON_AN_H100:.0f} hours of an H100 by its steps alone, without reading the images",
         ),
-        ("cost", cost if not gpu_hours else f"{cost}; GPU-hours at your own price", "not known: no pace on a GPU of today"),
+        (
+            "cost",
+            cost if not gpu_hours else f"{cost}; GPU-hours at your own price",
+            "not known: a whole run on a GPU of today was not tried",
+        ),
         ("outcome", outcome_words(findings.found), "not run"),
     ]
     rows = [{"what": what, "this report": here, "a full replication": there} for what, here, there in told]
