@@ -7,6 +7,7 @@ from typing import Any
 from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
+from study.questions.looks import LOOKS
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
@@ -43,7 +44,7 @@ def claim_page(found: Sequence[Evidence], pictures: Sequence[Path]) -> dict[str,
         "reported": one.claim.reported,
         "reported_words": phrases.reported_words(one.claim),
         "measured": phrases.measured(one.claim.measure),
-        "command": command(one),
+        "command": command(found),
         "tables": [{"same": "", **each} for base in found for each in paper_tables(base.claim.measure, base)],
         "bases": [_base(each) for each in found],
         "pictures": drawn,
@@ -250,12 +251,24 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
 
 
-def command(one: Evidence) -> str:
-    """What makes these runs; `ARMS=all` where others than the default arms are there."""
-    seeds = max(len(arm.seeds) for arm in one.arms)
-    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for arm in one.arms) else ""
+def command(found: Sequence[Evidence]) -> str:
+    """What makes the runs of a claim on all its bases; `ARMS=all` where others than the default arms are there."""
+    one, seeds = found[0], max(map(seeds_asked, found))
+    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms) else ""
     scale = one.data if scale_named(one.scale).own else one.scale
     return f"{one.claim.command} SCALE={scale} SEEDS={seeds}{more}"
+
+
+def seeds_asked(one: Evidence) -> int:
+    """The least SEEDS that makes as many seeds of each arm: it counts those of the arms that other claims do not share, from
+    the first seed that is judged on, whatever the machines; the claim's first arm has more by itself."""
+    looks, begin = (one.rule.looks, one.rule.first_seed) if one.rule else (LOOKS, 0)
+    begin = max(begin, one.claim.seen_seeds)
+    counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in one.arms}
+    of_first = counts.pop(one.claim.arms[0].label, 0)
+    if counts:
+        return max(1, *counts.values())
+    return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
 
 
 def _picture(path: Path, one: Evidence) -> dict[str, str]:

@@ -14,6 +14,7 @@ from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
+from study.report.claim_pages import seeds_asked
 from study.report.overview import looks_words
 from study.report.plain_tables import table
 from study.report.referee import does_not_show, how_judged, training_command, would_change
@@ -110,6 +111,22 @@ def test_a_proxy_on_a_small_network_of_one_machine_shows_no_size_no_other_networ
 def test_stand_in_data_show_nothing_about_the_paper_and_say_only_that():
     (told,) = does_not_show(found(scale="shapes"))
     assert told.startswith("Anything about the paper")
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "rule", "asked"),
+    [
+        ({"a": [1.0] * 5}, {"a": [2.0] * 3}, None, 3),  # the first arm gets its five by itself
+        ({"a": [1.0] * 5, "b": [1.0] * 30}, {"a": [2.0] * 3, "b": [2.0] * 9}, None, 9),  # a seed on two machines is one seed
+        ({"a": [1.0] * 30}, {"a": [2.0] * 12}, SimpleNamespace(looks=LOOKS, first_seed=10), 2),  # of 0 to 11, judged from 10 on
+        ({"a": [1.0] * 5}, None, None, 3),  # a claim of one arm
+        ({"a": [1.0] * 20}, None, None, 12),
+    ],
+)
+def test_the_command_asks_for_as_many_seeds_as_there_are(first, other, rule, asked):
+    claim = DECAY if other else CLAIMS["ten_views"]
+    arms = (arm_of(claim.arms[0].label, first), *([arm_of("none", other)] if other else []))
+    assert seeds_asked(SimpleNamespace(claim=claim, arms=arms, rule=rule)) == asked
 
 
 # ---- At a glance, easy and hard ----------------------------------------------------------------------------------------
