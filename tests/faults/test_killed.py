@@ -53,6 +53,7 @@ def test_a_killed_workers_run_is_done_again_and_the_others_go_on(laid_out, equal
     equal(laid_out, "SIGKILL of a worker")
 
 
+@in_make_faults
 def test_two_processes_on_one_plan_share_it_and_do_nothing_twice(tmp_path, equal):
     folder = tmp_path / "shared"
     both = [start(folder), start(folder)]

@@ -118,6 +118,7 @@ def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(u
 
 
 @pytest.mark.slow
+@in_make_faults
 def test_on_ray_a_task_that_raises_or_dies_is_lost_with_its_reason_and_the_rest_goes_on(tmp_path, monkeypatch):
     from study.run.executors import ray as ray_executor
 
