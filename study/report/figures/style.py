@@ -83,7 +83,8 @@ def _broken(line: str, inches: float) -> list[str]:
     """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
     if not line:
         return []
-    points, _, _ = text_to_path.get_text_width_height_descent(line, FontProperties(size=TITLE_POINTS), ismath=False)
+    shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may hold the end of a line
+    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=TITLE_POINTS), ismath=False)
     width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
     return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
 
