@@ -108,6 +108,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
             rule = rules.of(scale)
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             first_seed = max(first_seed, claim.seen_seeds)
+            last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
             arms = []
             for arm in claim.arms:
                 recipe, entry = _recipe(name, claim, scale, base, arm.label, read.tuned)
@@ -116,7 +117,8 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                     keys_asked.add((name, scale, base, arm.label), recipe, fingerprint, dict(zip(seeds, keys, strict=True)))
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
                 used |= {(row["key"], row["machine"]) for row in rows}
-                rows = [row for row in rows if row["seed"] >= first_seed]  # the others were judged by an earlier rule, or seen
+                # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's: a check beside, on fresh seeds.
+                rows = [row for row in rows if first_seed <= row["seed"] <= last_seed]
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:
                     diff = scale_named(scale).on(claim.bases[base])
