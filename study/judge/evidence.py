@@ -117,7 +117,7 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                     keys_asked.add((name, scale, base, arm.label), recipe, fingerprint, dict(zip(seeds, keys, strict=True)))
                 rows = [row for key in keys for row in rows_of_key.get(key, ())]
                 used |= {(row["key"], row["machine"]) for row in rows}
-                # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's: a check beside, on fresh seeds.
+                # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's, as of a check on fresh seeds.
                 rows = [row for row in rows if first_seed <= row["seed"] <= last_seed]
                 rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
                 if entry and rows:

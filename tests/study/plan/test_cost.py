@@ -42,6 +42,15 @@ def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp
     assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 
+def test_the_pace_of_a_base_is_measured_once_for_all_of_its_arms_and_seeds(tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: measured.append(recipe) or 1.0)
+    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
+    cells = [small_cell(seed, arm, optim__epochs=12) for arm in ("relu", "tanh") for seed in range(2)]
+    pace = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path)
+    assert pace.cost(cells).seconds == pace.cost(cells).seconds > 0 and len(measured) == 1
+
+
 def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsewhere(tmp_path, monkeypatch):
     recipe = changed(SOURCE_2012, {"data.name": "imagenet", "optim.batch_size": 2})
     costs = [cost.seconds_of_reading.__wrapped__(recipe, MACHINE, tmp_path)]
