@@ -223,7 +223,7 @@ def show_plans(args: argparse.Namespace) -> None:
         return
     from study.judge.evidence import find
 
-    found = find(results_dir()).found
+    found = find(results_dir(), scales={plan.asked.scale for plan in plans}).found
     for plan in plans:
         _show(plan, place.machine, done, found)
         print("  " + cost(plan.cells).words)

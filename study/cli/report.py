@@ -20,5 +20,6 @@ def write_pages(args: argparse.Namespace) -> None:
     from study.report.verdict_files import write_verdicts
 
     folder = writable(results_dir(), "RESULTS_DIR")
-    for path in [*write_report(folder), *write_verdicts(folder, find(folder))]:
+    findings = find(folder)
+    for path in [*write_report(folder, findings), *write_verdicts(folder, findings)]:
         print(path)

@@ -270,7 +270,8 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool)
     cells = list(cells)
     claims = {cell.claim: get_claim(cell.claim) for cell in cells}
     asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
-    groups = [f for f in find(results, claims).found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
+    found = find(results, claims, scales={cell.scale for cell in cells}).found
+    groups = [f for f in found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         effect, runs = phrases.observed_words(one), phrases.counted(phrases.seeds_words(one), "run")
         unfinished = f"unfinished, {look_words(one.verdict)} looks taken" if one.verdict.more_seeds else "as it was decided"
@@ -314,8 +315,8 @@ def conclude(
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
-    written, findings, told = write_report(results), find(results), []
-    written += write_verdicts(results, findings)
+    findings, told = find(results), []
+    written = [*write_report(results, findings), *write_verdicts(results, findings)]
     for plan in plans:
         asked, bases = plan.asked, {cell.base for cell in plan.cells}
         mine = [

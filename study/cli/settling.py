@@ -136,7 +136,7 @@ class Settling:
 
     def view(self, most_looks: int | None = None) -> View:
         """What the tables say; as if only `most_looks` had been taken."""
-        told = find(self.results, None, most_looks)
+        told = find(self.results, most_looks=most_looks, scales=[self.scale])
         mine = [one for one in told.found if (one.scale, one.fingerprint) == (self.scale, self.fingerprint)]
         done = told.runs.key[told.runs.machine == self.machine.label]
         return View({(one.claim_name, one.base): one for one in mine}, mine, frozenset(done))

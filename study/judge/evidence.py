@@ -7,7 +7,7 @@ are compared within each machine.
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -71,11 +71,17 @@ class Findings:
     runs: pd.DataFrame
 
 
-def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: int | None = None) -> Findings:
+def find(
+    folder: Path,
+    claims: Mapping[str, Claim] | None = None,
+    most_looks: int | None = None,
+    scales: Collection[str] | None = None,
+) -> Findings:
     """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone.
 
     A scale's fixed rule (study/plan/fixed_rules.py) says from which seed on, with which looks and beside which other claims it
-    is judged; raises Refused where the claim files no longer agree with it. `most_looks`: as if only so many had been taken."""
+    is judged; raises Refused where the claim files no longer agree with it. `most_looks`: as if only so many had been taken.
+    `scales`: of these alone, with the same verdicts in a part of the time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
     rules = FixedRules.read(folder)
@@ -105,6 +111,8 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
             rows_of_key.setdefault(row["key"], []).append(row)
         seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
         for name, claim, scale, base in _asked({**_at_own_rates(tuned, claims), **claims}, data, there.scale.unique()):
+            if scales is not None and scale not in scales:
+                continue
             rule = rules.of(scale)
             first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
             first_seed = max(first_seed, claim.seen_seeds)
@@ -142,8 +150,9 @@ def find(folder: Path, claims: Mapping[str, Claim] | None = None, most_looks: in
                 cases.append(Asked(name, scale, data, fingerprint, case, name in set(there.claim)))
     keys_asked.check(folder / tables.RUNS, runs)
     found = sorted(with_splits(judged_together(cases, claims, rules, most_looks)), key=_place)
-    stale = runs.loc[[name not in used for name in zip(runs.key, runs.machine, strict=True)], :]
-    return Findings(tuple(found), stale, runs)
+    looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
+    stale = looked_at.loc[[name not in used for name in zip(looked_at.key, looked_at.machine, strict=True)], :]
+    return Findings(tuple(found), stale, looked_at)
 
 
 def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:

@@ -40,6 +40,7 @@ class Pace:
     def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
         self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
         self.calibrated: dict[tuple[str, str], float] = {}  # likewise by base and data set: arms of a base take about as long
+        self.packed: dict[str, int] = {}  # training images by set; 0: it is not packed here
 
     def cost(self, cells: Sequence[Cell]) -> Cost:
         """Wall seconds of `cells`: at the pace of the machine's earlier runs of the same base on the same data; where there are
@@ -69,7 +70,9 @@ class Pace:
         from alexnet.data import packed
 
         data = cell.recipe.data
-        there = packed.count_of(self.data_dir / ".cache" / data.name) or scale_named(cell.scale).train_images
+        if data.name not in self.packed:
+            self.packed[data.name] = packed.count_of(self.data_dir / ".cache" / data.name)
+        there = self.packed[data.name] or scale_named(cell.scale).train_images
         return max(min(data.train_images or there, there) - data.validation_images, 1)
 
     def _calibrated(self, recipe: Recipe) -> float:

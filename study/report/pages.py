@@ -35,9 +35,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 PAGES = {"REPORT.md": "report.md.j2", "REPRODUCTION.md": "reproduction.md.j2", "report.html": "report.html.j2"}
 
 
-def write_report(folder: Path) -> list[Path]:
-    """Draw and write everything that the tables of `folder` support. Returns the files written."""
-    findings = find(folder)
+def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
+    """Draw and write everything that the tables of `folder` support. `findings`: what they say, where that is known already.
+    Returns the files written."""
+    findings = findings or find(folder)
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
     context = describe(findings, pictures, drawn, folder)
