@@ -2,13 +2,15 @@
 
     python -m tools.gpu_lease --plan               what a lease does, and how long each step may take
     python -m tools.gpu_lease 1 --out "$OUT"       the first stage, on the machine with the GPU; then 2
+    python -m tools.gpu_lease 1 --data tiny-imagenet-100 --out "$OUT"      another set of images
     python -m tools.gpu_lease --home FILE ...      at home: the runs of the archives into tables and MLflow
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; then the runs of two scales, a process each, side by side,
-in the order of tools/lease_runs.py; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let
-both follow each other at once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
+the check of the card, with images unpacked and decoded beside it; then runs in two processes side by side (of CIFAR-10 two
+scales, of Tiny-ImageNet two halves of one), in the order of tools/lease_runs.py; then what claims read off the trained weights,
+which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with
+it what was unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
 the runs refuse to begin: look at its table and mend.
@@ -16,6 +18,9 @@ the runs refuse to begin: look at its table and mend.
 The checkout alone travels to the machine. The images go along in it, 19 MB, in a folder that git ignores:
 
     mkdir -p shared/data && cp ../shared/data/{unpack,SHA256SUMS,cifar10-jpeg.tar.xz} shared/data/
+
+Tiny-ImageNet is too large for one call, so it goes in two: with the parts 1 and 2 in shared/data the first call is
+`cp -r shared/data /tmp/images`, with the parts 3 and 4 there the second is `cp shared/data/* /tmp/images && ` the stage.
 
 From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
 into --out, anew after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder of results.
@@ -74,32 +79,47 @@ class Step:
 
 BENCHMARK = "$PY -m benchmarks gpu --device $DEVICE --out $OUT/rows --part "
 UNPACK = (
-    "if [ -d $DATA_DIR/cifar10-jpeg ]; then exit; fi; for place in shared ../shared; do if [ -x $place/data/unpack ]; then "
-    "$place/data/unpack $DATA_DIR cifar10-jpeg && $PY -m study data pack cifar10-jpeg; exit; fi; done; "
-    "echo 'no shared/data/unpack: without it there are no images of CIFAR-10' >&2; exit 2"
+    "if [ -d $DATA_DIR/{data} ]; then exit; fi; for place in /tmp/images shared/data ../shared/data; do "
+    "if [ -x $place/unpack ]; then $place/unpack $DATA_DIR {data} && $PY -m study data pack {data}; exit; fi; done; "
+    "echo 'no shared/data/unpack: without it there are no images of {data}' >&2; exit 2"
 )
-SCALES = ("cifar10-jpeg-2500", "cifar10-jpeg")
-TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $SECONDS_LEFT --without response_norm_cifar"
+CHECK = "$PY -m study gpu-check --device $DEVICE --json "
+READ = "$PY -m tools.lease_runs read --device $DEVICE "
+TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $SECONDS_LEFT "
 ORDER = "runs of its rule, what is wanted most first"
 FIRST = ("unpack", "check")
+RUNS = {
+    "cifar10-jpeg": {scale: f"{scale} --without response_norm_cifar" for scale in ("cifar10-jpeg-2500", "cifar10-jpeg")},
+    "tiny-imagenet-100": {f"half-{part}": f"tiny-imagenet-100 --first interactions:1 --part {part}/2" for part in (1, 2)},
+}
+"""By set of images: two processes side by side, by name, with what each trains. docs/preregistration.md says why in this
+order."""
 
-STEPS = (
-    Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
-    Step(1, "unpack", 120, UNPACK, "images, decoded (38 to 46 s)", beside=True),
-    Step(
-        1, "check", 90, "$PY -m study gpu-check --device $DEVICE --json --seconds $SECONDS_LEFT",
-        "kernels, gradients, runs: the stop rule (32 to 38 s)", "$PY -m study gpu-check --device $DEVICE --json --seconds 600",
-    ),
-    Step(
-        1, SCALES[0], 370, TRAIN.format(SCALES[0]), ORDER,
-        "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE",
-        beside=True, fills=True, after=FIRST,
-    ),
-    Step(1, SCALES[1], 370, TRAIN.format(SCALES[1]), ORDER, "true", fills=True, after=FIRST),
-    Step(
-        1, "read", 60, f"$PY -m tools.lease_runs read {' '.join(SCALES)} --device $DEVICE",
-        "tables, and what claims read off trained weights", "$PY -m tools.lease_runs read --device cpu", after=SCALES,
-    ),
+
+def evidence(data: str) -> tuple[Step, ...]:
+    """The first stage, on a set of images."""
+    (first, one), (second, other) = RUNS[data].items()
+    scales = " ".join(dict.fromkeys(words.split()[0] for words in RUNS[data].values()))
+    return (
+        Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
+        Step(1, "unpack", 120, UNPACK.format(data=data), "images, decoded (CIFAR-10 in 38 to 46 s)", beside=True),
+        Step(
+            1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 38 s)",
+            CHECK + "--seconds 600",
+        ),
+        Step(
+            1, first, 370, TRAIN.format(one), ORDER,
+            "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE",
+            beside=True, fills=True, after=FIRST,
+        ),
+        Step(1, second, 370, TRAIN.format(other), ORDER, "true", fills=True, after=FIRST),
+        Step(
+            1, "read", 60, READ + scales, "tables, and what claims read off trained weights", READ, after=(first, second)
+        ),
+    )  # fmt: skip
+
+
+SPEED = (
     Step(2, "graph", 25, BENCHMARK + "limits one_graph", "goal 4, and what the floors are made of"),
     Step(2, "full", 50, BENCHMARK + "full_network", "goals 7, 8 and 12"),
     Step(2, "several", 30, BENCHMARK + "several_runs", "goal 5"),
@@ -110,10 +130,14 @@ STEPS = (
 )  # fmt: skip
 
 
-def plan() -> list[str]:
+def steps_of(stage: int, data: str) -> list[Step]:
+    return [step for step in (*evidence(data), *SPEED) if step.stage == stage]
+
+
+def plan(data: str) -> list[str]:
     lines = []
     for stage, seconds in STAGE_SECONDS.items():
-        own = [step for step in STEPS if step.stage == stage]
+        own = steps_of(stage, data)
         taken = sum(step.seconds for step in own if not step.beside)
         lines.append(f"stage {stage}: {seconds} s, of which the steps may take {taken}")
         lines += [
@@ -124,13 +148,13 @@ def plan() -> list[str]:
     return [*lines, f"left of the lease's {LEASE_SECONDS} s for its start and for files: {left} s"]
 
 
-def run_stage(stage: int, out: Path, work: Path, device: str, share: float) -> int:
+def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: float) -> int:
     """The steps of a stage, each with its share of the time that is left, and what they left in `work` as one archive in `out`.
     Returns how many failed."""
+    stage = own[0].stage
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
     prepare(work)
-    own = [step for step in STEPS if step.stage == stage]
     until, turn = time.monotonic() + share * STAGE_SECONDS[stage], threading.Lock()
     over, failed = {step.name: threading.Event() for step in own}, list[str]()
 
@@ -214,7 +238,7 @@ def bring_home(files: Sequence[Path]) -> int:
 
 def run_step(step: Step, work: Path, device: str, limit: float) -> dict:
     """One step. Returns what stands in steps.jsonl."""
-    data = ROOT / DATA if (ROOT / DATA / "cifar10-jpeg").is_dir() else work.absolute() / DATA
+    data = ROOT / DATA if (ROOT / DATA).is_dir() else work.absolute() / DATA
     told = {"PY": sys.executable, "OUT": str(work.absolute()), "DATA_DIR": str(data), "DEVICE": device}
     told |= {"RESULTS_DIR": str(work.absolute() / RESULTS), "SPOOL_DIR": str(work.absolute() / SPOOL)}
     told["SECONDS_LEFT"] = str(max(1, int(limit - ORDERLY_SECONDS)))
@@ -267,6 +291,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="a folder for the archive of logs, rows and results")
     work = Path(tempfile.gettempdir()) / "gpu-lease"
     parser.add_argument("--work", type=Path, default=work, help=f"the folder to work in (default: {work})")
+    parser.add_argument("--data", default="cifar10-jpeg", choices=RUNS, help="the images of stage 1")
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--share", type=float, default=1.0, help="of each time-out, to try the way")
     parser.add_argument("--plan", action="store_true", help="print what a lease does; nothing is run")
@@ -275,11 +300,11 @@ def main(arguments: list[str]) -> int:
     if args.home:
         return bring_home(args.home)
     if args.plan:
-        print("\n".join(plan()))
+        print("\n".join(plan(args.data)))
         return 0
     if not (args.stage and args.out):
         parser.error("a stage and --out, or --plan, or --home")
-    return min(1, run_stage(args.stage, args.out, args.work, args.device, args.share))
+    return min(1, run_stage(steps_of(args.stage, args.data), args.out, args.work, args.device, args.share))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 
 `settle` takes wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is made before:
 look after look of the rule's claims; after the second look the arms that give a claim's other readings, at few seeds; after the
-last look those at more seeds, with the screening of eight parts among them. A run that several want is trained once. `train`
-judges nothing and writes run folders alone; what the seconds cut is lost. Two scales are two processes side by side.
+last look those at more seeds, with the screening of eight parts among them. `--first` puts claims before all that. A run that
+several want is trained once. `train` judges nothing and writes run folders alone; what the seconds cut is lost. Two scales are
+two processes side by side, and so are two halves of one (`--part 1/2` and `2/2`).
 
 Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json and tuned.json have to be.
 """
@@ -18,9 +19,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
-from alexnet.errors import Refused
+from alexnet.errors import Refused, choose
 from alexnet.machine import detect
-from study.cli.arguments import whole_number
+from study.cli.arguments import converter, whole_number
 from study.cli.data import load_known
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims
@@ -46,8 +47,15 @@ CHECKPOINT_SECONDS = 1000.0
 """A run takes half a minute, and what the end of the lease cuts is lost."""
 
 
-def wanted(rule: FixedRule, fingerprint: str, tuned: Tuned, without: Sequence[str] = ()) -> list[Cell]:
-    """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out."""
+def wanted(
+    rule: FixedRule,
+    fingerprint: str,
+    tuned: Tuned,
+    without: Sequence[str] = (),
+    before_all: Sequence[tuple[str, int]] = (),
+) -> list[Cell]:
+    """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out. `before_all`: claims
+    with all their arms at so many seeds."""
     claims, found = all_claims(), dict[str, Cell]()
     members = [(name, base) for name, base in rule.members if name not in without]
 
@@ -63,6 +71,9 @@ def wanted(rule: FixedRule, fingerprint: str, tuned: Tuned, without: Sequence[st
         for name, base in members:
             add(name, base, ["all"], seeds)
 
+    for name, seeds in before_all:
+        for base in dict.fromkeys(base for _, base in rule.members if base in claims[name].bases):
+            add(name, base, ["all"], seeds)
     for look, seeds in enumerate(rule.looks.arms, 1):
         for name, base in members:
             asked = claims[name].rule
@@ -77,6 +88,22 @@ def wanted(rule: FixedRule, fingerprint: str, tuned: Tuned, without: Sequence[st
     for seeds in later:
         readings(seeds)
     return list(found.values())
+
+
+def claim_and_seeds(text: str) -> tuple[str, int]:
+    """Of CLAIM:SEEDS. Raises Refused."""
+    name, _, seeds = text.partition(":")
+    if not (seeds.isdecimal() and int(seeds)):
+        raise Refused(f"--first: {text!r} is not a claim, a colon and a number of seeds, such as interactions:1")
+    return choose("--first", name, all_claims()), int(seeds)
+
+
+def every_nth(text: str) -> slice:
+    """Of K/N: the K-th of N parts, which are wanted equally. Raises Refused."""
+    number, _, parts = text.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise Refused(f"--part: {text!r} is not one of a number of parts, such as 1/2")
+    return slice(int(number) - 1, None, int(parts))
 
 
 def rule_of(scale: str) -> FixedRule:
@@ -138,8 +165,7 @@ def say(words: str) -> None:
     print(words, flush=True)
 
 
-def main(arguments: list[str]) -> int:
-    """Returns the exit code: 1 where runs were lost, 2 where something was asked for wrongly."""
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.lease_runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -149,11 +175,18 @@ def main(arguments: list[str]) -> int:
     training.add_argument("--at-once", type=whole_number("--at-once", 1), default=AT_ONCE, help=f"default: {AT_ONCE}")
     training.add_argument("--seconds", type=float, default=float("inf"))
     training.add_argument("--without", nargs="*", default=[], metavar="CLAIM")
+    training.add_argument("--first", type=converter(claim_and_seeds), nargs="*", default=[], metavar="CLAIM:SEEDS")
+    training.add_argument("--part", type=converter(every_nth), default=slice(None), metavar="K/N", help="the K-th of N parts")
     training.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
     reading.add_argument("scales", nargs="*", metavar="SCALE")
     for one in (training, reading):
         one.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 1 where runs were lost, 2 where something was asked for wrongly."""
+    args = parser().parse_args(arguments)
     try:
         machine = detect(args.device, jobs=getattr(args, "at_once", 1))
         place = Place(machine, data_dir(), spool_dir(), CHECKPOINT_SECONDS)
@@ -162,7 +195,7 @@ def main(arguments: list[str]) -> int:
             return 0
         rule = rule_of(args.scale)
         fingerprint = load_known(scale_named(args.scale).data).fingerprint
-        cells = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without)
+        cells = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first)[args.part]
         if args.list:
             say("\n".join(cell.label for cell in cells))
             return 0

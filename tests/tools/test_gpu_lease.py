@@ -7,25 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from tools import gpu_lease
-from tools.gpu_lease import LEASE_SECONDS, STAGE_SECONDS, STEPS, Step, plan, run_stage
+from study.plan.claim_files import all_claims
+from study.questions.scales import scale_named
+from tools import gpu_lease, lease_runs
+from tools.gpu_lease import LEASE_SECONDS, RUNS, STAGE_SECONDS, Step, plan, run_stage, steps_of
 
 
-def test_the_stages_fit_into_a_lease_with_room_for_its_start():
+@pytest.mark.parametrize("data", RUNS)
+def test_the_stages_fit_into_a_lease_with_room_for_its_start(data):
     assert LEASE_SECONDS - sum(STAGE_SECONDS.values()) >= 90  # a start took 30 s
     for stage, seconds in STAGE_SECONDS.items():
-        assert sum(step.seconds for step in STEPS if step.stage == stage and not step.beside) <= seconds <= 600
+        assert sum(step.seconds for step in steps_of(stage, data) if not step.beside) <= seconds <= 600
 
 
 def test_every_part_of_the_benchmark_is_in_a_stage():
     from benchmarks.gpu import PARTS
 
-    assert {word for step in STEPS for word in step.command.split()} >= set(PARTS)
+    assert {word for step in steps_of(2, "cifar10-jpeg") for word in step.command.split()} >= set(PARTS)
 
 
-def test_the_plan_names_every_step():
-    told = "\n".join(plan())
-    assert all(f"  {step.name} " in told for step in STEPS)
+@pytest.mark.parametrize("data", RUNS)
+def test_the_plan_names_every_step(data):
+    told = "\n".join(plan(data))
+    assert all(f"  {step.name} " in told for stage in STAGE_SECONDS for step in steps_of(stage, data))
+
+
+@pytest.mark.parametrize("data", RUNS)
+def test_what_the_two_processes_of_a_lease_are_asked_for_can_be_read(data):
+    """A word that `lease_runs` refuses would cost a lease."""
+    for words in RUNS[data].values():
+        args = lease_runs.parser().parse_args(["train", *words.split()])
+        assert scale_named(args.scale).data == data and set(args.without) <= set(all_claims())
 
 
 @pytest.fixture
@@ -35,8 +47,7 @@ def small(monkeypatch, tmp_path):
 
     def stage(*commands: str, seconds: int = 60, beside: Sequence[int] = ()) -> list[dict]:
         steps = tuple(Step(1, f"s{i}", seconds, command, "", beside=i in beside) for i, command in enumerate(commands))
-        monkeypatch.setattr(gpu_lease, "STEPS", steps)
-        run_stage(1, tmp_path / "back", tmp_path, "cpu", 1.0)
+        run_stage(steps, tmp_path / "back", tmp_path, "cpu", 1.0)
         return [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
 
     return stage
@@ -73,8 +84,7 @@ def test_a_step_waits_for_those_it_comes_after_and_has_the_time_that_later_ones_
         Step(1, "long", 60, "test -e $OUT/there && echo $SECONDS_LEFT > $OUT/seconds", "", fills=True, after=("slow",)),
         Step(1, "last", 100, "true", ""),
     )
-    monkeypatch.setattr(gpu_lease, "STEPS", steps)
-    assert run_stage(1, tmp_path / "back", tmp_path, "cpu", 1.0) == 0
+    assert run_stage(steps, tmp_path / "back", tmp_path, "cpu", 1.0) == 0
     assert 540 - 100 - 15 - 30 < int((tmp_path / "seconds").read_text()) <= 540 - 100 - 15
 
 
@@ -121,13 +131,13 @@ def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch,
     root.mkdir()
     (root / "data").symlink_to("/nowhere")  # as a link that travelled without what it leads to
     if there:
-        if "cifar10" in there:
+        if there.startswith("data"):
             (root / "data").unlink()
         (root / there).parent.mkdir(parents=True)
         (root / there).write_text("#!/bin/sh\necho unpacked $*\n")
         (root / there).chmod(0o755)
     monkeypatch.setattr(gpu_lease, "ROOT", root)
-    assert [one["ended"] for one in small(gpu_lease.UNPACK)] == [code]
+    assert [one["ended"] for one in small(gpu_lease.UNPACK.format(data="cifar10-jpeg"))] == [code]
     if "unpack" in there:
         told = f"unpacked {tmp_path / 'data'} cifar10-jpeg\n-m study data pack cifar10-jpeg\n"
         assert (tmp_path / "1-s0.log").read_text() == told

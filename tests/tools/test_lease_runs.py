@@ -14,7 +14,7 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost
 from study.run.one_run import Place
-from tools.lease_runs import rule_of, train, wanted
+from tools.lease_runs import parser, rule_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
@@ -64,6 +64,33 @@ def test_claims_that_are_left_out_have_no_run(rule):
     left_out = [name for name, _ in rule.members if name != "response_norm"]
     cells = wanted(rule, "0", Tuned.read(RESULTS), without=[*left_out, "interactions"])
     assert {cell.claim for cell in cells} == {"response_norm"}
+
+
+def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_whole(rule):
+    asked = parser().parse_args(["train", SCALE, "--first", "interactions:1", "depth:2"])
+    cells = wanted(rule, "0", Tuned.read(RESULTS), before_all=asked.first)
+    first, second = cells[:16], cells[16 : 16 + 2 * len(all_claims()["depth"].arms) - 1]
+    assert {cell.claim for cell in first} == {"interactions"} and {cell.seed for cell in first} == {rule.first_seed}
+    assert {cell.claim for cell in second} == {"depth"} and len({cell.seed for cell in second}) == 2
+    one, other = (cells[parser().parse_args(["train", SCALE, "--part", part]).part] for part in ("1/2", "2/2"))
+    assert [cells.index(cell) for cell in (*one, *other)] == [*range(0, len(cells), 2), *range(1, len(cells), 2)]
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--first", "interactions"),
+        ("--first", "nope:1"),
+        ("--first", "depth:0"),
+        ("--part", "3/2"),
+        ("--part", "0/2"),
+        ("--part", "half"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(option, text, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser().parse_args(["train", SCALE, option, text])
+    assert end.value.code == 2 and f"{option}: '{text.partition(':')[0]}" in capsys.readouterr().err
 
 
 def test_a_scale_without_a_rule_is_refused_with_what_fixes_one(monkeypatch, tmp_path):
