@@ -129,7 +129,7 @@ def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch,
     monkeypatch.setattr(gpu_lease.sys, "executable", "echo")
     root = tmp_path / "checkout"
     root.mkdir()
-    (root / "data").symlink_to("/nowhere")  # as a link that travelled without what it leads to
+    (root / "data").symlink_to(tmp_path / "nowhere")  # as a link that travelled without what it leads to
     if there:
         if there.startswith("data"):
             (root / "data").unlink()
