@@ -45,13 +45,13 @@ def made_anew(page: str, report: str) -> str:
 def found_lines(report: str, titles: list[str]) -> list[str]:
     """A table of findings, and beneath it what other readings of them came to."""
     rows, same = overview(report)
-    lines = ["| question | data and regime | here [95%] | seeds | verdict |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| question | data and regime | here [95%] | runs | verdict |", "| --- | --- | --- | --- | --- |"]
     for title in titles:
         own = [row for row in rows if row["claim"] == title]
         several = len({row["base"] for row in own}) > 1
         for row in own:
             question = f"{title} ({row['base']})" if several else title
-            told = (question, row.get("scale") or same["scale"], row["here [95%]"], row["seeds"], row["verdict"])
+            told = (question, row.get("scale") or same["scale"], row["here [95%]"], row["runs"], row["verdict"])
             lines.append(f"| {' | '.join(told)} |")
         if not own:
             lines.append(f"| {title} | - | not run | - | - |")
@@ -76,8 +76,8 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
         verdict = verdict.replace("; another reading differs", "†")
         here = row["here [95%]"].replace(" points", "")
-        seeds = row["seeds"].replace(" and ", "+")  # "12+20": of the arm and of the control
-        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}, n={seeds}", verdict)
+        runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
+        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}, n={runs}", verdict)
         paper = row["paper"].replace(" points", "")
         found.setdefault((claim, paper), {})[row.get("scale") or same["scale"]] = told
 

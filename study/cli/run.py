@@ -273,7 +273,7 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool)
     found = find(results, claims, scales={cell.scale for cell in cells}).found
     groups = [f for f in found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
-        effect, runs = phrases.observed_words(one), phrases.counted(phrases.seeds_words(one), "run")
+        effect, runs = phrases.observed_words(one), phrases.runs_words(one)
         unfinished = f"unfinished, {look_words(one.verdict)} looks taken" if one.verdict.more_seeds else "as it was decided"
         console.so_far(one.base, f"{effect} with {runs} on {one.machine}; {unfinished}")
     if draw and groups:

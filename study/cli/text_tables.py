@@ -33,7 +33,7 @@ def verdict_table(found: list[Evidence]) -> str:
         lines.append(
             f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: "
             f"{sentences.verdict_words(one)}; "
-            f"look {sentences.look_words(one.verdict)} with {phrases.counted(phrases.seeds_words(one), 'run')}, more needed: "
+            f"look {sentences.look_words(one.verdict)} with {phrases.runs_words(one)}, more needed: "
             f"{sentences.more_seeds_words(one)}"
         )
         lines.append(f"  {sentences.why(one)}")

@@ -55,6 +55,7 @@ class Look:
     by_ranks: bool = False  # whether runs failed, so that the p values are those of ranks, failed runs in the worst place
     nothing: Literal["", "did not learn", "changed nothing"] = ""  # why the runs are no evidence
     machines: tuple[str, ...] = ()
+    seeds: int = 0  # different ones among its blocks: one on two machines counts once here
     agreement_p: float = math.nan  # of machines, where there are several
     unlike: bool = False  # whether the spread is unlike that of the other comparisons
     on_other_images: float = math.nan  # half width of the interval if the test images were drawn anew too; NaN: not known
@@ -68,6 +69,8 @@ class Look:
     mean_value: float = math.nan  # of the runs
     by_chance: float = math.nan  # the same if there were nothing
     power_of_a_run: float = math.nan  # that one run shows what matters
+    # By a verdict's direction the look at the arm that it is about, where several arms are asked:
+    by_direction: Mapping[str, "Look"] = field(default_factory=dict, repr=False)
 
     @property
     def p(self) -> float:
@@ -223,13 +226,19 @@ def weigh(effect: Ratio | Difference, narrow: Ratio | Difference, question: Ques
 def least_convincing(looks: Sequence[Look], question: Question) -> Look:
     """Of the looks at several arms, every one of which has to be as expected, the one that stands for all.
 
-    All are supported only where each is, so the largest p value counts; one that is not contradicts them all, so the smallest
-    counts, as many times as there are arms to choose from."""
+    All are supported only where each is, so the largest p value counts. One arm that is not as expected contradicts them all,
+    and so does one without an effect: of each of these the smallest p value counts, as many times as there are arms."""
     worst = max(looks, key=lambda look: (look.p_supported, -_on_line(look, question)))
-    other = min(looks, key=lambda look: min(look.p_contradicted, look.p_no_effect))
-    against = min(1.0, len(looks) * other.p_contradicted), min(1.0, len(looks) * other.p_no_effect)
-    told = other if min(against) < worst.p_supported else worst
-    return replace(told, p_supported=worst.p_supported, p_contradicted=against[0], p_no_effect=against[1])
+    against = min(looks, key=lambda look: look.p_contradicted)
+    nothing = min(looks, key=lambda look: look.p_no_effect)
+    p_values = {
+        "p_supported": worst.p_supported,
+        "p_contradicted": min(1.0, len(looks) * against.p_contradicted),
+        "p_no_effect": min(1.0, len(looks) * nothing.p_no_effect),
+    }
+    named = {"supported": worst, "contradicted": against, "no effect": nothing}
+    surest = min(zip(p_values.values(), named.values(), strict=True), key=lambda one: one[0])[1]
+    return replace(surest, **p_values, by_direction={name: replace(look, **p_values) for name, look in named.items()})
 
 
 def _on_line(look: Look, question: Question) -> float:
@@ -249,13 +258,14 @@ def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
     for count, look in enumerate(judged.looks, start=1):
         told = look
         p, p_no_effect = judged.sequential_p(count), judged.sequential_p_no_effect(count)
-        side: Direction = "supported" if look.p_supported <= look.p_contradicted else "contradicted"
+        side = _side(judged, count)
         direction = _decided(p, holm(p), p_no_effect, side)
         alone = side if p <= ERROR and direction == "undecided" else None
         if look.nothing:
             direction, alone = look.nothing, None
         if direction != "undecided":
             break
+    told = told.by_direction.get(direction, told)
     if judged.question is None:
         direction, alone = ("no claim" if judged.looks else "incomplete"), None
     taken = told.number if judged.looks else 0
@@ -276,6 +286,12 @@ def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
         more_seeds=0 if not open_still else max(1, following[0] - judged.seeds) if following else None,
         contrasts=judged.contrasts,
     )
+
+
+def _side(judged: Judged, count: int) -> Direction:
+    """Which way the surest of the first `count` looks points, whose p value is the one that counts."""
+    surest = min(judged.looks[:count], key=lambda look: spent_by(look.p, look.number, judged.shares))
+    return "supported" if surest.p_supported <= surest.p_contradicted else "contradicted"
 
 
 def _decided(p: float, holm_p: float, p_no_effect: float, side: Direction) -> Direction:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -40,6 +41,8 @@ from study.questions.rules import (
 ENOUGH_POWER = 0.8
 """Silence of a run that would have shown what matters with less than this probability contradicts nothing."""
 
+UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
+
 
 @singledispatch
 def judge(rule: Rule, case: Case) -> Judged:
@@ -61,7 +64,9 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     failures = tuple(one for one in failures if one.failed)
     is_time = case.claim.measure.kind == "time"
     if failures and not is_time:  # times have them in their sample, censored at the budget
-        look = replace(look, **_by_ranks(samples, failures, treated, control, question), failures=failures, by_ranks=True)
+        has_worst = getattr(case.claim.measure, "of", "") != "gap"
+        ranked = _by_ranks(samples, failures, treated, control, question) if has_worst else UNDECIDED
+        look = replace(look, **ranked, failures=failures, by_ranks=has_worst)
     values = [case.values(label, blocks[label]) for label in (treated, control)]
     return replace(
         look,
@@ -70,13 +75,18 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         treated=treated,
         failures=failures,
         nothing=case.no_evidence(blocks),
-        machines=tuple(dict.fromkeys(machine for machine, _ in blocks[treated])),
+        **_where(blocks[treated]),
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, case.prior(number)),
         permutation_p=_permutation_p(*map(tuple, samples)),
         permutation_floor=p_values.permutation_floor(*map(len, samples)),
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
+
+
+def _where(blocks: Sequence[Block]) -> dict[str, Any]:
+    """The machines of blocks, and how many different seeds they have."""
+    return {"machines": tuple(dict.fromkeys(machine for machine, _ in blocks)), "seeds": len({seed for _, seed in blocks})}
 
 
 def _shared(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -> list[Block]:
@@ -124,7 +134,7 @@ def _by_ranks(
     of_treated = np.concatenate([ranks[:n], ranks[n + m : n + m + failed.get(treated, 0)]])
     of_control = np.concatenate([ranks[n : n + m], ranks[n + m + failed.get(treated, 0) :]])
     if not of_treated.size or not of_control.size:
-        return {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
+        return UNDECIDED
     p = _permutation_p(tuple(of_treated), tuple(of_control))
     as_expected = question.expected * (of_treated.mean() - of_control.mean()) > 0
     return {"p_supported": p if as_expected else 1.0, "p_contradicted": 1.0 if as_expected else p, "p_no_effect": 1.0}
@@ -209,11 +219,11 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
         look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
         if failures:
-            look = replace(look, p_supported=1.0, p_contradicted=1.0, p_no_effect=1.0, failures=failures)
+            look = replace(look, **UNDECIDED, failures=failures)
         return replace(
             look,
             treated=rule.both,
-            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            **_where(blocks),
             permutation_p=_sign_flip_p(tuple(values)),
             permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
         )
@@ -247,7 +257,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
         return replace(
             look,
             nothing=case.no_evidence({rule.control: blocks}),
-            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            **_where(blocks),
             permutation_p=_sign_flip_p(tuple(values)),
             permutation_floor=2.0 ** (1 - len(values)) if len(values) else math.nan,
         )
@@ -281,7 +291,7 @@ def _alike(rule: Alike, case: Case) -> Judged:
             p_contradicted=apart,
             failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
             nothing=case.no_evidence({rule.control: blocks}),
-            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            **_where(blocks),
             on_other_images=wide.upper - wide.estimate,
             image_error=images,
         )
@@ -345,7 +355,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
             p_supported=supported,
             p_contradicted=contradicted,
             failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
-            machines=tuple(dict.fromkeys(machine for machine, _ in blocks)),
+            **_where(blocks),
             power_of_a_run=power,
             by_chance=_mean([value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row])]),
             mean_value=_mean([value for row in known if arm is not None and (value := arm.values[row]) is not None]),

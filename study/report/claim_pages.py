@@ -7,6 +7,7 @@ from typing import Any
 from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
+from study.judge.p_values import MOST_SPLITS
 from study.questions.looks import LOOKS
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
@@ -79,7 +80,7 @@ def overview_row(one: Evidence) -> dict[str, str]:
         "on other images": phrases.other_images_words(one),
         "images' standard error": image_error_words(one),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
-        "seeds": phrases.seeds_words(one),
+        "runs": phrases.runs_in_brief(one) + phrases.seeds_in_brief(one),
         "look": sentences.look_words(verdict),
         "scale": one.scale,
         "data": f"{one.data}, fingerprint {one.fingerprint}",
@@ -89,9 +90,9 @@ def overview_row(one: Evidence) -> dict[str, str]:
     }
 
 
-KEPT = ("claim", "base", "paper", "here [95%]", "seeds", "verdict")
+KEPT = ("claim", "base", "paper", "here [95%]", "runs", "verdict")
 """Columns of the table of all findings that are there whatever stands in them."""
-IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "seeds", "more seeds needed", "scale", "data", "machine")
+IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "runs", "more seeds needed", "scale", "data", "machine")
 PROXY = ", size not judged (proxy)"
 
 
@@ -209,9 +210,9 @@ def _p_words(one: Evidence) -> str:
     if look.permutation_p == look.permutation_p:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
-        told.append(
-            f"exact permutation p {phrases.number(look.permutation_p, 2)} (the least that so few runs give: {floor}{binds})"
-        )
+        is_exact = look.permutation_floor > 1 / MOST_SPLITS
+        how = f"the least that so few runs give: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
+        told.append(f"{'exact ' * is_exact}permutation p {phrases.number(look.permutation_p, 2)} ({how})")
     if look.order_p == look.order_p:
         told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)

@@ -15,13 +15,13 @@ def in_two_sentences(one: Evidence) -> str:
         return f"{verdict} No run learned anything, so its numbers say nothing."
     number, where = phrases.observed_words(one), f"{one.data} on {one.machine}"
     unfinished = ", unfinished" if one.verdict.direction == "incomplete" else ""
-    here = f"Here it is {number}{unfinished}, with {phrases.counted(phrases.seeds_words(one), 'run')} on {where}"
+    here = f"Here it is {number}{unfinished}, with {phrases.runs_words(one)} on {where}"
     return f"{verdict} {here}; the paper says {phrases.reported_words(one.claim)}."
 
 
 def short_verdict(one: Evidence) -> str:
     """The verdict in a line of a list."""
-    runs = phrases.counted(phrases.seeds_words(one), "run")
+    runs = phrases.runs_words(one)
     return f"{sentences.verdict_words(one)}; {phrases.observed_words(one)} with {runs} ({one.base}, {one.scale})"
 
 

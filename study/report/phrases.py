@@ -223,10 +223,21 @@ def counted(number: int | str, word: str) -> str:
     return f"{number} {word}" if str(number) == "1" else f"{number} {word}s"
 
 
-def seeds_words(one: Evidence) -> str:
-    """Runs that the verdict rests on: blocks, then the further runs of the arm that has more. Or how many are in so far."""
+def runs_in_brief(one: Evidence) -> str:
+    """Runs of each arm that the verdict rests on, or that are in so far: such as "6", or "12 and 20" where an arm has more."""
     effect = one.verdict.effect
     if isinstance(effect, Share):
         return str(effect.runs)
     fewer, more = sorted((effect.n_treated, effect.n_control))
     return str(fewer) if fewer == more else f"{fewer} and {more}"
+
+
+def seeds_in_brief(one: Evidence) -> str:
+    """Such as " (9 seeds)", where some of these runs are of one seed on several machines."""
+    runs = runs_in_brief(one)
+    return f" ({counted(seeds, 'seed')})" if (seeds := one.verdict.told.seeds) and str(seeds) != runs.split()[0] else ""
+
+
+def runs_words(one: Evidence) -> str:
+    """Such as "1 run", "12 and 20 runs", "12 runs (9 seeds)"."""
+    return counted(runs_in_brief(one), "run") + seeds_in_brief(one)

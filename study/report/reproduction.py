@@ -73,11 +73,22 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
 
 
 def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
-    """Core-hours on CPUs, by the share of its threads' time that each run got, and GPU-hours, which runs side by side share."""
+    """Core-hours on CPUs, by the share of its threads' time that each run got; and hours in which a GPU had a run. Runs side by
+    side share them, in one process or several; of two GPUs of one name that worked at once, one is counted."""
     on_gpu = runs.device == "cuda"
     cpu, gpu = runs[~on_gpu], runs[on_gpu]
     cores = float((cpu.seconds * cpu.threads * cpu.cpu_share).sum())
-    return cores / 3600, float((gpu.seconds / gpu.jobs).sum()) / 3600
+    return cores / 3600, sum(map(_seconds_with_a_run, (own for _, own in gpu.groupby("machine")))) / 3600
+
+
+def _seconds_with_a_run(runs: pd.DataFrame) -> float:
+    """The length of the union of the runs' times."""
+    began = (pd.to_datetime(runs.started) - pd.Timestamp(0)).dt.total_seconds()
+    total, until = 0.0, -math.inf
+    for start, seconds in sorted(zip(began, runs.seconds, strict=True)):
+        total += max(0.0, start + seconds - max(start, until))
+        until = max(until, start + seconds)
+    return total
 
 
 def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:

@@ -1,6 +1,7 @@
 """What is said of a verdict: in a cell of a table, and in plain sentences. A rule registers its own; without it is refused by
 name."""
 
+import math
 from functools import singledispatch
 
 from alexnet.errors import Refused
@@ -107,7 +108,7 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
     if verdict.direction == "incomplete":
         runs = f"{counted(found.n_treated, 'run')} of {verdict.treated} and {found.n_control} of {rule.control} are in"
         return _not_yet(runs, verdict)
-    runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed"
+    runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed{_fewer_seeds(verdict, found.blocks)}"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
 
 
@@ -119,7 +120,14 @@ def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
         return _not_yet(f"{found.n_treated} seeds of all four arms are in", verdict)
     what = f"{rule.first} minus {rule.control}"
     minuend, subtrahend = f"{rule.both} minus {rule.second}", f"the same without {rule.second} ({what})"
-    return _difference(rule, measure, verdict, minuend, subtrahend, f"{found.n_treated} seeds, four runs each")
+    return _difference(
+        rule,
+        measure,
+        verdict,
+        minuend,
+        subtrahend,
+        f"{found.n_treated} times four runs of a seed{_fewer_seeds(verdict, found.n_treated)}",
+    )
 
 
 @sentence.register
@@ -128,7 +136,13 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
         return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
-    return _difference(rule, measure, verdict, *terms(measure), f"{found.n_treated} runs, each against itself")
+    return _difference(
+        rule,
+        measure,
+        verdict,
+        *terms(measure),
+        f"{found.n_treated} runs, each against itself{_fewer_seeds(verdict, found.n_treated)}",
+    )
 
 
 @sentence.register
@@ -158,9 +172,16 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     )
 
 
+def _fewer_seeds(verdict: Verdict, blocks: int) -> str:
+    """Where a seed was run on several machines: how many different ones there are."""
+    return f", of {counted(verdict.told.seeds, 'seed')}" if 0 < verdict.told.seeds < blocks else ""
+
+
 def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
+    if math.isnan(found.estimate):
+        return f"{capital(minuend)} minus {subtrahend} has no number: too few runs came to a result.{_next_step(verdict)}"
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."

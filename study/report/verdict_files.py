@@ -104,10 +104,14 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
     })  # fmt: skip
 
 
+BESIDE_A_LOOK = ("effect", "narrow", "by_direction")
+
+
 def _look(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A look without its effects, which stand beside it. An interval that is over seeds alone has no error of test images."""
+    """A look without its effects, which stand beside it, and without those at its other arms. An interval that is over seeds
+    alone has no error of test images."""
     over_images = {} if told["test_images"] else {"image_error": None, "test_images": None}
-    return {name: value for name, value in {**told, **over_images}.items() if name not in ("effect", "narrow")}
+    return {name: value for name, value in {**told, **over_images}.items() if name not in BESIDE_A_LOOK}
 
 
 def _effect(effect: Any) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -
               transform=axis.get_yaxis_transform(), clip_on=False, zorder=0)  # fmt: skip
     _beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
     if first:
-        columns = ((PAPER, "paper, points"), (PAPER + HERE, "here [95%], points"), (PAPER + HERE + SEEDS - 0.05, "seeds"))
+        columns = ((PAPER, "paper, points"), (PAPER + HERE, "here [95%], points"), (PAPER + HERE + SEEDS - 0.05, "runs"))
         for inches, text in columns:
             _beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
         if not is_share:
@@ -186,7 +186,7 @@ def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns:
         if lane == 0:
             _beside(axis, PLOT + PAPER, y, paper, ha="right")
         _beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
-        _beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.seeds_words(one), ha="right")
+        _beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.runs_in_brief(one), ha="right")
         if tag:
             _beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
 

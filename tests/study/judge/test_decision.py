@@ -1,5 +1,6 @@
 """study/judge/decision.py: from effects with their intervals to looks, and from looks to a verdict."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -116,6 +117,22 @@ def test_all_arms_have_to_be_so_and_one_that_is_not_counts_once_for_each_there_i
     assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(0.03))
 
 
+def arm_at(name: str, estimate: float, error: float) -> Look:
+    effect, narrow = (difference_of(estimate, error, 8.0, level, 6, 10, 0.4) for level in (0.95, 0.90))
+    return replace(weigh(effect, narrow, of_difference(None, 1, 0.5, True), 1), treated=name)
+
+
+def test_an_arm_without_an_effect_hides_none_that_is_against_the_paper():
+    """Three arms: one as expected, one without an effect, one on the other side, each beyond doubt."""
+    question = of_difference(None, 1, 0.5, True)
+    arms = [arm_at("as", 3.0, 0.15), arm_at("none", 0.0, 0.05), arm_at("against", -1.2, 0.16)]
+    for order in itertools.permutations(arms):
+        verdict = decide(judged(least_convincing(order, question), question=question), alone)
+        assert (verdict.direction, verdict.treated, verdict.effect.estimate) == ("contradicted", "against", -1.2)
+    verdict = decide(judged(least_convincing(arms[:2], question), question=question), alone)
+    assert (verdict.direction, verdict.treated) == ("no effect", "none")
+
+
 # ---- The size --------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +215,13 @@ def test_a_direction_has_to_survive_the_correction_and_no_effect_is_each_claims_
     assert (among.direction, among.alone, among.holm_p) == ("undecided", "supported", pytest.approx(0.2, rel=1e-2))
     none = judged(look(1, no_effect=0.001))
     assert decide(none, lambda p: 1.0).direction == "no effect"
+
+
+def test_what_a_claim_would_be_alone_is_the_side_of_the_look_that_its_p_value_is_of():
+    """The last look lies a little on the other side, and says nothing."""
+    found = judged(look(1, supported=0.001), look(2, supported=0.4), look(3, supported=0.9), look(4, contradicted=0.9))
+    verdict = decide(found, lambda p: min(1.0, 20 * p))
+    assert (verdict.direction, verdict.alone) == ("undecided", "supported") and verdict.p < ERROR
 
 
 @pytest.mark.parametrize("why", ["did not learn", "changed nothing"])

@@ -157,6 +157,15 @@ def test_where_runs_failed_ranks_decide_with_the_failed_ones_in_the_worst_place(
     assert told.p_supported == pytest.approx(expected.pvalue) and told.p_contradicted == 1
 
 
+def test_a_gap_that_failed_runs_do_not_have_supports_nothing():
+    """A network that diverged did not overfit."""
+    claim = CLAIMS["dropout_overfits"]
+    for treated in ([FAILED] * 6, [FAILED, 9.0, 9.1, 9.2, 9.0, 9.1]):
+        verdict = decided(claim, arms_of(**{"dropout": [2.0, 2.1, 1.9, 2.0, 2.05] * 2, "none": treated}))
+        assert (verdict.direction, verdict.p, verdict.told.by_ranks) == ("undecided", 1, False)
+        assert verdict.told.failures[0].failed == treated.count(FAILED)
+
+
 def test_a_control_that_fails_speaks_against_the_claim_that_the_other_arm_is_worse():
     treated, control = [40.0, 40.1, 40.2, 40.1, 40.0, 40.05], [FAILED] * 10
     verdict = decided(DECAY, arms_of(**{CONTROL: control, "none": treated}))
@@ -166,6 +175,12 @@ def test_a_control_that_fails_speaks_against_the_claim_that_the_other_arm_is_wor
 def test_a_failed_run_has_no_part_in_the_estimate():
     some = decided(DECAY, arms_of(**{CONTROL: FIVE, "none": [FAILED, 42.0, 42.2]}))
     assert (some.effect.n_treated, some.effect.blocks) == (2, 2)
+
+
+def test_a_seed_on_two_machines_is_two_pairs_of_one_seed():
+    both = {HERE: [42.0, 42.1, 42.2], THERE: [42.1, 42.2, 42.0]}
+    verdict = decided(DECAY, {CONTROL: arm_of(CONTROL, {HERE: FIVE[:3], THERE: FIVE[:3]}), "none": arm_of("none", both)})
+    assert (verdict.effect.n_treated, verdict.told.seeds) == (6, 3)
 
 
 def test_runs_that_all_failed_did_not_learn():

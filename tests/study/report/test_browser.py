@@ -130,7 +130,7 @@ def column(page, name: str) -> list:
     return page.evaluate(f"name => {SHOWN}.map(row => JSON.parse(row.dataset.order)[name])", name)
 
 
-@pytest.mark.parametrize("name", ["verdict", "here [95%]", "p (Holm)", "seeds"])
+@pytest.mark.parametrize("name", ["verdict", "here [95%]", "p (Holm)", "runs"])
 def test_a_click_on_the_head_of_a_column_sorts_and_another_turns_it_round(desk, name):
     before = column(desk, name)
     assert len(set(before)) > 1
@@ -160,8 +160,8 @@ def test_what_is_chosen_is_shown_and_nothing_else(desk, facet):
 
 def test_the_address_holds_the_view_so_that_it_can_be_sent_to_somebody(desk, opened):
     desk.locator("[name=machine]").select_option("other machine, fp32")
-    desk.locator('#overview th[data-column="seeds"] button').click()
-    desk.locator('#overview th[data-column="seeds"] button').click()
+    desk.locator('#overview th[data-column="runs"] button').click()
+    desk.locator('#overview th[data-column="runs"] button').click()
     address = desk.evaluate("location.hash")
     rows = f"{SHOWN}.map(row => row.innerText)"
     sent = opened(address)

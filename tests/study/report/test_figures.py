@@ -111,7 +111,7 @@ def test_a_long_title_stays_within_its_figure(width):
         figure.canvas.draw()
         (drawn,) = (text for text in figure.findobj(Text) if text.get_text().startswith("short"))
         extent = drawn.get_window_extent()
-        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width and "long past" in drawn.get_text()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width and "overfits them" in drawn.get_text()
 
 
 def test_names_of_machines_become_parts_of_file_names():

@@ -134,11 +134,30 @@ def test_the_command_asks_for_as_many_seeds_as_there_are(first, other, rule, ask
 RUNS = pd.DataFrame({
     "device": ["cpu", "cpu", "cuda"], "seconds": [3600.0, 7200.0, 3600.0], "threads": [2, 1, 1], "cpu_share": [0.5, 1.0, 0.1],
     "jobs": [1, 2, 4], "outcome": ["finished", "diverged", "reached"], "data": ["cifar10"] * 3, "machine": ["a", "a", "b"],
+    "started": ["2026-01-01 00:00:00"] * 3,
 })  # fmt: skip
 
 
-def test_core_hours_count_the_share_of_its_threads_and_gpu_hours_the_runs_beside():
-    assert hours_of_computing(RUNS) == pytest.approx((1 * 2 * 0.5 + 2 * 1 * 1.0, 1 / 4))
+def test_core_hours_count_the_share_of_its_threads():
+    assert hours_of_computing(RUNS[RUNS.device == "cpu"]) == pytest.approx((1 * 2 * 0.5 + 2 * 1 * 1.0, 0))
+
+
+@pytest.mark.parametrize(
+    ("times", "hours"),
+    [
+        ([("b", "10:00", 1.0)], 1),
+        ([("b", "10:00", 1.0), ("b", "10:30", 1.0), ("b", "10:15", 0.25)], 1.5),  # side by side, in whatever processes
+        ([("b", "10:00", 1.0), ("b", "20:00", 1.0)], 2),  # nothing ran between
+        ([("b", "10:00", 1.0), ("c", "10:00", 1.0)], 2),  # two cards
+    ],
+)
+def test_gpu_hours_are_those_in_which_a_card_had_a_run(times, hours):
+    machines, clock, lengths = zip(*times, strict=True)
+    runs = pd.DataFrame({
+        "device": "cuda", "machine": machines, "started": [f"2026-01-01 {at}:00" for at in clock],
+        "seconds": [3600 * length for length in lengths], "threads": 1, "cpu_share": 1.0, "jobs": 24,
+    })  # fmt: skip
+    assert hours_of_computing(runs) == pytest.approx((0, hours))
 
 
 def test_runs_that_claims_share_are_counted_once_in_a_full_replication():
@@ -152,7 +171,7 @@ def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
     told = at_a_glance(findings, {"weight_decay": DECAY, "response_norm": NORM, "interactions_of_four": PARTS})
     rows = {name: here for name, here, _ in told["rows"]}
     assert rows["scope"] == "1 of 2 claims of the paper judged"  # the third is no claim of the paper
-    assert rows["computing"] == "3.0 core-hours and 0.25 GPU-hours"
+    assert rows["computing"] == "3.0 core-hours and 1.0 GPU-hours"
     assert rows["cost"].startswith("0.15 dollars at 0.05 a core-hour")
     little = SimpleNamespace(found=(found(),), runs=RUNS.head(1).assign(cpu_share=0.01))  # 36 seconds of two threads
     rows = {name: here for name, here, _ in at_a_glance(little, {"weight_decay": DECAY})["rows"]}
