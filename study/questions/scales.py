@@ -48,8 +48,8 @@ FEW_IMAGES_LONG = {
     "optim.schedule.1.epoch": 82,
     "optim.test_every": 10,
 }
-"""The regime of the paper: as many passes, in which the network overfits (12% training error, 40% test error with ten views). In it dropout, augmentation and overlap have something
-to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
+"""The regime of the paper: as many passes, and the network overfits (12% training error, 40% test error with ten views). In it
+dropout, augmentation and overlap have something to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
 
 SCALES = {
     "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, test_images=10_000, about="CIFAR-10"),
