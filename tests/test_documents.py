@@ -10,6 +10,8 @@ import pytest
 
 from study.cli.main import parser
 from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
 from tools.file_map import BEGIN, END, FOLDERS, file_map
 from tools.findings_tables import made_anew
 
@@ -155,3 +157,14 @@ def test_the_library_is_used_in_three_lines_as_the_page_says(page, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     code = block.replace("\n    ", "\n")
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment).returncode == 0
+
+
+def test_the_page_of_costs_counts_the_runs_that_a_plan_has():
+    """On cifar10-jpeg, those that claims of one command share counted once."""
+    told = dict(re.findall(r"^\| `(make [\w-]+)` \| [^|]+ \| (\d+) \|", (ROOT / "docs" / "costs.md").read_text(), re.M))
+    planned: dict[str, set[str]] = {}
+    for name, claim in all_claims().items():
+        if claim.scales.get("cifar10-jpeg"):
+            cells = make_plan(name, "cifar10-jpeg", "30a9876f240c", Tuned.read(ROOT / "results"))
+            planned.setdefault(claim.command, set()).update(cell.key for cell in cells)
+    assert told == {command: str(len(keys)) for command, keys in planned.items()}
