@@ -77,6 +77,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         verdict = verdict.replace("; another reading differs", "†")
         here = row["here [95%]"].replace(" points", "")
         runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
+        runs = re.sub(r" \((\d+) seeds?\)", r"/\1", runs)  # "12/9": of nine seeds on several machines
         told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}, n={runs}", verdict)
         paper = row["paper"].replace(" points", "")
         found.setdefault((claim, paper), {})[row.get("scale") or same["scale"]] = told
