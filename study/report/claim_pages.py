@@ -129,7 +129,7 @@ def _order(one: Evidence, place: int) -> dict[str, float | None]:
         "paper": None if reported is None or on_line is None else on_line[3],
         "here [95%]": None if on_line is None else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "seeds": sum(len(arm.seeds) for arm in one.arms),
+        "runs": sum(len(arm.seeds) for arm in one.arms),
         "more seeds needed": verdict.more_seeds,
     }
 
