@@ -1,0 +1,150 @@
+"""study/report/figures: the lines and marks of the pictures stand where their numbers say, read off the axes."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import made_up_result, write_tuned
+from matplotlib.colors import to_hex
+from matplotlib.text import Annotation
+from scipy import stats
+
+from alexnet.recipe import ALEXNET_32, FIGURE_1_A, changed
+from study.judge.contrasts import Contrast
+from study.judge.evidence import Evidence, find
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.questions.own_rates import at_own_rates
+from study.record import tables
+from study.report.figures.architecture import architecture
+from study.report.figures.curves import training_curves
+from study.report.figures.errors import errors_at_end
+from study.report.figures.factorial import in_order
+from study.report.figures.rates import rates
+from study.report.figures.style import style
+from study.report.figures.time_to_target import time_to_target
+from study.report.figures.verdicts import verdict_forest
+
+CLAIMS = all_claims()
+HIGHER = {"2012": [0.400, 0.410, 0.405, 0.395, 0.402], "none": [0.440, 0.452, 0.431]}
+TIMES = {"relu": [5.0, 5.5, 6.1, 5.2, 5.6], "tanh": [20.0, 24.0, 31.0]}
+
+
+@pytest.fixture(scope="module")
+def norm(tmp_path_factory) -> Evidence:
+    """response_norm from made-up runs: each with its test errors, and a curve that falls by a tenth an epoch from its own
+    height."""
+    folder, runs = tmp_path_factory.mktemp("norm"), []
+    write_tuned(folder, {})
+    for cell in make_plan("response_norm", "cifar10-jpeg", "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
+        if cell.arm in HIGHER:
+            error, made = HIGHER[cell.arm][cell.seed], made_up_result(cell, crossing=None)
+            points = tuple(replace(one, running_error=error * 0.9**one.epoch) for one in made.points)
+            runs.append(replace(made, test_error_ten_views=error, answers=None, points=points))
+    tables.merge(folder, runs)
+    (one,) = find(folder, {"response_norm": CLAIMS["response_norm"]}).found
+    return one
+
+
+def lines_at(axis, y: float) -> list[tuple[np.ndarray, str]]:
+    """What is drawn at a height: the places on the axis, and the mark."""
+    return [
+        (line.get_xdata(), line.get_marker())
+        for line in axis.lines
+        if np.allclose(line.get_ydata(), y) and len(line.get_xdata())
+    ]
+
+
+def test_a_claims_tick_of_the_paper_is_at_the_papers_number_and_its_mark_at_ours(norm):
+    """In multiples of the margin of half a point: 1.4 points are 2.8, though ours is another number."""
+    with style():
+        axis = verdict_forest([norm]).axes[0]
+    ticks = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|" and line.get_color() == "black"]
+    assert ticks == [pytest.approx(1.4 / 0.5)]
+    effect = norm.verdict.effect
+    ends = [tuple(line.get_xdata()) for line in axis.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2]
+    assert (pytest.approx(effect.lower / 0.5), pytest.approx(effect.upper / 0.5)) in ends
+    assert abs(effect.estimate - 1.4) > 1
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_every_mean_has_the_t_interval_of_its_arms_runs(norm, row):
+    values = 100 * np.array(HIGHER[norm.arms[row].label])
+    expected = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    with style():
+        axis = errors_at_end([norm]).axes[0]
+    ((interval, _), (mean, mark)) = lines_at(axis, row + 0.32)
+    np.testing.assert_allclose(interval, expected)
+    assert (mark, mean[0]) == ("|", pytest.approx(values.mean()))
+
+
+def test_below_an_arm_has_its_effect_and_both_ends_of_its_interval(norm):
+    with style():
+        axis = errors_at_end([norm]).axes[1]
+    (interval, _), (estimate, _) = lines_at(axis, 0)
+    effect = norm.effects["none"]
+    np.testing.assert_allclose([*interval, *estimate], [effect.lower, effect.upper, effect.estimate])
+
+
+def test_a_curve_has_a_band_from_its_least_to_its_highest_run_and_a_line_at_their_mean(norm):
+    with style():
+        axis = training_curves([norm]).axes[0]
+    errors, epochs = 100 * np.array(HIGHER["2012"]), 7
+    corners = axis.collections[1].get_paths()[0].vertices  # after the thin lines of the same arm
+    here = sorted(corners[np.isclose(corners[:, 0], epochs), 1])
+    np.testing.assert_allclose([here[0], here[-1]], np.array([errors.min(), errors.max()]) * 0.9**epochs)
+    mean = next(line for line in axis.lines if line.get_label().startswith("2012"))
+    assert mean.get_ydata()[epochs - 1] == pytest.approx(errors.mean() * 0.9**epochs)
+
+
+def test_the_share_of_seeds_not_there_yet_falls_when_a_run_arrives_and_not_before(tmp_path):
+    write_tuned(tmp_path, {"A-2012": {"relu": 0.01, "tanh": 0.02}}, scale="cifar10-jpeg")
+    cells = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
+    tables.merge(tmp_path, [made_up_result(cell, TIMES[cell.arm][cell.seed]) for cell in cells])
+    (one,) = find(tmp_path, {"relu_sooner": CLAIMS["relu_sooner"]}).found
+    with style():
+        axis = time_to_target([one]).axes[0]
+    (tanh,) = (line for line in axis.lines if line.get_label().startswith("tanh"))
+    assert tanh.get_drawstyle() == "steps-post"  # each height holds until the next arrival
+    drawn = dict(zip(tanh.get_xdata(), tanh.get_ydata(), strict=True))
+    assert [drawn[time] for time in TIMES["tanh"]] == pytest.approx([2 / 3, 1 / 3, 0])
+
+
+def test_validation_errors_of_a_search_are_drawn_in_percent(norm):
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in ((0.01, 0.31), (0.02, 0.29))]
+    arms = tuple(replace(arm, tuned={"trials": trials, "value": 0.02, "tuned_on": "made up"}) for arm in norm.arms[:2])
+    searched = replace(norm, claim=at_own_rates("response_norm", norm.claim), arms=arms)
+    with style():
+        line = rates([searched]).axes[0].lines[0]
+    np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[0.01, 0.02], [31.0, 29.0]])
+
+
+def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
+    design = CLAIMS["interactions_of_four"].rule.design
+    sizes = dict(zip((group.name for group in design.groups), itertools.cycle((0.3, -2.0, 1.1)), strict=False))
+    made = {
+        name: Contrast(
+            estimate=size, lower=-9.0, upper=9.0, level=0.95, standard_error=1.0, sd=1.0, degrees_of_freedom=30, blocks=3,
+            left_out=0,
+        )
+        for name, size in sizes.items()
+    }  # fmt: skip
+    order = [(group.parts, -abs(sizes[group.name])) for group in in_order(design.groups, made)]
+    assert order == sorted(order) and len(set(order)) > 3
+
+
+@pytest.mark.parametrize(
+    ("recipe", "crossing"),
+    [
+        (ALEXNET_32, 6),  # layer 3 and two full layers see both columns: two lines each
+        (changed(ALEXNET_32, {"model.layers.2.crosses": False}), 4),
+        (FIGURE_1_A, 0),  # one column
+    ],
+)
+def test_a_network_has_two_lines_across_for_each_layer_that_sees_both_columns(recipe, crossing):
+    with style():
+        figure = architecture(recipe.model, "made up")
+    arrows = [one.arrow_patch for one in figure.findobj(Annotation) if one.arrow_patch]
+    assert sum(to_hex(arrow.get_edgecolor()) == "#b2452f" for arrow in arrows) == crossing
