@@ -178,7 +178,11 @@ def table(found: dict) -> list[str]:
         ]
     lines += [f"\nNot measured: {r['what']} ({r['failed']}).\n" for r in rows if "failed" in r]
     if shares := [r for r in rows if "saturated" in r]:
-        lines += [*saturation_lines(shares), "", f"Shares before → after training ({shares[0]['of']}), means over seeds."]
+        lines += [
+            *saturation_lines(shares),
+            "",
+            f"Shares before → after training ({shares[0]['of']}): means, and the least and the most.",
+        ]
     if curves := [r for r in rows if "curve" in r]:
         lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
         lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]

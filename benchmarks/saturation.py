@@ -49,7 +49,8 @@ def measure(device: str) -> list[dict]:
                         "saturated": activation,
                         "case": f"{base}, {when} training",
                         "layers": [[min(layer), statistics.mean(layer), max(layer)] for layer in each],
-                        "of": f"{PASSES}, {len(SEEDS)} seeds, {name}, rate {found['value']:g}",
+                        "of": f"{PASSES}, {len(SEEDS)} seeds, {name}",
+                        "rate": found["value"],
                     })  # fmt: skip
     return rows
 

@@ -6,14 +6,17 @@ PAGE = Path(__file__).parents[1] / "docs" / "figure-1.md"
 
 
 def saturation_lines(rows: list[dict]) -> list[str]:
-    """A row for each activation and treatment: the share of saturated units before and after training, by layer."""
+    """A row for each activation and treatment: the share of saturated units before and after training, by layer, with the
+    least and the most of the seeds."""
     cases = dict.fromkeys((r["saturated"], r["case"].split(", ")[0]) for r in rows)
-    lines = ["| treatment | activation | layer 1 | layer 2 | layer 3 |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| treatment | activation | rate | layer 1 | layer 2 | layer 3 |", "| --- | --- | --- | --- | --- | --- |"]
     for activation, base in cases:
         before, after = (
-            next(r["layers"] for r in rows if (r["saturated"], r["case"]) == (activation, f"{base}, {when} training"))
+            next(r for r in rows if (r["saturated"], r["case"]) == (activation, f"{base}, {when} training"))
             for when in ("before", "after")
         )
-        told = [f"{b[1]:.0%} → {a[1]:.0%}" for b, a in zip(before, after, strict=True)]
-        lines.append(f"| {base.removeprefix('A-')} | {activation} | {' | '.join(told)} |")
+        told = [
+            f"{b[1]:.0%} → {a[1]:.0%} [{a[0]:.0%}, {a[2]:.0%}]" for b, a in zip(before["layers"], after["layers"], strict=True)
+        ]
+        lines.append(f"| {base.removeprefix('A-')} | {activation} | {after['rate']:g} | {' | '.join(told)} |")
     return lines
