@@ -29,7 +29,6 @@ from study.plan.plan import Cell, make_plan, pick_arms, pick_bases
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
-from study.questions.looks import LOOKS
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.run.one_run import Place
@@ -58,14 +57,14 @@ def list_claims(args: argparse.Namespace) -> None:
     from study.report.conclusions import short_verdict
     from study.report.verdict_files import records
 
-    claims, findings = all_claims(), find(results_dir())
+    claims, findings, rules = all_claims(), find(results_dir()), FixedRules.read(results_dir())
     found = findings.found
     own = {name: [one for one in found if one.claim_name == name] for name in claims}
     if args.json:
         told = {
             name: {
                 **_facts(claim),
-                **margins.facts(claim, found),
+                **margins.facts(name, claim, found, rules),
                 "verdicts": [_short(record) for record in records(findings, own[name])],
             }
             for name, claim in claims.items()
@@ -82,9 +81,7 @@ def list_claims(args: argparse.Namespace) -> None:
         print(f"  command   {claim.command}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
-        for sentence, bases in margins.by_sentence(claim, claim.default_bases, found).items():
-            where = f", on {', '.join(bases)}" if len(claim.default_bases) > 1 else ""
-            print(f"  margin    {sentence}{where}")
+        print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
         print(f"  scales    {', '.join(f'{scale} ({role})' for scale, role in claim.scales.items())}")
 
 
@@ -268,8 +265,6 @@ def _scored_words(claim: Claim) -> str:
 
 def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:
     """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
-    from study.report import margins
-
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command})")
     print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
@@ -277,12 +272,8 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Ev
         from study.report.designs import plan_lines
 
         print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
-    rule = FixedRules.read(results_dir()).of(asked.scale)
-    own, looks = [one for one in found if one.scale == asked.scale], rule.looks if rule else LOOKS
-    for sentence, bases in margins.by_sentence(
-        asked.claim, dict.fromkeys(cell.base for cell in plan.cells), own, looks
-    ).items():
-        print(f"  margin on {', '.join(bases)}: {sentence}")
+    for line in margin_lines(asked, dict.fromkeys(cell.base for cell in plan.cells), found):
+        print(f"  {line}")
     groups: dict[tuple[str, str], list[Cell]] = {}
     for base in dict.fromkeys(cell.base for cell in plan.cells):
         for cell in plan.cells:
@@ -296,3 +287,12 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Ev
             f"  {base:<22} {arm:<{width}} {len(cells)} seeds, {sum(cell.key in done for cell in cells)} done, "
             f"learning rate {cells[0].recipe.optim.learning_rate:g} ({rate})"
         )
+
+
+def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Evidence]") -> list[str]:
+    from study.report import margins
+
+    if why := margins.without_seeds(asked.claim):
+        return [f"margin: {why}"]
+    told = margins.at_scale(asked.claim, asked.scale, bases, found, FixedRules.read(results_dir()))
+    return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in told.items()]

@@ -32,7 +32,9 @@ class Spread:
 
 def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread | None:
     """The spread of a measure on a base, pooled within arms and machines over all claims that are tested; None where no arm has
-    two runs."""
+    two runs. `found` is of one scale: on other images, or for other epochs, runs spread otherwise."""
+    found = list(found)
+    assert len({one.scale for one in found}) <= 1, "runs of several scales have no spread in common"
     arms: dict[tuple[str, ...], dict[Block, float]] = {}
     pairs: dict[tuple[tuple[str, ...], ...], list[tuple[float, float]]] = {}
     for one in found:

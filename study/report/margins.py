@@ -13,6 +13,7 @@ from study.judge.seeds_needed import (
     seeds_for_claim,
     spread_of,
 )
+from study.plan.fixed_rules import FixedRules
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 
@@ -42,42 +43,92 @@ def ends_text(claim: Claim, chance: float) -> str:
     return "supported, contradicted, no effect or undecided"
 
 
-def margin_sentence(claim: Claim, base: str, found: Sequence[Evidence], looks: Looks = LOOKS) -> str:
-    """The margin of a claim, and the seeds that "no effect" needs on a base, at the spread of the runs that are there."""
+def without_seeds(claim: Claim) -> str:
+    """Why no number of seeds is told beside the margin of a claim; empty where one is."""
     if claim.rule.smallest_effect is None:
         return 'no margin: "no effect" is no answer to it'
     if claim.measure.runs_together > 1:
         return f"{margin_text(claim)}; its interval is over test images, not over seeds"
-    spread = spread_of(found, claim.measure, base)
+    return ""
+
+
+def seeds_sentence(claim: Claim, spread: Spread | None, looks: Looks, has_ended: bool = False) -> str:
+    """The seeds that "no effect" needs at the spread of the runs of a base and scale, and whether these looks come to them.
+    `has_ended`: it was told already, so its chance is no question."""
     seeds = seeds_for_claim(claim, spread, looks)
     if seeds is None:
-        return f'{margin_text(claim)}; the seeds that "no effect" needs are not known before there are runs'
-    told = f'{margin_text(claim)}; "no effect" needs about {seeds_text(seeds)} seeds of each arm ({spread_text(claim, spread)})'
+        return 'the seeds that "no effect" needs are not known before there are runs'
+    told = f'"no effect" needs about {seeds_text(seeds)} seeds of each arm ({spread_text(claim, spread)})'
     chance, last = chance_of_no_effect(claim, spread, looks), most_seeds(claim, looks)
-    if not claim.rule.is_tested or seeds[0] <= last:
+    if has_ended or not claim.rule.is_tested or seeds[0] <= last:
         return told
     if chance < HARDLY:
         return f"{told}: within {last} seeds it can end only as {ends_text(claim, chance)}"
-    told += f": within {last} seeds it is told with a probability of at most {chance:.0%}"
-    return told
+    return f"{told}: within {last} seeds it is told with a probability of at most {chance:.0%}"
 
 
-def by_sentence(claim: Claim, bases: Iterable[str], found: Sequence[Evidence], looks: Looks = LOOKS) -> dict[str, list[str]]:
-    """The sentences on a claim's margin, each with the bases that it is true of."""
-    told: dict[str, list[str]] = {}
+def at_scale(
+    claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Evidence], rules: FixedRules
+) -> dict[str, list[str]]:
+    """What "no effect" needs of a claim at a scale, by that scale's own runs and looks: the sentences, each with the bases that
+    it is true of. `found`: the findings at that scale and others. Not for a claim that `without_seeds` has a word on."""
+    own, told = of_scale(found, scale), {}
+    ended = {one.base for one in own if one.claim == claim and one.word == "no effect"}
     for base in bases:
-        told.setdefault(margin_sentence(claim, base, found, looks), []).append(base)
+        sentence = seeds_sentence(claim, spread_of(own, claim.measure, base), looks_at(scale, rules), base in ended)
+        told.setdefault(sentence, []).append(base)
     return told
 
 
-def facts(claim: Claim, found: Sequence[Evidence], looks: Looks = LOOKS) -> dict[str, Any]:
-    """The same for scripts."""
-    seeds = {
-        base: seeds_for_claim(claim, spread_of(found, claim.measure, base), looks)
-        for base in claim.default_bases
-        if claim.measure.runs_together == 1
-    }
+def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> list[str]:
+    """A claim's margin, what "no effect" needs at each scale that has runs or a rule, and on the bases that have neither."""
+    if why := without_seeds(claim):
+        return [why]
+    told: dict[str, list[str]] = {}
+    left = list(claim.default_bases)
+    for scale, bases in _known_at(name, claim, found, rules).items():
+        for sentence, same in at_scale(claim, scale, bases, found, rules).items():
+            told.setdefault(sentence, []).append(", ".join([scale, *(same if len(claim.bases) > 1 else ())]))
+        left = [base for base in left if base not in bases]
+    if left:
+        told.setdefault(seeds_sentence(claim, None, LOOKS), []).append(", ".join(left))
+    return [margin_text(claim), *(f"{'; '.join(where)}: {sentence}" for sentence, where in told.items())]
+
+
+def facts(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> dict[str, Any]:
+    """The same for scripts: by base and scale the fewest and most seeds, the last look's, and the runs that tell it."""
+    seeds: dict[str, dict[str, Any]] = {base: {} for base in claim.default_bases}
+    for scale, bases in ({} if without_seeds(claim) else _known_at(name, claim, found, rules)).items():
+        for base in bases:
+            spread, looks = spread_of(of_scale(found, scale), claim.measure, base), looks_at(scale, rules)
+            seeds.setdefault(base, {})[scale] = {
+                "seeds": seeds_for_claim(claim, spread, looks),
+                "last_look": most_seeds(claim, looks),
+                "runs": spread.runs if spread else 0,
+            }
     return {"margin": claim.rule.smallest_effect, "seeds_for_no_effect": seeds}
+
+
+def of_scale(found: Iterable[Evidence], scale: str) -> list[Evidence]:
+    return [one for one in found if one.scale == scale]
+
+
+def looks_at(scale: str, rules: FixedRules) -> Looks:
+    """Those of the scale's fixed rule; where none was fixed, those that a first run would be judged by."""
+    rule = rules.of(scale)
+    return rule.looks if rule else LOOKS
+
+
+def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> dict[str, list[str]]:
+    """By scale the bases of a claim whose spread runs tell, or whose looks a rule has fixed."""
+    known = {}
+    for scale in dict.fromkeys([*claim.scales, *(one.scale for one in found)]):
+        if claim.is_asked_at(scale):
+            own, rule = of_scale(found, scale), rules.of(scale)
+            fixed = rule.family.get(name, {}) if rule else {}
+            bases = [base for base in claim.bases if base in fixed or spread_of(own, claim.measure, base)]
+            known |= {scale: bases} if bases else {}
+    return known
 
 
 def spread_text(claim: Claim, spread: Spread | None) -> str:
