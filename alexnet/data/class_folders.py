@@ -44,7 +44,7 @@ class ClassFolderSet(PackedSource):
 
     def class_names(self, folder: Path) -> list[str]:
         words = folder / f"{self.name}.words.txt"
-        lines = words.read_text().splitlines() if words.exists() else []
+        lines = words.read_text("utf-8").splitlines() if words.exists() else []
         meaning = {key: text.split(",")[0] for key, _, text in (line.partition("\t") for line in lines)}
         if manifest := manifest_of(self.cache(folder)):
             classes = manifest["classes"]

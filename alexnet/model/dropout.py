@@ -38,7 +38,7 @@ class Dropout(nn.Module):
 
     def draw_on_device(self, key: int, step: Tensor) -> None:
         """Draw on the device of `step` (int64, one value), by `hashed_draws` of `key` and of what `step` holds when it draws.
-        The kept share is rounded to 1/65536."""
+        The kept share is rounded to 1/65536; one that would be rounded to 1 is 65535/65536."""
         self.generator_state, self.key, self.step = None, key, step
 
     def forward(self, units: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class Dropout(nn.Module):
         """Ones and zeros: float32, or bool where they are drawn on a device, which a product takes as they are."""
         if self.step is not None:
             assert self.key is not None
-            threshold = round(self.keep * 65536) - 32768
+            threshold = min(round(self.keep * 65536) - 32768, 32767)  # one more is none in int16, and would drop every unit
             return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape)
         assert self.generator_state is not None
         draw = _draw if torch.compiler.is_compiling() else _drawn

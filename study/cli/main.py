@@ -7,6 +7,7 @@ and to be called again, 130 interrupted.
 
 import argparse
 import errno
+import io
 import os
 import signal
 import sys
@@ -111,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str] | None) -> int:
     os.environ.update({**NO_TELEMETRY, **os.environ})
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
+    if arguments is None:
+        _print_whatever_it_is()
     args = argparse.Namespace(verb=None)
     console = Console(to_stderr=True)
     try:
@@ -145,6 +148,13 @@ def _main(arguments: list[str] | None) -> int:
             raise
         console.say(f"{in_a_line(error)}; what was written is whole, and the same command goes on when that is mended")
         return 1
+
+
+def _print_whatever_it_is() -> None:
+    """A terminal that has no "∞" shows "?" in its place: no text ends a command, least of all one that trains."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that a caller captures may be anything
+            stream.reconfigure(errors="replace")
 
 
 def _done(args: argparse.Namespace) -> int:

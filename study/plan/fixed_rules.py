@@ -46,6 +46,12 @@ class FixedRule:
         """Claim and base of everything in the family."""
         return [(claim, base) for claim, bases in self.family.items() for base in bases]
 
+    def was_seen(self, seed: int, started: str) -> bool:
+        """Whether a run is known to have been there before the rule: it began on an earlier day ("2026-11-24 03:26:26"), or its
+        seed is below the first. A run that began on the day itself may have been there or not: of the rule the day is known
+        alone."""
+        return seed < self.first_seed or started[: len(self.fixed_on)] < self.fixed_on
+
     @property
     def record(self) -> dict[str, Any]:
         """As rules.json holds it, the scale aside."""

@@ -53,7 +53,7 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
     if not one.in_family and (others := one.claims_in_family - 1):
         yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):
-        yield f"The rule was fixed on {one.rule.fixed_on}, after {before} of these runs (NOTES.md)."
+        yield f"The rule was fixed on {one.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
     if one.role == "own":
         yield from _of_own_images(one)
     elif math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
@@ -90,9 +90,11 @@ def limit_words(limit: Limit) -> str:
 
 
 def _runs_before(one: Evidence) -> int:
-    """How many runs of the judged arms began before the day on which the rule was fixed."""
+    """How many runs of the judged arms, none of which has a seed below the rule's first, were there before the rule."""
+    if one.rule is None:
+        return 0
     arms = [arm for arm in one.arms if arm.label in (one.claim.rule.control, *one.claim.rule.treated_arms)]
-    return sum(one.rule is not None and began < one.rule.fixed_on for arm in arms for began in arm.started)
+    return sum(one.rule.was_seen(*run) for arm in arms for run in zip(arm.seeds, arm.started, strict=bool(arm.started)))
 
 
 def _of_the_arm(one: Evidence) -> Iterator[str]:

@@ -77,10 +77,13 @@ def _before_rules(findings: Findings) -> list[str]:
         if rule is None:
             told.append(f"{scale}: no rule was fixed; its {len(own)} runs were seen as they came.")
             continue
-        before = int((own.started < rule.fixed_on).sum())
-        unjudged = f" Runs of seeds below {rule.first_seed} are not judged." if rule.first_seed else ""
+        before = sum(map(rule.was_seen, own.seed, own.started))
+        known, unjudged = "began on an earlier day", ""
+        if rule.first_seed:
+            known += f" or are of seeds below {rule.first_seed}"
+            unjudged = f" Runs of seeds below {rule.first_seed} are not judged."
         note = f" ({rule.note})" if rule.note else ""
-        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}, after {before} of its {len(own)} runs{note}.{unjudged}")
+        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}; {before} of its {len(own)} runs {known}{note}.{unjudged}")
     return told
 
 

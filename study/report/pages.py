@@ -158,5 +158,5 @@ TRUSTED = {"style": "page.css", "script": "page.js"}
 
 def _trusted(path: Path) -> dict[str, Any]:
     """The text of a file as it stands in the page, and its digest as a policy names it."""
-    text = path.read_text()
+    text = path.read_text("utf-8")
     return {"text": Markup(text), "digest": f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"}

@@ -527,6 +527,15 @@ def test_dropout_of_the_device_drops_at_its_rate_and_anew_at_each_step(rate):
     assert stats.binomtest(both, 100_000, rate**2).pvalue > 0.001
 
 
+@pytest.mark.parametrize("rate", [1e-5, 7.6e-6, 1e-6, 1e-12])
+def test_dropout_of_the_device_at_next_to_no_rate_drops_next_to_nothing(rate):
+    """The draws tell shares of 1/65536 apart: below that a unit in 65536 is dropped, not all of them."""
+    dropout = Dropout(rate, "2012")
+    dropout.draw_on_device(key_of(1, "dropout/0"), torch.tensor(0))
+    dropped = int((dropout(torch.ones(500, 500)) == 0).sum())
+    assert stats.binomtest(dropped, 250_000, 1 / 65536).pvalue > 0.001
+
+
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize(("form", "factor"), [("2012", 1.0), ("inverted", 1.25)])
 def test_dropout_of_the_device_keeps_a_units_value_and_its_gradient_in_their_type(form, factor, kind):

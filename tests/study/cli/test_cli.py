@@ -1,6 +1,7 @@
 """The command line: what is asked wrongly is refused in one line, with code 2, and nothing is written."""
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from helpers import write_tuned
 from made_up_images import image_folders
 
 from alexnet.errors import Refused
+from study.cli.console import Console
 from study.cli.main import main, parser
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +46,26 @@ def here(tmp_path, monkeypatch, small_shapes) -> Path:
     write_tuned(tuned.parent, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
     monkeypatch.setattr("study.plan.tuned.committed_text", tuned.read_text)
     return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_no_text_that_a_terminal_lacks_the_characters_of_ends_a_command(monkeypatch, encoding):
+    told = "about ∞ epochs, caf\u00e9, a file \udcff"
+    written = {name: io.BytesIO() for name in ("stdout", "stderr")}
+    for name, content in written.items():
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(content, encoding))
+    monkeypatch.setattr(sys, "argv", ["alexnet-study", "list"])
+
+    def say(args):
+        Console().say(told)
+        Console(to_stderr=True).say(told)
+        return 0
+
+    monkeypatch.setattr("study.cli.main._done", say)
+    assert main() == 0
+    for name, content in written.items():
+        getattr(sys, name).flush()
+        assert content.getvalue() == f"{told}\n".encode(encoding, "replace")
 
 
 def files(folder: Path) -> set[Path]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,27 +16,35 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
 from study.record import tables
+from study.report.cautions import cautions
 from study.report.limits import failed_words, image_error_words, limits
 
 CLAIMS = {"dropout_error": all_claims()["dropout_error"]}
 SCALE = "cifar10-jpeg-2500"
 
 
-def findings_of(folder: Path, diverged: int = 0, fixed: bool = False) -> Findings:
-    """Look 1 of dropout_error, made up, with so many runs of "none" diverged."""
+THAT_DAY = datetime(2026, 11, 26, 9, tzinfo=UTC)
+"""When the runs began."""
+
+
+def findings_of(folder: Path, diverged: int = 0, fixed_on: str = "", first_seed: int = 0) -> Findings:
+    """Look 1 of dropout_error, made up, with so many runs of "none" diverged; and, where it has a day, the rule of that day."""
     write_tuned(folder, {})
     runs = []
     for cell in make_plan("dropout_error", SCALE, "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
         made = replace(
-            made_up_result(cell, crossing=None, epochs=2), test_error_ten_views=0.3 + 0.001 * cell.seed, answers=None
+            made_up_result(cell, crossing=None, epochs=2),
+            test_error_ten_views=0.3 + 0.001 * cell.seed,
+            answers=None,
+            started_ms=int(THAT_DAY.timestamp() * 1000),
         )
         if cell.arm == "none" and cell.seed < diverged:
             made = replace(made, outcome="diverged", test_error=None, test_error_ten_views=None)
         runs.append(made)
     tables.merge(folder, runs)
-    if fixed:
-        rule = replace(fix(SCALE, [("dropout_error", "ALEXNET_32")], CLAIMS), fixed_on="2100-01-01", note="made up")
-        FixedRules(folder).write(rule)
+    if fixed_on:
+        rule = fix(SCALE, [("dropout_error", "ALEXNET_32")], CLAIMS, first_seed=first_seed, note="made up")
+        FixedRules(folder).write(replace(rule, fixed_on=fixed_on))
     return find(folder, CLAIMS)
 
 
@@ -60,11 +69,32 @@ def test_runs_that_failed_are_counted_by_arm(tmp_path):
     assert row[told["failures"]["head"].index("arm")] == "none" and "2 of 3" in row
 
 
-@pytest.mark.parametrize("fixed", [False, True])
-def test_what_was_seen_before_a_rule_is_told_and_that_there_is_none(tmp_path, fixed):
-    (told,) = limits(findings_of(tmp_path, fixed=fixed), CLAIMS)["before"]
-    with_rule = f"{SCALE}: the rule was fixed on 2100-01-01, after 8 of its 8 runs (made up)."
-    assert told == (with_rule if fixed else f"{SCALE}: no rule was fixed; its 8 runs were seen as they came.")
+def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
+    assert limits(findings_of(tmp_path), CLAIMS)["before"] == [
+        f"{SCALE}: no rule was fixed; its 8 runs were seen as they came."
+    ]
+
+
+@pytest.mark.parametrize(
+    "fixed_on, first_seed, told",
+    [
+        ("2026-11-27", 0, "8 of its 8 runs began on an earlier day (made up)."),
+        ("2026-11-26", 0, "0 of its 8 runs began on an earlier day (made up)."),  # whether before the rule, a day cannot tell
+        ("2026-11-25", 0, "0 of its 8 runs began on an earlier day (made up)."),
+        # Seeds 0 to 4 of the control and 0 to 2 of the other, on the very day of the rule.
+        (
+            "2026-11-26",
+            2,
+            "4 of its 8 runs began on an earlier day or are of seeds below 2 (made up). Runs of seeds below 2 are not judged.",
+        ),
+    ],
+)
+def test_of_a_rule_is_told_which_runs_were_there_before_it(tmp_path, fixed_on, first_seed, told):
+    found = findings_of(tmp_path, fixed_on=fixed_on, first_seed=first_seed)
+    assert limits(found, CLAIMS)["before"] == [f"{SCALE}: the rule was fixed on {fixed_on}; {told}"]
+    (one,) = found.found
+    beside = f"The rule was fixed on {fixed_on}; 8 of these runs began on an earlier day (NOTES.md)."
+    assert (beside in cautions(one)) == (fixed_on == "2026-11-27")
 
 
 def test_a_claim_that_was_written_after_some_runs_says_so_where_it_is_asked(tmp_path):
