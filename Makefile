@@ -2,7 +2,7 @@
 # Variables (docs/data-and-scales.md): SCALE SEEDS DEVICE PRECISION JOBS EXECUTOR (local, ray, slurm) DATA_DIR ARMS
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-all \
+.PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-top5 reproduce-all \
   settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
 
 PYTHON ?= python3
@@ -71,7 +71,7 @@ ablate-bias-init: $(READY) ## section 5, biases that start at one
 ablate-views: $(READY) ## section 4.1, ten views against the centre one
 	$(STUDY) run ten_views
 
-ablate-fidelity-data: $(READY) ## beyond the paper: images, crops and epochs as printed, on ILSVRC
+ablate-fidelity-data: $(READY) ## beyond the paper: images, crops and epochs as printed, on ILSVRC (SCALE=imagenet)
 	$(STUDY) run fidelity_data
 
 reproduce-top5: $(READY) ## the top-5 halves of sections 3.2 to 4.1, at 64 pixels and larger (SCALE=tiny-imagenet-100)
@@ -104,7 +104,7 @@ ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, an
 ablate-validation: $(READY) ## section 6: does the validation error differ from the test error? (few images)
 	$(STUDY) run validation_error
 
-ablate-rate-drops: $(READY) ## section 5: the rate divided when the error stops improving, against fixed epochs
+ablate-rate-drops: $(READY) ## section 5: the rate divided when the error stops improving, against fixed epochs (SCALE=cifar10-2500)
 	$(STUDY) run rate_drops
 
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)

@@ -3,8 +3,9 @@ apart from every other error."""
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 
 class Refused(ValueError):
@@ -31,12 +32,14 @@ class NeedsPacking(Refused):
         self.why, self.name, self.what_packing_does, self.source = why, name, what_packing_does, source
 
 
-def choose(field: str, value: str, choices: Iterable[str]) -> str:
-    """Return `value` if it is one of `choices`. Raises Refused otherwise, naming all of them and the nearest ones."""
+def choose(field: str, value: str, choices: Iterable[str], meant: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return `value` if it is one of `choices`. Raises Refused otherwise, naming all of them and the nearest ones, or the one
+    that `meant` has for this other word."""
     choices = list(choices)
     if value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=3, cutoff=0.5)
+    word = str(value).lower()
+    near = [meant[word]] if word in meant else difflib.get_close_matches(str(value), choices, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise Refused(f"{field}: {value!r} is not one of {', '.join(choices)}{hint}")
 

@@ -13,6 +13,9 @@ from typing import Any
 from alexnet.card import Card, card, check
 from alexnet.errors import Refused, choose
 
+DEVICES = ("auto", "cpu", "cuda")
+OTHER_WORDS = {"gpu": "cuda", "nvidia": "cuda"}
+"""What people call a device otherwise."""
 PRECISIONS = ("auto", "bf16", "fp32", "fp64")
 
 
@@ -102,7 +105,7 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
     """
     import torch  # here, so that a report needs no torch
 
-    choose("device", device, ("auto", "cpu", "cuda"))
+    choose("device", device, DEVICES, OTHER_WORDS)
     choose("precision", precision, PRECISIONS)
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:

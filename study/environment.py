@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from alexnet.errors import Refused
 from alexnet.machine import launched
 
 
@@ -20,6 +21,16 @@ def spool_dir() -> Path:
 def data_dir() -> Path:
     """Where the image sets are: DATA_DIR, else `data`."""
     return Path(os.environ.get("DATA_DIR") or "data")
+
+
+def there(folder: Path, field: str, may_be_new: bool = False) -> Path:
+    """`folder`, which a command only reads. Raises Refused for a file in its place and, unless it `may_be_new`, where the
+    variable `field` names a folder that is not there: it is mistyped, and what is told of it would be told of nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"{field}: {folder} is a file, not a folder")
+    if os.environ.get(field) and not may_be_new and not folder.is_dir():
+        raise Refused(f"{field}: no folder {folder}")
+    return folder
 
 
 def share_with_group(*folders: Path) -> None:

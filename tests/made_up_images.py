@@ -22,8 +22,9 @@ def few_shapes_over_and_over() -> synthetic_shapes.Shapes:
     return replace(made, train_images=made.train_images[rows], train_labels=made.train_labels[rows])
 
 
-def blank_images(name: str = "shapes") -> ImageSet:
-    """An image set of the size of the built-in one that takes no memory, for plans that train nothing."""
+def blank_images(name: str = "shapes", download: bool = True) -> ImageSet:
+    """An image set of the size of the built-in one that takes no memory, for plans that train nothing. `download`: as for
+    `load_known`, in whose place it stands."""
     pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8).expand(8000, 32, 32, 3)
     labels = torch.arange(8000) % 10
     return ImageSet(name, pixels, labels, pixels[:2000], labels[:2000], "f" * 12)

@@ -24,6 +24,8 @@ ARCHIVE_BYTES = 170_498_071
 class Cifar10(PackedSource):
     """50,000 training and 10,000 test images of 32x32 pixels, from `<folder>/cifar-10-batches-py`."""
 
+    can_download = True
+
     def home(self, folder: Path) -> Path:
         return folder
 
@@ -32,6 +34,10 @@ class Cifar10(PackedSource):
 
     def fetch(self, root: Path) -> str:
         return "" if (root / FOLDER).is_dir() else download(root)
+
+    def lacking(self, root: Path) -> str:
+        megabytes = ARCHIVE_BYTES // 1_000_000
+        return "" if (root / FOLDER).is_dir() else f"CIFAR-10 is not under {root} ({megabytes} MB to be downloaded)"
 
     def contents(self, root: Path, links: str) -> "Cifar10Files":
         return Cifar10Files(root)

@@ -79,9 +79,10 @@ def _choices(damaged: str, links: str) -> Choices:
     return Choices(choose("damaged", damaged, DAMAGED), choose("links", links, LINKS))
 
 
-def available(name: str, folder: Path) -> str:
-    """Empty if `load` will find the set (for CIFAR-10: after trying to download it), else the reason in a few words."""
-    return source_of(name).available(folder)
+def available(name: str, folder: Path, download: bool = True) -> str:
+    """Empty if `load` will find the set, else the reason in a few words. CIFAR-10 is downloaded for that, unless `download` is
+    False: then it is told to be missing."""
+    return source_of(name).available(folder, download)
 
 
 def class_names(name: str, folder: Path) -> list[str]:

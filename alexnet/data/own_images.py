@@ -17,7 +17,7 @@ import numpy as np
 from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
 from alexnet.data.found_files import Found, PassedOver, files_by_class
 from alexnet.data.image_files import FORMATS, content_of
-from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
+from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.data.packed import Split, manifest_of
 from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
@@ -206,8 +206,8 @@ def choose_name(
     word = word or word_of(root)
     if own_name(f"own-{word}-32px") != OwnName(word, 32):
         raise Refused(f"name: {word!r} is not of small letters and digits, with - or _ between them")
-    if not 1 <= test_percent <= 90:
-        raise Refused(f"test_percent: {test_percent} is not from 1 to 90")
+    if not 1 <= test_percent <= MOST_TEST_PERCENT:
+        raise Refused(f"test_percent: {test_percent} is not from 1 to {MOST_TEST_PERCENT}")
     if side:
         return OwnName(word, side, test_percent), "as asked"
     folders = OwnFolders(root, OwnName(word, SIDES[0], test_percent), links)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 SIDES = (32, 64, 256)
 """Pixels a side that there are networks for: crops of 28, 56 and 224."""
-TEST_PERCENT = 20
+TEST_PERCENT, MOST_TEST_PERCENT = 20, 90
 NAME = re.compile(r"own-(?P<word>[a-z0-9]+(?:[-_][a-z0-9]+)*)-(?P<side>\d+)px(?:-test(?P<test>\d+))?(?:-split(?P<split>\d+))?")
 
 

@@ -53,9 +53,10 @@ class Source(Protocol):
 
     name: str
     about: str
+    can_download: bool  # whether it brings the set where it is missing
 
-    def available(self, folder: Path) -> str:
-        """Empty if `load` will find the set, else the reason in a few words."""
+    def available(self, folder: Path, download: bool = True) -> str:
+        """Empty if `load` will find the set, else the reason in a few words. Without `download` nothing is brought for it."""
         ...
 
     def load(self, folder: Path, choices: "Choices", observe: Observe) -> ImageSet:
@@ -84,6 +85,8 @@ class Contents(Protocol):
 class PackedSource(ABC):
     """A set of files, decoded once into `<folder>/.cache/<name>` (packed.py) and read from there."""
 
+    can_download = False
+
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
 
@@ -110,8 +113,13 @@ class PackedSource(ABC):
         """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work."""
         return []
 
-    def available(self, folder: Path) -> str:
-        return "" if packed.manifest_of(self.cache(folder)) else self.fetch(self.home(folder))
+    def lacking(self, root: Path) -> str:
+        """As `fetch`, where nothing may be downloaded."""
+        return self.fetch(root)
+
+    def available(self, folder: Path, download: bool = True) -> str:
+        bring = self.fetch if download else self.lacking
+        return "" if packed.manifest_of(self.cache(folder)) else bring(self.home(folder))
 
     def cache(self, folder: Path) -> Path:
         return folder / ".cache" / self.name

@@ -72,7 +72,9 @@ class SyntheticShapes:
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
 
-    def available(self, folder: Path) -> str:
+    can_download = False
+
+    def available(self, folder: Path, download: bool = True) -> str:
         return ""
 
     def load(self, folder: Path, choices: Choices, observe: Observe) -> ImageSet:

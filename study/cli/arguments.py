@@ -5,15 +5,15 @@ A text that a user wrote is converted once, by argparse's `type=`: the functions
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from alexnet.data.own_names import SIDES, TEST_PERCENT, own_name
+from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_name
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
-from alexnet.machine import PRECISIONS, Machine, launched
+from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, launched
 from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
 from study.plan.plan import pick_arms, pick_bases, seed_count
@@ -60,8 +60,8 @@ def converter(read: Callable[[str], Read]) -> Callable[[str], Read]:
     return convert
 
 
-def whole_number(field: str, least: int = 0) -> Callable[[str], int]:
-    """A converter to whole numbers from `least` on."""
+def whole_number(field: str, least: int = 0, most: int | None = None) -> Callable[[str], int]:
+    """A converter to whole numbers from `least` on, to `most`."""
 
     def read(text: str) -> int:
         try:
@@ -70,14 +70,16 @@ def whole_number(field: str, least: int = 0) -> Callable[[str], int]:
             raise Refused(f"{field}: {text!r} is not a whole number") from None
         if number < least:
             raise Refused(f"{field}: {number} is less than {least}")
+        if most is not None and number > most:
+            raise Refused(f"{field}: {number} is more than {most}")
         return number
 
     return converter(read)
 
 
-def one_of(field: str, choices: tuple[str, ...]) -> Callable[[str], str]:
-    """A converter that refuses what is none of `choices`, naming the nearest."""
-    return converter(lambda text: choose(field, text, choices))
+def one_of(field: str, choices: tuple[str, ...], meant: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """A converter that refuses what is none of `choices`, naming the nearest, or what `meant` has for other words."""
+    return converter(lambda text: choose(field, text, choices, meant or {}))
 
 
 def several_of(field: str, choices: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -90,10 +92,21 @@ def names(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+def path_of(field: str) -> Callable[[str], Path]:
+    """A converter to paths, which refuses an empty one: a variable of a script that was never set, not the working folder."""
+
+    def read(text: str) -> Path:
+        if not text.strip():
+            raise Refused(f"{field}: is empty")
+        return Path(text)
+
+    return converter(read)
+
+
 def existing_folder(field: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
-        if not Path(text).is_dir():
-            raise Refused(f"{field}: no folder {text}")
+        if not text.strip() or not Path(text).is_dir():
+            raise Refused(f"{field}: no folder {text or repr(text)}")
         return Path(text)
 
     return converter(read)
@@ -153,8 +166,8 @@ def images_option() -> Parser:
     )
     parent.add_argument(
         "--test-percent",
-        type=whole_number("--test-percent", 1),
-        default=os.environ.get("TEST_PERCENT") or str(TEST_PERCENT),
+        type=whole_number("--test-percent", 1, MOST_TEST_PERCENT),
+        default=os.environ.get("TEST_PERCENT") or None,
         help=f"of each class, for tests, where they are split here; default: {TEST_PERCENT}",
     )
     parent.add_argument(
@@ -199,7 +212,8 @@ def seed_option() -> Parser:
         "--seeds",
         type=converter(seed_count),
         default=os.environ.get("SEEDS") or None,
-        help="how many seeds an arm, counted from 0; default: as many as the scale or the claim says",
+        help="how many seeds of each arm, from the scale's first seed on; the first arm gets what its look asks for (5 for 3); "
+        "default: as many as the scale or the claim says",
     )
     return parent
 
@@ -209,7 +223,7 @@ def machine_options() -> Parser:
     parent = Parser(add_help=False)
     parent.add_argument(
         "--device",
-        type=one_of("DEVICE", ("auto", "cpu", "cuda")),
+        type=one_of("DEVICE", DEVICES, OTHER_WORDS),
         default=os.environ.get("DEVICE") or "auto",
         help="auto, cpu or cuda; default: auto, the GPU where there is one",
     )
@@ -292,7 +306,7 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
 
     Nothing is written. Raises Refused for names that do not exist.
     """
-    everything = args.claims == ["all"]
+    everything = means_all(args.claims)
     if not everything:
         _, wrong = read_claims()
         for name in args.claims:
@@ -305,7 +319,11 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
             continue
         pick_arms(claim, args.arms)
         if not args.scale:
-            selected += _at_first_scale_there(name, claim, args.base, FALLBACK_ON_GPU if on_gpu else FALLBACK)
+            scale, why = first_scale_there([claim], args, on_gpu)
+            if scale:
+                selected.append(ClaimAtScale(name, claim, scale, why))
+            elif not everything:
+                raise Refused(name_a_scale(name, list(claim.scales), why))
         else:
             for scale, why in _asked_scales(args).items():
                 if everything and not (claim.is_asked_at(scale) and pick_bases(claim, get_scale(claim, scale), [])):
@@ -325,20 +343,39 @@ def _asked_scales(args: argparse.Namespace) -> dict[str, str]:
     return getattr(args, "own", None) or {args.scale: "as asked"}
 
 
-def _at_first_scale_there(name: str, claim: Claim, bases: list[str], scales: tuple[str, ...]) -> list[ClaimAtScale]:
-    """The claim at the first of `scales` whose images are there; none where there is no such scale."""
+def means_all(claims: list[str]) -> bool:
+    """Whether these names mean every claim. Raises Refused for "all" beside other names."""
+    if "all" in claims and len(claims) > 1:
+        others = ", ".join(name for name in claims if name != "all") or "it once"
+        raise Refused(f"claim: all means every claim and stands alone; leave it out, or name no other ({others})")
+    return claims == ["all"]
+
+
+def may_download(args: argparse.Namespace) -> bool:
+    """Whether the command may bring images: one that trains may, a plan and a rule are told from what is there."""
+    return not (args.verb == "plan" or getattr(args, "plan", False) or getattr(args, "new_rule", False))
+
+
+def first_scale_there(claims: Collection[Claim], args: argparse.Namespace, on_gpu: bool) -> tuple[str, str]:
+    """Where no scale is named, the first of FALLBACK that all `claims` know and whose images are there, and why that one; an
+    empty scale where there is none, and why. Raises Refused for bases that one claim has not at a scale."""
     from alexnet.data.image_sets import available
 
     reasons = []
-    for scale in scales:
-        if scale not in claim.scales:
-            continue
-        pick_bases(claim, get_scale(claim, scale), bases)
-        why_not = available(scale, data_dir())
-        if not why_not:
-            return [ClaimAtScale(name, claim, scale, "; ".join([*reasons, f"{scale} is there"]))]
-        reasons.append(why_not)
-    return []
+    for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
+        if all(scale in claim.scales for claim in claims):
+            for claim in claims if len(claims) == 1 else ():
+                pick_bases(claim, get_scale(claim, scale), args.base)
+            if not (why_not := available(scale, data_dir(), may_download(args))):
+                return scale, "; ".join([*reasons, f"{scale} is there"])
+            reasons.append(why_not)
+    return "", "; ".join(reasons)
+
+
+def name_a_scale(who: str, scales: list[str], why_none: str) -> str:
+    """What to say where no scale was named and none could be chosen. `why_none`: why not those that are tried unasked."""
+    why = f" ({why_none})" if why_none else ""
+    return f"SCALE: {who} is asked at {', '.join(scales)}{why}; name one: --scale {scales[0]}, or SCALE={scales[0]}"
 
 
 def writable_all(**folders: Path) -> None:

@@ -5,12 +5,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of
-from study.cli.console import Console
+from alexnet.data.own_names import own_name
+from alexnet.errors import Refused, choose
+from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of, path_of
+from study.cli.console import Console, command_line
 from study.cli.data_check import check
 from study.environment import damaged_choice, data_dir, links_choice
 
@@ -35,7 +35,9 @@ def add_to(verbs: Verbs) -> None:
         metavar="DIR",
         help="pack: folder with train/CLASS/FILE and val (or test); default: NAME in the folder DATA_DIR",
     )
-    parser.add_argument("--page", type=Path, metavar="FILE", help="check: write what it tells to this page of HTML too")
+    parser.add_argument(
+        "--page", type=path_of("--page"), metavar="FILE", help="check: write what it tells to this page of HTML too"
+    )
     parser.set_defaults(images=None)  # the folder is named by itself
 
 
@@ -45,10 +47,15 @@ def data(args: argparse.Namespace) -> int | None:
 
 def pack_images(args: argparse.Namespace) -> None:
     """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
-    from alexnet.data.image_sets import pack
+    from alexnet.data.image_sets import SOURCES, pack
     from alexnet.data.known_sets import unlike_its_name
+    from alexnet.data.sources import PackedSource
 
     started = time.monotonic()
+    if not own_name(args.name):
+        choose("NAME", args.name, [name for name, source in SOURCES.items() if isinstance(source, PackedSource)])
+    if args.page:
+        raise Refused("--page: `data check DIR` writes a page, `data pack` none")
     images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name), links_choice())
     train, test = len(images.train_labels), len(images.test_labels)
     console = Console(to_stderr=args.json)
@@ -84,11 +91,15 @@ def left_out_words(images: "ImageSet") -> str:
     return f"{images.name}: {count} damaged image{'s' * (count != 1)} left out: {few(images.left_out)}" if count else ""
 
 
-def load_known(name: str) -> "ImageSet":
+def load_known(name: str, download: bool = True) -> "ImageSet":
     """The image set in DATA_DIR that claims are asked of. Raises Refused where it has other classes or counts than a set of
-    this name: whatever it is, its runs are not to be told as that set's."""
+    this name: whatever it is, its runs are not to be told as that set's; and, without `download`, where it is still to be
+    brought."""
+    from alexnet.data.image_sets import available, source_of
     from alexnet.data.known_sets import unlike_its_name
 
+    if not download and source_of(name).can_download and (why := available(name, data_dir(), download=False)):
+        raise Refused(f"DATA_DIR: {why}; a plan downloads nothing, `{command_line('data', 'pack', name)}` does")
     images = load_images(name)
     if why := unlike_its_name(images):
         raise Refused(f"{data_dir() / name}: {why}; they are your own images: ask with --images DIR")

@@ -36,8 +36,10 @@ def check(args: argparse.Namespace) -> int:
     from study.cli.data import packing_told
 
     folder = Path(args.name)
-    if not folder.is_dir():
-        raise Refused(f"data: no folder {folder}")
+    if not args.name.strip() or not folder.is_dir():
+        raise Refused(f"data: no folder {args.name or repr(args.name)}")
+    if args.source:
+        raise Refused("--from: `data pack NAME` takes it, `data check DIR` names its folder by itself")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)

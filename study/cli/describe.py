@@ -29,6 +29,10 @@ def describe_recipes(args: argparse.Namespace) -> None:
         raise Refused(f"describe: one recipe, or two to compare, not {len(args.recipe)}")
     if args.figure is not None:
         check_figure(args.figure)
+        if len(args.recipe) > 1 or args.json:
+            raise Refused(
+                f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences of two'}"
+            )
     recipes = [named_recipe(name) for name in args.recipe]
     if len(recipes) == 2:
         _compare(*recipes, as_json=args.json)

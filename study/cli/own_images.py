@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from alexnet.data.own_names import SIDES, OwnName, own_name
+from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.errors import Refused
 from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_own, own_label, scale_named
@@ -19,12 +19,13 @@ def resolve(args: argparse.Namespace) -> None:
     folder: Path | None = getattr(args, "images", None)
     scale: str = getattr(args, "scale", None) or ""
     if folder is None and not own_name(scale) and not is_own(scale):
-        if getattr(args, "splits", 1) > 1:
-            raise Refused("--splits: only own images (--images DIR) are split here")
+        if not (args.verb == "data" and args.action == "check"):  # which names its folder without --images
+            refuse_own_options(args)
         return
     if args.splits > 1 and args.verb not in SEVERAL:
         raise Refused(f"--splits: {', '.join(SEVERAL)} repeat the split, {args.verb} takes one")
     if folder is None:
+        refuse_own_options(args, but=("--splits",))  # its name says them
         name, why = own_name(scale_named(scale).data if is_own(scale) else scale), "as asked"
         assert name
     elif scale:
@@ -36,6 +37,16 @@ def resolve(args: argparse.Namespace) -> None:
     args.scale = next(iter(args.own))
 
 
+def refuse_own_options(args: argparse.Namespace, but: tuple[str, ...] = ()) -> None:
+    """Raises Refused for an option on a folder of images, or its variable, where no folder is named."""
+    values = {"--name": "images_name", "--side": "side", "--test-percent": "test_percent"}
+    given = [option for option, field in values.items() if getattr(args, field, None)]
+    for option in [*given, *(["--splits"] if getattr(args, "splits", 1) > 1 else [])]:
+        if option not in but:
+            variable = {"--name": "IMAGES_NAME"}.get(option, option.removeprefix("--").replace("-", "_").upper())
+            raise Refused(f"{option}: only own images (--images DIR) take it, or {variable}")
+
+
 def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
     """The name of the set that a folder makes, and in words why it has this side."""
     from alexnet.data.own_images import choose_name, parts_of
@@ -43,7 +54,7 @@ def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
     if args.splits > 1 and (parts := parts_of(folder)):
         raise Refused(f"--splits: {folder} has its own parts {' and '.join(parts)}; name a folder of class folders")
     side = args.side or (suiting_side(args.recipe) if args.verb == "train" else 0)
-    return choose_name(folder, args.images_name, side, args.test_percent, links_choice())
+    return choose_name(folder, args.images_name, side, args.test_percent or TEST_PERCENT, links_choice())
 
 
 def suiting_side(recipe: str) -> int:

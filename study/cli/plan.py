@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
@@ -17,11 +18,12 @@ from study.cli.arguments import (
     json_option,
     machine_of,
     machine_options,
+    may_download,
     seed_option,
     select_claims,
 )
 from study.cli.data import load_known
-from study.environment import data_dir, launched_ranks, results_dir, spool_dir
+from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace
 from study.plan.fixed_rules import FixedRules
@@ -57,7 +59,8 @@ def list_claims(args: argparse.Namespace) -> None:
     from study.report.conclusions import short_verdict
     from study.report.verdict_files import records
 
-    claims, findings, rules = all_claims(), find(results_dir()), FixedRules.read(results_dir())
+    folder = there(results_dir(), "RESULTS_DIR")
+    claims, findings, rules = all_claims(), find(folder), FixedRules.read(folder)
     found = findings.found
     own = {name: [one for one in found if one.claim_name == name] for name in claims}
     if args.json:
@@ -134,7 +137,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))
     data = {one.scale: scale_named(one.scale).data for one in selected}
-    images = {scale: load_known(name) for scale, name in data.items()}
+    images = {scale: load_known(name, may_download(args)) for scale, name in data.items()}
     plans = []
     for one in selected:
         cells = cells_of(one, images[one.scale].fingerprint)
@@ -198,6 +201,8 @@ def as_many_as_pay(cells: Sequence[Cell], machine: Machine) -> Machine:
 
 
 def show_plans(args: argparse.Namespace) -> None:
+    results = there(results_dir(), "RESULTS_DIR", may_be_new=True)
+    there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     if not args.json and (searches := searches_before(args, machine.device == "cuda")):
         _show_searches(searches, machine)
@@ -218,14 +223,20 @@ def show_plans(args: argparse.Namespace) -> None:
         ]
         print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
         return
-    from study.judge.evidence import find
-
-    found = find(results_dir(), scales={plan.asked.scale for plan in plans}).found
+    found = found_at(results, {plan.asked.scale for plan in plans})
     for plan in plans:
         _show(plan, place.machine, done, found)
         print("  " + cost(plan.cells).words)
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
+
+
+def found_at(folder: Path, scales: set[str]) -> "Sequence[Evidence]":
+    """What the tables say at these scales; judged only where they have runs of one."""
+    from study.judge.evidence import find
+    from study.record import tables
+
+    return find(folder, scales=scales).found if scales & set(tables.read_runs(folder).scale) else ()
 
 
 def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimAtScale, list[Search]]]:
@@ -235,7 +246,7 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
         places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
         if missing := [place for place in places if not tuned.find(one.name, *place, one.scale)]:
-            fingerprint = load_known(scale_named(one.scale).data).fingerprint
+            fingerprint = load_known(scale_named(one.scale).data, may_download(args)).fingerprint
             needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
     return needed
 

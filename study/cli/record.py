@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, writable
+from study.cli.arguments import Verbs, add_verb, path_of, writable
 from study.cli.console import Console
-from study.environment import results_dir, spool_dir
+from study.environment import results_dir, spool_dir, there
 from study.plan import results_folder
 from study.run.database import in_a_line
 from study.run.result import Damaged
@@ -20,10 +20,10 @@ from study.run.run_folder import finished, folders_of_runs, seal
 def add_to(verbs: Verbs) -> None:
     text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
     parser = add_verb(verbs, "record", record_runs, text)
-    parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
+    parser.add_argument("spool", type=path_of("spool"), nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
     text = "give results of before 2026-11-24, which have no digest, one: they are taken as they are, and told"
     parser = add_verb(verbs, "seal", seal_results, text)
-    parser.add_argument("spool", type=Path, nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
+    parser.add_argument("spool", type=path_of("spool"), nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
     text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
     parser = add_verb(verbs, "table", export_table, text)
     parser.add_argument(
@@ -53,7 +53,8 @@ def record_runs(args: argparse.Namespace) -> int:
 def seal_results(args: argparse.Namespace) -> int:
     """Returns the exit code: 1 where results were passed over."""
     odd: list[str] = []
-    for folder in folders_of_runs(_spool_of(args)):
+    spool, count = _spool_of(args), 0
+    for folder in folders_of_runs(spool):
         try:
             if result := seal(folder):
                 asked = result.asked
@@ -61,8 +62,10 @@ def seal_results(args: argparse.Namespace) -> int:
                     f"{asked.claim} {asked.scale} {asked.base} {asked.arm} seed {result.seed}, test error {result.test_error}"
                 )
                 Console().say(f"sealed {folder.name}: {told}")
+                count += 1
         except (Refused, Damaged) as why:
             odd.append(f"{folder.name}: {why}")
+    Console().say(f"{count} results sealed in {spool}")
     return _tell_passed_over(odd)
 
 
@@ -100,7 +103,7 @@ def accept_tables() -> None:
     """Digests of the tables as they are, where a report could be made of them."""
     from study.judge.evidence import find
 
-    folder = results_dir()
+    folder = there(results_dir(), "RESULTS_DIR")
     with tempfile.TemporaryDirectory() as copy:
         for name in results_folder.FILES:
             if (folder / name).is_file():

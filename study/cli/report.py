@@ -2,8 +2,9 @@
 
 import argparse
 
+from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, writable
-from study.environment import results_dir
+from study.environment import results_dir, there
 
 
 def add_to(verbs: Verbs) -> None:
@@ -15,11 +16,13 @@ def add_to(verbs: Verbs) -> None:
 
 
 def write_pages(args: argparse.Namespace) -> None:
+    folder = there(results_dir(), "RESULTS_DIR")
+    if not (folder / "runs.csv").is_file():
+        raise Refused(f"RESULTS_DIR: no runs.csv in {folder}, so there is nothing to report; `run` makes it")
     from study.judge.evidence import find
     from study.report.pages import write_report
     from study.report.verdict_files import write_verdicts
 
-    folder = writable(results_dir(), "RESULTS_DIR")
-    findings = find(folder)
+    findings = find(writable(folder, "RESULTS_DIR"))
     for path in [*write_report(folder, findings), *write_verdicts(folder, findings)]:
         print(path)

@@ -1,6 +1,7 @@
 """`settle`: train what the claims of a scale need to be decided, a look after the other, within hours or a number of runs."""
 
 import argparse
+import itertools
 import math
 
 from alexnet.errors import Refused
@@ -58,6 +59,8 @@ def looks_of(text: str) -> Looks:
         arms = [int(one) for one in text.split(",")]
     except ValueError:
         raise Refused(f"--looks: {text!r} are not whole numbers of seeds, separated by commas, such as 6,12,18,24") from None
+    if not arms or arms[0] < 2 or any(later <= one for one, later in itertools.pairwise(arms)):
+        raise Refused(f"--looks: {text!r} are not growing numbers of seeds, 2 or more, such as 6,12,18,24")
     return Looks(tuple(arms), tuple(math.ceil(count * LOOKS.first_arm[0] / LOOKS.arms[0]) for count in arms))
 
 

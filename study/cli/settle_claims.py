@@ -4,14 +4,18 @@ import argparse
 import fnmatch
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alexnet.errors import Refused, choose
 from alexnet.machine import Machine
 from study.cli.arguments import (
     ClaimAtScale,
+    first_scale_there,
     machine_of,
+    may_download,
+    means_all,
+    name_a_scale,
     writable,
     writable_all,
 )
@@ -20,7 +24,7 @@ from study.cli.data import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
-from study.environment import data_dir, results_dir, spool_dir
+from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
@@ -30,7 +34,7 @@ from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
-from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, scale_named
+from study.questions.scales import SCALES, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
@@ -58,14 +62,12 @@ class Goal:
 def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     """What the arguments select. Raises Refused for names that do not exist, and for a rule that has runs and that the claim
     files no longer agree with."""
-    claims, named = all_claims(), list(dict.fromkeys(args.claims))
-    if named == ["all"]:
-        named = []
+    claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
     for name in named:
         choose("claim", name, claims)
         if not claims[name].rule.is_tested:
             raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `run {name}` trains it")
-    scale, why = scale_of(args, [claims[name] for name in named], on_gpu)
+    scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
     rules = FixedRules.read(results_dir())
     rule, in_place = rules.of(scale), False
     members = family(claims, scale)
@@ -97,21 +99,19 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     return Goal(scale, why, new, new is not rule, in_place, wanted)
 
 
-def scale_of(args: argparse.Namespace, claims: Sequence[Claim], on_gpu: bool) -> tuple[str, str]:
+def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool) -> tuple[str, str]:
     """The scale that was asked for, or the first whose images are there and that all `claims` know; and why."""
-    from alexnet.data.image_sets import available
-
     if args.scale:
-        for claim in claims:
+        for claim in claims.values():
             claim.role(args.scale)
         return args.scale, "as asked"
-    reasons = []
-    for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
-        if all(scale in claim.scales for claim in claims):
-            if not (why_not := available(scale, data_dir())):
-                return scale, "; ".join([*reasons, f"{scale} is there"])
-            reasons.append(why_not)
-    raise Refused(f"SCALE: the claims have none in common whose images are there; choices: {', '.join(SCALES)}")
+    scale, why = first_scale_there(claims.values(), args, on_gpu)
+    if scale:
+        return scale, why
+    common = [scale for scale in SCALES if all(scale in claim.scales for claim in claims.values())]
+    if not common:
+        raise Refused(f"SCALE: {', '.join(claims)} have none in common; settle them one after the other")
+    raise Refused(name_a_scale(", ".join(claims), common, why))
 
 
 def seeds_of_runs(scale: str) -> list[int]:
@@ -152,6 +152,9 @@ def settle_claims(args: argparse.Namespace) -> int:
         raise Refused("--looks: those of a scale's rule are fixed; with --new-rule it is fixed anew, on fresh seeds")
     if not (limited or args.plan or args.new_rule):
         raise Refused("settle: give it --hours or --runs; --plan tells what both would do")
+    if args.plan:
+        there(results_dir(), "RESULTS_DIR", may_be_new=True)
+        there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
     goal = goal_of(args, machine.device == "cuda")
@@ -160,7 +163,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         _fix(goal, args.plan, console)
         return 0
     members = members_of(goal, console)
-    images = load_known(scale_named(goal.scale).data)
+    images = load_known(scale_named(goal.scale).data, may_download(args))
     fingerprint = images.fingerprint
     place = Place(machine, data_dir(), spool_dir())
     settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)

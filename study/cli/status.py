@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from alexnet.card import card
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
-from study.environment import spool_dir
+from study.environment import spool_dir, there
 from study.run.one_run import ALLOCATOR, software
 from study.run.run_folder import RunState, states_of_runs
 
@@ -21,7 +21,7 @@ def show_status(args: argparse.Namespace) -> int:
     """Returns the exit code: 1 where files of a run are not what they have to be."""
     from alexnet.kernels import gpu  # torch
 
-    machine, states = machine_of(args), states_of_runs(spool_dir())
+    machine, states = machine_of(args), states_of_runs(there(spool_dir(), "SPOOL_DIR"))
     if args.json:
         facts = {**asdict(machine), "label": machine.label}
         print(json.dumps({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR}, indent=1))

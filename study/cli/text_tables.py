@@ -43,8 +43,10 @@ def verdict_table(found: list[Evidence]) -> str:
 def named_recipe(name: str) -> Recipe:
     """FIGURE_1_A and its like by their own name, or claim/base or claim/base/arm."""
     if "/" not in name:
-        bases = (f"{claim}/{base}" for claim, c in all_claims().items() for base in c.bases)
-        return RECIPES[choose("recipe", name, [*RECIPES, *bases])]
+        if name in (claims := all_claims()):
+            bases = ", ".join(f"{name}/{base}" for base in claims[name].bases)
+            raise Refused(f"recipe: {name!r} is a claim; name its base too: {bases}")
+        return RECIPES[choose("recipe", name, [*RECIPES, "CLAIM/BASE"])]
     claim_name, base, *arm = name.split("/", 2)
     claim = get_claim(claim_name)
     recipe = claim.bases[choose("base", base, claim.bases)]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet.errors import Refused
-from study.cli.arguments import Verbs, add_verb, json_option
-from study.environment import results_dir
+from study.cli.arguments import Verbs, add_verb, json_option, path_of
+from study.environment import results_dir, there
 from study.plan import results_folder
 
 MOST_TOLD = 4
@@ -21,7 +21,11 @@ def add_to(verbs: Verbs) -> None:
     text = "judge the tables again and compare with the verdicts that were written: exit code 0 equal, 1 changed"
     parser = add_verb(verbs, "check", check, text, json_option())
     parser.add_argument(
-        "file", type=Path, nargs="?", metavar="FILE", help="default: verdicts.json in the folder of results (RESULTS_DIR)"
+        "file",
+        type=path_of("FILE"),
+        nargs="?",
+        metavar="FILE",
+        help="default: verdicts.json in the folder of results (RESULTS_DIR)",
     )
     text = "new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
     parser = add_verb(verbs, "diff", diff, text, json_option())
@@ -37,9 +41,10 @@ def check(args: argparse.Namespace) -> int:
     from study.report.verdict_changes import changes_between
     from study.report.verdict_files import FILE, read_verdicts, records
 
-    folder = results_dir()
+    folder = there(results_dir(), "RESULTS_DIR")
     path = args.file or folder / FILE
-    written = read_verdicts(path)
+    can_be_made_anew = path.absolute() == (folder / FILE).absolute()
+    written = read_verdicts(path, can_be_made_anew)
     if not (folder / "runs.csv").is_file():
         raise Refused(f"RESULTS_DIR: no runs.csv in {folder}")
     changes = changes_between(written, {record["id"]: record for record in records(find(folder))})
@@ -53,7 +58,8 @@ def check(args: argparse.Namespace) -> int:
         more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
         print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_TOLD])}{more}")
     if changes.any:
-        print(f"{path} is not what the tables of {folder} say; `python -m study report` writes it anew")
+        anew = "; `python -m study report` writes it anew" if can_be_made_anew else ""
+        print(f"{path} is not what the tables of {folder} say{anew}")
     else:
         print(f"{len(written)} verdicts, as in {path}")
     return int(changes.any)
@@ -67,7 +73,7 @@ def diff(args: argparse.Namespace) -> int:
     from study.report.verdict_files import verdicts_of
 
     told, said = [], []
-    for written in (args.before, args.after or str(results_dir())):
+    for written in (args.before, args.after or str(there(results_dir(), "RESULTS_DIR"))):
         with results_at(written) as folder:
             try:
                 found, were_read = verdicts_of(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from study import claims
-from study.questions.claim import Claim
+from study.questions.claim import Claim, miscalled
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
@@ -76,7 +76,7 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever someone's file raises
-        text = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
         return Refused(f"{path}: {' '.join(text.split())}")
     if not isinstance(found := getattr(module, "CLAIM", None), Claim):
         return Refused(f"{path}: CLAIM is {type(found).__name__}, not a Claim")

@@ -125,6 +125,8 @@ def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:
     known = [arm.label for arm in claim.arms]
     if labels == ["all"]:
         return known
+    if "all" in labels:
+        raise Refused("ARMS: all means every arm and stands alone; leave it out, or name no other")
     for label in labels:
         choose("ARMS", label, [*known, "all"])
     return [label for label in known if label in labels]

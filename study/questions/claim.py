@@ -1,8 +1,9 @@
 """The nouns: a claim of the paper, its arms, and what is asked of them. Claims are data; see `claims/`."""
 
 import math
+import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from alexnet.data.own_names import own_name
@@ -272,3 +273,29 @@ def concrete(kind: type) -> list[type]:
     """Every class of Measure or Rule that can be used: those that others are derived from are left out."""
     below = kind.__subclasses__()
     return [kind] if not below else [found for one in below for found in concrete(one)]
+
+
+NOUNS = {"claim": Claim, "claim.reported": Reported, "claim.arms": Arm, "claim.measure": Measure, "claim.rule": Rule}
+"""What a claim file makes, by how its fields are called where they are refused."""
+
+
+def miscalled(error: BaseException) -> str:
+    """A line on a field that a claim file left out, or that there is none of, where Python's own words on the call are of an
+    `__init__` that the file's author never saw; empty for every other error."""
+    call = re.match(r"(\w+)\.__init__\(\) (missing|got an unexpected keyword argument|takes)", str(error))
+    kinds = {one.__name__: (where, one) for where, noun in NOUNS.items() for one in (noun, *concrete(noun))}
+    if not isinstance(error, TypeError) or not call or call[1] not in kinds:
+        return ""
+    where, kind = kinds[call[1]]
+    known = {one.name: one for one in fields(kind) if one.init}
+    needed = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
+    named = re.findall(r"'(\w+)'", str(error))
+    needs = f"{kind.__name__} needs {', '.join(needed) or 'nothing'}"
+    if call[2] == "missing":
+        return f"{where}: {', '.join(named)} {'is' if len(named) == 1 else 'are'} missing ({needs})"
+    if call[2] == "takes":
+        return f"{where}: {kind.__name__} takes its fields by their names, as in {next(iter(known))}=... ({needs})"
+    try:
+        return choose(where, named[0], known)
+    except Refused as refused:
+        return str(refused)

@@ -146,10 +146,15 @@ def write_verdicts(folder: Path, findings: Findings) -> list[Path]:
     return [folder / FILE, folder / TABLE]
 
 
-def read_verdicts(path: Path) -> dict[str, Record]:
+def read_verdicts(path: Path, can_be_made_anew: bool = True) -> dict[str, Record]:
     """The records of a verdicts.json by their ids. Raises Refused, naming the file, for one that is not there, is damaged, or
-    is of another format."""
-    return {record["id"]: record for record in _content(path)["verdicts"]}
+    is of another format. `can_be_made_anew`: whether it is the file that `report` writes, which is said then."""
+    try:
+        return {record["id"]: record for record in _content(path)["verdicts"]}
+    except Refused as refused:
+        if can_be_made_anew:
+            raise
+        raise Refused(str(refused).removesuffix(f"; {AGAIN}")) from None
 
 
 def verdicts_of(folder: Path) -> tuple[dict[str, Record], bool]:

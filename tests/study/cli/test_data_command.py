@@ -44,7 +44,7 @@ def test_the_command_packs_and_says_so(ilsvrc, tmp_path, command):
         (["data", "pack", "imagenet"], "python -m study data pack imagenet --from DIR"),
         (["data", "pack", "imagenet", "--from", "nowhere"], "--from: no folder nowhere"),
         (["data", "pack", "imagnet", "--from", "."], "did you mean imagenet"),
-        (["data", "pack", "shapes"], "data.name: 'shapes' is not one of"),
+        (["data", "pack", "shapes"], "NAME: 'shapes' is not one of"),
         (["data", "unpack", "imagenet"], "data: 'unpack' is not one of pack"),
     ],
 )

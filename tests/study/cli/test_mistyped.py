@@ -1,0 +1,246 @@
+"""What is mistyped is not taken in silence: a folder that is not there, an option that does nothing, a word for another."""
+
+import argparse
+import dataclasses
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alexnet.data.own_names import MOST_TEST_PERCENT
+from alexnet.errors import Refused
+from study.cli.arguments import first_scale_there, select_claims
+from study.cli.main import main
+from study.cli.plan import found_at
+from study.environment import there
+from study.plan.claim_files import all_claims, read_claims
+from study.questions.claim import NOUNS, concrete, miscalled
+from study.questions.scales import FALLBACK
+
+ROOT = Path(__file__).parents[3]
+CLAIMS = all_claims()
+VARIABLES = (
+    "SCALE",
+    "SEEDS",
+    "DEVICE",
+    "PRECISION",
+    "JOBS",
+    "ARMS",
+    "BASE",
+    "EXECUTOR",
+    "DATA_DIR",
+    "RESULTS_DIR",
+    "SPOOL_DIR",
+)
+OWN = {"IMAGES": "", "IMAGES_NAME": "x", "SIDE": "32", "TEST_PERCENT": "30", "SPLITS": "2"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A working folder with an empty folder and a file in it, and none of the user's own settings."""
+    for name in (*VARIABLES, *OWN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    return tmp_path
+
+
+def refused(line: str, capsys) -> str:
+    """The one line that the command gives. Nothing is written."""
+    before = set(Path.cwd().rglob("*"))
+    assert main(shlex.split(line)) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and len(error.splitlines()) == 1 and len(error) < 400, error
+    assert set(Path.cwd().rglob("*")) == before
+    return error
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run depth --device gpu", r"^DEVICE: 'gpu' is not one of auto, cpu, cuda; did you mean cuda\?"),
+        ("status --device GPU", r"did you mean cuda\?"),
+        ("settle --new-rule --looks 12,6", r"^--looks: '12,6' are not growing"),
+        ("settle --new-rule --looks 1,2", r"^--looks: '1,2' are not growing numbers of seeds, 2 or more"),
+        ("data pack nope", r"^NAME: 'nope' is not one of cifar10, "),
+        ("plan all depth", r"^claim: all means every claim and stands alone.*\(depth\)"),
+        ("run depth all", r"^claim: all .*stands alone"),
+        ("settle all depth --plan", r"^claim: all .*stands alone"),
+        ("plan depth --scale shapes --arms all,without-3", r"^ARMS: all .*stands alone"),
+        ("describe relu_sooner", r"^recipe: 'relu_sooner' is a claim; name its base too: relu_sooner/A-2012, "),
+        ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
+        ("check nowhere.json", r"^nowhere.json: no such file$"),
+        ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences of two"),
+        ("describe PAPER --json --figure x.png", r"^--figure: .*not JSON"),
+        ("data pack imagenet --page x.html", r"^--page: "),
+        ("data pack imagenet --side 32", r"^--side: only own images"),
+        ("data check empty --from empty", r"^--from: "),
+        ("run depth --scale shapes --name x", r"^--name: only own images \(--images DIR\)"),
+        ("plan depth --scale own-x-32px --side 32", r"^--side: only own images"),
+        ("run depth --images empty --test-percent 200", rf"^--test-percent: 200 is more than {MOST_TEST_PERCENT}"),
+        ("record ''", r"^spool: is empty"),
+        ("seal ''", r"^spool: is empty"),
+        ("merge ''", r"^DIR: no folder ''"),
+        ("check ''", r"^FILE: is empty"),
+        ("data check ''", r"^data: no folder ''"),
+        ("data pack imagenet --from ''", r"^--from: no folder ''"),
+        ("run depth --images ''", r"^IMAGES: no folder ''"),
+        ("report", r"^RESULTS_DIR: no runs.csv in results"),
+        ("plan depth --scale cifar10", r"^DATA_DIR: CIFAR-10 .*170 MB.*`.* data pack cifar10` does"),
+    ],
+)
+def test_a_line_of_a_user_is_refused_in_the_words_that_he_typed(here, capsys, line, message):
+    assert re.search(message, refused(line, capsys).strip())
+
+
+READERS = ["report", "list", "check", "diff HEAD", "table --accept", "status", "seal", "record"]
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "file"])
+@pytest.mark.parametrize("verb", READERS)
+def test_a_folder_that_a_variable_names_is_there_where_it_is_read(here, capsys, monkeypatch, verb, wrong):
+    field = "SPOOL_DIR" if verb in ("status", "seal", "record") else "RESULTS_DIR"
+    monkeypatch.setenv(field, wrong)
+    assert re.match(rf"({field}|spool): (no folder {wrong}|{wrong} is a file, not a folder)$", refused(verb, capsys).strip())
+
+
+@pytest.mark.parametrize("field", ["RESULTS_DIR", "SPOOL_DIR"])
+@pytest.mark.parametrize("line", ["plan depth --scale shapes", "settle depth --scale shapes --plan"])
+def test_before_a_first_run_a_new_folder_may_be_named_but_no_file(here, capsys, monkeypatch, line, field):
+    monkeypatch.setenv(field, "new")
+    assert there(Path("new"), field, may_be_new=True) == Path("new")
+    monkeypatch.setenv(field, "file")
+    assert refused(line, capsys) == f"{field}: file is a file, not a folder\n"
+
+
+def test_a_folder_without_runs_to_seal_says_so(here, capsys):
+    assert main(["seal", "empty"]) == 0
+    assert capsys.readouterr().out == "0 results sealed in empty\n"
+
+
+@pytest.mark.parametrize("variable", [name for name in OWN if name != "IMAGES"])
+@pytest.mark.parametrize("line", ["run depth --scale shapes", "train ALEXNET_32 --set data.name=shapes", "settle --plan"])
+def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(here, capsys, monkeypatch, variable, line):
+    monkeypatch.setenv(variable, OWN[variable])
+    option = {"IMAGES_NAME": "--name"}.get(variable, f"--{variable.lower().replace('_', '-')}")
+    assert refused(line, capsys) == f"{option}: only own images (--images DIR) take it, or {variable}\n"
+
+
+# ---- Which scale -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if not set(FALLBACK) & set(claim.scales)])
+@pytest.mark.parametrize("verb", ["run", "plan", "settle --plan"])
+def test_a_claim_at_no_usual_scale_says_at_which_it_is_asked(here, capsys, verb, name):
+    first, *others = CLAIMS[name].scales
+    error = refused(f"{verb} {name}", capsys)
+    assert error == f"SCALE: {name} is asked at {', '.join([first, *others])}; name one: --scale {first}, or SCALE={first}\n"
+
+
+def test_no_claim_that_was_named_is_left_out_beside_another(here, monkeypatch):
+    monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
+    args = argparse.Namespace(claims=["depth", "rate_drops"], scale=None, base=[], arms=[], verb="run")
+    with pytest.raises(Refused, match="rate_drops is asked at"):
+        select_claims(args)
+    assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}))} == {
+        name for name, claim in CLAIMS.items() if claim.rule.is_tested and set(FALLBACK) & set(claim.scales)
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "downloads"),
+    [
+        ({"verb": "plan"}, False),
+        ({"verb": "settle", "plan": True}, False),
+        ({"verb": "settle", "plan": False, "new_rule": True}, False),
+        ({"verb": "settle", "plan": False, "new_rule": False}, True),
+        ({"verb": "run"}, True),
+    ],
+)
+def test_a_plan_takes_the_first_images_that_are_there_and_downloads_nothing(here, monkeypatch, command, downloads):
+    asked = []
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: asked.append(folder) or "no network")
+    scale, why = first_scale_there([CLAIMS["depth"]], argparse.Namespace(base=[], **command), on_gpu=False)
+    assert scale == "shapes" and bool(asked) == downloads
+    missing = "no network" if downloads else "CIFAR-10 is not under data (170 MB to be downloaded)"
+    assert why == f"{missing}; no folder data/cifar10-jpeg/train; shapes is there"
+    (here / "data" / "cifar-10-batches-py").mkdir(parents=True)
+    assert first_scale_there([CLAIMS["depth"]], argparse.Namespace(base=[], **command), False) == (
+        "cifar10",
+        "cifar10 is there",
+    )
+
+
+def test_what_make_offers_names_the_scale_where_the_claims_have_no_usual_one():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z0-9-]+):(.*)\n\t\$\(STUDY\) run ([a-z0-9_ ]+)$", makefile, re.M)
+    assert len(targets) > 20
+    for target, about, names in targets:
+        known = [set(CLAIMS[name].scales) for name in names.split() if name != "all"]
+        if any(not one & set(FALLBACK) for one in known):
+            (scale,) = re.findall(r"SCALE=([a-z0-9-]+)", about)
+            assert all(scale in one for one in known), target
+
+
+def test_every_target_of_the_makefile_is_phony():
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.M)
+    assert set(phony.split()) == set(re.findall(r"^([a-z0-9-]+):(?!=).*## ", makefile, re.M))
+
+
+def test_where_the_tables_have_no_run_of_a_scale_nothing_is_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.judge.evidence.find", lambda *_, **__: pytest.fail("judged"))
+    assert found_at(tmp_path, {"shapes"}) == ()
+    for name in ("runs.csv", "digests.json"):
+        shutil.copy(ROOT / "results" / name, tmp_path)
+    assert found_at(tmp_path, {"shapes"}) == ()
+    with pytest.raises(pytest.fail.Exception):
+        found_at(tmp_path, {"shapes", "cifar10-jpeg"})
+
+
+# ---- A field that a claim file leaves out --------------------------------------------------------------------------------
+
+
+def needed(kind: type) -> list[str]:
+    none = dataclasses.MISSING
+    return [f.name for f in dataclasses.fields(kind) if f.init and f.default is none and f.default_factory is none]
+
+
+LEFT_OUT = [(where, kind, name) for where, noun in NOUNS.items() for kind in concrete(noun) for name in needed(kind)]
+
+
+@pytest.mark.parametrize(("where", "kind", "name"), LEFT_OUT, ids=lambda one: one.__name__ if isinstance(one, type) else one)
+def test_a_required_field_that_is_left_out_is_named(where, kind, name):
+    with pytest.raises(TypeError) as error:
+        kind(**{other: None for other in needed(kind) if other != name})
+    assert miscalled(error.value) == f"{where}: {name} is missing ({kind.__name__} needs {', '.join(needed(kind))})"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (
+            'control="dropout", treated="none", expected=1',
+            r"claim\.rule: no_effect_within is missing \(DifferenceOfMeans needs",
+        ),
+        ('control="dropout"', r"claim\.rule: expected, no_effect_within, treated are missing"),
+        ('control="dropout", treated="none", expected=1, no_efect_within=1', r"claim\.rule: .*did you mean no_effect_within"),
+        ('"dropout"', r"claim\.rule: DifferenceOfMeans takes its fields by their names"),
+        ("**{int('x'): 1}", r"ValueError: "),
+    ],
+)
+def test_a_claim_file_whose_rule_is_called_wrongly_is_told_which_field(tmp_path, monkeypatch, rule, told):
+    text = f"from study.claims.dropout_error import *\nfrom study.questions.rules import *\nR = DifferenceOfMeans({rule})\n"
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
+    line = str(read_claims()[1]["mine"])
+    assert re.search(told, line) and line.startswith(f"{tmp_path}{os.sep}mine.py: ") and "__init__" not in line
+
+
+def test_an_error_of_another_call_is_left_as_python_tells_it():
+    assert miscalled(TypeError("f() missing 1 required positional argument: 'x'")) == ""
+    assert miscalled(ValueError("Arm.__init__() missing 1 required positional argument: 'label'")) == ""
