@@ -66,6 +66,15 @@ def sizes_of(model: "Model") -> tuple[Sizes, ...]:
     return tuple(sizes)
 
 
+def parameters_of(layer: "Layer", size: Sizes) -> int:
+    """Weights and biases of a layer, and the scales and shifts of its batch normalization; 0 where it is absent."""
+    if not layer.present:
+        return 0
+    of_a_unit = size.inputs // size.groups * (layer.kernel**2 if layer.kind != "full" else 1) + 1
+    positions = size.map_size**2 if layer.kind == "local" else 1  # a local layer has weights of its own at each place
+    return size.outputs * of_a_unit * positions + (2 * size.outputs if layer.norm == "batch" else 0)
+
+
 def _pools_first(layer: "Layer") -> bool:
     return layer.order.index("pool") < layer.order.index("norm")
 

@@ -83,7 +83,8 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
             rules.check(scale, claims)
         in_place = rule is not None
         note = f"{len(seeds)} runs were there before it was fixed, and count" if seeds else ""
-        new = fix(scale, members, claims, first_seed=rule.first_seed if rule else 0, note=note)
+        first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
+        new = fix(scale, members, claims, first_seed=first_seed, looks=looks, note=note)
     else:
         new = rule
     wanted = [(name, base) for name, base in new.members if name in claims and (not named or name in named)]
@@ -303,7 +304,8 @@ def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
         why = settling.set_aside.get(member, "")
         if not why:
             cells = settling.untrained(settling.to_look(member, look, view) or (), view)
-            why = f"look {look} needs {len(cells)} more runs ({_hours(settling, pace.cost(cells).seconds):.1f} core-hours)"
+            hours = f"{_hours(settling, pace.cost(cells).seconds):.1f} {_unit(settling)}"
+            why = f"look {look} needs {len(cells)} more runs ({hours})"
         console.say(f"open: {member.words}, {why}; {budget.words}")
 
 
@@ -335,21 +337,25 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
                 cells = settling.to_look(member, look, view)
                 left = settling.untrained(cells or (), view)
                 row[f"runs_to_{name}_look"] = None if cells is None else len(left)
-                row[f"core_hours_to_{name}_look"] = round(_hours(settling, pace.cost(left).seconds), 2)
+                row[f"hours_to_{name}_look"] = round(_hours(settling, pace.cost(left).seconds), 2)
+            row["unit"] = _unit(settling)
             row["comes_to_look"] = reach[member]
         found.append(row)
     return found
 
 
+def _unit(settling: Settling) -> str:
+    return "GPU-h" if settling.machine.device == "cuda" else "core-h"
+
+
 def _hours(settling: Settling, seconds: float) -> float:
-    """Core-hours, or GPU-hours."""
+    """In `_unit`."""
     machine: Machine = settling.machine
     return seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
 
 
 def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
     """The rows for a terminal, and sentences on what is out of reach."""
-    unit = "GPU-h" if settling.machine.device == "cuda" else "core-h"
     lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
     for row in rows:
         cells = [row["claim"], row["base"], row["stands"], row["margin"]]
@@ -357,8 +363,8 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
             cells.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
             for name in ("next", "last"):
                 runs = row[f"runs_to_{name}_look"]
-                hours = row[f"core_hours_to_{name}_look"]
-                cells.append("not on this machine" if runs is None else f"{runs} runs, {hours:.1f} {unit}")
+                hours = row[f"hours_to_{name}_look"]
+                cells.append("not on this machine" if runs is None else f"{runs} runs, {hours:.1f} {row['unit']}")
             fits = row["comes_to_look"] > row["looks_taken"]
             cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
         lines.append(tuple(cells) + ("",) * (9 - len(cells)))

@@ -15,7 +15,7 @@ from study.judge.images import image_variance
 
 COLUMNS = ("component", "sd", "lower", "upper", "n", "degrees_of_freedom")
 ARM, SEED, REST = "arm", "seed", "seed x arm"
-LEVEL_IMAGES, DIFFERENCE_IMAGES = "test images, of a level", "test images, of a difference"
+LEVEL_IMAGES = "test images, of a level"
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ def runs_of(arms: Iterable[ArmRuns]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), columns=["arm", "block", "value"])
 
 
-def variance_components(
-    runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None, control: str = "", unit: float = 100, level: float = 0.95
-) -> pd.DataFrame:
+def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None, level: float = 0.95) -> pd.DataFrame:
     """The parts of the spread of `runs` (columns arm, block, value) of one base, scale and measure: a row a component.
 
     The model is value = mean + arm + seed + seed x arm, each drawn with a variance of its own. Seeds stand for blocks: a seed
@@ -59,9 +57,9 @@ def variance_components(
     which is approximate where runs are not complete. sd is 0 where a factor takes no more than noise would. n: how many runs,
     seeds or arms there are. Rows are NaN where there are too few runs to tell.
 
-    `answers` [runs, images] by arm, how wrong each answer is (0 to 1), give the standard error that comes from the drawing of
-    the test images, times `unit`: of an arm's level, and, against `control` with its runs in the same order, of a difference:
-    both the root of a mean over arms, n of them. Arms with fewer than 2 runs are passed over."""
+    `answers` [runs, images] by arm, how wrong each answer is (0 to 1), give the standard error of an arm's level that comes
+    from the drawing of the test images, in points: the root of a mean over arms, n of them. Arms with fewer than 2 runs are
+    passed over."""
     arms, blocks = (pd.get_dummies(runs[name]).to_numpy(dtype=float) for name in ("arm", "block"))
     y = runs["value"].to_numpy(dtype=float)
     both = np.hstack([arms, blocks])
@@ -73,7 +71,7 @@ def variance_components(
         _rest(residual, df, len(y), level),
     ]
     if answers is not None:
-        rows += _of_images(answers, control, unit)
+        rows.append(_of_images(answers))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -131,18 +129,9 @@ def _rest(residual: float, df: int, runs: int, level: float) -> tuple:
     return REST, _root(residual / df), _root(lower), _root(upper), runs, df
 
 
-def _of_images(answers: Mapping[str, NDArray], control: str, unit: float) -> list[tuple]:
+def _of_images(answers: Mapping[str, NDArray]) -> tuple:
     levels = [image_variance(wrong) for wrong in answers.values() if len(wrong) > 1]
-    own = answers.get(control)
-    others = [wrong for label, wrong in answers.items() if label != control]
-    shared = [] if own is None else [min(len(wrong), len(own)) for wrong in others]
-    differences = [
-        image_variance(wrong[:n] - own[:n]) for wrong, n in zip(others, shared, strict=False) if own is not None and n > 1
-    ]
-    return [
-        (name, unit * _root(_mean(found)), math.nan, math.nan, len(found), math.nan)
-        for name, found in ((LEVEL_IMAGES, levels), (DIFFERENCE_IMAGES, differences))
-    ]
+    return LEVEL_IMAGES, 100 * _root(_mean(levels)), math.nan, math.nan, len(levels), math.nan
 
 
 def _mean(values: ArrayLike) -> float:

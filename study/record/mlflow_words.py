@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.recipe import from_dict, settings, sizes_of
+from alexnet.recipe.sizes import parameters_of
 from study.plan.claim_files import get_claim
 from study.questions.claim import Claim
 from study.record.mlflow_view import address_of
@@ -85,9 +86,7 @@ def network_text(result: RunResult) -> str:
     lines = [f"{'layer':<6}{'kind':<13}{'outputs':>8}{'map size':>10}{'parameters':>14}"]
     total = 0
     for number, (layer, size) in enumerate(zip(model.layers, sizes_of(model), strict=True), 1):
-        inputs = size.inputs // size.groups * (layer.kernel**2 if layer.kind != "full" else 1)
-        places = size.map_size**2 if layer.kind == "local" else 1  # a local layer has weights of its own at each place
-        count = size.outputs * (inputs + 1) * places if layer.present else 0
+        count = parameters_of(layer, size)
         total += count
         lines.append(f"{number:<6}{layer.kind:<13}{size.outputs:>8}{size.map_size:>10}{count:>14,}")
     return "\n".join([*lines, f"{'total':<37}{total:>14,}", ""])

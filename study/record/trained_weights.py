@@ -82,21 +82,23 @@ def asks_weights(cell: Cell) -> bool:
 
 def derive(cells: Sequence[Cell], place: Place, results: Path, say: Callable[[str], None], first_seed: int = 0) -> None:
     """For the finished runs of `cells`, what their claims ask of their weights, where it is not there yet. Runs whose weights
-    are no longer those that were trained are left out, and named. `first_seed`: of the rule that they are judged by."""
-    alone: list[tuple[Trained, Measure]] = []
+    are no longer those that were trained are left out, and named. `first_seed`: of the rule that they are judged by; a claim
+    that was written after some seeds were seen is judged from the seed after those on."""
+    alone: list[tuple[Trained, Measure, bool]] = []  # and whether it is the run that is pictured
     together: dict[tuple, list[Trained]] = defaultdict(list)
     for cell in cells:
         if not (run := _finished(cell, place, say)):
             continue
-        measure = get_claim(cell.claim).measure
+        claim = get_claim(cell.claim)
+        measure, first = claim.measure, max(first_seed, claim.seen_seeds)
         if measure.runs_together == 1:
-            alone.append((run, measure))
-        elif cell.seed in range(first_seed, first_seed + measure.runs_together):
+            alone.append((run, measure, cell.seed == first))
+        elif cell.seed in range(first, first + measure.runs_together):
             together[cell.claim, cell.base, cell.arm, run.machine].append(run)
     threads = place.machine.threads * (place.machine.jobs if place.machine.device == "cpu" else 1)
     with replace(place.machine, threads=threads).torch_settings():
-        for run, measure in alone:
-            _derive_alone(run, measure, results, say, first_seed)
+        for run, measure, is_pictured in alone:
+            _derive_alone(run, measure, results, say, is_pictured)
         for (claim, *_), runs in together.items():
             _derive_together(sorted(runs, key=lambda run: run.cell.seed), get_claim(claim).measure, results, say)
 
@@ -123,11 +125,11 @@ def _finished(cell: Cell, place: Place, say: Callable[[str], None]) -> Trained |
     return Trained(cell, place, result.machine.label)
 
 
-def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], first_seed: int) -> None:
-    """The facts of one run; of the first seed, the arrays of the measure's picture too."""
+def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], is_pictured: bool) -> None:
+    """The facts of one run; where it is pictured, the arrays of the measure's picture too."""
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
     kept = None
-    if measure.picture_file and run.cell.seed == first_seed:
+    if measure.picture_file and is_pictured:
         kept = arrays_path(results, run.cell.claim, run.cell.scale, run.machine, measure.picture_file)
     if known and (kept is None or kept.exists()):
         return

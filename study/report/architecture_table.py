@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.recipe import SOURCE_2012, sizes_of
-from alexnet.recipe.schema import Layer
-from alexnet.recipe.sizes import Sizes
+from alexnet.recipe.sizes import parameters_of
 from study.report.figures.architecture import draw_architecture
 from study.report.plain_tables import table
 
@@ -18,7 +17,7 @@ def architecture(folder: Path) -> dict[str, Any]:
     path = folder / "figures" / "architecture-source-2012.png"
     model = SOURCE_2012.model
     sizes = sizes_of(model)
-    weights = [_parameters(layer, size) for layer, size in zip(model.layers, sizes, strict=True)]
+    weights = [parameters_of(layer, size) for layer, size in zip(model.layers, sizes, strict=True)]
     neurons = [size.outputs * size.map_size**2 for size in sizes]
     layers = zip(model.layers, sizes, neurons, PRINTED_NEURONS, weights, strict=True)
     rows = [
@@ -44,9 +43,3 @@ def architecture(folder: Path) -> dict[str, Any]:
         draw_architecture(model, "SOURCE_2012", path)
     alt = f"Figure 2: the architecture of SOURCE_2012, {len(model.layers)} layers in {model.columns} columns"
     return {"table": table(rows), "counted": counted, "picture": {"path": f"figures/{path.name}", "alt": alt}}
-
-
-def _parameters(layer: Layer, size: Sizes) -> int:
-    """Weights and biases of a layer that is a convolution or full."""
-    of_a_unit = size.inputs // size.groups * (layer.kernel**2 if layer.kind == "convolution" else 1)
-    return size.outputs * (of_a_unit + 1)

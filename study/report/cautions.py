@@ -9,6 +9,7 @@ from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
 from study.questions.readings import SUFFIX
+from study.questions.rules import Alike
 from study.report.phrases import effect_words, number
 
 
@@ -45,7 +46,8 @@ def _of_runs(one: Evidence) -> Iterator[str]:
 def _of_the_decision(one: Evidence) -> Iterator[str]:
     """How it came to be decided, and for which images."""
     verdict, look = one.verdict, one.verdict.told
-    if verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
+    is_alike = isinstance(one.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
+    if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield (
             f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
             "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
@@ -56,7 +58,7 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         yield f"The rule was fixed on {one.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
     if one.role == "own":
         yield from _of_own_images(one)
-    elif math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
+    elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
             changes = ", which does not leave out 0: it is a verdict on these test images alone"

@@ -8,6 +8,7 @@ from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.questions.looks import LOOKS, Looks
+from study.questions.rules import Alike
 
 SECTIONS = {
     1.0: "Introduction",
@@ -71,7 +72,9 @@ def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:
     """Estimate, both ends of its interval and the paper's number (NaN where it gives a direction alone), so that claims of
     different units compare: no effect is 0, what the paper expects is above it, and 1 is the least effect that matters here.
 
-    Ratios count by their logarithms. Of a share, the share itself: the paper's "every run" is 1. None for what has no number.
+    Ratios count by their logarithms. Of a share, the share itself: the paper's "every run" is 1. Of two numbers that are said
+    to be alike, 1 is the most that they may differ by, and what the paper says lies between -1 and 1. None for what has no
+    number.
     """
     effect, claim = one.verdict.effect, one.claim
     if not math.isfinite(effect.estimate):
@@ -80,7 +83,7 @@ def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:
         return effect.estimate, effect.lower, effect.upper, 1.0
     assert isinstance(effect, Ratio | Difference)
     expected, reported = getattr(claim.rule, "expected", 1), claim.reported.value
-    margin = claim.rule.smallest_effect or claim.largest_margin
+    margin = claim.rule.within if isinstance(claim.rule, Alike) else claim.rule.smallest_effect or claim.largest_margin
     is_ratio = isinstance(effect, Ratio)
     line = effect.on_line(expected)
     unit = math.log(margin) if is_ratio else margin

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from alexnet.recipe import Model, sizes_of
+from alexnet.recipe.sizes import parameters_of
 from study.report.figures.style import save, style
 
 FACES = ("#dbe7f3", "#f3e3db")  # of the two columns; told apart by place too
@@ -73,7 +74,7 @@ def architecture(model: Model, title: str) -> Figure:
         axis.plot([], [], color="#b2452f", label="from the other column")
         axis.plot([], [], color="0.45", label="from its own")
         axis.legend(frameon=False, loc="lower right", fontsize=8)
-    parameters = sum(_parameters(model))
+    parameters = sum(map(parameters_of, model.layers, sizes))
     axis.set_title(f"{title}: {parameters:,} parameters", fontsize=11)
     axis.set_aspect("equal")
     low = min(rows) - 1.5 - 0.12 * columns
@@ -123,14 +124,3 @@ def _label(model: Model, position: int, maps: int) -> str:
     if layer.dropout:
         lines.append(f"dropout {layer.dropout:g}")
     return "\n".join(lines)
-
-
-def _parameters(model: Model) -> list[int]:
-    """Weights and biases of each layer, from shapes alone (this file needs no torch)."""
-    counts = []
-    for layer, size in zip(model.layers, sizes_of(model), strict=True):
-        area = layer.kernel**2 if layer.kind != "full" else 1
-        positions = size.map_size**2 if layer.kind == "local" else 1
-        own = size.inputs // size.groups * area * size.outputs + size.outputs
-        counts.append(positions * own * layer.present + (2 * size.outputs if layer.norm == "batch" and layer.present else 0))
-    return counts

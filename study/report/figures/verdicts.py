@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Share
+from study.questions.rules import Alike
 from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.figures.style import LINES, PALETTE
@@ -192,7 +193,10 @@ def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns:
 
 
 def _paper_words(one: Evidence) -> str:
-    """What the paper says; where it is silent and the notes of 2012 are not, what they say."""
+    """What the paper says; where it is silent and the notes of 2012 are not, what they say. Where it says that two numbers are
+    alike, it speaks of the grey, and not of either side of it."""
+    if isinstance(one.claim.rule, Alike):
+        return f"{phrases.reported_words(one.claim)} (grey)"
     value, unit = one.claim.reported.value, one.claim.measure.unit
     return f"{value:+g} {unit} (notes)" if one.claim.reported.in_notes_alone else phrases.reported_words(one.claim)
 

@@ -11,6 +11,7 @@ import pytest
 from helpers import accepted, made_up_result
 from made_up_images import blank_images
 
+from alexnet.machine import Machine
 from study.cli import settle_claims as settle_verb
 from study.cli import settling
 from study.cli.main import main
@@ -231,8 +232,21 @@ def test_a_plan_trains_and_writes_nothing_and_tells_what_each_claim_needs(folder
     assert trainer.trained == [] and not (folder / "results").exists() and not (folder / "spool").exists()
     row = rows["noisy"]
     assert (row["runs_to_next_look"], row["runs_to_last_look"]) == (3 + 5, 12 + 20)
-    assert row["core_hours_to_next_look"] == pytest.approx(8 / 60 * 2, abs=0.01)  # a minute each on two cores
+    assert row["unit"] == "core-h"
+    assert row["hours_to_next_look"] == pytest.approx(8 / 60 * 2, abs=0.01)  # a minute each on two cores
     assert row["seeds_of_next_look"] == {"control": 5, "treated": 3} and row["can_end_as"].endswith("undecided")
+
+
+def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, monkeypatch, capsys):
+    gpu = Machine(device="cuda", name="a GPU", precision="bf16", threads=8)
+    monkeypatch.setattr(settle_verb, "machine_of", lambda args: gpu)
+    monkeypatch.setattr(settle_verb, "check_can_be_trained", lambda *_: None)
+    assert main(["settle", "--scale", "shapes", "--runs", "3", "--jobs", "1"]) == 0  # no look is begun with so few
+    told = capsys.readouterr().out
+    assert "look 1 needs 8 more runs (0.1 GPU-h)" in told and "core-h" not in told
+    assert main(["settle", "--scale", "shapes", "--plan", "--json", "--jobs", "1"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["unit"] for row in rows} == {"GPU-h"} and rows[0]["hours_to_next_look"] == round(8 / 60, 2)
 
 
 def test_the_first_call_fixes_the_rule_and_says_so(folder, trainer, capsys):
@@ -273,7 +287,7 @@ def test_a_margin_changed_before_the_first_run_is_fixed_anew(folder, trainer):
     write_claim(folder, "large", RATES["large"], **{"no_effect_within=0.5": "no_effect_within=0.3"})
     assert main(["settle", "--scale", "shapes", "--runs", "1"]) == 0
     (rule,) = FixedRules.read(folder / "results").rules["shapes"]
-    assert rule.family["large"]["SMALL"]["margin"] == 0.3
+    assert rule.family["large"]["SMALL"]["margin"] == 0.3 and rule.looks == LOOKS
 
 
 def test_a_claim_that_is_new_since_the_rule_is_judged_as_one_more(folder, trainer):

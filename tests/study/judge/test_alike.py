@@ -1,6 +1,7 @@
 """Two error rates of the same weights over different images: study/judge/judge.py, the rule Alike."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from alexnet.recipe import changed
 from alexnet.training.history import Point
 from study.plan.claim_files import all_claims
 from study.questions.measures import Run
+from study.report.cautions import cautions
+from study.report.overview import on_paper_line
 from study.report.sentences import sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -78,3 +81,25 @@ def test_a_run_without_validation_images_has_no_gap():
 
 def point(validation_error):
     return Point(1, 1, 1.0, 1.0, 0.3, validation_error=validation_error)
+
+
+def told_of(verdict) -> SimpleNamespace:
+    """A finding, as far as pictures and cautions need it."""
+    return SimpleNamespace(role="proxy", claim=CLAIM, verdict=verdict, rule=None, in_family=True, arms=(), readings={})
+
+
+@pytest.mark.parametrize("apart, inside", [(0.0, True), (0.3, False), (-0.3, False)])
+def test_it_is_drawn_within_the_grey_where_it_is_alike_and_beyond_it_where_it_is_not(apart, inside):
+    verdict = verdict_of([gap + apart for gap in GAPS], MANY, 10**9)
+    estimate, lower, upper, paper = on_paper_line(told_of(verdict))
+    assert estimate == pytest.approx((np.mean(GAPS) + apart) / 0.1) and math.isnan(paper)
+    assert verdict.direction == ("supported" if inside else "contradicted")
+    assert (lower > -1 and upper < 1) if inside else (lower > 1 or upper < -1)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3])
+def test_beside_it_stands_nothing_of_a_lucky_estimate_or_of_other_images(apart):
+    """Its interval is over images already, and that it does not leave out 0 is what is claimed."""
+    verdict = verdict_of([gap + apart for gap in GAPS], MANY, 10**9)
+    assert verdict.is_decided and verdict.looks_taken < verdict.looks_planned and math.isfinite(verdict.told.on_other_images)
+    assert cautions(told_of(verdict)) == []

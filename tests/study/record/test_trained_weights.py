@@ -20,9 +20,11 @@ from alexnet.data.image_sets import class_names
 from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
+from study.plan.claim_files import get_claim
 from study.questions.measures import ColumnColour
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
+from study.record import trained_weights
 from study.record.figure_files import arrays_path, read_arrays
 from study.record.tables import read_trained, run_name
 from study.record.trained_weights import Trained, derive
@@ -179,3 +181,21 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     assert kept["images"].shape[1] == kept["labels"].shape[1] == 7
     derive(asked, place, tmp_path, said.append)
     assert len(said) == 4  # nothing is read twice
+
+
+@pytest.mark.parametrize(
+    ("first_seed", "seen_seeds", "first"), [(0, 0, 0), (10, 0, 10), (0, 10, 10), (10, 20, 20), (20, 10, 20)]
+)
+def test_what_is_read_is_of_the_seeds_that_are_judged(tmp_path, monkeypatch, first_seed, seen_seeds, first):
+    """Those of the rule on, or those after the seeds that were seen before the claim was written, whichever come later."""
+    place = Place(MACHINE, tmp_path, tmp_path / "spool")
+    cells = [replace(small_cell(seed), claim=name) for name in ("averaged_nets", "nearest_images") for seed in range(40)]
+    pictured, together = [], []
+    monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), seen_seeds=seen_seeds))
+    monkeypatch.setattr(trained_weights, "_finished", lambda cell, place, say: Trained(cell, place, "here"))
+    monkeypatch.setattr(
+        trained_weights, "_derive_alone", lambda run, *more: pictured.append(run.cell.seed) if more[-1] else None
+    )
+    monkeypatch.setattr(trained_weights, "_derive_together", lambda runs, *_: together.append([run.cell.seed for run in runs]))
+    derive(cells, place, tmp_path, print, first_seed)
+    assert pictured == [first] and together == [list(range(first, first + 5))]
