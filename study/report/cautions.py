@@ -39,7 +39,7 @@ def _of_runs(one: Evidence) -> Iterator[str]:
     if len(look.machines) > 1:
         agree = "too few pairs to test whether they agree"
         if look.agreement_p == look.agreement_p:
-            agree = f"that they share one difference has p = {number(look.agreement_p, 2)}"
+            agree = f"against one shared difference: p = {number(look.agreement_p, 2)}"
         yield f"Pairs of {machine_words(look.machines)} together; {agree}."
 
 

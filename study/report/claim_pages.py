@@ -110,6 +110,7 @@ def overview(found: Sequence[Evidence]) -> dict[str, Any]:
                 "base": row["base"],
                 "standing": standing(one),
                 "anchor": anchor(one),
+                "is_tested": one.claim.rule.is_tested,
                 "facts": facts([one]),
                 "order": _order(one, place),
                 "interval": interval_of(one),
@@ -129,7 +130,7 @@ def _order(one: Evidence, place: int) -> dict[str, float | None]:
         "paper": None if reported is None or on_line is None else on_line[3],
         "here [95%]": None if on_line is None else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "runs": sum(len(arm.seeds) for arm in one.arms),
+        "runs": int(phrases.runs_in_brief(one).split()[0]),
         "more seeds needed": verdict.more_seeds,
     }
 
@@ -153,7 +154,7 @@ def _base(one: Evidence) -> dict[str, Any]:
         "cost": referee.cost_words(one),
         "p_values": _p_words(one),
         "diff": diff or f"as {one.claim.default_bases[0]}",
-        "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every seed")),
+        "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every run")),
         "runs": [{"label": arm.label, "runs": _runs(arm), "train": referee.training_command(one, arm)} for arm in one.arms],
         "points": points_of(one),
         "curves": None if isinstance(one.claim.rule, Factorial) else curves_of(one),
@@ -194,7 +195,7 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         "against control": phrases.against_control_words(one, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range(arm.errors[column]) for name, column in ERRORS_SHOWN.items()},
-        "every seed": ", ".join(phrases.value_words(arm, value, one.claim) for value in arm.values),
+        "every run": ", ".join(phrases.value_words(arm, value, one.claim) for value in arm.values),
     }
 
 

@@ -16,7 +16,7 @@ def in_two_sentences(one: Evidence) -> str:
     number, where = phrases.observed_words(one), f"{one.data} on {one.machine}"
     unfinished = ", unfinished" if one.verdict.direction == "incomplete" else ""
     here = f"Here it is {number}{unfinished}, with {phrases.runs_words(one)} on {where}"
-    return f"{verdict} {here}; the paper says {phrases.reported_words(one.claim)}."
+    return f"{verdict} {here}; {phrases.paper_says(one.claim)}."
 
 
 def short_verdict(one: Evidence) -> str:

@@ -10,32 +10,47 @@ from matplotlib.ticker import MaxNLocator
 
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
-from study.judge.intervals import Share, mean_interval
+from study.judge.intervals import Share
 from study.report import phrases
+from study.report.figures.style import LINES
 from study.report.overview import on_paper_line, standing
 from study.report.referee import training_command
 
 WIDTH, LEFT, RIGHT = 480, 132, 14
 """Of a picture, in its own units: about pixels on a phone."""
-ARM, AXIS, CURVES_HEIGHT = 30, 36, 220
+ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
 LABEL_CHARACTERS = 21
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
 COLOURS = 6
-"""So many arms have colours of their own; those after them are told apart by dashes too."""
+"""So many arms have colours of their own."""
+DASHES = len(LINES)
+"""Arms are told apart by dashes too, in the order of the other pictures; page.css has one rule for each."""
+CURVES_LEFT = 54
+"""Where the axis of epochs begins: left of it stand the numbers, and turned what they are of."""
+REACH = 2.0
+"""An interval may make the scale of a picture longer by so many times the span of its points; beyond, it is marked as cut."""
 
 
 def points_of(one: Evidence) -> dict[str, Any]:
     """Every run of a claim on a base as a point on the claim's measure, a row an arm; the mean with its interval below."""
     known = [value for arm in one.arms for value in arm.known]
     budgets = [float(arm.budget_epochs) for arm in one.arms if arm.censored and one.claim.measure.kind == "time"]
-    ticks, place = _scale(known + budgets, LEFT, WIDTH - RIGHT)
+    means = [phrases.mean_of(arm, one.claim) for arm in one.arms]
+    ends = [end for mean in means for end in mean if math.isfinite(end)]
+    ticks, place = _scale(_with_ends(known + budgets, ends), LEFT, WIDTH - RIGHT)
+    shown = (ticks[0], ticks[-1])
+    arms = []
+    for row, (arm, mean) in enumerate(zip(one.arms, means, strict=True)):
+        text = f"mean with 95% interval: {phrases.mean_words(arm, one.claim)}"
+        arms.append({**_arm(one, arm, row, place), "mean": _mean(mean, text, shown, place)})
     return {
         "width": WIDTH,
         "height": ARM * len(one.arms) + AXIS,
         "bottom": ARM * len(one.arms) + 4,
         "label": phrases.measured(one.claim.measure),
         "ticks": [{"x": _round(place(tick)), "text": f"{tick:g}"} for tick in ticks],
-        "arms": [_arm(one, arm, row, place) for row, arm in enumerate(one.arms)],
+        "arms": arms,
+        "is_cut": any(arm["mean"] and (arm["mean"]["is_cut_below"] or arm["mean"]["is_cut_above"]) for arm in arms),
     }
 
 
@@ -54,8 +69,6 @@ def _arm(one: Evidence, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any
             "there": there,
             "text": f"{arm.label}, seed {arm.seeds[at]}{machine}: {words}; run {arm.keys[at]}",
         })  # fmt: skip
-    mean, low, high = mean_interval(arm.known)
-    interval = [_round(np.clip(place(end), LEFT, WIDTH - RIGHT)) for end in (low, mean, high) if math.isfinite(end)]
     return {
         "label": arm.label,
         "short": _short(arm.label),
@@ -63,7 +76,30 @@ def _arm(one: Evidence, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any
         "colour": row % COLOURS,
         "train": training_command(one, arm),
         "points": points,
-        "mean": interval if len(interval) == 3 else None,
+    }
+
+
+def _with_ends(points: Sequence[float], ends: Sequence[float]) -> list[float]:
+    """What a scale is made of: the points, and the ends of intervals as far as REACH lets them."""
+    if not points:
+        return list(ends)
+    low, high = min(points), max(points)
+    reach = REACH * ((high - low) or 1.0)
+    return [*points, *(min(max(end, low - reach), high + reach) for end in ends)]
+
+
+def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float], place: Any) -> dict[str, Any] | None:
+    """A mean with its interval in a picture that shows the values from `shown[0]` to `shown[1]`; None where it has none."""
+    middle, low, high = mean
+    if not all(map(math.isfinite, mean)):
+        return None
+    return {
+        "low": _round(place(max(low, shown[0]))),
+        "middle": _round(place(middle)),
+        "high": _round(place(min(high, shown[1]))),
+        "is_cut_below": low < shown[0],
+        "is_cut_above": high > shown[1],
+        "text": text,
     }
 
 
@@ -74,33 +110,35 @@ def curves_of(one: Evidence) -> dict[str, Any] | None:
         return None
     errors = [value for arm in arms for curve in arm.curves for value in (100 * curve["running_error"]).tolist()]
     epochs = max(float(curve["epoch"][-1]) for arm in arms for curve in arm.curves)
-    x_ticks, _ = _scale([0.0, epochs], 40, WIDTH - RIGHT)
+    x_ticks, _ = _scale([0.0, epochs], CURVES_LEFT, WIDTH - RIGHT)
     y_ticks, y_place = _scale(errors, CURVES_HEIGHT - AXIS, 10)
     lines = []
 
     def x_place(epoch: float) -> float:
-        return 40 + (WIDTH - RIGHT - 40) * epoch / epochs
+        return CURVES_LEFT + (WIDTH - RIGHT - CURVES_LEFT) * epoch / epochs
 
-    for arm in arms:
-        row = one.arms.index(arm)
+    for row, arm in enumerate(one.arms):
         for seed, curve in zip(arm.seeds, arm.curves, strict=True):
             pairs = zip(curve["epoch"].tolist(), (100 * curve["running_error"]).tolist(), strict=True)
             lines.append({
                 "points": " ".join(f"{_round(x_place(x))},{_round(y_place(y))}" for x, y in pairs),
                 "colour": row % COLOURS,
-                "dashes": row // COLOURS % 3,
+                "dashes": row % DASHES,
                 "text": f"{arm.label}, seed {seed}: ended at {100 * curve['running_error'][-1]:.1f}%",
             })  # fmt: skip
     return {
         "width": WIDTH,
+        "left": CURVES_LEFT,
+        "right": WIDTH - RIGHT,
         "height": CURVES_HEIGHT,
         "bottom": CURVES_HEIGHT - AXIS,
         "x_ticks": [{"x": _round(x_place(tick)), "text": f"{tick:g}"} for tick in x_ticks if tick <= epochs],
         "y_ticks": [{"y": _round(y_place(tick)), "text": f"{tick:g}"} for tick in y_ticks],
         "lines": lines,
         "names": [
-            {"label": arm.label, "colour": one.arms.index(arm) % COLOURS, "dashes": one.arms.index(arm) // COLOURS % 3}
-            for arm in arms
+            {"label": arm.label, "colour": row % COLOURS, "dashes": row % DASHES}
+            for row, arm in enumerate(one.arms)
+            if arm.curves
         ],
     }
 
@@ -114,9 +152,12 @@ def interval_of(one: Evidence) -> dict[str, Any] | None:
     low, high = (0.0, 1.0) if is_share else BAR_LIMITS
     values = [6 + (BAR_WIDTH - 12) * (min(max(value, low), high) - low) / (high - low) for value in (*on_line, 0.0, -1.0, 1.0)]
     middle, lower, upper, paper, zero, less, more = (None if math.isnan(value) else _round(value) for value in values)
+    estimate, least, most, reported = on_line
+    paper_cut = "below" if reported < low else "above" if reported > high else ""
     return {
-        "middle": middle, "lower": lower, "upper": upper, "paper": paper, "zero": zero, "less": less, "more": more,
-        "is_share": is_share, "standing": standing(one), "width": BAR_WIDTH,
+        "middle": middle if low <= estimate <= high else None, "lower": lower, "upper": upper, "paper": paper,
+        "is_cut_below": least < low, "is_cut_above": most > high, "paper_cut": paper_cut,
+        "zero": zero, "less": less, "more": more, "is_share": is_share, "standing": standing(one), "width": BAR_WIDTH,
     }  # fmt: skip
 
 

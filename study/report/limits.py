@@ -51,7 +51,7 @@ def limits(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     ]
     failed = len({name for _, arm in arms.values() for name in _failed_runs(arm)})
     runs = len({name for _, arm in arms.values() for name in zip(arm.keys, arm.machines, strict=True)})
-    told = f"Of {runs} runs that claims ask for {failed or 'none'} diverged, stalled or learned nothing"
+    told = f"Of the {runs} runs that a finding uses, {failed or 'none'} diverged, stalled or learned nothing"
     return {
         "failed": f"{told}{'; by arm:' if rows else ', in any arm.'}" if runs else "",
         "failures": table(rows, keep=("arm", "failed")),

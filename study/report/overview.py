@@ -53,9 +53,14 @@ def counted(found: Sequence[Evidence]) -> str:
     return ", ".join(f"{counts[word]} {word}" for word in (*VERDICTS, *others) if counts[word]) or "nothing was judged"
 
 
+def tested(found: Sequence[Evidence]) -> list[Evidence]:
+    """Those that something is claimed of. Only they count as findings: a design that claims nothing has no verdict."""
+    return [one for one in found if one.claim.rule.is_tested]
+
+
 def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
-    asked = [one for one in found if standing(one) in VERDICTS or one.word == "incomplete"]
+    asked = tested(found)
     return f"{len(asked)} finding{'' if len(asked) == 1 else 's'}: {counted(asked)}."
 
 

@@ -24,6 +24,8 @@ from study.questions.measures import (
 )
 from study.questions.rules import Alike, EveryRun, Factorial, RatioOfTimes, Rule, Signed
 
+NOT_SAID = "not said"
+"""In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
 
@@ -113,9 +115,15 @@ def reported_words(claim: Claim) -> str:
     if value is not None:
         told = f"x{value:g}" if claim.measure.kind == "time" else f"{value:+g} {claim.measure.unit}"
         if reported.in_notes_alone:
-            return f"nothing (2012 notes: {told})"
+            return f"{NOT_SAID} (2012 notes: {told})"
         return told if reported.precision == "measured" else f"{reported.precision} {told}"
-    return "nothing" if claim.reported.where == "not in the paper" else expected_words(claim.rule)
+    return NOT_SAID if claim.reported.where == "not in the paper" else expected_words(claim.rule)
+
+
+def paper_says(claim: Claim) -> str:
+    """Such as "the paper says +1.4 points", "the paper does not say"."""
+    told = reported_words(claim)
+    return f"the paper does not say{told.removeprefix(NOT_SAID)}" if told.startswith(NOT_SAID) else f"the paper says {told}"
 
 
 @singledispatch
@@ -146,7 +154,7 @@ def _(rule: EveryRun) -> str:
 
 @expected_words.register
 def _(rule: Factorial) -> str:
-    return "nothing"
+    return NOT_SAID
 
 
 # ---- Numbers of runs and arms ------------------------------------------------------------------------------------------
@@ -204,12 +212,17 @@ def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
     return f"{value:.2f}" if value is not None else "none"
 
 
+def mean_of(arm: ArmEvidence, claim: Claim) -> tuple[float, float, float]:
+    """Mean over runs, and both ends of its 95% interval. Censored times enter at their budget, which makes the mean a bound."""
+    return mean_interval(arm.times.restricted if claim.measure.kind == "time" else arm.known)
+
+
 def mean_words(arm: ArmEvidence, claim: Claim) -> str:
-    """Mean over seeds with its interval. Censored times enter at their budget, which makes the mean a bound."""
+    """The mean over runs with its interval."""
     if claim.measure.kind == "time":
-        mean, low, high = map(number, mean_interval(arm.times.restricted))
+        mean, low, high = map(number, mean_of(arm, claim))
         return f"{'at least ' if arm.censored else ''}{mean} [{low}, {high}]"
-    mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_interval(arm.known))
+    mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_of(arm, claim))
     return f"{mean} [{low}, {high}]"
 
 
@@ -230,6 +243,20 @@ def runs_in_brief(one: Evidence) -> str:
         return str(effect.runs)
     fewer, more = sorted((effect.n_treated, effect.n_control))
     return str(fewer) if fewer == more else f"{fewer} and {more}"
+
+
+def judged_words(one: Evidence) -> str:
+    """Such as "judged with 6 and 6 of the runs shown" or "judged with 3 of tanh and 5 of relu", where a picture of all runs has
+    more of an arm than the verdict rests on; else "judged"."""
+    effect, labels = one.verdict.effect, (one.verdict.treated, one.claim.rule.control)
+    counts = (effect.runs,) * 2 if isinstance(effect, Share) else (effect.n_treated, effect.n_control)
+    judged = {label: count for label, count in zip(labels, counts, strict=True) if label}
+    shown = {arm.label: len(arm.seeds) for arm in one.arms}
+    if all(shown.get(label, count) == count for label, count in judged.items()):
+        return "judged"
+    if len(set(judged.values())) > 1:
+        return f"judged with {' and '.join(f'{count} of {label}' for label, count in judged.items())}"
+    return f"judged with {' and '.join(map(str, judged.values()))} of the runs shown"
 
 
 def seeds_in_brief(one: Evidence) -> str:

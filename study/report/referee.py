@@ -28,6 +28,7 @@ from study.questions.rules import (
 from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
 from study.report.phrases import number, terms
+from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 
 # ---- How it was judged -------------------------------------------------------------------------------------------------
@@ -164,8 +165,8 @@ def _limits(one: Evidence) -> Iterator[str]:
     if one.role in ("proxy", "own"):
         about = scale_named(one.scale).about
         yield f"The size of the effect on the paper's images: these are {about}; a direction alone is judged."
-    if changes := settings_changed(one):
-        yield f"The effect in the network of 2012: {one.base} differs from it in {changes} settings (REPRODUCTION.md)."
+    if changes := changed_from_2012(one):
+        yield f"The effect in the network of 2012: {one.base} differs from it in {fields_words(changes)} (REPRODUCTION.md)."
     verdict = one.verdict
     if isinstance(one.claim.rule, OverImages):
         yield "What other nets would give: its interval is over test images, with these nets alone."
@@ -177,16 +178,12 @@ def _limits(one: Evidence) -> Iterator[str]:
         yield "That there is no effect: undecided means that so few runs cannot tell."
 
 
-def settings_changed(one: Evidence) -> int:
-    """In how many settings an AlexNet differs from the network that the authors ran; 0 for networks of another kind."""
+def changed_from_2012(one: Evidence) -> dict[str, tuple]:
+    """In which fields an AlexNet differs from the network that the authors ran; none for networks of another kind."""
     if one.base not in ALEXNETS:
-        return 0
-    return len(
-        differences(
-            one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base])),
-            SOURCE_2012,
-        )
-    )
+        return {}
+    recipe = one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base]))
+    return fields_that_differ(recipe, SOURCE_2012)
 
 
 # ---- What it took ------------------------------------------------------------------------------------------------------

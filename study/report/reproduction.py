@@ -3,12 +3,13 @@
 All sentences are made of the claims, the recipes and the tables."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from alexnet.recipe import PAPER, SOURCE_2012, Recipe, differences
+from alexnet.recipe import PAPER, SOURCE_2012, Recipe
 from study.judge.evidence import Findings, section
 from study.judge.family import Evidence
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
@@ -16,8 +17,10 @@ from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import ALEXNETS, SCALES, scale_named
 from study.report.margins import margin_text, seeds_text
-from study.report.overview import outcome_words, standing
+from study.report.overview import outcome_words, standing, tested
 from study.report.plain_tables import NOTHING, table
+from study.report.recipe_words import fields_that_differ, fields_words
+from study.report.referee import changed_from_2012
 from study.report.sentences import readings_differ
 
 DOLLARS_A_CORE_HOUR = 0.05
@@ -121,19 +124,21 @@ def easy(findings: Findings) -> list[str]:
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
         told.append(
-            f"Claims share their runs: {int((shared > 1).sum())} of {len(shared)} runs serve several findings, the busiest "
-            f"{int(shared.max())}."
+            f"Claims share their runs: {int((shared > 1).sum())} of the {len(shared)} runs that a finding uses serve several, "
+            f"the busiest {int(shared.max())}."
         )
     return told
 
 
 def hard(findings: Findings) -> list[str]:
     """What was not, a sentence each."""
-    runs, found, told = findings.runs, findings.found, []
+    runs, found, told = findings.runs, tested(findings.found), []
     if failed := int(runs.outcome.isin(["diverged", "stalled"]).sum()):
         told.append(f"{failed} of {len(runs)} runs diverged or stalled.")
     if open_still := [one for one in found if one.word == "undecided"]:
-        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {len(found)} findings.")
+        counts = Counter(one.verdict.alone for one in open_still if one.verdict.alone)
+        sides = "".join(f", {count} of them {side} alone" for side, count in sorted(counts.items()))
+        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {len(found)} findings{sides}.")
     if alone := _named([one for one in found if standing(one).endswith("alone")], found):
         told.append(f"Decided alone, and open once all claims are counted: {'; '.join(alone)}.")
     told += _out_of_reach(found)
@@ -176,26 +181,24 @@ def deviations(findings: Findings) -> dict[str, Any]:
     found, words = findings.found, []
     stand_ins = dict.fromkeys(scale_named(one.scale).about for one in found if one.role != "native")
     words += [f"Images: {about}." for about in stand_ins]
-    coded = differences(SOURCE_2012, PAPER)
+    coded = fields_that_differ(SOURCE_2012, PAPER)
     words.append(
-        f"The paper as printed and the code that its authors ran differ in {len(coded)} settings; the networks "
-        "below are compared with the code, and python -m study describe PAPER SOURCE_2012 lists the differences."
+        f"The paper as printed and the code that its authors ran differ in {len(coded)} fields, the schedule of learning rates "
+        "counted as one; the networks below are compared with the code, and python -m study describe PAPER SOURCE_2012 lists "
+        "the differences."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     for one in found:
-        recipe = one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base]))
+        where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
         if one.base in ALEXNETS:
-            networks.setdefault((one.base, one.data), differences(recipe, SOURCE_2012))
+            networks.setdefault((one.base, where), changed_from_2012(one))
         elif (told := f"{one.base} is another network than AlexNet, from the claim: {one.claim.title}.") not in words:
             words.append(told)
     tables = []
-    for (base, data), diff in networks.items():
-        shown = {field: pair for field, pair in diff.items() if not field.startswith("optim.schedule.")}
-        rows = [{"setting": field, "authors' code": _plain(old), "here": _plain(new)} for field, (old, new) in shown.items()]
-        more = f", and {len(diff) - len(shown)} of the schedule of learning rates" if len(shown) < len(diff) else ""
-        tables.append(
-            {"title": f"{base} on {data}: {len(shown)} settings{more}", **table(rows, ("setting", "authors' code", "here"))}
-        )
+    for (base, where), fields in networks.items():
+        rows = [{"setting": field, "authors' code": _plain(old), "here": _plain(new)} for field, (old, new) in fields.items()]
+        title = f"{base} on {where}: {fields_words(fields)}"
+        tables.append({"title": title, **table(rows, ("setting", "authors' code", "here"))})
     return {"words": words, "tables": tables}
 
 
@@ -219,7 +222,7 @@ def _named(some: Sequence[Evidence], found: Sequence[Evidence]) -> list[str]:
 
 
 def _claims_a_run(found: Sequence[Evidence]) -> pd.Series:
-    """How many findings each run is part of."""
+    """How many findings each run is part of, for each that is part of any."""
     names = [
         f"{key} {machine}" for one in found for arm in one.arms for key, machine in zip(arm.keys, arm.machines, strict=True)
     ]

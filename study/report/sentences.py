@@ -97,7 +97,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     return (
         f"{capital(rule.treated)} took {multiple} as long as {rule.control} "
         f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs})."
-        f"{_tests(verdict, f'{low} to {high} times')}{_sized(verdict)}{_next_step(verdict)}"
+        f"{_tests(verdict, f'x{low} to x{high}')}{_sized(verdict)}{_next_step(verdict)}"
     )
 
 
@@ -155,8 +155,8 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     p, holm_p, within = number(verdict.p, 2), number(verdict.holm_p, 2), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks, and {holm_p} among all claims"
     said = {
-        "supported": f" That they differ by more than {within} has p = {p} {looks}: they are as alike as the paper says.",
-        "contradicted": f" That they differ by {within} at most has p = {p} {looks}: they differ by more.",
+        "supported": f" Against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
+        "contradicted": f" Against a difference of at most {within}: p = {p} {looks}. They differ by more.",
         "undecided": f" Whether they differ by {within} at most or by more is not decided.",
     }.get(verdict.direction, "")
     # Two one-sided tests at 5% tell a difference of nothing from `within` where 1.645 standard errors are below it.
@@ -185,7 +185,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."
-        f"{_tests(verdict, f'{rule.no_effect_within:g} {measure.unit} of 0')}{_sized(verdict)}{_next_step(verdict)}"
+        f"{_tests(verdict, f'{rule.no_effect_within:g} {measure.unit} either way')}{_sized(verdict)}{_next_step(verdict)}"
     )
 
 
@@ -254,16 +254,17 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
 
 
 def _tests(verdict: Verdict, within: str) -> str:
-    """What the tests say of a direction and of no effect."""
+    """What the tests say of a direction and of no effect: how hard it is to bring the runs together with what each p value is
+    against, which is not how likely that is."""
     p, holm_p, nothing = (number(value, 2) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f" That there is no effect has p = {p} {looks}, and {holm_p} among all claims"
-    beyond = f"that it is beyond {within} has p = {nothing}"
+    told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
+    beyond = f"against an effect beyond {within}: p = {nothing}"
     return {
-        "supported": f"{told}: the paper's direction.",
-        "contradicted": f"{told}: the other direction.",
-        "no effect": f"{told}; {beyond}: there is none that matters.",
-        "undecided": f"{told}; {beyond}: neither is decided.",
+        "supported": f"{told}. The effect is in the paper's direction.",
+        "contradicted": f"{told}. The effect is in the other direction.",
+        "no effect": f"{told}; {beyond}. There is none that matters.",
+        "undecided": f"{told}; {beyond}. Neither is decided.",
     }.get(verdict.direction, "")
 
 

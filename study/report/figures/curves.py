@@ -18,7 +18,7 @@ MOST_WITHIN = 5
 
 
 def training_curves(found: Sequence[Evidence]) -> Figure:
-    """Running training error of every seed against epochs, and where each ended on test images: whether the control has
+    """Running training error of every run against epochs, and where each ended on test images: whether the control has
     learned."""
     wide = 6.8 if max(len(one.arms) for one in found) > MOST_WITHIN else 4.8
     figure, axes = panels(1, len(found), (1.6 + wide * len(found), 4.6), sharey=True)
@@ -51,5 +51,5 @@ def training_curves(found: Sequence[Evidence]) -> Figure:
         axis.legend(frameon=False, **beside)
     axes[0][0].set_ylabel("running training error, %\n(marks at the end: test error)")
     seaborn.despine(figure)
-    head(figure, found, "Training curves, every seed thin, the mean thick, a band from the least to the most")
+    head(figure, found, "Training curves, every run thin, the mean thick, a band from the least to the most")
     return figure

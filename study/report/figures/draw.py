@@ -1,4 +1,4 @@
-"""From findings to figures. Every title names data set and machine; every seed is drawn; nothing is told by colour alone.
+"""From findings to figures. Every title names data set and machine; every run is drawn; nothing is told by colour alone.
 
 The pictures of a claim hang on the class of its measure; its rule may take others. A new measure or rule registers its own;
 without them it is refused by name."""

@@ -1,4 +1,4 @@
-"""What every seed came to, and each arm against the control."""
+"""What every run came to, and each arm against the control."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from study.judge import intervals
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panels
-from study.report.phrases import measured, observed_words, reported_words
+from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
-    """Above: every seed's value as a point, the mean with its interval. Below: each arm against the control, and the paper's
+    """Above: every run's value as a point, the mean with its interval. Below: each arm against the control, and the paper's
     number."""
     rows, machines = max(len(one.arms) for one in found), machines_of(found)
     tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3)
@@ -38,7 +38,7 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
             ylim=(len(one.arms) - 0.4, -0.5),
             xlabel=measured(one.claim.measure),
         )
-        judged = f": {observed_words(one)}, judged\n(paper: {reported_words(one.claim)})"
+        judged = f": {observed_words(one)}\n({judged_words(one)}; paper: {reported_words(one.claim)})"
         above.set_title(f"{one.base}{'' if isinstance(one.claim.rule, Factorial) else judged}")
         above.grid(axis="x", color="0.9")
         unit = one.claim.measure.unit
@@ -62,5 +62,5 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         below.grid(axis="x", color="0.9")
     seaborn.despine(figure)
     machine_legend(figure, machines)
-    head(figure, found, f"{found[0].claim.title}: every seed a point")
+    head(figure, found, f"{found[0].claim.title}: every run a point")
     return figure

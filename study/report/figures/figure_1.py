@@ -1,5 +1,6 @@
 """The paper's figure 1."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,21 +13,24 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.measures import TimeTo
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
-from study.report.phrases import observed_words, reported_words
+from study.report.phrases import judged_words, observed_words, reported_words
 
 
 def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
-    """The paper's figure 1: training error against epochs, a panel a base; every seed thin, their mean thick."""
+    """The paper's figure 1: training error against epochs, a panel a base; every run thin, their mean thick.
+
+    Curves are of the running error, which is measured while the weights move and lies above the exact one: dotted lines lead
+    from where a curve ends to where the exact error was found at the target, or, of a run that never arrived, at the end."""
     figure, axes = panels(1, len(found), (1.2 + 4.6 * len(found), 4.9), sharey=True)
-    target = measure.level
+    target = 100 * measure.level
     for axis, one in zip(axes[0], found, strict=True):
         for color, arm in zip(PALETTE, one.arms, strict=False):
             _curves(axis, arm, target, color)
         axis.axhline(target, color="0.35", linewidth=0.9, dashes=(1, 1.5))
         axis.text(
             0.995,
-            target - 0.012,
-            f"{target:.0%} training error",
+            target - 1.2,
+            f"{target:g}% training error",
             transform=axis.get_yaxis_transform(),
             ha="right",
             va="top",
@@ -34,13 +38,13 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
             color="0.3",
         )
         axis.set(
-            title=f"{one.base}: {observed_words(one)}\n(paper: {reported_words(one.claim)})",
+            title=f"{one.base}: {observed_words(one)}\n({judged_words(one)}; paper: {reported_words(one.claim)})",
             xlabel="epochs",
             xlim=(0, None),
         )
         axis.legend(frameon=False, loc="upper right")
-    axes[0][0].set(ylabel="training error", ylim=(0.15, None))
-    axes[0][0].yaxis.set_major_formatter("{x:.2f}")
+    marks = f"marks: the exact error is {target:g}%"
+    axes[0][0].set(ylabel=f"running training error, %\n({marks})", ylim=(0.6 * target, None))
     seaborn.despine(figure)
     head(figure, found, "Figure 1: training error of a four-layer network")
     return figure
@@ -48,16 +52,23 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
 
 def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
     """Every run of an arm, and the mean of their times to each error."""
-    traces = [_trace(curve, end, target) for curve, end in zip(arm.curves, arm.values, strict=True)]
+    traces = [_trace(curve, end) for curve, end in zip(arm.curves, arm.values, strict=True)]
+    exact = [
+        (end, target) if end is not None else (curve["epoch"][-1], 100 * curve["train_error"][-1])
+        for curve, end in zip(arm.curves, arm.values, strict=True)
+    ]
     line = ACTIVATION_LINES.get(arm.label, "-.")
-    for epochs, errors in traces:
+    for (epochs, errors), (at, error) in zip(traces, exact, strict=True):
         axis.plot(epochs, errors, line, color=color, linewidth=0.8, alpha=0.45)
+        axis.plot([*epochs[-1:], at], [*errors[-1:], error], ":", color=color, linewidth=0.8, alpha=0.45)
     levels, means = mean_time_to_level(traces)
     seeds = len(arm.seeds)
     reached = seeds - arm.censored
     note = f"{arm.label} (n={seeds}" + (f", {reached} arrived)" if arm.censored else ")")
     axis.plot(means, levels, line, color=color, linewidth=2.4, label=note)
     ends = [end for end in arm.values if end is not None]
+    if len(means) and len(ends) == seeds:
+        axis.plot([means[-1], np.mean(ends)], [levels[-1], target], ":", color=color, linewidth=2)
     axis.plot(
         ends,
         [target] * len(ends),
@@ -67,25 +78,22 @@ def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
         markeredgecolor="white",
         clip_on=False,
     )
-    for (epochs, errors), end in zip(traces, arm.values, strict=True):
+    for (at, error), end in zip(exact, arm.values, strict=True):
         if end is None:
-            axis.plot(epochs[-1:], errors[-1:], ">", color=color, markersize=6, markerfacecolor="none")
+            axis.plot([at], [error], ">", color=color, markersize=6, markerfacecolor="none")
 
 
-def _trace(curve: Mapping[str, NDArray], end: float | None, target: float) -> tuple[NDArray, NDArray]:
-    """The running error of each epoch at the epoch's middle, then the exact crossing or the last exact error."""
-    epochs, errors = curve["epoch"] - 0.5, curve["running_error"]
-    tail = (end, target) if end is not None else (curve["epoch"][-1], curve["train_error"][-1])
-    kept = epochs < tail[0]
-    return np.append(epochs[kept], tail[0]), np.append(errors[kept], tail[1])
+def _trace(curve: Mapping[str, NDArray], end: float | None) -> tuple[NDArray, NDArray]:
+    """The running error of each epoch in percent, at the epoch's middle, up to the crossing of the target."""
+    epochs, errors = curve["epoch"] - 0.5, 100 * curve["running_error"]
+    kept = epochs < (math.inf if end is None else end)
+    return epochs[kept], errors[kept]
 
 
 def mean_time_to_level(traces: Sequence[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
-    """For each error level that every seed reached, the mean over seeds of when it was first reached.
-
-    The mean along time, not along error: it ends where the mean time to the target is, though seeds end at different times.
-    """
-    if not traces:
+    """For each error level that every run reached, the mean over runs of when it was first reached: the mean along time, not
+    along error, as runs end at different times."""
+    if not traces or not all(len(errors) for _, errors in traces):
         return np.array([]), np.array([])
     firsts = [np.minimum.accumulate(errors) for _, errors in traces]
     top, bottom = min(f[0] for f in firsts), max(f[-1] for f in firsts)

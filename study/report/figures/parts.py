@@ -5,6 +5,7 @@ In points, with the paper's direction to the right, so that parts compare; error
 import math
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,11 +40,13 @@ KINDS: dict[str, Callable[[Measure], bool]] = {
     "training error": _is_train_error,
 }
 """Each an axis of its own: what its points are of, and whether a measure is of that kind."""
-DECIDED = ("supported", "contradicted")
+DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
 LABEL_CHARACTERS = 44
 LANE, ROOM = 0.19, 0.09
 """Inches of a line, and between two rows."""
-LEFT, PLOT, RIGHT, TOP, BETWEEN = 3.3, 4.6, 1.5, 1.32, 0.62
+DOT = 4.5
+"""The size of the dot within a hollow mark."""
+LEFT, PLOT, RIGHT, TOP, BETWEEN = 3.3, 4.6, 1.5, 1.5, 0.62
 """Inches of the names, of the picture, of the numbers beside it, above it, and below each axis."""
 
 Row = list[Evidence]
@@ -51,8 +54,8 @@ Row = list[Evidence]
 
 
 def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
-    """Filled: the direction is decided among all claims. Small crosses: what another reading came to. Grey: less than what
-    matters. None where no finding is about an error."""
+    """Filled: the direction is decided among all claims; with a dot: no effect is. Small crosses: what another reading came to.
+    Grey: less than what matters. None where no finding is about an error."""
     parts = [one for one in found if _is_part(one)]
     panels = {name: _rows([one for one in parts if is_kind(one.claim.measure)]) for name, is_kind in KINDS.items()}
     panels = {name: rows for name, rows in panels.items() if rows}
@@ -68,20 +71,28 @@ def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
         _panel(axis, name, rows, tall, scales)
         at -= tall + BETWEEN
     title(figure, ["What each part is worth, in each regime", *drawn_from(parts)], y=1 - 0.08 / height)
-    handles = [
-        *(
-            Line2D([], [], color=_color(place), marker=MARKS[place % len(MARKS)], label=scale)
-            for place, scale in enumerate(scales)
-        ),
-        Line2D([], [], color="0.3", linestyle="", marker="o", markerfacecolor="white", label="open: no direction is decided"),
-        Line2D([], [], color="0.3", linestyle="", marker="x", markersize=5, label="another reading"),
-        Patch(color="0.9", label="too small to matter"),
-    ]
+    legend = {scale: Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)]) for at, scale in enumerate(scales)}
+    legend |= _meanings()
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - (TOP - 0.42) / height), ncols=len(handles), frameon=False,
-        fontsize=8,
+        handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - (TOP - 0.6) / height),
+        ncols=4, frameon=False, fontsize=8,
     )  # fmt: skip
     return figure
+
+
+def _meanings() -> dict[str, Any]:
+    """What marks look like by what they mean, in any regime."""
+
+    def mark(marker: str, **options: Any) -> Line2D:
+        return Line2D([], [], color="0.3", linestyle="", marker=marker, **options)
+
+    return {
+        "filled: a direction is decided": mark("o", markersize=6.5),
+        "with a dot: no effect": (mark("o", markersize=6.5, markerfacecolor="white"), mark(".", markersize=DOT)),
+        "hollow: undecided": mark("o", markersize=6.5, markerfacecolor="white"),
+        "another reading": mark("x", markersize=5),
+        "too small to matter": Patch(color="0.9"),
+    }
 
 
 def _is_part(one: Evidence) -> bool:
@@ -146,9 +157,10 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
             value, lower, upper = _line(one)
             axis.plot([lower, upper], [y, y], "-", color=_color(place), linewidth=2, zorder=3)
             face = _color(place) if standing(one) in DECIDED else "white"
-            axis.plot(
-                [value], [y], MARKS[place % len(MARKS)], color=_color(place), markerfacecolor=face, markersize=6, zorder=5
-            )
+            mark = MARKS[place % len(MARKS)]
+            axis.plot([value], [y], mark, color=_color(place), markerfacecolor=face, markersize=6.5, zorder=5)
+            if standing(one) == NOTHING_MATTERS:
+                axis.plot([value], [y], ".", color=_color(place), markersize=DOT, zorder=6)
             _beside(axis, PLOT + RIGHT - 0.08, y, f"{value:+.2f} [{lower:.2f}, {upper:.2f}]", ha="right")
     for line in np.cumsum([_tall(row) for row in rows])[:-1]:
         axis.plot([-LEFT / PLOT, 1 + RIGHT / PLOT], [line, line], color="0.88", linewidth=0.6, clip_on=False, zorder=0,

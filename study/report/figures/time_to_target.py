@@ -1,4 +1,4 @@
-"""When every seed reached its target."""
+"""When every run reached its target."""
 
 from collections.abc import Sequence
 
@@ -19,11 +19,11 @@ from study.report.figures.style import (
     machines_of,
     panels,
 )
-from study.report.phrases import measured, observed_words
+from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
 def time_to_target(found: Sequence[Evidence]) -> Figure:
-    """Share of seeds not yet at the target (Kaplan-Meier) over every seed's time; censored runs as open arrows at the
+    """Share of runs not yet at the target (Kaplan-Meier) over every run's time; censored runs as open arrows at the
     budget."""
     figure, axes = panels(
         2,
@@ -58,7 +58,8 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
                     ha="center",
                     fontsize=8,
                 )
-        above.set(title=f"{one.base}: {observed_words(one)}", ylim=(-0.03, 1.05))
+        told = f"({judged_words(one)}; paper: {reported_words(one.claim)})"
+        above.set(title=f"{one.base}: {observed_words(one)}\n{told}", ylim=(-0.03, 1.05))
         above.legend(frameon=False, loc="best")
         below.set(
             yticks=range(len(one.arms)),
@@ -68,10 +69,10 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
         )
         below.set_xlabel(measured(one.claim.measure))
         below.grid(axis="x", color="0.9")
-    axes[0][0].set_ylabel("share of seeds\nnot there yet")
+    axes[0][0].set_ylabel("share of runs\nnot there yet")
     seaborn.despine(figure)
     machine_legend(figure, machines)
-    head(figure, found, "Time to the target; every seed a point")
+    head(figure, found, "Time to the target; every run a point")
     return figure
 
 

@@ -46,6 +46,8 @@ INK, SOFT = "#1b1f24", "#57606a"
 
 Row = list[Evidence]
 """What was found on one claim, on every data set and network: a line each."""
+Tells = Callable[[Evidence], str]
+"""Of a finding where it is from."""
 
 
 def verdict_forest(found: Sequence[Evidence]) -> Figure:
@@ -58,11 +60,12 @@ def verdict_forest(found: Sequence[Evidence]) -> Figure:
     heights = [_height(rows) for rows, _ in panels]
     width, height = LEFT + PLOT + PAPER + HERE + SEEDS, TOP + sum(heights) + BOTTOM * max(1, len(panels))
     figure = Figure(figsize=(width, height))
+    tells = _tells(judged)
     patterns = {data: LINES[at % len(LINES)] for at, data in enumerate(dict.fromkeys(one.data for one in judged))}
     at = height - TOP
     for (rows, is_share), tall in zip(panels, heights, strict=True):
         axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
-        _panel(axis, rows, tall, patterns, is_share)
+        _panel(axis, rows, tall, patterns, tells, is_share)
         at -= tall + BOTTOM
     _head(figure, found, judged, patterns, width, height)
     return figure
@@ -120,7 +123,7 @@ def _handle(label: str, **options) -> Line2D:
     return Line2D([], [], linestyle="none", label=label, **options)
 
 
-def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any], is_share: bool) -> None:
+def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any], tells: Tells, is_share: bool) -> None:
     """Rows from above to below, in inches; x in multiples of the least effect that matters, or shares of runs."""
     low, high = (0.0, 1.0) if is_share else _limits([one for row in rows for one in row])
     axis.set(ylim=(tall, 0), xlim=(low, high), yticks=[])
@@ -140,7 +143,7 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
         _heading(axis, at, heading, first=at == 0, is_share=is_share)
         at += HEADING
         for row in group:
-            _row(axis, at, row, (low, high), patterns)
+            _row(axis, at, row, (low, high), patterns, tells)
             at += _tall(row)
 
 
@@ -164,7 +167,8 @@ def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -
               transform=axis.get_yaxis_transform(), clip_on=False, zorder=0)  # fmt: skip
     _beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
     if first:
-        columns = ((PAPER, "paper, points"), (PAPER + HERE, "here [95%], points"), (PAPER + HERE + SEEDS - 0.05, "runs"))
+        unit = "runs" if is_share else "points or x"
+        columns = ((PAPER, f"paper, {unit}"), (PAPER + HERE, f"here [95%], {unit}"), (PAPER + HERE + SEEDS - 0.05, "runs"))
         for inches, text in columns:
             _beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
         if not is_share:
@@ -174,9 +178,9 @@ def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -
             _beside(axis, zero + 0.07, y, "as the paper says →", color=SOFT)
 
 
-def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any]) -> None:
+def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any], tells: Tells) -> None:
     """A claim: its name, and a line for each of its findings."""
-    middle, tags = at + _tall(row) / 2, _tags(row)
+    middle, tags = at + _tall(row) / 2, _tags(row, tells)
     _beside(axis, -LEFT + 0.18, middle, "\n".join(_label(row)), linespacing=1.1)
     for lane, (one, tag) in enumerate(zip(row, tags, strict=True)):
         y = middle + (lane - (len(row) - 1) / 2) * LANE
@@ -213,7 +217,10 @@ def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], p
     if limits[0] <= estimate <= limits[1]:
         axis.plot([middle], [y], mark, clip_on=False, zorder=4, **_face(standing(one)))
     if not math.isnan(paper):
-        axis.plot([np.clip(paper, *limits)], [y], "|", color="black", markersize=10, markeredgewidth=2, zorder=5, clip_on=False)
+        tick: dict[str, Any] = {"marker": "|", "markersize": 10, "markeredgewidth": 2}
+        if not limits[0] <= paper <= limits[1]:
+            tick = {"marker": ">" if paper > limits[1] else "<", "markersize": 7}
+        axis.plot([np.clip(paper, *limits)], [y], color="black", zorder=5, clip_on=False, **tick)
 
 
 def _face(word: str) -> dict:
@@ -222,9 +229,15 @@ def _face(word: str) -> dict:
             "markeredgewidth": 1.4}  # fmt: skip
 
 
-def _tags(row: Row) -> list[str]:
-    """What tells the findings on one claim from one another: network, and scale or, at one scale, data set."""
-    scales = len({one.scale for one in row}) > 1
-    facts: tuple[Callable[[Evidence], str], ...] = (lambda one: one.base, lambda one: one.scale if scales else one.data)
-    differing = [fact for fact in facts if len({fact(one) for one in row}) > 1]
-    return [", ".join(fact(one) for fact in differing) for one in row]
+def _tells(judged: Sequence[Evidence]) -> Tells:
+    """What tells the findings of the picture from one another where they are from: scale or, at one scale, data set."""
+    if len({one.scale for one in judged}) > 1:
+        return lambda one: one.scale
+    return (lambda one: one.data) if len({one.data for one in judged}) > 1 else (lambda one: "")
+
+
+def _tags(row: Row, tells: Tells) -> list[str]:
+    """Of each finding on one claim where it is from, if the picture has several such places, even if the claim has one; and the
+    network, if the claim has several."""
+    several = len({one.base for one in row}) > 1
+    return [", ".join(filter(None, (one.base * several, tells(one)))) for one in row]

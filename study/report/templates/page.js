@@ -31,8 +31,10 @@
         if (chosen) head.setAttribute("aria-sort", down.checked ? "descending" : "ascending");
         else head.removeAttribute("aria-sort");
       }
-      const there = rows.filter(suits).length;
-      document.getElementById("shown").textContent = `${there} of ${rows.length} findings shown`;
+      const findings = rows.filter(one => "tested" in one.row.dataset);
+      const [there, all] = [findings.filter(suits).length, rows.filter(suits).length];
+      const more = all > there ? `, and ${all - there} without a claim` : "";
+      document.getElementById("shown").textContent = `${there} of ${findings.length} findings shown${more}`;
     };
 
     const toAddress = () => {

@@ -64,7 +64,7 @@ def test_runs_that_failed_are_counted_by_arm(tmp_path):
     (one,) = found.found
     assert [(arm.label, failed_words(arm)) for arm in one.arms] == [("dropout", "0 of 5"), ("none", "2 of 3")]
     told = limits(found, CLAIMS)
-    assert "Of 8 runs that claims ask for 2 diverged" in told["failed"]
+    assert "Of the 8 runs that a finding uses, 2 diverged" in told["failed"]
     (row,) = told["failures"]["rows"]
     assert row[told["failures"]["head"].index("arm")] == "none" and "2 of 3" in row
 

@@ -23,10 +23,11 @@ def test_numbers_say_what_they_know():
         ("colour_noise", "over +1 points"),
         ("depth", "about +2 points"),
         ("relu_sooner", "x6"),
-        ("column_crossing", "nothing (2012 notes: +1.16 points)"),  # the paper is silent, and the notes are named
+        ("column_crossing", "not said (2012 notes: +1.16 points)"),  # the paper is silent, and the notes are named
         ("weight_decay", "above 0"),
         ("column_colour", "every run"),
-        ("interactions", "nothing"),
+        ("interactions", "not said"),
+        ("fidelity", "not said"),
     ],
 )
 def test_what_the_paper_reports_is_told_as_it_gives_it(name, words):
@@ -36,7 +37,7 @@ def test_what_the_paper_reports_is_told_as_it_gives_it(name, words):
 def test_a_number_of_the_notes_is_never_told_as_the_papers():
     """Of every claim whose number the paper does not have."""
     silent = [claim for claim in CLAIMS.values() if claim.reported.in_notes_alone]
-    assert silent and all(reported_words(claim).startswith("nothing (2012 notes: ") for claim in silent)
+    assert silent and all(reported_words(claim).startswith("not said (2012 notes: ") for claim in silent)
 
 
 def test_effects_are_told_with_their_intervals():

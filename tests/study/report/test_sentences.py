@@ -42,10 +42,10 @@ def are_sentences(text: str) -> bool:
 @pytest.mark.parametrize(
     ("treated", "says"),
     [
-        (HIGHER, "the paper's direction"),
-        ([38.0, 38.1, 37.95], "the other direction"),
-        (EQUAL, "there is none that matters"),
-        (WIDE, "neither is decided"),
+        (HIGHER, "in the paper's direction"),
+        ([38.0, 38.1, 37.95], "in the other direction"),
+        (EQUAL, "There is none that matters"),
+        (WIDE, "Neither is decided"),
         ([41.0], "Nothing is judged yet: 1 run of none and 5 of 0.0005 are in, and 2 more of an arm are needed"),
         ([FAILED] * 3, "there is nothing to compare"),
     ],
@@ -114,7 +114,7 @@ def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     verdict = decided(DECAY, arms, machines=(HERE, THERE))
     assert verdict.looks_taken == 2
-    assert "Pairs of here and there together; that they share one difference has p = " in why(found(DECAY, verdict))
+    assert "Pairs of here and there together; against one shared difference: p = " in why(found(DECAY, verdict))
 
 
 def test_an_arm_with_the_controls_weights_is_told_to_have_changed_nothing():

@@ -1,0 +1,34 @@
+"""In how many fields two recipes differ, as all pages count them: a schedule of learning rates is one field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alexnet.recipe import Recipe, differences
+
+SCHEDULE = "optim.schedule"
+
+
+def fields_that_differ(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
+    """By dotted name the value in `base` and that in `recipe`; the schedule of learning rates as one, in words."""
+    fields: dict[str, tuple[Any, Any]] = {}
+    for field, pair in differences(recipe, base).items():
+        if field.startswith(f"{SCHEDULE}."):
+            fields[SCHEDULE] = (_schedule_words(base), _schedule_words(recipe))
+        else:
+            fields[field] = pair
+    return fields
+
+
+def _schedule_words(recipe: Recipe) -> str | None:
+    """Such as "5 changes, at epochs 23, 51, 68, 72, 78"; None for none."""
+    epochs = [change.epoch for change in recipe.optim.schedule]
+    if not epochs:
+        return None
+    return f"{len(epochs)} changes, at epochs {', '.join(map(str, epochs))}" if len(epochs) > 1 else f"1 change, at {epochs[0]}"
+
+
+def fields_words(fields: Mapping[str, Any]) -> str:
+    """Such as "21 settings and the schedule of learning rates"."""
+    settings = sum(field != SCHEDULE for field in fields)
+    told = [f"{settings} setting{'' if settings == 1 else 's'}"] * bool(settings)
+    return " and ".join(told + ["the schedule of learning rates"] * (SCHEDULE in fields))
