@@ -51,13 +51,18 @@ def test_how_often_a_difference_of_just_what_is_allowed_is_called_alike_is_withi
 
 
 @pytest.mark.parametrize(
-    ("gaps", "images", "word"),
-    [(GAPS, MANY, "supported"), ([g + 0.5 for g in GAPS], MANY, "contradicted"), (GAPS, 10_000, "undecided")],
+    ("gaps", "images", "word", "says"),
+    [
+        (GAPS, MANY, "supported", "Against a difference of more than 0.1 points: p = "),
+        ([g + 0.5 for g in GAPS], MANY, "contradicted", "Against a difference of at most 0.1 points: p = "),
+        (GAPS, 10_000, "undecided", "Whether they differ by 0.1 points at most or by more is not decided."),
+    ],
 )
-def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word):
+def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word, says):
     verdict = verdict_of(gaps, images, validation=10**9 if images == MANY else 1_000)
     assert verdict.direction == word
     told = sentence(CLAIM.rule, CLAIM.measure, verdict)
+    assert says in told
     assert ("takes" in told and "times as many of both sets" in told) == (word == "undecided")
 
 

@@ -81,6 +81,15 @@ def test_the_page_logs_nothing_and_asks_for_nothing_but_itself_and_pictures_besi
     assert len(pictures) >= 5 and all(natural > 300 and shown > 200 for natural, shown in pictures)
 
 
+def test_every_picture_leads_to_itself_in_its_full_size(phone):
+    assert phone.evaluate("[...document.images].every(i => i.parentNode.href === i.src)")
+
+
+def test_at_a_desk_no_arm_of_a_claim_stands_beyond_the_page(desk):
+    tables = "[...document.querySelectorAll('article .wide')].map(box => box.scrollWidth - box.clientWidth)"
+    assert set(desk.evaluate(tables)) == {0}
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_claim_is_a_card_that_begins_with_its_verdict(phone):
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     tops = phone.evaluate(f"{SHOWN}.map(row => [...row.cells].map(cell => cell.getBoundingClientRect().top))")
@@ -155,7 +164,13 @@ def test_what_is_chosen_is_shown_and_nothing_else(desk, facet):
         "[...document.querySelectorAll('article')].filter(a => !a.hidden).map(a => JSON.parse(a.dataset.facts))"
     )
     assert claims and all(value in one[facet] for one in claims)
-    assert desk.locator("#shown").inner_text() == f"{expected} of {len(facts)} findings shown"
+    tested = f"{SHOWN}.filter(row => 'tested' in row.dataset).length"
+    here, more = desk.evaluate(tested), len(shown) - desk.evaluate(tested)
+    desk.locator("button[type=reset]").click()
+    desk.wait_for_function(f"{SHOWN}.length == {len(facts)}")
+    said = f"{here} of {desk.evaluate(tested)} findings shown" + f", and {more} without a claim" * bool(more)
+    desk.locator(f"[name={facet}]").select_option(value)
+    assert desk.locator("#shown").inner_text() == said
 
 
 def test_the_address_holds_the_view_so_that_it_can_be_sent_to_somebody(desk, opened):

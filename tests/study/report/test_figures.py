@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from matplotlib.text import Text
 
 from alexnet.errors import Refused
 from study.judge.evidence import find
+from study.judge.intervals import difference_of, ratio_of_logs
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -23,6 +25,7 @@ from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
 from study.report.figures.curves import training_curves
 from study.report.figures.draw import draw
+from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
 
@@ -116,6 +119,28 @@ def test_a_long_title_stays_within_its_figure(width):
 
 def test_names_of_machines_become_parts_of_file_names():
     assert slug("AMD EPYC x 2, bf16") == "amd-epyc-x-2-bf16"
+
+
+def test_figure_1_does_not_draw_the_running_and_the_exact_error_as_one_curve(nearest):
+    """The running error, in percent, goes to the last epoch before the crossing; what leads from there to it is dotted."""
+    (one,), _ = nearest
+    claim = all_claims()["relu_sooner"]
+    curve = {
+        "epoch": np.array([1.0, 2.0, 3.0]),
+        "running_error": np.array([0.6, 0.4, 0.28]),
+        "train_error": np.array([0.5, 0.35, 0.26]),
+    }
+    arms = tuple(
+        replace(one.arms[0], label=label, curves=(curve,), values=(end,)) for label, end in (("relu", 2.7), ("tanh", None))
+    )
+    verdict = SimpleNamespace(effect=ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2), 1), treated="tanh")
+    (axis,) = figure_1(claim.measure, [replace(one, claim=claim, arms=arms, verdict=verdict)]).axes
+    lines = {kind: [] for kind in "-:"}
+    for line in axis.lines:
+        if line.get_linewidth() == 0.8 and line.get_linestyle() in lines:
+            lines[line.get_linestyle()].append(line.get_xydata().round(6).tolist())
+    assert lines["-"] == [[[0.5, 60.0], [1.5, 40.0], [2.5, 28.0]]]
+    assert lines[":"] == [[[2.5, 28.0], [2.7, 25.0]], [[2.5, 28.0], [3.0, 26.0]]]
 
 
 def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):

@@ -70,6 +70,18 @@ def test_a_mark_is_filled_where_a_direction_is_decided(treated, filled):
     assert filled == (one.verdict.direction == "supported") == (mark.get_markerfacecolor() != "white")
 
 
+def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
+    """It is not that of an open claim, nor told by its place or colour."""
+    dots = {}
+    for word, treated in (("no effect", FIVE), ("undecided", WIDE), ("supported", HIGHER)):
+        one = found("response_norm", treated)
+        figure = worth_of_parts([one])
+        dots[word] = len(marks(figure.axes[0], "."))
+        assert one.word == word
+    assert dots == {"no effect": 1, "undecided": 0, "supported": 0}
+    assert "with a dot: no effect" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
 def test_another_reading_is_a_cross_and_that_of_an_arm_that_does_not_decide_is_left_out():
     (axis,) = worth_of_parts([found("dropout_error")]).axes
     assert len(marks(axis, "x")) == 1

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
-from study.report.phrases import counted, effect_words, number, reported_words
+from study.report.phrases import counted, effect_words, judged_words, number, paper_says, reported_words
 
 CLAIMS = all_claims()
 
@@ -38,6 +39,30 @@ def test_a_number_of_the_notes_is_never_told_as_the_papers():
     """Of every claim whose number the paper does not have."""
     silent = [claim for claim in CLAIMS.values() if claim.reported.in_notes_alone]
     assert silent and all(reported_words(claim).startswith("not said (2012 notes: ") for claim in silent)
+
+
+def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
+    """ "No effect" beside "nothing" would read as if the paper claimed that there is none."""
+    told = {name: paper_says(claim) for name, claim in CLAIMS.items()}
+    assert told["response_norm"] == "the paper says +1.4 points" and told["fidelity"] == "the paper does not say"
+    assert told["column_crossing"] == "the paper does not say (2012 notes: +1.16 points)"
+    assert not any("nothing" in words for words in told.values())
+
+
+@pytest.mark.parametrize(
+    ("judged", "shown", "words"),
+    [
+        ((6, 6), (6, 6), "judged"),
+        ((6, 6), (14, 14), "judged with 6 and 6 of the runs shown"),
+        ((6, 6), (6, 14), "judged with 6 and 6 of the runs shown"),
+        ((3, 5), (5, 5), "judged with 3 of none and 5 of 2012"),
+    ],
+)
+def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
+    effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
+    arms = [SimpleNamespace(label=label, seeds=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
+    verdict = SimpleNamespace(effect=effect, treated="none")
+    assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
 
 def test_effects_are_told_with_their_intervals():

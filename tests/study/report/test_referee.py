@@ -9,16 +9,18 @@ import pandas as pd
 import pytest
 from made_up_arms import arm_of, arms_of, decided
 
-from alexnet.recipe import changed
+from alexnet.recipe import PAPER, SOURCE_2012, changed
+from study.claims import fidelity
 from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
 from study.report.claim_pages import seeds_asked
-from study.report.overview import looks_words
+from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
-from study.report.referee import does_not_show, how_judged, training_command, would_change
-from study.report.reproduction import at_a_glance, easy, hard, hours_of_computing, runs_of_full_replication
+from study.report.recipe_words import fields_that_differ, fields_words
+from study.report.referee import changed_from_2012, does_not_show, how_judged, training_command, would_change
+from study.report.reproduction import at_a_glance, deviations, easy, hard, hours_of_computing, runs_of_full_replication
 from study.report.spreads import spreads_of
 
 CLAIMS = all_claims()
@@ -188,6 +190,31 @@ def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
     assert any(DECAY.title in told and NORM.title not in told for told in easy(findings))
     assert "Undecided with the seeds that are there: 1 of 2 findings." in hard(findings)
+
+
+def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is_told_apart():
+    design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, told=None))
+    alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
+    findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
+    assert "Undecided with the seeds that are there: 2 of 3 findings, 1 of them supported alone." in hard(findings)
+    assert outcome_words(findings.found) == "3 findings: 1 supported, 1 supported alone, 1 undecided."
+
+
+def test_a_schedule_is_one_field_wherever_fields_are_counted():
+    """By hand: cut to 32 pixels ALEXNET_32 has 21 settings other than the code of 2012; 2,500 images and tests at fewer epochs
+    are two more. The claim on fidelity says 19 of the print."""
+    assert len(fields_that_differ(SOURCE_2012, PAPER)) == 19 and "19 fields" in (fidelity.__doc__ or "")
+    one, fewer = found(), found(scale="cifar10-jpeg-2500")
+    both = "21 settings and the schedule of learning rates", "23 settings and the schedule of learning rates"
+    assert tuple(fields_words(changed_from_2012(each)) for each in (one, fewer)) == both
+    assert set(changed_from_2012(fewer)) - set(changed_from_2012(one)) == {"data.train_images", "optim.test_every"}
+    for each, words in zip((one, fewer), both, strict=True):
+        assert any(f"ALEXNET_32 differs from it in {words} (" in told for told in does_not_show(each))
+    for each in (one, fewer):
+        each.data = "cifar10-jpeg"
+    told = deviations(SimpleNamespace(found=(one, fewer)))
+    assert [(table["title"].partition(": ")[2], len(table["rows"])) for table in told["tables"]] == list(zip(both, (22, 24)))
+    assert any("differ in 19 fields" in words for words in told["words"])
 
 
 def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_and_once():

@@ -36,6 +36,14 @@ def are_sentences(text: str) -> bool:
     return text.endswith(".") and "  " not in text and all(part[:1].isupper() for part in re.split(r"(?<=[a-z)])\. ", text))
 
 
+def says_against_what(text: str) -> bool:
+    """Whether each p value stands behind what it is against: it is no probability that something is so."""
+    return (
+        len(re.findall(r"[Aa]gainst [^.:]*(?:\.\d[^.:]*)*: p = ", text)) == len(re.findall(r"\bp = ", text))
+        and "has p" not in text
+    )
+
+
 # ---- Sentences -------------------------------------------------------------------------------------------------------
 
 
@@ -54,6 +62,9 @@ def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, s
     verdict = of(treated, [FAILED] * 5 if treated[0] == FAILED else FIVE)
     told = why(found(DECAY, verdict))
     assert are_sentences(told) and says in told and "nan" not in told
+    tested = verdict.direction in ("supported", "contradicted", "no effect", "undecided")
+    assert says_against_what(told) and ("Against no effect at all: p = " in told) == tested
+    assert ("against an effect beyond 0.5 points either way: p = " in told) == (verdict.direction in ("no effect", "undecided"))
     if verdict.is_decided:
         assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
         assert "3 and 5 runs, 3 pairs of a seed" in told
@@ -64,7 +75,7 @@ def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, s
 def test_of_times_it_is_told_in_whole_sentences_that_hold_the_interval(tanh, relu):
     verdict = decided(RELU, arms_of(tanh=tanh, relu=relu), "A-2012")
     told = sentence(RELU.rule, RELU.measure, verdict)
-    assert are_sentences(told)
+    assert are_sentences(told) and says_against_what(told)
     if verdict.direction != "incomplete":
         assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in told
 

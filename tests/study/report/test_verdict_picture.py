@@ -79,6 +79,23 @@ def test_one_claim_on_two_data_sets_is_one_row_with_a_line_pattern_for_each():
     assert {"cifar10", "cifar100"} <= {text.get_text() for text in axis.texts}
 
 
+def test_a_row_of_one_regime_says_which_where_the_picture_has_several():
+    (axis,) = drawn(
+        found("response_norm"), found("response_norm", scale="cifar10-jpeg"), found("overlap_pooling", scale="cifar10-jpeg")
+    )
+    assert [text.get_text() for text in axis.texts].count("cifar10-jpeg") == 2
+    (alone,) = drawn(found("response_norm"), found("overlap_pooling"))
+    assert "cifar10" not in {text.get_text() for text in alone.texts}
+
+
+def test_the_heads_of_the_columns_say_what_stands_below_them():
+    colour = found("column_colour", verdict=SimpleNamespace(effect=share_of_runs(1, 4), direction="undecided", alone=None))
+    colour.verdict.told = SimpleNamespace(machines=())
+    effects, shares = drawn(found("response_norm"), colour)
+    for axis, unit in ((effects, "points or x"), (shares, "runs")):
+        assert {f"paper, {unit}", f"here [95%], {unit}"} <= {text.get_text() for text in axis.texts}
+
+
 def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order():
     (axis,) = drawn(found("response_norm"), found("overlap_pooling"), found("dropout_error"))
     heights = {text.get_text(): text.xy[1] for text in axis.texts}

@@ -1,0 +1,96 @@
+"""study/report/drawn.py: what the web page draws itself, of runs made up here."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made_up_arms import arm_of, decided
+from scipy import stats
+
+from study.judge.intervals import Difference
+from study.plan.claim_files import all_claims
+from study.report.drawn import BAR_WIDTH, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
+
+CLAIMS = all_claims()
+TIMES = CLAIMS["dropout_slower"]
+NORM = CLAIMS["response_norm"]
+CONTROL = [38.7, 41.0, 40.1, 39.6, 40.4]
+
+
+def shown(claim, *arms) -> dict:
+    facts = {"claim": claim, "claim_name": "a_claim", "base": "ALEXNET_32", "arms": arms}
+    return points_of(SimpleNamespace(**facts))
+
+
+def with_recipes(claim, **runs):
+    """Arms of a claim with the recipes that they have there."""
+    return [arm_of(label, values, recipe=claim.recipe("ALEXNET_32", label), tuned={}) for label, values in runs.items()]
+
+
+def values_of(picture: dict, *places: float) -> list[float]:
+    """What stands at these places, by the ticks of the picture."""
+    xs, values = zip(*((tick["x"], float(tick["text"])) for tick in picture["ticks"]), strict=True)
+    return np.polyval(np.polyfit(xs, values, 1), places).tolist()
+
+
+def test_an_interval_wider_than_the_points_is_drawn_whole():
+    """Three runs of two_columns' arm one-whole-signal-kept: their interval reaches further than any point of the picture."""
+    few = [39.22, 38.20, 38.87]
+    picture = shown(NORM, *with_recipes(NORM, **{"2012": CONTROL, "none": few}))
+    low, high = stats.t.interval(0.95, 2, np.mean(few), stats.sem(few))
+    mean = picture["arms"][1]["mean"]
+    assert low < min(few + CONTROL)
+    assert values_of(picture, mean["low"], mean["high"]) == pytest.approx([low, high], abs=0.05)
+    assert not (picture["is_cut"] or mean["is_cut_below"] or mean["is_cut_above"])
+
+
+def test_an_interval_far_beyond_the_points_ends_at_the_edge_and_is_marked_as_cut():
+    two = [39.5, 40.5]  # by the t interval of two runs 6.4 points either way
+    picture = shown(NORM, *with_recipes(NORM, **{"2012": CONTROL[1:], "none": two}))
+    control, mean = (arm["mean"] for arm in picture["arms"])
+    assert picture["is_cut"] and mean["is_cut_below"] and mean["is_cut_above"] and not control["is_cut_below"]
+    assert (mean["low"], mean["high"]) == (LEFT, WIDTH - RIGHT)
+    assert all(LEFT <= point["x"] <= WIDTH - RIGHT for arm in picture["arms"] for point in arm["points"])
+
+
+def test_the_mean_that_is_drawn_is_that_of_the_table_also_of_times_that_never_came():
+    arms = with_recipes(TIMES, none=[8.0, 9.0, 8.5], dropout=[10.0, None, 9.5])
+    picture = shown(TIMES, *arms)
+    budget = arms[1].budget_epochs
+    mean = picture["arms"][1]["mean"]
+    told = re.search(r"at least (\S+) \[", mean["text"])
+    assert values_of(picture, mean["middle"])[0] == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.2)
+    assert float(told[1]) == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("effect", "points", "middle"),
+    [
+        ((1.0, 0.5, 1.5), (False, False), True),
+        ((6.0, 4.0, 9.0), (False, True), True),  # in units of half a point the axis ends at 14
+        ((-20.0, -22.0, -18.0), (True, False), False),
+        ((1.0, -np.inf, np.inf), (True, True), True),
+    ],
+)
+def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points, middle):
+    arms = {label: arm_of(label, runs) for label, runs in {"2012": CONTROL, "none": [41.0, 41.5, 42.0]}.items()}
+    estimate, lower, upper = effect
+    verdict = decided(NORM, arms)
+    base = vars(verdict.effect) | {"estimate": estimate, "lower": lower, "upper": upper}
+    one = SimpleNamespace(
+        claim=NORM, word="supported", verdict=SimpleNamespace(effect=Difference(**base), alone=None, direction="supported")
+    )
+    bar = interval_of(one)
+    assert (bar["is_cut_below"], bar["is_cut_above"]) == points
+    assert (bar["middle"] is not None) == middle and bar["paper_cut"] == ""
+    assert all(0 <= bar[end] <= BAR_WIDTH for end in ("lower", "upper", "paper"))
+
+
+def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
+    curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
+    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(8))
+    drawn = curves_of(SimpleNamespace(arms=arms))
+    looks = [(line["colour"], line["dashes"]) for line in drawn["lines"]]
+    assert len(set(looks)) == len(arms) and len({dashes for _, dashes in looks[:4]}) == 4
+    assert looks == [(name["colour"], name["dashes"]) for name in drawn["names"]]
