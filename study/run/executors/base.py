@@ -123,7 +123,7 @@ def allocator_set() -> Iterator[None]:
 
 def worker_environment(place: Place) -> dict[str, str]:
     """Variables that a worker on another machine must start with; the user's own settings of them win."""
-    chosen = ("DAMAGED", "ALEXNET_COMPILED", "CLAIMS_DIR", *ALLOCATOR, *NO_TELEMETRY)
+    chosen = ("DAMAGED", "LINKS", "ALEXNET_COMPILED", "CLAIMS_DIR", *ALLOCATOR, *NO_TELEMETRY)
     own = {name: os.environ[name] for name in chosen if name in os.environ}
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
     return {**ALLOCATOR, **NO_TELEMETRY, **own, "OMP_NUM_THREADS": str(place.machine.threads), "PYTHONPATH": path}

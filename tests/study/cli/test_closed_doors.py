@@ -192,6 +192,12 @@ def test_workers_are_told_to_send_no_telemetry(monkeypatch, capsys):
     assert {name: os.environ[name] for name in NO_TELEMETRY} == NO_TELEMETRY  # what workers of this machine inherit
 
 
+@pytest.mark.parametrize("name", ["DAMAGED", "LINKS", "CLAIMS_DIR", "ALEXNET_COMPILED", *NO_TELEMETRY])
+def test_what_a_user_set_a_worker_on_another_machine_has_too(monkeypatch, name):
+    monkeypatch.setenv(name, "as set")
+    assert worker_environment(Place(MACHINE, ROOT, ROOT))[name] == "as set"
+
+
 CALLS = """
 import json, sys
 called = []
