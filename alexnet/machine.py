@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import os
 import platform
 import sys
@@ -116,15 +117,15 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
     if gpu and device == "auto" and gpu.is_foreign:
         _say(f"on the CPU: {gpu.refusal}")
         gpu = None
-    cores = len(os.sched_getaffinity(0))
+    threads = cores()
     if gpu:
         check(gpu)
         precision, jobs, name = _precision_on(gpu, precision), jobs or 1, gpu.name
     else:
         if precision == "auto":
             precision = "bf16" if "bf16" in " ".join(_cpu()["flags"]) else "fp32"
-        jobs, name = jobs or cores, f"{_cpu()['name']} x {cores}"
-    return Machine(device="cuda" if gpu else "cpu", name=name, precision=precision, threads=max(1, cores // jobs), jobs=jobs)
+        jobs, name = jobs or threads, f"{_cpu()['name']} x {threads}"
+    return Machine(device="cuda" if gpu else "cpu", name=name, precision=precision, threads=max(1, threads // jobs), jobs=jobs)
 
 
 def _precision_on(gpu: Card, asked: str) -> str:
@@ -172,16 +173,29 @@ def _number(variable: str, default: int, least: int = 0) -> int:
     return int(text)
 
 
+def cores() -> int:
+    """How many cores this process may use: those that it may run on, and no more than the quota of its container pays for (one
+    of 1.5 cores is used up by two)."""
+    quota, _, period = _limit("cpu.max").partition(" ")
+    granted = len(os.sched_getaffinity(0))
+    return min(granted, math.ceil(int(quota) / int(period))) if quota.isdecimal() else granted
+
+
 def memory_bytes(device: str) -> int:
     """All the memory of a device (of several GPUs: the current one); of a CPU what this container may use of it."""
     if device == "cuda":
         import torch
 
         return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    limit = Path("/sys/fs/cgroup/memory.max")
-    told = limit.read_text().strip() if limit.exists() else "max"
+    told = _limit("memory.max")
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(whole, int(told)) if told.isdecimal() else whole
+
+
+def _limit(name: str) -> str:
+    """What a file of this container's limits says; "max" where there is none."""
+    path = Path(f"/sys/fs/cgroup/{name}")
+    return path.read_text().strip() if path.exists() else "max"
 
 
 @functools.cache

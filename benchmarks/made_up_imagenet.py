@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.errors import Refused
+from alexnet.machine import cores
 from study.environment import data_dir
 
 CLASSES = 1000
@@ -47,7 +48,7 @@ def make(folder: Path, images: int, distinct: int = 4000, classes: int = CLASSES
         part.save(path, quality=int(draw.integers(80, 96)))
         return path
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         made = list(pool.map(write, range(distinct)))
     for i, place in enumerate([*places[distinct:], *(f"val/n{label:08d}/v.JPEG" for label in range(classes))]):
         os.link(made[i % distinct], folder / place)

@@ -1,7 +1,6 @@
 """What is in a folder of images, before anything is trained: counts, sizes, formats, damage, copies, what is passed over."""
 
 import collections
-import os
 import statistics
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from alexnet.data.own_names import OwnName
 from alexnet.data.packed import Observe
 from alexnet.data.prefetch import in_order
 from alexnet.errors import Damaged
+from alexnet.machine import cores
 
 FAR_APART = 3
 """A largest class with so many times the images of the smallest is told."""
@@ -136,8 +136,8 @@ def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple
             return size, kind, str(damage)
         return size, kind, ""
 
-    cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores) as pool:
-        for done, one in enumerate(in_order(look, files, pool, 2 * cores), 1):
+    threads = cores()
+    with ThreadPoolExecutor(threads) as pool:
+        for done, one in enumerate(in_order(look, files, pool, 2 * threads), 1):
             observe(done, len(files))
             yield one

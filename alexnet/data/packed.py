@@ -23,6 +23,7 @@ import torch
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import Damaged, Refused
 from alexnet.files import clear_unfinished, locked, open_no_link, write_atomically
+from alexnet.machine import cores
 
 LARGE_BYTES = 2**31
 """Sets with more bytes of pixels stay on disk, and their fingerprint is that of their images' digests."""
@@ -286,10 +287,10 @@ def _decode(
 
     total, done, damaged = sum(map(len, todo.values())), 0, []
     chunks = ((split, rows[i : i + CHUNK]) for split, rows in todo.items() for i in range(0, len(rows), CHUNK))
-    cores = len(os.sched_getaffinity(0))
+    threads = cores()
     observe(0, total)
-    with ThreadPoolExecutor(cores) as pool:  # PIL lets other threads run while it decodes: as fast as processes (NOTES.md)
-        for count, why in in_order(some, chunks, pool, 2 * cores):
+    with ThreadPoolExecutor(threads) as pool:  # PIL lets other threads run while it decodes: as fast as processes (NOTES.md)
+        for count, why in in_order(some, chunks, pool, 2 * threads):
             done += count
             damaged += why
             observe(done, total)
@@ -305,9 +306,9 @@ def _rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, a
             pixels = os.pread(file, image_bytes, offset + row * image_bytes)
             whole[row] = hashlib.sha256(pixels).digest() == digests[row].tobytes()
 
-    rows, cores = np.flatnonzero(asked), len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores) as pool:
-        for _ in in_order(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * cores):
+    rows, threads = np.flatnonzero(asked), cores()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in in_order(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * threads):
             pass
     return whole
 

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from alexnet.errors import NeedsPacking
+from alexnet.machine import cores
 
-THREADS = min(8, len(os.sched_getaffinity(0)))
+THREADS = min(8, cores())
 DEVICE_SHARE = 0.5
 """Images are kept on a GPU where they take at most so much of its free memory."""
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_name
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
-from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, launched
+from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
 from study.environment import data_dir, launched_ranks
 from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
 from study.plan.plan import pick_arms, pick_bases, seed_count
@@ -277,7 +277,7 @@ def machine_of(args: argparse.Namespace) -> Machine:
 
     ranks = launched_ranks()
     machine = detect(args.device, args.precision, 1 if ranks > 1 else args.jobs)
-    at_most = MOST_JOBS_A_CORE * len(os.sched_getaffinity(0))
+    at_most = MOST_JOBS_A_CORE * cores()
     if machine.device == "cpu" and machine.jobs > at_most and getattr(args, "executor", "local") == "local":
         raise Refused(f"JOBS: {machine.jobs} is more than {at_most}, {MOST_JOBS_A_CORE} for each core of this machine")
     return replace(machine, ranks=ranks, threads=max(1, machine.threads // launched().local_count))

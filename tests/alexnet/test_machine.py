@@ -21,14 +21,26 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def pretend(monkeypatch, tmp_path):
-    """Called, it makes this machine another: its /proc/cpuinfo (None: it has none), cores, and GPU (None: it has none)."""
+    """Called, it makes this machine another: its /proc/cpuinfo (None: it has none), cores, GPU (None: it has none), and
+    the quota of its container, as the kernel writes it (None: it has none)."""
 
-    def become(cpuinfo: str | None = "model name\t: Test CPU\nflags\t\t: fpu sse2\n", cores: int = 4, gpu: Card | None = None):
+    def become(
+        cpuinfo: str | None = "model name\t: Test CPU\nflags\t\t: fpu sse2\n",
+        cores: int = 4,
+        gpu: Card | None = None,
+        quota: str | None = None,
+    ):
+        limit = tmp_path / "cpu.max"
+        limit.unlink(missing_ok=True)
+        if quota is not None:
+            limit.write_text(f"{quota}\n")
         path = tmp_path / "cpuinfo"
         path.unlink(missing_ok=True)
         if cpuinfo is not None:
             path.write_text(cpuinfo)
-        monkeypatch.setattr(machine_module, "Path", lambda asked: {"/proc/cpuinfo": path}[asked])
+        monkeypatch.setattr(
+            machine_module, "Path", lambda asked: {"/proc/cpuinfo": path, "/sys/fs/cgroup/cpu.max": limit}[asked]
+        )
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
         monkeypatch.setattr(machine_module, "card", lambda: gpu)
@@ -230,6 +242,16 @@ sys.exit(any([os.waitstatus_to_exitcode(os.wait()[1]) for _ in CALLERS]))
 def test_sums_on_a_gpu_are_in_float32_and_whatever_the_caller_had_set_comes_back():
     told = subprocess.run([sys.executable, "-c", SUMS], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [(None, 8), ("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("20000 100000", 1), ("1600000 100000", 8)],
+)
+def test_of_a_containers_cores_as_many_count_as_its_quota_pays_for(pretend, quota, cores):
+    pretend(cores=8, quota=quota)
+    machine = detect("cpu")
+    assert (machine_module.cores(), machine.jobs, machine.name) == (cores, cores, f"Test CPU x {cores}")
 
 
 def test_auto_without_a_gpu_is_the_processor(pretend):
