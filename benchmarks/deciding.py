@@ -37,7 +37,9 @@ class Measured:
 
 def measured() -> Measured:
     runs = pd.read_csv(HERE.parent / "results" / "runs.csv")
-    runs = runs.query("scale == 'cifar10-jpeg' and base == 'ALEXNET_32' and machine.str.endswith('bf16') and seed < 3")
+    runs = runs.query(
+        "scale == 'cifar10-jpeg' and base == 'ALEXNET_32' and device == 'cpu' and precision == 'bf16' and seed < 3"
+    )
     runs = runs.assign(error=100 * runs.test_error_ten_views)
     arms = runs.groupby(["claim", "arm"]).error.apply(list)
     arms = arms[arms.apply(len) == 3]

@@ -55,6 +55,7 @@ class TorchNorms(nn.Module):
 
     def forward(self, maps):
         if self.cross:
+            maps = F.relu(maps) if self.norm.relu else maps
             return torch.cat([self.own(part) for part in maps.chunk(self.norm.columns, 1)], 1)
         return by_averages(maps, self.norm.norm.size, self.norm.norm.k, self.norm.alpha, self.norm.norm.beta)
 

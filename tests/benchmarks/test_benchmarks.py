@@ -1,8 +1,14 @@
 """benchmarks/: what the tables say comes from the results they are given."""
 
+import pytest
+import torch
+
+from alexnet import AlexNet
+from alexnet.recipe import ALEXNET_32, changed
 from benchmarks.__main__ import put
 from benchmarks.figure_1 import RESULTS, committed
 from benchmarks.goals import GOALS, goals_table, number
+from benchmarks.worker import plain
 
 RATIO = {"what": "a thing", "case": "bf16", "ratio": 3.04, "least": 2.0, "most": 4.0}
 
@@ -46,3 +52,15 @@ def test_figure_1_counts_the_updates_of_three_seeds_under_both_treatments():
         and found["runs"] == 12
         and 24 < found["seen"] / 50_000 < found["epochs"] / 3
     )
+
+
+@pytest.mark.parametrize("order", ["activation-norm-pool", "activation-pool-norm", "norm-pool-activation"])
+def test_the_network_as_one_writes_it_today_computes_what_ours_does(order):
+    """Without dropout, of which the two have the halving in other places."""
+    diff = {f"model.layers.{at}.order": order for at in (0, 1)} | {f"model.layers.{at}.dropout": 0.0 for at in (5, 6)}
+    # Alpha a thousand times as large, so that a normalization without its ReLU is seen in the logits.
+    model = changed(ALEXNET_32, {**diff, "model.cross_map_norm.alpha": 0.1}).model
+    images = torch.randn(2, 3, 28, 28, generator=torch.Generator().manual_seed(1)) * 50
+    with torch.no_grad():
+        ours, theirs = (network.eval()(images) for network in (AlexNet(model, 0), plain(AlexNet(model, 0))))
+    torch.testing.assert_close(theirs, ours, rtol=1e-3, atol=1e-3 * float(ours.abs().max()))
