@@ -43,7 +43,11 @@ FIGURE_1_C = changed(  # layers-conv-local-13pct.cfg without its crops: two conv
     },
 )
 
-CIFAR_13PCT = changed(  # layers-conv-local-13pct.cfg whole: crops of 24, flips, decay of the local and full layers alone
+# layers-conv-local-13pct.cfg: crops of 24, flips, decay of the local and full layers alone. What departs from it: its data
+# provider subtracted the centre 24 x 24 of the mean image from every crop, wherever that was taken (here what that image has
+# there); it took the images in one order for all epochs (here a new one each); and it made 395 updates an epoch, the last batch
+# of each of its five files being of 16 images (here 390 of 128 each).
+CIFAR_13PCT = changed(
     FIGURE_1_C,
     {
         "model.image_size": 24,
@@ -139,7 +143,9 @@ SOURCE_2012 = changed(  # net 145 as its authors ran it for table 1 (layers-145.
 )
 
 ONE_GPU_HALF = (
-    changed(  # net 145-half, section 3.2's one-GPU net: half the kernels, but the last convolution and full layers whole
+    # Net 145-half, section 3.2's one-GPU net: half the kernels, but the last convolution and full layers whole. With the
+    # schedule of net 145, so that the two compare; its own was 20/48/66/72, 96 epochs.
+    changed(
         SOURCE_2012,
         {
             "model.columns": 1,
@@ -171,7 +177,9 @@ CUDA_CONVNET2 = changed(  # the one-device net of 2014 (cuda-convnet2, layers-22
     },
 )
 
-TORCHVISION = Recipe(  # torchvision.models.alexnet and its reference training, but for that one's random resized crops
+# torchvision.models.alexnet and its reference training, but for that one's random resized crops. It is started by `torchrun
+# --nproc_per_node=8 train.py --model alexnet --lr 1e-2`, with 32 images for each of the 8 GPUs: batches of 256.
+TORCHVISION = Recipe(
     model=Model(
         layers=(
             Layer(outputs=64, kernel=11, stride=4, padding=2, pool="max"),
@@ -193,7 +201,7 @@ TORCHVISION = Recipe(  # torchvision.models.alexnet and its reference training, 
         bias_rate_factor=1.0,
         weight_decay=0.0001,
         decay_biases=True,
-        batch_size=32,
+        batch_size=256,
         epochs=90,
         schedule=(RateChange(epoch=30, weights=0.1, biases=0.1), RateChange(epoch=60, weights=0.01, biases=0.01)),
     ),

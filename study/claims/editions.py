@@ -8,7 +8,7 @@ that matter: those are then to be run alone, as in `fidelity`.
 Left out, and why. A part must mean the same change on every base, and must not decide what another one means: one column (no
 columns to normalize across; its own claim is `two_columns`); torch's first weights (they know no `narrow`); standardized inputs
 and colour noise of none (a third way of `mean` and `eigenvalue`); no normalization (nothing would be left of four parts; its
-claim is `response_norm`); batches of 32 (another rate, and four times the updates); biases that start at zero (in `bias_init`;
+claim is `response_norm`); batches of 256 (half as many updates); biases that start at zero (in `bias_init`;
 torch's start near zero, not at it); images that share a crop, one order for all epochs, colour noise of 68 epochs (the bases of
 32 and 64 pixels lack them already); 32 or 33 crops a side, the border and padding of layer 1, rates that drop by validation
 error (they fit images of 256 pixels alone); logits that start at -7 (a constant on all logits changes nothing)."""
