@@ -14,6 +14,7 @@ from study.judge.spending import level_at
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.measures import Measure
+from study.questions.rules import Interaction
 
 ASSUMED_SD, ASSUMED_CORRELATIONS = 0.4, (0.0, 0.4)
 """Before there are runs: points of error of one run, and the correlation of two arms at one seed."""
@@ -110,6 +111,7 @@ def _worlds(claim: Claim, spread: Spread | None) -> list[tuple[float, float, flo
         return []
     if kind == "time":
         margin = math.log(margin)
+    runs = math.sqrt(2) if isinstance(claim.rule, Interaction) else 1.0  # four runs a block have twice the variance of two
     if spread is not None:
-        return [(margin, spread.sd, spread.correlation)]
-    return [(margin, ASSUMED_SD, one) for one in ((WITHIN_RUNS,) if kind == "gain" else ASSUMED_CORRELATIONS)]
+        return [(margin, runs * spread.sd, spread.correlation)]
+    return [(margin, runs * ASSUMED_SD, one) for one in ((WITHIN_RUNS,) if kind == "gain" else ASSUMED_CORRELATIONS)]

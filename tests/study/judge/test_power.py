@@ -10,7 +10,9 @@ from statsmodels.stats.power import TTestPower
 from study.judge.decision import Judged, Look, Question
 from study.judge.intervals import difference_of, share_of_runs
 from study.judge.power import by_the_last_look, power_of_no_effect, power_to_find, seeds_for_no_effect
+from study.judge.seeds_needed import Spread, seeds_for_claim
 from study.judge.spending import nominal_levels
+from study.plan.claim_files import all_claims
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -88,4 +90,17 @@ def test_seeds_for_no_effect_find_true_zeros_as_often_as_asked():
     differences = runs[0] - runs[1]
     error = differences.std(axis=1, ddof=1) / math.sqrt(seeds)
     p = scipy_stats.t.sf((0.3 - abs(differences.mean(axis=1))) / error, seeds - 1)
+    assert (p <= nominal_levels(0.10, SHARES)[-1] / 2).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_an_interaction_which_four_runs_of_a_seed_make_needs_twice_the_seeds_of_a_difference():
+    claims, spread = all_claims(), Spread(0.4, 0.0, 8)
+    difference, interaction = (seeds_for_claim(claims[name], spread) for name in ("batch_norm", "batch_norm_dropout"))
+    assert difference and interaction and claims["batch_norm"].rule.smallest_effect == 0.5
+    seeds = interaction[0]
+    assert 1.7 * difference[0] <= seeds <= 2 * difference[0]
+    runs = np.random.default_rng(4).normal(0, 0.4, (4, 4000, seeds))
+    of_a_block = runs[0] - runs[1] - runs[2] + runs[3]
+    error = of_a_block.std(axis=1, ddof=1) / math.sqrt(seeds)
+    p = scipy_stats.t.sf((0.5 - abs(of_a_block.mean(axis=1))) / error, seeds - 1)
     assert (p <= nominal_levels(0.10, SHARES)[-1] / 2).mean() == pytest.approx(0.9, abs=0.02)
