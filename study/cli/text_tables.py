@@ -17,7 +17,7 @@ def verdict_table(found: list[Evidence]) -> str:
     for one in found:
         lines += ["", f"{one.base} on {phrases.machine_and_data(one)}"]
         rows = [
-            ("arm", "rate", "measured", f"{phrases.measured(one.claim.measure)}, mean [95%]", "against control", "every seed")
+            ("arm", "rate", "measured", f"{phrases.measured(one.claim.measure)}, mean [95%]", "against control", "every run")
         ]
         for arm in one.arms:
             rows.append((

@@ -81,7 +81,8 @@ def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
     on_gpu = runs.device == "cuda"
     cpu, gpu = runs[~on_gpu], runs[on_gpu]
     cores = float((cpu.seconds * cpu.threads * cpu.cpu_share).sum())
-    return cores / 3600, sum(map(_seconds_with_a_run, (own for _, own in gpu.groupby("machine")))) / 3600
+    cards = [gpu.loc[gpu.machine == name, :] for name in gpu.machine.unique()]
+    return cores / 3600, sum(map(_seconds_with_a_run, cards)) / 3600
 
 
 def _seconds_with_a_run(runs: pd.DataFrame) -> float:
