@@ -129,9 +129,13 @@ class Case:
         blocks = self.at(look, treated, control)
         if blocks is None:
             return None
-        if look == SO_FAR and len({machine for own in blocks.values() for machine, _ in own}) > 1:
+        if look == SO_FAR:  # runs of a machine that the other arm has none of compare with nothing
+            machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
-            blocks = {label: [block for block in own if block in both] for label, own in blocks.items()}
+            blocks = {
+                label: [block for block in own if block[0] in machines and (len(machines) == 1 or block in both)]
+                for label, own in blocks.items()
+            }
         return pair(self.values(treated, blocks[treated]), self.values(control, blocks[control]))
 
     def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:

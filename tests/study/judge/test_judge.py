@@ -183,6 +183,16 @@ def test_a_seed_on_two_machines_is_two_pairs_of_one_seed():
     assert (verdict.effect.n_treated, verdict.told.seeds) == (6, 3)
 
 
+def test_runs_of_a_machine_that_the_other_arm_was_not_run_on_change_no_comparison():
+    """The control's further seeds of the arm's own machine stay in it."""
+    treated, more = arm_of("none", {HERE: [42.0, 42.1, 42.2]}), {HERE: FIVE, THERE: [50.0, 30.0]}
+    alone, beside = (
+        case_of(DECAY, {CONTROL: arm_of(CONTROL, control), "none": treated}).compare("none", CONTROL)
+        for control in ({HERE: FIVE}, more)
+    )
+    assert beside == alone and (alone.n_treated, alone.n_control) == (3, 5)
+
+
 def test_runs_that_all_failed_did_not_learn():
     verdict = decided(DECAY, arms_of(**{CONTROL: [FAILED] * 5, "none": [FAILED] * 3}))
     assert (verdict.direction, verdict.is_decided) == ("did not learn", False)
