@@ -65,7 +65,7 @@ def seal_results(args: argparse.Namespace) -> int:
                 count += 1
         except (Refused, Damaged) as why:
             odd.append(f"{folder.name}: {why}")
-    Console().say(f"{count} results sealed in {spool}")
+    Console().say(f"{count} result{'s' * (count != 1)} sealed in {spool}")
     return _tell_passed_over(odd)
 
 

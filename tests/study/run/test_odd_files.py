@@ -225,7 +225,8 @@ def test_seal_gives_old_results_a_digest_tells_each_and_takes_none_of_another_ru
     (here / OTHER.key / RESULT).write_bytes(text(as_json(RELU)))
     before = (here / CELLS[2].key / RESULT).read_bytes()
     assert main(["seal"]) == 1
-    sealed_one, passed = capsys.readouterr().out.splitlines()
+    sealed_one, count, passed = capsys.readouterr().out.splitlines()
+    assert count.startswith("1 result")
     assert sealed_one == f"sealed {MINE.key}: relu_sooner smoke A-today relu seed 0, test error 0.25"
     assert passed.startswith(f"passed over: {OTHER.key}: ")
     assert read_result(here / MINE.key).test_error == 0.25
