@@ -42,6 +42,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet.errors import Refused, choose
 from study.plan import results_folder
 
 ROOT = Path(__file__).parents[1]
@@ -84,22 +85,64 @@ UNPACK = (
     "echo 'no shared/data/unpack: without it there are no images of {data}' >&2; exit 2"
 )
 CHECK = "$PY -m study gpu-check --device $DEVICE --json "
-READ = "$PY -m tools.lease_runs read --device $DEVICE "
-TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $SECONDS_LEFT "
+READ = "$PY -m tools.lease_runs read {} --device $DEVICE"
+TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $((SECONDS_LEFT - SECONDS))"
+SEARCH = "timeout $((SECONDS_LEFT - SECONDS)) $PY -m study search {} --device $DEVICE --jobs 8"
 ORDER = "runs of its rule, what is wanted most first"
 FIRST = ("unpack", "check")
+
+
+def asked(scale: str, first: str, more: str = "") -> str:
+    """To train what is asked for of a scale, but for what results/ has of such a card."""
+    return TRAIN.format(f"{scale} --only --not-in results {more} --first {first}")
+
+
+def own_rates(claims: str, scale: str, seeds: int) -> tuple[str, str]:
+    return SEARCH.format(f"{claims} --scale {scale}"), asked(scale, " ".join(f"{claim}:{seeds}" for claim in claims.split()))
+
+
+def of_figure_1(bases: str) -> str:
+    return asked("cifar10-jpeg", f"relu_sooner/relu,tanh/{bases}:6")
+
+
+def rates_of_figure_1(bases: str) -> str:
+    return SEARCH.format(f"relu_sooner --scale cifar10-jpeg --base {bases} --arms relu,tanh")
+
+
+HALF_WAY = "A-2012-standardized,A-2012-torch-init"
 RUNS = {
-    "cifar10-jpeg": {scale: f"{scale} --without response_norm_cifar" for scale in ("cifar10-jpeg-2500", "cifar10-jpeg")},
-    "tiny-imagenet-100": {f"half-{part}": f"tiny-imagenet-100 --first interactions:2 --part {part}/2" for part in (1, 2)},
+    "cifar10-jpeg": {
+        "cifar10-jpeg-2500": asked(
+            "cifar10-jpeg-2500",
+            "interactions:3 interactions_folded:3 column_colour:24 batch_norm_dropout/no-dropout,batch,batch+no-dropout:24 "
+            "readings:6",
+        ),
+        "cifar10-jpeg": asked("cifar10-jpeg", "interactions:3 readings:3", "--without relu_sooner response_norm_cifar"),
+        "figure-1": "; [ $((SECONDS_LEFT - SECONDS)) -ge 10 ] || exit 0; ".join(
+            [
+                rates_of_figure_1(HALF_WAY),
+                of_figure_1(HALF_WAY),
+                of_figure_1("A-2012,A-today"),
+                *own_rates("depth_own_rate dropout_error_own_rate", "cifar10-jpeg-2500", 6),
+                rates_of_figure_1("B-2012,B-today"),
+                of_figure_1("B-2012,B-today"),
+            ]
+        ),
+    },
+    "tiny-imagenet-100": {
+        f"half-{part}": TRAIN.format(f"tiny-imagenet-100 --at-once 8 --first interactions:2 --part {part}/2") for part in (1, 2)
+    },
 }
-"""By set of images: two processes side by side, by name, with what each trains. docs/preregistration.md says why in this
-order."""
+"""By set of images: processes side by side, by name, with what each trains. docs/preregistration.md says why in this order.
+Eight of a half at once are the screening's 16 cells of one seed: they end together, before the next seed begins."""
+READINGS = {"cifar10-jpeg": "cifar10-jpeg-2500 column_colour", "tiny-imagenet-100": "tiny-imagenet-100"}
+"""By set of images: of what is read off trained weights, as the weights stay behind."""
 
 
 def evidence(data: str) -> tuple[Step, ...]:
     """The first stage, on a set of images."""
-    (first, one), (second, other) = RUNS[data].items()
-    scales = " ".join(dict.fromkeys(words.split()[0] for words in RUNS[data].values()))
+    *others, (last, line) = RUNS[data].items()
+    trying = "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE"
     return (
         Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
         Step(1, "unpack", 120, UNPACK.format(data=data), "images, decoded (CIFAR-10 in 38 to 46 s)", beside=True),
@@ -107,14 +150,14 @@ def evidence(data: str) -> tuple[Step, ...]:
             1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 38 s)",
             CHECK + "--seconds 600",
         ),
-        Step(
-            1, first, 370, TRAIN.format(one), ORDER,
-            "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE",
-            beside=True, fills=True, after=FIRST,
+        *(
+            Step(1, name, 370, other, ORDER, "true" if number else trying, beside=True, fills=True, after=FIRST)
+            for number, (name, other) in enumerate(others)
         ),
-        Step(1, second, 370, TRAIN.format(other), ORDER, "true", fills=True, after=FIRST),
+        Step(1, last, 370, line, ORDER, "true", fills=True, after=FIRST),
         Step(
-            1, "read", 60, READ + scales, "tables, and what claims read off trained weights", READ, after=(first, second)
+            1, "read", 60, READ.format(READINGS[data]), "tables, and what claims read off trained weights",
+            "true", after=tuple(RUNS[data]),
         ),
     )  # fmt: skip
 
@@ -130,8 +173,12 @@ SPEED = (
 )  # fmt: skip
 
 
-def steps_of(stage: int, data: str) -> list[Step]:
-    return [step for step in (*evidence(data), *SPEED) if step.stage == stage]
+def steps_of(stage: int, data: str, names: Sequence[str] = ()) -> list[Step]:
+    """Those of a stage, or of them those that are named."""
+    own = [step for step in (*evidence(data), *SPEED) if step.stage == stage]
+    for name in names:
+        choose("--steps", name, [step.name for step in own])
+    return [step for step in own if not names or step.name in names]
 
 
 def plan(data: str) -> list[str]:
@@ -148,19 +195,20 @@ def plan(data: str) -> list[str]:
     return [*lines, f"left of the lease's {LEASE_SECONDS} s for its start and for files: {left} s"]
 
 
-def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: float) -> int:
+def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: float, seconds: float = 0) -> int:
     """The steps of a stage, each with its share of the time that is left, and what they left in `work` as one archive in `out`.
-    Returns how many failed."""
+    `seconds`: for all of them, where it is not the stage's own time. Returns how many failed."""
     stage = own[0].stage
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
     prepare(work)
-    until, turn = time.monotonic() + share * STAGE_SECONDS[stage], threading.Lock()
+    until, turn = time.monotonic() + share * (seconds or STAGE_SECONDS[stage]), threading.Lock()
     over, failed = {step.name: threading.Event() for step in own}, list[str]()
 
     def take(step: Step) -> None:
         for name in step.after:
-            over[name].wait()
+            if name in over:
+                over[name].wait()
         left = until - time.monotonic()
         if step.fills:
             later = own[own.index(step) + 1 :]
@@ -194,7 +242,8 @@ def prepare(work: Path) -> None:
     """Rules and rates, where runs may write beside them."""
     (work / RESULTS).mkdir(exist_ok=True)
     for name in GIVEN:
-        shutil.copy(ROOT / "results" / name, work / RESULTS)
+        if not (work / RESULTS / name).exists():  # a call before this one may have found rates
+            shutil.copy(ROOT / "results" / name, work / RESULTS)
 
 
 def goes_home(name: Path) -> bool:
@@ -293,6 +342,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--work", type=Path, default=work, help=f"the folder to work in (default: {work})")
     parser.add_argument("--data", default="cifar10-jpeg", choices=RUNS, help="the images of stage 1")
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--steps", nargs="+", default=[], metavar="STEP", help="of the stage these alone")
+    parser.add_argument("--seconds", type=float, default=0, help="for the stage, where it is not its own time")
     parser.add_argument("--share", type=float, default=1.0, help="of each time-out, to try the way")
     parser.add_argument("--plan", action="store_true", help="print what a lease does; nothing is run")
     parser.add_argument("--home", type=Path, nargs="+", metavar="FILE", help="archives that came back")
@@ -304,7 +355,11 @@ def main(arguments: list[str]) -> int:
         return 0
     if not (args.stage and args.out):
         parser.error("a stage and --out, or --plan, or --home")
-    return min(1, run_stage(steps_of(args.stage, args.data), args.out, args.work, args.device, args.share))
+    try:
+        own = steps_of(args.stage, args.data, args.steps)
+    except Refused as refused:
+        parser.error(str(refused))
+    return min(1, run_stage(own, args.out, args.work, args.device, args.share, args.seconds))
 
 
 if __name__ == "__main__":

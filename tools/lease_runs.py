@@ -1,13 +1,20 @@
 """Runs of a fixed rule on a borrowed GPU, what is wanted most first, in one process that is always full.
 
     python -m tools.lease_runs train SCALE --at-once 24 --seconds 300    its runs, until they or the seconds are over
-    python -m tools.lease_runs read [SCALE ...]                          tables of them, and what claims read off their weights
+    python -m tools.lease_runs read SCALE [CLAIM ...]                    tables of them, and what claims read off their weights
 
 `settle` takes wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is made before:
 look after look of the rule's claims; after the second look the arms that give a claim's other readings, at few seeds; after the
-last look those at more seeds, with the screening of eight parts among them. `--first` puts claims before all that. A run that
-several want is trained once. `train` judges nothing and writes run folders alone; what the seconds cut is lost. Two scales are
-two processes side by side, and so are two halves of one (`--part 1/2` and `2/2`).
+last look those at more seeds, with the screening of eight parts among them. `--first` puts runs before all that, and `--only`
+leaves all that out. A run that several want is trained once. `train` judges nothing and writes run folders alone; what the
+seconds cut goes on where the same command is called again on the same machine. Two scales are two processes side by side, and
+so are two halves of one (`--part 1/2` and `2/2`).
+
+What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
+
+    --first interactions:3 relu_sooner/relu,tanh/A-2012-torch-init:6 readings:6
+
+where `readings` are all arms of all claims of the rule.
 
 Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json and tuned.json have to be.
 """
@@ -18,18 +25,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from alexnet.machine import detect
 from study.cli.arguments import converter, whole_number
 from study.cli.data import load_known
 from study.environment import data_dir, results_dir, spool_dir
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import FixedRule, FixedRules
-from study.plan.plan import Cell, make_plan
+from study.plan.plan import Cell, make_plan, pick_arms
 from study.plan.tuned import Tuned
+from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
 from study.record.keeper import record_results
+from study.record.tables import read_runs, read_trained, run_name
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
@@ -42,9 +53,34 @@ AT_ONCE = 24
 FIRST_READINGS, LAST_READINGS = 3, (6, 12)
 """Seeds of the arms that decide nothing: after the second look, and after the last."""
 SCREENING, SCREENING_SEEDS = "interactions", 3
+READINGS = "readings"
+"""In --first: all arms of all claims of the rule."""
 TOLD_EVERY = 12
 CHECKPOINT_SECONDS = 1000.0
-"""A run takes half a minute, and what the end of the lease cuts is lost."""
+"""A run takes half a minute. It keeps a checkpoint where the seconds are over."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `--first` asks for."""
+
+    claim: str
+    seeds: int
+    arms: tuple[str, ...] = ("all",)
+    bases: tuple[str, ...] = ()  # none: those of the rule
+
+    @classmethod
+    def read(cls, text: str) -> "Asked":
+        """Raises Refused."""
+        what, _, seeds = text.rpartition(":")
+        claim, *rest = what.split("/")
+        if not (seeds.isdecimal() and int(seeds)) or len(rest) > 2:
+            raise Refused(
+                f"--first: {text!r} is not CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, such as interactions:1"
+            )
+        if claim != READINGS and not is_at_own_rates(claim):
+            choose("--first", claim, (*all_claims(), READINGS))
+        return cls(claim, int(seeds), *(tuple(names.split(",")) for names in rest))
 
 
 def wanted(
@@ -52,16 +88,20 @@ def wanted(
     fingerprint: str,
     tuned: Tuned,
     without: Sequence[str] = (),
-    before_all: Sequence[tuple[str, int]] = (),
+    first: Sequence[Asked] = (),
+    only: bool = False,
 ) -> list[Cell]:
-    """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out. `before_all`: claims
-    with all their arms at so many seeds."""
+    """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out. `first`: what comes
+    before all else, or with `only` is all. Arms whose rate no search has found are left out."""
     claims, found = all_claims(), dict[str, Cell]()
     members = [(name, base) for name, base in rule.members if name not in without]
 
     def add(name: str, base: str, arms: Iterable[str], seeds: int) -> None:
+        known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, base, arm, rule.scale, tuned)]
+        if not known:
+            return
         cells = make_plan(
-            name, rule.scale, fingerprint, tuned, bases=[base], arms=arms, seeds=seeds,
+            name, rule.scale, fingerprint, tuned, bases=[base], arms=known, seeds=seeds,
             first_seed=rule.first_seed, looks=rule.looks,
         )  # fmt: skip
         for cell in cells:
@@ -71,17 +111,23 @@ def wanted(
         for name, base in members:
             add(name, base, ["all"], seeds)
 
-    for name, seeds in before_all:
-        for base in dict.fromkeys(base for _, base in rule.members if base in claims[name].bases):
-            add(name, base, ["all"], seeds)
+    for asked in first:
+        if asked.claim == READINGS:
+            readings(asked.seeds)
+            continue
+        claim = get_claim(asked.claim)
+        for base in asked.bases or dict.fromkeys(base for _, base in rule.members if base in claim.bases):
+            add(asked.claim, base, asked.arms, asked.seeds)
+    if only:
+        return list(found.values())
     for look, seeds in enumerate(rule.looks.arms, 1):
         for name, base in members:
-            asked = claims[name].rule
-            add(name, base, dict.fromkeys((asked.control, *asked.treated_arms)), seeds)
+            rules = claims[name].rule
+            add(name, base, dict.fromkeys((rules.control, *rules.treated_arms)), seeds)
         if look == 2:
             readings(FIRST_READINGS)
-    first, *later = LAST_READINGS
-    readings(first)
+    few, *later = LAST_READINGS
+    readings(few)
     if SCREENING not in without and rule.scale in claims[SCREENING].scales:
         for base in dict.fromkeys(base for _, base in members if base in claims[SCREENING].bases):
             add(SCREENING, base, ["all"], SCREENING_SEEDS)
@@ -90,12 +136,27 @@ def wanted(
     return list(found.values())
 
 
-def claim_and_seeds(text: str) -> tuple[str, int]:
-    """Of CLAIM:SEEDS. Raises Refused."""
-    name, _, seeds = text.partition(":")
-    if not (seeds.isdecimal() and int(seeds)):
-        raise Refused(f"--first: {text!r} is not a claim, a colon and a number of seeds, such as interactions:1")
-    return choose("--first", name, all_claims()), int(seeds)
+def has_rate(claim: str, base: str, arm: str, scale: str, tuned: Tuned) -> bool:
+    """Whether an arm can be trained: its claim searches for no rate, or the rate is found."""
+    if not get_claim(claim).tune:
+        return True
+    found = tuned.find(claim, base, arm, scale)
+    return bool(found and found["value"])
+
+
+def not_recorded(cells: Sequence[Cell], results: Path, machine: str) -> list[Cell]:
+    """Those that a folder of results has not yet from a machine of this name, and those of which it lacks what their claim
+    asks of the weights."""
+    runs = {(run["key"], run["machine"]) for run in read_runs(results).to_dict("records")}
+    facts = read_trained(results)["runs"]
+
+    def is_there(cell: Cell) -> bool:
+        if (cell.key, machine) not in runs:
+            return False
+        asked = get_claim(cell.claim).measure.stored_as
+        return not asked or asked in facts.get(run_name(cell.key, machine), {})
+
+    return [cell for cell in cells if not is_there(cell)]
 
 
 def every_nth(text: str) -> slice:
@@ -144,9 +205,10 @@ def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: floa
     return ended
 
 
-def read_off(scales: Sequence[str], place: Place, say: Callable[[str], None]) -> None:
-    """Put all finished runs into the tables of RESULTS_DIR, and what the rules' claims of `scales` ask of their weights."""
-    from study.record.trained_weights import asks_weights, derive
+def read_off(scale: str, names: Sequence[str], place: Place, say: Callable[[str], None]) -> None:
+    """Put all finished runs into the tables of RESULTS_DIR, and what claims ask of the weights of a scale's runs: those of its
+    rule, or those of `names`."""
+    from study.record.trained_weights import derive
 
     results, tuned = results_dir(), Tuned.read(results_dir())
     runs = list(finished(place.spool_dir, say))
@@ -154,11 +216,15 @@ def read_off(scales: Sequence[str], place: Place, say: Callable[[str], None]) ->
         say(warning)
     say(f"{len(runs)} finished runs")
     (results / "figures").mkdir(exist_ok=True)
-    for scale in scales:
-        rule = rule_of(scale)
-        fingerprint = load_known(scale_named(scale).data).fingerprint
-        of_weights = [cell for cell in wanted(rule, fingerprint, tuned) if asks_weights(cell)]
-        derive(of_weights, place, results, say, rule.first_seed)
+    rule = rule_of(scale)
+    fingerprint = load_known(scale_named(scale).data).fingerprint
+    for name, base in rule.members:
+        if get_claim(name).measure.stored_as and (not names or name in names):
+            cells = make_plan(
+                name, scale, fingerprint, tuned, bases=[base], seeds=rule.looks.arms[-1], first_seed=rule.first_seed,
+                looks=rule.looks,
+            )  # fmt: skip
+            derive(cells, place, results, say, rule.first_seed)
 
 
 def say(words: str) -> None:
@@ -175,10 +241,15 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--at-once", type=whole_number("--at-once", 1), default=AT_ONCE, help=f"default: {AT_ONCE}")
     training.add_argument("--seconds", type=float, default=float("inf"))
     training.add_argument("--without", nargs="*", default=[], metavar="CLAIM")
-    training.add_argument("--first", type=converter(claim_and_seeds), nargs="*", default=[], metavar="CLAIM:SEEDS")
+    training.add_argument("--first", type=converter(Asked.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above")
+    training.add_argument("--only", action="store_true", help="what --first asks for, and nothing else")
+    training.add_argument(
+        "--not-in", type=Path, metavar="DIR", help="leave out what this folder of results has of such a machine"
+    )
     training.add_argument("--part", type=converter(every_nth), default=slice(None), metavar="K/N", help="the K-th of N parts")
     training.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
-    reading.add_argument("scales", nargs="*", metavar="SCALE")
+    reading.add_argument("scale")
+    reading.add_argument("claims", nargs="*", metavar="CLAIM", help="default: those of the scale's rule")
     for one in (training, reading):
         one.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     return parser
@@ -191,11 +262,13 @@ def main(arguments: list[str]) -> int:
         machine = detect(args.device, jobs=getattr(args, "at_once", 1))
         place = Place(machine, data_dir(), spool_dir(), CHECKPOINT_SECONDS)
         if args.verb == "read":
-            read_off(args.scales, place, say)
+            read_off(args.scale, args.claims, place, say)
             return 0
         rule = rule_of(args.scale)
         fingerprint = load_known(scale_named(args.scale).data).fingerprint
-        cells = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first)[args.part]
+        cells = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)[args.part]
+        if args.not_in:
+            cells = not_recorded(cells, args.not_in, machine.label)
         if args.list:
             say("\n".join(cell.label for cell in cells))
             return 0

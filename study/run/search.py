@@ -16,6 +16,7 @@ import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -31,7 +32,14 @@ from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, laying_out
 from study.run.executors.base import Done, Lost, Report, Reported, Task
 from study.run.executors.local import LocalProcesses
-from study.run.one_run import Place, run_cell
+from study.run.executors.one_gpu import OneGpu
+from study.run.one_run import Observe, Place, run_cell, steps_of_cell
+from study.run.result import RunResult
+
+if TYPE_CHECKING:
+    from alexnet.training.loop import Training
+
+Shape = TypeVar("Shape")
 
 NEVER = 1e9
 """Objective of a trial that never reached the target, or did not come to its end: worse than any that did."""
@@ -85,15 +93,13 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
         ) from None
 
 
+Trained = Generator[tuple[Cell, Observe], RunResult, Shape]
+"""Asks for one run after another, each with who watches it; whoever drives it sends back its result."""
+
+
 def _tried(
-    cell: Cell,
-    study: optuna.Study,
-    trial: optuna.Trial,
-    best: float,
-    measure: Measure,
-    place: Place,
-    report: Report,
-) -> FrozenTrial:
+    cell: Cell, study: optuna.Study, trial: optuna.Trial, best: float, measure: Measure, report: Report
+) -> Trained[FrozenTrial]:
     """One trial; its attribute ROW is a row of the entry's "trials"."""
 
     def is_hopeless(point: Point) -> bool:
@@ -104,7 +110,7 @@ def _tried(
             trial.report(point.running_error, point.epoch)
         return point.step >= best or trial.should_prune()
 
-    result = run_cell(cell, place, is_hopeless)
+    result = yield cell, is_hopeless
     last = result.points[-1]
     if isinstance(measure, TimeTo):
         score = time_to(measure, result.points)
@@ -136,8 +142,8 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
     return study
 
 
-def search_arm(search: Search, place: Place, report: Report) -> dict:
-    """Try every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
+def _trials(search: Search, place: Place, report: Report) -> Trained[dict]:
+    """Every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
 
     `report` is told (value, number of the trial, count of trials, point) at each epoch.
 
@@ -161,7 +167,7 @@ def search_arm(search: Search, place: Place, report: Report) -> dict:
             trial = study.ask()
             assert trial.suggest_categorical(field, values) == value
             about = value, len(trials) + 1, len(values)
-            tried = _tried(cell, study, trial, best, measure, place, lambda point, about=about: report((*about, point)))
+            tried = yield from _tried(cell, study, trial, best, measure, lambda point, about=about: report((*about, point)))
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
@@ -178,6 +184,28 @@ def search_arm(search: Search, place: Place, report: Report) -> dict:
         "machine": place.machine.label,
         "trials": sorted(trials, key=lambda t: t["value"]),
     }
+
+
+def search_arm(search: Search, place: Place, report: Report) -> dict:
+    """The work of a Task: the trials of an arm, one after another. See `_trials`."""
+    trials, result = _trials(search, place, report), None
+    while True:
+        try:
+            cell, observe = trials.send(result)
+        except StopIteration as over:
+            return over.value
+        result = run_cell(cell, place, observe)
+
+
+def search_in_steps(search: Search, place: Place, report: Report) -> Generator["Training", None, dict]:
+    """`search_arm` a step at a time, beside the searches of other arms. Raises Busy where another process trains a trial."""
+    trials, result = _trials(search, place, report), None
+    while True:
+        try:
+            cell, observe = trials.send(result)
+        except StopIteration as over:
+            return over.value
+        result = yield from steps_of_cell(cell, place, observe)
 
 
 # ---- The searches of a plan --------------------------------------------------------------------------------------------
@@ -214,9 +242,11 @@ SearchEvent = TrialPoint | RateFound | SearchLost
 
 
 def search_all(searches: Sequence[Search], place: Place, results: Path) -> Generator[SearchEvent, None, None]:
-    """Search the arms, some at a time, and write each winner to the tuned.json of `results` as it is found."""
-    tasks = [Task(search_in_worker, search, place) for search in searches]
-    with contextlib.closing(LocalProcesses().run(tasks, place.machine.jobs)) as events:
+    """Search the arms, some at a time, and write each winner to the tuned.json of `results` as it is found. On a GPU the trials
+    of several arms are side by side in one process; those of one arm follow one another on any machine."""
+    executor = OneGpu() if place.machine.device == "cuda" else LocalProcesses()
+    tasks = [Task(search_in_steps if executor.in_steps else search_arm, search, place) for search in searches]
+    with contextlib.closing(executor.run(tasks, min(place.machine.jobs, len(tasks)))) as events:
         for event in events:
             search = searches[event.position]
             match event:
@@ -232,8 +262,3 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                         yield RateFound(search, entry)
                 case Lost(reason=reason):
                     yield SearchLost(search, reason)
-
-
-def search_in_worker(search: Search, place: Place, report: Report) -> dict:
-    """The work of a Task."""
-    return search_arm(search, place, report)

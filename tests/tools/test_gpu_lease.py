@@ -3,11 +3,15 @@
 import json
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from study.plan.claim_files import all_claims
+from alexnet.errors import Refused
+from study.cli.main import parser as study_parser
+from study.plan.claim_files import all_claims, get_claim
+from study.plan.plan import pick_arms
 from study.questions.scales import scale_named
 from tools import gpu_lease, lease_runs
 from tools.gpu_lease import LEASE_SECONDS, RUNS, STAGE_SECONDS, Step, plan, run_stage, steps_of
@@ -33,11 +37,23 @@ def test_the_plan_names_every_step(data):
 
 
 @pytest.mark.parametrize("data", RUNS)
-def test_what_the_two_processes_of_a_lease_are_asked_for_can_be_read(data):
-    """A word that `lease_runs` refuses would cost a lease."""
-    for words in RUNS[data].values():
-        args = lease_runs.parser().parse_args(["train", *words.split()])
+def test_whatever_a_lease_trains_or_searches_can_be_read(data):
+    """A word that is refused would cost a lease."""
+    lines = [line for command in RUNS[data].values() for line in command.split(";")]
+    trained = [line for line in lines if "tools.lease_runs train" in line]
+    searched = [line for line in lines if "study search" in line]
+    for line in trained:
+        words = line.partition("tools.lease_runs train ")[2].split(" --device")[0].split()
+        args = lease_runs.parser().parse_args(["train", *words])
         assert scale_named(args.scale).data == data and set(args.without) <= set(all_claims())
+        for asked in args.first:
+            claim = get_claim(asked.claim) if asked.claim != lease_runs.READINGS else None
+            assert not claim or (pick_arms(claim, asked.arms) and set(asked.bases) <= set(claim.bases))
+    for line in searched:
+        args = study_parser().parse_args(line.partition("-m study ")[2].replace("$DEVICE", "cuda").split())
+        for claim in args.claims:
+            assert get_claim(claim).tune and set(args.base) <= set(get_claim(claim).bases)
+    assert trained and len(trained) + len(searched) == sum("$PY" in line for line in lines)
 
 
 @pytest.fixture
@@ -86,6 +102,24 @@ def test_a_step_waits_for_those_it_comes_after_and_has_the_time_that_later_ones_
     )
     assert run_stage(steps, tmp_path / "back", tmp_path, "cpu", 1.0) == 0
     assert 540 - 100 - 15 - 30 < int((tmp_path / "seconds").read_text()) <= 540 - 100 - 15
+
+
+def test_steps_that_are_named_are_the_stage_in_as_many_seconds_as_are_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu_lease, "prepare", lambda work: None)
+    own = steps_of(1, "cifar10-jpeg", ["figure-1", "read"])
+    assert [step.name for step in own] == ["figure-1", "read"]
+    own = [replace(step, command="echo $SECONDS_LEFT > $OUT/seconds", on_cpu="") for step in own]
+    assert run_stage(own[:1], tmp_path / "back", tmp_path, "cpu", 1.0, seconds=100) == 0
+    assert 70 < int((tmp_path / "seconds").read_text()) <= 85
+    with pytest.raises(Refused, match="--steps"):
+        steps_of(2, "cifar10-jpeg", ["read"])
+
+
+def test_rates_that_a_call_has_found_are_those_of_the_next(tmp_path):
+    gpu_lease.prepare(tmp_path)
+    (tmp_path / "results" / "tuned.json").write_text("found")
+    gpu_lease.prepare(tmp_path)
+    assert (tmp_path / "results" / "tuned.json").read_text() == "found"
 
 
 def test_a_step_beside_the_others_takes_none_of_their_time(small):

@@ -1,31 +1,38 @@
 """tools/lease_runs.py: what is wanted most comes first, each run once, and the end of the time ends it in order."""
 
+import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers import made_up_result, small_cell
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import FixedRule, FixedRules
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost
 from study.run.one_run import Place
-from tools.lease_runs import parser, rule_of, train, wanted
+from tools.lease_runs import Asked, not_recorded, parser, rule_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def rule():
-    rule = FixedRules.read(RESULTS).of(SCALE)
+def rule_at(scale: str) -> FixedRule:
+    rule = FixedRules.read(RESULTS).of(scale)
     assert rule
     return rule
+
+
+@pytest.fixture(scope="module")
+def rule():
+    return rule_at(SCALE)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def test_claims_that_are_left_out_have_no_run(rule):
 
 def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_whole(rule):
     asked = parser().parse_args(["train", SCALE, "--first", "interactions:1", "depth:2"])
-    cells = wanted(rule, "0", Tuned.read(RESULTS), before_all=asked.first)
+    cells = wanted(rule, "0", Tuned.read(RESULTS), first=asked.first)
     first, second = cells[:16], cells[16 : 16 + 2 * len(all_claims()["depth"].arms) - 1]
     assert {cell.claim for cell in first} == {"interactions"} and {cell.seed for cell in first} == {rule.first_seed}
     assert {cell.claim for cell in second} == {"depth"} and len({cell.seed for cell in second}) == 2
@@ -76,9 +83,39 @@ def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_who
     assert [cells.index(cell) for cell in (*one, *other)] == [*range(0, len(cells), 2), *range(1, len(cells), 2)]
 
 
+def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
+    rule = rule_at("cifar10-jpeg")
+    asked = [Asked.read("relu_sooner/relu,tanh/A-2012,A-today:3"), Asked.read("depth/all-five:1")]
+    cells = wanted(rule, "0", Tuned.read(RESULTS), first=asked, only=True)
+    found = Counter((cell.claim, cell.base, cell.arm) for cell in cells)
+    relu, tanh = rule.looks.seeds_of_first_arm(3), 3
+    expected = {("relu_sooner", base, arm): n for base in ("A-2012", "A-today") for arm, n in (("relu", relu), ("tanh", tanh))}
+    assert found == {**expected, ("depth", "ALEXNET_32", "all-five"): rule.looks.seeds_of_first_arm(1)}
+
+
+def test_an_arm_whose_rate_no_search_found_is_left_out():
+    """sigmoid has none: `--only` reaches it through `readings`, as the order of the whole rule does."""
+    rule = rule_at("cifar10-jpeg")
+    cells = wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read("readings:1")], only=True)
+    assert {cell.arm for cell in cells if cell.claim == "relu_sooner"} == {"relu", "tanh"}
+    assert wanted(rule, "0", Tuned({}), first=[Asked.read("relu_sooner:1")], only=True) == []
+
+
+def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_weights_were_not_read(rule, tmp_path):
+    cells = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("column_colour:24")], only=True)
+    left = not_recorded(cells, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
+    runs = pd.read_csv(RESULTS / "runs.csv")
+    has_run = set(runs.key[runs.machine == "NVIDIA H100 80GB HBM3, bf16"])
+    told = json.loads((RESULTS / "trained.json").read_text())["runs"]
+    has_kernels = {name.partition(" ")[0] for name, facts in told.items() if "H100" in name and "kernels" in facts}
+    assert {cell.key for cell in cells} - {cell.key for cell in left} == {c.key for c in cells} & has_run & has_kernels
+    assert not_recorded(cells, RESULTS, "another machine, bf16") == cells
+
+
 @pytest.mark.parametrize(
     ("option", "text"),
     [
+        ("--first", "depth/2012/A/B:1"),
         ("--first", "interactions"),
         ("--first", "nope:1"),
         ("--first", "depth:0"),
