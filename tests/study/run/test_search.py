@@ -2,18 +2,23 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from helpers import made_up_result
 
-from alexnet.machine import Machine
+from alexnet.data.image_sets import load
+from alexnet.machine import Machine, detect
+from alexnet.recipe import changed
+from alexnet.training.cuda_graph import rounds_on
+from alexnet.training.side_by_side import side_by_side
 from study.plan.claim_files import get_claim
 from study.plan.trials import Search, outward
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
 from study.run.one_run import Place
-from study.run.search import search_arm
+from study.run.search import search_arm, search_in_steps
 
 PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
 SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
@@ -74,3 +79,47 @@ def test_a_search_replayed_from_finished_trials_decides_the_same(monkeypatch):
 def test_outward_goes_from_the_middle_to_both_ends():
     assert outward((1.0, 2.0, 3.0, 4.0, 5.0)) == [3.0, 2.0, 4.0, 1.0, 5.0]
     assert sorted(outward(VALUES)) == sorted(VALUES)
+
+
+@pytest.mark.slow
+def test_a_search_beside_those_of_other_arms_finds_what_it_finds_alone(monkeypatch, tmp_path):
+    """As on a GPU, where one process has the trials of all arms side by side. Real trials, of two rates and two epochs."""
+    images, whole = load("shapes", tmp_path), search_module.trials_of
+    small = {"optim.epochs": 2, "data.train_images": 128}
+
+    def cut(search):
+        field, cells = whole(search)
+        return field, {rate: replace(cells[rate], recipe=changed(cells[rate].recipe, small)) for rate in (0.002, 0.008)}
+
+    monkeypatch.setattr(search_module, "trials_of", cut)
+    searches = [Search("relu_sooner", "smoke", "A-today", arm, images.fingerprint) for arm in ("relu", "tanh")]
+    machine, told = detect("cpu"), []
+    together = Place(machine, tmp_path, tmp_path / "together")
+    begin = [partial(search_in_steps, search, together, told.append) for search in searches]
+    with machine.torch_settings():
+        found = dict(side_by_side(begin, len(begin), rounds_on("cpu")))
+    alone = Place(machine, tmp_path, tmp_path / "alone")
+    assert [found[0], found[1]] == [search_arm(search, alone, lambda message: None) for search in searches]
+    assert [len(entry["trials"]) for entry in found.values()] == [2, 2] and told
+
+
+def test_a_search_on_a_gpu_is_in_one_process_and_on_a_cpu_in_one_of_each_arm(monkeypatch, tmp_path):
+    asked = []
+
+    def of(name):
+        class MadeUp:
+            in_steps = name == "OneGpu"
+
+            def run(self, tasks, jobs):
+                asked.append((name, [task.work for task in tasks], jobs))
+                yield from ()
+
+        return MadeUp
+
+    for name in ("OneGpu", "LocalProcesses"):
+        monkeypatch.setattr(search_module, name, of(name))
+    searches = [replace(SEARCH, arm=arm) for arm in ("relu", "tanh")]
+    for device in ("cuda", "cpu"):
+        machine = Machine(device=device, name="test", precision="fp32", threads=1, jobs=8)
+        list(search_module.search_all(searches, Place(machine, tmp_path, tmp_path), tmp_path))
+    assert asked == [("OneGpu", [search_in_steps] * 2, 2), ("LocalProcesses", [search_arm] * 2, 2)]
