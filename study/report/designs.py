@@ -2,6 +2,7 @@
 
 from study.judge.contrasts import Contrast
 from study.questions.designs import Design, EffectGroup, Term
+from study.report.phrases import NO_INTERVAL, counted
 
 FEW = 7
 """So many aliases of an effect are written out; of more only how many there are."""
@@ -90,18 +91,19 @@ def contrast_words(effect: Contrast, unit: str) -> str:
     """Such as "+1.42 points [0.31, 2.53]"."""
     if effect.estimate != effect.estimate:
         return "no number yet"
-    bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if effect.standard_error > 0 else "(-∞, ∞)"
+    bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if effect.standard_error > 0 else NO_INTERVAL
     return f"{effect.estimate:+.2f} {unit} {bounds}"
 
 
 def blocks_words(effect: Contrast, cells: int) -> str:
     """What the effects of a design rest on: "48 runs in 3 blocks (a block is a seed on a machine that ...)"."""
     text = (
-        f"{effect.blocks * cells} runs in {effect.blocks} blocks (a block is a seed on a machine that all {cells} cells have a "
-        "result of"
+        f"{effect.blocks * cells} runs in {counted(effect.blocks, 'block')} (a block is a seed on a machine that all {cells} "
+        "cells have a result of"
     )
     if effect.left_out:
-        return f"{text}; {effect.left_out} further blocks that not all have are left out)"
+        left_out = counted(effect.left_out, "further block")
+        return f"{text}; {left_out} that not all have {'is' if effect.left_out == 1 else 'are'} left out)"
     return f"{text})"
 
 

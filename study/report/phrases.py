@@ -26,6 +26,8 @@ from study.questions.rules import Alike, EveryRun, Factorial, RatioOfTimes, Rule
 
 NOT_SAID = "not said"
 """In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
+NO_INTERVAL = "(no interval)"
+"""After an effect of one run an arm, or of one block: its spread is not known."""
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
 
@@ -180,7 +182,7 @@ def _(effect: Ratio, unit: str = "points") -> str:
 def _(effect: Difference, unit: str = "points") -> str:
     if effect.estimate != effect.estimate:
         return "no difference yet"
-    bounds = "(-∞, ∞)" if math.isinf(effect.lower) else f"[{effect.lower:.2f}, {effect.upper:.2f}]"
+    bounds = NO_INTERVAL if math.isinf(effect.lower) else f"[{effect.lower:.2f}, {effect.upper:.2f}]"
     return f"{effect.estimate:+.2f} {unit} {bounds}"
 
 

@@ -12,6 +12,7 @@ from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
 from study.report.designs import SIZES, alias_counts, design_name, effect_name
 from study.report.figures.style import MARKS, PALETTE, head, panels
+from study.report.phrases import counted
 
 TERMS_A_LINE = 2
 """So many pairs of a group stand in a line of its label."""
@@ -36,18 +37,22 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
             places.append(place)
             effect, kind = effects[group.name], min(group.parts, len(MARKS)) - 1
             color = PALETTE[kind] if effect.leaves_out_zero else "0.45"
-            if np.isfinite(effect.lower):
+            if known := np.isfinite(effect.lower):
                 axis.plot([effect.lower, effect.upper], [place, place], "-", color=color, linewidth=2)
-            axis.plot([effect.estimate], [place], MARKS[kind], color=color, markersize=6.5)
+            inside = {} if known else {"markerfacecolor": "white"}
+            axis.plot([effect.estimate], [place], MARKS[kind], color=color, markersize=6.5, **inside)
         least = rule.no_effect_within
         axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
         axis.axvline(0, color="0.3", linewidth=0.9)
         axis.set(yticks=places, ylim=(at, 0), title=f"{one.base}: {blocks_line(effects, one)}")
         axis.set_yticklabels([label(group, rule.off) for group in rows], fontsize=8)
         kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
+        some = any(np.isfinite(effect.lower) for effect in effects.values())
         axis.set_xlabel(
-            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts, with 95% interval\n"
-            f"{kinds}\ngrey: the interval holds 0; shaded: within {least:g} of 0",
+            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts"
+            f"{', with 95% interval' if some else ''}\n"
+            f"{kinds}\n{'grey: the interval holds 0' if some else 'hollow: one block, so no interval'}; "
+            f"shaded: within {least:g} of 0",
             fontsize=8.5,
         )
         axis.grid(axis="x", color="0.9")
@@ -73,5 +78,4 @@ def label(group: EffectGroup, off: str) -> str:
 
 
 def blocks_line(effects: Mapping[str, Contrast], one: Evidence) -> str:
-    first = next(iter(effects.values()))
-    return f"{first.blocks} blocks of {len(one.claim.rule.treated_arms) + 1} runs"
+    return f"{counted(next(iter(effects.values())).blocks, 'block')} of {len(one.claim.rule.treated_arms) + 1} runs"

@@ -109,7 +109,7 @@ def study(tmp_path, monkeypatch):
 def test_it_is_planned_judged_drawn_and_reported(study):
     folder, (found,) = study(CLASS + JUDGE + SENTENCE + PICTURE + CLAIM)
     assert (found.verdict.direction, found.verdict.effect.estimate) == ("supported", pytest.approx(2))
-    assert "+2.00 points (-∞, ∞)" in verdict_table([found])
+    assert "+2.00 points (no interval)" in verdict_table([found])
     write_report(folder)
     assert "The median of 3 differences is +2.00 points." in (folder / "REPORT.md").read_text()
     assert [path.name.rpartition("-")[2] for path in (folder / "figures").glob("median_pair-*")] == ["errors.png"]

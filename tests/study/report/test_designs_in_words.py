@@ -51,5 +51,6 @@ def test_a_main_effect_names_the_triples_that_it_cannot_be_told_from():
 def test_an_effect_without_limits_says_so_and_what_was_left_out_is_counted():
     effect = in_blocks([{0: 1.0, 1: 2.0}, {0: 3.0}], {"effect": [-1, 1]})["effect"]
     assert math.isinf(effect.upper)
-    assert designs.contrast_words(effect, "points") == "+2.00 points (-∞, ∞)"
-    assert "1 further blocks" in designs.blocks_words(effect, 2)
+    assert designs.contrast_words(effect, "points") == "+2.00 points (no interval)"
+    assert "in 1 block (" in designs.blocks_words(effect, 2)
+    assert "1 further block that not all have is left out" in designs.blocks_words(effect, 2)

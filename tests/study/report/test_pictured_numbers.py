@@ -21,9 +21,9 @@ from study.record import tables
 from study.report.figures.architecture import architecture
 from study.report.figures.curves import training_curves
 from study.report.figures.errors import errors_at_end
-from study.report.figures.factorial import in_order
+from study.report.figures.factorial import effects_and_interactions, in_order
 from study.report.figures.rates import rates
-from study.report.figures.style import style
+from study.report.figures.style import MARKS, style
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
 
@@ -133,6 +133,24 @@ def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
     }  # fmt: skip
     order = [(group.parts, -abs(sizes[group.name])) for group in in_order(design.groups, made)]
     assert order == sorted(order) and len(set(order)) > 3
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_effects_of_one_block_are_hollow_marks_without_a_line_and_the_picture_says_why(tmp_path, seeds):
+    write_tuned(tmp_path, {})
+    cells = make_plan("interactions_of_four", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), seeds=seeds)
+    errors = {cell.key: 0.3 + 0.01 * place % 0.07 for place, cell in enumerate(cells)}
+    made = [replace(made_up_result(c, None), test_error_ten_views=errors[c.key], answers=None) for c in cells]
+    tables.merge(tmp_path, made)
+    found = find(tmp_path, {"interactions_of_four": CLAIMS["interactions_of_four"]}).found
+    with style():
+        (axis,) = effects_and_interactions(found).axes
+    marks = [line for line in axis.lines if line.get_marker() in MARKS]
+    intervals = [line for line in axis.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
+    assert len(marks) == 15 and len(intervals) == (0 if seeds == 1 else 15)
+    assert {line.get_markerfacecolor() == "white" for line in marks} == {seeds == 1}
+    assert ("no interval" in axis.get_xlabel()) == (seeds == 1)
+    assert f"{seeds} block{'' if seeds == 1 else 's'} of 16 runs" in axis.get_title()
 
 
 @pytest.mark.parametrize(
