@@ -100,8 +100,8 @@ def number(row: dict) -> str:
     """What a row says in short, whatever its kind."""
     floor = [f"{row['over_floor']:.2g}x its floor"] if "over_floor" in row else []
     floor += [f"{row['share_of_floor']:.0%} of its floor's pace"] if "share_of_floor" in row else []
-    if "ratio" in row:
-        return "; ".join([f"{row['ratio']:.1f}x", *floor])
+    if told := [*([f"{row['ratio']:.1f}x"] if "ratio" in row else []), *floor]:
+        return "; ".join(told)
     if "share" in row:
         return f"{row['share']:.0%}"
     if "equal" in row:

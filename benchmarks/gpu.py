@@ -261,12 +261,11 @@ def normalization(machine: Machine) -> Iterator[dict]:
 
 def full_network(machine: Machine) -> Iterator[dict]:
     """SOURCE_2012, a step as one graph against eager with autocast and torch's normalization, and what 90 epochs would take."""
-    small, best, what = is_small(machine), 0.0, ""
+    small = is_small(machine)
     for goal, batch in ((7, 2),) if small else ((7, 128), (8, 1024)):
         recipe = changed(SOURCE_2012, {"optim.batch_size": batch, "data.images_per_draw": 1})
         rounds = 1 if small else 5
         ours = [_steps(recipe, machine, 1, rounds_on(machine.device), 2 if small else 20) for _ in range(rounds)]
-        theirs = _eager_steps(batch, machine, rounds)
         pace = batch / statistics.median(ours)
         operations = 6 * sum(row["multiply_adds"] for row in layer_table(SOURCE_2012.model)) * pace
         row = {
@@ -274,25 +273,28 @@ def full_network(machine: Machine) -> Iterator[dict]:
             "what": f"training step of SOURCE_2012, batch {batch}",
             "case": f"{steps_are(machine)}, {machine.precision}, channels_last, images cut on the device",
             "ours_ms": 1000 * statistics.median(ours),
-            "baseline_ms": 1000 * statistics.median(theirs),
-            "baseline": "eager, autocast, nn.LocalResponseNorm, torch's SGD",
             "images_a_second": pace,
             "teraflops": operations / 1e12,
             "share_of_floor": measured_limits(machine.device).full_step(batch) / statistics.median(ours),
-            **ratio(theirs, ours),
         }
-        yield row
-        best, what = max((best, what), (pace, row["what"]))
-    yield {
-        "goal": 12,
-        "what": "ninety ImageNet epochs, extrapolated from the step (images in the device's memory; evaluation not counted)",
-        "case": what,
-        "minutes": IMAGENET_IMAGES * EPOCHS / best / 60,
-    }
+        try:
+            theirs = _eager_steps(batch, machine, rounds)
+        except Exception as error:  # a baseline that fails costs not ours
+            yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
+        else:
+            told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
+            yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": told, **ratio(theirs, ours)}
+        yield {
+            "goal": 12,
+            "what": "ninety ImageNet epochs, extrapolated from the step",
+            "case": f"{row['what']}; images in the device's memory, evaluation not counted",
+            "minutes": IMAGENET_IMAGES * EPOCHS / pace / 60,
+        }
 
 
 def profile(machine: Machine) -> Iterator[dict]:
-    """Which kernels take the time of an eager step of network A and of SOURCE_2012: milliseconds of each."""
+    """Which kernels take the time of an eager step of network A and of SOURCE_2012: milliseconds of each. What brings the
+    images to the device is among them."""
     small = is_small(machine)
     for recipe, name in ((network_a(8 if small else 128), "network A"), (SOURCE_2012, "SOURCE_2012")):
         batch = 2 if small else recipe.optim.batch_size
@@ -300,7 +302,9 @@ def profile(machine: Machine) -> Iterator[dict]:
         with torch.profiler.profile() as seen:
             seconds_of_rounds(recipe, machine, 1, rounds_on(machine.device, graphs=False), 3)
         time_of = "self_cpu_time_total" if small else "self_device_time_total"
-        events = sorted(seen.key_averages(), key=lambda event: -getattr(event, time_of))[:15]
+        where = torch.autograd.DeviceType.CPU if small else torch.autograd.DeviceType.CUDA  # not the calls that launch kernels
+        events = [event for event in seen.key_averages() if event.device_type == where]
+        events = sorted(events, key=lambda event: -getattr(event, time_of))[:15]
         steps = 3 + (1 if small else 4)
         taken = {event.key[:80]: getattr(event, time_of) / 1000 / steps for event in events}
         yield {"what": f"kernels of a step of {name}, batch {batch}", "case": machine.precision, "milliseconds": taken}
@@ -352,7 +356,8 @@ def _eager_steps(batch: int, machine: Machine, rounds: int) -> list[float]:
     network = plain(AlexNet(SOURCE_2012)).to(machine.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
     images = (torch.randn(batch, 3, 224, 224) * 60).to(machine.device, memory_format=torch.channels_last)
-    labels, count = torch.arange(batch, device=machine.device), 20 if machine.device == "cuda" else 1
+    labels = torch.arange(batch, device=machine.device) % SOURCE_2012.model.classes
+    count = 20 if machine.device == "cuda" else 1
 
     def steps():
         for _ in range(count):

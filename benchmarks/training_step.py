@@ -58,7 +58,7 @@ def _stepper(device: str, batch: int, precision: str, layout, plain: bool):
         for group in optimizer.param_groups:
             group["lr"] = 0.001
     images = (torch.randn(batch, 3, 224, 224) * 60).to(device, memory_format=layout)
-    labels = torch.arange(batch, device=device)
+    labels = torch.arange(batch, device=device) % SOURCE_2012.model.classes
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
 
     return step_of(network, optimizer, images, labels, autocast)

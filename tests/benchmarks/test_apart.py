@@ -3,11 +3,16 @@
 import sys
 
 import pytest
+import torch
 
+from alexnet import SOURCE_2012
 from alexnet.errors import Refused
 from alexnet.machine import detect
+from alexnet.recipe import changed
 from benchmarks import apart, gpu
 from benchmarks.apart import Part, chosen
+from benchmarks.goals import number
+from benchmarks.gpu import Limits
 
 PROCESS = """
 import json, os, sys, time
@@ -69,3 +74,41 @@ def test_floors_are_those_of_the_notes_at_the_rates_they_were_computed_for():
 def test_a_part_goes_its_way_on_a_cpu():
     rows = list(gpu.several_runs(detect("cpu", jobs=1)))
     assert rows and not any("failed" in row for row in rows)
+
+
+def test_a_baseline_that_fails_costs_neither_our_time_nor_what_is_computed_from_it(monkeypatch):
+    def fails(batch, machine, rounds):
+        raise RuntimeError("made up")
+
+    monkeypatch.setattr(gpu, "_steps", lambda *asked: 0.01)
+    monkeypatch.setattr(gpu, "_eager_steps", fails)
+    monkeypatch.setattr(gpu, "measured_limits", lambda device: Limits(2e12, 8e14))
+    monkeypatch.setattr(gpu, "is_small", lambda machine: False)
+    rows = list(gpu.full_network(detect("cpu")))
+    assert [row["goal"] for row in rows] == [7, 12, 8, 12]
+    step, minutes = rows[2:]
+    assert step["images_a_second"] == pytest.approx(1024 / 0.01) and "made up" in step["failed"] and "ratio" not in step
+    assert minutes["minutes"] == pytest.approx(90 * 1_281_167 * 0.01 / 1024 / 60)
+    assert "of its floor's pace" in number(step) and not number(step).startswith("0.0x")
+
+
+def test_a_batch_of_more_images_than_there_are_classes_has_labels_of_classes(monkeypatch):
+    """On an H100 labels of 0 to 1,023 ended the part, 2026-11-26."""
+    seen = []
+
+    class Small(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 4)
+
+        def forward(self, images):
+            return self.layer(images[:, :1, 0, 0].float())
+
+    small = changed(SOURCE_2012, {"model.classes": 4, "model.layers.last.outputs": 4})
+    monkeypatch.setattr(gpu, "SOURCE_2012", small)
+    monkeypatch.setattr(gpu, "AlexNet", lambda recipe: Small())
+    monkeypatch.setattr(gpu, "plain", lambda network: network)
+    real = torch.nn.functional.cross_entropy
+    monkeypatch.setattr(gpu.F, "cross_entropy", lambda logits, labels: seen.append(labels) or real(logits, labels))
+    gpu._eager_steps(6, detect("cpu"), 1)
+    assert seen[0].tolist() == [0, 1, 2, 3, 0, 1]
