@@ -163,13 +163,13 @@ def evidence(data: str) -> tuple[Step, ...]:
 
 
 SPEED = (
-    Step(2, "graph", 25, BENCHMARK + "limits one_graph", "goal 4, and what the floors are made of"),
-    Step(2, "full", 50, BENCHMARK + "full_network", "goals 7, 8 and 12"),
-    Step(2, "several", 30, BENCHMARK + "several_runs", "goal 5"),
-    Step(2, "figure_1", 60, BENCHMARK + "figure_1", "goal 13"),
-    Step(2, "norm", 30, BENCHMARK + "normalization", "goal 9"),
-    Step(2, "equal", 25, BENCHMARK + "equal_runs", "goal 6"),
-    Step(2, "profile", 20, BENCHMARK + "profile", "which kernels to look at"),
+    Step(2, "full", 55, BENCHMARK + "full_network", "goals 7, 8 and 12 (batch 128: 30 s)"),
+    Step(2, "several", 55, BENCHMARK + "several_runs", "goal 5 (four of seven rows in 30 s)"),
+    Step(2, "figure_1", 50, BENCHMARK + "figure_1", "goal 13 (42 s)"),
+    Step(2, "graph", 25, BENCHMARK + "limits one_graph", "goal 4, and what the floors are made of (24 s)"),
+    Step(2, "norm", 15, BENCHMARK + "normalization", "goal 9 (12 s)"),
+    Step(2, "equal", 20, BENCHMARK + "equal_runs", "goal 6 (17 s)"),
+    Step(2, "profile", 20, BENCHMARK + "profile", "which kernels to look at (its rows came in 17 s)"),
 )  # fmt: skip
 
 
