@@ -16,6 +16,7 @@ from pathlib import Path
 
 from alexnet.files import write_atomically
 from study.plan.claim_files import all_claims
+from study.questions.rules import Factorial
 
 ROOT = Path(__file__).parents[1]
 PAGES, REPORT = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results" / "REPORT.md"
@@ -69,8 +70,9 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
     """A table of all findings, a claim a row and a scale a column, the surest verdicts of the first scale first."""
     rows, same = overview(report)
     found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    designs = {claim.title for claim in all_claims().values() if isinstance(claim.rule, Factorial)}
     for row in rows:
-        if row["verdict"] == "no claim":
+        if row["claim"] in designs or (row.get("scale") or same["scale"]) not in scales:
             continue  # a design has many effects, none of which stands for the others
         claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
         verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])

@@ -24,6 +24,7 @@ from study.report.claim_pages import claim_page, facts, overview
 from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
+from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
 from study.report.limits import limits
 from study.report.overview import looks_words, outcome_words
@@ -49,18 +50,22 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
 
 OVERVIEW_COLOURS = 64
 """Kept in the PNGs of all claims and of all parts, which the README shows."""
-PARTS = "parts.png"
+PARTS, TOGETHER = "parts.png", "together.png"
 
 
 def _overview(findings: Findings, folder: Path) -> list[Path]:
-    """All claims in one picture, and what each part is worth in another, where something is known of it."""
+    """All claims in one picture; what each part is worth alone in another, where something is known of it; in a third what it
+    is worth on average over the others, for each design that was run at several scales."""
     figures = folder / "figures"
     with style():
         drawn = [
             save(verdict_forest(findings.found), figures / f"verdicts.{kind}", OVERVIEW_COLOURS) for kind in ("svg", "png")
         ]
-        parts = worth_of_parts(findings.found)
-        return [*drawn, save(parts, figures / PARTS, OVERVIEW_COLOURS)] if parts else drawn
+        if parts := worth_of_parts(findings.found):
+            drawn.append(save(parts, figures / PARTS, OVERVIEW_COLOURS))
+        for name, found in at_several_scales(findings.found).items():
+            drawn.append(save(effects_side_by_side(found), figures / f"{name}-{TOGETHER}", OVERVIEW_COLOURS))
+        return drawn
 
 
 def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
@@ -82,6 +87,7 @@ def describe(
         "outcome": outcome_words(found),
         "looks": looks_words(findings.found),
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
+        "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
         "overview": overview(found),
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),

@@ -1,6 +1,7 @@
 """study/report/figures: the lines and marks of the pictures stand where their numbers say, read off the axes."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from study.report.figures.factorial import effects_and_interactions, in_order
 from study.report.figures.rates import rates
 from study.report.figures.style import MARKS, style
 from study.report.figures.time_to_target import time_to_target
+from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
 
 CLAIMS = all_claims()
@@ -135,22 +137,55 @@ def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
     assert order == sorted(order) and len(set(order)) > 3
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_effects_of_one_block_are_hollow_marks_without_a_line_and_the_picture_says_why(tmp_path, seeds):
-    write_tuned(tmp_path, {})
-    cells = make_plan("interactions_of_four", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), seeds=seeds)
+def of_four_parts(folder, scale: str, seeds: int) -> list[Evidence]:
+    """interactions_of_four from made-up runs, alone in a folder."""
+    folder = folder / f"{scale}-{seeds}"
+    write_tuned(folder, {})
+    cells = make_plan("interactions_of_four", scale, "0" * 12, Tuned.read(folder), seeds=seeds)
     errors = {cell.key: 0.3 + 0.01 * place % 0.07 for place, cell in enumerate(cells)}
     made = [replace(made_up_result(c, None), test_error_ten_views=errors[c.key], answers=None) for c in cells]
-    tables.merge(tmp_path, made)
-    found = find(tmp_path, {"interactions_of_four": CLAIMS["interactions_of_four"]}).found
+    tables.merge(folder, made)
+    return find(folder, {"interactions_of_four": CLAIMS["interactions_of_four"]}).found
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """By scale and seeds."""
+    folder = tmp_path_factory.mktemp("four")
+    return {asked: of_four_parts(folder, *asked) for asked in (("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2))}
+
+
+@pytest.mark.parametrize(("scale", "seeds"), [("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2)])
+def test_effects_of_one_block_are_hollow_marks_without_a_line_and_the_picture_says_why(four, scale, seeds):
     with style():
-        (axis,) = effects_and_interactions(found).axes
+        (axis,) = effects_and_interactions(four[scale, seeds]).axes
     marks = [line for line in axis.lines if line.get_marker() in MARKS]
     intervals = [line for line in axis.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
     assert len(marks) == 15 and len(intervals) == (0 if seeds == 1 else 15)
     assert {line.get_markerfacecolor() == "white" for line in marks} == {seeds == 1}
     assert ("no interval" in axis.get_xlabel()) == (seeds == 1)
     assert f"{seeds} block{'' if seeds == 1 else 's'} of 16 runs" in axis.get_title()
+
+
+def test_parts_at_several_scales_stand_side_by_side_with_their_numbers_and_those_of_one_scale_do_not(four):
+    found = [one for own in four.values() for one in own]
+    assert at_several_scales(found) == {"interactions_of_four": found}
+    assert at_several_scales(found[:1]) == {}
+    with style():
+        (axis,) = effects_side_by_side(found).axes
+    told = {text.get_text() for text in axis.texts}
+    for one in found:
+        for part in CLAIMS["interactions_of_four"].rule.design.factors:
+            effect = one.verdict.contrasts[part]
+            assert any(line.get_xdata()[0] == effect.estimate for line in axis.lines if line.get_marker() in MARKS)
+            interval = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if math.isfinite(effect.lower) else "(no interval)"
+            assert f"{effect.estimate:+.2f} {interval}" in told
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    worth = {
+        f"without {part}": np.mean([o.verdict.contrasts[part].estimate for o in found])
+        for part in ("norm", "overlap", "dropout", "decay")
+    }
+    assert rows == sorted(worth, key=lambda name: -worth[name])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""What each part of a design is worth on average over the others, at every scale it was run at, side by side."""
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from study.judge.contrasts import Contrast
+from study.judge.family import Evidence
+from study.questions.rules import Factorial
+from study.report.designs import effect_name
+from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
+from study.report.phrases import NO_INTERVAL, counted
+
+LANE_INCHES, GAP_INCHES = 0.2, 0.12
+LEGEND_CHARACTERS = 100
+
+
+def at_several_scales(found: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+    """By the claim's name: the designs that have numbers at more than one scale."""
+    groups: dict[str, list[Evidence]] = defaultdict(list)
+    for one in found:
+        if isinstance(one.claim.rule, Factorial) and one.role != "machinery" and any(map(_is_known, _effects(one))):
+            groups[one.claim_name].append(one)
+    return {name: own for name, own in groups.items() if len({one.scale for one in own}) > 1}
+
+
+def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
+    """A row a part, a line a scale with its 95% interval, the part that is worth most above. Hollow marks: one block of runs,
+    so there is no interval."""
+    rule = found[0].claim.rule
+    assert isinstance(rule, Factorial), "only a factorial has effects of a design"
+    groups = [group for group in rule.design.groups if group.parts == 1]
+    worth = {group.name: float(np.nanmean([one.verdict.contrasts[group.name].estimate for one in found])) for group in groups}
+    groups.sort(key=lambda group: -worth[group.name])
+    tall = len(found) * LANE_INCHES + GAP_INCHES
+    figure, axes = panels(1, 1, (8.6, 2.3 + 0.3 * len(found) + tall * len(groups)))
+    axis = axes[0, 0]
+    for row, group in enumerate(groups):
+        if row:
+            axis.axhline(row * tall, color="0.88", linewidth=0.6)
+        for lane, one in enumerate(found):
+            y = row * tall + GAP_INCHES / 2 + (lane + 0.5) * LANE_INCHES
+            effect, color = one.verdict.contrasts[group.name], PALETTE[lane % len(PALETTE)]
+            if not _is_known(effect):
+                continue
+            if has_interval := bool(np.isfinite(effect.lower)):
+                axis.plot([effect.lower, effect.upper], [y, y], "-", color=color, linewidth=2)
+            axis.plot(
+                [effect.estimate], [y], MARKS[lane % len(MARKS)], color=color, markersize=6.5,
+                markerfacecolor=color if has_interval else "white",
+            )  # fmt: skip
+            bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if has_interval else NO_INTERVAL
+            axis.annotate(
+                f"{effect.estimate:+.2f} {bounds}", (1.02, y), xycoords=axis.get_yaxis_transform(), fontsize=8, va="center"
+            )
+    least = rule.no_effect_within
+    axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
+    axis.axvline(0, color="0.3", linewidth=0.9)
+    axis.grid(axis="x", color="0.92")
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set(ylim=(tall * len(groups), 0), yticks=[(row + 0.5) * tall for row in range(len(groups))])
+    axis.set_yticklabels([effect_name(group, rule.off) for group in groups])
+    axis.set_xlabel(f"{found[0].claim.measure.unit} of error, off minus on, averaged over the other parts", fontsize=8.5)
+    legend = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
+    legend[f"shaded: within {least:g} of 0"] = Patch(color="0.93")
+    figure.legend(
+        handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
+    )  # fmt: skip
+    title(figure, ["What each part is worth on average over the others, in each regime", *drawn_from(found, judged=True)[:1]])
+    return figure
+
+
+def _effects(one: Evidence) -> list[Contrast]:
+    return list(one.verdict.contrasts.values())
+
+
+def _is_known(effect: Contrast) -> bool:
+    return bool(np.isfinite(effect.estimate))
+
+
+def _legend(one: Evidence) -> str:
+    blocks = _effects(one)[0].blocks
+    cells = len(one.claim.rule.treated_arms) + 1
+    return textwrap.shorten(f"{one.scale}: {blocks * cells} runs in {counted(blocks, 'block')}", LEGEND_CHARACTERS)
+
+
+def _mark(lane: int, one: Evidence) -> Line2D:
+    color, known = PALETTE[lane % len(PALETTE)], bool(np.isfinite(_effects(one)[0].lower))
+    face = color if known else "white"
+    return Line2D([], [], color=color, marker=MARKS[lane % len(MARKS)], markerfacecolor=face, linestyle="-" if known else "")
