@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.judge.images import image_variance, on_other_images
+from study.judge.images import image_variance, on_other_images, with_images
+from study.judge.intervals import within_runs
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -88,6 +89,19 @@ def test_at_three_seeds_the_degrees_of_freedom_stay_those_of_the_seeds_and_above
         assert (found.degrees_of_freedom > blocks + 1.0) is grows
         t = stats.t.ppf(0.975, found.degrees_of_freedom)
         assert found.half_width == pytest.approx(t * math.hypot(0.01, found.image_error))
+
+
+@pytest.mark.parametrize("blocks", [3, 4, 8])
+@pytest.mark.parametrize("images", [0.0, 0.1, 0.4])
+def test_with_a_known_error_of_images_the_degrees_of_freedom_are_those_of_welch_and_satterthwaite(blocks, images):
+    """(v1 + v2)^2 / (v1^2 / d1 + v2^2 / d2), where the part of the images is known: d2 is without end."""
+    over_seeds = within_runs(np.random.default_rng(blocks).normal(0, 0.3, blocks))
+    found = with_images(over_seeds, images, 0.95)
+    first, second = over_seeds.standard_error**2, images**2
+    degrees = (first + second) ** 2 / (first**2 / (blocks - 1) + second**2 / math.inf) if blocks > 3 else 2
+    half_width = stats.t.ppf(0.975, degrees) * math.sqrt(first + second)
+    assert found.degrees_of_freedom == pytest.approx(degrees)
+    assert (found.upper - found.lower) / 2 == pytest.approx(half_width)
 
 
 def test_one_block_tells_nothing_about_images():
