@@ -54,23 +54,12 @@ def image_variance(values: ArrayLike) -> float:
     return max(0.0, float(products.mean() - values.mean() ** 2)) / images
 
 
-def on_other_images(
-    treated: ArrayLike, control: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
-) -> OnOtherImages:
-    """How far off may the difference of two arms be, on these images as on others of their kind?
+def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95) -> OnOtherImages:
+    """How far off may a contrast of arms be, on these images as on others of their kind?
 
-    `treated` and `control` say how wrong each answer was, 0 to 1, shape [blocks, images], at the same blocks in the same order.
-    `seed_error` is the standard error of the difference over seeds, in shares of images, with its `degrees_of_freedom`:
-    moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
-    treated, control = np.asarray(treated, dtype=float), np.asarray(control, dtype=float)
-    assert treated.shape == control.shape, f"answers of shapes {treated.shape} and {control.shape} are not of the same blocks"
-    return contrast_on_other_images(treated - control, seed_error, degrees_of_freedom, level)
-
-
-def contrast_on_other_images(
-    contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
-) -> OnOtherImages:
-    """The same of any contrast of arms, block by block and image by image [blocks, images]."""
+    `contrast` [blocks, images] is that of how wrong each answer was, 0 to 1: of two arms treated less control, each block a
+    seed that both have. `seed_error` is the standard error of its mean over seeds, in shares of images, with its
+    `degrees_of_freedom`: moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
     contrast = np.asarray(contrast, dtype=float)
     blocks, images = contrast.shape
     of_images = image_variance(contrast)

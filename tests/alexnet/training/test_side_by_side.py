@@ -36,8 +36,8 @@ from alexnet.training.cuda_graph import Graphed, one_by_one
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side, to_its_end
 from alexnet.training.step_counter import DeviceStepCounter
-from study.run.executors.base import Done, Lost, Started, Task
-from study.run.executors.one_gpu import OneGpu
+from study.run.executors.base import Done, Lost, Task
+from study.run.executors.one_gpu import OneGpu, Started
 from study.run.one_run import Place, run_cell
 from study.run.queue import train_in_steps
 
