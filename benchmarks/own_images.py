@@ -47,7 +47,7 @@ def covered(own: float, seeds: int, images: int, repeats: int) -> tuple[float, f
     for _ in range(repeats):
         treated, control = wrong(random, own, seeds, images)
         alone = within_runs(100 * (treated - control).mean(1))
-        both = on_other_images(treated, control, alone.standard_error / 100, seeds - 1).around(alone, 0.95)
+        both = on_other_images(treated - control, alone.standard_error / 100, seeds - 1).around(alone, 0.95)
         found.append(
             [one.lower <= truth <= one.upper for one in (alone, both)] + [(o.upper - o.lower) / 2 for o in (alone, both)]
         )

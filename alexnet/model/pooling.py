@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from alexnet.kernels import cpu
 from alexnet.kernels.supported import is_followed, supported
 from alexnet.model import pooling_on_gpu
+from alexnet.recipe.sizes import side_after_pool
 
 
 class Pool(nn.Module):
@@ -120,8 +121,7 @@ _pool.register_autograd(_backward, setup_context=_keep)
 def _empty(maps: Tensor, kind: str, window: int, stride: int) -> tuple[Tensor, Tensor | None]:
     """Room for what a kernel writes: the pooled maps, and of maxima their positions."""
     n, count, *sides = maps.shape
-    sizes = [-(-(side - window) // stride) + 1 for side in sides]
-    sizes = [size - ((size - 1) * stride >= side) for size, side in zip(sizes, sides, strict=True)]  # none begins outside
+    sizes = [side_after_pool(side, window, stride) for side in sides]
     out = torch.empty((n, count, *sizes), dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
     return out, torch.empty_like(out, dtype=torch.uint8) if kind == "max" else None
 

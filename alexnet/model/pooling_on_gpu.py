@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alexnet.kernels import gpu
 from alexnet.kernels.supported import supported
+from alexnet.recipe.sizes import side_after_pool
 
 
 def takes(maps: Tensor, window: int) -> bool:
@@ -41,8 +42,7 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
         n, count, *sides = maps.shape
-        sizes = [-(-(side - window) // stride) + 1 for side in sides]
-        sizes = [size - ((size - 1) * stride >= side) for size, side in zip(sizes, sides, strict=True)]  # none begins outside
+        sizes = [side_after_pool(side, window, stride) for side in sides]
         out = torch.empty((n, count, *sizes), dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
         positions = torch.empty_like(out, dtype=torch.uint8)
         gpu.max_pool(out, positions, maps, window, stride, relu)

@@ -1,6 +1,5 @@
 """How large every layer of a network is, and whether each fits on the one before."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,13 +56,19 @@ def sizes_of(model: "Model") -> tuple[Sizes, ...]:
         if layer.pool != "none":
             if before < model.pool_window:
                 raise Refused(f"{place}.pool: model.pool_window = {model.pool_window} is more than its {before} pixels a side")
-            after = math.ceil((before - model.pool_window) / model.pool_stride) + 1
+            after = side_after_pool(before, model.pool_window, model.pool_stride)
         if layer.present:
             _check_windows(model, layer, place, outputs, after if _pools_first(layer) else before)
         groups = 2 if model.columns == 2 and position and not layer.crosses and layer.present else 1
         sizes.append(Sizes(maps, outputs, groups, before, after))
         maps, side = outputs, after
     return tuple(sizes)
+
+
+def side_after_pool(side: int, window: int, stride: int) -> int:
+    """Pixels a side of pooled maps, as cuda-convnet has them: the last window may hang over the edge, and none begins there."""
+    count = -(-(side - window) // stride) + 1
+    return count - ((count - 1) * stride >= side)
 
 
 def parameters_of(layer: "Layer", size: Sizes) -> int:

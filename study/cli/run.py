@@ -143,7 +143,7 @@ def train_and_conclude(
         derive_from_weights(asked, place, results, console)
         conclude(args, plans, place, results, console)
     except (Refused, OSError) as error:
-        console.say(f"not told: {error if isinstance(error, Refused) else in_a_line(error)}; the same command tells it")
+        console.say(f"not told: {in_a_line(error)}; the same command tells it")
         told = False
     for reason in lost:
         console.say(f"lost: {reason}")
@@ -249,7 +249,7 @@ class FirstNumbers:
         try:
             tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
         except (Refused, OSError) as error:  # as of a table that is still to be made again, a full disk; training goes on
-            self.console.say(f"  nothing told so far: {error if isinstance(error, Refused) else in_a_line(error)}")
+            self.console.say(f"  nothing told so far: {in_a_line(error)}")
         self.to_tell.clear()
         self.has_told = True
 

@@ -54,40 +54,34 @@ def image_variance(values: ArrayLike) -> float:
     return max(0.0, float(products.mean() - values.mean() ** 2)) / images
 
 
-def on_other_images(
-    treated: ArrayLike, control: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
-) -> OnOtherImages:
-    """How far off may the difference of two arms be, on these images as on others of their kind?
+def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95) -> OnOtherImages:
+    """How far off may a contrast of arms be, on these images as on others of their kind?
 
-    `treated` and `control` say how wrong each answer was, 0 to 1, shape [blocks, images], at the same blocks in the same order.
-    `seed_error` is the standard error of the difference over seeds, in shares of images, with its `degrees_of_freedom`:
-    moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
-    treated, control = np.asarray(treated, dtype=float), np.asarray(control, dtype=float)
-    assert treated.shape == control.shape, f"answers of shapes {treated.shape} and {control.shape} are not of the same blocks"
-    return contrast_on_other_images(treated - control, seed_error, degrees_of_freedom, level)
-
-
-def contrast_on_other_images(
-    contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95
-) -> OnOtherImages:
-    """The same of any contrast of arms, block by block and image by image [blocks, images]."""
+    `contrast` [blocks, images] is that of how wrong each answer was, 0 to 1: of two arms treated less control, each block a
+    seed that both have. `seed_error` is the standard error of its mean over seeds, in shares of images, with its
+    `degrees_of_freedom`: moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
     contrast = np.asarray(contrast, dtype=float)
     blocks, images = contrast.shape
     of_images = image_variance(contrast)
     if math.isnan(of_images) or not math.isfinite(seed_error):
         return OnOtherImages(math.inf, math.nan, seed_error, math.nan, blocks, images)
-    variance, df = seed_error**2 + of_images, degrees_of_freedom
+    image_error = math.sqrt(of_images)
+    error, degrees = _over_both(seed_error, image_error, degrees_of_freedom, blocks)
+    half_width = float(stats.t.ppf((1 + level) / 2, degrees)) * error
+    return OnOtherImages(half_width, image_error, seed_error, degrees, blocks, images)
+
+
+def _over_both(seed_error: float, image_error: float, degrees_of_freedom: float, blocks: int) -> tuple[float, float]:
+    """The standard error over seeds and images, and its degrees of freedom, from those of the seeds: by Satterthwaite, with an
+    image part that is known, not estimated from the runs, so that they grow with it."""
+    error = math.hypot(seed_error, image_error)
     if blocks > FEW_SEEDS and seed_error > 0:
-        df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that is known beside that of the seeds
-    half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
-    return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
+        degrees_of_freedom *= (error / seed_error) ** 4
+    return error, degrees_of_freedom
 
 
 def with_images(effect: Difference, image_error: float, level: float) -> Difference:
     """An effect over seeds with its interval at this level over images too. `image_error`: the standard error that the images
-    bring, in points. It is known, not estimated from the runs, so with it the degrees of freedom grow (Satterthwaite)."""
-    of_seeds, degrees = effect.standard_error, effect.degrees_of_freedom
-    error = math.hypot(of_seeds, image_error)
-    if effect.blocks > FEW_SEEDS and of_seeds > 0:
-        degrees *= (error / of_seeds) ** 4
+    bring, in points."""
+    error, degrees = _over_both(effect.standard_error, image_error, effect.degrees_of_freedom, effect.blocks)
     return difference_of(effect.estimate, error, degrees, level, effect.n_treated, effect.n_control, effect.sd, effect.blocks)

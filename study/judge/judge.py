@@ -16,7 +16,7 @@ from study.judge.arms import ArmEvidence, Block
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
-from study.judge.images import OnOtherImages, contrast_on_other_images, with_images
+from study.judge.images import OnOtherImages, on_other_images, with_images
 from study.judge.intervals import (
     Difference,
     Floats,
@@ -103,7 +103,7 @@ def _on_other_images(
     if len(known) < len(wrong) or len({one.shape for one in known}) > 1 or not isinstance(effect, Difference):
         return None
     contrast = sum(weight * one for weight, one in zip(weights.values(), known, strict=True))
-    return contrast_on_other_images(contrast, effect.standard_error / 100, effect.degrees_of_freedom)
+    return on_other_images(contrast, effect.standard_error / 100, effect.degrees_of_freedom)
 
 
 def _weighed(

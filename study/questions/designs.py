@@ -80,12 +80,6 @@ class Design(ABC):
         at 5 pairs are clear of one another."""
         return next((len(term) for term in _terms(self.factors) if self._is_constant(term)), None)
 
-    @functools.cached_property
-    def defining_words(self) -> tuple[Term, ...]:
-        """The effects whose column is constant, shortest first. In a fraction that holds the control each of its cells has an
-        even number of the parts of every word off."""
-        return tuple(term for term in _terms(self.factors) if self._is_constant(term))
-
     def _is_constant(self, term: Term) -> bool:
         column = self.column(term)
         return bool((column == column[0]).all())
@@ -220,10 +214,6 @@ def screening_generators(parts: int) -> str:
 
 SCREENING_OF_8 = "E=BCD F=ACD G=ABC H=ABD"
 """2^(8-4), 16 cells, resolution IV: the 28 pairs come in seven groups of four."""
-HALF_CLEAR_OF_8 = "F=ABC G=ABD H=BCDE"
-"""2^(8-3), 32 cells, resolution IV too: the 13 pairs with the fifth or the eighth part are clear of every other pair."""
-PAIRS_OF_8 = "G=ABCD H=ABEF"
-"""2^(8-2), 64 cells, resolution V: all 28 pairs are clear of one another."""
 
 
 def _terms(parts: Term) -> Iterator[Term]:

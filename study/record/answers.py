@@ -8,7 +8,7 @@ never will.
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,19 +72,6 @@ class KeptAnswers:
         column `measure`. None where the answers were not kept, or are of other weights than those of the row."""
         kept = self.kept.get((row["key"], row["machine"], measure))
         return kept.wrong() if kept and kept.weights_sha256 == row["weights_sha256"] else None
-
-    def stacked(self, rows: Sequence[Mapping[str, Any]], measure: str) -> NDArray[np.float64] | None:
-        """`wrong` of several runs on the same images [runs, images]; None where one of them lacks it, or there is none."""
-        found = [self.wrong(row, measure) for row in rows]
-        whole = [wrong for wrong in found if wrong is not None]
-        if not found or len(whole) < len(found) or len({len(wrong) for wrong in whole}) > 1:
-            return None
-        return np.stack(whole)
-
-    def missing(self, rows: Sequence[Mapping[str, Any]], measure: str) -> str:
-        """In words, of how many of these runs the answers are not kept; empty where all have them."""
-        lacking = sum(self.wrong(row, measure) is None for row in rows)
-        return f"not kept for {lacking} of {len(rows)} runs" if lacking else ""
 
 
 def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:

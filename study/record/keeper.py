@@ -36,9 +36,8 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
     try:
         count = tables.merge(tables_folder, results)
     except (Refused, OSError) as error:
-        why = str(error) if isinstance(error, Refused) else in_a_line(error)
         kept = "the run folders keep the results, the next call records them"
-        return Recorded(f"nothing was written to {tables_folder} ({why}); {kept}", in_tables=False)
+        return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
     try:
         Store().record(results, spool)
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from alexnet.errors import Refused
 from alexnet.files import TOLD_AFTER_SECONDS
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def _hidden(found: re.Match[str]) -> str:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Type and first line of an error, without passwords."""
+    """Type and first line of an error, without passwords. A refusal is told as it is: it is a line, and meant for the user."""
+    if isinstance(error, Refused):
+        return redacted(error)
     line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: half a password has no @ behind it
     return f"{type(error).__name__}: {line[:160]}"
 

@@ -18,7 +18,7 @@ from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
 from study.report.cautions import own_readings
-from study.report.figures.style import MARKS, PALETTE, drawn_from, title
+from study.report.figures.style import MARKS, PALETTE, beside, drawn_from, title
 from study.report.overview import standing
 
 
@@ -145,7 +145,7 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
     at = 0.0
     for row in rows:
         middle, at = at + _tall(row) / 2, at + _tall(row)
-        _beside(axis, -LEFT + 0.1, middle, "\n".join(_label(row)), linespacing=1.1)
+        beside(axis, -LEFT + 0.1, middle, "\n".join(_label(row)), linespacing=1.1)
         for lane, one in enumerate(row):
             y, place = middle + (lane - (len(row) - 1) / 2) * LANE, scales.index(one.scale)
             margin = one.claim.rule.smallest_effect
@@ -161,13 +161,7 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
             axis.plot([value], [y], mark, color=_color(place), markerfacecolor=face, markersize=6.5, zorder=5)
             if standing(one) == NOTHING_MATTERS:
                 axis.plot([value], [y], ".", color=_color(place), markersize=DOT, zorder=6)
-            _beside(axis, PLOT + RIGHT - 0.08, y, f"{value:+.2f} [{lower:.2f}, {upper:.2f}]", ha="right")
+            beside(axis, PLOT + RIGHT - 0.08, y, f"{value:+.2f} [{lower:.2f}, {upper:.2f}]", ha="right")
     for line in np.cumsum([_tall(row) for row in rows])[:-1]:
         axis.plot([-LEFT / PLOT, 1 + RIGHT / PLOT], [line, line], color="0.88", linewidth=0.6, clip_on=False, zorder=0,
                   transform=axis.get_yaxis_transform())  # fmt: skip
-
-
-def _beside(axis: Axes, inches: float, y: float, text: str, **options) -> None:
-    """Text that begins (or, ha="right", ends) so many inches from the left edge of the plot."""
-    options = {"fontsize": 8, "va": "center"} | options
-    axis.annotate(text, (inches / PLOT, y), xycoords=axis.get_yaxis_transform(), annotation_clip=False, **options)

@@ -31,6 +31,7 @@ MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
 FILLS = ("full", "none", "left")
 """How marks are filled, by machine."""
+INK = "#1b1f24"
 ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
 """As in the paper's figure 1: ReLU solid, tanh dashed."""
 ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
@@ -118,6 +119,15 @@ def machine_legend(figure: Figure, machines: Sequence[str]) -> None:
         looks = zip(fills, machines, strict=True)
         handles = [Line2D([], [], linestyle="", marker="o", color="0.3", fillstyle=fill, label=name) for fill, name in looks]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(machines), frameon=False, fontsize=8)
+
+
+def beside(axis: Axes, inches: float, y: float, text: str, **options: Any) -> None:
+    """Text that begins (or, ha="right", ends) so many inches from the left edge of the plot, at the height `y` of its rows."""
+    options = {"fontsize": 8, "va": "center", "color": INK} | options
+    axis.annotate(
+        text, (0, y), (72 * inches, 0), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
+        annotation_clip=False, **options,
+    )  # fmt: skip
 
 
 def no_ticks(axis: Axes) -> None:

@@ -19,7 +19,7 @@ from study.judge.intervals import Share
 from study.questions.rules import Alike
 from study.questions.scales import scale_named
 from study.report import phrases
-from study.report.figures.style import LINES, PALETTE
+from study.report.figures.style import INK, LINES, PALETTE, beside
 from study.report.overview import on_paper_line, outcome_words, section_words, standing
 
 MARKS = {
@@ -42,7 +42,7 @@ LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.0, 0.42
 LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
 """Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
 LABEL_CHARACTERS = 47
-INK, SOFT = "#1b1f24", "#57606a"
+SOFT = "#57606a"
 
 Row = list[Evidence]
 """What was found on one claim, on every data set and network: a line each."""
@@ -154,34 +154,28 @@ def _limits(found: Sequence[Evidence]) -> tuple[float, float]:
     return max(low, MOST[0]), min(high, MOST[1])
 
 
-def _beside(axis: Axes, inches: float, y: float, text: str, **options) -> None:
-    """Text that begins (ha="left") or ends so many inches from the left edge of the plot."""
-    options = {"fontsize": 8, "va": "center", "color": INK} | options
-    axis.annotate(text, (inches / PLOT, y), xycoords=axis.get_yaxis_transform(), annotation_clip=False, **options)
-
-
 def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -> None:
     """A section's name over its rows; above the first what the columns are."""
     y = at + HEADING * 0.62
     axis.plot([-LEFT / PLOT, 1 + (PAPER + HERE + SEEDS) / PLOT], [at + 0.03] * 2, color="0.85", linewidth=0.7,
               transform=axis.get_yaxis_transform(), clip_on=False, zorder=0)  # fmt: skip
-    _beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
+    beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
     if first:
         unit = "runs" if is_share else "points or x"
         columns = ((PAPER, f"paper, {unit}"), (PAPER + HERE, f"here [95%], {unit}"), (PAPER + HERE + SEEDS - 0.05, "runs"))
         for inches, text in columns:
-            _beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
+            beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
         if not is_share:
             low, high = axis.get_xlim()
             zero = -low / (high - low) * PLOT
-            _beside(axis, zero - 0.07, y, "← against the paper", ha="right", color=SOFT)
-            _beside(axis, zero + 0.07, y, "as the paper says →", color=SOFT)
+            beside(axis, zero - 0.07, y, "← against the paper", ha="right", color=SOFT)
+            beside(axis, zero + 0.07, y, "as the paper says →", color=SOFT)
 
 
 def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any], tells: Tells) -> None:
     """A claim: its name, and a line for each of its findings."""
     middle, tags = at + _tall(row) / 2, _tags(row, tells)
-    _beside(axis, -LEFT + 0.18, middle, "\n".join(_label(row)), linespacing=1.1)
+    beside(axis, -LEFT + 0.18, middle, "\n".join(_label(row)), linespacing=1.1)
     for lane, (one, tag) in enumerate(zip(row, tags, strict=True)):
         y = middle + (lane - (len(row) - 1) / 2) * LANE
         _finding(axis, y, one, limits, patterns[one.data])
@@ -189,11 +183,11 @@ def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns:
         paper = _paper_words(one).replace(f" {unit}", "")
         here = phrases.observed_words(one).replace(f" {unit}", "").replace(" runs", "")
         if lane == 0:
-            _beside(axis, PLOT + PAPER, y, paper, ha="right")
-        _beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
-        _beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.runs_in_brief(one), ha="right")
+            beside(axis, PLOT + PAPER, y, paper, ha="right")
+        beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
+        beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.runs_in_brief(one), ha="right")
         if tag:
-            _beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
+            beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
 
 
 def _paper_words(one: Evidence) -> str:

@@ -40,15 +40,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Started:
-    """A worker has taken up the task at this position of the list. Comes again where another worker takes it up."""
-
-    position: int
-
-
-@dataclass(frozen=True)
 class Reported:
-    """What the task told by its `report`."""
+    """What the task at this position of the list told by its `report`."""
 
     position: int
     message: Any
@@ -70,7 +63,7 @@ class Lost:
     reason: str
 
 
-Event = Started | Reported | Done | Lost
+Event = Reported | Done | Lost
 
 
 class Executor(Protocol):

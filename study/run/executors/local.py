@@ -18,7 +18,6 @@ from study.run.executors.base import (
     Event,
     Lost,
     Reported,
-    Started,
     Task,
     allocator_set,
     leave_with_parent,
@@ -36,7 +35,7 @@ class LocalProcesses:
         workers = _Workers(tasks)
         try:
             for _ in range(min(jobs, len(tasks))):
-                yield Started(workers.start())
+                workers.start()
             while workers.busy:
                 for pipe in wait(list(workers.busy)):
                     assert isinstance(pipe, Connection)
@@ -54,14 +53,14 @@ class _Workers:
         self.busy: dict[Connection, tuple[SpawnProcess, int]] = {}
         self.context = multiprocessing.get_context("spawn")
 
-    def start(self) -> int:
-        """Start a process on the next task, of which there must be one. Returns its position."""
+    def start(self) -> None:
+        """Start a process on the next task, of which there must be one."""
         here, there = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(there, os.getpid()), daemon=True)
         with allocator_set():
             process.start()
         there.close()
-        return self._hand_out(here, process)
+        self._hand_out(here, process)
 
     def hear(self, pipe: Connection) -> Generator[Event, None, None]:
         """The next event of a worker; where its task is over, it takes up the next, or ends."""
@@ -73,7 +72,7 @@ class _Workers:
             process.join()
             yield Lost(position, f"its process ended with code {process.exitcode}")
             if self.waiting:
-                yield Started(self.start())
+                self.start()
             return
         if isinstance(event, Reported):
             yield event
@@ -81,7 +80,7 @@ class _Workers:
         del self.busy[pipe]
         yield event
         if self.waiting:
-            yield Started(self._hand_out(pipe, process))
+            self._hand_out(pipe, process)
         else:
             with contextlib.suppress(OSError):
                 pipe.send(None)
@@ -95,16 +94,16 @@ class _Workers:
             process.join(max(0, deadline - time.monotonic()))
             process.kill()
 
-    def _hand_out(self, pipe: Connection, process: SpawnProcess) -> int:
+    def _hand_out(self, pipe: Connection, process: SpawnProcess) -> None:
         position = self.waiting[0]
         try:
             pipe.send((position, self.tasks[position]))
         except OSError:  # it was killed between two tasks
             process.join()
-            return self.start()
+            self.start()
+            return
         self.waiting.popleft()
         self.busy[pipe] = process, position
-        return position
 
 
 def _serve(pipe: Connection, parent: int) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from alexnet.training.checkpoint import Interrupted
@@ -20,7 +21,6 @@ from study.run.executors.base import (
     Event,
     Lost,
     Reported,
-    Started,
     Task,
     allocator_set,
     leave_with_parent,
@@ -30,6 +30,13 @@ from study.run.stop import STOP
 
 DEATHS = 2
 """A run that was under way as often as this when its process died is lost: it may be what kills it."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the process tells its parent alone: it has taken up the task at this position, and may die of it."""
+
+    position: int
 
 
 class OneGpu:
@@ -71,7 +78,8 @@ def _heard(pipe: Connection, left: dict[int, Task]) -> Generator[Event, None, se
             return under_way or set(left)
         if isinstance(event, Started):
             under_way.add(event.position)
-        elif isinstance(event, Done | Lost):
+            continue
+        if isinstance(event, Done | Lost):
             del left[event.position]
             under_way.discard(event.position)
         yield event

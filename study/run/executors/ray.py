@@ -12,7 +12,7 @@ from typing import Any
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from study.run.executors.base import Event, Lost, Reported, Started, Task, attempt, first_line_of, worker_environment
+from study.run.executors.base import Event, Lost, Reported, Task, attempt, first_line_of, worker_environment
 from study.run.one_run import NO_TELEMETRY
 
 RETRIES = 3
@@ -50,7 +50,6 @@ class Ray:
             for position, task in enumerate(tasks):
                 running[self._handed_out(position, task, mailbox)] = position
                 tries[position] = 1
-                yield Started(position)
             while running:
                 ready, _ = self.ray.wait(list(running), num_returns=len(running), timeout=POLL_SECONDS)
                 # A worker waits until its report is in the box: those of ready ones are all there.
@@ -65,7 +64,6 @@ class Ray:
                             continue
                         running[self._handed_out(position, tasks[position], mailbox)] = position
                         tries[position] += 1
-                        yield Started(position)
                     else:
                         yield ended
         finally:

@@ -19,7 +19,7 @@ from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.training.history import Point
-from study.run.executors.base import Event, Lost, Reported, Started, Task, attempt, worker_environment
+from study.run.executors.base import Event, Lost, Reported, Task, attempt, worker_environment
 from study.run.one_run import Place
 
 POLL_SECONDS = 2.0
@@ -50,7 +50,6 @@ class Slurm:
             submitted = [queue.submit(Job(), i, task, file) for i, (task, file) in enumerate(zip(tasks, files))]
         running, seen = dict(enumerate(submitted)), [0] * len(tasks)
         try:
-            yield from map(Started, range(len(tasks)))
             while running:
                 over = [position for position, job in running.items() if job.done()]
                 for position in list(running):

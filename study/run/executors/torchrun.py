@@ -13,7 +13,7 @@ from typing import Any
 from alexnet.training import data_parallel
 from alexnet.training.checkpoint import Checkpoints
 from alexnet.training.cuda_graph import one_by_one
-from study.run.executors.base import Done, Event, Reported, Started, Task
+from study.run.executors.base import Done, Event, Reported, Task
 from study.run.one_run import images_of
 from study.run.stop import STOP
 
@@ -26,7 +26,6 @@ class Torchrun:
 
     def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
         for position, task in enumerate(tasks):
-            yield Started(position)
             messages: deque[Any] = deque()
             with task.place.machine.torch_settings():
                 steps = task.work(task.subject, task.place, messages.append)

@@ -1,5 +1,6 @@
 """alexnet/model/network.py against explicit loops, torch's own layers, and the sizes of cuda-convnet's example networks."""
 
+import itertools
 import math
 from collections import OrderedDict
 
@@ -18,7 +19,7 @@ from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, RECIPES, Layer, Model, changed, sizes_of
-from alexnet.recipe.sizes import parameters_of
+from alexnet.recipe.sizes import parameters_of, side_after_pool
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -127,6 +128,13 @@ def test_a_table_gives_the_sizes_that_the_maps_really_have(stack, window, image_
     seen, rows = sizes_seen(model), layer_table(model)
     assert [row["neurons"] for row in rows] == [math.prod(shape) for shape in seen]
     assert [row["map_size"] for row in rows[:-1]] == [shape[-1] for shape in seen[:-1]]
+
+
+def test_the_side_after_a_pool_is_that_of_torch_in_ceil_mode():
+    for side, window, stride in itertools.product(range(1, 10), range(1, 6), range(1, 7)):
+        if window <= side:
+            pooled = F.max_pool2d(torch.zeros(1, 1, side, side), window, stride, ceil_mode=True)
+            assert side_after_pool(side, window, stride) == pooled.shape[-1], (side, window, stride)
 
 
 def test_a_stride_larger_than_its_window_is_refused():

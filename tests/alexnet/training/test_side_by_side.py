@@ -2,12 +2,14 @@
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import signal
 import threading
 import weakref
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side, to_its_end
 from alexnet.training.step_counter import DeviceStepCounter
 from study.run.executors.base import Done, Lost, Task
-from study.run.executors.one_gpu import OneGpu
+from study.run.executors.one_gpu import OneGpu, Started
 from study.run.one_run import Place, run_cell
 from study.run.queue import train_in_steps
 
@@ -134,6 +136,25 @@ def test_where_memory_runs_out_fewer_go_on_and_none_is_lost(alone, tmp_path, roo
     assert [ended[place].weights_sha256 for place in range(len(RECIPES))] == alone
     assert max(widest) == {1: 1, 2: 2, 3: 2}[room]  # 4 is halved until it fits
     assert "out of memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("at_once", "room", "widths"), [(8, 3, [8, 4, 2]), (7, 5, [7, 3]), (5, 1, [5, 2, 1])])
+def test_where_memory_does_not_suffice_half_as_many_are_tried_and_then_half_of_those(at_once, room, widths, monkeypatch):
+    """Counted by hand, as every round that is too much costs a capture; the runs are of one step and train nothing."""
+    monkeypatch.setattr("alexnet.training.side_by_side.gc.collect", lambda: 0)  # 0.3 seconds each, and nothing to collect
+    tried = []
+
+    def small(trainings):
+        tried.append(len(trainings))
+        if len(trainings) > room:
+            raise torch.OutOfMemoryError("made up")
+        return []
+
+    def run():
+        yield object()
+
+    assert together([run] * at_once, at_once, small) == dict.fromkeys(range(at_once))
+    assert list(dict.fromkeys(tried))[: len(widths)] == widths
 
 
 def test_a_run_for_which_memory_never_suffices_is_lost_and_the_rest_end(alone, monkeypatch):
@@ -581,6 +602,40 @@ def dying(cell, place, report):
     if cell.seed == DIES_ALWAYS and mark.exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return (yield from train_in_steps(cell, place, tell))
+
+
+def test_after_a_death_half_as_many_share_the_next_process(monkeypatch, tmp_path):
+    """Counted by hand for five runs of which every one dies in whatever process: two at a time are lost, then each alone."""
+    shared = []
+
+    class Dying:
+        """In place of a process: takes up as many runs as it may, and is gone."""
+
+        exitcode = -9
+
+        def __init__(self, target, args, daemon):
+            self.left, self.jobs, self.pipe, _ = args
+
+        def start(self):
+            shared.append(self.jobs)
+            for position in list(self.left)[: self.jobs]:
+                self.pipe.send(Started(position))
+
+        def is_alive(self):
+            return False
+
+        def join(self, seconds):
+            pass
+
+        def kill(self):
+            pass
+
+    context = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=Dying)
+    monkeypatch.setattr("study.run.executors.one_gpu.multiprocessing.get_context", lambda kind: context)
+    tasks = [Task(dying, None, Place(STUDY_MACHINE, tmp_path, tmp_path))] * 5
+    lost = [event.position for event in OneGpu().run(tasks, 5) if isinstance(event, Lost)]
+    assert lost == [0, 1, 2, 3, 4]
+    assert shared == [5, 2, 1, 1, 1]
 
 
 @pytest.mark.slow

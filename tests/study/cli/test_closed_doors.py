@@ -15,6 +15,7 @@ from forged_files import forged
 from helpers import made_up_result, small_cell
 
 from alexnet.data.image_sets import load
+from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import CHECKPOINT
 from study.cli.main import main
@@ -173,6 +174,12 @@ def test_a_password_is_not_told(text):
 @pytest.mark.parametrize("text", ["sqlite:////tmp/mlflow.db", "http://127.0.0.1:5000/#/a@b", "a: b@c", "postgresql://host/db"])
 def test_what_holds_no_password_is_told_as_it_is(text):
     assert redacted(text) == text
+
+
+def test_a_refusal_is_told_as_it_is_and_any_other_error_by_its_type():
+    words = f"tuned.json: damaged, line 3 of postgresql://u:geheim@host/db; {'delete it, ' * 20}"
+    assert in_a_line(Refused(words)) == words.replace("geheim", "***")
+    assert in_a_line(OSError("disk full\nin short")) == "OSError: disk full"
 
 
 def test_a_password_is_not_told_where_a_long_line_is_cut_inside_it():

@@ -50,6 +50,15 @@ def test_how_often_a_difference_of_just_what_is_allowed_is_called_alike_is_withi
     assert stats.binomtest(supported, calls, 0.05, alternative="greater").pvalue > 0.01
 
 
+@pytest.mark.parametrize("shift", [-0.8, 0.05, 0.4, 0.8])
+def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowed(shift):
+    """Two-sided, as which end it is about is told by the runs; within what is allowed nothing speaks for apart."""
+    gaps = [10 * gap + shift for gap in GAPS]
+    nearer = math.copysign(0.1, np.mean(gaps))
+    p = stats.ttest_1samp(gaps, nearer).pvalue if abs(np.mean(gaps)) > 0.1 else 1.0
+    assert verdict_of(gaps, MANY, 10**9).told.p_contradicted == pytest.approx(p, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("gaps", "images", "word", "says"),
     [

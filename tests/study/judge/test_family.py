@@ -133,6 +133,19 @@ def test_spreads_are_moderated_by_all_comparisons_of_the_measure_and_not_by_thei
         assert one.verdict.told.effect == expected
 
 
+def test_a_claim_whose_rates_were_searched_moves_no_spread_of_those_that_share_one():
+    """Its runs spread ten times as widely, of the same measure on the same base."""
+    rng = np.random.default_rng(10)
+    claims = claims_of(8)
+    shared = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in claims]
+    rated = {"rated": replace(DECAY, scales={SCALE: "proxy"}, tune={"optim.learning_rate": (0.01,)})}
+    searched = asked("rated", rated, list(rng.normal(40, 3, 3)))
+    effects = [one.verdict.told.effect for one in judged_together(shared, claims)]
+    *beside, alone = (one.verdict.told.effect for one in judged_together([*shared, searched], claims))
+    assert effects == beside and all(effect.degrees_of_freedom > 2 for effect in effects)
+    assert alone == searched.case.compare("none", "0.0005", 1)  # by its own spread: no other of its kind is there
+
+
 def test_a_comparison_that_two_claims_share_counts_once_for_the_prior():
     claims = claims_of(7) | {f"same-{n}": replace(DECAY, scales={SCALE: "proxy"}) for n in range(3)}
     rng = np.random.default_rng(9)

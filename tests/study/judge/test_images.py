@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.judge.images import image_variance, on_other_images
+from study.judge.images import image_variance, on_other_images, with_images
+from study.judge.intervals import within_runs
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -33,7 +34,7 @@ def cover(blocks: int, images: int, apart: float, repeats: int) -> tuple[float, 
         treated, control = answers(random, blocks, images, apart)
         of_blocks = (treated - control).mean(1)
         error = of_blocks.std(ddof=1) / math.sqrt(blocks)
-        both = on_other_images(treated, control, error, blocks - 1)
+        both = on_other_images(treated - control, error, blocks - 1)
         widths = np.array([stats.t.ppf(0.975, blocks - 1) * error, both.half_width])
         held += abs(of_blocks.mean()) <= widths
     seeds, whole = held / repeats
@@ -50,7 +51,7 @@ def test_the_interval_over_seeds_misses_the_images_where_arms_differ_and_that_ov
 def test_where_arms_answer_alike_the_interval_is_hardly_wider_than_that_over_seeds():
     treated, control = answers(np.random.default_rng(1), blocks=5, images=4000, apart=0.0)
     error = (treated - control).mean(1).std(ddof=1) / math.sqrt(5)
-    found = on_other_images(treated, control, error, 4)
+    found = on_other_images(treated - control, error, 4)
     assert found.image_error < error / 2
     assert found.half_width < 1.15 * stats.t.ppf(0.975, 4) * error
 
@@ -84,17 +85,25 @@ def test_the_variance_of_images_is_that_of_the_rule_of_thumb_with_three_shares_o
 def test_at_three_seeds_the_degrees_of_freedom_stay_those_of_the_seeds_and_above_they_grow():
     for blocks, grows in ((3, False), (4, True)):
         treated, control = answers(np.random.default_rng(3), blocks, 400, 1.0)
-        found = on_other_images(treated, control, 0.01, blocks + 1.0)
+        found = on_other_images(treated - control, 0.01, blocks + 1.0)
         assert (found.degrees_of_freedom > blocks + 1.0) is grows
         t = stats.t.ppf(0.975, found.degrees_of_freedom)
         assert found.half_width == pytest.approx(t * math.hypot(0.01, found.image_error))
 
 
+@pytest.mark.parametrize("blocks", [3, 4, 8])
+@pytest.mark.parametrize("images", [0.0, 0.1, 0.4])
+def test_with_a_known_error_of_images_the_degrees_of_freedom_are_those_of_welch_and_satterthwaite(blocks, images):
+    """(v1 + v2)^2 / (v1^2 / d1 + v2^2 / d2), where the part of the images is known: d2 is without end."""
+    over_seeds = within_runs(np.random.default_rng(blocks).normal(0, 0.3, blocks))
+    found = with_images(over_seeds, images, 0.95)
+    first, second = over_seeds.standard_error**2, images**2
+    degrees = (first + second) ** 2 / (first**2 / (blocks - 1) + second**2 / math.inf) if blocks > 3 else 2
+    half_width = stats.t.ppf(0.975, degrees) * math.sqrt(first + second)
+    assert found.degrees_of_freedom == pytest.approx(degrees)
+    assert (found.upper - found.lower) / 2 == pytest.approx(half_width)
+
+
 def test_one_block_tells_nothing_about_images():
-    found = on_other_images([[1, 0, 0]], [[0, 0, 1]], 0.01, 2)
+    found = on_other_images([[1, 0, -1]], 0.01, 2)
     assert math.isinf(found.half_width) and math.isnan(found.image_error)
-
-
-def test_answers_of_other_blocks_are_not_compared():
-    with pytest.raises(AssertionError, match="blocks"):
-        on_other_images(np.zeros((2, 4)), np.zeros((3, 4)), 0.1, 2)

@@ -1,7 +1,10 @@
 """Which runs the next look of a claim needs: exactly those, whatever is there already."""
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +13,11 @@ from scipy import stats
 from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence
 from study.judge.case import Case
-from study.judge.next_look import runs_to_look, seeds_of_look
+from study.judge.decision import Look
+from study.judge.intervals import difference_of, ratio_of_logs
+from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
 from study.judge.seeds_needed import Spread, chance_of_no_effect, seeds_for_claim
+from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS
 
@@ -96,6 +102,25 @@ def test_a_claim_about_its_first_arm_alone_is_looked_at_after_that_arms_seeds():
     assert [seeds_of_look(case(VIEWS, {}), look) for look in (1, 4)] == [{VIEWS.arms[0].label: 5}, {VIEWS.arms[0].label: 20}]
 
 
+# ---- How likely the next look decides ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimate", [0.0, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("is_ratio", [False, True], ids=["a difference", "a ratio"])
+def test_a_look_decides_as_often_as_in_a_simulation_by_an_effect_or_by_there_being_none(estimate, is_ratio):
+    """Margin 0.5; seen after 6 seeds with an error of 0.2, asked of 9: four claims are open. By normal means and chi errors."""
+    claim = SimpleNamespace(rule=SimpleNamespace(smallest_effect=math.exp(0.5) if is_ratio else 0.5))
+    seen = difference_of(estimate, 0.2, 40.0, 0.95, 6, 6, 0.4, 6)
+    look = Look(number=2, effect=ratio_of_logs(seen) if is_ratio else seen)
+    one = SimpleNamespace(claim=claim, verdict=SimpleNamespace(looks_taken=2, effect=look.effect, told=look))
+    generator, error, degrees = np.random.default_rng(11), 0.2 * math.sqrt(6 / 9), 43
+    means = generator.normal(estimate, error, 40_000)
+    errors = error * np.sqrt(generator.chisquare(degrees, means.size) / degrees)
+    found = 2 * stats.t.sf(abs(means) / errors, degrees) <= nominal_levels(0.05 / 4, LOOKS.shares)[2]
+    nothing = stats.t.sf((0.5 - abs(means)) / errors, degrees) <= nominal_levels(0.1, LOOKS.shares)[2] / 2
+    assert chance_to_decide(one, LOOKS, 3, 4) == pytest.approx((found | nothing).mean(), abs=0.01)
+
+
 # ---- How many seeds "no effect" needs --------------------------------------------------------------------------------
 
 
@@ -112,8 +137,6 @@ def test_without_runs_both_ends_are_told_and_of_times_nothing():
 
 
 def test_with_the_seeds_that_it_needs_no_effect_is_found_in_nine_of_ten_cases_by_a_simulation():
-    import numpy as np
-
     spread = Spread(0.4, 0.4, 30)
     seeds, _ = seeds_for_claim(NORM, spread)
     generator = np.random.default_rng(17)

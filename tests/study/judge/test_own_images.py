@@ -31,7 +31,7 @@ def test_the_interval_over_both_is_the_formula_by_hand():
     products = [sum(d[s, x] * d[t, x] for s in range(4) for t in range(4) if s != t) / 12 for x in range(6)]
     of_images = max(0.0, float(np.mean(products)) - d.mean() ** 2) / 6
     seeds = within_runs(100 * d.mean(1))
-    both = on_other_images(treated, control, seeds.standard_error / 100, 3)
+    both = on_other_images(treated - control, seeds.standard_error / 100, 3)
     variance = (seeds.standard_error / 100) ** 2 + of_images
     assert of_images > 0 and both.image_error**2 == pytest.approx(of_images) == pytest.approx(image_variance(d))
     degrees = 3 * (variance / (seeds.standard_error / 100) ** 2) ** 2

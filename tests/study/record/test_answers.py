@@ -110,16 +110,6 @@ def test_answers_that_a_kill_left_before_their_rows_are_not_taken_for_those_of_o
     assert read_answers(tmp_path).wrong(row, CENTRE) is None
 
 
-def test_it_is_said_of_how_many_runs_the_answers_are_not_kept(tmp_path):
-    tables.merge(tmp_path, [answered(0, [1, 0]), without(answered(1, [1, 0])), without(answered(2, [1, 0]))])
-    kept, found = read_answers(tmp_path), rows(tmp_path)
-    assert kept.missing(found, CENTRE) == "not kept for 2 of 3 runs"
-    assert kept.missing(found[:1], CENTRE) == ""
-    assert kept.stacked(found, CENTRE) is None and kept.stacked([], CENTRE) is None
-    assert kept.stacked(found[:1], CENTRE).tolist() == [[0, 1]]
-    assert [row["test_images"] == 2 for row in found[:1]] == [True]
-
-
 def test_a_folder_without_the_file_has_no_answers(tmp_path):
     tables.merge(tmp_path, [without(answered(0, [1, 0]))])
     assert not read_answers(tmp_path).kept and not (tmp_path / FILE).exists()

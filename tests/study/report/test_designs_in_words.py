@@ -5,7 +5,7 @@ import math
 import pytest
 
 from study.judge.contrasts import in_blocks
-from study.questions.designs import HALF_CLEAR_OF_8, PAIRS_OF_8, SCREENING_OF_8, AllCombinations, Fractional
+from study.questions.designs import SCREENING_OF_8, AllCombinations, Fractional
 from study.report import designs
 
 EIGHT = tuple("ABCDEFGH")
@@ -16,9 +16,9 @@ SCREENING = Fractional(EIGHT, SCREENING_OF_8)
     ("design", "name", "said"),
     [
         (SCREENING, "2^(8-4), resolution IV", "the 28 pairs come in 7 groups of 4"),
-        (Fractional(EIGHT, HALF_CLEAR_OF_8), "2^(8-3), resolution IV", "13 pairs are clear of every other pair"),
+        (Fractional(EIGHT, "F=ABC G=ABD H=BCDE"), "2^(8-3), resolution IV", "13 pairs are clear of every other pair"),
         (SCREENING.folded_on("A"), "2^(8-3), resolution IV", "7 pairs are clear of every other pair"),
-        (Fractional(EIGHT, PAIRS_OF_8), "2^(8-2), resolution V", "pairs are clear of one another"),
+        (Fractional(EIGHT, "G=ABCD H=ABEF"), "2^(8-2), resolution V", "pairs are clear of one another"),
         (Fractional(tuple("ABC"), "C=AB"), "2^(3-1), resolution III", "aliased with pairs"),
         (AllCombinations(EIGHT[:4]), "2^4, all combinations", "Nothing is aliased"),
     ],

@@ -16,7 +16,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.main import main
 from study.run.executors import base
-from study.run.executors.base import Done, Lost, Reported, Started, Task
+from study.run.executors.base import Done, Lost, Reported, Task
 from study.run.one_run import ALLOCATOR, Place, run_cell
 from study.run.queue import train
 from study.run.result import RunResult
@@ -37,15 +37,12 @@ def importable_by_workers(monkeypatch):
 
 
 def outcomes(executor, tasks):
-    """Reports, results and reasons, by position. Every task starts before it reports, and ends once."""
-    reports, done, lost, started = [], {}, {}, set()
+    """Reports, results and reasons, by position. Every task ends once, and reports no more."""
+    reports, done, lost = [], {}, {}
     for event in executor.run(tasks, 2):
         assert event.position not in done and event.position not in lost
         match event:
-            case Started(position):
-                started.add(position)
             case Reported(position, message):
-                assert position in started
                 reports.append((position, message))
             case Done(position, result):
                 done[position] = result
@@ -221,6 +218,6 @@ def test_under_torchrun_a_run_reports_as_it_takes_its_steps_and_an_error_ends_al
 
     place = Place(MACHINE, tmp_path, tmp_path)
     events = list(Torchrun().run([Task(steps, False, place)], 1))
-    assert events == [Started(0), Reported(0, 0), Reported(0, 1), Reported(0, "last"), Done(0, 2)]
+    assert events == [Reported(0, 0), Reported(0, 1), Reported(0, "last"), Done(0, 2)]
     with pytest.raises(ValueError, match="as asked"):
         list(Torchrun().run([Task(steps, True, place), Task(steps, False, place)], 1))

@@ -9,7 +9,7 @@ import pytest
 
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
-from study.run.executors.base import Done, Lost, Reported, Started, Task
+from study.run.executors.base import Done, Lost, Reported, Task
 from study.run.executors.local import LocalProcesses
 from study.run.one_run import ALLOCATOR, Place
 from study.run.stop import STOP
@@ -43,12 +43,12 @@ def events_of(words, jobs) -> list:
     return list(LocalProcesses().run([Task(work, word, PLACE) for word in words], jobs))
 
 
-def test_every_task_starts_reports_and_is_done_once_and_in_this_order():
+def test_every_task_reports_and_is_done_once_and_in_this_order():
     events = events_of([1, 2, 3, 4, 5], jobs=2)
     for position in range(5):
         own = [event for event in events if event.position == position]
-        assert own == [Started(position), Reported(position, position + 1), Done(position, 2 * (position + 1))]
-    assert len(events) == 15
+        assert own == [Reported(position, position + 1), Done(position, 2 * (position + 1))]
+    assert len(events) == 10
 
 
 def test_a_task_that_raises_or_is_killed_is_lost_with_its_reason_and_the_rest_goes_on():

@@ -11,7 +11,7 @@ from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Lost, Reported, Started
+from study.run.executors.base import Done, Lost, Reported
 from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.queue import (
@@ -44,7 +44,6 @@ class MadeUp:
         self.passes.append((len(tasks), jobs))
         try:
             for position, task in enumerate(tasks):
-                yield Started(position)
                 answer = self.answer(task.subject, jobs)
                 if isinstance(answer, str):
                     yield Lost(position, answer)
