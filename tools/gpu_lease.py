@@ -7,9 +7,9 @@
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; then runs in two processes side by side (of CIFAR-10 two
-scales, of Tiny-ImageNet two halves of one), in the order of tools/lease_runs.py; then what claims read off the trained weights,
-which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with
+the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 two scales
+and figure 1, of Tiny-ImageNet two halves of one scale), in the order of tools/lease_runs.py, but for those that results/ has of
+such a card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with
 it what was unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
@@ -21,6 +21,13 @@ The checkout alone travels to the machine. The images go along in it, 19 MB, in 
 
 Tiny-ImageNet is too large for one call, so it goes in two: with the parts 1 and 2 in shared/data the first call is
 `cp -r shared/data /tmp/images`, with the parts 3 and 4 there the second is `cp shared/data/* /tmp/images && ` the stage.
+
+Both sets in one lease, as on 2026-11-26 (839 s): what is large in results/ and no run needs stays at home (figures, report.html,
+curves.csv, answers.npz: `git rm --cached`, moved away, `git reset` afterwards), then CIFAR-10 and the parts 1 and 2 go along.
+First call: `cp -r shared/data /tmp/images`, `1 --steps unpack check --seconds 100`, then stage 2. Second call: unpack
+Tiny-ImageNet in the background, `1 --steps cifar10-jpeg-2500 cifar10-jpeg figure-1 --seconds 165` beside it, then
+`1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
+(alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel too, 6 MB, and are installed into a folder of PYTHONPATH.
 
 From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
 into --out, anew after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder of results.
@@ -51,7 +58,8 @@ STAGE_SECONDS = {1: 9 * 60, 2: 4 * 60}
 GRACE_SECONDS = 10
 ORDERLY_SECONDS = 15
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "seaborn", "scipy", "jinja2", "pillow")
-"""What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Nothing can be installed there."""
+"""What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Only wheels that travel along can be
+installed there."""
 ARCHIVE_BYTES = 16 * 2**20
 GIVEN = ("rules.json", "tuned.json")
 """What runs need of the folder of results. The rest of it stays at home: what comes back is new, and `study merge` takes it."""
@@ -109,7 +117,6 @@ def rates_of_figure_1(bases: str) -> str:
     return SEARCH.format(f"relu_sooner --scale cifar10-jpeg --base {bases} --arms relu,tanh")
 
 
-HALF_WAY = "A-2012-standardized,A-2012-torch-init"
 RUNS = {
     "cifar10-jpeg": {
         "cifar10-jpeg-2500": asked(
@@ -120,8 +127,7 @@ RUNS = {
         "cifar10-jpeg": asked("cifar10-jpeg", "interactions:3 readings:3", "--without relu_sooner response_norm_cifar"),
         "figure-1": "; [ $((SECONDS_LEFT - SECONDS)) -ge 10 ] || exit 0; ".join(
             [
-                rates_of_figure_1(HALF_WAY),
-                of_figure_1(HALF_WAY),
+                of_figure_1("A-2012-standardized,A-2012-torch-init"),  # whose rates the lease before found
                 of_figure_1("A-2012,A-today"),
                 *own_rates("depth_own_rate dropout_error_own_rate", "cifar10-jpeg-2500", 6),
                 rates_of_figure_1("B-2012,B-today"),
@@ -130,7 +136,8 @@ RUNS = {
         ),
     },
     "tiny-imagenet-100": {
-        f"half-{part}": TRAIN.format(f"tiny-imagenet-100 --at-once 8 --first interactions:2 --part {part}/2") for part in (1, 2)
+        f"half-{part}": TRAIN.format(f"tiny-imagenet-100 --not-in results --at-once 8 --first interactions:2 --part {part}/2")
+        for part in (1, 2)
     },
 }
 """By set of images: processes side by side, by name, with what each trains. docs/preregistration.md says why in this order.
@@ -147,7 +154,7 @@ def evidence(data: str) -> tuple[Step, ...]:
         Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
         Step(1, "unpack", 120, UNPACK.format(data=data), "images, decoded (CIFAR-10 in 38 to 46 s)", beside=True),
         Step(
-            1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 38 s)",
+            1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 50 s)",
             CHECK + "--seconds 600",
         ),
         *(
