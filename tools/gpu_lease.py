@@ -9,8 +9,8 @@
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
 the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 two scales
 and figure 1, of Tiny-ImageNet two halves of one scale), in the order of tools/lease_runs.py, but for those that results/ has of
-such a card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with
-it what was unpacked and checked.
+such a card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other
+at once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
 the runs refuse to begin: look at its table and mend.
@@ -22,8 +22,9 @@ The checkout alone travels to the machine. The images go along in it, 19 MB, in 
 Tiny-ImageNet is too large for one call, so it goes in two: with the parts 1 and 2 in shared/data the first call is
 `cp -r shared/data /tmp/images`, with the parts 3 and 4 there the second is `cp shared/data/* /tmp/images && ` the stage.
 
-Both sets in one lease, as on 2026-11-26 (839 s): what is large in results/ and no run needs stays at home (figures, report.html,
-curves.csv, answers.npz: `git rm --cached`, moved away, `git reset` afterwards), then CIFAR-10 and the parts 1 and 2 go along.
+Both sets in one lease, as on 2026-11-26 (839 s): what is large in results/ and no run needs stays at home (figures,
+report.html, curves.csv, answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that CIFAR-10 and the parts 1
+and 2 fit.
 First call: `cp -r shared/data /tmp/images`, `1 --steps unpack check --seconds 100`, then stage 2. Second call: unpack
 Tiny-ImageNet in the background, `1 --steps cifar10-jpeg-2500 cifar10-jpeg figure-1 --seconds 165` beside it, then
 `1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
