@@ -93,8 +93,8 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
         ) from None
 
 
-Trained = Generator[tuple[Cell, Observe], RunResult, Shape]
-"""Asks for one run after another, each with who watches it; whoever drives it sends back its result."""
+Trained = Generator[tuple[Cell, Observe], RunResult | None, Shape]
+"""Asks for one run after another, each with who watches it; whoever drives it sends back its result, and None to begin."""
 
 
 def _tried(
@@ -111,6 +111,7 @@ def _tried(
         return point.step >= best or trial.should_prune()
 
     result = yield cell, is_hopeless
+    assert result
     last = result.points[-1]
     if isinstance(measure, TimeTo):
         score = time_to(measure, result.points)

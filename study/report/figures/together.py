@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -67,7 +68,7 @@ def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
     axis.set(ylim=(tall * len(groups), 0), yticks=[(row + 0.5) * tall for row in range(len(groups))])
     axis.set_yticklabels([effect_name(group, rule.off) for group in groups])
     axis.set_xlabel(f"{found[0].claim.measure.unit} of error, off minus on, averaged over the other parts", fontsize=8.5)
-    legend = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
+    legend: dict[str, Artist] = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
     legend[f"shaded: within {least:g} of 0"] = Patch(color="0.93")
     figure.legend(
         handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
