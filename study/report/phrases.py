@@ -174,7 +174,10 @@ def _(effect: Ratio, unit: str = "points") -> str:
         return "no ratio yet"
     if effect.bound == "unknown":
         return "no ratio (runs of both arms never arrived)"
-    interval = f"[{number(effect.lower)}, {number(effect.upper)}{')' if math.isinf(effect.upper) else ']'}"
+    if effect.lower == 0 and math.isinf(effect.upper):
+        interval = NO_INTERVAL
+    else:
+        interval = f"[{number(effect.lower)}, {number(effect.upper)}{')' if math.isinf(effect.upper) else ']'}"
     return f"{BOUNDS[effect.bound]}x{number(effect.estimate)} {interval}"
 
 

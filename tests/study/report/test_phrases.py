@@ -70,6 +70,7 @@ def test_effects_are_told_with_their_intervals():
     assert effect_words(ratio_of_logs(logs)) == "x6.00 [4.93, 7.30]"
     assert effect_words(ratio_of_logs(logs, 1)) == "at least x6.00 [4.93, ∞)"
     assert effect_words(ratio_of_logs(logs, 1, 1)) == "no ratio (runs of both arms never arrived)"
+    assert effect_words(ratio_of_logs(replace(logs, lower=-math.inf, upper=math.inf))) == "x6.00 (no interval)"
     assert effect_words(difference_of(1.5, 0.1, 1e9, 0.95, 3, 5, 0.2)) == "+1.50 points [1.30, 1.70]"
     assert effect_words(difference_of(1.5, math.nan, math.nan, 0.95, 3, 5, 0.2)) == "+1.50 points (no interval)"
     assert effect_words(share_of_runs(4, 5)) == "4 of 5 runs [0.28, 0.99]"
