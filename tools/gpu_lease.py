@@ -133,6 +133,7 @@ RUNS = {
                 *own_rates("depth_own_rate dropout_error_own_rate", "cifar10-jpeg-2500", 6),
                 rates_of_figure_1("B-2012,B-today"),
                 of_figure_1("B-2012,B-today"),
+                asked("cifar10-jpeg", "response_norm_cifar/r540,13pct:3"),  # 54,600 steps a run
             ]
         ),
     },
