@@ -25,7 +25,7 @@ from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import verdict_forest
-from study.report.limits import limits
+from study.report.limitations import limitations
 from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
@@ -88,7 +88,7 @@ def describe(
         "easy": easy(findings),
         "hard": hard(findings),
         "deviations": deviations(findings),
-        "limits": limits(findings, all_claims()),
+        "limitations": limitations(findings, all_claims()),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
