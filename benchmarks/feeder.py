@@ -21,8 +21,8 @@ from alexnet.data.class_folders import ClassFolders
 from alexnet.data.image_sets import load, pack
 from alexnet.data.prefetch import THREADS
 from alexnet.recipe import SOURCE_2012
-from benchmarks.sidebyside import ratio
 from benchmarks.throughput import images_per_second
+from benchmarks.timed_in_turn import ratio
 from benchmarks.worker import ALEXNET_BATCH
 
 MADE, SOME, BATCH, ROUNDS = 2000, 200, 128, 3

@@ -29,7 +29,7 @@ from alexnet.training.cuda_graph import Graphed, rounds_on
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side
 from benchmarks.apart import Part, chosen, rows_apart
-from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.timed_in_turn import in_turn, ratio
 from benchmarks.worker import plain
 from study.environment import data_dir
 from study.plan.cost import seconds_of_rounds

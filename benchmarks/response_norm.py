@@ -10,7 +10,7 @@ import torch
 
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ResponseNorm
-from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.timed_in_turn import in_turn, ratio
 
 
 def by_averages(maps: torch.Tensor, size: int, k: float, alpha: float, beta: float) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 
 from alexnet import FIGURE_1_A, ONE_GPU_HALF, SOURCE_2012, AlexNet, Recipe, changed, detect
 from alexnet.training.optimizer import make_optimizer
-from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.timed_in_turn import in_turn, ratio
 from benchmarks.training_step import step_of
 
 COLUMNS_BATCH, ROUNDS = 8, 5

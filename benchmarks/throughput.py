@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from alexnet.machine import detect
-from benchmarks.sidebyside import ratio
+from benchmarks.timed_in_turn import ratio
 from benchmarks.worker import ALEXNET_BATCH
 from study.run.one_run import ALLOCATOR
 

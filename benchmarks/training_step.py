@@ -15,7 +15,7 @@ from alexnet import SOURCE_2012, AlexNet
 from alexnet.machine import detect
 from alexnet.model.network import layer_table
 from alexnet.training.optimizer import make_optimizer
-from benchmarks.sidebyside import in_turn, ratio
+from benchmarks.timed_in_turn import in_turn, ratio
 from benchmarks.worker import ALEXNET_BATCH
 from benchmarks.worker import plain as plain_norms
 

@@ -65,6 +65,6 @@ def looks_of(text: str) -> Looks:
 
 
 def settle(args: argparse.Namespace) -> int:
-    from study.cli.settle_claims import settle_claims  # with pandas and scipy, which no other verb waits for
+    from study.cli.settle_run import settle_claims  # with pandas and scipy, which no other verb waits for
 
     return settle_claims(args)

@@ -1,10 +1,12 @@
-"""What is known of one arm of a claim on one base: its runs and their numbers."""
+"""What is known of one arm of a claim on one base: its runs and their numbers, and which of them learned nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from alexnet.recipe import Recipe
 from study.judge.intervals import Times
@@ -13,6 +15,8 @@ Block = tuple[str, int]
 """Machine and seed."""
 FAILED = ("diverged", "stalled")
 """Outcomes of runs that ended without having learned."""
+DOUBT = 0.05
+"""A run has learned something where fewer test errors than its would be this unlikely for always answering one class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +83,18 @@ class ArmEvidence:
     def known(self) -> list[float]:
         """The values that there are."""
         return [value for value in self.values if value is not None]
+
+
+def learned_nothing(row: Mapping[str, Any]) -> bool:
+    """Whether a run, by its row of runs.csv, cannot be told from a network that always answers the commonest training class.
+
+    Its answers are all the same; or its test error (top-1, of the centre view) is not below that of such a network beyond
+    chance: a binomial test at DOUBT, over the test images. Where nearly all test images are of the commonest class, no error
+    would tell them apart, and the answer is yes: such a test set shows nothing. No where it is not known: rows of before these
+    columns, and runs without a test error, which diverged or stalled."""
+    told = [row.get(name) for name in ("test_error", "chance_error", "predicted_classes", "test_images")]
+    known = [float(value) for value in told if value is not None and not pd.isna(value)]
+    if len(known) < len(told):
+        return False
+    error, chance, classes, images = known
+    return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT

@@ -12,6 +12,7 @@ from typing import Literal
 
 from scipy import stats
 
+from study.judge import p_values
 from study.judge.contrasts import Contrast
 from study.judge.intervals import Difference, Effect, Ratio
 from study.judge.spending import spent_by
@@ -62,8 +63,8 @@ class Look:
     image_error: float = 0.0  # the part of the standard error that more seeds do not lessen: of the test images, in points
     test_images: int = 0  # that the interval is over besides the seeds; 0: it is about these test images alone
     initial_logits: float | None = None  # how many times as widely the treated arm's first logits spread as the control's
-    permutation_p: float = math.nan
-    permutation_floor: float = math.nan  # the least that permutation_p could be with so many runs
+    # What a permutation test is of, on the line: the runs of two arms, or the differences within runs:
+    shuffled: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     order_p: float = math.nan  # of times alone: by which arm arrives first in each block
     # Of what is to be seen in every run:
     mean_value: float = math.nan  # of the runs
@@ -76,6 +77,16 @@ class Look:
     def p(self) -> float:
         """Of no effect."""
         return min(self.p_supported, self.p_contradicted)
+
+    @property
+    def permutation_p(self) -> float:
+        """Counted when it is asked for: it takes long, and of all looks one is told."""
+        return p_values.shuffled_p(*self.shuffled)
+
+    @property
+    def permutation_floor(self) -> float:
+        """The least that `permutation_p` could be with so many runs."""
+        return p_values.shuffled_floor(*self.shuffled)
 
     def error_with(self, times_seeds: float) -> float:
         """The standard error that so many times the seeds would have, on the line."""

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Asked, Evidence, judged_together
-from study.judge.guards import learned_nothing
 from study.judge.keys_asked import KeysAsked
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims

@@ -1,6 +1,5 @@
 """From the arms of a claim to its looks: one function a rule, registered in `judge`. Numbers in, numbers out."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -78,8 +77,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         **_where(blocks[treated]),
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, case.prior(number)),
-        permutation_p=_permutation_p(*map(tuple, samples)),
-        permutation_floor=p_values.permutation_floor(*map(len, samples)),
+        shuffled=tuple(map(tuple, samples)),
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
 
@@ -135,24 +133,9 @@ def _by_ranks(
     of_control = np.concatenate([ranks[n : n + m], ranks[n + m + failed.get(treated, 0) :]])
     if not of_treated.size or not of_control.size:
         return UNDECIDED
-    p = _permutation_p(tuple(of_treated), tuple(of_control))
+    p = p_values.shuffled_p(tuple(of_treated), tuple(of_control))
     as_expected = question.expected * (of_treated.mean() - of_control.mean()) > 0
     return {"p_supported": p if as_expected else 1.0, "p_contradicted": 1.0 if as_expected else p, "p_no_effect": 1.0}
-
-
-@functools.lru_cache(10_000)  # a command judges the same runs more than once, and this is most of the time that it takes
-def _permutation_p(treated: tuple[float, ...], control: tuple[float, ...]) -> float:
-    return p_values.permutation_p(treated, control, _fixed_generator())
-
-
-@functools.lru_cache(10_000)
-def _sign_flip_p(differences: tuple[float, ...]) -> float:
-    return p_values.sign_flip_p(differences, _fixed_generator())
-
-
-def _fixed_generator() -> np.random.Generator:
-    """Always the same: the same runs always give the same report."""
-    return np.random.default_rng(2012)
 
 
 def _looked(
@@ -224,8 +207,7 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
             look,
             treated=rule.both,
             **_where(blocks),
-            permutation_p=_sign_flip_p(tuple(values)),
-            permutation_floor=2.0 ** (1 - len(values)) if values else math.nan,
+            shuffled=(tuple(values),),
         )
 
     complete = case.looks.at(len(case.shared(*labels)))
@@ -244,7 +226,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
         if failed:
             against = -rule.expected * np.abs(values).max(initial=0.0)
             all_runs = np.concatenate([values, np.full(failed, against)])
-            p = _sign_flip_p(tuple(all_runs))
+            p = p_values.shuffled_p(tuple(all_runs))
             as_expected = rule.expected * all_runs.sum() > 0
             look = replace(
                 look,
@@ -258,8 +240,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
             look,
             nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
-            permutation_p=_sign_flip_p(tuple(values)),
-            permutation_floor=2.0 ** (1 - len(values)) if len(values) else math.nan,
+            shuffled=(tuple(values),),
         )
 
     return _looked(case, (rule.control,), question, look_at, case.complete_looks(rule.control))

@@ -1,5 +1,6 @@
 """P values: of t tests, permutations, sign flips and the order of arrivals, and Holm's correction over claims."""
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -71,6 +72,22 @@ def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = 
         return np.round(np.abs(values.sum(axis=axis)) / whole, 12)
 
     return _permuted((differences,), distance, "samples", 2**differences.size, generator)
+
+
+@functools.lru_cache(10_000)  # a command judges the same runs more than once, and this is most of the time that it takes
+def shuffled_p(*samples: tuple[float, ...]) -> float:
+    """`permutation_p` of two samples, `sign_flip_p` of one: the same runs always give the same. NaN of none."""
+    if not samples:
+        return math.nan
+    test = sign_flip_p if len(samples) == 1 else permutation_p
+    return test(*samples, generator=np.random.default_rng(2012))
+
+
+def shuffled_floor(*samples: tuple[float, ...]) -> float:
+    """The smallest that `shuffled_p` can be for samples of these sizes. NaN of none."""
+    if len(samples) == 1:
+        return 2.0 ** (1 - len(samples[0])) if samples[0] else math.nan
+    return permutation_floor(*map(len, samples)) if samples else math.nan
 
 
 def _permuted(samples: tuple[Floats, ...], statistic, kind: str, ways: int, generator: np.random.Generator | None) -> float:

@@ -14,7 +14,7 @@ from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
-from study.report.limits import failed_words, image_error_words
+from study.report.limitations import failed_words, image_error_words
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table

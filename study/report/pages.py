@@ -26,7 +26,7 @@ from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
-from study.report.limits import limits
+from study.report.limitations import limitations
 from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
@@ -94,7 +94,7 @@ def describe(
         "easy": easy(findings),
         "hard": hard(findings),
         "deviations": deviations(findings),
-        "limits": limits(findings, all_claims()),
+        "limitations": limitations(findings, all_claims()),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),

@@ -1,5 +1,6 @@
 """How much the kernels of layer 1 care for colour, a column against the other. Section 6.1, figure 3."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -72,7 +73,17 @@ def column_difference(kernels: ArrayLike) -> tuple[float, float]:
 
 def _gaps_by_chance(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """By how much the columns' mean shares differ, [DEALS], in random deals of kernels of these shares: always the same."""
+    return _gaps_in_deals(tuple(shares.tolist()))
+
+
+@functools.lru_cache(256)  # 160 kB each; a run is asked for its value, chance and power, by more than one claim
+def _gaps_in_deals(shares: tuple[float, ...]) -> NDArray[np.float64]:
     half = len(shares) // 2
-    order = np.random.default_rng(2012).permuted(np.tile(np.arange(2 * half), (DEALS, 1)), axis=1)
-    dealt = shares[order]
+    dealt = np.array(shares)[_deals(2 * half)]
     return np.abs(dealt[:, :half].mean(axis=1) - dealt[:, half:].mean(axis=1))
+
+
+@functools.lru_cache(4)
+def _deals(kernels: int) -> NDArray[np.int64]:
+    """Random orders of so many kernels, [DEALS, kernels]."""
+    return np.random.default_rng(2012).permuted(np.tile(np.arange(kernels), (DEALS, 1)), axis=1)

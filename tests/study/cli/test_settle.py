@@ -12,8 +12,7 @@ from helpers import accepted, made_up_result
 from made_up_images import blank_images
 
 from alexnet.machine import Machine
-from study.cli import settle_claims as settle_verb
-from study.cli import settling
+from study.cli import settle_plan, settle_run
 from study.cli.main import main
 from study.judge.evidence import find
 from study.plan.claim_files import _claim_of, _told_by
@@ -95,9 +94,9 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr("study.plan.claim_files.claims.__path__", [str(tmp_path / "no others")])
     for name, value in {"CLAIMS_DIR": "claims", "RESULTS_DIR": "results", "SPOOL_DIR": "spool", "DEVICE": "cpu"}.items():
         monkeypatch.setenv(name, str(tmp_path / value) if name != "DEVICE" else value)
-    monkeypatch.setattr(settle_verb, "pace_of", lambda machine: FlatPace())
-    monkeypatch.setattr(settle_verb, "load_known", blank_images)
-    monkeypatch.setattr(settle_verb, "conclude", lambda *_, **__: None)
+    monkeypatch.setattr(settle_run, "pace_of", lambda machine: FlatPace())
+    monkeypatch.setattr(settle_run, "load_known", blank_images)
+    monkeypatch.setattr(settle_run, "conclude", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -105,7 +104,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def trainer(monkeypatch) -> Trainer:
     made = Trainer()
-    monkeypatch.setattr(settle_verb, "train_and_record", made)
+    monkeypatch.setattr(settle_run, "train_and_record", made)
     return made
 
 
@@ -187,9 +186,7 @@ def test_what_a_kill_kept_from_mlflow_alone_is_recorded_by_the_next_call(folder,
     run_folder = folder / "spool" / cell.key
     run_folder.mkdir(parents=True)
     (run_folder / RESULT).write_bytes(sealed(made_up_result(cell, None)))
-    monkeypatch.setattr(
-        settle_verb, "record_results", lambda results, *_: kept.extend(one.key for one in results) or Recorded()
-    )
+    monkeypatch.setattr(settle_run, "record_results", lambda results, *_: kept.extend(one.key for one in results) or Recorded())
     main(["settle", "large", "--scale", "shapes", "--runs", "100"])
     assert kept == [cell.key]
 
@@ -208,7 +205,7 @@ def test_no_more_runs_are_trained_than_allowed_and_what_is_left_out_is_told(fold
 def test_a_look_that_does_not_fit_into_the_hours_is_not_begun(folder, trainer, monkeypatch):
     small_looks(folder)
     clock = SimpleNamespace(monotonic=lambda: 60.0 * len(trainer.trained))
-    monkeypatch.setattr(settling, "time", clock)
+    monkeypatch.setattr(settle_plan, "time", clock)
     main(["settle", "--scale", "shapes", "--hours", str(10.5 / 60)])
     assert len(trainer.trained) == 10  # a minute each: the control and two of the three arms
     assert len(trainer.waves) == 1
@@ -239,8 +236,8 @@ def test_a_plan_trains_and_writes_nothing_and_tells_what_each_claim_needs(folder
 
 def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, monkeypatch, capsys):
     gpu = Machine(device="cuda", name="a GPU", precision="bf16", threads=8)
-    monkeypatch.setattr(settle_verb, "machine_of", lambda args: gpu)
-    monkeypatch.setattr(settle_verb, "check_can_be_trained", lambda *_: None)
+    monkeypatch.setattr(settle_run, "machine_of", lambda args: gpu)
+    monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
     assert main(["settle", "--scale", "shapes", "--runs", "3", "--jobs", "1"]) == 0  # no look is begun with so few
     told = capsys.readouterr().out
     assert "look 1 needs 8 more runs (0.1 GPU-h)" in told and "core-h" not in told

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_arms import arm_of, decided
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from study.judge.p_values import holm, order_p, permutation_floor, permutation_p, sign_flip_p
+from study.judge.p_values import holm, order_p, permutation_floor, permutation_p, shuffled_floor, shuffled_p, sign_flip_p
+from study.plan.claim_files import all_claims
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -165,3 +167,19 @@ def test_sign_flips_of_many_runs_are_resampled_close_to_the_full_count():
 
 def test_sign_flip_p_of_no_runs_is_missing():
     assert math.isnan(sign_flip_p([]))
+
+
+def test_two_samples_are_permuted_one_is_flipped_and_none_has_no_p_value():
+    """Counted by hand: of four splits one and of eight signs two are as far; and both are the floor."""
+    assert shuffled_p((8.0,), (1.0, 2.0, 4.0)) == shuffled_floor((8.0,), (1.0, 2.0, 4.0)) == 1 / 4
+    assert shuffled_p((1.0, 2.0, 3.0)) == shuffled_floor((1.0, 2.0, 3.0)) == 2 / 8
+    assert math.isnan(shuffled_p()) and math.isnan(shuffled_floor()) and math.isnan(shuffled_p(()))
+
+
+def test_a_verdict_of_several_looks_shuffles_nothing_until_it_is_told(monkeypatch):
+    asked = []
+    monkeypatch.setattr("study.judge.p_values.shuffled_p", lambda *samples: asked.append(samples) or 0.5)
+    claim, runs = all_claims()["weight_decay"], [40.0, 40.3, 39.9, 40.2, 39.8, 40.4, 40.1, 39.6, 40.5, 39.7]
+    verdict = decided(claim, {"0.0005": arm_of("0.0005", runs), "none": arm_of("none", runs[::-1])})
+    assert verdict.looks_taken == 2 and not asked
+    assert verdict.told.permutation_p == 0.5 and len(asked) == 1

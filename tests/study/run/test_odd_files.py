@@ -10,10 +10,10 @@ from helpers import made_up_result, small_cell
 from odd_files import CELLS, LEASE, count, what_is_said, write_runs, wrong
 
 from alexnet.machine import Machine
-from study.cli import settle_claims
+from study.cli import settle_run
 from study.cli.console import Console
 from study.cli.main import main
-from study.cli.settling import Settling, View
+from study.cli.settle_plan import Settling, View
 from study.record.keeper import Recorded
 from study.run.executors.base import Done
 from study.run.one_run import Place
@@ -236,11 +236,11 @@ def test_seal_gives_old_results_a_digest_tells_each_and_takes_none_of_another_ru
 
 def test_settle_trains_damaged_runs_again_and_names_those_it_passes_over(spool, tmp_path, monkeypatch):
     kept = []
-    monkeypatch.setattr(settle_claims, "record_results", lambda results, *_: kept.extend(results) or Recorded())
+    monkeypatch.setattr(settle_run, "record_results", lambda results, *_: kept.extend(results) or Recorded())
     (spool / MINE.key / RESULT).write_bytes(DAMAGED["null"])
     (spool / OTHER.key / RESULT).write_bytes(UNTOLD["newer"])
     settling = Settling([], "smoke", None, "0", Place(MACHINE, spool, spool), tmp_path / "results")
-    assert settle_claims.catch_up(settling, CELLS, Console())
+    assert settle_run.catch_up(settling, CELLS, Console())
     assert [result.key for result in kept] == [CELLS[2].key]
     assert list(settling.passed_over) == [OTHER.key] and "update the code" in settling.passed_over[OTHER.key]
     nothing_recorded = View({}, [], frozenset())

@@ -23,7 +23,7 @@ from study.cli.console import Console
 from study.cli.data import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
-from study.cli.settling import Budget, Member, Next, Settling, View, budget_of
+from study.cli.settle_plan import Budget, Member, Next, Settling, View, budget_of
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look

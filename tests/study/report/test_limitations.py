@@ -1,4 +1,4 @@
-"""study/report/limits.py: how few the test images are, which runs failed, and what was seen beforehand."""
+"""study/report/limitations.py: how few the test images are, which runs failed, and what was seen beforehand."""
 
 import math
 from dataclasses import replace
@@ -17,7 +17,7 @@ from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
 from study.record import tables
 from study.report.cautions import cautions
-from study.report.limits import failed_words, image_error_words, limits
+from study.report.limitations import failed_words, image_error_words, limitations
 
 CLAIMS = {"dropout_error": all_claims()["dropout_error"]}
 SCALE = "cifar10-jpeg-2500"
@@ -63,14 +63,14 @@ def test_runs_that_failed_are_counted_by_arm(tmp_path):
     found = findings_of(tmp_path, diverged=2)
     (one,) = found.found
     assert [(arm.label, failed_words(arm)) for arm in one.arms] == [("dropout", "0 of 5"), ("none", "2 of 3")]
-    told = limits(found, CLAIMS)
+    told = limitations(found, CLAIMS)
     assert "Of the 8 runs that a finding uses, 2 diverged" in told["failed"]
     (row,) = told["failures"]["rows"]
     assert row[told["failures"]["head"].index("arm")] == "none" and "2 of 3" in row
 
 
 def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
-    assert limits(findings_of(tmp_path), CLAIMS)["before"] == [
+    assert limitations(findings_of(tmp_path), CLAIMS)["before"] == [
         f"{SCALE}: no rule was fixed; its 8 runs were seen as they came."
     ]
 
@@ -91,12 +91,12 @@ def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
 )
 def test_of_a_rule_is_told_which_runs_were_there_before_it(tmp_path, fixed_on, first_seed, told):
     found = findings_of(tmp_path, fixed_on=fixed_on, first_seed=first_seed)
-    assert limits(found, CLAIMS)["before"] == [f"{SCALE}: the rule was fixed on {fixed_on}; {told}"]
+    assert limitations(found, CLAIMS)["before"] == [f"{SCALE}: the rule was fixed on {fixed_on}; {told}"]
     (one,) = found.found
     beside = f"The rule was fixed on {fixed_on}; 8 of these runs began on an earlier day (NOTES.md)."
     assert (beside in cautions(one)) == (fixed_on == "2026-11-27")
 
 
 def test_a_claim_that_was_written_after_some_runs_says_so_where_it_is_asked(tmp_path):
-    told = limits(findings_of(tmp_path), {**CLAIMS, "batch_norm": all_claims()["batch_norm"]})["before"]
+    told = limitations(findings_of(tmp_path), {**CLAIMS, "batch_norm": all_claims()["batch_norm"]})["before"]
     assert told[1].endswith("runs of its first 10 seeds were seen before it was written, and are not judged.")

@@ -1,4 +1,4 @@
-"""study/judge/guards.py: what is no evidence."""
+"""study/judge/arms.py: runs that learned nothing."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from scipy import stats
 from alexnet.machine import Machine
 from alexnet.recipe import changed
 from alexnet.training.loop import fit
-from study.judge.guards import learned_nothing
+from study.judge.arms import learned_nothing
 from study.record import tables
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)

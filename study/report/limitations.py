@@ -41,7 +41,7 @@ def failed_words(arm: ArmEvidence) -> str:
     return f"{sum(arm.failed)} of {len(arm.seeds)}"
 
 
-def limits(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
+def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Which arms had runs that failed, in words and as a table; and what was looked at before each rule was fixed."""
     arms = {(one.base, one.data, arm.keys): (one, arm) for one in findings.found for arm in one.arms}
     rows = [
