@@ -90,7 +90,8 @@ class Step:
 BENCHMARK = "$PY -m benchmarks gpu --device $DEVICE --out $OUT/rows --part "
 UNPACK = (
     "if [ -d $DATA_DIR/{data} ]; then exit; fi; for place in /tmp/images shared/data ../shared/data; do "
-    "if [ -x $place/unpack ]; then $place/unpack $DATA_DIR {data} && $PY -m study data pack {data}; exit; fi; done; "
+    "if [ -x $place/unpack ]; then $place/unpack $DATA_DIR {data} && $PY -m study data pack {data}; code=$?; "
+    "cp $place/{data}.words.txt $DATA_DIR 2>/dev/null; exit $code; fi; done; "
     "echo 'no shared/data/unpack: without it there are no images of {data}' >&2; exit 2"
 )
 CHECK = "$PY -m study gpu-check --device $DEVICE --json "

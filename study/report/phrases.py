@@ -246,13 +246,17 @@ def runs_in_brief(one: Evidence) -> str:
     effect = one.verdict.effect
     if isinstance(effect, Share):
         return str(effect.runs)
+    if effect.estimate != effect.estimate:  # nothing is compared yet
+        return str(sum(len(arm.known) for arm in one.arms if arm.label == one.claim.rule.control))
     fewer, more = sorted((effect.n_treated, effect.n_control))
     return str(fewer) if fewer == more else f"{fewer} and {more}"
 
 
 def judged_words(one: Evidence) -> str:
     """Such as "judged with 6 and 6 of the runs shown" or "judged with 3 of tanh and 5 of relu", where a picture of all runs has
-    more of an arm than the verdict rests on; else "judged"."""
+    more of an arm than the verdict rests on; else "judged"; of what no look was taken at "not judged yet"."""
+    if one.verdict.direction == "incomplete":
+        return "not judged yet"
     effect, labels = one.verdict.effect, (one.verdict.treated, one.claim.rule.control)
     counts = (effect.runs,) * 2 if isinstance(effect, Share) else (effect.n_treated, effect.n_control)
     judged = {label: count for label, count in zip(labels, counts, strict=True) if label}

@@ -42,10 +42,11 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         above.set_title(f"{one.base}{'' if isinstance(one.claim.rule, Factorial) else judged}")
         above.grid(axis="x", color="0.9")
         unit = one.claim.measure.unit
-        against = f"{unit} against {one.claim.rule.control}, all runs, with 95% interval"
+        against = f"{unit} against {one.claim.rule.control}\nall runs, with 95% interval"
         others = [(arm.label, one.effects[arm.label], one.arms.index(arm)) for arm in one.arms if arm.label in one.effects]
         if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference):
-            others, against = [("judged", one.verdict.effect, 0)], f"{unit}, with 95% interval"
+            row = "so far" if one.verdict.direction == "incomplete" else "judged"
+            others, against = [(row, one.verdict.effect, 0)], f"{unit}, with 95% interval"
         for row, (_, effect, place) in enumerate(others):
             color = PALETTE[place % len(PALETTE)]
             if np.isfinite(effect.lower):

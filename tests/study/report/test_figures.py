@@ -133,7 +133,8 @@ def test_figure_1_does_not_draw_the_running_and_the_exact_error_as_one_curve(nea
     arms = tuple(
         replace(one.arms[0], label=label, curves=(curve,), values=(end,)) for label, end in (("relu", 2.7), ("tanh", None))
     )
-    verdict = SimpleNamespace(effect=ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2), 1), treated="tanh")
+    effect = ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2), 1)
+    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided")
     (axis,) = figure_1(claim.measure, [replace(one, claim=claim, arms=arms, verdict=verdict)]).axes
     lines = {kind: [] for kind in "-:"}
     for line in axis.lines:

@@ -8,7 +8,7 @@ import pytest
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
-from study.report.phrases import counted, effect_words, judged_words, number, paper_says, reported_words
+from study.report.phrases import counted, effect_words, judged_words, number, paper_says, reported_words, runs_in_brief
 
 CLAIMS = all_claims()
 
@@ -61,8 +61,17 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
     arms = [SimpleNamespace(label=label, seeds=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
-    verdict = SimpleNamespace(effect=effect, treated="none")
+    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported")
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
+
+
+def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that_are_in_are_counted():
+    """As of five nets of which one is trained."""
+    nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 5, 5, math.nan)
+    arms = [SimpleNamespace(label="2012", seeds=[0], known=[0.4])]
+    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete")
+    one = SimpleNamespace(claim=CLAIMS["averaged_nets"], arms=arms, verdict=verdict)
+    assert judged_words(one) == "not judged yet" and runs_in_brief(one) == "1"
 
 
 def test_effects_are_told_with_their_intervals():
