@@ -41,71 +41,91 @@ def side_by_side(
     as many at a time from then on: those set aside are begun again later, from their last checkpoint; a run that is alone and
     still does not fit is lost. Once `stop` is set no more are begun.
     """
-    waiting = deque(enumerate(runs))
-    going: dict[int, tuple[Run, Callable[[], Run]]] = {}
-    due: dict[Training, int] = {}  # those whose update of this round is not taken yet
+    yield from _Runs(runs, at_once, take_round, stop).ended()
 
-    def drop(position: int) -> Callable[[], Run]:
-        run, begin = going.pop(position)
-        run.close()
-        for training in [training for training, p in due.items() if p == position]:
-            del due[training]
-        return begin
 
-    def make_room(error: Exception, first: int) -> Iterator[tuple[int, Any]]:
-        """`first`, for which memory did not suffice, and half of the others wait; alone, it is lost."""
-        nonlocal at_once
-        if len(going) == 1:
-            drop(first)
-            yield first, error
-        else:
-            at_once = max(1, len(going) // 2)
-            aside = [first, *sorted((p for p in going if p != first), reverse=True)][: len(going) - at_once]
-            waiting.extendleft((position, drop(position)) for position in sorted(aside, reverse=True))
-            print(f"out of memory: {at_once} runs at a time from here on", file=sys.stderr)
-        if isinstance(take_round, Graphed):
-            take_round.forget()  # it holds those that were dropped
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+class _Runs:
+    """Those that wait, and those that are going, of `side_by_side`."""
 
-    while True:
-        while len(going) < at_once and waiting and not (stop and stop.is_set()):
-            position, begin = waiting.popleft()
-            going[position] = begin(), begin
-        if not going:
-            return
-        for position in [p for p in going if p not in due.values()]:
-            if position not in going:  # set aside for the sake of one before it
+    def __init__(self, runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round, stop: threading.Event | None):
+        self.waiting = deque(enumerate(runs))
+        self.at_once, self.take_round, self.stop = at_once, take_round, stop
+        self.going: dict[int, tuple[Run, Callable[[], Run]]] = {}
+        self.due: dict[Training, int] = {}  # those whose update of this round is not taken yet
+
+    def ended(self) -> Iterator[tuple[int, Any]]:
+        """The position of each run, and what came of it, as it ends."""
+        while True:
+            self._begin()
+            if not self.going:
+                return
+            yield from self._to_their_updates()
+            if self.due:
+                yield from self._updated()
+
+    def _begin(self) -> None:
+        while len(self.going) < self.at_once and self.waiting and not (self.stop and self.stop.is_set()):
+            position, begin = self.waiting.popleft()
+            self.going[position] = begin(), begin
+
+    def _to_their_updates(self) -> Iterator[tuple[int, Any]]:
+        """Take each run to where its next update is due, or to its end."""
+        for position in [p for p in self.going if p not in self.due.values()]:
+            if position not in self.going:  # set aside for the sake of one before it
                 continue
             try:
-                due[next(going[position][0])] = position
+                self.due[next(self.going[position][0])] = position
             except StopIteration as end:
-                del going[position]
+                del self.going[position]
                 yield position, end.value
             except Exception as error:
                 if is_out_of_memory(error):
-                    yield from make_room(let_go(error), position)
+                    yield from self._make_room(let_go(error), position)
                 else:
-                    del going[position]
+                    del self.going[position]
                     yield position, error
-        if not due:
-            continue
+
+    def _updated(self) -> Iterator[tuple[int, Any]]:
+        """Take the updates that are due, as one round."""
         try:
-            failed = take_round(list(due))
+            failed = self.take_round(list(self.due))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             # Of a capture: no training has moved, and those that stay are still due.
-            yield from make_room(let_go(error), max(due.values()))
-            continue
-        failed = [(due[training], error) for training, error in failed]
-        due.clear()
+            yield from self._make_room(let_go(error), max(self.due.values()))
+            return
+        failed = [(self.due[training], error) for training, error in failed]
+        self.due.clear()
         for position, error in failed:
-            if position not in going:
+            if position not in self.going:
                 continue
             if is_out_of_memory(error):
-                yield from make_room(error, position)
+                yield from self._make_room(error, position)
             else:
-                drop(position)
+                self._drop(position)
                 yield position, error
+
+    def _drop(self, position: int) -> Callable[[], Run]:
+        run, begin = self.going.pop(position)
+        run.close()
+        for training in [training for training, p in self.due.items() if p == position]:
+            del self.due[training]
+        return begin
+
+    def _make_room(self, error: Exception, first: int) -> Iterator[tuple[int, Any]]:
+        """`first`, for which memory did not suffice, and half of the others wait; alone, it is lost."""
+        if len(self.going) == 1:
+            self._drop(first)
+            yield first, error
+        else:
+            self.at_once = max(1, len(self.going) // 2)
+            others = sorted((p for p in self.going if p != first), reverse=True)
+            aside = [first, *others][: len(self.going) - self.at_once]
+            self.waiting.extendleft((position, self._drop(position)) for position in sorted(aside, reverse=True))
+            print(f"out of memory: {self.at_once} runs at a time from here on", file=sys.stderr)
+        if isinstance(self.take_round, Graphed):
+            self.take_round.forget()  # it holds those that were dropped
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

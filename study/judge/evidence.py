@@ -86,72 +86,103 @@ def find(
     rules = FixedRules.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(scale, claims)
+    read = Read(
+        _curve_reader(curves), Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder)
+    )
+    order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
+    asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules)
+    for place, there in runs.groupby(["data", "data_fingerprint"]):
+        on = _on_images(*cast(tuple[str, str], place), there, order)
+        for name, claim, scale, base in _asked(asked_of, on.data, there.scale.unique()):
+            if scales is None or scale in scales:
+                cases.add(on, name, claim, scale, base)
+    cases.keys_asked.check(folder / tables.RUNS, runs)
+    found = sorted(with_splits(judged_together(cases.asked, claims, rules, most_looks)), key=_place)
+    looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
+    is_stale = [name not in cases.used for name in zip(looked_at.key, looked_at.machine, strict=True)]
+    return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
+
+
+def _curve_reader(curves: pd.DataFrame) -> CurveOf:
+    """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
     def curve_of(name: tuple[str, str]) -> tuple[dict[str, NDArray], Curve]:
-        """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
         rows = slice(rows_of[name][0], rows_of[name][-1] + 1)
         curve = {column: values[rows] for column, values in columns.items()}
         always = zip(*(curve[column].tolist() for column in ALWAYS_MEASURED), strict=True)
         sometimes = zip(*(curve[column].tolist() for column in SOMETIMES_MEASURED), strict=True)
         return curve, [Point(*one, *map(_none_for_nan, other)) for one, other in zip(always, sometimes, strict=True)]
 
-    tuned = Tuned.read(folder)
-    read = Read(curve_of, tuned, tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder))
-    order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
-    cases: list[Asked] = []
-    used: set[tuple[str, str]] = set()
-    keys_asked = KeysAsked()
-    for place, there in runs.groupby(["data", "data_fingerprint"]):
-        data, fingerprint = cast(tuple[str, str], place)
-        rows_of_key: dict[str, list[dict]] = {}
-        for row in there.to_dict("records"):
-            rows_of_key.setdefault(row["key"], []).append(row)
-        seeds, machines = sorted(set(there.seed)), [name for name in order if name in set(there.machine)]
-        for name, claim, scale, base in _asked({**_at_own_rates(tuned, claims), **claims}, data, there.scale.unique()):
-            if scales is not None and scale not in scales:
+    return curve_of
+
+
+@dataclass(frozen=True)
+class OnImages:
+    """The runs on one set of images."""
+
+    data: str
+    fingerprint: str
+    rows: Mapping[str, Sequence[Mapping[str, Any]]]  # of runs.csv, by key
+    seeds: Sequence[int]
+    machines: Sequence[str]  # in the order in which their first runs began, on any images
+    claims: frozenset[str]  # that a run was made for
+
+
+def _on_images(data: str, fingerprint: str, there: pd.DataFrame, order: Sequence[str]) -> OnImages:
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for row in there.to_dict("records"):
+        rows.setdefault(row["key"], []).append(cast(Mapping[str, Any], row))
+    machines = [name for name in order if name in set(there.machine)]
+    return OnImages(data, fingerprint, rows, sorted(set(there.seed)), machines, frozenset(there.claim))
+
+
+class _Cases:
+    """What is asked and has runs, gathered claim by claim; with the runs that it uses, by key and machine."""
+
+    def __init__(self, read: Read, rules: FixedRules):
+        self.read, self.rules = read, rules
+        self.asked: list[Asked] = []
+        self.used: set[tuple[str, str]] = set()
+        self.keys_asked = KeysAsked()
+
+    def add(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
+        """A claim on one base at one scale, if the runs on these images say anything about it."""
+        rule, role = self.rules.of(scale), claim.role(scale)
+        first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
+        first_seed = max(first_seed, claim.seen_seeds)
+        last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
+        arms: dict[str, ArmEvidence] = {}
+        for arm in claim.arms:
+            recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)
+            if entry is None:
                 continue
-            rule = rules.of(scale)
-            first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
-            first_seed = max(first_seed, claim.seen_seeds)
-            last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
-            arms = []
-            for arm in claim.arms:
-                recipe, entry = _recipe(name, claim, scale, base, arm.label, read.tuned)
-                keys = [run_key(recipe, seed, fingerprint) for seed in seeds] if entry else []
-                if entry:
-                    keys_asked.add((name, scale, base, arm.label), recipe, fingerprint, dict(zip(seeds, keys, strict=True)))
-                rows = [row for key in keys for row in rows_of_key.get(key, ())]
-                used |= {(row["key"], row["machine"]) for row in rows}
-                # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's, as of a check on fresh seeds.
-                rows = [row for row in rows if first_seed <= row["seed"] <= last_seed]
-                rows.sort(key=lambda row: (machines.index(row["machine"]), row["seed"]))
-                if entry and rows:
-                    diff = scale_named(scale).on(claim.bases[base])
-                    control = claim.recipe(base, claim.arms[0].label, diff)
-                    untuned = claim.recipe(base, arm.label, diff)  # rates change no first logit
-                    logits = read.initial_logits.ratio(untuned, control, fingerprint)
-                    arms.append(replace(_arm(claim, arm, recipe, entry, rows, read, first_seed), initial_logits=logits))
-            if _answers(claim, {arm.label for arm in arms}):
-                ours = [one for one in machines if any(one in arm.machines for arm in arms)]
-                role = claim.role(scale)
-                case = Case(
-                    claim,
-                    base,
-                    {arm.label: arm for arm in arms},
-                    role == "native",
-                    tuple(ours),
-                    first_seed,
-                    looks,
-                    over_images=role == "own",
-                )
-                cases.append(Asked(name, scale, data, fingerprint, case, name in set(there.claim)))
-    keys_asked.check(folder / tables.RUNS, runs)
-    found = sorted(with_splits(judged_together(cases, claims, rules, most_looks)), key=_place)
-    looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
-    stale = looked_at.loc[[name not in used for name in zip(looked_at.key, looked_at.machine, strict=True)], :]
-    return Findings(tuple(found), stale, looked_at)
+            rows = self._rows(on, (name, scale, base, arm.label), recipe)
+            # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's, as of a check on fresh seeds.
+            if rows := [row for row in rows if first_seed <= row["seed"] <= last_seed]:
+                known = _arm(claim, arm, recipe, entry, rows, self.read, first_seed)
+                logits = self._initial_logits(on, claim, scale, base, arm)
+                arms[arm.label] = replace(known, initial_logits=logits)
+        if _answers(claim, set(arms)):
+            machines = tuple(one for one in on.machines if any(one in arm.machines for arm in arms.values()))
+            native, over_images = role == "native", role == "own"
+            case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
+            self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
+
+    def _rows(self, on: OnImages, asked: tuple[str, str, str, str], recipe: Recipe) -> list[Mapping[str, Any]]:
+        """The rows of an arm's runs, of whatever seeds: machine by machine, in the order of seeds."""
+        keys = [run_key(recipe, seed, on.fingerprint) for seed in on.seeds]
+        self.keys_asked.add(asked, recipe, on.fingerprint, dict(zip(on.seeds, keys, strict=True)))
+        rows = [row for key in keys for row in on.rows.get(key, ())]
+        self.used |= {(row["key"], row["machine"]) for row in rows}
+        return sorted(rows, key=lambda row: (on.machines.index(row["machine"]), row["seed"]))
+
+    def _initial_logits(self, on: OnImages, claim: Claim, scale: str, base: str, arm: Arm) -> float | None:
+        """As the arms are before their rates are searched for: rates change no first logit."""
+        diff = scale_named(scale).on(claim.bases[base])
+        control, own = (claim.recipe(base, label, diff) for label in (claim.arms[0].label, arm.label))
+        return self.read.initial_logits.ratio(own, control, on.fingerprint)
 
 
 def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:
