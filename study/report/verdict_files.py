@@ -16,6 +16,7 @@ from typing import Any
 from alexnet import __version__
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
+from study.judge.decision import Look
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
 from study.plan import results_folder
@@ -56,7 +57,7 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
     """One finding as JSON can hold it: what is no number, or infinite, becomes null. `software`: what each run, named by key
     and machine, was trained with, by the names of SOFTWARE."""
     told, verdict, reported = dataclasses.asdict(one.verdict), one.verdict, one.claim.reported
-    look = told.pop("told")
+    del told["told"]
     names = [name for arm in one.arms for name in zip(arm.keys, arm.machines, strict=True)]
     return _plain({
         "format": FORMAT,
@@ -77,7 +78,7 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
             "words": sentences.verdict_words(one),
             "effect": _effect(verdict.effect),
             "narrow": _effect(verdict.narrow) if verdict.narrow else None,
-            "look": _look(look),
+            "look": _look(verdict.told),
             "is_final": verdict.is_final,
             "why": sentences.why(one),
         },
@@ -107,11 +108,17 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
 BESIDE_A_LOOK = ("effect", "narrow", "by_direction")
 
 
-def _look(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A look without its effects, which stand beside it, and without those at its other arms. An interval that is over seeds
-    alone has no error of test images."""
-    over_images = {} if told["test_images"] else {"image_error": None, "test_images": None}
-    return {name: value for name, value in {**told, **over_images}.items() if name not in BESIDE_A_LOOK}
+def _look(look: Look) -> dict[str, Any]:
+    """A look without its effects, which stand beside it, and without those at its other arms; of what is shuffled the p value.
+    An interval that is over seeds alone has no error of test images."""
+    over_images = {} if look.test_images else {"image_error": None, "test_images": None}
+    told: dict[str, Any] = {}
+    for name, value in {**dataclasses.asdict(look), **over_images}.items():
+        if name == "shuffled":
+            told |= {"permutation_p": look.permutation_p, "permutation_floor": look.permutation_floor}
+        elif name not in BESIDE_A_LOOK:
+            told[name] = value
+    return told
 
 
 def _effect(effect: Any) -> dict[str, Any]:
