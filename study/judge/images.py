@@ -65,23 +65,19 @@ def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: 
     of_images = image_variance(contrast)
     if math.isnan(of_images) or not math.isfinite(seed_error):
         return OnOtherImages(math.inf, math.nan, seed_error, math.nan, blocks, images)
-    image_error = math.sqrt(of_images)
-    error, degrees = _over_both(seed_error, image_error, degrees_of_freedom, blocks)
-    half_width = float(stats.t.ppf((1 + level) / 2, degrees)) * error
-    return OnOtherImages(half_width, image_error, seed_error, degrees, blocks, images)
-
-
-def _over_both(seed_error: float, image_error: float, degrees_of_freedom: float, blocks: int) -> tuple[float, float]:
-    """The standard error over seeds and images, and its degrees of freedom, from those of the seeds: by Satterthwaite, with an
-    image part that is known, not estimated from the runs, so that they grow with it."""
-    error = math.hypot(seed_error, image_error)
+    variance, df = seed_error**2 + of_images, degrees_of_freedom
     if blocks > FEW_SEEDS and seed_error > 0:
-        degrees_of_freedom *= (error / seed_error) ** 4
-    return error, degrees_of_freedom
+        df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that is known beside that of the seeds
+    half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
 
 
 def with_images(effect: Difference, image_error: float, level: float) -> Difference:
     """An effect over seeds with its interval at this level over images too. `image_error`: the standard error that the images
-    bring, in points."""
-    error, degrees = _over_both(effect.standard_error, image_error, effect.degrees_of_freedom, effect.blocks)
+    bring, in points. It is known, not estimated from the runs, so with it the degrees of freedom grow (Satterthwaite): as in
+    `on_other_images`, in another order of operations, as one for both would move the last digits of numbers that are told."""
+    of_seeds, degrees = effect.standard_error, effect.degrees_of_freedom
+    error = math.hypot(of_seeds, image_error)
+    if effect.blocks > FEW_SEEDS and of_seeds > 0:
+        degrees *= (error / of_seeds) ** 4
     return difference_of(effect.estimate, error, degrees, level, effect.n_treated, effect.n_control, effect.sd, effect.blocks)
