@@ -97,7 +97,9 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.apart", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.apart", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("module", "part", "device", "file"):
         parser.add_argument(name)
     args = parser.parse_args()

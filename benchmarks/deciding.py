@@ -105,7 +105,9 @@ def settled(facts: Measured, rho: float, effects: Floats, plan: Plan, families: 
 
 def main(arguments: list[str]) -> int:
     """`python -m benchmarks deciding`; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks deciding", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks deciding", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--families", type=int, default=400, help="how often all claims are settled; default: 400")
     families = parser.parse_args(arguments).families
     facts = measured()

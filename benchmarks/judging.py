@@ -38,7 +38,9 @@ Section = Callable[[int], list[str]]
 
 def main(arguments: list[str]) -> int:
     """`python -m benchmarks judging`; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks judging", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks judging", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the families, printed and not written")
     parser.add_argument("--only", choices=SECTIONS, nargs="+", help="these parts; the others stay as they were")
     args = parser.parse_args(arguments)

@@ -60,7 +60,9 @@ def _places(images: int, classes: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.made_up_imagenet", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.made_up_imagenet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--distinct", type=int, default=4000)

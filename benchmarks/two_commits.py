@@ -110,7 +110,9 @@ def median_ratio(above: Sequence[float], below: Sequence[float]) -> tuple[float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.two_commits", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.two_commits", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("old", type=Path)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)

@@ -115,7 +115,9 @@ def _batches(recipe: Recipe, naive: bool, alexnet: bool, device: str, count: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.worker", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("way")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--images", type=int, default=0)

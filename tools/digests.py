@@ -1,7 +1,8 @@
 """Has a change moved a number? Run keys, committed tables and verdicts beside those of tests/golden/digests.json.
 
-    python -m tools.digests           compare; ends with code 1 and names what differs python -m tools.digests --write   write
-    the golden file anew: only where numbers are meant to move, with the reason in the commit
+    python -m tools.digests             compare; ends with code 1 and names what differs
+    python -m tools.digests --write     write the golden file anew: only where numbers are meant to move,
+                                        with the reason in the commit
 
 Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of
 their own and judged there, which leaves every verdict, Holm's correction among them, with the family that it had."""
@@ -130,7 +131,9 @@ def differences(golden: Any, found: Any, where: str = "") -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.digests", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.digests", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help="write them anew, where a number has moved on purpose")
     if parser.parse_args(arguments).write:
         names = json.loads(GOLDEN.read_text())["runs"]  # the runs stay: only what is said of them is written anew

@@ -143,7 +143,9 @@ def effect_lines(report: str, title: str) -> list[str]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m tools.findings_tables", description=__doc__).parse_args()
+    argparse.ArgumentParser(
+        prog="python -m tools.findings_tables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     for page in PAGES:
         write_atomically(page, made_anew(page.read_text(), REPORT.read_text()).encode())
         print(page)

@@ -19,7 +19,9 @@ from study.run.database import redacted
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.mlflow_picture", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.mlflow_picture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("path", nargs="?", type=Path, default=Path("results/figures/mlflow.png"), help="default: %(default)s")
     parser.add_argument("claim", nargs="?", default="response_norm", help="whose experiment; default: %(default)s")
     args = parser.parse_args(arguments)

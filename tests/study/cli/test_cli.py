@@ -20,6 +20,8 @@ from made_up_images import image_folders
 from alexnet.errors import Refused
 from study.cli.console import Console
 from study.cli.main import main, parser
+from study.report.pages import PAGES
+from study.report.verdict_files import FILE, TABLE
 
 ROOT = Path(__file__).parents[3]
 
@@ -190,6 +192,13 @@ def test_every_verb_answers_help(verb, capsys):
         parser().parse_args([verb, "--help"])
     assert stop.value.code == 0
     assert "usage: python -m study" in capsys.readouterr().out
+
+
+def test_report_says_which_files_it_writes(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["report", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(name in told for name in (*PAGES, FILE, TABLE))
 
 
 @pytest.mark.slow
