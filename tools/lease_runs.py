@@ -1,7 +1,7 @@
 """Runs of a fixed rule on a borrowed GPU, what is wanted most first, in one process that is always full.
 
     python -m tools.lease_runs train SCALE --at-once 24 --seconds 300    its runs, until they or the seconds are over
-    python -m tools.lease_runs read SCALE [CLAIM ...]                    tables of them, and what claims read off their weights
+    python -m tools.lease_runs read [SCALE [CLAIM ...]]                  tables of them, and what claims read off their weights
 
 `settle` takes wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is made before:
 look after look of the rule's claims; after the second look the arms that give a claim's other readings, at few seeds; after the
@@ -206,8 +206,8 @@ def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: floa
 
 
 def read_off(scale: str, names: Sequence[str], place: Place, say: Callable[[str], None]) -> None:
-    """Put all finished runs into the tables of RESULTS_DIR, and what claims ask of the weights of a scale's runs: those of its
-    rule, or those of `names`."""
+    """Put all finished runs into the tables of RESULTS_DIR, and what claims ask of the weights of a scale's runs, where one is
+    named: those of its rule, or those of `names`."""
     from study.record.trained_weights import derive
 
     results, tuned = results_dir(), Tuned.read(results_dir())
@@ -216,6 +216,8 @@ def read_off(scale: str, names: Sequence[str], place: Place, say: Callable[[str]
         say(warning)
     say(f"{len(runs)} finished runs")
     (results / "figures").mkdir(exist_ok=True)
+    if not scale:
+        return
     rule = rule_of(scale)
     fingerprint = load_known(scale_named(scale).data).fingerprint
     for name, base in rule.members:
@@ -248,7 +250,7 @@ def parser() -> argparse.ArgumentParser:
     )
     training.add_argument("--part", type=converter(every_nth), default=slice(None), metavar="K/N", help="the K-th of N parts")
     training.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
-    reading.add_argument("scale")
+    reading.add_argument("scale", nargs="?", default="", help="of whose runs the weights are read; default: the tables alone")
     reading.add_argument("claims", nargs="*", metavar="CLAIM", help="default: those of the scale's rule")
     for one in (training, reading):
         one.add_argument("--device", default="cuda", choices=("cuda", "cpu"))

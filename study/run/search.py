@@ -258,7 +258,7 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                         with locked(results / ".table.lock"):  # others may search other arms
                             Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
                     except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
-                        yield SearchLost(search, str(error) if isinstance(error, Refused) else in_a_line(error))
+                        yield SearchLost(search, in_a_line(error))
                     else:
                         yield RateFound(search, entry)
                 case Lost(reason=reason):

@@ -54,7 +54,7 @@ cells = [small_cell(0, arm, fingerprint, optim__epochs=2) for arm in ("relu", "t
 for cell in cells:
     run_cell(cell, place, lambda point: None)
 said = []
-read_off([], place, said.append)
+read_off("", [], place, said.append)
 facts = {"runs": {run_name(cells[0].key, place.machine.label): {"kernels": [[[[0.5]]] * 3]}}, "ensembles": []}
 results_folder.write(folder / "results", {"trained.json": content_of(facts)})
 (folder / "results" / "figures" / "a.npz").write_bytes(b"picture")
