@@ -173,6 +173,8 @@ def test_a_search_whose_winner_cannot_be_written_is_lost_and_the_others_go_on(tm
     searches = [Search("relu_sooner", "shapes", base, "relu", "0") for base in ("A-2012", "A-today")]
 
     class Found:
+        in_steps = False
+
         def run(self, tasks, jobs):
             yield from (Done(position, {"value": 0.1}) for position in range(len(tasks)))
 
