@@ -49,9 +49,8 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
         some = any(np.isfinite(effect.lower) for effect in effects.values())
         axis.set_xlabel(
-            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts"
-            f"{', with 95% interval' if some else ''}\n"
-            f"{kinds}\n{'grey: the interval holds 0' if some else 'hollow: one block, so no interval'}; "
+            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts\n{kinds}\n"
+            f"{'95% intervals; grey: holds 0' if some else 'hollow: one block, so no interval'}; "
             f"shaded: within {least:g} of 0",
             fontsize=8.5,
         )
