@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +23,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from alexnet.errors import Refused
 from alexnet.files import locked
+from alexnet.training.cuda_graph import one_by_one
 from alexnet.training.history import Point
+from alexnet.training.side_by_side import to_its_end
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
@@ -93,13 +95,21 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
         ) from None
 
 
-Trained = Generator[tuple[Cell, Observe], RunResult | None, Shape]
-"""Asks for one run after another, each with who watches it; whoever drives it sends back its result, and None to begin."""
+Steps = Generator["Training", None, Shape]
+"""What returns a Shape after steps of training, see alexnet/training/side_by_side.py."""
+Train = Callable[[Cell, Place, Observe], Steps[RunResult]]
 
 
 def _tried(
-    cell: Cell, study: optuna.Study, trial: optuna.Trial, best: float, measure: Measure, report: Report
-) -> Trained[FrozenTrial]:
+    cell: Cell,
+    study: optuna.Study,
+    trial: optuna.Trial,
+    best: float,
+    measure: Measure,
+    place: Place,
+    report: Report,
+    train: Train,
+) -> Steps[FrozenTrial]:
     """One trial; its attribute ROW is a row of the entry's "trials"."""
 
     def is_hopeless(point: Point) -> bool:
@@ -110,8 +120,7 @@ def _tried(
             trial.report(point.running_error, point.epoch)
         return point.step >= best or trial.should_prune()
 
-    result = yield cell, is_hopeless
-    assert result
+    result = yield from train(cell, place, is_hopeless)
     last = result.points[-1]
     if isinstance(measure, TimeTo):
         score = time_to(measure, result.points)
@@ -143,7 +152,7 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
     return study
 
 
-def _trials(search: Search, place: Place, report: Report) -> Trained[dict]:
+def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps[dict]:
     """Every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
 
     `report` is told (value, number of the trial, count of trials, point) at each epoch.
@@ -168,7 +177,9 @@ def _trials(search: Search, place: Place, report: Report) -> Trained[dict]:
             trial = study.ask()
             assert trial.suggest_categorical(field, values) == value
             about = value, len(trials) + 1, len(values)
-            tried = yield from _tried(cell, study, trial, best, measure, lambda point, about=about: report((*about, point)))
+            tried = yield from _tried(
+                cell, study, trial, best, measure, place, lambda point, about=about: report((*about, point)), train
+            )
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
@@ -189,24 +200,18 @@ def _trials(search: Search, place: Place, report: Report) -> Trained[dict]:
 
 def search_arm(search: Search, place: Place, report: Report) -> dict:
     """The work of a Task: the trials of an arm, one after another. See `_trials`."""
-    trials, result = _trials(search, place, report), None
-    while True:
-        try:
-            cell, observe = trials.send(result)
-        except StopIteration as over:
-            return over.value
-        result = run_cell(cell, place, observe)
+    return to_its_end(_trials(search, place, report, _whole), one_by_one)
 
 
-def search_in_steps(search: Search, place: Place, report: Report) -> Generator["Training", None, dict]:
+def search_in_steps(search: Search, place: Place, report: Report) -> Steps[dict]:
     """`search_arm` a step at a time, beside the searches of other arms. Raises Busy where another process trains a trial."""
-    trials, result = _trials(search, place, report), None
-    while True:
-        try:
-            cell, observe = trials.send(result)
-        except StopIteration as over:
-            return over.value
-        result = yield from steps_of_cell(cell, place, observe)
+    return _trials(search, place, report, steps_of_cell)
+
+
+def _whole(cell: Cell, place: Place, observe: Observe) -> Steps[RunResult]:
+    """A run that takes its steps itself, and waits for another process that trains it."""
+    yield from ()
+    return run_cell(cell, place, observe)
 
 
 # ---- The searches of a plan --------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     for line, shown, (own, *near), best, chances in zip(
         axes, images, labels, arrays["best"], arrays["probabilities"], strict=True
     ):
-        line[0].imshow(shown[0])
+        line[0].imshow(shown[0], interpolation="nearest")  # whole pixels: as they are, and a small file
         line[0].set_ylabel(names[own], fontsize=8, rotation=0, ha="right", va="center")
         for place, (label, chance) in enumerate(zip(best, chances, strict=True)):
             right = label == own
@@ -37,7 +37,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
             text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable on a bar and beside it
         line[1].set(xlim=(0, 1), ylim=(len(best) - 0.4, -0.6))
         for axis, image, label in zip(line[2:], shown[1:], near, strict=True):
-            axis.imshow(image)
+            axis.imshow(image, interpolation="nearest")
             name, color = (names[label], "black") if label == own else (f"({names[label]})", PALETTE[3])
             axis.set_title(name, fontsize=7, pad=2, color=color)
         for axis in line:
