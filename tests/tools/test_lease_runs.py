@@ -109,6 +109,9 @@ def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_w
     told = json.loads((RESULTS / "trained.json").read_text())["runs"]
     has_kernels = {name.partition(" ")[0] for name, facts in told.items() if "H100" in name and "kernels" in facts}
     assert {cell.key for cell in cells} - {cell.key for cell in left} == {c.key for c in cells} & has_run & has_kernels
+    others = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("response_norm/none:24")], only=True)
+    left = not_recorded(others, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
+    assert 0 < len(left) < len(others) and {c.key for c in left} == {c.key for c in others} - has_run
     assert not_recorded(cells, RESULTS, "another machine, bf16") == cells
 
 
