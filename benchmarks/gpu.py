@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 
-from alexnet import SOURCE_2012, AlexNet
+from alexnet import ALEXNET_32, SOURCE_2012, AlexNet
 from alexnet.data.image_sets import available, load
 from alexnet.errors import let_go
 from alexnet.machine import Machine
+from alexnet.model import convolution
 from alexnet.model.network import layer_table
 from alexnet.model.response_norm import CrossMapNorm
 from alexnet.recipe import FIGURE_1_A, Recipe, changed
@@ -44,6 +46,7 @@ PARTS = {
     "full_network": Part(150, "SOURCE_2012, a step as one graph against eager"),
     "several_runs": Part(120, "network A, K runs at once"),
     "equal_runs": Part(90, "runs among others against the run alone"),
+    "first_layer": Part(90, "a step with maps of zeros beside the three of an image, and without them"),
     "profile": Part(90, "the kernels of a step that take longest"),
     "figure_1": Part(180, "figure 1 at the committed rates, all runs side by side"),
 }
@@ -187,6 +190,27 @@ def several_runs(machine: Machine) -> Iterator[dict]:
         }
 
 
+def first_layer(machine: Machine) -> Iterator[dict]:
+    """A step with 3 maps in the first layer, with 4 and with 8, of which those beside an image's three are zeros."""
+    small = is_small(machine)
+    for recipe, name, runs in ((ALEXNET_32, "ALEXNET_32", 16), (network_a(), "network A", 16), (SOURCE_2012, "SOURCE_2012", 1)):
+        batch, runs = (2, 1) if small else (recipe.optim.batch_size, runs)
+        recipe = changed(recipe, {"optim.batch_size": batch, "data.images_per_draw": 1, "optim.stop_at_train_error": 0.0})
+        seconds = {}
+        for maps in (3, 4, 8):
+            with mock.patch.object(convolution, "MAPS_AT_ONCE", maps):
+                way = rounds_on(machine.device)
+                seconds[maps] = [_steps(recipe, machine, runs, way, 2 if small else 40) / runs for _ in range(1 if small else 3)]
+            yield {
+                "what": f"training step of {name}, batch {batch}, a run's share",
+                "case": f"{maps} maps in the first layer, {runs} runs at once, {machine.precision}",
+                "ours_ms": 1000 * statistics.median(seconds[maps]),
+                "baseline_ms": 1000 * statistics.median(seconds[3]),
+                "baseline": "3 maps",
+                **ratio(seconds[3], seconds[maps]),
+            }
+
+
 def equal_runs(machine: Machine) -> Iterator[dict]:
     """How many of K runs among one another end in the bits in which they end alone, and how often one run twice does."""
     images, small = load("shapes", data_dir()), is_small(machine)
@@ -293,10 +317,10 @@ def full_network(machine: Machine) -> Iterator[dict]:
 
 
 def profile(machine: Machine) -> Iterator[dict]:
-    """Which kernels take the time of an eager step of network A and of SOURCE_2012: milliseconds of each. What brings the
+    """Which kernels take the time of an eager step of three networks: milliseconds of each. What brings the
     images to the device is among them."""
     small = is_small(machine)
-    for recipe, name in ((network_a(8 if small else 128), "network A"), (SOURCE_2012, "SOURCE_2012")):
+    for recipe, name in ((network_a(), "network A"), (ALEXNET_32, "ALEXNET_32"), (SOURCE_2012, "SOURCE_2012")):
         batch = 2 if small else recipe.optim.batch_size
         recipe = changed(recipe, {"optim.batch_size": batch, "data.images_per_draw": 1})
         with torch.profiler.profile() as seen:
