@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import Refused
 from alexnet.model.dropout import Dropout, draw_dropout, dropouts_of
-from alexnet.model.convolution import Conv2d
+from alexnet.model.grouped_conv import GroupedConv2d
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import Layer, Model, Recipe, Sizes, changed, sizes_of
@@ -243,7 +243,8 @@ def _learned(layer: Layer, size: Sizes, shares: int) -> nn.Module:
     if shares == 2 and groups == 2:
         inputs, groups = inputs // 2, 1
     if layer.kind == "convolution":
-        return Conv2d(inputs, outputs, layer.kernel, layer.stride, layer.padding, groups=groups)
+        make = nn.Conv2d if groups == 1 else GroupedConv2d
+        return make(inputs, outputs, layer.kernel, layer.stride, layer.padding, groups=groups)
     if layer.kind == "local":
         return LocalConv2d(inputs, outputs, layer.kernel, layer.padding, size.map_size + layer.kernel - 1 - 2 * layer.padding)
     return nn.Linear(inputs, outputs) if groups == 1 else GroupedLinear(inputs, outputs, groups)

@@ -1,9 +1,8 @@
-"""Convolutions, written as a GPU computes them fast in bf16; everywhere else they are torch's own.
+"""A convolution in groups, section 3.2's two columns; on a GPU in bf16 as one of all maps, with zeros between the columns.
 
-cuDNN has no fast bf16 kernels for few large groups, section 3.2's two columns, so these are one convolution of all maps, with
-zeros between the columns. On an H100 (torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer 4 of the full network takes
-2,541 us in two groups, 399 as two convolutions and 278 as one with twice the products; layer 2 takes 915, 775 and 627. It has
-none for three maps either, the colours of an image, so there are maps of zeros beside these."""
+cuDNN has no fast bf16 kernels for few large groups. On an H100 (torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer
+4 of the full network takes 2,541 us in two groups, 399 as two convolutions and 278 as one with twice the products; layer 2
+takes 915, 775 and 627."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +10,9 @@ from torch import Tensor, nn
 
 Pair = tuple[int, ...]
 
-MAPS_AT_ONCE = 8
-"""cuDNN's bf16 kernels read as many maps at once: 16 bytes."""
 
-
-class Conv2d(nn.Conv2d):
-    """nn.Conv2d in the same numbers, up to the order in which they are added."""
+class GroupedConv2d(nn.Conv2d):
+    """nn.Conv2d with `groups`, in the same numbers up to the order in which they are added."""
 
     def forward(self, input: Tensor) -> Tensor:
         assert not isinstance(self.padding, str), "a layer of a recipe has a number of pixels"
@@ -30,19 +26,9 @@ def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair
             images, weight, bias = images.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
         if images.dtype == weight.dtype == torch.bfloat16:
             with torch.autocast("cuda", enabled=False):
-                if groups == 1:
-                    return F.conv2d(*with_empty_maps(images, weight, MAPS_AT_ONCE), bias, stride, padding)
                 out = _AsOneGroup.apply(images, weight, stride, padding, groups)
                 return out if bias is None else out + bias[:, None, None]
     return F.conv2d(images, weight, bias, stride, padding, 1, groups)
-
-
-def with_empty_maps(images: Tensor, weight: Tensor, at_once: int) -> tuple[Tensor, Tensor]:
-    """Images [n, maps, height, width] and weights [outputs, maps, k, k] with maps of zeros up to a multiple of `at_once`."""
-    more = -images.shape[1] % at_once
-    if not more:
-        return images, weight
-    return F.pad(images, (0, 0, 0, 0, 0, more)), F.pad(weight, (0, 0, 0, 0, 0, more))
 
 
 class _AsOneGroup(torch.autograd.Function):

@@ -1,6 +1,4 @@
-"""Convolutions as a GPU computes them, in groups as one of all maps and with maps of zeros, against torch's own."""
-
-import math
+"""A convolution in groups as one of all maps, as a GPU computes it, against torch's own in groups."""
 
 import pytest
 import torch
@@ -8,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet.model.convolution import Conv2d, _AsOneGroup, with_empty_maps, with_zeros, without_zeros
+from alexnet.model.grouped_conv import GroupedConv2d, _AsOneGroup, with_zeros, without_zeros
 
 COUNTS = st.integers(1, 3)
 
@@ -46,22 +44,9 @@ def test_zeros_stand_between_the_groups_alone_and_weights_keep_their_memory_form
     assert torch.equal(back, weight) and back.stride() == weight.stride()
 
 
-@given(n=COUNTS, maps=st.integers(1, 9), outputs=COUNTS, at_once=st.sampled_from([1, 4, 8]))
-def test_maps_of_zeros_change_no_output_and_no_gradient(n, maps, outputs, at_once):
-    rng = torch.Generator().manual_seed(n + 10 * maps + 100 * outputs)
-    shapes = (n, maps, 7, 6), (outputs, maps, 3, 3)
-    own = [torch.randn(shape, generator=rng, dtype=torch.float64).requires_grad_() for shape in shapes]
-    more = with_empty_maps(*own, at_once)
-    assert more[0].shape[1] == more[1].shape[1] == math.ceil(maps / at_once) * at_once
-    out, expected = F.conv2d(*more, None, 2, 1), F.conv2d(*own, None, 2, 1)
-    upstream = torch.randn(expected.shape, generator=rng, dtype=torch.float64)
-    torch.testing.assert_close(out, expected)
-    torch.testing.assert_close(torch.autograd.grad(out, own, upstream), torch.autograd.grad(expected, own, upstream))
-
-
 def test_on_a_cpu_it_is_torchs_own_to_the_bit_under_autocast_too():
     torch.manual_seed(0)
-    layer = Conv2d(8, 12, 3, padding=1, groups=2)
+    layer = GroupedConv2d(8, 12, 3, padding=1, groups=2)
     images = torch.randn(2, 8, 5, 5)
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
