@@ -16,7 +16,7 @@ from alexnet.training.optimizer import make_optimizer
 from benchmarks.timed_in_turn import in_turn, ratio
 from benchmarks.training_step import step_of
 
-COLUMNS_BATCH, ROUNDS = 8, 5
+COLUMNS_BATCH, ROUNDS = 8, 15
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 DEVICE = "cpu"
 
@@ -33,12 +33,12 @@ def measure(device: str) -> Iterator[dict]:
     batch = FIGURE_1_A.optim.batch_size
     steps = {name: stepper(recipe, batch, machine.precision, machine.threads) for name, recipe in recipes.items()}
     alone = {name: through(kind(), batch) for name, kind in ACTIVATIONS.items()}
-    for what, ways in (
-        (f"a step of figure 1's network A, batch {batch}", steps),
-        ("the activation of its layer 1 alone", alone),
+    for what, ways, precision in (
+        (f"a step of figure 1's network A, batch {batch}", steps, machine.precision),
+        ("the activation of its layer 1 alone", alone, "fp32"),
     ):
         for other in ("tanh", "sigmoid"):
-            yield row(what, "relu", machine.precision if ways is steps else "fp32", ways["relu"], ways[other], other)
+            yield row(what, f"relu over {other}", precision, ways["relu"], ways[other], other)
 
 
 def row(what: str, case: str, precision: str, ours: Callable, baseline: Callable, called: str) -> dict:
