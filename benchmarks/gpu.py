@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +22,9 @@ from alexnet import ALEXNET_32, SOURCE_2012, AlexNet
 from alexnet.data.image_sets import available, load
 from alexnet.errors import let_go
 from alexnet.machine import Machine
-from alexnet.model import convolution
 from alexnet.model.network import layer_table
 from alexnet.model.response_norm import CrossMapNorm
-from alexnet.recipe import FIGURE_1_A, Recipe, changed
+from alexnet.recipe import CIFAR_13PCT, FIGURE_1_A, Recipe, changed
 from alexnet.training.cuda_graph import Graphed, rounds_on
 from alexnet.training.loop import Training, fit
 from alexnet.training.side_by_side import side_by_side
@@ -43,10 +41,10 @@ PARTS = {
     "limits": Part(60, "copy bandwidth and the rate of a large matrix product"),
     "normalization": Part(90, "normalization across maps at both layers of SOURCE_2012"),
     "one_graph": Part(60, "network A, a step as one graph against eager"),
-    "full_network": Part(150, "SOURCE_2012, a step as one graph against eager"),
+    "large_batch": Part(120, "SOURCE_2012 at batch 1,024, a step as one graph against eager"),
+    "full_network": Part(60, "SOURCE_2012, a step as one graph against eager"),
     "several_runs": Part(120, "network A, K runs at once"),
     "equal_runs": Part(90, "runs among others against the run alone"),
-    "first_layer": Part(90, "a step with maps of zeros beside the three of an image, and without them"),
     "profile": Part(90, "the kernels of a step that take longest"),
     "figure_1": Part(180, "figure 1 at the committed rates, all runs side by side"),
 }
@@ -190,27 +188,6 @@ def several_runs(machine: Machine) -> Iterator[dict]:
         }
 
 
-def first_layer(machine: Machine) -> Iterator[dict]:
-    """A step with 3 maps in the first layer, with 4 and with 8, of which those beside an image's three are zeros."""
-    small = is_small(machine)
-    for recipe, name, runs in ((ALEXNET_32, "ALEXNET_32", 16), (network_a(), "network A", 16), (SOURCE_2012, "SOURCE_2012", 1)):
-        batch, runs = (2, 1) if small else (recipe.optim.batch_size, runs)
-        recipe = changed(recipe, {"optim.batch_size": batch, "data.images_per_draw": 1, "optim.stop_at_train_error": 0.0})
-        seconds = {}
-        for maps in (3, 4, 8):
-            with mock.patch.object(convolution, "MAPS_AT_ONCE", maps):
-                way = rounds_on(machine.device)
-                seconds[maps] = [_steps(recipe, machine, runs, way, 2 if small else 40) / runs for _ in range(1 if small else 3)]
-            yield {
-                "what": f"training step of {name}, batch {batch}, a run's share",
-                "case": f"{maps} maps in the first layer, {runs} runs at once, {machine.precision}",
-                "ours_ms": 1000 * statistics.median(seconds[maps]),
-                "baseline_ms": 1000 * statistics.median(seconds[3]),
-                "baseline": "3 maps",
-                **ratio(seconds[3], seconds[maps]),
-            }
-
-
 def equal_runs(machine: Machine) -> Iterator[dict]:
     """How many of K runs among one another end in the bits in which they end alone, and how often one run twice does."""
     images, small = load("shapes", data_dir()), is_small(machine)
@@ -284,43 +261,53 @@ def normalization(machine: Machine) -> Iterator[dict]:
 
 
 def full_network(machine: Machine) -> Iterator[dict]:
-    """SOURCE_2012, a step as one graph against eager with autocast and torch's normalization, and what 90 epochs would take."""
+    """SOURCE_2012 at the paper's batch, and what 90 epochs would take."""
+    yield from _full_network(machine, 7, 2 if is_small(machine) else 128)
+
+
+def large_batch(machine: Machine) -> Iterator[dict]:
+    """SOURCE_2012 at batch 1,024, and what 90 epochs would take."""
+    yield from _full_network(machine, 8, 4 if is_small(machine) else 1024)
+
+
+def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
+    """SOURCE_2012, a step as one graph against eager with autocast and torch's normalization."""
     small = is_small(machine)
-    for goal, batch in ((7, 2),) if small else ((7, 128), (8, 1024)):
-        recipe = changed(SOURCE_2012, {"optim.batch_size": batch, "data.images_per_draw": 1})
-        rounds = 1 if small else 5
-        ours = [_steps(recipe, machine, 1, rounds_on(machine.device), 2 if small else 20) for _ in range(rounds)]
-        pace = batch / statistics.median(ours)
-        operations = 6 * sum(row["multiply_adds"] for row in layer_table(SOURCE_2012.model)) * pace
-        row = {
-            "goal": goal,
-            "what": f"training step of SOURCE_2012, batch {batch}",
-            "case": f"{steps_are(machine)}, {machine.precision}, channels_last, images cut on the device",
-            "ours_ms": 1000 * statistics.median(ours),
-            "images_a_second": pace,
-            "teraflops": operations / 1e12,
-            "share_of_floor": measured_limits(machine.device).full_step(batch) / statistics.median(ours),
-        }
-        try:
-            theirs = _eager_steps(batch, machine, rounds)
-        except Exception as error:  # a baseline that fails costs not ours
-            yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
-        else:
-            told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
-            yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": told, **ratio(theirs, ours)}
-        yield {
-            "goal": 12,
-            "what": "ninety ImageNet epochs, extrapolated from the step",
-            "case": f"{row['what']}; images in the device's memory, evaluation not counted",
-            "minutes": IMAGENET_IMAGES * EPOCHS / pace / 60,
-        }
+    recipe = changed(SOURCE_2012, {"optim.batch_size": batch, "data.images_per_draw": 1})
+    rounds = 1 if small else 5
+    ours = [_steps(recipe, machine, 1, rounds_on(machine.device), 2 if small else 20) for _ in range(rounds)]
+    pace = batch / statistics.median(ours)
+    operations = 6 * sum(row["multiply_adds"] for row in layer_table(SOURCE_2012.model)) * pace
+    row = {
+        "goal": goal,
+        "what": f"training step of SOURCE_2012, batch {batch}",
+        "case": f"{steps_are(machine)}, {machine.precision}, channels_last, images cut on the device",
+        "ours_ms": 1000 * statistics.median(ours),
+        "images_a_second": pace,
+        "teraflops": operations / 1e12,
+        "share_of_floor": measured_limits(machine.device).full_step(batch) / statistics.median(ours),
+    }
+    try:
+        theirs = _eager_steps(batch, machine, rounds)
+    except Exception as error:  # a baseline that fails costs not ours
+        yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
+    else:
+        told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
+        yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": told, **ratio(theirs, ours)}
+    yield {
+        "goal": 12,
+        "what": "ninety ImageNet epochs, extrapolated from the step",
+        "case": f"{row['what']}; images in the device's memory, evaluation not counted",
+        "minutes": IMAGENET_IMAGES * EPOCHS / pace / 60,
+    }
 
 
 def profile(machine: Machine) -> Iterator[dict]:
-    """Which kernels take the time of an eager step of three networks: milliseconds of each. What brings the
+    """Which kernels take the time of an eager step of four networks: milliseconds of each. What brings the
     images to the device is among them."""
     small = is_small(machine)
-    for recipe, name in ((network_a(), "network A"), (ALEXNET_32, "ALEXNET_32"), (SOURCE_2012, "SOURCE_2012")):
+    networks = {"network A": network_a(), "ALEXNET_32": ALEXNET_32, "CIFAR_13PCT": CIFAR_13PCT, "SOURCE_2012": SOURCE_2012}
+    for name, recipe in networks.items():
         batch = 2 if small else recipe.optim.batch_size
         recipe = changed(recipe, {"optim.batch_size": batch, "data.images_per_draw": 1})
         with torch.profiler.profile() as seen:

@@ -14,7 +14,8 @@ What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEE
 
     --first interactions:3 relu_sooner/relu,tanh/A-2012-torch-init:6 readings:6
 
-where `readings` are all arms of all claims of the rule.
+where `readings` are all arms of all claims of the rule. Arms that are not named are those that the claim is judged by; `all`
+names every one.
 
 Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json and tuned.json have to be.
 """
@@ -37,6 +38,7 @@ from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import FixedRule, FixedRules
 from study.plan.plan import Cell, make_plan, pick_arms
 from study.plan.tuned import Tuned
+from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import scale_named
 from study.record.keeper import record_results
@@ -44,7 +46,7 @@ from study.record.tables import read_runs, read_trained, run_name
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.queue import RunDone, RunLost, missing, work_off
+from study.run.queue import RunDone, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import finished
 from study.run.self_check import before_evidence
 
@@ -66,7 +68,7 @@ class Asked:
 
     claim: str
     seeds: int
-    arms: tuple[str, ...] = ("all",)
+    arms: tuple[str, ...] = ()  # none: those that the claim is judged by
     bases: tuple[str, ...] = ()  # none: those of the rule
 
     @classmethod
@@ -117,13 +119,12 @@ def wanted(
             continue
         claim = get_claim(asked.claim)
         for base in asked.bases or dict.fromkeys(base for _, base in rule.members if base in claim.bases):
-            add(asked.claim, base, asked.arms, asked.seeds)
+            add(asked.claim, base, asked.arms or judged_by(claim), asked.seeds)
     if only:
         return list(found.values())
     for look, seeds in enumerate(rule.looks.arms, 1):
         for name, base in members:
-            rules = claims[name].rule
-            add(name, base, dict.fromkeys((rules.control, *rules.treated_arms)), seeds)
+            add(name, base, judged_by(claims[name]), seeds)
         if look == 2:
             readings(FIRST_READINGS)
     few, *later = LAST_READINGS
@@ -134,6 +135,11 @@ def wanted(
     for seeds in later:
         readings(seeds)
     return list(found.values())
+
+
+def judged_by(claim: Claim) -> list[str]:
+    """The arms that its rule compares."""
+    return list(dict.fromkeys((claim.rule.control, *claim.rule.treated_arms)))
 
 
 def has_rate(claim: str, base: str, arm: str, scale: str, tuned: Tuned) -> bool:
@@ -180,7 +186,7 @@ def rule_of(scale: str) -> FixedRule:
 
 def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: float, say: Callable[[str], None]) -> Counter:
     """Train what is missing of `cells`, in their order, until all are over or `seconds` are. Returns how many ended how."""
-    began, ended = time.monotonic(), Counter[str]()
+    began, ended, under_way = time.monotonic(), Counter[str](), dict[Cell, int]()
     todo = missing(cells, place)
     say(f"{len(todo)} of {len(cells)} runs to train, {place.machine.jobs} at a time")
 
@@ -189,17 +195,25 @@ def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: floa
 
     with closing(work_off(todo, place, executor)) as events:
         for event in events:
-            if isinstance(event, RunDone):
+            if isinstance(event, RunPoint):
+                under_way[event.cell] = event.point.epoch
+            elif isinstance(event, RunDone):
+                under_way.pop(event.cell, None)
                 ended["done"] += 1
                 if ended["done"] % TOLD_EVERY == 1:
                     result = event.result
                     how = f", steps by {result.gpu.steps}" if result.gpu else ""
                     told(f"{ended['done']} done; {event.cell.label} {result.outcome}, error {result.test_error:.4f}{how}")
             elif isinstance(event, RunLost):
+                under_way.pop(event.cell, None)
                 ended[event.outcome] += 1
                 told(f"LOST {event.cell.label}: {event.outcome}, {event.reason}")
             if time.monotonic() - began > seconds:
                 told(f"the time is over, {len(todo) - sum(ended.values())} runs are not trained")
+                if under_way:
+                    cell = max(under_way, key=lambda cell: under_way[cell] / cell.recipe.optim.epochs)
+                    epochs = f"{under_way[cell]} of {cell.recipe.optim.epochs}"
+                    told(f"{len(under_way)} under way, the furthest {cell.label}: epoch {epochs}")
                 break
     told(", ".join(f"{count} {outcome}" for outcome, count in ended.items()) or "no run ended")
     return ended

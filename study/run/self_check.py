@@ -17,7 +17,7 @@ from torch import Tensor
 from alexnet.card import card
 from alexnet.data.image_sets import ImageSet
 from alexnet.errors import Refused
-from alexnet.files import write_atomically
+from alexnet.files import locked, write_atomically
 from alexnet.kernels import gpu
 from alexnet.kernels.compiled import own_folder
 from alexnet.machine import Machine
@@ -308,15 +308,24 @@ def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
     if machine.device != "cuda":
         return
     report = kept(machine)
-    if report is None or (report.not_reached and not report.wrong):
-        say("checking this GPU once, half a minute to two minutes (`gpu-check` shows the table)")
-        done = report.parts if report else {}
-        report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)), done=done)
+    if not _is_checked(report):
+        with locked(_file(machine).with_suffix(".lock")):  # processes that begin together check once, not beside each other
+            report = kept(machine)
+            if not _is_checked(report):
+                say("checking this GPU once, half a minute to two minutes (`gpu-check` shows the table)")
+                done = report.parts if report else {}
+                report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)), done=done)
+    assert report
     if report.wrong:
         raise Refused(
             f"device: 'cuda' fails {len(report.wrong)} of {len(report.rows)} checks ({', '.join(report.wrong[:3])}); "
             "`python -m study gpu-check` shows them all; DEVICE=cpu trains on the processor"
         )
+
+
+def _is_checked(report: Report | None) -> bool:
+    """Whether nothing is left to check: it is whole, or something is wrong already."""
+    return report is not None and (bool(report.wrong) or not report.not_reached)
 
 
 def in_words(row: Checked) -> str:

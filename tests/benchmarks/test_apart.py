@@ -84,7 +84,7 @@ def test_a_baseline_that_fails_costs_neither_our_time_nor_what_is_computed_from_
     monkeypatch.setattr(gpu, "_eager_steps", fails)
     monkeypatch.setattr(gpu, "measured_limits", lambda device: Limits(2e12, 8e14))
     monkeypatch.setattr(gpu, "is_small", lambda machine: False)
-    rows = list(gpu.full_network(detect("cpu")))
+    rows = [*gpu.full_network(detect("cpu")), *gpu.large_batch(detect("cpu"))]
     assert [row["goal"] for row in rows] == [7, 12, 8, 12]
     step, minutes = rows[2:]
     assert step["images_a_second"] == pytest.approx(1024 / 0.01) and "made up" in step["failed"] and "ratio" not in step

@@ -106,8 +106,8 @@ def test_a_step_waits_for_those_it_comes_after_and_has_the_time_that_later_ones_
 
 def test_steps_that_are_named_are_the_stage_in_as_many_seconds_as_are_said(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu_lease, "prepare", lambda work: None)
-    own = steps_of(1, "cifar10-jpeg", ["response-norm-cifar", "read"])
-    assert [step.name for step in own] == ["response-norm-cifar", "read"]
+    own = steps_of(1, "cifar10-jpeg", ["cifar10-jpeg-2500", "read"])
+    assert [step.name for step in own] == ["cifar10-jpeg-2500", "read"]
     own = [replace(step, command="echo $SECONDS_LEFT > $OUT/seconds", on_cpu="") for step in own]
     assert run_stage(own[:1], tmp_path / "back", tmp_path, "cpu", 1.0, seconds=100) == 0
     assert 70 < int((tmp_path / "seconds").read_text()) <= 85

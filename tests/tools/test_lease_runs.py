@@ -11,11 +11,12 @@ from helpers import made_up_result, small_cell
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
+from alexnet.training.history import Point
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRule, FixedRules
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Lost
+from study.run.executors.base import Done, Lost, Reported
 from study.run.one_run import Place
 from tools.lease_runs import Asked, not_recorded, parser, rule_of, train, wanted
 
@@ -76,7 +77,7 @@ def test_claims_that_are_left_out_have_no_run(rule):
 def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_whole(rule):
     asked = parser().parse_args(["train", SCALE, "--first", "interactions:1", "depth:2"])
     cells = wanted(rule, "0", Tuned.read(RESULTS), first=asked.first)
-    first, second = cells[:16], cells[16 : 16 + 2 * len(all_claims()["depth"].arms) - 1]
+    first, second = cells[:16], cells[16 : 16 + 2 * 4 - 1]  # the control and three layers, of which one run is the screening's
     assert {cell.claim for cell in first} == {"interactions"} and {cell.seed for cell in first} == {rule.first_seed}
     assert {cell.claim for cell in second} == {"depth"} and len({cell.seed for cell in second}) == 2
     one, other = (cells[parser().parse_args(["train", SCALE, "--part", part]).part] for part in ("1/2", "2/2"))
@@ -91,6 +92,16 @@ def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
     relu, tanh = rule.looks.seeds_of_first_arm(3), 3
     expected = {("relu_sooner", base, arm): n for base in ("A-2012", "A-today") for arm, n in (("relu", relu), ("tanh", tanh))}
     assert found == {**expected, ("depth", "ALEXNET_32", "all-five"): rule.looks.seeds_of_first_arm(1)}
+
+
+def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_are_all():
+    rule = rule_at(SCALE)
+
+    def arms(asked: str) -> set[str]:
+        return {cell.arm for cell in wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read(asked)], only=True)}
+
+    assert arms("response_norm:1") == {"2012", "none"}
+    assert arms("response_norm/all:1") == {arm.label for arm in all_claims()["response_norm"].arms}
 
 
 def test_an_arm_whose_rate_no_search_found_is_left_out():
@@ -140,16 +151,17 @@ def test_a_scale_without_a_rule_is_refused_with_what_fixes_one(monkeypatch, tmp_
 
 
 class MadeUp:
-    """An executor whose second run is lost."""
+    """An executor whose second run is lost, and whose third comes to its second epoch before any is done."""
 
     in_steps = False
 
     def run(self, tasks, jobs):
+        yield Reported(2, Point(epoch=2, step=2, seconds=0.0, running_loss=1.0, running_error=0.5))
         for i, task in enumerate(tasks):
             yield Lost(i, "made up") if i == 1 else Done(i, made_up_result(task.subject))
 
 
-@pytest.mark.parametrize(("seconds", "ended"), [(60, {"done": 3, "failed": 1}), (-1, {"done": 1})])
+@pytest.mark.parametrize(("seconds", "ended"), [(60, {"done": 3, "failed": 1}), (-1, {})])
 def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, ended):
     place = Place(Machine(device="cpu", name="a", precision="fp32", threads=1), tmp_path, tmp_path / "spool")
     place = replace(place, machine=replace(place.machine, jobs=4))
@@ -157,4 +169,5 @@ def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, 
     assert train([small_cell(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
     assert told[0] == "4 of 4 runs to train, 4 at a time"
     assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
-    assert any("the time is over, 3 runs are not trained" in line for line in told) == (seconds < 0)
+    assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in told) == (seconds < 0)
+    assert any("the time is over, 4 runs are not trained" in line for line in told) == (seconds < 0)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import math
+import threading
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,23 @@ def test_a_gpu_is_checked_once_before_evidence_and_a_cpu_never(monkeypatch):
     for machine in (CPU, GPU, GPU):
         before_evidence(machine, said.append)
     assert len(made) == len(said) == 1
+
+
+def test_who_begins_while_a_gpu_is_checked_waits_and_does_not_check_it_again(monkeypatch):
+    made, waited = found(monkeypatch, GOOD), []
+    other = threading.Thread(target=before_evidence, args=(GPU, lambda line: None))
+
+    def part():
+        made.append("part 0")
+        other.start()
+        other.join(0.5)
+        waited.append(other.is_alive())
+        yield GOOD
+
+    self_check.parts(GPU, {})["part 0"] = part
+    before_evidence(GPU, lambda line: None)
+    other.join()
+    assert (made, waited) == (["part 0"], [True])
 
 
 def test_a_check_says_what_it_did_not_reach_and_keeps_what_it_did(monkeypatch, clock, capsys):
