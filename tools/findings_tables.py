@@ -17,6 +17,7 @@ from pathlib import Path
 from alexnet.files import write_atomically
 from study.plan.claim_files import all_claims
 from study.questions.rules import Factorial
+from study.report.cautions import DIFFERS, LARGER
 
 ROOT = Path(__file__).parents[1]
 PAGES, REPORT = (ROOT / "README.md", ROOT / "docs" / "findings.md"), ROOT / "results" / "REPORT.md"
@@ -76,7 +77,8 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
             continue  # a design has many effects, none of which stands for the others
         claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
         verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
-        verdict = verdict.replace("; another reading differs", "†")
+        for apart in (DIFFERS, LARGER):
+            verdict = verdict.replace(f"; {apart}", "†")
         here = row["here [95%]"].replace(" points", "")
         runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
         runs = re.sub(r" \((\d+) seeds?\)", r"/\1", runs)  # "12/9": of nine seeds on several machines

@@ -301,12 +301,14 @@ def _over_images(rule: OverImages, case: Case) -> Judged:
     top1 = told["ten_views_top1"] if told else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
     estimate, error = 100 * (top1["averaged"] - top1["alone"]), 100 * top1["standard_error"]
     images, nets = told["images"] if told else 0, case.claim.measure.runs_together
+    there = min(nets - 1, len(case.shared(rule.control)))
     question = _asked_of(rule, case)
     effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (0.95, 0.90))
-    look = replace(weigh(effect, narrow, question, 1), machines=arm.machines[:1] if arm and images else ())
+    machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()
+    look = replace(weigh(effect, narrow, question, 1), machines=machines)
     looks = (look,) if images else ()
     return Judged(
-        looks=looks, shares=(1.0,), so_far=look, seeds_of_looks=(nets,), seeds=nets if images else 0, question=question
+        looks=looks, shares=(1.0,), so_far=look, seeds_of_looks=(nets,), seeds=nets if images else there, question=question
     )
 
 

@@ -114,15 +114,26 @@ def _of_the_arm(one: Evidence) -> Iterator[str]:
         yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
 
 
-def readings_differ(one: Evidence) -> bool:
+LARGER, DIFFERS = "another reading is larger", "another reading differs"
+
+
+def readings_differ(one: Evidence) -> str:
     """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict; or, where it
-    reads an arm that does not decide, from that of this arm."""
+    reads an arm that does not decide, from that of this arm. LARGER where it says the same of a larger effect, else DIFFERS;
+    empty where none lies apart."""
+    apart = ""
     for label, other in one.readings.items():
         plain = _plain_arm(one, label)
         own = one.effects[plain] if plain else one.verdict.effect
-        if isinstance(own, Ratio | Difference) and (other.upper < own.lower or other.lower > own.upper):
-            return True
-    return False
+        if not isinstance(own, Ratio | Difference):
+            continue
+        nothing = 1.0 if isinstance(own, Ratio) else 0.0
+        above, below = other.lower > own.upper, other.upper < own.lower
+        if (above and own.lower > nothing) or (below and own.upper < nothing):
+            apart = apart or LARGER
+        elif above or below:
+            apart = DIFFERS
+    return apart
 
 
 def own_readings(one: Evidence) -> dict[str, Ratio | Difference]:

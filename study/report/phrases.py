@@ -4,11 +4,13 @@ What is said of a measure and of a rule hangs on their classes. A new one regist
 name."""
 
 import math
+from collections.abc import Sized
 from functools import singledispatch
 
 from alexnet.errors import Refused
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
+from study.judge.images import FEW_SEEDS
 from study.judge.intervals import Difference, Effect, Ratio, Share, mean_interval
 from study.questions.claim import Claim
 from study.questions.measures import (
@@ -28,6 +30,8 @@ NOT_SAID = "not said"
 """In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
 NO_INTERVAL = "(no interval)"
 """After an effect of one run an arm, or of one block: its spread is not known."""
+NOT_COMPARED = "not compared yet"
+"""In place of an effect where no seed has a run of each arm that it takes."""
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
 
@@ -171,7 +175,7 @@ def effect_words(effect: Effect, unit: str = "points") -> str:
 @effect_words.register
 def _(effect: Ratio, unit: str = "points") -> str:
     if effect.estimate != effect.estimate:
-        return "no ratio yet"
+        return NOT_COMPARED
     if effect.bound == "unknown":
         return "no ratio (runs of both arms never arrived)"
     if effect.lower == 0 and math.isinf(effect.upper):
@@ -184,7 +188,7 @@ def _(effect: Ratio, unit: str = "points") -> str:
 @effect_words.register
 def _(effect: Difference, unit: str = "points") -> str:
     if effect.estimate != effect.estimate:
-        return "no difference yet"
+        return NOT_COMPARED
     bounds = NO_INTERVAL if math.isinf(effect.lower) else f"[{effect.lower:.2f}, {effect.upper:.2f}]"
     return f"{effect.estimate:+.2f} {unit} {bounds}"
 
@@ -195,14 +199,22 @@ def _(effect: Share, unit: str = "points") -> str:
 
 
 def observed_words(one: Evidence) -> str:
-    """The effect that the verdict is about."""
+    """The effect that the verdict is about; of a factorial, which has no such one, how many there are."""
+    if isinstance(one.claim.rule, Factorial):
+        return contrasts_words(one.verdict.contrasts)
     return effect_words(one.verdict.effect, one.claim.measure.unit)
+
+
+def contrasts_words(contrasts: Sized) -> str:
+    """Of the effects of a factorial how many there are: none of them is the one that it is about."""
+    return f"{len(contrasts)} effects, in its table" if contrasts else NOT_COMPARED
 
 
 def other_images_words(one: Evidence) -> str:
     """The half width of the effect's interval if the test images were drawn anew too."""
-    half_width = one.verdict.told.on_other_images
-    return f"+-{half_width:.2f}" if math.isfinite(half_width) else "-"
+    half_width, effect = one.verdict.told.on_other_images, one.verdict.effect
+    few = isinstance(effect, Difference) and effect.blocks <= FEW_SEEDS  # then it is many times what more seeds would give
+    return f"+-{half_width:.2f}" if math.isfinite(half_width) and not few else "-"
 
 
 def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
@@ -246,9 +258,15 @@ def runs_in_brief(one: Evidence) -> str:
     effect = one.verdict.effect
     if isinstance(effect, Share):
         return str(effect.runs)
+    if contrasts := one.verdict.contrasts:
+        blocks = next(iter(contrasts.values())).blocks
+        return f"{blocks * (len(one.claim.rule.treated_arms) + 1)} in {counted(blocks, 'block')}"
+    counts = effect.n_treated, effect.n_control
     if effect.estimate != effect.estimate:  # nothing is compared yet
-        return str(sum(len(arm.known) for arm in one.arms if arm.label == one.claim.rule.control))
-    fewer, more = sorted((effect.n_treated, effect.n_control))
+        there = {arm.label: len(arm.known) for arm in one.arms}
+        control, treated = one.claim.rule.control, one.claim.rule.treated_arms or (one.claim.rule.control,)
+        counts = min(there.get(label, 0) for label in treated), there.get(control, 0)
+    fewer, more = sorted(counts)
     return str(fewer) if fewer == more else f"{fewer} and {more}"
 
 
@@ -270,8 +288,8 @@ def judged_words(one: Evidence) -> str:
 
 def seeds_in_brief(one: Evidence) -> str:
     """Such as " (9 seeds)", where some of these runs are of one seed on several machines."""
-    runs = runs_in_brief(one)
-    return f" ({counted(seeds, 'seed')})" if (seeds := one.verdict.told.seeds) and str(seeds) != runs.split()[0] else ""
+    seeds, runs = one.verdict.told.seeds, int(runs_in_brief(one).split()[0])
+    return f" ({counted(seeds, 'seed')})" if 0 < seeds < runs and not one.verdict.contrasts else ""
 
 
 def runs_words(one: Evidence) -> str:

@@ -16,12 +16,12 @@ from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import ALEXNETS, SCALES, scale_named
+from study.report.cautions import DIFFERS, LARGER, readings_differ
 from study.report.margins import margin_text, seeds_text
 from study.report.overview import outcome_words, standing, tested
 from study.report.plain_tables import NOTHING, table
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012
-from study.report.sentences import readings_differ
 
 DOLLARS_A_CORE_HOUR = 0.05
 """A price to compare with, assumed and not paid: multiply by your own."""
@@ -143,8 +143,9 @@ def hard(findings: Findings) -> list[str]:
     if alone := _named([one for one in found if standing(one).endswith("alone")], found):
         told.append(f"Decided alone, and open once all claims are counted: {'; '.join(alone)}.")
     told += _out_of_reach(found)
-    if differ := _named([one for one in found if readings_differ(one)], found):
-        told.append(f"The claim can be read in another way, which gives another answer: {'; '.join(differ)}.")
+    for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer, of a larger effect")):
+        if named := _named([one for one in found if readings_differ(one) == apart], found):
+            told.append(f"The claim can be read in another way, which gives {words}: {'; '.join(named)}.")
     if scaled := [one for one in found if one.verdict.told.initial_logits and _is_scaled(one.verdict.told.initial_logits)]:
         told.append(
             f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in "

@@ -45,7 +45,7 @@ def verdict_words(one: Evidence) -> str:
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
     failed = f"; {failures_words(verdict.told.failures)}" if verdict.told.failures else ""
-    other = "; another reading differs" if readings_differ(one) else ""
+    other = f"; {differ}" if (differ := readings_differ(one)) else ""
     return f"{direction}{size}{failed}{other}"
 
 
@@ -86,9 +86,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     ratio, narrow, reported = verdict.effect, verdict.narrow, verdict.reported
     assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
     if verdict.direction == "incomplete":
-        return _not_yet(
-            f"{counted(ratio.n_treated, 'run')} of {rule.treated} and {ratio.n_control} of {rule.control} are in", verdict
-        )
+        return _not_yet(_pairs_in(ratio, rule.treated, rule.control), verdict)
     multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
     runs = f"{ratio.n_treated} and {ratio.n_control} runs"
     if ratio.bound != "exact":
@@ -106,8 +104,7 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        runs = f"{counted(found.n_treated, 'run')} of {verdict.treated} and {found.n_control} of {rule.control} are in"
-        return _not_yet(runs, verdict)
+        return _not_yet(_pairs_in(found, verdict.treated, rule.control), verdict)
     runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed{_fewer_seeds(verdict, found.blocks)}"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
 
@@ -280,6 +277,12 @@ def _sized(verdict: Verdict) -> str:
         "larger": f" The 90% interval {inner} lies beyond what would be consistent with the reported size.",
         "undecided": f" The 90% interval {inner} does not decide on the size.",
     }[verdict.size]
+
+
+def _pairs_in(effect: Ratio | Difference, treated: str, control: str) -> str:
+    if effect.estimate != effect.estimate and not (effect.n_treated and effect.n_control):
+        return f"no seed has a run of {treated} and one of {control}"
+    return f"{counted(effect.n_treated, 'run')} of {treated} and {effect.n_control} of {control} are in"
 
 
 def _not_yet(runs: str, verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from study.judge.intervals import Difference, Effect, Ratio, Share
-from study.report.phrases import effect_words
+from study.report.phrases import contrasts_words, effect_words
 from study.report.verdict_files import Record
 
 WORDING = frozenset(("format", "title", "measured", "words", "why", "what", "where", "notes"))
@@ -88,7 +88,9 @@ def changes_between(before: Mapping[str, Record], after: Mapping[str, Record]) -
 
 
 def effect_of(record: Record) -> str:
-    """The effect of a record in words, such as "+1.88 points [1.31, 2.44]"."""
+    """The effect of a record in words, such as "+1.88 points [1.31, 2.44]"; of a factorial how many there are."""
+    if contrasts := record["verdict"].get("contrasts"):
+        return contrasts_words(contrasts)
     return effect_words(_effect(record["verdict"]["effect"]), record.get("unit", ""))
 
 
@@ -123,9 +125,9 @@ def _decision(record: Record) -> dict[str, Any]:
 def _moved(before: Record, after: Record) -> Iterator[Moved]:
     unit = after.get("unit", "")
     old, new = before["verdict"]["effect"], after["verdict"]["effect"]
-    if old.get("kind") == new.get("kind") and _beyond(old, new):
-        yield Moved("", effect_of(before), effect_of(after))
     contrasts = [record["verdict"].get("contrasts") or {} for record in (before, after)]
+    if not any(contrasts) and old.get("kind") == new.get("kind") and _beyond(old, new):
+        yield Moved("", effect_of(before), effect_of(after))
     for name, was in contrasts[0].items():
         now = contrasts[1].get(name)
         if now and _beyond(was, now):

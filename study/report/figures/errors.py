@@ -7,10 +7,11 @@ import seaborn
 from matplotlib.figure import Figure
 
 from study.judge import intervals
+from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panels
-from study.report.phrases import judged_words, measured, observed_words, reported_words
+from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
@@ -31,7 +32,8 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
             mean, low, high = intervals.mean_interval(arm.known)
             above.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
             above.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-        labels = [f"{arm.label} (n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''})" for arm in one.arms]
+        counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in one.arms]
+        labels = [f"{_called(one, arm)} ({count})" for arm, count in zip(one.arms, counts, strict=True)]
         above.set(
             yticks=range(len(one.arms)),
             yticklabels=labels,
@@ -43,8 +45,13 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         above.grid(axis="x", color="0.9")
         unit = one.claim.measure.unit
         against = f"{unit} against {one.claim.rule.control}\nall runs, with 95% interval"
-        others = [(arm.label, one.effects[arm.label], one.arms.index(arm)) for arm in one.arms if arm.label in one.effects]
-        if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference):
+        others = [
+            (_called(one, arm), effect, place)
+            for place, arm in enumerate(one.arms)
+            if (effect := one.effects.get(arm.label)) and not np.isnan(effect.estimate)
+        ]
+        compared = not np.isnan(getattr(one.verdict.effect, "estimate", np.nan))
+        if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference) and compared:
             row = "so far" if one.verdict.direction == "incomplete" else "judged"
             others, against = [(row, one.verdict.effect, 0)], f"{unit}, with 95% interval"
         for row, (_, effect, place) in enumerate(others):
@@ -59,9 +66,22 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         below.set(
             yticks=range(len(others)), yticklabels=[label for label, *_ in others], ylim=(max(len(others), 1) - 0.4, -0.6)
         )
+        if not others:
+            why = f"{NOT_COMPARED}: no seed has a run of both"
+            below.text(0.5, 0.5, why, transform=below.transAxes, ha="center", fontsize=9)
+            below.set_xticks([])
         below.set_xlabel(against)
         below.grid(axis="x", color="0.9")
     seaborn.despine(figure)
     machine_legend(figure, machines)
     head(figure, found, f"{found[0].claim.title}: every run a point")
     return figure
+
+
+def _called(one: Evidence, arm: ArmEvidence) -> str:
+    """Its label; of a factorial, whose arms are named by the parts that are off, with a word that says so."""
+    rule = one.claim.rule
+    if not isinstance(rule, Factorial) or arm.label == rule.control:
+        return arm.label
+    parts = arm.label.split("+")
+    return f"{rule.off} {arm.label if len(parts) < len(rule.design.factors) else f'all {len(parts)} parts'}"

@@ -15,6 +15,9 @@ from study.questions.measures import TimeTo
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 from study.report.phrases import judged_words, observed_words, reported_words
 
+LONGER = 1.5
+"""An axis of so many times another's length says so."""
+
 
 def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
     """The paper's figure 1: training error against epochs, a panel a base; every run thin, their mean thick.
@@ -43,6 +46,10 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
             xlim=(0, None),
         )
         axis.legend(frameon=False, loc="upper right")
+    ends = [axis.get_xlim()[1] for axis in axes[0]]
+    for axis, end in zip(axes[0], ends, strict=True):
+        if end > LONGER * min(ends):
+            axis.set_xlabel("epochs (a longer axis than beside it)")
     marks = f"marks: the exact error is {target:g}%"
     axes[0][0].set(ylabel=f"running training error, %\n({marks})", ylim=(0.6 * target, None))
     seaborn.despine(figure)

@@ -43,8 +43,9 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
         for axis in line:
             no_ticks(axis)
     axes[0][1].set_title("five best labels (hatched: the right one)", fontsize=8)
+    which = "each label" if count == len(names) else f"{count} of {len(names)} labels"
     figure.suptitle(
-        "Figure 4: first test image of each label; right, the six nearest training images by the last hidden layer "
+        f"Figure 4: first test image of {which}; right, the six nearest training images by the last hidden layer "
         f"(in brackets: another label)\n{arrays['title']}",
         fontsize=9,
     )

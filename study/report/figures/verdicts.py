@@ -20,7 +20,7 @@ from study.questions.rules import Alike
 from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.figures.style import INK, LINES, PALETTE, beside
-from study.report.overview import on_paper_line, outcome_words, section_words, standing
+from study.report.overview import on_paper_line, outcome_words, section_words, standing, tested
 
 MARKS = {
     "supported": (PALETTE[2], "o", True),
@@ -101,7 +101,9 @@ def _head(
         figure.text(x / width, 1 - down / height, text, va="top", **options)
 
     write(0.08, 0.08, "What the paper claims, and what was found here", fontsize=12, weight="bold", color=INK)
-    write(0.08, 0.33, outcome_words(found), fontsize=9, color=INK)
+    left_out = len(tested(found)) - len(tested(judged))
+    undrawn = f" Not drawn: {left_out} of which nothing is judged yet." if left_out else ""
+    write(0.08, 0.33, f"{outcome_words(found)}{undrawn}", fontsize=9, color=INK)
     machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
     places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
     stand_in = dict.fromkeys(scale_named(one.scale).about for one in judged if one.role == "machinery")
@@ -111,6 +113,7 @@ def _head(
     words = [word for word in MARKS if any(standing(one) == word for one in judged)]
     handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
     handles.append(_handle("the paper's number", marker="|", color="black", markersize=10, markeredgewidth=2))
+    handles.append(_handle("beyond the axis", marker=">", color=SOFT, markersize=6))
     if len(patterns) > 1:
         handles += [Line2D([], [], linestyle=line, color=SOFT, label=data) for data, line in patterns.items()]
     figure.legend(
@@ -168,8 +171,8 @@ def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -
         if not is_share:
             low, high = axis.get_xlim()
             zero = -low / (high - low) * PLOT
-            beside(axis, zero - 0.07, y, "← against the paper", ha="right", color=SOFT)
-            beside(axis, zero + 0.07, y, "as the paper says →", color=SOFT)
+            beside(axis, zero - 0.07, y, "← against the claim", ha="right", color=SOFT)
+            beside(axis, zero + 0.07, y, "as claimed →", color=SOFT)
 
 
 def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any], tells: Tells) -> None:

@@ -337,7 +337,8 @@ def test_an_interaction_needs_all_four_arms(label):
 
 
 def ensemble(averaged: float, alone: float, standard_error: float, images: int = 10_000) -> dict:
-    return {"images": images, "ten_views_top1": {"averaged": averaged, "alone": alone, "standard_error": standard_error}}
+    top1 = {"averaged": averaged, "alone": alone, "standard_error": standard_error}
+    return {"runs": [f"key{seed} a GPU, bf16" for seed in range(5)], "images": images, "ten_views_top1": top1}
 
 
 def test_averaged_nets_are_told_in_points():
@@ -345,6 +346,13 @@ def test_averaged_nets_are_told_in_points():
     assert verdict.effect.estimate == pytest.approx(-2.6)
     assert (verdict.effect.lower, verdict.effect.upper) == pytest.approx((-2.6 - 0.392, -2.6 + 0.392), abs=1e-3)
     assert (verdict.direction, verdict.size, verdict.looks_planned) == ("supported", "consistent", 1)
+
+
+def test_the_machine_of_averaged_nets_is_the_one_that_trained_them():
+    """Other runs of the arm, of other machines, stand before them."""
+    arm = arm_of("2012", [40.0] * 5, ensemble=ensemble(0.381, 0.407, 0.002))
+    assert set(arm.machines).isdisjoint({"a GPU, bf16"})
+    assert decided(AVERAGED, {"2012": arm}).told.machines == ("a GPU, bf16",)
 
 
 def test_nets_without_an_average_are_incomplete_however_many_there_are():

@@ -8,7 +8,7 @@ from made_up_arms import arm_of, case_of, decided
 
 from study.judge.family import readings_of
 from study.plan.claim_files import all_claims
-from study.report.cautions import cautions, own_readings, readings_differ
+from study.report.cautions import DIFFERS, LARGER, cautions, own_readings, readings_differ
 
 CLAIMS = all_claims()
 DROPOUT, SLOWER = CLAIMS["dropout_error"], CLAIMS["dropout_slower"]
@@ -90,9 +90,12 @@ def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("of_2", "of_3", "differ"),
     [
-        ([42.1, 42.3, 41.8], [39.0, 39.2, 38.9], False),  # each as its own arm, on both sides of the verdict
-        ([39.0, 39.1, 38.9], [39.0, 39.2, 38.9], True),  # layer 2 as the verdict, and not as layer 2
-        ([42.1, 42.3, 41.8], [42.0, 42.2, 41.9], True),  # layer 3 not as the verdict
+        ([42.1, 42.3, 41.8], [39.0, 39.2, 38.9], ""),  # each as its own arm, on both sides of the verdict
+        ([39.0, 39.1, 38.9], [39.0, 39.2, 38.9], DIFFERS),  # layer 2 as the verdict, and not as layer 2
+        ([42.1, 42.3, 41.8], [42.0, 42.2, 41.9], DIFFERS),  # layer 3 not as the verdict
+        ([42.1, 42.3, 41.8], [30.0, 30.2, 29.9], LARGER),  # layer 3 as the verdict, and ten times as much
+        ([52.1, 52.3, 51.8], [39.0, 39.2, 38.9], LARGER),  # so layer 2
+        ([52.1, 52.3, 51.8], [42.0, 42.2, 41.9], DIFFERS),  # what differs is told first
     ],
 )
 def test_of_several_arms_each_is_compared_with_its_own_second_reading(of_2, of_3, differ):

@@ -8,7 +8,16 @@ import pytest
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
-from study.report.phrases import counted, effect_words, judged_words, number, paper_says, reported_words, runs_in_brief
+from study.report.phrases import (
+    counted,
+    effect_words,
+    judged_words,
+    number,
+    paper_says,
+    reported_words,
+    runs_in_brief,
+    runs_words,
+)
 
 CLAIMS = all_claims()
 
@@ -69,9 +78,31 @@ def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that
     """As of five nets of which one is trained."""
     nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 5, 5, math.nan)
     arms = [SimpleNamespace(label="2012", seeds=[0], known=[0.4])]
-    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete")
+    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={})
     one = SimpleNamespace(claim=CLAIMS["averaged_nets"], arms=arms, verdict=verdict)
     assert judged_words(one) == "not judged yet" and runs_in_brief(one) == "1"
+
+
+@pytest.mark.parametrize(
+    ("counts", "seeds", "says"),
+    [
+        ({"2012": 3, "none": 1}, 1, "1 and 3 runs"),  # of seeds that differ: nothing is compared
+        ({"2012": 3}, 0, "0 and 3 runs"),
+        ({"2012": 3, "none": 3}, 3, "3 runs"),
+    ],
+)
+def test_where_nothing_is_compared_the_runs_of_each_arm_are_told_and_no_seeds(counts, seeds, says):
+    nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 0, 3, math.nan)
+    arms = [SimpleNamespace(label=label, known=[0.4] * count) for label, count in counts.items()]
+    verdict = SimpleNamespace(effect=nothing, contrasts={}, told=SimpleNamespace(seeds=seeds))
+    assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == says
+
+
+@pytest.mark.parametrize(("runs", "seeds", "says"), [(12, 9, "12 runs (9 seeds)"), (2, 3, "2 runs"), (3, 3, "3 runs")])
+def test_seeds_are_told_where_they_are_fewer_than_the_runs(runs, seeds, says):
+    effect = difference_of(1.0, 0.1, 9.0, 0.95, runs, runs, 0.2)
+    verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=seeds))
+    assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=[], verdict=verdict)) == says
 
 
 def test_effects_are_told_with_their_intervals():
