@@ -1,6 +1,6 @@
 """What is judged: a claim on one base with whatever runs are there, and which of them a look may use."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,12 +55,12 @@ class Case:
                 found.append((latest, place, block))
                 seed += 1
         blocks = [block for _, _, block in sorted(found)]
-        if not self.claim.measure.is_early:
-            return blocks
-        first: dict[int, Block] = {}
-        for block in blocks:
-            first.setdefault(block[1], block)
-        return list(first.values())
+        return _each_seed_once(blocks) if self.claim.measure.is_early else blocks
+
+    def _first_there(self, *labels: str) -> Callable[[Block], tuple[str, int]]:
+        """What sorts blocks by when the last of these arms had its run in each, and else by the order of machines."""
+        began, place = [self._began(label) for label in labels], {name: at for at, name in enumerate(self.machines)}
+        return lambda block: (max(times.get(block, "") for times in began), place.get(block[0], len(place)))
 
     def _began(self, label: str) -> dict[Block, str]:
         arm = self.arms.get(label)
@@ -132,6 +132,8 @@ class Case:
         if look == SO_FAR:  # runs of a machine that the other arm has none of compare with nothing
             machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
+            if self.claim.measure.is_early:
+                both = set(_each_seed_once(sorted(both, key=self._first_there(treated, control))))
             blocks = {
                 label: [block for block in own if block[0] in machines and (len(machines) == 1 or block in both)]
                 for label, own in blocks.items()
@@ -214,3 +216,11 @@ class Case:
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
         """The numbers of an arm in these blocks, shape (runs,), on the line on which they are judged."""
         return np.array(list(self.values(label, blocks).values()), dtype=float)
+
+
+def _each_seed_once(blocks: Iterable[Block]) -> list[Block]:
+    """Of each seed the first of these blocks."""
+    first: dict[int, Block] = {}
+    for block in blocks:
+        first.setdefault(block[1], block)
+    return list(first.values())

@@ -123,9 +123,11 @@ def test_early_in_training_a_seed_counts_once_on_the_machine_that_had_it_first()
     """Its draws still decide there, and are the same on every machine."""
     claim = CLAIMS["bias_init"]
     control, treated = claim.rule.control, claim.rule.treated_arms[0]
-    there = {HERE: [60.0, 61.0, 60.4], THERE: [60.1, 61.2, 60.3, 62.0]}
-    case = case_of(claim, {label: arm_of(label, there) for label in (control, treated)}, machines=(HERE, THERE))
+    before = {HERE: [60.0, 61.0, 60.5], THERE: [60.0, 61.0, 60.5, 62.0]}
+    after = {HERE: [61.0, 62.0, 61.5], THERE: [70.0, 70.0, 70.0, 64.0]}
+    case = case_of(claim, {control: arm_of(control, before), treated: arm_of(treated, after)}, machines=(HERE, THERE))
     assert case.shared(treated, control) == [(HERE, 0), (HERE, 1), (HERE, 2), (THERE, 3)]
+    assert case.pairs(treated, control, SO_FAR).differences.tolist() == [1.0, 1.0, 1.0, 2.0]
 
 
 def test_a_look_of_two_machines_does_not_wait_for_one_that_the_first_machine_leaves_open():
