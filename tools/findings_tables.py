@@ -77,8 +77,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
             continue  # a design has many effects, none of which stands for the others
         claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
         verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
-        for apart in (DIFFERS, LARGER):
-            verdict = verdict.replace(f"; {apart}", "†")
+        verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
         here = row["here [95%]"].replace(" points", "")
         runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
         runs = re.sub(r" \((\d+) seeds?\)", r"/\1", runs)  # "12/9": of nine seeds on several machines
