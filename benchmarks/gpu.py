@@ -303,8 +303,8 @@ def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
 
 
 def profile(machine: Machine) -> Iterator[dict]:
-    """Which kernels take the time of an eager step of four networks: milliseconds of each. What brings the
-    images to the device is among them."""
+    """Which kernels take the time of an eager step of four networks: milliseconds of each. What brings the images to the device
+    is among them."""
     small = is_small(machine)
     networks = {"network A": network_a(), "ALEXNET_32": ALEXNET_32, "CIFAR_13PCT": CIFAR_13PCT, "SOURCE_2012": SOURCE_2012}
     for name, recipe in networks.items():

@@ -49,7 +49,7 @@ def training_curves(found: Sequence[Evidence]) -> Figure:
         axis.set_xticks([tick for tick in axis.get_xticks() if tick <= max(arm.budget_epochs for arm in one.arms)])
         beside = {"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": 8} if len(one.arms) > MOST_WITHIN else {}
         axis.legend(frameon=False, **beside)
-    axes[0][0].set_ylabel("running training error, %, with crops and dropout on\n(marks at the end: test error, one view)")
+    axes[0][0].set_ylabel("training error while training, %\n(marks at the end: test error, one view)")
     seaborn.despine(figure)
     head(figure, found, "Training curves, every run thin, the mean thick, a band from the least to the most")
     return figure
