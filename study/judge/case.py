@@ -1,5 +1,6 @@
 """What is judged: a claim on one base with whatever runs are there, and which of them a look may use."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,6 +57,13 @@ class Case:
                 seed += 1
         blocks = [block for _, _, block in sorted(found)]
         return _each_seed_once(blocks) if self.claim.measure.is_early else blocks
+
+    def there_of(self, seeds: int, *labels: str) -> int:
+        """Of the first so many seeds those in which each of these arms has a run, on the machine that has most of them. Unlike
+        `shared` it sees those behind one that is missing: they need not be run again."""
+        found = set.intersection(*(self._there(label) for label in labels))
+        counts = Counter(machine for machine, seed in found if self.first_seed <= seed < self.first_seed + seeds)
+        return max(counts.values(), default=0)
 
     def _first_there(self, *labels: str) -> Callable[[Block], tuple[str, int]]:
         """What sorts blocks by when the last of these arms had its run in each, and else by the order of machines."""

@@ -143,15 +143,15 @@ def _looked(
 ) -> Judged:
     """A claim about the arms `labels`, with its looks."""
     first_alone = list(labels) == [case.first_arm]
-    seeds = [
-        len(case.shared(label)) if first_alone else len(case.shared(*dict.fromkeys((label, labels[-1])))) for label in labels
-    ]
+    together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
+    seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
+    following = next(iter(seeds_of_looks[len(looks) :]), 0)
     return Judged(
         looks=tuple(look_at(number) for number in looks),
         shares=case.looks.shares,
         so_far=look_at(SO_FAR),
-        seeds_of_looks=case.looks.first_arm if first_alone else case.looks.arms,
-        seeds=min(seeds),
+        seeds_of_looks=seeds_of_looks,
+        seeds=min(max(len(case.shared(*own)), case.there_of(following, *own)) for own in together),
         question=question,
     )
 
@@ -301,7 +301,7 @@ def _over_images(rule: OverImages, case: Case) -> Judged:
     top1 = told["ten_views_top1"] if told else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
     estimate, error = 100 * (top1["averaged"] - top1["alone"]), 100 * top1["standard_error"]
     images, nets = told["images"] if told else 0, case.claim.measure.runs_together
-    there = min(nets - 1, len(case.shared(rule.control)))
+    there = min(nets - 1, case.there_of(nets, rule.control))
     question = _asked_of(rule, case)
     effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (0.95, 0.90))
     machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()

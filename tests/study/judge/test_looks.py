@@ -82,6 +82,12 @@ def test_a_gap_in_the_seeds_stops_the_count():
     assert case_of(DECAY, {CONTROL: control, TREATED: gap}).complete_looks(TREATED, CONTROL) == []
 
 
+def test_runs_behind_a_gap_need_not_be_made_again():
+    """A claim about one arm is first looked at with five runs: those of seeds 2 and 4 are missing."""
+    assert decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.4, None, -1.6])}).more_seeds == 2
+    assert decided(DECAY, arms([40.0, None, 41.0], [39.0] * 5)).more_seeds == 1
+
+
 def test_seeds_that_were_seen_under_another_rule_do_not_count():
     case = case_of(DECAY, arms([40.0] * 9, [40.0] * 9), first_seed=3)
     assert case.at(1, TREATED, CONTROL) == {
