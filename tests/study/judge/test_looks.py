@@ -83,8 +83,8 @@ def test_a_gap_in_the_seeds_stops_the_count():
 
 
 def test_runs_behind_a_gap_need_not_be_made_again():
-    """A claim about one arm is first looked at with five runs: those of seeds 2 and 4 are missing."""
-    assert decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.4, None, -1.6])}).more_seeds == 2
+    """A claim about one arm is first looked at with seeds 0 to 4: 2 and 4 are missing, 5 and 6 are a later look's."""
+    assert decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.4, None, -1.6, None, -1.5, -1.5])}).more_seeds == 2
     assert decided(DECAY, arms([40.0, None, 41.0], [39.0] * 5)).more_seeds == 1
 
 

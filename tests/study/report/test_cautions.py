@@ -95,7 +95,8 @@ def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
         ([42.1, 42.3, 41.8], [42.0, 42.2, 41.9], DIFFERS),  # layer 3 not as the verdict
         ([42.1, 42.3, 41.8], [30.0, 30.2, 29.9], LARGER),  # layer 3 as the verdict, and ten times as much
         ([52.1, 52.3, 51.8], [39.0, 39.2, 38.9], LARGER),  # so layer 2
-        ([52.1, 52.3, 51.8], [42.0, 42.2, 41.9], DIFFERS),  # what differs is told first
+        ([52.1, 52.3, 51.8], [42.0, 42.2, 41.9], DIFFERS),  # what differs is told, whichever arm comes first
+        ([39.0, 39.1, 38.9], [30.0, 30.2, 29.9], DIFFERS),
     ],
 )
 def test_of_several_arms_each_is_compared_with_its_own_second_reading(of_2, of_3, differ):
