@@ -21,6 +21,7 @@ Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json an
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from alexnet.errors import Refused, choose
 from alexnet.machine import detect
 from study.cli.arguments import converter, whole_number
 from study.cli.data import load_known
+from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import FixedRule, FixedRules
@@ -272,7 +274,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 1 where runs were lost, 2 where something was asked for wrongly."""
+    """Returns the exit code: 1 where runs were lost, 2 where something was asked for wrongly, 75 where it was asked to stop
+    (SIGTERM): runs under way keep a checkpoint."""
     args = parser().parse_args(arguments)
     try:
         machine = detect(args.device, jobs=getattr(args, "at_once", 1))
@@ -289,6 +292,7 @@ def main(arguments: list[str]) -> int:
             say("\n".join(cell.label for cell in cells))
             return 0
         before_evidence(machine, say)
+        signal.signal(signal.SIGTERM, leave)
         ended = train(cells, place, executor_named("local", machine.device), args.seconds, say)
         return int(ended.total() > ended["done"])
     except Refused as refused:

@@ -1,6 +1,8 @@
 """tools/lease_runs.py: what is wanted most comes first, each run once, and the end of the time ends it in order."""
 
 import json
+import os
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,8 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost, Reported
 from study.run.one_run import Place
-from tools.lease_runs import Asked, not_recorded, parser, rule_of, train, wanted
+from tools import lease_runs
+from tools.lease_runs import Asked, main, not_recorded, parser, rule_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
@@ -171,3 +174,32 @@ def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, 
     assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
     assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in told) == (seconds < 0)
     assert any("the time is over, 4 runs are not trained" in line for line in told) == (seconds < 0)
+
+
+def test_asked_to_stop_it_closes_the_executor_which_has_runs_keep_checkpoints(monkeypatch):
+    """As every command that trains."""
+    over = []
+
+    class UnderWay(MadeUp):
+        def run(self, tasks, jobs):
+            try:
+                for i, task in enumerate(tasks):
+                    yield Done(i, made_up_result(task.subject))
+            finally:
+                over.append("closed")
+
+    def stop_at_the_first(words):
+        if "1 done" in words:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(lease_runs, "load_known", lambda _: type("Images", (), {"fingerprint": "30a9876f240c"}))
+    monkeypatch.setattr(lease_runs, "executor_named", lambda *_: UnderWay())
+    monkeypatch.setattr(lease_runs, "say", stop_at_the_first)
+    monkeypatch.setenv("RESULTS_DIR", str(RESULTS))
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["train", SCALE, "--device", "cpu", "--only", "--first", "weight_decay:1"])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert end.value.code == 75 and over == ["closed"]
