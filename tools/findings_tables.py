@@ -47,16 +47,18 @@ def made_anew(page: str, report: str) -> str:
 def found_lines(report: str, titles: list[str]) -> list[str]:
     """A table of findings, and beneath it what other readings of them came to."""
     rows, same = overview(report)
-    lines = ["| question | data and regime | here [95%] | runs | verdict |", "| --- | --- | --- | --- | --- |"]
+    head = ("question", "data and regime", "here [95%]", "runs", "all runs [95%]", "verdict")
+    lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for title in titles:
         own = [row for row in rows if row["claim"] == title]
         several = len({row["base"] for row in own}) > 1
         for row in own:
             question = f"{title} ({row['base']})" if several else title
-            told = (question, row.get("scale") or same["scale"], row["here [95%]"], row["runs"], row["verdict"])
+            scale, later = row.get("scale") or same["scale"], row.get("all runs [95%]", "-")
+            told = (question, scale, row["here [95%]"], row["runs"], later, row["verdict"])
             lines.append(f"| {' | '.join(told)} |")
         if not own:
-            lines.append(f"| {title} | - | not run | - | - |")
+            lines.append(f"| {title} | - | not run | - | - | - |")
     found = [row for row in rows if row["claim"] in titles]
     lines += ["", sure_words(found, [title for title in titles if title not in {row["claim"] for row in found}])]
     readings = [f"- {title}: {told}" for title in titles for told in readings_of(report, title)]
@@ -89,7 +91,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         verdict = told.get(scales[0], ("-", "-"))[1].rstrip("†").partition(",")[0]
         return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
 
-    heads = [f"{images}, {epochs} | after {epochs}" for images, epochs in (REGIMES[scale] for scale in scales)]
+    heads = [f"{images}, {epochs} | verdict" for images, epochs in (REGIMES[scale] for scale in scales)]
     lines = [
         f"| claim | paper | {' | '.join(heads)} |",
         f"| --- | --- {'| --- | --- ' * len(scales)}|",

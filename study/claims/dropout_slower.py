@@ -12,7 +12,7 @@ from study.questions.scales import WHOLE_SETS
 LEVEL = 0.40  # chosen from a pilot's training curve before any test curve was seen (NOTES.md)
 
 CLAIM = Claim(
-    title="With dropout training takes about twice as long",
+    title="With dropout 40% test error takes about twice as many epochs",
     command="make ablate-dropout",
     reported=Reported(
         what="epochs to a test error, with dropout over without", value=2.0, precision="about", where="section 4.2"

@@ -10,7 +10,7 @@ from study.questions.measures import NeighbourGain
 from study.questions.rules import WithinRuns
 
 CLAIM = Claim(
-    title="The last hidden layer brings images of one class together, pixels do not",
+    title="The last hidden layer brings images of one class nearer together than pixels do",
     command="make reproduce-figure-4",
     reported=Reported(
         what="share of the six nearest training images with the label, last layer minus pixels",

@@ -23,7 +23,7 @@ TODAY = {"data.inputs": "standardized", "model.init": "torch", "optim.bias_rate_
 NETWORKS = {"A": FIGURE_1_A, "B": FIGURE_1_B, "C": FIGURE_1_C}
 
 CLAIM = Claim(
-    title="ReLUs reach 25% training error several times sooner than tanh",
+    title="ReLUs reach 25% training error sooner than tanh",
     command="make reproduce-relu-speedup",
     reported=Reported(what="epochs to 25% training error, tanh over relu", value=6.0, where="section 3.1, figure 1"),
     bases={

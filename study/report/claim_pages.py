@@ -77,6 +77,7 @@ def overview_row(one: Evidence) -> dict[str, str]:
         "paper": phrases.reported_words(one.claim),
         "2012 notes": one.claim.reported.notes or NOTHING,
         "here [95%]": phrases.observed_words(one),
+        "all runs [95%]": phrases.all_runs_words(one),
         "on other images": phrases.other_images_words(one),
         "images' standard error": image_error_words(one),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
@@ -155,7 +156,10 @@ def _base(one: Evidence) -> dict[str, Any]:
         "p_values": _p_words(one),
         "diff": diff or f"as {one.claim.default_bases[0]}",
         "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every run")),
-        "runs": [{"label": arm.label, "runs": _runs(arm), "train": referee.training_command(one, arm)} for arm in one.arms],
+        "runs": [
+            {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(one, arm)}
+            for arm in one.arms
+        ],
         "points": points_of(one),
         "curves": None if isinstance(one.claim.rule, Factorial) else curves_of(one),
     }
@@ -204,6 +208,13 @@ def _runs(arm: ArmEvidence) -> list[str]:
     several = len(set(arm.machines)) > 1
     rows = zip(arm.keys, arm.seeds, arm.machines, strict=True)
     return [f"{key} (seed {seed}{f', {machine}' if several else ''})" for key, seed, machine in rows]
+
+
+def _seeds(arm: ArmEvidence) -> str:
+    """Such as "10 to 49 (NVIDIA H100, bf16), 10 to 12 (AMD EPYC x 2, fp32)"; "none" of an arm without runs."""
+    machines = dict.fromkeys(arm.machines)
+    by_machine = {name: [seed for seed, at in zip(arm.seeds, arm.machines, strict=True) if at == name] for name in machines}
+    return ", ".join(f"{phrases.in_a_row(seeds)} ({machine})" for machine, seeds in by_machine.items()) or "none"
 
 
 def _p_words(one: Evidence) -> str:

@@ -4,7 +4,7 @@ What is said of a measure and of a rule hangs on their classes. A new one regist
 name."""
 
 import math
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from functools import singledispatch
 
 from alexnet.errors import Refused
@@ -24,7 +24,7 @@ from study.questions.measures import (
     ValidationGap,
     ViewsGain,
 )
-from study.questions.rules import Alike, EveryRun, Factorial, RatioOfTimes, Rule, Signed
+from study.questions.rules import Alike, DifferenceOfMeans, EveryRun, Factorial, RatioOfTimes, Rule, Signed
 
 NOT_SAID = "not said"
 """In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
@@ -220,6 +220,27 @@ def other_images_words(one: Evidence) -> str:
 def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
     """An arm against the control."""
     return effect_words(one.effects[arm.label], one.claim.measure.unit) if arm.label in one.effects else "(control)"
+
+
+def all_runs_words(one: Evidence) -> str:
+    """What all runs come to where there are more than the verdict rests on, as a claim that is decided is not judged again;
+    else "-"."""
+    told, compares = one.verdict.effect, isinstance(one.claim.rule, DifferenceOfMeans | RatioOfTimes)
+    effect = one.effects.get(one.verdict.treated) if compares else None
+    if effect is None or isinstance(told, Share) or (effect.n_treated, effect.n_control) == (told.n_treated, told.n_control):
+        return "-"
+    return effect_words(effect, one.claim.measure.unit)
+
+
+def in_a_row(seeds: Iterable[int]) -> str:
+    """Such as "0 to 2, 5, 100 to 102"."""
+    rows: list[list[int]] = []
+    for seed in sorted(seeds):
+        if rows and seed == rows[-1][-1] + 1:
+            rows[-1].append(seed)
+        else:
+            rows.append([seed])
+    return ", ".join(f"{row[0]} to {row[-1]}" if len(row) > 1 else str(row[0]) for row in rows)
 
 
 def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:

@@ -10,8 +10,11 @@ from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
-from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panels
+from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panel_title, panels
 from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
+
+PANEL = 5.2
+"""Inches of a base's panel, with the names of its arms."""
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
@@ -22,7 +25,7 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
     figure, axes = panels(
         2,
         len(found),
-        (1.6 + 5.2 * len(found), 2.6 + (tall + low) * rows),
+        (1.6 + PANEL * len(found), 2.6 + (tall + low) * rows),
         height_ratios=(0.8 + tall * rows, 0.8 + low * max(1, rows - 1)),
     )
     for (above, below), one in zip(axes.T, found, strict=True):
@@ -40,8 +43,8 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
             ylim=(len(one.arms) - 0.4, -0.5),
             xlabel=measured(one.claim.measure),
         )
-        judged = f": {observed_words(one)}\n({judged_words(one)}; paper: {reported_words(one.claim)})"
-        above.set_title(f"{one.base}{'' if isinstance(one.claim.rule, Factorial) else judged}")
+        judged = f": {observed_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
+        panel_title(above, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + judged[0], judged[1]], PANEL)
         above.grid(axis="x", color="0.9")
         unit = one.claim.measure.unit
         against = f"{unit} against {one.claim.rule.control}\nall runs, with 95% interval"
@@ -62,7 +65,8 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
         below.axvline(0, color="0.3", linewidth=0.9)
         if one.claim.reported.value is not None:
             below.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
-            below.text(one.claim.reported.value, -0.45, " paper", fontsize=8, color="0.35")
+            whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
+            below.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
         below.set(
             yticks=range(len(others)), yticklabels=[label for label, *_ in others], ylim=(max(len(others), 1) - 0.4, -0.6)
         )

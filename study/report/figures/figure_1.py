@@ -15,18 +15,23 @@ from study.questions.measures import TimeTo
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
 from study.report.phrases import judged_words, observed_words, reported_words
 
-LONGER = 1.5
-"""An axis of so many times another's length says so."""
+IN_A_ROW = 2
+"""Panels side by side: as wide as a page shows them in letters that can be read."""
 
 
 def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
-    """The paper's figure 1: training error against epochs, a panel a base; every run thin, their mean thick.
+    """The paper's figure 1: training error against epochs, a panel a base, all with the same axes; every run thin, their mean
+    thick.
 
     Curves are of the running error, which is measured while the weights move and lies above the exact one: dotted lines lead
     from where a curve ends to where the exact error was found at the target, or, of a run that never arrived, at the end."""
-    figure, axes = panels(1, len(found), (1.2 + 4.6 * len(found), 4.9), sharey=True)
+    columns = min(IN_A_ROW, len(found))
+    rows = math.ceil(len(found) / columns)
+    figure, axes = panels(rows, columns, (1.2 + 4.6 * columns, 0.9 + 4.0 * rows), sharex=True, sharey=True)
     target = 100 * measure.level
-    for axis, one in zip(axes[0], found, strict=True):
+    for axis in axes.flat[len(found) :]:
+        axis.set_visible(False)
+    for axis, one in zip(axes.flat, found, strict=False):
         for color, arm in zip(PALETTE, one.arms, strict=False):
             _curves(axis, arm, target, color)
         axis.axhline(target, color="0.35", linewidth=0.9, dashes=(1, 1.5))
@@ -43,15 +48,12 @@ def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
         axis.set(
             title=f"{one.base}: {observed_words(one)}\n({judged_words(one)}; paper: {reported_words(one.claim)})",
             xlabel="epochs",
-            xlim=(0, None),
         )
+        axis.tick_params(labelbottom=True, labelleft=True)
         axis.legend(frameon=False, loc="upper right")
-    ends = [axis.get_xlim()[1] for axis in axes[0]]
-    for axis, end in zip(axes[0], ends, strict=True):
-        if end > LONGER * min(ends):
-            axis.set_xlabel("epochs (a longer axis than beside it)")
-    marks = f"marks: the exact error is {target:g}%"
-    axes[0][0].set(ylabel=f"running training error, %\n({marks})", ylim=(0.6 * target, None))
+    for first, *_ in axes:
+        first.set_ylabel(f"running training error, %\n(marks: the exact error is {target:g}%)")
+    axes[0][0].set(xlim=(0, None), ylim=(0.6 * target, None))
     seaborn.despine(figure)
     head(figure, found, "Figure 1: training error of a four-layer network")
     return figure

@@ -46,7 +46,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     which = "each label" if count == len(names) else f"{count} of {len(names)} labels"
     figure.suptitle(
         f"Figure 4: first test image of {which}; right, the six nearest training images by the last hidden layer "
-        f"(in brackets: another label)\n{arrays['title']}",
+        f"(in brackets: another label)\n{one.scale}: {arrays['title']}",
         fontsize=9,
     )
     return figure

@@ -70,6 +70,8 @@ def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
 
 
 TITLE_POINTS = 9.5
+PANEL_SHARE = 0.75
+"""A panel's title stands over its middle, which the names beside it move to the right."""
 MARGIN = 0.2
 """Inches that are left free beside a title."""
 
@@ -78,6 +80,12 @@ def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
     """The title of a figure, its lines broken where they would leave it. `options`: of the text, such as y."""
     inches = figure.get_figwidth()
     figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS, **options)
+
+
+def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
+    """The title of a panel that is so many inches wide with the names beside it, broken where it would leave it."""
+    room = PANEL_SHARE * inches
+    axis.set_title("\n".join(part for line in lines for part in _broken(line, room)), fontsize=TITLE_POINTS)
 
 
 def _broken(line: str, inches: float) -> list[str]:

@@ -139,7 +139,8 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
     else:
         axis.axvspan(-1, 1, color="0.92", zorder=0, linewidth=0)
         axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
-        axis.set_xlabel("effect, in multiples of the least that matters (grey: less than that), 95% interval", fontsize=8)
+        what = "effect over the least that matters (grey: less than that; of times the logarithms)"
+        axis.set_xlabel(f"{what}, 95% interval", fontsize=8)
     axis.grid(axis="x", color="0.93", zorder=0)
     at = 0.0
     for heading, group in itertools.groupby(rows, key=lambda row: section_words(row[0])):
