@@ -19,7 +19,8 @@ from tools.findings_tables import REGIMES, made_anew
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
-MOST_WORDS = 1000
+MOST_WORDS = 600
+"""Of the README, besides its table of findings, in which one looks things up."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
@@ -35,7 +36,8 @@ def targets() -> set[str]:
 
 
 def test_the_readme_is_read_in_five_minutes():
-    words = [word for word in README.split() if re.search(r"\w", word)]
+    prose = re.sub(r"<!-- regimes: .*?<!-- end -->", "", README, flags=re.S)
+    words = [word for word in prose.split() if re.search(r"\w", word)]
     assert len(words) <= MOST_WORDS
 
 

@@ -131,7 +131,7 @@ def sections(report: str, title: str) -> Iterator[tuple[str, str]]:
 def readings_of(report: str, title: str) -> Iterator[str]:
     """Such as "factor-only, +0.31 points [-0.77, 1.40] (cifar10-jpeg)"."""
     for scale, text in sections(report, title):
-        for label, effect in re.findall(r"Read as (\S+) the effect is ([^\]]*\]), by all runs", text):
+        for label, effect in re.findall(r"Read as (\S+) the effect is (.*?), by all runs", text):
             yield f"{label}, {effect} ({scale})"
 
 

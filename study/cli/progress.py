@@ -54,6 +54,7 @@ class Progress:
         self.expected = {cell.key: epochs for cell, epochs in zip(cells, expected_epochs, strict=True)}
         self.epochs = {cell.key: 0 for cell in cells}  # done, by run
         self.ended: set[str] = set()
+        self.lost: set[str] = set()  # of these
         self.pace: dict[str, float] = {}  # seconds an epoch, by run
         self.values: dict[Arm, dict[int, str]] = {_arm(cell): {} for cell in cells}  # by seed, as they end
         self.before = {arm: sum(_arm(cell) == arm for cell in done) for arm in self.values}
@@ -82,6 +83,7 @@ class Progress:
     def over(self, cell: Cell, text: str, value: str = "") -> None:
         """A run ended, as `text` says; `value`: the number that its claim is about."""
         self.ended.add(cell.key)
+        (self.lost.discard if value else self.lost.add)(cell.key)
         self.values[_arm(cell)][cell.seed] = value or "lost"
         line = f"[{len(self.ended)}/{len(self.cells)} runs] {self.line_of(_arm(cell))}; seed {cell.seed} {text}"
         if self.live:
@@ -121,14 +123,14 @@ class Progress:
         """By how long the search's runs took, corrected by those that have ended since; empty while nothing is known."""
         if not self.pace:
             return ""
-        took = {(cell.base, cell.arm): self.epochs[cell.key] for cell in self.cells if cell.key in self.ended}
+        took = {_arm(cell): self.epochs[cell.key] for cell in self.cells if cell.key in self.ended - self.lost}
         pace = sum(self.pace.values()) / len(self.pace)
-        left = sum(
-            max(1, took.get((cell.base, cell.arm), self.expected[cell.key]) - self.epochs[cell.key])
+        left = [
+            max(1, took.get(_arm(cell), self.expected[cell.key]) - self.epochs[cell.key])
             for cell in self.cells
             if cell.key not in self.ended
-        )
-        seconds = left * pace / self.jobs
+        ]
+        seconds = sum(left) * pace / max(1, min(self.jobs, len(left)))
         return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
 
     def _left(self) -> str:

@@ -46,6 +46,11 @@ class Case:
         missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
         whose number is still to be read off its weights is missing too. Of an early measure a seed counts on the machine alone
         that had it first."""
+        blocks = self._in_order(*labels)
+        return _each_seed_once(blocks) if self.claim.measure.is_early else blocks
+
+    def _in_order(self, *labels: str) -> list[Block]:
+        """Those of `shared`, where a seed counts on each machine that has it."""
         there = set.intersection(*(self._there(label) for label in labels))
         began = [self._began(label) for label in labels]
         found: list[tuple[str, int, Block]] = []
@@ -55,8 +60,7 @@ class Case:
                 latest = max(latest, *(times.get(block, "") for times in began))
                 found.append((latest, place, block))
                 seed += 1
-        blocks = [block for _, _, block in sorted(found)]
-        return _each_seed_once(blocks) if self.claim.measure.is_early else blocks
+        return [block for _, _, block in sorted(found)]
 
     def there_of(self, seeds: int, *labels: str) -> int:
         """Of the first so many seeds those in which each of these arms has a run, on the machine that has most of them. Unlike
@@ -97,7 +101,7 @@ class Case:
         used = {machine for machine, _ in shared[:least]}
         for label, count in counts.items():
             if count > least and len(used) == 1:
-                own = [block for block in self.shared(label) if block[0] in used]
+                own = [block for block in self._in_order(label) if block[0] in used]  # another may have had a seed of it first
                 if len(own) < count:
                     return None
                 taken[label] = own[:count]
@@ -134,10 +138,15 @@ class Case:
 
     def pairs(self, treated: str, control: str, look: int) -> Pairs | None:
         """Two arms block by block at a look, on the line on which they are judged; None where it is not complete."""
-        blocks = self.at(look, treated, control)
+        blocks = self.compared(treated, control, look)
         if blocks is None:
             return None
-        if look == SO_FAR:  # runs of a machine that the other arm has none of compare with nothing
+        return pair(self.values(treated, blocks[treated]), self.values(control, blocks[control]))
+
+    def compared(self, treated: str, control: str, look: int) -> dict[str, list[Block]] | None:
+        """The blocks of `at` whose runs are compared with one of the other arm: at a look all of them."""
+        blocks = self.at(look, treated, control)
+        if look == SO_FAR and blocks is not None:  # runs of a machine that the other arm has none of compare with nothing
             machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
             if self.claim.measure.is_early:
@@ -146,7 +155,7 @@ class Case:
                 label: [block for block in own if block[0] in machines and (len(machines) == 1 or block in both)]
                 for label, own in blocks.items()
             }
-        return pair(self.values(treated, blocks[treated]), self.values(control, blocks[control]))
+        return blocks
 
     def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:
         """An arm against another, in the claim's measure. The estimator of every claim that compares arms is chosen here."""
@@ -155,7 +164,7 @@ class Case:
         found = moderated(pairs, self.prior(look), level)
         if self.claim.measure.kind != "time":
             return found
-        blocks = self.at(look, treated, control)
+        blocks = self.compared(treated, control, look)
         assert blocks is not None
         return ratio_of_logs(found, *(self.times(label, blocks[label]).censored for label in (treated, control)))
 

@@ -39,8 +39,10 @@ class Contrast:
 
 
 def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
-    """The values of an arm by block; a run without one has no entry. The one place that says what a block is."""
-    return {block: value for block, value in zip(arm.blocks, arm.values, strict=True) if value is not None}
+    """The values of an arm by block; a run without one, or one that learned nothing, has no entry. The one place that says what
+    a block is."""
+    rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
+    return {block: value for block, value, failed in rows if value is not None and not failed}
 
 
 def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:

@@ -110,15 +110,19 @@ class Judged:
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
 
     def sequential_p(self, upto: int | None = None) -> float:
-        """Of no effect, over the first `upto` looks. NaN where none is complete."""
-        return min((spent_by(look.p, look.number, self.shares) for look in self.looks[:upto]), default=math.nan)
+        """Of no effect, over the looks up to number `upto`. NaN where none is complete."""
+        return min((spent_by(look.p, look.number, self.shares) for look in self.up_to(upto)), default=math.nan)
 
     def sequential_p_no_effect(self, upto: int | None = None) -> float:
-        """Of an effect beyond the margin, one-sided, over the first `upto` looks."""
+        """Of an effect beyond the margin, one-sided, over the looks up to number `upto`."""
         spent = [
-            spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.looks[:upto]
+            spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.up_to(upto)
         ]
         return min(spent, default=math.nan)
+
+    def up_to(self, number: int | None) -> "list[Look]":
+        """The looks up to this number, or all: some may have been passed over."""
+        return [look for look in self.looks if number is None or look.number <= number]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +253,9 @@ def least_convincing(looks: Sequence[Look], question: Question) -> Look:
     }
     named = {"supported": worst, "contradicted": against, "no effect": nothing}
     surest = min(zip(p_values.values(), named.values(), strict=True), key=lambda one: one[0])[1]
-    return replace(surest, **p_values, by_direction={name: replace(look, **p_values) for name, look in named.items()})
+    failures = tuple(dict.fromkeys(one for look in looks for one in look.failures))  # of all arms, whichever stands for them
+    named = {name: replace(look, **p_values, failures=failures) for name, look in named.items()}
+    return replace(surest, **p_values, failures=failures, by_direction=named)
 
 
 def _on_line(look: Look, question: Question) -> float:
@@ -266,10 +272,10 @@ def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
     The looks are gone through in their order, and the first that decides is the verdict; it is not judged anew when further
     runs come in. A direction has to survive Holm's correction; "no effect" is each claim's own."""
     told, direction, alone = judged.so_far, "incomplete", None
-    for count, look in enumerate(judged.looks, start=1):
+    for look in judged.looks:
         told = look
-        p, p_no_effect = judged.sequential_p(count), judged.sequential_p_no_effect(count)
-        side = _side(judged, count)
+        p, p_no_effect = judged.sequential_p(look.number), judged.sequential_p_no_effect(look.number)
+        side = _side(judged, look.number)
         direction = _decided(p, holm(p), p_no_effect, side)
         alone = side if p <= ERROR and direction == "undecided" else None
         if look.nothing:
@@ -299,9 +305,9 @@ def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
     )
 
 
-def _side(judged: Judged, count: int) -> Direction:
-    """Which way the surest of the first `count` looks points, whose p value is the one that counts."""
-    surest = min(judged.looks[:count], key=lambda look: spent_by(look.p, look.number, judged.shares))
+def _side(judged: Judged, upto: int) -> Direction:
+    """Which way the surest of the looks up to this number points, whose p value is the one that counts."""
+    surest = min(judged.up_to(upto), key=lambda look: spent_by(look.p, look.number, judged.shares))
     return "supported" if surest.p_supported <= surest.p_contradicted else "contradicted"
 
 

@@ -203,10 +203,11 @@ def difference_over_images(estimate: float, standard_error: float, images: int, 
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values."""
+    """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values, and
+    where nothing varies: a spread of zero is no certainty."""
     values = as_sample(values)
     mean, variance = mean_and_variance(values)
-    if values.size < 2:
+    if values.size < 2 or variance <= 0:
         return mean, math.nan, math.nan
     half_width = interval_half_width(variance / values.size, values.size - 1, level)
     return mean, mean - half_width, mean + half_width

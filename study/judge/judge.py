@@ -52,7 +52,7 @@ def judge(rule: Rule, case: Case) -> Judged:
 def against_control(case: Case, treated: str, question: Question, number: int) -> Look:
     """An arm against the control of the claim at a look: by its interval, or, where runs failed, by ranks."""
     control = case.claim.rule.control
-    blocks = case.at(number, treated, control)
+    blocks = case.compared(treated, control, number)
     pairs = case.pairs(treated, control, number)
     assert blocks is not None and pairs is not None
     wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
@@ -77,7 +77,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         **_where(blocks[treated]),
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, case.prior(number)),
-        shuffled=tuple(map(tuple, samples)),
+        shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # the ranks are shuffled already, failed runs among them
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
 
@@ -145,7 +145,7 @@ def _looked(
     first_alone = list(labels) == [case.first_arm]
     together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
-    following = next(iter(seeds_of_looks[len(looks) :]), 0)
+    following = next(iter(seeds_of_looks[max(looks, default=0) :]), 0)
     return Judged(
         looks=tuple(look_at(number) for number in looks),
         shares=case.looks.shares,
@@ -174,7 +174,8 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
     def look_at(number: int) -> Look:
         return least_convincing([against_control(case, treated, question, number) for treated in rule.treated_arms], question)
 
-    looks = min((case.complete_looks(treated, rule.control) for treated in rule.treated_arms), key=len)
+    complete = [case.complete_looks(treated, rule.control) for treated in rule.treated_arms]
+    looks = sorted(set[int].intersection(*map(set, complete)))  # an arm may pass a look over that another takes
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
@@ -203,12 +204,15 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
         if failures:
             look = replace(look, **UNDECIDED, failures=failures)
-        return replace(
-            look,
-            treated=rule.both,
-            **_where(blocks),
-            shuffled=(tuple(values),),
-        )
+        return replace(look, treated=rule.both, nothing=nothing(blocks), **_where(blocks), shuffled=(tuple(values),))
+
+    def nothing(blocks: Sequence[Block]) -> Any:
+        """Of four arms: none of all runs learned anything, or the first change left the weights as they are, with and without
+        the second."""
+        whole = case.no_evidence(dict.fromkeys(labels, blocks))
+        both, first, second, control = labels
+        of_the_first = {case.no_evidence(dict.fromkeys(pair, blocks)) for pair in ((both, second), (first, control))}
+        return whole or ("changed nothing" if of_the_first == {"changed nothing"} else "")
 
     complete = case.looks.at(len(case.shared(*labels)))
     return _looked(case, labels, question, look_at, range(1, complete + 1))
@@ -216,7 +220,8 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
 
 @judge.register
 def _within_runs(rule: WithinRuns, case: Case) -> Judged:
-    """A run that failed counts as one that speaks against what is expected, as strongly as any run does."""
+    """A run that failed has no such difference: a net that diverged says nothing of ten views against one. So there nothing is
+    decided."""
     question = _asked_of(rule, case)
 
     def look_at(number: int) -> Look:
@@ -224,18 +229,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
         values, failed = case.on_line(rule.control, blocks), case.failures(rule.control, blocks)
         look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
         if failed:
-            against = -rule.expected * np.abs(values).max(initial=0.0)
-            all_runs = np.concatenate([values, np.full(failed, against)])
-            p = p_values.shuffled_p(tuple(all_runs))
-            as_expected = rule.expected * all_runs.sum() > 0
-            look = replace(
-                look,
-                p_supported=p if as_expected else 1.0,
-                p_contradicted=1.0 if as_expected else p,
-                p_no_effect=1.0,
-                failures=(Failures(rule.control, failed, len(blocks)),),
-                by_ranks=True,
-            )
+            look = replace(look, **UNDECIDED, failures=(Failures(rule.control, failed, len(blocks)),))
         return replace(
             look,
             nothing=case.no_evidence({rule.control: blocks}),
@@ -315,7 +309,8 @@ def _over_images(rule: OverImages, case: Case) -> Judged:
 @judge.register
 def _every_run(rule: EveryRun, case: Case) -> Judged:
     """In how many runs it is seen. Supported only where in every one; contradicted only where so few show it that, with the
-    power that a run has to show what matters, chance does not explain it."""
+    power that a run has to show what matters, chance does not explain it. A run that failed shows nothing and could not have:
+    it bars "supported" and speaks for nothing."""
 
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
@@ -323,14 +318,15 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
         rows = [] if arm is None else [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
         known = [row for row in rows if arm is not None and (arm.chances[row] is not None or arm.failed[row])]
         seen = sum(chance <= rule.p for row in known if arm is not None and (chance := arm.chances[row]) is not None)
-        powers = [power for row in known if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
+        able = [row for row in known if arm is not None and not arm.failed[row]]
+        powers = [power for row in able if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
         power = float(np.mean(powers)) if powers else math.nan
         share, n = share_of_runs(seen, len(known)), len(known)
         supported = contradicted = 1.0
         if n and seen == n:
             supported = float(rule.p**n)
         elif n and power >= ENOUGH_POWER:
-            contradicted = min(1.0, 2 * float(stats.binom.cdf(seen, n, power)))
+            contradicted = min(1.0, 2 * float(stats.binom.cdf(seen, len(able), power)))
         failed = case.failures(rule.control, blocks)
         return Look(
             number=number,
@@ -338,6 +334,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
             p_supported=supported,
             p_contradicted=contradicted,
             failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
+            nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
             power_of_a_run=power,
             by_chance=_mean([value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row])]),

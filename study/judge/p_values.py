@@ -86,6 +86,8 @@ def shuffled_p(*samples: tuple[float, ...]) -> float:
 def shuffled_floor(*samples: tuple[float, ...]) -> float:
     """The smallest that `shuffled_p` can be for samples of these sizes. NaN of none."""
     if len(samples) == 1:
+        if 2 ** len(samples[0]) > MOST_SPLITS:
+            return 1 / (MOST_SPLITS + 1)
         return 2.0 ** (1 - len(samples[0])) if samples[0] else math.nan
     return permutation_floor(*map(len, samples)) if samples else math.nan
 

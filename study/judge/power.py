@@ -39,6 +39,8 @@ def by_the_last_look(judged: Judged, told: Look, open_claims: int) -> tuple[floa
     question, effect = judged.question, told.effect
     if question is None or math.isnan(question.margin) or not isinstance(effect, Difference | Ratio) or not judged.looks:
         return math.nan, math.nan
+    if isinstance(effect, Ratio) and effect.bound == "unknown":  # runs of both arms never arrived, and no seed changes that
+        return 0.0, 0.0
     grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
     error = told.error_with(grown)
     degrees = effect.degrees_of_freedom + judged.seeds_of_looks[-1] - judged.seeds_of_looks[told.number - 1]

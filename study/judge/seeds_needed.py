@@ -1,8 +1,9 @@
 """How many seeds a claim needs before it can be told that there is no effect: by the spread that the runs show."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ ASSUMED_SD, ASSUMED_CORRELATIONS = 0.4, (0.0, 0.4)
 """Before there are runs: points of error of one run, and the correlation of two arms at one seed."""
 WITHIN_RUNS = 0.5  # a mean of differences within runs has the error of a difference of two arms that correlate so
 MOST_CORRELATION = 0.95
+Of = TypeVar("Of")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread 
     found = list(found)
     assert len({one.scale for one in found}) <= 1, "runs of several scales have no spread in common"
     arms: dict[tuple[str, ...], dict[Block, float]] = {}
-    pairs: dict[tuple[tuple[str, ...], ...], list[tuple[float, float]]] = {}
+    pairs: dict[tuple[tuple[str, ...], ...], dict[Block, tuple[float, float]]] = {}
     for one in found:
         if one.base != base or one.claim.measure != measure or not one.claim.rule.is_tested:
             continue
@@ -47,7 +49,7 @@ def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread 
             control = one.control
             if control and arm.label != control.label:
                 first, second = arms[arm.keys], arms[control.keys]
-                pairs[arm.keys, control.keys] = [(first[block], second[block]) for block in first if block in second]
+                pairs[arm.keys, control.keys] = {block: (first[block], second[block]) for block in first if block in second}
     squares = degrees = 0.0
     for values in arms.values():
         for own in _by_machine(values):
@@ -55,7 +57,7 @@ def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread 
     if degrees < 1 or squares <= 0:
         return None
     apart = together = 0.0
-    for rows in pairs.values():
+    for rows in (own for both in pairs.values() for own in _by_machine(both)):  # two machines apart are no correlation
         if len(rows) >= 2:
             first, second = np.array(rows).T
             apart += (len(rows) - 1) * float(np.var(first - second, ddof=1))
@@ -74,7 +76,7 @@ def _values(arm: ArmEvidence, measure: Measure) -> dict[Block, float]:
     return {block: math.log(value) for block, value in known.items()} if measure.kind == "time" else known
 
 
-def _by_machine(values: dict[Block, float]) -> Sequence[list[float]]:
+def _by_machine(values: Mapping[Block, Of]) -> Sequence[list[Of]]:
     machines = dict.fromkeys(machine for machine, _ in values)
     return [[value for (own, _), value in values.items() if own == machine] for machine in machines]
 

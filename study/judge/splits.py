@@ -19,7 +19,7 @@ def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.
     values = np.asarray(estimates, dtype=float)
     k = len(values)
     variance = float(values.var(ddof=1)) if k > 1 else math.nan
-    error = math.sqrt((1 / k + test_percent / (100 - test_percent)) * variance) if k > 1 else math.nan
+    error = math.sqrt((1 / k + test_percent / (100 - test_percent)) * variance) if k > 1 and variance > 0 else math.nan
     return difference_of(float(values.mean()), error, k - 1, level, k, k, math.sqrt(variance) if k > 1 else math.nan, k)
 
 

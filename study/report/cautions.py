@@ -52,6 +52,10 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
             f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
             "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
         )
+    if verdict.alone and isinstance(look.effect, Ratio | Difference):
+        estimate = look.effect.on_line(getattr(one.claim.rule, "expected", 1)).estimate
+        if (estimate > 0) != (verdict.alone == "supported"):
+            yield f"It is {verdict.alone} alone by an earlier look; by now the estimate lies on the other side."
     if not one.in_family and (others := one.claims_in_family - 1):
         yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):

@@ -258,8 +258,9 @@ def mean_of(arm: ArmEvidence, claim: Claim) -> tuple[float, float, float]:
 def mean_words(arm: ArmEvidence, claim: Claim) -> str:
     """The mean over runs with its interval."""
     if claim.measure.kind == "time":
-        mean, low, high = map(number, mean_of(arm, claim))
-        return f"{'at least ' if arm.censored else ''}{mean} [{low}, {high}]"
+        mean, low, high = mean_of(arm, claim)
+        bounds = "" if low != low else f" [{number(low)}, {'∞)' if arm.censored else f'{number(high)}]'}"
+        return f"{'at least ' if arm.censored else ''}{number(mean)}{bounds}"
     mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_of(arm, claim))
     return f"{mean} [{low}, {high}]"
 

@@ -13,7 +13,7 @@ from alexnet.recipe import SOURCE_2012, differences
 from study.judge.arms import ArmEvidence
 from study.judge.decision import ERROR
 from study.judge.family import Evidence
-from study.judge.intervals import Difference, Ratio
+from study.judge.intervals import Ratio
 from study.questions.rules import (
     Alike,
     DifferenceOfMeans,
@@ -30,6 +30,9 @@ from study.report.margins import margin_text
 from study.report.phrases import number, terms
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
+
+HAIR = 1.1
+"""A p value that would be too large were it so many times as large is told as it is."""
 
 # ---- How it was judged -------------------------------------------------------------------------------------------------
 
@@ -131,7 +134,10 @@ def _would_reopen(one: Evidence) -> Iterator[str]:
     if verdict.direction != "no effect" and verdict.holm_p > 0:
         times = ERROR / verdict.holm_p
         much = f"{times:.1f} times" if times < 100 else "over a hundred times"
-        yield f"Its p value among all claims would have to be {much} as large to leave it open."
+        if times < HAIR:
+            yield f"It is decided by a hair: its p value among all claims is {verdict.holm_p:.4f}, and {ERROR:g} is asked."
+        else:
+            yield f"Its p value among all claims would have to be {much} as large to leave it open."
     elif verdict.direction == "no effect":
         yield "An effect beyond the margin, seen with new seeds or on other images, would."
     yield "Other images, another network or another margin are other questions, and each has its own answer."
@@ -142,12 +148,13 @@ def _would_decide(one: Evidence) -> Iterator[str]:
     verdict, claim = one.verdict, one.claim
     if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
         yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {number(verdict.holm_p, 2)}."
-    narrow, margin = verdict.narrow, claim.rule.smallest_effect
-    if margin and isinstance(narrow, Ratio | Difference) and math.isfinite(narrow.lower + narrow.upper):
-        within = f"x{1 / margin:.3g} to x{margin:.3g}" if isinstance(narrow, Ratio) else f"{margin_text(claim)} either way"
-        sign = "" if isinstance(narrow, Ratio) else "+"
-        now = f"{narrow.lower:{sign}.3g} to {narrow.upper:{sign}.3g}"
-        yield f'"No effect" needs the whole 90% interval, now {now}, within {within}.'
+    margin, nothing = claim.rule.smallest_effect, verdict.p_no_effect
+    if margin and verdict.looks_taken and nothing == nothing:
+        beyond = f"x{margin:g} either way" if isinstance(verdict.effect, Ratio) else f"{margin_text(claim)} either way"
+        yield (
+            f'"No effect" needs a p value of {ERROR:g}, over the looks taken, against an effect beyond {beyond}; '
+            f"it now has {number(nothing, 2)}."
+        )
 
 
 # ---- What it does not show ---------------------------------------------------------------------------------------------

@@ -43,7 +43,8 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
                 for machine in dict.fromkeys(arm.machines):
                     rows = [row for row, its in enumerate(arm.machines) if its == machine]
                     keys, seeds = [arm.keys[row] for row in rows], [arm.seeds[row] for row in rows]
-                    arms.append(ArmRuns(name, keys, seeds, machine, [arm.values[row] for row in rows]))
+                    values = [None if arm.failed[row] else arm.values[row] for row in rows]
+                    arms.append(ArmRuns(name, keys, seeds, machine, values))
                 kept = [each for each in arm.wrong("test_error_ten_views") if each is not None]
                 if len(kept) == len(arm.seeds) and not any(arm.keys == other for other in wrong):
                     wrong[arm.keys] = np.stack(kept)

@@ -127,3 +127,14 @@ def test_the_block_is_no_wider_and_no_higher_than_the_terminal(monkeypatch, colu
         end(progress, cell)
     block = progress.block(columns, lines)
     assert max(map(len, block)) < columns and len(block) < lines
+
+
+def test_the_time_left_is_that_of_as_many_at_a_time_as_are_left_and_by_runs_that_ended_well():
+    """One run of 5 epochs at 10 s left, two at a time: its 50 s are not halved. A run that was lost early says nothing."""
+    progress = of(CELLS[:1])
+    progress.pace["other"] = 10.0
+    assert progress.remaining() == "about 50 s left"
+    progress = of([CELLS[0], CELLS[2]])
+    progress.epochs[CELLS[0].key], progress.pace[CELLS[0].key] = 1, 10.0
+    progress.over(CELLS[0], "LOST, out of memory")
+    assert progress.remaining() == "about 50 s left"

@@ -95,6 +95,17 @@ def test_intervals_cover_as_often_as_they_say_whatever_the_cells_of_a_seed_share
 def test_an_arm_enters_by_its_seeds_and_a_run_without_a_value_takes_its_seed_out():
     design = AllCombinations(("a",))
     on, off = [1.0, 2.0, 3.0, 9.0], [2.0, None, 5.0]
-    arms = {label: SimpleNamespace(blocks=range(len(runs)), values=runs) for label, runs in {"on": on, "a": off}.items()}
+    arms = {label: runs_of(runs) for label, runs in {"on": on, "a": off}.items()}
     told = effects_of(design, "on", arms)["a"]
     assert (told.estimate, told.blocks, told.left_out) == (pytest.approx(1.5), 2, 2)
+
+
+def runs_of(values, failed=()):
+    return SimpleNamespace(blocks=range(len(values)), values=values, failed=[at in failed for at in range(len(values))])
+
+
+def test_a_run_that_learned_nothing_takes_its_seed_out_as_one_that_diverged_does():
+    """Its error is a number, of chance; it is no effect of a part."""
+    design, on = AllCombinations(("a",)), [1.0, 2.0, 3.0]
+    told = effects_of(design, "on", {"on": runs_of(on), "a": runs_of([2.0, 90.0, 4.0], failed=[1])})["a"]
+    assert (told.estimate, told.blocks) == (pytest.approx(1.0), 2)

@@ -24,7 +24,7 @@ from study.judge.decision import (
     weigh,
 )
 from study.judge.intervals import Difference, difference_of, ratio_of_logs, share_of_runs, within_runs
-from study.judge.spending import level_at, nominal_levels
+from study.judge.spending import level_at, nominal_levels, spent_by
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -257,3 +257,17 @@ def test_of_claims_without_an_effect_5_percent_are_ever_decided_over_four_looks(
     assert wrong / simulations < 0.05 + 0.011
     assert wrong / simulations > 0.03  # not by asking too much
     assert isinstance(looks[0].effect, Difference)
+
+
+def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_passed_over():
+    """Looks 2 and 3 were taken: at look 2 the third is still to come."""
+    one = judged(look(2, supported=0.004), look(3, supported=1e-7), seeds=9)
+    assert one.sequential_p(2) == pytest.approx(spent_by(0.004, 2, SHARES))
+    verdict = decide(one, lambda p: p)
+    assert (verdict.looks_taken, verdict.p) == (2, pytest.approx(spent_by(0.004, 2, SHARES)))
+
+
+def test_of_several_arms_the_failed_runs_of_each_are_told():
+    failed = Failures("without-3", 3, 3)
+    told = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
+    assert told.failures == (failed,) == told.by_direction["contradicted"].failures

@@ -127,3 +127,13 @@ def test_the_power_of_a_run_is_the_share_of_simulated_runs_that_show_a_true_diff
 def test_without_kernels_a_run_has_no_power():
     assert ColumnColour().power(Run(outcome="finished"), 20.0, 0.05) is None
     assert math.isnan(decided(COLOUR, {}).told.power_of_a_run)
+
+
+def test_runs_that_failed_are_no_evidence_against_it():
+    """They show nothing and could not have shown it: the power is that of the runs that learned."""
+    arms = runs_of([None] * 4 + [0.9], values=[FAILED] * 4 + [30.0])
+    arms["2012"] = replace(arms["2012"], powers=(None,) * 4 + (0.9,))
+    verdict = decided(COLOUR, arms)
+    assert verdict.direction == "undecided"
+    assert verdict.told.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(0, 1, 0.9))
+    assert decided(COLOUR, runs_of([None] * 5, values=[FAILED] * 5)).direction == "did not learn"

@@ -153,3 +153,9 @@ def test_a_share_has_the_clopper_pearson_interval_of_statsmodels(counts, level):
 def test_a_share_of_no_runs_is_missing():
     share = share_of_runs(0, 0)
     assert [share.estimate, share.lower, share.upper] == pytest.approx([math.nan] * 3, nan_ok=True)
+
+
+def test_a_mean_of_equal_values_has_no_interval():
+    """As elsewhere: a spread of zero is no certainty."""
+    mean, low, high = mean_interval([40.0, 40.0, 40.0])
+    assert mean == 40 and math.isnan(low) and math.isnan(high)

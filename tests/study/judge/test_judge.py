@@ -272,13 +272,12 @@ def test_ten_views_that_lose_contradict_the_claim():
     assert decided(VIEWS, {"2012": arm_of("2012", [1.5, 1.7, 1.4, 1.6, 1.5])}).direction == "contradicted"
 
 
-def test_runs_without_a_gain_because_they_failed_speak_against_it_by_sign_flips():
-    told = decided(VIEWS, {"2012": arm_of("2012", [FAILED, *GAINS[:4]])}).told
-    assert told.by_ranks and told.p_no_effect == 1
-    # Four of one sign and one of the other, the largest in size: by the count of all signs.
-    values = np.array([1.7, *GAINS[:4]])
-    sums = [abs(values @ signs) for signs in itertools.product([-1, 1], repeat=5)]
-    assert told.p_supported == pytest.approx(np.mean(np.array(sums) >= abs(values.sum()) - 1e-9))
+def test_runs_that_failed_have_no_gain_and_decide_nothing():
+    """A net that diverged says nothing of ten views against one: that would contradict the claim by the nets that learned."""
+    for runs in ([FAILED, *GAINS[:4]], [*GAINS[:2], *[FAILED] * 13]):
+        verdict = decided(VIEWS, {"2012": arm_of("2012", runs)})
+        assert verdict.direction == "undecided" and verdict.told.p == 1
+        assert verdict.told.failures[0].failed > 0
 
 
 # ---- Interactions ----------------------------------------------------------------------------------------------------
@@ -290,6 +289,16 @@ FOUR = {
     "batch": [39.0, 39.6, 38.7, 39.4],
     "batch+no-dropout": [40.0, 40.7, 39.6, 40.5],
 }
+
+
+def test_an_interaction_of_runs_that_learned_nothing_or_of_equal_weights_says_so():
+    failed = {label: arm_of(label, [FAILED] * 4) for label in FOUR}
+    assert decided(WORTH, failed).direction == "did not learn"
+    both, first, second = WORTH.rule.treated_arms
+    for same, says in (((both, second), (first, "2012")), "changed nothing"), (((both, second),), "undecided"):
+        weights = {label: label for label in FOUR} | {one: other for one, other in same}
+        arms = {label: arm_of(label, FOUR["2012"], weights=tuple(f"{weights[label]} {n}" for n in range(4))) for label in FOUR}
+        assert decided(WORTH, arms).direction == says
 
 
 def test_an_interaction_is_scipys_t_test_of_one_number_a_seed():

@@ -136,6 +136,35 @@ def test_early_in_training_a_seed_counts_once_on_the_machine_that_had_it_first()
     assert case.pairs(treated, control, SO_FAR).differences.tolist() == [1.0, 1.0, 1.0, 2.0]
 
 
+def test_early_in_training_further_runs_of_the_first_arm_count_where_its_pairs_are():
+    """Another machine had seeds 0 to 9 of the first arm alone before: it has no pair, and takes none from this one."""
+    claim = CLAIMS["relu_sooner"]
+    control, treated = claim.rule.control, claim.rule.treated
+    runs = {control: {THERE: [6.0] * 10, HERE: [5.0, 6.0, 5.5, 5.8, 5.2]}, treated: {HERE: [40.0, 41.0, 42.0]}}
+    arms = {label: arm_of(label, own, started={THERE: 0, HERE: 100}) for label, own in runs.items()}
+    case = case_of(claim, arms, base="A-2012", machines=(THERE, HERE))
+    assert case.complete_looks(treated, control) == [1]
+    assert case.at(1, treated, control)[control] == [(HERE, seed) for seed in range(5)]
+
+
+def test_a_claim_of_several_arms_is_looked_at_where_each_of_them_has_what_the_look_needs():
+    """One arm may pass over a look that another takes."""
+    claim = CLAIMS["depth"]
+    control, (two, three, four) = claim.rule.control, claim.rule.treated_arms
+    both, one = {HERE: [41.0] * 3, THERE: [41.0] * 3}, {THERE: [41.0] * 3}
+    arms = {label: arm_of(label, own) for label, own in {two: both, three: both, four: one}.items()}
+    arms[control] = arm_of(control, {HERE: [40.0, 40.1, 40.2], THERE: [40.0, 40.1, 40.2, 40.1, 40.0]})
+    assert decided(claim, arms, machines=(HERE, THERE)).direction == "incomplete"
+
+
+def test_a_time_that_is_compared_with_none_makes_no_ratio_a_bound():
+    """Tanh never arrived on a machine that has no ReLU."""
+    claim = CLAIMS["relu_sooner"]
+    arms = {"relu": arm_of("relu", {HERE: [5.0] * 5}), "tanh": arm_of("tanh", {HERE: [20.0, 21.0, 19.0], THERE: [None] * 3})}
+    told = case_of(claim, arms, base="A-2012", machines=(HERE, THERE)).compare("tanh", "relu")
+    assert (told.bound, told.censored_treated) == ("exact", 0)
+
+
 def test_a_look_of_two_machines_does_not_wait_for_one_that_the_first_machine_leaves_open():
     """The first machine has the pairs of look 1 and lacks further seeds of the first arm; with the second's, look 2 has all."""
     there = {HERE: [40.0, 40.2, 39.9], THERE: [39.0, 39.3, 39.1]}

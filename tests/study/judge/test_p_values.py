@@ -12,7 +12,16 @@ from made_up_arms import arm_of, decided
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from study.judge.p_values import holm, order_p, permutation_floor, permutation_p, shuffled_floor, shuffled_p, sign_flip_p
+from study.judge.p_values import (
+    MOST_SPLITS,
+    holm,
+    order_p,
+    permutation_floor,
+    permutation_p,
+    shuffled_floor,
+    shuffled_p,
+    sign_flip_p,
+)
 from study.plan.claim_files import all_claims
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -183,3 +192,10 @@ def test_a_verdict_of_several_looks_shuffles_nothing_until_it_is_told(monkeypatc
     verdict = decided(claim, {"0.0005": arm_of("0.0005", runs), "none": arm_of("none", runs[::-1])})
     assert verdict.looks_taken == 2 and not asked
     assert verdict.told.permutation_p == 0.5 and len(asked) == 1
+
+
+@pytest.mark.parametrize("runs", [3, 14, 15, 20])
+def test_the_least_p_value_of_sign_flips_is_that_of_all_signs_or_of_so_many_random_ones(runs):
+    """15 runs of one sign: 32,768 ways are more than are counted."""
+    values = tuple(1.0 + 0.01 * at for at in range(runs))
+    assert shuffled_floor(values) <= shuffled_p(values) <= shuffled_floor(values) + 3 / MOST_SPLITS

@@ -40,3 +40,10 @@ def test_the_spread_and_the_correlation_that_were_drawn_are_found():
     luck, own = generator.normal(0, 0.3, seeds), generator.normal(0, 0.3, (2, seeds))
     spread = shown(*(luck + own))
     assert spread.sd == pytest.approx(0.3 * math.sqrt(2), rel=0.03) and spread.correlation == pytest.approx(0.5, abs=0.03)
+
+
+def test_two_machines_that_lie_apart_are_no_correlation_of_arms():
+    generator = np.random.default_rng(5)
+    here, there = generator.normal(40, 0.3, (2, 200)), generator.normal(41, 0.3, (2, 200))
+    both = [{"here": list(here[arm]), "there": list(there[arm])} for arm in (0, 1)]
+    assert shown(*both).correlation < 0.15

@@ -3,6 +3,7 @@
 import itertools
 import re
 import shlex
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -69,7 +70,7 @@ def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_a
     [
         (HIGHER, "Further seeds of these arms do not"),
         (EQUAL, "An effect beyond the margin"),
-        (WIDE, '"No effect" needs the whole 90% interval'),
+        (WIDE, '"No effect" needs a p value of 0.05'),
         ([41.0], "The next look needs 2 more seeds of an arm."),
     ],
 )
@@ -82,11 +83,17 @@ def test_a_question_without_a_verdict_says_that_nothing_would_change_it():
     assert "no verdict is asked of it" in would_change(found(PARTS, name="interactions_of_four", verdict=verdict))
 
 
-def test_the_interval_and_the_margin_that_no_effect_needs_are_those_of_the_claim():
+def test_the_p_value_and_the_margin_that_no_effect_needs_are_those_of_the_claim():
+    """Not the 90% interval, which a look before the last, and several arms, need wider."""
     one = found(treated=WIDE)
-    narrow = one.verdict.narrow
-    told = re.search(r"now (\S+) to (\S+), within 0\.5 points either way", would_change(one))
-    assert [float(end) for end in told.groups()] == pytest.approx([narrow.lower, narrow.upper], rel=0.01)
+    told = re.search(r"beyond 0\.5 points either way; it now has (\d\.\d+)\.", would_change(one))
+    assert float(told[1]) == pytest.approx(one.verdict.p_no_effect, rel=0.02)
+
+
+def test_a_verdict_by_a_hair_tells_its_p_value():
+    one = found()
+    one.verdict = replace(one.verdict, holm_p=0.0497)
+    assert "decided by a hair: its p value among all claims is 0.0497" in would_change(one)
 
 
 def test_how_it_was_judged_begins_with_what_was_set_against_what():
