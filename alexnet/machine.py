@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,15 @@ class Machine:
     jobs: int = 1  # runs at a time; seconds of runs that share a machine are longer than alone
     ranks: int = 1  # processes of one run (alexnet/training/data_parallel.py)
 
+    def __post_init__(self) -> None:
+        """Raises Refused for what a run cannot be trained on: its results would stand under a label that says otherwise."""
+        choose("machine.device", self.device, DEVICES[1:], OTHER_WORDS)
+        choose("machine.precision", self.precision, PRECISIONS[1:])
+        for field in ("threads", "jobs", "ranks"):
+            value = getattr(self, field)
+            if type(value) is not int or value < 1:
+                raise Refused(f"machine.{field}: {value!r} is not a whole number of at least 1")
+
     @property
     def label(self) -> str:
         """Results are pooled in one verdict only where this is equal."""
@@ -45,26 +55,67 @@ class Machine:
 
     @contextlib.contextmanager
     def torch_settings(self) -> Iterator[None]:
-        """Torch as a run needs it, and put back at the end: `threads` of them, convolutions that repeat to the bit, and sums in
-        the precision that is said.
+        """Torch as a run needs it, whatever its caller has set, and put back at the end: `threads` of them, convolutions that
+        repeat to the bit, sums in the precision that is said, float32 and the CPU for what is made without a type and a device, and
+        gradients.
 
         By torch's defaults a GPU's convolutions of float32 round their inputs to TF32, which has the 10 bits of float16, and
-        products in bf16 may round partial sums to bf16. Both are off here: "fp32" is float32, and sums are float32.
+        products in bf16 may round partial sums to bf16. Both are off here: "fp32" is float32, and sums are float32. The
+        caller's autocast is off too, and so is its memory of weights: within it a run would go on computing with the weights
+        of its first step.
 
         These are settings of the whole process. Runs that go on side by side share them: whoever takes their steps enters this
-        once, around all of them, as `fit` does for its one run.
+        once, around all of them, as `fit` does for its one run. Raises Refused where another thread is within it: what one of
+        the two computes would be by the other's settings.
         """
         import torch
 
-        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-        torch.set_num_threads(self.threads)
-        torch.backends.cudnn.deterministic = True
-        try:
-            with _sums_in_float32() if self.device == "cuda" else contextlib.nullcontext():
-                yield
-        finally:
-            torch.set_num_threads(threads)
-            torch.backends.cudnn.deterministic = deterministic
+        if not _SETTINGS.acquire(blocking=False):
+            raise Refused(
+                "machine: another thread of this process is training, and torch's settings are the whole process's; train "
+                "in another process, or one after the other"
+            )
+        with contextlib.ExitStack() as before:
+            before.callback(_SETTINGS.release)
+            before.callback(torch.set_num_threads, torch.get_num_threads())
+            before.callback(setattr, torch.backends.cudnn, "deterministic", torch.backends.cudnn.deterministic)
+            before.callback(torch.set_default_dtype, torch.get_default_dtype())
+            before.callback(torch.set_autocast_enabled, self.device, torch.is_autocast_enabled(self.device))
+            before.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
+            torch.set_num_threads(self.threads)
+            torch.backends.cudnn.deterministic = True
+            torch.set_default_dtype(torch.float32)
+            # Not by a torch.autocast around all: then those within are never the outermost one, at whose end alone torch
+            # forgets the weights that it made bf16.
+            torch.set_autocast_enabled(self.device, False)
+            torch.set_autocast_cache_enabled(False)
+            if torch.get_default_device().type != "cpu":
+                before.enter_context(torch.device("cpu"))  # where all draws are made
+            before.enter_context(torch.inference_mode(False))
+            before.enter_context(torch.enable_grad())
+            before.enter_context(_sums_in_float32() if self.device == "cuda" else _products_in_float32())
+            yield
+
+
+_SETTINGS = threading.RLock()
+"""Held by the thread that is within `Machine.torch_settings`, which may enter it again."""
+
+
+@contextlib.contextmanager
+def _products_in_float32() -> Iterator[None]:
+    """See `Machine.torch_settings`, of a CPU: where it has bf16, oneDNN rounds the inputs of products of float32 to that if
+    the user asked for such a precision of products."""
+    import torch
+
+    parts: list[Any] = [torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for part, value in zip(parts, before, strict=True):
+            part.fp32_precision = value
 
 
 @contextlib.contextmanager

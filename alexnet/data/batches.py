@@ -243,9 +243,10 @@ class Feed:
             else:
                 draws["corner"] = torch.full((n, 2), self.centre + data.shift)
             draw = generator(self.seed, "flip", epoch)
-            draws["flipped"] = self._shared(torch.rand(n, generator=draw) < (0.5 if data.flip else 0))
+            draws["flipped"] = self._shared(torch.rand(n, generator=draw, dtype=torch.float32) < (0.5 if data.flip else 0))
         if self.noisy(epoch):
-            draws["colours"] = torch.randn(n, 3, generator=generator(self.seed, "colour", epoch))
+            draw = generator(self.seed, "colour", epoch)
+            draws["colours"] = torch.randn(n, 3, generator=draw, dtype=torch.float32)
         return draws
 
     def _shared(self, drawn: Tensor) -> Tensor:
@@ -263,7 +264,7 @@ def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
     """Mean and factor, float32, that turn pixels [n, height, width, 3] into inputs."""
     if data.inputs == "standardized":
         return sums.mean_colour.float(), sums.variance.rsqrt().float()
-    return sums.mean_image.float(), torch.ones(3, device=sums.pixels.device)
+    return sums.mean_image.float(), torch.ones(3, dtype=torch.float32, device=sums.pixels.device)
 
 
 def colour_directions(data: Data, sums: PixelSums) -> Tensor:

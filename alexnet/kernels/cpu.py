@@ -83,7 +83,7 @@ def pool(out: Tensor, positions: Tensor | None, maps: Tensor, window: int, strid
 def unpool(out: Tensor, positions: Tensor | None, upstream: Tensor, window: int, stride: int) -> None:
     """The gradient of `pool`, from that of its output, into `out`, which is like its input."""
     threads = threads_for(out.numel(), len(out))
-    shares = torch.empty(threads * upstream[0].numel() if positions is None else 0)
+    shares = torch.empty(threads * upstream[0].numel() if positions is None else 0, dtype=torch.float32)
     settings = window, stride, out.dtype == torch.bfloat16, threads
     _library().unpool(*_pointers(out, positions, upstream, shares), *_sizes(out, upstream), *settings)
 

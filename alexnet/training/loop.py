@@ -95,7 +95,10 @@ class Training:
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)
         self.network = AlexNet(recipe, seed).to(machine.device, machine.dtype).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.network, recipe.optim)
-        self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bf16")
+        # A weight is made bf16 once a forward pass, so there is nothing to keep; and what torch keeps within an autocast of the
+        # caller's would stay as it was at the first step.
+        bf16 = machine.precision == "bf16"
+        self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=bf16, cache_enabled=False)
         on_cpu = machine.device == "cpu"
         self.counter = (
             HostStepCounter(self.feed, self.network, seed)

@@ -4,6 +4,8 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,6 +244,67 @@ sys.exit(any([os.waitstatus_to_exitcode(os.wait()[1]) for _ in CALLERS]))
 def test_sums_on_a_gpu_are_in_float32_and_whatever_the_caller_had_set_comes_back():
     told = subprocess.run([sys.executable, "-c", SUMS], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
+
+
+CPU = Machine(device="cpu", name="test", precision="fp32", threads=1)
+
+
+def test_products_on_a_cpu_are_of_float32_whatever_precision_the_caller_asked_for():
+    oneDNN, before = torch.backends.mkldnn, torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with CPU.torch_settings():
+            assert [part.fp32_precision for part in (oneDNN.matmul, oneDNN.conv)] == ["ieee"] * 2
+        assert oneDNN.matmul.fp32_precision == "bf16" and torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_a_second_thread_is_refused_while_one_trains_and_may_train_after_it():
+    def enter():
+        try:
+            with CPU.torch_settings():
+                told.append("trained")
+        except Refused as refusal:
+            told.append(str(refusal))
+
+    told = []
+    with CPU.torch_settings(), replace(CPU, threads=2).torch_settings():  # one thread may enter them twice
+        other = threading.Thread(target=enter)
+        other.start()
+        other.join()
+    other = threading.Thread(target=enter)
+    other.start()
+    other.join()
+    assert told[0].startswith("machine: another thread of this process is training") and told[1:] == ["trained"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_settings_within_settings_are_those_of_the_inner_machine_and_then_the_outers_again(threads):
+    before = torch.get_num_threads()
+    with replace(CPU, threads=threads).torch_settings():
+        with replace(CPU, threads=3 - threads).torch_settings():
+            assert torch.get_num_threads() == 3 - threads
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "choices"),
+    [
+        ("device", "gpu", "cpu, cuda; did you mean cuda"),
+        ("device", "auto", "cpu, cuda"),
+        ("precision", "fp16", "bf16, fp32, fp64"),
+        ("precision", "auto", "bf16, fp32, fp64"),
+        ("threads", 0, "at least 1"),
+        ("threads", 1.0, "at least 1"),
+        ("jobs", 0, "at least 1"),
+        ("ranks", True, "at least 1"),
+    ],
+)
+def test_a_machine_that_no_run_can_have_is_refused_naming_the_field(field, value, choices):
+    with pytest.raises(Refused, match=rf"^machine\.{field}: {value!r}.*{choices}"):
+        replace(CPU, **{field: value})
 
 
 @pytest.mark.parametrize(

@@ -570,6 +570,19 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities():
     np.testing.assert_allclose(ensemble(three), np.mean([m.numpy() for m in three], 0), rtol=1e-12)
 
 
+def test_a_callers_default_type_changes_no_draw():
+    def shown():
+        return epoch_of(feed(coloured(24, 6), size=4, flip=True, colour_noise=0.1, inputs="minus_mean_image"), 0)
+
+    (plain, labels), before = shown(), torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        other, other_labels = shown()
+    finally:
+        torch.set_default_dtype(before)
+    assert labels == other_labels and plain.tobytes() == other.tobytes()
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
     random = np.random.default_rng(5)

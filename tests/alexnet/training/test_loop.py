@@ -1,5 +1,6 @@
 """alexnet/training/loop.py against updates written by hand, runs that were killed, and errors counted image by image."""
 
+import contextlib
 import itertools
 import math
 import threading
@@ -373,6 +374,55 @@ def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_another_run():
     first, again, other = train(), train(), train(seed=1)
     assert untimed(first) == untimed(again)
     assert other.weights_sha256 != first.weights_sha256 and other.points[0].running_loss != first.points[0].running_loss
+
+
+@contextlib.contextmanager
+def default_type(kind: torch.dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+CALLERS = {
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "float64 by default": lambda: default_type(torch.float64),
+    "bf16 by default": lambda: default_type(torch.bfloat16),
+    "another device by default": lambda: torch.device("meta"),
+    "no gradients": torch.no_grad,
+    "inference": torch.inference_mode,
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+def test_what_a_caller_has_set_changes_no_bit_of_a_run_and_is_as_it_was_afterwards(caller, precision, whole):
+    def seen():
+        of_autocast = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
+        return of_autocast, torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    with caller():
+        before, device = seen(), torch.get_default_device()
+        history = train(machine=replace(MACHINE, precision=precision))
+        assert seen() == before and torch.get_default_device() == device
+    assert untimed(history) == whole[precision]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_taken_without_torchs_settings_learns_within_a_callers_autocast_too(precision):
+    """Torch keeps the weights that an autocast makes bf16 until the outermost one ends: the caller's, which is after the run."""
+
+    def losses():
+        training = Training(PLAIN, 0, replace(MACHINE, precision=precision), IMAGES)
+        for _ in itertools.islice(training.steps(), 6):
+            training.update()
+        return training.points[-1].running_loss
+
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+        within = losses()
+    assert within == losses()
 
 
 def test_a_spool_changes_nothing(tmp_path):
