@@ -5,7 +5,7 @@ process.
     from alexnet import FIGURE_1_A, changed, detect, fit, load
 
     recipe = changed(FIGURE_1_A, {"data.name": "shapes", "model.activation": "tanh", "optim.epochs": 5})
-    history = fit(recipe, seed=0, machine=detect(), images=load("shapes", Path("data")), observe=print)
+    history = fit(recipe, seed=0, machine=detect(jobs=1), images=load("shapes", Path("data")), observe=print)
 
 What is exported is imported when it is first asked for: recipes need no torch.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alexnet.data.image_sets import ImageSet, load, pack
     from alexnet.machine import Machine, detect
     from alexnet.model.network import AlexNet
-    from alexnet.training.checkpoint import Checkpoints
+    from alexnet.training.checkpoint import Checkpoints, Interrupted
     from alexnet.training.loop import History, Point, fit
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Feed",
     "History",
     "ImageSet",
+    "Interrupted",
     "Machine",
     "Point",
     "Recipe",
@@ -55,6 +56,7 @@ _LATER = {
     "Feed": "alexnet.data.batches",
     "History": "alexnet.training.loop",
     "ImageSet": "alexnet.data.image_sets",
+    "Interrupted": "alexnet.training.checkpoint",
     "Machine": "alexnet.machine",
     "Point": "alexnet.training.loop",
     "detect": "alexnet.machine",

@@ -56,8 +56,8 @@ class Machine:
     @contextlib.contextmanager
     def torch_settings(self) -> Iterator[None]:
         """Torch as a run needs it, whatever its caller has set, and put back at the end: `threads` of them, convolutions that
-        repeat to the bit, sums in the precision that is said, float32 and the CPU for what is made without a type and a device, and
-        gradients.
+        repeat to the bit, sums in the precision that is said, gradients, and float32 and the CPU for what is made without a
+        type and a device.
 
         By torch's defaults a GPU's convolutions of float32 round their inputs to TF32, which has the 10 bits of float16, and
         products in bf16 may round partial sums to bf16. Both are off here: "fp32" is float32, and sums are float32. The

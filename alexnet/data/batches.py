@@ -31,7 +31,10 @@ def everything(n: int) -> slice:
 
 
 def check_images(recipe: Recipe, images: ImageSet) -> None:
-    """Raises Refused, naming the recipe's field, where the images cannot serve it. Reads no pixel."""
+    """Raises Refused, naming the recipe's field, where the images cannot serve it, and what of them is no image set. Reads no
+    pixel."""
+    for part in ("train", "test"):
+        _check_part(images.name, part, getattr(images, f"{part}_images"), getattr(images, f"{part}_labels"))
     data, model, there = recipe.data, recipe.model, len(images.train_labels)
     count = data.train_images or there
     if count > there:
@@ -44,10 +47,25 @@ def check_images(recipe: Recipe, images: ImageSet) -> None:
     side = images.train_images.shape[1]
     if model.image_size > side:
         raise Refused(f"model.image_size: {model.image_size} is more than the {side} pixels a side of {images.name}")
-    if (highest := int(images.train_labels.max())) >= model.classes:
+    highest = max(int(labels.max()) for labels in (images.train_labels, images.test_labels) if len(labels))
+    if highest >= model.classes:
         raise Refused(f"model.classes: {model.classes}, but {images.name} has label {highest}")
     if data.crop_offsets > (offsets := offsets_of(recipe, side)):
         raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {offsets} there are")
+
+
+def _check_part(name: str, part: str, images: Images, labels: Tensor) -> None:
+    """Raises Refused where these are no images [n, side, side, 3] uint8 with labels [n] int64."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
+        raise Refused(f"images: {name}.{part}_images are {list(shape)}; needed are [n, side, side, 3]")
+    if isinstance(images, Tensor) and images.dtype != torch.uint8:
+        raise Refused(f"images: {name}.{part}_images are {images.dtype}; needed are pixels of 0 to 255 as torch.uint8")
+    if labels.dtype != torch.int64 or len(labels) != len(images):
+        there, needed = f"{len(labels)} of {labels.dtype}", f"{len(images)} of torch.int64"
+        raise Refused(f"images: {name}.{part}_labels are {there}; needed are {needed}")
+    if len(labels) and (least := int(labels.min())) < 0:
+        raise Refused(f"images: {name}.{part}_labels has {least}; labels begin at 0")
 
 
 def offsets_of(recipe: Recipe, side: int) -> int:
@@ -78,7 +96,7 @@ class Feed:
         self.validation = images.train_images[trained:count], images.train_labels[trained:count]
         self.test = images.test_images, images.test_labels
         self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
-        self.steps_per_epoch = trained // self.batch_size  # what is left over sits out until the next epoch's order
+        self.steps_per_epoch = trained // self.batch_size  # what is left over sits out this epoch, and with a fixed order all
         self.share_of, self.share, self.dtype = share_of, share_of(self.batch_size), dtype
         self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this process's mean in the batch's
         side = self.images.shape[1]
@@ -263,6 +281,8 @@ def _drawing() -> ThreadPoolExecutor:
 def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
     """Mean and factor, float32, that turn pixels [n, height, width, 3] into inputs."""
     if data.inputs == "standardized":
+        if not bool((sums.variance > 0).all()):
+            raise Refused("data.inputs: 'standardized' divides by each colour's spread; one has none; choose minus_mean_image")
         return sums.mean_colour.float(), sums.variance.rsqrt().float()
     return sums.mean_image.float(), torch.ones(3, dtype=torch.float32, device=sums.pixels.device)
 

@@ -42,7 +42,7 @@ def source_of(name: str) -> Source:
     return OwnSet(name) if own_name(name) else SOURCES[choose("data.name", name, SOURCES)]
 
 
-def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = _silent, links: str = "refuse") -> ImageSet:
+def load(name: str, folder: Path | str, damaged: str = "refuse", observe: Observe = _silent, links: str = "refuse") -> ImageSet:
     """The image set `name`, kept under `folder`: images [n, height, width, 3] uint8 and labels [n] int64.
 
     It is packed when it is first asked for (see `pack`), under `.cache`. A byte that flips on disk is found, not trained on: of
@@ -51,13 +51,13 @@ def load(name: str, folder: Path, damaged: str = "refuse", observe: Observe = _s
     set's folder are refused, or read where `links` is "follow". `observe` sees the progress of decoding. Raises Refused where
     the set is missing or damaged, saying which file.
     """
-    return source_of(name).load(folder, _choices(damaged, links), observe)
+    return source_of(name).load(Path(folder), _choices(damaged, links), observe)
 
 
 def pack(
     name: str,
-    folder: Path,
-    source: Path | None = None,
+    folder: Path | str,
+    source: Path | str | None = None,
     damaged: str = "refuse",
     observe: Observe = _silent,
     links: str = "refuse",
@@ -67,6 +67,7 @@ def pack(
 
     Raises Refused as `load` does, where the disk is full or cannot be written, and for a known set under a name of one's own.
     """
+    folder, source = Path(folder), None if source is None else Path(source)
     packable = {one.name: one for one in SOURCES.values() if isinstance(one, PackedSource)}
     own = OwnSet(name) if own_name(name) else packable[choose("data.name", name, packable)]
     images = own.pack(folder, source, _choices(damaged, links), observe)

@@ -112,6 +112,12 @@ class AlexNet(nn.Module):
         """Units that the last layer sees."""
         return self.get_classifier().in_features
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Raises Refused for `features` and `classifier`, which torch would keep as modules that nothing is computed with."""
+        if name in ("features", "classifier"):
+            _not_here()
+        super().__setattr__(name, value)
+
     @property
     def features(self) -> nn.Sequential:
         """The border and the layers that have maps: images to maps. It shares its parts with `layers`, and is no module beside

@@ -206,7 +206,11 @@ class Data(Checked):
     images_per_draw: int = option(
         1, "consecutive images that share a crop and a flip: 32 in the 2012 code", least=1, most=1_000_000
     )
-    order: str = option("reshuffled", 'in each epoch; "fixed": one order for all (2012 code)', choices=("reshuffled", "fixed"))
+    order: str = option(
+        "reshuffled",
+        'in each epoch; "fixed": one order for all (2012 code); what is beyond its last whole batch is never trained on',
+        choices=("reshuffled", "fixed"),
+    )
     colour_noise: float = option(
         0.0,
         "section 4.1: standard deviation of the normal draws along the principal components of the pixels",

@@ -65,15 +65,16 @@ class Checkpoints:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         every_seconds: float = 10.0,
         guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
         writes: bool = True,
     ):
         """`writes` False is for those of several processes of a run that only read. `guard` is entered around every write, and
         forbids it by raising: there a caller says that the run is still its own."""
-        self.folder, self.every_seconds, self.guard, self.writes = folder, every_seconds, guard, writes
+        self.folder, self.every_seconds, self.guard, self.writes = Path(folder), every_seconds, guard, writes
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
+        self.newest_is_damaged = False
 
     def due(self) -> bool:
         """Whether it is time for the next one."""
@@ -92,10 +93,11 @@ class Checkpoints:
         torch.save(state, buffer)
         payload = buffer.getvalue()
         with self.guard():
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
+            if not self.newest_is_damaged:  # else the one before is the only whole one
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
             write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
-        self.saved_at = time.monotonic()
+        self.saved_at, self.newest_is_damaged = time.monotonic(), False
         self.saving_seconds = self.saved_at - started
 
     def load(self) -> dict[str, Any] | None:
@@ -103,11 +105,15 @@ class Checkpoints:
         plain values is passed over; nothing in it is executed."""
         import torch
 
+        self.newest_is_damaged = False
         for name in (CHECKPOINT, PREVIOUS):
             with contextlib.suppress(FileNotFoundError, pickle.UnpicklingError):
                 content = (self.folder / name).read_bytes()
+                self.newest_is_damaged |= name == CHECKPOINT
                 if hashlib.sha256(content[32:]).digest() == content[:32]:
-                    return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
+                    state = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
+                    self.newest_is_damaged &= name != CHECKPOINT
+                    return state
         return None
 
     def keep_weights(self, digest: str) -> None:

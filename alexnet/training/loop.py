@@ -1,6 +1,7 @@
 """One training run: `fit` is the whole of it. It does not know who asked for the run, or who listens."""
 
 import contextlib
+import hashlib
 import math
 import threading
 import time
@@ -61,7 +62,9 @@ def fit(
     `ranks` each process calls this for its share of every batch.
 
     Nothing of the caller's process is changed: torch's settings are put back (see Machine.torch_settings), and all that is
-    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit."""
+    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit, and where the checkpoints
+    are of another run. The trained network is in the last checkpoint: `AlexNet(recipe).load_state_dict(
+    checkpoints.load()["network"])`."""
     with machine.torch_settings():
         training = Training(recipe, seed, machine, images, observe, checkpoints, ranks, stop)
         take_round = rounds_on(machine.device, graphs=ranks.count == 1)
@@ -92,6 +95,7 @@ class Training:
         check_fits(recipe, images, memory_bytes(machine.device), ranks)
         self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
         self.stop, self.how = stop or threading.Event(), "eager"
+        self.name = hashlib.sha256(f"{recipe.key_text} {seed} {images.fingerprint}".encode()).hexdigest()
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)
         self.network = AlexNet(recipe, seed).to(machine.device, machine.dtype).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.network, recipe.optim)
@@ -148,7 +152,7 @@ class Training:
                 self._end_epoch(*running)
             if self.checkpoints and (saves or stops or self.outcome):
                 self.checkpoints.save(self._state())
-            if stops:
+            if stops and not self.outcome:
                 raise Interrupted(f"asked to stop{'; its checkpoint is kept' if self.checkpoints else ''}")
             started = time.monotonic()
 
@@ -247,7 +251,10 @@ class Training:
 
     def _restore(self, state: dict) -> None:
         """Go on from a checkpoint. One that is not of this network and code is passed over, as a damaged one is: the run begins
-        anew."""
+        anew. Raises Refused for that of another run, whose weights this one would give for its own."""
+        if isinstance(state, dict) and state.get("run", self.name) != self.name:  # those of before 2026-11-27 have none
+            folder = self.checkpoints.folder if self.checkpoints else ""
+            raise Refused(f"checkpoints: {folder} holds those of another recipe, seed or image set; name a folder for this run")
         try:
             points = [Point(**point) for point in state["points"]]
             shapes = {name: tensor.shape for name, tensor in state["network"].items()}
@@ -265,6 +272,7 @@ class Training:
     def _state(self) -> dict:
         return {
             "format": FORMAT,
+            "run": self.name,
             "machines": self.machines,
             "step": self.step,
             "seconds": self.seconds,

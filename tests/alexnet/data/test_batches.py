@@ -485,7 +485,8 @@ def test_views_come_in_parts_in_order(size):
 def test_views_in_any_order_are_shared_by_ranks_part_by_part(images, size, count, outside, seed):
     """So that ranks look at as many parts, and that what all have seen after each is what one process has seen."""
     train = random_pixels(images, 6, seed)
-    model = Model(layers=(Layer(kind="full", outputs=images),), image_size=6, classes=images)
+    classes = max(images, 5)  # labels of the test images go to 4
+    model = Model(layers=(Layer(kind="full", outputs=classes),), image_size=6, classes=classes)
     recipe = Recipe(model=model, data=Data(inputs="minus_mean_image"), optim=Optim(batch_size=images))
     order, mean = torch.from_numpy(np.random.default_rng(seed).permutation(images)), train.mean(0, dtype=np.float64)
     shared = []
@@ -599,3 +600,36 @@ def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
     corner = (arrays[0] - arrays[0].mean(0))[:, :3, :3]
     for shown, label in zip(pixels.permute(0, 2, 3, 1), labels, strict=True):
         assert any(np.allclose(shown, cut, atol=1e-3) for cut in (corner[label], corner[label][:, ::-1]))
+
+
+# ---- What is no image set --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("train_images", torch.rand(8, 4, 4, 3), r"images: .*\.train_images are torch\.float32"),
+        ("test_images", torch.zeros(4, 4, 5, 3, dtype=torch.uint8), r"images: .*\.test_images are \[4, 4, 5, 3\]"),
+        ("train_images", torch.zeros(8, 3, 4, 4, dtype=torch.uint8), r"images: .*\.train_images are \[8, 3, 4, 4\]"),
+        ("train_labels", torch.arange(7), "train_labels are 7 of torch.int64; needed are 8"),
+        ("test_labels", torch.arange(4, dtype=torch.int32), "test_labels are 4 of torch.int32"),
+        ("train_labels", torch.arange(8) - 1, "train_labels has -1"),
+        ("test_labels", torch.arange(4) + 9, "model.classes: 8, but .* has label 12"),
+    ],
+)
+def test_what_is_no_image_set_is_refused_before_anything_is_trained(field, value, says):
+    whole = image_set(random_pixels(8, 4), random_pixels(4, 4))
+    recipe = Recipe(
+        model=Model(layers=(Layer(kind="full", outputs=8),), image_size=4, classes=8), data=Data(), optim=Optim(batch_size=4)
+    )
+    Feed(recipe, whole, 0)
+    with pytest.raises(Refused, match=says):
+        Feed(recipe, dataclasses.replace(whole, **{field: value}), 0)
+
+
+def test_a_colour_that_never_varies_cannot_be_standardized():
+    pixels = random_pixels(8, 4)
+    pixels[..., 2] = 7
+    with pytest.raises(Refused, match=r"^data\.inputs: 'standardized'"):
+        feed(pixels, inputs="standardized")
+    feed(pixels, inputs="minus_mean_image")

@@ -62,6 +62,8 @@ def test_fewer_than_one_class_is_refused_by_its_field(network, classes):
 def test_a_part_that_would_not_be_in_the_network_is_refused(network, part):
     with pytest.raises(Refused, match="reset_classifier"):
         getattr(network, part)[-1] = nn.Linear(4, 4)
+    with pytest.raises(Refused, match="reset_classifier"):
+        setattr(network, part, nn.Sequential(nn.Linear(4, 4)))
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (3, 28, 28), (1, 1, 28, 28)])

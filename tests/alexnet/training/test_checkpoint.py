@@ -307,3 +307,31 @@ def test_a_lock_that_a_stopped_process_holds_is_given_up_in_time(tmp_path):
         pass
     with locked(tmp_path / "lock", 0.1):
         pass
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[:-1], lambda content: content[:40] + b"x" + content[41:]])
+def test_a_damaged_newest_checkpoint_does_not_take_the_place_of_the_whole_one_before_it(two_saved, harm, monkeypatch):
+    """The next save is killed after it has made room: what is left is the one that was whole."""
+    newest = two_saved.folder / CHECKPOINT
+    newest.write_bytes(harm(newest.read_bytes()))
+    again = Checkpoints(two_saved.folder)
+    assert step_of(again.load()) == 1
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_atomically", killed)
+        with pytest.raises(KeyboardInterrupt):
+            again.save(state(3))
+    assert step_of(Checkpoints(two_saved.folder).load()) == 1
+    again.save(state(3))
+    again.save(state(4))
+    assert step_of(again.load()) == 4
+    newest.write_bytes(b"")
+    assert step_of(Checkpoints(two_saved.folder).load()) == 3
+
+
+def test_a_folder_may_be_named_by_a_text(tmp_path):
+    Checkpoints(str(tmp_path / "run")).save(state(1))
+    assert step_of(Checkpoints(tmp_path / "run").load()) == 1

@@ -412,7 +412,7 @@ def test_what_a_caller_has_set_changes_no_bit_of_a_run_and_is_as_it_was_afterwar
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_training_taken_without_torchs_settings_learns_within_a_callers_autocast_too(precision):
-    """Torch keeps the weights that an autocast makes bf16 until the outermost one ends: the caller's, which is after the run."""
+    """Torch keeps weights that an autocast makes bf16 until the outermost one ends: the caller's, which is after the run."""
 
     def losses():
         training = Training(PLAIN, 0, replace(MACHINE, precision=precision), IMAGES)
@@ -605,3 +605,27 @@ def test_the_digest_of_weights_changes_with_any_one_of_them():
 def test_the_digest_of_weights_does_not_depend_on_memory_format():
     network = AlexNet(TINY.model, 0)
     assert weights_sha256(network) == weights_sha256(AlexNet(TINY.model, 0).to(memory_format=torch.channels_last))
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"recipe": changed(TINY, {"optim.learning_rate": 0.02})}], ids=["seed", "rate"])
+def test_the_checkpoints_of_another_run_are_refused_and_kept(tmp_path, other):
+    """Their weights have the right shapes."""
+    train(checkpoints=Checkpoints(tmp_path, 0))
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(Refused, match=r"^checkpoints: .* of another recipe, seed or image set"):
+        train(checkpoints=Checkpoints(tmp_path, 0), **other)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_checkpoints_of_before_runs_had_names_go_on(tmp_path):
+    whole, folder = train(checkpoints=Checkpoints(tmp_path / "a", 0)), Checkpoints(tmp_path / "b", 0)
+    state = Checkpoints(tmp_path / "a").load()
+    del state["run"]
+    folder.save(state)
+    assert untimed(train(checkpoints=folder)) == untimed(whole)
+
+
+def test_a_run_that_is_asked_to_stop_at_its_very_end_has_ended():
+    stop = threading.Event()
+    history = train(observe=lambda point: stop.set() if point.epoch == TINY.optim.epochs else None, stop=stop)
+    assert history.outcome == "finished" and untimed(history) == untimed(train())
