@@ -91,7 +91,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         verdict = told.get(scales[0], ("-", "-"))[1].rstrip("†").partition(",")[0]
         return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
 
-    heads = [f"{images}, {epochs} | verdict" for images, epochs in (REGIMES[scale] for scale in scales)]
+    heads = [f"{images}, {epochs} | verdict, {epochs}" for images, epochs in (REGIMES[scale] for scale in scales)]
     lines = [
         f"| claim | paper | {' | '.join(heads)} |",
         f"| --- | --- {'| --- | --- ' * len(scales)}|",
