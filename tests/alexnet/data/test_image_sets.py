@@ -35,7 +35,7 @@ FIRST_ORDERS = [[9, 7, 3, 8, 0, 4, 1, 5, 6, 2], [8, 9, 3, 1, 4, 6, 7, 0, 2, 5]]
 
 def feed(images: ImageSet, batch_size: int = 8, size: int | None = None, seed: int = 0, **data) -> Feed:
     size = size or images.train_images.shape[1]
-    classes = len(images.train_labels)
+    classes = 1 + max(int(labels.max()) for labels in (images.train_labels, images.test_labels))
     model = Model(layers=(Layer(kind="full", outputs=classes),), image_size=size, classes=classes)
     return Feed(Recipe(model=model, data=Data(**data), optim=Optim(batch_size=batch_size)), images, seed)
 
