@@ -126,13 +126,14 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     go side by side as pay, unless `--jobs` says how many.
     """
     tuned, rules = Tuned.read(results_dir()), FixedRules.read(results_dir())
-    selected = select_claims(args, machine.device == "cuda")
-    arms = args.arms or (["all"] if machine.device == "cuda" else [])  # a GPU has time for all of them
+    on_gpu = machine.device == "cuda"  # which has time for every arm
+    selected = select_claims(args, on_gpu)
 
     def cells_of(one: ClaimAtScale, fingerprint: str) -> list[Cell]:
         rule = rules.of(one.scale)
         by_rule = {"first_seed": rule.first_seed, "looks": rule.looks} if rule else {}
-        return make_plan(one.name, one.scale, fingerprint, tuned, bases=args.base, arms=arms, seeds=args.seeds, **by_rule)
+        picked = {"bases": args.base, "arms": args.arms, "seeds": args.seeds, "every_arm": on_gpu}
+        return make_plan(one.name, one.scale, fingerprint, tuned, **picked, **by_rule)
 
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))

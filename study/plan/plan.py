@@ -60,22 +60,26 @@ def make_plan(
     seeds: int | None = None,
     first_seed: int = 0,
     looks: Looks = LOOKS,
+    every_arm: bool = False,
 ) -> list[Cell]:
     """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
 
     `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of each arm but the first, which
     has as many as their last look asks for (study/questions/looks.py). `first_seed` and `looks` are those of the scale's fixed
-    rule, where there is one. Raises Refused for names that do not exist, for seeds below 1 and for an arm without a tuned
-    rate.
+    rule, where there is one. `every_arm`: where `arms` is empty, all that can be trained (`arms_with_rates`) in place of the
+    claim's defaults. Raises Refused for names that do not exist, for seeds below 1 and for an arm without a tuned rate.
     """
     claim = get_claim(claim_name)
     scale = get_scale(claim, scale_name)
     chosen_bases = pick_bases(claim, scale, bases)
-    chosen_arms = pick_arms(claim, arms)
+    named = list(arms)
+    pick_arms(claim, named)  # refused, where they are, before a rate is
     count = seeds or scale.seeds or claim.seeds
     first_seed = max(first_seed, claim.seen_seeds)
     cells = []
     for base in chosen_bases:
+        every = every_arm and not named
+        chosen_arms = arms_with_rates(claim_name, scale_name, base, tuned) if every else pick_arms(claim, named)
         recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
         cells += [
             Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
@@ -107,6 +111,17 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
             f"`python -m study search {claim_name} --base {base} --arms {arm} --scale {scale_name}` finds it"
         )
     return changed(recipe, {field: found["value"]})
+
+
+def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -> list[str]:
+    """All arms of a claim that can be trained: where it tunes, its default arms and the others whose rate was found. A default
+    arm without a rate is among them, to be refused with the search that finds it."""
+    claim = get_claim(claim_name)
+
+    def has_rate(arm: str) -> bool:
+        return not claim.tune or tuned.find(claim_name, base, arm, scale_name) is not None
+
+    return [arm.label for arm in claim.arms if arm.label in claim.default_arms or has_rate(arm.label)]
 
 
 def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:
