@@ -94,7 +94,8 @@ def export_table(args: argparse.Namespace) -> int:
     tables.check(folder)
     odd: list[str] = []
     with _mlflow_answers():
-        count = tables.merge(folder, Store().results(pass_over=odd.append))
+        results = list(Store().results(pass_over=odd.append))
+    count = tables.merge(folder, results)  # a fault of the disk that the tables are on is none of MLflow's
     Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 
