@@ -28,7 +28,7 @@ from study.environment import launched_ranks, results_dir
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
-from study.run.database import in_a_line
+from study.run.database import in_a_line, tracking_uri
 from study.run.executors.base import LATER, Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
@@ -347,7 +347,6 @@ def conclude(
             )
         except Exception as error:  # whatever a store that is away makes mlflow raise
             from study.record.mlflow_faults import in_words
-            from study.record.mlflow_store import tracking_uri
 
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))

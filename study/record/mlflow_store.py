@@ -38,7 +38,7 @@ from study.record.mlflow_words import (
     run_params,
     run_tags,
 )
-from study.run.database import in_a_line, laying_out, redacted
+from study.run.database import in_a_line, laying_out, redacted, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import Damaged, RunResult, from_json, to_json
 
@@ -78,11 +78,6 @@ def set_up_mlflow() -> None:
     mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
 def lay_out_sqlite(uri: str) -> None:
