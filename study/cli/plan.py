@@ -25,7 +25,7 @@ from study.cli.arguments import (
 from study.cli.data import load_known
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
-from study.plan.cost import Pace
+from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell, make_plan, pick_arms, pick_bases
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
@@ -143,7 +143,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     for one in selected:
         cells = cells_of(one, images[one.scale].fingerprint)
         check_can_be_trained(cells, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None)
-        plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
+        plans.append(ClaimPlan(one, in_order(cells, [expected_epochs(cell, tuned) for cell in cells])))
     if in_one_process and args.jobs == 0:
         machine = as_many_as_pay([cell for plan in plans for cell in plan.cells], machine)
     return plans, Place(machine, data_dir(), spool_dir())
