@@ -27,7 +27,7 @@ from study.environment import data_dir, launched_ranks, results_dir, spool_dir, 
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import FixedRules
-from study.plan.plan import Cell, make_plan, pick_arms, pick_bases
+from study.plan.plan import Cell, found_nothing, make_plan, pick_arms, pick_bases
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
@@ -246,7 +246,8 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
     for one in select_claims(args, on_gpu):
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
         places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
-        if missing := [place for place in places if not tuned.find(one.name, *place, one.scale)]:
+        missing = [place for place in places if not tuned.find(one.name, *place, one.scale)]
+        if missing := [place for place in missing if not found_nothing(one.name, one.scale, *place, tuned)]:
             fingerprint = load_known(scale_named(one.scale).data, may_download(args)).fingerprint
             needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
     return needed

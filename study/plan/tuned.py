@@ -77,6 +77,7 @@ class Tuned:
         """The names of the claims that have entries."""
         return list(dict.fromkeys(name.split("/")[0] for name in self.entries))
 
+
 def _shaped(told: Any) -> dict[str, dict]:
     """What tuned.json holds. Raises ValueError, or what a wrong shape leads to, for anything else."""
     if not isinstance(told, dict):
