@@ -25,9 +25,9 @@ from study.cli.arguments import (
 from study.cli.data import load_known
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
-from study.plan.cost import Pace
+from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import FixedRules
-from study.plan.plan import Cell, make_plan, pick_arms, pick_bases
+from study.plan.plan import Cell, found_nothing, make_plan, pick_arms, pick_bases
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
@@ -126,13 +126,14 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     go side by side as pay, unless `--jobs` says how many.
     """
     tuned, rules = Tuned.read(results_dir()), FixedRules.read(results_dir())
-    selected = select_claims(args, machine.device == "cuda")
-    arms = args.arms or (["all"] if machine.device == "cuda" else [])  # a GPU has time for all of them
+    on_gpu = machine.device == "cuda"  # which has time for every arm
+    selected = select_claims(args, on_gpu)
 
     def cells_of(one: ClaimAtScale, fingerprint: str) -> list[Cell]:
         rule = rules.of(one.scale)
         by_rule = {"first_seed": rule.first_seed, "looks": rule.looks} if rule else {}
-        return make_plan(one.name, one.scale, fingerprint, tuned, bases=args.base, arms=arms, seeds=args.seeds, **by_rule)
+        picked = {"bases": args.base, "arms": args.arms, "seeds": args.seeds, "every_arm": on_gpu}
+        return make_plan(one.name, one.scale, fingerprint, tuned, **picked, **by_rule)
 
     for one in selected:  # refuses what is wrong before data are loaded
         check_ranks(cells_of(one, ""))
@@ -142,7 +143,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     for one in selected:
         cells = cells_of(one, images[one.scale].fingerprint)
         check_can_be_trained(cells, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None)
-        plans.append(ClaimPlan(one, in_order(cells, [tuned.expected_epochs(cell) for cell in cells])))
+        plans.append(ClaimPlan(one, in_order(cells, [expected_epochs(cell, tuned) for cell in cells])))
     if in_one_process and args.jobs == 0:
         machine = as_many_as_pay([cell for plan in plans for cell in plan.cells], machine)
     return plans, Place(machine, data_dir(), spool_dir())
@@ -245,7 +246,8 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
     for one in select_claims(args, on_gpu):
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
         places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
-        if missing := [place for place in places if not tuned.find(one.name, *place, one.scale)]:
+        missing = [place for place in places if not tuned.find(one.name, *place, one.scale)]
+        if missing := [place for place in missing if not found_nothing(one.name, one.scale, *place, tuned)]:
             fingerprint = load_known(scale_named(one.scale).data, may_download(args)).fingerprint
             needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
     return needed

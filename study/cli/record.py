@@ -12,7 +12,7 @@ from study.cli.arguments import Verbs, add_verb, path_of, writable
 from study.cli.console import Console
 from study.environment import results_dir, spool_dir, there
 from study.plan import results_folder
-from study.run.database import in_a_line
+from study.run.database import in_a_line, tracking_uri
 from study.run.result import Damaged
 from study.run.run_folder import finished, folders_of_runs, seal
 
@@ -88,13 +88,14 @@ def export_table(args: argparse.Namespace) -> int:
         accept_tables()
         return 0
     from study.record import tables
-    from study.record.mlflow_store import Store, tracking_uri
+    from study.record.mlflow_store import Store
 
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
     odd: list[str] = []
     with _mlflow_answers():
-        count = tables.merge(folder, Store().results(pass_over=odd.append))
+        results = list(Store().results(pass_over=odd.append))
+    count = tables.merge(folder, results)  # a fault of the disk that the tables are on is none of MLflow's
     Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 
@@ -120,7 +121,7 @@ def accept_tables() -> None:
 def _mlflow_answers() -> Iterator[None]:
     """Raises Refused in a line where MLFLOW_TRACKING_URI does not answer, or says no."""
     from study.record.mlflow_faults import lasting
-    from study.record.mlflow_store import set_up_mlflow, tracking_uri
+    from study.record.mlflow_store import set_up_mlflow
 
     set_up_mlflow()
     from mlflow.exceptions import MlflowException

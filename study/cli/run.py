@@ -25,10 +25,11 @@ from study.cli.console import Console, Says, command_line
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
 from study.cli.progress import Progress, outcome_words, value_of
 from study.environment import launched_ranks, results_dir
+from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
-from study.run.database import in_a_line
+from study.run.database import in_a_line, tracking_uri
 from study.run.executors.base import LATER, Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
@@ -186,7 +187,7 @@ def train_and_record(
     tuned = Tuned.read(results)
     to_do = {cell.key for cell in todo}
     done = [cell for cell in cells if cell.key not in to_do]
-    progress = Progress(todo, [tuned.expected_epochs(cell) for cell in todo], place.machine.jobs, console, done)
+    progress = Progress(todo, [expected_epochs(cell, tuned) for cell in todo], place.machine.jobs, console, done)
     keeper = Keeper(place.spool_dir, results)
     first_numbers = FirstNumbers(done, results, progress)
     lost: dict[str, RunLost] = {}
@@ -347,7 +348,6 @@ def conclude(
             )
         except Exception as error:  # whatever a store that is away makes mlflow raise
             from study.record.mlflow_faults import in_words
-            from study.record.mlflow_store import tracking_uri
 
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))

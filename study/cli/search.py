@@ -44,19 +44,21 @@ def search(args: argparse.Namespace) -> int:
     from study.plan.trials import Search, trials_of
     from study.run.search import LOCK, open_storage
 
-    if os.environ.get("OPTUNA_STORAGE"):
-        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # refused, where it is, before data are loaded
     signal.signal(signal.SIGTERM, leave)
     machine = machine_of(args)
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]
-    some_lost = False
-    for one in select_claims(args):
+    some_lost, selected = False, select_claims(args)
+    for one in selected:  # refuses what is wrong before data are loaded, and before anything is written
         if not one.claim.tune:
             raise Refused(
                 f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate; "
                 f"`search {one.name}{SUFFIX}` finds one for each"
             )
+        pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
+    if os.environ.get("OPTUNA_STORAGE"):
+        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # which makes its tables
+    for one in selected:
         images, scale = load_known(scale_named(one.scale).data), get_scale(one.claim, one.scale)
         fingerprint = images.fingerprint
         bases = pick_bases(one.claim, scale, args.base)

@@ -51,22 +51,24 @@ def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> tuple[int, str]:
     largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
     found = measured_once(largest, machine)
     if found.runs == 1:
-        return 1, "1 at a time: two runs of this size do not fit into this card's memory"
+        return 1, "1 at a time: two runs of this size do not fit into what is free of this card's memory"
     jobs = found.jobs(count)
+    when = "measured once" if found.runs == AT_ONCE else "no more fit into what is free of its memory"
     return jobs, (
         f"{jobs} at a time: {found.runs} runs side by side take {found.gain:.1f} times the steps a second of one alone here "
-        "(measured once; JOBS=N says otherwise)"
+        f"({when}; JOBS=N says otherwise)"
     )
 
 
 def measured_once(recipe: Recipe, machine: Machine) -> AtOnce:
-    """What was measured of runs of this network and batch on this card, in this process or an earlier one."""
+    """What was measured of runs of this network and batch on this card, in this process or an earlier one. Where its memory was
+    short it is measured each time: what else filled the card then may have ended."""
     file = _file(recipe, machine)
     if found := _kept(file):
         return found
     found = measured(recipe, machine)
     with contextlib.suppress(OSError):  # it is measured again then
-        if file:
+        if file and found.runs == AT_ONCE:
             write_atomically(file, json.dumps(asdict(found)).encode())
     return found
 
@@ -103,9 +105,9 @@ def _file(recipe: Recipe, machine: Machine) -> Path | None:
 
 
 def _kept(file: Path | None) -> AtOnce | None:
-    """None where nothing was measured, or what was kept is damaged."""
+    """None where nothing was measured, memory was short (which earlier versions kept), or what was kept is damaged."""
     try:
         found = AtOnce(**json.loads(file.read_text())) if file else None
-        return found if found and found.runs >= 1 and found.alone > 0 and math.isfinite(found.gain) else None
+        return found if found and found.runs == AT_ONCE and found.alone > 0 and math.isfinite(found.gain) else None
     except (OSError, ValueError, TypeError):
         return None

@@ -57,7 +57,7 @@ class Pace:
                 if kind not in self.calibrated:
                     self.calibrated[kind] = self._calibrated(cell.recipe)
                 seconds_per_step = self.calibrated[kind]
-            total += self.tuned.expected_epochs(cell) * steps_per_epoch * seconds_per_step
+            total += expected_epochs(cell, self.tuned) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
         source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
         unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
@@ -80,6 +80,13 @@ class Pace:
         step = seconds_of_a_step(recipe, self.machine) / self.machine.jobs
         reading = seconds_of_reading(recipe, self.machine, self.data_dir)
         return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
+
+
+def expected_epochs(cell: Cell, tuned: Tuned) -> float:
+    """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""
+    entry = tuned.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
+    took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
+    return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
 
 
 @functools.cache

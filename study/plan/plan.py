@@ -2,7 +2,7 @@
 
 import fnmatch
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
@@ -60,23 +60,36 @@ def make_plan(
     seeds: int | None = None,
     first_seed: int = 0,
     looks: Looks = LOOKS,
+    every_arm: bool = False,
 ) -> list[Cell]:
     """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
 
     `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of each arm but the first, which
     has as many as their last look asks for (study/questions/looks.py). `first_seed` and `looks` are those of the scale's fixed
-    rule, where there is one. Raises Refused for names that do not exist, for seeds below 1 and for an arm without a tuned
-    rate.
+    rule, where there is one. `every_arm`: where `arms` is empty, all that can be trained (`arms_with_rates`) in place of the
+    claim's defaults. Raises Refused for names that do not exist, for seeds below 1 and those that are kept for tuning, for an
+    arm without a tuned rate and for two arms that are one run.
     """
+    if seeds is not None and seeds < 1:
+        raise Refused(f"SEEDS: {seeds} is not a whole number from 1")
     claim = get_claim(claim_name)
     scale = get_scale(claim, scale_name)
     chosen_bases = pick_bases(claim, scale, bases)
-    chosen_arms = pick_arms(claim, arms)
+    named = list(arms)
+    pick_arms(claim, named)  # refused, where they are, before a rate is
     count = seeds or scale.seeds or claim.seeds
     first_seed = max(first_seed, claim.seen_seeds)
+    if (last := first_seed + looks.seeds_of_first_arm(count) - 1) >= JUDGED_SEEDS_BELOW:
+        raise Refused(
+            f"SEEDS: {count} of {claim_name} reach seed {last}, and seeds from {JUDGED_SEEDS_BELOW} on are for tuning; "
+            f"its first seed is {first_seed}"
+        )
     cells = []
     for base in chosen_bases:
+        every = every_arm and not named
+        chosen_arms = arms_with_rates(claim_name, scale_name, base, tuned) if every else pick_arms(claim, named)
         recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
+        _check_differ(recipes, f"{claim_name} on base {base!r} at scale {scale_name!r}")
         cells += [
             Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
             for seed in range(first_seed, first_seed + looks.seeds_of_first_arm(count))
@@ -84,6 +97,14 @@ def make_plan(
             if seed < first_seed + count or arm == claim.arms[0].label
         ]
     return cells
+
+
+def _check_differ(recipes: Mapping[str, Recipe], where: str) -> None:
+    """Raises Refused for arms that became one, as where an arm sets what the scale sets too: a run is not its own control."""
+    first: dict[Recipe, str] = {}
+    for arm, recipe in recipes.items():
+        if (twin := first.setdefault(recipe, arm)) != arm:
+            raise Refused(f"ARMS: {twin!r} and {arm!r} of {where} are the same run; name one of them, or another scale")
 
 
 def seed_count(text: str) -> int:
@@ -101,12 +122,38 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
         return recipe
     (field,) = claim.tune
     found = tuned.find(claim_name, base, arm, scale_name)
+    if not found and found_nothing(claim_name, scale_name, base, arm, tuned):
+        values = claim.tune[field]
+        raise Refused(
+            f"claim.tune: no {field} of {min(values):g} to {max(values):g} took arm {arm!r} of base {base!r} at scale "
+            f"{scale_name!r} to the target, or to its end; {claim_name} needs other values to try"
+        )
     if not found:
         raise Refused(
             f"tuned.json: no {field} for arm {arm!r} of base {base!r}; "
             f"`python -m study search {claim_name} --base {base} --arms {arm} --scale {scale_name}` finds it"
         )
     return changed(recipe, {field: found["value"]})
+
+
+def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -> list[str]:
+    """All arms of a claim that can be trained: where it tunes, its default arms and the others whose rate was found. A default
+    arm without a rate is among them, to be refused with the search that finds it."""
+    claim = get_claim(claim_name)
+
+    def has_rate(arm: str) -> bool:
+        return not claim.tune or tuned.find(claim_name, base, arm, scale_name) is not None
+
+    return [arm.label for arm in claim.arms if arm.label in claim.default_arms or has_rate(arm.label)]
+
+
+def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
+    """Whether a search has tried every value of the claim for this arm, and none served: another search would find no more."""
+    entry = tuned.entries.get(f"{claim_name}/{base}/{scale_name}", {}).get(arm)
+    if not entry or entry["value"] is not None:
+        return False
+    tried = {trial["value"] for trial in entry["trials"]}
+    return all(value in tried for values in get_claim(claim_name).tune.values() for value in values)
 
 
 def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:

@@ -204,7 +204,9 @@ def _content(folder: Path, name: str, digest: str | None) -> bytes | None:
     content = _bytes(folder / name)
     if digest and (content is None or _digest(content) != digest):
         new = _bytes(_new(folder, name))
-        if new is not None and _digest(new) == digest:
+        if new is None:  # its writer has renamed it meanwhile: read by its own name before, it was the old one
+            return _bytes(folder / name)
+        if _digest(new) == digest:
             return new
     return content
 

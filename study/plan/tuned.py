@@ -7,15 +7,12 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alexnet.files import write_atomically
 from study.plan import results_folder
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
-
-if TYPE_CHECKING:
-    from study.plan.plan import Cell
 
 FILE = "tuned.json"
 COPY = Path(__file__).with_name(FILE)
@@ -79,12 +76,6 @@ class Tuned:
     def claims(self) -> list[str]:
         """The names of the claims that have entries."""
         return list(dict.fromkeys(name.split("/")[0] for name in self.entries))
-
-    def expected_epochs(self, cell: "Cell") -> float:
-        """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""
-        entry = self.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
-        took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
-        return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
 
 
 def _shaped(told: Any) -> dict[str, dict]:

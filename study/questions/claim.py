@@ -102,6 +102,11 @@ class Claim:
             if not isinstance(value := getattr(self, name), kind):
                 raise Refused(f"claim.{name}: {value!r} is {type(value).__name__}, not a {kind.__name__}")
         check_mapping("claim.bases", self.bases, Recipe)
+        if broken := [label for label in self.bases if set(label) & set(" ,*?[]") or not label.isprintable()]:
+            raise Refused(
+                f"claim.bases: the label {broken[0]!r} holds a space, a comma or a sign of a pattern, so that BASE= cannot "
+                "name it, or what cannot be printed"
+            )
         check_mapping("claim.scales", self.scales, str)
         check_mapping("claim.tune", self.tune, tuple)
         for name in ("arms", "default_arms", "default_bases", "other_readings"):
@@ -193,6 +198,12 @@ class Claim:
         for field_name, values in self.tune.items():
             if not values:
                 raise Refused(f"claim.tune: no values for {field_name!r}")
+            for value in values:
+                check_number(f"claim.tune.{field_name}", value)
+            for arm in self.arms:
+                for name in (name for diff in (arm.diff, *arm.also.values()) for name in diff):
+                    if f"{field_name}.".startswith(f"{name}.") or name.startswith(f"{field_name}."):
+                        raise Refused(f"claim.tune: arm {arm.label!r} sets {name!r}, which its search would overwrite")
         for base in self.bases:
             made: dict[str, Recipe] = {}
             for arm in self.arms:

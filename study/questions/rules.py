@@ -120,6 +120,10 @@ class DifferenceOfMeans(Signed):
     treated: str | tuple[str, ...]
 
     def __post_init__(self):
+        if not isinstance(self.treated, str | tuple):
+            raise Refused(
+                f"claim.rule.treated: {self.treated!r} is {type(self.treated).__name__}, not a label or a tuple of them"
+            )
         super().__post_init__()
         if not self.treated_arms:
             raise Refused("claim.rule.treated: none")
@@ -226,6 +230,8 @@ class Factorial(Rule):
     off: str = "without"  # how a part that is off is said: "without norm"; "with narrow" where off is another way to do it
 
     def __post_init__(self):
+        if not isinstance(self.design, Design):
+            raise Refused(f"claim.rule.design: {self.design!r} is {type(self.design).__name__}, not a Design")
         super().__post_init__()
         check_number("claim.rule.no_effect_within", self.no_effect_within, above=0)
         check_text("claim.rule.off", self.off)

@@ -9,8 +9,8 @@ from pathlib import Path
 from alexnet.errors import Refused
 from study.record import tables
 from study.record.mlflow_faults import in_words
-from study.record.mlflow_store import Store, tracking_uri
-from study.run.database import in_a_line
+from study.record.mlflow_store import Store
+from study.run.database import in_a_line, tracking_uri
 from study.run.result import RunResult
 
 WRITING_SHARE = 10

@@ -47,6 +47,13 @@ def lasting(error: BaseException, uri: str) -> Refused | None:
     return None
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether a store of artifacts answers that it has no such file; False where it does not answer."""
+    if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+        return True
+    return bool(re.search(r"\b404 Client Error\b|\(404\) when calling|\bNoSuchKey\b", str(error)))  # a server's, and S3's
+
+
 def in_words(error: BaseException, uri: str) -> str:
     """Why MLflow took nothing, and what helps: the remedy where there has to be one, else the next call."""
     if fault := lasting(error, uri):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.files import locked
-from study.record.mlflow_faults import check_address, lasting
+from study.record.mlflow_faults import check_address, is_gone, lasting
 from study.record.mlflow_view import SHARED, VIEW_STATE
 from study.record.mlflow_words import (
     NOTE,
@@ -38,12 +38,12 @@ from study.record.mlflow_words import (
     run_params,
     run_tags,
 )
-from study.run.database import in_a_line, laying_out
+from study.run.database import in_a_line, laying_out, redacted, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import Damaged, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
@@ -78,11 +78,6 @@ def set_up_mlflow() -> None:
     mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
 def lay_out_sqlite(uri: str) -> None:
@@ -247,21 +242,35 @@ class Store:
 
     def results(self, claim: str | None = None, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
         """Every recorded result, as it was written down; of one claim where it is named. `pass_over` is told of each run whose
-        result is not what it has to be."""
+        result is gone or not what it has to be."""
+        from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         prefix = f"alexnet/{claim}/" if claim else "alexnet/"
-        experiments = [e.experiment_id for e in self.client.search_experiments() if e.name.startswith(prefix)]
+        experiments = [one.experiment_id for one in self._experiments() if one.name.startswith(prefix)]
         with tempfile.TemporaryDirectory() as folder:
             for run in self._finished(experiments):
                 there = None if _artifacts_of(run).startswith("file:") else folder  # read where it lies, or fetched
-                path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                 try:
+                    path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                     result = from_json(json.loads(Path(path).read_text()))
                 except (Refused, Damaged, ValueError) as why:
                     pass_over(f"MLflow's run {run.info.run_id}: {why}")
+                except (MlflowException, OSError) as error:
+                    if not is_gone(error):  # as where a server is away: later runs would be passed over too
+                        raise
+                    pass_over(f"MLflow's run {run.info.run_id}: its result.json is gone from {redacted(_artifacts_of(run))}")
                 else:
                     yield result
+
+    def _experiments(self) -> "Iterator[Experiment]":
+        """The study's own: other teams may have thousands beside them, and a page of MLflow's holds a thousand."""
+        token = None
+        while True:
+            page = self.client.search_experiments(max_results=1000, filter_string="name LIKE 'alexnet/%'", page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
 
     def _finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
         """Every recorded run of some experiments."""

@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
@@ -23,12 +24,30 @@ WAITED_TOO_LONG = "55P03"
 
 PASSWORDS = re.compile(
     r"(?P<web>https?://[^\s:/@]*):(?!\d+/)\S*@"  # not a port
-    r"|(?P<database>(?<!http)(?<!https)://[^\s:/@]*):\S*@"  # a password may hold a slash, a quote or an @
+    # A password may hold a slash, a quote or an @; the example that a refusal gives holds none.
+    r"|(?P<database>(?<!http)(?<!https)://(?!(?-i:USER:PASSWORD@HOST/DATABASE)(?![^\s,;)]))[^\s:/@]*):\S*@"
     r"|(?P<token>https?://)[^\s:/@]+@"
     r"|\b(?P<name>password=)[^\s&'\"]+",
     re.I,
 )
 HIDDEN = {"web": ":***@", "database": ":***@", "token": "***@", "name": "***"}
+
+
+def tracking_uri() -> str:
+    """Where MLflow's runs are: MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two addresses are of one database: of files of SQLite however their paths are written."""
+    return one == other or (_file_of(one) or one) == (_file_of(other) or other)
+
+
+def _file_of(uri: str) -> Path | None:
+    """The file of an SQLite database; None for any other."""
+    if not (found := re.match(r"sqlite(?:\+\w+)?:///(?:file:)?([^?]+)", uri)):
+        return None
+    return Path(found[1]).resolve()
 
 
 def redacted(text: object) -> str:

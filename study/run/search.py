@@ -31,7 +31,7 @@ from study.plan.plan import Cell
 from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
-from study.run.database import in_a_line, is_postgresql, laying_out
+from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tracking_uri
 from study.run.executors.base import Done, Lost, Report, Reported, Task
 from study.run.executors.local import LocalProcesses
 from study.run.executors.one_gpu import OneGpu
@@ -79,9 +79,11 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
     options: dict = {}
     if is_postgresql(url):
         options = {"pool_pre_ping": True, "connect_args": {"options": f"-csearch_path={SCHEMA}", "connect_timeout": 10}}
-    elif url == os.environ.get("MLFLOW_TRACKING_URI"):
+    elif is_same(url, tracking_uri()):
+        by_default = "" if os.environ.get("MLFLOW_TRACKING_URI") else " (not set: mlflow.db of this folder)"
         raise Refused(
-            "OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI, which only a PostgreSQL database can be; choose another"
+            f"OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI{by_default}, which only a PostgreSQL database can be; "
+            "choose another"
         )
     try:
         with locked(lock), laying_out(url, SCHEMA):

@@ -171,7 +171,16 @@ def test_a_password_is_not_told(text):
     assert "***" in redacted(text)
 
 
-@pytest.mark.parametrize("text", ["sqlite:////tmp/mlflow.db", "http://127.0.0.1:5000/#/a@b", "a: b@c", "postgresql://host/db"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:////tmp/mlflow.db",
+        "http://127.0.0.1:5000/#/a@b",
+        "a: b@c",
+        "postgresql://host/db",
+        "choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE",
+    ],
+)
 def test_what_holds_no_password_is_told_as_it_is(text):
     assert redacted(text) == text
 

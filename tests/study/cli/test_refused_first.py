@@ -70,3 +70,15 @@ def test_an_arm_that_no_set_of_this_size_can_train_is_refused_when_planned(here,
     error = capsys.readouterr().err.strip()
     assert "\n" not in error and re.search(r"\bmine(\.py: |/)", error) and "broken" in error
     assert files(here) == before
+
+
+WRONG_SEARCHES = ["nosuchclaim", "batch_norm", "relu_sooner --arms nosucharm", "relu_sooner --base nosuchbase"]
+
+
+@pytest.mark.parametrize("claim", WRONG_SEARCHES)
+def test_a_search_for_what_there_is_not_leaves_neither_tables_nor_folders(here, capsys, monkeypatch, claim):
+    monkeypatch.setenv("OPTUNA_STORAGE", f"sqlite:///{here / 'optuna.db'}")
+    before = files(here)
+    assert main(shlex.split(f"search {claim} --scale smoke")) == 2
+    assert "\n" not in capsys.readouterr().err.strip()
+    assert files(here) == before and not (here / "optuna.db").exists()

@@ -88,3 +88,20 @@ def test_where_nothing_can_be_kept_it_is_measured_each_time(card, monkeypatch, t
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert [jobs_that_pay(CELLS, CARD)[0] for _ in range(2)] == [AT_ONCE] * 2 and asked == [1, 16] * 2
+
+
+def test_a_card_that_was_full_is_measured_again_when_it_may_be_free(card):
+    card({1: 1.0, 16: None, 8: None, 4: None, 2: None})
+    assert jobs_that_pay(CELLS, CARD)[0] == 1
+    card({1: 1.0, 16: None, 8: 4.0})
+    assert jobs_that_pay(CELLS, CARD)[0] == 8
+    card({1: 1.0, 16: 8.0})
+    assert jobs_that_pay(CELLS, CARD)[0] == AT_ONCE
+
+
+def test_what_an_earlier_version_kept_of_a_full_card_is_not_believed(card, tmp_path):
+    card({1: 1.0, 16: 8.0})
+    jobs_that_pay(CELLS, CARD)
+    (file,) = (tmp_path / "alexnet-study").glob("at-once-*.json")
+    file.write_text('{"alone": 1.0, "runs": 1, "together": 1.0}')
+    assert jobs_that_pay(CELLS, CARD)[0] == AT_ONCE

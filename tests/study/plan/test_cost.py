@@ -38,7 +38,7 @@ def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp
     cells = [small_cell(optim__epochs=12)]
     tuned = Tuned.committed()
     told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(cells)
-    steps = tuned.expected_epochs(cells[0]) * (cells[0].recipe.data.train_images // 64)
+    steps = cost.expected_epochs(cells[0], tuned) * (cells[0].recipe.data.train_images // 64)
     assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 

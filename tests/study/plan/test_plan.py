@@ -1,15 +1,17 @@
 """Claims x scales x arms x seeds, as runs with keys."""
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from helpers import write_tuned
 
 from alexnet.errors import Refused
 from alexnet.recipe import RECIPES
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, pick_bases, seed_count
 from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
@@ -38,8 +40,6 @@ def test_every_run_has_its_own_key(tuned_folder):
 
 
 def test_the_key_knows_nothing_of_who_asked(tuned_folder):
-    from dataclasses import replace
-
     cell = plan(tuned_folder)[0]
     assert replace(cell, claim="another", base="x", arm="y").key == cell.key
     assert replace(cell, fingerprint="0" * 12).key != cell.key
@@ -80,6 +80,54 @@ def test_wrong_names_are_refused_with_the_nearest(tuned_folder, options, message
 def test_a_number_of_seeds_that_is_none_is_refused(text):
     with pytest.raises(Refused, match="SEEDS"):
         seed_count(text)
+
+
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_a_plan_of_no_seeds_is_refused(tuned_folder, seeds):
+    with pytest.raises(Refused, match="SEEDS"):
+        plan(tuned_folder, seeds=seeds)
+
+
+@pytest.mark.parametrize(("first_seed", "seeds", "fits"), [(0, 1000, True), (1, 1000, False), (985, 9, True), (986, 9, False)])
+def test_no_plan_reaches_the_seeds_that_are_for_tuning(tuned_folder, first_seed, seeds, fits):
+    """Of 9 seeds of each arm the first has 15."""
+    options = {"first_seed": first_seed, "seeds": seeds, "bases": ["A-2012"]}
+    if fits:
+        assert max(cell.seed for cell in plan(tuned_folder, **options)) == 999
+    else:
+        with pytest.raises(Refused, match=r"SEEDS: .* reach seed 1000, and seeds from 1000 on are for tuning"):
+            plan(tuned_folder, **options)
+
+
+TRIED = get_claim("relu_sooner").tune["optim.learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("tried", "words"), [(TRIED, r"claim\.tune: no .* of 0\.0005 to 0\.128 "), (TRIED[:3], "`python -m study search")]
+)
+def test_a_search_that_found_nothing_is_asked_for_again_only_where_it_would_try_more(tried, words):
+    entry = {"value": None, "trials": [{"value": value, "epochs_to_target": None} for value in tried]}
+    tuned = Tuned().put("relu_sooner", "A-2012", "smoke", "relu", entry)
+    with pytest.raises(Refused, match=words):
+        make_plan("relu_sooner", "smoke", "f" * 12, tuned, bases=["A-2012"], arms=["relu"])
+
+
+def test_an_arm_that_a_scale_makes_its_control_is_refused_there_and_nowhere_else(monkeypatch):
+    claim = get_claim("batch_norm")
+    small = {"optim.batch_size": SCALES["smoke"].diff["optim.batch_size"]}
+    treated = replace(claim.arms[1], diff=small, also={})
+    other = replace(
+        claim,
+        arms=(claim.arms[0], treated),
+        default_arms=(),
+        rule=replace(claim.rule, treated=treated.label),
+        other_readings=(),
+    )
+    monkeypatch.setattr("study.plan.plan.get_claim", lambda name: other)
+    assert make_plan("batch_norm", "shapes", "f" * 12, Tuned())
+    names = f"{claim.arms[0].label!r} and {treated.label!r} of batch_norm .*'smoke' are the same run"
+    with pytest.raises(Refused, match=names):
+        make_plan("batch_norm", "smoke", "f" * 12, Tuned())
 
 
 def imported_with(modules) -> set[str]:
@@ -135,6 +183,16 @@ def test_at_each_of_its_scales_a_claim_has_default_bases_and_all_suit_it(name, s
     for base in bases:
         crop = claim.bases[base].model.image_size
         assert 0.75 * SCALES[scale].side <= crop <= SCALES[scale].side
+
+
+@pytest.mark.parametrize(("name", "scale"), EVERYWHERE)
+def test_at_each_of_its_scales_no_two_arms_of_a_claim_are_one_run(name, scale):
+    claim = all_claims()[name]
+    tuned = Tuned()
+    for base, arm in itertools.product(claim.bases if claim.tune else (), claim.arms):
+        tuned = tuned.put(name, base, scale, arm.label, {"value": 0.01, "trials": []})
+    cells = make_plan(name, scale, "f" * 12, tuned, bases=["*"], arms=["all"], seeds=1)  # refuses arms that are one
+    assert {cell.arm for cell in cells} == {arm.label for arm in claim.arms}
 
 
 def test_a_base_for_other_images_is_refused_and_those_that_fit_are_named():

@@ -45,3 +45,7 @@ def test_a_damaged_file_is_refused_by_its_name(tmp_path):
     (tmp_path / "tuned.json").write_text("{")
     with pytest.raises(Refused, match=r"tuned\.json: not JSON"):
         Tuned.read(tmp_path)
+
+
+def test_rates_know_nothing_of_plans_which_are_made_of_them():
+    assert "study.plan.plan" not in Path(tuned.__file__).read_text()

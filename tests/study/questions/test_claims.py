@@ -423,6 +423,26 @@ ACCEPTED = {  # each of these crashes later, or says nothing for ever
         (RULE, 'OverImages(control="relu", expected=-1, no_effect_within=0.5)'),
     ),
     "a misspelt tuned field": (r"optim\.learning_rat", ("tune={}", 'tune={"optim.learning_rat": (0.1, 0.2)}')),
+    "a tuned field of words": (
+        r"claim\.tune\.model\.activation: 'relu' is str, not a number",
+        ("tune={}", 'tune={"model.activation": ("relu", "tanh")}'),
+    ),
+    "a tuned field that an arm sets": (
+        r"claim\.tune: arm 'gelu' sets 'optim\.learning_rate'",
+        (SECOND, 'Arm("gelu", {"model.activation": "gelu", "optim.learning_rate": 0.1})'),
+        ("tune={}", 'tune={"optim.learning_rate": (0.1, 0.2)}'),
+    ),
+    "a tuned field that an arm sets on a base": (
+        r"claim\.tune: arm 'gelu' sets 'optim\.learning_rate'",
+        (SECOND, 'Arm("gelu", {"model.activation": "gelu"}, {"ALEXNET_32": {"optim.learning_rate": 0.1}})'),
+        ("tune={}", 'tune={"optim.learning_rate": (0.1, 0.2)}'),
+    ),
+    "nothing that is treated": (r"claim\.rule\.treated: None is NoneType", ('treated="gelu"', "treated=None")),
+    "treated arms in a list": (r"claim\.rule\.treated: \['gelu'\] is list", ('treated="gelu"', 'treated=["gelu"]')),
+    "no design": (
+        r"claim\.rule\.design: None is NoneType, not a Design",
+        (RULE, 'Factorial(control="relu", design=None, no_effect_within=0.5)'),
+    ),
     "a tuned field without values": (r"claim\.tune", ("tune={}", 'tune={"optim.learning_rate": ()}')),
     "an arm that repeats what the base has": (r"claim\.arms: 'gelu'", (SECOND, 'Arm("gelu", {"model.activation": "relu"})')),
     "two arms of one diff": (r"claim\.arms", (SECOND, f'{SECOND}, Arm("again", {{"model.activation": "gelu"}})')),
@@ -596,3 +616,9 @@ def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
 def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
     assert re.search(r"python -m study plan gelu\n.*python -m study run gelu", README.partition(HEADING)[2])
     assert 'command="python -m study run gelu"' in readme_claim()
+
+
+@pytest.mark.parametrize("label", ["tiny one", "tiny,one", "tiny[1]", "tin*", "tin?", "tiny\n"])
+def test_a_base_that_could_not_be_named_is_refused(label):
+    with pytest.raises(Refused, match=r"claim\.bases: the label"):
+        dataclasses.replace(TINY_CLAIM, bases={label: TINY}, default_bases=(label,))

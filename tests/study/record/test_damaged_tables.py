@@ -271,6 +271,26 @@ def test_killed_at_any_write_readers_and_the_next_write_find_all_old_or_all_new(
     assert not list(folder.glob(".*.new"))
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_a_reader_during_a_write_never_finds_its_tables_changed(folder, monkeypatch, name):
+    """The writer stands before its last renames when the reader has read the old file, and ends before the reader looks on."""
+    new = {one: (folder / one).read_bytes().replace(b"\n", b"\r\n") for one in TABLES}
+    take_names, read, waiting = results_folder._take_names, results_folder._bytes, []
+    monkeypatch.setattr(results_folder, "_take_names", lambda *known: waiting.append(known))
+    results_folder.write(folder, new)
+
+    def late(path: Path) -> bytes | None:
+        if path.name == f".{name}.new":
+            monkeypatch.setattr(results_folder, "_bytes", read)
+            take_names(*waiting[-1])
+        return read(path)
+
+    monkeypatch.setattr(results_folder, "_bytes", late)
+    found = results_folder.read(folder, name)
+    found.check()
+    assert found.files == {name: new[name]}
+
+
 @pytest.mark.parametrize("verb", ["report", "record", "table"])
 @pytest.mark.parametrize("name", TABLES)
 def test_nothing_is_written_from_tables_that_were_refused(folder, tmp_path, verb, name, monkeypatch, capsys):

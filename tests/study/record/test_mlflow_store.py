@@ -1,6 +1,7 @@
 """Into MLflow and back, on a real SQLite store."""
 
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -288,6 +289,67 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 runs of ") and len(told) == 2
     assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: ")
+
+
+def test_beside_any_number_of_experiments_of_others_every_result_is_found(store, tmp_path, monkeypatch):
+    """A page of one experiment stands for MLflow's of a thousand."""
+    results = [made_up_result(replace(small_cell(), claim=claim)) for claim in ("relu_sooner", "depth", "editions")]
+    store.record(results, tmp_path)
+    search = store.client.search_experiments
+    monkeypatch.setattr(store.client, "search_experiments", lambda **options: search(**{**options, "max_results": 1}))
+    for number in range(3):
+        store.client.create_experiment(f"another team's {number}")
+    assert sorted(found.asked.claim for found in store.results()) == ["depth", "editions", "relu_sooner"]
+
+
+def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, tmp_path, monkeypatch, capsys):
+    store.record([made_up_result(small_cell(seed)) for seed in range(2)], tmp_path)
+    (one, _) = sorted(tmp_path.rglob("artifacts/result.json"))
+    one.unlink()
+    monkeypatch.setenv("RESULTS_DIR", "results")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    assert main(["table"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("1 runs of ") and len(told) == 2
+    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: its result.json is gone from ")
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("##### File result.json #####\n404 Client Error: NOT FOUND for url: http://host/result.json", True),
+        ("An error occurred (404) when calling the HeadObject operation: Not Found", True),
+        ("HTTPConnectionPool(host='host', port=404): Max retries exceeded", False),
+        ("503 Server Error: Service Unavailable for url: http://host/result.json", False),
+        ("401 Client Error: Unauthorized for url: http://host/result.json", False),
+    ],
+)
+def test_a_store_of_artifacts_that_does_not_answer_stops_the_table(store, tmp_path, monkeypatch, text, gone):
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    def fails(*_, **__):
+        raise MlflowException(text)
+
+    store.record([made_up_result(small_cell())], tmp_path)
+    monkeypatch.setattr(LocalArtifactRepository, "download_artifacts", fails)
+    odd = []
+    with contextlib.nullcontext() if gone else pytest.raises(MlflowException):
+        assert list(store.results(pass_over=odd.append)) == []
+    assert len(odd) == gone
+
+
+def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tmp_path, monkeypatch, capsys):
+    def full(*_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.record([made_up_result(small_cell())], tmp_path)
+    monkeypatch.setenv("RESULTS_DIR", "results")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    monkeypatch.setattr("study.record.tables._write_merged", full)
+    assert main(["table"]) != 0
+    told = capsys.readouterr().err
+    assert "No space left on device" in told and "MLFLOW_TRACKING_URI" not in told
 
 
 # ---- What a user of MLflow looks for ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The search for learning rates, on runs that a formula stands in for."""
 
+import contextlib
 import json
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ import pytest
 from helpers import made_up_result
 
 from alexnet.data.image_sets import load
+from alexnet.errors import Refused
 from alexnet.machine import Machine, detect
 from alexnet.recipe import changed
 from alexnet.training.cuda_graph import rounds_on
@@ -17,8 +19,9 @@ from study.plan.claim_files import get_claim
 from study.plan.trials import Search, outward
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
+from study.run.database import redacted
 from study.run.one_run import Place
-from study.run.search import search_arm, search_in_steps
+from study.run.search import open_storage, search_arm, search_in_steps
 
 PLACE = Place(Machine(device="cpu", name="test", precision="fp32", threads=1), Path("data"), Path("spool"))
 SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
@@ -123,3 +126,23 @@ def test_a_search_on_a_gpu_is_in_one_process_and_on_a_cpu_in_one_of_each_arm(mon
         machine = Machine(device=device, name="test", precision="fp32", threads=1, jobs=8)
         list(search_module.search_all(searches, Place(machine, tmp_path, tmp_path), tmp_path))
     assert asked == [("OneGpu", [search_in_steps] * 2, 2), ("LocalProcesses", [search_arm] * 2, 2)]
+
+
+@pytest.mark.parametrize("written", ["sqlite:///{0}/mlflow.db", "sqlite:///mlflow.db", "sqlite:///./sub/../mlflow.db"])
+@pytest.mark.parametrize("uri", ["", "sqlite:///mlflow.db", "sqlite:///{0}/mlflow.db"])
+def test_mlflows_own_file_is_refused_for_trials_however_either_is_written(monkeypatch, tmp_path, written, uri):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(tmp_path))
+    monkeypatch.setenv("OPTUNA_STORAGE", written.format(tmp_path))
+    with pytest.raises(Refused, match=r"^OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI"):
+        open_storage(tmp_path / "lock")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_example_of_a_refused_storage_is_one_to_copy(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPTUNA_STORAGE", "postgresql://me:geheim@/")
+    monkeypatch.setattr(search_module, "laying_out", lambda *_: contextlib.nullcontext())
+    with pytest.raises(Refused) as refused:
+        open_storage(tmp_path / "lock")
+    told = redacted(refused.value)
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE" in told and "geheim" not in told
