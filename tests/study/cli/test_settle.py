@@ -297,10 +297,10 @@ def test_a_claim_that_is_new_since_the_rule_is_judged_as_one_more(folder, traine
 
 
 def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, capsys):
-    write_claim(folder, "noisy", 0.3, **{"bases=": 'tune={"optim.learning_rate": (0.1, 0.2)}, bases='})
+    write_claim(folder, "noisy", 0.3, **{"bases=": 'tune={"optim.momentum": (0.8, 0.9)}, bases='})
     small_looks(folder)
     assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
-    assert "left out: noisy on SMALL, tuned.json: no optim.learning_rate" in capsys.readouterr().out
+    assert "left out: noisy on SMALL, tuned.json: no optim.momentum" in capsys.readouterr().out
     assert set(verdicts(folder)) == {"large", "none"}
 
 
