@@ -107,7 +107,8 @@ def _products_in_float32() -> Iterator[None]:
     the user asked for such a precision of products."""
     import torch
 
-    parts: list[Any] = [torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv]
+    mkldnn: Any = torch.backends.mkldnn  # whose parts torch does not declare
+    parts: list[Any] = [mkldnn.matmul, mkldnn.conv]
     before = [part.fp32_precision for part in parts]
     for part in parts:
         part.fp32_precision = "ieee"

@@ -112,7 +112,7 @@ class AlexNet(nn.Module):
         """Units that the last layer sees."""
         return self.get_classifier().in_features
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Tensor | nn.Module) -> None:
         """Raises Refused for `features` and `classifier`, which torch would keep as modules that nothing is computed with."""
         if name in ("features", "classifier"):
             _not_here()
