@@ -38,7 +38,7 @@ from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import FixedRule, FixedRules
-from study.plan.plan import Cell, make_plan, pick_arms
+from study.plan.plan import Cell, has_rate, make_plan, pick_arms
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
@@ -101,7 +101,7 @@ def wanted(
     members = [(name, base) for name, base in rule.members if name not in without]
 
     def add(name: str, base: str, arms: Iterable[str], seeds: int) -> None:
-        known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, base, arm, rule.scale, tuned)]
+        known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, rule.scale, base, arm, tuned)]
         if not known:
             return
         cells = make_plan(
@@ -142,14 +142,6 @@ def wanted(
 def judged_by(claim: Claim) -> list[str]:
     """The arms that its rule compares."""
     return list(dict.fromkeys((claim.rule.control, *claim.rule.treated_arms)))
-
-
-def has_rate(claim: str, base: str, arm: str, scale: str, tuned: Tuned) -> bool:
-    """Whether an arm can be trained: its claim searches for no rate, or the rate is found."""
-    if not get_claim(claim).tune:
-        return True
-    found = tuned.find(claim, base, arm, scale)
-    return bool(found and found["value"])
 
 
 def not_recorded(cells: Sequence[Cell], results: Path, machine: str) -> list[Cell]:

@@ -140,11 +140,13 @@ def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -
     """All arms of a claim that can be trained: where it tunes, its default arms and the others whose rate was found. A default
     arm without a rate is among them, to be refused with the search that finds it."""
     claim = get_claim(claim_name)
+    labels = [arm.label for arm in claim.arms]
+    return [arm for arm in labels if arm in claim.default_arms or has_rate(claim_name, scale_name, base, arm, tuned)]
 
-    def has_rate(arm: str) -> bool:
-        return not claim.tune or tuned.find(claim_name, base, arm, scale_name) is not None
 
-    return [arm.label for arm in claim.arms if arm.label in claim.default_arms or has_rate(arm.label)]
+def has_rate(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
+    """Whether an arm can be trained: its claim searches for no rate, or the rate is found."""
+    return not get_claim(claim_name).tune or tuned.find(claim_name, base, arm, scale_name) is not None
 
 
 def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:

@@ -27,7 +27,7 @@ class Reported:
 
     what: str
     value: float | None  # a factor, or points with their sign; None where the paper gives a direction alone
-    where: str
+    where: str  # the section, such as "section 3.3"; anything else is not in the paper
     precision: Precision = "measured"
     notes: str = ""  # what the authors' own notes of 2012 say, where they do
     in_notes_alone: bool = False  # whether `value` is the notes' number, and the paper is silent

@@ -246,8 +246,7 @@ class Store:
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        prefix = f"alexnet/{claim}/" if claim else "alexnet/"
-        experiments = [one.experiment_id for one in self._experiments() if one.name.startswith(prefix)]
+        experiments = [one.experiment_id for one in self.experiments(claim)]
         with tempfile.TemporaryDirectory() as folder:
             for run in self._finished(experiments):
                 there = None if _artifacts_of(run).startswith("file:") else folder  # read where it lies, or fetched
@@ -263,12 +262,13 @@ class Store:
                 else:
                     yield result
 
-    def _experiments(self) -> "Iterator[Experiment]":
-        """The study's own: other teams may have thousands beside them, and a page of MLflow's holds a thousand."""
-        token = None
+    def experiments(self, claim: str | None = None) -> "Iterator[Experiment]":
+        """The study's own, or those of one claim: other teams may have thousands beside them, and a page of MLflow's holds a
+        thousand."""
+        prefix, token = f"alexnet/{claim}/" if claim else "alexnet/", None
         while True:
             page = self.client.search_experiments(max_results=1000, filter_string="name LIKE 'alexnet/%'", page_token=token)
-            yield from page
+            yield from (one for one in page if one.name.startswith(prefix))
             if not (token := page.token):
                 return
 

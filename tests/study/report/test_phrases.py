@@ -44,6 +44,13 @@ def test_what_the_paper_reports_is_told_as_it_gives_it(name, words):
     assert reported_words(CLAIMS[name]) == words
 
 
+@pytest.mark.parametrize("where", ["my own question", "not in the paper", "in section 3 of another one"])
+def test_what_is_not_from_a_section_of_the_paper_is_none_of_its_words(where):
+    """A question of one's own has a direction too, which the paper never said."""
+    own = replace(CLAIMS["weight_decay"], reported=replace(CLAIMS["weight_decay"].reported, where=where))
+    assert (reported_words(own), paper_says(own)) == ("not said", "the paper does not say")
+
+
 def test_a_number_of_the_notes_is_never_told_as_the_papers():
     """Of every claim whose number the paper does not have."""
     silent = [claim for claim in CLAIMS.values() if claim.reported.in_notes_alone]
