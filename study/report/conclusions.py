@@ -30,7 +30,8 @@ def next_words(name: str, scale: str, found: Sequence[Evidence]) -> tuple[list[s
 
     `found`: what they came to."""
     if found and all(one.role == "machinery" for one in found):
-        return ["plan", name], "what real images would cost; these were no evidence"
+        real = next((where for where, role in found[0].claim.scales.items() if role != "machinery"), scale)
+        return ["plan", name, "--scale", real], "what real images would cost; these were no evidence"
     if not found:
         return ["plan", name, "--scale", scale], "which runs are missing"
     still_open = [one for one in found if one.verdict.more_seeds]

@@ -87,3 +87,7 @@ def test_splits_are_told_by_the_corrected_resampled_t_test():
 
 def test_one_split_tells_nothing_of_the_others():
     assert math.isinf(over_splits([1.0], 20).upper)
+
+
+def test_splits_that_agree_to_the_last_digit_have_no_interval():
+    assert math.isinf(over_splits([1.0, 1.0, 1.0], 20).upper)

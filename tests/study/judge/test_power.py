@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
 from study.judge.decision import Judged, Look, Question
-from study.judge.intervals import difference_of, share_of_runs
+from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.judge.power import by_the_last_look, power_of_no_effect, power_to_find, seeds_for_no_effect
 from study.judge.seeds_needed import Spread, seeds_for_claim
 from study.judge.spending import nominal_levels
@@ -104,3 +104,10 @@ def test_an_interaction_which_four_runs_of_a_seed_make_needs_twice_the_seeds_of_
     error = of_a_block.std(axis=1, ddof=1) / math.sqrt(seeds)
     p = scipy_stats.t.sf((0.5 - abs(of_a_block.mean(axis=1))) / error, seeds - 1)
     assert (p <= nominal_levels(0.10, SHARES)[-1] / 2).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_where_runs_of_both_arms_never_arrived_nothing_will_be_found():
+    """The ratio is unknown at every look, so its p values are 1, whatever the spread of what did arrive."""
+    unknown = ratio_of_logs(difference_of(1.0, 0.4, 4.0, 0.95, 3, 5, 0.4), censored_treated=3, censored_control=1)
+    one = judged(unknown)
+    assert by_the_last_look(one, one.looks[0], open_claims=5) == (0, 0)

@@ -105,3 +105,11 @@ def test_of_several_arms_each_is_compared_with_its_own_second_reading(of_2, of_3
     assert list(own_readings(one)) == ["without-3-signal-kept"]
     (told,) = (text for text in cautions(one) if "without-2-signal-kept" in text)
     assert "(without-2 itself: +2.0" in told
+
+
+@pytest.mark.parametrize(("alone", "told"), [("supported", False), ("contradicted", True), (None, False)])
+def test_what_an_earlier_look_decided_alone_is_told_where_the_estimate_has_changed_sides(alone, told):
+    """Here the estimate is one point in the paper's direction."""
+    one = found()
+    one.verdict = dataclasses.replace(one.verdict, alone=alone)
+    assert any("by now the estimate lies on the other side" in text for text in cautions(one)) == told
