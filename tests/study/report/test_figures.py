@@ -144,6 +144,24 @@ def test_figure_1_does_not_draw_the_running_and_the_exact_error_as_one_curve(nea
     assert lines[":"] == [[[2.5, 28.0], [2.7, 25.0]], [[2.5, 28.0], [3.0, 26.0]]]
 
 
+def test_all_bases_of_figure_1_are_seen_on_one_axis_that_reaches_the_last_of_their_marks(nearest):
+    """A factor of 6.9 and one of 1.5 look alike on axes of their own."""
+    (one,), _ = nearest
+    claim = all_claims()["relu_sooner"]
+    effect = ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2))
+    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided")
+    bases = []
+    for ends in ((3.0, 5.0), (6.0, 40.0), (4.0, 8.0)):
+        arms = tuple(
+            replace(one.arms[0], label=label, values=(end,)) for label, end in zip(("relu", "tanh"), ends, strict=True)
+        )
+        bases.append(replace(one, claim=claim, arms=arms, verdict=verdict))
+    shown = [axis for axis in figure_1(claim.measure, bases).axes if axis.get_visible()]
+    assert len(shown) == 3
+    for axis in shown:
+        assert axis.get_xlim()[0] == 0 and axis.get_xlim()[1] >= 40 and axis.get_xlim() == shown[0].get_xlim()
+
+
 def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):
     (one,), _ = nearest
     (arm,) = one.arms
