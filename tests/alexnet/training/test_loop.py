@@ -626,6 +626,15 @@ def test_checkpoints_of_before_runs_had_names_go_on(tmp_path):
 
 
 def test_a_run_that_is_asked_to_stop_at_its_very_end_has_ended():
-    stop = threading.Event()
-    history = train(observe=lambda point: stop.set() if point.epoch == TINY.optim.epochs else None, stop=stop)
-    assert history.outcome == "finished" and untimed(history) == untimed(train())
+    """It is asked in the last of its steps."""
+
+    class AtTheLastStep(threading.Event):
+        asked = 0
+
+        def is_set(self):
+            self.asked += 1
+            return self.asked >= STEPS
+
+    stop = AtTheLastStep()
+    history = train(stop=stop)
+    assert stop.asked == STEPS and history.outcome == "finished" and untimed(history) == untimed(train())
