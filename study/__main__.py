@@ -12,9 +12,14 @@ def command() -> int:
     all the rest is imported too; verbs that train have their own way to stop."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATER))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back while Python started again, see one_run.py
-    from study.cli.main import main
+    try:
+        from study.cli.main import main
 
-    return main()
+        return main()
+    except SystemExit as asked:
+        if asked.code == LATER:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

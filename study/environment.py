@@ -7,10 +7,23 @@ from pathlib import Path
 from alexnet.errors import Refused
 from alexnet.machine import launched
 
+MY_RESULTS = "my-results"
+"""Where results go that are no evidence for the study: those of made-up images and of one's own."""
+
 
 def results_dir() -> Path:
     """Where the tables, figures and reports are: RESULTS_DIR, else `results`."""
     return Path(os.environ.get("RESULTS_DIR") or "results")
+
+
+def is_chosen() -> bool:
+    """Whether the user named a folder of results, which then takes all that is written."""
+    return bool(os.environ.get("RESULTS_DIR"))
+
+
+def keep_apart() -> None:
+    """Let this command's results go into MY_RESULTS, unless the user chose a folder: they are no part of the study's own."""
+    os.environ["RESULTS_DIR"] = os.environ.get("RESULTS_DIR") or MY_RESULTS
 
 
 def spool_dir() -> Path:

@@ -27,7 +27,7 @@ def write_runs(spool: Path) -> None:
     """Three runs with results, one that was lost, one that was interrupted, one that another machine trains."""
     for cell in CELLS:
         (spool / cell.key).mkdir(parents=True)
-        write_asked(spool / cell.key, cell)
+        write_asked(spool / cell.key, cell, 0)
     for cell in CELLS[:3]:
         (spool / cell.key / RESULT).write_bytes(sealed(made_up_result(cell)))
     write_ended(spool / CELLS[3].key, "failed", "RuntimeError: x")

@@ -114,9 +114,9 @@ def test_a_claim_of_ones_own_goes_from_training_to_its_report(call, tmp_path):
     (elsewhere / "claims" / "mine.py").write_text(OWN_CLAIM)
     told = call("alexnet-study", "run", "mine", "--scale", "shapes", "--seeds", "1", CLAIMS_DIR="claims").stdout
     made = sorted(path.name for path in elsewhere.iterdir() if not path.name.startswith("."))
-    assert {"mlflow.db", "results", "spool"} <= set(made)
-    report = (elsewhere / "results" / "REPORT.md").read_text()
-    assert "A question from another folder" in report and "results/REPORT.md" in told
+    assert {"mlflow.db", "my-results", "spool"} <= set(made)
+    report = (elsewhere / "my-results" / "REPORT.md").read_text()
+    assert "A question from another folder" in report and "my-results/REPORT.md" in told
     assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
 
 

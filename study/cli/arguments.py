@@ -1,12 +1,12 @@
-"""What several verbs have in common: options, the claims and the machine that they select, and folders that can be written.
+"""What several verbs have in common: options, the machine that they select, and folders that can be written.
 
 A text that a user wrote is converted once, by argparse's `type=`: the functions of a verb get whole numbers, lists and paths.
 """
 
 import argparse
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -14,11 +14,9 @@ from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_n
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
-from study.environment import data_dir, launched_ranks
-from study.plan.claim_files import all_claims, get_claim, get_scale, read_claims
-from study.plan.plan import pick_arms, pick_bases, seed_count
-from study.questions.claim import Claim
-from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own, scale_named
+from study.environment import launched_ranks
+from study.plan.plan import seed_count
+from study.questions.scales import FALLBACK, SCALES, is_own
 from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
@@ -283,99 +281,7 @@ def machine_of(args: argparse.Namespace) -> Machine:
     return replace(machine, ranks=ranks, threads=max(1, machine.threads // launched().local_count))
 
 
-@dataclass(frozen=True)
-class ClaimAtScale:
-    """A claim, the scale at which it is asked, and in words why at that one."""
-
-    name: str
-    claim: Claim
-    scale: str
-    why: str
-
-    def headline(self, machine: Machine, fingerprint: str) -> str:
-        """The scale and the machine, in two lines."""
-        return (
-            f"Scale {self.scale}: {scale_named(self.scale).about} (fingerprint {fingerprint}). Chosen: {self.why}.\n"
-            f"Machine: {machine.label}; {machine.jobs} runs at a time with {machine.threads} threads each."
-        )
-
-
-def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimAtScale]:
-    """The claims that the arguments name, each at its scale. "all" leaves out those that do not know the scale, and
-    designs that ask several parts at once, which claim nothing and take a day: they are run by their names.
-
-    Nothing is written. Raises Refused for names that do not exist.
-    """
-    everything = means_all(args.claims)
-    if not everything:
-        _, wrong = read_claims()
-        for name in args.claims:
-            if name in wrong:  # also where a claim of the package has its name: that is not what was meant
-                raise Refused(str(wrong[name]))
-    selected = []
-    for name in all_claims() if everything else dict.fromkeys(args.claims):
-        claim = get_claim(name)
-        if everything and not claim.rule.is_tested:
-            continue
-        pick_arms(claim, args.arms)
-        if not args.scale:
-            scale, why = first_scale_there([claim], args, on_gpu)
-            if scale:
-                selected.append(ClaimAtScale(name, claim, scale, why))
-            elif not everything:
-                raise Refused(name_a_scale(name, list(claim.scales), why))
-        else:
-            for scale, why in _asked_scales(args).items():
-                if everything and not (claim.is_asked_at(scale) and pick_bases(claim, get_scale(claim, scale), [])):
-                    continue
-                if not pick_bases(claim, get_scale(claim, scale), args.base):
-                    sides = ", ".join(str(base.model.image_size) for base in claim.bases.values())
-                    side = scale_named(scale).side
-                    raise Refused(f"SCALE: {name} has no network for images of {side} pixels; its crops are of {sides}")
-                selected.append(ClaimAtScale(name, claim, scale, why))
-    if not selected:
-        raise Refused(f"SCALE: no claim has {args.scale!r}")
-    return selected
-
-
-def _asked_scales(args: argparse.Namespace) -> dict[str, str]:
-    """The scales that were asked for, and why they are what they are: several where own images are split several times."""
-    return getattr(args, "own", None) or {args.scale: "as asked"}
-
-
-def means_all(claims: list[str]) -> bool:
-    """Whether these names mean every claim. Raises Refused for "all" beside other names."""
-    if "all" in claims and len(claims) > 1:
-        others = ", ".join(name for name in claims if name != "all") or "it once"
-        raise Refused(f"claim: all means every claim and stands alone; leave it out, or name no other ({others})")
-    return claims == ["all"]
-
-
-def may_download(args: argparse.Namespace) -> bool:
-    """Whether the command may bring images: one that trains may, a plan and a rule are told from what is there."""
-    return not (args.verb == "plan" or getattr(args, "plan", False) or getattr(args, "new_rule", False))
-
-
-def first_scale_there(claims: Collection[Claim], args: argparse.Namespace, on_gpu: bool) -> tuple[str, str]:
-    """Where no scale is named, the first of FALLBACK that all `claims` know and whose images are there, and why that one; an
-    empty scale where there is none, and why. Raises Refused for bases that one claim has not at a scale."""
-    from alexnet.data.image_sets import available
-
-    reasons = []
-    for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
-        if all(scale in claim.scales for claim in claims):
-            for claim in claims if len(claims) == 1 else ():
-                pick_bases(claim, get_scale(claim, scale), args.base)
-            if not (why_not := available(scale, data_dir(), may_download(args))):
-                return scale, "; ".join([*reasons, f"{scale} is there"])
-            reasons.append(why_not)
-    return "", "; ".join(reasons)
-
-
-def name_a_scale(who: str, scales: list[str], why_none: str) -> str:
-    """What to say where no scale was named and none could be chosen. `why_none`: why not those that are tried unasked."""
-    why = f" ({why_none})" if why_none else ""
-    return f"SCALE: {who} is asked at {', '.join(scales)}{why}; name one: --scale {scales[0]}, or SCALE={scales[0]}"
+# ---- Folders ---------------------------------------------------------------------------------------------------------
 
 
 def writable_all(**folders: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from study.environment import MY_RESULTS
 from study.run.database import redacted
 
 
@@ -49,6 +50,8 @@ def program() -> str:
 
 
 def command_line(*words: str) -> str:
-    """A command that the user can type as it is, with the CLAIMS_DIR that it needs."""
+    """A command that the user can type as it is, with the folders that it needs: CLAIMS_DIR, and that of results kept apart."""
     claims = os.environ.get("CLAIMS_DIR")
-    return f"{f'CLAIMS_DIR={shlex.quote(claims)} ' if claims else ''}{program()} {shlex.join(words)}"
+    needs = [f"CLAIMS_DIR={shlex.quote(claims)}"] if claims else []
+    needs += [f"RESULTS_DIR={MY_RESULTS}"] if os.environ.get("RESULTS_DIR") == MY_RESULTS else []
+    return " ".join([*needs, program(), shlex.join(words)])

@@ -12,6 +12,7 @@ from alexnet.errors import Refused, choose
 from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of, path_of
 from study.cli.console import Console, command_line
 from study.cli.data_check import check
+from study.counted import counted
 from study.environment import damaged_choice, data_dir, links_choice
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def left_out_words(images: "ImageSet") -> str:
     from alexnet.data.found_files import few
 
     count = len(images.left_out)
-    return f"{images.name}: {count} damaged image{'s' * (count != 1)} left out: {few(images.left_out)}" if count else ""
+    return f"{images.name}: {counted(count, 'damaged image')} left out: {few(images.left_out)}" if count else ""
 
 
 def load_known(name: str, download: bool = True) -> "ImageSet":

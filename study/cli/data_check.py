@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet.errors import Refused
+from alexnet.errors import Refused, choose
 from alexnet.files import write_atomically
 from study.cli.console import Console
 from study.cli.own_images import named_folder
-from study.environment import links_choice
+from study.environment import damaged_choice, links_choice
 
 if TYPE_CHECKING:
     from alexnet.data.folder_check import FolderFacts
@@ -31,7 +31,8 @@ padding: 1rem 1.25rem 4rem }} li {{ overflow-wrap: anywhere }}</style></head>
 
 
 def check(args: argparse.Namespace) -> int:
-    """Tell what is in the folder. Returns 1 where an image is damaged, or lies in both parts or in two classes."""
+    """Tell what is in the folder. Returns 1 where an image is damaged, or lies in both parts or in two classes; of damaged ones
+    not where DAMAGED=skip leaves them out."""
     from alexnet.data.folder_check import check_folder
     from study.cli.data import packing_told
 
@@ -53,7 +54,14 @@ def check(args: argparse.Namespace) -> int:
         parts = (f"<h2>{html.escape(h)}</h2>\n{_list(lines)}" for h, lines in told(facts, str(name), why))
         write_atomically(args.page, PAGE.format(title=html.escape(f"Images in {folder}"), body="\n".join(parts)).encode())
         console.say(f"wrote {args.page}")
-    return 1 if facts.damaged or facts.in_both_parts or facts.in_two_classes else 0
+    return 1 if (facts.damaged and not skips_damaged()) or facts.in_both_parts or facts.in_two_classes else 0
+
+
+def skips_damaged() -> bool:
+    """Whether damaged images are left out of a set."""
+    from alexnet.data.image_sets import DAMAGED
+
+    return choose("DAMAGED", damaged_choice(), DAMAGED) == "skip"
 
 
 def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[tuple[str, list[str]]]:
@@ -73,7 +81,7 @@ def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[t
     worse = {*facts.in_both_parts, *facts.in_two_classes}
     kinds = {
         "remarks": list(remarks(facts)),
-        "damaged": list(facts.damaged),
+        "damaged, left out" if skips_damaged() else "damaged": list(facts.damaged),
         "passed over": [str(one) for one in facts.passed_over],
         "in both parts": [" = ".join(files) for files in facts.in_both_parts],
         "in two classes": [" = ".join(files) for files in facts.in_two_classes],

@@ -36,7 +36,7 @@ from study.cli import (
 from study.cli.arguments import Parser
 from study.cli.console import Console, program
 from study.cli.refusals import as_typed
-from study.environment import launched_ranks, results_dir, share_with_group, spool_dir
+from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
 from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
@@ -46,7 +46,7 @@ DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several see
 
 Everything is looked for in the working folder, unless environment variables say otherwise: the tables and
 pages of results in results/ (RESULTS_DIR), the directory of runs, finished and unfinished, in spool/
-(SPOOL_DIR), images in data/ (DATA_DIR)."""
+(SPOOL_DIR), images in data/ (DATA_DIR). Results of made-up images and of your own go into my-results/."""
 
 EXAMPLES = """examples:
   {prog} quick                               everything once, small, into ./quick
@@ -101,10 +101,12 @@ def main(arguments: list[str] | None = None) -> int:
     Sets environment variables of libraries: the process is the command's own. What SIGTERM does is as before when it returns:
     whoever calls it in a process of his own (a notebook, a test) is not left with a command's way to stop.
     """
-    before = signal.getsignal(signal.SIGTERM)
+    before, folder = signal.getsignal(signal.SIGTERM), os.environ.get("RESULTS_DIR")
     try:
         return _main(arguments)
     finally:
+        if folder is None:
+            os.environ.pop("RESULTS_DIR", None)  # see keep_apart
         if before is not None and signal.getsignal(signal.SIGTERM) is not before:
             signal.signal(signal.SIGTERM, before)
 
@@ -120,6 +122,8 @@ def _main(arguments: list[str] | None) -> int:
         args = parser().parse_args(arguments)
         if arguments is None and (args.verb == "train" or launched_ranks() > 1):  # trains in this process
             start_again_with_allocator()
+        if own_images.asks_apart(args):
+            keep_apart()
         share_with_group(results_dir(), spool_dir())
         return _on_all_ranks(args) if launched_ranks() > 1 else _done(args)
     except Refused as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import locked, write_atomically
 from study.cli.arguments import Verbs, add_verb, existing_folder, json_option, writable
+from study.counted import counted
 from study.environment import results_dir
 from study.plan import results_folder
 
@@ -94,7 +95,7 @@ def _bits(merged: "Merged") -> list[str]:
         lines.append(f"and {len(one) - MOST_NAMED} more runs of one machine with other bits")
     across = [found for found in merged.other_bits if not found.is_one_machine]
     if across or merged.same_bits:
-        lines.append(f"{merged.same_bits} runs have the same bits on two machines, {len(across)} have other bits:")
+        lines.append(f"of runs on two machines {merged.same_bits} have the same bits, {len(across)} have other bits:")
         lines += [f"  {found.key}: {' and '.join(found.machines)} ({found.what})" for found in across[:MOST_NAMED]]
         lines += [f"  and {len(across) - MOST_NAMED} more"] if len(across) > MOST_NAMED else []
     return lines
@@ -109,7 +110,7 @@ def _line(told: "tuple[Evidence, Agreement | None]") -> str:
     if agreed is None:
         return f"{where}: whether its machines agree is not asked, as nothing is compared run by run"
     each = "; ".join(
-        f"{machine} {effect_words(effect, one.claim.measure.unit)} ({effect.n_treated} seeds)"
+        f"{machine} {effect_words(effect, one.claim.measure.unit)} ({counted(effect.n_treated, 'seed')})"
         for machine, effect in agreed.effects.items()
     )
     answer = {

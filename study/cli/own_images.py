@@ -7,7 +7,7 @@ from pathlib import Path
 from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.errors import Refused
 from study.environment import damaged_choice, data_dir, links_choice
-from study.questions.scales import Scale, is_own, own_label, scale_named
+from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
 
 SEVERAL = ("run", "retry", "plan")
 """Verbs that take several ways to split the images."""
@@ -35,6 +35,12 @@ def resolve(args: argparse.Namespace) -> None:
     names = [replace(name, split=split) for split in range(args.splits)] if args.splits > 1 else [name]
     args.own = dict(_packed(one, folder, why) for one in names)
     args.scale = next(iter(args.own))
+
+
+def asks_apart(args: argparse.Namespace) -> bool:
+    """Whether what a command comes to is no part of the study: of made-up images, or of one's own."""
+    scale: str = getattr(args, "scale", None) or ""
+    return getattr(args, "images", None) is not None or bool(own_name(scale)) or is_apart(scale)
 
 
 def refuse_own_options(args: argparse.Namespace, but: tuple[str, ...] = ()) -> None:

@@ -10,19 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from study.cli.arguments import (
-    ClaimAtScale,
-    Verbs,
-    add_verb,
-    claim_options,
-    json_option,
-    machine_of,
-    machine_options,
-    may_download,
-    seed_option,
-    select_claims,
-)
+from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
 from study.cli.data import load_known
+from study.cli.selection import ClaimAtScale, may_download, select_claims
+from study.counted import counted
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace, expected_epochs
@@ -265,7 +256,7 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
         print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
         print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value,")
         print(f"  on seed {TUNING_SEED}, which is never judged. {_scored_words(one.claim)}")
-        print(f"  The search: {most}{pace.cost(cells).words}")
+        print(f"  The search: {pace.cost(cells).words}")
         arms = ",".join(dict.fromkeys(search.arm for search in own))
         print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
 
@@ -297,7 +288,7 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Ev
         entry = tuned.find(asked.name, base, arm, asked.scale) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
         print(
-            f"  {base:<22} {arm:<{width}} {len(cells)} seeds, {sum(cell.key in done for cell in cells)} done, "
+            f"  {base:<22} {arm:<{width}} {counted(len(cells), 'seed')}, {sum(cell.key in done for cell in cells)} done, "
             f"learning rate {cells[0].recipe.optim.learning_rate:g} ({rate})"
         )
 

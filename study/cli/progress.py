@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from alexnet.training.history import Point
 from study.cli.console import Console
+from study.counted import counted
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
 from study.questions.measures import Run
@@ -25,7 +26,7 @@ Arm = tuple[str, str, str]
 def outcome_words(result: RunResult) -> str:
     last = result.points[-1]
     exact = f", training error {last.train_error:.1%}" if last.train_error is not None else ""
-    return f"{result.outcome} after {last.epoch} epochs{exact}, {last.seconds:.0f} s"
+    return f"{result.outcome} after {counted(last.epoch, 'epoch')}{exact}, {last.seconds:.0f} s"
 
 
 def value_of(cell: Cell, result: RunResult) -> str:
@@ -77,7 +78,7 @@ class Progress:
         if self.live:
             self._redraw()
         else:
-            self.console.say(f"[{len(self.ended)}/{len(self.cells)} runs] {self.now}{self._left()}")
+            self.console.say(f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {self.now}{self._left()}")
         self.said_at = time.monotonic()
 
     def over(self, cell: Cell, text: str, value: str = "") -> None:
@@ -85,7 +86,7 @@ class Progress:
         self.ended.add(cell.key)
         (self.lost.discard if value else self.lost.add)(cell.key)
         self.values[_arm(cell)][cell.seed] = value or "lost"
-        line = f"[{len(self.ended)}/{len(self.cells)} runs] {self.line_of(_arm(cell))}; seed {cell.seed} {text}"
+        line = f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {self.line_of(_arm(cell))}; seed {cell.seed} {text}"
         if self.live:
             self._redraw()
         else:
@@ -117,7 +118,7 @@ class Progress:
         ended = self.before[arm] + len(self.values[arm])
         earlier = [f"{self.before[arm]} from before"] if self.before[arm] else []
         values = ", ".join([*earlier, *self.values[arm].values()])
-        return f"{arm[1]} {arm[2]}, {ended} of {self.seeds[arm]} seeds{f': {values}' if values else ''}"
+        return f"{arm[1]} {arm[2]}, {ended} of {counted(self.seeds[arm], 'seed')}{f': {values}' if values else ''}"
 
     def remaining(self) -> str:
         """By how long the search's runs took, corrected by those that have ended since; empty while nothing is known."""
@@ -152,7 +153,7 @@ class Progress:
             lines = [f"  ... {len(lines) - most + 1} lines more", *lines[len(lines) - most + 1 :]]
         left = self.remaining() if len(self.ended) < len(self.cells) else ""
         lines.append(
-            " ".join([f"[{len(self.ended)}/{len(self.cells)} runs]", "; ".join(filter(None, (left, self.now)))]).rstrip()
+            f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {'; '.join(filter(None, (left, self.now)))}".rstrip()
         )
         return [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
 

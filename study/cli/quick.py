@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from study.cli.arguments import Verbs, add_verb
+from study.cli.console import Console
 
 COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
@@ -27,4 +29,9 @@ def quick(args: argparse.Namespace) -> int:
     if "MLFLOW_TRACKING_URI" not in os.environ:
         folder.mkdir(exist_ok=True)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
-    return main(list(COMMAND))
+    code = main(list(COMMAND))
+    uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
+    in_checkout = Path("Makefile").is_file()
+    show = f"MLFLOW_TRACKING_URI={uri} make ui" if in_checkout else f"mlflow server --backend-store-uri {uri}"
+    Console().say(f"its runs as MLflow shows them: {show}")
+    return code

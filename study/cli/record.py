@@ -10,10 +10,12 @@ from pathlib import Path
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, path_of, writable
 from study.cli.console import Console
-from study.environment import results_dir, spool_dir, there
+from study.counted import counted
+from study.environment import MY_RESULTS, is_chosen, results_dir, spool_dir, there
 from study.plan import results_folder
+from study.questions.scales import is_apart
 from study.run.database import in_a_line, tracking_uri
-from study.run.result import Damaged
+from study.run.result import Damaged, RunResult
 from study.run.run_folder import finished, folders_of_runs, seal
 
 
@@ -45,8 +47,9 @@ def record_runs(args: argparse.Namespace) -> int:
     tables.check(folder)
     with _mlflow_answers():
         new = Store().record(results, spool)
-    count = tables.merge(folder, results)
-    Console().say(f"{len(results)} finished runs in {spool}: {new} new in MLflow, {count} of claims in {folder / 'runs.csv'}")
+    count = tables.merge(folder, _of_this_folder(results))
+    told = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
+    Console().say(f"{counted(len(results), 'finished run')} in {spool}: {told}")
     return _tell_passed_over(odd)
 
 
@@ -65,7 +68,7 @@ def seal_results(args: argparse.Namespace) -> int:
                 count += 1
         except (Refused, Damaged) as why:
             odd.append(f"{folder.name}: {why}")
-    Console().say(f"{count} result{'s' * (count != 1)} sealed in {spool}")
+    Console().say(f"{counted(count, 'result')} sealed in {spool}")
     return _tell_passed_over(odd)
 
 
@@ -74,6 +77,16 @@ def _spool_of(args: argparse.Namespace) -> Path:
     if not spool.is_dir():
         raise Refused(f"spool: no folder {spool}")
     return spool
+
+
+def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
+    """Those that belong into the folder of results: the study's own takes no runs on made-up images or on one's own."""
+    mine = [result for result in results if is_chosen() or not is_apart(result.asked.scale)]
+    if left_out := len(results) - len(mine):
+        Console().say(
+            f"{left_out} on made-up images or your own are left out of {results_dir()}; RESULTS_DIR={MY_RESULTS} takes them"
+        )
+    return mine
 
 
 def _tell_passed_over(odd: Sequence[str]) -> int:
@@ -95,8 +108,8 @@ def export_table(args: argparse.Namespace) -> int:
     odd: list[str] = []
     with _mlflow_answers():
         results = list(Store().results(pass_over=odd.append))
-    count = tables.merge(folder, results)  # a fault of the disk that the tables are on is none of MLflow's
-    Console().say(f"{count} runs of {tracking_uri()} are in {folder / 'runs.csv'}")
+    count = tables.merge(folder, _of_this_folder(results))  # a fault of the disk that the tables are on is none of MLflow's
+    Console().say(f"{counted(count, 'run')} of {tracking_uri()} in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 
 

@@ -24,6 +24,7 @@ from study.cli.arguments import (
 from study.cli.console import Console, Says, command_line
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
 from study.cli.progress import Progress, outcome_words, value_of
+from study.counted import counted
 from study.environment import launched_ranks, results_dir
 from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import FixedRules
@@ -177,7 +178,7 @@ def train_and_record(
 
     todo = missing(cells, place)
     if len(todo) < len(cells):
-        console.say(f"{len(cells) - len(todo)} of {len(cells)} runs are done already")
+        console.say(f"{len(cells) - len(todo)} of {counted(len(cells), 'run')} done already")
     if not todo:
         return []
     if place.machine.device == "cuda" and launched_ranks() == 1:
@@ -207,7 +208,7 @@ def train_and_record(
                     progress.over(cell, f"LOST, {outcome}: {reason}")
                     lost[cell.key] = event
                 case FewerAtATime(too_large, jobs):
-                    progress.say(f"{len(too_large)} runs were lost for want of memory; again, {jobs} at a time")
+                    progress.say(f"{counted(len(too_large), 'run')} lost for want of memory; again, {jobs} at a time")
                     for cell in too_large:
                         del lost[cell.key]
             if keeper.is_due or first_numbers.first_pair_waits:

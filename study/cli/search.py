@@ -7,20 +7,12 @@ import signal
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from study.cli.arguments import (
-    Verbs,
-    add_verb,
-    claim_options,
-    machine_of,
-    machine_options,
-    select_claims,
-    writable,
-    writable_all,
-)
+from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, writable, writable_all
 from study.cli.console import Console
 from study.cli.data import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
+from study.cli.selection import select_claims
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import pick_arms, pick_bases

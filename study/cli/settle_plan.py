@@ -12,6 +12,7 @@ from pathlib import Path
 
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe
+from study.counted import counted
 from study.judge.evidence import find
 from study.judge.family import Evidence
 from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
@@ -89,7 +90,7 @@ class Budget:
     def words(self) -> str:
         if math.isinf(self.limit):
             return "no limit"
-        return f"{max(0.0, self.left) / 3600:.1f} hours left" if self.by_hours else f"{self.left:.0f} runs left"
+        return f"{max(0.0, self.left) / 3600:.1f} hours left" if self.by_hours else f"{counted(round(self.left), 'run')} left"
 
 
 def budget_of(hours: float | None, runs: int | None, pace: Pace) -> Budget:

@@ -9,21 +9,14 @@ from dataclasses import dataclass, replace
 
 from alexnet.errors import Refused, choose
 from alexnet.machine import Machine
-from study.cli.arguments import (
-    ClaimAtScale,
-    first_scale_there,
-    machine_of,
-    may_download,
-    means_all,
-    name_a_scale,
-    writable,
-    writable_all,
-)
+from study.cli.arguments import machine_of, writable, writable_all
 from study.cli.console import Console
 from study.cli.data import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
+from study.cli.selection import ClaimAtScale, first_scale_there, may_download, means_all, name_a_scale
 from study.cli.settle_plan import Budget, Member, Next, Settling, View, budget_of
+from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
@@ -74,7 +67,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     if args.new_rule:
         seeds = seeds_of_runs(scale)
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
-        note = f"fixed beside {len(seeds)} runs of earlier seeds, which it does not judge" if seeds else ""
+        note = f"fixed beside {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
         looks = args.looks or LOOKS
         new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds, looks), looks=looks, note=note)
     elif rule is None or rule.difference(claims):
@@ -82,7 +75,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         if seeds:
             rules.check(scale, claims)
         in_place = rule is not None
-        note = f"{len(seeds)} runs were there before it was fixed, and count" if seeds else ""
+        note = f"{counted(len(seeds), 'run')} there before it was fixed, which count" if seeds else ""
         first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
         new = fix(scale, members, claims, first_seed=first_seed, looks=looks, note=note)
     else:
@@ -112,7 +105,7 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
     common = [scale for scale in SCALES if all(scale in claim.scales for claim in claims.values())]
     if not common:
         raise Refused(f"SCALE: {', '.join(claims)} have none in common; settle them one after the other")
-    raise Refused(name_a_scale(", ".join(claims), common, why))
+    raise Refused(name_a_scale(", ".join(claims), common, why, args))
 
 
 def seeds_of_runs(scale: str) -> list[int]:
@@ -203,7 +196,8 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
     rules = FixedRules(results_dir())
     count = len(goal.rule.members)
     looks = ", ".join(map(str, goal.rule.looks.arms))
-    told = f"the rule of {goal.scale}: {count} claims, looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
+    seeds = f"looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
+    told = f"the rule of {goal.scale}: {counted(count, 'claim')}, {seeds}"
     if only_told:
         console.say(f"would fix {told}")
         return
@@ -364,7 +358,7 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
             for name in ("next", "last"):
                 runs = row[f"runs_to_{name}_look"]
                 hours = row[f"hours_to_{name}_look"]
-                cells.append("not on this machine" if runs is None else f"{runs} runs, {hours:.1f} {row['unit']}")
+                cells.append("not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}")
             fits = row["comes_to_look"] > row["looks_taken"]
             cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
         lines.append(tuple(cells) + ("",) * (9 - len(cells)))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from alexnet.card import card
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
+from study.counted import counted
 from study.environment import spool_dir, there
 from study.run.one_run import ALLOCATOR, software
 from study.run.run_folder import RunState, states_of_runs
@@ -26,7 +27,7 @@ def show_status(args: argparse.Namespace) -> int:
         facts = {**asdict(machine), "label": machine.label}
         print(json.dumps({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR}, indent=1))
         return int(any(state.odd for state in states))
-    print(f"machine   {machine.label}; {machine.jobs} runs at a time, {machine.threads} threads each")
+    print(f"machine   {machine.label}; {counted(machine.jobs, 'run')} at a time, {counted(machine.threads, 'thread')} each")
     print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
     if machine.device == "cuda":
         found = card()

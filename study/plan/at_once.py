@@ -16,6 +16,7 @@ from alexnet.files import write_atomically
 from alexnet.kernels.compiled import own_folder
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe, as_dict
+from study.counted import counted
 from study.plan.cost import give_memory_back, seconds_of_rounds
 from study.plan.plan import Cell
 
@@ -55,8 +56,8 @@ def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> tuple[int, str]:
     jobs = found.jobs(count)
     when = "measured once" if found.runs == AT_ONCE else "no more fit into what is free of its memory"
     return jobs, (
-        f"{jobs} at a time: {found.runs} runs side by side take {found.gain:.1f} times the steps a second of one alone here "
-        f"({when}; JOBS=N says otherwise)"
+        f"{jobs} at a time: {counted(found.runs, 'run')} side by side take {found.gain:.1f} times the steps a second of one "
+        f"alone here ({when}; JOBS=N says otherwise)"
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from alexnet.errors import is_out_of_memory, let_go
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe, changed
+from study.counted import counted
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.questions.scales import scale_named
@@ -62,7 +63,9 @@ class Pace:
         source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
         unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
         hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
-        words = f"{len(cells)} runs to train: about {_time(seconds)} ({hours:.1f} {unit}), by the pace of {source}."
+        most = "at most " if any(may_stop_before(cell, self.tuned) for cell in cells) else ""
+        cost = f"{most}about {_time(seconds)} ({hours:.1f} {unit})"
+        words = f"{counted(len(cells), 'run')} to train: {cost}, by the pace of {source}."
         return Cost(seconds, source, words)
 
     def _images_an_epoch(self, cell: Cell) -> int:
@@ -87,6 +90,12 @@ def expected_epochs(cell: Cell, tuned: Tuned) -> float:
     entry = tuned.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
     took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
     return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
+
+
+def may_stop_before(cell: Cell, tuned: Tuned) -> bool:
+    """Whether a run's whole budget is reckoned with, though it ends at a training error that it may reach before."""
+    optim = cell.recipe.optim
+    return bool(optim.stop_at_train_error) and expected_epochs(cell, tuned) == optim.epochs
 
 
 @functools.cache

@@ -104,8 +104,9 @@ SCALES = {
         best_role="machinery",
     ),
 }
-FALLBACK = ("cifar10", "cifar10-jpeg", "shapes")
-"""Tried in this order where no scale is named."""
+FALLBACK = ("cifar10", "cifar10-jpeg")
+"""Tried in this order where no scale is named. Made-up images are not among them: whoever wants those asks for them."""
+MADE_UP = "shapes"
 FALLBACK_ON_GPU = ("tiny-imagenet-100", *FALLBACK)
 """And this one on a GPU, by claims that know it."""
 
@@ -142,6 +143,11 @@ def is_own(label: str) -> bool:
     """Whether this names the scale of a set of one's own."""
     found = LABEL.fullmatch(label)
     return bool(found and own_name(found["data"]))
+
+
+def is_apart(label: str) -> bool:
+    """Whether runs at this scale are no part of the study: those on made-up images, and on one's own."""
+    return is_own(label) or (label in SCALES and SCALES[label].best_role == "machinery")
 
 
 def scale_named(label: str) -> Scale:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.errors import Refused
+from study.counted import counted
 from study.record import tables
 from study.record.mlflow_faults import in_words
 from study.record.mlflow_store import Store
@@ -44,7 +45,7 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
         if isinstance(error, ImportError) and error.name == "mlflow":
             return Recorded("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
         kept = "their run folders keep them"
-        return Recorded(f"MLflow did not take {count} runs, {kept}: {in_words(error, tracking_uri())}")
+        return Recorded(f"MLflow did not take {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}")
     return Recorded()
 
 

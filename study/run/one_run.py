@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,9 +104,9 @@ def _trained_under(lease: Lease, cell: Cell, place: Place, observe: Observe) -> 
         print(told, file=sys.stderr, flush=True)
     (folder / ENDED).unlink(missing_ok=True)
     with lease.held():
-        write_asked(folder, cell)
+        began_ms = write_asked(folder, cell, round(time.time() * 1000))
     checkpoints = Checkpoints(folder, place.checkpoint_seconds, lease.held)
-    result = yield from _trained(cell, place, checkpoints, observe)
+    result = replace((yield from _trained(cell, place, checkpoints, observe)), started_ms=began_ms)
     with lease.held():
         checkpoints.keep_weights(result.weights_sha256)
         write_atomically(folder / RESULT, sealed(result))

@@ -92,7 +92,7 @@ class RunResult:
     software: SoftwareFacts
     gpu: GpuFacts | None = None  # None on a CPU, and in results of before 2026-11-26
     cpu_share: float | None = None  # seconds of CPU over seconds of its threads: below 1 where other work took the cores
-    started_ms: int  # since 1970
+    started_ms: int  # since 1970: when the run was begun first, also of one that was stopped and went on
     ended_ms: int
     outcome: str  # "reached", "finished", "diverged", "stalled" or "stopped", see `alexnet.training.history.History`
     test_error: float | None = None

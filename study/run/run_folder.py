@@ -14,6 +14,7 @@ from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
+from study.counted import counted
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run.lease import Holder, dated_ahead, holder_in, is_held
@@ -83,9 +84,16 @@ class Results:
                     yield replace(result, asked=cell.asked)
 
 
-def write_asked(folder: Path, cell: Cell) -> None:
-    """For whom a run is begun: what `status` tells of it until it has a result."""
-    write_atomically(folder / ASKED, json.dumps({**asdict(cell.asked), "seed": cell.seed, "key": folder.name}).encode())
+def write_asked(folder: Path, cell: Cell, began_ms: int) -> int:
+    """For whom a run is begun: what `status` tells of it until it has a result. `began_ms`: now, since 1970. Returns when the
+    run was begun: of one that goes on from a checkpoint that is when it was begun first."""
+    if _has_checkpoint(folder):
+        with contextlib.suppress(Refused):
+            before = told_in(folder / ASKED, {"began_ms": (int,)})
+            began_ms = min(began_ms, before["began_ms"]) if before else began_ms
+    told = {**asdict(cell.asked), "seed": cell.seed, "key": folder.name, "began_ms": began_ms}
+    write_atomically(folder / ASKED, json.dumps(told).encode())
+    return began_ms
 
 
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
@@ -231,12 +239,15 @@ def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | No
 def _interrupted(folder: Path, holder: Holder | None) -> tuple[str, str]:
     if holder and (why := dated_ahead(folder)):
         return "interrupted", why
-    has_checkpoint = any(os.path.exists(folder / name) for name in (CHECKPOINT, PREVIOUS))
-    return "interrupted", "goes on from its checkpoint" if has_checkpoint else "before its first checkpoint"
+    return "interrupted", "goes on from its checkpoint" if _has_checkpoint(folder) else "before its first checkpoint"
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return any(os.path.exists(folder / name) for name in (CHECKPOINT, PREVIOUS))
 
 
 def _why(result: RunResult) -> str:
     if result.outcome not in ("diverged", "stalled"):
         return ""
     last = result.points[-1]
-    return f"loss {last.running_loss:.4g} after {last.epoch} epochs"
+    return f"loss {last.running_loss:.4g} after {counted(last.epoch, 'epoch')}"

@@ -12,9 +12,9 @@ import pytest
 
 from alexnet.data.own_names import MOST_TEST_PERCENT
 from alexnet.errors import Refused
-from study.cli.arguments import first_scale_there, select_claims
 from study.cli.main import main
 from study.cli.plan import found_at
+from study.cli.selection import first_scale_there, select_claims
 from study.environment import there
 from study.plan.claim_files import all_claims, read_claims
 from study.questions.claim import NOUNS, concrete, miscalled
@@ -165,14 +165,28 @@ def test_a_plan_takes_the_first_images_that_are_there_and_downloads_nothing(here
     asked = []
     monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: asked.append(folder) or "no network")
     scale, why = first_scale_there([CLAIMS["depth"]], argparse.Namespace(base=[], **command), on_gpu=False)
-    assert scale == "shapes" and bool(asked) == downloads
+    assert scale == "" and bool(asked) == downloads
     missing = "no network" if downloads else "CIFAR-10 is not under data (170 MB to be downloaded)"
-    assert why == f"{missing}; no folder data/cifar10-jpeg/train; shapes is there"
+    assert why == f"{missing}; no folder data/cifar10-jpeg/train"
     (here / "data" / "cifar-10-batches-py").mkdir(parents=True)
     assert first_scale_there([CLAIMS["depth"]], argparse.Namespace(base=[], **command), False) == (
         "cifar10",
         "cifar10 is there",
     )
+
+
+@pytest.mark.parametrize("claims", ["depth", "all", "relu_sooner depth"])
+@pytest.mark.parametrize(("verb", "how"), [("run", ""), ("plan", "`python -m study data pack cifar10` downloads cifar10, ")])
+def test_made_up_images_are_never_taken_unasked(here, capsys, monkeypatch, claims, verb, how):
+    """Also not where a download failed, or DATA_DIR was mistyped."""
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: "no network")
+    monkeypatch.setenv("DATA_DIR", "mistyped")
+    why = "no network" if verb == "run" else "CIFAR-10 is not under mistyped (170 MB to be downloaded)"
+    assert refused(f"{verb} {claims}", capsys) == (
+        f"SCALE: none named, and no images there ({why}; no folder mistyped/cifar10-jpeg/train); "
+        f"{how}--scale shapes takes small made-up ones\n"
+    )
+    assert not (here / "results").exists() and not (here / "spool").exists()
 
 
 def test_what_make_offers_names_the_scale_where_the_claims_have_no_usual_one():

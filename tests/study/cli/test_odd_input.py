@@ -149,14 +149,25 @@ def test_nonsense_in_slurm_options_is_refused_before_anything_is_written(here, c
     assert error.startswith("SLURM_OPTIONS: ") and told in error
 
 
+TOLD_BY_ITS_HANDLER = """
+import runpy, signal
+real = signal.signal
+def once(*arguments):
+    real(*arguments)
+    signal.signal = real
+    print("begun", flush=True)
+signal.signal = once
+runpy.run_module("study", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("line", ["list", "train FIGURE_1_A --set data.name=shapes"])
 def test_asked_to_stop_in_its_first_second_a_command_ends_with_75(tmp_path, seconds, line):
-    """Its first tenth is Python's own, which nothing here can change: it is over once study/__main__.py is read."""
+    """From when it has its handler: before, all is Python's own, which nothing here can change."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    beginning = "import runpy, sys; print('begun', flush=True); runpy.run_module('study', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", beginning]
+    command = [sys.executable, "-c", TOLD_BY_ITS_HANDLER]
     process = subprocess.Popen(
         [*command, *shlex.split(line)], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -165,3 +176,4 @@ def test_asked_to_stop_in_its_first_second_a_command_ends_with_75(tmp_path, seco
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in error
+    assert error.endswith("stopped; the same command goes on from here\n")

@@ -78,6 +78,16 @@ def test_a_folder_is_looked_at_and_every_fault_is_named(with_faults, capsys):
     assert "passed over (2)" in told and "bee/notes.txt" in told and "@eaDir" in told
 
 
+@pytest.mark.parametrize(("choice", "code"), [("refuse", 1), ("skip", 0)])
+def test_a_damaged_file_that_is_left_out_is_told_and_is_no_fault(tmp_path, capsys, monkeypatch, choice, code):
+    """As a run on them would do."""
+    folder = photographs(tmp_path / "pets")
+    (folder / "ant" / "0.png").write_bytes(b"no image")
+    monkeypatch.setenv("DAMAGED", choice)
+    assert main(["data", "check", str(folder)]) == code
+    assert f"damaged{', left out' if choice == 'skip' else ''} (1)\n" in capsys.readouterr().out
+
+
 def test_a_script_is_told_the_same_as_json_alone(with_faults, capsys):
     assert main(["data", "check", str(with_faults), "--json", "--name", "pets"]) == 1
     found = json.loads(capsys.readouterr().out)

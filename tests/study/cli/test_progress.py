@@ -40,7 +40,7 @@ def test_a_run_that_ends_is_told_with_all_seeds_of_its_arm_and_the_time_left(cap
 def test_the_last_run_leaves_no_time_and_runs_from_before_are_counted(capsys):
     progress = of(CELLS[-1:], done=CELLS[:-1])
     end(progress, CELLS[-1])
-    assert capsys.readouterr().out == "[1/1 runs] A-today tanh, 3 of 3 seeds: 2 from before, 4.00; seed 2 reached\n"
+    assert capsys.readouterr().out == "[1/1 run] A-today tanh, 3 of 3 seeds: 2 from before, 4.00; seed 2 reached\n"
 
 
 def test_a_run_that_was_lost_and_then_trained_counts_once():

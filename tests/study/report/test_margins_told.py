@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from made_up_arms import arm_of
 
-from study.cli.arguments import ClaimAtScale
 from study.cli.plan import margin_lines
+from study.cli.selection import ClaimAtScale
 from study.judge.seeds_needed import spread_of
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRule, FixedRules

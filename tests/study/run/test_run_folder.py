@@ -1,10 +1,11 @@
 """What lies in run folders: results as they are asked for, and room for another try."""
 
+import pytest
 from helpers import made_up_result, small_cell
 
 from alexnet.training.checkpoint import Checkpoints
 from study.run.result import RESULT, sealed
-from study.run.run_folder import Results, set_aside
+from study.run.run_folder import ASKED, Results, set_aside, write_asked
 
 CELLS = [small_cell(seed, arm) for seed in range(2) for arm in ("relu", "tanh")]
 
@@ -29,3 +30,22 @@ def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp
     Checkpoints(folder).save({"step": 1})
     set_aside(folder)
     assert Checkpoints(folder).load() is None and (folder / "result.1.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "began"),
+    [
+        (lambda folder: None, 2000),
+        (lambda folder: Checkpoints(folder).save({"step": 1}), 1000),
+        (lambda folder: (Checkpoints(folder).save({"step": 1}), (folder / ASKED).unlink()), 2000),
+        (lambda folder: (Checkpoints(folder).save({"step": 1}), (folder / ASKED).write_text("{")), 2000),
+    ],
+    ids=["begun anew", "goes on", "asked.json lost", "asked.json damaged"],
+)
+def test_a_run_that_goes_on_from_a_checkpoint_was_begun_when_it_was_begun_first(tmp_path, left, began):
+    """A rule that was fixed in between did not exist when it was begun."""
+    folder = tmp_path / CELLS[0].key
+    folder.mkdir()
+    assert write_asked(folder, CELLS[0], 1000) == 1000
+    left(folder)
+    assert write_asked(folder, CELLS[0], 2000) == began

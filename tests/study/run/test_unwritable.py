@@ -234,7 +234,7 @@ def test_in_a_folder_that_a_group_shares_all_files_are_the_groups_too(tmp_path, 
         share_with_group(tmp_path / "not there yet")
         run = tmp_path / CELLS[0].key
         with Lease(run):
-            write_asked(run, CELLS[0])
+            write_asked(run, CELLS[0], 0)
     finally:
         os.umask(before)
     umask = shared if is_shared else own

@@ -1,0 +1,85 @@
+"""Results of made-up images and of one's own stay out of the study's own folder."""
+
+import os
+import shutil
+
+import pytest
+from helpers import made_up_result, small_cell
+from made_up_images import write_images
+
+from study.cli.main import main
+from study.environment import MY_RESULTS, results_dir
+from study.plan.plan import Cell
+from study.record import tables
+from study.run.result import RESULT, sealed
+
+STUDY = ("cifar10", "cifar10-jpeg", "cifar10-2500", "cifar10-jpeg-2500", "tiny-imagenet-100", "imagenet")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, and none of the user's own settings."""
+    for name in ("SCALE", "IMAGES", "RESULTS_DIR", "SPOOL_DIR", "DATA_DIR", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """The folder of results of each call of `run`, which does nothing else."""
+    seen: list[str] = []
+    monkeypatch.setattr("study.cli.run.run", lambda args: seen.append(str(results_dir())))
+    monkeypatch.setattr("study.cli.own_images.resolve", lambda args: None)
+    return seen
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["option", "variable"])
+@pytest.mark.parametrize(
+    ("scale", "folder"),
+    [
+        *((scale, "results") for scale in STUDY),
+        *((scale, MY_RESULTS) for scale in ("shapes", "smoke", "own-pets-32px", "own-pets-32px-3classes-160images")),
+    ],
+)
+def test_only_runs_of_the_study_go_into_its_results(here, asked, monkeypatch, scale, folder, variable):
+    if variable:
+        monkeypatch.setenv("SCALE", scale)
+    assert main(["run", "depth", *([] if variable else ["--scale", scale])]) == 0
+    assert asked == [folder] and "RESULTS_DIR" not in os.environ
+
+
+def test_a_folder_of_own_images_is_kept_apart_too(here, asked):
+    write_images(here / "pets")
+    assert main(["run", "depth", "--images", "pets"]) == 0
+    assert asked == [MY_RESULTS]
+
+
+@pytest.mark.parametrize("scale", ["shapes", "cifar10"])
+def test_a_folder_that_the_user_names_takes_every_run(here, asked, monkeypatch, scale):
+    monkeypatch.setenv("RESULTS_DIR", "mine")
+    assert main(["run", "depth", "--scale", scale]) == 0
+    assert asked == ["mine"] and os.environ["RESULTS_DIR"] == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("folder", "scales"), [("", {"cifar10"}), ("mine", {"cifar10", "shapes"})])
+def test_what_is_recorded_of_a_directory_of_runs_is_kept_apart_likewise(
+    here, monkeypatch, capsys, empty_mlflow, folder, scales
+):
+    shutil.copy(empty_mlflow, here)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here / 'mlflow.db'}")
+    if folder:
+        monkeypatch.setenv("RESULTS_DIR", folder)
+    for seed, scale in enumerate(("shapes", "cifar10")):
+        cell = small_cell(seed)
+        cell = Cell(cell.claim, scale, cell.base, cell.arm, cell.seed, cell.recipe, cell.fingerprint)
+        run = here / "spool" / cell.key
+        run.mkdir(parents=True)
+        (run / RESULT).write_bytes(sealed(made_up_result(cell)))
+    assert main(["record"]) == 0
+    told = capsys.readouterr().out
+    assert set(tables.read_runs(here / (folder or "results")).scale) == scales
+    assert ("1 on made-up images or your own are left out of results; RESULTS_DIR=my-results takes them" in told) == (
+        not folder
+    )
