@@ -178,7 +178,7 @@ def train_and_record(
 
     todo = missing(cells, place)
     if len(todo) < len(cells):
-        console.say(f"{len(cells) - len(todo)} of {counted(len(cells), 'run')} done already")
+        console.say(f"done already: {len(cells) - len(todo)} of {counted(len(cells), 'run')}")
     if not todo:
         return []
     if place.machine.device == "cuda" and launched_ranks() == 1:

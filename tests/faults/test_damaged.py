@@ -50,7 +50,7 @@ def test_a_damaged_result_is_found_named_and_trained_again_to_the_same_bits(copi
     damage(path)
     states = {state.key: (state.state, state.why) for state in states_of_runs(copied / "spool")}
     assert states[path.parent.name] == ("failed", "result.json is damaged: what it says is not what was written")
-    assert "3 of 4 runs are done already" in finish(copied)
+    assert "done already: 3 of 4 runs" in finish(copied)
     equal(copied, f"a {'torn' if damage is cut else 'flipped'} result.json")
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_diverges_is_kept_as_diverged_and_touches_no_other(laid_out, 
     assert ours[extra][1] == "diverged" and {key: ours[key] for key in theirs} == theirs
     assert recorded(folder).keys() == ours.keys()
     (state,) = (state for state in states_of_runs(folder / "spool") if state.key == extra)
-    assert state.state == "diverged" and "loss nan after 1 epochs" in state.why
+    assert state.state == "diverged" and "loss nan after 1 epoch" in state.why
     fault_table.append(("a loss that is not a number", 1, len(theirs.keys() - ours.keys()), 0))
 
 

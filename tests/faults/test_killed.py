@@ -121,7 +121,7 @@ def test_on_a_full_disk_runs_are_lost_with_the_reason_and_done_when_there_is_roo
 
 def test_run_again_after_success_it_trains_nothing(copied):
     before = {path: path.stat().st_mtime_ns for path in (copied / "spool").rglob("result.json")}
-    assert "4 of 4 runs are done already" in finish(copied)
+    assert "done already: 4 of 4 runs" in finish(copied)
     assert {path: path.stat().st_mtime_ns for path in (copied / "spool").rglob("result.json")} == before
 
 

@@ -50,7 +50,7 @@ def test_tables_that_cannot_be_written_cost_no_run_and_are_written_by_the_same_c
     if fault == "read-only":
         remount(results, "rw")
     ballast.unlink()
-    assert "4 of 4 runs are done already" in finish(laid_out)
+    assert "done already: 4 of 4 runs" in finish(laid_out)
     equal(laid_out, f"{fault} results (tmpfs)")
 
 

@@ -250,7 +250,7 @@ def test_recording_and_reporting_call_nobody(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", CALLS],
         cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT), "RESULTS_DIR": "results"},
         capture_output=True,
         text=True,
     )

@@ -287,7 +287,7 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 runs of ") and len(told) == 2
+    assert told[0].startswith("1 run of ") and len(told) == 2
     assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: ")
 
 
@@ -310,7 +310,7 @@ def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 runs of ") and len(told) == 2
+    assert told[0].startswith("1 run of ") and len(told) == 2
     assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: its result.json is gone from ")
 
 

@@ -298,7 +298,7 @@ def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_p
     (spool / result.key).mkdir(parents=True)
     (spool / result.key / RESULT).write_bytes(sealed(result))
     warning = record_results([result], spool, tmp_path / "results").warning
-    assert "MLflow did not take 1 runs" in warning and "their run folders keep them" in warning
+    assert "MLflow did not take 1 run," in warning and "their run folders keep them" in warning
     assert (tmp_path / "results" / "runs.csv").read_text().count("\n") == 2
     assert main(["record", str(spool)]) == 2
     told = capsys.readouterr().err
