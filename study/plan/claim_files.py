@@ -78,7 +78,9 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
     except (Exception, SystemExit) as error:  # whatever someone's file raises
         text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
         return Refused(f"{path}: {' '.join(text.split())}")
-    if not isinstance(found := getattr(module, "CLAIM", None), Claim):
+    if not hasattr(module, "CLAIM"):
+        return Refused(f"{path}: it has no CLAIM; a claim file says CLAIM = Claim(...)")
+    if not isinstance(found := module.CLAIM, Claim):
         return Refused(f"{path}: CLAIM is {type(found).__name__}, not a Claim")
     return found
 

@@ -375,7 +375,7 @@ BROKEN = {
         r"claim\.tune: one field",
     ),
     "no seeds": ("tune={}", "tune={}, seeds=0", r"claim\.seeds: 0 is not a whole number"),
-    "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"CLAIM is NoneType, not a Claim"),
+    "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"it has no CLAIM; a claim file says"),
     "a field that a claim lacks": ("tune={}", "tuned={}", r"claim: 'tuned' is not one of .*did you mean tune"),
     "a syntax error": ("CLAIM = Claim(", "CLAIM = Claim((", r"SyntaxError"),
     "a missing import": ("import Arm, Claim", "import Claim", r"NameError: name 'Arm'"),
