@@ -463,6 +463,37 @@ def test_every_field_refuses_what_it_does_not_take_by_name_value_and_choices(kin
     assert all(str(choice) in str(refusal.value) for choice in field.metadata["option"].choices)
 
 
+OF_ANOTHER_TYPE = {str: (3, None), int: (2.0, "2", True, None), float: ("0.5", True, None), bool: (1, "True", None)}
+
+
+@pytest.mark.parametrize("kind, field", [*FIELDS, *((Recipe, field) for field in dataclasses.fields(Recipe))])
+def test_every_field_refuses_a_value_of_another_type_by_name_value_and_type(kind, field):
+    for wrong in OF_ANOTHER_TYPE.get(field.type, ("01", {}, [], None)):
+        with pytest.raises(Refused) as refusal:
+            kind(**{**PARTS.get(kind.NAME, {}), field.name: wrong})
+        told = f"{kind.NAME}.{field.name}: {wrong!r} is {type(wrong).__name__}, the field takes "
+        assert str(refusal.value).startswith(told) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wrong", "told"),
+    [
+        (Model, "layers", (Layer(kind="full", outputs=10), "full"), "model.layers.1: 'full' is str, the field takes Layer"),
+        (RateChange, "layers", (0, 1.0), "rate_change.layers.1: 1.0 is float, the field takes int"),
+        (RateChange, "layers", (True,), "rate_change.layers.0: True is bool, the field takes int"),
+    ],
+)
+def test_a_part_of_a_tuple_that_is_of_another_type_is_refused_by_its_position(kind, name, wrong, told):
+    with pytest.raises(Refused) as refusal:
+        kind(**{**PARTS.get(kind.NAME, {}), name: wrong})
+    assert str(refusal.value) == told
+
+
+def test_equal_recipes_with_a_zero_of_either_sign_have_one_key():
+    plus, minus = (Recipe(optim=Optim(learning_rate=zero)) for zero in (0.0, -0.0))
+    assert plus == minus and run_key(plus, 0, NO_DATA) == run_key(minus, 0, NO_DATA)
+
+
 def test_every_field_of_a_recipe_says_what_it_is():
     docs, fields = (
         schema.field_docs(),
