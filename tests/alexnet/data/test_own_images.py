@@ -184,6 +184,15 @@ def test_a_check_names_what_is_wrong_by_kind(folder):
     assert facts.formats == {"PNG": 32} and sum(facts.images) == 33 and facts.shorter_sides == (40, 58, 70)
 
 
+def test_a_check_tells_the_same_of_a_file_as_packing_does(folder, tmp_path):
+    Image.fromarray(np.linspace(0, 1, 1600, dtype=np.float32).reshape(40, 40)).save(folder / "ant" / "depth.tif")
+    (told,) = check_folder(folder, NAME, "refuse", lambda done, total: None).damaged
+    with pytest.raises(Refused) as refusal:
+        pack(str(NAME), tmp_path / "data", folder)
+    assert "depth.tif: not readable as a picture" in told and told in str(refusal.value)
+    assert pack(str(NAME), tmp_path / "data", folder, damaged="skip").left_out == (told,)
+
+
 def test_a_check_names_a_training_image_in_the_test_part(tmp_path):
     root = write_images(tmp_path / "given", (("train", 4), ("val", 2)))
     shutil.copy(root / "train" / "ant" / "1.png", root / "val" / "ant" / "again.png")
