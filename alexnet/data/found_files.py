@@ -71,6 +71,17 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
     return found
 
 
+def folder_names(folder: Path) -> list[str]:
+    """The folders in this one that may be classes or parts, sorted. Raises Refused where it cannot be read."""
+    return [entry.name for entry in _entries(folder) if not _service(entry) and _is_folder(entry)]
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether image files lie in it directly, and not in folders within it alone."""
+    files = (entry for entry in _entries(folder) if not _service(entry) and not _is_folder(entry))
+    return any(is_image_name(entry.name) or begins_as_image(_start_of(entry, None)) for entry in files)
+
+
 def same_classes(root: Path, first: Found, second: Found) -> None:
     """Raises Refused, naming the classes with the nearest name of the other part, where two parts have different ones."""
     told = []

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
-from alexnet.data.found_files import Found, PassedOver, files_by_class
+from alexnet.data.found_files import Found, PassedOver, files_by_class, folder_names, holds_images
 from alexnet.data.image_files import FORMATS, content_of
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.data.packed import Split, manifest_of
@@ -104,15 +104,15 @@ class OwnFolders:
 
 
 def parts_of(root: Path) -> tuple[str, str] | None:
-    """The folders of training and test images, where `root` has both; None where its folders are classes.
+    """The folders of training and test images, where `root` has both; None where its folders are classes: where none is called
+    train, or where one is that holds images itself and lies beside others, as that of buses.
 
-    Raises Refused where there is only one of them, or more than one for tests."""
-    try:
-        names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    except OSError as error:
-        raise Refused(f"{root}: cannot be read ({error.strerror})") from None
+    Raises Refused where there is only one part, or more than one for tests."""
+    names = folder_names(root)
     tests = [name for name in TEST_PARTS if name in names]
     if "train" not in names:
+        return None
+    if len(names) > 1 + len(tests) and all(holds_images(root / name) for name in ("train", *tests)):
         return None
     if len(tests) != 1:
         has = f"both {' and '.join(tests)}" if tests else f"none of {', '.join(TEST_PARTS)}"

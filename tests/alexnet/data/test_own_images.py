@@ -113,6 +113,32 @@ def test_parts_that_are_no_two_are_refused_with_the_way_out(tmp_path, parts, tol
         pack(str(NAME), tmp_path / "data", root)
 
 
+@pytest.mark.parametrize("names", [("train",), ("train", "val"), ("test",), ("train", "test", "val")])
+def test_classes_that_are_called_as_parts_are_classes_beside_others(folder, tmp_path, names):
+    for name in names:
+        shutil.copytree(folder / "ant", folder / name)
+        for place, path in enumerate(sorted((folder / name).iterdir())):  # else copies of the ants
+            Image.fromarray(np.full((40, 40, 3), place, np.uint8)).save(path)
+    images = pack(str(NAME), tmp_path / "data", folder)
+    assert class_names(str(NAME), tmp_path / "data") == sorted((*CLASSES, *names))
+    assert len(images.train_labels) + len(images.test_labels) == 30 + 10 * len(names)
+
+
+def test_parts_beside_a_folder_of_notes_are_parts(tmp_path):
+    root = write_images(tmp_path / "given", (("train", 4), ("val", 2)))
+    (root / "notes").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "train" / "overview.png")
+    images = pack(str(NAME), tmp_path / "data", root)
+    assert (len(images.train_labels), len(images.test_labels)) == (12, 6)
+
+
+def test_two_parts_without_class_folders_are_no_two_classes(folder, tmp_path):
+    for name, part in (("ant", "train"), ("bee", "val")):
+        shutil.copytree(folder / name, tmp_path / "given" / part)
+    with pytest.raises(Refused, match="images lie in it directly; sort them into one folder a class"):
+        pack(str(NAME), tmp_path / "data", tmp_path / "given")
+
+
 def test_a_folder_around_the_class_folders_is_told(folder, tmp_path):
     with pytest.raises(Refused, match=rf"one class alone \(pets\).*name {folder}"):
         pack(str(NAME), tmp_path / "data", folder.parent)
