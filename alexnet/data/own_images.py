@@ -50,8 +50,8 @@ class OwnSet(PackedSource):
     def contents(self, root: Path, links: str) -> "OwnFolders":
         return OwnFolders(root, self.parts, links)
 
-    def folder_times(self, root: Path) -> list[list]:
-        return times_of_folders(root, parts_of(root) or ("",))
+    def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
+        return times_of_folders(root, parts_of(root) or ("",), links, known)
 
     def class_names(self, folder: Path) -> list[str]:
         return manifest_of(self.cache(folder)).get("classes") or self.contents(self.home(folder), "refuse").classes
