@@ -17,6 +17,7 @@ import numpy as np
 from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
 from alexnet.data.found_files import Found, PassedOver, files_by_class, folder_names, holds_images
 from alexnet.data.image_files import FORMATS, content_of
+from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.data.packed import Split, manifest_of
 from alexnet.data.sources import PackedSource
@@ -86,9 +87,12 @@ class OwnFolders:
         return self.given.state() if self.given else state_of(self.name.side, list(self.found.rows("")))
 
     def splits(self) -> dict[str, Split]:
-        """The images of "train" and "test", in an order that their contents decide."""
-        if self.given:
-            return self.given.splits()
+        """The images of "train" and "test", in an order that their contents decide. Raises Refused for those of a known set."""
+        splits = self.given.splits() if self.given else self._parted()
+        refuse_known(self.root, self.classes, *(len(splits[part].labels) for part in ("train", "test")))
+        return splits
+
+    def _parted(self) -> dict[str, Split]:
         places = {name: place for place, name in enumerate(self.classes)}
         listed: dict[str, list[tuple[bytes, Row, int]]] = {"train": [], "test": []}
         parts = parted(digests_of(self.found), self.name.test_percent, self.name.split)

@@ -181,10 +181,31 @@ def test_a_word_that_is_no_name_is_refused(folder):
 # ---- Known sets ------------------------------------------------------------------------------------------------------
 
 
-def test_a_known_set_under_ones_own_name_is_refused(folder, tmp_path, monkeypatch):
+def parted_by_hand(folder: Path) -> Path:
+    """The images of `folder` in parts of eight and two of each class."""
+    for label in CLASSES:
+        for i, path in enumerate(sorted((folder / label).iterdir())):
+            place = folder.parent / "given" / ("train" if i < 8 else "val") / label
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    return folder.parent / "given"
+
+
+@pytest.mark.parametrize("root_of", [lambda folder: folder, parted_by_hand], ids=["split here", "parts as given"])
+@pytest.mark.parametrize("way", ["pack", "load"])
+def test_a_known_set_under_ones_own_name_is_refused_before_an_image_is_read(folder, tmp_path, monkeypatch, root_of, way):
     monkeypatch.setattr("alexnet.data.known_sets.KNOWN", {"insects": Known(3, 24, 6, "", "|".join(CLASSES))})
+    monkeypatch.setattr("alexnet.data.class_folders.read", lambda *_: pytest.fail("an image was read"))
+    root = root_of(folder).rename(tmp_path / str(NAME))
+    with pytest.raises(Refused, match=rf"^{root}: these images are insects; ask for them by that name"):
+        pack(str(NAME), tmp_path / "data", root) if way == "pack" else load(str(NAME), tmp_path)
+
+
+def test_a_known_set_whose_classes_have_other_names_is_refused_by_its_fingerprint(folder, tmp_path, monkeypatch):
+    first = pack(str(NAME), tmp_path / "data", folder)
+    monkeypatch.setattr("alexnet.data.known_sets.KNOWN", {"insects": Known(3, 0, 0, first.fingerprint)})
     with pytest.raises(Refused, match="these images are insects; ask for them by that name"):
-        pack(str(NAME), tmp_path / "data", folder)
+        pack(str(NAME), tmp_path / "again", folder)
 
 
 def test_a_known_name_on_other_images_is_told_with_both_counts(tmp_path):
