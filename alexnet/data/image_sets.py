@@ -15,7 +15,7 @@ from alexnet.data.own_names import own_name
 from alexnet.data.packed import Observe
 from alexnet.data.sources import Choices, ImageSet, PackedSource, Source
 from alexnet.data.synthetic_shapes import SyntheticShapes
-from alexnet.errors import Refused, choose
+from alexnet.errors import choose
 
 __all__ = ["SOURCES", "ImageSet", "available", "class_names", "load", "pack", "source_of"]
 

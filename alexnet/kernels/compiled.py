@@ -31,7 +31,9 @@ def compiler() -> list[str]:
     return [program, *command[1:]] if program else []
 
 
-def library(source: Path, flags: Sequence[str], compiler: Sequence[str], is_right: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL:
+def library(
+    source: Path, flags: Sequence[str], compiler: Sequence[str], is_right: Callable[[ctypes.CDLL], bool]
+) -> ctypes.CDLL:
     """The library of a C file, from the cache or built now; `is_right` is asked once of what was loaded.
 
     Raises OSError, SubprocessError or Refused where it cannot be built, kept or loaded, or is not right even when built anew.

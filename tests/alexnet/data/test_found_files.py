@@ -161,7 +161,7 @@ OF_NO_SCALE = {
 @pytest.mark.parametrize("why", OF_NO_SCALE)
 def test_a_tiff_that_does_not_say_what_is_black_and_white_is_refused_in_one_line(tmp_path, why):
     (tmp_path / "x.tif").write_bytes(OF_NO_SCALE[why])
-    with pytest.raises(Damaged, match=rf"^{tmp_path}/x\.tif: not readable as a picture \(its .*{why}; save it with 8 bits [^\n]*$"):
+    with pytest.raises(Damaged, match=rf"^{tmp_path}/x\.tif: not readable as a picture \(its .*{why}; save it with [^\n]*$"):
         read(tmp_path / "x.tif")
 
 

@@ -217,7 +217,7 @@ def test_a_compiler_with_arguments_is_run_with_them(kept, monkeypatch):
 
 
 def test_other_arguments_of_a_compiler_make_another_library(kept, monkeypatch):
-    path, builds = kept
+    _, builds = kept
     for count, argument in enumerate(("-DONE", "-DTWO", "-DONE"), 1):
         monkeypatch.setenv("CC", f"{COMPILER} {argument}")
         cpu.kernels.cache_clear()
@@ -228,7 +228,7 @@ def test_a_compiler_that_no_shell_would_run_is_said_in_one_line(fresh, monkeypat
     monkeypatch.setenv("CC", "'gcc")
     assert cpu.kernels() is None
     (said,) = capfd.readouterr().err.splitlines()
-    assert "CC: \"'gcc\" is no command of a shell (No closing quotation)" in said
+    assert 'CC: "\'gcc" is no command of a shell (No closing quotation)' in said
 
 
 DAMAGES = {
