@@ -14,7 +14,7 @@ from alexnet.kernels import cpu
 from alexnet.kernels.supported import is_followed, supported
 from alexnet.model import pooling_on_gpu
 from alexnet.model.pooling_on_gpu import by_torch
-from alexnet.recipe.sizes import side_after_pool
+from alexnet.recipe.network import side_after_pool
 
 
 class Pool(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alexnet.kernels import gpu
 from alexnet.kernels.supported import supported
-from alexnet.recipe.sizes import side_after_pool
+from alexnet.recipe.network import side_after_pool
 
 
 def takes(maps: Tensor, window: int) -> bool:

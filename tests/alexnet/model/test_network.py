@@ -19,7 +19,8 @@ from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, RECIPES, Layer, Model, changed, sizes_of
-from alexnet.recipe.sizes import side_after_pool, weights_of
+from alexnet.recipe.network import side_after_pool
+from alexnet.recipe.sizes import weights_of
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -1,22 +1,29 @@
 """alexnet/recipe/schema.py: keys against hashes written by hand, refusals, round trips, and the networks' numbers of 2012."""
 
+import ast
 import dataclasses
+import graphlib
 import hashlib
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alexnet.recipe
 from alexnet.errors import Refused
 from alexnet.recipe import (
+    ACTIVATIONS,
     FIGURE_1_A,
     FIGURE_1_B,
     FIGURE_1_C,
+    INITIALIZATIONS,
+    POOLS,
     Data,
     Layer,
     Model,
@@ -43,10 +50,10 @@ NO_DATA = "000000000000"
 FIGURE_1 = {"A": FIGURE_1_A, "B": FIGURE_1_B, "C": FIGURE_1_C}
 rates = st.floats(0, 10, allow_subnormal=False)
 VALUES = {
-    "model.activation": st.sampled_from(schema.ACTIVATIONS),
-    "model.init": st.sampled_from(schema.INITIALIZATIONS),
+    "model.activation": st.sampled_from(ACTIVATIONS),
+    "model.init": st.sampled_from(INITIALIZATIONS),
     "model.layers.0.outputs": st.integers(1, 64),
-    "model.layers.0.pool": st.sampled_from(schema.POOLS),
+    "model.layers.0.pool": st.sampled_from(POOLS),
     "model.layers.2.padding": st.integers(0, 3),
     "model.layers.3.weight_std": rates,
     "data.inputs": st.sampled_from(("minus_mean_image", "standardized")),
@@ -428,6 +435,27 @@ def test_the_rates_of_2012_are_the_defaults():
     optim = FIGURE_1_A.optim
     assert (optim.learning_rate, optim.learning_rate * optim.bias_rate_factor) == (0.001, 0.002)
     assert (optim.momentum, optim.batch_size) == (0.9, 128)
+
+
+def test_no_two_modules_of_the_library_import_each_other():
+    """Neither directly nor over others; imports within functions and for type checkers alone count too."""
+    root, imports = Path(alexnet.__file__).parents[1], {}
+    for path in sorted((root / "alexnet").rglob("*.py")):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "alexnet":
+                places = {one.name: root.joinpath(*node.module.split("."), one.name) for one in node.names}
+                is_module = {one: place.is_dir() or place.with_suffix(".py").is_file() for one, place in places.items()}
+                found |= {f"{node.module}.{one}" if is_module[one] else node.module for one in places}
+        imports[name] = found
+    assert imports["alexnet.recipe.schema"] >= {"alexnet.recipe.network", "alexnet.errors"}
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError, naming the modules
+
+
+@pytest.mark.parametrize("name", ["Layer", "Model", "ResponseNorm"])
+def test_a_network_that_was_pickled_whole_finds_its_classes_where_they_were(name):
+    assert getattr(schema, name) is getattr(alexnet.recipe, name)
 
 
 def test_a_recipe_is_read_without_torch():
