@@ -89,7 +89,7 @@ class OwnFolders:
     def splits(self) -> dict[str, Split]:
         """The images of "train" and "test", in an order that their contents decide. Raises Refused for those of a known set."""
         splits = self.given.splits() if self.given else self._parted()
-        refuse_known(self.root, self.classes, *(len(splits[part].labels) for part in ("train", "test")))
+        refuse_known(self.root, self.classes, len(splits["train"].labels), len(splits["test"].labels))
         return splits
 
     def _parted(self) -> dict[str, Split]:

@@ -66,8 +66,8 @@ def check_type(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, takes) or (isinstance(value, bool) and outer is not bool):
         wanted = f"a tuple of {inner[0].__name__}" if inner else outer.__name__
         raise Refused(f"{name}: {in_short(value)} is {type(value).__name__}, the field takes {wanted}")
-    if inner:
-        for position, item in enumerate(value):
+    for position, item in enumerate(value if isinstance(value, tuple) else ()):
+        if inner:
             check_type(f"{name}.{position}", item, inner[0])
 
 
