@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from alexnet.data.found_files import PassedOver, files_by_class, same_classes
+from alexnet.data.found_files import PassedOver, files_by_class, folders_below, same_classes, service
 from alexnet.data.image_files import read
 from alexnet.data.packed import MARK, Split, manifest_of
 from alexnet.data.sources import PackedSource
@@ -39,8 +39,8 @@ class ClassFolderSet(PackedSource):
     def contents(self, root: Path, links: str) -> "ClassFolders":
         return ClassFolders(root, self.side, self.test, links)
 
-    def folder_times(self, root: Path) -> list[list]:
-        return times_of_folders(root, ("train", self.test) if self.test else ("train",))
+    def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
+        return times_of_folders(root, ("train", self.test) if self.test else ("train",), links, known)
 
     def class_names(self, folder: Path) -> list[str]:
         words = folder / f"{self.name}.words.txt"
@@ -53,12 +53,22 @@ class ClassFolderSet(PackedSource):
         return [meaning.get(name, name) for name in classes]
 
 
-def times_of_folders(root: Path, parts: Sequence[str]) -> list[list]:
-    """Name and time of every class folder in these folders under `root`; "" is `root` itself."""
-    found = []
+def times_of_folders(root: Path, parts: Sequence[str], links: str, known: Sequence[Sequence] = ()) -> list[list]:
+    """Name and time of every class folder in these folders under `root`, and then of every folder within those; "" is `root`
+    itself. Of an earlier answer, `known`, only the deeper folders are asked for their times, and nothing is listed but the
+    parts: one that is new shows in the time of the folder that holds it."""
+    classes, deeper = [], [name for name, _ in known if name.count("/") > 1]  # a class has the one after its part
     for part in parts:
         with contextlib.suppress(FileNotFoundError), os.scandir(root / part) as entries:
-            found += sorted([f"{part}/{entry.name}", entry.stat().st_mtime_ns] for entry in entries if entry.is_dir())
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir():
+                    classes.append(name := f"{part}/{entry.name}")
+                    if not known and not service(entry.name) and (links == "follow" or not entry.is_symlink()):
+                        deeper += folders_below(entry.path, f"{name}/", links)
+    found = []
+    for name in (*classes, *deeper):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found.append([name, os.stat(f"{root}/{name}").st_mtime_ns])
     return found
 
 

@@ -52,7 +52,7 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
         raise Refused(f"folder: no folder {root}")
     found, loose, tree = Found(root), [], root.resolve() if links == "refuse" else None
     for entry in _entries(root):
-        if why := _service(entry):
+        if why := service(entry.name):
             found.passed_over.append(PassedOver(entry.path, why))
         elif _is_folder(entry):
             _refuse_leading_out(entry, tree)
@@ -69,6 +69,27 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
         )
     found.passed_over.extend(PassedOver(entry.path, "in no class folder") for entry in loose)
     return found
+
+
+def folder_names(folder: Path) -> list[str]:
+    """The folders in this one that may be classes or parts, sorted. Raises Refused where it cannot be read."""
+    return [entry.name for entry in _entries(folder) if not service(entry.name) and _is_folder(entry)]
+
+
+def folders_below(folder: str, prefix: str, links: str, depth: int = 0) -> Iterator[str]:
+    """All folders that `files_by_class` looks into within a class, by their names after `prefix`. Links that are not followed
+    are passed over: they lead to a folder that is seen where it lies, or are refused."""
+    _refuse_too_deep(folder, depth)
+    for entry in _entries(folder):
+        if not service(entry.name) and _is_folder(entry) and (links == "follow" or not entry.is_symlink()):
+            yield f"{prefix}{entry.name}"
+            yield from folders_below(entry.path, f"{prefix}{entry.name}/", links, depth + 1)
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether image files lie in it directly, and not in folders within it alone."""
+    files = (entry for entry in _entries(folder) if not service(entry.name) and not _is_folder(entry))
+    return any(is_image_name(entry.name) or begins_as_image(_start_of(entry, None)) for entry in files)
 
 
 def same_classes(root: Path, first: Found, second: Found) -> None:
@@ -92,11 +113,10 @@ def few(texts: Iterable[object], most: int = 5) -> str:
 def _files_below(
     folder: str, prefix: str, tree: Path | None, passed_over: list[PassedOver], depth: int
 ) -> Iterator[tuple[str, tuple[int, int]]]:
-    if depth > DEEPEST:
-        raise Refused(f"{folder}: more than {DEEPEST} folders deep, as links lead that point at a folder above them")
+    _refuse_too_deep(folder, depth)
     for entry in _entries(folder):
         name = f"{prefix}{entry.name}"
-        if why := _service(entry):
+        if why := service(entry.name):
             passed_over.append(PassedOver(entry.path, why))
         elif _is_folder(entry):
             _refuse_leading_out(entry, tree)
@@ -107,6 +127,11 @@ def _files_below(
             passed_over.append(PassedOver(entry.path, "no image of a kind that is read"))
 
 
+def _refuse_too_deep(folder: str, depth: int) -> None:
+    if depth > DEEPEST:
+        raise Refused(f"{folder}: more than {DEEPEST} folders deep, as links lead that point at a folder above them")
+
+
 def _entries(folder: str | Path) -> list[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
@@ -115,9 +140,9 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
         raise Refused(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def _service(entry: os.DirEntry) -> str:
-    """Why this is nobody's image or class; empty where it may be one."""
-    name = entry.name.lower()
+def service(name: str) -> str:
+    """Why a file or folder of this name is nobody's image or class; empty where it may be one."""
+    name = name.lower()
     if name.startswith("."):
         return "hidden"
     return "of the system" if name.startswith("@") or name in SERVICE_FOLDERS or name in SERVICE_FILES else ""

@@ -36,8 +36,10 @@ def begins_as_image(start: bytes) -> bool:
 
 def read(path: Path, side: int = 0) -> np.ndarray:
     """An image file as [height, width, 3] uint8; made square where `side` > 0, its pixels as they are stored (no EXIF turn).
+    Of 16 bits the upper 8 are taken, and what is transparent is seen on white.
 
-    Raises Damaged for a damaged one, naming it, and Refused, with the system's reason, for one that could not be read.
+    Raises Damaged, naming it, for a damaged one and for one whose pixels nobody says the black and white of, and Refused, with
+    the system's reason, for one that could not be read.
     """
     from PIL import Image
 
@@ -50,8 +52,10 @@ def read(path: Path, side: int = 0) -> np.ndarray:
                 raise ValueError(f"{image.width}x{image.height} pixels, a decompression bomb")
             if image.format in ("JPEG", "MPO"):
                 _check_jpeg(content)
+            if why := _of_no_scale(image):
+                raise Damaged(f"{path}: not readable as a picture ({why}; save it with 8 bits a colour)")
             return square(image, side) if side else np.asarray(_rgb(image))
-    except MemoryError:
+    except (MemoryError, Damaged):
         raise
     except Exception as error:  # PIL raises OSError for most damage, and SyntaxError, ValueError and its own for some
         why = "cannot identify it as an image" if "cannot identify image file" in str(error) else error
@@ -119,10 +123,36 @@ def _middle(image):
     return image.crop((left, top, left + width, top + height))
 
 
-def _rgb(image):
-    """A PIL image of any mode as RGB. PIL itself cuts 16-bit grey off at 255."""
-    if image.mode.startswith("I;16"):
-        from PIL import Image
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 
+
+def _of_no_scale(image) -> str:
+    """Of an opened PIL image why it is not known which of its values are black and white; empty where it is. PIL cuts such
+    values off at 0 and 255, or takes them as they are: what comes out is black, white or a negative."""
+    if image.mode == "F":
+        return "its pixels are floating-point numbers"
+    if image.format != "TIFF":
+        return ""
+    if image.mode == "I":
+        return "its pixels are whole numbers with a sign or of 32 bits"
+    if 2 in np.atleast_1d(image.tag_v2.get(SAMPLE_FORMAT, 1)):
+        return "its pixels are whole numbers with a sign"
+    if image.mode.startswith("I;16") and image.tag_v2[BITS] != (16,):
+        return f"its pixels have {image.tag_v2[BITS][0]} bits"
+    if image.mode.startswith("I;16") and image.tag_v2[PHOTOMETRIC] == 0:
+        return "its 16-bit pixels count from white"
+    return ""
+
+
+def _rgb(image):
+    """A PIL image of any mode as RGB. PIL itself cuts 16-bit grey (mode I of a PGM file) off at 255, and shows what is hidden
+    below transparent pixels, which is often black."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        if seen.getchannel("A").getextrema() != (0, 0):  # some BMP files have an alpha that was never set
+            image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return image.convert("RGB")

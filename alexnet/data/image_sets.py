@@ -9,13 +9,13 @@ from pathlib import Path
 from alexnet.data.cifar10 import Cifar10
 from alexnet.data.class_folders import ClassFolderSet
 from alexnet.data.found_files import LINKS
-from alexnet.data.known_sets import known_as
+from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_images import OwnSet
 from alexnet.data.own_names import own_name
 from alexnet.data.packed import Observe
 from alexnet.data.sources import Choices, ImageSet, PackedSource, Source
 from alexnet.data.synthetic_shapes import SyntheticShapes
-from alexnet.errors import Refused, choose
+from alexnet.errors import choose
 
 __all__ = ["SOURCES", "ImageSet", "available", "class_names", "load", "pack", "source_of"]
 
@@ -71,8 +71,9 @@ def pack(
     packable = {one.name: one for one in SOURCES.values() if isinstance(one, PackedSource)}
     own = OwnSet(name) if own_name(name) else packable[choose("data.name", name, packable)]
     images = own.pack(folder, source, _choices(damaged, links), observe)
-    if own_name(name) and (known := known_as(images.fingerprint, own.class_names(folder), images)):
-        raise Refused(f"{source or own.home(folder)}: these images are {known}; ask for them by that name, not as one's own")
+    if own_name(name):  # before it was packed its classes and counts were looked at
+        counts = len(images.train_labels), len(images.test_labels)
+        refuse_known(source or own.home(folder), own.class_names(folder), *counts, images.fingerprint)
     return images
 
 

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from alexnet.data.cifar10 import NAMES
 from alexnet.data.sources import ImageSet
+from alexnet.errors import Refused
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,20 @@ def unlike_its_name(images: ImageSet) -> str:
     return f"{own}, where {images.name} has {known.words}" if known and own != known.words else ""
 
 
-def known_as(fingerprint: str, class_names: Sequence[str], images: ImageSet) -> str:
-    """The known set that these images are, by their fingerprint, or by their counts and names of classes; or empty."""
-    counts = len(class_names), len(images.train_labels), len(images.test_labels)
+def known_as(class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> str:
+    """The known set that images are, by their fingerprint where they have one, or by their counts and names of classes; or
+    empty."""
+    counts = len(class_names), train_images, test_images
     for name, known in KNOWN.items():
         same = counts == (known.classes, known.train_images, known.test_images) and known.class_names
-        if fingerprint == known.fingerprint or (same and all(re.fullmatch(known.class_names, one) for one in class_names)):
+        if (fingerprint and fingerprint == known.fingerprint) or (
+            same and all(re.fullmatch(known.class_names, one) for one in class_names)
+        ):
             return name
     return ""
+
+
+def refuse_known(root: Path, class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> None:
+    """Raises Refused for images of one's own in `root` that are a known set."""
+    if known := known_as(class_names, train_images, test_images, fingerprint):
+        raise Refused(f"{root}: these images are {known}; ask for them by that name, not as one's own")

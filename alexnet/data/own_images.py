@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
-from alexnet.data.found_files import Found, PassedOver, files_by_class
+from alexnet.data.found_files import Found, PassedOver, files_by_class, folder_names, holds_images
 from alexnet.data.image_files import FORMATS, content_of
+from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.data.packed import Split, manifest_of
 from alexnet.data.sources import PackedSource
@@ -50,8 +51,8 @@ class OwnSet(PackedSource):
     def contents(self, root: Path, links: str) -> "OwnFolders":
         return OwnFolders(root, self.parts, links)
 
-    def folder_times(self, root: Path) -> list[list]:
-        return times_of_folders(root, parts_of(root) or ("",))
+    def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
+        return times_of_folders(root, parts_of(root) or ("",), links, known)
 
     def class_names(self, folder: Path) -> list[str]:
         return manifest_of(self.cache(folder)).get("classes") or self.contents(self.home(folder), "refuse").classes
@@ -86,9 +87,12 @@ class OwnFolders:
         return self.given.state() if self.given else state_of(self.name.side, list(self.found.rows("")))
 
     def splits(self) -> dict[str, Split]:
-        """The images of "train" and "test", in an order that their contents decide."""
-        if self.given:
-            return self.given.splits()
+        """The images of "train" and "test", in an order that their contents decide. Raises Refused for those of a known set."""
+        splits = self.given.splits() if self.given else self._parted()
+        refuse_known(self.root, self.classes, len(splits["train"].labels), len(splits["test"].labels))
+        return splits
+
+    def _parted(self) -> dict[str, Split]:
         places = {name: place for place, name in enumerate(self.classes)}
         listed: dict[str, list[tuple[bytes, Row, int]]] = {"train": [], "test": []}
         parts = parted(digests_of(self.found), self.name.test_percent, self.name.split)
@@ -104,15 +108,15 @@ class OwnFolders:
 
 
 def parts_of(root: Path) -> tuple[str, str] | None:
-    """The folders of training and test images, where `root` has both; None where its folders are classes.
+    """The folders of training and test images, where `root` has both; None where its folders are classes: where none is called
+    train, or where one is that holds images itself and lies beside others, as that of buses.
 
-    Raises Refused where there is only one of them, or more than one for tests."""
-    try:
-        names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    except OSError as error:
-        raise Refused(f"{root}: cannot be read ({error.strerror})") from None
+    Raises Refused where there is only one part, or more than one for tests."""
+    names = folder_names(root)
     tests = [name for name in TEST_PARTS if name in names]
     if "train" not in names:
+        return None
+    if len(names) > 1 + len(tests) and all(holds_images(root / name) for name in ("train", *tests)):
         return None
     if len(tests) != 1:
         has = f"both {' and '.join(tests)}" if tests else f"none of {', '.join(TEST_PARTS)}"

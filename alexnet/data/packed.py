@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -88,9 +89,7 @@ def opened(cache: Path) -> Opened:
         own = np.load(cache / f"{split}_labels.npy", allow_pickle=False)
         records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
         with open(cache / f"{split}_images.npy", "rb") as file:
-            np.lib.format.read_magic(file)
-            shape, _, _ = np.lib.format.read_array_header_1_0(file)
-            offset = file.tell()
+            shape, offset = _shape_and_offset(file)
             if records.shape != (len(own), RECORD) or shape[0] != len(own) or len(shape) != 4:
                 raise ValueError(f"{file.name}: {shape} of {len(own)} labels")
             if os.fstat(file.fileno()).st_size != offset + math.prod(shape):
@@ -191,10 +190,9 @@ def damaged_rows(cache: Path, split: str) -> list[int]:
     """The images of a packed split whose bytes are not those that were packed: every one is read."""
     records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
     with open(cache / f"{split}_images.npy", "rb") as file:
-        np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file)
+        shape, offset = _shape_and_offset(file)
         present = records[:, MARK:].any(1)
-        whole = _rows_whole(file.fileno(), file.tell(), math.prod(shape[1:]), records[:, MARK:], present)
+        whole = _rows_whole(file.fileno(), offset, math.prod(shape[1:]), records[:, MARK:], present)
     return np.flatnonzero(present & ~whole).tolist()
 
 
@@ -346,6 +344,13 @@ def _write_all(file: int, content, offset: int) -> None:
     while view:
         written = os.pwrite(file, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _shape_and_offset(file: BinaryIO) -> tuple[tuple[int, ...], int]:
+    """The shape that the header of an npy file tells, and the bytes before its data. Raises ValueError where it is damaged."""
+    np.lib.format.read_magic(file)
+    shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    return shape, file.tell()
 
 
 def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:

@@ -3,7 +3,7 @@ all."""
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,8 +109,9 @@ class PackedSource(ABC):
     @abstractmethod
     def class_names(self, folder: Path) -> list[str]: ...
 
-    def folder_times(self, root: Path) -> list[list]:
-        """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work."""
+    def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
+        """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work where an
+        earlier answer is `known`."""
         return []
 
     def lacking(self, root: Path) -> str:
@@ -165,7 +166,7 @@ class PackedSource(ABC):
             if given:
                 raise Refused(f"source: {why}")
             raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
-        times = self.folder_times(root)
+        times = self.folder_times(root, links)
         contents = self.contents(root, links)
         facts = {"source": contents.state(), "folders": times, "from": str(root.absolute()), "classes": contents.classes}
         return contents.splits(), {**facts, **self.more_facts(), "links": links}
@@ -180,7 +181,7 @@ class PackedSource(ABC):
         if root is None:
             current = True
         elif large:
-            if self.folder_times(root) != manifest["folders"]:
+            if self.folder_times(root, choices.links, manifest["folders"]) != manifest["folders"]:
                 raise NeedsPacking(f"{root}: changed since {self.name} was packed", self.name, "packs what changed", root)
             current = True
         else:

@@ -7,6 +7,8 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,7 +20,20 @@ from alexnet.errors import Refused
 from alexnet.files import write_atomically
 
 
-def library(source: Path, flags: Sequence[str], compiler: str, is_right: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL:
+def compiler() -> list[str]:
+    """The command that compiles: CC, which may have arguments ("ccache gcc") and is split as a shell does, or cc; empty where
+    there is no such program. Raises Refused where CC cannot be split."""
+    try:
+        command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError as error:
+        raise Refused(f"CC: {os.environ['CC']!r} is no command of a shell ({error})") from None
+    program = shutil.which(command[0])
+    return [program, *command[1:]] if program else []
+
+
+def library(
+    source: Path, flags: Sequence[str], compiler: Sequence[str], is_right: Callable[[ctypes.CDLL], bool]
+) -> ctypes.CDLL:
     """The library of a C file, from the cache or built now; `is_right` is asked once of what was loaded.
 
     Raises OSError, SubprocessError or Refused where it cannot be built, kept or loaded, or is not right even when built anew.
@@ -32,12 +47,12 @@ def library(source: Path, flags: Sequence[str], compiler: str, is_right: Callabl
     print(f"compiling the CPU kernels once, about two seconds ({folder})", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch) / "made.so"
-        subprocess.run([compiler, *flags, str(source), "-o", str(made), "-lm"], check=True, capture_output=True)
+        subprocess.run([*compiler, *flags, str(source), "-o", str(made), "-lm"], check=True, capture_output=True)
         content = made.read_bytes()
         loaded = ctypes.CDLL(str(made))  # stays loaded when its file is gone
     if not is_right(loaded):
         raise Refused(
-            f"{compiler}: what it makes of {source.name} computes other numbers than torch; CC names another compiler"
+            f"{' '.join(compiler)}: what it makes of {source.name} computes other numbers than torch; CC names another compiler"
         )
     write_atomically(folder / f"{name}-{_digest(content)}.so", content)
     return loaded
@@ -61,10 +76,10 @@ def own_folder() -> Path:
     return folder
 
 
-def _made_from(source: Path, flags: Sequence[str], compiler: str) -> str:
+def _made_from(source: Path, flags: Sequence[str], compiler: Sequence[str]) -> str:
     """A digest of everything that a library is made from, so that another processor or source has another."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
-    return _digest(b"\0".join([source.read_bytes(), version, " ".join(flags).encode(), _processor()]))
+    version = subprocess.run([*compiler, "--version"], capture_output=True, check=True).stdout
+    return _digest(b"\0".join([source.read_bytes(), version, " ".join([*flags, *compiler[1:]]).encode(), _processor()]))
 
 
 def _digest(content: bytes) -> str:

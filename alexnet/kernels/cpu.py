@@ -8,7 +8,6 @@ import ctypes
 import functools
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,11 +112,11 @@ def _library() -> ctypes.CDLL:
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
     """The library, built if it is not there yet; None where it cannot be built, or computes something else than torch."""
-    compiler = shutil.which(os.environ.get("CC") or "cc")
-    if os.environ.get("ALEXNET_COMPILED") == "0" or not compiler or platform.machine() not in ("x86_64", "aarch64"):
+    if os.environ.get("ALEXNET_COMPILED") == "0" or platform.machine() not in ("x86_64", "aarch64"):
         return None
     try:
-        return compiled.library(SOURCE, FLAGS, compiler, _typed_and_right)
+        compiler = compiled.compiler()
+        return compiled.library(SOURCE, FLAGS, compiler, _typed_and_right) if compiler else None
     except (OSError, subprocess.SubprocessError, Refused) as error:
         print(f"the CPU kernels stay uncompiled, torch does their work: {type(error).__name__}: {error}", file=sys.stderr)
         return None

@@ -16,7 +16,9 @@ class Dropout(nn.Module):
 
     Draws come from torch's own generator, as those of nn.Dropout do, until `draw_from` or `draw_on_device` names another.
     From one that is named a mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `rows` are
-    those of a batch of `of` images that are seen here. A graph made of the network (torch.export, torch.fx, torch.jit.trace)
+    those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on, every
+    forward pass draws the same mask, on a CPU as on a GPU: one that is made once more for its gradient (torch.utils.checkpoint)
+    must see the units that were kept. A graph made of the network (torch.export, torch.fx, torch.jit.trace)
     has nobody to name a source: it draws from torch's own.
     """
 
@@ -28,12 +30,12 @@ class Dropout(nn.Module):
         self.train_factor = {"2012": 1.0, "inverted": 1 / self.keep, "2012_disabled": self.keep}[form]
         self.test_factor = {"2012": self.keep, "inverted": 1.0, "2012_disabled": self.keep}[form]
         # No buffers: they are no part of the network's state, and stay where they are when the network moves.
-        self.generator_state: Tensor | None = None  # of a CPU generator, from which the next draw goes on
+        self.generator_state: Tensor | None = None  # of a CPU generator, from which every draw begins
         self.key: int | None = None
         self.step: Tensor | None = None
 
     def draw_from(self, rng: torch.Generator) -> None:
-        """Draw on the CPU, from a generator that stands where this one does now."""
+        """Draw on the CPU, from a generator that stands where this one does now, at every forward pass."""
         self.generator_state, self.key, self.step = rng.get_state(), None, None
 
     def draw_on_device(self, key: int, step: Tensor) -> None:
@@ -63,28 +65,27 @@ class Dropout(nn.Module):
             return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape)
         assert self.generator_state is not None
         draw = _draw if torch.compiler.is_compiling() else _drawn
-        ones, self.generator_state = draw(self.generator_state, shape, self.keep)
-        return ones
+        return draw(self.generator_state, shape, self.keep)
 
     def extra_repr(self) -> str:
         return f"keep={self.keep}"
 
 
-def _drawn(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
-    """Ones with probability `keep`, else zeros, from a generator in this state, and its state after that."""
+def _drawn(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
+    """Ones with probability `keep`, else zeros, from a generator in this state: float32 of this shape."""
     rng = torch.Generator()
     rng.set_state(state)
-    return torch.empty(shape, dtype=torch.float32, device="cpu").bernoulli_(keep, generator=rng), rng.get_state()
+    return torch.empty(shape, dtype=torch.float32, device="cpu").bernoulli_(keep, generator=rng)
 
 
 @torch.library.custom_op("alexnet::draw", mutates_args=())  # the same for torch.compile
-def _draw(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
+def _draw(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
     return _drawn(state, shape, keep)
 
 
 @_draw.register_fake
-def _draw_fake(state: Tensor, shape: Sequence[int], keep: float) -> tuple[Tensor, Tensor]:
-    return torch.empty(shape, dtype=torch.float32, device="cpu"), torch.empty_like(state)
+def _draw_fake(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def draw_dropout(layers: nn.Sequential, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:

@@ -15,6 +15,7 @@ from alexnet.model.grouped_conv import GroupedConv2d
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import Layer, Model, Recipe, Sizes, changed, sizes_of
+from alexnet.recipe.sizes import parameters_of, weights_of
 from alexnet.rng import generator, key_of
 
 
@@ -306,14 +307,10 @@ def draw_weights(part: Learned, model: Model, position: int, seed: int) -> None:
 
 def layer_table(model: Model) -> list[dict]:
     """A row for each layer: sizes, parameters, neurons and multiply-adds of one image's forward pass, bytes of its outputs in
-    float32. Needs no memory for weights."""
-    with torch.device("meta"):
-        network = AlexNet(model)
+    float32. No network is made for it."""
     rows = []
-    for layer, size, parts in zip(model.layers, sizes_of(model), network.layers, strict=True):
+    for layer, size in zip(model.layers, sizes_of(model), strict=True):
         positions = size.map_size**2
-        learned = learned_part(parts)
-        weights = learned.weight.numel() if learned else 0
         rows.append(
             {
                 "layer": layer.kind if layer.present else f"{layer.kind} (absent)",
@@ -325,9 +322,9 @@ def layer_table(model: Model) -> list[dict]:
                 "norm": layer.norm,
                 "pool": layer.pool,
                 "after_pool": size.after_pool,
-                "parameters": sum(p.numel() for p in parts.parameters()),
+                "parameters": parameters_of(layer, size),
                 "neurons": size.outputs * positions,
-                "multiply_adds": weights * (1 if layer.kind == "local" else positions),
+                "multiply_adds": weights_of(layer, size) * (1 if layer.kind == "local" else positions),
                 "activation_bytes": 4 * size.outputs * positions,
             }
         )

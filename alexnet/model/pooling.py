@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from alexnet.kernels import cpu
 from alexnet.kernels.supported import is_followed, supported
 from alexnet.model import pooling_on_gpu
-from alexnet.recipe.sizes import side_after_pool
+from alexnet.model.pooling_on_gpu import by_torch
+from alexnet.recipe.network import side_after_pool
 
 
 class Pool(nn.Module):
@@ -43,11 +44,6 @@ def pool(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) 
     else:
         pooled = _Pool.apply(maps, kind, window, stride)
     return F.relu(pooled) if relu else pooled
-
-
-def by_torch(maps: Tensor, kind: str, window: int, stride: int) -> Tensor:
-    """The same by torch's own operations."""
-    return (F.max_pool2d if kind == "max" else F.avg_pool2d)(maps, window, stride, ceil_mode=True)
 
 
 class _Pool(torch.autograd.Function):

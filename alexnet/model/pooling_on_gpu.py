@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alexnet.kernels import gpu
 from alexnet.kernels.supported import supported
-from alexnet.recipe.sizes import side_after_pool
+from alexnet.recipe.network import side_after_pool
 
 
 def takes(maps: Tensor, window: int) -> bool:
@@ -32,9 +32,9 @@ def max_pool(maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
     return _MaxPool.apply(maps, window, stride, relu)
 
 
-def by_torch(maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
-    """The same by torch's own operations."""
-    pooled = F.max_pool2d(maps, window, stride, ceil_mode=True)
+def by_torch(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) -> Tensor:
+    """The "max" or "average" of windows by torch's own operations, and with `relu` the ReLU of that."""
+    pooled = (F.max_pool2d if kind == "max" else F.avg_pool2d)(maps, window, stride, ceil_mode=True)
     return F.relu(pooled) if relu else pooled
 
 
@@ -57,7 +57,7 @@ class _MaxPool(torch.autograd.Function):
         window, stride, relu = ctx.settings
         if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
             own = maps.view_as(maps)
-            (gradient,) = torch.autograd.grad(by_torch(own, window, stride, relu), own, upstream, create_graph=True)
+            (gradient,) = torch.autograd.grad(by_torch(own, "max", window, stride, relu), own, upstream, create_graph=True)
             return gradient, None, None, None
         out = torch.empty_like(maps)
         gpu.max_unpool(out, positions, upstream.contiguous(memory_format=torch.channels_last), window, stride)

@@ -2,24 +2,21 @@
 
 from alexnet.recipe.diff import as_dict, changed, differences, from_dict, settings
 from alexnet.recipe.key import NUMERICS, run_key
-from alexnet.recipe.schema import (
+from alexnet.recipe.network import (
     ACTIVATIONS,
     DROPOUT_FORMS,
     INITIALIZATIONS,
-    INPUTS,
     LAYER_KINDS,
     NORMS,
     ORDERS,
     POOLS,
-    Data,
     Layer,
     Model,
-    Optim,
-    RateChange,
-    Recipe,
     ResponseNorm,
+    Sizes,
+    sizes_of,
 )
-from alexnet.recipe.sizes import Sizes, sizes_of
+from alexnet.recipe.schema import INPUTS, Data, Optim, RateChange, Recipe
 from alexnet.recipe.zoo import (
     ALEXNET_32,
     ALEXNET_64,

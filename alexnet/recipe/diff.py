@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from alexnet.errors import Refused, choose
-from alexnet.recipe.options import in_short
+from alexnet.recipe.options import check_type, in_short
 from alexnet.recipe.schema import Recipe
 
 Changed = TypeVar("Changed")
@@ -35,7 +35,9 @@ def _replaced(node: Any, diff: Mapping[tuple[str, ...], Any], prefix: str, root:
         path = f"{prefix}{name}"
         old = _part(node, name, ".".join((path, *next(iter(inner)))), prefix, root)
         if () in inner:
-            old = _like(old, inner.pop(()), path)
+            value = inner.pop(())
+            check_type(path, value, type(old))
+            old = value
         new[name] = _replaced(old, inner, f"{path}.", root) if inner else old
     if isinstance(node, tuple):
         return tuple(new.get(str(i), old) for i, old in enumerate(node))
@@ -63,14 +65,6 @@ def _fields_below(root: Any) -> list[str]:
         for name, part in parts
         for path in ([f"{name}.{f.name}" for f in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else [name])
     ]
-
-
-def _like(old: Any, value: Any, path: str) -> Any:
-    if isinstance(old, float) and type(value) is int:  # `Checked` makes the number of it
-        return value
-    if type(value) is not type(old):
-        raise Refused(f"{path}: {in_short(value)} is {type(value).__name__}, the field takes {type(old).__name__}")
-    return value
 
 
 def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:
@@ -111,7 +105,8 @@ def _from_plain(kind: Any, plain: Any, path: str) -> Any:
             raise Refused(f"{path}: {in_short(plain)} is not a list")
         return tuple(_from_plain(typing.get_args(kind)[0], item, f"{path}.{i}") for i, item in enumerate(plain))
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        return _like(kind(), plain, path)
+        check_type(path, plain, kind)
+        return plain
     if not isinstance(plain, Mapping):
         raise Refused(f"{path}: {in_short(plain)} is not a mapping of fields")
     fields = {f.name: f for f in dataclasses.fields(kind)}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -56,23 +57,39 @@ def in_short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
+def check_type(name: str, value: Any, kind: Any) -> None:
+    """Raises Refused, naming field, value and type, for a value that is not of `kind`: a class, or tuple[a class, ...]. A whole
+    number is one for float too; True and False are no numbers."""
+    inner = typing.get_args(kind)
+    outer = typing.get_origin(kind) or kind
+    takes = (float, int) if outer is float else outer
+    if not isinstance(value, takes) or (isinstance(value, bool) and outer is not bool):
+        wanted = f"a tuple of {inner[0].__name__}" if inner else outer.__name__
+        raise Refused(f"{name}: {in_short(value)} is {type(value).__name__}, the field takes {wanted}")
+    for position, item in enumerate(value if isinstance(value, tuple) else ()):
+        if inner:
+            check_type(f"{name}.{position}", item, inner[0])
+
+
 def option(default: Any, doc: str, **limits: Any) -> Any:
     """A dataclass field with this default (or REQUIRED), whose metadata hold an `Option` of `doc` and `limits`."""
     return dataclasses.field(default=default, metadata={"option": Option(doc, **limits)})
 
 
 class Checked:
-    """Base of the parts of a recipe: every field is declared with `option` and checked when a part is made."""
+    """Base of the parts of a recipe: every field is declared with `option`, and its type and value are checked when a part is
+    made."""
 
     NAME: ClassVar[str]
     """What refusals call such a part."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]: every subclass is a dataclass
-            value = getattr(self, field.name)
-            field.metadata["option"].check(f"{self.NAME}.{field.name}", value)
-            if field.type is float and type(value) is int:  # 1 and 1.0 are one value and must give one key
-                object.__setattr__(self, field.name, float(value))
+            name, value = f"{self.NAME}.{field.name}", getattr(self, field.name)
+            check_type(name, value, field.type)
+            field.metadata["option"].check(name, value)
+            if field.type is float:  # 1 and 1.0 are one value and must give one key, and so must -0.0 and 0.0
+                object.__setattr__(self, field.name, float(value) + 0.0)
         self.check_together()
 
     def check_together(self) -> None:

@@ -9,167 +9,18 @@ Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.
 """
 
 import functools
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe.key import key_text
+from alexnet.recipe.network import MOST_PIXELS, Model
+from alexnet.recipe.network import Layer as Layer  # networks that were pickled whole look for these two here
+from alexnet.recipe.network import ResponseNorm as ResponseNorm
 from alexnet.recipe.options import REQUIRED, Checked, docs_of, option
-from alexnet.recipe.sizes import sizes_of
 
-LAYER_KINDS = ("convolution", "local", "full")
-POOLS = ("none", "max", "average")
-NORMS = ("none", "cross_map", "within_map", "cross_map+within_map", "batch")
-ORDERS = tuple("-".join(order) for order in itertools.permutations(("activation", "norm", "pool")))
-ACTIVATIONS = ("relu", "tanh", "scaled_tanh", "sigmoid", "softplus", "gelu", "leaky_relu")
-INITIALIZATIONS = ("listed", "torch")
-DROPOUT_FORMS = ("2012", "inverted", "2012_disabled")
 INPUTS = ("minus_mean_image", "minus_centre_of_mean_image", "standardized")
-
-# Every number has an upper bound: none that a network of any use needs, and such that all products of them stay within float32.
-MOST_PIXELS = 10_000  # a side
 MOST_IMAGES = 1_000_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer(Checked):
-    """One learned layer and what follows it: activation, normalization and pooling in `order`, then dropout."""
-
-    NAME = "layer"
-
-    kind: str = option(
-        "convolution", '"local": a convolution whose weights are not shared between positions', choices=LAYER_KINDS
-    )
-    outputs: int = option(
-        REQUIRED,
-        "maps of a convolution, units of a full layer, both columns together; see model.width",
-        least=1,
-        most=1_000_000,
-    )
-    kernel: int = option(1, "pixels a side", least=1, most=MOST_PIXELS)
-    stride: int = option(1, "pixels", least=1, most=MOST_PIXELS)
-    padding: int = option(0, "pixels of zeros around the input", least=0, most=1000)
-    pool: str = option("none", "with model.pool_window and model.pool_stride", choices=POOLS)
-    norm: str = option(
-        "none",
-        '"cross_map": section 3.3; "within_map": the 2012 code\'s `rnorm`; "batch": batch normalization',
-        choices=NORMS,
-    )
-    order: str = option(
-        "activation-norm-pool",
-        'as printed; layer 1 of the 2012 code has "norm-pool-activation"',
-        choices=ORDERS,
-    )
-    dropout: float = option(
-        0.0, "share of the outputs that are set to zero in training; see model.dropout_form", least=0, below=1
-    )
-    crosses: bool = option(
-        False, "with two columns: sees the maps of both, not of its own alone; the first layer always sees the whole image"
-    )
-    present: bool = option(True, "an absent layer passes its input on; its pool stays")
-    weight_std: float = option(
-        0.01, 'standard deviation of the initial weights, where model.init is "listed"', least=0, most=1000
-    )
-    initial_bias: float = option(0.0, 'where model.init is "listed"', least=-1000, most=1000)
-    decay_factor: float = option(1.0, "factor on optim.weight_decay for the weights of this layer", least=0, most=100)
-
-    def check_together(self) -> None:
-        if self.kind == "full" and (self.pool, self.norm.replace("batch", "none")) != ("none", "none"):
-            raise Refused(f"layer.{'pool' if self.pool != 'none' else 'norm'}: a full layer has no maps to pool or normalize")
-        if self.kind == "local" and self.stride != 1:
-            raise Refused(f"layer.stride: {self.stride} in a local layer, which has stride 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResponseNorm(Checked):
-    """Section 3.3: b = a / (k + alpha * t)^beta, where t comes from the squares of `size` neighbours, fewer at the ends."""
-
-    NAME = "norm"
-
-    size: int = option(5, "the paper's n: maps, or pixels a side; odd", least=1, most=2_000_000)
-    k: float = option(2.0, "added to the sum, so that small responses are left alone", above=0, most=1e6)
-    alpha: float = option(1e-4, "factor on the squares", least=0, most=1e6)
-    beta: float = option(0.75, "exponent", least=0, most=10)
-    alpha_times: str = option(
-        "sum",
-        'of the squares, as printed; the 2012 code and torch take the "mean": alpha / size each (/ size^2 within a map)',
-        choices=("sum", "mean"),
-    )
-
-    def check_together(self) -> None:
-        if self.size % 2 == 0:
-            raise Refused(f"norm.size: {self.size} is even; a window has one map in its middle")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model(Checked):
-    """The network. The last layer gives the logits: no activation, normalization or dropout follows it."""
-
-    NAME = "model"
-
-    layers: tuple[Layer, ...] = option((), "from the image to the logits")
-    activation: str = option("relu", "after every layer but the last", choices=ACTIVATIONS)
-    init: str = option(
-        "listed",
-        '"listed": weights from N(0, weight_std), biases initial_bias; "torch": uniform within 1/sqrt(fan_in), as torch does',
-        choices=INITIALIZATIONS,
-    )
-    image_size: int = option(32, "pixels a side, after cropping", least=1, most=MOST_PIXELS)
-    classes: int = option(10, "how many the images are told apart into", least=1, most=1_000_000)
-    pool_window: int = option(
-        3, "pixels a side: 3 with stride 2 overlap (section 3.4), 2 with stride 2 is the usual kind", least=1, most=MOST_PIXELS
-    )
-    pool_stride: int = option(2, "pixels", least=1, most=MOST_PIXELS)
-    border_after: int = option(
-        0,
-        "pixels of zeros right of and below the image: 3 in the 2012 code, which makes 55 of 224 (printed: 224 and 55)",
-        least=0,
-        most=1000,
-    )
-    columns: int = option(
-        1, "2: section 3.2, half of each layer's maps on each GPU, which meet only in layers that cross", choices=(1, 2)
-    )
-    norm_across: str = option(
-        "column",
-        'windows of cross-map normalization end at the edge of a column, as in the 2012 code; as printed, of the whole "layer"',
-        choices=("layer", "column"),
-    )
-    cross_map_norm: ResponseNorm = option(ResponseNorm(), 'of layers with norm "cross_map"')
-    within_map_norm: ResponseNorm = option(
-        ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean"), "of layer 2 in the 2012 code; not in the paper"
-    )
-    dropout_form: str = option(
-        "inverted",
-        '"inverted": kept outputs are divided by the kept share in training; "2012": in tests all are multiplied by it; '
-        '"2012_disabled": always multiplied by it and none dropped, which is what the 2012 code does with enable=false',
-        choices=DROPOUT_FORMS,
-    )
-    width: float = option(1.0, "factor on the outputs of every layer but the last", above=0, most=1000)
-
-    def check_together(self) -> None:
-        if self.pool_stride > self.pool_window:
-            raise Refused(f"model.pool_stride: {self.pool_stride} is more than model.pool_window = {self.pool_window}")
-        if self.layers:
-            self._check_last(self.layers[-1])
-        sizes_of(self)  # refuses layers that do not fit on one another
-
-    def _check_last(self, last: Layer) -> None:
-        if (last.kind, last.outputs) != ("full", self.classes):
-            raise Refused(
-                f"model.layers: the last layer must be full with model.classes = {self.classes} outputs, not {last.kind} with "
-                f"{last.outputs}; change model.classes and model.layers.last.outputs together"
-            )
-        if not last.present:
-            raise Refused("model.layers: the last layer cannot be absent")
-        if last.dropout or last.norm != "none":
-            raise Refused("model.layers: nothing follows the last layer, neither norm nor dropout")
-        if self.columns == 2 and not self.layers[0].present:
-            raise Refused(
-                "model.layers.0.present: with model.columns = 2 the first layer, which parts the image, cannot be absent"
-            )
-        if self.columns == 2 and len(self.layers) > 1 and not last.crosses:
-            raise Refused("model.layers: with model.columns = 2 the last layer must cross: it sees both columns")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The recipes: the paper as printed, as its authors ran it, and the networks around it, each a diff on another."""
 
 from alexnet.recipe.diff import changed
-from alexnet.recipe.schema import Data, Layer, Model, Optim, RateChange, Recipe, ResponseNorm
+from alexnet.recipe.network import Layer, Model, ResponseNorm
+from alexnet.recipe.schema import Data, Optim, RateChange, Recipe
 
 # ---- The networks of figure 1 ----------------------------------------------------------------------------------------
 # The paper says only "a four-layer convolutional network"; ../README.md says why these three.

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -77,6 +78,91 @@ def test_a_sound_jpeg_is_read_as_pillow_reads_it(tmp_path, options, mode):
     Image.fromarray(photograph()).convert(mode).save(path, **options)
     with Image.open(path) as image:
         assert np.array_equal(read(path), np.asarray(image.convert("RGB")))
+
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("grey.png", Image.fromarray(RAMP)),
+        ("grey.tif", Image.fromarray(RAMP).convert("LA")),
+        ("16.png", Image.fromarray(RAMP.astype(np.uint16) * 257)),
+        ("16.tif", Image.fromarray(RAMP.astype(np.uint16) * 257)),
+        ("16 the other way.tif", Image.fromarray(RAMP.astype(">u2") * 257)),
+        ("16.pgm", Image.fromarray(RAMP.astype(np.uint16) * 257)),
+        ("palette.png", Image.fromarray(RAMP).convert("P")),
+        ("palette and alpha.tif", Image.fromarray(RAMP).convert("P").convert("PA")),
+        ("inks.tif", Image.fromarray(RAMP).convert("RGB").convert("CMYK")),
+        ("opaque.png", Image.fromarray(RAMP).convert("RGBA")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_grey_ramp_is_read_as_it_is_in_whatever_mode_it_is_kept(tmp_path, name, image):
+    image.save(tmp_path / name)
+    assert np.array_equal(read(tmp_path / name), np.repeat(RAMP[..., None], 3, 2))
+
+
+def drawn(mode: str) -> Image.Image:
+    """A black left half, and a right half that is black too and cannot be seen."""
+    image = Image.new("LA", (8, 8), (0, 255))
+    image.paste((0, 0), (4, 0, 8, 8))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize("side", [0, 4])
+@pytest.mark.parametrize("name, mode", [("x.png", "LA"), ("x.png", "RGBA"), ("x.webp", "RGBA"), ("x.tif", "RGBA")])
+def test_what_is_transparent_is_seen_on_white(tmp_path, name, mode, side):
+    options = {"lossless": True, "exact": True} if name == "x.webp" else {}
+    drawn(mode).save(tmp_path / name, **options)
+    columns = read(tmp_path / name, side)[0, :, 0]
+    assert columns.tolist() == [0] * (len(columns) // 2) + [255] * (len(columns) // 2)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_colour_that_a_png_calls_transparent_is_seen_on_white(tmp_path, mode):
+    image = Image.new("L", (8, 8), 255)
+    image.paste(0, (0, 0, 4, 8))
+    hidden = {"RGB": (0, 0, 0)}.get(mode, 0)
+    image.convert(mode).save(tmp_path / "x.png", transparency=hidden)
+    assert (read(tmp_path / "x.png") == 255).all()
+
+
+def test_an_image_whose_alpha_was_never_set_is_not_blank(tmp_path):
+    image = Image.fromarray(RAMP).convert("RGBA")
+    image.putalpha(0)
+    image.save(tmp_path / "x.png")
+    assert np.array_equal(read(tmp_path / "x.png")[..., 0], RAMP)
+
+
+def with_tag(content: bytes, tag: int, value: int) -> bytes:
+    """A TIFF file of Pillow's with another number in a tag that has one."""
+    entry = struct.pack("<HHI", tag, 3, 1)
+    place = content.index(entry) + len(entry)
+    return content[:place] + struct.pack("<H", value) + content[place + 2 :]
+
+
+def tiff(pixels: np.ndarray, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "TIFF", **options)
+    return buffer.getvalue()
+
+
+OF_NO_SCALE = {
+    "floating-point numbers": tiff(RAMP.astype(np.float32) / 255),
+    "a sign or of 32 bits": tiff(RAMP.astype(np.int32) * 2**23),
+    "numbers with a sign": tiff(RAMP // 2, tiffinfo={339: 2}),
+    "12 bits": with_tag(tiff(RAMP.astype(np.uint16) * 16), 258, 12),
+    "count from white": with_tag(tiff(RAMP.astype(np.uint16) * 257), 262, 0),
+}
+
+
+@pytest.mark.parametrize("why", OF_NO_SCALE)
+def test_a_tiff_that_does_not_say_what_is_black_and_white_is_refused_in_one_line(tmp_path, why):
+    (tmp_path / "x.tif").write_bytes(OF_NO_SCALE[why])
+    with pytest.raises(Damaged, match=rf"^{tmp_path}/x\.tif: not readable as a picture \(its .*{why}; save it with [^\n]*$"):
+        read(tmp_path / "x.tif")
 
 
 def test_without_simplejpeg_files_are_read_with_a_warning(tmp_path, monkeypatch):

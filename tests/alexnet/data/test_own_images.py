@@ -113,6 +113,32 @@ def test_parts_that_are_no_two_are_refused_with_the_way_out(tmp_path, parts, tol
         pack(str(NAME), tmp_path / "data", root)
 
 
+@pytest.mark.parametrize("names", [("train",), ("train", "val"), ("test",), ("train", "test", "val")])
+def test_classes_that_are_called_as_parts_are_classes_beside_others(folder, tmp_path, names):
+    for name in names:
+        shutil.copytree(folder / "ant", folder / name)
+        for place, path in enumerate(sorted((folder / name).iterdir())):  # else copies of the ants
+            Image.fromarray(np.full((40, 40, 3), place, np.uint8)).save(path)
+    images = pack(str(NAME), tmp_path / "data", folder)
+    assert class_names(str(NAME), tmp_path / "data") == sorted((*CLASSES, *names))
+    assert len(images.train_labels) + len(images.test_labels) == 30 + 10 * len(names)
+
+
+def test_parts_beside_a_folder_of_notes_are_parts(tmp_path):
+    root = write_images(tmp_path / "given", (("train", 4), ("val", 2)))
+    (root / "notes").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "train" / "overview.png")
+    images = pack(str(NAME), tmp_path / "data", root)
+    assert (len(images.train_labels), len(images.test_labels)) == (12, 6)
+
+
+def test_two_parts_without_class_folders_are_no_two_classes(folder, tmp_path):
+    for name, part in (("ant", "train"), ("bee", "val")):
+        shutil.copytree(folder / name, tmp_path / "given" / part)
+    with pytest.raises(Refused, match="images lie in it directly; sort them into one folder a class"):
+        pack(str(NAME), tmp_path / "data", tmp_path / "given")
+
+
 def test_a_folder_around_the_class_folders_is_told(folder, tmp_path):
     with pytest.raises(Refused, match=rf"one class alone \(pets\).*name {folder}"):
         pack(str(NAME), tmp_path / "data", folder.parent)
@@ -155,10 +181,31 @@ def test_a_word_that_is_no_name_is_refused(folder):
 # ---- Known sets ------------------------------------------------------------------------------------------------------
 
 
-def test_a_known_set_under_ones_own_name_is_refused(folder, tmp_path, monkeypatch):
+def parted_by_hand(folder: Path) -> Path:
+    """The images of `folder` in parts of eight and two of each class."""
+    for label in CLASSES:
+        for i, path in enumerate(sorted((folder / label).iterdir())):
+            place = folder.parent / "given" / ("train" if i < 8 else "val") / label
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    return folder.parent / "given"
+
+
+@pytest.mark.parametrize("root_of", [lambda folder: folder, parted_by_hand], ids=["split here", "parts as given"])
+@pytest.mark.parametrize("way", ["pack", "load"])
+def test_a_known_set_under_ones_own_name_is_refused_before_an_image_is_read(folder, tmp_path, monkeypatch, root_of, way):
     monkeypatch.setattr("alexnet.data.known_sets.KNOWN", {"insects": Known(3, 24, 6, "", "|".join(CLASSES))})
+    monkeypatch.setattr("alexnet.data.class_folders.read", lambda *_: pytest.fail("an image was read"))
+    root = root_of(folder).rename(tmp_path / str(NAME))
+    with pytest.raises(Refused, match=rf"^{root}: these images are insects; ask for them by that name"):
+        pack(str(NAME), tmp_path / "data", root) if way == "pack" else load(str(NAME), tmp_path)
+
+
+def test_a_known_set_whose_classes_have_other_names_is_refused_by_its_fingerprint(folder, tmp_path, monkeypatch):
+    first = pack(str(NAME), tmp_path / "data", folder)
+    monkeypatch.setattr("alexnet.data.known_sets.KNOWN", {"insects": Known(3, 0, 0, first.fingerprint)})
     with pytest.raises(Refused, match="these images are insects; ask for them by that name"):
-        pack(str(NAME), tmp_path / "data", folder)
+        pack(str(NAME), tmp_path / "again", folder)
 
 
 def test_a_known_name_on_other_images_is_told_with_both_counts(tmp_path):
@@ -182,6 +229,15 @@ def test_a_check_names_what_is_wrong_by_kind(folder):
     assert facts.copies == (("bee/1.png", "bee/copy.png"), ("bee/2.png", "cat/bee.png"))
     assert facts.in_two_classes == (("bee/2.png", "cat/bee.png"),) and not facts.in_both_parts
     assert facts.formats == {"PNG": 32} and sum(facts.images) == 33 and facts.shorter_sides == (40, 58, 70)
+
+
+def test_a_check_tells_the_same_of_a_file_as_packing_does(folder, tmp_path):
+    Image.fromarray(np.linspace(0, 1, 1600, dtype=np.float32).reshape(40, 40)).save(folder / "ant" / "depth.tif")
+    (told,) = check_folder(folder, NAME, "refuse", lambda done, total: None).damaged
+    with pytest.raises(Refused) as refusal:
+        pack(str(NAME), tmp_path / "data", folder)
+    assert "depth.tif: not readable as a picture" in told and told in str(refusal.value)
+    assert pack(str(NAME), tmp_path / "data", folder, damaged="skip").left_out == (told,)
 
 
 def test_a_check_names_a_training_image_in_the_test_part(tmp_path):

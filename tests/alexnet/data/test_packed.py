@@ -256,6 +256,69 @@ def test_a_large_set_whose_folders_changed_is_refused_until_it_is_packed_again(i
     assert len(whole(first.train_images)) == 12  # who reads the old one still does
 
 
+@pytest.mark.parametrize("change", ["added", "replaced", "taken away", "in a new folder", "the folder taken away"])
+@pytest.mark.parametrize("deeper", ["more", "more/of/them"])
+def test_a_large_set_tells_what_changed_in_a_folder_within_a_class(ilsvrc, tmp_path, large, deeper, change):
+    place = ilsvrc / "train" / "ant" / deeper
+    place.mkdir(parents=True)
+    for i, pixels in enumerate(random_pixels(2, 16, 5)):
+        Image.fromarray(pixels).save(place / f"{i}.png")
+    pack("imagenet", tmp_path, ilsvrc)
+    assert len(load("imagenet", tmp_path).train_labels) == 14
+    if change == "added":
+        shutil.copy(place / "0.png", place / "2.png")
+    elif change == "replaced":
+        shutil.copy(place / "0.png", place / "new")
+        (place / "new").rename(place / "1.png")
+    elif change == "taken away":
+        (place / "1.png").unlink()
+    elif change == "in a new folder":
+        shutil.copytree(place, place / "within")
+    else:
+        shutil.rmtree(place)
+    with pytest.raises(Refused, match="changed since imagenet was packed"):
+        load("imagenet", tmp_path)
+
+
+def test_a_large_set_with_folders_within_its_classes_is_loaded_without_listing_them(ilsvrc, tmp_path, large, monkeypatch):
+    (ilsvrc / "train" / "ant" / "0.png").rename(new_folder(ilsvrc / "train" / "ant" / "more") / "0.png")
+    pack("imagenet", tmp_path, ilsvrc)
+    own, listed = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(Path(folder)) or own(folder))
+    load("imagenet", tmp_path)
+    assert set(listed) == {ilsvrc / "train", ilsvrc / "val"}
+
+
+@pytest.fixture
+def linked(ilsvrc, tmp_path) -> Path:
+    """A folder elsewhere, within one that a link in a class of `ilsvrc` leads to."""
+    deeper = tmp_path / "elsewhere" / "deeper"
+    deeper.mkdir(parents=True)
+    shutil.copy(ilsvrc / "train" / "ant" / "0.png", deeper)
+    (ilsvrc / "train" / "ant" / "more").symlink_to(tmp_path / "elsewhere")
+    return deeper
+
+
+def test_what_a_link_leads_to_is_not_listed_where_links_are_refused(ilsvrc, tmp_path, linked, monkeypatch):
+    own, listed = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(Path(folder).resolve()) or own(folder))
+    with pytest.raises(Refused, match="a link that leads out"):
+        pack("imagenet", tmp_path, ilsvrc)
+    assert linked not in listed and linked.parent not in listed
+
+
+def test_a_large_set_tells_what_changed_behind_a_link_that_is_followed(ilsvrc, tmp_path, linked, large):
+    pack("imagenet", tmp_path, ilsvrc, links="follow")
+    shutil.copy(ilsvrc / "train" / "ant" / "1.png", linked)
+    with pytest.raises(Refused, match="changed since imagenet was packed"):
+        load("imagenet", tmp_path, links="follow")
+
+
+def new_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 def test_packing_after_a_damaged_file_was_replaced_decodes_that_one_alone(ilsvrc, tmp_path, decoded):
     bad = ilsvrc / "train" / "bee" / "2.png"
     content = bad.read_bytes()

@@ -198,12 +198,37 @@ def test_it_is_compiled_once_and_said_once(fresh, monkeypatch, capfd):
 def built(tmp_path) -> Path:
     """A cache folder with the library of this machine's own cache in it."""
     assert cpu.kernels() is not None
-    name = f"kernels-{compiled._made_from(cpu.SOURCE, cpu.FLAGS, COMPILER)}"
+    name = f"kernels-{compiled._made_from(cpu.SOURCE, cpu.FLAGS, [COMPILER])}"
     (path,) = compiled.own_folder().glob(f"{name}-*.so")
     folder = tmp_path / "built"
     folder.mkdir()
     shutil.copy(path, folder)
     return folder
+
+
+def test_a_compiler_with_arguments_is_run_with_them(kept, monkeypatch):
+    path, _ = kept
+    given = []
+    build = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **how: given.append(command) or build(command[2:], **how))
+    monkeypatch.setenv("CC", f"'{wrapper(path.parents[2], 'exit 1')}' 'an argument' {COMPILER}")
+    assert cpu.kernels() is not None
+    assert given and all(command[1:3] == ["an argument", COMPILER] for command in given)
+
+
+def test_other_arguments_of_a_compiler_make_another_library(kept, monkeypatch):
+    _, builds = kept
+    for count, argument in enumerate(("-DONE", "-DTWO", "-DONE"), 1):
+        monkeypatch.setenv("CC", f"{COMPILER} {argument}")
+        cpu.kernels.cache_clear()
+        assert cpu.kernels() is not None and builds.count == min(count, 2)
+
+
+def test_a_compiler_that_no_shell_would_run_is_said_in_one_line(fresh, monkeypatch, capfd):
+    monkeypatch.setenv("CC", "'gcc")
+    assert cpu.kernels() is None
+    (said,) = capfd.readouterr().err.splitlines()
+    assert 'CC: "\'gcc" is no command of a shell (No closing quotation)' in said
 
 
 DAMAGES = {

@@ -120,7 +120,7 @@ def test_max_pooling_and_its_relu_are_torchs_forward_and_backward(n, count, heig
     """Whole numbers, of which many are equal: which of equal maxima is taken counts. Sums of them are exact."""
     window, stride = shape
     maps = made((n, count, height, width), seed).mul_(0.5).round_().to(kind).requires_grad_()
-    theirs = pooling_on_gpu.by_torch(maps, window, stride, relu)
+    theirs = pooling_on_gpu.by_torch(maps, "max", window, stride, relu)
     upstream = made(tuple(theirs.shape), seed + 1).round_().to(kind)
     (their_gradient,) = torch.autograd.grad(theirs, maps, upstream)
     ours = pooling_on_gpu.max_pool(maps, window, stride, relu)
@@ -133,14 +133,15 @@ def test_max_pooling_and_its_relu_are_torchs_forward_and_backward(n, count, heig
 def test_a_pool_passes_what_is_no_number_on_as_torch_does(relu):
     maps = made((2, 3, 7, 7), 0)
     maps[0, 0, 2, 3], maps[1, 1, 0, 0], maps[1, 2] = math.nan, math.inf, -math.inf
-    ours, theirs = (way(maps, 3, 2, relu) for way in (pooling_on_gpu.max_pool, pooling_on_gpu.by_torch))
+    ours, theirs = pooling_on_gpu.max_pool(maps, 3, 2, relu), pooling_on_gpu.by_torch(maps, "max", 3, 2, relu)
     assert torch.equal(ours.nan_to_num(nan=77.0), theirs.nan_to_num(nan=77.0))
 
 
 def test_a_pool_can_be_differentiated_twice():
     maps = made((1, 2, 5, 5), 0).double().requires_grad_()
     narrow = maps.float()
-    ours, theirs = (way(narrow.square(), 3, 2, True) for way in (pooling_on_gpu.max_pool, pooling_on_gpu.by_torch))
+    ours = pooling_on_gpu.max_pool(narrow.square(), 3, 2, True)
+    theirs = pooling_on_gpu.by_torch(narrow.square(), "max", 3, 2, True)
     seconds = []
     for out in (ours, theirs):
         (first,) = torch.autograd.grad(out.sum(), maps, create_graph=True)

@@ -19,7 +19,8 @@ from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, RECIPES, Layer, Model, changed, sizes_of
-from alexnet.recipe.sizes import parameters_of, side_after_pool
+from alexnet.recipe.network import side_after_pool
+from alexnet.recipe.sizes import weights_of
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -38,6 +39,12 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 # ---- Sizes -----------------------------------------------------------------------------------------------------------
 
 
+def on_meta(model: Model) -> AlexNet:
+    """The network without memory for its weights."""
+    with torch.device("meta"):
+        return AlexNet(model)
+
+
 @pytest.mark.parametrize("norm", ["as it is", "batch"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_parameters_that_sizes_tell_are_those_that_torch_counts(name, norm):
@@ -45,13 +52,21 @@ def test_the_parameters_that_sizes_tell_are_those_that_torch_counts(name, norm):
     if norm == "batch":
         diff = {f"model.layers.{at}.norm": "batch" for at in range(len(model.layers) - 1)}
         model = changed(RECIPES[name], diff).model
-    told = [parameters_of(layer, size) for layer, size in zip(model.layers, sizes_of(model), strict=True)]
-    assert told == [row["parameters"] for row in layer_table(model)]
+    counted = [sum(p.numel() for p in layer.parameters()) for layer in on_meta(model).layers]
+    assert [row["parameters"] for row in layer_table(model)] == counted
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_weights_that_sizes_tell_are_those_that_torch_counts(name):
+    model = RECIPES[name].model
+    told = [weights_of(layer, size) for layer, size in zip(model.layers, sizes_of(model), strict=True)]
+    assert told == [part.weight.numel() for part in learned_parts(on_meta(model))]
 
 
 def test_a_layer_that_is_absent_has_no_parameters():
     model = changed(ALEXNET_32, {"model.layers.2.present": False}).model
-    assert parameters_of(model.layers[2], sizes_of(model)[2]) == layer_table(model)[2]["parameters"] == 0
+    assert not [*on_meta(model).layers[2].parameters()] and layer_table(model)[2]["parameters"] == 0
+    assert weights_of(model.layers[2], sizes_of(model)[2]) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,29 @@
 """alexnet/recipe/schema.py: keys against hashes written by hand, refusals, round trips, and the networks' numbers of 2012."""
 
+import ast
 import dataclasses
+import graphlib
 import hashlib
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alexnet.recipe
 from alexnet.errors import Refused
 from alexnet.recipe import (
+    ACTIVATIONS,
     FIGURE_1_A,
     FIGURE_1_B,
     FIGURE_1_C,
+    INITIALIZATIONS,
+    POOLS,
     Data,
     Layer,
     Model,
@@ -43,10 +50,10 @@ NO_DATA = "000000000000"
 FIGURE_1 = {"A": FIGURE_1_A, "B": FIGURE_1_B, "C": FIGURE_1_C}
 rates = st.floats(0, 10, allow_subnormal=False)
 VALUES = {
-    "model.activation": st.sampled_from(schema.ACTIVATIONS),
-    "model.init": st.sampled_from(schema.INITIALIZATIONS),
+    "model.activation": st.sampled_from(ACTIVATIONS),
+    "model.init": st.sampled_from(INITIALIZATIONS),
     "model.layers.0.outputs": st.integers(1, 64),
-    "model.layers.0.pool": st.sampled_from(schema.POOLS),
+    "model.layers.0.pool": st.sampled_from(POOLS),
     "model.layers.2.padding": st.integers(0, 3),
     "model.layers.3.weight_std": rates,
     "data.inputs": st.sampled_from(("minus_mean_image", "standardized")),
@@ -430,6 +437,27 @@ def test_the_rates_of_2012_are_the_defaults():
     assert (optim.momentum, optim.batch_size) == (0.9, 128)
 
 
+def test_no_two_modules_of_the_library_import_each_other():
+    """Neither directly nor over others; imports within functions and for type checkers alone count too."""
+    root, imports = Path(alexnet.__file__).parents[1], {}
+    for path in sorted((root / "alexnet").rglob("*.py")):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "alexnet":
+                places = {one.name: root.joinpath(*node.module.split("."), one.name) for one in node.names}
+                is_module = {one: place.is_dir() or place.with_suffix(".py").is_file() for one, place in places.items()}
+                found |= {f"{node.module}.{one}" if is_module[one] else node.module for one in places}
+        imports[name] = found
+    assert imports["alexnet.recipe.schema"] >= {"alexnet.recipe.network", "alexnet.errors"}
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError, naming the modules
+
+
+@pytest.mark.parametrize("name", ["Layer", "Model", "ResponseNorm"])
+def test_a_network_that_was_pickled_whole_finds_its_classes_where_they_were(name):
+    assert getattr(schema, name) is getattr(alexnet.recipe, name)
+
+
 def test_a_recipe_is_read_without_torch():
     code = "import sys, alexnet.recipe, alexnet.machine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-B", "-c", code]).returncode == 0
@@ -461,6 +489,37 @@ def test_every_field_refuses_what_it_does_not_take_by_name_value_and_choices(kin
     with pytest.raises(Refused, match=rf"^{kind.NAME}\.{field.name}: {wrong!r} is not") as refusal:
         kind(**{**PARTS.get(kind.NAME, {}), field.name: wrong})
     assert all(str(choice) in str(refusal.value) for choice in field.metadata["option"].choices)
+
+
+OF_ANOTHER_TYPE = {str: (3, None), int: (2.0, "2", True, None), float: ("0.5", True, None), bool: (1, "True", None)}
+
+
+@pytest.mark.parametrize("kind, field", [*FIELDS, *((Recipe, field) for field in dataclasses.fields(Recipe))])
+def test_every_field_refuses_a_value_of_another_type_by_name_value_and_type(kind, field):
+    for wrong in OF_ANOTHER_TYPE.get(field.type, ("01", {}, [], None)):
+        with pytest.raises(Refused) as refusal:
+            kind(**{**PARTS.get(kind.NAME, {}), field.name: wrong})
+        told = f"{kind.NAME}.{field.name}: {wrong!r} is {type(wrong).__name__}, the field takes "
+        assert str(refusal.value).startswith(told) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wrong", "told"),
+    [
+        (Model, "layers", (Layer(kind="full", outputs=10), "full"), "model.layers.1: 'full' is str, the field takes Layer"),
+        (RateChange, "layers", (0, 1.0), "rate_change.layers.1: 1.0 is float, the field takes int"),
+        (RateChange, "layers", (True,), "rate_change.layers.0: True is bool, the field takes int"),
+    ],
+)
+def test_a_part_of_a_tuple_that_is_of_another_type_is_refused_by_its_position(kind, name, wrong, told):
+    with pytest.raises(Refused) as refusal:
+        kind(**{**PARTS.get(kind.NAME, {}), name: wrong})
+    assert str(refusal.value) == told
+
+
+def test_equal_recipes_with_a_zero_of_either_sign_have_one_key():
+    plus, minus = (Recipe(optim=Optim(learning_rate=zero)) for zero in (0.0, -0.0))
+    assert plus == minus and run_key(plus, 0, NO_DATA) == run_key(minus, 0, NO_DATA)
 
 
 def test_every_field_of_a_recipe_says_what_it_is():

@@ -1,5 +1,6 @@
 """AlexNet's recipes and switches against the numbers of 2012, torchvision's network, and small networks composed by hand."""
 
+import functools
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from networks import learned_parts
 from scipy import stats
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from alexnet.errors import Refused
 from alexnet.model.dropout import Dropout
@@ -502,6 +504,31 @@ def test_masks_are_the_same_for_a_seed_a_step_and_a_layer_whatever_was_drawn_bef
     torch.rand(7)
     assert all(map(torch.equal, masks(network, 3, 5), first))
     assert all(map(torch.equal, masks(AlexNet(DROPPING, 9), 3, 5), first)), "the seed of the weights is another"
+
+
+NAMED = {
+    "on the CPU": lambda network: network.begin_step(3, 5),
+    "on the device": lambda network: network.draw_on_device(3, torch.tensor(5)),
+}
+
+
+@pytest.mark.parametrize("source", NAMED)
+def test_two_passes_of_one_step_drop_the_same_units(source):
+    network, images = AlexNet(DROPPING, 0), noise(4, 3, 9, 9).float()
+    NAMED[source](network)
+    assert torch.equal(network(images), network(images))
+
+
+@pytest.mark.parametrize("source", NAMED)
+def test_a_pass_that_is_made_once_more_for_its_gradient_gives_the_gradient_of_the_first(source):
+    network, images = AlexNet(DROPPING, 0), noise(4, 3, 9, 9).float()
+    gradients = []
+    for run in (network, functools.partial(checkpoint, network, use_reentrant=False, preserve_rng_state=False)):
+        NAMED[source](network)
+        network.zero_grad()
+        run(images).square().sum().backward()
+        gradients.append([parameter.grad for parameter in network.parameters()])
+    assert all(map(torch.equal, *gradients))
 
 
 def test_masks_differ_between_seeds_steps_and_layers():

@@ -75,6 +75,11 @@ def test_an_extreme_number_is_refused_in_a_line_or_gives_a_network_that_takes_a_
     assert any(refused), "no number is without a bound"
 
 
+def test_a_full_layer_takes_as_much_memory_whatever_its_kernel_is_called():
+    """It has none: the field is not read."""
+    assert least_bytes(changed(EVERY_PART, {"model.layers.last.kernel": 5}), 8) == least_bytes(EVERY_PART, 8)
+
+
 @pytest.mark.parametrize("update", ["torch", "paper"])
 @pytest.mark.parametrize("part", ["optim", "data", "model.layers.0", "model.cross_map_norm", "optim.schedule.0"])
 def test_all_rates_and_factors_at_their_most_make_numbers_that_torch_takes(part, update):
