@@ -14,7 +14,7 @@ from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
-from study.report.limitations import failed_words, image_error_words
+from study.report.limitations import image_error_words
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table
@@ -25,6 +25,10 @@ ERRORS_SHOWN = {
     "top-5, centre view": "test_top5_error",
     "top-5, ten views": "test_top5_error_ten_views",
 }
+NO_RESULT = ("diverged", "did not learn")
+"""Columns for how a run can come to no result."""
+ARRIVED, HAVE_NUMBER = "arrived", "have a number"
+"""The column for how many runs the claim's measure has a number of: of a time, and of anything else."""
 DRAWN_IN_THE_PAGE = ("errors", "curves")
 """Kinds of pictures that the web page draws itself, run by run."""
 
@@ -81,7 +85,7 @@ def overview_row(one: Evidence) -> dict[str, str]:
         "on other images": phrases.other_images_words(one),
         "images' standard error": image_error_words(one),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
-        "runs": phrases.runs_in_brief(one) + phrases.seeds_in_brief(one),
+        "runs": phrases.runs_in_brief(one),
         "look": sentences.look_words(verdict),
         "scale": one.scale,
         "data": f"{one.data}, fingerprint {one.fingerprint}",
@@ -131,7 +135,7 @@ def _order(one: Evidence, place: int) -> dict[str, float | None]:
         "paper": None if reported is None or on_line is None else on_line[3],
         "here [95%]": None if on_line is None else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "runs": int(phrases.runs_in_brief(one).split()[0]),
+        "runs": min(phrases.runs_of(one)),
         "more seeds needed": verdict.more_seeds,
     }
 
@@ -193,8 +197,8 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
-        "failed": failed_words(arm),
-        "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        **{name: f"{count} of {len(arm.seeds)}" for name, count in zip(NO_RESULT, phrases.no_results(arm), strict=True)},
+        ARRIVED if one.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
         f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
         "against control": phrases.against_control_words(one, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,

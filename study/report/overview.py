@@ -9,6 +9,7 @@ from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.questions.looks import LOOKS, Looks
 from study.questions.rules import Alike
+from study.report import phrases
 
 SECTIONS = {
     1.0: "Introduction",
@@ -46,7 +47,7 @@ def standing(one: Evidence) -> str:
     return f"{one.verdict.alone} alone" if one.verdict.alone else one.word
 
 
-def counted(found: Sequence[Evidence]) -> str:
+def by_standing(found: Sequence[Evidence]) -> str:
     """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
     counts = Counter(map(standing, found))
     others = sorted(set(counts) - set(VERDICTS))
@@ -61,7 +62,7 @@ def tested(found: Sequence[Evidence]) -> list[Evidence]:
 def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = tested(found)
-    return f"{len(asked)} finding{'' if len(asked) == 1 else 's'}: {counted(asked)}."
+    return f"{phrases.counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
 def looks_words(found: Sequence[Evidence]) -> str:

@@ -89,6 +89,7 @@ def describe(
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
         "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
         "overview": overview(found),
+        "n_means": phrases.N_MEANS,
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),
         "easy": easy(findings),
@@ -98,10 +99,10 @@ def describe(
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
-        "stale": len(findings.stale),
+        "stale": phrases.counted(len(findings.stale), "row") if len(findings.stale) else "",
         "machines": table(_unique(runs, ["machine", "torch", "python", "git_commit"])),
         "data": table(_unique(runs, ["data", "data_fingerprint"]), keep=("data",)),
-        "run_count": len(runs),
+        "run_count": phrases.counted(len(runs), "run"),
     }
 
 
