@@ -68,7 +68,7 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
             changes = ", which does not leave out 0: it is a verdict on these test images alone"
-        yield f"On other test images of the kind the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+        yield f"With other test images drawn too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
 
 
 def _of_own_images(one: Evidence) -> Iterator[str]:
@@ -111,8 +111,8 @@ def _of_the_arm(one: Evidence) -> Iterator[str]:
     ratio = one.verdict.told.initial_logits
     if ratio is not None and not ALIKE[0] <= ratio <= ALIKE[1]:
         yield (
-            f"Before training the logits of {one.verdict.treated} spread x{number(ratio)} as widely over images as those of "
-            f"{one.claim.rule.control}, so it changes the scale of the signal besides the part."
+            f"Before training, the outputs (logits) of {one.verdict.treated} differ from image to image x{number(ratio)} as "
+            f"much as those of {one.claim.rule.control}: not the part alone is changed, but how strong the signal is too."
         )
     unit = one.claim.measure.unit
     for label, effect in one.readings.items():

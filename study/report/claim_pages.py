@@ -25,8 +25,6 @@ ERRORS_SHOWN = {
     "top-5, centre view": "test_top5_error",
     "top-5, ten views": "test_top5_error_ten_views",
 }
-NO_RESULT = ("diverged", "did not learn")
-"""Columns for how a run can come to no result."""
 ARRIVED, HAVE_NUMBER = "arrived", "have a number"
 """The column for how many runs the claim's measure has a number of: of a time, and of anything else."""
 DRAWN_IN_THE_PAGE = ("errors", "curves")
@@ -197,7 +195,7 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
-        **{name: f"{count} of {len(arm.seeds)}" for name, count in zip(NO_RESULT, phrases.no_results(arm), strict=True)},
+        "without a result": phrases.without_a_result(arm),
         ARRIVED if one.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
         f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
         "against control": phrases.against_control_words(one, arm),
@@ -232,7 +230,7 @@ def _p_words(one: Evidence) -> str:
     if look.order_p == look.order_p:
         told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)
-    return f" As a check beside: {text}." if text else ""
+    return f" As a check that assumes nothing of how runs are spread: {text}." if text else ""
 
 
 def _power_words(one: Evidence) -> str:
@@ -288,8 +286,13 @@ def seeds_asked(one: Evidence) -> int:
     return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
 
 
+def is_of_curves(path: Path) -> bool:
+    """Whether a picture is of training curves, which several claims may share."""
+    return path.stem.endswith("-curves")
+
+
 def _picture(path: Path, one: Evidence) -> dict[str, str]:
     """A picture beside the page. Its text says the finding, for those who do not see it."""
-    kind = path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
+    kind = "curves" if is_of_curves(path) else path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
     found = f"{one.claim.title}, {one.scale}: {kind}. {standing(one)}, {phrases.observed_words(one)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(one.claim)}"}

@@ -83,9 +83,9 @@ def _pairs_together(design: Design) -> str:
     if clear:
         first = f"{counted(clear, 'pair')} {'is' if clear == 1 else 'are'} clear of every other pair, the others"
     return (
-        f"These runs cannot tell everything apart. Main effects are clear of pairs, aliased with triples; {first} come in "
-        f'{len(shared)} groups of {sizes} (joined by "="), whose sum is all that is seen: a group that is not nothing does not '
-        "say which of its pairs it is."
+        "These runs cannot tell everything apart. What one part does can be told from what pairs of parts do, but not from "
+        f'what triples do; {first} come in {len(shared)} groups of {sizes}, joined by "=". Of a group only the sum is seen: '
+        "where it is not 0, these runs do not say which of its pairs it is."
     )
 
 

@@ -284,8 +284,8 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
 
 N_MEANS = (
-    "n=3+5: 3 runs of the arm and 5 of the control. n=6: 6 of each, or 6 in all where each run is compared with itself. "
-    "n=12/9: the 12 runs are of 9 seeds, as some seeds were run on two machines."
+    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 each compared with itself; "
+    "n=12/9: 12 from 9 seeds, some on two machines."
 )
 """What `n_words` writes, explained wherever a reader meets it first."""
 
@@ -350,6 +350,13 @@ def _ended(arm: ArmEvidence | None) -> str:
     """How the runs of an arm that came to no result ended."""
     diverged, idle = no_results(arm) if arm else (0, 0)
     return "diverged" if diverged and not idle else "did not learn" if idle and not diverged else "diverged or did not learn"
+
+
+def without_a_result(arm: ArmEvidence) -> str:
+    """Such as "none", "2 of 5 diverged", "1 of 5 diverged, 3 did not learn"."""
+    counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
+    (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
+    return ", ".join([f"{first} of {len(arm.seeds)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
 
 
 def no_results(arm: ArmEvidence) -> tuple[int, int]:

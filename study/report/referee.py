@@ -45,8 +45,8 @@ def how_judged(one: Evidence) -> str:
         beside = f"{counted(others, 'claim')} are asked together" if others > 1 else "no other claim is asked beside it"
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
         told.append(
-            f"The claim is looked at {times}, and {beside}, so a finding has to be rarer by chance "
-            "than one in twenty over all looks and all claims."
+            f"The claim is looked at {times}, and {beside}. Each look and each claim is one more chance to be wrong, so the "
+            "test is made stricter: chance alone may decide any of them wrongly in one study of twenty."
         )
         if one.claim.rule.smallest_effect:
             told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')
@@ -128,8 +128,8 @@ def would_change(one: Evidence) -> str:
 def _would_reopen(one: Evidence) -> Iterator[str]:
     verdict = one.verdict
     yield (
-        f"Further seeds of these arms do not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, and the "
-        "first look that decides counts."
+        f"More seeds of these arms do not change it: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, "
+        "and the first look that decides counts."
     )
     if verdict.direction != "no effect" and verdict.holm_p > 0:
         times = ERROR / verdict.holm_p

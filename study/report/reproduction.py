@@ -190,7 +190,7 @@ def deviations(findings: Findings) -> dict[str, Any]:
     coded = fields_that_differ(SOURCE_2012, PAPER)
     words.append(
         f"The paper as printed and the code that its authors ran differ in {len(coded)} settings, the schedule of learning "
-        "rates counted as one; the networks below are compared with the code. What differs is listed by python -m study describe "
+        "rates counted as one; the networks below are compared with the code. What differs is told by python -m study describe "
         "PAPER SOURCE_2012."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from made_up_arms import arm_of
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
@@ -17,6 +18,7 @@ from study.report.phrases import (
     reported_words,
     runs_in_brief,
     runs_words,
+    without_a_result,
 )
 
 CLAIMS = all_claims()
@@ -77,9 +79,7 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
     arms = [SimpleNamespace(label=label, seeds=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
-    verdict = SimpleNamespace(
-        effect=effect, treated="none", direction="supported", contrasts={}, told=SimpleNamespace(seeds=0)
-    )
+    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, told=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
 
@@ -133,9 +133,7 @@ def test_a_measure_in_another_unit_is_told_in_it():
     assert told == "about +1.4 points"
 
 
-@pytest.mark.parametrize(
-    "count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")]
-)
+@pytest.mark.parametrize("count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")])
 def test_one_run_is_one_and_all_else_are_many(count, says):
     assert counted(count, "run") == says
 
@@ -146,3 +144,21 @@ def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
     verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=6))
     assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=[], verdict=verdict)) == "n=9+6"
 
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        ((), "none"),
+        (("diverged", "diverged"), "2 of 5 diverged"),
+        (("stalled",), "1 of 5 did not learn"),
+        (("stalled", "diverged", "stalled"), "1 of 5 diverged, 2 did not learn"),
+    ],
+)
+def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
+    arm = arm_of("none", [40.0] * 5)
+    assert without_a_result(replace(arm, outcomes=(*ends, *arm.outcomes[len(ends) :]))) == says
+
+
+def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
+    arm = replace(arm_of("none", [90.0] * 3), learned_nothing=(True, False, False))
+    assert without_a_result(arm) == "1 of 3 did not learn"

@@ -68,7 +68,7 @@ def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_a
 @pytest.mark.parametrize(
     ("treated", "says"),
     [
-        (HIGHER, "Further seeds of these arms do not"),
+        (HIGHER, "More seeds of these arms do not change it"),
         (EQUAL, "An effect beyond the margin"),
         (WIDE, '"No effect" needs a p value of 0.05'),
         ([41.0], "The next look needs 2 more seeds of an arm."),
