@@ -1,4 +1,4 @@
-"""What limits the findings, told beside them: how few test images there are, runs without a result, what was seen before."""
+"""What limits the findings, told beside them: how few the test images are, runs that failed, and what was seen beforehand."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     ended = [f"{count:,} {word}" for count, word in ((diverged, "diverged"), (idle, "did not learn")) if count]
     told = f"Of {counted(runs, 'run')} that findings use, {' and '.join(ended)}; by arm:"
     if not ended:
-        told = f"{counted(runs, 'run')}, and each came to a result: none diverged, and each learned something."
+        told = f"None of {counted(runs, 'run')} that findings use: none diverged, and each learned something."
     return {
         "no_result": told if runs else "",
         "no_results": table(rows, keep=("arm", "diverged", "did not learn")),

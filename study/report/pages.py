@@ -51,14 +51,14 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
 def _each_once(pictures: Mapping[tuple, Sequence[Path]]) -> dict[tuple, list[Path]]:
     """Claims that share all their runs have the same training curves. Of equal pictures the first stays, for all of them."""
     first: dict[bytes, Path] = {}
-    kept: dict[tuple, list[Path]] = defaultdict(list)
+    kept: dict[tuple, list[Path]] = {group: [] for group in pictures}
     for group, paths in pictures.items():
         for path in paths:
             same = first.setdefault(path.read_bytes(), path) if is_of_curves(path) else path
             if same != path:
                 path.unlink()
             kept[group].append(same)
-    return dict(kept)
+    return kept
 
 
 OVERVIEW_COLOURS = 64

@@ -46,7 +46,7 @@ def how_judged(one: Evidence) -> str:
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
         told.append(
             f"The claim is looked at {times}, and {beside}. Each look and each claim is one more chance to be wrong, so the "
-            "test is made stricter: chance alone may decide any of them wrongly in one study of twenty."
+            "test is made stricter: by chance alone, a wrong decision anywhere comes in at most one study of twenty."
         )
         if one.claim.rule.smallest_effect:
             told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')

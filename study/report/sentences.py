@@ -213,8 +213,8 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
         chance = f" The mean value is {look.mean_value:.1f} {measure.unit}; chance alone would give {look.by_chance:.1f}."
     return (
-        f"Seen in {share.seen} of {counted(share.runs, 'run')} of {rule.control}, so clearly that chance alone gives as much in "
-        f"at most {rule.p:.0%} of runs (95% interval of the share {share.lower:.2f} to {share.upper:.2f}). "
+        f"Seen in {share.seen} of {counted(share.runs, 'run')} of {rule.control}, so clearly that chance alone gives as much "
+        f"in at most {rule.p:.0%} of runs (95% interval of the share {share.lower:.2f} to {share.upper:.2f}). "
         f"{because}{chance}{_next_step(verdict)}"
     )
 

@@ -70,7 +70,7 @@ def test_runs_that_diverged_are_counted_by_arm(tmp_path):
 
 
 def test_where_every_run_came_to_a_result_that_is_said(tmp_path):
-    assert limitations(findings_of(tmp_path), CLAIMS)["no_result"].startswith("8 runs, and each came to a result")
+    assert limitations(findings_of(tmp_path), CLAIMS)["no_result"].startswith("None of 8 runs that findings use")
 
 
 def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
