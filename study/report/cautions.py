@@ -1,16 +1,15 @@
 """What a reader has to know beside a verdict, a sentence each."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from study.judge.decision import Failures
 from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike
-from study.report.phrases import effect_words, number
+from study.report.phrases import counted, effect_words, no_result_words, number
 
 
 def cautions(one: Evidence) -> list[str]:
@@ -26,9 +25,11 @@ def _of_runs(one: Evidence) -> Iterator[str]:
         yield "No run answered better than one that always gives the same answer: there is nothing to compare."
     elif look.by_ranks:
         yield (
-            f"{capital(failures_words(look.failures))}. The estimate is that of the runs that came to an end; the verdict "
-            "rests on the ranks of all runs, the failed ones in the worst place, and cannot be no effect."
+            f"{capital(no_result_words(look.failures, one.arms))}. The estimate is that of the other runs. The verdict rests "
+            "on the ranks of all runs, those without a result in the worst place, and cannot be no effect."
         )
+    elif look.failures:
+        yield f"{capital(no_result_words(look.failures, one.arms))}."
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
             "Runs that never arrived count with the whole budget: where one arm spreads much more than the other, such a ratio "
@@ -57,7 +58,8 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         if (estimate > 0) != (verdict.alone == "supported"):
             yield f"It is {verdict.alone} alone by an earlier look; by now the estimate lies on the other side."
     if not one.in_family and (others := one.claims_in_family - 1):
-        yield f"It is not among the {others} claims that are tested together: it is judged as if it were one more of them."
+        beside = f"{counted(others, 'claim')} tested together"
+        yield f"It is not among the {beside}: it is judged as if it were one more of them."
     if one.rule and verdict.looks_taken and (before := _runs_before(one)):
         yield f"The rule was fixed on {one.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
     if one.role == "own":
@@ -66,7 +68,7 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
             changes = ", which does not leave out 0: it is a verdict on these test images alone"
-        yield f"On other test images of the kind the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+        yield f"With other test images drawn too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
 
 
 def _of_own_images(one: Evidence) -> Iterator[str]:
@@ -85,7 +87,8 @@ def _of_own_images(one: Evidence) -> Iterator[str]:
         yield told
     if one.splits:
         each = ", ".join(f"{value:+.2f}" for value in one.splits[0])
-        yield f"{len(one.splits[0])} splits of these images gave {each}; over splits it is {effect_words(one.splits[1])}."
+        splits = counted(len(one.splits[0]), "split")
+        yield f"{splits} of these images gave {each}; over splits it is {effect_words(one.splits[1])}."
 
 
 def limit_words(limit: Limit) -> str:
@@ -108,8 +111,8 @@ def _of_the_arm(one: Evidence) -> Iterator[str]:
     ratio = one.verdict.told.initial_logits
     if ratio is not None and not ALIKE[0] <= ratio <= ALIKE[1]:
         yield (
-            f"Before training the logits of {one.verdict.treated} spread x{number(ratio)} as widely over images as those of "
-            f"{one.claim.rule.control}, so it changes the scale of the signal besides the part."
+            f"Before training, the outputs (logits) of {one.verdict.treated} differ from image to image x{number(ratio)} as "
+            f"much as those of {one.claim.rule.control}: not the part alone is changed, but how strong the signal is too."
         )
     unit = one.claim.measure.unit
     for label, effect in one.readings.items():
@@ -151,11 +154,6 @@ def _plain_arm(one: Evidence, label: str) -> str:
     plain = label.removesuffix(SUFFIX)
     others = [arm for arm in one.claim.rule.treated_arms if arm != one.verdict.treated]
     return plain if plain in others and plain in one.effects else ""
-
-
-def failures_words(failures: Sequence[Failures]) -> str:
-    """Such as "2 of 5 runs of none failed"."""
-    return ", ".join(f"{one.failed} of {one.runs} runs of {one.arm} failed" for one in failures)
 
 
 def capital(text: str) -> str:

@@ -14,7 +14,7 @@ from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
 from study.report import designs, phrases, referee, sentences
 from study.report.drawn import curves_of, interval_of, points_of
-from study.report.limitations import failed_words, image_error_words
+from study.report.limitations import image_error_words
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table
@@ -25,6 +25,8 @@ ERRORS_SHOWN = {
     "top-5, centre view": "test_top5_error",
     "top-5, ten views": "test_top5_error_ten_views",
 }
+ARRIVED, HAVE_NUMBER = "arrived", "have a number"
+"""The column for how many runs the claim's measure has a number of: of a time, and of anything else."""
 DRAWN_IN_THE_PAGE = ("errors", "curves")
 """Kinds of pictures that the web page draws itself, run by run."""
 
@@ -81,7 +83,7 @@ def overview_row(one: Evidence) -> dict[str, str]:
         "on other images": phrases.other_images_words(one),
         "images' standard error": image_error_words(one),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
-        "runs": phrases.runs_in_brief(one) + phrases.seeds_in_brief(one),
+        "runs": phrases.runs_in_brief(one),
         "look": sentences.look_words(verdict),
         "scale": one.scale,
         "data": f"{one.data}, fingerprint {one.fingerprint}",
@@ -131,7 +133,7 @@ def _order(one: Evidence, place: int) -> dict[str, float | None]:
         "paper": None if reported is None or on_line is None else on_line[3],
         "here [95%]": None if on_line is None else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "runs": int(phrases.runs_in_brief(one).split()[0]),
+        "runs": min(phrases.runs_of(one)),
         "more seeds needed": verdict.more_seeds,
     }
 
@@ -193,8 +195,8 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
-        "failed": failed_words(arm),
-        "arrived": f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        "without a result": phrases.without_a_result(arm),
+        ARRIVED if one.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
         f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
         "against control": phrases.against_control_words(one, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
@@ -228,7 +230,7 @@ def _p_words(one: Evidence) -> str:
     if look.order_p == look.order_p:
         told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)
-    return f" As a check beside: {text}." if text else ""
+    return f" As a check that assumes nothing of how runs are spread: {text}." if text else ""
 
 
 def _power_words(one: Evidence) -> str:
@@ -284,8 +286,13 @@ def seeds_asked(one: Evidence) -> int:
     return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
 
 
+def is_of_curves(path: Path) -> bool:
+    """Whether a picture is of training curves, which several claims may share."""
+    return path.stem.endswith("-curves")
+
+
 def _picture(path: Path, one: Evidence) -> dict[str, str]:
     """A picture beside the page. Its text says the finding, for those who do not see it."""
-    kind = path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
+    kind = "curves" if is_of_curves(path) else path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
     found = f"{one.claim.title}, {one.scale}: {kind}. {standing(one)}, {phrases.observed_words(one)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(one.claim)}"}

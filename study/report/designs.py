@@ -32,7 +32,7 @@ def _term(term: Term) -> str:
 
 def _count(number: int, size: int) -> str:
     name = SIZES.get(size, f"effect of {size} parts")
-    return f"{number} {name}{'s' if number > 1 else ''}"
+    return counted(number, name, "" if size in SIZES else f"effects of {size} parts")
 
 
 def design_name(design: Design) -> str:
@@ -79,11 +79,13 @@ def _pairs_together(design: Design) -> str:
     if not shared:
         return "Main effects and pairs are clear of one another; each is aliased with effects of three parts or more."
     sizes = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)} to {max(shared)}"
-    first = f"{clear} pairs are clear of every other pair, the others" if clear else f"the {sum(shared)} pairs"
+    first = f"the {sum(shared)} pairs"
+    if clear:
+        first = f"{counted(clear, 'pair')} {'is' if clear == 1 else 'are'} clear of every other pair, the others"
     return (
-        f"These runs cannot tell everything apart. Main effects are clear of pairs, aliased with triples; {first} come in "
-        f'{len(shared)} groups of {sizes} (joined by "="), whose sum is all that is seen: a group that is not nothing does not '
-        "say which of its pairs it is."
+        "These runs cannot tell everything apart. What one part does can be told from what pairs of parts do, but not from "
+        f'what triples do; {first} come in {len(shared)} groups of {sizes}, joined by "=". Of a group only the sum is seen: '
+        "where it is not 0, these runs do not say which of its pairs it is."
     )
 
 

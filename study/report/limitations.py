@@ -11,6 +11,7 @@ from study.questions.claim import Claim
 from study.questions.measures import AtEnd, ViewsGain
 from study.questions.scales import scale_named
 from study.record.tables import TEST_COLUMNS
+from study.report.phrases import counted, no_results
 from study.report.plain_tables import NOTHING, table
 
 
@@ -36,36 +37,40 @@ def test_images(one: Evidence, arm: ArmEvidence) -> int | None:
     return told[0] if told else scale_named(one.scale).test_images or None
 
 
-def failed_words(arm: ArmEvidence) -> str:
-    """Such as "0 of 5": runs that diverged, stalled or learned nothing."""
-    return f"{sum(arm.failed)} of {len(arm.seeds)}"
-
-
 def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
-    """Which arms had runs that failed, in words and as a table; and what was looked at before each rule was fixed."""
+    """Which arms had runs that came to no result, in words and as a table; and what was seen before each rule was fixed."""
     arms = {(one.base, one.data, arm.keys): (one, arm) for one in findings.found for arm in one.arms}
     rows = [
-        {"base": one.base, "data": one.data, "arm": arm.label, "failed": failed_words(arm)} | _outcomes(arm)
+        {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.seeds)}
+        | dict(zip(("diverged", "did not learn"), no_results(arm), strict=True))
         for one, arm in arms.values()
         if any(arm.failed)
     ]
-    failed = len({name for _, arm in arms.values() for name in _failed_runs(arm)})
-    runs = len({name for _, arm in arms.values() for name in zip(arm.keys, arm.machines, strict=True)})
-    told = f"Of the {runs} runs that a finding uses, {failed or 'none'} diverged, stalled or learned nothing"
+    diverged, idle = (len({name for _, arm in arms.values() for name in which(arm)}) for which in (_diverged, _idle))
+    runs = len({name for _, arm in arms.values() for name in _runs(arm)})
+    ended = [f"{count:,} {word}" for count, word in ((diverged, "diverged"), (idle, "did not learn")) if count]
+    told = f"Of {counted(runs, 'run')} that findings use, {' and '.join(ended)}; by arm:"
+    if not ended:
+        told = f"None of {counted(runs, 'run')} that findings use: none diverged, and each learned something."
     return {
-        "failed": f"{told}{'; by arm:' if rows else ', in any arm.'}" if runs else "",
-        "failures": table(rows, keep=("arm", "failed")),
+        "no_result": told if runs else "",
+        "no_results": table(rows, keep=("arm", "diverged", "did not learn")),
         "before": [*_before_rules(findings), *_before_claims(findings.found, claims)],
     }
 
 
-def _failed_runs(arm: ArmEvidence) -> list[tuple[str, str]]:
-    return [(k, machine) for k, machine, lost in zip(arm.keys, arm.machines, arm.failed, strict=True) if lost]
+def _diverged(arm: ArmEvidence) -> set[tuple[str, str]]:
+    """Key and machine of each."""
+    return {run for run, outcome in zip(_runs(arm), arm.outcomes, strict=True) if outcome == "diverged"}
 
 
-def _outcomes(arm: ArmEvidence) -> dict[str, str]:
-    counts = {word: arm.outcomes.count(word) for word in ("diverged", "stalled")}
-    return {word: str(count) for word, count in counts.items()} | {"learned nothing": str(sum(arm.learned_nothing))}
+def _idle(arm: ArmEvidence) -> set[tuple[str, str]]:
+    """Of each run that did not learn."""
+    return {run for run, lost in zip(_runs(arm), arm.failed, strict=True) if lost} - _diverged(arm)
+
+
+def _runs(arm: ArmEvidence) -> list[tuple[str, str]]:
+    return list(zip(arm.keys, arm.machines, strict=True))
 
 
 def _before_rules(findings: Findings) -> list[str]:
@@ -75,7 +80,7 @@ def _before_rules(findings: Findings) -> list[str]:
     for scale, rule in rules.items():
         own = runs[runs.scale == scale]
         if rule is None:
-            told.append(f"{scale}: no rule was fixed; its {len(own)} runs were seen as they came.")
+            told.append(f"{scale}: no rule was fixed before {counted(len(own), 'run')} came in.")
             continue
         before = sum(map(rule.was_seen, own.seed, own.started))
         known, unjudged = "began on an earlier day", ""
@@ -83,7 +88,8 @@ def _before_rules(findings: Findings) -> list[str]:
             known += f" or are of seeds below {rule.first_seed}"
             unjudged = f" Runs of seeds below {rule.first_seed} are not judged."
         note = f" ({rule.note})" if rule.note else ""
-        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}; {before} of its {len(own)} runs {known}{note}.{unjudged}")
+        of_all = f"{before} of its {counted(len(own), 'run')}"
+        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}; {of_all} {known}{note}.{unjudged}")
     return told
 
 
@@ -91,7 +97,8 @@ def _before_claims(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> li
     """Claims that were written after some of their runs had been seen."""
     scales = {one.scale for one in found if one.role != "machinery"}
     return [
-        f"{claim.title}: runs of its first {claim.seen_seeds} seeds were seen before it was written, and are not judged."
+        f"{claim.title}: runs of its first {counted(claim.seen_seeds, 'seed')} were seen before it was written. They are not "
+        "judged."
         for claim in claims.values()
         if claim.seen_seeds and any(claim.is_asked_at(scale) for scale in scales)
     ]

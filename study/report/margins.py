@@ -16,6 +16,7 @@ from study.judge.seeds_needed import (
 from study.plan.fixed_rules import FixedRules
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
+from study.report.phrases import counted
 
 HARDLY = 0.05
 """An end with a smaller probability than this is not counted as one."""
@@ -58,13 +59,14 @@ def seeds_sentence(claim: Claim, spread: Spread | None, looks: Looks, has_ended:
     seeds = seeds_for_claim(claim, spread, looks)
     if seeds is None:
         return 'the seeds that "no effect" needs are not known before there are runs'
-    told = f'"no effect" needs about {seeds_text(seeds)} seeds of each arm ({spread_text(claim, spread)})'
+    fewest = f"{seeds[0]} to " if seeds[0] != seeds[1] else ""
+    told = f'"no effect" needs about {fewest}{counted(seeds[1], "seed")} of each arm ({spread_text(claim, spread)})'
     chance, last = chance_of_no_effect(claim, spread, looks), most_seeds(claim, looks)
     if has_ended or not claim.rule.is_tested or seeds[0] <= last:
         return told
     if chance < HARDLY:
-        return f"{told}: within {last} seeds it can end only as {ends_text(claim, chance)}"
-    return f"{told}: within {last} seeds it is told with a probability of at most {chance:.0%}"
+        return f"{told}: within {counted(last, 'seed')} it can end only as {ends_text(claim, chance)}"
+    return f"{told}: within {counted(last, 'seed')} it is told with a probability of at most {chance:.0%}"
 
 
 def at_scale(
@@ -142,4 +144,4 @@ def spread_text(claim: Claim, spread: Spread | None) -> str:
         return f"no runs yet: at a spread of {ASSUMED_SD:g} {claim.measure.unit}{between}"
     sd = f"{spread.sd:.1%}" if claim.measure.kind == "time" else f"{spread.sd:.2f} {claim.measure.unit}"
     correlation = "" if claim.measure.kind == "gain" else f" and correlation {spread.correlation:.2f}"
-    return f"spread {sd}{correlation} in {spread.runs} runs"
+    return f"spread {sd}{correlation} in {counted(spread.runs, 'run')}"

@@ -9,6 +9,7 @@ from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.questions.looks import LOOKS, Looks
 from study.questions.rules import Alike
+from study.report import phrases
 
 SECTIONS = {
     1.0: "Introduction",
@@ -28,6 +29,21 @@ SECTIONS = {
     7.0: "Discussion",
 }
 """The paper's own headings, by number."""
+GLOSSARY = {
+    "arm": 'one version of the network, such as "without dropout"; the control is the arm that it is compared with.',
+    "base": "the network whose parts the arms change, such as ALEXNET_32: AlexNet cut to images of 32 pixels.",
+    "scale": "which images, how many of them and for how many epochs; also called a regime.",
+    "seed": "what decides a run's random draws. Arms are compared in pairs of runs of one seed on one machine.",
+    "look": "a claim is judged after fixed numbers of seeds. The first look that decides counts.",
+    "margin": 'the least effect that matters for a claim. "No effect" means: surely less than that.',
+    "alone": "decided by the claim's own test, but not once all claims of its scale are counted (Holm's correction).",
+    "undecided, finally": "the last look is taken, and it did not decide.",
+    "reading": "the same claim asked in another way, such as dropout switched off instead of taken out. It decides nothing.",
+    "gap": "test error minus training error: how far a network overfits.",
+    "proxy": "images that stand in for the paper's: a direction is judged, a size is not.",
+    "n": phrases.N_MEANS,
+}
+"""Words that mean more here than elsewhere, for a reader who sees the report first."""
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
 """How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
 among all claims."""
@@ -46,7 +62,7 @@ def standing(one: Evidence) -> str:
     return f"{one.verdict.alone} alone" if one.verdict.alone else one.word
 
 
-def counted(found: Sequence[Evidence]) -> str:
+def by_standing(found: Sequence[Evidence]) -> str:
     """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
     counts = Counter(map(standing, found))
     others = sorted(set(counts) - set(VERDICTS))
@@ -61,7 +77,7 @@ def tested(found: Sequence[Evidence]) -> list[Evidence]:
 def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = tested(found)
-    return f"{len(asked)} finding{'' if len(asked) == 1 else 's'}: {counted(asked)}."
+    return f"{phrases.counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
 def looks_words(found: Sequence[Evidence]) -> str:

@@ -20,14 +20,14 @@ from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.architecture_table import architecture
-from study.report.claim_pages import claim_page, facts, overview
+from study.report.claim_pages import claim_page, facts, is_of_curves, overview
 from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
 from study.report.limitations import limitations
-from study.report.overview import looks_words, outcome_words
+from study.report.overview import GLOSSARY, looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
 from study.report.spreads import Spread, spreads_of
@@ -40,12 +40,25 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. `findings`: what they say, where that is known already.
     Returns the files written."""
     findings = findings or find(folder)
-    pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
+    pictures = _each_once({group: draw(found, folder) for group, found in grouped(findings).items()})
     drawn = _overview(findings, folder)
     context = describe(findings, pictures, drawn, folder)
     for name, template in PAGES.items():
         write_atomically(folder / name, _render(template, context, is_web_page=name.endswith(".html")).encode())
-    return [*(folder / name for name in PAGES), *drawn, *(p for paths in pictures.values() for p in paths)]
+    return list(dict.fromkeys([*(folder / name for name in PAGES), *drawn, *(p for paths in pictures.values() for p in paths)]))
+
+
+def _each_once(pictures: Mapping[tuple, Sequence[Path]]) -> dict[tuple, list[Path]]:
+    """Claims that share all their runs have the same training curves. Of equal pictures the first stays, for all of them."""
+    first: dict[bytes, Path] = {}
+    kept: dict[tuple, list[Path]] = {group: [] for group in pictures}
+    for group, paths in pictures.items():
+        for path in paths:
+            same = first.setdefault(path.read_bytes(), path) if is_of_curves(path) else path
+            if same != path:
+                path.unlink()
+            kept[group].append(same)
+    return kept
 
 
 OVERVIEW_COLOURS = 64
@@ -89,6 +102,7 @@ def describe(
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
         "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
         "overview": overview(found),
+        "glossary": GLOSSARY,
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),
         "easy": easy(findings),
@@ -98,10 +112,10 @@ def describe(
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
-        "stale": len(findings.stale),
+        "stale": phrases.counted(len(findings.stale), "row") if len(findings.stale) else "",
         "machines": table(_unique(runs, ["machine", "torch", "python", "git_commit"])),
         "data": table(_unique(runs, ["data", "data_fingerprint"]), keep=("data",)),
-        "run_count": len(runs),
+        "run_count": phrases.counted(len(runs), "run"),
     }
 
 

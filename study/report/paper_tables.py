@@ -7,6 +7,7 @@ from typing import Any
 from study.judge.family import Evidence
 from study.judge.intervals import mean_interval
 from study.questions.measures import Averaged, Measure
+from study.report.phrases import counted
 
 
 @singledispatch
@@ -38,9 +39,9 @@ def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
         ("one net, ten views", *ten, "37.5%", "17.0%", test),
         ("SIFT and Fisher vectors", *not_run, "-", "26.2%", "table 2 (2012 test)"),
         ("one net, ten views", *ten, "40.7%", "18.2%", validation),
-        (f"{nets} nets averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
+        (f"{counted(nets, 'net')} averaged, centre view", averaged["one_view_top1"], averaged["one_view_top5"], "-", "-", "-"),
         (
-            f"{nets} nets averaged, ten views",
+            f"{counted(nets, 'net')} averaged, ten views",
             averaged["ten_views_top1"],
             averaged["ten_views_top5"],
             "38.1%",
@@ -59,7 +60,7 @@ def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
         ("Fall 2009, best before", *not_run, "78.1%", "60.9%", "section 6"),
     ]
     title = f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)"
-    head = ("what", f"top-1, n={len(control.seeds)} nets, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
+    head = ("what", f"top-1, n={len(control.seeds)}, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
     return [{"title": title, "head": head, "rows": rows}]
 
 

@@ -4,11 +4,12 @@ What is said of a measure and of a rule hangs on their classes. A new one regist
 name."""
 
 import math
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from functools import singledispatch
 
 from alexnet.errors import Refused
 from study.judge.arms import ArmEvidence
+from study.judge.decision import Failures
 from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.images import FEW_SEEDS
@@ -66,7 +67,7 @@ def _(measure: AtEnd) -> str:
 
 @measured.register
 def _(measure: EarlyError) -> str:
-    which = f"{measure.epochs} epochs" if measure.epochs > 1 else "epoch"
+    which = counted(measure.epochs, "epoch") if measure.epochs > 1 else "epoch"
     return f"running training error of the first {which}, %"
 
 
@@ -196,7 +197,9 @@ def _(effect: Difference, unit: str = "points") -> str:
 
 @effect_words.register
 def _(effect: Share, unit: str = "points") -> str:
-    return f"{effect.seen} of {effect.runs} runs [{effect.lower:.2f}, {effect.upper:.2f}]" if effect.runs else "no run yet"
+    if not effect.runs:
+        return "no run yet"
+    return f"{effect.seen} of {counted(effect.runs, 'run')} [{effect.lower:.2f}, {effect.upper:.2f}]"
 
 
 def observed_words(one: Evidence) -> str:
@@ -208,7 +211,7 @@ def observed_words(one: Evidence) -> str:
 
 def contrasts_words(contrasts: Sized) -> str:
     """Of the effects of a factorial how many there are: none of them is the one that it is about."""
-    return f"{len(contrasts)} effects, in its table" if contrasts else NOT_COMPARED
+    return f"{counted(len(contrasts), 'effect')}, in its table" if contrasts else NOT_COMPARED
 
 
 def other_images_words(one: Evidence) -> str:
@@ -271,50 +274,93 @@ def machine_and_data(one: Evidence) -> str:
     return f"{one.data} ({one.fingerprint}) on {one.machine}"
 
 
-def counted(number: int | str, word: str) -> str:
-    """Such as "1 run", "3 runs", "3 and 5 runs"."""
-    return f"{number} {word}" if str(number) == "1" else f"{number} {word}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Such as "1 run", "3 runs", "1,032 runs": wherever a number stands before what it counts. `several`: the noun of several,
+    where it is not the noun with an "s"."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
+# ---- How many runs a number rests on -----------------------------------------------------------------------------------
+
+
+N_MEANS = (
+    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 each compared with itself; "
+    "n=12/9: 12 from 9 seeds, some on two machines."
+)
+"""What `n_words` writes, explained wherever a reader meets it first."""
+
+
+def n_words(treated: int, control: int, seeds: int = 0) -> str:
+    """How many runs a number rests on, in the one notation of all pages and pictures: see N_MEANS. `seeds`: how many different
+    ones these are; told where they are fewer than the runs."""
+    runs = str(treated) if treated == control else f"{treated}+{control}"
+    return f"{runs}/{seeds}" if 0 < seeds < min(treated, control) else runs
+
+
+def runs_of(one: Evidence) -> tuple[int, int]:
+    """Runs of the arm and of the control that the verdict rests on, or that are in so far."""
+    effect = one.verdict.effect
+    if isinstance(effect, Share):
+        return effect.runs, effect.runs
+    if contrasts := one.verdict.contrasts:
+        runs = next(iter(contrasts.values())).blocks * (len(one.claim.rule.treated_arms) + 1)
+        return runs, runs
+    if effect.estimate == effect.estimate:
+        return effect.n_treated, effect.n_control
+    there = {arm.label: len(arm.known) for arm in one.arms}  # nothing is compared yet
+    control, treated = one.claim.rule.control, one.claim.rule.treated_arms or (one.claim.rule.control,)
+    return min(there.get(label, 0) for label in treated), there.get(control, 0)
 
 
 def runs_in_brief(one: Evidence) -> str:
-    """Runs of each arm that the verdict rests on, or that are in so far: such as "6", or "12 and 20" where an arm has more."""
-    effect = one.verdict.effect
-    if isinstance(effect, Share):
-        return str(effect.runs)
+    """For a column of such numbers: "6", "3+5", "12/9"; of a design "48 in 3 blocks"."""
     if contrasts := one.verdict.contrasts:
-        blocks = next(iter(contrasts.values())).blocks
-        return f"{blocks * (len(one.claim.rule.treated_arms) + 1)} in {counted(blocks, 'block')}"
-    counts = effect.n_treated, effect.n_control
-    if effect.estimate != effect.estimate:  # nothing is compared yet
-        there = {arm.label: len(arm.known) for arm in one.arms}
-        control, treated = one.claim.rule.control, one.claim.rule.treated_arms or (one.claim.rule.control,)
-        counts = min(there.get(label, 0) for label in treated), there.get(control, 0)
-    fewer, more = sorted(counts)
-    return str(fewer) if fewer == more else f"{fewer} and {more}"
-
-
-def judged_words(one: Evidence) -> str:
-    """Such as "judged with 6 and 6 of the runs shown" or "judged with 3 of tanh and 5 of relu", where a picture of all runs has
-    more of an arm than the verdict rests on; else "judged"; of what no look was taken at "not judged yet"."""
-    if one.verdict.direction == "incomplete":
-        return "not judged yet"
-    effect, labels = one.verdict.effect, (one.verdict.treated, one.claim.rule.control)
-    counts = (effect.runs,) * 2 if isinstance(effect, Share) else (effect.n_treated, effect.n_control)
-    judged = {label: count for label, count in zip(labels, counts, strict=True) if label}
-    shown = {arm.label: len(arm.seeds) for arm in one.arms}
-    if all(shown.get(label, count) == count for label, count in judged.items()):
-        return "judged"
-    if len(set(judged.values())) > 1:
-        return f"judged with {' and '.join(f'{count} of {label}' for label, count in judged.items())}"
-    return f"judged with {' and '.join(map(str, judged.values()))} of the runs shown"
-
-
-def seeds_in_brief(one: Evidence) -> str:
-    """Such as " (9 seeds)", where some of these runs are of one seed on several machines."""
-    seeds, runs = one.verdict.told.seeds, int(runs_in_brief(one).split()[0])
-    return f" ({counted(seeds, 'seed')})" if 0 < seeds < runs and not one.verdict.contrasts else ""
+        return f"{runs_of(one)[0]} in {counted(next(iter(contrasts.values())).blocks, 'block')}"
+    return n_words(*runs_of(one), one.verdict.told.seeds)
 
 
 def runs_words(one: Evidence) -> str:
-    """Such as "1 run", "12 and 20 runs", "12 runs (9 seeds)"."""
-    return counted(runs_in_brief(one), "run") + seeds_in_brief(one)
+    """Such as "n=3+5"."""
+    return f"n={runs_in_brief(one)}"
+
+
+def judged_words(one: Evidence) -> str:
+    """Such as "judged with n=3+5 of the runs shown", where a picture of all runs has more of an arm than the verdict rests on;
+    else "judged"; of what no look was taken at "not judged yet"."""
+    if one.verdict.direction == "incomplete":
+        return "not judged yet"
+    labels = one.verdict.treated, one.claim.rule.control
+    shown = {arm.label: len(arm.seeds) for arm in one.arms}
+    if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(one), strict=True)):
+        return "judged"
+    return f"judged with {runs_words(one)} of the runs shown"
+
+
+# ---- Runs that came to no result ---------------------------------------------------------------------------------------
+
+
+def no_result_words(failures: Sequence[Failures], arms: Sequence[ArmEvidence]) -> str:
+    """Such as "2 of 5 runs of none diverged", "1 of 3 runs of tanh did not learn"; of several arms one after the other."""
+    by_label = {arm.label: arm for arm in arms}
+    told = [f"{one.failed} of {counted(one.runs, 'run')} of {one.arm} {_ended(by_label.get(one.arm))}" for one in failures]
+    return ", ".join(told)
+
+
+def _ended(arm: ArmEvidence | None) -> str:
+    """How the runs of an arm that came to no result ended."""
+    diverged, idle = no_results(arm) if arm else (0, 0)
+    return "diverged" if diverged and not idle else "did not learn" if idle and not diverged else "diverged or did not learn"
+
+
+def without_a_result(arm: ArmEvidence) -> str:
+    """Such as "none", "2 of 5 diverged", "1 of 5 diverged, 3 did not learn"."""
+    counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
+    (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
+    return ", ".join([f"{first} of {len(arm.seeds)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
+
+
+def no_results(arm: ArmEvidence) -> tuple[int, int]:
+    """How many runs of an arm diverged, and how many did not learn: they stalled, or answered no better than one that always
+    gives the same answer."""
+    diverged = arm.outcomes.count("diverged")
+    return diverged, sum(arm.failed) - diverged

@@ -27,7 +27,7 @@ from study.questions.rules import (
 )
 from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
-from study.report.phrases import number, terms
+from study.report.phrases import counted, number, terms
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 
@@ -42,11 +42,11 @@ def how_judged(one: Evidence) -> str:
     told = [f"{compared(one.claim.rule, one)}."]
     if one.claim.rule.is_tested and one.verdict.looks_planned:
         looks, others = one.verdict.looks_planned, one.claims_in_family
-        beside = f"{others} claims are asked together" if others > 1 else "no other claim is asked beside it"
+        beside = f"{counted(others, 'claim')} are asked together" if others > 1 else "no other claim is asked beside it"
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
         told.append(
-            f"The claim is looked at {times}, and {beside}, so a finding has to be rarer by chance "
-            "than one in twenty over all looks and all claims."
+            f"The claim is looked at {times}, and {beside}. Each look and each claim is one more chance to be wrong, so the "
+            "test is made stricter: by chance alone, a wrong decision anywhere comes in at most one study of twenty."
         )
         if one.claim.rule.smallest_effect:
             told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')
@@ -119,7 +119,7 @@ def would_change(one: Evidence) -> str:
         return "Other runs of the same arms that learn something, or whose weights differ from those of the control."
     if verdict.is_decided:
         return " ".join(_would_reopen(one))
-    needs = f"The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
+    needs = f"The next look needs {counted(verdict.more_seeds or 0, 'more seed')} of an arm."
     if verdict.more_seeds is None:
         needs = "No look is left: only a new question with new seeds can decide it."
     return " ".join((needs, *_would_decide(one)))
@@ -128,8 +128,8 @@ def would_change(one: Evidence) -> str:
 def _would_reopen(one: Evidence) -> Iterator[str]:
     verdict = one.verdict
     yield (
-        f"Further seeds of these arms do not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, and the "
-        "first look that decides counts."
+        f"More seeds of these arms do not change it: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, "
+        "and the first look that decides counts."
     )
     if verdict.direction != "no effect" and verdict.holm_p > 0:
         times = ERROR / verdict.holm_p
@@ -214,6 +214,6 @@ def cost_words(one: Evidence) -> str:
     seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
     minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
     return (
-        f"{len(seconds)} runs, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its share of the "
-        "machine. Other claims share some of them."
+        f"{counted(len(seconds), 'run')}, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its "
+        "share of the machine. Other claims share some of them."
     )

@@ -19,6 +19,7 @@ from study.questions.scales import ALEXNETS, SCALES, scale_named
 from study.report.cautions import DIFFERS, LARGER, readings_differ
 from study.report.margins import margin_text, seeds_text
 from study.report.overview import outcome_words, standing, tested
+from study.report.phrases import counted
 from study.report.plain_tables import NOTHING, table
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012
@@ -46,18 +47,20 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     runs = findings.runs
     core_hours, gpu_hours = hours_of_computing(runs)
     whole = runs_of_full_replication(of_paper)
-    data = ", ".join(f"{name} ({count} runs)" for name, count in runs.groupby("data").size().items()) or "none"
-    machines = ", ".join(f"{name} ({count} runs)" for name, count in runs.groupby("machine").size().items()) or "none"
+    data, machines = (
+        ", ".join(f"{name} ({counted(count, 'run')})" for name, count in runs.groupby(column).size().items()) or "none"
+        for column in ("data", "machine")
+    )
     cifar = sum(claim.scales.get("cifar10") == "native" for claim in of_paper.values())
     few, many = (whole * days for days in DAYS_A_RUN_2012)
     computing = [f"{_amount(core_hours)} core-hours"] * bool(core_hours)
     computing += [f"{_amount(gpu_hours)} GPU-hours"] * bool(gpu_hours)
     cost = f"{_amount(core_hours * DOLLARS_A_CORE_HOUR, 2)} dollars at {DOLLARS_A_CORE_HOUR:g} a core-hour (assumed, not paid)"
     told = [
-        ("scope", f"{len(judged)} of {len(of_paper)} claims of the paper judged", f"{len(of_paper)} claims"),
+        ("scope", f"{len(judged)} of {counted(len(of_paper), 'claim')} of the paper judged", counted(len(of_paper), "claim")),
         ("images", data, f"ILSVRC, 1.2 million of 1000 classes; CIFAR-10 for {cifar} of the claims"),
         ("hardware", machines, "the paper's: two GTX 580 of 3 GB"),
-        ("runs", f"{len(runs)}", f"{whole} on ILSVRC for the first look of every claim"),
+        ("runs", f"{len(runs):,}", f"{whole:,} on ILSVRC for the first look of every claim"),
         (
             "computing",
             " and ".join(computing) or NOTHING,
@@ -119,14 +122,14 @@ def easy(findings: Findings) -> list[str]:
     runs, found, told = findings.runs, findings.found, []
     failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
     if len(runs) and not failed:
-        told.append(f"All {len(runs)} runs came to a result: none diverged or stalled.")
+        told.append(f"Each of {counted(len(runs), 'run')} came to a result: none diverged, none got stuck at guessing.")
     if early := _named([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1], found):
         told.append(f"Decided at the first look, among all claims: {'; '.join(early)}.")
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
         told.append(
-            f"Claims share their runs: {int((shared > 1).sum())} of the {len(shared)} runs that a finding uses serve several, "
-            f"the busiest {int(shared.max())}."
+            f"Claims share their runs: of {counted(len(shared), 'run')} that findings use {int((shared > 1).sum()):,} serve "
+            f"several, and one serves {int(shared.max())}."
         )
     return told
 
@@ -134,12 +137,13 @@ def easy(findings: Findings) -> list[str]:
 def hard(findings: Findings) -> list[str]:
     """What was not, a sentence each."""
     runs, found, told = findings.runs, tested(findings.found), []
-    if failed := int(runs.outcome.isin(["diverged", "stalled"]).sum()):
-        told.append(f"{failed} of {len(runs)} runs diverged or stalled.")
+    counts = {"diverged": int((runs.outcome == "diverged").sum()), "did not learn": int((runs.outcome == "stalled").sum())}
+    if ended := [f"{count:,} {word}" for word, count in counts.items() if count]:
+        told.append(f"Of {counted(len(runs), 'run')} {' and '.join(ended)}.")
     if open_still := [one for one in found if one.word == "undecided"]:
         counts = Counter(one.verdict.alone for one in open_still if one.verdict.alone)
         sides = "".join(f", {count} of them {side} alone" for side, count in sorted(counts.items()))
-        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {len(found)} findings{sides}.")
+        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {counted(len(found), 'finding')}{sides}.")
     if alone := _named([one for one in found if standing(one).endswith("alone")], found):
         told.append(f"Decided alone, and open once all claims are counted: {'; '.join(alone)}.")
     told += _out_of_reach(found)
@@ -149,7 +153,7 @@ def hard(findings: Findings) -> list[str]:
     if scaled := [one for one in found if one.verdict.told.initial_logits and _is_scaled(one.verdict.told.initial_logits)]:
         told.append(
             f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in "
-            f"{len(scaled)} of {len(found)} findings."
+            f"{len(scaled)} of {counted(len(found), 'finding')}."
         )
     return told
 
@@ -185,9 +189,9 @@ def deviations(findings: Findings) -> dict[str, Any]:
     words += [f"Images: {about}." for about in stand_ins]
     coded = fields_that_differ(SOURCE_2012, PAPER)
     words.append(
-        f"The paper as printed and the code that its authors ran differ in {len(coded)} fields, the schedule of learning rates "
-        "counted as one; the networks below are compared with the code, and python -m study describe PAPER SOURCE_2012 lists "
-        "the differences."
+        f"The paper as printed and the code that its authors ran differ in {len(coded)} settings, the schedule of learning "
+        "rates counted as one; the networks below are compared with the code. What differs is told by python -m study describe "
+        "PAPER SOURCE_2012."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     for one in found:

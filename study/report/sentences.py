@@ -24,8 +24,8 @@ from study.questions.rules import (
     WithinRuns,
 )
 from study.report import designs
-from study.report.cautions import capital, cautions, failures_words, limit_words, readings_differ
-from study.report.phrases import BOUNDS, counted, number, terms
+from study.report.cautions import capital, cautions, limit_words, readings_differ
+from study.report.phrases import BOUNDS, counted, n_words, no_result_words, number, terms
 
 NORMAL_95 = 1.645
 """Of the normal distribution 95% lie below so many standard deviations."""
@@ -44,7 +44,7 @@ def verdict_words(one: Evidence) -> str:
         direction = f"undecided among all claims ({verdict.alone} alone)"
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
-    failed = f"; {failures_words(verdict.told.failures)}" if verdict.told.failures else ""
+    failed = f"; {no_result_words(verdict.told.failures, one.arms)}" if verdict.told.failures else ""
     other = f"; {differ}" if (differ := readings_differ(one)) else ""
     return f"{direction}{size}{failed}{other}"
 
@@ -88,9 +88,10 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     if verdict.direction == "incomplete":
         return _not_yet(_pairs_in(ratio, rule.treated, rule.control), verdict)
     multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
-    runs = f"{ratio.n_treated} and {ratio.n_control} runs"
+    runs = f"n={n_words(ratio.n_treated, ratio.n_control, verdict.told.seeds)}"
     if ratio.bound != "exact":
-        runs += f", of which {ratio.censored_treated} and {ratio.censored_control} never arrived"
+        never = ((rule.treated, ratio.censored_treated), (rule.control, ratio.censored_control))
+        runs += f"; {', '.join(f'{count} of {arm}' for arm, count in never if count)} never arrived"
     low, high = f"{1 / rule.no_effect_within:.3g}", f"{rule.no_effect_within:.3g}"
     return (
         f"{capital(rule.treated)} took {multiple} as long as {rule.control} "
@@ -105,7 +106,7 @@ def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
         return _not_yet(_pairs_in(found, verdict.treated, rule.control), verdict)
-    runs = f"{found.n_treated} and {found.n_control} runs, {found.blocks} pairs of a seed{_fewer_seeds(verdict, found.blocks)}"
+    runs = f"{_n(verdict)}; pairs that share a seed: {found.blocks}"
     return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
 
 
@@ -114,7 +115,7 @@ def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        return _not_yet(f"{found.n_treated} seeds of all four arms are in", verdict)
+        return _not_yet(f"{counted(found.n_treated, 'seed')} of all four arms so far", verdict)
     what = f"{rule.first} minus {rule.control}"
     minuend, subtrahend = f"{rule.both} minus {rule.second}", f"the same without {rule.second} ({what})"
     return _difference(
@@ -123,7 +124,7 @@ def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
         verdict,
         minuend,
         subtrahend,
-        f"{found.n_treated} times four runs of a seed{_fewer_seeds(verdict, found.n_treated)}",
+        f"{_n(verdict)}, each time four runs of the same seed",
     )
 
 
@@ -138,7 +139,7 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
         measure,
         verdict,
         *terms(measure),
-        f"{found.n_treated} runs, each against itself{_fewer_seeds(verdict, found.n_treated)}",
+        f"{_n(verdict)}, each run against itself",
     )
 
 
@@ -150,7 +151,7 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
         return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
     minuend, subtrahend = terms(measure)
     p, holm_p, within = number(verdict.p, 2), number(verdict.holm_p, 2), f"{rule.within:g} {measure.unit}"
-    looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks, and {holm_p} among all claims"
+    looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
     said = {
         "supported": f" Against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
         "contradicted": f" Against a difference of at most {within}: p = {p} {looks}. They differ by more.",
@@ -165,13 +166,15 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
         )
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} (95% interval over seeds and images "
-        f"{found.lower:+.2f} to {found.upper:+.2f}; {found.n_treated} runs).{said}{_next_step(verdict)}"
+        f"{found.lower:+.2f} to {found.upper:+.2f}; {_n(verdict)}).{said}{_next_step(verdict)}"
     )
 
 
-def _fewer_seeds(verdict: Verdict, blocks: int) -> str:
-    """Where a seed was run on several machines: how many different ones there are."""
-    return f", of {counted(verdict.told.seeds, 'seed')}" if 0 < verdict.told.seeds < blocks else ""
+def _n(verdict: Verdict) -> str:
+    """Such as "n=3+5"."""
+    found = verdict.effect
+    assert isinstance(found, Difference)
+    return f"n={n_words(found.n_treated, found.n_control, verdict.told.seeds)}"
 
 
 def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
@@ -191,9 +194,9 @@ def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
     found = verdict.effect
     assert isinstance(found, Difference)
     if verdict.direction == "incomplete":
-        return f"The probabilities of {found.n_treated} nets were not averaged yet."
+        return f"The probabilities of {counted(found.n_treated, 'net')} were not averaged yet."
     return (
-        f"{found.n_treated} nets averaged minus the same nets alone is {found.estimate:+.2f} {measure.unit} "
+        f"{counted(found.n_treated, 'net')} averaged minus the same nets alone is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval over {found.degrees_of_freedom + 1:,.0f} test images {found.lower:+.2f} to {found.upper:+.2f}; "
         "these nets alone)."
     )
@@ -210,8 +213,9 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
         chance = f" The mean value is {look.mean_value:.1f} {measure.unit}; chance alone would give {look.by_chance:.1f}."
     return (
-        f"Seen at a chance of at most {rule.p:g} in {share.seen} of {share.runs} runs of {rule.control} "
-        f"(95% interval of the share {share.lower:.2f} to {share.upper:.2f}). {because}{chance}{_next_step(verdict)}"
+        f"Seen in {share.seen} of {counted(share.runs, 'run')} of {rule.control}, so clearly that chance alone gives as much "
+        f"in at most {rule.p:.0%} of runs (95% interval of the share {share.lower:.2f} to {share.upper:.2f}). "
+        f"{because}{chance}{_next_step(verdict)}"
     )
 
 
@@ -234,9 +238,8 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
     rests_on = designs.blocks_words(next(iter(effects.values())), cells)
-    failed = f" {capital(failures_words(verdict.told.failures))}." if verdict.told.failures else ""
     if verdict.direction == "incomplete":
-        return f"Not all {cells} cells have two seeds in common yet: {rests_on}.{failed}"
+        return f"Not all {cells} cells have two seeds in common yet: {rests_on}."
     told = [
         f"{designs.effect_name(group, rule.off)} {effects[group.name].estimate:+.2f} "
         f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
@@ -246,7 +249,7 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     return (
         f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
         f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
-        f"They rest on {rests_on}.{failed}"
+        f"They rest on {rests_on}."
     )
 
 
@@ -295,4 +298,4 @@ def _next_step(verdict: Verdict) -> str:
         return " The last look is taken, so it stays open; a new question needs new seeds."
     if not verdict.more_seeds:
         return ""
-    return f" The next look needs {verdict.more_seeds} more {'seed' if verdict.more_seeds == 1 else 'seeds'} of an arm."
+    return f" The next look needs {counted(verdict.more_seeds, 'more seed')} of an arm."

@@ -17,6 +17,7 @@ from study.report.phrases import counted
 TERMS_A_LINE = 2
 """So many pairs of a group stand in a line of its label."""
 LINE_INCHES = 0.17
+OFF_MINUS_ON = "with the part off minus on (right of 0: more error without it)"
 
 
 def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
@@ -49,7 +50,7 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
         some = any(np.isfinite(effect.lower) for effect in effects.values())
         axis.set_xlabel(
-            f"{one.claim.measure.unit} of error, off minus on, averaged over the other parts\n{kinds}\n"
+            f"{one.claim.measure.unit} of error {OFF_MINUS_ON}, averaged over the other parts\n{kinds}\n"
             f"{'95% intervals; grey: holds 0' if some else 'hollow: one block, so no interval'}; "
             f"shaded: within {least:g} of 0",
             fontsize=8.5,

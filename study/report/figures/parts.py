@@ -1,6 +1,7 @@
 """What each part is worth: the claims about errors, a row each and a line for each regime, the largest effect first.
 
-In points, with the paper's direction to the right, so that parts compare; errors of different kinds have an axis each."""
+In points, to the right as the row's claim says, as in the picture of all claims; errors of different kinds have an axis each.
+The numbers beside it are those of the tables, with their sign."""
 
 import math
 import textwrap
@@ -18,8 +19,9 @@ from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
 from study.report.cautions import own_readings
-from study.report.figures.style import MARKS, PALETTE, beside, drawn_from, title
+from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, beside, drawn_from, sides, title
 from study.report.overview import standing
+from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
 
 def _is_test_error(measure: Measure) -> bool:
@@ -42,39 +44,40 @@ KINDS: dict[str, Callable[[Measure], bool]] = {
 """Each an axis of its own: what its points are of, and whether a measure is of that kind."""
 DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
 LABEL_CHARACTERS = 44
-LANE, ROOM = 0.19, 0.09
-"""Inches of a line, and between two rows."""
+LANE, ROOM, HEADING = 0.19, 0.09, 0.24
+"""Inches of a line, between two rows, and of the line above a panel's rows."""
 DOT = 4.5
 """The size of the dot within a hollow mark."""
-LEFT, PLOT, RIGHT, TOP, BETWEEN = 3.3, 4.6, 1.5, 1.5, 0.62
-"""Inches of the names, of the picture, of the numbers beside it, above it, and below each axis."""
-
+LEFT, PLOT, EFFECT, RUNS, TOP, BETWEEN = 3.3, 4.6, 1.55, 0.6, 1.75, 0.62
+"""Inches of the names, of the picture, of the columns of numbers beside it, above it, and below each axis."""
 Row = list[Evidence]
 """What was found on one claim and network, in each regime."""
+Line = tuple[Evidence, Difference, str]
+"""Of a row: the finding, its effect or that of the same asked in another way, and how many runs that rests on."""
 
 
 def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
-    """Filled: the direction is decided among all claims; with a dot: no effect is. Small crosses: what another reading came to.
-    Grey: less than what matters. None where no finding is about an error."""
+    """Filled: the direction is decided among all claims; with a dot: no effect is. Crosses on thin lines: what the same came to
+    where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
     parts = [one for one in found if _is_part(one)]
     panels = {name: _rows([one for one in parts if is_kind(one.claim.measure)]) for name, is_kind in KINDS.items()}
     panels = {name: rows for name, rows in panels.items() if rows}
     if not panels:
         return None
     scales = list(dict.fromkeys(one.scale for one in parts))
-    heights = [sum(map(_tall, rows)) for rows in panels.values()]
-    width, height = LEFT + PLOT + RIGHT, TOP + sum(heights) + BETWEEN * len(panels)
+    heights = [HEADING + sum(map(_tall, rows)) for rows in panels.values()]
+    width, height = LEFT + PLOT + EFFECT + RUNS, TOP + sum(heights) + BETWEEN * len(panels)
     figure = Figure(figsize=(width, height))
     at = height - TOP
     for (name, rows), tall in zip(panels.items(), heights, strict=True):
         axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
         _panel(axis, name, rows, tall, scales)
         at -= tall + BETWEEN
-    title(figure, ["What each part is worth, in each regime", *drawn_from(parts)], y=1 - 0.08 / height)
+    title(figure, ["What each part is worth, in each regime", *drawn_from(parts), SIDES, N_MEANS], y=1 - 0.08 / height)
     legend = {scale: Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)]) for at, scale in enumerate(scales)}
     legend |= _meanings()
     figure.legend(
-        handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - (TOP - 0.6) / height),
+        handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - (TOP - 0.45) / height),
         ncols=4, frameon=False, fontsize=8,
     )  # fmt: skip
     return figure
@@ -90,9 +93,12 @@ def _meanings() -> dict[str, Any]:
         "filled: a direction is decided": mark("o", markersize=6.5),
         "with a dot: no effect": (mark("o", markersize=6.5, markerfacecolor="white"), mark(".", markersize=DOT)),
         "hollow: undecided": mark("o", markersize=6.5, markerfacecolor="white"),
-        "another reading": mark("x", markersize=5),
+        ANOTHER_WAY: Line2D([], [], color="0.3", marker="x", markersize=5, linewidth=1),
         "too small to matter": Patch(color="0.9"),
     }
+
+
+ANOTHER_WAY = "the same asked in another way, by all runs"
 
 
 def _is_part(one: Evidence) -> bool:
@@ -113,11 +119,32 @@ def _rows(found: Sequence[Evidence]) -> list[Row]:
 
 
 def _line(one: Evidence, effect: Difference | None = None) -> tuple[float, float, float]:
-    """Estimate and interval, in points in the paper's direction: of the verdict, or of another effect."""
+    """Estimate and interval, in points in the direction of the claim: of the verdict, or of another effect."""
     of = effect or one.verdict.effect
     assert isinstance(of, Difference)
     line = of.on_line(getattr(one.claim.rule, "expected", 1))
     return line.estimate, line.lower, line.upper
+
+
+def _lines(row: Row) -> list[Line]:
+    """From above to below: each finding, and under it the same asked in another way."""
+    lines: list[Line] = []
+    for one in row:
+        assert isinstance(one.verdict.effect, Difference)
+        lines.append((one, one.verdict.effect, runs_in_brief(one)))
+        for label, effect in own_readings(one).items():
+            if isinstance(effect, Difference) and math.isfinite(effect.estimate):
+                lines.append((one, effect, n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label))))
+    return lines
+
+
+def _seeds_in_common(one: Evidence, label: str) -> int:
+    """Of how many seeds the pairs of a reading are: those of its arm and of the one that it is set against."""
+    rule, arms = one.claim.rule, {arm.label: arm for arm in one.arms}
+    other = rule.control if rule.control == one.claim.arms[0].label else rule.treated_arms[0]
+    if not {label, other} <= set(arms):
+        return 0
+    return len({seed for _, seed in set(arms[label].blocks) & set(arms[other].blocks)})
 
 
 def _label(row: Row) -> list[str]:
@@ -128,7 +155,7 @@ def _label(row: Row) -> list[str]:
 
 
 def _tall(row: Row) -> float:
-    return max(len(row) * LANE, len(_label(row)) * 0.155) + ROOM
+    return max(len(_lines(row)) * LANE, len(_label(row)) * 0.155) + ROOM
 
 
 def _color(place: int) -> str:
@@ -141,27 +168,41 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
     axis.axvline(0, color="0.2", linewidth=1.1, zorder=1)
     axis.grid(axis="x", color="0.92", zorder=0)
     axis.tick_params(axis="x", labelsize=8)
-    axis.set_xlabel(f"points of {name}, in the direction that the row says, 95% interval", fontsize=8)
-    at = 0.0
+    axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
+    axis.set_xlabel(f"points of {name}, 95% interval", fontsize=8)
+    for inches, text in ((EFFECT, "points [95%]"), (EFFECT + RUNS, "n")):
+        beside(axis, PLOT + inches - 0.08, HEADING / 2, text, ha="right", color=SOFT)
+    at = HEADING
     for row in rows:
+        if at > HEADING:
+            ends = [-LEFT / PLOT, 1 + (EFFECT + RUNS) / PLOT]
+            axis.plot(ends, [at, at], color="0.88", linewidth=0.6, clip_on=False, zorder=0,
+                      transform=axis.get_yaxis_transform())  # fmt: skip
         middle, at = at + _tall(row) / 2, at + _tall(row)
         beside(axis, -LEFT + 0.1, middle, "\n".join(_label(row)), linespacing=1.1)
-        for lane, one in enumerate(row):
-            y, place = middle + (lane - (len(row) - 1) / 2) * LANE, scales.index(one.scale)
-            margin = one.claim.rule.smallest_effect
-            if margin:
+        lines = _lines(row)
+        for lane, (one, effect, runs) in enumerate(lines):
+            y = middle + (lane - (len(lines) - 1) / 2) * LANE
+            if margin := one.claim.rule.smallest_effect:
                 axis.fill_betweenx([y - LANE / 2, y + LANE / 2], -margin, margin, color="0.9", linewidth=0, zorder=0)
-            for effect in own_readings(one).values():
-                if isinstance(effect, Difference):
-                    axis.plot([_line(one, effect)[0]], [y], "x", color=_color(place), markersize=5, zorder=4)
-            value, lower, upper = _line(one)
-            axis.plot([lower, upper], [y, y], "-", color=_color(place), linewidth=2, zorder=3)
-            face = _color(place) if standing(one) in DECIDED else "white"
-            mark = MARKS[place % len(MARKS)]
-            axis.plot([value], [y], mark, color=_color(place), markerfacecolor=face, markersize=6.5, zorder=5)
-            if standing(one) == NOTHING_MATTERS:
-                axis.plot([value], [y], ".", color=_color(place), markersize=DOT, zorder=6)
-            beside(axis, PLOT + RIGHT - 0.08, y, f"{value:+.2f} [{lower:.2f}, {upper:.2f}]", ha="right")
-    for line in np.cumsum([_tall(row) for row in rows])[:-1]:
-        axis.plot([-LEFT / PLOT, 1 + RIGHT / PLOT], [line, line], color="0.88", linewidth=0.6, clip_on=False, zorder=0,
-                  transform=axis.get_yaxis_transform())  # fmt: skip
+            is_verdict = effect is one.verdict.effect
+            _mark(axis, y, one, effect, scales.index(one.scale), is_verdict)
+            color = INK if is_verdict else SOFT
+            beside(axis, PLOT + EFFECT - 0.08, y, effect_words(effect, "").replace("  ", " "), ha="right", color=color)
+            beside(axis, PLOT + EFFECT + RUNS - 0.08, y, runs, ha="right", color=color)
+    sides(axis, HEADING / 2, PLOT)
+
+
+def _mark(axis: Axes, y: float, one: Evidence, effect: Difference, place: int, is_verdict: bool) -> None:
+    """An effect with its interval, if it has one: of the verdict as it stands, else a cross on a thin line."""
+    value, lower, upper = _line(one, effect)
+    color = _color(place)
+    if math.isfinite(upper - lower):
+        axis.plot([lower, upper], [y, y], "-", color=color, linewidth=2 if is_verdict else 1, zorder=3)
+    if not is_verdict:
+        axis.plot([value], [y], "x", color=color, markersize=5, zorder=4)
+        return
+    face = color if standing(one) in DECIDED else "white"
+    axis.plot([value], [y], MARKS[place % len(MARKS)], color=color, markerfacecolor=face, markersize=6.5, zorder=5)
+    if standing(one) == NOTHING_MATTERS:
+        axis.plot([value], [y], ".", color=color, markersize=DOT, zorder=6)

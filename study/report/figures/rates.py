@@ -4,38 +4,76 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.judge.family import Evidence
 from study.plan.trials import is_by_time
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, SOFT, head, panels
+
+WITHOUT = {
+    "stopped": "dropped early by the search",
+    "diverged": "diverged",
+    "stalled": "did not learn",
+    "finished": "trained to the end, target not reached",
+}
+"""How a rate without a value in the picture ended, by the outcome of its trial, in the order of the rows below it."""
 
 
 def rates(found: Sequence[Evidence]) -> Figure:
     """What the search saw at each learning rate of the shared list, one tuning seed: epochs to the target, or the validation
-    error at the end."""
+    error at the end. Rates that came to no value stand in rows of their own below the axis, by how they ended."""
     by_time = is_by_time(found[0].claim.measure)
-    figure, axes = panels(1, len(found), (1.2 + 4.6 * len(found), 4.1), sharey=True)
-    for axis, one in zip(axes[0], found, strict=True):
-        for color, arm in zip(PALETTE, one.arms, strict=False):
-            seen = [(t["value"], _height(t, by_time), t["epochs"]) for t in arm.tuned["trials"]]
-            there = [(value, height) for value, height, _ in seen if height is not None]
-            gone = [(value, epochs if by_time else 100.0) for value, height, epochs in seen if height is None]
+    ends = _ends(found, by_time)
+    figure, axes = panels(
+        2, len(found), (1.9 + 3.9 * len(found), 3.9 + 0.24 * len(ends)), sharex="col", sharey="row",
+        height_ratios=(3.0, 0.1 + 0.3 * max(1, len(ends))),
+    )  # fmt: skip
+    for (above, below), one in zip(axes.T, found, strict=True):
+        for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
             line, marker = ACTIVATION_LINES.get(arm.label, "-."), ACTIVATION_MARKS.get(arm.label, "P")
-            axis.plot(
-                *zip(*there, strict=True), line, marker=marker, color=color, label=f"{arm.label}, best {arm.tuned['value']:g}"
-            )
-            axis.plot(*(zip(*gone, strict=True) if gone else ([], [])), "x", color=color, markersize=7, alpha=0.8)
-        axis.set(xscale="log", title=one.base, xlabel="learning rate")
-        axis.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are mathematics, which are not parsed here
-        axis.xaxis.set_minor_formatter("")
-        axis.legend(frameon=False)
-    target = "epochs to the target\n(x: dropped or diverged after so many)"
-    axes[0][0].set(ylabel=target if by_time else "validation error at the end, %\n(x at 100: diverged)")
+            there = [
+                (trial["value"], height) for trial in arm.tuned["trials"] if (height := _height(trial, by_time)) is not None
+            ]
+            places = zip(*there, strict=True) if there else ([], [])
+            above.plot(*places, line, marker=marker, color=color, label=f"{arm.label}, best {arm.tuned['value']:g}")
+            gone = [trial for trial in arm.tuned["trials"] if _height(trial, by_time) is None]
+            shift = 0.3 * (row - (len(one.arms) - 1) / 2) / max(1, len(one.arms) - 1)  # arms side by side, not one on another
+            heights = [ends.index(trial["outcome"]) + shift for trial in gone]
+            below.plot([trial["value"] for trial in gone], heights, marker, color=color, markerfacecolor="none", markersize=5)
+        above.set(xscale="log", title=one.base)
+        above.legend(frameon=False, fontsize=9)
+        _rows(below, ends)
+    above_left, below_left = axes[:, 0]
+    above_left.set_ylim(0, None)  # of all, as they share it
+    above_left.set_ylabel("epochs to the target" if by_time else "validation error at the end, %")
+    if ends:
+        below_left.set_yticks(range(len(ends)), [f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)
     seaborn.despine(figure)
     tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
-    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, one tuning seed each")
+    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, one run of one seed each (n=1, so no intervals)")
     return figure
+
+
+def _rows(axis: Axes, ends: Sequence[str]) -> None:
+    """The part below, of rates without a value: it has rows and no numbers."""
+    axis.set(xlabel="learning rate", ylim=(max(1, len(ends)) - 0.5, -0.5))
+    axis.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are mathematics, which are not parsed here
+    axis.xaxis.set_minor_formatter("")
+    axis.tick_params(axis="y", length=0)
+    axis.set_facecolor("0.96")
+    if not ends:
+        axis.text(
+            0.5, 0.5, "every rate has a value", transform=axis.transAxes, ha="center", va="center", fontsize=8, color=SOFT
+        )
+        axis.set_yticks([])
+
+
+def _ends(found: Sequence[Evidence], by_time: bool) -> list[str]:
+    """How rates without a value ended, those of WITHOUT first and in its order."""
+    trials = [trial for one in found for arm in one.arms for trial in arm.tuned["trials"]]
+    seen = dict.fromkeys(trial["outcome"] for trial in trials if _height(trial, by_time) is None)
+    return sorted(seen, key=lambda end: list(WITHOUT).index(end) if end in WITHOUT else len(WITHOUT))
 
 
 def _height(trial: Mapping[str, Any], by_time: bool) -> float | None:

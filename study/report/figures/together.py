@@ -14,6 +14,7 @@ from study.judge.contrasts import Contrast
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
+from study.report.figures.factorial import OFF_MINUS_ON
 from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
 from study.report.phrases import NO_INTERVAL, counted
 
@@ -67,7 +68,8 @@ def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
     axis.tick_params(axis="y", length=0)
     axis.set(ylim=(tall * len(groups), 0), yticks=[(row + 0.5) * tall for row in range(len(groups))])
     axis.set_yticklabels([effect_name(group, rule.off) for group in groups])
-    axis.set_xlabel(f"{found[0].claim.measure.unit} of error, off minus on, averaged over the other parts", fontsize=8.5)
+    unit = found[0].claim.measure.unit
+    axis.set_xlabel(f"{unit} of error {OFF_MINUS_ON}, averaged over the other parts, 95% interval", fontsize=8.5)
     legend: dict[str, Artist] = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
     legend[f"shaded: within {least:g} of 0"] = Patch(color="0.93")
     figure.legend(
@@ -88,7 +90,8 @@ def _is_known(effect: Contrast) -> bool:
 def _legend(one: Evidence) -> str:
     blocks = _effects(one)[0].blocks
     cells = len(one.claim.rule.treated_arms) + 1
-    return textwrap.shorten(f"{one.scale}: {blocks * cells} runs in {counted(blocks, 'block')}", LEGEND_CHARACTERS)
+    runs = f"n={blocks * cells}, {counted(blocks, 'block')} of {cells} runs with the same seed"
+    return textwrap.shorten(f"{one.scale}: {runs}", LEGEND_CHARACTERS)
 
 
 def _mark(lane: int, one: Evidence) -> Line2D:

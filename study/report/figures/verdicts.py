@@ -1,7 +1,7 @@
 """All claims in one picture: what was found here beside what the paper says, a row a claim, in the paper's order.
 
-Claims have different units, so each is drawn in multiples of the least effect that matters for it, with the paper's direction
-to the right; its own numbers stand beside it. What is seen in so many runs has no unit and an axis of its own."""
+Claims have different units, so each is drawn in multiples of the least effect that matters for it, to the right as it is
+claimed; its own numbers stand beside it. What is seen in so many runs has no unit and an axis of its own."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ from study.judge.intervals import Share
 from study.questions.rules import Alike
 from study.questions.scales import scale_named
 from study.report import phrases
-from study.report.figures.style import INK, LINES, PALETTE, beside
+from study.report.figures.style import INK, LINES, PALETTE, SIDES, SOFT, beside, sides
 from study.report.overview import on_paper_line, outcome_words, section_words, standing, tested
 
 MARKS = {
@@ -37,12 +37,11 @@ MEANINGS = {
 }
 LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 1.95, 1.6, 0.7
 """Inches of the claim's name, of the picture, and of the columns of numbers beside it."""
-LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.0, 0.42
+LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.3, 0.42
 """Inches of a finding, of a section's heading, above the rows and below them."""
 LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
 """Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
 LABEL_CHARACTERS = 47
-SOFT = "#57606a"
 
 Row = list[Evidence]
 """What was found on one claim, on every data set and network: a line each."""
@@ -108,8 +107,8 @@ def _head(
     places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
     stand_in = dict.fromkeys(scale_named(one.scale).about for one in judged if one.role == "machinery")
     if judged:
-        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {machine_words(machines)}", *stand_in]), 130, max_lines=2)
-        write(0.08, 0.5, "\n".join(lines), fontsize=7.5, color=SOFT)
+        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {machine_words(machines)}", *stand_in]), 150, max_lines=1)
+        write(0.08, 0.5, "\n".join([*lines, SIDES, phrases.N_MEANS]), fontsize=7.5, color=SOFT)
     words = [word for word in MARKS if any(standing(one) == word for one in judged)]
     handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
     handles.append(_handle("the paper's number", marker="|", color="black", markersize=10, markeredgewidth=2))
@@ -117,7 +116,7 @@ def _head(
     if len(patterns) > 1:
         handles += [Line2D([], [], linestyle=line, color=SOFT, label=data) for data, line in patterns.items()]
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.6 / height), ncols=4, frameon=False, fontsize=8,
+        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.9 / height), ncols=4, frameon=False, fontsize=8,
         handletextpad=0.3, columnspacing=1.2, borderpad=0.3,
     )  # fmt: skip
 
@@ -139,7 +138,8 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
     else:
         axis.axvspan(-1, 1, color="0.92", zorder=0, linewidth=0)
         axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
-        what = "effect over the least that matters (grey: less than that; of times the logarithms)"
+        axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
+        what = "how many times the least effect that matters (grey: less than that; of times the logarithms)"
         axis.set_xlabel(f"{what}, 95% interval", fontsize=8)
     axis.grid(axis="x", color="0.93", zorder=0)
     at = 0.0
@@ -166,14 +166,11 @@ def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -
     beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
     if first:
         unit = "runs" if is_share else "points or x"
-        columns = ((PAPER, f"paper, {unit}"), (PAPER + HERE, f"here [95%], {unit}"), (PAPER + HERE + SEEDS - 0.05, "runs"))
+        columns = ((PAPER, f"paper, {unit}"), (PAPER + HERE, f"here [95%], {unit}"), (PAPER + HERE + SEEDS - 0.05, "n"))
         for inches, text in columns:
             beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
         if not is_share:
-            low, high = axis.get_xlim()
-            zero = -low / (high - low) * PLOT
-            beside(axis, zero - 0.07, y, "← against the claim", ha="right", color=SOFT)
-            beside(axis, zero + 0.07, y, "as claimed →", color=SOFT)
+            sides(axis, y, PLOT)
 
 
 def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any], tells: Tells) -> None:

@@ -38,11 +38,11 @@ BEGUN = found(CONTROL[:2], [31.0, 32.0])
 def test_the_verdict_is_two_sentences_with_the_number_here_and_the_papers():
     verdict, here = in_two_sentences(SURE).split(". Here")
     assert verdict == f"{NORM.title} (ALEXNET_32): supported, size not judged (proxy)"
-    assert "+2.00 points [" in here and "with 3 and 5 runs on cifar10-jpeg on here; the paper says +1.4 points" in here
+    assert "+2.00 points [" in here and "with n=3+5 on cifar10-jpeg on here; the paper says +1.4 points" in here
 
 
 def test_an_interval_of_too_few_runs_is_called_unfinished():
-    assert "unfinished, with 2 runs" in in_two_sentences(BEGUN) and "incomplete" in short_verdict(BEGUN)
+    assert "unfinished, with n=2" in in_two_sentences(BEGUN) and "incomplete" in short_verdict(BEGUN)
     assert "unfinished" not in in_two_sentences(OPEN)
 
 

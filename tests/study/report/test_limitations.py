@@ -17,7 +17,7 @@ from study.plan.tuned import Tuned
 from study.questions.scales import SCALES
 from study.record import tables
 from study.report.cautions import cautions
-from study.report.limitations import failed_words, image_error_words, limitations
+from study.report.limitations import image_error_words, limitations
 
 CLAIMS = {"dropout_error": all_claims()["dropout_error"]}
 SCALE = "cifar10-jpeg-2500"
@@ -59,20 +59,22 @@ def test_a_scale_has_the_test_images_of_its_set(name):
     assert SCALES[name].test_images == KNOWN[SCALES[name].data].test_images
 
 
-def test_runs_that_failed_are_counted_by_arm(tmp_path):
+def test_runs_that_diverged_are_counted_by_arm(tmp_path):
     found = findings_of(tmp_path, diverged=2)
     (one,) = found.found
-    assert [(arm.label, failed_words(arm)) for arm in one.arms] == [("dropout", "0 of 5"), ("none", "2 of 3")]
+    assert [len(arm.seeds) for arm in one.arms] == [5, 3]
     told = limitations(found, CLAIMS)
-    assert "Of the 8 runs that a finding uses, 2 diverged" in told["failed"]
-    (row,) = told["failures"]["rows"]
-    assert row[told["failures"]["head"].index("arm")] == "none" and "2 of 3" in row
+    assert told["no_result"] == "Of 8 runs that findings use, 2 diverged; by arm:"
+    (row,) = told["no_results"]["rows"]
+    assert dict(zip(told["no_results"]["head"], row, strict=True)).items() >= {"arm": "none", "runs": 3, "diverged": 2}.items()
+
+
+def test_where_every_run_came_to_a_result_that_is_said(tmp_path):
+    assert limitations(findings_of(tmp_path), CLAIMS)["no_result"].startswith("None of 8 runs that findings use")
 
 
 def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
-    assert limitations(findings_of(tmp_path), CLAIMS)["before"] == [
-        f"{SCALE}: no rule was fixed; its 8 runs were seen as they came."
-    ]
+    assert limitations(findings_of(tmp_path), CLAIMS)["before"] == [f"{SCALE}: no rule was fixed before 8 runs came in."]
 
 
 @pytest.mark.parametrize(
@@ -99,4 +101,4 @@ def test_of_a_rule_is_told_which_runs_were_there_before_it(tmp_path, fixed_on, f
 
 def test_a_claim_that_was_written_after_some_runs_says_so_where_it_is_asked(tmp_path):
     told = limitations(findings_of(tmp_path), {**CLAIMS, "batch_norm": all_claims()["batch_norm"]})["before"]
-    assert told[1].endswith("runs of its first 10 seeds were seen before it was written, and are not judged.")
+    assert told[1].endswith("runs of its first 10 seeds were seen before it was written. They are not judged.")

@@ -1,6 +1,8 @@
 """study/report/figures: what each part is worth, and how many runs of several machines are drawn, from made-up findings."""
 
 import dataclasses
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,8 @@ from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
 from study.report.figures.style import FILLS, PALETTE
 from study.report.figures.time_to_target import time_to_target
+from study.report.figures.verdicts import verdict_forest
+from study.report.phrases import NO_INTERVAL
 
 CLAIMS = all_claims()
 FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
@@ -36,7 +40,7 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, **more) -> SimpleNamesp
 
 def names(axis) -> list[str]:
     """What stands on the left, from above to below."""
-    return [text.get_text().replace("\n", " ") for text in axis.texts if text.get_ha() == "left"]
+    return [text.get_text().replace("\n", " ") for text in axis.texts if text.get_ha() == "left" and text.xyann[0] < 0]
 
 
 def marks(axis, mark: str) -> list:
@@ -80,6 +84,50 @@ def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
         assert one.word == word
     assert dots == {"no effect": 1, "undecided": 0, "supported": 0}
     assert "with a dot: no effect" in {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_both_say_what_the_sides_mean():
+    both = [found("ten_views", [-2.0, -2.1, -1.9]), found("colour_noise", [38.0, 38.1, 37.9])]
+    both[0] = found(
+        "ten_views", verdict=decided(CLAIMS["ten_views"], {"2012": arm_of("2012", [-2.0, -2.1, -1.9, -2.05, -2.0])})
+    )
+    places = {}
+    for draw in (worth_of_parts, verdict_forest):
+        (axis,) = draw(both).axes
+        (first, second) = (line for line in axis.lines if line.get_marker() in ("o", "X"))
+        places[draw] = [first.get_xdata()[0] > 0, second.get_xdata()[0] > 0]
+        told = {text.get_text(): text for text in axis.texts}
+        against, as_said = told["← against the claim"], told["as the claim says →"]
+        assert against.get_ha() == "right" and against.xyann[0] < as_said.xyann[0]
+        assert not any("-" in label.get_text() or "−" in label.get_text() for label in axis.get_xticklabels())
+        assert any("-2.01" in text for text in told), "its number keeps the sign that it has in the tables"
+    assert set(places[worth_of_parts]) == set(places[verdict_forest]) == {True, False}
+
+
+def test_every_effect_that_has_an_interval_is_drawn_with_it_the_same_asked_in_another_way_too():
+    one = found("dropout_error", [42.0, 42.1, 41.95])
+    ((label, like),) = one.readings.items()
+    reading = replace(like, estimate=-1.0, lower=-3.0, upper=1.0)
+    (axis,) = worth_of_parts([SimpleNamespace(**vars(one) | {"readings": {label: reading}})]).axes
+    (cross,) = marks(axis, "x")
+    height = cross.get_ydata()[0]
+    ends = [sorted(line.get_xdata()) for line in axis.lines if len(line.get_xdata()) == 2 and set(line.get_ydata()) == {height}]
+    assert ends == [pytest.approx([reading.lower, reading.upper])]
+    assert f"[{reading.lower:.2f}, {reading.upper:.2f}]" in " ".join(text.get_text() for text in axis.texts)
+
+
+def test_an_effect_without_an_interval_says_so_beside_it():
+    one = found("dropout_error")
+    (label,) = one.readings
+    alone = replace(one.readings[label], lower=-math.inf, upper=math.inf)
+    (axis,) = worth_of_parts([SimpleNamespace(**vars(one) | {"readings": {label: alone}})]).axes
+    assert sum(NO_INTERVAL in text.get_text() for text in axis.texts) == 1
+
+
+def test_every_number_stands_beside_the_runs_that_it_rests_on():
+    one = found("response_norm")
+    (axis,) = worth_of_parts([one]).axes
+    assert "3+5" in [text.get_text() for text in axis.texts]
 
 
 def test_another_reading_is_a_cross_and_that_of_an_arm_that_does_not_decide_is_left_out():

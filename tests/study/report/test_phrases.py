@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from made_up_arms import arm_of
 
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
@@ -17,6 +18,7 @@ from study.report.phrases import (
     reported_words,
     runs_in_brief,
     runs_words,
+    without_a_result,
 )
 
 CLAIMS = all_claims()
@@ -69,15 +71,15 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
     ("judged", "shown", "words"),
     [
         ((6, 6), (6, 6), "judged"),
-        ((6, 6), (14, 14), "judged with 6 and 6 of the runs shown"),
-        ((6, 6), (6, 14), "judged with 6 and 6 of the runs shown"),
-        ((3, 5), (5, 5), "judged with 3 of none and 5 of 2012"),
+        ((6, 6), (14, 14), "judged with n=6 of the runs shown"),
+        ((6, 6), (6, 14), "judged with n=6 of the runs shown"),
+        ((3, 5), (5, 5), "judged with n=3+5 of the runs shown"),
     ],
 )
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
     arms = [SimpleNamespace(label=label, seeds=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
-    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported")
+    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, told=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
 
@@ -85,7 +87,7 @@ def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that
     """As of five nets of which one is trained."""
     nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 5, 5, math.nan)
     arms = [SimpleNamespace(label="2012", seeds=[0], known=[0.4])]
-    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={})
+    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={}, told=SimpleNamespace(seeds=0))
     one = SimpleNamespace(claim=CLAIMS["averaged_nets"], arms=arms, verdict=verdict)
     assert judged_words(one) == "not judged yet" and runs_in_brief(one) == "1"
 
@@ -93,9 +95,9 @@ def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that
 @pytest.mark.parametrize(
     ("counts", "seeds", "says"),
     [
-        ({"2012": 3, "none": 1}, 1, "1 and 3 runs"),  # of seeds that differ: nothing is compared
-        ({"2012": 3}, 0, "0 and 3 runs"),
-        ({"2012": 3, "none": 3}, 3, "3 runs"),
+        ({"2012": 3, "none": 1}, 1, "n=1+3"),  # of seeds that differ: nothing is compared
+        ({"2012": 3}, 0, "n=0+3"),
+        ({"2012": 3, "none": 3}, 3, "n=3"),
     ],
 )
 def test_where_nothing_is_compared_the_runs_of_each_arm_are_told_and_no_seeds(counts, seeds, says):
@@ -105,7 +107,7 @@ def test_where_nothing_is_compared_the_runs_of_each_arm_are_told_and_no_seeds(co
     assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == says
 
 
-@pytest.mark.parametrize(("runs", "seeds", "says"), [(12, 9, "12 runs (9 seeds)"), (2, 3, "2 runs"), (3, 3, "3 runs")])
+@pytest.mark.parametrize(("runs", "seeds", "says"), [(12, 9, "n=12/9"), (2, 3, "n=2"), (3, 3, "n=3")])
 def test_seeds_are_told_where_they_are_fewer_than_the_runs(runs, seeds, says):
     effect = difference_of(1.0, 0.1, 9.0, 0.95, runs, runs, 0.2)
     verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=seeds))
@@ -131,8 +133,32 @@ def test_a_measure_in_another_unit_is_told_in_it():
     assert told == "about +1.4 points"
 
 
-@pytest.mark.parametrize(
-    "count, says", [(1, "1 run"), ("1", "1 run"), (0, "0 runs"), (11, "11 runs"), ("3 and 5", "3 and 5 runs")]
-)
+@pytest.mark.parametrize("count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")])
 def test_one_run_is_one_and_all_else_are_many(count, says):
     assert counted(count, "run") == says
+
+
+def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
+    """Whichever has more."""
+    effect = difference_of(1.0, 0.1, 9.0, 0.95, 9, 6, 0.2)
+    verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=6))
+    assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=[], verdict=verdict)) == "n=9+6"
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        ((), "none"),
+        (("diverged", "diverged"), "2 of 5 diverged"),
+        (("stalled",), "1 of 5 did not learn"),
+        (("stalled", "diverged", "stalled"), "1 of 5 diverged, 2 did not learn"),
+    ],
+)
+def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
+    arm = arm_of("none", [40.0] * 5)
+    assert without_a_result(replace(arm, outcomes=(*ends, *arm.outcomes[len(ends) :]))) == says
+
+
+def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
+    arm = replace(arm_of("none", [90.0] * 3), learned_nothing=(True, False, False))
+    assert without_a_result(arm) == "1 of 3 did not learn"

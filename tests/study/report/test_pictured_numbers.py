@@ -114,6 +114,24 @@ def test_the_share_of_seeds_not_there_yet_falls_when_a_run_arrives_and_not_befor
     assert [drawn[time] for time in TIMES["tanh"]] == pytest.approx([2 / 3, 1 / 3, 0])
 
 
+def test_a_rate_that_never_arrived_has_no_place_on_the_axis_of_epochs_but_a_named_row_of_its_own(tmp_path):
+    write_tuned(tmp_path, {"A-2012": {"relu": 0.01, "tanh": 0.02}}, scale="cifar10-jpeg")
+    cells = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
+    tables.merge(tmp_path, [made_up_result(cell, TIMES[cell.arm][cell.seed]) for cell in cells])
+    (one,) = find(tmp_path, {"relu_sooner": CLAIMS["relu_sooner"]}).found
+    tried = (("reached", 0.01, 5.0), ("diverged", 0.02, None), ("stalled", 0.04, None), ("stopped", 0.08, None))
+    trials = [{"value": rate, "outcome": end, "epochs": 2, "epochs_to_target": time} for end, rate, time in tried]
+    arms = tuple(replace(arm, tuned={"trials": trials, "value": 0.01, "tuned_on": "made up"}) for arm in one.arms)
+    with style():
+        above, below = rates([replace(one, arms=arms)]).axes
+    assert [line.get_xydata().tolist() for line in above.lines] == [[[0.01, 5.0]]] * len(arms)
+    rows = [label.get_text().removeprefix("no value: ") for label in below.get_yticklabels()]
+    assert rows == ["dropped early by the search", "diverged", "did not learn"]
+    for line in below.lines:
+        named = {rate: rows[round(height)] for rate, height in line.get_xydata().tolist()}
+        assert named == {0.02: "diverged", 0.04: "did not learn", 0.08: "dropped early by the search"}
+
+
 def test_validation_errors_of_a_search_are_drawn_in_percent(norm):
     trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in ((0.01, 0.31), (0.02, 0.29))]
     arms = tuple(replace(arm, tuned={"trials": trials, "value": 0.02, "tuned_on": "made up"}) for arm in norm.arms[:2])

@@ -68,7 +68,7 @@ def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_a
 @pytest.mark.parametrize(
     ("treated", "says"),
     [
-        (HIGHER, "Further seeds of these arms do not"),
+        (HIGHER, "More seeds of these arms do not change it"),
         (EQUAL, "An effect beyond the margin"),
         (WIDE, '"No effect" needs a p value of 0.05'),
         ([41.0], "The next look needs 2 more seeds of an arm."),
@@ -187,10 +187,12 @@ def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
     assert rows["computing"] == "0.02 core-hours" and rows["cost"].startswith("0.001 dollars")
 
 
-def test_failed_runs_are_hard_and_none_are_easy():
-    whole = RUNS.assign(outcome="finished")
-    assert "1 of 3 runs diverged or stalled." in hard(SimpleNamespace(found=(), runs=RUNS))
-    assert easy(SimpleNamespace(found=(), runs=whole)) == ["All 3 runs came to a result: none diverged or stalled."]
+def test_runs_without_a_result_are_hard_and_none_are_easy():
+    whole, idle = RUNS.assign(outcome="finished"), RUNS.assign(outcome=["stalled", "diverged", "stalled"])
+    assert "Of 3 runs 1 diverged." in hard(SimpleNamespace(found=(), runs=RUNS))
+    assert "Of 3 runs 1 diverged and 2 did not learn." in hard(SimpleNamespace(found=(), runs=idle))
+    (told,) = easy(SimpleNamespace(found=(), runs=whole))
+    assert told.startswith("Each of 3 runs came to a result")
 
 
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
@@ -221,7 +223,7 @@ def test_a_schedule_is_one_field_wherever_fields_are_counted():
         each.data = "cifar10-jpeg"
     told = deviations(SimpleNamespace(found=(one, fewer)))
     assert [(table["title"].partition(": ")[2], len(table["rows"])) for table in told["tables"]] == list(zip(both, (22, 24)))
-    assert any("differ in 19 fields" in words for words in told["words"])
+    assert any("differ in 19 settings" in words for words in told["words"])
 
 
 def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_and_once():

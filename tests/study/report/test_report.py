@@ -130,6 +130,39 @@ def test_with_half_the_runs_gone_it_still_renders_and_says_how_many_are_there(fo
     assert "incomplete" in text
 
 
+@pytest.mark.slow
+def test_one_of_a_kind_is_never_told_with_the_noun_of_many(folder):
+    """A single run of one arm, wherever pages count something."""
+    for name in ("runs", "curves"):
+        table = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+        table[table.key == table.key[0]].to_csv(folder / f"{name}.csv", index=False)
+    write_report(accepted(folder))
+    many = re.compile(
+        r"(?<![\d.,])1 (?:more )?(?:runs|seeds|epochs|pairs|nets|claims|findings|blocks|settings|rows|cells|effects)\b"
+    )
+    for name in ("REPORT.md", "report.html", "REPRODUCTION.md"):
+        text = (folder / name).read_text()
+        assert "1 run" in text and not many.findall(text), name
+
+
+@pytest.mark.slow
+def test_claims_that_share_all_their_runs_share_one_picture_of_their_curves(folder):
+    cells = [
+        c for name in ("ten_views", "nearest_images") for c in make_plan(name, "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
+    ]
+    tables.merge(folder, [made_up_result(cell, None) for cell in {cell.key: cell for cell in cells}.values()])
+    copy = folder / "figures" / "nearest_images-cifar10-jpeg-curves.png"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(b"of an older report")
+    written = write_report(folder)
+    curves = [path.read_bytes() for path in (folder / "figures").glob("*-curves.png")]
+    assert len(curves) == len(set(curves)) and len(written) == len(set(written)) and all(path.exists() for path in written)
+    page = (folder / "REPORT.md").read_text()
+    assert page.count("(figures/ten_views-cifar10-jpeg-curves.png)") >= 2 and not copy.exists()
+    pictures = re.findall(r"\]\((figures/[^)]*)\)", page)
+    assert all((folder / picture).exists() for picture in pictures)
+
+
 def test_an_empty_study_renders_and_says_what_to_run(tmp_path):
     write_report(tmp_path)
     assert "Nothing has been run yet: `make reproduce-relu-speedup`" in (tmp_path / "REPORT.md").read_text()

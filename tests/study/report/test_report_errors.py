@@ -71,7 +71,7 @@ def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     assert arm.values[0] is None and arm.censored == 1 and len(arm.known) == 3
     write_report(tmp_path)
     page = (tmp_path / "REPORT.md").read_text()
-    assert "| 3 of 4 |" in page and "1 of 3 runs of none failed" in page
+    assert "| 3 of 4 |" in page and "1 of 3 runs of none diverged" in page
 
 
 @pytest.mark.slow

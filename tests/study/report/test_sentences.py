@@ -1,6 +1,7 @@
 """study/report/sentences.py: verdicts in sentences, for runs made up by hand."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -22,9 +23,9 @@ FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
 HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40.0]
 
 
-def found(claim, verdict, role="native"):
+def found(claim, verdict, role="native", arms=()):
     """A finding, as far as words need it."""
-    return SimpleNamespace(claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=(), in_family=True)
+    return SimpleNamespace(claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=arms, in_family=True)
 
 
 def of(treated, control=FIVE, **more):
@@ -67,7 +68,7 @@ def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, s
     assert ("against an effect beyond 0.5 points either way: p = " in told) == (verdict.direction in ("no effect", "undecided"))
     if verdict.is_decided:
         assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
-        assert "3 and 5 runs, 3 pairs of a seed" in told
+        assert "n=3+5; pairs that share a seed: 3" in told
 
 
 @few_examples
@@ -88,7 +89,7 @@ def test_of_times_that_never_came_it_says_at_least():
 def test_a_gain_is_told_by_what_is_subtracted_from_what():
     verdict = decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.6, -1.4, -1.55, -1.45])})
     told = sentence(VIEWS.rule, VIEWS.measure, verdict)
-    assert told.startswith("Ten views minus the centre view is -1.50 points") and "5 runs, each against itself" in told
+    assert told.startswith("Ten views minus the centre view is -1.50 points") and "; n=5, each run against itself" in told
 
 
 def test_the_next_look_and_what_it_needs_are_told():
@@ -100,12 +101,19 @@ def test_the_next_look_and_what_it_needs_are_told():
 # ---- Cautions --------------------------------------------------------------------------------------------------------
 
 
-def test_two_diverged_runs_added_to_an_arm_are_named_in_the_sentence_and_in_the_cell():
-    treated = [FAILED, FAILED, 41.9, 42.0, 42.1, 41.8]
-    verdict = of(treated, [*FIVE, *FIVE])
-    told = why(found(DECAY, verdict))
-    assert "2 of 6 runs of none failed." in told and "cannot be no effect" in told
-    assert verdict_words(found(DECAY, verdict)).endswith("; 2 of 6 runs of none failed")
+IDLE = "stalled"
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [((FAILED, FAILED), "diverged"), ((IDLE, IDLE), "did not learn"), ((FAILED, IDLE), "diverged or did not learn")],
+)
+def test_two_runs_without_a_result_are_named_by_how_they_ended_in_the_sentence_and_in_the_cell(ends, words):
+    arms = arms_of(**{"0.0005": [*FIVE, *FIVE], "none": [FAILED, FAILED, 41.9, 42.0, 42.1, 41.8]})
+    arms["none"] = replace(arms["none"], outcomes=(*ends, *arms["none"].outcomes[2:]))
+    one = found(DECAY, decided(DECAY, arms), arms=tuple(arms.values()))
+    assert f"2 of 6 runs of none {words}." in why(one) and "cannot be no effect" in why(one)
+    assert verdict_words(one).endswith(f"; 2 of 6 runs of none {words}")
 
 
 def test_a_claim_that_was_decided_early_says_that_its_estimate_was_lucky():

@@ -90,10 +90,11 @@ def test_a_row_of_one_regime_says_which_where_the_picture_has_several():
 
 def test_the_heads_of_the_columns_say_what_stands_below_them():
     colour = found("column_colour", verdict=SimpleNamespace(effect=share_of_runs(1, 4), direction="undecided", alone=None))
-    colour.verdict.told = SimpleNamespace(machines=())
+    colour.verdict.contrasts = {}
+    colour.verdict.told = SimpleNamespace(machines=(), seeds=0)
     effects, shares = drawn(found("response_norm"), colour)
     for axis, unit in ((effects, "points or x"), (shares, "runs")):
-        assert {f"paper, {unit}", f"here [95%], {unit}"} <= {text.get_text() for text in axis.texts}
+        assert {f"paper, {unit}", f"here [95%], {unit}", "n"} <= {text.get_text() for text in axis.texts}
 
 
 def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order():
