@@ -3,7 +3,10 @@
 import dataclasses
 import hashlib
 import json
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alexnet.recipe.schema import Recipe
 
 NUMERICS = 2
 """Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new
@@ -29,14 +32,7 @@ def _hashed(node: Any) -> Any:
     return {name: value for name, value in hashed.items() if value != first[name]}
 
 
-class Keyed(Protocol):
-    """A recipe, as far as its key goes."""
-
-    @property
-    def key_text(self) -> str: ...
-
-
-def run_key(recipe: Keyed, seed: int, fingerprint: str, numerics: int | None = None) -> str:
+def run_key(recipe: "Recipe", seed: int, fingerprint: str, numerics: int | None = None) -> str:
     """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS, or
     those `numerics` that an earlier run was made with."""
     data = _as_json(fingerprint)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 
+from study.counted import counted
 from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike
-from study.report.phrases import counted, effect_words, no_result_words, number
+from study.report.phrases import effect_words, no_result_words, number
 
 
 def cautions(one: Evidence) -> list[str]:

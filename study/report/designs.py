@@ -1,8 +1,9 @@
 """Designs in words: what a factorial is, what its runs cannot tell apart, and what its effects are averaged over."""
 
+from study.counted import counted
 from study.judge.contrasts import Contrast
 from study.questions.designs import Design, EffectGroup, Term
-from study.report.phrases import NO_INTERVAL, counted
+from study.report.phrases import NO_INTERVAL
 
 FEW = 7
 """So many aliases of an effect are written out; of more only how many there are."""

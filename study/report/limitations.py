@@ -1,9 +1,10 @@
-"""What limits the findings, told beside them: how few the test images are, runs that failed, and what was seen beforehand."""
+"""What limits the findings, told beside them: how few the test images are, runs without a result, what was seen before."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.evidence import Findings
 from study.judge.family import Evidence
@@ -11,7 +12,7 @@ from study.questions.claim import Claim
 from study.questions.measures import AtEnd, ViewsGain
 from study.questions.scales import scale_named
 from study.record.tables import TEST_COLUMNS
-from study.report.phrases import counted, no_results
+from study.report.phrases import no_results
 from study.report.plain_tables import NOTHING, table
 
 

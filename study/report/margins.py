@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from study.counted import counted
 from study.judge.family import Evidence
 from study.judge.seeds_needed import (
     ASSUMED_CORRELATIONS,
@@ -16,7 +17,6 @@ from study.judge.seeds_needed import (
 from study.plan.fixed_rules import FixedRules
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
-from study.report.phrases import counted
 
 HARDLY = 0.05
 """An end with a smaller probability than this is not counted as one."""

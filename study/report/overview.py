@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from study.counted import counted
 from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
@@ -77,7 +78,7 @@ def tested(found: Sequence[Evidence]) -> list[Evidence]:
 def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = tested(found)
-    return f"{phrases.counted(len(asked), 'finding')}: {by_standing(asked)}."
+    return f"{counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
 def looks_words(found: Sequence[Evidence]) -> str:

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from alexnet.files import write_atomically
+from study.counted import counted
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
 from study.plan.claim_files import all_claims
@@ -112,10 +113,10 @@ def describe(
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
-        "stale": phrases.counted(len(findings.stale), "row") if len(findings.stale) else "",
+        "stale": counted(len(findings.stale), "row") if len(findings.stale) else "",
         "machines": table(_unique(runs, ["machine", "torch", "python", "git_commit"])),
         "data": table(_unique(runs, ["data", "data_fingerprint"]), keep=("data",)),
-        "run_count": phrases.counted(len(runs), "run"),
+        "run_count": counted(len(runs), "run"),
     }
 
 

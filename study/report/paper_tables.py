@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
+from study.counted import counted
 from study.judge.family import Evidence
 from study.judge.intervals import mean_interval
 from study.questions.measures import Averaged, Measure
-from study.report.phrases import counted
 
 
 @singledispatch

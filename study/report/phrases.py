@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence, Sized
 from functools import singledispatch
 
 from alexnet.errors import Refused
+from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.decision import Failures
 from study.judge.evidence import section
@@ -272,12 +273,6 @@ def mean_words(arm: ArmEvidence, claim: Claim) -> str:
 def machine_and_data(one: Evidence) -> str:
     """Where a finding is from."""
     return f"{one.data} ({one.fingerprint}) on {one.machine}"
-
-
-def counted(number: int, noun: str, several: str = "") -> str:
-    """Such as "1 run", "3 runs", "1,032 runs": wherever a number stands before what it counts. `several`: the noun of several,
-    where it is not the noun with an "s"."""
-    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 # ---- How many runs a number rests on -----------------------------------------------------------------------------------

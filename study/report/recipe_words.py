@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet.recipe import Recipe, differences
-from study.report import phrases
+from study.counted import counted
 
 SCHEDULE = "optim.schedule"
 
@@ -31,5 +31,5 @@ def _schedule_words(recipe: Recipe) -> str | None:
 def fields_words(fields: Mapping[str, Any]) -> str:
     """Such as "21 settings and the schedule of learning rates"."""
     settings = sum(field != SCHEDULE for field in fields)
-    told = [phrases.counted(settings, "setting")] * bool(settings)
+    told = [counted(settings, "setting")] * bool(settings)
     return " and ".join(told + ["the schedule of learning rates"] * (SCHEDULE in fields))

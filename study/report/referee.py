@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 
 from alexnet.recipe import SOURCE_2012, differences
+from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.decision import ERROR
 from study.judge.family import Evidence
@@ -27,7 +28,7 @@ from study.questions.rules import (
 )
 from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
-from study.report.phrases import counted, number, terms
+from study.report.phrases import number, terms
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from alexnet.recipe import PAPER, SOURCE_2012, Recipe
+from study.counted import counted
 from study.judge.evidence import Findings, section
 from study.judge.family import Evidence
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
@@ -19,7 +20,6 @@ from study.questions.scales import ALEXNETS, SCALES, scale_named
 from study.report.cautions import DIFFERS, LARGER, readings_differ
 from study.report.margins import margin_text, seeds_text
 from study.report.overview import outcome_words, standing, tested
-from study.report.phrases import counted
 from study.report.plain_tables import NOTHING, table
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012
@@ -48,7 +48,7 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     core_hours, gpu_hours = hours_of_computing(runs)
     whole = runs_of_full_replication(of_paper)
     data, machines = (
-        ", ".join(f"{name} ({counted(count, 'run')})" for name, count in runs.groupby(column).size().items()) or "none"
+        ", ".join(f"{name} ({counted(int(count), 'run')})" for name, count in runs.groupby(column).size().items()) or "none"
         for column in ("data", "machine")
     )
     cifar = sum(claim.scales.get("cifar10") == "native" for claim in of_paper.values())

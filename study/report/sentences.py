@@ -5,6 +5,7 @@ import math
 from functools import singledispatch
 
 from alexnet.errors import Refused
+from study.counted import counted
 from study.judge.decision import Verdict
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
@@ -25,7 +26,7 @@ from study.questions.rules import (
 )
 from study.report import designs
 from study.report.cautions import capital, cautions, limit_words, readings_differ
-from study.report.phrases import BOUNDS, counted, n_words, no_result_words, number, terms
+from study.report.phrases import BOUNDS, n_words, no_result_words, number, terms
 
 NORMAL_95 = 1.645
 """Of the normal distribution 95% lie below so many standard deviations."""

@@ -6,13 +6,13 @@ import numpy as np
 import seaborn
 from matplotlib.figure import Figure
 
+from study.counted import counted
 from study.judge.contrasts import Contrast
 from study.judge.family import Evidence
 from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
 from study.report.designs import SIZES, alias_counts, design_name, effect_name
 from study.report.figures.style import MARKS, PALETTE, head, panels
-from study.report.phrases import counted
 
 TERMS_A_LINE = 2
 """So many pairs of a group stand in a line of its label."""

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from study.counted import counted
 from study.judge.contrasts import Contrast
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
 from study.report.figures.factorial import OFF_MINUS_ON
 from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
-from study.report.phrases import NO_INTERVAL, counted
+from study.report.phrases import NO_INTERVAL
 
 LANE_INCHES, GAP_INCHES = 0.2, 0.12
 LEGEND_CHARACTERS = 100

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from made_up_arms import arm_of
 
+from study.counted import counted
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
 from study.report.phrases import (
-    counted,
     effect_words,
     judged_words,
     number,
