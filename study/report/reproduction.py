@@ -48,7 +48,7 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     core_hours, gpu_hours = hours_of_computing(runs)
     whole = runs_of_full_replication(of_paper)
     data, machines = (
-        ", ".join(f"{name} ({counted(int(count), 'run')})" for name, count in runs.groupby(column).size().items()) or "none"
+        ", ".join(f"{name} ({counted(count, 'run')})" for name, count in sorted(Counter(runs[column]).items())) or "none"
         for column in ("data", "machine")
     )
     cifar = sum(claim.scales.get("cifar10") == "native" for claim in of_paper.values())
