@@ -3,10 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from alexnet.recipe.schema import Recipe
+from typing import Any
 
 NUMERICS = 2
 """Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new
@@ -32,9 +29,9 @@ def _hashed(node: Any) -> Any:
     return {name: value for name, value in hashed.items() if value != first[name]}
 
 
-def run_key(recipe: "Recipe", seed: int, fingerprint: str, numerics: int | None = None) -> str:
+def run_key(recipe: Any, seed: int, fingerprint: str, numerics: int | None = None) -> str:
     """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS, or
-    those `numerics` that an earlier run was made with."""
+    those `numerics` that an earlier run was made with. `recipe` is a Recipe, whose module imports this one."""
     data = _as_json(fingerprint)
     number = NUMERICS if numerics is None else numerics
     text = f'{{"data":{data},"numerics":{number},"recipe":{recipe.key_text},"seed":{seed}}}'  # JSON, with sorted names

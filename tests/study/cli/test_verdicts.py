@@ -241,7 +241,7 @@ def test_two_machines_that_find_the_same_agree_and_two_that_do_not_differ(folder
     assert main(["merge", str(near)]) == 0
     out = capsys.readouterr().out
     assert "relu_sooner, A-2012, cifar10-jpeg: the machines agree" in out and "near, fp32 x2.0" in out
-    assert "8 runs have the same bits on two machines, 0 have other bits" in out
+    assert "of runs on two machines 8 have the same bits, 0 have other bits" in out
     assert [one["answer"] for one in told(capsys, "merge", far)[1]["machines"]] == ["differ"]
 
 

@@ -134,11 +134,15 @@ def test_the_picture_of_a_search_shows_each_arms_validation_errors_and_marks_a_r
     asked = {"weight_decay": CLAIMS["weight_decay"]}
     (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
     tried = [(0.005, 0.31), (0.01, 0.3), (0.04, None)]
-    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in tried]
+    trials = [
+        {"value": rate, "validation_error": error, "epochs": 12, "outcome": "finished" if error else "diverged"}
+        for rate, error in tried
+    ]
     arms = tuple(replace(arm, tuned={**arm.tuned, "trials": trials}) for arm in own.arms)
-    (axis,) = rates([replace(own, arms=arms)]).axes
-    drawn = [line.get_xydata().tolist() for line in axis.lines]
-    assert drawn == 2 * [[[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]], [[0.04, 100]]]
+    above, below = rates([replace(own, arms=arms)]).axes
+    assert [line.get_xydata().tolist() for line in above.lines] == 2 * [[[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]]]
+    assert [line.get_xdata().tolist() for line in below.lines] == 2 * [[0.04]]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["no value: diverged"]
 
 
 def test_of_few_own_images_no_more_than_a_tenth_is_kept_back():
