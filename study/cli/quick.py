@@ -30,8 +30,9 @@ def quick(args: argparse.Namespace) -> int:
         folder.mkdir(exist_ok=True)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     code = main(list(COMMAND))
-    uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
-    in_checkout = Path("Makefile").is_file()
-    show = f"MLFLOW_TRACKING_URI={uri} make ui" if in_checkout else f"mlflow server --backend-store-uri {uri}"
-    Console().say(f"its runs as MLflow shows them: {show}")
+    if code == 0:
+        uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
+        in_checkout = Path("Makefile").is_file()
+        show = f"MLFLOW_TRACKING_URI={uri} make ui" if in_checkout else f"mlflow server --backend-store-uri {uri}"
+        Console().say(f"its runs as MLflow shows them: {show}")
     return code

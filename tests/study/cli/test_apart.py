@@ -1,5 +1,6 @@
 """Results of made-up images and of one's own stay out of the study's own folder."""
 
+import argparse
 import os
 import shutil
 
@@ -7,7 +8,9 @@ import pytest
 from helpers import made_up_result, small_cell
 from made_up_images import write_images
 
+from study.cli.console import command_line
 from study.cli.main import main
+from study.cli.quick import quick
 from study.environment import MY_RESULTS, results_dir
 from study.plan.plan import Cell
 from study.record import tables
@@ -60,6 +63,26 @@ def test_a_folder_that_the_user_names_takes_every_run(here, asked, monkeypatch, 
     monkeypatch.setenv("RESULTS_DIR", "mine")
     assert main(["run", "depth", "--scale", scale]) == 0
     assert asked == ["mine"] and os.environ["RESULTS_DIR"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed"), [("", "python -m study list"), (MY_RESULTS, f"RESULTS_DIR={MY_RESULTS} python -m study list")]
+)
+def test_a_command_that_is_offered_looks_where_the_results_are(here, monkeypatch, folder, typed):
+    monkeypatch.delenv("CLAIMS_DIR", raising=False)
+    monkeypatch.setenv("RESULTS_DIR", folder)
+    assert command_line("list") == typed
+
+
+@pytest.mark.parametrize(("code", "says"), [(0, True), (1, False), (2, False)])
+def test_a_quick_run_that_went_well_says_how_mlflow_shows_it(here, monkeypatch, capsys, code, says):
+    monkeypatch.setattr("study.cli.main.main", lambda words: code)
+    for name in ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI"):  # which it sets
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    assert quick(argparse.Namespace()) == code
+    uri = f"sqlite:///{here / 'quick' / 'mlflow.db'}"
+    assert (f"mlflow server --backend-store-uri {uri}\n" in capsys.readouterr().out) == says
 
 
 @pytest.mark.slow

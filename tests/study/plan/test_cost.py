@@ -30,6 +30,15 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     assert told.source == "earlier runs on test machine, fp32"
 
 
+@pytest.mark.parametrize(("stops_at", "said"), [(0.25, "at most about "), (0.0, "about ")])
+def test_a_run_that_may_end_before_its_budget_costs_at_most_so_much(tmp_path, monkeypatch, stops_at, said):
+    monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
+    monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
+    cells = [dataclasses.replace(small_cell(optim__stop_at_train_error=stops_at), scale="shapes", arm="not searched for")]
+    words = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost(cells).words
+    assert words.startswith(f"1 run to train: {said}")
+
+
 @pytest.mark.parametrize(("device", "expected"), [("cpu", 1.0 / 2 + 0.3), ("cuda", 1.0 / 2)])
 def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp_path, monkeypatch, device, expected):
     """By hand: 2 runs at a time of 1 s a step, 0.3 s of reading for each."""
