@@ -53,5 +53,6 @@ def command_line(*words: str) -> str:
     """A command that the user can type as it is, with the folders that it needs: CLAIMS_DIR, and that of results kept apart."""
     claims = os.environ.get("CLAIMS_DIR")
     needs = [f"CLAIMS_DIR={shlex.quote(claims)}"] if claims else []
-    needs += [f"RESULTS_DIR={MY_RESULTS}"] if os.environ.get("RESULTS_DIR") == MY_RESULTS else []
+    is_apart = os.environ.get("RESULTS_DIR") == MY_RESULTS and "--scale" not in words  # a scale says by itself where they are
+    needs += [f"RESULTS_DIR={MY_RESULTS}"] if is_apart else []
     return " ".join([*needs, program(), shlex.join(words)])

@@ -72,6 +72,7 @@ def test_a_command_that_is_offered_looks_where_the_results_are(here, monkeypatch
     monkeypatch.delenv("CLAIMS_DIR", raising=False)
     monkeypatch.setenv("RESULTS_DIR", folder)
     assert command_line("list") == typed
+    assert command_line("plan", "depth", "--scale", "cifar10") == "python -m study plan depth --scale cifar10"
 
 
 @pytest.mark.parametrize(("code", "says"), [(0, True), (1, False), (2, False)])
