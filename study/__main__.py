@@ -10,9 +10,9 @@ LATER = 75
 def command() -> int:
     """The command line as a process of its own. Asked to stop (SIGTERM) it ends with code 75 from its first moment on, while
     all the rest is imported too; verbs that train have their own way to stop."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATER))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back while Python started again, see one_run.py
     try:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATER))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back while Python started again, see one_run.py
         from study.cli.main import main
 
         return main()

@@ -106,12 +106,13 @@ def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "
                 "value": rate,
                 "steps": 500.0,
                 "at_edge": False,
-                "tuning_seed": 1000,
+                "tuning_seeds": [1000],
                 "data_fingerprint": "0",
                 "machine": "test machine, fp32",
                 "trials": [
                     {
                         "value": rate,
+                        "seed": 1000,
                         "key": "0",
                         "outcome": "reached",
                         "steps": 500.0,

@@ -19,7 +19,7 @@ from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell, found_nothing, make_plan, pick_arms, pick_bases
-from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
+from study.plan.trials import Search, cells_of, is_by_time, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
@@ -250,21 +250,31 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
     for one, own in searches:
         ((field, values),) = one.claim.tune.items()
         most = "at most " if is_by_time(one.claim.measure) else ""
-        cells = [cell for search in own for cell in trials_of(search)[1].values()]
+        cells = cells_of(own)
         print(f"{one.name}: {one.claim.title}")
         print("  " + one.headline(machine, own[0].fingerprint).replace("\n", "\n  "))
         print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
-        print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value,")
-        print(f"  on seed {TUNING_SEED}, which is never judged. {_scored_words(one.claim)}")
+        print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value")
+        print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, cells[0])}")
         print(f"  The search: {pace.cost(cells).words}")
         arms = ",".join(dict.fromkeys(search.arm for search in own))
         print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
 
 
-def _scored_words(claim: Claim) -> str:
+def _seeds_words(claim: Claim) -> str:
+    seeds = tuning_seeds(claim.measure)
+    if len(seeds) == 1:
+        return f"on seed {seeds[0]}, which is never judged"
+    return f"and seed, on seeds {seeds[0]} to {seeds[-1]}, which are never judged"
+
+
+def _scored_words(claim: Claim, trial: Cell) -> str:
     if is_by_time(claim.measure):
         return "The least time to the error decides."
-    return "The lowest error at the end decides, on the last tenth of the training images, which it does not train on."
+    return (
+        "The lowest mean error at the end decides, on "
+        f"{counted(trial.recipe.data.validation_images, 'training image')} that no trial trains on."
+    )
 
 
 def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:

@@ -13,9 +13,11 @@ from study.cli.data import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.cli.selection import select_claims
+from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import pick_arms, pick_bases
+from study.plan.trials import mean_scores
 from study.questions.own_rates import SUFFIX
 from study.questions.scales import scale_named
 from study.run.one_run import Place
@@ -33,7 +35,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def search(args: argparse.Namespace) -> int:
-    from study.plan.trials import Search, trials_of
+    from study.plan.trials import Search, cells_of
     from study.run.search import LOCK, open_storage
 
     signal.signal(signal.SIGTERM, leave)
@@ -56,7 +58,7 @@ def search(args: argparse.Namespace) -> int:
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
         searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
-        check_can_be_trained([cell for each in searches for cell in trials_of(each)[1].values()], images, machine)
+        check_can_be_trained(cells_of(searches), images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
         place = Place(machine, data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))
@@ -85,7 +87,7 @@ def _searched(searches: list, place: Place, console: Console) -> bool:
 def _trial_words(trial: "TrialPoint") -> str:
     point = trial.point
     return (
-        f"{trial.search.label}: value {trial.number} of {trial.count} ({trial.value:g}), "
+        f"{trial.search.label}: run {trial.number} of {trial.count} (value {trial.value:g}), "
         f"epoch {point.epoch}, running error {point.running_error:.1%}"
     )
 
@@ -95,6 +97,9 @@ def _found_words(found: "RateFound") -> str:
     if not entry["value"]:
         return f"{found.search.label}: no value reached the target, or came to its end"
     edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
-    (won,) = (trial for trial in entry["trials"] if trial["value"] == entry["value"])
-    by = f"target after {entry['steps']:.0f} steps" if entry["steps"] else f"validation error {won['validation_error']:.1%}"
+    if entry["steps"]:
+        by = f"target after {entry['steps']:.0f} steps"
+    else:
+        error = mean_scores(entry["trials"], "validation_error")[entry["value"]]
+        by = f"validation error {error:.1%}, the mean of {counted(len(entry['tuning_seeds']), 'run')}"
     return f"{found.search.label}: {entry['field']} {entry['value']:g}, {by}{edge}"

@@ -69,7 +69,7 @@ class Pace:
         return Cost(seconds, source, words)
 
     def _images_an_epoch(self, cell: Cell) -> int:
-        """Of the set that is packed here; before it is, as many as the scale says."""
+        """Of the set that is packed here; before it is, as many as its scale says."""
         from alexnet.data import packed
 
         data = cell.recipe.data

@@ -2,7 +2,7 @@
 
 All arms of a claim share their base's rate, which suits the control, as it was chosen for it. So a part may look better than it
 is because the network without it would have needed another rate. Asked so, each arm has the best of one list of rates, found on
-a seed that is never judged, with equal budgets: every rate is trained once for the whole budget, and the lowest error on
+seeds that are never judged, with equal budgets: every rate is trained for the whole budget, and the lowest mean error on
 validation images, which these trials do not train on, decides. A time to an error is its own yardstick.
 
 Such a claim is no file and is in no family: it is an extra question beside the claim that it is made of.

@@ -20,7 +20,7 @@ from alexnet.recipe import ALEXNET_32, ALEXNET_64, SOURCE_2012, Recipe
 class Scale:
     diff: Mapping[str, Any]
     side: int  # pixels of its images: a base suits it whose crops are between 3/4 of that and all of it
-    train_images: int  # for costs told before any data are there
+    train_images: int  # of its image set, of which diff may take fewer
     test_images: int = 0  # for tables of before their number was written down; 0: not known
     seeds: int = 0  # 0: as the claim says
     bases: int = 0  # of the claim's default bases, the first so many; 0: all
@@ -64,14 +64,14 @@ SCALES = {
     "cifar10-2500": Scale(
         diff={"data.name": "cifar10", **FEW_IMAGES_LONG},
         side=32,
-        train_images=2_500,
+        train_images=50_000,
         test_images=10_000,
         about="the first 2,500 images of CIFAR-10 for 90 epochs, in which the network overfits them",
     ),
     "cifar10-jpeg-2500": Scale(
         diff={"data.name": "cifar10-jpeg", **FEW_IMAGES_LONG},
         side=32,
-        train_images=2_500,
+        train_images=50_000,
         test_images=10_000,
         about="the first 2,500 images of CIFAR-10 re-encoded as JPEG, stand-in for CIFAR-10, for 90 epochs, in which the "
         "network overfits them",
@@ -97,7 +97,7 @@ SCALES = {
     "smoke": Scale(
         diff={"data.name": "shapes", "data.train_images": 1500, "optim.batch_size": 32, "optim.epochs": 32},
         side=32,
-        train_images=1500,
+        train_images=8_000,
         seeds=1,
         bases=1,
         about="stand-in data and a small budget: shows that everything runs, is no evidence",

@@ -1,5 +1,5 @@
-"""Finds each arm's learning rate with Optuna: one shared list, one tuning seed, one pruning rule. Of a claim about a time that
-time decides; of any other the validation error after the whole budget, and no trial is pruned.
+"""Finds each arm's learning rate with Optuna: one shared list, the same tuning seeds, one pruning rule. Of a claim about a time
+that time decides; of any other the mean validation error after the whole budget, and no trial is pruned.
 
 Only trials are pruned, never evidence. The directory of runs keeps every trial, so that a killed search replays what it knows
 and goes on.
@@ -28,7 +28,7 @@ from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
 from study.plan.claim_files import get_claim
 from study.plan.plan import Cell
-from study.plan.trials import TUNING_SEED, Search, is_by_time, trials_of
+from study.plan.trials import Search, is_by_time, mean_scores, score_of, trials_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tracking_uri
@@ -46,9 +46,9 @@ Shape = TypeVar("Shape")
 NEVER = 1e9
 """Objective of a trial that never reached the target, or did not come to its end: worse than any that did."""
 LOCK = ".search.lock"
-ROW, SCHEMA = "row", "optuna"
-"""A trial's attribute that is its row in tuned.json; and the schema of optuna's tables in a PostgreSQL database. MLflow's
-tables are there too, and both call one of them alembic_version."""
+ROWS, SCHEMA = "rows", "optuna"
+"""A trial's attribute that is its rows in tuned.json, one a seed; and the schema of optuna's tables in a PostgreSQL database.
+MLflow's tables are there too, and both call one of them alembic_version."""
 
 
 class Shared:
@@ -63,7 +63,7 @@ class Shared:
 
     def find(self, field: str, value: float) -> FrozenTrial | None:
         return next(
-            (trial for trial in self.study.trials if trial.params.get(field) == value and ROW in trial.user_attrs), None
+            (trial for trial in self.study.trials if trial.params.get(field) == value and ROWS in trial.user_attrs), None
         )
 
     def keep(self, field: str, value: float, trial: FrozenTrial) -> FrozenTrial:
@@ -103,44 +103,51 @@ Train = Callable[[Cell, Place, Observe], Steps[RunResult]]
 
 
 def _tried(
-    cell: Cell,
+    value: float,
+    cells: Sequence[Cell],
     study: optuna.Study,
     trial: optuna.Trial,
     best: float,
     measure: Measure,
     place: Place,
-    report: Report,
+    report: Callable[[int, Point], None],
     train: Train,
 ) -> Steps[FrozenTrial]:
-    """One trial; its attribute ROW is a row of the entry's "trials"."""
+    """The trial of a value, a run a seed; its attribute ROWS is of the entry's "trials". `report` is told with each point how
+    many runs ended before."""
+    rows: list[dict] = []
 
     def is_hopeless(point: Point) -> bool:
-        report(point)
+        report(len(rows), point)
         if not isinstance(measure, TimeTo):
             return False
         if math.isfinite(point.running_error):
             trial.report(point.running_error, point.epoch)
         return point.step >= best or trial.should_prune()
 
-    result = yield from train(cell, place, is_hopeless)
-    last = result.points[-1]
-    if isinstance(measure, TimeTo):
-        score = time_to(measure, result.points)
-        scored = {"steps": score, "epochs_to_target": time_to(measure, result.points, "epoch")}
-    else:
-        score = last.validation_error if result.outcome == "finished" else None
-        scored = {"steps": None, "epochs_to_target": None, "validation_error": score}
-    row = {
-        "key": cell.key,
-        "outcome": result.outcome,
-        **scored,
-        "epochs": last.epoch,
-        "running_error": round(last.running_error, 5) if math.isfinite(last.running_loss) else None,
-    }
-    trial.set_user_attr(ROW, row)
-    trial.set_user_attr("machine", result.machine.label)
-    if result.outcome == "stopped":
+    for cell in cells:
+        result = yield from train(cell, place, is_hopeless)
+        trial.set_user_attr("machine", result.machine.label)
+        last = result.points[-1]
+        if isinstance(measure, TimeTo):
+            scored = {"steps": time_to(measure, result.points), "epochs_to_target": time_to(measure, result.points, "epoch")}
+        else:
+            error = last.validation_error if result.outcome == "finished" else None
+            scored = {"steps": None, "epochs_to_target": None, "validation_error": error}
+        row = {
+            "value": value,
+            "seed": cell.seed,
+            "key": cell.key,
+            "outcome": result.outcome,
+            **scored,
+            "epochs": last.epoch,
+            "running_error": round(last.running_error, 5) if math.isfinite(last.running_loss) else None,
+        }
+        rows.append(row)
+    trial.set_user_attr(ROWS, rows)
+    if any(row["outcome"] == "stopped" for row in rows):
         return study.tell(trial, state=TrialState.PRUNED)
+    score = mean_scores(rows, score_of(measure))[value]
     return study.tell(trial, NEVER if score is None else score)
 
 
@@ -155,22 +162,22 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
 
 
 def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps[dict]:
-    """Every value of the claim's list with the tuning seed; returns the entry for tuned.json, all trials in it.
+    """Every value of the claim's list with each tuning seed; returns the entry for tuned.json, all trials in it.
 
-    `report` is told (value, number of the trial, count of trials, point) at each epoch.
+    `report` is told (value, number of the run, count of runs, point) at each epoch.
 
     Of a claim about a time a trial ends when it reaches the target, when successive halving (rungs at 2, 6, 18, ... epochs,
     the best third goes on) drops it by its running training error, or when it is past the best time so far and so can no longer
     win. Of any other claim every trial takes its whole budget, as rates that drop late cannot be told apart before.
     """
     measure = get_claim(search.claim).measure
-    field, cells = trials_of(search)
-    values, score = tuple(sorted(cells)), "steps" if is_by_time(measure) else "validation_error"
+    field, cells_of = trials_of(search)
+    values, cells = tuple(sorted(cells_of)), [cell for of_a_value in cells_of.values() for cell in of_a_value]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    shared = Shared(search, [cell.key for cell in cells.values()], place) if os.environ.get("OPTUNA_STORAGE") else None
+    shared = Shared(search, [cell.key for cell in cells], place) if os.environ.get("OPTUNA_STORAGE") else None
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
-    for value, cell in cells.items():
+    for value, of_a_value in cells_of.items():
         tried = shared and shared.find(field, value)
         if not tried:
             best = min((t["steps"] for t in trials if t["steps"]), default=NEVER)
@@ -178,22 +185,23 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
             study.enqueue_trial({field: value})
             trial = study.ask()
             assert trial.suggest_categorical(field, values) == value
-            about = value, len(trials) + 1, len(values)
-            tried = yield from _tried(
-                cell, study, trial, best, measure, place, lambda point, about=about: report((*about, point)), train
-            )
+
+            def tell(before: int, point: Point, value: float = value, first: int = len(trials) + 1) -> None:
+                report((value, first + before, len(cells), point))
+
+            tried = yield from _tried(value, of_a_value, study, trial, best, measure, place, tell, train)
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
-        trials.append({"value": value, **tried.user_attrs[ROW]})
-    won = min((t for t in trials if t[score] is not None), key=lambda t: t[score], default=None)
-    winner = won["value"] if won else None
+        trials += tried.user_attrs[ROWS]
+    scores = mean_scores(trials, score_of(measure))
+    winner = min((value for value in scores if scores[value] is not None), key=scores.__getitem__, default=None)
     return {
         "field": field,
         "value": winner,
-        "steps": won and won["steps"],
+        "steps": scores[winner] if winner and is_by_time(measure) else None,
         "at_edge": winner in (min(values), max(values)),
-        "tuning_seed": TUNING_SEED,
+        "tuning_seeds": list(tuning_seeds(measure)),
         "data_fingerprint": search.fingerprint,
         "machine": place.machine.label,
         "trials": sorted(trials, key=lambda t: t["value"]),
@@ -221,7 +229,7 @@ def _whole(cell: Cell, place: Place, observe: Observe) -> Steps[RunResult]:
 
 @dataclass(frozen=True)
 class TrialPoint:
-    """A trial, number `number` of `count`, is at the end of an epoch."""
+    """A run of a trial, number `number` of `count`, is at the end of an epoch."""
 
     search: Search
     value: float

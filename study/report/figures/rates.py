@@ -1,11 +1,13 @@
 """What the search for learning rates saw."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from study.judge.family import Evidence
 from study.plan.trials import is_by_time
@@ -21,8 +23,9 @@ WITHOUT = {
 
 
 def rates(found: Sequence[Evidence]) -> Figure:
-    """What the search saw at each learning rate of the shared list, one tuning seed: epochs to the target, or the validation
-    error at the end. Rates that came to no value stand in rows of their own below the axis, by how they ended."""
+    """What the search saw at each learning rate of the shared list: epochs to the target, or the validation error at the end.
+    With several seeds a rate a dot is a run, and the line goes through their means. Rates with a run that came to no value
+    stand in rows of their own below the axis, by how it ended."""
     by_time = is_by_time(found[0].claim.measure)
     ends = _ends(found, by_time)
     figure, axes = panels(
@@ -32,18 +35,23 @@ def rates(found: Sequence[Evidence]) -> Figure:
     for (above, below), one in zip(axes.T, found, strict=True):
         for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
             line, marker = ACTIVATION_LINES.get(arm.label, "-."), ACTIVATION_MARKS.get(arm.label, "P")
-            there = [
-                (trial["value"], height) for trial in arm.tuned["trials"] if (height := _height(trial, by_time)) is not None
-            ]
-            places = zip(*there, strict=True) if there else ([], [])
-            above.plot(*places, line, marker=marker, color=color, label=f"{arm.label}, best {arm.tuned['value']:g}")
+            runs = [(trial["value"], _height(trial, by_time)) for trial in arm.tuned["trials"]]
+            by_rate = {rate: [height for other, height in runs if other == rate] for rate, _ in runs}
+            means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items() if None not in heights}
+            above.plot(
+                list(means), list(means.values()), line, marker=marker, color=color,
+                label=f"{arm.label}, best {arm.tuned['value']:g}",
+            )  # fmt: skip
+            if len(runs) > len(by_rate):
+                dots = [(rate, height) for rate, height in runs if height is not None]
+                above.plot(*zip(*dots, strict=True), ".", color=color, alpha=0.5, markersize=5)
             gone = [trial for trial in arm.tuned["trials"] if _height(trial, by_time) is None]
             shift = 0.3 * (row - (len(one.arms) - 1) / 2) / max(1, len(one.arms) - 1)  # arms side by side, not one on another
             heights = [ends.index(trial["outcome"]) + shift for trial in gone]
             below.plot([trial["value"] for trial in gone], heights, marker, color=color, markerfacecolor="none", markersize=5)
         above.set(xscale="log", title=one.base)
         above.legend(frameon=False, fontsize=9)
-        _rows(below, ends)
+        _rows(below, ends, sorted({trial["value"] for arm in one.arms for trial in arm.tuned["trials"]}))
     above_left, below_left = axes[:, 0]
     above_left.set_ylim(0, None)  # of all, as they share it
     above_left.set_ylabel("epochs to the target" if by_time else "validation error at the end, %")
@@ -51,15 +59,24 @@ def rates(found: Sequence[Evidence]) -> Figure:
         below_left.set_yticks(range(len(ends)), [f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)
     seaborn.despine(figure)
     tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
-    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, one run of one seed each (n=1, so no intervals)")
+    each = "one run of one seed each (n=1, so no intervals)"
+    if (seeds := _runs_of_a_rate(found)) > 1:
+        each = f"a dot a run, the line through the means of {seeds}"
+    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, {each}")
     return figure
 
 
-def _rows(axis: Axes, ends: Sequence[str]) -> None:
+def _runs_of_a_rate(found: Sequence[Evidence]) -> int:
+    """The most there are."""
+    rates_of = [[trial["value"] for trial in arm.tuned["trials"]] for one in found for arm in one.arms]
+    return max(max(Counter(rates).values()) for rates in rates_of)
+
+
+def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:
     """The part below, of rates without a value: it has rows and no numbers."""
     axis.set(xlabel="learning rate", ylim=(max(1, len(ends)) - 0.5, -0.5))
-    axis.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are mathematics, which are not parsed here
-    axis.xaxis.set_minor_formatter("")
+    axis.set_xticks(tried, [f"{rate:g}" for rate in tried], rotation=45)
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.tick_params(axis="y", length=0)
     axis.set_facecolor("0.96")
     if not ends:

@@ -149,6 +149,22 @@ def test_nonsense_in_slurm_options_is_refused_before_anything_is_written(here, c
     assert error.startswith("SLURM_OPTIONS: ") and told in error
 
 
+HELD_BACK = """
+import os, runpy, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+os.kill(os.getpid(), signal.SIGTERM)
+runpy.run_module("study", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_asked_to_stop_while_python_started_again_a_command_says_that_it_stopped(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", HELD_BACK, "list"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (75, "stopped; the same command goes on from here\n")
+
+
 TOLD_BY_ITS_HANDLER = """
 import runpy, signal
 real = signal.signal

@@ -4,15 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import made_up_result, write_tuned
+from made_up_images import image_set, random_pixels
 
+from alexnet.data.batches import Feed
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.recipe import differences
 from study.judge.evidence import find
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, tuned_recipe
-from study.plan.trials import TUNING_SEED, Search, trials_of
+from study.plan.trials import Search, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.own_rates import RATE, SUFFIX
@@ -47,29 +50,45 @@ def test_a_claim_that_searches_already_or_compares_no_arms_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "scale"),
-    [("weight_decay", "shapes"), ("weight_decay", "cifar10-jpeg-2500"), ("rate_drops", "cifar10-2500")],
+    ("name", "scale", "differs"),
+    [
+        ("weight_decay", "shapes", {"data.validation_images": 800}),  # a tenth of all 8,000
+        ("weight_decay", "cifar10-jpeg-2500", {"data.train_images": 5_000, "data.validation_images": 2_500}),
+        ("rate_drops", "cifar10-2500", {}),  # which keeps images back itself
+    ],
 )
-def test_trials_train_on_nine_tenths_with_an_unjudged_seed_and_differ_from_the_arm_in_nothing_else(name, scale):
+def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_its_validation_images_alone(
+    name, scale, differs
+):
     claim = get_claim(name + SUFFIX)
     arm = claim.default_arms[-1]
     field, trials = trials_of(Search(name + SUFFIX, scale, BASE, arm, "0"))
     assert (field, set(trials)) == (RATE, set(claim.tune[RATE]))
-    for rate, cell in trials.items():
-        assert cell.seed == TUNING_SEED >= JUDGED_SEEDS_BELOW
+    for rate, cells in trials.items():
+        assert [cell.seed for cell in cells] == [1000, 1001, 1002] and JUDGED_SEEDS_BELOW == 1000
         plain = claim.recipe(BASE, arm, {**SCALES[scale].diff, RATE: rate})
-        changed = {field: new for field, (_, new) in differences(cell.recipe, plain).items()}
-        kept_back = {} if plain.data.validation_images else {"data.validation_images": IMAGES[scale] // 10}
-        assert changed == kept_back
+        for cell in cells:
+            assert {field: new for field, (_, new) in differences(cell.recipe, plain).items()} == differs
+
+
+def test_where_the_scale_leaves_images_out_a_trial_trains_on_the_arms_own_and_is_measured_on_others():
+    name, scale = NAME, "cifar10-jpeg-2500"
+    trial = trials_of(Search(name, scale, BASE, "none", "0"))[1][0.01][0].recipe
+    arm = get_claim(name).recipe(BASE, "none", SCALES[scale].diff)
+    made_up = image_set(random_pixels(6_000, side=32))
+    images = replace(made_up, train_labels=made_up.train_labels % 10)
+    tried, plain = Feed(trial, images, 0), Feed(arm, images, 0)
+    assert torch.equal(tried.images, plain.images) and len(plain.images) == 2_500
+    assert torch.equal(tried.validation[0], images.train_images[2_500:5_000])
 
 
 def searched(monkeypatch, error_of) -> tuple[dict, list]:
-    """The entry of a search whose trials end at the validation error `error_of(rate)`, None for one that diverges; and how many
-    epochs each trial was let train."""
+    """The entry of a search whose runs end at the validation error `error_of(rate, seed)`, None for one that diverges; and how
+    many epochs each was let train."""
     trained = []
 
     def stand_in(cell, place, observe):
-        error = error_of(cell.recipe.optim.learning_rate)
+        error = error_of(cell.recipe.optim.learning_rate, cell.seed)
         result = made_up_result(cell, crossing=None)
         points = tuple(replace(point, validation_error=error) for point in result.points)
         trained.append(next((n for n, point in enumerate(points, 1) if observe(point)), len(points)))
@@ -81,14 +100,22 @@ def searched(monkeypatch, error_of) -> tuple[dict, list]:
 
 @pytest.mark.parametrize("best", [0.0025, 0.01, 0.04])
 def test_the_rate_with_the_lowest_validation_error_wins_and_each_takes_its_whole_budget(monkeypatch, best):
-    entry, trained = searched(monkeypatch, lambda rate: 0.3 + abs(rate - best))
+    entry, trained = searched(monkeypatch, lambda rate, seed: 0.3 + abs(rate - best))
     assert (entry["value"], entry["at_edge"], entry["steps"]) == (best, best != 0.01, None)
-    assert trained == [CLAIMS["weight_decay"].bases[BASE].optim.epochs] * 5
+    assert trained == [CLAIMS["weight_decay"].bases[BASE].optim.epochs] * 5 * 3
 
 
 def test_a_rate_that_diverges_never_wins_and_where_all_do_there_is_none(monkeypatch):
-    assert searched(monkeypatch, lambda rate: None if rate > 0.005 else 0.5 - rate)[0]["value"] == 0.005
-    assert searched(monkeypatch, lambda rate: None)[0]["value"] is None
+    assert searched(monkeypatch, lambda rate, seed: None if rate > 0.005 else 0.5 - rate)[0]["value"] == 0.005
+    assert searched(monkeypatch, lambda rate, seed: None)[0]["value"] is None
+
+
+def test_the_mean_over_seeds_decides_and_a_rate_that_diverges_on_one_of_them_never_wins(monkeypatch):
+    lucky_once = {0.0025: (0.20, 0.42, 0.42), 0.01: (0.33, 0.33, 0.33), 0.04: (0.10, 0.10, None)}  # means 0.347, 0.33, none
+    entry, _ = searched(monkeypatch, lambda rate, seed: lucky_once.get(rate, (0.5,) * 3)[seed - 1000])
+    assert entry["value"] == 0.01 and entry["tuning_seeds"] == [1000, 1001, 1002]
+    told = [(t["seed"], t["validation_error"]) for t in entry["trials"] if t["value"] == 0.0025]
+    assert told == [(1000, 0.20), (1001, 0.42), (1002, 0.42)]
 
 
 def test_a_best_rate_is_that_of_its_own_scale_alone(tmp_path):
@@ -130,17 +157,21 @@ def test_at_their_own_rates_arms_are_judged_beside_the_claim_which_is_judged_as_
     assert own.verdict.effect.estimate - beside.verdict.effect.estimate == pytest.approx(1.0)
 
 
-def test_the_picture_of_a_search_shows_each_arms_validation_errors_and_marks_a_rate_that_diverged(tmp_path):
+def test_the_picture_of_a_search_shows_the_mean_and_each_run_of_a_rate_and_marks_a_rate_that_diverged(tmp_path):
     asked = {"weight_decay": CLAIMS["weight_decay"]}
     (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
-    tried = [(0.005, 0.31), (0.01, 0.3), (0.04, None)]
+    tried = [(0.005, (0.30, 0.32)), (0.01, (0.3, 0.3)), (0.04, (0.29, None))]
     trials = [
         {"value": rate, "validation_error": error, "epochs": 12, "outcome": "finished" if error else "diverged"}
-        for rate, error in tried
+        for rate, errors in tried
+        for error in errors
     ]
     arms = tuple(replace(arm, tuned={**arm.tuned, "trials": trials}) for arm in own.arms)
     above, below = rates([replace(own, arms=arms)]).axes
-    assert [line.get_xydata().tolist() for line in above.lines] == 2 * [[[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]]]
+    means = [[0.005, pytest.approx(31)], [0.01, pytest.approx(30)]]
+    runs = [[rate, pytest.approx(100 * error)] for rate, errors in tried for error in errors if error]
+    assert [line.get_xydata().tolist() for line in above.lines] == 2 * [means, runs]
+    assert [label.get_text() for label in below.get_xticklabels()] == ["0.005", "0.01", "0.04"]
     assert [line.get_xdata().tolist() for line in below.lines] == 2 * [[0.04]]
     assert [label.get_text() for label in below.get_yticklabels()] == ["no value: diverged"]
 

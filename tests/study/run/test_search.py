@@ -59,8 +59,8 @@ def test_every_rate_gets_its_trial_with_the_tuning_seed_which_is_never_judged(mo
     cells = []
     entry = searched(monkeypatch, lambda rate: 5 + 100 * rate, cells)
     assert [t["value"] for t in entry["trials"]] == sorted(VALUES)
-    assert {c.seed for c in cells} == {entry["tuning_seed"]}
-    assert entry["tuning_seed"] >= JUDGED_SEEDS_BELOW
+    assert [entry["tuning_seeds"]] == [[seed] for seed in {c.seed for c in cells}]
+    assert entry["tuning_seeds"][0] >= JUDGED_SEEDS_BELOW
 
 
 def test_where_nothing_arrives_there_is_no_winner(monkeypatch):
@@ -92,7 +92,9 @@ def test_a_search_beside_those_of_other_arms_finds_what_it_finds_alone(monkeypat
 
     def cut(search):
         field, cells = whole(search)
-        return field, {rate: replace(cells[rate], recipe=changed(cells[rate].recipe, small)) for rate in (0.002, 0.008)}
+        return field, {
+            rate: tuple(replace(cell, recipe=changed(cell.recipe, small)) for cell in cells[rate]) for rate in (0.002, 0.008)
+        }
 
     monkeypatch.setattr(search_module, "trials_of", cut)
     searches = [Search("relu_sooner", "smoke", "A-today", arm, images.fingerprint) for arm in ("relu", "tanh")]
