@@ -4,10 +4,22 @@ So workers, batching and a resume change nothing in what is drawn. The draws are
 device. Only those of dropout, of which a GPU needs millions at every step, are made on it (`hashed_draws`)."""
 
 import hashlib
+import operator
 
 import torch
 
+from alexnet.errors import Refused
 from alexnet.kernels import gpu
+
+
+def checked_seed(seed: int) -> int:
+    """`seed` as an int of Python: numpy's 3 names the draws that 3 names. Raises Refused for what is no whole number."""
+    try:
+        if isinstance(seed, bool):
+            raise TypeError
+        return operator.index(seed)
+    except TypeError:
+        raise Refused(f"seed: {seed!r} is not a whole number") from None
 
 
 def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:

@@ -16,7 +16,7 @@ from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import Layer, Model, Recipe, Sizes, changed, sizes_of
 from alexnet.recipe.sizes import parameters_of, weights_of
-from alexnet.rng import generator, key_of
+from alexnet.rng import checked_seed, generator, key_of
 
 
 class ScaledTanh(nn.Module):
@@ -81,11 +81,12 @@ class AlexNet(nn.Module):
     for each of model.layers, whose parts are named weights, activation, norm, pool and dropout; what a layer does not have is
     nn.Identity, and so is a ReLU that is part of the pool before it or of the normalization after it. `features` and
     `classifier` are the same layers under torchvision's names. Torch's own generator is left as it is. Raises Refused for
-    images of another size.
+    images of another size, and for a seed that is no whole number.
     """
 
     def __init__(self, model: Model | Recipe, seed: int = 0, *, classes: int | None = None):
         super().__init__()
+        seed = checked_seed(seed)
         model = model.model if isinstance(model, Recipe) else model
         self.model = model = model if classes is None else with_classes(model, classes)
         with torch.device("meta"):  # without memory, so that torch draws no weights, which are drawn below
@@ -153,7 +154,7 @@ class AlexNet(nn.Module):
         model, old, last = with_classes(self.model, num_classes), self.get_classifier(), len(self.layers) - 1
         new = nn.utils.skip_init(nn.Linear, old.in_features, num_classes)
         assert isinstance(new, nn.Linear)
-        draw_weights(new, model, last, seed)  # on the CPU, where generators are
+        draw_weights(new, model, last, checked_seed(seed))  # on the CPU, where generators are
         self.layers.get_submodule(str(last)).add_module("weights", new.to(old.weight.device, old.weight.dtype))
         self.model = model
 

@@ -20,6 +20,7 @@ from alexnet.kernels import gpu
 from alexnet.machine import Machine, memory_bytes
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Optim, Recipe
+from alexnet.rng import checked_seed
 from alexnet.training.chance import chance_error, chance_loss
 from alexnet.training.checkpoint import Checkpoints, Interrupted, sha256_of
 from alexnet.training.cuda_graph import rounds_on
@@ -62,9 +63,9 @@ def fit(
     `ranks` each process calls this for its share of every batch.
 
     Nothing of the caller's process is changed: torch's settings are put back (see Machine.torch_settings), and all that is
-    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit, and where the checkpoints
-    are of another run. The trained network is in the last checkpoint: `AlexNet(recipe).load_state_dict(
-    checkpoints.load()["network"])`."""
+    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit, for a seed that is no whole
+    number, and where the checkpoints are of another run. The trained network is in the last checkpoint:
+    `AlexNet(recipe).load_state_dict(checkpoints.load()["network"])`."""
     with machine.torch_settings():
         training = Training(recipe, seed, machine, images, observe, checkpoints, ranks, stop)
         take_round = rounds_on(machine.device, graphs=ranks.count == 1)
@@ -92,6 +93,7 @@ class Training:
         ranks: Ranks = ALONE,
         stop: threading.Event | None = None,
     ):
+        seed = checked_seed(seed)
         check_fits(recipe, images, memory_bytes(machine.device), ranks)
         self.recipe, self.machine, self.observe, self.checkpoints, self.ranks = recipe, machine, observe, checkpoints, ranks
         self.stop, self.how = stop or threading.Event(), "eager"

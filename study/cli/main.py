@@ -36,6 +36,7 @@ from study.cli import (
 from study.cli.arguments import Parser
 from study.cli.console import Console, program
 from study.cli.refusals import as_typed
+from study.cli.selection import means_all, named_claims
 from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
 from study.run.executors.base import LATER
@@ -163,6 +164,8 @@ def _print_whatever_it_is() -> None:
 
 def _done(args: argparse.Namespace) -> int:
     """The command's exit code, once images of one's own that it names are packed."""
+    if getattr(args, "claims", None) and not means_all(args.claims):
+        named_claims(args)
     own_images.resolve(args)
     return args.function(args) or 0
 

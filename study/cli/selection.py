@@ -38,18 +38,8 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
 
     Nothing is written. Raises Refused for names that do not exist.
     """
-    everything = means_all(args.claims)
-    if not everything:
-        _, wrong = read_claims()
-        for name in args.claims:
-            if name in wrong:  # also where a claim of the package has its name: that is not what was meant
-                raise Refused(str(wrong[name]))
-    selected, why = [], ""
-    for name in all_claims() if everything else dict.fromkeys(args.claims):
-        claim = get_claim(name)
-        if everything and not claim.rule.is_tested:
-            continue
-        pick_arms(claim, args.arms)
+    everything, selected, why = means_all(args.claims), [], ""
+    for name, claim in named_claims(args).items():
         if not args.scale:
             scale, why = first_scale_there([claim], args, on_gpu)
             if scale:
@@ -69,6 +59,23 @@ def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimA
         none_has = f"SCALE: no claim has {args.scale!r}"
         raise Refused(none_has if args.scale else name_a_scale("every claim", [MADE_UP], why, args))
     return selected
+
+
+def named_claims(args: argparse.Namespace) -> dict[str, Claim]:
+    """The claims that the arguments name. Raises Refused for claims and arms that do not exist: a command asks this before it
+    packs any images."""
+    everything = means_all(args.claims)
+    if not everything:
+        _, wrong = read_claims()
+        for name in args.claims:
+            if name in wrong:  # also where a claim of the package has its name: that is not what was meant
+                raise Refused(str(wrong[name]))
+    named = {name: get_claim(name) for name in (all_claims() if everything else dict.fromkeys(args.claims))}
+    if everything:
+        named = {name: claim for name, claim in named.items() if claim.rule.is_tested}
+    for claim in named.values():
+        pick_arms(claim, getattr(args, "arms", ()))
+    return named
 
 
 def _asked_scales(args: argparse.Namespace) -> dict[str, str]:

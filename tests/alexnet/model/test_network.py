@@ -10,17 +10,20 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_images import random_images
 from networks import learned_parts
 from scipy import stats
 from torch import nn
 
 from alexnet.errors import Refused
+from alexnet.machine import Machine
 from alexnet.model.network import AlexNet, LocalConv2d, layer_table
 from alexnet.model.pooling import Pool
 from alexnet.model.response_norm import CrossMapNorm, WithinMapNorm
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, RECIPES, Layer, Model, changed, sizes_of
 from alexnet.recipe.network import side_after_pool
 from alexnet.recipe.sizes import weights_of
+from alexnet.training.loop import fit
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -382,3 +385,20 @@ def test_a_relu_right_before_a_normalization_across_maps_is_part_of_it_in_the_sa
     for name in layer["order"].split("-"):
         x = parts[name](x)
     assert torch.equal(first(images), x)
+
+
+def test_a_seed_is_a_whole_number_of_whichever_kind():
+    one, same, other = (AlexNet(ALEXNET_32, seed).layers[0].weights.weight for seed in (3, np.int64(3), 4))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("seed", [3.0, "3", True, None])
+def test_a_seed_that_is_no_whole_number_is_refused_by_network_classifier_and_training(seed):
+    takers = [
+        lambda: AlexNet(ALEXNET_32, seed),
+        lambda: AlexNet(ALEXNET_32).reset_classifier(7, seed),
+        lambda: fit(ALEXNET_32, seed, Machine(device="cpu", name="test", precision="fp32", threads=1), random_images()),
+    ]
+    for take in takers:
+        with pytest.raises(Refused, match=f"^seed: {seed!r} is not a whole number$"):
+            take()

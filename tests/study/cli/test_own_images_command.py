@@ -200,11 +200,14 @@ def test_what_was_made_of_the_folder_is_told_before_anything_is_trained(asked, c
 @pytest.mark.parametrize(
     ("words", "refused"),
     [
-        (["run", "rates", "--scale", "shapes", "--splits", "2"], "--splits: only own images (--images DIR) take it, or SPLITS"),
+        (["run", "response_norm", "--scale", "shapes", "--splits", "2"], "--splits: only own images (--images DIR) take it, or SPLITS"),
         (["report", "--splits", "2"], "unrecognized arguments: --splits 2"),
-        (["run", "rates", "--images", "PETS", "--splits", "0"], "--splits: 0 is less than 1"),
+        (["run", "response_norm", "--images", "PETS", "--splits", "0"], "--splits: 0 is less than 1"),
         (["train", "ALEXNET_32", "--images", "PETS", "--splits", "2"], "--splits: run, retry, plan repeat the split, train"),
-        (["run", "rates", "--images", "PETS", "--name", "my pets"], "'my pets' is not of small letters"),
+        (["run", "response_norm", "--images", "PETS", "--name", "my pets"], "'my pets' is not of small letters"),
+        (["plan", "response_nrom", "--images", "PETS"], "claim: 'response_nrom' is not one of"),
+        (["settle", "response_nrom", "--images", "PETS"], "claim: 'response_nrom' is not one of"),
+        (["run", "response_norm", "--images", "PETS", "--arms", "non"], "ARMS: 'non' is not one of"),
     ],
 )
 def test_what_cannot_be_split_is_refused_in_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, words, refused):
