@@ -1,6 +1,7 @@
 """The folders follow the way of the data: each imports only what comes before it. And no module is longer than 400 lines."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,30 @@ def name_of(path: Path) -> str:
 def test_a_module_imports_only_what_comes_before_it(path):
     wrong = what_is_wrong((ROOT / path).read_text(), name_of(path))
     assert not wrong, "\n".join(f"{path}, {one}" for one in wrong)
+
+
+def imports_among(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Of each module those of `sources` that it imports; a package is named without __init__."""
+    graph = {}
+    for module, source in sources.items():
+        targets = {alias.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import) for alias in node.names}
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom):
+                submodules = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                targets |= {name if name in sources else node.module or "" for name in submodules.values()}
+        graph[module] = targets & sources.keys() - {module}
+    return graph
+
+
+def test_no_modules_import_one_another_in_a_circle_not_even_inside_functions():
+    sources = {name_of(path).removesuffix(".__init__"): (ROOT / path).read_text() for path in modules()}
+    tuple(graphlib.TopologicalSorter(imports_among(sources)).static_order())  # raises CycleError, which names the circle
+
+
+def test_a_circle_is_found():
+    circle = {"study.a": "from study.b import x", "study.b": "def f():\n    from study import a"}
+    with pytest.raises(graphlib.CycleError):
+        tuple(graphlib.TopologicalSorter(imports_among(circle)).static_order())
 
 
 @pytest.mark.parametrize("path", modules(), ids=str)

@@ -33,7 +33,7 @@ from pathlib import Path
 from alexnet.errors import Refused, choose
 from alexnet.machine import detect
 from study.cli.arguments import converter, whole_number
-from study.cli.data import load_known
+from study.cli.images import load_known
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim

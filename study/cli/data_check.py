@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet.errors import Refused, choose
 from alexnet.files import write_atomically
 from study.cli.console import Console
+from study.cli.images import packing_told
 from study.cli.own_images import named_folder
 from study.environment import damaged_choice, links_choice
 
@@ -34,7 +35,6 @@ def check(args: argparse.Namespace) -> int:
     """Tell what is in the folder. Returns 1 where an image is damaged, or lies in both parts or in two classes; of damaged ones
     not where DAMAGED=skip leaves them out."""
     from alexnet.data.folder_check import check_folder
-    from study.cli.data import packing_told
 
     folder = Path(args.name)
     if not args.name.strip() or not folder.is_dir():

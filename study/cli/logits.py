@@ -4,7 +4,7 @@ import argparse
 
 from study.cli.arguments import Verbs, add_verb, claim_options, writable
 from study.cli.console import Console
-from study.cli.data import load_known
+from study.cli.images import load_known
 from study.cli.selection import select_claims
 from study.environment import results_dir
 from study.plan.initial_logits import ALIKE, FILE, SEEDS, InitialLogits

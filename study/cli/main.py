@@ -147,7 +147,7 @@ def _main(arguments: list[str] | None) -> int:
         return LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("run", "retry", "search", "settle", "train") else 0  # these were not done
+        return 1 if args.verb in ("quick", "run", "retry", "search", "settle", "train") else 0  # these were not done
     except OSError as error:
         if not (error.errno in NOT_OURS or isinstance(error, TimeoutError)):
             raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.errors import Refused
+from study.cli.images import left_out_words, packing_told
 from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
 
@@ -77,7 +78,6 @@ def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
     from alexnet.data.found_files import few
     from alexnet.data.image_sets import class_names, load, pack
     from alexnet.data.own_images import OwnFolders, parts_of
-    from study.cli.data import left_out_words, packing_told
 
     text = str(name)
     options = damaged_choice(), packing_told(text), links_choice()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
-from study.cli.data import load_known
+from study.cli.images import load_known
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there

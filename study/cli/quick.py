@@ -5,8 +5,10 @@ import os
 import shlex
 from pathlib import Path
 
-from study.cli.arguments import Verbs, add_verb
-from study.cli.console import Console
+from study.cli import run
+from study.cli.arguments import Parser, Verbs, add_verb
+from study.cli.console import Console, program
+from study.environment import results_dir, share_with_group, spool_dir
 
 COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
@@ -21,15 +23,17 @@ def quick(args: argparse.Namespace) -> int:
 
     It is no evidence for or against the claim. RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI are used where they are set.
     """
-    from study.cli.main import main
-
     folder = Path.cwd() / "quick"
     os.environ.setdefault("RESULTS_DIR", str(folder / "results"))
     os.environ.setdefault("SPOOL_DIR", str(folder / "spool"))
     if "MLFLOW_TRACKING_URI" not in os.environ:
         folder.mkdir(exist_ok=True)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
-    code = main(list(COMMAND))
+    parser = Parser(prog=program())
+    run.add_to(parser.add_subparsers(dest="verb", parser_class=Parser))
+    asked = parser.parse_args(COMMAND)
+    share_with_group(results_dir(), spool_dir())
+    code = asked.function(asked)
     if code == 0:
         uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
         in_checkout = Path("Makefile").is_file()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, writable, writable_all
 from study.cli.console import Console
-from study.cli.data import load_known
+from study.cli.images import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.cli.selection import select_claims

@@ -11,7 +11,7 @@ from alexnet.errors import Refused, choose
 from alexnet.machine import Machine
 from study.cli.arguments import machine_of, writable, writable_all
 from study.cli.console import Console
-from study.cli.data import load_known
+from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.selection import ClaimAtScale, first_scale_there, may_download, means_all, name_a_scale

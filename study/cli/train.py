@@ -8,7 +8,7 @@ from alexnet.recipe import changed
 from alexnet.training.history import Point
 from study.cli.arguments import Verbs, add_verb, images_option, json_option, machine_of, machine_options, whole_number, writable
 from study.cli.console import Console
-from study.cli.data import load_images
+from study.cli.images import load_images
 from study.cli.plan import check_ranks
 from study.cli.progress import outcome_words
 from study.cli.run import look_at_mlflow

@@ -77,7 +77,7 @@ def test_a_command_that_is_offered_looks_where_the_results_are(here, monkeypatch
 
 @pytest.mark.parametrize(("code", "says"), [(0, True), (1, False), (2, False)])
 def test_a_quick_run_that_went_well_says_how_mlflow_shows_it(here, monkeypatch, capsys, code, says):
-    monkeypatch.setattr("study.cli.main.main", lambda words: code)
+    monkeypatch.setattr("study.cli.run.run", lambda args: code)
     for name in ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI"):  # which it sets
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

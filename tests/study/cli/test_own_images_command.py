@@ -200,7 +200,10 @@ def test_what_was_made_of_the_folder_is_told_before_anything_is_trained(asked, c
 @pytest.mark.parametrize(
     ("words", "refused"),
     [
-        (["run", "response_norm", "--scale", "shapes", "--splits", "2"], "--splits: only own images (--images DIR) take it, or SPLITS"),
+        (
+            ["run", "batch_norm", "--scale", "shapes", "--splits", "2"],
+            "--splits: only own images (--images DIR) take it, or SPLITS",
+        ),
         (["report", "--splits", "2"], "unrecognized arguments: --splits 2"),
         (["run", "response_norm", "--images", "PETS", "--splits", "0"], "--splits: 0 is less than 1"),
         (["train", "ALEXNET_32", "--images", "PETS", "--splits", "2"], "--splits: run, retry, plan repeat the split, train"),
