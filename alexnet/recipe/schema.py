@@ -32,7 +32,10 @@ class Data(Checked):
     name: str = option("cifar10", "of the image set")
     train_images: int = option(0, "the first so many of the training set; 0 takes all", least=0, most=MOST_IMAGES)
     validation_images: int = option(
-        0, "of those the last so many are not trained on, but measured after each epoch", least=0, most=MOST_IMAGES
+        0,
+        "of those the last so many are not trained on, but measured: when test images are; with optim.drops after each epoch",
+        least=0,
+        most=MOST_IMAGES,
     )
     inputs: str = option(
         "minus_mean_image",

@@ -22,7 +22,7 @@ class Point:
     train_error: float | None = None
     """Of all training images with the weights after the epoch, in evaluation mode; None where it is not known."""
     validation_error: float | None = None
-    """Of data.validation_images; None where there are none."""
+    """Of data.validation_images; None where there are none, or it was not measured after this epoch."""
     test_error: float | None = None
     """Of the test images, for curves: nothing is chosen by it. None in runs to a target."""
 

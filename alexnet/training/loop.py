@@ -231,9 +231,9 @@ class Training:
             taken["train_error"], earlier = self.train_errors.after(point.epoch, last)
             if earlier is not None:
                 self.points[-1] = replace(self.points[-1], train_error=earlier)
-        if len(feed.validation[1]):
-            (taken["validation_error"],) = self._errors(feed.validation)
         due = last or point.epoch % optim.test_every == 0
+        if len(feed.validation[1]) and (due or optim.drops):  # on which the next epoch's rate hangs
+            (taken["validation_error"],) = self._errors(feed.validation)
         if len(feed.test[1]) and not target and finite and due:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)

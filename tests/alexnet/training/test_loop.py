@@ -302,6 +302,13 @@ def test_a_run_is_tested_after_every_so_many_epochs_and_at_its_end_and_trains_as
     assert third.weights_sha256 == every.weights_sha256
 
 
+@pytest.mark.parametrize(("drops", "measured"), [(0, [3, 6, 8]), (2, [1, 2, 3, 4, 5, 6, 7, 8])])
+def test_validation_images_are_measured_with_the_test_images_and_after_each_epoch_where_drops_hang_on_them(drops, measured):
+    asked = {"optim.epochs": 8, "optim.test_every": 3, "optim.drops": drops, "data.validation_images": 8}
+    points = train(changed(TINY, asked)).points
+    assert [point.epoch for point in points if point.validation_error is not None] == measured
+
+
 def test_the_test_error_of_every_epoch_is_that_of_the_net_at_its_end_and_a_run_to_a_target_takes_none(tmp_path):
     for epochs in (1, 2, 3):
         history, network = trained(changed(TINY, {"optim.epochs": epochs}), tmp_path / str(epochs))
