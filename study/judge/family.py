@@ -14,6 +14,7 @@ from study.judge.decision import Verdict, decide
 from study.judge.judge import interaction_of, judge
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
+from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import FixedRule, FixedRules
 from study.questions.claim import Claim
 from study.questions.rules import Interaction
@@ -48,6 +49,8 @@ class Evidence:
     verdict: Verdict
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
     seconds_ratio: intervals.Ratio | None
+    all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those that came after the deciding look
+    each_seed_once: intervals.Difference | None = None  # that of the verdict, where one seed is on several machines
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # the claim, read otherwise
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
@@ -178,6 +181,8 @@ def _judged(
                 verdict=verdict,
                 effects={label: case.compare(label, control) for label in others},
                 readings=readings_of(case),
+                all_runs=alone.so_far.effect,
+                each_seed_once=each_seed_once(case, verdict.told),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,

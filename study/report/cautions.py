@@ -43,6 +43,19 @@ def _of_runs(one: Evidence) -> Iterator[str]:
         if look.agreement_p == look.agreement_p:
             agree = f"against one shared difference: p = {number(look.agreement_p, 2)}"
         yield f"Pairs of {machine_words(look.machines)} together; {agree}."
+    if one.each_seed_once:
+        yield from _of_seeds_on_machines(one, one.each_seed_once)
+
+
+def _of_seeds_on_machines(one: Evidence, once: Difference) -> Iterator[str]:
+    """What the verdict's effect is where a seed counts once, over its machines."""
+    open_to_doubt = ""
+    if one.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
+        open_to_doubt = ", which does not leave out 0"
+    yield (
+        f"Some seeds were run on several machines and count once on each. With each of the {once.blocks} seeds counted once, "
+        f"by their own spread alone, the effect is {effect_words(once, one.claim.measure.unit)}{open_to_doubt}."
+    )
 
 
 def _of_the_decision(one: Evidence) -> Iterator[str]:

@@ -231,10 +231,11 @@ def all_runs_words(one: Evidence) -> str:
     """What all runs come to where there are more than the verdict rests on, as a claim that is decided is not judged again;
     else "-"."""
     told, compares = one.verdict.effect, isinstance(one.claim.rule, DifferenceOfMeans | RatioOfTimes)
-    effect = one.effects.get(one.verdict.treated) if compares else None
-    if effect is None or isinstance(told, Share) or (effect.n_treated, effect.n_control) == (told.n_treated, told.n_control):
+    effect = one.effects.get(one.verdict.treated) if compares else one.all_runs
+    if isinstance(effect, Share | None) or isinstance(told, Share):
         return "-"
-    return effect_words(effect, one.claim.measure.unit)
+    are_all = (effect.n_treated, effect.n_control) == (told.n_treated, told.n_control)
+    return "-" if are_all else effect_words(effect, one.claim.measure.unit)
 
 
 def in_a_row(seeds: Iterable[int]) -> str:

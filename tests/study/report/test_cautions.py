@@ -7,6 +7,7 @@ import pytest
 from made_up_arms import arm_of, case_of, decided
 
 from study.judge.family import readings_of
+from study.judge.intervals import within_runs
 from study.plan.claim_files import all_claims
 from study.report.cautions import DIFFERS, LARGER, cautions, own_readings, readings_differ
 
@@ -28,6 +29,7 @@ def found(**told):
         verdict=verdict,
         rule=None,
         in_family=True,
+        each_seed_once=None,
         readings=readings_of(case_of(DROPOUT, ARMS)),
         arms=(),
     )
@@ -67,6 +69,23 @@ def test_on_other_images_is_told_where_it_is_known_and_marked_where_it_would_cha
     assert any("these test images alone" in text for text in cautions(supported))
 
 
+@pytest.mark.parametrize(
+    ("direction", "values", "doubts"),
+    [
+        ("supported", [1.0, 1.1, 0.9], False),
+        ("supported", [3.0, -1.0, 1.0], True),
+        ("contradicted", [3.0, -1.0, 1.0], True),
+        ("undecided", [3.0, -1.0, 1.0], False),  # nothing is said that could be doubted
+    ],
+)
+def test_a_direction_that_hangs_on_seeds_that_count_on_two_machines_says_so(direction, values, doubts):
+    one = found()
+    verdict = dataclasses.replace(one.verdict, direction=direction)
+    once = SimpleNamespace(**{**vars(one), "verdict": verdict, "each_seed_once": within_runs(values)})
+    (told,) = [text for text in cautions(once) if "of the 3 seeds counted once" in text]
+    assert ("does not leave out 0" in told) == doubts
+
+
 def test_a_question_outside_of_the_family_says_so():
     outside = SimpleNamespace(**{**vars(found()), "in_family": False, "claims_in_family": 24})
     assert any("not among the 23 claims" in text for text in cautions(outside))
@@ -84,7 +103,7 @@ def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
     case = case_of(DEPTH, arms)
     effects = {label: case.compare(label, "all-five") for label in runs if label != "all-five"}
     facts = {"claim": DEPTH, "verdict": decided(DEPTH, arms), "effects": effects, "readings": readings_of(case)}
-    return SimpleNamespace(role="proxy", rule=None, in_family=True, arms=(), **facts)
+    return SimpleNamespace(role="proxy", rule=None, in_family=True, each_seed_once=None, arms=(), **facts)
 
 
 @pytest.mark.parametrize(

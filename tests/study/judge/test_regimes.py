@@ -1,0 +1,94 @@
+"""One effect at two scales, and one seed on two machines, beside scipy."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import made_up_result
+from scipy import stats
+
+from study.judge.evidence import find
+from study.judge.family import Evidence
+from study.judge.intervals import within_runs
+from study.judge.regimes import between_regimes, welch
+from study.plan.claim_files import all_claims
+from study.plan.plan import make_plan
+from study.plan.tuned import Tuned
+from study.record import tables
+from study.report.cautions import cautions
+from study.report.pages import write_report
+
+pytestmark = pytest.mark.filterwarnings("error")
+FIRST, SECOND, BASE = "cifar10-jpeg", "cifar10-jpeg-2500", "ALEXNET_32"
+CLAIM = {"weight_decay": all_claims()["weight_decay"]}
+
+
+def findings(folder: Path, worth: dict[str, float], machines: tuple[str, ...] = ("here",), seeds: int = 5) -> list[Evidence]:
+    """What runs of weight_decay come to, in which its absence costs `worth` of each scale in points, and a little that hangs on
+    seed and machine, the same at each scale."""
+    runs = []
+    for scale, points in worth.items():
+        random = np.random.default_rng(0)
+        plan = make_plan("weight_decay", scale, "0" * 12, Tuned({}), seeds=seeds, bases=[BASE])
+        for machine in machines:
+            for cell in plan:
+                error = 0.2 + 0.01 * points * (cell.arm == "none") + 0.003 * random.standard_normal()
+                made = made_up_result(cell, crossing=None, machine=machine, epochs=2)
+                runs.append(replace(made, points=tuple(replace(point, train_error=error) for point in made.points)))
+    tables.merge(folder, runs)
+    return list(find(folder, CLAIM).found)
+
+
+def test_the_interval_of_a_difference_of_effects_is_welchs():
+    random = np.random.default_rng(1)
+    one, other = random.normal(1, 0.3, 6), random.normal(3, 2.0, 11)
+    told = welch(within_runs(one), within_runs(other))
+    welchs = stats.ttest_ind(other, one, equal_var=False)
+    np.testing.assert_allclose((told.lower, told.upper), welchs.confidence_interval(0.95), rtol=1e-9)
+    assert told.degrees_of_freedom == pytest.approx(welchs.df)
+
+
+def test_an_effect_is_set_against_the_same_effect_at_the_other_scale(tmp_path):
+    found = findings(tmp_path, {FIRST: 1.0, SECOND: 4.0})
+    (told,) = between_regimes(found)
+    effects = {one.scale: one.effects["none"] for one in found}
+    assert told.scales == (FIRST, SECOND)
+    assert told.difference.estimate == effects[SECOND].estimate - effects[FIRST].estimate == pytest.approx(3)
+    assert told.holm_p == told.p < 0.001
+
+
+def test_two_equal_effects_do_not_differ_and_one_scale_alone_has_nothing_to_set_against(tmp_path):
+    (told,) = between_regimes(findings(tmp_path / "both", {FIRST: 1.0, SECOND: 1.0}))
+    assert told.p == pytest.approx(1) and told.difference.lower < 0 < told.difference.upper
+    assert between_regimes(findings(tmp_path / "one", {FIRST: 1.0})) == []
+
+
+def test_with_each_seed_counted_once_the_interval_is_that_of_the_seeds_means(tmp_path):
+    (one,) = findings(tmp_path, {FIRST: 1.0}, machines=("here", "there"), seeds=3)
+    arms = [
+        dict(zip(zip(arm.machines, arm.seeds, strict=True), arm.values, strict=True))
+        for arm in map(one.arm, ("none", "0.0005"))
+    ]
+    differences = {block: arms[0][block] - arms[1][block] for block in arms[0]}
+    means = [np.mean([value for (_, seed), value in differences.items() if seed == own]) for own in range(3)]
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    assert one.each_seed_once is not None and one.each_seed_once.blocks == 3
+    np.testing.assert_allclose((one.each_seed_once.lower, one.each_seed_once.upper), expected)
+    (told,) = [text for text in cautions(one) if "counted once" in text]
+    assert f"With each of the 3 seeds counted once, by their own spread alone, the effect is {np.mean(means):+.2f}" in told
+
+
+def test_on_one_machine_each_seed_counts_once_already(tmp_path):
+    (one,) = findings(tmp_path, {FIRST: 1.0})
+    assert one.each_seed_once is None and not [text for text in cautions(one) if "counted once" in text]
+
+
+def test_the_report_tells_how_many_effects_differ_between_the_scales(tmp_path):
+    findings(tmp_path, {FIRST: 1.0, SECOND: 4.0})
+    write_report(tmp_path)
+    report = (tmp_path / "REPORT.md").read_text()
+    section = report.partition("## Does an answer hang on the regime?")[2].partition("\n## ")[0]
+    assert "at most 0.05: 1 of 1 effect." in section
+    row = next(line for line in section.splitlines() if line.startswith(f"| {CLAIM['weight_decay'].title} |"))
+    assert "| +3.00 points [" in row
