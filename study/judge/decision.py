@@ -58,6 +58,9 @@ class Look:
     machines: tuple[str, ...] = ()
     seeds: int = 0  # different ones among its blocks: one on two machines counts once here
     agreement_p: float = math.nan  # of machines, where there are several
+    spread_of_pairs: float = math.nan  # standard deviation of what the interval rests on: differences, or logs of ratios
+    spread_of_others: float = math.nan  # what the other comparisons of this measure show of it at this look
+    degrees_of_others: float = 0.0  # degrees of freedom that this counts for
     unlike: bool = False  # whether the spread is unlike that of the other comparisons
     on_other_images: float = math.nan  # half width of the interval if the test images were drawn anew too; NaN: not known
     image_error: float = 0.0  # the part of the standard error that more seeds do not lessen: of the test images, in points

@@ -67,8 +67,12 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         ranked = _by_ranks(samples, failures, treated, control, question) if has_worst else UNDECIDED
         look = replace(look, **ranked, failures=failures, by_ranks=has_worst)
     values = [case.values(label, blocks[label]) for label in (treated, control)]
+    others = case.prior(number)
     return replace(
         look,
+        spread_of_pairs=math.sqrt(pairs.variance),
+        spread_of_others=math.sqrt(others.variance),
+        degrees_of_others=others.degrees_of_freedom,
         on_other_images=100 * both.half_width if both else math.nan,
         initial_logits=case.ratio_of_initial_logits(treated, control),
         treated=treated,
@@ -76,7 +80,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         nothing=case.no_evidence(blocks),
         **_where(blocks[treated]),
         agreement_p=agreement_of_machines(*values),
-        unlike=unlike_the_others(pairs, case.prior(number)),
+        unlike=unlike_the_others(pairs, others),
         shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # the ranks are shuffled already, failed runs among them
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )

@@ -155,7 +155,7 @@ def _base(one: Evidence) -> dict[str, Any]:
         "would_change": referee.would_change(one),
         "does_not_show": referee.does_not_show(one),
         "cost": referee.cost_words(one),
-        "p_values": _p_words(one),
+        "p_values": _spread_words(one) + _p_words(one),
         "diff": diff or f"as {one.claim.default_bases[0]}",
         "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every run")),
         "runs": [
@@ -217,6 +217,18 @@ def _seeds(arm: ArmEvidence) -> str:
     machines = dict.fromkeys(arm.machines)
     by_machine = {name: [seed for seed, at in zip(arm.seeds, arm.machines, strict=True) if at == name] for name in machines}
     return ", ".join(f"{phrases.in_a_row(seeds)} ({machine})" for machine, seeds in by_machine.items()) or "none"
+
+
+def _spread_words(one: Evidence) -> str:
+    """What the interval rests on, so that a reader can reckon it anew."""
+    look, of = one.verdict.told, "logs of the pairs' ratios" if one.claim.measure.kind == "time" else "pairs' differences"
+    if look.spread_of_pairs != look.spread_of_pairs:
+        return ""
+    told = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
+    if not look.degrees_of_others:
+        return f"{told}, which stands alone."
+    others = phrases.number(look.spread_of_others)
+    return f"{told}; the other comparisons say {others}, which counts for {look.degrees_of_others:.2g} degrees of freedom."
 
 
 def _p_words(one: Evidence) -> str:

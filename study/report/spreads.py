@@ -33,7 +33,7 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
     measure, told = AtEnd("test_error_ten_views"), []
     groups: dict[tuple[str, str, str, str], list[Evidence]] = {}
     for one in found:
-        if one.claim.measure == measure:
+        if one.claim.measure == measure and not one.claim.tune:  # arms of another rate are no arms of these
             groups.setdefault((one.base, one.scale, one.data, one.fingerprint), []).append(one)
     for (base, scale, data, fingerprint), group in groups.items():
         arms, wrong = [], {}

@@ -53,7 +53,8 @@ def rates(found: Sequence[Evidence]) -> Figure:
         above.legend(frameon=False, fontsize=9)
         _rows(below, ends, sorted({trial["value"] for arm in one.arms for trial in arm.tuned["trials"]}))
     above_left, below_left = axes[:, 0]
-    above_left.set_ylim(0, None)  # of all, as they share it
+    if by_time:  # errors of rates differ by a few points, which an axis from 0 hides
+        above_left.set_ylim(0, None)  # of all, as they share it
     above_left.set_ylabel("epochs to the target" if by_time else "validation error at the end, %")
     if ends:
         below_left.set_yticks(range(len(ends)), [f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)

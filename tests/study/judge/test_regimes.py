@@ -17,7 +17,9 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.cautions import cautions
+from study.report.claim_pages import _spread_words
 from study.report.pages import write_report
+from study.report.phrases import number
 
 pytestmark = pytest.mark.filterwarnings("error")
 FIRST, SECOND, BASE = "cifar10-jpeg", "cifar10-jpeg-2500", "ALEXNET_32"
@@ -92,3 +94,20 @@ def test_the_report_tells_how_many_effects_differ_between_the_scales(tmp_path):
     assert "at most 0.05: 1 of 1 effect." in section
     row = next(line for line in section.splitlines() if line.startswith(f"| {CLAIM['weight_decay'].title} |"))
     assert "| +3.00 points [" in row
+
+
+def test_a_reader_can_reckon_an_interval_anew_from_what_the_verdict_tells_of_spreads(tmp_path):
+    """By docs/statistics.md, "The interval": three runs of the arm, five of the control."""
+    (one,) = findings(tmp_path, {FIRST: 1.0}, seeds=5)
+    look, (treated, control) = one.verdict.told, (np.array(one.arm(label).values) for label in ("none", "0.0005"))
+    assert (look.effect.n_treated, look.effect.n_control) == (3, 5)
+    weight = (1 + 3 / 5) / 2
+    estimate = (treated[:3] - weight * control[:3]).mean() - (1 - weight) * control[3:].mean()
+    own, others = look.spread_of_pairs**2, np.nan_to_num(look.spread_of_others) ** 2
+    assert own == pytest.approx((treated[:3] - weight * control[:3]).var(ddof=1))
+    freedom = 2 + look.degrees_of_others
+    parts = max(own, (look.degrees_of_others * others + 2 * own) / freedom) / 3, (1 - weight) ** 2 * control[3:].var(ddof=1) / 2
+    together = sum(parts) ** 2 / (parts[0] ** 2 / freedom + parts[1] ** 2 / 1)
+    half = stats.t.ppf(0.975, together) * np.sqrt(sum(parts))
+    assert (look.effect.lower, look.effect.upper) == pytest.approx((estimate - half, estimate + half))
+    assert f"have a standard deviation of {number(look.spread_of_pairs)}, which stands alone." in _spread_words(one)
