@@ -15,8 +15,8 @@ class Dropout(nn.Module):
     """Units [n, ...] of which each is kept with probability 1 - `rate` in training, in one of the forms of model.dropout_form.
 
     Draws come from torch's own generator, as those of nn.Dropout do, until `draw_from` or `draw_on_device` names another.
-    From one that is named a mask is drawn for the whole layer; of `parts` equal columns this one takes its `part`. `rows` are
-    those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on, every
+    From one that is named the mask is drawn for the whole layer, and column `part` of `parts` equal ones uses its slice. `rows`
+    are those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on, every
     forward pass draws the same mask, on a CPU as on a GPU: one that is made once more for its gradient (torch.utils.checkpoint)
     must see the units that were kept. A graph made of the network (torch.export, torch.fx, torch.jit.trace)
     has nobody to name a source: it draws from torch's own.
