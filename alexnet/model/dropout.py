@@ -16,10 +16,10 @@ class Dropout(nn.Module):
 
     Draws come from torch's own generator, as those of nn.Dropout do, until `draw_from` or `draw_on_device` names another.
     From one that is named the mask is drawn for the whole layer, and column `part` of `parts` equal ones uses its slice. `rows`
-    are those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on, every
-    forward pass draws the same mask, on a CPU as on a GPU: one that is made once more for its gradient (torch.utils.checkpoint)
-    must see the units that were kept. A graph made of the network (torch.export, torch.fx, torch.jit.trace)
-    has nobody to name a source: it draws from torch's own.
+    are those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on,
+    every forward pass draws the same mask, on a CPU as on a GPU: one that is made once more for its gradient
+    (torch.utils.checkpoint) must see the units that were kept. A graph made of the network (torch.export, torch.fx,
+    torch.jit.trace) has nobody to name a source: it draws from torch's own.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
