@@ -24,7 +24,7 @@ ARCHIVE_BYTES = 170_498_071
 class Cifar10(PackedSource):
     """50,000 training and 10,000 test images of 32x32 pixels, from `<folder>/cifar-10-batches-py`."""
 
-    can_download = True
+    can_download, lies_in = True, FOLDER
 
     def home(self, folder: Path) -> Path:
         return folder

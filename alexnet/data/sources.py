@@ -87,6 +87,7 @@ class PackedSource(ABC):
     """A set of files, decoded once into `<folder>/.cache/<name>` (packed.py) and read from there."""
 
     can_download = False
+    lies_in = ""  # of a set that can be downloaded the name of its own folder
 
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
@@ -175,10 +176,13 @@ class PackedSource(ABC):
         return packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe, look_at)
 
     def _look(self, root: Path, given: bool, links: str) -> tuple[dict[str, Split], dict]:
-        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder."""
+        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder, into
+        which nothing is downloaded."""
+        if given and (why := self.lacking(root)):
+            holds = f"; name a folder with {self.lies_in} in it, or none: it is then downloaded into the data folder"
+            way_out = holds if self.can_download else ""
+            raise Refused(f"source: {why}{way_out}")
         if why := self.fetch(root):
-            if given:
-                raise Refused(f"source: {why}")
             raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
         times = self.folder_times(root, links)
         contents = self.contents(root, links)
