@@ -466,6 +466,16 @@ def test_a_change_that_was_refused_goes_on_where_it_stopped(ilsvrc, tmp_path, de
     assert bad in decoded and good not in decoded[1:]  # one to know their size
 
 
+def test_a_disk_without_room_for_both_is_refused_with_the_way_out_and_the_set_stays(ilsvrc, tmp_path, monkeypatch):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    add_image(ilsvrc)
+    with monkeypatch.context() as full, pytest.raises(Refused, match=rf"are free; without {first.cache}, the set as it was"):
+        full.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10**6})())
+        pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    assert same(load("imagenet", tmp_path), first)
+
+
 def test_a_change_that_was_undone_leaves_nothing_on_the_disk(ilsvrc, tmp_path):
     first = pack("imagenet", tmp_path, ilsvrc)
     before, bad = set(first.cache.iterdir()), add_image(ilsvrc)
