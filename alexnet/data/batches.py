@@ -47,6 +47,8 @@ def check_images(recipe: Recipe, images: ImageSet) -> None:
     side = images.train_images.shape[1]
     if model.image_size > side:
         raise Refused(f"model.image_size: {model.image_size} is more than the {side} pixels a side of {images.name}")
+    if len(images.test_labels) and (tested := images.test_images.shape[1]) != side:
+        raise Refused(f"images: {images.name}.test_images have {tested} pixels a side, and its train_images {side}")
     highest = max(int(labels.max()) for labels in (images.train_labels, images.test_labels) if len(labels))
     if highest >= model.classes:
         raise Refused(f"model.classes: {model.classes}, but {images.name} has label {highest}")

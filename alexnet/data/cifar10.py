@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data import packed
 from alexnet.data.download import Published, bring, has_md5, kept_of
+from alexnet.data.packed_files import MARK, Split
 from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
@@ -24,7 +24,7 @@ ARCHIVE_BYTES = 170_498_071
 class Cifar10(PackedSource):
     """50,000 training and 10,000 test images of 32x32 pixels, from `<folder>/cifar-10-batches-py`."""
 
-    can_download = True
+    can_download, lies_in = True, FOLDER
 
     def home(self, folder: Path) -> Path:
         return folder
@@ -63,18 +63,16 @@ class Cifar10Files:
         """The names and MD5 sums of its files."""
         return str(self.listed)
 
-    def splits(self) -> dict[str, packed.Split]:
+    def splits(self) -> dict[str, Split]:
         return {"train": self._split(True), "test": self._split(False)}
 
-    def _split(self, train: bool) -> packed.Split:
+    def _split(self, train: bool) -> Split:
         from torchvision.datasets import CIFAR10
 
         own = CIFAR10(str(self.root), train=train)
         labels = np.array(own.targets, np.int64)
-        mark = np.frombuffer(hashlib.sha256(self.state().encode()).digest()[: packed.MARK], np.uint8)
-        return packed.Split(
-            labels, np.tile(mark, (len(labels), 1)), own.data.__getitem__, lambda row: f"{self.root}: image {row}"
-        )
+        mark = np.frombuffer(hashlib.sha256(self.state().encode()).digest()[:MARK], np.uint8)
+        return Split(labels, np.tile(mark, (len(labels), 1)), own.data.__getitem__, lambda row: f"{self.root}: image {row}")
 
 
 def download(folder: Path) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from alexnet.data.found_files import PassedOver, files_by_class, folders_below, same_classes, service
 from alexnet.data.image_files import read
-from alexnet.data.packed import MARK, Split, manifest_of
+from alexnet.data.packed import manifest_of
+from alexnet.data.packed_files import MARK, Split
 from alexnet.data.sources import PackedSource
 
 Row = tuple[str, int, int]

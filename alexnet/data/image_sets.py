@@ -9,7 +9,6 @@ from pathlib import Path
 from alexnet.data.cifar10 import Cifar10
 from alexnet.data.class_folders import ClassFolderSet
 from alexnet.data.found_files import LINKS
-from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_images import OwnSet
 from alexnet.data.own_names import own_name
 from alexnet.data.packed import Observe
@@ -63,18 +62,16 @@ def pack(
     links: str = "refuse",
 ) -> ImageSet:
     """Decode the images in `source` (default: `<folder>/<name>`) once into `<folder>/.cache/<name>`, on all cores, and check
-    what is there already. Killed, it goes on when it is called again. A set that was packed needs its source no longer.
+    what is there already. Killed, it goes on when it is called again. A set that was packed needs its source no longer, and
+    stays until another is whole (packed.py).
 
-    Raises Refused as `load` does, where the disk is full or cannot be written, and for a known set under a name of one's own.
+    Raises Refused as `load` does, where the disk is full or cannot be written, for a known set under a name of one's own, and
+    for files of another folder than the set was packed from, where they are others.
     """
     folder, source = Path(folder), None if source is None else Path(source)
     packable = {one.name: one for one in SOURCES.values() if isinstance(one, PackedSource)}
     own = OwnSet(name) if own_name(name) else packable[choose("data.name", name, packable)]
-    images = own.pack(folder, source, _choices(damaged, links), observe)
-    if own_name(name):  # before it was packed its classes and counts were looked at
-        counts = len(images.train_labels), len(images.test_labels)
-        refuse_known(source or own.home(folder), own.class_names(folder), *counts, images.fingerprint)
-    return images
+    return own.pack(folder, source, _choices(damaged, links), observe)
 
 
 def _choices(damaged: str, links: str) -> Choices:

@@ -19,7 +19,8 @@ from alexnet.data.found_files import Found, PassedOver, files_by_class, folder_n
 from alexnet.data.image_files import FORMATS, content_of
 from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
-from alexnet.data.packed import Split, manifest_of
+from alexnet.data.packed import Opened, manifest_of
+from alexnet.data.packed_files import Split
 from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
@@ -53,6 +54,10 @@ class OwnSet(PackedSource):
 
     def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
         return times_of_folders(root, parts_of(root) or ("",), links, known)
+
+    def look_at(self, root: Path, classes: Sequence[str], found: Opened) -> None:
+        counts = len(found.labels["train"]), len(found.labels["test"])
+        refuse_known(root, classes, *counts, found.fingerprint)
 
     def class_names(self, folder: Path) -> list[str]:
         return manifest_of(self.cache(folder)).get("classes") or self.contents(self.home(folder), "refuse").classes

@@ -3,10 +3,14 @@
 `<split>_images.npy` [n, height, width, 3] uint8, `<split>_labels.npy` [n] int64, `<split>_digests.npy` [n, 40] uint8 (8 bytes
 that tell the source of an image apart, then SHA-256 of its pixels, zeros where it has none), and `manifest.json`, written last.
 Every image is vouched for by itself: packing that was killed goes on with those that are not whole, and nothing need be
-believed."""
+believed.
+
+A set that was packed to its end stays as it is until another is whole. Packed again from the same files it is mended in place:
+what is whole is not touched. Where files of its folder changed, the new set grows beside it, in the folder `next`, out of
+copies of its images and of what is new, and then takes its place: for that time the disk holds both. Files of another folder
+are refused."""
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -16,37 +20,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 
+from alexnet.data.own_names import own_name
+from alexnet.data.packed_files import CHUNK, MARK, RECORD, Part, Split, copied_where_kept, rows_whole, shape_and_offset
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
 from alexnet.errors import Damaged, Refused
-from alexnet.files import clear_unfinished, locked, open_no_link, write_atomically
+from alexnet.files import clear_unfinished, locked, write_atomically
 from alexnet.machine import cores
 
 LARGE_BYTES = 2**31
 """Sets with more bytes of pixels stay on disk, and their fingerprint is that of their images' digests."""
-MARK, RECORD = 8, 40  # bytes of a source's mark, and of mark and digest
-CHUNK = 64  # images that a thread takes at a time
 LISTED = 20  # damaged files that are named in a refusal
 MANIFEST = "manifest.json"
+NEXT = "next"
+"""The folder, within that of a packed set, in which the set grows that will take its place."""
 PACKING_SECONDS = 86_400.0
 """How long a process waits for another that packs the same set: millions of images take hours."""
 
 Observe = Callable[[int, int], None]
 """observe(done, total): how many images are read."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Where the images of one split come from, in their order."""
-
-    labels: np.ndarray  # [n] int64
-    marks: np.ndarray  # [n, MARK] uint8: other where an image's file is another one
-    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises Damaged where it is damaged
-    name: Callable[[int], str]  # of a row the file
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def opened(cache: Path) -> Opened:
         own = np.load(cache / f"{split}_labels.npy", allow_pickle=False)
         records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
         with open(cache / f"{split}_images.npy", "rb") as file:
-            shape, offset = _shape_and_offset(file)
+            shape, offset = shape_and_offset(file)
             if records.shape != (len(own), RECORD) or shape[0] != len(own) or len(shape) != 4:
                 raise ValueError(f"{file.name}: {shape} of {len(own)} labels")
             if os.fstat(file.fileno()).st_size != offset + math.prod(shape):
@@ -146,28 +141,43 @@ def in_memory(name: str, cache: Path, splits: Mapping[str, Split], skip_damaged:
     return Opened(images, labels, fingerprint, False, tuple(damaged))
 
 
-def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_damaged: bool, observe: Observe) -> Opened:
+def pack(
+    name: str,
+    cache: Path,
+    splits: Mapping[str, Split],
+    facts: dict,
+    skip_damaged: bool,
+    observe: Observe,
+    look_at: Callable[[Opened], None] = lambda found: None,
+) -> Opened:
     """Bring the packed form in `cache` into the state of its source: images that are whole stay, the others are decoded.
 
-    `facts`: what the manifest says besides. Raises Refused naming damaged files, after all have been looked at, and where the
-    disk is too small. Killed anywhere, the next call goes on. Raises OSError where `cache` cannot be written.
+    `facts`: what the manifest says besides. `look_at` sees the set before it counts as packed, and may refuse it. Raises
+    Refused naming damaged files, after all have been looked at, where the disk is too small, and where another folder than
+    that of `facts` was packed here and its files were others. Killed anywhere, the next call goes on; whatever it raises, a
+    set that was packed before is still there. Raises OSError where `cache` cannot be written.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / ".packing.lock", PACKING_SECONDS), ExitStack() as files:
-        clear_unfinished(cache, {MANIFEST, *(f"{split}_labels.npy" for split in splits)})
-        shape, known = _shape(splits), manifest_of(cache)
-        if known and known["source"] != facts["source"]:  # who still reads the old files keeps them: they are not written over
-            for path in cache.glob("*_*.npy"):
-                path.unlink()
-        parts = {split: files.enter_context(_Part(cache, split, source, shape)) for split, source in splits.items()}
+        _take_its_place(cache)  # where a kill came between
+        known, place = manifest_of(cache), cache
+        if known and known["source"] != facts["source"]:
+            _refuse_other_folder(name, cache, known["from"], facts["from"])
+            place = cache / NEXT
+            place.mkdir(exist_ok=True)
+        else:
+            shutil.rmtree(cache / NEXT, ignore_errors=True)  # of a change that was undone
+        clear_unfinished(place, {MANIFEST, *(f"{split}_labels.npy" for split in splits)})
+        shape = _shape(splits)
+        if place != cache:
+            splits = copied_where_kept(cache, splits, shape)
+        parts = {split: files.enter_context(Part(place, split, source, shape)) for split, source in splits.items()}
         todo = {split: np.flatnonzero(~part.whole()) for split, part in parts.items()}
         missing = sum(part.missing_bytes() for part in parts.values())
         if missing > (free := shutil.disk_usage(cache).free):
-            raise Refused(
-                f"folder: {name} packed takes {missing / 1e9:.1f} GB more in {cache}, where {free / 1e9:.1f} GB are free"
-            )
-        if any(map(len, todo.values())):
-            (cache / MANIFEST).unlink(missing_ok=True)
+            told = f"{name} packed takes {missing / 1e9:.1f} GB more in {place}, where {free / 1e9:.1f} GB are free"
+            way_out = f"; without {cache}, the set as it was packed before, there is more room" if place != cache else ""
+            raise Refused(f"folder: {told}{way_out}")
         try:
             for part in parts.values():
                 part.prepare()
@@ -180,80 +190,45 @@ def pack(name: str, cache: Path, splits: Mapping[str, Split], facts: dict, skip_
         for split, part in parts.items():
             if len(part.records) and not part.records[:, MARK:].any():
                 raise Refused(f"{split} of {name}: no image could be read")
-        found = opened(cache)
+        found = opened(place)
+        look_at(found)
         manifest = {**facts, "skipped": damaged, "fingerprint": found.fingerprint}
-        write_atomically(cache / MANIFEST, json.dumps(manifest).encode())
+        write_atomically(place / MANIFEST, json.dumps(manifest).encode())
+        if place != cache:
+            _take_its_place(cache)
+            found = opened(cache)
         return replace(found, left_out=tuple(damaged))
+
+
+def _take_its_place(cache: Path) -> None:
+    """Where the set in `next` is whole, move it to where the earlier one is; who reads that one's files keeps them.
+
+    The manifest goes last. Until then the one that is there is not that of the files: whoever loads them packs, which ends
+    this."""
+    if manifest_of(cache / NEXT):
+        for path in sorted((cache / NEXT).iterdir(), key=lambda path: path.name == MANIFEST):
+            os.replace(path, cache / path.name)
+        (cache / NEXT).rmdir()
+
+
+def _refuse_other_folder(name: str, cache: Path, before: str, now: str) -> None:
+    """Raises Refused where the set was packed from another folder: by one name they would silently be one set."""
+    if Path(before).resolve() != Path(now).resolve():
+        field, way_out = ("name", "choose another name") if own_name(name) else ("source", f"name {before}")
+        raise Refused(
+            f"{field}: {name} is packed from {before}, and the files in {now} are others; {way_out}, or delete {cache} to pack "
+            "these in their place"
+        )
 
 
 def damaged_rows(cache: Path, split: str) -> list[int]:
     """The images of a packed split whose bytes are not those that were packed: every one is read."""
     records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
     with open(cache / f"{split}_images.npy", "rb") as file:
-        shape, offset = _shape_and_offset(file)
+        shape, offset = shape_and_offset(file)
         present = records[:, MARK:].any(1)
-        whole = _rows_whole(file.fileno(), offset, math.prod(shape[1:]), records[:, MARK:], present)
+        whole = rows_whole(file.fileno(), offset, math.prod(shape[1:]), records[:, MARK:], present)
     return np.flatnonzero(present & ~whole).tolist()
-
-
-class _Part:
-    """The three files of one split while they are being packed."""
-
-    def __init__(self, cache: Path, split: str, source: Split, shape: tuple[int, ...]):
-        self.cache, self.split, self.source = cache, split, source
-        n = len(source.labels)
-        self.image_bytes = math.prod(shape)
-        self.header = _npy_header((n, *shape), "|u1")
-        self.records_header = _npy_header((n, RECORD), "|u1")
-        self.records = np.zeros((n, RECORD), np.uint8)
-
-    def __enter__(self) -> "_Part":
-        self.images, self.digests = (
-            open_no_link(self.cache / f"{self.split}_{what}.npy", 0o644) for what in ("images", "digests")
-        )
-        kept = os.pread(self.digests, self.records.nbytes, len(self.records_header))
-        if len(kept) == self.records.nbytes:
-            self.records = np.frombuffer(kept, np.uint8).reshape(self.records.shape).copy()
-        return self
-
-    def __exit__(self, *_) -> None:
-        os.close(self.images)
-        os.close(self.digests)
-
-    def whole(self) -> np.ndarray:
-        """Of every row whether its image is that of its source, and has the bytes it was packed with: [n] bool."""
-        told = (self.records[:, :MARK] == self.source.marks).all(1)
-        return _rows_whole(self.images, len(self.header), self.image_bytes, self.records[:, MARK:], told)
-
-    def missing_bytes(self) -> int:
-        """That the images will take beyond what the disk already gave them."""
-        return max(0, len(self.records) * self.image_bytes - os.fstat(self.images).st_blocks * 512)
-
-    def prepare(self) -> None:
-        for file, header, bytes_of in (
-            (self.images, self.header, len(self.records) * self.image_bytes),
-            (self.digests, self.records_header, self.records.nbytes),
-        ):
-            os.pwrite(file, header, 0)
-            os.ftruncate(file, len(header) + bytes_of)
-        labels = io.BytesIO()
-        np.save(labels, self.source.labels)
-        write_atomically(self.cache / f"{self.split}_labels.npy", labels.getvalue())
-
-    def put(self, row: int, image: np.ndarray | None) -> None:
-        """Pixels first, then the record that vouches for them; without an image, that there is none."""
-        digest = bytes(RECORD - MARK)
-        if image is not None:
-            image = np.ascontiguousarray(image)
-            _write_all(self.images, image, len(self.header) + row * self.image_bytes)
-            digest = hashlib.sha256(image.data).digest()
-        record = self.source.marks[row].tobytes() + digest
-        _write_all(self.digests, record, len(self.records_header) + row * RECORD)
-        self.records[row] = np.frombuffer(record, np.uint8)
-
-    def sync(self) -> None:
-        os.fsync(self.images)
-        os.fsync(self.digests)
 
 
 def _decode(
@@ -295,22 +270,6 @@ def _decode(
     return damaged
 
 
-def _rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Of the rows that are `asked` about, whether their bytes have their digest; read on all cores. [n] bool."""
-    whole = np.zeros(len(digests), bool)
-
-    def some(rows: np.ndarray) -> None:
-        for row in rows.tolist():
-            pixels = os.pread(file, image_bytes, offset + row * image_bytes)
-            whole[row] = hashlib.sha256(pixels).digest() == digests[row].tobytes()
-
-    rows, threads = np.flatnonzero(asked), cores()
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in in_order(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * threads):
-            pass
-    return whole
-
-
 def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
     """Of an image: that of the first one that can be read."""
     damaged = []
@@ -337,23 +296,3 @@ def _refuse(damaged: list[str], skip_damaged: bool) -> None:
 def refuse_skipped(manifest: Mapping) -> None:
     """Raises Refused, naming them, where damaged files were left out when the set was packed."""
     _refuse(manifest["skipped"], False)
-
-
-def _write_all(file: int, content, offset: int) -> None:
-    view = memoryview(content).cast("B")
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _shape_and_offset(file: BinaryIO) -> tuple[tuple[int, ...], int]:
-    """The shape that the header of an npy file tells, and the bytes before its data. Raises ValueError where it is damaged."""
-    np.lib.format.read_magic(file)
-    shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return shape, file.tell()
-
-
-def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
-    return buffer.getvalue()

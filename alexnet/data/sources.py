@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from alexnet.data import packed
-from alexnet.data.packed import Observe, Opened, Split
+from alexnet.data.packed import Observe, Opened
+from alexnet.data.packed_files import Split
 from alexnet.data.prefetch import Images, placed
 from alexnet.errors import NeedsPacking, Refused
 
@@ -86,6 +87,7 @@ class PackedSource(ABC):
     """A set of files, decoded once into `<folder>/.cache/<name>` (packed.py) and read from there."""
 
     can_download = False
+    lies_in = ""  # of a set that can be downloaded the name of its own folder
 
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
@@ -108,6 +110,10 @@ class PackedSource(ABC):
 
     @abstractmethod
     def class_names(self, folder: Path) -> list[str]: ...
+
+    def look_at(self, root: Path, classes: Sequence[str], found: Opened) -> None:
+        """Raises Refused for images of `root` that must not have this name, before they count as packed."""
+        return
 
     def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
         """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work where an
@@ -141,30 +147,42 @@ class PackedSource(ABC):
             )
         splits, facts = self._look(root or self.home(folder), False, choices.links)
         try:
-            found = packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe)
+            found = self._packed(cache, splits, facts, choices, observe)
         except OSError:  # a read-only data folder costs a decoding each time, nothing else
             found = packed.in_memory(self.name, cache, splits, choices.damaged == "skip", observe)
+            self.look_at(Path(facts["from"]), facts["classes"], found)
         return self._image_set(found, cache)
 
     def pack(self, folder: Path, source: Path | None, choices: Choices, observe: Observe) -> ImageSet:
-        """Bring the packed set into the state of the files in `source`; without them, check every image that is packed."""
+        """Bring the packed set into the state of the files in `source`; without them, check every image that is packed. Raises
+        Refused for files of another folder than it was packed from, where they are others."""
         cache = self.cache(folder)
         manifest = packed.manifest_of(cache)
         root = source or self.find(folder, manifest)
         if root is None and manifest:
-            return self._checked(cache, manifest, choices)
+            return self._checked(folder, manifest, choices)
         splits, facts = self._look(root or self.home(folder), source is not None, choices.links)
         try:
-            found = packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe)
-            return self._image_set(found, cache)
+            return self._image_set(self._packed(cache, splits, facts, choices, observe), cache)
         except OSError as error:
             raise Refused(f"folder: cannot write to {cache} ({error.strerror})") from None
 
+    def _packed(
+        self, cache: Path, splits: Mapping[str, Split], facts: dict[str, Any], choices: Choices, observe: Observe
+    ) -> Opened:
+        def look_at(found: Opened) -> None:
+            self.look_at(Path(facts["from"]), facts["classes"], found)
+
+        return packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe, look_at)
+
     def _look(self, root: Path, given: bool, links: str) -> tuple[dict[str, Split], dict]:
-        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder."""
+        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder, into
+        which nothing is downloaded."""
+        if given and (why := self.lacking(root)):
+            holds = f"; name a folder with {self.lies_in} in it, or none: it is then downloaded into the data folder"
+            way_out = holds if self.can_download else ""
+            raise Refused(f"source: {why}{way_out}")
         if why := self.fetch(root):
-            if given:
-                raise Refused(f"source: {why}")
             raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
         times = self.folder_times(root, links)
         contents = self.contents(root, links)
@@ -191,8 +209,9 @@ class PackedSource(ABC):
             packed.refuse_skipped(manifest)
         return current
 
-    def _checked(self, cache: Path, manifest: Mapping[str, Any], choices: Choices) -> ImageSet:
+    def _checked(self, folder: Path, manifest: Mapping[str, Any], choices: Choices) -> ImageSet:
         """A packed set whose files are gone, every image read and checked."""
+        cache = self.cache(folder)
         for split in ("train", "test"):
             if rows := packed.damaged_rows(cache, split):
                 few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
@@ -203,6 +222,7 @@ class PackedSource(ABC):
             raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "mends them")
         if choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
+        self.look_at(self.home(folder), manifest["classes"], found)
         return self._image_set(replace(found, left_out=tuple(manifest["skipped"])), cache)
 
     def _image_set(self, found: Opened, cache: Path) -> ImageSet:

@@ -130,7 +130,7 @@ class Optim(Checked):
     test_every: int = option(
         1, "epochs from one test of the centre view to the next; the last epoch is tested always", least=1, most=1_000_000
     )
-    schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs")
+    schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs, in their order")
     drops: int = option(
         0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0, most=1000
     )
@@ -146,6 +146,9 @@ class Optim(Checked):
     def check_together(self) -> None:
         if self.drops and self.schedule:
             raise Refused("optim.schedule: fixed epochs and optim.drops cannot both set the rate")
+        epochs = [change.epoch for change in self.schedule]
+        if epochs != sorted(epochs):  # of two changes that have begun the later in the list holds
+            raise Refused(f"optim.schedule: its epochs are {', '.join(map(str, epochs))}; put them in ascending order")
 
 
 @dataclass(frozen=True, kw_only=True)

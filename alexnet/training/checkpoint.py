@@ -70,8 +70,9 @@ class Checkpoints:
         guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
         writes: bool = True,
     ):
-        """`writes` False is for those of several processes of a run that only read. `guard` is entered around every write, and
-        forbids it by raising: there a caller says that the run is still its own."""
+        """`writes` False is for those of several processes of a run that only read. `guard` is entered around the writing of a
+        checkpoint, and forbids it by raising: there a caller says that the run is still its own. `keep_weights` and `clear` do
+        not enter it: who calls them holds the run over both, and over writing the result between them."""
         self.folder, self.every_seconds, self.guard, self.writes = Path(folder), every_seconds, guard, writes
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
         self.newest_is_damaged = False
@@ -123,6 +124,8 @@ class Checkpoints:
         """
         import torch
 
+        if not self.writes:
+            return
         state = self.load()
         if state is None or sha256_of(state["network"]) != digest:
             raise RuntimeError(
@@ -134,5 +137,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete the checkpoints of a run whose result is written, and what a kill left of one that was being written."""
+        if not self.writes:
+            return
         for path in (self.folder / CHECKPOINT, self.folder / PREVIOUS, *self.folder.glob(f".{CHECKPOINT}.*")):
             path.unlink(missing_ok=True)

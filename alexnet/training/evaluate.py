@@ -70,7 +70,8 @@ def examined(
     tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Examined:
-    """`error_rates` of a test set of `images` images of at most `classes` classes, with the answer to each image.
+    """`error_rates` of a test set of `images` images of at most `classes` classes, with the answer to each image. Leaves the
+    network in training mode, as that does.
 
     `positions` [n] are the places in the test set of those images that `batches` give, in their order: of all, or of this
     process's share."""
@@ -101,7 +102,8 @@ def count_wrong(
     enough: Callable[[float, int], bool] | None = None,
     see: Callable[[Tensor, Tensor], None] | None = None,
 ) -> list[float]:
-    """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are.
+    """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are. Leaves the network in
+    training mode.
 
     `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images
     so far, and ends it there where it returns True. `see` is shown the scores and labels of each batch."""
@@ -124,7 +126,8 @@ def count_wrong(
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast) -> tuple[Tensor, Tensor]:
-    """The probabilities [n, classes] float32 of every image, averaged over its views, and the labels [n]."""
+    """The probabilities [n, classes] float32 of every image, averaged over its views, and the labels [n]. Leaves the network in
+    training mode, as `error_rates` does."""
     network.eval()
     kept = []
     for inputs, labels in batches:

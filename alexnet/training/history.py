@@ -24,7 +24,8 @@ class Point:
     validation_error: float | None = None
     """Of data.validation_images; None where there are none, or it was not measured after this epoch."""
     test_error: float | None = None
-    """Of the test images, for curves: nothing is chosen by it. None in runs to a target."""
+    """Of the test images, for curves: nothing is chosen by it. None in runs to a target. At a finished run's end it is
+    that of its `History`."""
 
 
 @dataclass(frozen=True)

@@ -188,13 +188,16 @@ class Training:
         return (*(group["lr"] == 0 for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
     def history(self) -> History:
-        """Of the run that is over, with its test errors where it came to its end."""
+        """Of the run that is over, with its test errors where it came to its end. They are taken now: so the last point, which
+        may have been taken on another machine before a checkpoint, gets this test error too, and both are one number."""
         labels, digest = self.feed.test[1], weights_sha256(self.network)
         if self.outcome not in ("reached", "finished") or not len(labels):
             return History(tuple(self.points), self.outcome, None, None, None, None, digest)
         larger = self.feed.test[0].shape[1] > self.feed.size
         ten = self._tested(ten=True) if larger else None
         centre = self._tested(ten=False)
+        if self.points[-1].test_error is not None:
+            self.points[-1] = replace(self.points[-1], test_error=centre.errors[0])
         return History(
             tuple(self.points),
             self.outcome,

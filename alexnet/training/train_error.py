@@ -40,8 +40,9 @@ class TrainErrors:
         self.before: dict | None = None  # what is known of the last epoch, where that is not its error; part of a checkpoint
 
     def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
-        """The error of the network as it stands after so many epochs, None where it is above the target and the epoch is not
-        the `last`; and that of the epoch before, where it was None and is wanted now."""
+        """The error of the network as it stands after so many epochs: None where some of the images proved it to be above the
+        target and the epoch is not the `last`; where it took all of them it is given, be it above or not. And the error of the
+        epoch before, where that was None and this one is at the target."""
         wrong, seen = self._looked(epoch, 1.0 if last else self.target)
         if seen < len(self.feed.labels):
             self.before = {"epoch": epoch, "wrong": wrong, "seen": seen, "weights": _copied(self.network)}

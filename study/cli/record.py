@@ -47,7 +47,7 @@ def record_runs(args: argparse.Namespace) -> int:
     tables.check(folder)
     with _mlflow_answers():
         new = Store().record(results, spool)
-    count = tables.merge(folder, _of_this_folder(results))
+    count = tables.merge(folder, _of_this_folder(results), odd.append)
     told = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
     Console().say(f"{counted(len(results), 'finished run')} in {spool}: {told}")
     return _tell_passed_over(odd)
@@ -108,7 +108,9 @@ def export_table(args: argparse.Namespace) -> int:
     odd: list[str] = []
     with _mlflow_answers():
         results = list(Store().results(pass_over=odd.append))
-    count = tables.merge(folder, _of_this_folder(results))  # a fault of the disk that the tables are on is none of MLflow's
+    count = tables.merge(
+        folder, _of_this_folder(results), odd.append
+    )  # a fault of the disk that the tables are on is none of MLflow's
     Console().say(f"{counted(count, 'run')} of {tracking_uri()} in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 

@@ -29,24 +29,34 @@ class Recorded:
 
 
 def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Path) -> Recorded:
-    """Put results into the tables and into MLflow. Raises nothing for what cannot be written: training goes on.
+    """Put results into the tables and into MLflow. Raises nothing for what cannot be written: training goes on. A result that
+    contradicts itself is warned of and stays out of the tables.
 
     MLflow may be away, and the tables may be on a full disk, read-only or damaged: the run folders in `spool` keep what they
     missed, and the next call brings it. `results` is gone through twice: a list, or the Results of run folders.
     """
+    odd: list[str] = []
     try:
-        count = tables.merge(tables_folder, results)
+        count = tables.merge(tables_folder, results, odd.append)
     except (Refused, OSError) as error:
         kept = "the run folders keep the results, the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
+    faults = [f"passed over: {told}" for told in odd]
+    if fault := _into_mlflow(results, spool, count):
+        faults.append(fault)
+    return Recorded("; ".join(faults))
+
+
+def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
+    """Empty where MLflow took them; else why not."""
     try:
         Store().record(results, spool)
     except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
-            return Recorded("mlflow is not installed here: `python -m study record SPOOL` where it is records these runs")
+            return "mlflow is not installed here: `python -m study record SPOOL` where it is records these runs"
         kept = "their run folders keep them"
-        return Recorded(f"MLflow did not take {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}")
-    return Recorded()
+        return f"MLflow did not take {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}"
+    return ""
 
 
 class Keeper:

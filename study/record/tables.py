@@ -6,7 +6,7 @@ compares runs of one machine with each other.
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from alexnet.errors import Refused
 from alexnet.files import locked
 from study.plan import results_folder
 from study.record import answers
@@ -39,9 +40,11 @@ OWN_QUESTION = "train"
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 POINT = [*NAME, "epoch"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
+Rows = tuple[dict[str, Any], list[dict[str, Any]]]
+"""Of one result, as `to_rows` gives them."""
 
 
-def to_rows(result: RunResult) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def to_rows(result: RunResult) -> Rows:
     """A result as a row of runs.csv and its rows of curves.csv, by the names of columns."""
     name = {"key": result.key, "machine": result.machine.label}
     last = result.points[-1]
@@ -141,29 +144,63 @@ def read_trained(folder: Path) -> dict:
     return results_folder.read_json(folder, "trained.json", shaped) or {"runs": {}, "ensembles": []}
 
 
-def merge(folder: Path, results: Iterable[RunResult]) -> int:
+def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str], object] | None = None) -> int:
     """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
 
-    Runs of `study train` belong to no claim and stay out: they have their run folder, and are in MLflow.
+    `pass_over` is told of each result that contradicts itself, such as by two test errors at its end, and the others are put
+    in; without it one such is refused, and all with it. Runs of `study train` belong to no claim and stay out: they have their
+    run folder, and are in MLflow.
     """
-    rows: dict[tuple, tuple[dict, list[dict]]] = {}
+    rows: dict[tuple[str, str], Rows] = {}
     given: dict[tuple[str, str, str], answers.Kept] = {}
-    count = 0
+    names = []
     for result in results:
         if result.asked.claim == OWN_QUESTION:
             continue
         run, points = to_rows(result)
-        name, count = (run["key"], run["machine"]), count + 1
+        names.append(name := (run["key"], run["machine"]))
         given |= {kept.name: kept for kept in answers.kept_of(result)}
         if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
             run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
         rows[name] = run, points
+    if pass_over:
+        rows = _fitting(folder, rows, pass_over)
     if not rows:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".table.lock"):
-        _write_merged(folder, list(rows.values()), given)
-    return count
+        _write_merged(folder, list(rows.values()), {name: kept for name, kept in given.items() if name[:2] in rows})
+    return sum(name in rows for name in names)
+
+
+def _fitting(
+    folder: Path, rows: Mapping[tuple[str, str], Rows], pass_over: Callable[[str], object]
+) -> dict[tuple[str, str], Rows]:
+    """Those whose row and points fit together; `pass_over` is told of the others. All at once, one by one where that fails."""
+
+    def why_not(some: Sequence[Rows]) -> str:
+        runs, curves = _frames(some)
+        try:
+            check_values(folder / RUNS, runs, RUN_TESTS)
+            check_values(folder / CURVES, curves, CURVE_TESTS)
+            agreeing(folder, runs, curves)
+        except Refused as refused:
+            return str(refused).partition("; ")[0]  # what follows is what to do about a table
+        return ""
+
+    if not rows or not why_not(list(rows.values())):
+        return dict(rows)
+    odd = {name: why for name, one in rows.items() if (why := why_not([one]))}
+    for name, why in odd.items():
+        pass_over(f"{name[0]}: would not fit into {why}")
+    return {name: one for name, one in rows.items() if name not in odd}
+
+
+def _frames(rows: Sequence[Rows]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs and curves of results."""
+    points = pd.DataFrame([point for _, points in rows for point in points], columns=list(CURVE_COLUMNS))
+    runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
+    return runs, _typed(points, CURVE_COLUMNS).drop_duplicates([*NAME, "step"], keep="last")
 
 
 def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -174,15 +211,10 @@ def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return new.reset_index().loc[:, list(old.columns)]
 
 
-def _write_merged(
-    folder: Path, rows: Sequence[tuple[dict, list[dict]]], given: Mapping[tuple[str, str, str], answers.Kept]
-) -> None:
-    new_runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
-    new_curves = [point for _, points in rows for point in points]
-    new_curves = _typed(pd.DataFrame(new_curves, columns=list(CURVE_COLUMNS)), CURVE_COLUMNS)
+def _write_merged(folder: Path, rows: Sequence[Rows], given: Mapping[tuple[str, str, str], answers.Kept]) -> None:
+    new_runs, new_curves = _frames(rows)
     runs, curves = _to_merge(folder)
-    new_runs = _first_asked(runs, new_runs)
-    runs, curves = joined(folder, runs, curves, new_runs, new_curves.drop_duplicates([*NAME, "step"], keep="last"))
+    runs, curves = joined(folder, runs, curves, _first_asked(runs, new_runs), new_curves)
     weights = dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True))
     files = {CURVES: as_csv(curves), RUNS: as_csv(runs), **answers.merged(folder, given, weights)}
     results_folder.write(folder, files)

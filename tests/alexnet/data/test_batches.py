@@ -610,6 +610,7 @@ def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
     [
         ("train_images", torch.rand(8, 4, 4, 3), r"images: .*\.train_images are torch\.float32"),
         ("test_images", torch.zeros(4, 4, 5, 3, dtype=torch.uint8), r"images: .*\.test_images are \[4, 4, 5, 3\]"),
+        ("test_images", torch.zeros(4, 5, 5, 3, dtype=torch.uint8), "test_images have 5 pixels a side, and its train_images 4"),
         ("train_images", torch.zeros(8, 3, 4, 4, dtype=torch.uint8), r"images: .*\.train_images are \[8, 3, 4, 4\]"),
         ("train_labels", torch.arange(7), "train_labels are 7 of torch.int64; needed are 8"),
         ("test_labels", torch.arange(4, dtype=torch.int32), "test_labels are 4 of torch.int32"),

@@ -14,6 +14,8 @@ import pytest
 
 from alexnet.data import cifar10, download
 from alexnet.data.download import Progress, Published, bring
+from alexnet.data.image_sets import pack
+from alexnet.errors import Refused
 
 CONTENT = random.Random(0).randbytes(500_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -216,6 +218,12 @@ def test_cifar10s_archive_that_was_laid_there_by_hand_is_taken_without_a_downloa
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(archive)
     assert cifar10.download(tmp_path) == "" and server.asked == []
     assert (tmp_path / cifar10.FOLDER / "data_batch_1").read_bytes() == CONTENT
+
+
+def test_a_folder_that_was_named_gets_no_download_and_what_it_lacks_is_told(server, archive, tmp_path):
+    with pytest.raises(Refused, match=rf"^source: CIFAR-10 is not under {tmp_path} .*a folder with {cifar10.FOLDER} in it"):
+        pack("cifar10", tmp_path / "data", tmp_path)
+    assert server.asked == [] and list(tmp_path.iterdir()) == []
 
 
 def test_another_archive_laid_there_by_hand_is_named_and_never_unpacked(server, archive, tmp_path, monkeypatch):

@@ -208,6 +208,30 @@ def test_a_known_set_whose_classes_have_other_names_is_refused_by_its_fingerprin
         pack(str(NAME), tmp_path / "again", folder)
 
 
+def test_two_folders_of_one_name_are_not_silently_one_set(folder, tmp_path):
+    first, cache = pack(str(NAME), tmp_path / "data", folder), tmp_path / "data" / ".cache" / str(NAME)
+    other = shutil.copytree(folder, tmp_path / "b" / folder.name)
+    (other / CLASSES[0] / "0.png").write_bytes(b"no image")
+    shutil.rmtree(folder)
+    told = (
+        rf"name: {NAME} is packed from {folder}, and the files in {other} are others; choose another name, or delete {cache} "
+    )
+    with pytest.raises(Refused, match=told):
+        pack(str(NAME), tmp_path / "data", other)
+    assert load(str(NAME), tmp_path / "data").fingerprint == first.fingerprint
+
+
+def test_a_folder_that_became_a_known_set_is_refused_and_the_set_stays_as_it_was_packed(folder, tmp_path, monkeypatch):
+    anew = pack(str(NAME), tmp_path / "data", folder).fingerprint
+    Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(folder / CLASSES[0] / "0.png")
+    first = pack(str(NAME), tmp_path / "again", folder)
+    monkeypatch.setattr("alexnet.data.known_sets.KNOWN", {"insects": Known(3, 0, 0, first.fingerprint)})
+    with pytest.raises(Refused, match="these images are insects"):
+        pack(str(NAME), tmp_path / "data", folder)
+    shutil.rmtree(folder)
+    assert load(str(NAME), tmp_path / "data").fingerprint == anew
+
+
 def test_a_known_name_on_other_images_is_told_with_both_counts(tmp_path):
     images = pack("imagenet", tmp_path / "data", write_images(tmp_path / "few"))
     assert unlike_its_name(images) == (

@@ -21,6 +21,7 @@ from PIL import Image
 from alexnet.data import class_folders, packed
 from alexnet.data.cifar10 import unpack
 from alexnet.data.image_sets import ImageSet, available, class_names, load, pack
+from alexnet.data.packed_files import copied_where_kept
 from alexnet.errors import Refused
 from alexnet.files import new_file_beside
 
@@ -383,6 +384,137 @@ def test_a_disk_that_fills_up_is_refused_and_the_next_call_goes_on(tmp_path):
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("folder: cannot write to") and "goes on from there" in ended.stdout
     assert len(pack("imagenet", tmp_path / "data", ilsvrc).train_labels) == 12
+
+
+# ---- Packed before ---------------------------------------------------------------------------------------------------
+
+
+def add_image(ilsvrc: Path, seed: int = 5, name: str = "new.png") -> Path:
+    path = ilsvrc / "train" / "ant" / name
+    Image.fromarray(random_pixels(1, 16, seed)[0]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_damaged_image_that_is_new_leaves_the_set_as_it_was_packed(ilsvrc, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0 if size == "large" else 2**40)
+    first = pack("imagenet", tmp_path, ilsvrc)
+    add_image(ilsvrc).write_bytes(b"no image")
+    with pytest.raises(Refused, match="damaged image"):
+        pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    assert same(load("imagenet", tmp_path), first)
+
+
+def test_damaged_images_that_were_left_out_by_choice_stay_so_where_they_are_then_refused(ilsvrc, tmp_path):
+    (ilsvrc / "train" / "bee" / "2.png").write_bytes(b"no image")
+    first = pack("imagenet", tmp_path, ilsvrc, damaged="skip")
+    with pytest.raises(Refused, match="damaged image"):
+        pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    assert same(load("imagenet", tmp_path, damaged="skip"), first)
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_other_files_in_another_folder_are_refused_naming_both_and_the_way_out(ilsvrc, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(packed, "LARGE_BYTES", 0 if size == "large" else 2**40)
+    first, cache = pack("imagenet", tmp_path, ilsvrc), tmp_path / ".cache" / "imagenet"
+    shutil.rmtree(ilsvrc)
+    other = write_images(tmp_path / "other")
+    told = rf"source: imagenet is packed from {ilsvrc}, and the files in {other} are others; name {ilsvrc}, or delete {cache} "
+    with pytest.raises(Refused, match=told):
+        pack("imagenet", tmp_path, other)
+    assert same(load("imagenet", tmp_path), first)
+    shutil.rmtree(cache)
+    assert len(pack("imagenet", tmp_path, other).train_labels) == 12
+
+
+def test_a_folder_that_was_moved_is_packed_from_where_it_is_now_and_nothing_decoded(ilsvrc, tmp_path, decoded):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    decoded.clear()
+    assert same(pack("imagenet", tmp_path, ilsvrc.rename(tmp_path / "moved")), first)
+    assert len(decoded) == 1  # to know their size
+
+
+def test_after_a_change_what_is_new_alone_is_decoded_and_the_files_are_those_of_packing_anew(ilsvrc, tmp_path, decoded):
+    pack("imagenet", tmp_path / "on", ilsvrc)
+    new = add_image(ilsvrc)
+    decoded.clear()
+    again = pack("imagenet", tmp_path / "on", ilsvrc)
+    assert new in decoded and len(decoded) <= 2  # one to know their size
+    assert same(again, pack("imagenet", tmp_path / "anew", ilsvrc)) and again.left_out == ()
+    assert files_of(tmp_path / "on" / ".cache" / "imagenet") == files_of(tmp_path / "anew" / ".cache" / "imagenet")
+
+
+def test_an_image_that_is_damaged_in_the_earlier_set_is_decoded_and_not_copied(ilsvrc, tmp_path):
+    cache = pack("imagenet", tmp_path / "on", ilsvrc).cache
+    flip_byte(cache / "train_images.npy", 128 + 5 * SIDE * SIDE * 3 + 1000)
+    add_image(ilsvrc)
+    assert same(pack("imagenet", tmp_path / "on", ilsvrc), pack("imagenet", tmp_path / "anew", ilsvrc))
+
+
+def test_a_change_that_was_refused_goes_on_where_it_stopped(ilsvrc, tmp_path, decoded):
+    pack("imagenet", tmp_path, ilsvrc)
+    good, bad = add_image(ilsvrc, 5, "good.png"), add_image(ilsvrc, 6, "bad.png")
+    content = bad.read_bytes()
+    bad.write_bytes(b"no image")
+    with pytest.raises(Refused, match="damaged image"):
+        pack("imagenet", tmp_path, ilsvrc)
+    bad.write_bytes(content)
+    decoded.clear()
+    pack("imagenet", tmp_path, ilsvrc)
+    assert bad in decoded and good not in decoded[1:]  # one to know their size
+
+
+def test_a_disk_without_room_for_both_is_refused_with_the_way_out_and_the_set_stays(ilsvrc, tmp_path, monkeypatch):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    add_image(ilsvrc)
+    with monkeypatch.context() as full, pytest.raises(Refused, match=rf"are free; without {first.cache}, the set as it was"):
+        full.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10**6})())
+        pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    assert same(load("imagenet", tmp_path), first)
+
+
+def test_a_change_that_was_undone_leaves_nothing_on_the_disk(ilsvrc, tmp_path):
+    first = pack("imagenet", tmp_path, ilsvrc)
+    before, bad = set(first.cache.iterdir()), add_image(ilsvrc)
+    bad.write_bytes(b"no image")
+    with pytest.raises(Refused, match="damaged image"):
+        pack("imagenet", tmp_path, ilsvrc)
+    bad.unlink()
+    assert same(pack("imagenet", tmp_path, ilsvrc), first) and set(first.cache.iterdir()) == before
+
+
+@pytest.mark.parametrize("moved", range(7))
+def test_a_kill_while_the_new_set_takes_the_place_of_the_earlier_one_loses_neither(ilsvrc, tmp_path, monkeypatch, moved):
+    pack("imagenet", tmp_path / "on", ilsvrc)
+    add_image(ilsvrc)
+    own, left = os.replace, [moved]
+
+    def replace(source, target):
+        if Path(source).parent.name == packed.NEXT and Path(target).parent.name != packed.NEXT:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+        own(source, target)
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(os, "replace", replace)
+        pack("imagenet", tmp_path / "on", ilsvrc)
+    with monkeypatch.context() as closed:
+        closed.setattr(packed, "_decode", lambda splits, shape, todo, *_: [] if not sum(map(len, todo.values())) else 1 / 0)
+        images = load("imagenet", tmp_path / "on")
+    assert same(images, pack("imagenet", tmp_path / "anew", ilsvrc)) and not (images.cache / packed.NEXT).exists()
+
+
+def test_a_mark_that_several_images_share_tells_none_of_them(tmp_path):
+    pixels, marks = random_pixels(3, 8), np.ones((3, packed.MARK), np.uint8)
+    splits = {split: packed.Split(np.zeros(3, np.int64), marks, pixels.__getitem__, str) for split in ("train", "test")}
+    facts = {"source": "", "folders": [], "from": str(tmp_path), "classes": []}
+    packed.pack("one-file", tmp_path, splits, facts, False, lambda done, total: None)
+    again = copied_where_kept(tmp_path, splits, (8, 8, 3))
+    assert all(np.array_equal(again["test"].read(row), pixels[row]) for row in range(3))
 
 
 # ---- Hostile folders and archives ------------------------------------------------------------------------------------

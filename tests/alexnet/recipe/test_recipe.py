@@ -365,6 +365,27 @@ def test_a_network_that_does_not_end_in_its_classes_is_refused(last):
         changed(FIGURE_1_A, {"model.layers": (last,)})
 
 
+def in_turn(*epochs: int) -> tuple[RateChange, ...]:
+    return tuple(RateChange(epoch=epoch, weights=0.1, biases=0.1) for epoch in epochs)
+
+
+def test_a_schedule_out_of_order_is_refused_naming_its_epochs():
+    with pytest.raises(Refused, match=r"^optim\.schedule: its epochs are 8, 30, 11; put them in ascending order"):
+        Optim(schedule=in_turn(8, 30, 11))
+
+
+def test_two_changes_of_a_schedule_may_have_one_epoch():
+    assert Optim(schedule=in_turn(8, 8)).schedule == in_turn(8, 8)
+
+
+@pytest.mark.parametrize("epochs", [(60, 82), (1, 2)])
+def test_the_order_of_a_schedule_is_asked_of_a_diff_as_a_whole(epochs):
+    recipe = changed(FIGURE_1_A, {"optim.schedule": in_turn(8, 11)})
+    diff = {f"optim.schedule.{place}.epoch": epoch for place, epoch in enumerate(epochs)}
+    assert changed(recipe, diff).optim.schedule == in_turn(*epochs)
+    assert changed(recipe, dict(reversed(diff.items()))).optim.schedule == in_turn(*epochs)
+
+
 # ---- as_dict, from_dict, differences ---------------------------------------------------------------------------------
 
 

@@ -292,6 +292,15 @@ def test_the_weights_of_a_run_that_is_over_are_kept_only_as_they_were_trained(tm
     assert torch.equal(torch.load(tmp_path / WEIGHTS, weights_only=True)["weight"], networks[0]["weight"])
 
 
+def test_a_process_that_only_reads_writes_no_weights_and_deletes_no_checkpoint(tmp_path):
+    network = {"weight": torch.ones(3)}
+    Checkpoints(tmp_path).save({"network": network})
+    reader, before = Checkpoints(tmp_path, writes=False), set(tmp_path.iterdir())
+    reader.keep_weights(sha256_of(network))
+    reader.clear()
+    assert set(tmp_path.iterdir()) == before
+
+
 @given(st.floats(-9, 9, width=32), st.integers(0, 31))
 @few_examples
 def test_weights_that_differ_in_a_bit_or_a_name_have_another_digest(value, bit):

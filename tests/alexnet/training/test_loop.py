@@ -529,6 +529,16 @@ def test_a_run_that_went_on_elsewhere_names_every_machine_it_was_on(tmp_path):
     assert Training(TINY, 0, there, IMAGES).machines == [there.label]
 
 
+def test_a_run_whose_last_point_is_of_another_machine_ends_with_one_test_error(tmp_path):
+    """Which would be two where it is measured with other bits: its curve and its result would contradict one another."""
+    first = train(checkpoints=Checkpoints(tmp_path, NEVER))
+    kept = Checkpoints(tmp_path, 0).load()
+    kept["points"][-1]["test_error"] += 0.125
+    Checkpoints(tmp_path, 0).save(kept)
+    again = train(checkpoints=Checkpoints(tmp_path, NEVER))
+    assert again.points[-1].test_error == again.test_error == first.test_error and again.points[:-1] == first.points[:-1]
+
+
 def test_a_rank_that_sees_another_checkpoint_than_the_first_is_refused(monkeypatch):
     """As with checkpoints on each node's own disk."""
     monkeypatch.setattr(Ranks, "broadcast", lambda ranks, value: (6, value[1]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alexnet.errors import Refused
 from alexnet.files import new_file_beside
 from study.record import tables
+from study.record.keeper import record_results
 from study.run.result import RunResult
 
 
@@ -62,6 +63,28 @@ def test_what_a_kill_left_of_a_file_that_was_being_written_is_gone_with_the_next
         os.close(handle)
     tables.merge(tmp_path, [made_up_result(small_cell())])
     assert [path.exists() for _, path in unfinished] == [False, True]
+
+
+def with_two_test_errors(result: RunResult) -> RunResult:
+    """As of a run whose last point is of another machine than its result."""
+    *first, last = result.points
+    return replace(result, points=(*first, replace(last, test_error=result.test_error + 1e-4)))
+
+
+def test_a_result_that_contradicts_itself_is_named_and_passed_over_and_the_others_are_merged(tmp_path):
+    one, other = made_up_result(small_cell(0)), with_two_test_errors(made_up_result(small_cell(1)))
+    odd: list[str] = []
+    assert tables.merge(tmp_path, [one, other], odd.append) == 1
+    assert tables.read(tmp_path)[0].key.tolist() == [one.key]
+    assert len(odd) == 1 and odd[0].startswith(f"{other.key}: ") and odd[0].endswith("another test error than runs.csv has")
+
+
+def test_what_waits_to_be_recorded_is_not_barred_by_a_result_that_contradicts_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.record.keeper._into_mlflow", lambda *_: "")
+    one, other = made_up_result(small_cell(0)), with_two_test_errors(made_up_result(small_cell(1)))
+    recorded = record_results([one, other], tmp_path / "spool", tmp_path / "results")
+    assert recorded.in_tables and recorded.warning.startswith(f"passed over: {other.key}: ")
+    assert tables.read(tmp_path / "results")[0].key.tolist() == [one.key]
 
 
 def test_another_machine_adds_a_row_and_the_same_machine_replaces_its_own(tmp_path):

@@ -1,0 +1,158 @@
+"""The files of one split of a packed image set: written image by image, each vouched for by its digest, and read again."""
+
+import hashlib
+import io
+import math
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from alexnet.data.prefetch import PackedFile, in_order
+from alexnet.errors import NeedsPacking
+from alexnet.files import open_no_link, write_atomically
+from alexnet.machine import cores
+
+MARK, RECORD = 8, 40  # bytes of a source's mark, and of mark and digest
+CHUNK = 64  # images that a thread takes at a time
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the images of one split come from, in their order."""
+
+    labels: np.ndarray  # [n] int64
+    marks: np.ndarray  # [n, MARK] uint8: other where an image's file is another one
+    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises Damaged where it is damaged
+    name: Callable[[int], str]  # of a row the file
+
+
+class Part:
+    """The three files of one split while they are being packed."""
+
+    def __init__(self, cache: Path, split: str, source: Split, shape: tuple[int, ...]):
+        self.cache, self.split, self.source = cache, split, source
+        n = len(source.labels)
+        self.image_bytes = math.prod(shape)
+        self.header = _npy_header((n, *shape), "|u1")
+        self.records_header = _npy_header((n, RECORD), "|u1")
+        self.records = np.zeros((n, RECORD), np.uint8)
+
+    def __enter__(self) -> "Part":
+        self.images, self.digests = (
+            open_no_link(self.cache / f"{self.split}_{what}.npy", 0o644) for what in ("images", "digests")
+        )
+        kept = os.pread(self.digests, self.records.nbytes, len(self.records_header))
+        if len(kept) == self.records.nbytes:
+            self.records = np.frombuffer(kept, np.uint8).reshape(self.records.shape).copy()
+        return self
+
+    def __exit__(self, *_) -> None:
+        os.close(self.images)
+        os.close(self.digests)
+
+    def whole(self) -> np.ndarray:
+        """Of every row whether its image is that of its source, and has the bytes it was packed with: [n] bool."""
+        told = (self.records[:, :MARK] == self.source.marks).all(1)
+        return rows_whole(self.images, len(self.header), self.image_bytes, self.records[:, MARK:], told)
+
+    def missing_bytes(self) -> int:
+        """That the images will take beyond what the disk already gave them."""
+        return max(0, len(self.records) * self.image_bytes - os.fstat(self.images).st_blocks * 512)
+
+    def prepare(self) -> None:
+        for file, header, bytes_of in (
+            (self.images, self.header, len(self.records) * self.image_bytes),
+            (self.digests, self.records_header, self.records.nbytes),
+        ):
+            os.pwrite(file, header, 0)
+            os.ftruncate(file, len(header) + bytes_of)
+        labels = io.BytesIO()
+        np.save(labels, self.source.labels)
+        write_atomically(self.cache / f"{self.split}_labels.npy", labels.getvalue())
+
+    def put(self, row: int, image: np.ndarray | None) -> None:
+        """Pixels first, then the record that vouches for them; without an image, that there is none."""
+        digest = bytes(RECORD - MARK)
+        if image is not None:
+            image = np.ascontiguousarray(image)
+            _write_all(self.images, image, len(self.header) + row * self.image_bytes)
+            digest = hashlib.sha256(image.data).digest()
+        record = self.source.marks[row].tobytes() + digest
+        _write_all(self.digests, record, len(self.records_header) + row * RECORD)
+        self.records[row] = np.frombuffer(record, np.uint8)
+
+    def sync(self) -> None:
+        os.fsync(self.images)
+        os.fsync(self.digests)
+
+
+def rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Of the rows that are `asked` about, whether their bytes have their digest; read on all cores. [n] bool."""
+    whole = np.zeros(len(digests), bool)
+
+    def some(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            pixels = os.pread(file, image_bytes, offset + row * image_bytes)
+            whole[row] = hashlib.sha256(pixels).digest() == digests[row].tobytes()
+
+    rows, threads = np.flatnonzero(asked), cores()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in in_order(some, (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)), pool, 2 * threads):
+            pass
+    return whole
+
+
+def copied_where_kept(cache: Path, splits: Mapping[str, Split], shape: tuple[int, ...]) -> dict[str, Split]:
+    """`splits`, of which an image that lies in the packed files of `cache`, with the bytes it was packed with, is copied from
+    there and not decoded. Its mark tells it, whichever row and split it stood in."""
+    places: dict[bytes, tuple[PackedFile, int] | None] = {}
+    for split in splits:
+        with suppress(OSError, ValueError):  # gone or damaged: decoded
+            records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
+            path = cache / f"{split}_images.npy"
+            with open(path, "rb") as header:
+                own, offset = shape_and_offset(header)
+            if own[1:] != shape or records.shape != (own[0], RECORD):
+                continue
+            file = PackedFile(path, offset, own, np.ascontiguousarray(records[:, MARK:]))
+            for row in np.flatnonzero(file.digests.any(1)).tolist():
+                mark = records[row, :MARK].tobytes()
+                places[mark] = None if mark in places else (file, row)  # one that several images share tells none of them
+
+    def of(source: Split) -> Split:
+        def read(row: int) -> np.ndarray:
+            if place := places.get(source.marks[row].tobytes()):
+                file, there = place
+                with suppress(NeedsPacking):  # other bytes than were packed
+                    return file[there]
+            return source.read(row)
+
+        return replace(source, read=read)
+
+    return {split: of(source) for split, source in splits.items()}
+
+
+def _write_all(file: int, content, offset: int) -> None:
+    view = memoryview(content).cast("B")
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def shape_and_offset(file: BinaryIO) -> tuple[tuple[int, ...], int]:
+    """The shape that the header of an npy file tells, and the bytes before its data. Raises ValueError where it is damaged."""
+    np.lib.format.read_magic(file)
+    shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    return shape, file.tell()
+
+
+def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
