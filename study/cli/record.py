@@ -108,9 +108,8 @@ def export_table(args: argparse.Namespace) -> int:
     odd: list[str] = []
     with _mlflow_answers():
         results = list(Store().results(pass_over=odd.append))
-    count = tables.merge(
-        folder, _of_this_folder(results), odd.append
-    )  # a fault of the disk that the tables are on is none of MLflow's
+    # Outside of _mlflow_answers: a fault of the disk that the tables are on is none of MLflow's.
+    count = tables.merge(folder, _of_this_folder(results), odd.append)
     Console().say(f"{counted(count, 'run')} of {tracking_uri()} in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 
