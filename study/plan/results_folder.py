@@ -73,16 +73,27 @@ def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape 
     contents = read(folder, name)
     found = None
     if name in contents.files:
-        told = json_of(folder / name, contents.files[name])
         try:
-            found = shaped(told)
-        except Refused:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            why = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-            raise Refused(f"{folder / name}: damaged ({why}); bring back what was written") from None
+            found = of_shape(folder / name, contents.files[name], shaped)
+        except Misshapen as error:
+            raise Refused(f"{folder / name}: damaged ({error}); bring back what was written") from None
     contents.check()
     return found
+
+
+class Misshapen(Exception):
+    """JSON of another shape than its file has to have. The text says how."""
+
+
+def of_shape(path: Path, content: bytes, shaped: Callable[[Any], Shape]) -> Shape:
+    """What `shaped` makes of the JSON in `content`, see `read_json`. Raises Refused for what is no JSON, and Misshapen."""
+    told = json_of(path, content)
+    try:
+        return shaped(told)
+    except Refused:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise Misshapen(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}") from None
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
