@@ -16,7 +16,7 @@ from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
 from study.environment import launched_ranks
 from study.plan.plan import seed_count
-from study.questions.scales import FALLBACK, SCALES, is_own
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
@@ -185,7 +185,8 @@ def scale_option() -> Parser:
         type=converter(_scale),
         default=os.environ.get("SCALE") or None,
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
-        f"{', '.join(FALLBACK)} whose images are there",
+        f"{', '.join(FALLBACK)} whose images are there, on a GPU {FALLBACK_ON_GPU[0]} before them; where none is, what can be "
+        "downloaded",
     )
     return parent
 
@@ -216,15 +217,21 @@ def seed_option() -> Parser:
     return parent
 
 
-def machine_options() -> Parser:
-    """A parent parser: on which device, in which precision and how many runs at a time."""
+def device_option(use: str = "") -> Parser:
+    """A parent parser: on which device. `use`: what it is for, where nothing is trained on it."""
     parent = Parser(add_help=False)
     parent.add_argument(
         "--device",
         type=one_of("DEVICE", DEVICES, OTHER_WORDS),
         default=os.environ.get("DEVICE") or "auto",
-        help="auto, cpu or cuda; default: auto, the GPU where there is one",
+        help=f"{use and f'{use}: '}auto, cpu or cuda; default: auto, the GPU where there is one",
     )
+    return parent
+
+
+def machine_options() -> Parser:
+    """A parent parser: on which device, in which precision and how many runs at a time."""
+    parent = Parser(add_help=False, parents=[device_option()])
     parent.add_argument(
         "--precision",
         type=one_of("PRECISION", PRECISIONS),

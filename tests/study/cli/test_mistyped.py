@@ -12,6 +12,8 @@ import pytest
 
 from alexnet.data.own_names import MOST_TEST_PERCENT
 from alexnet.errors import Refused
+from alexnet.machine import Machine
+from study.cli import selection
 from study.cli.main import main
 from study.cli.plan import found_at
 from study.cli.selection import first_scale_there, select_claims
@@ -145,8 +147,8 @@ def test_no_claim_that_was_named_is_left_out_beside_another(here, monkeypatch):
     monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
     args = argparse.Namespace(claims=["depth", "rate_drops"], scale=None, base=[], arms=[], verb="run")
     with pytest.raises(Refused, match="rate_drops is asked at"):
-        select_claims(args)
-    assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}))} == {
+        select_claims(args, on_gpu=False)
+    assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}), on_gpu=False)} == {
         name for name, claim in CLAIMS.items() if claim.rule.is_tested and set(FALLBACK) & set(claim.scales)
     }
 
@@ -173,6 +175,51 @@ def test_a_plan_takes_the_first_images_that_are_there_and_downloads_nothing(here
         "cifar10",
         "cifar10 is there",
     )
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_plan_and_a_run_take_the_images_that_are_there_before_any_that_could_be_downloaded(here, monkeypatch, verb, on_gpu):
+    asked = []
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: asked.append(folder) or "")
+    (here / "data" / "cifar10-jpeg" / "train").mkdir(parents=True)
+    args = argparse.Namespace(claims=["depth", "relu_sooner"], scale=None, base=[], arms=[], verb=verb)
+    assert {one.scale for one in select_claims(args, on_gpu)} == {"cifar10-jpeg"}
+    assert not asked
+
+
+def test_what_is_downloaded_for_one_claim_moves_no_other(here, monkeypatch):
+    """They were chosen in the order of their names: the next would have taken CIFAR-10, which its plan had not found."""
+    monkeypatch.setattr(
+        "alexnet.data.cifar10.download", lambda folder: (folder / "cifar-10-batches-py").mkdir(parents=True) or ""
+    )
+    (here / "data" / "cifar10-jpeg" / "train").mkdir(parents=True)
+    only = dataclasses.replace(CLAIMS["depth"], scales={"cifar10": "proxy"})
+    monkeypatch.setattr(selection, "get_claim", lambda name: only if name == "depth" else CLAIMS[name])
+    args = argparse.Namespace(claims=["depth", "relu_sooner"], scale=None, base=[], arms=[], verb="run")
+    chosen = {one.name: (one.scale, one.why) for one in select_claims(args, on_gpu=False)}
+    assert chosen["depth"] == ("cifar10", "cifar10 was downloaded")
+    assert chosen["relu_sooner"][0] == "cifar10-jpeg"
+
+
+ON_A_GPU = ["plan depth", "plan depth_own_rate", "run depth", "search depth_own_rate", "logits depth", "settle depth --plan"]
+
+
+@pytest.mark.parametrize("line", ON_A_GPU)
+def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch, line, capsys):
+    """A search at another scale than its runs leaves them without a rate, and logits of others say nothing of them."""
+
+    def load_known(name: str, download: bool = True):
+        raise Refused(f"asked of {name}")
+
+    gpu = Machine(device="cuda", name="a card", precision="bf16", threads=1)
+    monkeypatch.setattr("alexnet.machine.detect", lambda *_: gpu)
+    monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
+    for module in ("plan", "search", "logits", "settle_run"):
+        monkeypatch.setattr(f"study.cli.{module}.load_known", load_known)
+    monkeypatch.setattr("study.record.mlflow_store.look_at_store", lambda: "")
+    assert main(shlex.split(line)) == 2
+    assert capsys.readouterr().err == "asked of tiny-imagenet-100\n"
 
 
 @pytest.mark.parametrize("claims", ["depth", "all", "relu_sooner depth"])
