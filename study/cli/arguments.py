@@ -14,6 +14,7 @@ from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_n
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
+from alexnet.recipe.options import in_short
 from study.environment import launched_ranks
 from study.plan.plan import seed_count
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
@@ -21,6 +22,10 @@ from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
 """One a core is the fastest; some more do little harm."""
+MOST_JOBS = 100_000
+"""On any machines. The number stands in every result, whose tables hold 64 bits."""
+MOST_SPLITS = 1000
+"""Each is a set of its own, packed and trained on."""
 
 Verbs = argparse._SubParsersAction
 Read = TypeVar("Read")
@@ -65,11 +70,11 @@ def whole_number(field: str, least: int = 0, most: int | None = None) -> Callabl
         try:
             number = int(text)
         except ValueError:
-            raise Refused(f"{field}: {text!r} is not a whole number") from None
+            raise Refused(f"{field}: {in_short(text)} is not a whole number") from None
         if number < least:
-            raise Refused(f"{field}: {number} is less than {least}")
+            raise Refused(f"{field}: {in_short(number)} is less than {least}")
         if most is not None and number > most:
-            raise Refused(f"{field}: {number} is more than {most}")
+            raise Refused(f"{field}: {in_short(number)} is more than {most}")
         return number
 
     return converter(read)
@@ -170,7 +175,7 @@ def images_option() -> Parser:
     )
     parent.add_argument(
         "--splits",
-        type=whole_number("--splits", 1),
+        type=whole_number("--splits", 1, MOST_SPLITS),
         default=os.environ.get("SPLITS") or "1",
         help="repeat everything on so many ways to split them; default: 1",
     )
@@ -240,7 +245,7 @@ def machine_options() -> Parser:
     )
     parent.add_argument(
         "--jobs",
-        type=whole_number("JOBS"),
+        type=whole_number("JOBS", 0, MOST_JOBS),
         default=os.environ.get("JOBS") or "0",
         help="runs at a time; default: on a CPU one for each core, on a GPU 16, where they pay",
     )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from alexnet.errors import Refused, choose
 from study import claims
-from study.questions.claim import Claim, miscalled
+from study.questions.claim import OWN_QUESTION, Claim, miscalled
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
-NOT_CLAIMS = ("all", "train")
+NOT_CLAIMS = ("all", OWN_QUESTION)
 """Names that mean something else: every claim, and the runs of `study train`."""
 TOLD: set[str] = set()
 """What was said of wrong files; each thing is said once."""

@@ -16,6 +16,7 @@ import pandas as pd
 
 from alexnet.files import locked
 from study.plan import results_folder
+from study.questions.claim import OWN_QUESTION
 from study.record import answers
 from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, Test, agreeing, check_values, frame_of, once
 from study.record.trained_facts import shaped
@@ -34,8 +35,6 @@ CURVE_COLUMNS: Columns = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64", "running_loss": "float64",
     "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
-OWN_QUESTION = "train"
-"""Stands for a claim in the runs of `study train`."""
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 POINT = [*NAME, "epoch"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]

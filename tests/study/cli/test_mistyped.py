@@ -21,6 +21,7 @@ from study.environment import there
 from study.plan.claim_files import all_claims, read_claims
 from study.questions.claim import NOUNS, concrete, miscalled
 from study.questions.scales import FALLBACK
+from study.run.result import SEEDS_BELOW
 
 ROOT = Path(__file__).parents[3]
 CLAIMS = all_claims()
@@ -84,6 +85,10 @@ def refused(line: str, capsys) -> str:
         ("run depth --scale shapes --name x", r"^--name: only own images \(--images DIR\)"),
         ("plan depth --scale own-x-32px --side 32", r"^--side: only own images"),
         ("run depth --images empty --test-percent 200", rf"^--test-percent: 200 is more than {MOST_TEST_PERCENT}"),
+        (f"train ALEXNET_32 --seed {SEEDS_BELOW}", rf"^--seed: {SEEDS_BELOW} is more than {SEEDS_BELOW - 1}$"),
+        (f"train ALEXNET_32 --seed {10**4000}", r"^--seed: 1000.*\(4001 characters\) is more than"),
+        ("run depth --scale shapes --jobs 1000000", r"^JOBS: 1000000 is more than 100000$"),
+        ("run depth --images empty --splits 100000", r"^--splits: 100000 is more than 1000$"),
         ("record ''", r"^spool: is empty"),
         ("seal ''", r"^spool: is empty"),
         ("merge ''", r"^DIR: no folder ''"),
