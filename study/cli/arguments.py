@@ -15,7 +15,7 @@ from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
 from alexnet.recipe.options import in_short
-from study.environment import launched_ranks
+from study.environment import launched_ranks, path_named
 from study.plan.plan import seed_count
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
@@ -101,14 +101,14 @@ def path_of(field: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
         if not text.strip():
             raise Refused(f"{field}: is empty")
-        return Path(text)
+        return path_named(text, field)
 
     return converter(read)
 
 
 def existing_folder(field: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
-        if not text.strip() or not Path(text).is_dir():
+        if not text.strip() or not path_named(text, field).is_dir():
             raise Refused(f"{field}: no folder {text or repr(text)}")
         return Path(text)
 
@@ -294,6 +294,20 @@ def machine_of(args: argparse.Namespace) -> Machine:
 
 
 # ---- Folders ---------------------------------------------------------------------------------------------------------
+
+
+def check_output(path: Path, field: str) -> None:
+    """Raises Refused where no file of this name can be written; before the work whose outcome goes into it. Leaves nothing."""
+    if not path.name or path.is_dir():
+        raise Refused(f"{field}: {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise Refused(f"{field}: no folder {path.parent}")
+    try:
+        handle, probe = new_file_beside(path)
+        os.close(handle)
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"{field}: cannot write {path} ({error.strerror})") from None
 
 
 def writable_all(**folders: Path) -> None:

@@ -137,6 +137,54 @@ def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(he
     assert refused(line, capsys) == f"{option}: only own images (--images DIR) take it, or {variable}\n"
 
 
+NO_PATH = "a" * 300
+NAMED = {
+    "data check {}": "data",
+    "data check empty --page {}": "--page",
+    "describe PAPER --figure {}.png": "--figure",
+    "data pack imagenet --from {}": "--from",
+    "run depth --images {}": "IMAGES",
+    "record {}": "spool",
+    "check {}": "FILE",
+    "diff {}": "diff",
+    "merge {}": "DIR",
+}
+
+
+@pytest.mark.parametrize("line", NAMED)
+def test_a_path_that_no_file_can_have_is_refused_where_it_is_named(here, capsys, line):
+    assert refused(line.format(NO_PATH), capsys).startswith(f"{NAMED[line]}: 'aaaa")
+
+
+@pytest.mark.parametrize("value", [NO_PATH, "loop"])
+@pytest.mark.parametrize("variable", ["RESULTS_DIR", "SPOOL_DIR", "DATA_DIR", "CLAIMS_DIR"])
+def test_a_variable_that_names_no_possible_folder_is_refused(here, capsys, monkeypatch, variable, value):
+    (here / "loop").symlink_to("loop")
+    monkeypatch.setenv(variable, value)
+    assert refused("plan depth", capsys).startswith(f"{variable}: ")
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ("missing/x.html", r"no folder missing$"),
+        ("file/x.html", r"no folder file$"),
+        ("empty", r"'empty' is a folder; name a file in it$"),
+        (".", r"'\.' is a folder"),
+        ("d" * 240, r"cannot write d+ \(File name too long\)$"),  # with what is put before it until it is whole
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_any_image_is_looked_at(here, capsys, monkeypatch, page, why):
+    monkeypatch.setattr("study.cli.data_check.named_folder", lambda *_: pytest.fail("the images were looked at"))
+    assert re.search(rf"^--page: {why}", refused(f"data check empty --page {page}", capsys).strip())
+
+
+def test_a_file_in_the_way_of_a_folder_ends_a_command_in_a_line(here, capsys, monkeypatch):
+    monkeypatch.setattr("study.cli.report.write_pages", lambda args: (here / "file" / "x").write_text(""))
+    assert main(["report"]) == 1
+    assert re.fullmatch(r"NotADirectoryError: .*file/x'; what was written is whole, .*\n", capsys.readouterr().err)
+
+
 # ---- Which scale -----------------------------------------------------------------------------------------------------
 
 
