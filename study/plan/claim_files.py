@@ -14,7 +14,7 @@ from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", OWN_QUESTION)
-"""Names that mean something else: every claim, and the runs of `study train`."""
+"""Names that mean something else: every claim, and the runs of `python -m study train`."""
 TOLD: set[str] = set()
 """What was said of wrong files; each thing is said once."""
 

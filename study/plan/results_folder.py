@@ -1,8 +1,8 @@
 """The files of a folder of results: read only as they were written, and written several at once or not at all.
 
 results/digests.json has a digest of each file. A file that was changed since by hand, by a merge or by a fault of a disk is
-named and refused, until `study table --accept` takes the change on purpose. A folder without digests.json is read as it is, and
-gets one at the next write.
+named and refused, until `python -m study table --accept` takes the change on purpose. A folder without digests.json is read as
+it is, and gets one at the next write.
 
 Several files change together: their new contents are laid beside them, then digests.json is replaced, then each file takes its
 name. Whoever is killed in between leaves either all old files or, for readers too, all new ones.

@@ -20,7 +20,7 @@ ROLES = ("native", "proxy", "own", "machinery")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
 OWN_QUESTION = "train"
-"""In place of a claim's name: the runs of `study train`, of any seed."""
+"""In place of a claim's name: the runs of `python -m study train`, of any seed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,7 +143,7 @@ def read_trained(folder: Path) -> dict:
 def merge(folder: Path, results: Iterable[RunResult]) -> int:
     """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
 
-    Runs of `study train` belong to no claim and stay out: they have their run folder, and are in MLflow.
+    Runs of `python -m study train` belong to no claim and stay out: they have their run folder, and are in MLflow.
     """
     rows: dict[tuple, tuple[dict, list[dict]]] = {}
     given: dict[tuple[str, str, str], answers.Kept] = {}
