@@ -39,9 +39,9 @@ from study.cli.refusals import as_typed
 from study.cli.selection import means_all, named_claims
 from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
-from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
+from study.run.stop import LATER
 
 DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
 

@@ -31,13 +31,13 @@ from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.run.database import in_a_line, tracking_uri
-from study.run.executors.base import LATER, Executor
+from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
 from study.run.small_files import whose
-from study.run.stop import STOP
+from study.run.stop import LATER, STOP
 
 if TYPE_CHECKING:
     from study.record.keeper import Keeper

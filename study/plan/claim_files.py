@@ -6,8 +6,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import study.claims as claims
 from alexnet.errors import Refused, choose
-from study import claims
 from study.environment import claims_dir
 from study.questions.claim import OWN_QUESTION, Claim, miscalled
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
