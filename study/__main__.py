@@ -3,8 +3,7 @@
 import signal
 import sys
 
-LATER = 75
-"""As in study/run/executors/base.py, which takes a second to import."""
+from study.run.stop import LATER
 
 
 def command() -> int:

@@ -1,11 +1,13 @@
 """The folders and choices that environment variables set; relative folders are looked for in the working folder."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.machine import launched
+from alexnet.recipe.options import in_short
 
 MY_RESULTS = "my-results"
 """Where results go that are no evidence for the study: those of made-up images and of one's own."""
@@ -13,7 +15,7 @@ MY_RESULTS = "my-results"
 
 def results_dir() -> Path:
     """Where the tables, figures and reports are: RESULTS_DIR, else `results`."""
-    return Path(os.environ.get("RESULTS_DIR") or "results")
+    return path_named(os.environ.get("RESULTS_DIR") or "results", "RESULTS_DIR")
 
 
 def is_chosen() -> bool:
@@ -28,12 +30,33 @@ def keep_apart() -> None:
 
 def spool_dir() -> Path:
     """The directory of runs, a folder for each, finished or not: SPOOL_DIR, else `spool`."""
-    return Path(os.environ.get("SPOOL_DIR") or "spool")
+    return path_named(os.environ.get("SPOOL_DIR") or "spool", "SPOOL_DIR")
 
 
 def data_dir() -> Path:
     """Where the image sets are: DATA_DIR, else `data`."""
-    return Path(os.environ.get("DATA_DIR") or "data")
+    return path_named(os.environ.get("DATA_DIR") or "data", "DATA_DIR")
+
+
+def claims_dir() -> Path | None:
+    """A folder with claims of the user's own: CLAIMS_DIR; None where it is not set. Raises Refused where it is no folder."""
+    if not (text := os.environ.get("CLAIMS_DIR")):
+        return None
+    if not (folder := path_named(text, "CLAIMS_DIR")).is_dir():
+        raise Refused(f"CLAIMS_DIR: no folder {folder}")
+    return folder
+
+
+def path_named(text: str, field: str) -> Path:
+    """`text` as a path. Raises Refused, naming `field`, for one that no file can have, such as a name of 300 letters or a link
+    to itself: whatever asks for it would end with an error of the system."""
+    try:
+        os.stat(text)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            why = str(error) if isinstance(error, ValueError) else error.strerror
+            raise Refused(f"{field}: {in_short(text)} cannot be a path ({why})") from None
+    return Path(text)
 
 
 def there(folder: Path, field: str, may_be_new: bool = False) -> Path:

@@ -55,6 +55,14 @@ def test_every_make_target_and_every_verb_exists(page):
     assert set(re.findall(r"(?:-m study|alexnet-study) ([a-z][a-z-]*)", code)) <= verbs
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda path: path.name)
+def test_no_command_is_called_study_alone(page):
+    """There is no such program: it is `python -m study`, or `alexnet-study` where it is installed. The change log may
+    tell of what was."""
+    lines = [line.strip() for line in code_of(page.read_text()).splitlines()]
+    assert [line for line in lines if re.match(r"!?study [a-z]", line)] == []
+
+
 def test_the_readme_names_the_test_command_that_ci_runs():
     assert "`make test`" in README
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"

@@ -78,7 +78,7 @@ def imports_among(sources: dict[str, str]) -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom):
                 submodules = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-                targets |= {name if name in sources else node.module or "" for name in submodules.values()}
+                targets |= {node.module or "", *submodules.values()}  # a name of a package is looked for in the package first
         graph[module] = targets & sources.keys() - {module}
     return graph
 

@@ -14,13 +14,18 @@ from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, own_n
 from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
-from study.environment import launched_ranks
+from alexnet.recipe.options import in_short
+from study.environment import launched_ranks, path_named
 from study.plan.plan import seed_count
-from study.questions.scales import FALLBACK, SCALES, is_own
+from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
 """One a core is the fastest; some more do little harm."""
+MOST_JOBS = 100_000
+"""On any machines. The number stands in every result, whose tables hold 64 bits."""
+MOST_SPLITS = 1000
+"""Each is a set of its own, packed and trained on."""
 
 Verbs = argparse._SubParsersAction
 Read = TypeVar("Read")
@@ -65,11 +70,11 @@ def whole_number(field: str, least: int = 0, most: int | None = None) -> Callabl
         try:
             number = int(text)
         except ValueError:
-            raise Refused(f"{field}: {text!r} is not a whole number") from None
+            raise Refused(f"{field}: {in_short(text)} is not a whole number") from None
         if number < least:
-            raise Refused(f"{field}: {number} is less than {least}")
+            raise Refused(f"{field}: {in_short(number)} is less than {least}")
         if most is not None and number > most:
-            raise Refused(f"{field}: {number} is more than {most}")
+            raise Refused(f"{field}: {in_short(number)} is more than {most}")
         return number
 
     return converter(read)
@@ -96,14 +101,14 @@ def path_of(field: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
         if not text.strip():
             raise Refused(f"{field}: is empty")
-        return Path(text)
+        return path_named(text, field)
 
     return converter(read)
 
 
 def existing_folder(field: str) -> Callable[[str], Path]:
     def read(text: str) -> Path:
-        if not text.strip() or not Path(text).is_dir():
+        if not text.strip() or not path_named(text, field).is_dir():
             raise Refused(f"{field}: no folder {text or repr(text)}")
         return Path(text)
 
@@ -170,7 +175,7 @@ def images_option() -> Parser:
     )
     parent.add_argument(
         "--splits",
-        type=whole_number("--splits", 1),
+        type=whole_number("--splits", 1, MOST_SPLITS),
         default=os.environ.get("SPLITS") or "1",
         help="repeat everything on so many ways to split them; default: 1",
     )
@@ -185,7 +190,8 @@ def scale_option() -> Parser:
         type=converter(_scale),
         default=os.environ.get("SCALE") or None,
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
-        f"{', '.join(FALLBACK)} whose images are there",
+        f"{', '.join(FALLBACK)} whose images are there, on a GPU {FALLBACK_ON_GPU[0]} before them; where none is, what can be "
+        "downloaded",
     )
     return parent
 
@@ -216,15 +222,21 @@ def seed_option() -> Parser:
     return parent
 
 
-def machine_options() -> Parser:
-    """A parent parser: on which device, in which precision and how many runs at a time."""
+def device_option(use: str = "") -> Parser:
+    """A parent parser: on which device. `use`: what it is for, where nothing is trained on it."""
     parent = Parser(add_help=False)
     parent.add_argument(
         "--device",
         type=one_of("DEVICE", DEVICES, OTHER_WORDS),
         default=os.environ.get("DEVICE") or "auto",
-        help="auto, cpu or cuda; default: auto, the GPU where there is one",
+        help=f"{use and f'{use}: '}auto, cpu or cuda; default: auto, the GPU where there is one",
     )
+    return parent
+
+
+def machine_options() -> Parser:
+    """A parent parser: on which device, in which precision and how many runs at a time."""
+    parent = Parser(add_help=False, parents=[device_option()])
     parent.add_argument(
         "--precision",
         type=one_of("PRECISION", PRECISIONS),
@@ -233,7 +245,7 @@ def machine_options() -> Parser:
     )
     parent.add_argument(
         "--jobs",
-        type=whole_number("JOBS"),
+        type=whole_number("JOBS", 0, MOST_JOBS),
         default=os.environ.get("JOBS") or "0",
         help="runs at a time; default: on a CPU one for each core, on a GPU 16, where they pay",
     )
@@ -282,6 +294,20 @@ def machine_of(args: argparse.Namespace) -> Machine:
 
 
 # ---- Folders ---------------------------------------------------------------------------------------------------------
+
+
+def check_output(path: Path, field: str) -> None:
+    """Raises Refused where no file of this name can be written; before the work whose outcome goes into it. Leaves nothing."""
+    if not path.name or path.is_dir():
+        raise Refused(f"{field}: {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise Refused(f"{field}: no folder {path.parent}")
+    try:
+        handle, probe = new_file_beside(path)
+        os.close(handle)
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"{field}: cannot write {path} ({error.strerror})") from None
 
 
 def writable_all(**folders: Path) -> None:

@@ -4,15 +4,15 @@ import argparse
 import html
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused, choose
 from alexnet.files import write_atomically
+from study.cli.arguments import check_output
 from study.cli.console import Console
 from study.cli.images import packing_told
 from study.cli.own_images import named_folder
-from study.environment import damaged_choice, links_choice
+from study.environment import damaged_choice, links_choice, path_named
 
 if TYPE_CHECKING:
     from alexnet.data.folder_check import FolderFacts
@@ -36,11 +36,13 @@ def check(args: argparse.Namespace) -> int:
     not where DAMAGED=skip leaves them out."""
     from alexnet.data.folder_check import check_folder
 
-    folder = Path(args.name)
+    folder = path_named(args.name, "data")
     if not args.name.strip() or not folder.is_dir():
         raise Refused(f"data: no folder {args.name or repr(args.name)}")
     if args.source:
         raise Refused("--from: `data pack NAME` takes it, `data check DIR` names its folder by itself")
+    if args.page:
+        check_output(args.page, "--page")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)

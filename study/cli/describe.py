@@ -7,7 +7,8 @@ from pathlib import Path
 from alexnet.errors import Refused
 from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
-from study.cli.arguments import Verbs, add_verb, json_option, writable
+from study.cli.arguments import Verbs, add_verb, check_output, json_option, writable
+from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
 """Endings of files that a figure can be drawn into."""
@@ -42,6 +43,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
         from study.report.figures.architecture import draw_architecture
 
         writable(Path(args.figure).absolute().parent, "--figure")
+        check_output(Path(args.figure), "--figure")
         print(draw_architecture(recipes[0].model, args.recipe[0], Path(args.figure)))
     else:
         _show(recipes[0])
@@ -52,7 +54,7 @@ def check_figure(written: str) -> None:
     ending = Path(written).suffix
     if ending not in PICTURES:
         raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
-    if Path(written).is_dir():
+    if path_named(written, "--figure").is_dir():
         raise Refused(f"--figure: {written!r} is a folder; name a file in it")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from study.cli.arguments import Verbs, add_verb, claim_options, writable
+from study.cli.arguments import Verbs, add_verb, claim_options, device_option, machine_of, writable
 from study.cli.console import Console
 from study.cli.images import load_known
 from study.cli.selection import select_claims
@@ -17,14 +17,16 @@ def add_to(verbs: Verbs) -> None:
         "measure how widely the logits of each arm spread before training, against the claim's first arm, into "
         f"{FILE} in the folder of results"
     )
-    add_verb(verbs, "logits", measure_logits, text, claim_options())
+    use = "where the runs would work, which decides the scale where none is named"
+    add_verb(verbs, "logits", measure_logits, text, claim_options(), device_option(use))
 
 
 def measure_logits(args: argparse.Namespace) -> None:
     """What is in the file already is not measured again."""
     from study.run.initial_logits import spreads_of
 
-    selected = select_claims(args)  # refused before anything is written
+    machine = machine_of(argparse.Namespace(device=args.device, precision="auto", jobs=1))
+    selected = select_claims(args, machine.device == "cuda")  # refused before anything is written
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
     known = InitialLogits.read(folder)
     for asked in selected:

@@ -39,9 +39,9 @@ from study.cli.refusals import as_typed
 from study.cli.selection import means_all, named_claims
 from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
 from study.run.database import in_a_line
-from study.run.executors.base import LATER
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
+from study.run.stop import LATER
 
 DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
 
@@ -76,6 +76,9 @@ environment variables:
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 """Errors of the disk, and of who may write where."""
+IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
+"""Errors of paths: something else lies where a file or a folder is to be, or the name is too long for one. What can be known
+beforehand is refused before the work, see `arguments.check_output`."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
 """Which of pyproject.toml's extras brings a package; all others come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
@@ -149,7 +152,7 @@ def _main(arguments: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1 if args.verb in ("quick", "run", "retry", "search", "settle", "train") else 0  # these were not done
     except OSError as error:
-        if not (error.errno in NOT_OURS or isinstance(error, TimeoutError)):
+        if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
         console.say(f"{in_a_line(error)}; what was written is whole, and the same command goes on when that is mended")
         return 1

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from study.cli import run
-from study.cli.arguments import Parser, Verbs, add_verb
+from study.cli.arguments import Parser, Verbs, add_verb, writable
 from study.cli.console import Console, program
 from study.environment import results_dir, share_with_group, spool_dir
 
@@ -27,7 +27,7 @@ def quick(args: argparse.Namespace) -> int:
     os.environ.setdefault("RESULTS_DIR", str(folder / "results"))
     os.environ.setdefault("SPOOL_DIR", str(folder / "spool"))
     if "MLFLOW_TRACKING_URI" not in os.environ:
-        folder.mkdir(exist_ok=True)
+        writable(folder, "quick")
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     parser = Parser(prog=program())
     run.add_to(parser.add_subparsers(dest="verb", parser_class=Parser))

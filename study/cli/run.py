@@ -31,13 +31,13 @@ from study.plan.fixed_rules import FixedRules
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.run.database import in_a_line, tracking_uri
-from study.run.executors.base import LATER, Executor
+from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
 from study.run.small_files import whose
-from study.run.stop import STOP
+from study.run.stop import LATER, STOP
 
 if TYPE_CHECKING:
     from study.record.keeper import Keeper
@@ -136,8 +136,8 @@ def train_and_conclude(
     results = results_dir()
     signal.signal(signal.SIGTERM, leave)
     console.say(pace_of(place.machine).cost([cell for cell in cells if not is_done(place.spool_dir / cell.key)]).words)
-    lost = [*stuck, *train_and_record(cells, place, results, executor, console)]
     asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
+    lost = [*stuck, *train_and_record(cells, place, results, executor, console, asked=asked)]
     recorded, told = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
     if recorded.warning:
         console.say(recorded.warning)
@@ -166,13 +166,19 @@ def leave(*_) -> None:
 
 
 def train_and_record(
-    cells: Sequence[Cell], place: Place, results: Path, executor: Executor, console: Console, tells_numbers: bool = True
+    cells: Sequence[Cell],
+    place: Place,
+    results: Path,
+    executor: Executor,
+    console: Console,
+    tells_numbers: bool = True,
+    asked: Iterable[Cell] = (),
 ) -> list[str]:
     """Train those of `cells` that are not done, record them as they end, and tell how far they are.
 
-    As soon as two arms of a base and seed are done, tells what they come to, and draws the first picture (not without
-    `tells_numbers`). Returns for each lost run its label and the reason. What a kill keeps from being recorded is in the run
-    folders.
+    As soon as two arms of a claim, scale, base and seed are done, tells what they come to, and draws the first picture (not
+    without `tells_numbers`). `asked`: see FirstNumbers. Returns for each lost run its label and the reason. What a kill keeps
+    from being recorded is in the run folders.
     """
     from study.record.keeper import Keeper
 
@@ -190,7 +196,7 @@ def train_and_record(
     done = [cell for cell in cells if cell.key not in to_do]
     progress = Progress(todo, [expected_epochs(cell, tuned) for cell in todo], place.machine.jobs, console, done)
     keeper = Keeper(place.spool_dir, results)
-    first_numbers = FirstNumbers(done, results, progress)
+    first_numbers = FirstNumbers(done, results, progress, asked)
     lost: dict[str, RunLost] = {}
     with contextlib.closing(progress), contextlib.closing(work_off(todo, place, executor)) as events:
         for event in events:
@@ -225,15 +231,19 @@ def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> No
 
 
 class FirstNumbers:
-    """What runs have come to so far, told while others are trained. `done`: the runs that were done before."""
+    """What runs have come to so far, told while others are trained. `done`: the runs that were done before. `asked`: every
+    run of every claim, so that one that several claims share counts for each of them."""
 
-    def __init__(self, done: Iterable[Cell], results: Path, console: Says):
+    def __init__(self, done: Iterable[Cell], results: Path, console: Says, asked: Iterable[Cell] = ()):
         self.results, self.console = results, console
-        self.arms: dict[tuple[str, int], set[str]] = {}  # done, by base and seed
+        self.places: dict[str, list[Cell]] = {}  # by the key of a run, its place in every claim
+        for cell in asked:
+            self.places.setdefault(cell.key, []).append(cell)
+        self.arms: dict[tuple[str, str, str, int], set[str]] = {}  # done, by claim, scale, base and seed
         self.to_tell: dict[tuple[str, str, str], Cell] = {}  # by claim, scale and base the last that made a pair complete
         self.has_told = False
         for cell in done:
-            self._makes_a_pair(cell)
+            self._pairs_with(cell)
 
     @property
     def first_pair_waits(self) -> bool:
@@ -241,8 +251,8 @@ class FirstNumbers:
         return bool(self.to_tell) and not self.has_told
 
     def add(self, cell: Cell) -> None:
-        if self._makes_a_pair(cell):
-            self.to_tell[cell.claim, cell.scale, cell.base] = cell
+        for place in self._pairs_with(cell):
+            self.to_tell[place.claim, place.scale, place.base] = place
 
     def tell(self) -> None:
         """Tell of each claim and base with new pairs what the tables say of them; the first time with a picture."""
@@ -255,11 +265,15 @@ class FirstNumbers:
         self.to_tell.clear()
         self.has_told = True
 
-    def _makes_a_pair(self, cell: Cell) -> bool:
-        """Whether two arms at least are done of this one's base and seed, it included."""
-        arms = self.arms.setdefault((cell.base, cell.seed), set())
-        arms.add(cell.arm)
-        return len(arms) >= 2
+    def _pairs_with(self, cell: Cell) -> list[Cell]:
+        """The places of this run, which is done, at which two arms at least of one claim, scale, base and seed are done now."""
+        found = []
+        for place in self.places.get(cell.key, [cell]):
+            arms = self.arms.setdefault((place.claim, place.scale, place.base, place.seed), set())
+            arms.add(place.arm)
+            if len(arms) >= 2:
+                found.append(place)
+        return found
 
 
 def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool) -> None:

@@ -42,7 +42,7 @@ def search(args: argparse.Namespace) -> int:
     machine = machine_of(args)
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]
-    some_lost, selected = False, select_claims(args)
+    some_lost, selected = False, select_claims(args, machine.device == "cuda")
     for one in selected:  # refuses what is wrong before data are loaded, and before anything is written
         if not one.claim.tune:
             raise Refused(

@@ -32,16 +32,18 @@ class ClaimAtScale:
         )
 
 
-def select_claims(args: argparse.Namespace, on_gpu: bool = False) -> list[ClaimAtScale]:
+def select_claims(args: argparse.Namespace, on_gpu: bool) -> list[ClaimAtScale]:
     """The claims that the arguments name, each at its scale. "all" leaves out those that do not know the scale, and
-    designs that ask several parts at once, which claim nothing and take a day: they are run by their names.
+    designs that ask several parts at once, which claim nothing and take a day: they are run by their names. `on_gpu`: whether
+    the runs would work on a GPU, which decides the scale where none is named; so every verb takes the one that `run` does.
 
     Nothing is written. Raises Refused for names that do not exist.
     """
     everything, selected, why = means_all(args.claims), [], ""
+    looked: dict[str, str] = {}
     for name, claim in named_claims(args).items():
         if not args.scale:
-            scale, why = first_scale_there([claim], args, on_gpu)
+            scale, why = first_scale_there([claim], args, on_gpu, looked)
             if scale:
                 selected.append(ClaimAtScale(name, claim, scale, why))
             elif not everything:
@@ -96,20 +98,34 @@ def may_download(args: argparse.Namespace) -> bool:
     return not (args.verb == "plan" or getattr(args, "plan", False) or getattr(args, "new_rule", False))
 
 
-def first_scale_there(claims: Collection[Claim], args: argparse.Namespace, on_gpu: bool) -> tuple[str, str]:
-    """Where no scale is named, the first of FALLBACK that all `claims` know and whose images are there, and why that one; an
-    empty scale where there is none, and why. Raises Refused for bases that one claim has not at a scale."""
-    from alexnet.data.image_sets import available
+def first_scale_there(
+    claims: Collection[Claim], args: argparse.Namespace, on_gpu: bool, looked: dict[str, str] | None = None
+) -> tuple[str, str]:
+    """Where no scale is named, the first of FALLBACK that all `claims` know and whose images are there, and why that one; where
+    none is there, the first whose images can be downloaded, unless the command only tells: so `plan` and `run` agree
+    wherever something is there. An empty scale where there is none, and why. `looked`: why scales were not there at the first
+    look of this command, so that what is downloaded for one claim moves no other. Raises Refused for bases that one claim has
+    not at a scale."""
+    from alexnet.data.image_sets import available, source_of
 
-    reasons = []
+    looked = {} if looked is None else looked
+    reasons: dict[str, str] = {}
     for scale in FALLBACK_ON_GPU if on_gpu else FALLBACK:
         if all(scale in claim.scales for claim in claims):
             for claim in claims if len(claims) == 1 else ():
                 pick_bases(claim, get_scale(claim, scale), args.base)
-            if not (why_not := available(scale, data_dir(), may_download(args))):
-                return scale, "; ".join([*reasons, f"{scale} is there"])
-            reasons.append(why_not)
-    return "", "; ".join(reasons)
+            if scale not in looked:
+                looked[scale] = available(scale, data_dir(), False)
+            if not looked[scale]:
+                return scale, "; ".join([*reasons.values(), f"{scale} is there"])
+            reasons[scale] = looked[scale]
+    for scale in [*reasons] if may_download(args) else ():
+        if source_of(scale).can_download:
+            reasons[scale] = available(scale, data_dir(), True)
+            if not reasons[scale]:
+                others = [why for why in reasons.values() if why]
+                return scale, "; ".join([*others, f"{scale} was downloaded"])
+    return "", "; ".join(reasons.values())
 
 
 def name_a_scale(who: str, scales: list[str], why_none: str, args: argparse.Namespace) -> str:

@@ -25,7 +25,7 @@ from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRule, FixedRules, fix, fresh_first_seed
 from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
-from study.questions.claim import Claim
+from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import SCALES, scale_named
 from study.record import tables
@@ -112,7 +112,8 @@ def seeds_of_runs(scale: str) -> list[int]:
     """The seeds of all runs of a scale, in the tables or begun in the directory of runs."""
     runs = tables.read_runs(results_dir())
     begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
-    in_spool = {one.key: one.seed for one in begun if one.asked.scale == scale and one.seed is not None and not one.is_trial}
+    of_scale = [(one.key, one.seed) for one in begun if one.asked.scale == scale]
+    in_spool = {key: seed for key, seed in of_scale if seed is not None and seed < JUDGED_SEEDS_BELOW}
     mine = runs[runs.scale == scale]
     return list({**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values())
 

@@ -14,9 +14,10 @@ from study.cli.progress import outcome_words
 from study.cli.run import look_at_mlflow
 from study.environment import data_dir, spool_dir
 from study.plan.plan import Cell
+from study.questions.claim import OWN_QUESTION
 from study.questions.scales import scale_named
 from study.run.one_run import Place, run_cell
-from study.run.result import to_json
+from study.run.result import SEEDS_BELOW, to_json
 from study.run.stop import STOP
 
 
@@ -31,7 +32,8 @@ def add_to(verbs: Verbs) -> None:
         metavar="FIELD=VALUE",
         help="change a field, as in model.activation=tanh; may be given several times",
     )
-    parser.add_argument("--seed", type=whole_number("--seed"), default=0, help="of every random draw; default: 0")
+    seed = whole_number("--seed", 0, SEEDS_BELOW - 1)
+    parser.add_argument("--seed", type=seed, default=0, help="of every random draw; default: 0")
 
 
 def train(args: argparse.Namespace) -> int:
@@ -39,7 +41,6 @@ def train(args: argparse.Namespace) -> int:
     from alexnet.machine import memory_bytes
     from alexnet.training.fits import check_fits
     from study.cli.text_tables import named_recipe, read_settings
-    from study.record.tables import OWN_QUESTION
 
     console = Console(to_stderr=args.json)
     recipe, own = named_recipe(args.recipe), getattr(args, "own", {})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, json_option, path_of
-from study.environment import results_dir, there
+from study.environment import path_named, results_dir, there
 from study.plan import results_folder
 
 MOST_TOLD = 4
@@ -107,7 +107,7 @@ def diff(args: argparse.Namespace) -> int:
 def results_at(written: str) -> Iterator[Path]:
     """The folder of results that a user named: a folder, or a commit of this repository, whose files are laid out meanwhile.
     Raises Refused for what is neither."""
-    if Path(written).is_dir():
+    if path_named(written, "diff").is_dir():
         if not (Path(written) / "runs.csv").is_file():
             raise Refused(f"{written}: no runs.csv in it; name a folder of results, or a commit")
         yield Path(written)

@@ -3,18 +3,18 @@
 import functools
 import importlib
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
+import study.claims as claims
 from alexnet.errors import Refused, choose
-from study import claims
-from study.questions.claim import Claim, miscalled
+from study.environment import claims_dir
+from study.questions.claim import OWN_QUESTION, Claim, miscalled
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
-NOT_CLAIMS = ("all", "train")
-"""Names that mean something else: every claim, and the runs of `study train`."""
+NOT_CLAIMS = ("all", OWN_QUESTION)
+"""Names that mean something else: every claim, and the runs of `python -m study train`."""
 TOLD: set[str] = set()
 """What was said of wrong files; each thing is said once."""
 
@@ -33,9 +33,7 @@ def all_claims() -> dict[str, Claim]:
 def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
     """The claims by their names, and, by the names of their files, why others are none. Raises Refused where CLAIMS_DIR is no
     folder."""
-    own = Path(os.environ["CLAIMS_DIR"]) if os.environ.get("CLAIMS_DIR") else None
-    if own and not own.is_dir():
-        raise Refused(f"CLAIMS_DIR: no folder {own}")
+    own = claims_dir()
     files = {path.stem: path for folder in claims.__path__ for path in Path(folder).glob("[!_]*.py")}
     wrong: dict[str, Refused] = {}
     for path in sorted(own.glob("[!_]*.py")) if own else ():

@@ -1,8 +1,8 @@
 """The files of a folder of results: read only as they were written, and written several at once or not at all.
 
 results/digests.json has a digest of each file. A file that was changed since by hand, by a merge or by a fault of a disk is
-named and refused, until `study table --accept` takes the change on purpose. A folder without digests.json is read as it is, and
-gets one at the next write.
+named and refused, until `python -m study table --accept` takes the change on purpose. A folder without digests.json is read as
+it is, and gets one at the next write.
 
 Several files change together: their new contents are laid beside them, then digests.json is replaced, then each file takes its
 name. Whoever is killed in between leaves either all old files or, for readers too, all new ones.
@@ -73,16 +73,27 @@ def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape 
     contents = read(folder, name)
     found = None
     if name in contents.files:
-        told = json_of(folder / name, contents.files[name])
         try:
-            found = shaped(told)
-        except Refused:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            why = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-            raise Refused(f"{folder / name}: damaged ({why}); bring back what was written") from None
+            found = of_shape(folder / name, contents.files[name], shaped)
+        except Misshapen as error:
+            raise Refused(f"{folder / name}: damaged ({error}); bring back what was written") from None
     contents.check()
     return found
+
+
+class Misshapen(Exception):
+    """JSON of another shape than its file has to have. The text says how."""
+
+
+def of_shape(path: Path, content: bytes, shaped: Callable[[Any], Shape]) -> Shape:
+    """What `shaped` makes of the JSON in `content`, see `read_json`. Raises Refused for what is no JSON, and Misshapen."""
+    told = json_of(path, content)
+    try:
+        return shaped(told)
+    except Refused:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise Misshapen(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}") from None
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:

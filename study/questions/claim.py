@@ -6,19 +6,21 @@ from collections.abc import Container, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from alexnet.data.own_names import own_name
+from alexnet.data.own_names import SIDES, own_name
 from alexnet.errors import Refused, choose
 from alexnet.recipe import Recipe, changed
 from study.questions.checked import check_mapping, check_number, check_text, check_whole
 from study.questions.measures import Measure
 from study.questions.rules import Rule
-from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES, Scale, is_own, scale_named
+from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES, Scale, is_own, scale_named, suits
 
 Precision = Literal["measured", "about", "over"]
 """How the paper gives a number: as measured, rounded in words ("about 2%"), or as a lower limit ("over 1%")."""
 ROLES = ("native", "proxy", "own", "machinery")
 JUDGED_SEEDS_BELOW = 1000
 """Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
+OWN_QUESTION = "train"
+"""In place of a claim's name: the runs of `python -m study train`, of any seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +219,7 @@ class Claim:
                     )
                 made[arm.label] = recipe
                 self._check_training(base, arm.label, recipe)
+                self._check_views(base, arm.label, recipe)
             for field_name, values in self.tune.items():
                 for value in values:
                     changed(self.bases[base], {field_name: value})
@@ -236,6 +239,25 @@ class Claim:
                     f"claim.measure.epochs: {self.measure.least_epochs} are more than the {epochs} of arm {arm!r} on base "
                     f"{base!r} at scale {scale!r}"
                 )
+
+    def _check_views(self, base: str, arm: str, recipe: Recipe) -> None:
+        """Where the measure needs ten views there are ten, at every scale that the base can be asked at: `alexnet.training`
+        takes them only of images that are larger than the crops."""
+        crops = recipe.model.image_size
+        for scale, side in self._sides.items() if self.measure.needs_ten_views else ():
+            if suits(side, self.bases[base]) and crops >= side:
+                raise Refused(
+                    f"claim.bases.{base}: model.image_size of {crops} pixels (arm {arm!r}) leaves no ten views of the {side} "
+                    f"pixels of scale {scale!r}, and {type(self.measure).__name__} of claim.measure needs them"
+                )
+
+    @property
+    def _sides(self) -> dict[str, int]:
+        """By every scale that the claim can be asked at, the pixels a side of its images. Of one's own images there are as
+        many scales as sets: one for each side stands for them."""
+        named = {label: own.side for label in self.scales if (own := own_name(label))}
+        own = named or {f"own-...-{side}px": side for side in SIDES}
+        return {**{label: SCALES[label].side for label in self.fixed_scales}, **own}
 
     @property
     def largest_margin(self) -> float:

@@ -19,7 +19,7 @@ from alexnet.recipe import ALEXNET_32, ALEXNET_64, SOURCE_2012, Recipe
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     diff: Mapping[str, Any]
-    side: int  # pixels of its images: a base suits it whose crops are between 3/4 of that and all of it
+    side: int  # pixels of its images, see `suits`
     train_images: int  # of its image set, of which diff may take fewer
     test_images: int = 0  # for tables of before their number was written down; 0: not known
     seeds: int = 0  # 0: as the claim says
@@ -38,7 +38,12 @@ class Scale:
         return {**self.diff, **trained_long_enough(base, self.train_images)} if self.own else self.diff
 
     def suits(self, base: Recipe) -> bool:
-        return 3 * self.side <= 4 * base.model.image_size <= 4 * self.side
+        return suits(self.side, base)
+
+
+def suits(side: int, base: Recipe) -> bool:
+    """Whether a base can be asked on images of `side` pixels: its crops are between 3/4 of that and all of it."""
+    return 3 * side <= 4 * base.model.image_size <= 4 * side
 
 
 FEW_IMAGES_LONG = {

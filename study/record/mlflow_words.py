@@ -56,7 +56,7 @@ def _fields_that_arms_change(name: str) -> set[str]:
 
 
 def _claim(name: str) -> Claim | None:
-    """None for runs of `study train`, and of a claim whose file is gone."""
+    """None for runs of `python -m study train`, and of a claim whose file is gone."""
     try:
         return get_claim(name)
     except Refused:

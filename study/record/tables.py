@@ -17,6 +17,7 @@ import pandas as pd
 from alexnet.errors import Refused
 from alexnet.files import locked
 from study.plan import results_folder
+from study.questions.claim import OWN_QUESTION
 from study.record import answers
 from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, Test, agreeing, check_values, frame_of, once
 from study.record.trained_facts import shaped
@@ -35,8 +36,6 @@ CURVE_COLUMNS: Columns = {
     "key": "str", "machine": "str", "epoch": "int64", "step": "int64", "seconds": "float64", "running_loss": "float64",
     "running_error": "float64", "train_error": "float64", "validation_error": "float64", "test_error": "float64",
 }  # fmt: skip
-OWN_QUESTION = "train"
-"""Stands for a claim in the runs of `study train`."""
 TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
 POINT = [*NAME, "epoch"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
@@ -148,8 +147,8 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
     """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
 
     `pass_over` is told of each result that contradicts itself, such as by two test errors at its end, and the others are put
-    in; without it one such is refused, and all with it. Runs of `study train` belong to no claim and stay out: they have their
-    run folder, and are in MLflow.
+    in; without it one such is refused, and all with it. Runs of `python -m study train` belong to no claim and stay out: they
+    have their run folder, and are in MLflow.
     """
     rows: dict[tuple[str, str], Rows] = {}
     given: dict[tuple[str, str, str], answers.Kept] = {}

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from alexnet.errors import Refused
+from study.plan.results_folder import Misshapen, of_shape
 
 FILE = "trained.json"
 ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
@@ -39,9 +43,14 @@ def shaped(told: Any) -> dict[str, Any]:
 
 
 def content_of(told: Mapping[str, Any]) -> bytes:
-    """The bytes of trained.json."""
-    text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
-    return (text.replace('},"', '},\n"') + "\n").encode()
+    """The bytes of trained.json. Raises Refused for what would be refused when it is read: then nothing of it is written."""
+    try:
+        text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
+        content = (text.replace('},"', '},\n"') + "\n").encode()
+        of_shape(Path(FILE), content, shaped)
+    except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: of what JSON cannot hold at all
+        raise Refused(f"{FILE}: not written, as it could not be read again: {error}") from None
+    return content
 
 
 def _is_share(value: Any) -> bool:

@@ -140,7 +140,7 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     with locked(results / ".table.lock"):
         told = read_trained(results)
         told["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
-        _write(results, told)
+        _write(results, told, say)
 
 
 def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, say: Callable[[str], None]) -> None:
@@ -158,8 +158,14 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
         told = read_trained(results)
         if not known(told):  # another process was as quick
             told["ensembles"].append({"runs": names, **read.facts})
-            _write(results, told)
+            _write(results, told, say)
 
 
-def _write(results: Path, told: Mapping[str, Any]) -> None:
-    results_folder.write(results, {FILE: content_of(told)})
+def _write(results: Path, told: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """What a measure gives that nobody could read again is left out, and named: one measure does not cost the folder."""
+    try:
+        content = content_of(told)
+    except Refused as refused:
+        say(f"left out, {refused}")
+        return
+    results_folder.write(results, {FILE: content})

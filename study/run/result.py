@@ -23,6 +23,8 @@ FORMAT = 3
 
 SEAL = '{\n "sha256": "%s",'
 """How result.json begins: the digest of what the file would be without this line."""
+SEEDS_BELOW = 2**63
+"""What the tables and MLflow can hold: 64 bits with a sign."""
 MOMENTS = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000."""
 NOT_WHAT_WAS_WRITTEN = "what it says is not what was written"
@@ -191,7 +193,7 @@ def _check(result: RunResult) -> None:
     for name, error in errors.items():
         if error is not None and not 0 <= error <= 1:
             raise ValueError(f"{name} is {error}, no share from 0 to 1")
-    if result.outcome not in OUTCOMES or not result.points or not 0 <= result.seed < 2**63:
+    if result.outcome not in OUTCOMES or not result.points or not 0 <= result.seed < SEEDS_BELOW:
         raise ValueError(f"outcome {in_short(result.outcome)}, {len(result.points)} points, seed {in_short(result.seed)}")
     if not all(0 <= moment < MOMENTS for moment in (result.started_ms, result.ended_ms)):  # either first: clocks jump
         raise ValueError(f"from {in_short(result.started_ms)} to {in_short(result.ended_ms)} ms since 1970")

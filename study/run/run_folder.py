@@ -16,7 +16,7 @@ from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.counted import counted
 from study.plan.plan import Asked, Cell
-from study.questions.claim import JUDGED_SEEDS_BELOW
+from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import Holder, dated_ahead, holder_in, is_held
 from study.run.result import RESULT, Damaged, RunResult, unsealed, with_seal, without_seal
 from study.run.small_files import Fields, text_of, told_in
@@ -144,7 +144,7 @@ class RunState:
     @property
     def is_trial(self) -> bool:
         """Whether the run belongs to a search for a learning rate."""
-        return (self.seed or 0) >= JUDGED_SEEDS_BELOW
+        return _is_trial(self.asked, self.seed or 0)
 
 
 def state_of_run(folder: Path) -> RunState:
@@ -177,7 +177,7 @@ def states_of_runs(spool: Path) -> list[RunState]:
 
 
 def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunResult]:
-    """The results of judged runs; those of trials of a search are left out. `pass_over` is told of each result that is not
+    """The results of all runs but the trials of a search. `pass_over` is told of each result that is not
     what it has to be, by the name of its run."""
     for folder in folders_of_runs(spool):
         try:
@@ -185,8 +185,13 @@ def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunRes
         except (Refused, Damaged) as why:
             pass_over(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
             continue
-        if result and result.seed < JUDGED_SEEDS_BELOW:
+        if result and not _is_trial(result.asked, result.seed):
             yield result
+
+
+def _is_trial(asked: Asked, seed: int) -> bool:
+    """Seeds that are never judged are those of searches; only a question of one's own is asked with any seed."""
+    return seed >= JUDGED_SEEDS_BELOW and asked.claim != OWN_QUESTION
 
 
 def seal(folder: Path) -> RunResult | None:

@@ -23,6 +23,10 @@ class Averaged(Measure):
         check_whole("claim.measure.nets", self.nets, 2)
 
     @property
+    def needs_ten_views(self) -> bool:
+        return True
+
+    @property
     def runs_together(self) -> int:
         return self.nets
 

@@ -127,6 +127,11 @@ class Measure(ABC):
         return 1
 
     @property
+    def needs_ten_views(self) -> bool:
+        """Whether it looks at ten-view errors: then every run has to have them, so the crops are smaller than the images."""
+        return False
+
+    @property
     def runs_together(self) -> int:
         """From how many runs (those of the first seeds) `from_weights` reads at a time."""
         return 1

@@ -12,7 +12,8 @@ def ensemble_of(runs: Sequence[TrainedRun]) -> dict[str, int | dict[str, float]]
     """Errors of the nets' averaged probabilities beside the mean of their own errors, for one view and ten, top-1 and top-5, as
     shares of test images from 0 to 1.
 
-    `standard_error` is that of the difference over test images, nets held fixed.
+    `standard_error` is that of the difference over test images, nets held fixed. Of crops as large as the images there
+    are no ten views, and no claim asks for them there: see `Measure.needs_ten_views`.
     """
     feed, autocast = runs[0].feed, runs[0].autocast
     told: dict[str, int | dict[str, float]] = {"nets": len(runs), "images": len(feed.test[1])}

@@ -25,6 +25,10 @@ class AtEnd(Measure):
     def __post_init__(self):
         choose("claim.measure.of", self.of, get_args(Error))
 
+    @property
+    def needs_ten_views(self) -> bool:
+        return self.of.endswith("_ten_views")
+
     def value(self, run: Run, curve: Curve) -> float | None:
         if run.outcome != "finished":
             return None
@@ -69,6 +73,10 @@ class ViewsGain(Measure):
 
     def __post_init__(self):
         choose("claim.measure.of", self.of, get_args(CentreViewError))
+
+    @property
+    def needs_ten_views(self) -> bool:
+        return True
 
     def value(self, run: Run, curve: Curve) -> float | None:
         return percent(run.error(f"{self.of}_ten_views"), run.error(self.of)) if run.outcome == "finished" else None

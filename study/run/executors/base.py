@@ -16,11 +16,10 @@ from typing import Any, Protocol
 from alexnet.machine import detect
 from study.environment import share_with_group
 from study.run.one_run import ALLOCATOR, NO_TELEMETRY, Place
+from study.run.stop import LATER
 
 GRACE_SECONDS = 30
 """What workers have, when their caller is asked to stop, to keep a checkpoint."""
-LATER = 75
-"""The exit code of what was asked to stop and goes on when it is called again (EX_TEMPFAIL)."""
 ROOT = Path(__file__).parents[3]
 
 Report = Callable[[Any], object]
@@ -94,12 +93,9 @@ def attempt(position: int, task: Task, report: Report) -> Done | Lost:
 
 
 def reason_of(error: BaseException) -> str:
+    """Why a task was lost, with the whole text: whoever takes it up looks in it for a want of memory. To print, see
+    `study.run.database.in_a_line`."""
     return f"{type(error).__name__}: {error}"
-
-
-def first_line_of(error: BaseException) -> str:
-    """The reason in one line, of errors whose text is a page long."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}"
 
 
 @contextlib.contextmanager

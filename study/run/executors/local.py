@@ -13,7 +13,6 @@ from multiprocessing.context import SpawnProcess
 from alexnet.training.checkpoint import Interrupted
 from study.run.executors.base import (
     GRACE_SECONDS,
-    LATER,
     Done,
     Event,
     Lost,
@@ -23,7 +22,7 @@ from study.run.executors.base import (
     leave_with_parent,
     reason_of,
 )
-from study.run.stop import STOP
+from study.run.stop import LATER, STOP
 
 
 class LocalProcesses:

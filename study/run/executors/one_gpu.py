@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from alexnet.training.checkpoint import Interrupted
 from study.run.executors.base import (
     GRACE_SECONDS,
-    LATER,
     Done,
     Event,
     Lost,
@@ -26,7 +25,7 @@ from study.run.executors.base import (
     leave_with_parent,
     reason_of,
 )
-from study.run.stop import STOP
+from study.run.stop import LATER, STOP
 
 DEATHS = 2
 """A run that was under way as often as this when its process died is lost: it may be what kills it."""

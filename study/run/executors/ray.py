@@ -12,7 +12,8 @@ from typing import Any
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from study.run.executors.base import Event, Lost, Reported, Task, attempt, first_line_of, worker_environment
+from study.run.database import in_a_line
+from study.run.executors.base import Event, Lost, Reported, Task, attempt, worker_environment
 from study.run.one_run import NO_TELEMETRY
 
 RETRIES = 3
@@ -60,7 +61,7 @@ class Ray:
                         ended = self.ray.get(reference)
                     except self.ray.exceptions.RayError as error:  # its process, its node or its answer is gone
                         if tries[position] > RETRIES:
-                            yield Lost(position, f"{first_line_of(error)} ({tries[position]} attempts)")
+                            yield Lost(position, f"{in_a_line(error)} ({tries[position]} attempts)")
                             continue
                         running[self._handed_out(position, tasks[position], mailbox)] = position
                         tries[position] += 1
@@ -87,7 +88,7 @@ class Ray:
         try:
             self.ray.init(address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise Refused(f"RAY_ADDRESS: no cluster answers at {address!r} ({first_line_of(error)})") from None
+            raise Refused(f"RAY_ADDRESS: no cluster answers at {address!r} ({in_a_line(error)})") from None
 
     def _mailbox(self):
         """An actor for reports, on this process's node: it is lost only with the plan itself."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.training.history import Point
+from study.run.database import in_a_line
 from study.run.executors.base import Event, Lost, Reported, Task, attempt, worker_environment
 from study.run.one_run import Place
 
@@ -61,7 +62,7 @@ class Slurm:
                     try:
                         ended = running.pop(position).result()
                     except Exception as error:  # submitit's, of a job that left no result, or whatever reading it raises
-                        ended = Lost(position, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+                        ended = Lost(position, in_a_line(error))
                     yield ended
                 if running and not over:
                     time.sleep(POLL_SECONDS)

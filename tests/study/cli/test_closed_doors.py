@@ -41,6 +41,12 @@ def calls_of(path: Path, name: str):
             yield {word.arg: ast.unparse(word.value) for word in node.keywords}
 
 
+def test_errors_are_cut_to_a_line_in_one_place_of_the_study_which_hides_passwords():
+    own = [path for path in SOURCES if path.is_relative_to(ROOT / "study")]
+    cut = [path.name for path in own if re.search(r"__name__\}: \{\(?str\(error\)|str\(error\)\.strip\(\)", path.read_text())]
+    assert cut == ["database.py"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name, word, value", [("torch.load", "weights_only", "True"), ("np.load", "allow_pickle", "False")])
 def test_no_file_is_read_in_a_way_that_could_run_it(name, word, value):

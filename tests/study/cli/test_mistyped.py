@@ -12,6 +12,8 @@ import pytest
 
 from alexnet.data.own_names import MOST_TEST_PERCENT
 from alexnet.errors import Refused
+from alexnet.machine import Machine
+from study.cli import selection
 from study.cli.main import main
 from study.cli.plan import found_at
 from study.cli.selection import first_scale_there, select_claims
@@ -19,6 +21,7 @@ from study.environment import there
 from study.plan.claim_files import all_claims, read_claims
 from study.questions.claim import NOUNS, concrete, miscalled
 from study.questions.scales import FALLBACK
+from study.run.result import SEEDS_BELOW
 
 ROOT = Path(__file__).parents[3]
 CLAIMS = all_claims()
@@ -82,6 +85,10 @@ def refused(line: str, capsys) -> str:
         ("run depth --scale shapes --name x", r"^--name: only own images \(--images DIR\)"),
         ("plan depth --scale own-x-32px --side 32", r"^--side: only own images"),
         ("run depth --images empty --test-percent 200", rf"^--test-percent: 200 is more than {MOST_TEST_PERCENT}"),
+        (f"train ALEXNET_32 --seed {SEEDS_BELOW}", rf"^--seed: {SEEDS_BELOW} is more than {SEEDS_BELOW - 1}$"),
+        (f"train ALEXNET_32 --seed {10**4000}", r"^--seed: 1000.*\(4001 characters\) is more than"),
+        ("run depth --scale shapes --jobs 1000000", r"^JOBS: 1000000 is more than 100000$"),
+        ("run depth --images empty --splits 100000", r"^--splits: 100000 is more than 1000$"),
         ("record ''", r"^spool: is empty"),
         ("seal ''", r"^spool: is empty"),
         ("merge ''", r"^DIR: no folder ''"),
@@ -130,6 +137,54 @@ def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(he
     assert refused(line, capsys) == f"{option}: only own images (--images DIR) take it, or {variable}\n"
 
 
+NO_PATH = "a" * 300
+NAMED = {
+    "data check {}": "data",
+    "data check empty --page {}": "--page",
+    "describe PAPER --figure {}.png": "--figure",
+    "data pack imagenet --from {}": "--from",
+    "run depth --images {}": "IMAGES",
+    "record {}": "spool",
+    "check {}": "FILE",
+    "diff {}": "diff",
+    "merge {}": "DIR",
+}
+
+
+@pytest.mark.parametrize("line", NAMED)
+def test_a_path_that_no_file_can_have_is_refused_where_it_is_named(here, capsys, line):
+    assert refused(line.format(NO_PATH), capsys).startswith(f"{NAMED[line]}: 'aaaa")
+
+
+@pytest.mark.parametrize("value", [NO_PATH, "loop"])
+@pytest.mark.parametrize("variable", ["RESULTS_DIR", "SPOOL_DIR", "DATA_DIR", "CLAIMS_DIR"])
+def test_a_variable_that_names_no_possible_folder_is_refused(here, capsys, monkeypatch, variable, value):
+    (here / "loop").symlink_to("loop")
+    monkeypatch.setenv(variable, value)
+    assert refused("plan depth", capsys).startswith(f"{variable}: ")
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ("missing/x.html", r"no folder missing$"),
+        ("file/x.html", r"no folder file$"),
+        ("empty", r"'empty' is a folder; name a file in it$"),
+        (".", r"'\.' is a folder"),
+        ("d" * 240, r"cannot write d+ \(File name too long\)$"),  # with what is put before it until it is whole
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_any_image_is_looked_at(here, capsys, monkeypatch, page, why):
+    monkeypatch.setattr("study.cli.data_check.named_folder", lambda *_: pytest.fail("the images were looked at"))
+    assert re.search(rf"^--page: {why}", refused(f"data check empty --page {page}", capsys).strip())
+
+
+def test_a_file_in_the_way_of_a_folder_ends_a_command_in_a_line(here, capsys, monkeypatch):
+    monkeypatch.setattr("study.cli.report.write_pages", lambda args: (here / "file" / "x").write_text(""))
+    assert main(["report"]) == 1
+    assert re.fullmatch(r"NotADirectoryError: .*file/x'; what was written is whole, .*\n", capsys.readouterr().err)
+
+
 # ---- Which scale -----------------------------------------------------------------------------------------------------
 
 
@@ -145,8 +200,8 @@ def test_no_claim_that_was_named_is_left_out_beside_another(here, monkeypatch):
     monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
     args = argparse.Namespace(claims=["depth", "rate_drops"], scale=None, base=[], arms=[], verb="run")
     with pytest.raises(Refused, match="rate_drops is asked at"):
-        select_claims(args)
-    assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}))} == {
+        select_claims(args, on_gpu=False)
+    assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}), on_gpu=False)} == {
         name for name, claim in CLAIMS.items() if claim.rule.is_tested and set(FALLBACK) & set(claim.scales)
     }
 
@@ -173,6 +228,51 @@ def test_a_plan_takes_the_first_images_that_are_there_and_downloads_nothing(here
         "cifar10",
         "cifar10 is there",
     )
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_plan_and_a_run_take_the_images_that_are_there_before_any_that_could_be_downloaded(here, monkeypatch, verb, on_gpu):
+    asked = []
+    monkeypatch.setattr("alexnet.data.cifar10.download", lambda folder: asked.append(folder) or "")
+    (here / "data" / "cifar10-jpeg" / "train").mkdir(parents=True)
+    args = argparse.Namespace(claims=["depth", "relu_sooner"], scale=None, base=[], arms=[], verb=verb)
+    assert {one.scale for one in select_claims(args, on_gpu)} == {"cifar10-jpeg"}
+    assert not asked
+
+
+def test_what_is_downloaded_for_one_claim_moves_no_other(here, monkeypatch):
+    """They were chosen in the order of their names: the next would have taken CIFAR-10, which its plan had not found."""
+    monkeypatch.setattr(
+        "alexnet.data.cifar10.download", lambda folder: (folder / "cifar-10-batches-py").mkdir(parents=True) or ""
+    )
+    (here / "data" / "cifar10-jpeg" / "train").mkdir(parents=True)
+    only = dataclasses.replace(CLAIMS["depth"], scales={"cifar10": "proxy"})
+    monkeypatch.setattr(selection, "get_claim", lambda name: only if name == "depth" else CLAIMS[name])
+    args = argparse.Namespace(claims=["depth", "relu_sooner"], scale=None, base=[], arms=[], verb="run")
+    chosen = {one.name: (one.scale, one.why) for one in select_claims(args, on_gpu=False)}
+    assert chosen["depth"] == ("cifar10", "cifar10 was downloaded")
+    assert chosen["relu_sooner"][0] == "cifar10-jpeg"
+
+
+ON_A_GPU = ["plan depth", "plan depth_own_rate", "run depth", "search depth_own_rate", "logits depth", "settle depth --plan"]
+
+
+@pytest.mark.parametrize("line", ON_A_GPU)
+def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch, line, capsys):
+    """A search at another scale than its runs leaves them without a rate, and logits of others say nothing of them."""
+
+    def load_known(name: str, download: bool = True):
+        raise Refused(f"asked of {name}")
+
+    gpu = Machine(device="cuda", name="a card", precision="bf16", threads=1)
+    monkeypatch.setattr("alexnet.machine.detect", lambda *_: gpu)
+    monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
+    for module in ("plan", "search", "logits", "settle_run"):
+        monkeypatch.setattr(f"study.cli.{module}.load_known", load_known)
+    monkeypatch.setattr("study.record.mlflow_store.look_at_store", lambda: "")
+    assert main(shlex.split(line)) == 2
+    assert capsys.readouterr().err == "asked of tiny-imagenet-100\n"
 
 
 @pytest.mark.parametrize("claims", ["depth", "all", "relu_sooner depth"])

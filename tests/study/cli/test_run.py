@@ -16,7 +16,7 @@ from alexnet.machine import Machine
 from study.cli import run as run_verb
 from study.cli.console import Console
 from study.cli.main import main
-from study.plan.plan import make_plan
+from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
 from study.run.executors.base import Done, Reported
@@ -68,6 +68,29 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         if sum(pair[:2] == (cell.base, cell.seed) for pair in pairs) == 2:
             assert told[0] == (number, True)
             break
+
+
+def of(claim: str, arm: str, is_control: bool, scale: str = "smoke") -> Cell:
+    return replace(small_cell(0, "relu" if is_control else "tanh"), claim=claim, arm=arm, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("ended", "pairs"),
+    [
+        ([of("a", "with", True), of("b", "none", False)], set()),  # the control of one claim and the arm of another
+        ([of("a", "with", True), of("a", "without", False, "shapes")], set()),
+        ([of("a", "with", True), of("a", "without", False)], {"a"}),
+        ([of("a", "with", True), of("shared", "without", False)], {"shared"}),  # whose control is the run of `a`'s
+    ],
+)
+@pytest.mark.parametrize("was_done", [False, True])
+def test_a_pair_is_two_arms_of_one_claim_at_one_scale(tmp_path, ended, pairs, was_done):
+    first, second = ended
+    asked = [*ended, replace(first, claim="shared", arm="control")]
+    numbers = run_verb.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
+    for cell in [second] if was_done else ended:
+        numbers.add(cell)
+    assert {claim for claim, _, _ in numbers.to_tell} == pairs
 
 
 class AtOnce:

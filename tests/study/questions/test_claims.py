@@ -18,8 +18,8 @@ from study.judge.evidence import find
 from study.plan.claim_files import all_claims, get_claim, read_claims
 from study.plan.plan import Cell
 from study.questions.claim import Arm, Claim, Reported
-from study.questions.measures import AtEnd, EarlyError, TimeTo, ViewsGain
-from study.questions.rules import DifferenceOfMeans, RatioOfTimes, WithinRuns
+from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
+from study.questions.rules import DifferenceOfMeans, OverImages, RatioOfTimes, WithinRuns
 from study.questions.scales import SCALES
 from study.record import tables
 from study.run import one_run
@@ -616,6 +616,28 @@ def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
 def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
     assert re.search(r"python -m study plan gelu\n.*python -m study run gelu", README.partition(HEADING)[2])
     assert 'command="python -m study run gelu"' in readme_claim()
+
+
+AVERAGED = OverImages(control="noise", expected=-1, no_effect_within=0.5)
+TEN_VIEWS = [(AtEnd("test_top5_error_ten_views"), TINY_CLAIM.rule), (ViewsGain(), WITHIN), (Averaged(3), AVERAGED)]
+
+
+@pytest.mark.parametrize(("measure", "rule"), TEN_VIEWS, ids=["a level", "a gain", "an average"])
+@pytest.mark.parametrize("scale", ["shapes", "own-pets-32px"])
+def test_ten_views_of_crops_as_large_as_the_images_are_refused_before_anything_is_trained(measure, rule, scale):
+    """Every run would train, and none would have the number; an average of them would be a damaged trained.json."""
+    whole = {"bases": {"whole": changed(TINY, {"model.image_size": 32})}, "default_bases": ("whole",)}
+    scales = {"scales": {scale: "machinery" if scale == "shapes" else "own"}}
+    with pytest.raises(Refused, match=rf"claim\.bases\.whole: model\.image_size of 32 pixels .* 32 pixels of scale '{scale}'"):
+        dataclasses.replace(TINY_CLAIM, measure=measure, rule=rule, **whole, **scales)
+    dataclasses.replace(TINY_CLAIM, measure=measure, rule=rule, **scales)
+    dataclasses.replace(TINY_CLAIM, **whole, **scales)  # an error of the centre view can be asked there
+
+
+def test_ten_views_are_refused_where_an_arm_alone_makes_the_crops_as_large_as_the_images():
+    arms = (Arm("noise"), Arm("none", {"model.image_size": 32}))
+    with pytest.raises(Refused, match=r"claim\.bases\.tiny: .* \(arm 'none'\) leaves no ten views"):
+        dataclasses.replace(TINY_CLAIM, arms=arms, measure=AtEnd("test_error_ten_views"))
 
 
 @pytest.mark.parametrize("label", ["tiny one", "tiny,one", "tiny[1]", "tin*", "tin?", "tiny\n"])

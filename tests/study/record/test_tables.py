@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alexnet.errors import Refused
 from alexnet.files import new_file_beside
+from study.questions.claim import OWN_QUESTION
 from study.record import tables
 from study.record.keeper import record_results
 from study.run.result import RunResult
@@ -129,7 +130,7 @@ def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
 
 def test_a_run_of_ones_own_question_stays_out_of_the_claims_tables(tmp_path):
     own = made_up_result(small_cell(seed=1))
-    own = replace(own, asked=replace(own.asked, claim=tables.OWN_QUESTION))
+    own = replace(own, asked=replace(own.asked, claim=OWN_QUESTION))
     assert tables.merge(tmp_path, [own, made_up_result(small_cell(seed=0))]) == 1
     assert tables.read(tmp_path)[0].seed.tolist() == [0]
 

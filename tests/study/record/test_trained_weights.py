@@ -21,7 +21,8 @@ from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
 from study.plan.claim_files import get_claim
-from study.questions.measures import ColumnColour
+from study.questions.measures import Averaged, ColumnColour
+from study.questions.measures.base import FromWeights
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
 from study.record import trained_weights
@@ -181,6 +182,23 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     assert kept["images"].shape[1] == kept["labels"].shape[1] == 7
     derive(asked, place, tmp_path, said.append)
     assert len(said) == 4  # nothing is read twice
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "facts", [{"one_view_top1": 0.5}, {"ten_views_top1": {"averaged": float("nan")}}, {"of": object()}, {"of": b"bytes"}]
+)
+def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_nothing(trained, tmp_path, monkeypatch, facts):
+    cells, place, _ = trained
+    asked, said = [replace(cell, claim="column_colour") for cell in cells], []
+    derive(asked, place, tmp_path, said.append)
+    before = (tmp_path / "trained.json").read_bytes()
+    monkeypatch.setattr(Averaged, "from_weights", lambda measure, runs: FromWeights(facts))
+    monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), measure=Averaged(2)))
+    derive(cells, place, tmp_path, said.append)
+    assert said[-1].startswith("left out, trained.json: not written, as it could not be read again")
+    assert (tmp_path / "trained.json").read_bytes() == before
+    assert len(read_trained(tmp_path)["runs"]) == 2
 
 
 @pytest.mark.parametrize(

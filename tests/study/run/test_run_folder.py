@@ -1,11 +1,13 @@
 """What lies in run folders: results as they are asked for, and room for another try."""
 
+from dataclasses import replace
+
 import pytest
 from helpers import made_up_result, small_cell
 
 from alexnet.training.checkpoint import Checkpoints
-from study.run.result import RESULT, sealed
-from study.run.run_folder import ASKED, Results, set_aside, write_asked
+from study.run.result import RESULT, SEEDS_BELOW, sealed
+from study.run.run_folder import ASKED, Results, finished, set_aside, state_of_run, write_asked
 
 CELLS = [small_cell(seed, arm) for seed in range(2) for arm in ("relu", "tanh")]
 
@@ -30,6 +32,21 @@ def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp
     Checkpoints(folder).save({"step": 1})
     set_aside(folder)
     assert Checkpoints(folder).load() is None and (folder / "result.1.json").exists()
+
+
+@pytest.mark.parametrize(("claim", "of_search"), [("train", False), ("relu_sooner", True)])
+def test_a_question_of_ones_own_is_brought_in_with_any_seed_and_a_trial_of_a_search_never(tmp_path, claim, of_search):
+    """`train` promises it: `record` passed over its seeds from 1000 on, and `status` called them a search."""
+    cell = replace(small_cell(1000), claim=claim)
+    write(tmp_path / cell.key, made_up_result(cell))
+    assert [result.seed for result in finished(tmp_path, pytest.fail)] == ([] if of_search else [1000])
+    assert state_of_run(tmp_path / cell.key).is_trial == of_search
+
+
+def test_the_largest_seed_that_is_taken_can_be_read_again(tmp_path):
+    cell = small_cell(SEEDS_BELOW - 1)
+    write(tmp_path / cell.key, replace(made_up_result(cell), started_ms=0, ended_ms=1))
+    assert [result.seed for result in Results(tmp_path, [cell])] == [SEEDS_BELOW - 1]
 
 
 @pytest.mark.parametrize(
