@@ -70,8 +70,8 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     others = case.prior(number)
     return replace(
         look,
-        spread_of_pairs=math.sqrt(pairs.variance),
-        spread_of_others=math.sqrt(others.variance),
+        spread_of_pairs=_root(pairs.variance),
+        spread_of_others=_root(others.variance),
         degrees_of_others=others.degrees_of_freedom,
         on_other_images=100 * both.half_width if both else math.nan,
         initial_logits=case.ratio_of_initial_logits(treated, control),
@@ -84,6 +84,11 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # the ranks are shuffled already, failed runs among them
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
+
+
+def _root(variance: float) -> float:
+    """The standard deviation. Of NaN the one NaN of `math`, so that looks without a spread are equal."""
+    return math.nan if math.isnan(variance) else math.sqrt(variance)
 
 
 def _where(blocks: Sequence[Block]) -> dict[str, Any]:

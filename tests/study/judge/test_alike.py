@@ -99,7 +99,9 @@ def point(validation_error):
 
 def told_of(verdict) -> SimpleNamespace:
     """A finding, as far as pictures and cautions need it."""
-    return SimpleNamespace(role="proxy", claim=CLAIM, verdict=verdict, rule=None, in_family=True, arms=(), readings={})
+    return SimpleNamespace(
+        role="proxy", claim=CLAIM, verdict=verdict, rule=None, in_family=True, each_seed_once=None, arms=(), readings={}
+    )
 
 
 @pytest.mark.parametrize("apart, inside", [(0.0, True), (0.3, False), (-0.3, False)])

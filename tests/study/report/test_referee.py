@@ -36,7 +36,14 @@ def found(claim=DECAY, treated=HIGHER, name="weight_decay", scale="cifar10-jpeg"
     """A finding, as far as these words need it."""
     arms = {} if "verdict" in more else arms_of(**{claim.rule.control: FIVE, claim.rule.treated_arms[0]: treated})
     facts = {"claim": claim, "claim_name": name, "scale": scale, "base": "ALEXNET_32", "role": claim.scales[scale]}
-    facts |= {"rule": None, "readings": {}, "arms": tuple(arms.values()), "in_family": True, "claims_in_family": 23}
+    facts |= {
+        "rule": None,
+        "readings": {},
+        "arms": tuple(arms.values()),
+        "in_family": True,
+        "each_seed_once": None,
+        "claims_in_family": 23,
+    }
     facts |= {"machines": ("here",), "machine": "here"}
     one = SimpleNamespace(**(facts | ({"verdict": decided(claim, arms)} if arms else {}) | more))
     one.word, one.control = one.verdict.direction, arms.get(claim.rule.control)

@@ -25,7 +25,9 @@ HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40
 
 def found(claim, verdict, role="native", arms=()):
     """A finding, as far as words need it."""
-    return SimpleNamespace(claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=arms, in_family=True)
+    return SimpleNamespace(
+        claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=arms, in_family=True, each_seed_once=None
+    )
 
 
 def of(treated, control=FIVE, **more):
