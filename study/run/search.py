@@ -195,7 +195,8 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
         ended.append(tried)
         trials += tried.user_attrs[ROWS]
     scores = mean_scores(trials, score_of(measure))
-    winner = min((value for value in scores if scores[value] is not None), key=scores.__getitem__, default=None)
+    known = {value: score for value, score in scores.items() if score is not None}
+    winner = min(known, key=lambda value: known[value], default=None)
     return {
         "field": field,
         "value": winner,

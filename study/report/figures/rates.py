@@ -36,13 +36,16 @@ def rates(found: Sequence[Evidence]) -> Figure:
         for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
             line, marker = ACTIVATION_LINES.get(arm.label, "-."), ACTIVATION_MARKS.get(arm.label, "P")
             runs = [(trial["value"], _height(trial, by_time)) for trial in arm.tuned["trials"]]
-            by_rate = {rate: [height for other, height in runs if other == rate] for rate, _ in runs}
-            means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items() if None not in heights}
+            by_rate: dict[float, list[float]] = {rate: [] for rate, _ in runs if (rate, None) not in runs}
+            for rate, height in runs:
+                if rate in by_rate and height is not None:
+                    by_rate[rate].append(height)
+            means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items()}
             above.plot(
                 list(means), list(means.values()), line, marker=marker, color=color,
                 label=f"{arm.label}, best {arm.tuned['value']:g}",
             )  # fmt: skip
-            if len(runs) > len(by_rate):
+            if len(runs) > len(dict(runs)):
                 dots = [(rate, height) for rate, height in runs if height is not None]
                 above.plot(*zip(*dots, strict=True), ".", color=color, alpha=0.5, markersize=5)
             gone = [trial for trial in arm.tuned["trials"] if _height(trial, by_time) is None]
