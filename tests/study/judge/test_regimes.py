@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import made_up_result
+from made_up_arms import arm_of, case_of
 from scipy import stats
 
+from study.judge.blocks import Prior
+from study.judge.case import SO_FAR
+from study.judge.decision import Question
 from study.judge.evidence import find
 from study.judge.family import Evidence
 from study.judge.intervals import within_runs
+from study.judge.judge import against_control
 from study.judge.regimes import between_regimes, welch
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
@@ -111,3 +116,11 @@ def test_a_reader_can_reckon_an_interval_anew_from_what_the_verdict_tells_of_spr
     half = stats.t.ppf(0.975, together) * np.sqrt(sum(parts))
     assert (look.effect.lower, look.effect.upper) == pytest.approx((estimate - half, estimate + half))
     assert f"have a standard deviation of {number(look.spread_of_pairs)}, which stands alone." in _spread_words(one)
+
+
+def test_a_look_tells_what_the_other_comparisons_say_of_a_spread():
+    arms = {"0.0005": arm_of("0.0005", [40.0, 40.2, 39.8]), "none": arm_of("none", [41.0, 41.3, 40.9])}
+    case = replace(case_of(CLAIM["weight_decay"], arms), prior=lambda look: Prior(0.09, 1.5))
+    look = against_control(case, "none", Question(margin=0.5), SO_FAR)
+    assert (look.spread_of_others, look.degrees_of_others) == (pytest.approx(0.3), 1.5)
+    assert look.spread_of_pairs == pytest.approx(np.std([1.0, 1.1, 1.1], ddof=1))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 from helpers import made_up_result, write_tuned
@@ -82,7 +83,7 @@ def test_where_the_scale_leaves_images_out_a_trial_trains_on_the_arms_own_and_is
     assert torch.equal(tried.validation[0], images.train_images[2_500:5_000])
 
 
-def searched(monkeypatch, error_of) -> tuple[dict, list]:
+def searched(monkeypatch, error_of, place=PLACE) -> tuple[dict, list]:
     """The entry of a search whose runs end at the validation error `error_of(rate, seed)`, None for one that diverges; and how
     many epochs each was let train."""
     trained = []
@@ -95,7 +96,7 @@ def searched(monkeypatch, error_of) -> tuple[dict, list]:
         return replace(result, points=points, outcome="finished" if error is not None else "diverged")
 
     monkeypatch.setattr(search_module, "run_cell", stand_in)
-    return search_arm(Search(NAME, "shapes", BASE, "none", "0"), PLACE, lambda message: None), trained
+    return search_arm(Search(NAME, "shapes", BASE, "none", "0"), place, lambda message: None), trained
 
 
 @pytest.mark.parametrize("best", [0.0025, 0.01, 0.04])
@@ -116,6 +117,16 @@ def test_the_mean_over_seeds_decides_and_a_rate_that_diverges_on_one_of_them_nev
     assert entry["value"] == 0.01 and entry["tuning_seeds"] == [1000, 1001, 1002]
     told = [(t["seed"], t["validation_error"]) for t in entry["trials"] if t["value"] == 0.0025]
     assert told == [(1000, 0.20), (1001, 0.42), (1002, 0.42)]
+
+
+def test_where_trials_are_kept_each_rate_has_its_mean_error(monkeypatch, tmp_path):
+    url = f"sqlite:///{tmp_path / 'trials.db'}"
+    monkeypatch.setenv("OPTUNA_STORAGE", url)
+    monkeypatch.chdir(tmp_path)
+    searched(monkeypatch, lambda rate, seed: rate + 0.1 * (seed - 1000), replace(PLACE, spool_dir=tmp_path))
+    (kept,) = optuna.get_all_study_summaries(url)
+    values = {t.params[RATE]: t.value for t in optuna.load_study(study_name=kept.study_name, storage=url).trials}
+    assert values == {rate: pytest.approx(rate + 0.1) for rate in (0.0025, 0.005, 0.01, 0.02, 0.04)}
 
 
 def test_a_best_rate_is_that_of_its_own_scale_alone(tmp_path):

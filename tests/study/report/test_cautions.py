@@ -75,6 +75,7 @@ def test_on_other_images_is_told_where_it_is_known_and_marked_where_it_would_cha
         ("supported", [1.0, 1.1, 0.9], False),
         ("supported", [3.0, -1.0, 1.0], True),
         ("contradicted", [3.0, -1.0, 1.0], True),
+        ("contradicted", [-1.0, -1.1, -0.9], False),
         ("undecided", [3.0, -1.0, 1.0], False),  # nothing is said that could be doubted
     ],
 )

@@ -13,7 +13,7 @@ from made_up_arms import arm_of, arms_of, decided
 from alexnet.recipe import PAPER, SOURCE_2012, changed
 from study.claims import fidelity
 from study.cli.text_tables import named_recipe, read_settings
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
 from study.report.claim_pages import seeds_asked
@@ -283,3 +283,12 @@ def test_what_every_row_says_is_said_once_and_what_none_says_is_left_out():
     rows = [{"claim": "a", "data": "x", "notes": "-", "n": 3}, {"claim": "b", "data": "x", "notes": "-", "n": 3}]
     assert table(rows, keep=("n",)) == {"head": ["claim", "n"], "rows": [["a", 3], ["b", 3]], "same": "data x"}
     assert table(rows[:1])["head"] == list(rows[0]) and table([])["rows"] == []
+
+
+def test_arms_at_their_own_rates_are_in_no_table_of_spreads():
+    """They differ from the others of their base in more than the part that is taken out."""
+    runs = {"all-five": (40.0, 40.3, 40.1), "without-2": (42.0, 42.4, 42.0), "without-3": (41.0, 41.2, 41.3)}
+    arms = [arm_of(label, values) for label, values in runs.items()]
+    facts = {"base": "ALEXNET_32", "scale": "near", "data": "x", "fingerprint": "f", "arms": arms}
+    asked = {name: SimpleNamespace(claim=get_claim(name), claim_name=name, **facts) for name in ("depth", "depth_own_rate")}
+    assert len(spreads_of([asked["depth"]])) == 1 and spreads_of([asked["depth_own_rate"]]) == []
