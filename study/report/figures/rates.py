@@ -65,7 +65,7 @@ def rates(found: Sequence[Evidence]) -> Figure:
     tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
     each = "one run of one seed each (n=1, so no intervals)"
     if (seeds := _runs_of_a_rate(found)) > 1:
-        each = f"a dot a run, the line through the means of {seeds}"
+        each = f"a dot a run, the line through the means of {seeds} seeds"
     head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, {each}")
     return figure
 
