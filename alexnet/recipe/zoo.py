@@ -47,7 +47,8 @@ FIGURE_1_C = changed(  # layers-conv-local-13pct.cfg without its crops: two conv
 # layers-conv-local-13pct.cfg: crops of 24, flips, decay of the local and full layers alone. What departs from it: its data
 # provider subtracted the centre 24 x 24 of the mean image from every crop, wherever that was taken (here what that image has
 # there); it took the images in one order for all epochs (here a new one each); and it made 395 updates an epoch, the last batch
-# of each of its five files being of 16 images (here 390 of 128 each).
+# of each of its five files being of 16 images (here 390 of 128 each). And its notes name the rates of weights alone as the ones
+# that drop; here those of biases drop with them.
 CIFAR_13PCT = changed(
     FIGURE_1_C,
     {

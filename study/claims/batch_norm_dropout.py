@@ -1,7 +1,8 @@
 """Beyond the paper: is dropout worth less where batch normalization is in the place of response normalization?
 
-Ioffe and Szegedy (2015) found that batch normalization makes dropout unnecessary. What dropout is worth is the error without it
-minus the error with it; asked is whether that is less with batch normalization than with response normalization.
+Ioffe and Szegedy (2015) found that with batch normalization dropout is in some cases not needed. What dropout is worth is the
+error without it minus the error with it; asked is whether that is less with batch normalization than with response
+normalization.
 
 Without its factor of a half the first logits spread over three times as widely. So there is a second reading, as of dropout
 itself: the halving stays in both networks without dropout ("factor-only").

@@ -1,4 +1,4 @@
-"""Section 4.1 and footnote 4: averaging ten views instead of taking the centre one lowers the error from 39.0% to 37.5% (top-5:
+"""Section 4.1 and footnote 5: averaging ten views instead of taking the centre one lowers the error from 39.0% to 37.5% (top-5:
 18.3% to 17.0%). The same weights both times (net 145, ILSVRC-2010 test)."""
 
 from study.questions.claim import Arm, Claim, Reported
@@ -11,7 +11,7 @@ CLAIM = Claim(
     reported=Reported(
         what="top-1 error of ten views minus the centre one, points",
         value=-1.5,
-        where="section 4.1, footnote 4",
+        where="section 4.1, footnote 5",
         notes="-1.55 (net 145-2010)",
     ),
     arms=(Arm("2012"),),

@@ -1,6 +1,8 @@
 """Section 6: "we use validation and test error rates interchangeably because in our experience they do not differ by more than
 0.1%".
 
+The paragraph speaks of top-5 errors; as ten classes are too few for those, top-1 stands in.
+
 The same weights, the centre view, on the last training images, which are kept back, and on the test images. The two errors
 are shares of images, and so differ by chance: of 16.4%, the paper's top-5 error, 50,000 and 150,000 images give a standard
 error of 0.19 points by the binomial formula, twice the 0.1. So the interval is over images besides seeds, and the row says how

@@ -234,8 +234,8 @@ def device_option(use: str = "") -> Parser:
     return parent
 
 
-def machine_options() -> Parser:
-    """A parent parser: on which device, in which precision and how many runs at a time."""
+def one_run_options() -> Parser:
+    """A parent parser: on which device and in which precision."""
     parent = Parser(add_help=False, parents=[device_option()])
     parent.add_argument(
         "--precision",
@@ -243,6 +243,12 @@ def machine_options() -> Parser:
         default=os.environ.get("PRECISION") or "auto",
         help="auto, bf16, fp32 or fp64; default: auto, bf16 where the processor computes in it",
     )
+    return parent
+
+
+def machine_options() -> Parser:
+    """A parent parser: on which device, in which precision and how many runs at a time."""
+    parent = Parser(add_help=False, parents=[one_run_options()])
     parent.add_argument(
         "--jobs",
         type=whole_number("JOBS", 0, MOST_JOBS),
@@ -282,14 +288,20 @@ def add_verb(verbs: Verbs, name: str, function: Callable, text: str, *parents: P
 
 
 def machine_of(args: argparse.Namespace) -> Machine:
-    """The machine at hand, as the options want it used. Raises Refused for a device that is not there."""
-    from alexnet.machine import detect
-
-    ranks = launched_ranks()
-    machine = detect(args.device, args.precision, 1 if ranks > 1 else args.jobs)
+    """The machine at hand, as `machine_options` want it used. Raises Refused for a device that is not there."""
+    machine = machine_of_one_run(args.device, args.precision, args.jobs)
     at_most = MOST_JOBS_A_CORE * cores()
     if machine.device == "cpu" and machine.jobs > at_most and getattr(args, "executor", "local") == "local":
         raise Refused(f"JOBS: {machine.jobs} is more than {at_most}, {MOST_JOBS_A_CORE} for each core of this machine")
+    return machine
+
+
+def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> Machine:
+    """The machine at hand for one run, or for so many at a time. Raises Refused for a device that is not there."""
+    from alexnet.machine import detect
+
+    ranks = launched_ranks()
+    machine = detect(device, precision, 1 if ranks > 1 else jobs)
     return replace(machine, ranks=ranks, threads=max(1, machine.threads // launched().local_count))
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from study.cli.arguments import Verbs, add_verb, claim_options, device_option, machine_of, writable
+from study.cli.arguments import Verbs, add_verb, claim_options, device_option, machine_of_one_run, writable
 from study.cli.console import Console
 from study.cli.images import load_known
 from study.cli.selection import select_claims
@@ -25,7 +25,7 @@ def measure_logits(args: argparse.Namespace) -> None:
     """What is in the file already is not measured again."""
     from study.run.initial_logits import spreads_of
 
-    machine = machine_of(argparse.Namespace(device=args.device, precision="auto", jobs=1))
+    machine = machine_of_one_run(args.device)
     selected = select_claims(args, machine.device == "cuda")  # refused before anything is written
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
     known = InitialLogits.read(folder)

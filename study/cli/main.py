@@ -83,6 +83,8 @@ EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "pos
 """Which of pyproject.toml's extras brings a package; all others come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
 """Modules that add verbs to the parser."""
+FOLDERS = ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI")
+"""What a command may set for itself."""
 
 
 def parser() -> Parser:
@@ -103,14 +105,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command of `arguments`, by default those of the process. Returns the exit code, as a console script wants it.
 
     Sets environment variables of libraries: the process is the command's own. What SIGTERM does is as before when it returns:
-    whoever calls it in a process of his own (a notebook, a test) is not left with a command's way to stop.
+    whoever calls it in a process of his own (a notebook, a test) is not left with a command's way to stop. So with its folders:
+    `quick` and --images choose some for themselves.
     """
-    before, folder = signal.getsignal(signal.SIGTERM), os.environ.get("RESULTS_DIR")
+    before, folders = signal.getsignal(signal.SIGTERM), {name: os.environ.get(name) for name in FOLDERS}
     try:
         return _main(arguments)
     finally:
-        if folder is None:
-            os.environ.pop("RESULTS_DIR", None)  # see keep_apart
+        for name, value in folders.items():
+            if value is None:
+                os.environ.pop(name, None)
         if before is not None and signal.getsignal(signal.SIGTERM) is not before:
             signal.signal(signal.SIGTERM, before)
 

@@ -57,7 +57,7 @@ def list_claims(args: argparse.Namespace) -> None:
     if args.json:
         told = {
             name: {
-                **_facts(claim),
+                **_facts(name, claim),
                 **margins.facts(name, claim, found, rules),
                 "verdicts": [_short(record) for record in records(findings, own[name])],
             }
@@ -72,7 +72,7 @@ def list_claims(args: argparse.Namespace) -> None:
         if not own[name]:
             print("  verdict   not run yet")
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
-        print(f"  command   {claim.command}")
+        print(f"  command   {claim.command_for(name)}")
         print(f"  bases     {_with_defaults(claim.bases, claim.default_bases)}")
         print(f"  arms      {_with_defaults([arm.label for arm in claim.arms], claim.default_arms)}")
         print(f"  margin    {f'{chr(10)}            '.join(margins.lines(name, claim, found, rules))}")
@@ -84,10 +84,10 @@ def _short(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": record["id"], **{name: record["verdict"][name] for name in ("direction", "size", "words", "effect")}}
 
 
-def _facts(claim: Claim) -> dict:
+def _facts(name: str, claim: Claim) -> dict:
     return {
         "title": claim.title,
-        "command": claim.command,
+        "command": claim.command_for(name),
         "reported": asdict(claim.reported),
         "bases": list(claim.bases),
         "arms": [arm.label for arm in claim.arms],
@@ -280,7 +280,7 @@ def _scored_words(claim: Claim, trial: Cell) -> str:
 def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:
     """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
-    print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command})")
+    print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
     print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
     if isinstance(asked.claim.rule, Factorial):
         from study.report.designs import plan_lines

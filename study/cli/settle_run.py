@@ -27,7 +27,7 @@ from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
-from study.questions.scales import SCALES, scale_named
+from study.questions.scales import SCALES, is_own, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
@@ -64,6 +64,8 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     rules = FixedRules.read(results_dir())
     rule, in_place = rules.of(scale), False
     members = family(claims, scale)
+    if is_own(scale) and named:  # whoever asks one question of their own images is charged for that one
+        members = [(name, base) for name, base in members if name in named]
     if args.new_rule:
         seeds = seeds_of_runs(scale)
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)

@@ -1,9 +1,10 @@
 """Findings and recipes for a terminal, in plain text."""
 
 import json
+from typing import Any
 
 from alexnet.errors import Refused, choose
-from alexnet.recipe import RECIPES, Recipe, changed
+from alexnet.recipe import RECIPES, Recipe, changed, settings
 from study.judge.family import Evidence
 from study.plan.claim_files import all_claims, get_claim
 from study.report import phrases, sentences
@@ -55,17 +56,21 @@ def named_recipe(name: str) -> Recipe:
 
 def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
     """The recipe with fields changed as a user wrote them: "model.activation=tanh", "optim.epochs=3", "data.flip=true"."""
-    diff = {}
+    diff, before = {}, settings(recipe)
     for text in written:
         field, equals, value = text.partition("=")
         if not equals:
             raise Refused(f"--set: {text!r} is not FIELD=VALUE")
-        try:
-            plain = json.loads(value)
-        except (ValueError, RecursionError):  # no JSON, or brackets in brackets without end
-            plain = value
-        diff[field] = () if plain == [] else plain
+        diff[field] = value if isinstance(before.get(field), str) else _from_json(value)
     return changed(recipe, diff)
+
+
+def _from_json(written: str) -> Any:
+    try:
+        plain = json.loads(written)
+    except (ValueError, RecursionError):  # no JSON, or brackets in brackets without end
+        return written
+    return () if plain == [] else plain
 
 
 def layer_lines(recipe: Recipe) -> str:

@@ -6,7 +6,16 @@ import signal
 
 from alexnet.recipe import changed
 from alexnet.training.history import Point
-from study.cli.arguments import Verbs, add_verb, images_option, json_option, machine_of, machine_options, whole_number, writable
+from study.cli.arguments import (
+    Verbs,
+    add_verb,
+    images_option,
+    json_option,
+    machine_of_one_run,
+    one_run_options,
+    whole_number,
+    writable,
+)
 from study.cli.console import Console
 from study.cli.images import load_images
 from study.cli.plan import check_ranks
@@ -23,7 +32,7 @@ from study.run.stop import STOP
 
 def add_to(verbs: Verbs) -> None:
     text = "train one recipe with any of its fields changed: your own question"
-    parser = add_verb(verbs, "train", train, text, images_option(), machine_options(), json_option())
+    parser = add_verb(verbs, "train", train, text, images_option(), one_run_options(), json_option())
     parser.add_argument("recipe", help="as for describe: PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM")
     parser.add_argument(
         "--set",
@@ -48,7 +57,7 @@ def train(args: argparse.Namespace) -> int:
         recipe = changed(recipe, scale_named(scale).on(recipe))
         console.say(f"{scale_named(scale).about}; {words}")
     recipe = read_settings(recipe, args.set)
-    machine = machine_of(argparse.Namespace(device=args.device, precision=args.precision, jobs=1))
+    machine = machine_of_one_run(args.device, args.precision)
     images = load_images(recipe.data.name)
     fingerprint = images.fingerprint
     arm = " ".join(args.set) or "as it is"

@@ -47,7 +47,7 @@ class Case:
         whose number is still to be read off its weights is missing too. Of an early measure a seed counts on the machine alone
         that had it first."""
         blocks = self._in_order(*labels)
-        return _each_seed_once(blocks) if self.claim.measure.is_early else blocks
+        return first_of_each_seed(blocks) if self.claim.measure.is_early else blocks
 
     def _in_order(self, *labels: str) -> list[Block]:
         """Those of `shared`, where a seed counts on each machine that has it."""
@@ -150,7 +150,7 @@ class Case:
             machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
             if self.claim.measure.is_early:
-                both = set(_each_seed_once(sorted(both, key=self._first_there(treated, control))))
+                both = set(first_of_each_seed(sorted(both, key=self._first_there(treated, control))))
             blocks = {
                 label: [block for block in own if block[0] in machines and (len(machines) == 1 or block in both)]
                 for label, own in blocks.items()
@@ -235,7 +235,7 @@ class Case:
         return np.array(list(self.values(label, blocks).values()), dtype=float)
 
 
-def _each_seed_once(blocks: Iterable[Block]) -> list[Block]:
+def first_of_each_seed(blocks: Iterable[Block]) -> list[Block]:
     """Of each seed the first of these blocks."""
     first: dict[int, Block] = {}
     for block in blocks:

@@ -1,7 +1,7 @@
 """From looks at the runs to a verdict, in numbers.
 
 A claim is looked at after fixed numbers of seeds (study/questions/looks.py). A look gives p values: that the effect is on the
-paper's side, on the other, or within the margin. They are brought together over the looks (spending.py) and over all claims
+claim's side, on the other, or within the margin. They are brought together over the looks (spending.py) and over all claims
 (Holm), and the first look that decides is the verdict. Every effect is judged on a line on which no effect is 0 and what the
 paper expects is above 0: ratios by their logs, differences as they are."""
 
@@ -49,7 +49,7 @@ class Look:
     treated: str = ""  # the arm that was set against the control: of several the least convincing
     effect: Effect  # with its 95% interval
     narrow: Effect | None = None  # with its 90% interval
-    p_supported: float = 1.0  # of an effect on the paper's side; 1 where the estimate is on the other
+    p_supported: float = 1.0  # of an effect on the claim's side; 1 where the estimate is on the other
     p_contradicted: float = 1.0
     p_no_effect: float = 1.0  # of an effect as large as the margin or larger: two one-sided tests
     failures: tuple[Failures, ...] = ()  # of the arms compared, those that had any

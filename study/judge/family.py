@@ -10,7 +10,7 @@ from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case
-from study.judge.decision import Verdict, decide
+from study.judge.decision import ERROR, Verdict, decide
 from study.judge.judge import interaction_of, judge
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
@@ -50,7 +50,9 @@ class Evidence:
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
     seconds_ratio: intervals.Ratio | None
     all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those that came after the deciding look
-    each_seed_once: intervals.Difference | None = None  # that of the verdict, where one seed is on several machines
+    each_seed_once: intervals.Difference | intervals.Share | None = (
+        None  # that of the verdict, where one seed is on several machines
+    )
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # the claim, read otherwise
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
@@ -156,7 +158,7 @@ def _judged(
         others = [value for other, value in p_of.items() if other != name]
         return math.nan if p != p else float(holm([p, *others])[0])
 
-    decided = sum(value <= 0.05 for value in holm(list(p_of.values())))
+    decided = sum(value <= ERROR for value in holm(list(p_of.values())))
     found = []
     for one in asked:
         alone, case = judged[one.name], one.case

@@ -14,7 +14,7 @@ from study.judge.intervals import Difference, difference_of
 
 FEW_SEEDS = 3
 """Up to so many seeds the degrees of freedom stay those of the seeds: Satterthwaite's, estimated from so few, are too many
-(cover 90.4% at 3 seeds, STATISTICS.md, section 5)."""
+(cover 90.4% at 3 seeds, docs/statistics.md)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: 
 
     `contrast` [blocks, images] is that of how wrong each answer was, 0 to 1: of two arms treated less control, each block a
     seed that both have. `seed_error` is the standard error of its mean over seeds, in shares of images, with its
-    `degrees_of_freedom`: moderated or not, as the verdict takes it. Source: STATISTICS.md, section 5."""
+    `degrees_of_freedom`: moderated or not, as the verdict takes it. See docs/statistics.md."""
     contrast = np.asarray(contrast, dtype=float)
     blocks, images = contrast.shape
     of_images = image_variance(contrast)

@@ -20,6 +20,7 @@ from study.judge.intervals import (
     Difference,
     Floats,
     Ratio,
+    Share,
     difference_over_images,
     share_of_runs,
     within_runs,
@@ -84,6 +85,11 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # the ranks are shuffled already, failed runs among them
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
+
+
+def _farthest_from_1(*ratios: float | None) -> float | None:
+    known = [ratio for ratio in ratios if ratio is not None]
+    return max(known, key=lambda ratio: abs(math.log(ratio)), default=None)
 
 
 def _root(variance: float) -> float:
@@ -213,7 +219,17 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
         failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
         if failures:
             look = replace(look, **UNDECIDED, failures=failures)
-        return replace(look, treated=rule.both, nothing=nothing(blocks), **_where(blocks), shuffled=(tuple(values),))
+        return replace(
+            look,
+            spread_of_pairs=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+            initial_logits=_farthest_from_1(
+                case.ratio_of_initial_logits(rule.both, rule.second), case.ratio_of_initial_logits(rule.first, rule.control)
+            ),
+            treated=rule.both,
+            nothing=nothing(blocks),
+            **_where(blocks),
+            shuffled=(tuple(values),),
+        )
 
     def nothing(blocks: Sequence[Block]) -> Any:
         """Of four arms: none of all runs learned anything, or the first change left the weights as they are, with and without
@@ -324,13 +340,11 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-        rows = [] if arm is None else [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
-        known = [row for row in rows if arm is not None and (arm.chances[row] is not None or arm.failed[row])]
-        seen = sum(chance <= rule.p for row in known if arm is not None and (chance := arm.chances[row]) is not None)
+        share, known = share_that_show(rule, arm, blocks)
+        seen, n = share.seen, share.runs
         able = [row for row in known if arm is not None and not arm.failed[row]]
         powers = [power for row in able if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
         power = float(np.mean(powers)) if powers else math.nan
-        share, n = share_of_runs(seen, len(known)), len(known)
         supported = contradicted = 1.0
         if n and seen == n:
             supported = float(rule.p**n)
@@ -346,11 +360,23 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
             nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
             power_of_a_run=power,
-            by_chance=_mean([value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row])]),
+            by_chance=_mean(
+                [value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row]) is not None]
+            ),
             mean_value=_mean([value for row in known if arm is not None and (value := arm.values[row]) is not None]),
         )
 
     return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
+
+
+def share_that_show(rule: EveryRun, arm: ArmEvidence | None, blocks: Sequence[Block]) -> tuple[Share, list[int]]:
+    """In how many runs of these blocks it is seen, of those of which that is known; and the places of these in the arm."""
+    if arm is None:
+        return share_of_runs(0, 0), []
+    rows = [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
+    known = [row for row in rows if arm.chances[row] is not None or arm.failed[row]]
+    seen = sum(chance <= rule.p for row in known if (chance := arm.chances[row]) is not None)
+    return share_of_runs(seen, len(known)), known
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -62,11 +62,11 @@ class Claim:
     """
 
     title: str
-    command: str  # that runs it with its defaults
     reported: Reported
     arms: tuple[Arm, ...]  # the first is the control
     measure: Measure
     rule: Rule
+    command: str = ""  # a make target that runs it, among others; none: `python -m study run NAME`
     seeds: int = 3
     seen_seeds: int = 0
     """Runs of so many first seeds were looked at before the claim was written, so they are not judged."""
@@ -97,9 +97,16 @@ class Claim:
         self._check_rule()
         self._check_recipes()
 
+    def command_for(self, name: str, **options: object) -> str:
+        """What runs the claim of this name with these options of `run`, such as scale="cifar10" and seeds=6."""
+        if self.command.startswith("make "):
+            return " ".join((self.command, *(f"{option.upper()}={value}" for option, value in options.items())))
+        command = self.command or f"python -m study run {name}"
+        return " ".join((command, *(f"--{option} {value}" for option, value in options.items())))
+
     def _check_kinds(self) -> None:
         check_text("claim.title", self.title)
-        check_text("claim.command", self.command)
+        check_text("claim.command", self.command, may_be_empty=True)
         for name, kind in (("reported", Reported), ("measure", Measure), ("rule", Rule)):
             if not isinstance(value := getattr(self, name), kind):
                 raise Refused(f"claim.{name}: {value!r} is {type(value).__name__}, not a {kind.__name__}")

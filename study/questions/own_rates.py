@@ -29,7 +29,7 @@ def at_own_rates(name: str, claim: Claim) -> Claim:
     return replace(
         claim,
         title=f"{claim.title} (each arm at its own best learning rate)",
-        command=f"python -m study run {name}{SUFFIX}",
+        command="",
         tune={RATE: tuple(sorted({factor * rate for factor in FACTORS for rate in rates}))},
     )
 

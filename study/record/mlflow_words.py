@@ -147,8 +147,7 @@ def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str]
         judged = [line.strip() for line in text.splitlines() if line.strip().startswith("observed")]
         lines.append(f"- {_in_markdown(base)}: {_in_markdown(judged[-1] if judged else text.splitlines()[-1].strip())}")
     if found:
-        at_scale = f" SCALE={scale}" if found.command.startswith("make") else f" --scale {scale}"
-        lines.append(f"Run it again: `{found.command}{at_scale}`")
+        lines.append(f"Run it again: `{found.command_for(claim, scale=scale)}`")
     lines.append(f"[The runs by arm, with seed, verdict and errors]({address_of(experiment)})")
     return "\n\n".join(lines)[:5000]
 

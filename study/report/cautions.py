@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from study.counted import counted
 from study.judge.family import Evidence, machine_words
-from study.judge.intervals import Difference, Ratio
+from study.judge.intervals import Difference, Ratio, Share
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import ALIKE
 from study.questions.readings import SUFFIX
-from study.questions.rules import Alike
+from study.questions.rules import Alike, Interaction
 from study.report.phrases import effect_words, no_result_words, number
 
 
@@ -47,8 +47,14 @@ def _of_runs(one: Evidence) -> Iterator[str]:
         yield from _of_seeds_on_machines(one, one.each_seed_once)
 
 
-def _of_seeds_on_machines(one: Evidence, once: Difference) -> Iterator[str]:
+def _of_seeds_on_machines(one: Evidence, once: Difference | Share) -> Iterator[str]:
     """What the verdict's effect is where a seed counts once, over its machines."""
+    if isinstance(once, Share):
+        yield (
+            "Some seeds were run on several machines, and the kernels of one seed are alike on two, so these are not two runs. "
+            f"With each seed counted once, on the machine that had it first, it is seen in {effect_words(once)}."
+        )
+        return
     open_to_doubt = ""
     if one.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
         open_to_doubt = ", which does not leave out 0"
@@ -124,15 +130,31 @@ def _of_the_arm(one: Evidence) -> Iterator[str]:
     """What else the arm changed, and what another reading of the claim came to."""
     ratio = one.verdict.told.initial_logits
     if ratio is not None and not ALIKE[0] <= ratio <= ALIKE[1]:
+        treated, control = _first_change(one)
         yield (
-            f"Before training, the outputs (logits) of {one.verdict.treated} differ from image to image x{number(ratio)} as "
-            f"much as those of {one.claim.rule.control}: not the part alone is changed, but how strong the signal is too."
+            f"Before training, the outputs (logits) of {treated} differ from image to image x{number(ratio)} as much as those "
+            f"of {control}: not the part alone is changed, but how strong the signal is too."
         )
     unit = one.claim.measure.unit
     for label, effect in one.readings.items():
         plain = _plain_arm(one, label)
         beside = f" ({plain} itself: {effect_words(one.effects[plain], unit)})" if plain else ""
         yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
+
+
+def _first_change(one: Evidence) -> tuple[str, str]:
+    """With and without what the claim is about, in words; of an interaction the pair whose signals differ the most."""
+    rule = one.claim.rule
+    if not isinstance(rule, Interaction):
+        return one.verdict.treated, rule.control
+    logits = {arm.label: arm.initial_logits for arm in one.arms}
+    pairs = ((rule.both, rule.second), (rule.first, rule.control))
+
+    def differ(pair: tuple[str, str]) -> float:
+        treated, control = (logits.get(label) for label in pair)
+        return abs(math.log(treated / control)) if treated and control else 0.0
+
+    return max(pairs, key=differ)
 
 
 LARGER, DIFFERS = "another reading is larger", "another reading differs"

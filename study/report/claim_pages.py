@@ -279,11 +279,12 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
 
 
 def command(found: Sequence[Evidence]) -> str:
-    """What makes the runs of a claim on all its bases; `ARMS=all` where others than the default arms are there."""
-    one, seeds = found[0], max(map(seeds_asked, found))
-    more = " ARMS=all" if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms) else ""
+    """What makes the runs of a claim on all its bases; with all arms where others than the default ones are there."""
+    one, options = found[0], {"seeds": str(max(map(seeds_asked, found)))}
+    if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms):
+        options["arms"] = "all"
     scale = one.data if scale_named(one.scale).own else one.scale
-    return f"{one.claim.command} SCALE={scale} SEEDS={seeds}{more}"
+    return one.claim.command_for(one.claim_name, scale=scale, **options)
 
 
 def seeds_asked(one: Evidence) -> int:

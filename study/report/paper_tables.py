@@ -33,7 +33,7 @@ def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
     nets, test, validation = measure.nets, "table 1 (2010 test)", "table 2 (2012 validation)"
     not_run = "not run", "not run"
     rows = [
-        ("one net, centre view", *centre, "39.0%", "18.3%", "footnote 4 (2010 test)"),
+        ("one net, centre view", *centre, "39.0%", "18.3%", "footnote 5 (2010 test)"),
         ("sparse coding (Berg et al.)", *not_run, "47.1%", "28.2%", test),
         ("SIFT and Fisher vectors", *not_run, "45.7%", "25.7%", test),
         ("one net, ten views", *ten, "37.5%", "17.0%", test),

@@ -262,7 +262,7 @@ def _tests(verdict: Verdict, within: str) -> str:
     told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
     beyond = f"against an effect beyond {within}: p = {nothing}"
     return {
-        "supported": f"{told}. The effect is in the paper's direction.",
+        "supported": f"{told}. The effect is in the claim's direction.",
         "contradicted": f"{told}. The effect is in the other direction.",
         "no effect": f"{told}; {beyond}. There is none that matters.",
         "undecided": f"{told}; {beyond}. Neither is decided.",

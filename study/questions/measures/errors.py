@@ -64,7 +64,7 @@ class EarlyError(Measure):
 
 @dataclass(frozen=True)
 class ViewsGain(Measure):
-    """Ten-view error minus that of the centre view, of the same weights, in points. Section 4.1 and footnote 4."""
+    """Ten-view error minus that of the centre view, of the same weights, in points. Section 4.1 and footnote 5."""
 
     of: CentreViewError = "test_error"
 

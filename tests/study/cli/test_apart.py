@@ -9,7 +9,7 @@ from helpers import made_up_result, small_cell
 from made_up_images import write_images
 
 from study.cli.console import command_line
-from study.cli.main import main
+from study.cli.main import FOLDERS, main
 from study.cli.quick import quick
 from study.environment import MY_RESULTS, results_dir
 from study.plan.plan import Cell
@@ -84,6 +84,19 @@ def test_a_quick_run_that_went_well_says_how_mlflow_shows_it(here, monkeypatch, 
     assert quick(argparse.Namespace()) == code
     uri = f"sqlite:///{here / 'quick' / 'mlflow.db'}"
     assert (f"mlflow server --backend-store-uri {uri}\n" in capsys.readouterr().out) == says
+
+
+def test_the_folders_that_a_command_chooses_for_itself_are_not_left_to_whoever_called_it(here, monkeypatch):
+    monkeypatch.setattr("study.cli.run.run", lambda args: 0)
+    for name in FOLDERS:
+        monkeypatch.delenv(name, raising=False)
+    assert main(["quick"]) == 0
+    assert not set(FOLDERS) & set(os.environ)
+    monkeypatch.setenv("SPOOL_DIR", "mine")
+    assert main(["quick"]) == 0
+    assert {name: os.environ.get(name) for name in FOLDERS} == {"SPOOL_DIR": "mine"} | dict.fromkeys(
+        set(FOLDERS) - {"SPOOL_DIR"}
+    )
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """`settle`: a look at a time, each run once, until every claim is decided. Runs are made up: what trains is a stand-in."""
 
+import argparse
 import json
 import random
 from dataclasses import replace
@@ -15,7 +16,8 @@ from alexnet.machine import Machine
 from study.cli import settle_plan, settle_run
 from study.cli.main import main
 from study.judge.evidence import find
-from study.plan.claim_files import _claim_of, _told_by
+from study.judge.family import family
+from study.plan.claim_files import _claim_of, _told_by, all_claims
 from study.plan.cost import Cost
 from study.plan.fixed_rules import FixedRules, fix
 from study.questions.looks import Looks
@@ -325,3 +327,15 @@ def test_what_is_asked_wrongly_is_refused_in_one_line(folder, trainer, capsys, l
     told = capsys.readouterr().err
     assert told.startswith(message) and told.count("\n") == 1
     assert trainer.trained == []
+
+
+PETS = "own-pets-32px-3classes-2000images"
+
+
+@pytest.mark.parametrize(("named", "counted"), [(["weight_decay"], {"weight_decay"}), (["all"], None)])
+def test_of_ones_own_images_the_claims_that_are_named_alone_are_counted(tmp_path, monkeypatch, named, counted):
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    args = argparse.Namespace(claims=named, scale=PETS, base=(), looks=None, new_rule=False)
+    goal = settle_run.goal_of(args, on_gpu=False)
+    asked = {name for name, _ in family(all_claims(), PETS)}
+    assert len(asked) > 10 and {name for name, _ in goal.rule.members} == (counted or asked)

@@ -309,6 +309,14 @@ def test_an_interaction_is_scipys_t_test_of_one_number_a_seed():
     assert (told.effect.lower, told.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
+def test_an_interaction_tells_the_spread_it_stands_on_and_the_larger_change_of_its_two_pairs_first_logits():
+    logits = {"2012": 1.0, "no-dropout": 3.0, "batch": 2.0, "batch+no-dropout": 0.5}
+    told = decided(WORTH, {label: arm_of(label, runs, initial_logits=logits[label]) for label, runs in FOUR.items()}).told
+    control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())
+    assert told.spread_of_pairs == pytest.approx(np.std((both - second) - (first - control), ddof=1))
+    assert told.initial_logits == pytest.approx(0.25)  # of 3 times as much and a quarter of it
+
+
 @pytest.mark.parametrize("label", FOUR)
 def test_an_interaction_of_which_a_run_failed_is_not_decided_and_names_it(label):
     runs = {**FOUR, label: [FAILED, *FOUR[label][1:]]}

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from study.plan.claim_files import all_claims, get_claim, read_claims
 from study.plan.plan import Cell
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
+from study.questions.own_rates import SUFFIX, at_own_rates
 from study.questions.rules import DifferenceOfMeans, OverImages, RatioOfTimes, WithinRuns
 from study.questions.scales import SCALES
 from study.record import tables
@@ -486,7 +488,7 @@ WHEN_PLANNED = {  # a report died of most of these, after hours of training
     "an arm that is treated twice": (r"claim\.rule\.treated: an arm stands twice", ('treated="gelu"', 'treated=("gelu",) * 2')),
     "an empty title": (r"claim\.title: is empty", (TITLE, 'title=""')),
     "a title that is a number": (r"claim\.title: 5 is int", (TITLE, "title=5")),
-    "no command": (r"claim\.command: None", ('command="python -m study run gelu"', "command=None")),
+    "a command that is none": (r"claim\.command: None", ('command="python -m study run gelu"', "command=None")),
     "seeds that are not whole": (r"claim\.seeds: 3\.0 is not a whole number", ("tune={}", "tune={}, seeds=3.0")),
     "seeds that are true": (r"claim\.seeds: True is not a whole number", ("tune={}", "tune={}, seeds=True")),
     "seen seeds that are not whole": (r"claim\.seen_seeds: 1\.5", ("tune={}", "tune={}, seen_seeds=1.5")),
@@ -615,7 +617,28 @@ def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
 
 def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
     assert re.search(r"python -m study plan gelu\n.*python -m study run gelu", README.partition(HEADING)[2])
-    assert 'command="python -m study run gelu"' in readme_claim()
+    assert "python -m study run gelu" in {claim.command_for(name) for name, claim in _claims_of_the_readme().items()}
+
+
+def _claims_of_the_readme():
+    scope: dict = {}
+    exec(readme_claim(), scope)
+    return {"gelu": scope["CLAIM"]}
+
+
+def test_every_command_that_is_printed_for_a_claim_is_one_that_can_be_typed():
+    """Of make a target with variables that the Makefile knows, else what the command line's own parser takes."""
+    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+    own_rates = {f"{name}{SUFFIX}": at_own_rates(name, claim) for name, claim in all_claims().items() if name == "depth"}
+    for name, claim in {**all_claims(), **own_rates, **_claims_of_the_readme()}.items():
+        words = shlex.split(claim.command_for(name, scale="cifar10-jpeg", seeds=6, arms="all"))
+        if words[0] == "make":
+            assert f"\n{words[1]}:" in makefile
+            assert words[2:] == ["SCALE=cifar10-jpeg", "SEEDS=6", "ARMS=all"]
+        else:
+            assert words[:3] == ["python", "-m", "study"]
+            asked = main.parser().parse_args(words[3:])
+            assert (asked.claims, asked.scale, asked.seeds, asked.arms) == ([name], "cifar10-jpeg", 6, ["all"])
 
 
 AVERAGED = OverImages(control="noise", expected=-1, no_effect_within=0.5)

@@ -1,6 +1,7 @@
 """study/report/referee.py and reproduction.py: what a referee asks, made of claims and numbers that are made up here."""
 
 import itertools
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from made_up_arms import arm_of, arms_of, decided
 
-from alexnet.recipe import PAPER, SOURCE_2012, changed
+from alexnet.recipe import PAPER, RECIPES, SOURCE_2012, changed, settings
 from study.claims import fidelity
 from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims, get_claim
@@ -70,6 +71,15 @@ def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_a
         assert words[:4] == ["python", "-m", "study", "train"] and words[-1] == "--seed"
         settings = [word for before, word in itertools.pairwise(words) if before == "--set"]
         assert read_settings(named_recipe(words[4]), settings) == recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_setting_is_read_again_as_describe_prints_it(name):
+    """Those that look like a number too: model.dropout_form = 2012."""
+    for field, value in settings(RECIPES[name]).items():
+        if isinstance(value, str | int | float):
+            plain = value if isinstance(value, str) else json.dumps(value)
+            assert read_settings(RECIPES[name], [f"{field}={plain}"]) == RECIPES[name], field
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def says_against_what(text: str) -> bool:
 @pytest.mark.parametrize(
     ("treated", "says"),
     [
-        (HIGHER, "in the paper's direction"),
+        (HIGHER, "in the claim's direction"),
         ([38.0, 38.1, 37.95], "in the other direction"),
         (EQUAL, "There is none that matters"),
         (WIDE, "Neither is decided"),
