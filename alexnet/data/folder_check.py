@@ -2,12 +2,12 @@
 
 import collections
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.data.found_files import Found, PassedOver
+from alexnet.data.found_files import PassedOver
 from alexnet.data.image_files import FORMATS, read
 from alexnet.data.own_images import OwnFolders, digests_of, parted
 from alexnet.data.own_names import OwnName
@@ -56,27 +56,30 @@ class FolderFacts:
         return max(counts) / min(counts)
 
 
+@dataclass(frozen=True)
+class Listed:
+    """An image file of the set."""
+
+    folder: str  # of its class, as it lies under the folder that is checked
+    name: str  # within that: "1.png", or "deeper/1.png"
+    label: str
+    part: str  # "train" or "test"
+    digest: bytes  # SHA-256 of its content
+
+    @property
+    def file(self) -> str:
+        return f"{self.folder}/{self.name}"
+
+
 def check_folder(root: Path, name: OwnName, links: str, observe: Observe) -> FolderFacts:
     """Look at everything under `root` as the set `name` would be made of it. Every image is decoded.
 
     Raises Refused where it cannot be a set at all, see `OwnFolders`."""
     folders = OwnFolders(root, name, links)
-    found = [*folders.given.found.values()] if folders.given else [folders.found]
-    digests = [digests_of(one) for one in found]
-    if folders.given:
-        side_of = {file: part for part, one in zip(("train", "test"), found) for file in _names(root, one)}
-    else:
-        parts = parted(digests[0], name.test_percent, name.split)
-        side_of = {f"{label}/{file}": part for (label, file), (part, _) in parts.items()}
-    class_of = {f"{_prefix(root, one)}{c}/{f}": c for one in found for c, files in one.classes.items() for f in files}
-    by_content: dict[bytes, list[str]] = {}
-    for one, own in zip(found, digests):
-        for label, files in own.items():
-            for file, digest in files.items():
-                by_content.setdefault(digest, []).append(f"{_prefix(root, one)}{label}/{file}")
-    copies = tuple(tuple(sorted(files)) for files in by_content.values() if len(files) > 1)
-    counts = collections.Counter((class_of[file], part) for file, part in side_of.items())
-    looked = list(_looked_at(root, list(side_of), observe))
+    listed = list(_listed(folders))
+    looked = list(_looked_at(root, [one.file for one in listed], observe))
+    counts = collections.Counter((one.label, one.part) for one in listed)
+    copies = _copies(listed)
     split = f"{name.test_percent}% of each class for tests, by a hash of each file's content, seed {name.split}"
     return FolderFacts(
         root=root,
@@ -86,11 +89,36 @@ def check_folder(root: Path, name: OwnName, links: str, observe: Observe) -> Fol
         formats=dict(collections.Counter(kind for _, kind, _ in looked if kind).most_common()),
         damaged=tuple(why for _, _, why in looked if why),
         passed_over=tuple(folders.passed_over),
-        deeper=sum("/" in file for one in found for files in one.classes.values() for file in files),
-        copies=copies,
-        in_both_parts=tuple(files for files in copies if len({side_of[file] for file in files}) > 1),
-        in_two_classes=tuple(files for files in copies if len({class_of[file] for file in files}) > 1),
+        deeper=sum("/" in one.name for one in listed),
+        copies=tuple(map(_names, copies)),
+        in_both_parts=tuple(_names(files) for files in copies if len({one.part for one in files}) > 1),
+        in_two_classes=tuple(_names(files) for files in copies if len({one.label for one in files}) > 1),
     )
+
+
+def _listed(folders: OwnFolders) -> Iterator[Listed]:
+    """The files in the order of parts, classes and names; of a folder that is split here each with the part it falls into."""
+    if folders.given:
+        for folder, found in folders.given.found.items():
+            part = "train" if folder == "train" else "test"
+            for label, files in digests_of(found).items():
+                yield from (Listed(f"{folder}/{label}", name, label, part, digest) for name, digest in files.items())
+        return
+    digests = digests_of(folders.found)
+    for (label, file), (part, _) in parted(digests, folders.name.test_percent, folders.name.split).items():
+        yield Listed(label, file, label, part, digests[label][file])
+
+
+def _copies(listed: Sequence[Listed]) -> list[list[Listed]]:
+    """Files of equal content, where there are two or more."""
+    groups: dict[bytes, list[Listed]] = {}
+    for one in listed:
+        groups.setdefault(one.digest, []).append(one)
+    return [files for files in groups.values() if len(files) > 1]
+
+
+def _names(files: Sequence[Listed]) -> tuple[str, ...]:
+    return tuple(sorted(one.file for one in files))
 
 
 def remarks(facts: FolderFacts) -> Iterator[str]:
@@ -109,14 +137,6 @@ def remarks(facts: FolderFacts) -> Iterator[str]:
         yield f"{test} test images are few: at an error of 30% they alone leave +-{196 * (0.21 / test) ** 0.5:.1f} points open"
     if facts.deeper:
         yield f"{facts.deeper} images lie in folders within a class, and are of that class"
-
-
-def _prefix(root: Path, found: Found) -> str:
-    return "" if found.root == root else f"{found.root.name}/"
-
-
-def _names(root: Path, found: Found) -> Iterator[str]:
-    yield from (name for name, *_ in found.rows(_prefix(root, found)))
 
 
 def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple[tuple[int, int] | None, str, str]]:

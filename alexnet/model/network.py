@@ -228,12 +228,7 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
         parts["flatten"] = nn.Flatten()  # a full layer sees units, not maps
     parts["weights"] = _learned(layer, size, shares)
     act = nn.Identity() if last or not layer.present else ACTIVATION[model.activation]()
-    order = layer.order.split("-")
-    if (layer.pool, layer.norm) == ("max", "none") and model.activation in RISING:
-        order = ["norm", "pool", "activation"]  # costs a quarter of the activations and gives the same
-    is_relu, at = isinstance(act, nn.ReLU), order.index("activation")
-    in_pool = is_relu and layer.pool == "max" and order.index("pool") == at - 1
-    in_norm = is_relu and layer.norm.startswith("cross_map") and order.index("norm") == at + 1
+    order, in_pool, in_norm = _fused(layer, act, model.activation in RISING)
     norm = _norm(model, layer, size, shares, in_norm) if layer.present else nn.Identity()
     pool = nn.Identity() if layer.pool == "none" else Pool(layer.pool, model.pool_window, model.pool_stride, in_pool)
     named = {"activation": nn.Identity() if in_pool or in_norm else act, "norm": norm, "pool": pool}
@@ -241,6 +236,20 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
     has_dropout = layer.dropout and layer.present
     parts["dropout"] = Dropout(layer.dropout, model.dropout_form, column or 0, shares) if has_dropout else nn.Identity()
     return parts
+
+
+def _fused(layer: Layer, act: nn.Module, is_rising: bool) -> tuple[list[str], bool, bool]:
+    """The order of activation, norm and pool as it is computed, and whether the ReLU is done within the max pool that
+    it follows, or within the cross-map norm that follows it: one pass over the maps in place of two, to the same numbers.
+
+    A rising function and the largest of a window change places: that costs a quarter of the activations."""
+    order = layer.order.split("-")
+    if (layer.pool, layer.norm) == ("max", "none") and is_rising:
+        order = ["norm", "pool", "activation"]
+    is_relu, at = isinstance(act, nn.ReLU), order.index("activation")
+    in_pool = is_relu and layer.pool == "max" and order.index("pool") == at - 1
+    in_norm = is_relu and layer.norm.startswith("cross_map") and order.index("norm") == at + 1
+    return order, in_pool, in_norm
 
 
 def _learned(layer: Layer, size: Sizes, shares: int) -> nn.Module:

@@ -178,41 +178,52 @@ def sizes_of(model: Model) -> tuple[Sizes, ...]:
     sizes, maps, side = [], 3, model.image_size + model.border_after
     for position, layer in enumerate(model.layers):
         place = f"model.layers.{position}"
-        last = position == len(model.layers) - 1
         if layer.kind == "full":
             maps, side = maps * side**2, 1
-        elif position and sizes and model.layers[position - 1].kind == "full":
+        elif position and model.layers[position - 1].kind == "full":
             raise Refused(f"{place}.kind: a {layer.kind} layer cannot follow a full one")
-        outputs = layer.outputs if last else round(layer.outputs * model.width)
-        if not layer.present:
-            outputs = maps
-        elif model.columns == 2 and not last and (outputs % 2 or layer.kind == "local"):
-            what = (
-                "kind: a local layer cannot be split" if layer.kind == "local" else f"outputs: {outputs} cannot be split evenly"
-            )
-            raise Refused(f"{place}.{what} in model.columns = 2")
-        if outputs < 1:
-            raise Refused(f"{place}.outputs: none are left at model.width = {model.width}")
-        if layer.present and outputs > MOST_OUTPUTS:
-            raise Refused(f"{place}.outputs: {outputs:,} at model.width = {model.width}, more than {MOST_OUTPUTS:,}")
-        before = side
-        if layer.present and layer.kind != "full":
-            if side + 2 * layer.padding < layer.kernel:
-                raise Refused(
-                    f"{place}.kernel: {layer.kernel} is more than the {side + 2 * layer.padding} pixels a side of its input"
-                )
-            before = (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
-        after = before
-        if layer.pool != "none":
-            if before < model.pool_window:
-                raise Refused(f"{place}.pool: model.pool_window = {model.pool_window} is more than its {before} pixels a side")
-            after = side_after_pool(before, model.pool_window, model.pool_stride)
+        outputs = _outputs(model, position, place) if layer.present else maps
+        map_size = _map_size(layer, side, place)
+        after_pool = _after_pool(model, layer, map_size, place)
         if layer.present:
-            _check_windows(model, layer, place, outputs, after if _pools_first(layer) else before)
+            _check_windows(model, layer, place, outputs, after_pool if _pools_first(layer) else map_size)
         groups = 2 if model.columns == 2 and position and not layer.crosses and layer.present else 1
-        sizes.append(Sizes(maps, outputs, groups, before, after))
-        maps, side = outputs, after
+        sizes.append(Sizes(maps, outputs, groups, map_size, after_pool))
+        maps, side = outputs, after_pool
     return tuple(sizes)
+
+
+def _outputs(model: Model, position: int, place: str) -> int:
+    """The maps or units of a layer that is present, at the network's width: the last layer keeps its own."""
+    layer, last = model.layers[position], position == len(model.layers) - 1
+    outputs = layer.outputs if last else round(layer.outputs * model.width)
+    if model.columns == 2 and not last and layer.kind == "local":
+        raise Refused(f"{place}.kind: a local layer cannot be split in model.columns = 2")
+    if model.columns == 2 and not last and outputs % 2:
+        raise Refused(f"{place}.outputs: {outputs} cannot be split evenly in model.columns = 2")
+    if outputs < 1:
+        raise Refused(f"{place}.outputs: none are left at model.width = {model.width}")
+    if outputs > MOST_OUTPUTS:
+        raise Refused(f"{place}.outputs: {outputs:,} at model.width = {model.width}, more than {MOST_OUTPUTS:,}")
+    return outputs
+
+
+def _map_size(layer: Layer, side: int, place: str) -> int:
+    """Pixels a side of a layer's maps, of an input with `side`."""
+    if not layer.present or layer.kind == "full":
+        return side
+    padded = side + 2 * layer.padding
+    if padded < layer.kernel:
+        raise Refused(f"{place}.kernel: {layer.kernel} is more than the {padded} pixels a side of its input")
+    return (padded - layer.kernel) // layer.stride + 1
+
+
+def _after_pool(model: Model, layer: Layer, side: int, place: str) -> int:
+    if layer.pool == "none":
+        return side
+    if side < model.pool_window:
+        raise Refused(f"{place}.pool: model.pool_window = {model.pool_window} is more than its {side} pixels a side")
+    return side_after_pool(side, model.pool_window, model.pool_stride)
 
 
 def side_after_pool(side: int, window: int, stride: int) -> int:

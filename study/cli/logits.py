@@ -7,7 +7,7 @@ from study.cli.console import Console
 from study.cli.images import load_known
 from study.cli.selection import select_claims
 from study.environment import results_dir
-from study.plan.initial_logits import ALIKE, FILE, SEEDS, InitialLogits
+from study.plan.initial_logits import FILE, SEEDS, InitialLogits, changes_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.questions.scales import scale_named
 
@@ -43,6 +43,6 @@ def measure_logits(args: argparse.Namespace) -> None:
                     known.write(folder)
                 ratio = known.ratio(recipe, control, images.fingerprint)
                 if ratio is not None and recipe != control:
-                    mark = "" if ALIKE[0] <= ratio <= ALIKE[1] else "  changes the scale of the signal too"
+                    mark = "  changes the scale of the signal too" if changes_scale(ratio) else ""
                     console.say(f"{asked.name:20} {base:12} {label:24} x{ratio:.2f}{mark}")
     console.say(f"the spread over images of the logits, seeds {SEEDS[0]} to {SEEDS[-1]}, is in {folder / FILE}")

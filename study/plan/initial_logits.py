@@ -19,8 +19,13 @@ from study.plan import results_folder
 FILE = "initial_logits.json"
 SEEDS = (1000, 1001, 1002)
 IMAGES = 1000
-ALIKE = (0.8, 1.25)
+SAME_SCALE = (0.8, 1.25)
 """A ratio of spreads within these limits is no second change of an arm."""
+
+
+def changes_scale(ratio: float | None) -> bool:
+    """Whether an arm whose logits spread so many times as widely as the control's changes the scale of the signal too."""
+    return ratio is not None and not SAME_SCALE[0] <= ratio <= SAME_SCALE[1]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 To take out a part may also make the signal larger or smaller, which alone changes how training begins: without response
 normalization the first logits spread twice as widely. The 2012 code met this where it switches dropout off: the factor of a
 half stays. The second reading does the like by the initial weights of a layer, so that before training the logits of the arm
-spread as widely as the control's (`alexnet-study logits` measures it; ALIKE in study/plan/initial_logits.py says what is
+spread as widely as the control's (`alexnet-study logits` measures it; SAME_SCALE in study/plan/initial_logits.py says what is
 alike).
 """
 

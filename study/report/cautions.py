@@ -7,7 +7,7 @@ from study.counted import counted
 from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Difference, Ratio, Share
 from study.judge.limits import Limit, limit_of
-from study.plan.initial_logits import ALIKE
+from study.plan.initial_logits import changes_scale
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike, Interaction
 from study.report.phrases import effect_words, no_result_words, number
@@ -129,7 +129,7 @@ def _runs_before(one: Evidence) -> int:
 def _of_the_arm(one: Evidence) -> Iterator[str]:
     """What else the arm changed, and what another reading of the claim came to."""
     ratio = one.verdict.told.initial_logits
-    if ratio is not None and not ALIKE[0] <= ratio <= ALIKE[1]:
+    if ratio is not None and changes_scale(ratio):
         treated, control = _first_change(one)
         yield (
             f"Before training, the outputs (logits) of {treated} differ from image to image x{number(ratio)} as much as those "

@@ -4,7 +4,7 @@ All sentences are made of the claims, the recipes and the tables."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from study.counted import counted
 from study.judge.evidence import Findings, section
 from study.judge.family import Evidence
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
+from study.plan.initial_logits import changes_scale
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import ALEXNETS, SCALES, scale_named
@@ -138,35 +139,50 @@ def easy(findings: Findings) -> list[str]:
 
 def hard(findings: Findings) -> list[str]:
     """What was not, a sentence each."""
-    runs, found, told = findings.runs, tested(findings.found), []
+    found = tested(findings.found)
+    return [
+        *_without_a_result(findings.runs),
+        *_open_still(found),
+        *_decided_alone(found),
+        *_out_of_reach(found),
+        *_read_otherwise(found),
+        *_of_another_scale(found),
+    ]
+
+
+def _without_a_result(runs: pd.DataFrame) -> Iterator[str]:
     counts = {"diverged": int((runs.outcome == "diverged").sum()), "did not learn": int((runs.outcome == "stalled").sum())}
     if ended := [f"{count:,} {word}" for word, count in counts.items() if count]:
-        told.append(f"Of {counted(len(runs), 'run')} {' and '.join(ended)}.")
-    if open_still := [one for one in found if one.word == "undecided"]:
-        counts = Counter(one.verdict.alone for one in open_still if one.verdict.alone)
-        sides = "".join(f", {count} of them {side} alone" for side, count in sorted(counts.items()))
-        told.append(f"Undecided with the seeds that are there: {len(open_still)} of {counted(len(found), 'finding')}{sides}.")
+        yield f"Of {counted(len(runs), 'run')} {' and '.join(ended)}."
+
+
+def _open_still(found: Sequence[Evidence]) -> Iterator[str]:
+    if undecided := [one for one in found if one.word == "undecided"]:
+        alone = Counter(one.verdict.alone for one in undecided if one.verdict.alone)
+        sides = "".join(f", {count} of them {side} alone" for side, count in sorted(alone.items()))
+        yield f"Undecided with the seeds that are there: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
+
+
+def _decided_alone(found: Sequence[Evidence]) -> Iterator[str]:
     if alone := _named([one for one in found if standing(one).endswith("alone")], found):
-        told.append(f"Decided alone, and open once all claims are counted: {'; '.join(alone)}.")
-    told += _out_of_reach(found)
+        yield f"Decided alone, and open once all claims are counted: {'; '.join(alone)}."
+
+
+def _read_otherwise(found: Sequence[Evidence]) -> Iterator[str]:
     for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer, of a larger effect")):
         if named := _named([one for one in found if readings_differ(one) == apart], found):
-            told.append(f"The claim can be read in another way, which gives {words}: {'; '.join(named)}.")
-    if scaled := [one for one in found if one.verdict.told.initial_logits and _is_scaled(one.verdict.told.initial_logits)]:
-        told.append(
-            f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in "
-            f"{len(scaled)} of {counted(len(found), 'finding')}."
+            yield f"The claim can be read in another way, which gives {words}: {'; '.join(named)}."
+
+
+def _of_another_scale(found: Sequence[Evidence]) -> Iterator[str]:
+    if scaled := sum(changes_scale(one.verdict.told.initial_logits) for one in found):
+        yield (
+            f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in {scaled} "
+            f"of {counted(len(found), 'finding')}."
         )
-    return told
 
 
-def _is_scaled(ratio: float) -> bool:
-    from study.plan.initial_logits import ALIKE
-
-    return not ALIKE[0] <= ratio <= ALIKE[1]
-
-
-def _out_of_reach(found: Sequence[Evidence]) -> list[str]:
+def _out_of_reach(found: Sequence[Evidence]) -> Iterator[str]:
     """Claims that are open, and for which "no effect" takes more seeds than the last look has."""
     beyond = []
     for one in found:
@@ -181,7 +197,8 @@ def _out_of_reach(found: Sequence[Evidence]) -> list[str]:
             beyond.append(
                 f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(one.claim)}; the last look has {most})"
             )
-    return [f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'] if beyond else []
+    if beyond:
+        yield f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'
 
 
 def deviations(findings: Findings) -> dict[str, Any]:

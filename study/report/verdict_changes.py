@@ -11,7 +11,7 @@ from study.report.verdict_files import Record
 
 WORDING = frozenset(("format", "title", "measured", "words", "why", "what", "where", "notes"))
 """Names of fields that say the same in other words; a verdict is not changed where they alone are."""
-ALIKE = 1e-6
+SAME_NUMBER = 1e-6
 """Numbers that differ by less than this share are equal: other versions of the libraries round otherwise."""
 FIRST = ("verdict.direction", "verdict.size", "verdict.alone", "verdict.effect.", "rule.", "verdict.holm_p", "verdict.")
 """What of a changed record is told first."""
@@ -110,7 +110,7 @@ def _alike(before: Any, after: Any) -> bool:
     if isinstance(before, dict) and isinstance(after, dict):
         return not any(_values(before, after))
     if isinstance(before, int | float) and isinstance(after, int | float) and bool not in (type(before), type(after)):
-        return math.isclose(before, after, rel_tol=ALIKE, abs_tol=1e-12)
+        return math.isclose(before, after, rel_tol=SAME_NUMBER, abs_tol=1e-12)
     return type(before) is type(after) and before == after
 
 

@@ -10,7 +10,7 @@ from alexnet.model.network import AlexNet
 from alexnet.recipe import changed
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import FixedRules
-from study.plan.initial_logits import ALIKE, InitialLogits
+from study.plan.initial_logits import SAME_SCALE, InitialLogits
 from study.questions.claim import Arm
 from study.questions.readings import SUFFIX, signal_kept
 from study.questions.scales import SCALES
@@ -37,8 +37,8 @@ def ratio(claim, base: str, label: str) -> float | None:
 def test_logits_of_an_arm_with_its_signal_kept_spread_as_the_controls(name, label):
     claim = CLAIMS[name]
     found, plain = ratio(claim, "ALEXNET_32", label), ratio(claim, "ALEXNET_32", label.removesuffix(SUFFIX))
-    assert ALIKE[0] <= found <= ALIKE[1]
-    assert not ALIKE[0] <= plain <= ALIKE[1]
+    assert SAME_SCALE[0] <= found <= SAME_SCALE[1]
+    assert not SAME_SCALE[0] <= plain <= SAME_SCALE[1]
 
 
 def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reason():
@@ -49,7 +49,7 @@ def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reaso
         for base in bases:
             for label in labels:
                 found = ratio(claim, base, label)
-                if found and not ALIKE[0] <= found <= ALIKE[1] and not claim.other_readings:
+                if found and not SAME_SCALE[0] <= found <= SAME_SCALE[1] and not claim.other_readings:
                     changed_alone.add((name, label))
     assert changed_alone == {key for key in WITHOUT if key[0] in FixedRules.read(RESULTS).of("cifar10-jpeg").family}
 
