@@ -19,7 +19,7 @@ class Refused(ValueError):
         return str(self).partition(": ")[0]
 
 
-class Damaged(Refused):
+class DamagedImage(Refused):
     """An image file that is damaged: the one kind of refusal that `damaged="skip"` leaves out."""
 
 

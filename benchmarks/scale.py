@@ -25,7 +25,7 @@ from study.cli.run import train_and_record
 from study.plan.claim_files import all_claims
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Event, Reported, Task
+from study.run.executors.base import Done, Event, Message, Task
 from study.run.one_run import Place
 from study.run.queue import in_order
 from study.run.result import RESULT, DataFacts, MachineFacts, RunResult, SoftwareFacts, sealed
@@ -135,7 +135,7 @@ class MadeUpRuns:
             result = made_up(task.subject)
             (folder / RESULT).write_bytes(sealed(result))
             for point in result.points:
-                yield Reported(position, point)
+                yield Message(position, point)
             yield Done(position, result)
             if (position + 1) % max(1, len(tasks) // 50) == 0:
                 self.memory.append(megabytes_kept())

@@ -37,7 +37,7 @@ from study.cli.images import load_known
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
-from study.plan.fixed_rules import FixedRule, FixedRules
+from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.plan.plan import Cell, has_rate, make_plan, pick_arms
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
@@ -88,7 +88,7 @@ class Asked:
 
 
 def wanted(
-    rule: FixedRule,
+    rule: Preregistration,
     fingerprint: str,
     tuned: Tuned,
     without: Sequence[str] = (),
@@ -167,9 +167,9 @@ def every_nth(text: str) -> slice:
     return slice(int(number) - 1, None, int(parts))
 
 
-def rule_of(scale: str) -> FixedRule:
+def rule_of(scale: str) -> Preregistration:
     """The fixed rule of a scale. Raises Refused where there is none."""
-    rule = FixedRules.read(results_dir()).of(scale)
+    rule = Preregistrations.read(results_dir()).of(scale)
     if rule is None:
         raise Refused(
             f"scale: {scale!r} has no rule in {results_dir() / 'rules.json'}; "

@@ -21,7 +21,7 @@ from alexnet.rng import generator
 VIEWED_PIXELS = 1000 * 32**2
 """In one batch of views; ten times as many on a GPU, which is idle between small ones."""
 
-Share = Callable[[int], slice]
+ShareOf = Callable[[int], slice]
 """Of `n` rows those that this process takes, where several share a run (training/data_parallel.py)."""
 
 
@@ -87,7 +87,7 @@ class Feed:
         recipe: Recipe,
         images: ImageSet,
         seed: int,
-        share_of: Share = everything,
+        share_of: ShareOf = everything,
         dtype: torch.dtype = torch.float32,
     ):
         check_images(recipe, images)

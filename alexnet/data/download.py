@@ -39,7 +39,7 @@ class Published:
         return f"{self.url.rpartition('/')[2]} ({self.size:,} bytes, MD5 {self.md5}) may be laid there by hand"
 
 
-class Progress:
+class DownloadProgress:
     """Tells how much of a file is there: at each tenth, and each minute; after SLOW_AFTER_SECONDS also, once, how else it may
     come to `folder`."""
 
@@ -73,7 +73,7 @@ def bring(file: Published, path: Path) -> None:
     with _part_of(path) as (name, part):
         if (had := os.path.getsize(name)) > file.size:
             part.truncate(had := 0)
-        progress = Progress(file, path.parent, had)
+        progress = DownloadProgress(file, path.parent, had)
         _receive_all(file, part, progress)
         if had and not has_md5(name, file.md5):
             _say(f"{file.title}: what an earlier download left is damaged, begun again")
@@ -151,7 +151,7 @@ def _parts(path: Path) -> list[Path]:
 # ---- What the server sends -------------------------------------------------------------------------------------------
 
 
-def _receive_all(file: Published, part: BinaryIO, progress: Progress) -> None:
+def _receive_all(file: Published, part: BinaryIO, progress: DownloadProgress) -> None:
     """Ask the server until all bytes are there. Where it cannot be reached at all this is told at once; where it was cut, after
     TRIES that brought nothing more."""
     most = have = part.seek(0, os.SEEK_END)
@@ -171,7 +171,7 @@ def _receive_all(file: Published, part: BinaryIO, progress: Progress) -> None:
             time.sleep(PAUSE_SECONDS)
 
 
-def _receive(file: Published, part: BinaryIO, start: int, progress: Progress) -> None:
+def _receive(file: Published, part: BinaryIO, start: int, progress: DownloadProgress) -> None:
     """What the server sends from byte `start` on, or from the first where it cannot begin in the middle."""
     request = Request(file.url, headers={"Range": f"bytes={start}-"} if start else {})
     with urlopen(request, timeout=PATIENCE_SECONDS) as answer:

@@ -13,7 +13,7 @@ from alexnet.data.own_images import OwnFolders, digests_of, parted
 from alexnet.data.own_names import OwnName
 from alexnet.data.packed import Observe
 from alexnet.data.prefetch import in_order
-from alexnet.errors import Damaged
+from alexnet.errors import DamagedImage
 from alexnet.machine import cores
 
 FAR_APART = 3
@@ -152,7 +152,7 @@ def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple
             kind = ""
         try:
             read(root / file, 32)
-        except Damaged as damage:
+        except DamagedImage as damage:
             return size, kind, str(damage)
         return size, kind, ""
 

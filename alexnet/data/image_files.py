@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.errors import Damaged, Refused
+from alexnet.errors import DamagedImage, Refused
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 """What Pillow is asked to read, by content, whatever the ending. Photographs of telephones (MPO) begin as JPEG."""
@@ -38,8 +38,8 @@ def read(path: Path, side: int = 0) -> np.ndarray:
     """An image file as [height, width, 3] uint8; made square where `side` > 0, its pixels as they are stored (no EXIF turn).
     Of 16 bits the upper 8 are taken, and what is transparent is seen on white.
 
-    Raises Damaged, naming it, for a damaged one and for one whose pixels nobody says the black and white of, and Refused, with
-    the system's reason, for one that could not be read.
+    Raises DamagedImage, naming it, for a damaged one and for one whose pixels nobody says the black and white of, and Refused,
+    with the system's reason, for one that could not be read.
     """
     from PIL import Image
 
@@ -53,13 +53,13 @@ def read(path: Path, side: int = 0) -> np.ndarray:
             if image.format in ("JPEG", "MPO"):
                 _check_jpeg(content)
             if why := _of_no_scale(image):
-                raise Damaged(f"{path}: not readable as a picture ({why}; save it with 8 bits a colour)")
+                raise DamagedImage(f"{path}: not readable as a picture ({why}; save it with 8 bits a colour)")
             return square(image, side) if side else np.asarray(_rgb(image))
-    except (MemoryError, Damaged):
+    except (MemoryError, DamagedImage):
         raise
     except Exception as error:  # PIL raises OSError for most damage, and SyntaxError, ValueError and its own for some
         why = "cannot identify it as an image" if "cannot identify image file" in str(error) else error
-        raise Damaged(f"{path}: damaged image ({why})") from None
+        raise DamagedImage(f"{path}: damaged image ({why})") from None
 
 
 def content_of(path: Path, most: int = -1) -> bytes:

@@ -27,7 +27,7 @@ import torch
 from alexnet.data.own_names import own_name
 from alexnet.data.packed_files import CHUNK, MARK, RECORD, Part, Split, copied_where_kept, rows_whole, shape_and_offset
 from alexnet.data.prefetch import Images, PackedFile, Stored, in_order
-from alexnet.errors import Damaged, Refused
+from alexnet.errors import DamagedImage, Refused
 from alexnet.files import clear_unfinished, locked, write_atomically
 from alexnet.machine import cores
 
@@ -246,7 +246,7 @@ def _decode(
         for row in rows.tolist():
             try:
                 image = splits[split].read(row)
-            except Damaged as error:
+            except DamagedImage as error:
                 damaged.append(str(error))
                 put(split, row, None)
                 continue
@@ -277,7 +277,7 @@ def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
         for row in range(len(source.labels)):
             try:
                 return source.read(row).shape
-            except Damaged as error:
+            except DamagedImage as error:
                 damaged.append(str(error))
     _refuse(damaged, False)
     raise AssertionError("a set without images")

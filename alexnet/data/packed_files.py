@@ -28,7 +28,7 @@ class Split:
 
     labels: np.ndarray  # [n] int64
     marks: np.ndarray  # [n, MARK] uint8: other where an image's file is another one
-    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises Damaged where it is damaged
+    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises DamagedImage where it is
     name: Callable[[int], str]  # of a row the file
 
 

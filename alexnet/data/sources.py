@@ -69,7 +69,7 @@ class Source(Protocol):
         ...
 
 
-class Contents(Protocol):
+class SourceFiles(Protocol):
     """The files of a set as they were found in its folder."""
 
     classes: list[str]
@@ -101,7 +101,7 @@ class PackedSource(ABC):
         """Empty if the files of the set are under `root`, where they may be downloaded to; else why not."""
 
     @abstractmethod
-    def contents(self, root: Path, links: str) -> Contents:
+    def contents(self, root: Path, links: str) -> SourceFiles:
         """The files under `root`. Raises Refused where they are not as they should be."""
 
     @abstractmethod

@@ -124,12 +124,12 @@ class AlexNet(nn.Module):
     def features(self) -> nn.Sequential:
         """The border and the layers that have maps: images to maps. It shares its parts with `layers`, and is no module beside
         it: a part is replaced in `layers`."""
-        return Shared(self.border, *self.layers[: self._first_full])
+        return SharedLayers(self.border, *self.layers[: self._first_full])
 
     @property
     def classifier(self) -> nn.Sequential:
-        """The full layers: maps to logits. Shared as `features` is."""
-        return Shared(*self.layers[self._first_full :])
+        """The full layers: maps to logits. SharedLayers as `features` is."""
+        return SharedLayers(*self.layers[self._first_full :])
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Images to the maps [n, maps, height, width] that the first full layer is given."""
@@ -194,7 +194,7 @@ def _not_here(*_) -> NoReturn:
     )
 
 
-class Shared(nn.Sequential):
+class SharedLayers(nn.Sequential):
     """Parts of a network in a row. They are the network's own; another part put here would not be in it, and is refused."""
 
     __setitem__ = __delitem__ = append = insert = extend = pop = _not_here  # pyright: ignore[reportAssignmentType]

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from alexnet.errors import Refused
-from alexnet.recipe.options import REQUIRED, Checked, option
+from alexnet.recipe.options import REQUIRED, CheckedFields, option
 
 LAYER_KINDS = ("convolution", "local", "full")
 POOLS = ("none", "max", "average")
@@ -23,7 +23,7 @@ PAPERS_WINDOW = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer(Checked):
+class Layer(CheckedFields):
     """One learned layer and what follows it: activation, normalization and pooling in `order`, then dropout."""
 
     NAME = "layer"
@@ -72,7 +72,7 @@ class Layer(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResponseNorm(Checked):
+class ResponseNorm(CheckedFields):
     """Section 3.3: b = a / (k + alpha * t)^beta, where t comes from the squares of `size` neighbours, fewer at the ends."""
 
     NAME = "norm"
@@ -93,7 +93,7 @@ class ResponseNorm(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model(Checked):
+class Model(CheckedFields):
     """The network. The last layer gives the logits: no activation, normalization or dropout follows it."""
 
     NAME = "model"

@@ -1,4 +1,4 @@
-"""How a field of a recipe is declared: its default, what it means, and which values it takes. Checked in one place."""
+"""How a field of a recipe is declared: its default, what it means, and which values it takes. CheckedFields in one place."""
 
 import dataclasses
 import math
@@ -76,7 +76,7 @@ def option(default: Any, doc: str, **limits: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": Option(doc, **limits)})
 
 
-class Checked:
+class CheckedFields:
     """Base of the parts of a recipe: every field is declared with `option`, and its type and value are checked when a part is
     made."""
 

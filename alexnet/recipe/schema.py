@@ -17,14 +17,14 @@ from alexnet.recipe.key import key_text
 from alexnet.recipe.network import MOST_PIXELS, Model
 from alexnet.recipe.network import Layer as Layer  # networks that were pickled whole look for these two here
 from alexnet.recipe.network import ResponseNorm as ResponseNorm
-from alexnet.recipe.options import REQUIRED, Checked, docs_of, option
+from alexnet.recipe.options import REQUIRED, CheckedFields, docs_of, option
 
 INPUTS = ("minus_mean_image", "minus_centre_of_mean_image", "standardized")
 MOST_IMAGES = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data(Checked):
+class Data(CheckedFields):
     """Which images, and what is done to them before the network sees them."""
 
     NAME = "data"
@@ -93,7 +93,7 @@ class Data(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateChange(Checked):
+class RateChange(CheckedFields):
     """From the start of `epoch` these layers learn at these factors of their base rates. 0 freezes them."""
 
     NAME = "rate_change"
@@ -105,7 +105,7 @@ class RateChange(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optim(Checked):
+class Optim(CheckedFields):
     """Stochastic gradient descent with momentum, and when to stop."""
 
     NAME = "optim"
@@ -152,7 +152,7 @@ class Optim(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Checked):
+class Recipe(CheckedFields):
     """Model, data and optimization: with a seed and the data's fingerprint, all that decides a result."""
 
     NAME = "recipe"

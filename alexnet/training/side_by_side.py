@@ -16,11 +16,11 @@ from alexnet.errors import is_out_of_memory, let_go
 from alexnet.training.cuda_graph import Graphed, Round
 from alexnet.training.loop import Training
 
-Run = Generator[Training, None, Any]
+Steps = Generator[Training, None, Any]
 """Gives a training each time that an update of it is due, and in the end returns what has come of it."""
 
 
-def to_its_end(run: Run, take_round: Round) -> Any:
+def to_its_end(run: Steps, take_round: Round) -> Any:
     """What a run returns, taken through its steps alone. Raises what it raises."""
     while True:
         try:
@@ -33,7 +33,7 @@ def to_its_end(run: Run, take_round: Round) -> Any:
 
 
 def side_by_side(
-    runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round, stop: threading.Event | None = None
+    runs: Iterable[Callable[[], Steps]], at_once: int, take_round: Round, stop: threading.Event | None = None
 ) -> Iterator[tuple[int, Any]]:
     """Take `runs` to their ends, at most `at_once` at a time, begun in their order.
 
@@ -47,10 +47,10 @@ def side_by_side(
 class _Runs:
     """Those that wait, and those that are going, of `side_by_side`."""
 
-    def __init__(self, runs: Iterable[Callable[[], Run]], at_once: int, take_round: Round, stop: threading.Event | None):
+    def __init__(self, runs: Iterable[Callable[[], Steps]], at_once: int, take_round: Round, stop: threading.Event | None):
         self.waiting = deque(enumerate(runs))
         self.at_once, self.take_round, self.stop = at_once, take_round, stop
-        self.going: dict[int, tuple[Run, Callable[[], Run]]] = {}
+        self.going: dict[int, tuple[Steps, Callable[[], Steps]]] = {}
         self.due: dict[Training, int] = {}  # those whose update of this round is not taken yet
 
     def ended(self) -> Iterator[tuple[int, Any]]:
@@ -106,7 +106,7 @@ class _Runs:
                 self._drop(position)
                 yield position, error
 
-    def _drop(self, position: int) -> Callable[[], Run]:
+    def _drop(self, position: int) -> Callable[[], Steps]:
         run, begin = self.going.pop(position)
         run.close()
         for training in [training for training, p in self.due.items() if p == position]:

@@ -28,7 +28,7 @@ MOST_SPLITS = 1000
 """Each is a set of its own, packed and trained on."""
 
 Verbs = argparse._SubParsersAction
-Read = TypeVar("Read")
+Value = TypeVar("Value")
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,10 +51,10 @@ class Parser(argparse.ArgumentParser):
 # ---- From texts to values --------------------------------------------------------------------------------------------
 
 
-def converter(read: Callable[[str], Read]) -> Callable[[str], Read]:
+def converter(read: Callable[[str], Value]) -> Callable[[str], Value]:
     """`read` for argparse's `type=`: what it refuses is told in its own words."""
 
-    def convert(text: str) -> Read:
+    def convert(text: str) -> Value:
         try:
             return read(text)
         except Refused as error:

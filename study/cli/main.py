@@ -41,7 +41,7 @@ from study.environment import keep_apart, launched_ranks, results_dir, share_wit
 from study.run.database import in_a_line
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
-from study.run.stop import LATER
+from study.run.stop import EXIT_LATER
 
 DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
 
@@ -151,7 +151,7 @@ def _main(arguments: list[str] | None) -> int:
         return 130
     except (Interrupted, LeaseLost) as error:
         console.say(f"{error}; the same command goes on from here")
-        return LATER
+        return EXIT_LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1 if args.verb in ("quick", "run", "retry", "search", "settle", "train") else 0  # these were not done

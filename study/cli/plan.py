@@ -17,7 +17,7 @@ from study.counted import counted
 from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace, expected_epochs
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import Cell, found_nothing, make_plan, pick_arms, pick_bases
 from study.plan.trials import Search, cells_of, is_by_time, tuning_seeds
 from study.plan.tuned import Tuned
@@ -51,7 +51,7 @@ def list_claims(args: argparse.Namespace) -> None:
     from study.report.verdict_files import records
 
     folder = there(results_dir(), "RESULTS_DIR")
-    claims, findings, rules = all_claims(), find(folder), FixedRules.read(folder)
+    claims, findings, rules = all_claims(), find(folder), Preregistrations.read(folder)
     found = findings.found
     own = {name: [one for one in found if one.claim_name == name] for name in claims}
     if args.json:
@@ -116,7 +116,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then as many
     go side by side as pay, unless `--jobs` says how many.
     """
-    tuned, rules = Tuned.read(results_dir()), FixedRules.read(results_dir())
+    tuned, rules = Tuned.read(results_dir()), Preregistrations.read(results_dir())
     on_gpu = machine.device == "cuda"  # which has time for every arm
     selected = select_claims(args, on_gpu)
 
@@ -308,5 +308,5 @@ def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Evi
 
     if why := margins.without_seeds(asked.claim):
         return [f"margin: {why}"]
-    told = margins.at_scale(asked.claim, asked.scale, bases, found, FixedRules.read(results_dir()))
+    told = margins.at_scale(asked.claim, asked.scale, bases, found, Preregistrations.read(results_dir()))
     return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in told.items()]

@@ -19,7 +19,7 @@ DRAWN_EVERY_SECONDS = 0.2
 BACK = "\r\x1b[{lines}A\x1b[J"
 """Moves a terminal's cursor up so many lines and clears what stands below."""
 
-Arm = tuple[str, str, str]
+ArmName = tuple[str, str, str]
 """Claim, base and arm."""
 
 
@@ -40,7 +40,7 @@ def value_of(cell: Cell, result: RunResult) -> str:
     return f"> {cell.recipe.optim.epochs}" if measure.kind == "time" else result.outcome
 
 
-class Progress:
+class RunProgress:
     """Where each arm stands and how long all may take. On a terminal a block with a line an arm rewrites itself below what is
     said; elsewhere a run that ends gives a plain line.
 
@@ -57,7 +57,7 @@ class Progress:
         self.ended: set[str] = set()
         self.lost: set[str] = set()  # of these
         self.pace: dict[str, float] = {}  # seconds an epoch, by run
-        self.values: dict[Arm, dict[int, str]] = {_arm(cell): {} for cell in cells}  # by seed, as they end
+        self.values: dict[ArmName, dict[int, str]] = {_arm(cell): {} for cell in cells}  # by seed, as they end
         self.before = {arm: sum(_arm(cell) == arm for cell in done) for arm in self.values}
         self.seeds = {arm: sum(_arm(cell) == arm for cell in cells) + self.before[arm] for arm in self.values}
         self.unfinished: dict[str, str] = {}  # by base, what the runs come to so far
@@ -113,7 +113,7 @@ class Progress:
             self._redraw()
             self.drawn = 0
 
-    def line_of(self, arm: Arm) -> str:
+    def line_of(self, arm: ArmName) -> str:
         """Such as "ALEXNET_32 none, 2 of 3 seeds: 27.31, 28.02"."""
         ended = self.before[arm] + len(self.values[arm])
         earlier = [f"{self.before[arm]} from before"] if self.before[arm] else []
@@ -157,7 +157,7 @@ class Progress:
         )
         return [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
 
-    def _is_last_of_base(self, arm: Arm) -> bool:
+    def _is_last_of_base(self, arm: ArmName) -> bool:
         return [one for one in self.values if one[1] == arm[1]][-1] == arm
 
     def _clear(self) -> None:
@@ -175,5 +175,5 @@ class Progress:
         self.drawn = len(lines)
 
 
-def _arm(cell: Cell) -> Arm:
+def _arm(cell: Cell) -> ArmName:
     return cell.claim, cell.base, cell.arm

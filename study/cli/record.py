@@ -15,7 +15,7 @@ from study.environment import MY_RESULTS, is_chosen, results_dir, spool_dir, the
 from study.plan import results_folder
 from study.questions.scales import is_apart
 from study.run.database import in_a_line, tracking_uri
-from study.run.result import Damaged, RunResult
+from study.run.result import DamagedResult, RunResult
 from study.run.run_folder import finished, folders_of_runs, seal
 
 
@@ -66,7 +66,7 @@ def seal_results(args: argparse.Namespace) -> int:
                 )
                 Console().say(f"sealed {folder.name}: {told}")
                 count += 1
-        except (Refused, Damaged) as why:
+        except (Refused, DamagedResult) as why:
             odd.append(f"{folder.name}: {why}")
     Console().say(f"{counted(count, 'result')} sealed in {spool}")
     return _tell_passed_over(odd)

@@ -23,11 +23,11 @@ from study.cli.arguments import (
 )
 from study.cli.console import Console, Says, command_line
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
-from study.cli.progress import Progress, outcome_words, value_of
+from study.cli.progress import RunProgress, outcome_words, value_of
 from study.counted import counted
 from study.environment import launched_ranks, results_dir
 from study.plan.cost import expected_epochs
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import Cell
 from study.plan.tuned import Tuned
 from study.run.database import in_a_line, tracking_uri
@@ -37,7 +37,7 @@ from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
 from study.run.small_files import whose
-from study.run.stop import LATER, STOP
+from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
     from study.record.keeper import Keeper
@@ -159,7 +159,7 @@ def leave(*_) -> None:
     if launched_ranks() > 1:
         STOP.set()
     else:
-        raise SystemExit(LATER)
+        raise SystemExit(EXIT_LATER)
 
 
 # ---- While runs are trained --------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def train_and_record(
     tuned = Tuned.read(results)
     to_do = {cell.key for cell in todo}
     done = [cell for cell in cells if cell.key not in to_do]
-    progress = Progress(todo, [expected_epochs(cell, tuned) for cell in todo], place.machine.jobs, console, done)
+    progress = RunProgress(todo, [expected_epochs(cell, tuned) for cell in todo], place.machine.jobs, console, done)
     keeper = Keeper(place.spool_dir, results)
     first_numbers = FirstNumbers(done, results, progress, asked)
     lost: dict[str, RunLost] = {}
@@ -307,7 +307,7 @@ def derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, cons
     """What the claims of finished runs ask of their weights, where it is not there yet."""
     from study.record.trained_weights import asks_weights, derive
 
-    rules = FixedRules.read(results)
+    rules = Preregistrations.read(results)
     for scale in dict.fromkeys(cell.scale for cell in cells):
         mine = [cell for cell in cells if cell.scale == scale and asks_weights(cell)]
         rule = rules.of(scale)

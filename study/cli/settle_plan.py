@@ -17,7 +17,7 @@ from study.judge.evidence import find
 from study.judge.family import Evidence
 from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
-from study.plan.fixed_rules import FixedRule
+from study.plan.fixed_rules import Preregistration
 from study.plan.plan import Cell
 from study.questions.claim import Claim
 from study.run.one_run import Place
@@ -28,7 +28,7 @@ UNKNOWN_CHANCE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
+class OpenClaim:
     """A claim on a base, and its recipes by arm."""
 
     name: str
@@ -49,14 +49,14 @@ class View:
     everything: Sequence[Evidence]
     done: frozenset[str]  # the keys of runs of this machine
 
-    def of(self, member: Member) -> Evidence | None:
+    def of(self, member: OpenClaim) -> Evidence | None:
         return self.found.get((member.name, member.base))
 
-    def is_open(self, member: Member) -> bool:
+    def is_open(self, member: OpenClaim) -> bool:
         one = self.of(member)
         return one is None or is_open(one.verdict)
 
-    def looks_taken(self, member: Member) -> int:
+    def looks_taken(self, member: OpenClaim) -> int:
         one = self.of(member)
         return one.verdict.looks_taken if one else 0
 
@@ -65,7 +65,7 @@ class View:
 class Next:
     """What a claim needs to a look."""
 
-    member: Member
+    member: OpenClaim
     look: int
     cells: tuple[Cell, ...]  # still to be trained
     trained: tuple[Cell, ...] = ()  # and not used yet: what the claim asks of their weights is not read
@@ -102,10 +102,12 @@ def budget_of(hours: float | None, runs: int | None, pace: Pace) -> Budget:
 class Settling:
     """The claims that are to be settled at a scale, by its rule."""
 
-    def __init__(self, members: Sequence[Member], scale: str, rule: FixedRule, fingerprint: str, place: Place, results: Path):
+    def __init__(
+        self, members: Sequence[OpenClaim], scale: str, rule: Preregistration, fingerprint: str, place: Place, results: Path
+    ):
         self.members, self.scale, self.rule, self.fingerprint = members, scale, rule, fingerprint
         self.place, self.results = place, results
-        self.set_aside: dict[Member, str] = {}  # with the reason: no more is trained for them in this call
+        self.set_aside: dict[OpenClaim, str] = {}  # with the reason: no more is trained for them in this call
         self.damaged: set[str] = set()  # keys of results that are done again
         self.passed_over: dict[str, str] = {}  # keys of results that are neither believed nor done again, with the reason
 
@@ -117,10 +119,10 @@ class Settling:
     def last_look(self) -> int:
         return len(self.rule.looks.arms)
 
-    def cell(self, member: Member, label: str, seed: int) -> Cell:
+    def cell(self, member: OpenClaim, label: str, seed: int) -> Cell:
         return Cell(member.name, self.scale, member.base, label, seed, member.recipes[label], self.fingerprint)
 
-    def all_cells(self, member: Member) -> list[Cell]:
+    def all_cells(self, member: OpenClaim) -> list[Cell]:
         """Every run that any look may use on one machine."""
         looks, first = self.rule.looks, max(self.rule.first_seed, member.claim.seen_seeds)
         counts = {
@@ -142,7 +144,7 @@ class Settling:
         done = told.runs.key[told.runs.machine == self.machine.label]
         return View({(one.claim_name, one.base): one for one in mine}, mine, frozenset(done))
 
-    def to_look(self, member: Member, look: int, view: View) -> list[Cell] | None:
+    def to_look(self, member: OpenClaim, look: int, view: View) -> list[Cell] | None:
         """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
         case = case_of(
             view.of(member), member.claim, member.base, max(self.rule.first_seed, member.claim.seen_seeds), self.rule.looks
@@ -184,7 +186,7 @@ class Settling:
         valued = [replace(one, worth=self._worth(one.member, one.look, view, budget, open_claims)) for one in waiting]
         return sorted(valued, key=lambda one: -one.worth)
 
-    def _worth(self, member: Member, look: int, view: View, budget: Budget, open_claims: int) -> float:
+    def _worth(self, member: OpenClaim, look: int, view: View, budget: Budget, open_claims: int) -> float:
         best = 0.0
         for later in range(look, number_of_looks(member.claim, self.rule.looks) + 1):
             cells = self.untrained(self.to_look(member, later, view) or (), view)
@@ -210,7 +212,7 @@ class Settling:
                 runs = together
         return chosen, list(runs.values())
 
-    def reach(self, view: View, budget: Budget) -> dict[Member, int]:
+    def reach(self, view: View, budget: Budget) -> dict[OpenClaim, int]:
         """How far each open claim comes within the budget if none is decided before: its last look that fits."""
         reached = {member: view.looks_taken(member) for member in self.members if view.is_open(member)}
         runs: dict[str, Cell] = {}

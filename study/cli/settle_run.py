@@ -15,14 +15,14 @@ from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.cli.selection import ClaimAtScale, first_scale_there, may_download, means_all, name_a_scale
-from study.cli.settle_plan import Budget, Member, Next, Settling, View, budget_of
+from study.cli.settle_plan import Budget, Next, OpenClaim, Settling, View, budget_of
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRule, FixedRules, fix, fresh_first_seed
+from study.plan.fixed_rules import Preregistration, Preregistrations, fix, fresh_first_seed
 from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
@@ -34,7 +34,7 @@ from study.report import margins, phrases, sentences
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.result import Damaged
+from study.run.result import DamagedResult
 from study.run.run_folder import result_in, states_of_runs
 
 # ---- Which claims, by which rule -------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ class Goal:
 
     scale: str
     why: str  # at that scale, in words
-    rule: FixedRule
+    rule: Preregistration
     to_write: bool  # whether the rule is new
     in_place: bool  # of one that no run was judged by
     wanted: list[tuple[str, str]]  # claim and base
@@ -61,7 +61,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         if not claims[name].rule.is_tested:
             raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `run {name}` trains it")
     scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
-    rules = FixedRules.read(results_dir())
+    rules = Preregistrations.read(results_dir())
     rule, in_place = rules.of(scale), False
     members = family(claims, scale)
     if is_own(scale) and named:  # whoever asks one question of their own images is charged for that one
@@ -120,7 +120,7 @@ def seeds_of_runs(scale: str) -> list[int]:
     return list({**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values())
 
 
-def members_of(goal: Goal, console: Console) -> list[Member]:
+def members_of(goal: Goal, console: Console) -> list[OpenClaim]:
     """The claims with their recipes; those without a tuned rate are named and left out."""
     claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
     for name, base in goal.wanted:
@@ -131,7 +131,7 @@ def members_of(goal: Goal, console: Console) -> list[Member]:
         except Refused as error:
             console.say(f"left out: {name} on {base}, {error}")
             continue
-        found.append(Member(name, base, claim, recipes))
+        found.append(OpenClaim(name, base, claim, recipes))
     if not found:
         raise Refused("claim: none is left to settle")
     return found
@@ -196,7 +196,7 @@ def settle_claims(args: argparse.Namespace) -> int:
 
 
 def _fix(goal: Goal, only_told: bool, console: Console) -> None:
-    rules = FixedRules(results_dir())
+    rules = Preregistrations(results_dir())
     count = len(goal.rule.members)
     looks = ", ".join(map(str, goal.rule.looks.arms))
     seeds = f"looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
@@ -218,7 +218,7 @@ def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> boo
         try:
             if result := result_in(settling.place.spool_dir / key):
                 results.append(result)
-        except Damaged:  # it is done again when its turn comes, with a word
+        except DamagedResult:  # it is done again when its turn comes, with a word
             settling.damaged.add(key)
         except Refused as refused:
             settling.passed_over[key] = str(refused)
@@ -279,7 +279,7 @@ def _why_stuck(one: Next) -> str:
     )
 
 
-def _tell_decided(settling: Settling, told: set[Member], console: Console) -> None:
+def _tell_decided(settling: Settling, told: set[OpenClaim], console: Console) -> None:
     """A line for each claim that was open until now."""
     view = settling.view()
     for member in settling.members:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alexnet.recipe import Recipe
-from study.judge.intervals import Times
+from study.judge.intervals import Share, Times, share_of_runs
 
 Block = tuple[str, int]
 """Machine and seed."""
@@ -98,3 +98,14 @@ def learned_nothing(row: Mapping[str, Any]) -> bool:
         return False
     error, chance, classes, images = known
     return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT
+
+
+def share_that_show(arm: ArmEvidence | None, blocks: Sequence[Block], p: float) -> tuple[Share, list[int]]:
+    """In how many runs of these blocks chance alone would give as much with a probability of at most `p`, of those of which
+    that is known; and the places of these in the arm."""
+    if arm is None:
+        return share_of_runs(0, 0), []
+    rows = [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
+    known = [row for row in rows if arm.chances[row] is not None or arm.failed[row]]
+    seen = sum(chance <= p for row in known if (chance := arm.chances[row]) is not None)
+    return share_of_runs(seen, len(known)), known

@@ -101,7 +101,7 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ClaimLooks:
     """What a rule makes of a claim alone, before it stands among the others."""
 
     looks: tuple[Look, ...]  # those that are complete
@@ -269,7 +269,7 @@ def _on_line(look: Look, question: Question) -> float:
 # ---- From looks to a verdict -------------------------------------------------------------------------------------------
 
 
-def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
+def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
     """The verdict on a claim. `holm`: its p value of no effect, adjusted for all claims that are judged with it.
 
     The looks are gone through in their order, and the first that decides is the verdict; it is not judged anew when further
@@ -308,7 +308,7 @@ def decide(judged: Judged, holm: Callable[[float], float]) -> Verdict:
     )
 
 
-def _side(judged: Judged, upto: int) -> Direction:
+def _side(judged: ClaimLooks, upto: int) -> Direction:
     """Which way the surest of the looks up to this number points, whose p value is the one that counts."""
     surest = min(judged.up_to(upto), key=lambda look: spent_by(look.p, look.number, judged.shares))
     return "supported" if surest.p_supported <= surest.p_contradicted else "contradicted"

@@ -23,7 +23,7 @@ from study.judge.family import Asked, Evidence, judged_together
 from study.judge.keys_asked import KeysAsked
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
@@ -83,7 +83,7 @@ def find(
     `scales`: of these alone, with the same verdicts in a part of the time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
-    rules = FixedRules.read(folder)
+    rules = Preregistrations.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(scale, claims)
     read = Read(
@@ -141,7 +141,7 @@ def _on_images(data: str, fingerprint: str, there: pd.DataFrame, order: Sequence
 class _Cases:
     """What is asked and has runs, gathered claim by claim; with the runs that it uses, by key and machine."""
 
-    def __init__(self, read: Read, rules: FixedRules):
+    def __init__(self, read: Read, rules: Preregistrations):
         self.read, self.rules = read, rules
         self.asked: list[Asked] = []
         self.used: set[tuple[str, str]] = set()

@@ -15,7 +15,7 @@ from study.judge.judge import interaction_of, judge
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.seeds import each_seed_once
-from study.plan.fixed_rules import FixedRule, FixedRules
+from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.questions.claim import Claim
 from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
@@ -56,7 +56,7 @@ class Evidence:
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # the claim, read otherwise
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
-    rule: FixedRule | None = None  # that was fixed for the scale
+    rule: Preregistration | None = None  # that was fixed for the scale
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: the effect of each split, and of all
 
     @property
@@ -110,7 +110,7 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
 
 
 def judged_together(
-    asked: Sequence[Asked], claims: Mapping[str, Claim], rules: FixedRules, most_looks: int | None = None
+    asked: Sequence[Asked], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
 ) -> list[Evidence]:
     """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one; of one's own images
     without a rule, what has runs."""
@@ -147,7 +147,7 @@ def _measured(case: Case) -> tuple:
 
 
 def _judged(
-    asked: Sequence[Asked], members: Sequence[tuple[str, str]], rule: FixedRule | None, most_looks: int | None
+    asked: Sequence[Asked], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
 ) -> list[Evidence]:
     judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
     judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}

@@ -11,18 +11,16 @@ from scipy import stats
 
 from alexnet.errors import Refused
 from study.judge import contrasts, p_values
-from study.judge.arms import ArmEvidence, Block
+from study.judge.arms import ArmEvidence, Block, share_that_show
 from study.judge.blocks import agreement_of_machines, unlike_the_others
 from study.judge.case import SO_FAR, Case
-from study.judge.decision import Failures, Judged, Look, Question, least_convincing, of_difference, of_ratio, weigh
+from study.judge.decision import ClaimLooks, Failures, Look, Question, least_convincing, of_difference, of_ratio, weigh
 from study.judge.images import OnOtherImages, on_other_images, with_images
 from study.judge.intervals import (
     Difference,
     Floats,
     Ratio,
-    Share,
     difference_over_images,
-    share_of_runs,
     within_runs,
 )
 from study.questions.rules import (
@@ -45,7 +43,7 @@ UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 
 
 @singledispatch
-def judge(rule: Rule, case: Case) -> Judged:
+def judge(rule: Rule, case: Case) -> ClaimLooks:
     """The looks of a rule at a case. A rule that nothing is registered for is refused by its name."""
     raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.judge.judge.register a function for it")
 
@@ -155,13 +153,13 @@ def _by_ranks(
 
 def _looked(
     case: Case, labels: Sequence[str], question: Question | None, look_at: Callable[[int], Look], looks: Sequence[int]
-) -> Judged:
+) -> ClaimLooks:
     """A claim about the arms `labels`, with its looks."""
     first_alone = list(labels) == [case.first_arm]
     together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
     following = next(iter(seeds_of_looks[max(looks, default=0) :]), 0)
-    return Judged(
+    return ClaimLooks(
         looks=tuple(look_at(number) for number in looks),
         shares=case.looks.shares,
         so_far=look_at(SO_FAR),
@@ -172,7 +170,7 @@ def _looked(
 
 
 @judge.register
-def _ratio_of_times(rule: RatioOfTimes, case: Case) -> Judged:
+def _ratio_of_times(rule: RatioOfTimes, case: Case) -> ClaimLooks:
     reported = case.claim.reported
     assert reported.value, "RatioOfTimes.check lets no claim pass without one"
     question = of_ratio(reported.value, rule.no_effect_within, case.native, reported.precision)
@@ -182,7 +180,7 @@ def _ratio_of_times(rule: RatioOfTimes, case: Case) -> Judged:
 
 
 @judge.register
-def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> Judged:
+def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> ClaimLooks:
     """Of several treated arms every one must be as expected."""
     question = _asked_of(rule, case)
 
@@ -204,7 +202,7 @@ def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -
 
 
 @judge.register
-def _interaction(rule: Interaction, case: Case) -> Judged:
+def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
     """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
     none, and the claim is then not decided."""
     question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
@@ -244,7 +242,7 @@ def _interaction(rule: Interaction, case: Case) -> Judged:
 
 
 @judge.register
-def _within_runs(rule: WithinRuns, case: Case) -> Judged:
+def _within_runs(rule: WithinRuns, case: Case) -> ClaimLooks:
     """A run that failed has no such difference: a net that diverged says nothing of ten views against one. So there nothing is
     decided."""
     question = _asked_of(rule, case)
@@ -266,7 +264,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> Judged:
 
 
 @judge.register
-def _alike(rule: Alike, case: Case) -> Judged:
+def _alike(rule: Alike, case: Case) -> ClaimLooks:
     """By an interval over seeds and images. A run that failed has no two errors, and the claim is then not decided.
 
     Of p values the one for "supported" is that of a difference as large as what is allowed or larger, by two one-sided tests;
@@ -313,7 +311,7 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
 
 
 @judge.register
-def _over_images(rule: OverImages, case: Case) -> Judged:
+def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
     """One look at one set of nets, which are held fixed: from an estimate and its standard error over test images."""
     arm = case.arms.get(rule.control)
     told = arm.ensemble if arm else None
@@ -326,13 +324,13 @@ def _over_images(rule: OverImages, case: Case) -> Judged:
     machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()
     look = replace(weigh(effect, narrow, question, 1), machines=machines)
     looks = (look,) if images else ()
-    return Judged(
+    return ClaimLooks(
         looks=looks, shares=(1.0,), so_far=look, seeds_of_looks=(nets,), seeds=nets if images else there, question=question
     )
 
 
 @judge.register
-def _every_run(rule: EveryRun, case: Case) -> Judged:
+def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
     """In how many runs it is seen. Supported only where in every one; contradicted only where so few show it that, with the
     power that a run has to show what matters, chance does not explain it. A run that failed shows nothing and could not have:
     it bars "supported" and speaks for nothing."""
@@ -340,7 +338,7 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-        share, known = share_that_show(rule, arm, blocks)
+        share, known = share_that_show(arm, blocks, rule.p)
         seen, n = share.seen, share.runs
         able = [row for row in known if arm is not None and not arm.failed[row]]
         powers = [power for row in able if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
@@ -369,22 +367,12 @@ def _every_run(rule: EveryRun, case: Case) -> Judged:
     return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
 
 
-def share_that_show(rule: EveryRun, arm: ArmEvidence | None, blocks: Sequence[Block]) -> tuple[Share, list[int]]:
-    """In how many runs of these blocks it is seen, of those of which that is known; and the places of these in the arm."""
-    if arm is None:
-        return share_of_runs(0, 0), []
-    rows = [row for row, block in enumerate(arm.blocks) if block in set(blocks)]
-    known = [row for row in rows if arm.chances[row] is not None or arm.failed[row]]
-    seen = sum(chance <= rule.p for row in known if (chance := arm.chances[row]) is not None)
-    return share_of_runs(seen, len(known)), known
-
-
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
 @judge.register
-def _factorial(rule: Factorial, case: Case) -> Judged:
+def _factorial(rule: Factorial, case: Case) -> ClaimLooks:
     """No verdict, as nothing is claimed: the effect is that of the last cell, most parts off, against the control, all on."""
     labels = (rule.control, *rule.treated_arms)
     effects = contrasts.effects_of(rule.design, rule.control, case.arms)
@@ -397,7 +385,7 @@ def _factorial(rule: Factorial, case: Case) -> Judged:
         failures=tuple(one for one in failed if one.failed),
         machines=contrasts.machines_of(case.arms.values()),
     )
-    return Judged(
+    return ClaimLooks(
         looks=(look,) if blocks >= 2 else (),
         shares=(1.0,),
         so_far=look,

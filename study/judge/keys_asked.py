@@ -9,7 +9,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import Recipe, run_key
 from study.questions.claim import JUDGED_SEEDS_BELOW
 
-Place = tuple[str, str, str, str]
+AskedRun = tuple[str, str, str, str]
 """Claim, scale, base and arm."""
 
 
@@ -18,10 +18,10 @@ class KeysAsked:
 
     def __init__(self):
         self.seeds: dict[str, tuple[int, str]] = {}  # and fingerprint, by key
-        self.keys: dict[tuple[Place, str], Mapping[int, str]] = {}  # by seed
-        self.recipes: dict[Place, Recipe] = {}
+        self.keys: dict[tuple[AskedRun, str], Mapping[int, str]] = {}  # by seed
+        self.recipes: dict[AskedRun, Recipe] = {}
 
-    def add(self, place: Place, recipe: Recipe, fingerprint: str, keys: Mapping[int, str]) -> None:
+    def add(self, place: AskedRun, recipe: Recipe, fingerprint: str, keys: Mapping[int, str]) -> None:
         """The keys, by seed, of an arm on some data."""
         self.recipes[place] = recipe
         self.keys[place, fingerprint] = keys
@@ -33,7 +33,7 @@ class KeysAsked:
         Where settings were changed since, as by a new search of learning rates, no arm and no seed gives the old keys any more:
         these rows are stale, and no fault."""
         columns = [runs[name].tolist() for name in ("key", "machine", "claim", "scale", "base", "arm", "data_fingerprint")]
-        every_seed: dict[Place, Mapping[str, tuple[int, str]]] = {}
+        every_seed: dict[AskedRun, Mapping[str, tuple[int, str]]] = {}
         for key, machine, *place, fingerprint, seed, data in zip(*columns, runs.seed.tolist(), runs.data.tolist(), strict=True):
             place = (place[0], place[1], place[2], place[3])
             own = self.keys.get((place, fingerprint), {}).get(seed)
@@ -50,7 +50,7 @@ class KeysAsked:
             if place in self.recipes and data != self.recipes[place].data.name:
                 self._refuse(path, f"{key} {machine}", f"images {self.recipes[place].data.name}", data)
 
-    def _every_seed(self, place: Place) -> dict[str, tuple[int, str]]:
+    def _every_seed(self, place: AskedRun) -> dict[str, tuple[int, str]]:
         """Which seed and data would give a key, for all seeds that are ever judged."""
         data = sorted({fingerprint for _, fingerprint in self.keys})
         recipe = self.recipes[place]

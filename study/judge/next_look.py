@@ -16,7 +16,7 @@ from study.judge.spending import level_at
 from study.questions.claim import Claim
 from study.questions.looks import Looks
 
-LATER = "~"
+NOT_YET = "~"
 """Behind every time that stands in a table."""
 
 
@@ -30,7 +30,7 @@ class WithPlanned(Case):
         return super()._there(label) | self.planned.get(label, frozenset())
 
     def _began(self, label: str) -> dict[Block, str]:
-        return {**dict.fromkeys(self.planned.get(label, ()), LATER), **super()._began(label)}
+        return {**dict.fromkeys(self.planned.get(label, ()), NOT_YET), **super()._began(label)}
 
 
 def is_open(verdict: Verdict) -> bool:

@@ -4,7 +4,7 @@ import math
 
 from scipy import optimize, stats
 
-from study.judge.decision import ERROR, Judged, Look
+from study.judge.decision import ERROR, ClaimLooks, Look
 from study.judge.intervals import Difference, Ratio
 from study.judge.spending import level_at
 
@@ -31,7 +31,7 @@ def power_of_no_effect(margin: float, standard_error: float, degrees_of_freedom:
     return max(0.0, float(2 * stats.t.cdf(room, degrees_of_freedom) - 1)) if room > 0 else 0.0
 
 
-def by_the_last_look(judged: Judged, told: Look, open_claims: int) -> tuple[float, float]:
+def by_the_last_look(judged: ClaimLooks, told: Look, open_claims: int) -> tuple[float, float]:
     """How likely the effect that the question is about, were it true, is found by the last look, and a true zero called "no
     effect": by the last look's test alone, which is a little less than by all looks.
 

@@ -6,10 +6,11 @@ machines as one value, and stands on its own spread alone, so it errs on the wid
 
 import numpy as np
 
+from study.judge.arms import share_that_show
 from study.judge.case import SO_FAR, Case, first_of_each_seed
 from study.judge.decision import Look
 from study.judge.intervals import Difference, Share, within_runs
-from study.judge.judge import interaction_of, share_that_show
+from study.judge.judge import interaction_of
 from study.questions.rules import DifferenceOfMeans, EveryRun, Interaction
 
 
@@ -42,4 +43,4 @@ def _first_run_of_each_seed(rule: EveryRun, case: Case, number: int) -> Share | 
     """The kernels of one seed are alike on two machines to the end of training, so that they are not two runs."""
     blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
     once = first_of_each_seed(blocks)
-    return None if len(once) == len(blocks) else share_that_show(rule, case.arms.get(rule.control), once)[0]
+    return None if len(once) == len(blocks) else share_that_show(case.arms.get(rule.control), once, rule.p)[0]

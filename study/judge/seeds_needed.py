@@ -25,7 +25,7 @@ Of = TypeVar("Of")
 
 
 @dataclass(frozen=True)
-class Spread:
+class RunSpread:
     """What the runs of a measure on one base show."""
 
     sd: float  # of one run: in the unit of the measure, of times of their natural logs
@@ -33,7 +33,7 @@ class Spread:
     runs: int  # that it is from
 
 
-def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread | None:
+def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> RunSpread | None:
     """The spread of a measure on a base, pooled within arms and machines over all claims that are tested; None where no arm has
     two runs. `found` is of one scale: on other images, or for other epochs, runs spread otherwise."""
     found = list(found)
@@ -65,7 +65,7 @@ def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> Spread 
     correlation = 1 - apart / together if together > 0 else 0.0
     if measure.kind == "gain":
         correlation = WITHIN_RUNS
-    return Spread(
+    return RunSpread(
         math.sqrt(squares / degrees), min(max(correlation, 0.0), MOST_CORRELATION), sum(len(values) for values in arms.values())
     )
 
@@ -81,14 +81,14 @@ def _by_machine(values: Mapping[Block, Of]) -> Sequence[list[Of]]:
     return [[value for (own, _), value in values.items() if own == machine] for machine in machines]
 
 
-def seeds_for_claim(claim: Claim, spread: Spread | None, looks: Looks = LOOKS) -> tuple[int, int] | None:
+def seeds_for_claim(claim: Claim, spread: RunSpread | None, looks: Looks = LOOKS) -> tuple[int, int] | None:
     """The fewest and most seeds of an arm with which a true zero is told to be within the claim's margin in nine of ten cases:
     the same number twice where the spread is known. None where the claim has no margin, or nothing tells a spread."""
     seeds = [seeds_for_no_effect(margin, sd, one, looks.shares) for margin, sd, one in _worlds(claim, spread)]
     return (min(seeds), max(seeds)) if seeds else None
 
 
-def chance_of_no_effect(claim: Claim, spread: Spread | None, looks: Looks = LOOKS) -> float:
+def chance_of_no_effect(claim: Claim, spread: RunSpread | None, looks: Looks = LOOKS) -> float:
     """How likely a true zero is told to be within the claim's margin by the last look's test; of several correlations that may
     be, the best. NaN where `seeds_for_claim` is None."""
     seeds, level = most_seeds(claim, looks), level_at(2 * ERROR, len(looks.arms), looks.shares) / 2
@@ -106,7 +106,7 @@ def most_seeds(claim: Claim, looks: Looks) -> int:
     return (looks.arms if claim.rule.treated_arms else looks.first_arm)[-1]
 
 
-def _worlds(claim: Claim, spread: Spread | None) -> list[tuple[float, float, float]]:
+def _worlds(claim: Claim, spread: RunSpread | None) -> list[tuple[float, float, float]]:
     """Margin, spread and correlation, as they are or may be."""
     margin, kind = claim.rule.smallest_effect, claim.measure.kind
     if margin is None or kind not in ("time", "level", "gain") or (kind == "time" and spread is None):

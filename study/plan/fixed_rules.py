@@ -24,19 +24,19 @@ ERROR, SPENDING = 0.05, "t^1.5"
 """What study/judge spends over the looks, and how: a test holds both together."""
 UNDO = "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
 
-Judged = Mapping[str, Any]
+JudgedFacts = Mapping[str, Any]
 """What is judged of a claim on one base: all that would change its verdict, as JSON can hold it."""
 
 
 @dataclass(frozen=True)
-class FixedRule:
+class Preregistration:
     """How the claims of a scale are judged."""
 
     scale: str
     fixed_on: str  # the day, such as "2026-11-26"
     first_seed: int  # runs of earlier seeds are not judged by this rule
     looks: Looks
-    family: Mapping[str, Mapping[str, Judged]]  # by claim and base: what is tested together
+    family: Mapping[str, Mapping[str, JudgedFacts]]  # by claim and base: what is tested together
     note: str = ""
     error: float = ERROR  # of all claims and looks together
     spending: str = SPENDING  # of the error, by the share t of all seeds
@@ -79,7 +79,7 @@ class FixedRule:
         return ""
 
 
-def what_is_judged(claim: Claim, base: str, scale: str) -> Judged:
+def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:
     """All that would change the verdict on a claim. The arms are told by digests of their recipes, learning rates that a search
     found aside."""
     rule = {("margin" if f.name == "no_effect_within" else f.name): getattr(claim.rule, f.name) for f in fields(claim.rule)}
@@ -106,12 +106,12 @@ def fix(
     first_seed: int = 0,
     looks: Looks = LOOKS,
     note: str = "",
-) -> FixedRule:
+) -> Preregistration:
     """The rule of a scale for a family, as the claim files have it today."""
-    family: dict[str, dict[str, Judged]] = {}
+    family: dict[str, dict[str, JudgedFacts]] = {}
     for name, base in members:
         family.setdefault(name, {})[base] = what_is_judged(claims[name], base, scale)
-    return FixedRule(scale, datetime.datetime.now(datetime.UTC).date().isoformat(), first_seed, looks, family, note)
+    return Preregistration(scale, datetime.datetime.now(datetime.UTC).date().isoformat(), first_seed, looks, family, note)
 
 
 def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
@@ -124,27 +124,27 @@ def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
     return first
 
 
-class FixedRules:
+class Preregistrations:
     """The rules of every scale, the newest of each last."""
 
-    def __init__(self, folder: Path, rules: Mapping[str, Sequence[FixedRule]] | None = None):
+    def __init__(self, folder: Path, rules: Mapping[str, Sequence[Preregistration]] | None = None):
         self.path = folder / FILE
         self.rules = {scale: list(own) for scale, own in (rules or {}).items()}
 
     @classmethod
-    def read(cls, folder: Path) -> "FixedRules":
+    def read(cls, folder: Path) -> "Preregistrations":
         """Those of `folder`, none where it has no file. Raises Refused for a damaged file, and for a rule that is not what its
         digest was made of."""
         path = folder / FILE
 
-        def shaped(told: Any) -> dict[str, list[FixedRule]]:
+        def shaped(told: Any) -> dict[str, list[Preregistration]]:
             if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
                 raise ValueError("no list of rules for each scale")
             return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()}
 
         return cls(folder, results_folder.read_json(folder, FILE, shaped))
 
-    def of(self, scale: str) -> FixedRule | None:
+    def of(self, scale: str) -> Preregistration | None:
         """The rule of a scale, the newest; None where none was fixed."""
         return self.rules[scale][-1] if self.rules.get(scale) else None
 
@@ -154,10 +154,10 @@ class FixedRules:
         if rule and (difference := rule.difference(claims)):
             raise Refused(f"{self.path}: {difference}; {UNDO}")
 
-    def write(self, rule: FixedRule, in_place_of_last: bool = False) -> None:
+    def write(self, rule: Preregistration, in_place_of_last: bool = False) -> None:
         """Put a rule after those of its scale; or in place of the last, which no run was judged by."""
         with locked(self.path.with_name(".rules.lock")):
-            self.rules = FixedRules.read(self.path.parent).rules
+            self.rules = Preregistrations.read(self.path.parent).rules
             own = self.rules.setdefault(rule.scale, [])
             self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
             results_folder.write(self.path.parent, {FILE: self.content})
@@ -169,7 +169,7 @@ class FixedRules:
         return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:
+def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:
     """A rule from its record."""
     if scale not in SCALES and not is_own(scale):
         raise Refused(f"{path}: {scale!r} is no scale; choices: {', '.join(SCALES)}")
@@ -177,7 +177,7 @@ def _read_rule(path: Path, scale: str, record: Any) -> FixedRule:
         content = dict(record)
         digest = content.pop("digest")
         looks = Looks(**{name: tuple(counts) for name, counts in content["looks"].items()})
-        rule = FixedRule(scale, **{**content, "looks": looks})
+        rule = Preregistration(scale, **{**content, "looks": looks})
         for claim, base in rule.members:
             rule.family[claim][base]["rule"]
     except (TypeError, KeyError, AttributeError, ValueError) as error:

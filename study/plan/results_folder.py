@@ -32,7 +32,7 @@ Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True)
-class Contents:
+class FilesRead:
     """Files of a folder that belong together: what was in them, and which are not what their digests say."""
 
     folder: Path
@@ -52,7 +52,7 @@ class Contents:
             raise Refused(f"{self.folder / name}: gone, though {DIGESTS} has its digest; bring it back, or {again}{ACCEPT}")
 
 
-def read(folder: Path, *names: str) -> Contents:
+def read(folder: Path, *names: str) -> FilesRead:
     """Some files of a folder, all as one write left them. To be parsed, and then checked: so the one that is wrong is told by
     what is wrong with it, where that can be said."""
     known, files = _known(folder), {}
@@ -64,7 +64,7 @@ def read(folder: Path, *names: str) -> Contents:
     there = {name: content for name, content in files.items() if content is not None}
     named = [name for name in names if name in known]
     changed = tuple(name for name in named if name in there and _digest(there[name]) != known[name])
-    return Contents(folder, there, changed, tuple(name for name in named if name not in there))
+    return FilesRead(folder, there, changed, tuple(name for name in named if name not in there))
 
 
 def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape | None:

@@ -14,13 +14,13 @@ import pandas as pd
 
 from alexnet.errors import Refused
 from study.plan import fixed_rules, initial_logits, tuned
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
 from study.record import answers, tables, trained_facts
 from study.record.answers import Kept, Name, read_answers
 
-Run = tuple[str, str]
+RunName = tuple[str, str]
 """Key and machine."""
 
 
@@ -72,7 +72,7 @@ class _Folder:
     answers: dict[Name, Kept]
     trained: dict[str, Any]
     tuned: dict[str, dict] | None  # None where there is no file, and the package's own rates hold
-    rules: FixedRules
+    rules: Preregistrations
     logits: dict[str, Any]
 
     @classmethod
@@ -85,7 +85,7 @@ class _Folder:
             dict(read_answers(path).kept),
             tables.read_trained(path),
             dict(Tuned.read(path).entries) if (path / tuned.FILE).exists() else None,
-            FixedRules.read(path),
+            Preregistrations.read(path),
             dict(InitialLogits.read(path).spreads),
         )
 
@@ -108,7 +108,7 @@ class _Folder:
         return found
 
     @property
-    def weights(self) -> dict[Run, str]:
+    def weights(self) -> dict[RunName, str]:
         """Digest of each run's weights."""
         return dict(zip(zip(self.runs.key, self.runs.machine, strict=True), self.runs.weights_sha256, strict=True))
 
@@ -137,7 +137,7 @@ def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
             merged.arrays.setdefault(file.name, file.read_bytes())
 
 
-def _rows_of(table: pd.DataFrame, runs: set[Run]) -> pd.DataFrame:
+def _rows_of(table: pd.DataFrame, runs: set[RunName]) -> pd.DataFrame:
     return table.loc[[name in runs for name in zip(table.key, table.machine, strict=True)]]
 
 
@@ -184,7 +184,7 @@ def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
     for scale, rules in theirs.rules.rules.items():
         here = ours.rules.of(scale)
         if here is None:
-            ours.rules = FixedRules(ours.path, {**ours.rules.rules, scale: rules})
+            ours.rules = Preregistrations(ours.path, {**ours.rules.rules, scale: rules})
         elif here.record != rules[-1].record:
             merged.notes.append(
                 f"{path}: its rule of scale {scale} was fixed on {rules[-1].fixed_on} and is another than that of "

@@ -40,7 +40,7 @@ from study.record.mlflow_words import (
 )
 from study.run.database import in_a_line, laying_out, redacted, tracking_uri
 from study.run.one_run import NO_TELEMETRY
-from study.run.result import Damaged, RunResult, from_json, to_json
+from study.run.result import DamagedResult, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -253,7 +253,7 @@ class Store:
                 try:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                     result = from_json(json.loads(Path(path).read_text()))
-                except (Refused, Damaged, ValueError) as why:
+                except (Refused, DamagedResult, ValueError) as why:
                     pass_over(f"MLflow's run {run.info.run_id}: {why}")
                 except (MlflowException, OSError) as error:
                     if not is_gone(error):  # as where a server is away: later runs would be passed over too

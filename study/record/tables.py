@@ -102,16 +102,16 @@ def _to_merge(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, curves
 
 
-def _runs_of(contents: results_folder.Contents) -> pd.DataFrame:
+def _runs_of(contents: results_folder.FilesRead) -> pd.DataFrame:
     return _table(contents, RUNS, RUN_COLUMNS, RUN_TESTS, NAME)
 
 
-def _curves_of(contents: results_folder.Contents) -> pd.DataFrame:
+def _curves_of(contents: results_folder.FilesRead) -> pd.DataFrame:
     return _table(contents, CURVES, CURVE_COLUMNS, CURVE_TESTS, POINT)
 
 
 def _table(
-    contents: results_folder.Contents, name: str, columns: Columns, tests: Mapping[str, Test], names: Sequence[str]
+    contents: results_folder.FilesRead, name: str, columns: Columns, tests: Mapping[str, Test], names: Sequence[str]
 ) -> pd.DataFrame:
     if name not in contents.files:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})

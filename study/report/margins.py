@@ -8,13 +8,13 @@ from study.judge.family import Evidence
 from study.judge.seeds_needed import (
     ASSUMED_CORRELATIONS,
     ASSUMED_SD,
-    Spread,
+    RunSpread,
     chance_of_no_effect,
     most_seeds,
     seeds_for_claim,
     spread_of,
 )
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 
@@ -53,7 +53,7 @@ def without_seeds(claim: Claim) -> str:
     return ""
 
 
-def seeds_sentence(claim: Claim, spread: Spread | None, looks: Looks, has_ended: bool = False) -> str:
+def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_ended: bool = False) -> str:
     """The seeds that "no effect" needs at the spread of the runs of a base and scale, and whether these looks come to them.
     `has_ended`: it was told already, so its chance is no question."""
     seeds = seeds_for_claim(claim, spread, looks)
@@ -70,7 +70,7 @@ def seeds_sentence(claim: Claim, spread: Spread | None, looks: Looks, has_ended:
 
 
 def at_scale(
-    claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Evidence], rules: FixedRules
+    claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Evidence], rules: Preregistrations
 ) -> dict[str, list[str]]:
     """What "no effect" needs of a claim at a scale, by that scale's own runs and looks: the sentences, each with the bases that
     it is true of. `found`: the findings at that scale and others. Not for a claim that `without_seeds` has a word on."""
@@ -82,7 +82,7 @@ def at_scale(
     return told
 
 
-def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> list[str]:
+def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> list[str]:
     """A claim's margin, what "no effect" needs at each scale that has runs or a rule, and on the bases that have neither."""
     if why := without_seeds(claim):
         return [why]
@@ -97,7 +97,7 @@ def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules)
     return [margin_text(claim), *(f"{'; '.join(where)}: {sentence}" for sentence, where in told.items())]
 
 
-def facts(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> dict[str, Any]:
+def facts(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> dict[str, Any]:
     """The same for scripts: by base and scale the fewest and most seeds, the last look's, and the runs that tell it."""
     seeds: dict[str, dict[str, Any]] = {base: {} for base in claim.default_bases}
     for scale, bases in ({} if without_seeds(claim) else _known_at(name, claim, found, rules)).items():
@@ -115,13 +115,13 @@ def of_scale(found: Iterable[Evidence], scale: str) -> list[Evidence]:
     return [one for one in found if one.scale == scale]
 
 
-def looks_at(scale: str, rules: FixedRules) -> Looks:
+def looks_at(scale: str, rules: Preregistrations) -> Looks:
     """Those of the scale's fixed rule; where none was fixed, those that a first run would be judged by."""
     rule = rules.of(scale)
     return rule.looks if rule else LOOKS
 
 
-def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRules) -> dict[str, list[str]]:
+def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> dict[str, list[str]]:
     """By scale the bases of a claim whose spread runs tell, or whose looks a rule has fixed."""
     known = {}
     for scale in dict.fromkeys([*claim.scales, *(one.scale for one in found)]):
@@ -133,7 +133,7 @@ def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: FixedRu
     return known
 
 
-def spread_text(claim: Claim, spread: Spread | None) -> str:
+def spread_text(claim: Claim, spread: RunSpread | None) -> str:
     """Where the numbers for a claim come from."""
     if spread is None:
         between = (

@@ -33,7 +33,7 @@ from study.report.limitations import limitations
 from study.report.overview import GLOSSARY, looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
-from study.report.spreads import Spread, spreads_of
+from study.report.spreads import SpreadTable, spreads_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = {"REPORT.md": "report.md.j2", "REPRODUCTION.md": "reproduction.md.j2", "report.html": "report.html.j2"}
@@ -163,7 +163,7 @@ def _unique(frame, columns: list[str]) -> list[dict[str, Any]]:
     return frame.groupby(columns, as_index=False).size().rename(columns={"size": "runs"}).to_dict("records")
 
 
-def _spread(one: Spread) -> dict[str, Any]:
+def _spread(one: SpreadTable) -> dict[str, Any]:
     """A table of where the spread of runs comes from."""
     rows = [
         {

@@ -16,7 +16,7 @@ FEWEST_ARMS = 3
 
 
 @dataclass(frozen=True)
-class Spread:
+class SpreadTable:
     """The parts of the spread of one measure."""
 
     base: str
@@ -28,7 +28,7 @@ class Spread:
     correlation: tuple[float, float, float]  # of two arms at one seed, with its 95% interval
 
 
-def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
+def spreads_of(found: Sequence[Evidence]) -> list[SpreadTable]:
     """One for every base, scale and image set of which arms of several claims have runs: of the error of most claims."""
     measure, told = AtEnd("test_error_ten_views"), []
     groups: dict[tuple[str, str, str, str], list[Evidence]] = {}
@@ -51,7 +51,7 @@ def spreads_of(found: Sequence[Evidence]) -> list[Spread]:
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
             components = variance_components(runs, _by_arm(wrong))
-            told.append(Spread(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
+            told.append(SpreadTable(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
     return told
 
 

@@ -11,7 +11,7 @@ from alexnet.training.checkpoint import Interrupted
 from alexnet.training.history import Point
 from study.environment import launched_ranks
 from study.plan.plan import Cell
-from study.run.executors.base import Done, Executor, Lost, Report, Reported, Task
+from study.run.executors.base import Done, Executor, Lost, Message, Report, Task
 from study.run.lease import Busy, LeaseLost, holder_of
 from study.run.one_run import Place, run_cell, steps_of_cell
 from study.run.result import RunResult
@@ -116,7 +116,7 @@ def _trained(cells: Sequence[Cell], place: Place, executor: Executor, jobs: int)
         for event in events:
             cell = cells[event.position]
             match event:
-                case Reported(message=point):
+                case Message(message=point):
                     yield RunPoint(cell, point)
                 case Done(result=None):
                     yield RunElsewhere(cell)

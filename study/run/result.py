@@ -31,7 +31,7 @@ NOT_WHAT_WAS_WRITTEN = "what it says is not what was written"
 OUTCOMES = ("reached", "finished", "diverged", "stalled", "stopped")
 
 
-class Damaged(Exception):
+class DamagedResult(Exception):
     """A result that is not what was written, or not that of its run: the run is to be done again. The text says why."""
 
 
@@ -117,13 +117,13 @@ def to_json(result: RunResult) -> dict[str, Any]:
 def from_json(told: Any) -> RunResult:
     """The result that `to_json` wrote, today or in an earlier format.
 
-    Raises Refused for the format of newer code, and Damaged for what is no result at all: fields that are missing or of another
-    type, errors that are no shares, a key that is not that of its recipe, seed and data.
+    Raises Refused for the format of newer code, and DamagedResult for what is no result at all: fields that are missing or of
+    another type, errors that are no shares, a key that is not that of its recipe, seed and data.
     """
     if not isinstance(told, dict):
-        raise Damaged(f"{in_short(told)} is no result")
+        raise DamagedResult(f"{in_short(told)} is no result")
     if type(number := told.get("format", 1)) is not int:
-        raise Damaged(f"its format is {in_short(number)}")
+        raise DamagedResult(f"its format is {in_short(number)}")
     if number > FORMAT:
         raise Refused(f"{RESULT}: its format is {number}, this code reads formats up to {FORMAT}; update the code")
     try:
@@ -141,7 +141,7 @@ def from_json(told: Any) -> RunResult:
     except Refused:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise Damaged(f"no result: {'it lacks ' if isinstance(error, KeyError) else ''}{str(error)[:160]}") from None
+        raise DamagedResult(f"no result: {'it lacks ' if isinstance(error, KeyError) else ''}{str(error)[:160]}") from None
     return result
 
 
@@ -159,8 +159,8 @@ def with_seal(text: str) -> bytes:
 def unsealed(text: str) -> RunResult:
     """The result in the text of a result.json.
 
-    Raises Damaged where it is not what was written, and Refused where it cannot be told: for the format of newer code, for
-    settings that this code does not know, and for a file without a digest, of before 2026-11-24 or changed since.
+    Raises DamagedResult where it is not what was written, and Refused where it cannot be told: for the format of newer code,
+    for settings that this code does not know, and for a file without a digest, of before 2026-11-24 or changed since.
     """
     told, seal = without_seal(text)
     if not seal:
@@ -170,21 +170,21 @@ def unsealed(text: str) -> RunResult:
 
 
 def without_seal(text: str) -> tuple[Any, str | None]:
-    """What the text of a result.json says, and its digest; None where it has none. Raises Damaged where they disagree."""
+    """What the text of a result.json says, and its digest; None where it has none. Raises DamagedResult where they disagree."""
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
-        raise Damaged(NOT_WHAT_WAS_WRITTEN) from None
+        raise DamagedResult(NOT_WHAT_WAS_WRITTEN) from None
     seal = told.pop("sha256", None) if isinstance(told, dict) else None
     if seal is not None:
         whole = isinstance(seal, str) and text.startswith(SEAL % seal)
         if not whole or hashlib.sha256(("{" + text[len(SEAL % seal) :]).encode()).hexdigest() != seal:
-            raise Damaged(NOT_WHAT_WAS_WRITTEN)
+            raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
     return told, seal
 
 
 def _check(result: RunResult) -> None:
-    """Raises ValueError for what no run comes to, Damaged where the key is another run's."""
+    """Raises ValueError for what no run comes to, DamagedResult where the key is another run's."""
     errors = {f.name: getattr(result, f.name) for f in fields(result) if "error" in f.name}
     for number, point in enumerate(result.points):
         errors |= {f"{f} of point {number}": getattr(point, f) for f in ("train_error", "validation_error", "test_error")}
@@ -202,7 +202,7 @@ def _check(result: RunResult) -> None:
             answers.ways()
     made = run_key(_recipe(json.dumps(result.recipe)), result.seed, result.data.fingerprint, result.numerics)
     if made != result.key:
-        raise Damaged(f"its key {in_short(result.key)} is not that of its recipe, seed and data, {made}")
+        raise DamagedResult(f"its key {in_short(result.key)} is not that of its recipe, seed and data, {made}")
 
 
 @lru_cache(maxsize=64)

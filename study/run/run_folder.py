@@ -18,7 +18,7 @@ from study.counted import counted
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import Holder, dated_ahead, holder_in, is_held
-from study.run.result import RESULT, Damaged, RunResult, unsealed, with_seal, without_seal
+from study.run.result import RESULT, DamagedResult, RunResult, unsealed, with_seal, without_seal
 from study.run.small_files import Fields, text_of, told_in
 
 ENDED, ASKED = "ended.json", "asked.json"
@@ -34,14 +34,14 @@ KEY = re.compile("[0-9a-f]{16}")
 def result_in(folder: Path) -> RunResult | None:
     """What a finished run wrote down; None where there is nothing.
 
-    Raises Damaged where it is no longer what was written, or another run's: the run is done again. Raises Refused where it
-    cannot be told, and the run is neither believed nor done again: newer code wrote it, it has no digest, or cannot be read.
+    Raises DamagedResult where it is no longer what was written, or another run's: the run is done again. Raises Refused where
+    it cannot be told, and the run is neither believed nor done again: newer code wrote it, it has no digest, or cannot be read.
     """
     if (text := text_of(folder / RESULT)) is None:
         return None
     result = unsealed(text)
     if result.key != folder.name:
-        raise Damaged(f"it is the result of run {result.key}, not of this folder's")
+        raise DamagedResult(f"it is the result of run {result.key}, not of this folder's")
     return result
 
 
@@ -49,7 +49,7 @@ def read_result(folder: Path) -> RunResult | None:
     """`result_in`, where a damaged result is none: the run is done again. Raises Refused."""
     try:
         return result_in(folder)
-    except Damaged:
+    except DamagedResult:
         return None
 
 
@@ -116,7 +116,7 @@ def put_damaged_aside(folder: Path) -> str:
     """`put_aside` a result that the run is done again for. Returns what to tell of it; empty where there is none."""
     try:
         result_in(folder)
-    except Damaged as why:
+    except DamagedResult as why:
         return f"{folder.name}: {RESULT} is damaged: {why}; it is now {put_aside(folder).name}, and the run is done again"
     return ""
 
@@ -155,7 +155,7 @@ def state_of_run(folder: Path) -> RunState:
         wrong, told = "", None
     except Refused as refused:
         wrong, told = str(refused), (PASSED_OVER, str(refused))
-    except Damaged as damaged:
+    except DamagedResult as damaged:
         wrong, told = f"{RESULT}: {damaged}", ("failed", f"{RESULT} is damaged: {damaged}")
     odd = [wrong] if wrong else []
     asked, seed = _told(_asked_in, folder, odd) or (Asked("?", "?", "?", "?"), None)
@@ -182,7 +182,7 @@ def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunRes
     for folder in folders_of_runs(spool):
         try:
             result = result_in(folder)
-        except (Refused, Damaged) as why:
+        except (Refused, DamagedResult) as why:
             pass_over(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
             continue
         if result and not _is_trial(result.asked, result.seed):
@@ -196,13 +196,13 @@ def _is_trial(asked: Asked, seed: int) -> bool:
 
 def seal(folder: Path) -> RunResult | None:
     """Give the result of this folder a digest where it has none: it is taken as it is. Returns it; None where there was nothing
-    to do. Raises Damaged and Refused where it could not be believed with a digest either."""
+    to do. Raises DamagedResult and Refused where it could not be believed with a digest either."""
     if (text := text_of(folder / RESULT)) is None or without_seal(text)[1]:
         return None
     content = with_seal(text)
     result = unsealed(content.decode())
     if result.key != folder.name:
-        raise Damaged(f"it is the result of run {result.key}, not of this folder's")
+        raise DamagedResult(f"it is the result of run {result.key}, not of this folder's")
     write_atomically(folder / RESULT, content)
     return result
 

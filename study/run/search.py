@@ -32,7 +32,7 @@ from study.plan.trials import Search, is_by_time, mean_scores, score_of, trials_
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tracking_uri
-from study.run.executors.base import Done, Lost, Report, Reported, Task
+from study.run.executors.base import Done, Lost, Message, Report, Task
 from study.run.executors.local import LocalProcesses
 from study.run.executors.one_gpu import OneGpu
 from study.run.one_run import Observe, Place, run_cell, steps_of_cell
@@ -51,7 +51,7 @@ ROWS, SCHEMA = "rows", "optuna"
 MLflow's tables are there too, and both call one of them alembic_version."""
 
 
-class Shared:
+class SharedTrials:
     """Where OPTUNA_STORAGE keeps the trials of one search. Of a value's trials the first stands; others come only of machines
     that share no directory of runs."""
 
@@ -174,7 +174,7 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
     field, cells_of = trials_of(search)
     values, cells = tuple(sorted(cells_of)), [cell for of_a_value in cells_of.values() for cell in of_a_value]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    shared = Shared(search, [cell.key for cell in cells], place) if os.environ.get("OPTUNA_STORAGE") else None
+    shared = SharedTrials(search, [cell.key for cell in cells], place) if os.environ.get("OPTUNA_STORAGE") else None
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
     for value, of_a_value in cells_of.items():
@@ -267,7 +267,7 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
         for event in events:
             search = searches[event.position]
             match event:
-                case Reported(message=told):
+                case Message(message=told):
                     yield TrialPoint(search, *told)
                 case Done(result=entry):
                     try:

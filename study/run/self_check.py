@@ -51,11 +51,11 @@ ROUNDED = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 STEPS = 12
 SECONDS = 120
 """What a check takes at most where nobody says otherwise; on a GPU most of it is compiling. An H100 took 32 to 38."""
-Rows = Iterator["Checked"]
+Rows = Iterator["Comparison"]
 
 
 @dataclass(frozen=True)
-class Checked:
+class Comparison:
     """One comparison: how far apart the two are at most, of the largest value, and how far they may be."""
 
     what: str
@@ -122,9 +122,9 @@ def _update_and_draws(device: str) -> Rows:
     before, w.grad = w.detach().double(), g.detach()
     PaperSGD([w], lr=0.1, momentum=0.9, weight_decay=0.01).step()
     expected = before - 0.1 * 0.01 * before - 0.1 * g.detach().double()
-    yield Checked("update of weights", "its rule in float64", apart(w.detach(), expected), ROUNDED[torch.float32])
+    yield Comparison("update of weights", "its rule in float64", apart(w.detach(), expected), ROUNDED[torch.float32])
     ours, theirs = (hashed_draws(-77, torch.tensor(5, device=place), 3001) for place in (device, "cpu"))
-    yield Checked("draws of dropout", "those of a CPU, to the bit", float(not torch.equal(ours.cpu(), theirs)), 0.0)
+    yield Comparison("draws of dropout", "those of a CPU, to the bit", float(not torch.equal(ours.cpu(), theirs)), 0.0)
 
 
 def _made(shape: tuple[int, ...], device: str, kind: torch.dtype = torch.float32) -> Tensor:
@@ -140,8 +140,8 @@ def _operation(name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[T
     (gradient,) = torch.autograd.grad(out, mine, upstream)
     (wanted,) = torch.autograd.grad(expected, exact, upstream.cpu().double())
     kind, limit = _name(maps.dtype), ROUNDED[maps.dtype]
-    yield Checked(f"{name}, {kind}, forward", "formula in float64", apart(out.detach(), expected.detach()), limit)
-    yield Checked(f"{name}, {kind}, backward", "formula in float64", apart(gradient, wanted), limit)
+    yield Comparison(f"{name}, {kind}, forward", "formula in float64", apart(out.detach(), expected.detach()), limit)
+    yield Comparison(f"{name}, {kind}, backward", "formula in float64", apart(gradient, wanted), limit)
 
 
 # ---- Networks --------------------------------------------------------------------------------------------------------------
@@ -159,10 +159,10 @@ def _gradients(machine: Machine, name: str, recipe: Recipe) -> Rows:
     for batch in range(1, BATCHES + 1):
         if nearest > limit:
             nearest = min(nearest, furthest(machine.device, "fp32", batch))
-    yield Checked(f"gradients of {name}, float32", "float64 on a CPU", nearest, limit)
+    yield Comparison(f"gradients of {name}, float32", "float64 on a CPU", nearest, limit)
     if machine.precision == "bf16":
         limit = BF16_TIMES * furthest("cpu", "bf16")
-        yield Checked(f"gradients of {name}, bf16", "float64; twice a CPU's bf16", furthest(machine.device, "bf16"), limit)
+        yield Comparison(f"gradients of {name}, bf16", "float64; twice a CPU's bf16", furthest(machine.device, "bf16"), limit)
 
 
 def _gradients_of(recipe: Recipe, device: str, precision: str, batch: int) -> list[Tensor]:
@@ -195,7 +195,7 @@ def _runs(machine: Machine) -> Rows:
             raise ended
     furthest = max(apart(among[place], one) for place, one in enumerate(alone))
     way = "in one graph" if machine.device == "cuda" else "one after another"
-    yield Checked(f"weights of runs among four, {way}", "each alone, step by step", furthest, limit)
+    yield Comparison(f"weights of runs among four, {way}", "each alone, step by step", furthest, limit)
 
 
 def _run(recipe: Recipe, seed: int, machine: Machine):
@@ -211,15 +211,15 @@ def _run(recipe: Recipe, seed: int, machine: Machine):
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What was checked, on what, part by part, which parts no time was left for, and the digest by which results name it."""
 
     machine: Mapping[str, str]
-    parts: Mapping[str, tuple[Checked, ...]]
+    parts: Mapping[str, tuple[Comparison, ...]]
     not_reached: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> list[Checked]:
+    def rows(self) -> list[Comparison]:
         return [row for part in self.parts.values() for row in part]
 
     @property
@@ -252,11 +252,11 @@ def identity(machine: Machine) -> dict[str, str]:
 
 def run_checks(
     machine: Machine,
-    say: Callable[[Checked], None],
+    say: Callable[[Comparison], None],
     bases: Mapping[str, Recipe] = BASES,
     seconds: float = math.inf,
-    done: Mapping[str, tuple[Checked, ...]] | None = None,
-) -> Report:
+    done: Mapping[str, tuple[Comparison, ...]] | None = None,
+) -> CheckReport:
     """Check every part that is not `done`, tell each comparison to `say`, and keep the report for this machine after each part.
 
     Where `seconds` are over, the part at hand and those after it are not reached. Time is looked at between comparisons: one
@@ -264,7 +264,7 @@ def run_checks(
     """
     until, found = time.monotonic() + seconds, dict(done or {})
     todo = {name: part for name, part in parts(machine, bases).items() if name not in found}
-    report = Report(identity(machine), found, tuple(todo))
+    report = CheckReport(identity(machine), found, tuple(todo))
     with replace(machine, ranks=1).torch_settings():
         for name, part in todo.items():
             rows, comparisons = [], part()
@@ -281,18 +281,18 @@ def run_checks(
     return report
 
 
-def _keep(machine: Machine, report: Report) -> None:
+def _keep(machine: Machine, report: CheckReport) -> None:
     write_atomically(_file(machine), json.dumps(report.to_json(), indent=1).encode())
 
 
-def kept(machine: Machine) -> Report | None:
+def kept(machine: Machine) -> CheckReport | None:
     """The report of this machine as it is now, whole or not; None where it was never checked, or what was kept is damaged."""
     try:
         told, found = json.loads(_file(machine).read_text()), {}
         for row in told["rows"]:
-            checked = Checked(row["what"], row["against"], row["apart"], row["limit"])
+            checked = Comparison(row["what"], row["against"], row["apart"], row["limit"])
             found[row["part"]] = (*found.get(row["part"], ()), checked)
-        return Report(told["machine"], found, tuple(told["not_reached"]))
+        return CheckReport(told["machine"], found, tuple(told["not_reached"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -323,12 +323,12 @@ def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
         )
 
 
-def _is_checked(report: Report | None) -> bool:
+def _is_checked(report: CheckReport | None) -> bool:
     """Whether nothing is left to check: it is whole, or something is wrong already."""
     return report is not None and (bool(report.wrong) or not report.not_reached)
 
 
-def in_words(row: Checked) -> str:
+def in_words(row: Comparison) -> str:
     """A line of the table."""
     mark = "ok  " if row.passed else "FAIL"
     return f"{mark} {row.what:<50} {row.apart:8.1e} apart, at most {row.limit:.1e} (against {row.against})"

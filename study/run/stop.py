@@ -4,5 +4,5 @@ import threading
 
 STOP = threading.Event()
 """Set on SIGTERM: the run in hand keeps a checkpoint at its next step and ends, and no other is begun."""
-LATER = 75
+EXIT_LATER = 75
 """The exit code of what was asked to stop and goes on when it is called again (EX_TEMPFAIL)."""

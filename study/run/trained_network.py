@@ -7,7 +7,7 @@ from alexnet.model.network import AlexNet
 from alexnet.recipe import from_dict
 from alexnet.training.checkpoint import kept_weights
 from study.environment import spool_dir
-from study.run.result import RESULT, Damaged
+from study.run.result import RESULT, DamagedResult
 from study.run.run_folder import KEY, result_in, state_of_run
 
 
@@ -28,7 +28,7 @@ def load_network(key: str, spool: Path | None = None) -> AlexNet:
         )
     try:
         result = result_in(folder)
-    except Damaged as damaged:
+    except DamagedResult as damaged:
         raise Refused(f"{folder / RESULT}: {damaged}; `run` trains it again") from None
     if not result:
         state = state_of_run(folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from injured import bits, recorded
 
-from study.plan.fixed_rules import FixedRules, fix
+from study.plan.fixed_rules import Preregistrations, fix
 from study.questions.looks import Looks
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate"))
     from study.plan.claim_files import _told_by
 
     claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in names}
-    FixedRules(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
+    Preregistrations(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen:

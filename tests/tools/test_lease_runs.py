@@ -15,10 +15,10 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.training.history import Point
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRule, FixedRules
+from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Lost, Reported
+from study.run.executors.base import Done, Lost, Message
 from study.run.one_run import Place
 from tools import lease_runs
 from tools.lease_runs import Asked, main, not_recorded, parser, rule_of, train, wanted
@@ -28,8 +28,8 @@ SCALE = "cifar10-jpeg-2500"
 pytestmark = pytest.mark.slow
 
 
-def rule_at(scale: str) -> FixedRule:
-    rule = FixedRules.read(RESULTS).of(scale)
+def rule_at(scale: str) -> Preregistration:
+    rule = Preregistrations.read(RESULTS).of(scale)
     assert rule
     return rule
 
@@ -159,7 +159,7 @@ class MadeUp:
     in_steps = False
 
     def run(self, tasks, jobs):
-        yield Reported(2, Point(epoch=2, step=2, seconds=0.0, running_loss=1.0, running_error=0.5))
+        yield Message(2, Point(epoch=2, step=2, seconds=0.0, running_loss=1.0, running_error=0.5))
         for i, task in enumerate(tasks):
             yield Lost(i, "made up") if i == 1 else Done(i, made_up_result(task.subject))
 

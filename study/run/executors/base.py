@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from alexnet.machine import detect
 from study.environment import share_with_group
 from study.run.one_run import ALLOCATOR, NO_TELEMETRY, Place
-from study.run.stop import LATER
+from study.run.stop import EXIT_LATER
 
 GRACE_SECONDS = 30
 """What workers have, when their caller is asked to stop, to keep a checkpoint."""
@@ -39,7 +39,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Reported:
+class Message:
     """What the task at this position of the list told by its `report`."""
 
     position: int
@@ -62,7 +62,7 @@ class Lost:
     reason: str
 
 
-Event = Reported | Done | Lost
+Event = Message | Done | Lost
 
 
 class Executor(Protocol):
@@ -124,7 +124,7 @@ def leave_with_parent(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(LATER)
+        os._exit(EXIT_LATER)
 
     threading.Thread(target=watch, daemon=True).start()
 

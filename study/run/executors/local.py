@@ -16,13 +16,13 @@ from study.run.executors.base import (
     Done,
     Event,
     Lost,
-    Reported,
+    Message,
     Task,
     allocator_set,
     leave_with_parent,
     reason_of,
 )
-from study.run.stop import LATER, STOP
+from study.run.stop import EXIT_LATER, STOP
 
 
 class LocalProcesses:
@@ -73,7 +73,7 @@ class _Workers:
             if self.waiting:
                 self.start()
             return
-        if isinstance(event, Reported):
+        if isinstance(event, Message):
             yield event
             return
         del self.busy[pipe]
@@ -111,7 +111,7 @@ def _serve(pipe: Connection, parent: int) -> None:
 
     def stop(*_) -> None:
         if not has_task:
-            os._exit(LATER)
+            os._exit(EXIT_LATER)
         STOP.set()
 
     leave_with_parent(parent)
@@ -123,7 +123,7 @@ def _serve(pipe: Connection, parent: int) -> None:
         try:
             ended = Done(position, task.work(task.subject, task.place, _reporting(pipe, position)))
         except Interrupted:
-            os._exit(LATER)
+            os._exit(EXIT_LATER)
         except Exception as error:
             ended = Lost(position, reason_of(error))
         pipe.send(ended)
@@ -131,4 +131,4 @@ def _serve(pipe: Connection, parent: int) -> None:
 
 
 def _reporting(pipe: Connection, position: int):
-    return lambda message: pipe.send(Reported(position, message))
+    return lambda message: pipe.send(Message(position, message))

@@ -19,13 +19,13 @@ from study.run.executors.base import (
     Done,
     Event,
     Lost,
-    Reported,
+    Message,
     Task,
     allocator_set,
     leave_with_parent,
     reason_of,
 )
-from study.run.stop import LATER, STOP
+from study.run.stop import EXIT_LATER, STOP
 
 DEATHS = 2
 """A run that was under way as often as this when its process died is lost: it may be what kills it."""
@@ -98,7 +98,7 @@ def _serve(tasks: dict[int, Task], jobs: int, pipe: Connection, parent: int) -> 
     def begin(position: int):
         task = tasks[position]
         pipe.send(Started(position))
-        return task.work(task.subject, task.place, lambda message: pipe.send(Reported(position, message)))
+        return task.work(task.subject, task.place, lambda message: pipe.send(Message(position, message)))
 
     machine = tasks[positions[0]].place.machine
     runs = [functools.partial(begin, position) for position in positions]
@@ -113,7 +113,7 @@ def _serve(tasks: dict[int, Task], jobs: int, pipe: Connection, parent: int) -> 
                 os._exit(1)  # whatever else runs here would be lost too; another process takes them up
             pipe.send(Lost(positions[number], reason_of(result)))
     if STOP.is_set():
-        os._exit(LATER)
+        os._exit(EXIT_LATER)
 
 
 def _gpu_answers() -> bool:

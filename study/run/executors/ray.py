@@ -13,7 +13,7 @@ from typing import Any
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.run.database import in_a_line
-from study.run.executors.base import Event, Lost, Reported, Task, attempt, worker_environment
+from study.run.executors.base import Event, Lost, Message, Task, attempt, worker_environment
 from study.run.one_run import NO_TELEMETRY
 
 RETRIES = 3
@@ -116,18 +116,18 @@ def resources(machine: Machine) -> dict[str, float]:
 def _attempt(position: int, task: Task, mailbox) -> Event:
     import ray
 
-    return attempt(position, task, lambda message: ray.get(mailbox.put.remote(Reported(position, message))))
+    return attempt(position, task, lambda message: ray.get(mailbox.put.remote(Message(position, message))))
 
 
 class _Mailbox:
     """Reports on their way from the workers to the process that planned."""
 
     def __init__(self):
-        self.reports: list[Reported] = []
+        self.reports: list[Message] = []
 
-    def put(self, report: Reported) -> None:
+    def put(self, report: Message) -> None:
         self.reports.append(report)
 
-    def take(self) -> list[Reported]:
+    def take(self) -> list[Message]:
         taken, self.reports = self.reports, []
         return taken

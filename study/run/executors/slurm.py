@@ -20,7 +20,7 @@ from typing import Any
 from alexnet.errors import Refused, choose
 from alexnet.training.history import Point
 from study.run.database import in_a_line
-from study.run.executors.base import Event, Lost, Reported, Task, attempt, worker_environment
+from study.run.executors.base import Event, Lost, Message, Task, attempt, worker_environment
 from study.run.one_run import Place
 
 POLL_SECONDS = 2.0
@@ -56,7 +56,7 @@ class Slurm:
                 for position in list(running):
                     lines = files[position].read_text().split("\n")[:-1] if files[position].exists() else []
                     for line in lines[seen[position] :]:
-                        yield Reported(position, _read_back(line))
+                        yield Message(position, _read_back(line))
                     seen[position] = len(lines)
                 for position in over:
                     try:

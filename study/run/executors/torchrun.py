@@ -13,7 +13,7 @@ from typing import Any
 from alexnet.training import data_parallel
 from alexnet.training.checkpoint import Checkpoints
 from alexnet.training.cuda_graph import one_by_one
-from study.run.executors.base import Done, Event, Reported, Task
+from study.run.executors.base import Done, Event, Message, Task
 from study.run.one_run import images_of
 from study.run.stop import STOP
 
@@ -39,12 +39,12 @@ def _taken(steps: Generator, position: int, messages: deque) -> Generator[Event,
         while True:
             training = next(steps)
             while messages:
-                yield Reported(position, messages.popleft())
+                yield Message(position, messages.popleft())
             for _, error in one_by_one([training]):
                 raise error
     except StopIteration as end:
         while messages:
-            yield Reported(position, messages.popleft())
+            yield Message(position, messages.popleft())
         return end.value
     finally:
         steps.close()

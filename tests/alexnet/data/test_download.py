@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.data import cifar10, download
-from alexnet.data.download import Progress, Published, bring
+from alexnet.data.download import DownloadProgress, Published, bring
 from alexnet.data.image_sets import pack
 from alexnet.errors import Refused
 
@@ -93,7 +93,7 @@ def interrupted(server: Server, monkeypatch, path: Path) -> None:
 
     server.cuts = [100_000]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Progress, "at", interrupt)
+        patch.setattr(DownloadProgress, "at", interrupt)
         bring(published(server.url), path)
 
 
@@ -158,7 +158,7 @@ def test_each_tenth_and_each_minute_are_told_and_once_how_else_it_may_come(tmp_p
     came = [(1, 1), (10, 10_000_000), (20, 15_000_000), (50, 20_000_000), (60, 20_500_000), (110, 21_000_000)]
     clock = iter([0, *(second for second, _ in came)])
     published = Published("A set", "http://there/set.tar.gz", 100_000_000, "0" * 32)
-    progress = Progress(published, tmp_path, 0, lambda: next(clock))
+    progress = DownloadProgress(published, tmp_path, 0, lambda: next(clock))
     for _, have in came:
         progress.at(have)
     told = capsys.readouterr().err.splitlines()

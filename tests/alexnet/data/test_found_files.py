@@ -15,7 +15,7 @@ from alexnet.data import image_files
 from alexnet.data.class_folders import ClassFolders
 from alexnet.data.found_files import files_by_class
 from alexnet.data.image_files import read, square
-from alexnet.errors import Damaged, Refused
+from alexnet.errors import DamagedImage, Refused
 
 
 def photograph(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_a_jpeg_that_pillow_takes_for_sound_is_damaged_by_name(tmp_path, damage,
     path.write_bytes(damage(encoded(**options)))
     with Image.open(path) as image:
         image.load()  # no word of it
-    with pytest.raises(Damaged, match=r"x\.jpg: damaged image"):
+    with pytest.raises(DamagedImage, match=r"x\.jpg: damaged image"):
         read(path)
 
 
@@ -161,7 +161,9 @@ OF_NO_SCALE = {
 @pytest.mark.parametrize("why", OF_NO_SCALE)
 def test_a_tiff_that_does_not_say_what_is_black_and_white_is_refused_in_one_line(tmp_path, why):
     (tmp_path / "x.tif").write_bytes(OF_NO_SCALE[why])
-    with pytest.raises(Damaged, match=rf"^{tmp_path}/x\.tif: not readable as a picture \(its .*{why}; save it with [^\n]*$"):
+    with pytest.raises(
+        DamagedImage, match=rf"^{tmp_path}/x\.tif: not readable as a picture \(its .*{why}; save it with [^\n]*$"
+    ):
         read(tmp_path / "x.tif")
 
 
@@ -182,7 +184,7 @@ def test_what_the_system_will_not_read_is_no_damage_and_has_its_reason(folder, m
     monkeypatch.setattr(image_files, "open", no, raising=False)
     with pytest.raises(Refused, match=rf"0\.jpg: cannot be read \({os.strerror(code)}") as refused:
         read(folder / "cat" / "0.jpg")
-    assert not isinstance(refused.value, Damaged)
+    assert not isinstance(refused.value, DamagedImage)
 
 
 def test_a_class_folder_that_may_not_be_read_is_refused_with_the_reason(folder, monkeypatch):

@@ -12,19 +12,19 @@ from helpers import made_up_result, small_cell
 
 from alexnet.training.history import Point
 from study.cli.console import Console
-from study.cli.progress import Progress, value_of
+from study.cli.progress import RunProgress, value_of
 
 CELLS = [small_cell(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
 
 
-def end(progress: Progress, cell, crossing: float = 4.0) -> None:
+def end(progress: RunProgress, cell, crossing: float = 4.0) -> None:
     result = made_up_result(cell, crossing)
     progress.point(cell, result.points[-1])
     progress.over(cell, "reached", value_of(cell, result))
 
 
-def of(cells, done=()) -> Progress:
-    return Progress(cells, [5.0] * len(cells), 2, Console(), done)
+def of(cells, done=()) -> RunProgress:
+    return RunProgress(cells, [5.0] * len(cells), 2, Console(), done)
 
 
 def test_a_run_that_ends_is_told_with_all_seeds_of_its_arm_and_the_time_left(capsys):

@@ -19,7 +19,7 @@ from study.cli.main import main
 from study.plan.plan import Cell, make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
-from study.run.executors.base import Done, Reported
+from study.run.executors.base import Done, Message
 from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.result import RESULT, RunResult, sealed
@@ -105,7 +105,7 @@ class AtOnce:
         of = [task.subject for task in tasks]
         for cell in self.cells or of:
             position = of.index(cell)
-            yield Reported(position, made_up_result(cell).points[0])
+            yield Message(position, made_up_result(cell).points[0])
             yield Done(position, made_up_result(cell))
             self.after_each()
 

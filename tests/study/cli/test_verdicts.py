@@ -15,7 +15,7 @@ from helpers import accepted, made_up_result, write_tuned
 from study.cli.main import main
 from study.judge.evidence import find
 from study.plan.claim_files import get_claim
-from study.plan.fixed_rules import FixedRules, fix
+from study.plan.fixed_rules import Preregistrations, fix
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
@@ -276,11 +276,11 @@ def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(fol
     other = with_runs(folder, "other", seeds=4)
     members = [("relu_sooner", "A-2012")]
     theirs = fix("cifar10-jpeg", members, CLAIMS, looks=Looks((3, 5), (5, 8)))
-    FixedRules(other).write(theirs)
+    Preregistrations(other).write(theirs)
     assert main(["merge", str(other)]) == 0
-    assert FixedRules.read(folder).of("cifar10-jpeg") == theirs
+    assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs
     third = with_runs(folder, "third", seeds=4)
-    FixedRules(third).write(fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
+    Preregistrations(third).write(fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
     assert main(["merge", str(third)]) == 0
     assert "is another than that of" in capsys.readouterr().out
-    assert FixedRules.read(folder).of("cifar10-jpeg") == theirs
+    assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs

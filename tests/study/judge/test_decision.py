@@ -13,8 +13,8 @@ from scipy import stats as scipy_stats
 
 from study.judge.decision import (
     ERROR,
+    ClaimLooks,
     Failures,
-    Judged,
     Look,
     Question,
     decide,
@@ -46,8 +46,8 @@ def look(number: int, supported: float = 1.0, contradicted: float = 1.0, no_effe
     )
 
 
-def judged(*looks: Look, seeds: int = 0, question: Question | None = ASKED) -> Judged:
-    return Judged(
+def judged(*looks: Look, seeds: int = 0, question: Question | None = ASKED) -> ClaimLooks:
+    return ClaimLooks(
         looks=looks,
         shares=SHARES,
         so_far=look(0),

@@ -15,7 +15,7 @@ from study.judge import family as judging
 from study.judge.blocks import prior_of
 from study.judge.family import Asked, Evidence, family, machine_words
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.questions.scales import SCALES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -43,7 +43,7 @@ def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
 
 def judged_together(asked_now, claims) -> list[Evidence]:
     """With no rule fixed for the scale: the family is what the claims ask by default."""
-    return judging.judged_together(asked_now, claims, FixedRules(Path("nowhere")))
+    return judging.judged_together(asked_now, claims, Preregistrations(Path("nowhere")))
 
 
 def shifted(by: float) -> list[float]:

@@ -16,7 +16,7 @@ from study.judge.case import Case
 from study.judge.decision import Look
 from study.judge.intervals import difference_of, ratio_of_logs
 from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
-from study.judge.seeds_needed import Spread, chance_of_no_effect, seeds_for_claim
+from study.judge.seeds_needed import RunSpread, chance_of_no_effect, seeds_for_claim
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS
@@ -126,7 +126,7 @@ def test_a_look_decides_as_often_as_in_a_simulation_by_an_effect_or_by_there_bei
 
 @pytest.mark.parametrize("correlation, expected", [(0.0, 95), (0.4, 57)])
 def test_overlaps_margin_needs_the_seeds_that_the_normal_approximation_gives_and_a_few_more(correlation, expected):
-    (seeds, _) = seeds_for_claim(CLAIMS["overlap_pooling"], Spread(0.4, correlation, 30))
+    (seeds, _) = seeds_for_claim(CLAIMS["overlap_pooling"], RunSpread(0.4, correlation, 30))
     assert expected <= seeds <= expected + 5
 
 
@@ -137,7 +137,7 @@ def test_without_runs_both_ends_are_told_and_of_times_nothing():
 
 
 def test_with_the_seeds_that_it_needs_no_effect_is_found_in_nine_of_ten_cases_by_a_simulation():
-    spread = Spread(0.4, 0.4, 30)
+    spread = RunSpread(0.4, 0.4, 30)
     seeds, _ = seeds_for_claim(NORM, spread)
     generator = np.random.default_rng(17)
     apart = generator.normal(0, 0.4 * (2 * 0.6) ** 0.5, (20_000, seeds))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.judge.decision import Judged, Look, of_difference, weigh
+from study.judge.decision import ClaimLooks, Look, of_difference, weigh
 from study.judge.images import image_variance, on_other_images
 from study.judge.intervals import difference_of, within_runs
 from study.judge.limits import limit_of
@@ -72,7 +72,9 @@ def test_power_by_the_last_look_ends_at_what_the_images_allow():
 
     def power(image_error: float) -> float:
         look = replace(look_at(1.0, 0.6, image_error), number=1)
-        judged = Judged(looks=(look,), shares=(0.001, 1.0), so_far=look, seeds_of_looks=(9, 9000), seeds=9, question=question)
+        judged = ClaimLooks(
+            looks=(look,), shares=(0.001, 1.0), so_far=look, seeds_of_looks=(9, 9000), seeds=9, question=question
+        )
         return by_the_last_look(judged, look, 1)[0]
 
     assert power(0.0) > 0.99 and power(0.8) == pytest.approx(stats.norm.sf(1.96 - 1 / 0.8), abs=0.01)

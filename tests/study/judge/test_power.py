@@ -7,10 +7,10 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 
-from study.judge.decision import Judged, Look, Question
+from study.judge.decision import ClaimLooks, Look, Question
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.judge.power import by_the_last_look, power_of_no_effect, power_to_find, seeds_for_no_effect
-from study.judge.seeds_needed import Spread, seeds_for_claim
+from study.judge.seeds_needed import RunSpread, seeds_for_claim
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 
@@ -47,9 +47,9 @@ def test_power_is_unknown_where_there_is_no_spread_to_tell_it_from(error, degree
     assert math.isnan(power_of_no_effect(1.0, error, degrees, 0.05))
 
 
-def judged(effect, number: int = 1, question: Question | None = ASKED) -> Judged:
+def judged(effect, number: int = 1, question: Question | None = ASKED) -> ClaimLooks:
     look = Look(number=number, effect=effect)
-    return Judged(looks=(look,), shares=SHARES, so_far=look, seeds_of_looks=(3, 6, 9, 12), seeds=3, question=question)
+    return ClaimLooks(looks=(look,), shares=SHARES, so_far=look, seeds_of_looks=(3, 6, 9, 12), seeds=3, question=question)
 
 
 def test_power_by_the_last_look_is_that_of_its_level_after_holm_with_the_spread_as_seen():
@@ -94,7 +94,7 @@ def test_seeds_for_no_effect_find_true_zeros_as_often_as_asked():
 
 
 def test_an_interaction_which_four_runs_of_a_seed_make_needs_twice_the_seeds_of_a_difference():
-    claims, spread = all_claims(), Spread(0.4, 0.0, 8)
+    claims, spread = all_claims(), RunSpread(0.4, 0.0, 8)
     difference, interaction = (seeds_for_claim(claims[name], spread) for name in ("batch_norm", "batch_norm_dropout"))
     assert difference and interaction and claims["batch_norm"].rule.smallest_effect == 0.5
     seeds = interaction[0]

@@ -14,7 +14,7 @@ from study.judge.evidence import find
 from study.judge.family import family
 from study.judge.spending import POWER
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import ERROR, SPENDING, FixedRules, fix, fresh_first_seed
+from study.plan.fixed_rules import ERROR, SPENDING, Preregistrations, fix, fresh_first_seed
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
@@ -35,7 +35,7 @@ def changed_margin(name: str, margin: float) -> dict:
 @pytest.fixture
 def fixed(tmp_path) -> Path:
     """A folder with a rule for two claims."""
-    FixedRules(tmp_path).write(fix(SCALE, MEMBERS, CLAIMS, note="for a test"))
+    Preregistrations(tmp_path).write(fix(SCALE, MEMBERS, CLAIMS, note="for a test"))
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def test_what_a_rule_says_of_the_error_is_what_the_judge_spends():
 
 
 def test_the_committed_rule_is_that_of_the_claim_files_and_its_family_is_of_the_scale():
-    rule = FixedRules.read(ROOT / "results").of(SCALE)
+    rule = Preregistrations.read(ROOT / "results").of(SCALE)
     assert rule and rule.difference(CLAIMS) == ""
     assert set(rule.members) <= set(family(CLAIMS, SCALE))  # claims that came later are judged as one more
 
@@ -54,12 +54,12 @@ def test_the_committed_rule_is_that_of_the_claim_files_and_its_family_is_of_the_
 def test_a_rule_is_read_back_as_it_was_fixed(tmp_path_factory, first_seed, arms):
     folder, arms = tmp_path_factory.mktemp("rules"), tuple(sorted(arms))
     rule = fix(SCALE, MEMBERS, CLAIMS, first_seed=first_seed, looks=Looks(arms, arms), note="ä")
-    FixedRules(folder).write(rule)
-    assert FixedRules.read(folder).of(SCALE) == rule
+    Preregistrations(folder).write(rule)
+    assert Preregistrations.read(folder).of(SCALE) == rule
 
 
 def test_a_folder_without_a_file_has_no_rule(tmp_path):
-    assert FixedRules.read(tmp_path).of(SCALE) is None
+    assert Preregistrations.read(tmp_path).of(SCALE) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_folder_without_a_file_has_no_rule(tmp_path):
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, text):
     (tmp_path / "rules.json").write_text(text)
     with pytest.raises(Refused, match=r"rules\.json: [^\n]*$"):
-        FixedRules.read(tmp_path)
+        Preregistrations.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_a_rule_that_was_changed_by_hand_is_refused_by_its_digest(fixed, old, ne
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(Refused, match="not the one that was fixed"):
-        FixedRules.read(fixed)
+        Preregistrations.read(fixed)
 
 
 def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fixed):
-    rules = FixedRules.read(fixed)
+    rules = Preregistrations.read(fixed)
     rules.check(SCALE, CLAIMS)
     day = rules.of(SCALE).fixed_on
     with pytest.raises(Refused) as refused:
@@ -118,18 +118,18 @@ def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fi
 )
 def test_whatever_would_change_a_verdict_is_noticed(fixed, change, told):
     claims = {**CLAIMS, "response_norm": replace(CLAIMS["response_norm"], **change)}
-    assert told in FixedRules.read(fixed).of(SCALE).difference(claims)
+    assert told in Preregistrations.read(fixed).of(SCALE).difference(claims)
 
 
 def test_another_recipe_of_an_arm_is_noticed(fixed):
     claim = CLAIMS["overlap_pooling"]
     arms = (claim.arms[0], replace(claim.arms[1], diff={**claim.arms[1].diff, "optim.weight_decay": 0.001}))
-    told = FixedRules.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
+    told = Preregistrations.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
     assert told.startswith("the arms of overlap_pooling was fixed at 2x2 ") and "3x3" not in told
 
 
 def test_a_title_or_a_note_may_change_and_a_claim_may_go(fixed):
-    rule = FixedRules.read(fixed).of(SCALE)
+    rule = Preregistrations.read(fixed).of(SCALE)
     assert rule.difference({**CLAIMS, "response_norm": replace(CLAIMS["response_norm"], title="another")}) == ""
     assert rule.difference({name: claim for name, claim in CLAIMS.items() if name != "response_norm"}) == ""
 
@@ -148,14 +148,14 @@ def test_a_new_rule_begins_above_all_seeds_that_were_used_on_a_ten(seeds):
 
 
 def test_a_new_rule_stands_behind_the_old_one_and_counts(fixed):
-    rules, other = FixedRules.read(fixed), fix("shapes", (), CLAIMS)
+    rules, other = Preregistrations.read(fixed), fix("shapes", (), CLAIMS)
     rules.write(other)
     rules.write(fix(SCALE, MEMBERS, CLAIMS, first_seed=20))
-    again = FixedRules.read(fixed)
+    again = Preregistrations.read(fixed)
     assert [rule.first_seed for rule in again.rules[SCALE]] == [0, 20] and again.of(SCALE).first_seed == 20
     assert again.of("shapes") == other
     again.write(fix(SCALE, MEMBERS, CLAIMS, first_seed=30), in_place_of_last=True)
-    assert [rule.first_seed for rule in FixedRules.read(fixed).rules[SCALE]] == [0, 30]
+    assert [rule.first_seed for rule in Preregistrations.read(fixed).rules[SCALE]] == [0, 30]
 
 
 def test_a_plan_begins_at_the_rules_first_seed_and_takes_its_looks():
@@ -198,7 +198,7 @@ def test_the_family_and_the_seeds_are_the_rules(ten_seeds):
 
     one = judged()
     assert (one.claims_in_family, one.in_family, one.rule.first_seed) == (2, True, 0)
-    FixedRules.read(ten_seeds).write(fix(SCALE, MEMBERS[1:], CLAIMS, first_seed=10, looks=Looks((2, 6), (2, 6))))
+    Preregistrations.read(ten_seeds).write(fix(SCALE, MEMBERS[1:], CLAIMS, first_seed=10, looks=Looks((2, 6), (2, 6))))
     one = judged()
     assert (one.claims_in_family, one.in_family, one.verdict.looks_planned) == (2, False, 2)  # one more than the family
     # From its first seed to the last of its last look: the control has seeds 0 to 19, and those beyond are a check beside.

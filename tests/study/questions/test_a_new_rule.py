@@ -22,7 +22,7 @@ from statistics import median
 
 from alexnet.recipe import ALEXNET_32, changed
 from study.judge import intervals
-from study.judge.decision import Judged, Look, Question
+from study.judge.decision import ClaimLooks, Look, Question
 from study.judge.judge import judge
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
@@ -54,7 +54,7 @@ def _(rule: SignOfMedian, case):
     effect = intervals.difference_of(middle, math.nan, math.nan, 0.95, len(pairs), len(pairs), math.nan)
     p = 0.01 if middle * rule.expected > 0 else 1.0
     look = Look(number=1, treated=rule.treated, effect=effect, p_supported=p)
-    return Judged(
+    return ClaimLooks(
         looks=(look,) if pairs else (), shares=(1.0,), so_far=replace(look, number=0), seeds_of_looks=(3,),
         seeds=len(pairs), question=Question(rule.no_effect_within, expected=rule.expected),
     )

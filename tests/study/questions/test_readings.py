@@ -9,7 +9,7 @@ import pytest
 from alexnet.model.network import AlexNet
 from alexnet.recipe import changed
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import FixedRules
+from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import SAME_SCALE, InitialLogits
 from study.questions.claim import Arm
 from study.questions.readings import SUFFIX, signal_kept
@@ -43,7 +43,7 @@ def test_logits_of_an_arm_with_its_signal_kept_spread_as_the_controls(name, labe
 
 def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reason():
     changed_alone = set()
-    for name, bases in FixedRules.read(RESULTS).of("cifar10-jpeg").family.items():
+    for name, bases in Preregistrations.read(RESULTS).of("cifar10-jpeg").family.items():
         claim = all_claims()[name]
         labels = {claim.rule.control, *claim.rule.treated_arms} - {claim.arms[0].label}
         for base in bases:
@@ -51,7 +51,7 @@ def test_every_judged_arm_that_changes_the_scale_has_a_second_reading_or_a_reaso
                 found = ratio(claim, base, label)
                 if found and not SAME_SCALE[0] <= found <= SAME_SCALE[1] and not claim.other_readings:
                     changed_alone.add((name, label))
-    assert changed_alone == {key for key in WITHOUT if key[0] in FixedRules.read(RESULTS).of("cifar10-jpeg").family}
+    assert changed_alone == {key for key in WITHOUT if key[0] in Preregistrations.read(RESULTS).of("cifar10-jpeg").family}
 
 
 def test_the_second_reading_differs_from_the_first_in_initial_weights_alone():

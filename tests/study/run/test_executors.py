@@ -16,7 +16,7 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.main import main
 from study.run.executors import base
-from study.run.executors.base import Done, Lost, Reported, Task
+from study.run.executors.base import Done, Lost, Message, Task
 from study.run.one_run import ALLOCATOR, Place, run_cell
 from study.run.queue import train
 from study.run.result import RunResult
@@ -42,7 +42,7 @@ def outcomes(executor, tasks):
     for event in executor.run(tasks, 2):
         assert event.position not in done and event.position not in lost
         match event:
-            case Reported(position, message):
+            case Message(position, message):
                 reports.append((position, message))
             case Done(position, result):
                 done[position] = result
@@ -92,7 +92,7 @@ def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(u
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         for event in executor.run(plan_of(tmp_path, train_slowly), 2):
             match event:
-                case Reported(position, (epoch, node_id)):
+                case Message(position, (epoch, node_id)):
                     told.append((position, epoch, node_id))
                     if len(nodes) == 3 and epoch >= 2:
                         (busy,) = [node for node in nodes if node.node_id == node_id]
@@ -218,6 +218,6 @@ def test_under_torchrun_a_run_reports_as_it_takes_its_steps_and_an_error_ends_al
 
     place = Place(MACHINE, tmp_path, tmp_path)
     events = list(Torchrun().run([Task(steps, False, place)], 1))
-    assert events == [Reported(0, 0), Reported(0, 1), Reported(0, "last"), Done(0, 2)]
+    assert events == [Message(0, 0), Message(0, 1), Message(0, "last"), Done(0, 2)]
     with pytest.raises(ValueError, match="as asked"):
         list(Torchrun().run([Task(steps, True, place), Task(steps, False, place)], 1))

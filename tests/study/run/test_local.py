@@ -9,7 +9,7 @@ import pytest
 
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
-from study.run.executors.base import Done, Lost, Reported, Task
+from study.run.executors.base import Done, Lost, Message, Task
 from study.run.executors.local import LocalProcesses
 from study.run.one_run import ALLOCATOR, Place
 from study.run.stop import STOP
@@ -47,7 +47,7 @@ def test_every_task_reports_and_is_done_once_and_in_this_order():
     events = events_of([1, 2, 3, 4, 5], jobs=2)
     for position in range(5):
         own = [event for event in events if event.position == position]
-        assert own == [Reported(position, position + 1), Done(position, 2 * (position + 1))]
+        assert own == [Message(position, position + 1), Done(position, 2 * (position + 1))]
     assert len(events) == 10
 
 
@@ -67,7 +67,7 @@ def test_no_tasks_is_no_work():
 
 def test_closing_the_events_in_the_middle_ends_the_workers_which_may_keep_a_checkpoint(tmp_path):
     events = LocalProcesses().run([Task(work_until_asked_to_stop, "", replace(PLACE, spool_dir=tmp_path))], 1)
-    pid = next(event.message for event in events if isinstance(event, Reported))
+    pid = next(event.message for event in events if isinstance(event, Message))
     events.close()
     assert (tmp_path / "checkpoint").exists()
     with pytest.raises(ProcessLookupError):

@@ -11,7 +11,7 @@ from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Lost, Reported
+from study.run.executors.base import Done, Lost, Message
 from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.queue import (
@@ -49,7 +49,7 @@ class MadeUp:
                     yield Lost(position, answer)
                     continue
                 if answer:
-                    yield Reported(position, answer.points[0])
+                    yield Message(position, answer.points[0])
                 yield Done(position, answer)
         finally:
             self.is_closed = True

@@ -15,12 +15,12 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine, detect
 from study.cli.main import main
 from study.run import self_check
-from study.run.self_check import Checked, before_evidence, kept, run_checks
+from study.run.self_check import Comparison, before_evidence, kept, run_checks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = Machine(device="cpu", name="test", precision="fp32", threads=1)
 GPU = replace(CPU, device="cuda", precision="bf16")
-GOOD, BAD = Checked("a kernel", "its formula", 1e-7, 1e-5), Checked("another", "its formula", math.nan, 1e-5)
+GOOD, BAD = Comparison("a kernel", "its formula", 1e-7, 1e-5), Comparison("another", "its formula", math.nan, 1e-5)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(self_check, "card", lambda: Card(name="Test GPU", capability=(9, 0), driver="580"))
 
 
-def found(monkeypatch, *rows: Checked) -> list[str]:
+def found(monkeypatch, *rows: Comparison) -> list[str]:
     """Parts of one check each that come to these rows; returns which of them are made, as they are."""
     made = []
 
