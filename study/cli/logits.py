@@ -33,11 +33,9 @@ def measure_logits(args: argparse.Namespace) -> None:
         claim, scale = asked.claim, scale_named(asked.scale)
         images = load_known(scale.data)
         for base in pick_bases(claim, scale, args.base):
-            control = claim.recipe(base, claim.arms[0].label, scale.on(claim.bases[base]))
+            control = claim.recipe_at(asked.scale, base, claim.arms[0].label)
             for label in pick_arms(claim, args.arms or ["all"]):
-                recipe = claim.recipe(
-                    base, label, scale.on(claim.bases[base])
-                )  # rates, which may be tuned, change no first logit
+                recipe = claim.recipe_at(asked.scale, base, label)  # rates, which may be tuned, change no first logit
                 if not known.of(recipe, images.fingerprint):
                     known = known.put(recipe, images.fingerprint, spreads_of(recipe, images))
                     known.write(folder)

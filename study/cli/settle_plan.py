@@ -17,7 +17,7 @@ from study.judge.evidence import find
 from study.judge.family import Evidence
 from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
-from study.plan.fixed_rules import Preregistration
+from study.plan.fixed_rules import Preregistration, first_seed_of
 from study.plan.plan import Cell
 from study.questions.claim import Claim
 from study.run.one_run import Place
@@ -124,7 +124,7 @@ class Settling:
 
     def all_cells(self, member: OpenClaim) -> list[Cell]:
         """Every run that any look may use on one machine."""
-        looks, first = self.rule.looks, max(self.rule.first_seed, member.claim.seen_seeds)
+        looks, first = self.rule.looks, first_seed_of(self.rule, member.claim)
         counts = {
             label: looks.first_arm[-1] if label == member.claim.arms[0].label else looks.arms[-1] for label in member.recipes
         }
@@ -146,9 +146,7 @@ class Settling:
 
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[Cell] | None:
         """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
-        case = case_of(
-            view.of(member), member.claim, member.base, max(self.rule.first_seed, member.claim.seen_seeds), self.rule.looks
-        )
+        case = case_of(view.of(member), member.claim, member.base, first_seed_of(self.rule, member.claim), self.rule.looks)
         needed = runs_to_look(case, look, self.machine.label)
         if needed is None:
             return None

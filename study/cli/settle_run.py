@@ -22,7 +22,7 @@ from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistration, Preregistrations, fix, fresh_first_seed
+from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
 from study.plan.plan import Cell, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
@@ -328,7 +328,7 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
             "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if is_open else "",
         }
         if is_open:
-            case = case_of(one, claim, member.base, max(settling.rule.first_seed, claim.seen_seeds), looks)
+            case = case_of(one, claim, member.base, first_seed_of(settling.rule, claim), looks)
             row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
             for name, look in (("next", taken + 1), ("last", last)):
                 cells = settling.to_look(member, look, view)

@@ -6,7 +6,6 @@ are compared within each machine.
 
 import functools
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,11 +22,10 @@ from study.judge.family import Asked, Evidence, judged_together
 from study.judge.keys_asked import KeysAsked
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
-from study.questions.looks import LOOKS
 from study.questions.measures import Curve, Run
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.rules import EveryRun, Factorial, Interaction
@@ -150,8 +148,7 @@ class _Cases:
     def add(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
         """A claim on one base at one scale, if the runs on these images say anything about it."""
         rule, role = self.rules.of(scale), claim.role(scale)
-        first_seed, looks = (rule.first_seed, rule.looks) if rule else (0, LOOKS)
-        first_seed = max(first_seed, claim.seen_seeds)
+        first_seed, looks = first_seed_of(rule, claim), looks_of(rule)
         last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
@@ -180,8 +177,7 @@ class _Cases:
 
     def _initial_logits(self, on: OnImages, claim: Claim, scale: str, base: str, arm: Arm) -> float | None:
         """As the arms are before their rates are searched for: rates change no first logit."""
-        diff = scale_named(scale).on(claim.bases[base])
-        control, own = (claim.recipe(base, label, diff) for label in (claim.arms[0].label, arm.label))
+        control, own = (claim.recipe_at(scale, base, label) for label in (claim.arms[0].label, arm.label))
         return self.read.initial_logits.ratio(own, control, on.fingerprint)
 
 
@@ -215,7 +211,7 @@ def _place(one: Evidence) -> tuple:
     """Where a finding stands among the others: by the paper's section, then the claim's own order."""
     bases = list(dict.fromkeys([*one.claim.default_bases, *one.claim.bases]))
     return (
-        section(one.claim),
+        one.claim.section,
         one.claim_name,
         ROLES.index(one.role),
         one.scale,
@@ -224,15 +220,9 @@ def _place(one: Evidence) -> tuple:
     )
 
 
-def section(claim: Claim) -> float:
-    """Of the paper: claims are told in its order, what it does not say last."""
-    found = re.match(r"section (\d(\.\d)?)", claim.reported.where)
-    return float(found[1]) if found else math.inf
-
-
 def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
     """The recipe of an arm and its entry of tuned.json; None where its rate was never searched."""
-    recipe = claim.recipe(base, arm, scale_named(scale).on(claim.bases[base]))
+    recipe = claim.recipe_at(scale, base, arm)
     if not claim.tune:
         return recipe, SHARED
     (field,) = claim.tune

@@ -17,7 +17,7 @@ from alexnet.files import locked
 from study.plan import results_folder
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
-from study.questions.scales import SCALES, is_own, scale_named
+from study.questions.scales import SCALES, is_own
 
 FILE = "rules.json"
 ERROR, SPENDING = 0.05, "t^1.5"
@@ -79,12 +79,21 @@ class Preregistration:
         return ""
 
 
+def looks_of(rule: Preregistration | None) -> Looks:
+    """Those of the rule; the usual ones where none was fixed."""
+    return rule.looks if rule else LOOKS
+
+
+def first_seed_of(rule: Preregistration | None, claim: Claim) -> int:
+    """The first seed that is judged: earlier ones were judged by an earlier rule, or seen before the claim was written."""
+    return max(rule.first_seed if rule else 0, claim.seen_seeds)
+
+
 def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:
     """All that would change the verdict on a claim. The arms are told by digests of their recipes, learning rates that a search
     found aside."""
     rule = {("margin" if f.name == "no_effect_within" else f.name): getattr(claim.rule, f.name) for f in fields(claim.rule)}
     labels = dict.fromkeys((claim.rule.control, *claim.rule.treated_arms))
-    diff = scale_named(scale).on(claim.bases[base])
     content = {
         "measure": repr(claim.measure),
         "rule": type(claim.rule).__name__,
@@ -93,7 +102,7 @@ def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:
         "reported precision": claim.reported.precision,
         "first arm": claim.arms[0].label,
         "seeds seen before": claim.seen_seeds,
-        "arms": {label: _short_digest(claim.recipe(base, label, diff).key_text) for label in labels},
+        "arms": {label: _short_digest(claim.recipe_at(scale, base, label).key_text) for label in labels},
     }
     return json.loads(json.dumps(content))
 

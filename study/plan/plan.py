@@ -117,7 +117,8 @@ def seed_count(text: str) -> int:
 def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
     """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
     claim = get_claim(claim_name)
-    recipe = claim.recipe(base, arm, get_scale(claim, scale_name).on(claim.bases[base]))
+    get_scale(claim, scale_name)  # refused, where the claim is not asked at it
+    recipe = claim.recipe_at(scale_name, base, arm)
     if not claim.tune:
         return recipe
     (field,) = claim.tune

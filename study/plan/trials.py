@@ -54,7 +54,7 @@ def trials_of(search: Search) -> tuple[str, dict[float, tuple[Cell, ...]]]:
     claim = get_claim(search.claim)
     ((field, values),) = claim.tune.items()
     scale = get_scale(claim, search.scale)
-    recipe = claim.recipe(search.base, search.arm, scale.on(claim.bases[search.base]))
+    recipe = claim.recipe_at(search.scale, search.base, search.arm)
     if not is_by_time(claim.measure):
         recipe = _with_validation(recipe, scale.train_images)
     where = search.claim, search.scale, search.base, search.arm

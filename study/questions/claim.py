@@ -300,6 +300,16 @@ class Claim:
         chosen = self.arm(arm)
         return changed(changed(self.bases[base], scale or {}), {**chosen.diff, **chosen.also.get(base, {})})
 
+    def recipe_at(self, scale: str, base: str, arm: str) -> Recipe:
+        """The same at the scale of this name, as the runs there have it: learning rates that a search found aside."""
+        return self.recipe(base, arm, scale_named(scale).on(self.bases[base]))
+
+    @property
+    def section(self) -> float:
+        """Of the paper, such as 3.3; infinity for what it does not say, which is told last."""
+        found = re.match(r"section (\d(\.\d)?)", self.reported.where)
+        return float(found[1]) if found else math.inf
+
     def arms_on(self, bases: Container[str]) -> tuple[Arm, ...]:
         """The arms for another claim that asks the same on some of the bases."""
         return tuple(replace(arm, also={base: diff for base, diff in arm.also.items() if base in bases}) for arm in self.arms)

@@ -8,7 +8,7 @@ from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.judge.p_values import MOST_SPLITS
-from study.questions.looks import LOOKS
+from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.record.figure_files import picture_prefix, slug
@@ -290,8 +290,7 @@ def command(found: Sequence[Evidence]) -> str:
 def seeds_asked(one: Evidence) -> int:
     """The least SEEDS that makes as many seeds of each arm: it counts those of the arms that other claims do not share, from
     the first seed that is judged on, whatever the machines; the claim's first arm has more by itself."""
-    looks, begin = (one.rule.looks, one.rule.first_seed) if one.rule else (LOOKS, 0)
-    begin = max(begin, one.claim.seen_seeds)
+    looks, begin = looks_of(one.rule), first_seed_of(one.rule, one.claim)
     counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in one.arms}
     of_first = counts.pop(one.claim.arms[0].label, 0)
     if counts:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from study.judge.family import Evidence
-from study.questions.looks import LOOKS
+from study.plan.fixed_rules import looks_of
 from study.report import phrases, sentences
 
 
@@ -38,7 +38,7 @@ def next_words(name: str, scale: str, found: Sequence[Evidence]) -> tuple[list[s
     if not still_open:
         return ["list"], "every claim with its verdict"
     first = still_open[0]
-    looks = first.rule.looks if first.rule else LOOKS
+    looks = looks_of(first.rule)
     taken = min(one.verdict.looks_taken for one in still_open)
     seeds = looks.arms[min(taken, len(looks.arms) - 1)]
     bases = [one.base for one in still_open if one.base not in first.claim.default_bases]

@@ -14,7 +14,7 @@ from study.judge.seeds_needed import (
     seeds_for_claim,
     spread_of,
 )
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import Preregistrations, looks_of
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 
@@ -117,8 +117,7 @@ def of_scale(found: Iterable[Evidence], scale: str) -> list[Evidence]:
 
 def looks_at(scale: str, rules: Preregistrations) -> Looks:
     """Those of the scale's fixed rule; where none was fixed, those that a first run would be judged by."""
-    rule = rules.of(scale)
-    return rule.looks if rule else LOOKS
+    return looks_of(rules.of(scale))
 
 
 def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> dict[str, list[str]]:

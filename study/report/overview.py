@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from study.counted import counted
-from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
-from study.questions.looks import LOOKS, Looks
+from study.plan.fixed_rules import looks_of
+from study.questions.looks import Looks
 from study.questions.rules import Alike
 from study.report import phrases
 
@@ -52,7 +52,7 @@ among all claims."""
 
 def section_words(one: Evidence) -> str:
     """Such as "3.3 Local response normalization"; "not in the paper" for a question of one's own."""
-    number = section(one.claim)
+    number = one.claim.section
     if math.isinf(number):
         return "not in the paper"
     return f"{number:g} {SECTIONS[number]}" if number in SECTIONS else f"section {number:g}"
@@ -85,7 +85,7 @@ def looks_words(found: Sequence[Evidence]) -> str:
     """After how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
     scales: dict[Looks, list[str]] = defaultdict(list)
     for scale, rule in {one.scale: one.rule for one in found}.items():
-        scales[rule.looks if rule else LOOKS].append(scale)
+        scales[looks_of(rule)].append(scale)
     told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} of an arm" for looks in scales}
     return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 

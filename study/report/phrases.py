@@ -11,7 +11,6 @@ from alexnet.errors import Refused
 from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.decision import Failures
-from study.judge.evidence import section
 from study.judge.family import Evidence
 from study.judge.images import FEW_SEEDS
 from study.judge.intervals import Difference, Effect, Ratio, Share, mean_interval
@@ -126,7 +125,7 @@ def reported_words(claim: Claim) -> str:
         if reported.in_notes_alone:
             return f"{NOT_SAID} (2012 notes: {told})"
         return told if reported.precision == "measured" else f"{reported.precision} {told}"
-    return NOT_SAID if math.isinf(section(claim)) else expected_words(claim.rule)
+    return NOT_SAID if math.isinf(claim.section) else expected_words(claim.rule)
 
 
 def paper_says(claim: Claim) -> str:

@@ -190,7 +190,7 @@ def changed_from_2012(one: Evidence) -> dict[str, tuple]:
     """In which fields an AlexNet differs from the network that the authors ran; none for networks of another kind."""
     if one.base not in ALEXNETS:
         return {}
-    recipe = one.claim.recipe(one.base, one.claim.arms[0].label, scale_named(one.scale).on(one.claim.bases[one.base]))
+    recipe = one.claim.recipe_at(one.scale, one.base, one.claim.arms[0].label)
     return fields_that_differ(recipe, SOURCE_2012)
 
 

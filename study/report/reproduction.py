@@ -11,9 +11,10 @@ import pandas as pd
 
 from alexnet.recipe import PAPER, SOURCE_2012, Recipe
 from study.counted import counted
-from study.judge.evidence import Findings, section
+from study.judge.evidence import Findings
 from study.judge.family import Evidence
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
+from study.plan.fixed_rules import looks_of
 from study.plan.initial_logits import changes_scale
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
@@ -44,7 +45,7 @@ def _amount(hours_or_dollars: float, places: int = 1) -> str:
 def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
     of_paper = {
-        name: claim for name, claim in claims.items() if math.isfinite(section(claim)) and not claim.reported.in_notes_alone
+        name: claim for name, claim in claims.items() if math.isfinite(claim.section) and not claim.reported.in_notes_alone
     }
     judged = {one.claim_name for one in findings.found if one.claim_name in of_paper and one.verdict.looks_taken}
     runs = findings.runs
@@ -188,7 +189,7 @@ def _out_of_reach(found: Sequence[Evidence]) -> Iterator[str]:
     for one in found:
         if one.word != "undecided" or one.claim.measure.runs_together > 1:
             continue
-        looks = one.rule.looks if one.rule else LOOKS
+        looks = looks_of(one.rule)
         of_its_scale = [other for other in found if other.scale == one.scale]
         seeds = seeds_for_claim(one.claim, spread_of(of_its_scale, one.claim.measure, one.base), looks)
         most = most_seeds(one.claim, looks)

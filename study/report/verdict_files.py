@@ -20,8 +20,7 @@ from study.judge.decision import Look
 from study.judge.evidence import Findings, find
 from study.judge.family import Evidence
 from study.plan import results_folder
-from study.plan.fixed_rules import what_is_judged
-from study.questions.looks import LOOKS
+from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
 from study.report import phrases, sentences
 
 FORMAT = 3
@@ -85,8 +84,8 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
         "rule": {
             **{name.replace(" ", "_"): value for name, value in what_is_judged(one.claim, one.base, one.scale).items()},
             "fixed_on": one.rule.fixed_on if one.rule else None,
-            "first_seed": max(one.rule.first_seed if one.rule else 0, one.claim.seen_seeds),
-            "looks": dataclasses.asdict(one.rule.looks if one.rule else LOOKS),
+            "first_seed": first_seed_of(one.rule, one.claim),
+            "looks": dataclasses.asdict(looks_of(one.rule)),
         },
         "claims_in_family": one.claims_in_family,
         "arms": {
