@@ -136,6 +136,14 @@ def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, sectio
     assert told <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
 
 
+def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report_does():
+    report = (ROOT / "results" / "REPORT.md").read_text()
+    row = r"\|[^|\n]*\|[^|\n]*\| (\d+) \|"
+    found = re.findall(rf"correlate by (\S+ \[.*?\]):\n.*?\| arm {row}.*?\| seed x arm {row}", report, re.S)
+    told = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
+    assert len(told) == 2 and set(told) <= set(found)
+
+
 def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():
     page = (ROOT / "docs" / "findings.md").read_text()
     told = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}
