@@ -172,7 +172,7 @@ digests: $(READY) ## digests of run keys, tables, golden losses and verdicts: eq
 findings: $(READY) ## the tables of README.md and docs/findings.md anew, from results/REPORT.md
 	$(VENV)/bin/python -m tools.findings_tables
 
-docs-map: $(READY) ## the table of modules in docs/architecture.md anew, from their docstrings
+docs-map: $(READY) ## the tables of modules in docs/modules.md anew, from their docstrings
 	$(VENV)/bin/python -m tools.file_map
 
 # Not uv.lock: it writes the address of the package registry, and of each file there, into the repository (3,206 addresses, tried on

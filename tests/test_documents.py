@@ -136,6 +136,20 @@ def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, sectio
     assert told <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
 
 
+def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report_does():
+    report = (ROOT / "results" / "REPORT.md").read_text()
+    row = r"\|[^|\n]*\|[^|\n]*\| (\d+) \|"
+    found = re.findall(rf"correlate by (\S+ \[.*?\]):\n.*?\| arm {row}.*?\| seed x arm {row}", report, re.S)
+    told = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
+    assert len(told) == 2 and set(told) <= set(found)
+
+
+def test_no_page_of_results_tells_a_number_with_the_noise_of_arithmetic():
+    """Such as 0.006999999999999999."""
+    for name in ("REPORT.md", "REPRODUCTION.md"):
+        assert not re.findall(r"\d\.\d{9,}", (ROOT / "results" / name).read_text()), name
+
+
 def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():
     page = (ROOT / "docs" / "findings.md").read_text()
     told = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}
@@ -143,8 +157,8 @@ def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_t
     assert missing == {name for name in missing if name.endswith("_top5")}
 
 
-def test_the_architecture_page_has_a_line_for_every_module():
-    page = (ROOT / "docs" / "architecture.md").read_text()
+def test_the_page_of_modules_has_a_line_for_every_module():
+    page = (ROOT / "docs" / "modules.md").read_text()
     assert page.partition(BEGIN)[2].partition(END)[0].strip() == file_map(), "`make docs-map` writes it anew"
 
 

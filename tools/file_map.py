@@ -1,11 +1,11 @@
-"""`make docs-map`: the table of modules in docs/architecture.md, each with the first paragraph of its docstring."""
+"""`make docs-map`: the tables of modules in docs/modules.md, each with the first paragraph of its docstring."""
 
 import argparse
 import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "modules.md"
 BEGIN, END = "<!-- made by `make docs-map` -->", "<!-- end of what `make docs-map` made -->"
 # In the order of the data, as in tests/test_layers.py.
 FOLDERS = [

@@ -310,6 +310,11 @@ class Claim:
         found = re.match(r"section (\d(\.\d)?)", self.reported.where)
         return float(found[1]) if found else math.inf
 
+    @property
+    def is_of_the_paper(self) -> bool:
+        """Whether the paper itself says it, and not the authors' notes alone, or nobody."""
+        return math.isfinite(self.section) and not self.reported.in_notes_alone
+
     def arms_on(self, bases: Container[str]) -> tuple[Arm, ...]:
         """The arms for another claim that asks the same on some of the bases."""
         return tuple(replace(arm, also={base: diff for base, diff in arm.also.items() if base in bases}) for arm in self.arms)

@@ -18,6 +18,7 @@ from study.report.limitations import image_error_words
 from study.report.overview import VERDICTS, on_paper_line, section_words, standing
 from study.report.paper_tables import paper_tables, percent_range
 from study.report.plain_tables import NOTHING, table
+from study.report.recipe_words import setting_words
 
 ERRORS_SHOWN = {
     "test error, centre view": "test_error",
@@ -190,7 +191,7 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
     changes = {**arm.diff, **arm.also.get(one.base, {})}
     return {
         "arm": arm.label,
-        "differs in": ", ".join(f"{k} = {v}" for k, v in changes.items()) or "(control)",
+        "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
         "first logits, times the first arm's": NOTHING
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
@@ -275,7 +276,7 @@ def _seconds_words(one: Evidence) -> str:
 
 
 def _diff_words(diff: Mapping[str, tuple]) -> str:
-    return ", ".join(f"{name} = {new}" for name, (_, new) in diff.items() if new is not None)
+    return ", ".join(f"{name} = {setting_words(new)}" for name, (_, new) in diff.items() if new is not None)
 
 
 def command(found: Sequence[Evidence]) -> str:

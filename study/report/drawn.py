@@ -21,7 +21,7 @@ WIDTH, LEFT, RIGHT = 480, 132, 14
 ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
 LABEL_CHARACTERS = 21
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
-COLOURS = 6
+COLOURS = 10
 """So many arms have colours of their own."""
 DASHES = len(LINES)
 """Arms are told apart by dashes too, in the order of the other pictures; page.css has one rule for each."""

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from study.counted import counted
 from study.judge.family import Evidence
 from study.judge.intervals import Difference, Ratio, Share
 from study.plan.fixed_rules import looks_of
+from study.questions.claim import Claim
 from study.questions.looks import Looks
 from study.questions.rules import Alike
 from study.report import phrases
@@ -33,18 +34,29 @@ SECTIONS = {
 GLOSSARY = {
     "arm": 'one version of the network, such as "without dropout"; the control is the arm that it is compared with.',
     "base": "the network whose parts the arms change, such as ALEXNET_32: AlexNet cut to images of 32 pixels.",
-    "scale": "which images, how many of them and for how many epochs; also called a regime.",
+    "scale": "which images, how many of them and for how many epochs.",
+    "regime": "a scale that is set beside another of the same images: many images for few epochs, or few for many.",
     "seed": "what decides a run's random draws. Arms are compared in pairs of runs of one seed on one machine.",
+    "block": "the runs of one seed on one machine. What these do to all arms alike cancels in a difference.",
     "look": "a claim is judged after fixed numbers of seeds. The first look that decides counts.",
     "margin": 'the least effect that matters for a claim. "No effect" means: surely less than that.',
     "alone": "decided by the claim's own test, but not once all claims of its scale are counted (Holm's correction).",
-    "undecided, finally": "the last look is taken, and it did not decide.",
+    "finally": 'of "undecided": the last look is taken, and it did not decide.',
     "reading": "the same claim asked in another way, such as dropout switched off instead of taken out. It decides nothing.",
-    "gap": "test error minus training error: how far a network overfits.",
+    "signal-kept": (
+        "an arm in which other weights make up for what taking a part out does to the size of the signal, so that the part "
+        "alone differs. A reading."
+    ),
+    "factor-only": "dropout switched off as the code of 2012 does it: no unit is dropped, outputs are still halved. A reading.",
+    "gap": "test error minus training error, in points: how far a network overfits.",
     "proxy": "images that stand in for the paper's: a direction is judged, a size is not.",
     "n": phrases.N_MEANS,
 }
-"""Words that mean more here than elsewhere, for a reader who sees the report first."""
+"""Words that mean more here than elsewhere. This is their one list: docs/ and the README lead to it in the report."""
+STRICT = (
+    "Each look and each claim is one more chance to be wrong. So tests are made stricter: an effect where there is none "
+    "is found, anywhere among the claims of a scale, in at most one study of twenty."
+)
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
 """How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
 among all claims."""
@@ -79,6 +91,35 @@ def outcome_words(found: Sequence[Evidence]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = tested(found)
     return f"{counted(len(asked), 'finding')}: {by_standing(asked)}."
+
+
+def counts_words(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> str:
+    """How the numbers of claims, of those asked at a scale, of findings and of rows in a table belong together."""
+    asked = tested(found)
+    if not asked:
+        return ""
+    tests = [claim for claim in claims.values() if claim.rule.is_tested]
+    of_paper = sum(claim.is_of_the_paper for claim in tests)
+    beyond = f"; beside it we ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
+    family = {one.scale: one.claims_in_family for one in asked if one.in_family}
+    at = Counter(one.scale for one in asked)
+    extra = sum(not one.in_family for one in asked)
+    rows = Counter(data for data, _, _ in dict.fromkeys((one.data, one.claim_name, one.base) for one in asked))
+    row_words = ", ".join(f"{counted(count, 'row')} for {name}" for name, count in rows.items())
+    told = [
+        f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
+        f"Each scale asks those that suit it: {_listed(family)}." if family else "",
+        f"A finding is what runs say of one claim, on one network, at one scale: {_listed(at)}"
+        + (f", {len(asked)} in all" if len(at) > 1 else "")
+        + (f" ({extra} of them on an extra question, which no scale counts)." if extra else "."),
+        f"A table with a claim's scales in one row, as in the README, has {row_words}." if len(rows) < len(at) else "",
+    ]
+    return " ".join(filter(None, told))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """Such as "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500"."""
+    return ", ".join(f"{count} at {name}" for name, count in counts.items())
 
 
 def looks_words(found: Sequence[Evidence]) -> str:

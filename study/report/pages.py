@@ -30,7 +30,7 @@ from study.report.figures.style import save, style
 from study.report.figures.together import at_several_scales, effects_side_by_side
 from study.report.figures.verdicts import verdict_forest
 from study.report.limitations import limitations
-from study.report.overview import GLOSSARY, looks_words, outcome_words
+from study.report.overview import GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
 from study.report.spreads import SpreadTable, spreads_of
@@ -106,6 +106,8 @@ def describe(
         "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
         "overview": overview(found),
         "glossary": GLOSSARY,
+        "strict": STRICT,
+        "counts": counts_words(found, all_claims()),
         "facets": [(name, values) for name, values in chosen.items() if values],
         "glance": at_a_glance(findings, all_claims()),
         "easy": easy(findings),

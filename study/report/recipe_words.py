@@ -1,5 +1,7 @@
-"""In how many fields two recipes differ, as all pages count them: a schedule of learning rates is one field."""
+"""Recipes as all pages tell them: in how many fields two differ, where a schedule of learning rates is one field, and the value
+of a setting."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +28,15 @@ def _schedule_words(recipe: Recipe) -> str | None:
     if not epochs:
         return None
     return f"{len(epochs)} changes, at epochs {', '.join(map(str, epochs))}" if len(epochs) > 1 else f"1 change, at {epochs[0]}"
+
+
+def setting_words(value: Any) -> str:
+    """The value of a setting with four significant digits: 0.006999999999999999 is told as 0.007. What trains a run again
+    needs every digit, and takes the value itself."""
+    if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
+        return str(value)
+    short = f"{value:.4g}"
+    return str(value) if float(short) == value else short
 
 
 def fields_words(fields: Mapping[str, Any]) -> str:

@@ -45,10 +45,7 @@ def how_judged(one: Evidence) -> str:
         looks, others = one.verdict.looks_planned, one.claims_in_family
         beside = f"{counted(others, 'claim')} are asked together" if others > 1 else "no other claim is asked beside it"
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
-        told.append(
-            f"The claim is looked at {times}, and {beside}. Each look and each claim is one more chance to be wrong, so the "
-            "test is made stricter: by chance alone, a wrong decision anywhere comes in at most one study of twenty."
-        )
+        told.append(f"The claim is looked at {times}, and {beside}.")
         if one.claim.rule.smallest_effect:
             told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')
     return " ".join((*told, why(one)))

@@ -77,12 +77,26 @@ def test_the_page_logs_nothing_and_asks_for_nothing_but_itself_and_pictures_besi
     assert phone.said == []
     beside = phone.url.rpartition("/")[0]
     assert all(url == phone.url or url.startswith(f"{beside}/figures/") for url in phone.asked)
-    pictures = phone.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
-    assert len(pictures) >= 5 and all(natural > 300 and shown > 200 for natural, shown in pictures)
+    shown = "[...document.images].filter(i => i.checkVisibility())"
+    pictures = phone.evaluate(f"{shown}.map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
+    assert len(pictures) >= 5 and all(natural > 300 and width > 200 for natural, width in pictures)
 
 
 def test_every_picture_leads_to_itself_in_its_full_size(phone):
     assert phone.evaluate("[...document.images].every(i => i.parentNode.href === i.src)")
+
+
+def test_words_stand_before_the_first_picture_and_are_shown(desk):
+    before = "p => p.compareDocumentPosition(document.images[0]) & Node.DOCUMENT_POSITION_FOLLOWING"
+    assert desk.locator("#words").evaluate(before) and desk.locator("dl", has_text="look").is_visible()
+    assert desk.locator("figure.forest img").first.is_visible() and not desk.locator(".on-a-phone").is_visible()
+
+
+def test_a_phone_gets_the_table_in_place_of_the_picture_of_all_claims_and_a_link_to_it(phone):
+    shown = phone.evaluate("[...document.images].filter(i => i.checkVisibility()).map(i => i.src)")
+    assert not [source for source in shown if source.endswith("verdicts.svg")]
+    links = phone.locator(".on-a-phone a")
+    assert [link.get_attribute("href") for link in links.all() if link.is_visible()] == ["figures/verdicts.svg", "#findings"]
 
 
 def test_at_a_desk_no_arm_of_a_claim_stands_beyond_the_page(desk):

@@ -1,6 +1,7 @@
 """study/report/drawn.py: what the web page draws itself, of runs made up here."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,9 @@ from scipy import stats
 
 from study.judge.intervals import Difference
 from study.plan.claim_files import all_claims
-from study.report.drawn import BAR_WIDTH, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
+from study.questions.rules import Factorial
+from study.report import drawn
+from study.report.drawn import BAR_WIDTH, COLOURS, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
 
 CLAIMS = all_claims()
 TIMES = CLAIMS["dropout_slower"]
@@ -87,10 +90,22 @@ def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points
     assert all(0 <= bar[end] <= BAR_WIDTH for end in ("lower", "upper", "paper"))
 
 
+def test_no_two_arms_of_a_claim_have_curves_that_look_alike_and_the_first_ten_differ_in_colour():
+    curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
+    most = max(len(claim.arms) for claim in CLAIMS.values() if not isinstance(claim.rule, Factorial))
+    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(most))
+    names = curves_of(SimpleNamespace(arms=arms))["names"]
+    assert len({(name["colour"], name["dashes"]) for name in names}) == most > 8
+    assert len({name["colour"] for name in names[:COLOURS]}) == COLOURS == 10
+    style = (Path(drawn.__file__).parent / "templates" / "page.css").read_text()
+    schemes = [dict(re.findall(r"--a(\d): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
+    assert len(schemes) == 3 and all(len(set(colours.values())) == COLOURS for colours in schemes)
+
+
 def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
     curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
-    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(8))
-    drawn = curves_of(SimpleNamespace(arms=arms))
-    looks = [(line["colour"], line["dashes"]) for line in drawn["lines"]]
+    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(12))
+    picture = curves_of(SimpleNamespace(arms=arms))
+    looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
     assert len(set(looks)) == len(arms) and len({dashes for _, dashes in looks[:4]}) == 4
-    assert looks == [(name["colour"], name["dashes"]) for name in drawn["names"]]
+    assert looks == [(name["colour"], name["dashes"]) for name in picture["names"]]
