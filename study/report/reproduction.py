@@ -44,9 +44,7 @@ def _amount(hours_or_dollars: float, places: int = 1) -> str:
 
 def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
-    of_paper = {
-        name: claim for name, claim in claims.items() if math.isfinite(claim.section) and not claim.reported.in_notes_alone
-    }
+    of_paper = {name: claim for name, claim in claims.items() if claim.is_of_the_paper}
     judged = {one.claim_name for one in findings.found if one.claim_name in of_paper and one.verdict.looks_taken}
     runs = findings.runs
     core_hours, gpu_hours = hours_of_computing(runs)
