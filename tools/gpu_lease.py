@@ -115,6 +115,10 @@ def of_figure_1(bases: str) -> str:
     return f"relu_sooner/relu,tanh/{bases}:6"
 
 
+AT_OWN_RATES = (
+    "dropout_error", "depth", "response_norm", "overlap_pooling", "two_columns", "batch_norm", "fidelity", "colour_noise",
+    "column_crossing",
+)  # fmt: skip
 FIRST_OF_TINY = "response_norm:3 dropout_error:3 overlap_pooling:3 weight_decay:3 two_columns:3"
 RUNS = {
     "cifar10-jpeg": {
@@ -124,7 +128,7 @@ RUNS = {
                     "cifar10-jpeg-2500",
                     "interactions_folded:3 column_colour:24 batch_norm_dropout/no-dropout,batch,batch+no-dropout:24",
                 ),
-                *own_rates("depth_own_rate dropout_error_own_rate", "cifar10-jpeg-2500", 6),
+                *own_rates(" ".join(f"{claim}_own_rate" for claim in AT_OWN_RATES), "cifar10-jpeg-2500", 6),
                 asked("cifar10-jpeg-2500", "readings:6"),
             ]
         ),
