@@ -7,17 +7,16 @@ from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.family import Evidence
+from study.report.figures.errors import runs_judged
 from study.report.figures.style import (
     ACTIVATION_LINES,
-    ACTIVATION_MARKS,
     LINES,
-    MARKS,
     PALETTE,
     every_run,
     head,
-    machine_legend,
     machines_of,
     panels,
+    runs_legend,
 )
 from study.report.phrases import judged_words, measured, observed_words, reported_words
 
@@ -32,11 +31,10 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
         sharex="col",
         height_ratios=(2, 1.2),
     )
-    machines = machines_of(found)
-    for (above, below), one in zip(axes.T, found, strict=True):
+    machines, judged = machines_of(found), [runs_judged(one) for one in found]
+    for (above, below), one, own in zip(axes.T, found, judged, strict=True):
         for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
             line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
-            mark = ACTIVATION_MARKS.get(arm.label, MARKS[row % len(MARKS)])
             x, share = intervals.kaplan_meier(arm.times)
             above.step(
                 x,
@@ -47,7 +45,7 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
                 linewidth=2,
                 label=f"{arm.label} (n={len(arm.seeds)})",
             )
-            every_run(below, arm, row, arm.values, machines, marker=mark, color=color)
+            every_run(below, arm, row, arm.values, machines, own, color)
             if arm.censored:
                 below.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
                 below.annotate(
@@ -71,7 +69,7 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
         below.grid(axis="x", color="0.9")
     axes[0][0].set_ylabel("share of runs\nnot there yet")
     seaborn.despine(figure)
-    machine_legend(figure, machines)
+    runs_legend(figure, found, judged)
     head(figure, found, "Time to the target; every run a point")
     return figure
 

@@ -14,7 +14,7 @@ from study.questions.measures import NeighbourGain
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
-from study.report.figures.style import FILLS, PALETTE
+from study.report.figures.style import MACHINE_MARKS, PALETTE
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
 from study.report.phrases import NO_INTERVAL
@@ -31,6 +31,7 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, **more) -> SimpleNamesp
     arms = {arm.label: arm_of(arm.label, treated if place else FIVE) for place, arm in enumerate(claim.arms)}
     facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": SCALE, "base": "ALEXNET_32"}
     facts |= {"fingerprint": "f00d", "machines": (HERE,), "role": "proxy", "scale": scale, "arms": tuple(arms.values())}
+    facts |= {"rule": None, "all_runs": None}
     case = case_of(claim, arms)
     effects = {label: case.compare(label, claim.rule.control) for label in arms if label != claim.rule.control}
     one = SimpleNamespace(**(facts | {"effects": effects, "readings": readings_of(case)} | more))
@@ -163,12 +164,33 @@ def of_two_machines(name: str) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(("draw", "name", "at"), [(errors_at_end, "response_norm", 0), (time_to_target, "dropout_slower", 1)])
-def test_each_machines_runs_are_filled_in_their_own_way_and_named(draw, name, at):
+def test_each_machines_runs_have_a_shape_of_their_own_which_the_legend_names(draw, name, at):
     figure = draw([of_two_machines(name)])
-    of_control = [line for line in figure.axes[at].lines if line.get_marker() == "o" and line.get_color() == PALETTE[0]]
-    fills = [line.get_fillstyle() for line in of_control]
-    assert [fills.count(fill) for fill in FILLS] == [5, 2, 0]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [HERE, THERE]
+    of_control = [line.get_marker() for line in figure.axes[at].lines if line.get_color() == PALETTE[0]]
+    assert [of_control.count(mark) for mark in MACHINE_MARKS[:3]] == [5, 2, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == [HERE, THERE]
+
+
+def test_runs_that_the_verdict_rests_on_are_filled_and_later_ones_hollow():
+    """Of the first look are three runs of the arm and five of the control."""
+    one = found("response_norm")
+    more = {"2012": [*FIVE, 40.3, 40.4], "none": [*HIGHER, 42.4]}
+    arms = tuple(arm_of(label, values) for label, values in more.items())
+    axis = errors_at_end([SimpleNamespace(**vars(one) | {"arms": arms})]).axes[0]
+    filled = {line.get_xdata()[0]: line.get_fillstyle() == "full" for line in marks(axis, "o")}
+    assert filled == {value: value in FIVE + HIGHER for values in more.values() for value in values}
+
+
+def test_the_judged_effect_stands_above_that_of_all_runs_where_these_are_more():
+    one = found("response_norm")
+    arms = {label: arm_of(label, values) for label, values in (("2012", FIVE), ("none", [*HIGHER, 43.0]))}
+    by_all = case_of(one.claim, arms).compare("none", "2012")
+    more = SimpleNamespace(**vars(one) | {"arms": tuple(arms.values()), "effects": {"none": by_all}})
+    below = errors_at_end([more]).axes[1]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["none, judged", "none, all runs"]
+    for row, effect in enumerate((one.verdict.effect, by_all)):
+        (interval,) = (line for line in below.lines if list(line.get_ydata()) == [row, row])
+        assert list(interval.get_xdata()) == pytest.approx([effect.lower, effect.upper])
 
 
 def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
