@@ -17,7 +17,7 @@ from study.judge.family import Evidence
 from study.questions.looks import LOOKS
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
-from study.report.figures.style import PALETTE, Judged, every_run, head, machines_of, panel_title, panels, runs_legend
+from study.report.figures.style import INK, PALETTE, Judged, every_run, head, machines_of, panel_title, panels, runs_legend
 from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
 
 PANEL = 5.2
@@ -89,11 +89,12 @@ def effects_below(one: Evidence) -> list[Row]:
     other arm against the control, by all runs."""
     verdict, rows = one.verdict, list[Row]()
     is_judged = verdict.looks_taken > 0 and not isinstance(one.claim.rule, Factorial)
-    if verdict.treated not in one.effects:  # what is judged is no arm against another
-        rows += _both_ways("", verdict.effect, one.all_runs, is_judged, PALETTE[0])
+    is_arm = verdict.treated in one.effects and not isinstance(one.claim.rule, Interaction)
+    if not is_arm:  # what is judged is not an arm against the control
+        rows += _both_ways(_contrast(one), verdict.effect, one.all_runs, is_judged, INK if one.effects else PALETTE[0])
     for arm in one.arms:
         effect = one.effects.get(arm.label)
-        judged = verdict.effect if arm.label == verdict.treated else None
+        judged = verdict.effect if is_arm and arm.label == verdict.treated else None
         rows += _both_ways(_called(one, arm), judged, effect, is_judged, _color(one, arm))
     return rows
 
@@ -108,6 +109,14 @@ def _both_ways(name: str, judged: object, by_all: object, is_judged: bool, color
     if isinstance(by_all, intervals.Difference) and not math.isnan(by_all.estimate):
         rows.append(Row(_joined(name, ALL_RUNS), by_all, color, False))
     return rows
+
+
+def _contrast(one: Evidence) -> str:
+    """What an interaction is of, in the names of its arms, in two lines; of another rule there is nothing to say."""
+    rule = one.claim.rule
+    if not isinstance(rule, Interaction):
+        return ""
+    return f"({rule.both} − {rule.second})\n− ({rule.first} − {rule.control})"
 
 
 def _joined(name: str, which: str) -> str:
@@ -151,11 +160,13 @@ def _draw_effects(axis: Axes, one: Evidence) -> None:
         whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
         axis.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
     axis.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], ylim=(max(len(rows), 1) - 0.4, -0.6))
+    axis.tick_params(axis="y", labelsize=8.5)
     if not rows:
         why = f"{NOT_COMPARED}: no seed has a run of both"
         axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", fontsize=9)
         axis.set_xticks([])
     against = f" against {one.claim.rule.control}" if one.effects else ""
+    against += ", or as written" * isinstance(one.claim.rule, Interaction)
     axis.set_xlabel(f"{one.claim.measure.unit}{against}, with 95% interval")
     axis.grid(axis="x", color="0.9")
 

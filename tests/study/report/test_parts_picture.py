@@ -193,6 +193,16 @@ def test_the_judged_effect_stands_above_that_of_all_runs_where_these_are_more():
         assert list(interval.get_xdata()) == pytest.approx([effect.lower, effect.upper])
 
 
+def test_of_an_interaction_the_difference_of_differences_is_drawn_and_named_by_its_arms():
+    """All arms but the control have the same runs, so that it is the control's mean minus theirs, of three seeds."""
+    figure = errors_at_end([found("batch_norm_dropout")])
+    below = figure.axes[1]
+    (mark,) = (line for line in marks(below, "D") if line.get_ydata()[0] == 0)
+    assert mark.get_xdata()[0] == pytest.approx(sum(FIVE[:3]) / 3 - sum(HIGHER) / 3)
+    name = below.get_yticklabels()[0].get_text().replace("\n", " ")
+    assert name == "(batch+no-dropout − batch) − (no-dropout − 2012), judged"
+
+
 def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
     one = found("response_norm")
     arms = (arm_of("2012", [40.0, None, 40.1]), *one.arms[1:])
