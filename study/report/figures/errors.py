@@ -26,18 +26,19 @@ JUDGED, ALL_RUNS = "judged", "all runs"
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
-    """Above: every run's value as a point, the mean with its interval. Below: each arm against the control, by the runs that
-    were judged and by all of them, and the paper's number."""
+    """Above: every run's value as a point, the mean with its interval. Below, where something is compared: each arm against the
+    control, by the runs that were judged and by all of them, and the paper's number."""
     machines, judged = machines_of(found), [runs_judged(one) for one in found]
-    rows, most = max(len(one.arms) for one in found), max(1, *(len(effects_below(one)) for one in found))
+    rows = max(len(one.arms) + (_averaged(one) is not None) for one in found)
+    most = max(len(effects_below(one)) for one in found)
     tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3)
-    figure, axes = panels(
-        2, len(found), (1.6 + PANEL * len(found), 2.6 + tall * rows + low * most),
-        height_ratios=(0.8 + tall * rows, 0.8 + low * most),
-    )  # fmt: skip
-    for (above, below), one, own in zip(axes.T, found, judged, strict=True):
-        _draw_runs(above, one, machines, own)
-        _draw_effects(below, one)
+    heights = [0.8 + tall * rows, *([0.8 + low * most] if most else [])]
+    size = 1.6 + PANEL * len(found), 1.4 + sum(heights)
+    figure, axes = panels(len(heights), len(found), size, height_ratios=heights)
+    for column, one, own in zip(axes.T, found, judged, strict=True):
+        _draw_runs(column[0], one, machines, own)
+        if most:
+            _draw_effects(column[1], one)
     seaborn.despine(figure)
     runs_legend(figure, found, judged)
     head(figure, found, f"{found[0].claim.title}: every run a point")
@@ -135,19 +136,43 @@ def _draw_runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judge
         axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
     counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in one.arms]
-    axis.set(
-        yticks=range(len(one.arms)),
-        yticklabels=[f"{_called(one, arm)} ({count})" for arm, count in zip(one.arms, counts, strict=True)],
-        ylim=(len(one.arms) - 0.4, -0.5),
-        xlabel=measured(one.claim.measure),
-    )
-    told = f": {observed_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
+    names = [f"{_called(one, arm)} ({count})" for arm, count in zip(one.arms, counts, strict=True)]
+    if (averaged := _averaged(one)) is not None:
+        axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
+        names.append(f"those {one.claim.measure.runs_together} averaged")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(one.claim.measure))
+    told = f": {_effect_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
     panel_title(axis, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + told[0], told[1]], PANEL)
     axis.grid(axis="x", color="0.9")
 
 
+def _averaged(one: Evidence) -> float | None:
+    """The error in percent of the nets that were averaged, as one; None where none are."""
+    arm = _control(one)
+    return 100 * arm.ensemble["ten_views_top1"]["averaged"] if arm is not None and arm.ensemble else None
+
+
+def _control(one: Evidence) -> ArmEvidence | None:
+    return next((arm for arm in one.arms if arm.label == one.claim.rule.control), None)
+
+
+def _effect_words(one: Evidence) -> str:
+    """The effect, or what is missing for one."""
+    told = observed_words(one)
+    if told != NOT_COMPARED:
+        return told
+    control, needed = _control(one), one.claim.measure.runs_together
+    if control is None:
+        return f"{told}: no run of {one.claim.rule.control}"
+    if needed > 1 and not control.ensemble:
+        there = len(control.known)
+        return f"{told}, with {there} of the {needed} nets" if there < needed else f"{told}: the nets are not averaged yet"
+    return f"{told}: no seed has a run of both" if one.claim.rule.treated_arms else told
+
+
 def _draw_effects(axis: Axes, one: Evidence) -> None:
     rows = effects_below(one)
+    axis.set_visible(bool(rows))  # the title above says what is missing
     for place, row in enumerate(rows):
         effect, thick = row.effect, 2.4 if row.is_judged else 1.2
         if np.isfinite(effect.lower):
@@ -159,12 +184,8 @@ def _draw_effects(axis: Axes, one: Evidence) -> None:
         axis.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
         whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
         axis.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
-    axis.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], ylim=(max(len(rows), 1) - 0.4, -0.6))
+    axis.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], ylim=(len(rows) - 0.4, -0.6))
     axis.tick_params(axis="y", labelsize=8.5)
-    if not rows:
-        why = f"{NOT_COMPARED}: no seed has a run of both"
-        axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", fontsize=9)
-        axis.set_xticks([])
     against = f" against {one.claim.rule.control}" if one.effects else ""
     against += ", or as written" * isinstance(one.claim.rule, Interaction)
     axis.set_xlabel(f"{one.claim.measure.unit}{against}, with 95% interval")

@@ -130,7 +130,9 @@ def runs_legend(figure: Figure, found: Sequence[Evidence], judged: Sequence[Judg
     some are hollow. `judged`: of each finding."""
     machines = machines_of(found)
     shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
-    fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
+    fills = [_point("o", "none", "hollow: not judged yet")]
+    if any(judged):
+        fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
     rows = zip(found, judged, strict=True)
     hollow = any(set(arm.blocks) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
     columns = [column for column, is_told in ((shapes, len(machines) > 1), (fills, hollow)) if is_told]

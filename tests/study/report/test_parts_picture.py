@@ -203,6 +203,38 @@ def test_of_an_interaction_the_difference_of_differences_is_drawn_and_named_by_i
     assert name == "(batch+no-dropout − batch) − (no-dropout − 2012), judged"
 
 
+def of_nets(count: int, **more) -> SimpleNamespace:
+    """A finding on averaged nets from so many runs."""
+    claim, arm = CLAIMS["averaged_nets"], arm_of("2012", [*FIVE, 40.3][:count], **more)
+    return SimpleNamespace(
+        **vars(found("response_norm"))
+        | {"claim": claim, "arms": (arm,), "effects": {}, "verdict": decided(claim, {"2012": arm})}
+    )
+
+
+def test_averaged_nets_have_a_row_of_their_own_and_the_nets_that_were_averaged_are_filled():
+    top1 = {"averaged": 0.38, "alone": 0.4, "standard_error": 0.001}
+    ensemble = {"runs": [f"2012 {seed} {HERE}" for seed in range(5)], "nets": 5, "images": 10_000, "ten_views_top1": top1}
+    above, below = errors_at_end([of_nets(6, ensemble=ensemble)]).axes
+    (star,) = marks(above, "*")
+    assert star.get_xdata() == [pytest.approx(38.0)]
+    assert above.get_yticklabels()[-1].get_text() == "those 5 averaged"
+    assert [line.get_fillstyle() for line in marks(above, "o")] == ["full"] * 5 + ["none"]
+    assert below.get_yticklabels()[0].get_text() == "judged"
+
+
+def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_many_there_are():
+    (only,) = errors_at_end([of_nets(3)]).axes
+    assert "not compared yet, with 3 of the 5 nets" in only.get_title()
+
+
+def test_without_a_run_of_the_control_no_other_arm_has_its_colour_and_nothing_is_compared():
+    one = found("dropout_error")
+    alone = SimpleNamespace(**vars(one) | {"arms": one.arms[1:2], "effects": {}, "verdict": decided(one.claim, {})})
+    (only,) = errors_at_end([alone]).axes
+    assert {line.get_color() for line in only.lines} == {PALETTE[1]} and "no run of dropout" in only.get_title()
+
+
 def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
     one = found("response_norm")
     arms = (arm_of("2012", [40.0, None, 40.1]), *one.arms[1:])
