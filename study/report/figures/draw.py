@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from alexnet.errors import Refused
 from study.judge.family import Evidence
+from study.plan.tuned import Tuned
 from study.questions.measures import (
     AtEnd,
     Averaged,
@@ -56,7 +57,7 @@ def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
     one, drawn = found[0], []
     pictures = of_rule(one.claim.rule, of_measure(one.claim.measure, results))
     if one.claim.tune:
-        pictures = {**pictures, "rates": rates}
+        pictures = {**pictures, "rates": partial(rates, tuned=Tuned.read(results))}
     for kind, make in pictures.items():
         path = picture_path(results, one.claim_name, one.scale, kind)
         with style():

@@ -31,6 +31,8 @@ MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
 MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")
 """Of the points of single runs, by machine. Their arm is told by their row."""
+IN_A_ROW = 2
+"""Panels side by side: as wide as a page shows them in letters that can be read."""
 INK, SOFT = "#1b1f24", "#57606a"
 """Of letters, and of those that only say what the others are."""
 Judged = Mapping[str, Collection[Block]]
@@ -59,9 +61,18 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False) -> None:
-    """A title that names data set and machines."""
-    title(figure, [text, *drawn_from(found, judged)])
+def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
+    """What a picture shows, as its title, and below it in small type details of how it is drawn, data set and machines."""
+    inches = figure.get_figwidth()
+    small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
+    blank = [Line2D([], [], linestyle="")] * len(small)
+    # A legend, as it alone can have two sizes of type and room that the layout leaves for it.
+    legend = figure.legend(
+        handles=blank, labels=small, title="\n".join(_broken(text, inches)), loc="outside upper left", frameon=False,
+        fontsize=SMALL_POINTS, title_fontsize=TITLE_POINTS, labelcolor=SOFT, handlelength=0, handletextpad=0, labelspacing=0.15,
+        borderpad=0, borderaxespad=0.3,
+    )  # fmt: skip
+    legend.set_alignment("left")
 
 
 def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
@@ -72,7 +83,7 @@ def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
-TITLE_POINTS = 9.5
+TITLE_POINTS, SMALL_POINTS = 10, 7.5
 PANEL_SHARE = 0.75
 """A panel's title stands over its middle, which the names beside it move to the right."""
 MARGIN = 0.2
@@ -91,12 +102,12 @@ def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
     axis.set_title("\n".join(part for line in lines for part in _broken(line, room)), fontsize=TITLE_POINTS)
 
 
-def _broken(line: str, inches: float) -> list[str]:
+def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
     """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
     if not line:
         return []
     shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may hold the end of a line
-    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=TITLE_POINTS), ismath=False)
+    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size), ismath=False)
     width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
     return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
 
