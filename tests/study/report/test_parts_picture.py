@@ -252,6 +252,15 @@ def test_the_axis_of_times_ends_soon_after_the_last_run_if_all_arrived(last, nev
     assert right >= end if never else right == pytest.approx(end)
 
 
+def test_all_panels_of_times_have_one_axis_and_two_stand_in_a_row():
+    one = found("dropout_slower", [5.0, 6.0, 5.5])
+    late = found("dropout_slower", [20.0, 24.0, 31.0])
+    axes = time_to_target([one, late, one]).axes
+    assert {axis.get_xlim() for axis in axes} == {(0, 1.15 * max(FIVE))}
+    rows = [axis.get_subplotspec().rowspan.start for axis in axes]
+    assert rows == [0, 1, 0, 1, 2, 3]
+
+
 def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept():
     claim = CLAIMS["column_colour"]
     kernels = [[[[float(i == c)] for _ in range(1)] for c in range(3)] for i in range(4)]  # 4 kernels, 3 colours, a pixel
