@@ -23,7 +23,7 @@ from study.questions.measures import NeighbourGain
 from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
-from study.report.figures.curves import training_curves
+from study.report.figures.curves import GREY, training_curves
 from study.report.figures.draw import draw
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
@@ -168,5 +168,30 @@ def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):
     (one,), _ = nearest
     (arm,) = one.arms
     cut = replace(arm, curves=tuple({name: values[:2] for name, values in curve.items()} for curve in arm.curves))
-    (axis,) = training_curves([replace(one, arms=(cut,))]).axes
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["2012 (n=1)"]
+    _, ends = training_curves([replace(one, arms=(cut,))]).axes
+    assert [text.get_text() for text in ends.get_legend().get_texts()] == ["2012 (n=1)"]
+
+
+def test_test_errors_stand_in_a_panel_beside_the_epochs_and_not_on_their_axis(nearest):
+    (one,), _ = nearest
+    axis, ends = training_curves([one]).axes
+    (errors,) = (line.get_ydata() for line in ends.lines)
+    assert list(errors) == [100 * error for error in one.arms[0].errors["test_error"]]
+    assert max(axis.get_xticks()) <= one.arms[0].budget_epochs and axis.get_ylim() == ends.get_ylim()
+
+
+def test_of_many_arms_those_that_are_not_compared_are_grey_and_no_two_lines_are_alike(nearest):
+    (one,), _ = nearest
+    claim = all_claims()["fidelity"]
+    arms = tuple(replace(one.arms[0], label=arm.label) for arm in claim.arms)
+    axis, _ = training_curves([replace(one, claim=claim, arms=arms)]).axes
+    looks = {line.get_label(): (line.get_color(), str(line._unscaled_dash_pattern)) for line in axis.lines}
+    assert len(looks) == len(set(looks.values())) == len(arms)
+    coloured = {label for label, (color, _) in looks.items() if color != GREY}
+    assert coloured == {claim.rule.control, *claim.rule.treated_arms}
+
+
+def test_the_title_of_curves_is_the_claim(nearest):
+    (one,), _ = nearest
+    figure = training_curves([one])
+    assert figure.legends[0].get_title().get_text() == one.claim.title
