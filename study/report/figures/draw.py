@@ -109,12 +109,17 @@ def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
 @of_rule.register(RatioOfTimes)
 @of_rule.register(DifferenceOfMeans)
 @of_rule.register(Interaction)
-@of_rule.register(WithinRuns)
-@of_rule.register(Alike)
-@of_rule.register(OverImages)
 @of_rule.register(EveryRun)
 def _(rule: Rule, pictures: Pictures) -> Pictures:
     return pictures
+
+
+@of_rule.register(WithinRuns)
+@of_rule.register(Alike)
+@of_rule.register(OverImages)
+def _(rule: Rule, pictures: Pictures) -> Pictures:
+    """Of one arm, whose curve of training says nothing of what its trained nets are asked."""
+    return {kind: make for kind, make in pictures.items() if kind != "curves"}
 
 
 @of_rule.register

@@ -24,7 +24,7 @@ from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
 from study.report.figures.curves import GREY, training_curves
-from study.report.figures.draw import draw
+from study.report.figures.draw import draw, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
@@ -195,3 +195,9 @@ def test_the_title_of_curves_is_the_claim(nearest):
     (one,), _ = nearest
     figure = training_curves([one])
     assert figure.legends[0].get_title().get_text() == one.claim.title
+
+
+def test_a_claim_about_trained_nets_of_one_arm_has_no_picture_of_their_training():
+    for name, claim in all_claims().items():
+        kinds = of_rule(claim.rule, of_measure(claim.measure, Path()))
+        assert kinds and not (len(claim.arms) == 1 and "curves" in kinds), name
