@@ -166,7 +166,10 @@ def beside(axis: Axes, inches: float, y: float, text: str, **options: Any) -> No
     )  # fmt: skip
 
 
-SIDES = "Right of 0: as the claim says; left of 0: against it. The numbers keep their own sign, as in the tables."
+SIDES = (
+    "Right of 0: as the claim says; left: against it. Numbers keep their sign: -2 is two points less error, on the right where "
+    "less is claimed."
+)
 """What right and left mean in a picture whose claims are turned to one side: ten views lower the error, as is claimed, so that
 their -2.66 points stand on the right."""
 AGAINST, AS_CLAIMED = "← against the claim", "as the claim says →"

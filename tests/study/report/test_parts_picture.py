@@ -76,15 +76,21 @@ def test_a_mark_is_filled_where_a_direction_is_decided(treated, filled):
 
 
 def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
-    """It is not that of an open claim, nor told by its place or colour."""
-    dots = {}
+    """It stands between two bars, where what matters begins, and not those of an open claim."""
+    bars = {}
     for word, treated in (("no effect", FIVE), ("undecided", WIDE), ("supported", HIGHER)):
         one = found("response_norm", treated)
         figure = worth_of_parts([one])
-        dots[word] = len(marks(figure.axes[0], "."))
+        bars[word] = [list(line.get_xdata()) for line in marks(figure.axes[0], "|")]
         assert one.word == word
-    assert dots == {"no effect": 1, "undecided": 0, "supported": 0}
-    assert "with a dot: no effect" in {text.get_text() for text in figure.legends[0].get_texts()}
+    assert bars == {"no effect": [[-0.5, 0.5]], "undecided": [], "supported": []}
+    told = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert "hollow between two bars: no effect" in told
+
+
+def test_training_errors_on_one_axis_say_when_each_is_measured():
+    (axis,) = worth_of_parts([found("weight_decay"), found("bias_init")]).axes
+    assert {name.partition(" (")[2] for name in names(axis)} == {"at the end)", "running error, first epoch)"}
 
 
 def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_both_say_what_the_sides_mean():
