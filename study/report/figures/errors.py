@@ -22,6 +22,9 @@ from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_
 
 PANEL = 5.2
 """Inches of a base's panel, with the names of its arms."""
+LEAST_RUNS = 3
+"""An interval of two runs is so wide that it would set the axis."""
+HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, from {LEAST_RUNS} runs on."
 JUDGED, ALL_RUNS = "judged", "all runs"
 
 
@@ -31,9 +34,9 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
     machines, judged = machines_of(found), [runs_judged(one) for one in found]
     rows = max(len(one.arms) + (_averaged(one) is not None) for one in found)
     most = max(len(effects_below(one)) for one in found)
-    tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3)
+    tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3) if most else (0.33, 0.3)
     heights = [0.8 + tall * rows, *([0.8 + low * most] if most else [])]
-    size = 1.6 + PANEL * len(found), 1.4 + sum(heights)
+    size = (1.6 if most else 2.8) + PANEL * len(found), 1.4 + sum(heights)
     figure, axes = panels(len(heights), len(found), size, height_ratios=heights)
     for column, one, own in zip(axes.T, found, judged, strict=True):
         _draw_runs(column[0], one, machines, own)
@@ -41,7 +44,7 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
             _draw_effects(column[1], one)
     seaborn.despine(figure)
     runs_legend(figure, found, judged)
-    head(figure, found, f"{found[0].claim.title}: every run a point")
+    head(figure, found, found[0].claim.title, details=[HOW])
     return figure
 
 
@@ -89,7 +92,9 @@ def effects_below(one: Evidence) -> list[Row]:
     """From above to below: the effect that is judged, by the runs of its look and, where there are more, by all; and every
     other arm against the control, by all runs."""
     verdict, rows = one.verdict, list[Row]()
-    is_judged = verdict.looks_taken > 0 and not isinstance(one.claim.rule, Factorial)
+    if isinstance(one.claim.rule, Factorial):  # its effects, each by all runs, have a picture of their own
+        return []
+    is_judged = verdict.looks_taken > 0
     is_arm = verdict.treated in one.effects and not isinstance(one.claim.rule, Interaction)
     if not is_arm:  # what is judged is not an arm against the control
         rows += _both_ways(_contrast(one), verdict.effect, one.all_runs, is_judged, INK if one.effects else PALETTE[0])
@@ -129,21 +134,32 @@ def _runs(effect: object) -> tuple[int, int] | None:
 
 
 def _draw_runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judged) -> None:
-    for row, arm in enumerate(one.arms):
+    arms = _in_order(one)
+    for row, arm in enumerate(arms):
         color = _color(one, arm)
         every_run(axis, arm, row, arm.values, machines, judged, color)
         mean, low, high = intervals.mean_interval(arm.known)
-        axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
+        if len(arm.known) >= LEAST_RUNS:
+            axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-    counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in one.arms]
-    names = [f"{_called(one, arm)} ({count})" for arm, count in zip(one.arms, counts, strict=True)]
+    counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in arms]
+    names = [f"{_called(one, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
     if (averaged := _averaged(one)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
         names.append(f"those {one.claim.measure.runs_together} averaged")
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(one.claim.measure))
+    if isinstance(one.claim.rule, Factorial):  # their names are long
+        axis.tick_params(axis="y", labelsize=8)
     told = f": {_effect_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
     panel_title(axis, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + told[0], told[1]], PANEL)
     axis.grid(axis="x", color="0.9")
+
+
+def _in_order(one: Evidence) -> Sequence[ArmEvidence]:
+    """The claim's own; of a design, whose cells have none, the least error first."""
+    if not isinstance(one.claim.rule, Factorial):
+        return one.arms
+    return sorted(one.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
 
 
 def _averaged(one: Evidence) -> float | None:
@@ -175,7 +191,7 @@ def _draw_effects(axis: Axes, one: Evidence) -> None:
     axis.set_visible(bool(rows))  # the title above says what is missing
     for place, row in enumerate(rows):
         effect, thick = row.effect, 2.4 if row.is_judged else 1.2
-        if np.isfinite(effect.lower):
+        if np.isfinite(effect.lower) and min(effect.n_treated, effect.n_control) >= LEAST_RUNS:
             axis.plot([effect.lower, effect.upper], [place, place], "-", color=row.color, linewidth=thick)
         face = row.color if row.is_judged else "white"
         axis.plot([effect.estimate], [place], "D", color=row.color, markersize=6.5, markerfacecolor=face)
@@ -193,7 +209,10 @@ def _draw_effects(axis: Axes, one: Evidence) -> None:
 
 
 def _color(one: Evidence, arm: ArmEvidence) -> str:
-    """Of an arm, by its place in the claim: the control's is no other's where there is no run of it."""
+    """Of an arm, by its place in the claim: the control's is no other's where there is no run of it. Of a design, whose many
+    cells are told by their rows alone, one for all."""
+    if isinstance(one.claim.rule, Factorial):
+        return PALETTE[0]
     return PALETTE[[each.label for each in one.claim.arms].index(arm.label) % len(PALETTE)]
 
 

@@ -196,6 +196,20 @@ def four(tmp_path_factory):
     return {asked: of_four_parts(folder, *asked) for asked in (("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2))}
 
 
+def test_cells_of_a_design_stand_in_the_order_of_their_errors_in_one_colour_without_a_panel_of_effects(four):
+    with style():
+        (axis,) = errors_at_end(four["cifar10-jpeg-2500", 2]).axes
+    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    assert len(means) == 16 and means == sorted(means)
+    assert len({line.get_color() for line in axis.lines}) == 1
+
+
+def test_of_two_runs_no_interval_is_drawn(four):
+    with style():
+        (axis,) = errors_at_end(four["cifar10-jpeg-2500", 2]).axes
+    assert {len(line.get_xdata()) for line in axis.lines} == {1}
+
+
 @pytest.mark.parametrize(("scale", "seeds"), [("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2)])
 def test_effects_of_one_block_are_hollow_marks_without_a_line_and_the_picture_says_why(four, scale, seeds):
     with style():
