@@ -83,6 +83,25 @@ def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_label
     assert titles == ["", "", "ship", "(frog)", "ship", "ship", "ship", "ship"]
 
 
+def test_figure_4_says_where_the_right_label_is_not_among_the_best(nearest):
+    found, folder = nearest
+    made = arrays()
+    made["best"] = np.array([[1, 0], [0, 0], [1, 0]])
+    write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4"), made)
+    axes = figure_4(NeighbourGain(), folder, found).axes
+    assert ["not among" in axes[at].get_ylabel() for at in (0, 8, 16)] == [False, True, False]
+
+
+def test_figure_4_shows_a_net_of_a_machine_that_the_verdict_rests_on(nearest):
+    (one,), folder = nearest
+    for machine in ("first", "judged"):
+        kept = {**arrays(), "title": np.array(machine)}
+        write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", machine, "figure-4"), kept)
+    verdict = replace(one.verdict, told=replace(one.verdict.told, machines=("judged",)))
+    figure = figure_4(NeighbourGain(), folder, [replace(one, machines=("first", "judged"), verdict=verdict)])
+    assert figure.get_suptitle().endswith("judged")
+
+
 def test_without_its_arrays_figure_4_is_kept_as_it_was_made_before(nearest):
     found, folder = nearest
     assert kept_at(folder) not in draw(found, folder)

@@ -267,14 +267,16 @@ def test_all_panels_of_times_have_one_axis_and_two_stand_in_a_row():
     assert rows == [0, 1, 0, 1, 2, 3]
 
 
-def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept():
+def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_which_colour_is_seen():
     claim = CLAIMS["column_colour"]
     kernels = [[[[float(i == c)] for _ in range(1)] for c in range(3)] for i in range(4)]  # 4 kernels, 3 colours, a pixel
     kept = ({claim.measure.stored_as: kernels}, {}, {claim.measure.stored_as: kernels})
     arm = dataclasses.replace(arm_of("2012", [1.0, None, 3.0]), chances=(0.5, None, 0.04), from_weights=kept)
     one = SimpleNamespace(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
-    rows = figure_3(claim.measure, [one]).axes[1].get_yticklabels()
-    assert [text.get_text() for text in rows] == ["seed 0", "seed 2"]
+    shares = figure_3(claim.measure, [one]).axes[1]
+    assert [text.get_text() for text in shares.get_yticklabels()] == ["seed 0", "seed 2"]
+    beside = [text.get_text() for text in shares.texts if text.xy[0] > 1]
+    assert beside == ["1 points, 0.5", "3 points, 0.04, seen", "difference,\np by chance"]
 
 
 def test_nearest_images_are_no_part_of_the_network():
