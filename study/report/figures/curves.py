@@ -5,51 +5,85 @@ from typing import Any
 
 import numpy as np
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
-from study.report.figures.style import LINES, MARKS, PALETTE, head, panels
+from study.report.figures.style import LINES, MARKS, PALETTE, head
 
-END = 0.12
-"""Marks of test errors stand in so large a share of the budget beyond its end."""
-MOST_WITHIN = 5
-"""So many names have room within the picture; more stand beside it."""
+MOST_COLOURED = 5
+"""So many arms are told apart by colours; of more only those that are compared, and the others are grey."""
+GREY = "0.55"
+GREY_DASHES: tuple[Any, ...] = (
+    (0, (1, 1)), (0, (4, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)),
+    (0, (10, 2, 4, 2)), (0, (3, 4)),
+)  # fmt: skip
+GREY_MARKS = ("^", "v", "P", "X", "<", ">", "p", "h", "*")
+HOW = (
+    "Lines: training error while training, every run thin, the mean thick, a band from the least to the highest.",
+    "Right: test error of every run at the end, one view.",
+)
 
 
 def training_curves(found: Sequence[Evidence]) -> Figure:
-    """Running training error of every run against epochs, and where each ended on test images: whether the control has
-    learned."""
-    wide = 6.8 if max(len(one.arms) for one in found) > MOST_WITHIN else 4.8
-    figure, axes = panels(1, len(found), (1.6 + wide * len(found), 4.6), sharey=True)
-    for axis, one in zip(axes[0], found, strict=True):
-        for row, arm in enumerate(one.arms):
-            style: dict[str, Any] = {"color": PALETTE[row % len(PALETTE)], "linestyle": LINES[row % len(LINES)]}
-            traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
-            axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.45, **style))
-            whole = [curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
-            name = f"{arm.label} (n={len(arm.seeds)})"
-            if not whole:
-                axis.plot([], [], label=name, **style)
-            else:
-                mean, epochs = 100 * np.mean(whole, axis=0), np.arange(1, arm.budget_epochs + 1)
-                axis.plot(epochs, mean, linewidth=2.2, label=name, **style)
-                axis.fill_between(
-                    epochs,
-                    100 * np.min(whole, axis=0),
-                    100 * np.max(whole, axis=0),
-                    color=style["color"],
-                    alpha=0.15,
-                    linewidth=0,
-                )
-            ends = [100 * e for e in arm.errors["test_error"] if e == e]
-            at = arm.budget_epochs * (1 + END * (row + 1) / len(one.arms))  # beside each other: arms end alike
-            axis.plot([at] * len(ends), ends, MARKS[row % len(MARKS)], color=style["color"], markersize=4, alpha=0.7)
+    """Running training error of every run against epochs, and in a panel beside it where each ended on test images: whether the
+    control has learned."""
+    most = max(len(one.arms) for one in found)
+    figure = Figure(figsize=(1.0 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
+    grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
+    first: Axes | None = None
+    for place, one in enumerate(found):
+        axis = figure.add_subplot(grid[0, 2 * place], sharey=first)
+        first = first or axis
+        ends = figure.add_subplot(grid[0, 2 * place + 1], sharey=first)
+        looks = _looks(one)
+        for row, (arm, look) in enumerate(zip(one.arms, looks, strict=True)):
+            _curves(axis, arm, look)
+            errors = [100 * error for error in arm.errors["test_error"] if error == error]
+            ends.plot([row] * len(errors), errors, look["marker"], color=look["color"], markersize=4, alpha=0.7)
         axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
         axis.set_xticks([tick for tick in axis.get_xticks() if tick <= max(arm.budget_epochs for arm in one.arms)])
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": 8} if len(one.arms) > MOST_WITHIN else {}
-        axis.legend(frameon=False, **beside)
-    axes[0][0].set_ylabel("training error while training, %\n(marks at the end: test error, one view)")
+        ends.set(xticks=[], xlim=(-0.8, len(one.arms) - 0.2))
+        ends.set_title("test\nerror", fontsize=8)
+        ends.set_facecolor("0.96")
+        ends.tick_params(labelleft=False)
+        names = [f"{arm.label} (n={len(arm.seeds)})" for arm in one.arms]
+        handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
+        ends.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handlelength=3.4)
+    assert first is not None, "a claim has a base"
+    first.set_ylabel("error, %")
     seaborn.despine(figure)
-    head(figure, found, "Training curves, every run thin, the mean thick, a band from the least to the most")
+    head(figure, found, found[0].claim.title, details=HOW)
     return figure
+
+
+def _looks(one: Evidence) -> list[dict[str, Any]]:
+    """Of each arm colour, line and mark. Of many arms those that the claim does not compare are grey."""
+    rule, looks, grey = one.claim.rule, list[dict[str, Any]](), 0
+    for place, arm in enumerate(one.arms):
+        if len(one.arms) <= MOST_COLOURED or arm.label in (rule.control, *rule.treated_arms):
+            line, mark, color = LINES[place % len(LINES)], MARKS[place % len(MARKS)], PALETTE[place % len(PALETTE)]
+        else:
+            line, mark, color = GREY_DASHES[grey % len(GREY_DASHES)], GREY_MARKS[grey % len(GREY_MARKS)], GREY
+            grey += 1
+        looks.append({"color": color, "linestyle": line, "marker": mark})
+    return looks
+
+
+def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any]) -> None:
+    """Of an arm every run and, of those that went on to the end, the mean and, where the arm has a colour, the band."""
+    style, is_grey = {"color": look["color"], "linestyle": look["linestyle"]}, look["color"] == GREY
+    traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
+    axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.2 if is_grey else 0.45, zorder=1, **style))
+    whole = [100 * curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
+    if not whole:
+        return
+    epochs = np.arange(1, arm.budget_epochs + 1)
+    wide, order = (1.2, 1.5) if is_grey else (2.2, 2)
+    axis.plot(epochs, np.mean(whole, axis=0), linewidth=wide, zorder=order, label=arm.label, **style)
+    if not is_grey:
+        band = np.min(whole, axis=0), np.max(whole, axis=0)
+        axis.fill_between(epochs, *band, color=look["color"], alpha=0.15, linewidth=0)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from alexnet.errors import Refused
 from study.judge.family import Evidence
+from study.plan.tuned import Tuned
 from study.questions.measures import (
     AtEnd,
     Averaged,
@@ -56,7 +57,7 @@ def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
     one, drawn = found[0], []
     pictures = of_rule(one.claim.rule, of_measure(one.claim.measure, results))
     if one.claim.tune:
-        pictures = {**pictures, "rates": rates}
+        pictures = {**pictures, "rates": partial(rates, tuned=Tuned.read(results))}
     for kind, make in pictures.items():
         path = picture_path(results, one.claim_name, one.scale, kind)
         with style():
@@ -108,12 +109,17 @@ def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
 @of_rule.register(RatioOfTimes)
 @of_rule.register(DifferenceOfMeans)
 @of_rule.register(Interaction)
-@of_rule.register(WithinRuns)
-@of_rule.register(Alike)
-@of_rule.register(OverImages)
 @of_rule.register(EveryRun)
 def _(rule: Rule, pictures: Pictures) -> Pictures:
     return pictures
+
+
+@of_rule.register(WithinRuns)
+@of_rule.register(Alike)
+@of_rule.register(OverImages)
+def _(rule: Rule, pictures: Pictures) -> Pictures:
+    """Of one arm, whose curve of training says nothing of what its trained nets are asked."""
+    return {kind: make for kind, make in pictures.items() if kind != "curves"}
 
 
 @of_rule.register

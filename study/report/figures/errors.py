@@ -1,85 +1,219 @@
 """What every run came to, and each arm against the control."""
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.judge import intervals
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, Block
+from study.judge.case import Case
 from study.judge.family import Evidence
-from study.questions.rules import Factorial
-from study.report.figures.style import MARKS, PALETTE, every_run, head, machine_legend, machines_of, panel_title, panels
+from study.questions.looks import LOOKS
+from study.questions.rules import Factorial, Interaction, OverImages
+from study.record.tables import run_name
+from study.report.figures.style import INK, PALETTE, Judged, every_run, head, machines_of, panel_title, panels, runs_legend
 from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
 
 PANEL = 5.2
 """Inches of a base's panel, with the names of its arms."""
+LEAST_RUNS = 3
+"""An interval of two runs is so wide that it would set the axis."""
+HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, from {LEAST_RUNS} runs on."
+JUDGED, ALL_RUNS = "judged", "all runs"
 
 
 def errors_at_end(found: Sequence[Evidence]) -> Figure:
-    """Above: every run's value as a point, the mean with its interval. Below: each arm against the control, and the paper's
-    number."""
-    rows, machines = max(len(one.arms) for one in found), machines_of(found)
-    tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3)
-    figure, axes = panels(
-        2,
-        len(found),
-        (1.6 + PANEL * len(found), 2.6 + (tall + low) * rows),
-        height_ratios=(0.8 + tall * rows, 0.8 + low * max(1, rows - 1)),
-    )
-    for (above, below), one in zip(axes.T, found, strict=True):
-        for row, arm in enumerate(one.arms):
-            color = PALETTE[row % len(PALETTE)]
-            every_run(above, arm, row, arm.values, machines, marker=MARKS[row % len(MARKS)], color=color)
-            mean, low, high = intervals.mean_interval(arm.known)
-            above.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
-            above.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-        counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in one.arms]
-        labels = [f"{_called(one, arm)} ({count})" for arm, count in zip(one.arms, counts, strict=True)]
-        above.set(
-            yticks=range(len(one.arms)),
-            yticklabels=labels,
-            ylim=(len(one.arms) - 0.4, -0.5),
-            xlabel=measured(one.claim.measure),
-        )
-        judged = f": {observed_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
-        panel_title(above, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + judged[0], judged[1]], PANEL)
-        above.grid(axis="x", color="0.9")
-        unit = one.claim.measure.unit
-        against = f"{unit} against {one.claim.rule.control}\nall runs, with 95% interval"
-        others = [
-            (_called(one, arm), effect, place)
-            for place, arm in enumerate(one.arms)
-            if (effect := one.effects.get(arm.label)) and not np.isnan(effect.estimate)
-        ]
-        compared = not np.isnan(getattr(one.verdict.effect, "estimate", np.nan))
-        if len(one.arms) == 1 and isinstance(one.verdict.effect, intervals.Difference) and compared:
-            row = "so far" if one.verdict.direction == "incomplete" else "judged"
-            others, against = [(row, one.verdict.effect, 0)], f"{unit}, with 95% interval"
-        for row, (_, effect, place) in enumerate(others):
-            color = PALETTE[place % len(PALETTE)]
-            if np.isfinite(effect.lower):
-                below.plot([effect.lower, effect.upper], [row, row], "-", color=color, linewidth=2)
-            below.plot([effect.estimate], [row], MARKS[place % len(MARKS)], color=color, markersize=7)
-        below.axvline(0, color="0.3", linewidth=0.9)
-        if one.claim.reported.value is not None:
-            below.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
-            whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
-            below.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
-        below.set(
-            yticks=range(len(others)), yticklabels=[label for label, *_ in others], ylim=(max(len(others), 1) - 0.4, -0.6)
-        )
-        if not others:
-            why = f"{NOT_COMPARED}: no seed has a run of both"
-            below.text(0.5, 0.5, why, transform=below.transAxes, ha="center", fontsize=9)
-            below.set_xticks([])
-        below.set_xlabel(against)
-        below.grid(axis="x", color="0.9")
+    """Above: every run's value as a point, the mean with its interval. Below, where something is compared: each arm against the
+    control, by the runs that were judged and by all of them, and the paper's number."""
+    machines, judged = machines_of(found), [runs_judged(one) for one in found]
+    rows = max(len(one.arms) + (_averaged(one) is not None) for one in found)
+    most = max(len(effects_below(one)) for one in found)
+    tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3) if most else (0.33, 0.3)
+    heights = [0.8 + tall * rows, *([0.8 + low * most] if most else [])]
+    size = (1.6 if most else 2.8) + PANEL * len(found), 1.4 + sum(heights)
+    figure, axes = panels(len(heights), len(found), size, height_ratios=heights)
+    for column, one, own in zip(axes.T, found, judged, strict=True):
+        _draw_runs(column[0], one, machines, own)
+        if most:
+            _draw_effects(column[1], one)
     seaborn.despine(figure)
-    machine_legend(figure, machines)
-    head(figure, found, f"{found[0].claim.title}: every run a point")
+    runs_legend(figure, found, judged)
+    head(figure, found, found[0].claim.title, details=[HOW])
     return figure
+
+
+def runs_judged(one: Evidence) -> Judged:
+    """By arm the runs that the verdict rests on: those of the look that decided, or of the last one taken. Of a design, which
+    has no verdict, all runs."""
+    rule, arms = one.claim.rule, {arm.label: arm for arm in one.arms}
+    if isinstance(rule, Factorial):
+        return {label: arm.blocks for label, arm in arms.items()}
+    if not one.verdict.looks_taken:
+        return {}
+    if isinstance(rule, OverImages):
+        return {label: _averaged_runs(arm) for label, arm in arms.items()}
+    first_seed, looks = (one.rule.first_seed, one.rule.looks) if one.rule else (0, LOOKS)
+    first_seed = max(first_seed, one.claim.seen_seeds)
+    case = Case(one.claim, one.base, arms, one.role == "native", one.machines, first_seed, looks)
+    look = one.verdict.told.number
+    if isinstance(rule, Interaction):
+        labels = (*rule.treated_arms, rule.control)
+        return dict.fromkeys(labels, case.shared(*labels)[: looks.arms[look - 1]])
+    judged: dict[str, set[Block]] = defaultdict(set)
+    for treated in rule.treated_arms or (rule.control,):
+        for label, blocks in (case.at(look, *dict.fromkeys((treated, rule.control))) or {}).items():
+            judged[label] |= set(blocks)
+    return judged
+
+
+def _averaged_runs(arm: ArmEvidence) -> list[Block]:
+    """Of the nets that were averaged."""
+    together = arm.ensemble["runs"] if arm.ensemble else ()
+    return [block for key, block in zip(arm.keys, arm.blocks, strict=True) if run_name(key, block[0]) in together]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of the panel below: an effect, what it is called, and whether the verdict rests on it."""
+
+    label: str
+    effect: intervals.Difference
+    color: str
+    is_judged: bool
+
+
+def effects_below(one: Evidence) -> list[Row]:
+    """From above to below: the effect that is judged, by the runs of its look and, where there are more, by all; and every
+    other arm against the control, by all runs."""
+    verdict, rows = one.verdict, list[Row]()
+    if isinstance(one.claim.rule, Factorial):  # its effects, each by all runs, have a picture of their own
+        return []
+    is_judged = verdict.looks_taken > 0
+    is_arm = verdict.treated in one.effects and not isinstance(one.claim.rule, Interaction)
+    if not is_arm:  # what is judged is not an arm against the control
+        rows += _both_ways(_contrast(one), verdict.effect, one.all_runs, is_judged, INK if one.effects else PALETTE[0])
+    for arm in one.arms:
+        effect = one.effects.get(arm.label)
+        judged = verdict.effect if is_arm and arm.label == verdict.treated else None
+        rows += _both_ways(_called(one, arm), judged, effect, is_judged, _color(one, arm))
+    return rows
+
+
+def _both_ways(name: str, judged: object, by_all: object, is_judged: bool, color: str) -> list[Row]:
+    """An effect by the runs that were judged, if it was, and by all runs, if these are others."""
+    rows = []
+    if is_judged and isinstance(judged, intervals.Difference) and not math.isnan(judged.estimate):
+        rows.append(Row(_joined(name, JUDGED), judged, color, True))
+        if by_all is not None and _runs(by_all) == _runs(judged):
+            return rows
+    if isinstance(by_all, intervals.Difference) and not math.isnan(by_all.estimate):
+        rows.append(Row(_joined(name, ALL_RUNS), by_all, color, False))
+    return rows
+
+
+def _contrast(one: Evidence) -> str:
+    """What an interaction is of, in the names of its arms, in two lines; of another rule there is nothing to say."""
+    rule = one.claim.rule
+    if not isinstance(rule, Interaction):
+        return ""
+    return f"({rule.both} − {rule.second})\n− ({rule.first} − {rule.control})"
+
+
+def _joined(name: str, which: str) -> str:
+    return f"{name}, {which}" if name else which
+
+
+def _runs(effect: object) -> tuple[int, int] | None:
+    return (effect.n_treated, effect.n_control) if isinstance(effect, intervals.Difference) else None
+
+
+def _draw_runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judged) -> None:
+    arms = _in_order(one)
+    for row, arm in enumerate(arms):
+        color = _color(one, arm)
+        every_run(axis, arm, row, arm.values, machines, judged, color)
+        mean, low, high = intervals.mean_interval(arm.known)
+        if len(arm.known) >= LEAST_RUNS:
+            axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
+        axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
+    counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in arms]
+    names = [f"{_called(one, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
+    if (averaged := _averaged(one)) is not None:
+        axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
+        names.append(f"those {one.claim.measure.runs_together} averaged")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(one.claim.measure))
+    if isinstance(one.claim.rule, Factorial):  # their names are long
+        axis.tick_params(axis="y", labelsize=8)
+    told = f": {_effect_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
+    panel_title(axis, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + told[0], told[1]], PANEL)
+    axis.grid(axis="x", color="0.9")
+
+
+def _in_order(one: Evidence) -> Sequence[ArmEvidence]:
+    """The claim's own; of a design, whose cells have none, the least error first."""
+    if not isinstance(one.claim.rule, Factorial):
+        return one.arms
+    return sorted(one.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
+
+
+def _averaged(one: Evidence) -> float | None:
+    """The error in percent of the nets that were averaged, as one; None where none are."""
+    arm = _control(one)
+    return 100 * arm.ensemble["ten_views_top1"]["averaged"] if arm is not None and arm.ensemble else None
+
+
+def _control(one: Evidence) -> ArmEvidence | None:
+    return next((arm for arm in one.arms if arm.label == one.claim.rule.control), None)
+
+
+def _effect_words(one: Evidence) -> str:
+    """The effect, or what is missing for one."""
+    told = observed_words(one)
+    if told != NOT_COMPARED:
+        return told
+    control, needed = _control(one), one.claim.measure.runs_together
+    if control is None:
+        return f"{told}: no run of {one.claim.rule.control}"
+    if needed > 1 and not control.ensemble:
+        there = len(control.known)
+        return f"{told}, with {there} of the {needed} nets" if there < needed else f"{told}: the nets are not averaged yet"
+    return f"{told}: no seed has a run of both" if one.claim.rule.treated_arms else told
+
+
+def _draw_effects(axis: Axes, one: Evidence) -> None:
+    rows = effects_below(one)
+    axis.set_visible(bool(rows))  # the title above says what is missing
+    for place, row in enumerate(rows):
+        effect, thick = row.effect, 2.4 if row.is_judged else 1.2
+        if np.isfinite(effect.lower) and min(effect.n_treated, effect.n_control) >= LEAST_RUNS:
+            axis.plot([effect.lower, effect.upper], [place, place], "-", color=row.color, linewidth=thick)
+        face = row.color if row.is_judged else "white"
+        axis.plot([effect.estimate], [place], "D", color=row.color, markersize=6.5, markerfacecolor=face)
+    axis.axvline(0, color="0.3", linewidth=0.9)
+    if one.claim.reported.value is not None:
+        axis.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
+        whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
+        axis.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
+    axis.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], ylim=(len(rows) - 0.4, -0.6))
+    axis.tick_params(axis="y", labelsize=8.5)
+    against = f" against {one.claim.rule.control}" if one.effects else ""
+    against += ", or as written" * isinstance(one.claim.rule, Interaction)
+    axis.set_xlabel(f"{one.claim.measure.unit}{against}, with 95% interval")
+    axis.grid(axis="x", color="0.9")
+
+
+def _color(one: Evidence, arm: ArmEvidence) -> str:
+    """Of an arm, by its place in the claim: the control's is no other's where there is no run of it. Of a design, whose many
+    cells are told by their rows alone, one for all."""
+    if isinstance(one.claim.rule, Factorial):
+        return PALETTE[0]
+    return PALETTE[[each.label for each in one.claim.arms].index(arm.label) % len(PALETTE)]
 
 
 def _called(one: Evidence, arm: ArmEvidence) -> str:

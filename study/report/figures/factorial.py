@@ -17,7 +17,6 @@ from study.report.figures.style import MARKS, PALETTE, head, panels
 TERMS_A_LINE = 2
 """So many pairs of a group stand in a line of its label."""
 LINE_INCHES = 0.17
-OFF_MINUS_ON = "with the part off minus on (right of 0: more error without it)"
 
 
 def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
@@ -47,20 +46,42 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         axis.axvline(0, color="0.3", linewidth=0.9)
         axis.set(yticks=places, ylim=(at, 0), title=f"{one.base}: {blocks_line(effects, one)}")
         axis.set_yticklabels([label(group, rule.off) for group in rows], fontsize=8)
-        kinds = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sorted({group.parts for group in rows}))
-        some = any(np.isfinite(effect.lower) for effect in effects.values())
+        unit = one.claim.measure.unit
         axis.set_xlabel(
-            f"{one.claim.measure.unit} of error {OFF_MINUS_ON}, averaged over the other parts\n{kinds}\n"
-            f"{'95% intervals; grey: holds 0' if some else 'hollow: one block, so no interval'}; "
-            f"shaded: within {least:g} of 0",
+            f"{unit} of error with the part off minus on, averaged\nover the others (right of 0: more error without it)",
             fontsize=8.5,
         )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found, f"What each part is worth on average over the others ({design_name(rule.design)})", judged=True)
+    head(figure, found, found[0].claim.title, judged=True, details=_key(found))
     return figure
 
 
+def _key(found: Sequence[Evidence]) -> list[str]:
+    """How the picture is to be read, in plain words."""
+    rule, effects = found[0].claim.rule, found[0].verdict.contrasts
+    parts, cells = len(rule.design.factors), len(rule.design.cells) + 1
+    of_all = f"{cells} of the {2**parts} combinations" if cells < 2**parts else f"All {cells} combinations"
+    clear = CLEAR[min(rule.design.resolution, max(CLEAR))] if rule.design.resolution else ""
+    sizes = sorted({min(group.parts, len(MARK_WORDS)) for group in rule.design.groups})
+    marks = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sizes)
+    told = [f"{of_all} of {parts} parts ({design_name(rule.design)}){clear}. {marks.capitalize()}."]
+    if counts := list(filter(None, map(alias_counts, rule.design.groups))):
+        told.append(f'"=": these runs see only the sum. "(= {counts[0]})": so many effects of more parts are in the sum too.')
+    some = any(np.isfinite(effect.lower) for effect in effects.values())
+    intervals = "Lines: 95% intervals; grey where they reach 0" if some else "Hollow: one block of runs, so no interval"
+    margin = f"less than {rule.no_effect_within:g} {found[0].claim.measure.unit}, too little to matter"
+    told.append(f"{intervals}. Shaded: {margin}. A block: the runs of one seed on one machine.")
+    return told
+
+
+CLEAR = {
+    2: ": a part may share its number with another",
+    3: ": a part may share its number with pairs",
+    4: ": no part shares its number with a pair",
+    5: ": no part or pair shares its number with another",
+}
+"""What the resolution of a design means, for each from 2 on."""
 MARK_WORDS = ("circles", "squares", "diamonds", "triangles")
 
 

@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence
 from study.judge.family import Evidence
 from study.questions.measures import TimeTo
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, head, panels
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, PALETTE, head, panels
 from study.report.phrases import judged_words, observed_words, reported_words
-
-IN_A_ROW = 2
-"""Panels side by side: as wide as a page shows them in letters that can be read."""
 
 
 def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:

@@ -1,14 +1,17 @@
 """The paper's figure 3."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from study.judge.family import Evidence
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
 from study.report.figures.style import PALETTE, head
+from study.report.phrases import judged_words, observed_words
 
 ROW = 0.24
 """Inches of a run."""
@@ -40,17 +43,30 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
                 label = f"column {column + 1}" if row == 0 else None
                 shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.45, markersize=3.5, label=label)
                 shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=9, markeredgewidth=2.5)
-            shares.annotate(
-                f"{value:.0f} points, p {chance:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7
-            )
+            seen = chance <= one.claim.rule.p
+            if seen:
+                shares.axhspan(row - 0.5, row + 0.5, color="0.88", linewidth=0, zorder=0)
+            _beside(shares, row, f"{value:.0f} points, {chance:.2g}" + ", seen" * seen, weight="bold" if seen else "normal")
+        _beside(shares, -1, "difference,\np by chance")
         several = len({machine for *_, machine in rows}) > 1
         names = [f"{f'{machine}, ' if several else ''}seed {seed}" for *_, seed, machine in rows]
         shares.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5), xlim=(-2, 102))
         shares.set_yticklabels(names, fontsize=7)
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
         shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    head(figure, found, "Figure 3: the kernels of layer 1")
+    told = (
+        f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {found[0].claim.rule.p:g} or less)."
+    )
+    judged = [f"{one.base}: {observed_words(one)}, {judged_words(one)}." for one in found]
+    head(figure, found, f"Figure 3: {found[0].claim.title}", details=[told, *judged])
     return figure
+
+
+def _beside(axis: Axes, row: float, text: str, **options: Any) -> None:
+    """Text right of a row."""
+    axis.annotate(
+        text, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7, annotation_clip=False, **options
+    )
 
 
 def kernel_sheet(kernels: NDArray, across: int = 0) -> NDArray:

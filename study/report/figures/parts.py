@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -18,8 +19,9 @@ from study.judge.family import Evidence
 from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
+from study.questions.scales import scale_named
 from study.report.cautions import own_readings
-from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, beside, drawn_from, sides, title
+from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, beside, drawn_from, sides
 from study.report.overview import standing
 from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
@@ -46,10 +48,10 @@ DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
 LABEL_CHARACTERS = 44
 LANE, ROOM, HEADING = 0.19, 0.09, 0.24
 """Inches of a line, between two rows, and of the line above a panel's rows."""
-DOT = 4.5
-"""The size of the dot within a hollow mark."""
-LEFT, PLOT, EFFECT, RUNS, TOP, BETWEEN = 3.3, 4.6, 1.55, 0.6, 1.75, 0.62
-"""Inches of the names, of the picture, of the columns of numbers beside it, above it, and below each axis."""
+LEFT, PLOT, EFFECT, RUNS, BETWEEN = 3.3, 4.6, 1.55, 0.6, 0.62
+"""Inches of the names, of the picture, of the columns of numbers beside it, and below each axis."""
+TITLE, ENTRY = 0.8, 0.17
+"""Inches of the title, and of a line of the legends below it."""
 Row = list[Evidence]
 """What was found on one claim and network, in each regime."""
 Line = tuple[Evidence, Difference, str]
@@ -57,8 +59,8 @@ Line = tuple[Evidence, Difference, str]
 
 
 def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
-    """Filled: the direction is decided among all claims; with a dot: no effect is. Crosses on thin lines: what the same came to
-    where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
+    """Filled: the direction is decided among all claims; hollow between two bars: no effect is. Crosses on thin lines: what the
+    same came to where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
     parts = [one for one in found if _is_part(one)]
     panels = {name: _rows([one for one in parts if is_kind(one.claim.measure)]) for name, is_kind in KINDS.items()}
     panels = {name: rows for name, rows in panels.items() if rows}
@@ -66,21 +68,34 @@ def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
         return None
     scales = list(dict.fromkeys(one.scale for one in parts))
     heights = [HEADING + sum(map(_tall, rows)) for rows in panels.values()]
-    width, height = LEFT + PLOT + EFFECT + RUNS, TOP + sum(heights) + BETWEEN * len(panels)
+    top = TITLE + ENTRY * (len(scales) + 2) + 0.18
+    width, height = LEFT + PLOT + EFFECT + RUNS, top + sum(heights) + BETWEEN * len(panels)
     figure = Figure(figsize=(width, height))
-    at = height - TOP
+    at = height - top
     for (name, rows), tall in zip(panels.items(), heights, strict=True):
         axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
         _panel(axis, name, rows, tall, scales)
         at -= tall + BETWEEN
-    title(figure, ["What each part is worth, in each regime", *drawn_from(parts), SIDES, N_MEANS], y=1 - 0.08 / height)
-    legend = {scale: Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)]) for at, scale in enumerate(scales)}
-    legend |= _meanings()
-    figure.legend(
-        handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - (TOP - 0.45) / height),
-        ncols=4, frameon=False, fontsize=8,
-    )  # fmt: skip
+    _head(figure, parts, scales)
     return figure
+
+
+def _head(figure: Figure, parts: Sequence[Evidence], scales: Sequence[str]) -> None:
+    """Title, where it is from, what the sides of 0, the regimes and the marks mean."""
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 1 - 0.08 / height, "What each part is worth, in each regime", va="top", fontsize=12, weight="bold")
+    told = "\n".join([*drawn_from(parts)[:1], SIDES, N_MEANS])
+    figure.text(0.1 / width, 1 - 0.34 / height, told, va="top", fontsize=7.5, color=SOFT, linespacing=1.2)
+    regimes: dict[str, Any] = {
+        f"{scale}: {scale_named(scale).about}": Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
+        for at, scale in enumerate(scales)
+    }
+    for legend, down, columns in ((regimes, TITLE, 1), (_meanings(), TITLE + ENTRY * len(scales), 3)):
+        figure.legend(
+            handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - down / height),
+            ncols=columns, frameon=False, fontsize=8, labelspacing=0.3, borderpad=0.3,
+            handler_map={tuple: HandlerTuple(ndivide=None, pad=-0.6)},
+        )  # fmt: skip
 
 
 def _meanings() -> dict[str, Any]:
@@ -89,15 +104,18 @@ def _meanings() -> dict[str, Any]:
     def mark(marker: str, **options: Any) -> Line2D:
         return Line2D([], [], color="0.3", linestyle="", marker=marker, **options)
 
+    hollow = {"markersize": 6.5, "markerfacecolor": "white"}
     return {
         "filled: a direction is decided": mark("o", markersize=6.5),
-        "with a dot: no effect": (mark("o", markersize=6.5, markerfacecolor="white"), mark(".", markersize=DOT)),
-        "hollow: undecided": mark("o", markersize=6.5, markerfacecolor="white"),
+        "hollow: undecided": mark("o", **hollow),
+        "hollow between two bars: no effect": (mark("|", **BAR), mark("o", **hollow), mark("|", **BAR)),
         ANOTHER_WAY: Line2D([], [], color="0.3", marker="x", markersize=5, linewidth=1),
         "too small to matter": Patch(color="0.9"),
     }
 
 
+BAR: dict[str, Any] = {"markersize": 9, "markeredgewidth": 2}
+"""Where what matters begins on either side of an effect of which it is decided that it does not."""
 ANOTHER_WAY = "the same asked in another way, by all runs"
 
 
@@ -151,7 +169,15 @@ def _label(row: Row) -> list[str]:
     """The claim; where the least of several arms decides, with its name."""
     deciding = dict.fromkeys(one.verdict.treated for one in row) if len(row[0].claim.rule.treated_arms) > 1 else ()
     name = row[0].claim.title + (f" ({', '.join(map(str, deciding))})" if deciding else "")
+    name += f" ({when})" if (when := _when(row[0].claim.measure)) else ""
     return textwrap.wrap(name, LABEL_CHARACTERS, max_lines=3, placeholder=" ...")
+
+
+def _when(measure: Measure) -> str:
+    """Of a training error when it is measured, as two of them share an axis."""
+    if isinstance(measure, EarlyError):
+        return "running error, first epoch" if measure.epochs == 1 else f"running error, first {measure.epochs} epochs"
+    return "at the end" if _is_train_error(measure) else ""
 
 
 def _tall(row: Row) -> float:
@@ -204,5 +230,5 @@ def _mark(axis: Axes, y: float, one: Evidence, effect: Difference, place: int, i
         return
     face = color if standing(one) in DECIDED else "white"
     axis.plot([value], [y], MARKS[place % len(MARKS)], color=color, markerfacecolor=face, markersize=6.5, zorder=5)
-    if standing(one) == NOTHING_MATTERS:
-        axis.plot([value], [y], ".", color=color, markersize=DOT, zorder=6)
+    if (margin := one.claim.rule.smallest_effect) and standing(one) == NOTHING_MATTERS:
+        axis.plot([-margin, margin], [y, y], "|", color=color, zorder=6, **BAR)

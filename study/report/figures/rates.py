@@ -1,17 +1,22 @@
 """What the search for learning rates saw."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from study.judge.family import Evidence
 from study.plan.trials import is_by_time
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, PALETTE, SOFT, head, panels
+from study.plan.tuned import Tuned
+from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, LINES, MARKS, PALETTE, SOFT, head
+from study.report.phrases import measured
 
 WITHOUT = {
     "stopped": "dropped early by the search",
@@ -22,63 +27,121 @@ WITHOUT = {
 """How a rate without a value in the picture ended, by the outcome of its trial, in the order of the rows below it."""
 
 
-def rates(found: Sequence[Evidence]) -> Figure:
+@dataclass(frozen=True)
+class Search:
+    """The search of one arm: its entry of tuned.json, and how it is drawn."""
+
+    arm: str
+    entry: Mapping[str, Any]
+    color: str
+    line: str
+    mark: str
+
+    @property
+    def trials(self) -> Sequence[Mapping[str, Any]]:
+        return self.entry["trials"]
+
+
+def rates(found: Sequence[Evidence], tuned: Tuned | None = None) -> Figure:
     """What the search saw at each learning rate of the shared list: epochs to the target, or the validation error at the end.
     With several seeds a rate a dot is a run, and the line goes through their means. Rates with a run that came to no value
-    stand in rows of their own below the axis, by how it ended."""
+    stand in rows of their own below the axis, by how it ended.
+
+    `tuned`: all searches; those of arms that have no run yet are drawn too."""
     by_time = is_by_time(found[0].claim.measure)
-    ends = _ends(found, by_time)
-    figure, axes = panels(
-        2, len(found), (1.9 + 3.9 * len(found), 3.9 + 0.24 * len(ends)), sharex="col", sharey="row",
-        height_ratios=(3.0, 0.1 + 0.3 * max(1, len(ends))),
-    )  # fmt: skip
-    for (above, below), one in zip(axes.T, found, strict=True):
-        for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
-            line, marker = ACTIVATION_LINES.get(arm.label, "-."), ACTIVATION_MARKS.get(arm.label, "P")
-            runs = [(trial["value"], _height(trial, by_time)) for trial in arm.tuned["trials"]]
-            by_rate: dict[float, list[float]] = {rate: [] for rate, _ in runs if (rate, None) not in runs}
-            for rate, height in runs:
-                if rate in by_rate and height is not None:
-                    by_rate[rate].append(height)
-            means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items()}
-            above.plot(
-                list(means), list(means.values()), line, marker=marker, color=color,
-                label=f"{arm.label}, best {arm.tuned['value']:g}",
-            )  # fmt: skip
-            if len(runs) > len(dict(runs)):
-                dots = [(rate, height) for rate, height in runs if height is not None]
-                above.plot(*zip(*dots, strict=True), ".", color=color, alpha=0.5, markersize=5)
-            gone = [trial for trial in arm.tuned["trials"] if _height(trial, by_time) is None]
-            shift = 0.3 * (row - (len(one.arms) - 1) / 2) / max(1, len(one.arms) - 1)  # arms side by side, not one on another
-            heights = [ends.index(trial["outcome"]) + shift for trial in gone]
-            below.plot([trial["value"] for trial in gone], heights, marker, color=color, markerfacecolor="none", markersize=5)
-        above.set(xscale="log", title=one.base)
-        above.legend(frameon=False, fontsize=9)
-        _rows(below, ends, sorted({trial["value"] for arm in one.arms for trial in arm.tuned["trials"]}))
-    above_left, below_left = axes[:, 0]
+    searches = [searches_of(one, tuned or Tuned()) for one in found]
+    trials = [trial for own in searches for search in own for trial in search.trials]
+    ends = _ends(trials, by_time)
+    figure, pairs = _panels(len(found), len(ends))
+    for place, ((above, below), one, own) in enumerate(zip(pairs, found, searches, strict=True)):
+        for row, search in enumerate(own):
+            _values(above, search, by_time)
+            shift = 0.3 * (row - (len(own) - 1) / 2) / max(1, len(own) - 1)  # arms side by side, not one on another
+            _gone(below, search, by_time, ends, shift)
+        above.set(xscale="log")
+        best = ", ".join(f"{search.arm} {search.entry['value']:g}" for search in own)
+        above.set_title(f"{one.base}\nbest: {best}", fontsize=9)
+        above.tick_params(labelbottom=False)
+        _rows(below, ends if place % IN_A_ROW == 0 else [""] * len(ends), sorted({t["value"] for s in own for t in s.trials}))
+        if place % IN_A_ROW == 0:
+            above.set_ylabel(measured(one.claim.measure) if by_time else "validation error at the end, %")
     if by_time:  # errors of rates differ by a few points, which an axis from 0 hides
-        above_left.set_ylim(0, None)  # of all, as they share it
-    above_left.set_ylabel("epochs to the target" if by_time else "validation error at the end, %")
-    if ends:
-        below_left.set_yticks(range(len(ends)), [f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)
+        pairs[0][0].set_ylim(0, None)  # of all, as they share it
     seaborn.despine(figure)
-    tuned_on = sorted({arm.tuned["tuned_on"] for one in found for arm in one.arms})
-    each = "one run of one seed each (n=1, so no intervals)"
-    if (seeds := _runs_of_a_rate(found)) > 1:
-        each = f"a dot a run, the line through the means of {seeds} seeds"
-    head(figure, found, f"Learning rates tried on {', '.join(tuned_on)}, {each}")
+    handles = {
+        search.arm: Line2D([], [], color=search.color, linestyle=search.line, marker=search.mark, label=search.arm)
+        for own in searches
+        for search in own
+    }
+    figure.legend(
+        handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3.4
+    )
+    head(figure, found, f"{found[0].claim.title}: the search for learning rates", details=[_how_tried(searches)])
     return figure
 
 
-def _runs_of_a_rate(found: Sequence[Evidence]) -> int:
-    """The most there are."""
-    rates_of = [[trial["value"] for trial in arm.tuned["trials"]] for one in found for arm in one.arms]
-    return max(max(Counter(rates).values()) for rates in rates_of)
+def searches_of(one: Evidence, tuned: Tuned) -> list[Search]:
+    """Of every arm whose rates were searched, whether or not it has a run at the best of them, in the claim's order."""
+    there = {arm.label: arm.tuned for arm in one.arms}
+    found = []
+    for place, arm in enumerate(one.claim.arms):
+        if entry := there.get(arm.label) or tuned.find(one.claim_name, one.base, arm.label, one.scale):
+            line = ACTIVATION_LINES.get(arm.label, LINES[place % len(LINES)])
+            mark = ACTIVATION_MARKS.get(arm.label, MARKS[place % len(MARKS)])
+            found.append(Search(arm.label, entry, PALETTE[place % len(PALETTE)], line, mark))
+    return found
+
+
+def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """For each base an axis of values and one of rates without a value below it; all share the axis of values."""
+    columns = min(IN_A_ROW, count)
+    lines = math.ceil(count / columns)
+    figure = Figure(figsize=(1.9 + 3.9 * columns, 1.2 + lines * (3.0 + 0.24 * ends)), layout="constrained")
+    grid = figure.add_gridspec(2 * lines, columns, height_ratios=[3.0, 0.1 + 0.3 * max(1, ends)] * lines)
+    pairs: list[tuple[Axes, Axes]] = []
+    for place in range(count):
+        row, column = 2 * (place // columns), place % columns
+        above = figure.add_subplot(grid[row, column], sharey=pairs[0][0] if pairs else None)
+        pairs.append((above, figure.add_subplot(grid[row + 1, column], sharex=above)))
+    return figure, pairs
+
+
+def _values(axis: Axes, search: Search, by_time: bool) -> None:
+    """A line through the means of the rates all of whose runs came to a value, and every run that did as a dot."""
+    runs = [(trial["value"], _height(trial, by_time)) for trial in search.trials]
+    by_rate: dict[float, list[float]] = {rate: [] for rate, _ in runs if (rate, None) not in runs}
+    for rate, height in runs:
+        if rate in by_rate and height is not None:
+            by_rate[rate].append(height)
+    means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items()}
+    axis.plot(list(means), list(means.values()), search.line, marker=search.mark, color=search.color)
+    if len(runs) > len(dict(runs)):
+        dots = [(rate, height) for rate, height in runs if height is not None]
+        axis.plot(*zip(*dots, strict=True), ".", color=search.color, alpha=0.5, markersize=5)
+
+
+def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift: float) -> None:
+    """The trials without a value, in the row of how they ended."""
+    gone = [trial for trial in search.trials if _height(trial, by_time) is None]
+    heights = [ends.index(trial["outcome"]) + shift for trial in gone]
+    rate = [trial["value"] for trial in gone]
+    axis.plot(rate, heights, search.mark, color=search.color, markerfacecolor="none", markersize=5)
+
+
+def _how_tried(searches: Sequence[Sequence[Search]]) -> str:
+    each = "one run of one seed each (n=1, so no intervals)"
+    seeds = max(max(Counter(trial["value"] for trial in search.trials).values()) for own in searches for search in own)
+    if seeds > 1:
+        each = f"a dot a run, the line through the means of {seeds} seeds"
+    where = sorted({search.entry["tuned_on"] for own in searches for search in own})
+    return f"Learning rates tried on {', '.join(where)}, {each}"
 
 
 def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:
-    """The part below, of rates without a value: it has rows and no numbers."""
+    """The part below, of rates without a value: it has rows and no numbers. Empty `ends` are named beside the panel left of
+    it."""
     axis.set(xlabel="learning rate", ylim=(max(1, len(ends)) - 0.5, -0.5))
+    axis.set_yticks(range(len(ends)), [end and f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)
     axis.set_xticks(tried, [f"{rate:g}" for rate in tried], rotation=45)
     axis.xaxis.set_minor_locator(NullLocator())
     axis.tick_params(axis="y", length=0)
@@ -87,12 +150,10 @@ def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:
         axis.text(
             0.5, 0.5, "every rate has a value", transform=axis.transAxes, ha="center", va="center", fontsize=8, color=SOFT
         )
-        axis.set_yticks([])
 
 
-def _ends(found: Sequence[Evidence], by_time: bool) -> list[str]:
+def _ends(trials: Sequence[Mapping[str, Any]], by_time: bool) -> list[str]:
     """How rates without a value ended, those of WITHOUT first and in its order."""
-    trials = [trial for one in found for arm in one.arms for trial in arm.tuned["trials"]]
     seen = dict.fromkeys(trial["outcome"] for trial in trials if _height(trial, by_time) is None)
     return sorted(seen, key=lambda end: list(WITHOUT).index(end) if end in WITHOUT else len(WITHOUT))
 

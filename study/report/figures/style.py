@@ -1,7 +1,7 @@
 """How figures look, and how they are made and written: no global of matplotlib is changed."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import wrap
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.files import write_atomically
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, Block
 from study.judge.family import Evidence, machine_words
 from study.questions.scales import scale_named
 
@@ -29,10 +29,14 @@ PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
 """Ten colours that those who see no red and green tell apart."""
 MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
-FILLS = ("full", "none", "left")
-"""How marks are filled, by machine."""
+MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")
+"""Of the points of single runs, by machine. Their arm is told by their row."""
+IN_A_ROW = 2
+"""Panels side by side: as wide as a page shows them in letters that can be read."""
 INK, SOFT = "#1b1f24", "#57606a"
 """Of letters, and of those that only say what the others are."""
+Judged = Mapping[str, Collection[Block]]
+"""By arm the runs that a verdict rests on."""
 ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
 """As in the paper's figure 1: ReLU solid, tanh dashed."""
 ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
@@ -57,9 +61,18 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False) -> None:
-    """A title that names data set and machines."""
-    title(figure, [text, *drawn_from(found, judged)])
+def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
+    """What a picture shows, as its title, and below it in small type details of how it is drawn, data set and machines."""
+    inches = figure.get_figwidth()
+    small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
+    blank = [Line2D([], [], linestyle="")] * len(small)
+    # A legend, as it alone can have two sizes of type and room that the layout leaves for it.
+    legend = figure.legend(
+        handles=blank, labels=small, title="\n".join(_broken(text, inches)), loc="outside upper left", frameon=False,
+        fontsize=SMALL_POINTS, title_fontsize=TITLE_POINTS, labelcolor=SOFT, handlelength=0, handletextpad=0, labelspacing=0.15,
+        borderpad=0, borderaxespad=0.3,
+    )  # fmt: skip
+    legend.set_alignment("left")
 
 
 def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
@@ -70,7 +83,7 @@ def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
-TITLE_POINTS = 9.5
+TITLE_POINTS, SMALL_POINTS = 10, 7.5
 PANEL_SHARE = 0.75
 """A panel's title stands over its middle, which the names beside it move to the right."""
 MARGIN = 0.2
@@ -89,28 +102,30 @@ def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
     axis.set_title("\n".join(part for line in lines for part in _broken(line, room)), fontsize=TITLE_POINTS)
 
 
-def _broken(line: str, inches: float) -> list[str]:
+def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
     """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
     if not line:
         return []
     shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may hold the end of a line
-    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=TITLE_POINTS), ismath=False)
+    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size), ismath=False)
     width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
     return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
 
 
 def every_run(
-    axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], **look: Any
+    axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], judged: Judged, color: str
 ) -> None:
     """Every run of an arm that has a value as a point at `places` (a value a run) in the row: one beside the other as far as
-    there is room, and filled by its machine."""
-    there = [(value, machine) for value, machine in zip(places, arm.machines, strict=True) if value is not None]
+    there is room, its shape that of its machine, filled where the verdict rests on it."""
+    rows = zip(places, arm.blocks, strict=True)
+    there = [(value, block) for value, block in rows if value is not None]
     spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
     size = 6 if len(there) < 12 else 4.5
-    for at, (value, machine) in enumerate(there):
+    for at, (value, block) in enumerate(there):
         level = (at % MOST_LEVELS * STEP) % MOST_LEVELS if len(there) > 1 else MOST_LEVELS // 2
-        fill: Any = FILLS[machines.index(machine) % len(FILLS)]
-        axis.plot([value], [row + spread[level]], linestyle="", fillstyle=fill, alpha=0.8, markersize=size, **look)
+        mark = MACHINE_MARKS[machines.index(block[0]) % len(MACHINE_MARKS)]
+        fill: Any = "full" if block in judged.get(arm.label, ()) else "none"
+        axis.plot([value], [row + spread[level]], mark, color=color, fillstyle=fill, alpha=0.8, markersize=size)
 
 
 MOST_LEVELS, STEP = 5, 2
@@ -121,13 +136,25 @@ def machines_of(found: Sequence[Evidence]) -> list[str]:
     return list(dict.fromkeys(machine for one in found for machine in one.machines))
 
 
-def machine_legend(figure: Figure, machines: Sequence[str]) -> None:
-    """Which fill is which machine, below the picture; nothing where there is one alone."""
-    if len(machines) > 1:
-        fills: list[Any] = [FILLS[at % len(FILLS)] for at in range(len(machines))]
-        looks = zip(fills, machines, strict=True)
-        handles = [Line2D([], [], linestyle="", marker="o", color="0.3", fillstyle=fill, label=name) for fill, name in looks]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(machines), frameon=False, fontsize=8)
+def runs_legend(figure: Figure, found: Sequence[Evidence], judged: Sequence[Judged]) -> None:
+    """Below the picture which shape is which machine, where there are several, and what filled and hollow points are, where
+    some are hollow. `judged`: of each finding."""
+    machines = machines_of(found)
+    shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
+    fills = [_point("o", "none", "hollow: not judged yet")]
+    if any(judged):
+        fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
+    rows = zip(found, judged, strict=True)
+    hollow = any(set(arm.blocks) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
+    columns = [column for column, is_told in ((shapes, len(machines) > 1), (fills, hollow)) if is_told]
+    if columns:
+        tall = max(map(len, columns))
+        handles = [handle for column in columns for handle in column + [_point("", "none", " ")] * (tall - len(column))]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(columns), frameon=False, fontsize=8)
+
+
+def _point(mark: str, fill: Any, label: str) -> Line2D:
+    return Line2D([], [], linestyle="", marker=mark, color="0.3", fillstyle=fill, label=label)
 
 
 def beside(axis: Axes, inches: float, y: float, text: str, **options: Any) -> None:
@@ -139,7 +166,10 @@ def beside(axis: Axes, inches: float, y: float, text: str, **options: Any) -> No
     )  # fmt: skip
 
 
-SIDES = "Right of 0: as the claim says; left of 0: against it. The numbers keep their own sign, as in the tables."
+SIDES = (
+    "Right of 0: as the claim says; left: against it. Numbers keep their sign: -2 is two points less error, on the right where "
+    "less is claimed."
+)
 """What right and left mean in a picture whose claims are turned to one side: ten views lower the error, as is claimed, so that
 their -2.66 points stand on the right."""
 AGAINST, AS_CLAIMED = "← against the claim", "as the claim says →"

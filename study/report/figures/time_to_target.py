@@ -1,82 +1,84 @@
 """When every run reached its target."""
 
+import math
 from collections.abc import Sequence
 
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.family import Evidence
+from study.report.figures.errors import runs_judged
 from study.report.figures.style import (
     ACTIVATION_LINES,
-    ACTIVATION_MARKS,
+    IN_A_ROW,
     LINES,
-    MARKS,
     PALETTE,
+    Judged,
     every_run,
     head,
-    machine_legend,
     machines_of,
-    panels,
+    runs_legend,
 )
 from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
 def time_to_target(found: Sequence[Evidence]) -> Figure:
     """Share of runs not yet at the target (Kaplan-Meier) over every run's time; censored runs as open arrows at the
-    budget."""
-    figure, axes = panels(
-        2,
-        len(found),
-        (1.2 + 4.6 * len(found), 5.5),
-        sharex="col",
-        height_ratios=(2, 1.2),
-    )
-    machines = machines_of(found)
-    for (above, below), one in zip(axes.T, found, strict=True):
-        for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
-            line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
-            mark = ACTIVATION_MARKS.get(arm.label, MARKS[row % len(MARKS)])
-            x, share = intervals.kaplan_meier(arm.times)
-            above.step(
-                x,
-                share,
-                line,
-                where="post",
-                color=color,
-                linewidth=2,
-                label=f"{arm.label} (n={len(arm.seeds)})",
-            )
-            every_run(below, arm, row, arm.values, machines, marker=mark, color=color)
-            if arm.censored:
-                below.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
-                below.annotate(
-                    f"{arm.censored} never",
-                    (arm.budget_epochs, row),
-                    xytext=(0, 7),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8,
-                )
-        told = f"({judged_words(one)}; paper: {reported_words(one.claim)})"
-        above.set(title=f"{one.base}: {observed_words(one)}\n{told}", ylim=(-0.03, 1.05))
-        above.legend(frameon=False, loc="best")
-        below.set(
-            yticks=range(len(one.arms)),
-            yticklabels=[a.label for a in one.arms],
-            ylim=(len(one.arms) - 0.4, -0.6),
-            xlim=(0, _end(one)),
-        )
-        below.set_xlabel(measured(one.claim.measure))
-        below.grid(axis="x", color="0.9")
-    axes[0][0].set_ylabel("share of runs\nnot there yet")
+    budget. All panels have one axis of epochs, so that they can be compared."""
+    machines, judged = machines_of(found), [runs_judged(one) for one in found]
+    columns = min(IN_A_ROW, len(found))
+    lines = math.ceil(len(found) / columns)
+    figure = Figure(figsize=(1.6 + 4.6 * columns, 1.0 + 4.6 * lines), layout="constrained")
+    grid = figure.add_gridspec(2 * lines, columns, height_ratios=[2, 1.2] * lines)
+    first: Axes | None = None
+    for place, (one, own) in enumerate(zip(found, judged, strict=True)):
+        row, column = 2 * (place // columns), place % columns
+        above = figure.add_subplot(grid[row, column], sharex=first)
+        first = first or above
+        below = figure.add_subplot(grid[row + 1, column], sharex=first)
+        _shares(above, one, named=column == 0)
+        _runs(below, one, machines, own)
+    assert first is not None, "a claim has a base"
+    first.set_xlim(0, _end(found))
     seaborn.despine(figure)
-    machine_legend(figure, machines)
-    head(figure, found, "Time to the target; every run a point")
+    runs_legend(figure, found, judged)
+    head(figure, found, f"{found[0].claim.title}: when every run arrived")
     return figure
 
 
-def _end(one: Evidence) -> float | None:
+def _shares(axis: Axes, one: Evidence, named: bool) -> None:
+    """The share of each arm's runs that is not at the target yet."""
+    for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
+        line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
+        x, share = intervals.kaplan_meier(arm.times)
+        axis.step(x, share, line, where="post", color=color, linewidth=2, label=f"{arm.label} (n={len(arm.seeds)})")
+    told = f"({judged_words(one)}; paper: {reported_words(one.claim)})"
+    axis.set_title(f"{one.base}: {observed_words(one)}\n{told}", fontsize=9.5, pad=24)
+    axis.set(ylim=(-0.03, 1.05))
+    axis.tick_params(labelbottom=False)
+    # Above the axis, as any place within it may hold a curve.
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=len(one.arms), fontsize=8.5, borderpad=0.2)
+    if named:
+        axis.set_ylabel("share of runs\nnot there yet")
+
+
+def _runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judged) -> None:
+    """Every run of each arm at its time, those that never arrived as one arrow at the budget."""
+    for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
+        every_run(axis, arm, row, arm.values, machines, judged, color)
+        if arm.censored:
+            axis.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
+            never, at = f"{arm.censored} never", (arm.budget_epochs, row)
+            axis.annotate(never, at, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+    axis.set(yticks=range(len(one.arms)), yticklabels=[arm.label for arm in one.arms], ylim=(len(one.arms) - 0.4, -0.6))
+    axis.set_xlabel(measured(one.claim.measure))
+    axis.grid(axis="x", color="0.9")
+
+
+def _end(found: Sequence[Evidence]) -> float | None:
     """Where the axis of epochs ends: soon after the last run that arrived, if all did; else beyond the budget, by itself."""
-    values = [value for arm in one.arms for value in arm.known]
-    return None if any(arm.censored for arm in one.arms) or not values else 1.15 * max(values)
+    arms = [arm for one in found for arm in one.arms]
+    values = [value for arm in arms for value in arm.known]
+    return None if any(arm.censored for arm in arms) or not values else 1.15 * max(values)

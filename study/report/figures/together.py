@@ -15,7 +15,6 @@ from study.judge.contrasts import Contrast
 from study.judge.family import Evidence
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
-from study.report.figures.factorial import OFF_MINUS_ON
 from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
 from study.report.phrases import NO_INTERVAL
 
@@ -70,9 +69,10 @@ def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
     axis.set(ylim=(tall * len(groups), 0), yticks=[(row + 0.5) * tall for row in range(len(groups))])
     axis.set_yticklabels([effect_name(group, rule.off) for group in groups])
     unit = found[0].claim.measure.unit
-    axis.set_xlabel(f"{unit} of error {OFF_MINUS_ON}, averaged over the other parts, 95% interval", fontsize=8.5)
+    what = f"{unit} of error with the part off minus on, averaged over the others, 95% interval"
+    axis.set_xlabel(f"{what}\n(right of 0: more error without the part)", fontsize=8.5)
     legend: dict[str, Artist] = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
-    legend[f"shaded: within {least:g} of 0"] = Patch(color="0.93")
+    legend[f"shaded: less than {least:g} {unit}, too little to matter"] = Patch(color="0.93")
     figure.legend(
         handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 
 from study.judge.family import Evidence, machine_words
 from study.judge.intervals import Share
@@ -35,12 +36,21 @@ MEANINGS = {
     "supported alone": "supported alone, open among all claims",
     "contradicted alone": "contradicted alone, open among all claims",
 }
+TICK: dict[str, Any] = {"marker": "|", "markersize": 12, "markeredgewidth": 2}
+"""The paper's number, taller than our marks, behind which it stands."""
+ARROW = Path(
+    [(0, -1), (0, 1), (0, 0), (1.7, 0), (1.1, -0.5), (1.7, 0), (1.1, 0.5)],
+    [Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINETO],
+)
+OR_MORE: dict[str, Any] = {"marker": ARROW, "markersize": 20, "markeredgewidth": 1.6, "markerfacecolor": "none"}
+"""The same where the paper gives a number that the effect is over: a tick with an arrow."""
 LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 1.95, 1.6, 0.7
 """Inches of the claim's name, of the picture, and of the columns of numbers beside it."""
-LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.3, 0.42
+LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.3, 0.55
 """Inches of a finding, of a section's heading, above the rows and below them."""
 LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
 """Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
+AXIS = "Effect divided by the smallest effect that matters (grey band: smaller).\nRatios on a log scale. Bars: 95% intervals."
 LABEL_CHARACTERS = 47
 
 Row = list[Evidence]
@@ -111,7 +121,9 @@ def _head(
         write(0.08, 0.5, "\n".join([*lines, SIDES, phrases.N_MEANS]), fontsize=7.5, color=SOFT)
     words = [word for word in MARKS if any(standing(one) == word for one in judged)]
     handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
-    handles.append(_handle("the paper's number", marker="|", color="black", markersize=10, markeredgewidth=2))
+    handles.append(_handle("the paper's number", color="black", **TICK))
+    if any(_is_least(one) for one in judged):
+        handles.append(_handle("    the paper: over this", color="black", **OR_MORE))
     handles.append(_handle("beyond the axis", marker=">", color=SOFT, markersize=6))
     if len(patterns) > 1:
         handles += [Line2D([], [], linestyle=line, color=SOFT, label=data) for data, line in patterns.items()]
@@ -139,8 +151,7 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
         axis.axvspan(-1, 1, color="0.92", zorder=0, linewidth=0)
         axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
         axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
-        what = "how many times the least effect that matters (grey: less than that; of times the logarithms)"
-        axis.set_xlabel(f"{what}, 95% interval", fontsize=8)
+        axis.set_xlabel(AXIS, fontsize=8)
     axis.grid(axis="x", color="0.93", zorder=0)
     at = 0.0
     for heading, group in itertools.groupby(rows, key=lambda row: section_words(row[0])):
@@ -210,12 +221,17 @@ def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], p
         if beyond:
             axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
     if limits[0] <= estimate <= limits[1]:
-        axis.plot([middle], [y], mark, clip_on=False, zorder=4, **_face(standing(one)))
-    if not math.isnan(paper):
-        tick: dict[str, Any] = {"marker": "|", "markersize": 10, "markeredgewidth": 2}
+        axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(standing(one)))
+    if not math.isnan(paper):  # behind our own mark, and taller than it
+        tick = OR_MORE if _is_least(one) else TICK
         if not limits[0] <= paper <= limits[1]:
             tick = {"marker": ">" if paper > limits[1] else "<", "markersize": 7}
-        axis.plot([np.clip(paper, *limits)], [y], color="black", zorder=5, clip_on=False, **tick)
+        axis.plot([np.clip(paper, *limits)], [y], color="black", zorder=4, clip_on=False, **tick)
+
+
+def _is_least(one: Evidence) -> bool:
+    """Whether the paper's number is one that the effect is over."""
+    return one.claim.reported.value is not None and one.claim.reported.precision == "over"
 
 
 def _face(word: str) -> dict:

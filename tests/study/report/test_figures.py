@@ -23,8 +23,8 @@ from study.questions.measures import NeighbourGain
 from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
-from study.report.figures.curves import training_curves
-from study.report.figures.draw import draw
+from study.report.figures.curves import GREY, training_curves
+from study.report.figures.draw import draw, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
@@ -81,6 +81,25 @@ def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_label
     assert images == [0, 1, 2, 3, 4, 5, 6] * 3
     titles = [axis.get_title() for axis in drawn.axes[8:16]]
     assert titles == ["", "", "ship", "(frog)", "ship", "ship", "ship", "ship"]
+
+
+def test_figure_4_says_where_the_right_label_is_not_among_the_best(nearest):
+    found, folder = nearest
+    made = arrays()
+    made["best"] = np.array([[1, 0], [0, 0], [1, 0]])
+    write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4"), made)
+    axes = figure_4(NeighbourGain(), folder, found).axes
+    assert ["not among" in axes[at].get_ylabel() for at in (0, 8, 16)] == [False, True, False]
+
+
+def test_figure_4_shows_a_net_of_a_machine_that_the_verdict_rests_on(nearest):
+    (one,), folder = nearest
+    for machine in ("first", "judged"):
+        kept = {**arrays(), "title": np.array(machine)}
+        write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", machine, "figure-4"), kept)
+    verdict = replace(one.verdict, told=replace(one.verdict.told, machines=("judged",)))
+    figure = figure_4(NeighbourGain(), folder, [replace(one, machines=("first", "judged"), verdict=verdict)])
+    assert figure.get_suptitle().endswith("judged")
 
 
 def test_without_its_arrays_figure_4_is_kept_as_it_was_made_before(nearest):
@@ -168,5 +187,36 @@ def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):
     (one,), _ = nearest
     (arm,) = one.arms
     cut = replace(arm, curves=tuple({name: values[:2] for name, values in curve.items()} for curve in arm.curves))
-    (axis,) = training_curves([replace(one, arms=(cut,))]).axes
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["2012 (n=1)"]
+    _, ends = training_curves([replace(one, arms=(cut,))]).axes
+    assert [text.get_text() for text in ends.get_legend().get_texts()] == ["2012 (n=1)"]
+
+
+def test_test_errors_stand_in_a_panel_beside_the_epochs_and_not_on_their_axis(nearest):
+    (one,), _ = nearest
+    axis, ends = training_curves([one]).axes
+    (errors,) = (line.get_ydata() for line in ends.lines)
+    assert list(errors) == [100 * error for error in one.arms[0].errors["test_error"]]
+    assert max(axis.get_xticks()) <= one.arms[0].budget_epochs and axis.get_ylim() == ends.get_ylim()
+
+
+def test_of_many_arms_those_that_are_not_compared_are_grey_and_no_two_lines_are_alike(nearest):
+    (one,), _ = nearest
+    claim = all_claims()["fidelity"]
+    arms = tuple(replace(one.arms[0], label=arm.label) for arm in claim.arms)
+    axis, _ = training_curves([replace(one, claim=claim, arms=arms)]).axes
+    looks = {line.get_label(): (line.get_color(), str(line._unscaled_dash_pattern)) for line in axis.lines}
+    assert len(looks) == len(set(looks.values())) == len(arms)
+    coloured = {label for label, (color, _) in looks.items() if color != GREY}
+    assert coloured == {claim.rule.control, *claim.rule.treated_arms}
+
+
+def test_the_title_of_curves_is_the_claim(nearest):
+    (one,), _ = nearest
+    figure = training_curves([one])
+    assert figure.legends[0].get_title().get_text() == one.claim.title
+
+
+def test_a_claim_about_trained_nets_of_one_arm_has_no_picture_of_their_training():
+    for name, claim in all_claims().items():
+        kinds = of_rule(claim.rule, of_measure(claim.measure, Path()))
+        assert kinds and not (len(claim.arms) == 1 and "curves" in kinds), name

@@ -14,7 +14,7 @@ from study.questions.measures import NeighbourGain
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
-from study.report.figures.style import FILLS, PALETTE
+from study.report.figures.style import MACHINE_MARKS, PALETTE
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
 from study.report.phrases import NO_INTERVAL
@@ -31,6 +31,7 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, **more) -> SimpleNamesp
     arms = {arm.label: arm_of(arm.label, treated if place else FIVE) for place, arm in enumerate(claim.arms)}
     facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": SCALE, "base": "ALEXNET_32"}
     facts |= {"fingerprint": "f00d", "machines": (HERE,), "role": "proxy", "scale": scale, "arms": tuple(arms.values())}
+    facts |= {"rule": None, "all_runs": None}
     case = case_of(claim, arms)
     effects = {label: case.compare(label, claim.rule.control) for label in arms if label != claim.rule.control}
     one = SimpleNamespace(**(facts | {"effects": effects, "readings": readings_of(case)} | more))
@@ -75,15 +76,21 @@ def test_a_mark_is_filled_where_a_direction_is_decided(treated, filled):
 
 
 def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
-    """It is not that of an open claim, nor told by its place or colour."""
-    dots = {}
+    """It stands between two bars, where what matters begins, and not those of an open claim."""
+    bars = {}
     for word, treated in (("no effect", FIVE), ("undecided", WIDE), ("supported", HIGHER)):
         one = found("response_norm", treated)
         figure = worth_of_parts([one])
-        dots[word] = len(marks(figure.axes[0], "."))
+        bars[word] = [list(line.get_xdata()) for line in marks(figure.axes[0], "|")]
         assert one.word == word
-    assert dots == {"no effect": 1, "undecided": 0, "supported": 0}
-    assert "with a dot: no effect" in {text.get_text() for text in figure.legends[0].get_texts()}
+    assert bars == {"no effect": [[-0.5, 0.5]], "undecided": [], "supported": []}
+    told = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert "hollow between two bars: no effect" in told
+
+
+def test_training_errors_on_one_axis_say_when_each_is_measured():
+    (axis,) = worth_of_parts([found("weight_decay"), found("bias_init")]).axes
+    assert {name.partition(" (")[2] for name in names(axis)} == {"at the end)", "running error, first epoch)"}
 
 
 def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_both_say_what_the_sides_mean():
@@ -163,12 +170,75 @@ def of_two_machines(name: str) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(("draw", "name", "at"), [(errors_at_end, "response_norm", 0), (time_to_target, "dropout_slower", 1)])
-def test_each_machines_runs_are_filled_in_their_own_way_and_named(draw, name, at):
+def test_each_machines_runs_have_a_shape_of_their_own_which_the_legend_names(draw, name, at):
     figure = draw([of_two_machines(name)])
-    of_control = [line for line in figure.axes[at].lines if line.get_marker() == "o" and line.get_color() == PALETTE[0]]
-    fills = [line.get_fillstyle() for line in of_control]
-    assert [fills.count(fill) for fill in FILLS] == [5, 2, 0]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [HERE, THERE]
+    of_control = [line.get_marker() for line in figure.axes[at].lines if line.get_color() == PALETTE[0]]
+    assert [of_control.count(mark) for mark in MACHINE_MARKS[:3]] == [5, 2, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == [HERE, THERE]
+
+
+def test_runs_that_the_verdict_rests_on_are_filled_and_later_ones_hollow():
+    """Of the first look are three runs of the arm and five of the control."""
+    one = found("response_norm")
+    more = {"2012": [*FIVE, 40.3, 40.4], "none": [*HIGHER, 42.4]}
+    arms = tuple(arm_of(label, values) for label, values in more.items())
+    axis = errors_at_end([SimpleNamespace(**vars(one) | {"arms": arms})]).axes[0]
+    filled = {line.get_xdata()[0]: line.get_fillstyle() == "full" for line in marks(axis, "o")}
+    assert filled == {value: value in FIVE + HIGHER for values in more.values() for value in values}
+
+
+def test_the_judged_effect_stands_above_that_of_all_runs_where_these_are_more():
+    one = found("response_norm")
+    arms = {label: arm_of(label, values) for label, values in (("2012", FIVE), ("none", [*HIGHER, 43.0]))}
+    by_all = case_of(one.claim, arms).compare("none", "2012")
+    more = SimpleNamespace(**vars(one) | {"arms": tuple(arms.values()), "effects": {"none": by_all}})
+    below = errors_at_end([more]).axes[1]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["none, judged", "none, all runs"]
+    for row, effect in enumerate((one.verdict.effect, by_all)):
+        (interval,) = (line for line in below.lines if list(line.get_ydata()) == [row, row])
+        assert list(interval.get_xdata()) == pytest.approx([effect.lower, effect.upper])
+
+
+def test_of_an_interaction_the_difference_of_differences_is_drawn_and_named_by_its_arms():
+    """All arms but the control have the same runs, so that it is the control's mean minus theirs, of three seeds."""
+    figure = errors_at_end([found("batch_norm_dropout")])
+    below = figure.axes[1]
+    (mark,) = (line for line in marks(below, "D") if line.get_ydata()[0] == 0)
+    assert mark.get_xdata()[0] == pytest.approx(sum(FIVE[:3]) / 3 - sum(HIGHER) / 3)
+    name = below.get_yticklabels()[0].get_text().replace("\n", " ")
+    assert name == "(batch+no-dropout − batch) − (no-dropout − 2012), judged"
+
+
+def of_nets(count: int, **more) -> SimpleNamespace:
+    """A finding on averaged nets from so many runs."""
+    claim, arm = CLAIMS["averaged_nets"], arm_of("2012", [*FIVE, 40.3][:count], **more)
+    return SimpleNamespace(
+        **vars(found("response_norm"))
+        | {"claim": claim, "arms": (arm,), "effects": {}, "verdict": decided(claim, {"2012": arm})}
+    )
+
+
+def test_averaged_nets_have_a_row_of_their_own_and_the_nets_that_were_averaged_are_filled():
+    top1 = {"averaged": 0.38, "alone": 0.4, "standard_error": 0.001}
+    ensemble = {"runs": [f"2012 {seed} {HERE}" for seed in range(5)], "nets": 5, "images": 10_000, "ten_views_top1": top1}
+    above, below = errors_at_end([of_nets(6, ensemble=ensemble)]).axes
+    (star,) = marks(above, "*")
+    assert star.get_xdata() == [pytest.approx(38.0)]
+    assert above.get_yticklabels()[-1].get_text() == "those 5 averaged"
+    assert [line.get_fillstyle() for line in marks(above, "o")] == ["full"] * 5 + ["none"]
+    assert below.get_yticklabels()[0].get_text() == "judged"
+
+
+def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_many_there_are():
+    (only,) = errors_at_end([of_nets(3)]).axes
+    assert "not compared yet, with 3 of the 5 nets" in only.get_title()
+
+
+def test_without_a_run_of_the_control_no_other_arm_has_its_colour_and_nothing_is_compared():
+    one = found("dropout_error")
+    alone = SimpleNamespace(**vars(one) | {"arms": one.arms[1:2], "effects": {}, "verdict": decided(one.claim, {})})
+    (only,) = errors_at_end([alone]).axes
+    assert {line.get_color() for line in only.lines} == {PALETTE[1]} and "no run of dropout" in only.get_title()
 
 
 def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
@@ -188,14 +258,25 @@ def test_the_axis_of_times_ends_soon_after_the_last_run_if_all_arrived(last, nev
     assert right >= end if never else right == pytest.approx(end)
 
 
-def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept():
+def test_all_panels_of_times_have_one_axis_and_two_stand_in_a_row():
+    one = found("dropout_slower", [5.0, 6.0, 5.5])
+    late = found("dropout_slower", [20.0, 24.0, 31.0])
+    axes = time_to_target([one, late, one]).axes
+    assert {axis.get_xlim() for axis in axes} == {(0, 1.15 * max(FIVE))}
+    rows = [axis.get_subplotspec().rowspan.start for axis in axes]
+    assert rows == [0, 1, 0, 1, 2, 3]
+
+
+def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_which_colour_is_seen():
     claim = CLAIMS["column_colour"]
     kernels = [[[[float(i == c)] for _ in range(1)] for c in range(3)] for i in range(4)]  # 4 kernels, 3 colours, a pixel
     kept = ({claim.measure.stored_as: kernels}, {}, {claim.measure.stored_as: kernels})
     arm = dataclasses.replace(arm_of("2012", [1.0, None, 3.0]), chances=(0.5, None, 0.04), from_weights=kept)
     one = SimpleNamespace(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
-    rows = figure_3(claim.measure, [one]).axes[1].get_yticklabels()
-    assert [text.get_text() for text in rows] == ["seed 0", "seed 2"]
+    shares = figure_3(claim.measure, [one]).axes[1]
+    assert [text.get_text() for text in shares.get_yticklabels()] == ["seed 0", "seed 2"]
+    beside = [text.get_text() for text in shares.texts if text.xy[0] > 1]
+    assert beside == ["1 points, 0.5", "3 points, 0.04, seen", "difference,\np by chance"]
 
 
 def test_nearest_images_are_no_part_of_the_network():

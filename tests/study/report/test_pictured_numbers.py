@@ -141,6 +141,29 @@ def test_validation_errors_of_a_search_are_drawn_in_percent(norm):
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[0.01, 0.02], [31.0, 29.0]])
 
 
+def test_every_arm_of_a_search_has_a_line_and_a_mark_of_its_own_which_the_legend_shows(norm):
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in ((0.01, 0.31), (0.02, 0.29))]
+    arms = tuple(replace(arm, tuned={"trials": trials, "value": 0.02, "tuned_on": "made up"}) for arm in norm.arms[:2])
+    with style():
+        figure = rates([replace(norm, claim=at_own_rates("response_norm", norm.claim), arms=arms)])
+    drawn = [(line.get_linestyle(), line.get_marker()) for line in figure.axes[0].lines]
+    assert len({line for line, _ in drawn}) == len({mark for _, mark in drawn}) == 2
+    shown = figure.legends[0].legend_handles
+    assert [(line.get_linestyle(), line.get_marker()) for line in shown] == drawn
+
+
+def test_an_arm_that_was_searched_and_has_no_run_yet_has_its_trials_in_the_picture(norm):
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in ((0.01, 0.31), (0.02, 0.29))]
+    entry = {"trials": trials, "value": 0.02}
+    searched = replace(norm, claim_name="norm_own_rate", claim=at_own_rates("response_norm", norm.claim))
+    alone = replace(searched, arms=(replace(norm.arms[1], tuned={**entry, "tuned_on": "made up"}),))
+    tuned = Tuned().put(searched.claim_name, norm.base, norm.scale, "2012", entry)
+    with style():
+        figure = rates([alone], tuned)
+    assert len(figure.axes[0].lines) == 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["2012", "none"]
+
+
 def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
     design = CLAIMS["interactions_of_four"].rule.design
     sizes = dict(zip((group.name for group in design.groups), itertools.cycle((0.3, -2.0, 1.1)), strict=False))
@@ -173,15 +196,30 @@ def four(tmp_path_factory):
     return {asked: of_four_parts(folder, *asked) for asked in (("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2))}
 
 
+def test_cells_of_a_design_stand_in_the_order_of_their_errors_in_one_colour_without_a_panel_of_effects(four):
+    with style():
+        (axis,) = errors_at_end(four["cifar10-jpeg-2500", 2]).axes
+    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    assert len(means) == 16 and means == sorted(means)
+    assert len({line.get_color() for line in axis.lines}) == 1
+
+
+def test_of_two_runs_no_interval_is_drawn(four):
+    with style():
+        (axis,) = errors_at_end(four["cifar10-jpeg-2500", 2]).axes
+    assert {len(line.get_xdata()) for line in axis.lines} == {1}
+
+
 @pytest.mark.parametrize(("scale", "seeds"), [("cifar10-jpeg", 1), ("cifar10-jpeg-2500", 2)])
 def test_effects_of_one_block_are_hollow_marks_without_a_line_and_the_picture_says_why(four, scale, seeds):
     with style():
-        (axis,) = effects_and_interactions(four[scale, seeds]).axes
+        figure = effects_and_interactions(four[scale, seeds])
+    (axis,), key = figure.axes, " ".join(text.get_text() for text in figure.legends[0].get_texts())
     marks = [line for line in axis.lines if line.get_marker() in MARKS]
     intervals = [line for line in axis.lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
     assert len(marks) == 15 and len(intervals) == (0 if seeds == 1 else 15)
     assert {line.get_markerfacecolor() == "white" for line in marks} == {seeds == 1}
-    assert ("no interval" in axis.get_xlabel()) == (seeds == 1)
+    assert ("no interval" in key) == (seeds == 1)
     assert f"{seeds} block{'' if seeds == 1 else 's'} of 16 runs" in axis.get_title()
 
 

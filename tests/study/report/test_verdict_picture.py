@@ -10,7 +10,7 @@ from made_up_arms import arm_of, decided
 from study.judge.intervals import share_of_runs
 from study.plan.claim_files import all_claims
 from study.report.figures.style import LINES, save, style
-from study.report.figures.verdicts import MARKS, verdict_forest
+from study.report.figures.verdicts import ARROW, MARKS, verdict_forest
 from study.report.overview import VERDICTS, on_paper_line, outcome_words, section_words, standing
 
 CLAIMS = all_claims()
@@ -95,6 +95,14 @@ def test_the_heads_of_the_columns_say_what_stands_below_them():
     effects, shares = drawn(found("response_norm"), colour)
     for axis, unit in ((effects, "points or x"), (shares, "runs")):
         assert {f"paper, {unit}", f"here [95%], {unit}", "n"} <= {text.get_text() for text in axis.texts}
+
+
+def test_a_number_that_the_effect_is_over_is_a_tick_with_an_arrow_behind_our_mark():
+    (axis,) = drawn(found("colour_noise"))
+    ours = next(line for line in axis.lines if line.get_marker() in ("o", "D", "X", "s"))
+    (paper,) = (line for line in axis.lines if line.get_marker() is ARROW)
+    assert paper.get_xdata()[0] == pytest.approx(1 / 0.5) and paper.get_zorder() < ours.get_zorder()
+    assert not any(line.get_marker() is ARROW for line in drawn(found("response_norm"))[0].lines)
 
 
 def test_rows_stand_below_the_headings_of_the_papers_sections_in_its_order():
