@@ -20,7 +20,7 @@ from typing import Any
 
 from alexnet.recipe import RECIPES, run_key
 from study.judge.evidence import find
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan.claim_files import all_claims
 from study.questions.scales import SCALES
 
@@ -45,13 +45,13 @@ def run_keys() -> dict[str, str]:
     return keys | {f"recipe/{name}": run_key(recipe, 0, "0") for name, recipe in RECIPES.items()}
 
 
-def numbers(one: Evidence) -> dict[str, Any]:
+def numbers(finding: Finding) -> dict[str, Any]:
     """Every number of a finding."""
-    verdict = one.verdict
+    verdict = finding.verdict
     found = {
         "direction": verdict.direction,
         "size": verdict.size,
-        "word": one.word,
+        "word": finding.word,
         "effect": dataclasses.asdict(verdict.effect),
         "looks_taken": verdict.looks_taken,
         "p": verdict.p,
@@ -63,10 +63,10 @@ def numbers(one: Evidence) -> dict[str, Any]:
         "holm": verdict.holm_p,
         "power": verdict.power,
         "power_of_no_effect": verdict.power_of_no_effect,
-        "effects": {label: dataclasses.asdict(effect) for label, effect in one.effects.items()},
+        "effects": {label: dataclasses.asdict(effect) for label, effect in finding.effects.items()},
         "contrasts": {name: dataclasses.asdict(effect) for name, effect in verdict.contrasts.items()},
-        "values": {arm.label: arm.values for arm in one.arms},
-        "keys": {arm.label: arm.keys for arm in one.arms},
+        "values": {arm.label: arm.values for arm in finding.arms},
+        "keys": {arm.label: arm.keys for arm in finding.arms},
     }
     return _plain(found)
 

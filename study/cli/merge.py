@@ -18,7 +18,7 @@ from study.plan import results_folder
 
 if TYPE_CHECKING:
     from study.judge.evidence import Findings
-    from study.judge.family import Evidence
+    from study.judge.family import Finding
     from study.judge.machines import Agreement
     from study.record.merging import Merged
 
@@ -54,7 +54,7 @@ def merge(args: argparse.Namespace) -> None:
             write_atomically(folder / "figures" / name, content)
     if tuned.FILE in merged.files:
         Tuned.read(folder).copy_of(folder)
-    told = [(one, agreement(one)) for one in findings.found if len(one.machines) > 1]
+    told = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
     if args.json:
         print(json.dumps(_as_json(merged, told), indent=1))
     else:
@@ -101,7 +101,7 @@ def _bits(merged: "Merged") -> list[str]:
     return lines
 
 
-def _line(told: "tuple[Evidence, Agreement | None]") -> str:
+def _line(told: "tuple[Finding, Agreement | None]") -> str:
     """Whether the machines of a finding agree."""
     from study.report.phrases import effect_words, number
 
@@ -121,7 +121,7 @@ def _line(told: "tuple[Evidence, Agreement | None]") -> str:
     return f"{where}: {answer}: {each}"
 
 
-def _as_json(merged: "Merged", told: "Sequence[tuple[Evidence, Agreement | None]]") -> dict:
+def _as_json(merged: "Merged", told: "Sequence[tuple[Finding, Agreement | None]]") -> dict:
     return {
         "new_runs": {str(path): count for path, count in merged.new.items()},
         "known_runs": {str(path): count for path, count in merged.known.items()},

@@ -30,7 +30,7 @@ from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
     from alexnet.data.image_sets import ImageSet
-    from study.judge.family import Evidence
+    from study.judge.family import Finding
 
 
 def add_to(verbs: Verbs) -> None:
@@ -53,7 +53,7 @@ def list_claims(args: argparse.Namespace) -> None:
     folder = there(results_dir(), "RESULTS_DIR")
     claims, findings, rules = all_claims(), find(folder), Preregistrations.read(folder)
     found = findings.found
-    own = {name: [one for one in found if one.claim_name == name] for name in claims}
+    own = {name: [finding for finding in found if finding.claim_name == name] for name in claims}
     if args.json:
         told = {
             name: {
@@ -223,7 +223,7 @@ def show_plans(args: argparse.Namespace) -> None:
         print(f"All together, each run once: {total.words}")
 
 
-def found_at(folder: Path, scales: set[str]) -> "Sequence[Evidence]":
+def found_at(folder: Path, scales: set[str]) -> "Sequence[Finding]":
     """What the tables say at these scales; judged only where they have runs of one."""
     from study.judge.evidence import find
     from study.record import tables
@@ -277,7 +277,7 @@ def _scored_words(claim: Claim, trial: Cell) -> str:
     )
 
 
-def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Evidence]") -> None:
+def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Finding]") -> None:
     """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
@@ -303,7 +303,7 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Ev
         )
 
 
-def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Evidence]") -> list[str]:
+def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Finding]") -> list[str]:
     from study.report import margins
 
     if why := margins.without_seeds(asked.claim):

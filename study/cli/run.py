@@ -336,17 +336,17 @@ def conclude(
     for plan in plans:
         asked, bases = plan.asked, {cell.base for cell in plan.cells}
         mine = [
-            one
-            for one in findings.found
-            if (one.claim_name, one.scale, one.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
-            and (place.machine.label in one.machines or not here_alone)
-            and one.base in bases
+            finding
+            for finding in findings.found
+            if (finding.claim_name, finding.scale, finding.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
+            and (place.machine.label in finding.machines or not here_alone)
+            and finding.base in bases
         ]
         told += mine
         if len(plans) > 1:
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
-        console.say("\n".join(in_two_sentences(one) for one in mine))
+        console.say("\n".join(in_two_sentences(finding) for finding in mine))
         pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
         console.say("\n".join(f"picture: {path}" for path in pictures))
         try:
@@ -355,11 +355,11 @@ def conclude(
             Store().summarize(
                 asked.name,
                 asked.scale,
-                {one.base: verdict_table([one]) for one in mine},
+                {finding.base: verdict_table([finding]) for finding in mine},
                 [*pictures, results / "REPORT.md"],
                 place.spool_dir,
-                {one.base: one.word for one in mine},
-                {f"{end} {one.base}": getattr(one.verdict.effect, end) for one in mine for end in ENDS},
+                {finding.base: finding.word for finding in mine},
+                {f"{end} {finding.base}": getattr(finding.verdict.effect, end) for finding in mine for end in ENDS},
             )
         except Exception as error:  # whatever a store that is away makes mlflow raise
             from study.record.mlflow_faults import in_words

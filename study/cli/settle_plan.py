@@ -14,7 +14,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import Recipe
 from study.counted import counted
 from study.judge.evidence import find
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
 from study.plan.fixed_rules import Preregistration, first_seed_of
@@ -45,11 +45,11 @@ class OpenClaim:
 class View:
     """What the tables say."""
 
-    found: Mapping[tuple[str, str], Evidence]  # by claim and base
-    everything: Sequence[Evidence]
+    found: Mapping[tuple[str, str], Finding]  # by claim and base
+    everything: Sequence[Finding]
     done: frozenset[str]  # the keys of runs of this machine
 
-    def of(self, member: OpenClaim) -> Evidence | None:
+    def of(self, member: OpenClaim) -> Finding | None:
         return self.found.get((member.name, member.base))
 
     def is_open(self, member: OpenClaim) -> bool:
@@ -140,9 +140,9 @@ class Settling:
     def view(self, most_looks: int | None = None) -> View:
         """What the tables say; as if only `most_looks` had been taken."""
         told = find(self.results, most_looks=most_looks, scales=[self.scale])
-        mine = [one for one in told.found if (one.scale, one.fingerprint) == (self.scale, self.fingerprint)]
+        mine = [finding for finding in told.found if (finding.scale, finding.fingerprint) == (self.scale, self.fingerprint)]
         done = told.runs.key[told.runs.machine == self.machine.label]
-        return View({(one.claim_name, one.base): one for one in mine}, mine, frozenset(done))
+        return View({(finding.claim_name, finding.base): finding for finding in mine}, mine, frozenset(done))
 
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[Cell] | None:
         """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""

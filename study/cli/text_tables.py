@@ -5,39 +5,46 @@ from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed, settings
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan.claim_files import all_claims, get_claim
 from study.report import phrases, sentences
 
 
-def verdict_table(found: list[Evidence]) -> str:
+def verdict_table(found: list[Finding]) -> str:
     """Arms and verdict of each base."""
     if not found:
         return "nothing to judge yet"
     lines = []
-    for one in found:
-        lines += ["", f"{one.base} on {phrases.machine_and_data(one)}"]
+    for finding in found:
+        lines += ["", f"{finding.base} on {phrases.machine_and_data(finding)}"]
         rows = [
-            ("arm", "rate", "measured", f"{phrases.measured(one.claim.measure)}, mean [95%]", "against control", "every run")
+            (
+                "arm",
+                "rate",
+                "measured",
+                f"{phrases.measured(finding.claim.measure)}, mean [95%]",
+                "against control",
+                "every run",
+            )
         ]
-        for arm in one.arms:
+        for arm in finding.arms:
             rows.append((
                 arm.label,
                 f"{arm.rate:g}",
                 f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
-                phrases.mean_words(arm, one.claim),
-                phrases.against_control_words(one, arm),
-                " ".join(phrases.value_words(arm, v, one.claim).replace(" ", "") for v in arm.values),
+                phrases.mean_words(arm, finding.claim),
+                phrases.against_control_words(finding, arm),
+                " ".join(phrases.value_words(arm, v, finding.claim).replace(" ", "") for v in arm.values),
             ))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.append(
-            f"  observed {phrases.observed_words(one)}, paper {phrases.reported_words(one.claim)}: "
-            f"{sentences.verdict_words(one)}; "
-            f"look {sentences.look_words(one.verdict)} with {phrases.runs_words(one)}, more needed: "
-            f"{sentences.more_seeds_words(one)}"
+            f"  observed {phrases.observed_words(finding)}, paper {phrases.reported_words(finding.claim)}: "
+            f"{sentences.verdict_words(finding)}; "
+            f"look {sentences.look_words(finding.verdict)} with {phrases.runs_words(finding)}, more needed: "
+            f"{sentences.more_seeds_words(finding)}"
         )
-        lines.append(f"  {sentences.why(one)}")
+        lines.append(f"  {sentences.why(finding)}")
     return "\n".join(lines).lstrip("\n")
 
 

@@ -18,7 +18,7 @@ from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, learned_nothing
 from study.judge.case import Case
-from study.judge.family import Asked, Evidence, judged_together
+from study.judge.family import Asked, Finding, judged_together
 from study.judge.keys_asked import KeysAsked
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
@@ -63,7 +63,7 @@ SHARED: Mapping[str, Any] = {"value": None, "tuned_on": "not tuned: the base's o
 class Findings:
     """What the tables say about all claims."""
 
-    found: tuple[Evidence, ...]
+    found: tuple[Finding, ...]
     stale: pd.DataFrame  # runs that no claim asks for any more: listed, never pooled
     runs: pd.DataFrame
 
@@ -207,16 +207,16 @@ def _answers(claim: Claim, there: set[str]) -> bool:
     return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
 
 
-def _place(one: Evidence) -> tuple:
+def _place(finding: Finding) -> tuple:
     """Where a finding stands among the others: by the paper's section, then the claim's own order."""
-    bases = list(dict.fromkeys([*one.claim.default_bases, *one.claim.bases]))
+    bases = list(dict.fromkeys([*finding.claim.default_bases, *finding.claim.bases]))
     return (
-        one.claim.section,
-        one.claim_name,
-        ROLES.index(one.role),
-        one.scale,
-        one.fingerprint,
-        bases.index(one.base),
+        finding.claim.section,
+        finding.claim_name,
+        ROLES.index(finding.role),
+        finding.scale,
+        finding.fingerprint,
+        bases.index(finding.base),
     )
 
 

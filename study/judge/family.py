@@ -35,7 +35,7 @@ def machine_words(machines: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Finding:
     """One claim on one base at one scale."""
 
     claim_name: str
@@ -111,10 +111,10 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
 
 def judged_together(
     asked: Sequence[Asked], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
-) -> list[Evidence]:
+) -> list[Finding]:
     """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one; of one's own images
     without a rule, what has runs."""
-    found: list[Evidence] = []
+    found: list[Finding] = []
     for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
@@ -148,7 +148,7 @@ def _measured(case: Case) -> tuple:
 
 def _judged(
     asked: Sequence[Asked], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
-) -> list[Evidence]:
+) -> list[Finding]:
     judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
     judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
@@ -171,7 +171,7 @@ def _judged(
         treated = case.claim.rule.treated_arms[:1]
         is_time = case.claim.measure.kind == "time"
         found.append(
-            Evidence(
+            Finding(
                 claim_name=one.claim_name,
                 claim=case.claim,
                 scale=one.scale,

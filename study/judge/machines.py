@@ -7,7 +7,7 @@ from typing import Literal
 from study.judge.arms import Block
 from study.judge.blocks import NO_PRIOR, agreement_of_machines, moderated, pair
 from study.judge.case import Case
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
 
@@ -28,23 +28,23 @@ class Agreement:
         return "not known" if self.p != self.p else "differ" if self.p <= DIFFER else "agree"
 
 
-def agreement(one: Evidence) -> Agreement | None:
+def agreement(finding: Finding) -> Agreement | None:
     """None where the runs are of one machine, or nothing is compared run by run: shares of runs, averaged nets, designs."""
-    if len(one.machines) < 2:
+    if len(finding.machines) < 2:
         return None
-    arms = {arm.label: arm for arm in one.arms}
-    case = Case(one.claim, one.base, arms, one.role == "native", one.machines)
-    found = [(label, _compared(case, label)) for label in _treated(one)]
+    arms = {arm.label: arm for arm in finding.arms}
+    case = Case(finding.claim, finding.base, arms, finding.role == "native", finding.machines)
+    found = [(label, _compared(case, label)) for label in _treated(finding)]
     told = [(_p(values), label, values) for label, values in found if values]
     if not told:
         return None
     p, label, values = min(told, key=lambda one: (one[0] != one[0], one[0]))
-    effects = {machine: _effect(case, values, machine) for machine in one.machines if any(m == machine for m, _ in values)}
+    effects = {machine: _effect(case, values, machine) for machine in finding.machines if any(m == machine for m, _ in values)}
     return Agreement(label, effects, min(1.0, len(told) * p))
 
 
-def _treated(one: Evidence) -> Sequence[str]:
-    rule = one.claim.rule
+def _treated(finding: Finding) -> Sequence[str]:
+    rule = finding.claim.rule
     if isinstance(rule, RatioOfTimes | DifferenceOfMeans):
         return rule.treated_arms
     return (rule.both,) if isinstance(rule, Interaction) else (rule.control,) if isinstance(rule, WithinRuns) else ()

@@ -9,7 +9,7 @@ from scipy import stats
 from study.judge.arms import Block
 from study.judge.case import Case
 from study.judge.decision import ERROR, Verdict
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio
 from study.judge.power import power_to_find
 from study.judge.spending import level_at
@@ -43,10 +43,10 @@ def number_of_looks(claim: Claim, looks: Looks) -> int:
     return 1 if claim.measure.runs_together > 1 else len(looks.arms)
 
 
-def case_of(one: Evidence | None, claim: Claim, base: str, first_seed: int, looks: Looks) -> Case:
+def case_of(finding: Finding | None, claim: Claim, base: str, first_seed: int, looks: Looks) -> Case:
     """What is known of a claim, as a look sees it; `one` is None where nothing is."""
-    arms = {arm.label: arm for arm in one.arms} if one else {}
-    return Case(claim, base, arms, False, one.machines if one else (), first_seed, looks)
+    arms = {arm.label: arm for arm in finding.arms} if finding else {}
+    return Case(claim, base, arms, False, finding.machines if finding else (), first_seed, looks)
 
 
 def seeds_of_look(case: Case, look: int) -> dict[str, int]:
@@ -93,17 +93,17 @@ def _with(case: Case, planned: Mapping[str, frozenset[Block]], machine: str) -> 
     return WithPlanned(case.claim, case.base, case.arms, case.native, machines, case.first_seed, case.looks, planned=planned)
 
 
-def chance_to_decide(one: Evidence | None, looks: Looks, look: int, open_claims: int) -> float:
+def chance_to_decide(finding: Finding | None, looks: Looks, look: int, open_claims: int) -> float:
     """How likely a claim is decided by the test at `look`, if effect and spread are what they were seen to be. NaN where
     nothing was seen yet. `open_claims`: how many Holm's correction divides the error by."""
-    if one is None or not one.verdict.looks_taken or not isinstance(one.verdict.effect, Difference | Ratio):
+    if finding is None or not finding.verdict.looks_taken or not isinstance(finding.verdict.effect, Difference | Ratio):
         return math.nan
-    line, margin = one.verdict.effect.on_line(), one.claim.rule.smallest_effect
+    line, margin = finding.verdict.effect.on_line(), finding.claim.rule.smallest_effect
     if not line.standard_error > 0 or margin is None or look > len(looks.arms):
         return math.nan
-    margin = math.log(margin) if isinstance(one.verdict.effect, Ratio) else margin
-    before = min(one.verdict.looks_taken, look)
-    error = one.verdict.told.error_with(looks.arms[look - 1] / looks.arms[before - 1])
+    margin = math.log(margin) if isinstance(finding.verdict.effect, Ratio) else margin
+    before = min(finding.verdict.looks_taken, look)
+    error = finding.verdict.told.error_with(looks.arms[look - 1] / looks.arms[before - 1])
     degrees = line.degrees_of_freedom + looks.arms[look - 1] - looks.arms[before - 1]
     found = power_to_find(line.estimate, error, degrees, level_at(ERROR / max(open_claims, 1), look, looks.shares))
     room = margin - float(stats.t.isf(level_at(2 * ERROR, look, looks.shares) / 2, degrees)) * error

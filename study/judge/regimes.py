@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, difference_of
 from study.judge.p_values import holm
 from study.questions.rules import DifferenceOfMeans, Interaction, WithinRuns
@@ -30,7 +30,7 @@ class RegimeDifference:
     holm_p: float = math.nan  # among all that are told
 
 
-def between_regimes(found: Sequence[Evidence]) -> list[RegimeDifference]:
+def between_regimes(found: Sequence[Finding]) -> list[RegimeDifference]:
     """Of every claim in points that has effects with an interval at several scales of one image set, in the order of
     `found`."""
     told = [
@@ -42,14 +42,14 @@ def between_regimes(found: Sequence[Evidence]) -> list[RegimeDifference]:
     return [replace(one, holm_p=float(p)) for one, p in zip(told, holm([one.p for one in told]), strict=True)]
 
 
-def _is_same_question(first: Evidence, second: Evidence) -> bool:
+def _is_same_question(first: Finding, second: Finding) -> bool:
     """Whether two findings differ in their scale alone. Those at arms' own rates are asked of few scales, and rest on searches
     of one each."""
     names = {(one.claim_name, one.base, one.fingerprint) for one in (first, second)}
     return len(names) == 1 and first.scale != second.scale and first.in_family and not first.claim.tune
 
 
-def _shared_effects(first: Evidence, second: Evidence) -> Iterator[tuple[str, Difference, Difference]]:
+def _shared_effects(first: Finding, second: Finding) -> Iterator[tuple[str, Difference, Difference]]:
     """The arm and both effects of everything that both findings have with an interval."""
     rule = first.claim.rule
     if first.claim.measure.unit != "points":
@@ -66,7 +66,7 @@ def _shared_effects(first: Evidence, second: Evidence) -> Iterator[tuple[str, Di
             yield label, one, other
 
 
-def _set_against(first: Evidence, second: Evidence, label: str, one: Difference, other: Difference) -> RegimeDifference:
+def _set_against(first: Finding, second: Finding, label: str, one: Difference, other: Difference) -> RegimeDifference:
     """By Welch's t: the runs at two scales share no weights, and are taken as independent."""
     difference = welch(one, other)
     t = difference.estimate / difference.standard_error

@@ -9,7 +9,7 @@ import numpy as np
 
 from study.judge.arms import ArmEvidence, Block
 from study.judge.decision import ERROR
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.power import power_of_no_effect, seeds_for_no_effect
 from study.judge.spending import level_at
 from study.questions.claim import Claim
@@ -33,20 +33,20 @@ class RunSpread:
     runs: int  # that it is from
 
 
-def spread_of(found: Iterable[Evidence], measure: Measure, base: str) -> RunSpread | None:
+def spread_of(found: Iterable[Finding], measure: Measure, base: str) -> RunSpread | None:
     """The spread of a measure on a base, pooled within arms and machines over all claims that are tested; None where no arm has
     two runs. `found` is of one scale: on other images, or for other epochs, runs spread otherwise."""
     found = list(found)
-    assert len({one.scale for one in found}) <= 1, "runs of several scales have no spread in common"
+    assert len({finding.scale for finding in found}) <= 1, "runs of several scales have no spread in common"
     arms: dict[tuple[str, ...], dict[Block, float]] = {}
     pairs: dict[tuple[tuple[str, ...], ...], dict[Block, tuple[float, float]]] = {}
-    for one in found:
-        if one.base != base or one.claim.measure != measure or not one.claim.rule.is_tested:
+    for finding in found:
+        if finding.base != base or finding.claim.measure != measure or not finding.claim.rule.is_tested:
             continue
-        for arm in one.arms:
+        for arm in finding.arms:
             arms[arm.keys] = _values(arm, measure)
-        for arm in one.arms if one.control else ():
-            control = one.control
+        for arm in finding.arms if finding.control else ():
+            control = finding.control
             if control and arm.label != control.label:
                 first, second = arms[arm.keys], arms[control.keys]
                 pairs[arm.keys, control.keys] = {block: (first[block], second[block]) for block in first if block in second}

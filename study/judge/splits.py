@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, difference_of
 from study.questions.scales import scale_named
 
@@ -23,13 +23,13 @@ def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.
     return difference_of(float(values.mean()), error, k - 1, level, k, k, math.sqrt(variance) if k > 1 else math.nan, k)
 
 
-def with_splits(found: Sequence[Evidence]) -> list[Evidence]:
+def with_splits(found: Sequence[Finding]) -> list[Finding]:
     """The same findings, each with what all splits of its images came to, where there are several."""
-    groups: dict[tuple, list[Evidence]] = {}
-    for one in found:
-        own = scale_named(one.scale).own
-        if own and isinstance(one.verdict.effect, Difference) and math.isfinite(one.verdict.effect.estimate):
-            groups.setdefault((one.claim_name, one.base, replace(own, split=0)), []).append(one)
+    groups: dict[tuple, list[Finding]] = {}
+    for finding in found:
+        own = scale_named(finding.scale).own
+        if own and isinstance(finding.verdict.effect, Difference) and math.isfinite(finding.verdict.effect.estimate):
+            groups.setdefault((finding.claim_name, finding.base, replace(own, split=0)), []).append(finding)
     told: dict[int, tuple[tuple[float, ...], Difference]] = {}
     for (_, _, own), mine in groups.items():
         splits = {scale_named(one.scale).own: one for one in mine}
@@ -38,4 +38,4 @@ def with_splits(found: Sequence[Evidence]) -> list[Evidence]:
                 one.verdict.effect.estimate for one in splits.values() if isinstance(one.verdict.effect, Difference)
             )
             told |= dict.fromkeys(map(id, mine), (estimates, over_splits(estimates, own.test_percent)))
-    return [replace(one, splits=told[id(one)]) if id(one) in told else one for one in found]
+    return [replace(finding, splits=told[id(finding)]) if id(finding) in told else finding for finding in found]

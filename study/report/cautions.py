@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from study.counted import counted
-from study.judge.family import Evidence, machine_words
+from study.judge.family import Finding, machine_words
 from study.judge.intervals import Difference, Ratio, Share
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import changes_scale
@@ -13,24 +13,24 @@ from study.questions.rules import Alike, Interaction
 from study.report.phrases import effect_words, no_result_words, number
 
 
-def cautions(one: Evidence) -> list[str]:
-    return [*_of_runs(one), *_of_the_decision(one), *_of_the_arm(one)]
+def cautions(finding: Finding) -> list[str]:
+    return [*_of_runs(finding), *_of_the_decision(finding), *_of_the_arm(finding)]
 
 
-def _of_runs(one: Evidence) -> Iterator[str]:
+def _of_runs(finding: Finding) -> Iterator[str]:
     """What the runs came to."""
-    verdict, look = one.verdict, one.verdict.told
+    verdict, look = finding.verdict, finding.verdict.told
     if verdict.direction == "changed nothing":
         yield "The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence."
     if verdict.direction == "did not learn":
         yield "No run answered better than one that always gives the same answer: there is nothing to compare."
     elif look.by_ranks:
         yield (
-            f"{capital(no_result_words(look.failures, one.arms))}. The estimate is that of the other runs. The verdict rests "
-            "on the ranks of all runs, those without a result in the worst place, and cannot be no effect."
+            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is that of the other runs. The verdict "
+            "rests on the ranks of all runs, those without a result in the worst place, and cannot be no effect."
         )
     elif look.failures:
-        yield f"{capital(no_result_words(look.failures, one.arms))}."
+        yield f"{capital(no_result_words(look.failures, finding.arms))}."
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
             "Runs that never arrived count with the whole budget: where one arm spreads much more than the other, such a ratio "
@@ -43,11 +43,11 @@ def _of_runs(one: Evidence) -> Iterator[str]:
         if look.agreement_p == look.agreement_p:
             agree = f"against one shared difference: p = {number(look.agreement_p, 2)}"
         yield f"Pairs of {machine_words(look.machines)} together; {agree}."
-    if one.each_seed_once:
-        yield from _of_seeds_on_machines(one, one.each_seed_once)
+    if finding.each_seed_once:
+        yield from _of_seeds_on_machines(finding, finding.each_seed_once)
 
 
-def _of_seeds_on_machines(one: Evidence, once: Difference | Share) -> Iterator[str]:
+def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterator[str]:
     """What the verdict's effect is where a seed counts once, over its machines."""
     if isinstance(once, Share):
         yield (
@@ -56,34 +56,34 @@ def _of_seeds_on_machines(one: Evidence, once: Difference | Share) -> Iterator[s
         )
         return
     open_to_doubt = ""
-    if one.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
+    if finding.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
         open_to_doubt = ", which does not leave out 0"
     yield (
         f"Some seeds were run on several machines and count once on each. With each of the {once.blocks} seeds counted once, "
-        f"by their own spread alone, the effect is {effect_words(once, one.claim.measure.unit)}{open_to_doubt}."
+        f"by their own spread alone, the effect is {effect_words(once, finding.claim.measure.unit)}{open_to_doubt}."
     )
 
 
-def _of_the_decision(one: Evidence) -> Iterator[str]:
+def _of_the_decision(finding: Finding) -> Iterator[str]:
     """How it came to be decided, and for which images."""
-    verdict, look = one.verdict, one.verdict.told
-    is_alike = isinstance(one.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
+    verdict, look = finding.verdict, finding.verdict.told
+    is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield (
             f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
             "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
         )
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
-        estimate = look.effect.on_line(getattr(one.claim.rule, "expected", 1)).estimate
+        estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
         if (estimate > 0) != (verdict.alone == "supported"):
             yield f"It is {verdict.alone} alone by an earlier look; by now the estimate lies on the other side."
-    if not one.in_family and (others := one.claims_in_family - 1):
+    if not finding.in_family and (others := finding.claims_in_family - 1):
         beside = f"{counted(others, 'claim')} tested together"
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
-    if one.rule and verdict.looks_taken and (before := _runs_before(one)):
-        yield f"The rule was fixed on {one.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
-    if one.role == "own":
-        yield from _of_own_images(one)
+    if finding.rule and verdict.looks_taken and (before := _runs_before(finding)):
+        yield f"The rule was fixed on {finding.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
+    if finding.role == "own":
+        yield from _of_own_images(finding)
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
@@ -91,10 +91,10 @@ def _of_the_decision(one: Evidence) -> Iterator[str]:
         yield f"With other test images drawn too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
 
 
-def _of_own_images(one: Evidence) -> Iterator[str]:
+def _of_own_images(finding: Finding) -> Iterator[str]:
     """What limits a verdict on one's own images, and how far another split of them moves it."""
-    look = one.verdict.told
-    limit = limit_of(look, one.claim.rule.smallest_effect)
+    look = finding.verdict.told
+    limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
         yield "It is about these test images alone: what others would add is not known of this measure, or was not kept."
     else:
@@ -102,13 +102,13 @@ def _of_own_images(one: Evidence) -> Iterator[str]:
             f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
             f"and {limit.image_error:.2f} from the {limit.test_images:,} test images."
         )
-        if not one.verdict.is_decided:
+        if not finding.verdict.is_decided:
             told += f" {capital(limit_words(limit))}."
         yield told
-    if one.splits:
-        each = ", ".join(f"{value:+.2f}" for value in one.splits[0])
-        splits = counted(len(one.splits[0]), "split")
-        yield f"{splits} of these images gave {each}; over splits it is {effect_words(one.splits[1])}."
+    if finding.splits:
+        each = ", ".join(f"{value:+.2f}" for value in finding.splits[0])
+        splits = counted(len(finding.splits[0]), "split")
+        yield f"{splits} of these images gave {each}; over splits it is {effect_words(finding.splits[1])}."
 
 
 def limit_words(limit: Limit) -> str:
@@ -118,36 +118,36 @@ def limit_words(limit: Limit) -> str:
     return f"more images needed: about {limit.needed:,} test images, for seeds alone do not decide it on {limit.test_images:,}"
 
 
-def _runs_before(one: Evidence) -> int:
+def _runs_before(finding: Finding) -> int:
     """How many runs of the judged arms, none of which has a seed below the rule's first, were there before the rule."""
-    if one.rule is None:
+    if finding.rule is None:
         return 0
-    arms = [arm for arm in one.arms if arm.label in (one.claim.rule.control, *one.claim.rule.treated_arms)]
-    return sum(one.rule.was_seen(*run) for arm in arms for run in zip(arm.seeds, arm.started, strict=bool(arm.started)))
+    arms = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
+    return sum(finding.rule.was_seen(*run) for arm in arms for run in zip(arm.seeds, arm.started, strict=bool(arm.started)))
 
 
-def _of_the_arm(one: Evidence) -> Iterator[str]:
+def _of_the_arm(finding: Finding) -> Iterator[str]:
     """What else the arm changed, and what another reading of the claim came to."""
-    ratio = one.verdict.told.initial_logits
+    ratio = finding.verdict.told.initial_logits
     if ratio is not None and changes_scale(ratio):
-        treated, control = _first_change(one)
+        treated, control = _first_change(finding)
         yield (
             f"Before training, the outputs (logits) of {treated} differ from image to image x{number(ratio)} as much as those "
             f"of {control}: not the part alone is changed, but how strong the signal is too."
         )
-    unit = one.claim.measure.unit
-    for label, effect in one.readings.items():
-        plain = _plain_arm(one, label)
-        beside = f" ({plain} itself: {effect_words(one.effects[plain], unit)})" if plain else ""
+    unit = finding.claim.measure.unit
+    for label, effect in finding.readings.items():
+        plain = _plain_arm(finding, label)
+        beside = f" ({plain} itself: {effect_words(finding.effects[plain], unit)})" if plain else ""
         yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
 
 
-def _first_change(one: Evidence) -> tuple[str, str]:
+def _first_change(finding: Finding) -> tuple[str, str]:
     """With and without what the claim is about, in words; of an interaction the pair whose signals differ the most."""
-    rule = one.claim.rule
+    rule = finding.claim.rule
     if not isinstance(rule, Interaction):
-        return one.verdict.treated, rule.control
-    logits = {arm.label: arm.initial_logits for arm in one.arms}
+        return finding.verdict.treated, rule.control
+    logits = {arm.label: arm.initial_logits for arm in finding.arms}
     pairs = ((rule.both, rule.second), (rule.first, rule.control))
 
     def differ(pair: tuple[str, str]) -> float:
@@ -160,14 +160,14 @@ def _first_change(one: Evidence) -> tuple[str, str]:
 LARGER, DIFFERS = "another reading is larger", "another reading differs"
 
 
-def readings_differ(one: Evidence) -> str:
+def readings_differ(finding: Finding) -> str:
     """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict; or, where it
     reads an arm that does not decide, from that of this arm. LARGER where it says the same of a larger effect, else DIFFERS;
     empty where none lies apart."""
     apart = ""
-    for label, other in one.readings.items():
-        plain = _plain_arm(one, label)
-        own = one.effects[plain] if plain else one.verdict.effect
+    for label, other in finding.readings.items():
+        plain = _plain_arm(finding, label)
+        own = finding.effects[plain] if plain else finding.verdict.effect
         if not isinstance(own, Ratio | Difference):
             continue
         nothing = 1.0 if isinstance(own, Ratio) else 0.0
@@ -179,17 +179,17 @@ def readings_differ(one: Evidence) -> str:
     return apart
 
 
-def own_readings(one: Evidence) -> dict[str, Ratio | Difference]:
+def own_readings(finding: Finding) -> dict[str, Ratio | Difference]:
     """The other readings of what the verdict is about: of several arms, of the one that decides."""
-    return {label: effect for label, effect in one.readings.items() if not _plain_arm(one, label)}
+    return {label: effect for label, effect in finding.readings.items() if not _plain_arm(finding, label)}
 
 
-def _plain_arm(one: Evidence, label: str) -> str:
+def _plain_arm(finding: Finding, label: str) -> str:
     """Where several arms are set against the control and the verdict is about another than the one that this reading reads
     otherwise: that one. Else empty."""
     plain = label.removesuffix(SUFFIX)
-    others = [arm for arm in one.claim.rule.treated_arms if arm != one.verdict.treated]
-    return plain if plain in others and plain in one.effects else ""
+    others = [arm for arm in finding.claim.rule.treated_arms if arm != finding.verdict.treated]
+    return plain if plain in others and plain in finding.effects else ""
 
 
 def capital(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from alexnet.recipe import differences
 from study.judge.arms import ArmEvidence
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.p_values import MOST_SPLITS
 from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial
@@ -32,22 +32,22 @@ DRAWN_IN_THE_PAGE = ("errors", "curves")
 """Kinds of pictures that the web page draws itself, run by run."""
 
 
-def claim_page(found: Sequence[Evidence], pictures: Sequence[Path]) -> dict[str, Any]:
+def claim_page(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[str, Any]:
     """A claim at one scale and one state of the data, on all its bases."""
-    one = found[0]
-    drawn = [_picture(path, one) for path in pictures]
+    finding = found[0]
+    drawn = [_picture(path, finding) for path in pictures]
     return {
-        "title": one.claim.title,
-        "name": one.claim_name,
-        "anchor": anchor(one),
-        "scale": one.scale,
-        "about": scale_named(one.scale).about,
-        "role": one.role,
-        "section": section_words(one),
-        "data": f"{one.data}, fingerprint {one.fingerprint}",
-        "reported": one.claim.reported,
-        "reported_words": phrases.reported_words(one.claim),
-        "measured": phrases.measured(one.claim.measure),
+        "title": finding.claim.title,
+        "name": finding.claim_name,
+        "anchor": anchor(finding),
+        "scale": finding.scale,
+        "about": scale_named(finding.scale).about,
+        "role": finding.role,
+        "section": section_words(finding),
+        "data": f"{finding.data}, fingerprint {finding.fingerprint}",
+        "reported": finding.claim.reported,
+        "reported_words": phrases.reported_words(finding.claim),
+        "measured": phrases.measured(finding.claim.measure),
         "command": command(found),
         "tables": [{"same": "", **each} for base in found for each in paper_tables(base.claim.measure, base)],
         "bases": [_base(each) for each in found],
@@ -57,40 +57,40 @@ def claim_page(found: Sequence[Evidence], pictures: Sequence[Path]) -> dict[str,
     }
 
 
-def anchor(one: Evidence) -> str:
-    return "-".join((one.claim_name, one.scale, slug(one.fingerprint)))
+def anchor(finding: Finding) -> str:
+    return "-".join((finding.claim_name, finding.scale, slug(finding.fingerprint)))
 
 
-def facts(found: Sequence[Evidence]) -> dict[str, list[str]]:
+def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
     """By what a reader can choose findings, and what these are."""
     return {
         "verdict": list(dict.fromkeys(map(standing, found))),
         "section": list(dict.fromkeys(map(section_words, found))),
-        "data": list(dict.fromkeys(one.data for one in found)),
-        "machine": list(dict.fromkeys(machine for one in found for machine in one.machines)),
+        "data": list(dict.fromkeys(finding.data for finding in found)),
+        "machine": list(dict.fromkeys(machine for finding in found for machine in finding.machines)),
     }
 
 
-def overview_row(one: Evidence) -> dict[str, str]:
+def overview_row(finding: Finding) -> dict[str, str]:
     """A finding as a row of the table of all."""
-    verdict = one.verdict
+    verdict = finding.verdict
     return {
-        "claim": one.claim.title,
-        "base": one.base,
-        "paper": phrases.reported_words(one.claim),
-        "2012 notes": one.claim.reported.notes or NOTHING,
-        "here [95%]": phrases.observed_words(one),
-        "all runs [95%]": phrases.all_runs_words(one),
-        "on other images": phrases.other_images_words(one),
-        "images' standard error": image_error_words(one),
+        "claim": finding.claim.title,
+        "base": finding.base,
+        "paper": phrases.reported_words(finding.claim),
+        "2012 notes": finding.claim.reported.notes or NOTHING,
+        "here [95%]": phrases.observed_words(finding),
+        "all runs [95%]": phrases.all_runs_words(finding),
+        "on other images": phrases.other_images_words(finding),
+        "images' standard error": image_error_words(finding),
         "p (Holm)": phrases.number(verdict.holm_p, 2),
-        "runs": phrases.runs_in_brief(one),
+        "runs": phrases.runs_in_brief(finding),
         "look": sentences.look_words(verdict),
-        "scale": one.scale,
-        "data": f"{one.data}, fingerprint {one.fingerprint}",
-        "machine": one.machine,
-        "verdict": sentences.verdict_words(one).replace(PROXY, ""),
-        "more seeds needed": sentences.more_seeds_words(one),
+        "scale": finding.scale,
+        "data": f"{finding.data}, fingerprint {finding.fingerprint}",
+        "machine": finding.machine,
+        "verdict": sentences.verdict_words(finding).replace(PROXY, ""),
+        "more seeds needed": sentences.more_seeds_words(finding),
     }
 
 
@@ -100,9 +100,9 @@ IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "runs", "m
 PROXY = ", size not judged (proxy)"
 
 
-def overview(found: Sequence[Evidence]) -> dict[str, Any]:
+def overview(found: Sequence[Finding]) -> dict[str, Any]:
     """The table of all findings, and for the web page what its rows are sorted and chosen by."""
-    rows = [overview_row(one) for one in found]
+    rows = [overview_row(finding) for finding in found]
     whole = table(rows, KEPT)
     shown = [name for name in IN_THE_PAGE if name in whole["head"]]
     return {
@@ -124,71 +124,71 @@ def overview(found: Sequence[Evidence]) -> dict[str, Any]:
     }
 
 
-def _order(one: Evidence, place: int) -> dict[str, float | None]:
+def _order(finding: Finding, place: int) -> dict[str, float | None]:
     """What the rows of the table are sorted by, by column; None comes last."""
-    verdict, on_line = one.verdict, on_paper_line(one)
-    reported = one.claim.reported.value
+    verdict, on_line = finding.verdict, on_paper_line(finding)
+    reported = finding.claim.reported.value
     return {
-        "verdict": VERDICTS.index(standing(one)) if standing(one) in VERDICTS else len(VERDICTS),
+        "verdict": VERDICTS.index(standing(finding)) if standing(finding) in VERDICTS else len(VERDICTS),
         "claim": place,
         "paper": None if reported is None or on_line is None else on_line[3],
         "here [95%]": None if on_line is None else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
-        "runs": min(phrases.runs_of(one)),
+        "runs": min(phrases.runs_of(finding)),
         "more seeds needed": verdict.more_seeds,
     }
 
 
-def _base(one: Evidence) -> dict[str, Any]:
-    control_recipe = one.claim.bases[one.claim.default_bases[0]]
-    diff = _diff_words(differences(one.claim.bases[one.base], control_recipe))
+def _base(finding: Finding) -> dict[str, Any]:
+    control_recipe = finding.claim.bases[finding.claim.default_bases[0]]
+    diff = _diff_words(differences(finding.claim.bases[finding.base], control_recipe))
     return {
-        "name": one.base,
-        "verdict": sentences.verdict_words(one),
-        "short_verdict": sentences.verdict_words(one).replace(PROXY, ""),
-        "standing": standing(one),
-        "effect": phrases.observed_words(one),
-        "power": _power_words(one),
-        **_design(one),
-        "seconds_ratio": _seconds_words(one),
-        "machine": one.machine,
-        "judged": referee.how_judged(one),
-        "would_change": referee.would_change(one),
-        "does_not_show": referee.does_not_show(one),
-        "cost": referee.cost_words(one),
-        "p_values": _spread_words(one) + _p_words(one),
-        "diff": diff or f"as {one.claim.default_bases[0]}",
-        "arm_table": table([_arm(one, arm) for arm in one.arms], keep=("arm", "differs in", "every run")),
+        "name": finding.base,
+        "verdict": sentences.verdict_words(finding),
+        "short_verdict": sentences.verdict_words(finding).replace(PROXY, ""),
+        "standing": standing(finding),
+        "effect": phrases.observed_words(finding),
+        "power": _power_words(finding),
+        **_design(finding),
+        "seconds_ratio": _seconds_words(finding),
+        "machine": finding.machine,
+        "judged": referee.how_judged(finding),
+        "would_change": referee.would_change(finding),
+        "does_not_show": referee.does_not_show(finding),
+        "cost": referee.cost_words(finding),
+        "p_values": _spread_words(finding) + _p_words(finding),
+        "diff": diff or f"as {finding.claim.default_bases[0]}",
+        "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in", "every run")),
         "runs": [
-            {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(one, arm)}
-            for arm in one.arms
+            {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(finding, arm)}
+            for arm in finding.arms
         ],
-        "points": points_of(one),
-        "curves": None if isinstance(one.claim.rule, Factorial) else curves_of(one),
+        "points": points_of(finding),
+        "curves": None if isinstance(finding.claim.rule, Factorial) else curves_of(finding),
     }
 
 
-def _design(one: Evidence) -> dict[str, Any]:
+def _design(finding: Finding) -> dict[str, Any]:
     """Of a factorial, what it is, and each effect with what its runs cannot tell from it."""
-    if not isinstance(one.claim.rule, Factorial):
+    if not isinstance(finding.claim.rule, Factorial):
         return {"design": "", "contrasts": None}
-    effects, off = one.verdict.contrasts, one.claim.rule.off
+    effects, off = finding.verdict.contrasts, finding.claim.rule.off
     rows = [
         {
             "effect, averaged over the other parts": designs.effect_name(group, off),
-            "with 95% interval": designs.contrast_words(effects[group.name], one.claim.measure.unit),
+            "with 95% interval": designs.contrast_words(effects[group.name], finding.claim.measure.unit),
             "these runs cannot tell it from": designs.alias_words(group),
         }
-        for group in one.claim.rule.design.groups
+        for group in finding.claim.rule.design.groups
     ]
-    return {"design": designs.design_words(one.claim.rule.design), "contrasts": table(rows)}
+    return {"design": designs.design_words(finding.claim.rule.design), "contrasts": table(rows)}
 
 
-def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
+def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     """An arm as a row."""
     seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
-    changes = {**arm.diff, **arm.also.get(one.base, {})}
+    changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
         "arm": arm.label,
         "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
@@ -197,12 +197,14 @@ def _arm(one: Evidence, arm: ArmEvidence) -> dict[str, str]:
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
         "without a result": phrases.without_a_result(arm),
-        ARRIVED if one.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
-        f"{phrases.measured(one.claim.measure)}, mean [95%]": phrases.mean_words(arm, one.claim),
-        "against control": phrases.against_control_words(one, arm),
+        ARRIVED
+        if finding.claim.measure.kind == "time"
+        else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
+        "against control": phrases.against_control_words(finding, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range(arm.errors[column]) for name, column in ERRORS_SHOWN.items()},
-        "every run": ", ".join(phrases.value_words(arm, value, one.claim) for value in arm.values),
+        "every run": ", ".join(phrases.value_words(arm, value, finding.claim) for value in arm.values),
     }
 
 
@@ -220,9 +222,12 @@ def _seeds(arm: ArmEvidence) -> str:
     return ", ".join(f"{phrases.in_a_row(seeds)} ({machine})" for machine, seeds in by_machine.items()) or "none"
 
 
-def _spread_words(one: Evidence) -> str:
+def _spread_words(finding: Finding) -> str:
     """What the interval rests on, so that a reader can reckon it anew."""
-    look, of = one.verdict.told, "logs of the pairs' ratios" if one.claim.measure.kind == "time" else "pairs' differences"
+    look, of = (
+        finding.verdict.told,
+        "logs of the pairs' ratios" if finding.claim.measure.kind == "time" else "pairs' differences",
+    )
     if look.spread_of_pairs != look.spread_of_pairs:
         return ""
     told = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
@@ -232,8 +237,8 @@ def _spread_words(one: Evidence) -> str:
     return f"{told}; the other comparisons say {others}, which counts for {look.degrees_of_others:.2g} degrees of freedom."
 
 
-def _p_words(one: Evidence) -> str:
-    look, told = one.verdict.told, []
+def _p_words(finding: Finding) -> str:
+    look, told = finding.verdict.told, []
     if look.permutation_p == look.permutation_p:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
@@ -246,14 +251,14 @@ def _p_words(one: Evidence) -> str:
     return f" As a check that assumes nothing of how runs are spread: {text}." if text else ""
 
 
-def _power_words(one: Evidence) -> str:
+def _power_words(finding: Finding) -> str:
     """Power of the test that decides, by the last look; empty where there is none to tell."""
-    verdict = one.verdict
+    verdict = finding.verdict
     if verdict.power != verdict.power or verdict.is_final:
         return ""
-    value = one.claim.reported.value
-    effect = value or one.claim.rule.smallest_effect or 0.0
-    size = f"x{effect:g}" if one.claim.measure.kind == "time" else f"{abs(effect):g} {one.claim.measure.unit}"
+    value = finding.claim.reported.value
+    effect = value or finding.claim.rule.smallest_effect or 0.0
+    size = f"x{effect:g}" if finding.claim.measure.kind == "time" else f"{abs(effect):g} {finding.claim.measure.unit}"
     what = f"the reported {size}" if value else f"{size}, the least that matters here"
     found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
     return (
@@ -266,20 +271,20 @@ def _chance_words(chance: float) -> str:
     return "over 99%" if chance > 0.99 else "under 1%" if chance < 0.01 else f"{chance:.0%}"
 
 
-def _seconds_words(one: Evidence) -> str:
+def _seconds_words(finding: Finding) -> str:
     """Of a claim about times, the ratio in seconds of training."""
-    if one.claim.measure.kind != "time":
+    if finding.claim.measure.kind != "time":
         return ""
-    if not one.seconds_ratio:
+    if not finding.seconds_ratio:
         return " In seconds of training: not given (a run was censored, or shared its cores with other work)."
-    return f" In seconds of training: {phrases.effect_words(one.seconds_ratio)}."
+    return f" In seconds of training: {phrases.effect_words(finding.seconds_ratio)}."
 
 
 def _diff_words(diff: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} = {setting_words(new)}" for name, (_, new) in diff.items() if new is not None)
 
 
-def command(found: Sequence[Evidence]) -> str:
+def command(found: Sequence[Finding]) -> str:
     """What makes the runs of a claim on all its bases; with all arms where others than the default ones are there."""
     one, options = found[0], {"seeds": str(max(map(seeds_asked, found)))}
     if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms):
@@ -288,12 +293,12 @@ def command(found: Sequence[Evidence]) -> str:
     return one.claim.command_for(one.claim_name, scale=scale, **options)
 
 
-def seeds_asked(one: Evidence) -> int:
+def seeds_asked(finding: Finding) -> int:
     """The least SEEDS that makes as many seeds of each arm: it counts those of the arms that other claims do not share, from
     the first seed that is judged on, whatever the machines; the claim's first arm has more by itself."""
-    looks, begin = looks_of(one.rule), first_seed_of(one.rule, one.claim)
-    counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in one.arms}
-    of_first = counts.pop(one.claim.arms[0].label, 0)
+    looks, begin = looks_of(finding.rule), first_seed_of(finding.rule, finding.claim)
+    counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in finding.arms}
+    of_first = counts.pop(finding.claim.arms[0].label, 0)
     if counts:
         return max(1, *counts.values())
     return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
@@ -304,8 +309,8 @@ def is_of_curves(path: Path) -> bool:
     return path.stem.endswith("-curves")
 
 
-def _picture(path: Path, one: Evidence) -> dict[str, str]:
+def _picture(path: Path, finding: Finding) -> dict[str, str]:
     """A picture beside the page. Its text says the finding, for those who do not see it."""
-    kind = "curves" if is_of_curves(path) else path.stem.removeprefix(picture_prefix(one.claim_name, one.scale))
-    found = f"{one.claim.title}, {one.scale}: {kind}. {standing(one)}, {phrases.observed_words(one)}"
-    return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(one.claim)}"}
+    kind = "curves" if is_of_curves(path) else path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
+    found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
+    return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

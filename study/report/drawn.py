@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from study.judge.arms import ArmEvidence
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Share
 from study.report import phrases
 from study.report.figures.style import LINES
@@ -31,36 +31,36 @@ REACH = 2.0
 """An interval may make the scale of a picture longer by so many times the span of its points; beyond, it is marked as cut."""
 
 
-def points_of(one: Evidence) -> dict[str, Any]:
+def points_of(finding: Finding) -> dict[str, Any]:
     """Every run of a claim on a base as a point on the claim's measure, a row an arm; the mean with its interval below."""
-    known = [value for arm in one.arms for value in arm.known]
-    budgets = [float(arm.budget_epochs) for arm in one.arms if arm.censored and one.claim.measure.kind == "time"]
-    means = [phrases.mean_of(arm, one.claim) for arm in one.arms]
+    known = [value for arm in finding.arms for value in arm.known]
+    budgets = [float(arm.budget_epochs) for arm in finding.arms if arm.censored and finding.claim.measure.kind == "time"]
+    means = [phrases.mean_of(arm, finding.claim) for arm in finding.arms]
     ends = [end for mean in means for end in mean if math.isfinite(end)]
     ticks, place = _scale(_with_ends(known + budgets, ends), LEFT, WIDTH - RIGHT)
     shown = (ticks[0], ticks[-1])
     arms = []
-    for row, (arm, mean) in enumerate(zip(one.arms, means, strict=True)):
-        text = f"mean with 95% interval: {phrases.mean_words(arm, one.claim)}"
-        arms.append({**_arm(one, arm, row, place), "mean": _mean(mean, text, shown, place)})
+    for row, (arm, mean) in enumerate(zip(finding.arms, means, strict=True)):
+        text = f"mean with 95% interval: {phrases.mean_words(arm, finding.claim)}"
+        arms.append({**_arm(finding, arm, row, place), "mean": _mean(mean, text, shown, place)})
     return {
         "width": WIDTH,
-        "height": ARM * len(one.arms) + AXIS,
-        "bottom": ARM * len(one.arms) + 4,
-        "label": phrases.measured(one.claim.measure),
+        "height": ARM * len(finding.arms) + AXIS,
+        "bottom": ARM * len(finding.arms) + 4,
+        "label": phrases.measured(finding.claim.measure),
         "ticks": [{"x": _round(place(tick)), "text": f"{tick:g}"} for tick in ticks],
         "arms": arms,
         "is_cut": any(arm["mean"] and (arm["mean"]["is_cut_below"] or arm["mean"]["is_cut_above"]) for arm in arms),
     }
 
 
-def _arm(one: Evidence, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any]:
+def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any]:
     y, points = ARM * row + 13, []
     several = len(set(arm.machines)) > 1
     spread = np.linspace(-5, 5, len(arm.seeds)) if len(arm.seeds) > 1 else [0.0]
     for at, value in enumerate(arm.values):
         there = value is not None
-        words = phrases.value_words(arm, value, one.claim) + ("" if there else f" ({arm.outcomes[at]})")
+        words = phrases.value_words(arm, value, finding.claim) + ("" if there else f" ({arm.outcomes[at]})")
         machine = f", {arm.machines[at]}" if several else ""
         points.append({
             "x": _round(place(value)) if there else WIDTH - RIGHT,
@@ -74,7 +74,7 @@ def _arm(one: Evidence, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any
         "short": _short(arm.label),
         "y": y,
         "colour": row % COLOURS,
-        "train": training_command(one, arm),
+        "train": training_command(finding, arm),
         "points": points,
     }
 
@@ -103,9 +103,9 @@ def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float
     }
 
 
-def curves_of(one: Evidence) -> dict[str, Any] | None:
+def curves_of(finding: Finding) -> dict[str, Any] | None:
     """The running training error of every run against epochs; None where nothing was trained."""
-    arms = [arm for arm in one.arms if arm.curves]
+    arms = [arm for arm in finding.arms if arm.curves]
     if not arms:
         return None
     errors = [value for arm in arms for curve in arm.curves for value in (100 * curve["running_error"]).tolist()]
@@ -117,7 +117,7 @@ def curves_of(one: Evidence) -> dict[str, Any] | None:
     def x_place(epoch: float) -> float:
         return CURVES_LEFT + (WIDTH - RIGHT - CURVES_LEFT) * epoch / epochs
 
-    for row, arm in enumerate(one.arms):
+    for row, arm in enumerate(finding.arms):
         for seed, curve in zip(arm.seeds, arm.curves, strict=True):
             pairs = zip(curve["epoch"].tolist(), (100 * curve["running_error"]).tolist(), strict=True)
             lines.append({
@@ -137,18 +137,18 @@ def curves_of(one: Evidence) -> dict[str, Any] | None:
         "lines": lines,
         "names": [
             {"label": arm.label, "colour": row % COLOURS, "dashes": row % DASHES}
-            for row, arm in enumerate(one.arms)
+            for row, arm in enumerate(finding.arms)
             if arm.curves
         ],
     }
 
 
-def interval_of(one: Evidence) -> dict[str, Any] | None:
+def interval_of(finding: Finding) -> dict[str, Any] | None:
     """A verdict's interval for a row of the table, on the line of the picture of all claims; None where it has no number."""
-    on_line = on_paper_line(one)
-    if on_line is None or one.word == "no claim":
+    on_line = on_paper_line(finding)
+    if on_line is None or finding.word == "no claim":
         return None
-    is_share = isinstance(one.verdict.effect, Share)
+    is_share = isinstance(finding.verdict.effect, Share)
     low, high = (0.0, 1.0) if is_share else BAR_LIMITS
     values = [6 + (BAR_WIDTH - 12) * (min(max(value, low), high) - low) / (high - low) for value in (*on_line, 0.0, -1.0, 1.0)]
     middle, lower, upper, paper, zero, less, more = (None if math.isnan(value) else _round(value) for value in values)
@@ -157,7 +157,7 @@ def interval_of(one: Evidence) -> dict[str, Any] | None:
     return {
         "middle": middle if low <= estimate <= high else None, "lower": lower, "upper": upper, "paper": paper,
         "is_cut_below": least < low, "is_cut_above": most > high, "paper_cut": paper_cut,
-        "zero": zero, "less": less, "more": more, "is_share": is_share, "standing": standing(one), "width": BAR_WIDTH,
+        "zero": zero, "less": less, "more": more, "is_share": is_share, "standing": standing(finding), "width": BAR_WIDTH,
     }  # fmt: skip
 
 

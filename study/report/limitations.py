@@ -7,7 +7,7 @@ from typing import Any
 from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.evidence import Findings
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.claim import Claim
 from study.questions.measures import AtEnd, ViewsGain
 from study.questions.scales import scale_named
@@ -16,31 +16,31 @@ from study.report.phrases import no_results
 from study.report.plain_tables import NOTHING, table
 
 
-def image_error_words(one: Evidence) -> str:
+def image_error_words(finding: Finding) -> str:
     """The standard error that the control's test error has as it is of so few images: of a binomial share. NOTHING for what is
     no test error of some column, and where the number of images is not known."""
-    measure, control = one.claim.measure, one.control
+    measure, control = finding.claim.measure, finding.control
     column = measure.of if isinstance(measure, AtEnd | ViewsGain) else ""
     column = "test_error" if column == "gap" else column
     if control is None or column not in TEST_COLUMNS:
         return NOTHING
     errors = [error for error in control.errors[column] if error == error]
-    images = test_images(one, control)
+    images = test_images(finding, control)
     if not errors or not images:
         return NOTHING
     share = sum(errors) / len(errors)
     return f"{100 * math.sqrt(share * (1 - share) / images):.2f} ({images:,} images)"
 
 
-def test_images(one: Evidence, arm: ArmEvidence) -> int | None:
+def test_images(finding: Finding, arm: ArmEvidence) -> int | None:
     """How many the runs of an arm were tested on; for rows of before that was written down, how many the set has."""
     told = [count for count in arm.test_images if count]
-    return told[0] if told else scale_named(one.scale).test_images or None
+    return told[0] if told else scale_named(finding.scale).test_images or None
 
 
 def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Which arms had runs that came to no result, in words and as a table; and what was seen before each rule was fixed."""
-    arms = {(one.base, one.data, arm.keys): (one, arm) for one in findings.found for arm in one.arms}
+    arms = {(finding.base, finding.data, arm.keys): (finding, arm) for finding in findings.found for arm in finding.arms}
     rows = [
         {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.seeds)}
         | dict(zip(("diverged", "did not learn"), no_results(arm), strict=True))
@@ -77,7 +77,7 @@ def _runs(arm: ArmEvidence) -> list[tuple[str, str]]:
 def _before_rules(findings: Findings) -> list[str]:
     """A sentence for each scale that has runs."""
     told, runs = [], findings.runs
-    rules = {one.scale: one.rule for one in findings.found if one.role != "machinery"}
+    rules = {finding.scale: finding.rule for finding in findings.found if finding.role != "machinery"}
     for scale, rule in rules.items():
         own = runs[runs.scale == scale]
         if rule is None:
@@ -94,9 +94,9 @@ def _before_rules(findings: Findings) -> list[str]:
     return told
 
 
-def _before_claims(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> list[str]:
+def _before_claims(found: Sequence[Finding], claims: Mapping[str, Claim]) -> list[str]:
     """Claims that were written after some of their runs had been seen."""
-    scales = {one.scale for one in found if one.role != "machinery"}
+    scales = {finding.scale for finding in found if finding.role != "machinery"}
     return [
         f"{claim.title}: runs of its first {counted(claim.seen_seeds, 'seed')} were seen before it was written. They are not "
         "judged."

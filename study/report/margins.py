@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from study.counted import counted
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.seeds_needed import (
     ASSUMED_CORRELATIONS,
     ASSUMED_SD,
@@ -70,7 +70,7 @@ def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_end
 
 
 def at_scale(
-    claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Evidence], rules: Preregistrations
+    claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Finding], rules: Preregistrations
 ) -> dict[str, list[str]]:
     """What "no effect" needs of a claim at a scale, by that scale's own runs and looks: the sentences, each with the bases that
     it is true of. `found`: the findings at that scale and others. Not for a claim that `without_seeds` has a word on."""
@@ -82,7 +82,7 @@ def at_scale(
     return told
 
 
-def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> list[str]:
+def lines(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> list[str]:
     """A claim's margin, what "no effect" needs at each scale that has runs or a rule, and on the bases that have neither."""
     if why := without_seeds(claim):
         return [why]
@@ -97,7 +97,7 @@ def lines(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistra
     return [margin_text(claim), *(f"{'; '.join(where)}: {sentence}" for sentence, where in told.items())]
 
 
-def facts(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> dict[str, Any]:
+def facts(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> dict[str, Any]:
     """The same for scripts: by base and scale the fewest and most seeds, the last look's, and the runs that tell it."""
     seeds: dict[str, dict[str, Any]] = {base: {} for base in claim.default_bases}
     for scale, bases in ({} if without_seeds(claim) else _known_at(name, claim, found, rules)).items():
@@ -111,8 +111,8 @@ def facts(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistra
     return {"margin": claim.rule.smallest_effect, "seeds_for_no_effect": seeds}
 
 
-def of_scale(found: Iterable[Evidence], scale: str) -> list[Evidence]:
-    return [one for one in found if one.scale == scale]
+def of_scale(found: Iterable[Finding], scale: str) -> list[Finding]:
+    return [finding for finding in found if finding.scale == scale]
 
 
 def looks_at(scale: str, rules: Preregistrations) -> Looks:
@@ -120,10 +120,10 @@ def looks_at(scale: str, rules: Preregistrations) -> Looks:
     return looks_of(rules.of(scale))
 
 
-def _known_at(name: str, claim: Claim, found: Sequence[Evidence], rules: Preregistrations) -> dict[str, list[str]]:
+def _known_at(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> dict[str, list[str]]:
     """By scale the bases of a claim whose spread runs tell, or whose looks a rule has fixed."""
     known = {}
-    for scale in dict.fromkeys([*claim.scales, *(one.scale for one in found)]):
+    for scale in dict.fromkeys([*claim.scales, *(finding.scale for finding in found)]):
         if claim.is_asked_at(scale):
             own, rule = of_scale(found, scale), rules.of(scale)
             fixed = rule.family.get(name, {}) if rule else {}

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from study.counted import counted
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio, Share
 from study.plan.fixed_rules import looks_of
 from study.questions.claim import Claim
@@ -62,38 +62,38 @@ VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contra
 among all claims."""
 
 
-def section_words(one: Evidence) -> str:
+def section_words(finding: Finding) -> str:
     """Such as "3.3 Local response normalization"; "not in the paper" for a question of one's own."""
-    number = one.claim.section
+    number = finding.claim.section
     if math.isinf(number):
         return "not in the paper"
     return f"{number:g} {SECTIONS[number]}" if number in SECTIONS else f"section {number:g}"
 
 
-def standing(one: Evidence) -> str:
+def standing(finding: Finding) -> str:
     """One of VERDICTS; of a claim that was not judged its direction, such as "incomplete"."""
-    return f"{one.verdict.alone} alone" if one.verdict.alone else one.word
+    return f"{finding.verdict.alone} alone" if finding.verdict.alone else finding.word
 
 
-def by_standing(found: Sequence[Evidence]) -> str:
+def by_standing(found: Sequence[Finding]) -> str:
     """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
     counts = Counter(map(standing, found))
     others = sorted(set(counts) - set(VERDICTS))
     return ", ".join(f"{counts[word]} {word}" for word in (*VERDICTS, *others) if counts[word]) or "nothing was judged"
 
 
-def tested(found: Sequence[Evidence]) -> list[Evidence]:
+def tested(found: Sequence[Finding]) -> list[Finding]:
     """Those that something is claimed of. Only they count as findings: a design that claims nothing has no verdict."""
-    return [one for one in found if one.claim.rule.is_tested]
+    return [finding for finding in found if finding.claim.rule.is_tested]
 
 
-def outcome_words(found: Sequence[Evidence]) -> str:
+def outcome_words(found: Sequence[Finding]) -> str:
     """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
     asked = tested(found)
     return f"{counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
-def counts_words(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> str:
+def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
     """How the numbers of claims, of those asked at a scale, of findings and of rows in a table belong together."""
     asked = tested(found)
     if not asked:
@@ -101,10 +101,10 @@ def counts_words(found: Sequence[Evidence], claims: Mapping[str, Claim]) -> str:
     tests = [claim for claim in claims.values() if claim.rule.is_tested]
     of_paper = sum(claim.is_of_the_paper for claim in tests)
     beyond = f"; beside it we ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
-    family = {one.scale: one.claims_in_family for one in asked if one.in_family}
-    at = Counter(one.scale for one in asked)
-    extra = sum(not one.in_family for one in asked)
-    rows = Counter(data for data, _, _ in dict.fromkeys((one.data, one.claim_name, one.base) for one in asked))
+    family = {finding.scale: finding.claims_in_family for finding in asked if finding.in_family}
+    at = Counter(finding.scale for finding in asked)
+    extra = sum(not finding.in_family for finding in asked)
+    rows = Counter(data for data, _, _ in dict.fromkeys((finding.data, finding.claim_name, finding.base) for finding in asked))
     row_words = ", ".join(f"{counted(count, 'row')} for {name}" for name, count in rows.items())
     told = [
         f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
@@ -122,16 +122,16 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} at {name}" for name, count in counts.items())
 
 
-def looks_words(found: Sequence[Evidence]) -> str:
+def looks_words(found: Sequence[Finding]) -> str:
     """After how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
     scales: dict[Looks, list[str]] = defaultdict(list)
-    for scale, rule in {one.scale: one.rule for one in found}.items():
+    for scale, rule in {finding.scale: finding.rule for finding in found}.items():
         scales[looks_of(rule)].append(scale)
     told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} of an arm" for looks in scales}
     return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 
 
-def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:
+def on_paper_line(finding: Finding) -> tuple[float, float, float, float] | None:
     """Estimate, both ends of its interval and the paper's number (NaN where it gives a direction alone), so that claims of
     different units compare: no effect is 0, what the paper expects is above it, and 1 is the least effect that matters here.
 
@@ -139,7 +139,7 @@ def on_paper_line(one: Evidence) -> tuple[float, float, float, float] | None:
     to be alike, 1 is the most that they may differ by, and what the paper says lies between -1 and 1. None for what has no
     number.
     """
-    effect, claim = one.verdict.effect, one.claim
+    effect, claim = finding.verdict.effect, finding.claim
     if not math.isfinite(effect.estimate):
         return None
     if isinstance(effect, Share):

@@ -17,7 +17,7 @@ from alexnet.files import write_atomically
 from study.counted import counted
 from study.judge.decision import ERROR
 from study.judge.evidence import Findings, find
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.regimes import between_regimes
 from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
@@ -84,11 +84,11 @@ def _overview(findings: Findings, folder: Path) -> list[Path]:
         return drawn
 
 
-def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Evidence]]:
+def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Finding]]:
     """What shares a figure: the bases of one claim at one scale and one state of the data."""
     groups = defaultdict(list)
-    for one in findings.found:
-        groups[one.claim_name, one.scale, one.fingerprint].append(one)
+    for finding in findings.found:
+        groups[finding.claim_name, finding.scale, finding.fingerprint].append(finding)
     return dict(groups)
 
 
@@ -127,7 +127,7 @@ def describe(
 
 def _not_run(findings: Findings) -> Iterator[dict]:
     """What the claims ask for and no run answers: for each claim and scale the bases and arms, and why."""
-    there = {(one.claim_name, one.scale, one.base, arm.label) for one in findings.found for arm in one.arms}
+    there = {(finding.claim_name, finding.scale, finding.base, arm.label) for finding in findings.found for arm in finding.arms}
     for name, claim in all_claims().items():
         for scale, role in claim.fixed_scales.items():
             if role == "machinery":
@@ -139,7 +139,7 @@ def _not_run(findings: Findings) -> Iterator[dict]:
                     yield {"claim": name, "scale": scale, "base": base, "arms": "all" if whole else ", ".join(missing)}
 
 
-def _regimes(found: Sequence[Evidence]) -> dict[str, Any]:
+def _regimes(found: Sequence[Finding]) -> dict[str, Any]:
     """A table of the effects that were found at two scales of one image set, each against the other, and in words how many
     differ."""
     compared = between_regimes(found)

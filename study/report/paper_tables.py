@@ -5,21 +5,21 @@ from functools import singledispatch
 from typing import Any
 
 from study.counted import counted
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import mean_interval
 from study.questions.measures import Averaged, Measure
 
 
 @singledispatch
-def paper_tables(measure: Measure, one: Evidence) -> list[dict[str, Any]]:
+def paper_tables(measure: Measure, finding: Finding) -> list[dict[str, Any]]:
     """The tables of the paper that a measure has, as {"title", "head", "rows"}; none for most."""
     return []
 
 
 @paper_tables.register
-def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
+def _(measure: Averaged, finding: Finding) -> list[dict[str, Any]]:
     """Tables 1 and 2."""
-    control = one.control
+    control = finding.control
     if not control:
         return []
     mean = {column: percent_range(errors) for column, errors in control.errors.items()}
@@ -59,7 +59,8 @@ def _(measure: Averaged, one: Evidence) -> list[dict[str, Any]]:
         ("Fall 2009, 10,184 classes, sixth convolution", *not_run, "67.4%", "40.9%", "section 6"),
         ("Fall 2009, best before", *not_run, "78.1%", "60.9%", "section 6"),
     ]
-    title = f"Tables 1 and 2, {one.base} on {one.data} (a net of another size on other images: only the order of rows compares)"
+    other = "a net of another size on other images: only the order of rows compares"
+    title = f"Tables 1 and 2, {finding.base} on {finding.data} ({other})"
     head = ("what", f"top-1, n={len(control.seeds)}, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
     return [{"title": title, "head": head, "rows": rows}]
 

@@ -11,7 +11,7 @@ from alexnet.errors import Refused
 from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.decision import Failures
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.images import FEW_SEEDS
 from study.judge.intervals import Difference, Effect, Ratio, Share, mean_interval
 from study.questions.claim import Claim
@@ -202,11 +202,11 @@ def _(effect: Share, unit: str = "points") -> str:
     return f"{effect.seen} of {counted(effect.runs, 'run')} [{effect.lower:.2f}, {effect.upper:.2f}]"
 
 
-def observed_words(one: Evidence) -> str:
+def observed_words(finding: Finding) -> str:
     """The effect that the verdict is about; of a factorial, which has no such one, how many there are."""
-    if isinstance(one.claim.rule, Factorial):
-        return contrasts_words(one.verdict.contrasts)
-    return effect_words(one.verdict.effect, one.claim.measure.unit)
+    if isinstance(finding.claim.rule, Factorial):
+        return contrasts_words(finding.verdict.contrasts)
+    return effect_words(finding.verdict.effect, finding.claim.measure.unit)
 
 
 def contrasts_words(contrasts: Sized) -> str:
@@ -214,27 +214,27 @@ def contrasts_words(contrasts: Sized) -> str:
     return f"{counted(len(contrasts), 'effect')}, in its table" if contrasts else NOT_COMPARED
 
 
-def other_images_words(one: Evidence) -> str:
+def other_images_words(finding: Finding) -> str:
     """The half width of the effect's interval if the test images were drawn anew too."""
-    half_width, effect = one.verdict.told.on_other_images, one.verdict.effect
+    half_width, effect = finding.verdict.told.on_other_images, finding.verdict.effect
     few = isinstance(effect, Difference) and effect.blocks <= FEW_SEEDS  # then it is many times what more seeds would give
     return f"+-{half_width:.2f}" if math.isfinite(half_width) and not few else "-"
 
 
-def against_control_words(one: Evidence, arm: ArmEvidence) -> str:
+def against_control_words(finding: Finding, arm: ArmEvidence) -> str:
     """An arm against the control."""
-    return effect_words(one.effects[arm.label], one.claim.measure.unit) if arm.label in one.effects else "(control)"
+    return effect_words(finding.effects[arm.label], finding.claim.measure.unit) if arm.label in finding.effects else "(control)"
 
 
-def all_runs_words(one: Evidence) -> str:
+def all_runs_words(finding: Finding) -> str:
     """What all runs come to where there are more than the verdict rests on, as a claim that is decided is not judged again;
     else "-"."""
-    told, compares = one.verdict.effect, isinstance(one.claim.rule, DifferenceOfMeans | RatioOfTimes)
-    effect = one.effects.get(one.verdict.treated) if compares else one.all_runs
+    told, compares = finding.verdict.effect, isinstance(finding.claim.rule, DifferenceOfMeans | RatioOfTimes)
+    effect = finding.effects.get(finding.verdict.treated) if compares else finding.all_runs
     if isinstance(effect, Share | None) or isinstance(told, Share):
         return "-"
     are_all = (effect.n_treated, effect.n_control) == (told.n_treated, told.n_control)
-    return "-" if are_all else effect_words(effect, one.claim.measure.unit)
+    return "-" if are_all else effect_words(effect, finding.claim.measure.unit)
 
 
 def in_a_row(seeds: Iterable[int]) -> str:
@@ -270,9 +270,9 @@ def mean_words(arm: ArmEvidence, claim: Claim) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def machine_and_data(one: Evidence) -> str:
+def machine_and_data(finding: Finding) -> str:
     """Where a finding is from."""
-    return f"{one.data} ({one.fingerprint}) on {one.machine}"
+    return f"{finding.data} ({finding.fingerprint}) on {finding.machine}"
 
 
 # ---- How many runs a number rests on -----------------------------------------------------------------------------------
@@ -292,43 +292,43 @@ def n_words(treated: int, control: int, seeds: int = 0) -> str:
     return f"{runs}/{seeds}" if 0 < seeds < min(treated, control) else runs
 
 
-def runs_of(one: Evidence) -> tuple[int, int]:
+def runs_of(finding: Finding) -> tuple[int, int]:
     """Runs of the arm and of the control that the verdict rests on, or that are in so far."""
-    effect = one.verdict.effect
+    effect = finding.verdict.effect
     if isinstance(effect, Share):
         return effect.runs, effect.runs
-    if contrasts := one.verdict.contrasts:
-        runs = next(iter(contrasts.values())).blocks * (len(one.claim.rule.treated_arms) + 1)
+    if contrasts := finding.verdict.contrasts:
+        runs = next(iter(contrasts.values())).blocks * (len(finding.claim.rule.treated_arms) + 1)
         return runs, runs
     if effect.estimate == effect.estimate:
         return effect.n_treated, effect.n_control
-    there = {arm.label: len(arm.known) for arm in one.arms}  # nothing is compared yet
-    control, treated = one.claim.rule.control, one.claim.rule.treated_arms or (one.claim.rule.control,)
+    there = {arm.label: len(arm.known) for arm in finding.arms}  # nothing is compared yet
+    control, treated = finding.claim.rule.control, finding.claim.rule.treated_arms or (finding.claim.rule.control,)
     return min(there.get(label, 0) for label in treated), there.get(control, 0)
 
 
-def runs_in_brief(one: Evidence) -> str:
+def runs_in_brief(finding: Finding) -> str:
     """For a column of such numbers: "6", "3+5", "12/9"; of a design "48 in 3 blocks"."""
-    if contrasts := one.verdict.contrasts:
-        return f"{runs_of(one)[0]} in {counted(next(iter(contrasts.values())).blocks, 'block')}"
-    return n_words(*runs_of(one), one.verdict.told.seeds)
+    if contrasts := finding.verdict.contrasts:
+        return f"{runs_of(finding)[0]} in {counted(next(iter(contrasts.values())).blocks, 'block')}"
+    return n_words(*runs_of(finding), finding.verdict.told.seeds)
 
 
-def runs_words(one: Evidence) -> str:
+def runs_words(finding: Finding) -> str:
     """Such as "n=3+5"."""
-    return f"n={runs_in_brief(one)}"
+    return f"n={runs_in_brief(finding)}"
 
 
-def judged_words(one: Evidence) -> str:
+def judged_words(finding: Finding) -> str:
     """Such as "judged with n=3+5 of the runs shown", where a picture of all runs has more of an arm than the verdict rests on;
     else "judged"; of what no look was taken at "not judged yet"."""
-    if one.verdict.direction == "incomplete":
+    if finding.verdict.direction == "incomplete":
         return "not judged yet"
-    labels = one.verdict.treated, one.claim.rule.control
-    shown = {arm.label: len(arm.seeds) for arm in one.arms}
-    if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(one), strict=True)):
+    labels = finding.verdict.treated, finding.claim.rule.control
+    shown = {arm.label: len(arm.seeds) for arm in finding.arms}
+    if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(finding), strict=True)):
         return "judged"
-    return f"judged with {runs_words(one)} of the runs shown"
+    return f"judged with {runs_words(finding)} of the runs shown"
 
 
 # ---- Runs that came to no result ---------------------------------------------------------------------------------------

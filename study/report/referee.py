@@ -13,7 +13,7 @@ from alexnet.recipe import SOURCE_2012, differences
 from study.counted import counted
 from study.judge.arms import ArmEvidence
 from study.judge.decision import ERROR
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Ratio
 from study.questions.rules import (
     Alike,
@@ -38,27 +38,27 @@ HAIR = 1.1
 # ---- How it was judged -------------------------------------------------------------------------------------------------
 
 
-def how_judged(one: Evidence) -> str:
+def how_judged(finding: Finding) -> str:
     """One paragraph in ordinary English: what was set against what, by which yardstick, and what came of it."""
-    told = [f"{compared(one.claim.rule, one)}."]
-    if one.claim.rule.is_tested and one.verdict.looks_planned:
-        looks, others = one.verdict.looks_planned, one.claims_in_family
+    told = [f"{compared(finding.claim.rule, finding)}."]
+    if finding.claim.rule.is_tested and finding.verdict.looks_planned:
+        looks, others = finding.verdict.looks_planned, finding.claims_in_family
         beside = f"{counted(others, 'claim')} are asked together" if others > 1 else "no other claim is asked beside it"
         times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
         told.append(f"The claim is looked at {times}, and {beside}.")
-        if one.claim.rule.smallest_effect:
-            told.append(f'Less than {margin_text(one.claim)} either way does not matter here and is called "no effect".')
-    return " ".join((*told, why(one)))
+        if finding.claim.rule.smallest_effect:
+            told.append(f'Less than {margin_text(finding.claim)} either way does not matter here and is called "no effect".')
+    return " ".join((*told, why(finding)))
 
 
 @singledispatch
-def compared(rule: Rule, one: Evidence) -> str:
+def compared(rule: Rule, finding: Finding) -> str:
     """What was set against what, without the full stop."""
     return f"The runs were set against each other by {type(rule).__name__}"
 
 
 @compared.register
-def _(rule: DifferenceOfMeans, one: Evidence) -> str:
+def _(rule: DifferenceOfMeans, finding: Finding) -> str:
     several = " Of several arms the least convincing decides" if len(rule.treated_arms) > 1 else ""
     arms = " or ".join(rule.treated_arms)
     paired = "on the same seed and machine, which cancels what both drew alike"
@@ -66,7 +66,7 @@ def _(rule: DifferenceOfMeans, one: Evidence) -> str:
 
 
 @compared.register
-def _(rule: RatioOfTimes, one: Evidence) -> str:
+def _(rule: RatioOfTimes, finding: Finding) -> str:
     return (
         f"The time of each run of {rule.treated} was divided by that of the run of {rule.control} on the same seed and "
         "machine, and the ratios were averaged on their logarithms"
@@ -74,57 +74,57 @@ def _(rule: RatioOfTimes, one: Evidence) -> str:
 
 
 @compared.register
-def _(rule: WithinRuns, one: Evidence) -> str:
-    minuend, subtrahend = terms(one.claim.measure)
+def _(rule: WithinRuns, finding: Finding) -> str:
+    minuend, subtrahend = terms(finding.claim.measure)
     return f"Every run was set against itself: {minuend} minus {subtrahend}, with the same weights"
 
 
 @compared.register
-def _(rule: Alike, one: Evidence) -> str:
-    minuend, subtrahend = terms(one.claim.measure)
+def _(rule: Alike, finding: Finding) -> str:
+    minuend, subtrahend = terms(finding.claim.measure)
     return f"Of every run {subtrahend} was taken from {minuend}, each over images of its own, with the same weights"
 
 
 @compared.register
-def _(rule: Interaction, one: Evidence) -> str:
+def _(rule: Interaction, finding: Finding) -> str:
     return f"What {rule.first} changes was taken with and without {rule.second}, seed by seed, and the two were subtracted"
 
 
 @compared.register
-def _(rule: OverImages, one: Evidence) -> str:
+def _(rule: OverImages, finding: Finding) -> str:
     return "The averaged answers of several nets were set against the mean of the same nets alone, image by image"
 
 
 @compared.register
-def _(rule: EveryRun, one: Evidence) -> str:
+def _(rule: EveryRun, finding: Finding) -> str:
     return f"In each run of {rule.control} it was asked by itself whether chance alone would show as much"
 
 
 @compared.register
-def _(rule: Factorial, one: Evidence) -> str:
+def _(rule: Factorial, finding: Finding) -> str:
     return "Every effect is the mean of all runs with a part off minus the mean of all runs with it on, seed by seed"
 
 
 # ---- What would change the verdict -------------------------------------------------------------------------------------
 
 
-def would_change(one: Evidence) -> str:
+def would_change(finding: Finding) -> str:
     """What runs or numbers would make it another verdict."""
-    verdict, rule = one.verdict, one.claim.rule
+    verdict, rule = finding.verdict, finding.claim.rule
     if not rule.is_tested:
         return "Nothing: no verdict is asked of it, its numbers alone are told."
     if verdict.direction in ("did not learn", "changed nothing"):
         return "Other runs of the same arms that learn something, or whose weights differ from those of the control."
     if verdict.is_decided:
-        return " ".join(_would_reopen(one))
+        return " ".join(_would_reopen(finding))
     needs = f"The next look needs {counted(verdict.more_seeds or 0, 'more seed')} of an arm."
     if verdict.more_seeds is None:
         needs = "No look is left: only a new question with new seeds can decide it."
-    return " ".join((needs, *_would_decide(one)))
+    return " ".join((needs, *_would_decide(finding)))
 
 
-def _would_reopen(one: Evidence) -> Iterator[str]:
-    verdict = one.verdict
+def _would_reopen(finding: Finding) -> Iterator[str]:
+    verdict = finding.verdict
     yield (
         f"More seeds of these arms do not change it: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, "
         "and the first look that decides counts."
@@ -141,9 +141,9 @@ def _would_reopen(one: Evidence) -> Iterator[str]:
     yield "Other images, another network or another margin are other questions, and each has its own answer."
 
 
-def _would_decide(one: Evidence) -> Iterator[str]:
+def _would_decide(finding: Finding) -> Iterator[str]:
     """Of an open claim, by its numbers as they are."""
-    verdict, claim = one.verdict, one.claim
+    verdict, claim = finding.verdict, finding.claim
     if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
         yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {number(verdict.holm_p, 2)}."
     margin, nothing = claim.rule.smallest_effect, verdict.p_no_effect
@@ -158,47 +158,47 @@ def _would_decide(one: Evidence) -> Iterator[str]:
 # ---- What it does not show ---------------------------------------------------------------------------------------------
 
 
-def does_not_show(one: Evidence) -> list[str]:
+def does_not_show(finding: Finding) -> list[str]:
     """What a reader could take from the verdict and should not, a sentence each."""
-    return list(_limits(one))
+    return list(_limits(finding))
 
 
-def _limits(one: Evidence) -> Iterator[str]:
-    if one.role == "machinery":
-        yield f"Anything about the paper: {scale_named(one.scale).about}."
+def _limits(finding: Finding) -> Iterator[str]:
+    if finding.role == "machinery":
+        yield f"Anything about the paper: {scale_named(finding.scale).about}."
         return
-    if one.role in ("proxy", "own"):
-        about = scale_named(one.scale).about
+    if finding.role in ("proxy", "own"):
+        about = scale_named(finding.scale).about
         yield f"The size of the effect on the paper's images: these are {about}; a direction alone is judged."
-    if changes := changed_from_2012(one):
-        yield f"The effect in the network of 2012: {one.base} differs from it in {fields_words(changes)} (REPRODUCTION.md)."
-    verdict = one.verdict
-    if isinstance(one.claim.rule, OverImages):
+    if changes := changed_from_2012(finding):
+        yield f"The effect in the network of 2012: {finding.base} differs from it in {fields_words(changes)} (REPRODUCTION.md)."
+    verdict = finding.verdict
+    if isinstance(finding.claim.rule, OverImages):
         yield "What other nets would give: its interval is over test images, with these nets alone."
     elif not math.isfinite(verdict.told.on_other_images):
         yield "What other test images would give: its interval is over seeds, on these images alone."
-    if len(set(verdict.told.machines or one.machines)) == 1:
-        yield f"Whether another kind of machine agrees: all judged runs are of {one.machine}."
+    if len(set(verdict.told.machines or finding.machines)) == 1:
+        yield f"Whether another kind of machine agrees: all judged runs are of {finding.machine}."
     if verdict.direction == "undecided":
         yield "That there is no effect: undecided means that so few runs cannot tell."
 
 
-def changed_from_2012(one: Evidence) -> dict[str, tuple]:
+def changed_from_2012(finding: Finding) -> dict[str, tuple]:
     """In which fields an AlexNet differs from the network that the authors ran; none for networks of another kind."""
-    if one.base not in ALEXNETS:
+    if finding.base not in ALEXNETS:
         return {}
-    recipe = one.claim.recipe_at(one.scale, one.base, one.claim.arms[0].label)
+    recipe = finding.claim.recipe_at(finding.scale, finding.base, finding.claim.arms[0].label)
     return fields_that_differ(recipe, SOURCE_2012)
 
 
 # ---- What it took ------------------------------------------------------------------------------------------------------
 
 
-def training_command(one: Evidence, arm: ArmEvidence) -> str:
+def training_command(finding: Finding, arm: ArmEvidence) -> str:
     """What trains a run of an arm again, alone: the seed is to be put at its end."""
-    named = one.claim.recipe(one.base, arm.label)
+    named = finding.claim.recipe(finding.base, arm.label)
     settings = [f"--set {shlex.quote(f'{f}={_written(new)}')}" for f, (_, new) in differences(arm.recipe, named).items()]
-    recipe = shlex.quote(f"{one.claim_name}/{one.base}/{arm.label}")
+    recipe = shlex.quote(f"{finding.claim_name}/{finding.base}/{arm.label}")
     return " ".join(("python -m study train", recipe, *settings, "--seed"))
 
 
@@ -207,9 +207,9 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def cost_words(one: Evidence) -> str:
+def cost_words(finding: Finding) -> str:
     """Time of training of all runs shown, which other claims may share."""
-    seconds = [curve["seconds"][-1] for arm in one.arms for curve in arm.curves]
+    seconds = [curve["seconds"][-1] for arm in finding.arms for curve in arm.curves]
     minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
     return (
         f"{counted(len(seconds), 'run')}, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its "

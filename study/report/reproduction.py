@@ -12,7 +12,7 @@ import pandas as pd
 from alexnet.recipe import PAPER, SOURCE_2012, Recipe
 from study.counted import counted
 from study.judge.evidence import Findings
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
 from study.plan.fixed_rules import looks_of
 from study.plan.initial_logits import changes_scale
@@ -45,7 +45,9 @@ def _amount(hours_or_dollars: float, places: int = 1) -> str:
 def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
     of_paper = {name: claim for name, claim in claims.items() if claim.is_of_the_paper}
-    judged = {one.claim_name for one in findings.found if one.claim_name in of_paper and one.verdict.looks_taken}
+    judged = {
+        finding.claim_name for finding in findings.found if finding.claim_name in of_paper and finding.verdict.looks_taken
+    }
     runs = findings.runs
     core_hours, gpu_hours = hours_of_computing(runs)
     whole = runs_of_full_replication(of_paper)
@@ -155,46 +157,46 @@ def _without_a_result(runs: pd.DataFrame) -> Iterator[str]:
         yield f"Of {counted(len(runs), 'run')} {' and '.join(ended)}."
 
 
-def _open_still(found: Sequence[Evidence]) -> Iterator[str]:
-    if undecided := [one for one in found if one.word == "undecided"]:
-        alone = Counter(one.verdict.alone for one in undecided if one.verdict.alone)
+def _open_still(found: Sequence[Finding]) -> Iterator[str]:
+    if undecided := [finding for finding in found if finding.word == "undecided"]:
+        alone = Counter(finding.verdict.alone for finding in undecided if finding.verdict.alone)
         sides = "".join(f", {count} of them {side} alone" for side, count in sorted(alone.items()))
         yield f"Undecided with the seeds that are there: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
 
 
-def _decided_alone(found: Sequence[Evidence]) -> Iterator[str]:
-    if alone := _named([one for one in found if standing(one).endswith("alone")], found):
+def _decided_alone(found: Sequence[Finding]) -> Iterator[str]:
+    if alone := _named([finding for finding in found if standing(finding).endswith("alone")], found):
         yield f"Decided alone, and open once all claims are counted: {'; '.join(alone)}."
 
 
-def _read_otherwise(found: Sequence[Evidence]) -> Iterator[str]:
+def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
     for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer, of a larger effect")):
-        if named := _named([one for one in found if readings_differ(one) == apart], found):
+        if named := _named([finding for finding in found if readings_differ(finding) == apart], found):
             yield f"The claim can be read in another way, which gives {words}: {'; '.join(named)}."
 
 
-def _of_another_scale(found: Sequence[Evidence]) -> Iterator[str]:
-    if scaled := sum(changes_scale(one.verdict.told.initial_logits) for one in found):
+def _of_another_scale(found: Sequence[Finding]) -> Iterator[str]:
+    if scaled := sum(changes_scale(finding.verdict.told.initial_logits) for finding in found):
         yield (
             f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in {scaled} "
             f"of {counted(len(found), 'finding')}."
         )
 
 
-def _out_of_reach(found: Sequence[Evidence]) -> Iterator[str]:
+def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
     """Claims that are open, and for which "no effect" takes more seeds than the last look has."""
     beyond = []
-    for one in found:
-        if one.word != "undecided" or one.claim.measure.runs_together > 1:
+    for finding in found:
+        if finding.word != "undecided" or finding.claim.measure.runs_together > 1:
             continue
-        looks = looks_of(one.rule)
-        of_its_scale = [other for other in found if other.scale == one.scale]
-        seeds = seeds_for_claim(one.claim, spread_of(of_its_scale, one.claim.measure, one.base), looks)
-        most = most_seeds(one.claim, looks)
+        looks = looks_of(finding.rule)
+        of_its_scale = [other for other in found if other.scale == finding.scale]
+        seeds = seeds_for_claim(finding.claim, spread_of(of_its_scale, finding.claim.measure, finding.base), looks)
+        most = most_seeds(finding.claim, looks)
         if seeds and seeds[0] > most:
-            (name,) = _named([one], found)
+            (name,) = _named([finding], found)
             beyond.append(
-                f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(one.claim)}; the last look has {most})"
+                f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(finding.claim)}; the last look has {most})"
             )
     if beyond:
         yield f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'
@@ -230,24 +232,27 @@ def _plain(value: Any) -> str:
     return NOTHING if value is None else str(value)
 
 
-def _named(some: Sequence[Evidence], found: Sequence[Evidence]) -> list[str]:
+def _named(some: Sequence[Finding], found: Sequence[Finding]) -> list[str]:
     """The claims of some findings, each once; in brackets network and scale, where the claim was asked of several of them and
     not all of these are among the findings."""
-    names: dict[str, list[Evidence]] = {}
-    for one in some:
-        names.setdefault(one.claim.title, []).append(one)
+    names: dict[str, list[Finding]] = {}
+    for finding in some:
+        names.setdefault(finding.claim.title, []).append(finding)
     told = []
     for name, own in names.items():
-        asked = [one for one in found if one.claim.title == name]
-        facts = [fact for fact in ("base", "scale") if len({getattr(one, fact) for one in asked}) > 1]
+        asked = [finding for finding in found if finding.claim.title == name]
+        facts = [fact for fact in ("base", "scale") if len({getattr(finding, fact) for finding in asked}) > 1]
         places = "; ".join(", ".join(getattr(one, fact) for fact in facts) for one in own)
         told.append(f"{name} ({places})" if facts and len(own) < len(asked) else name)
     return told
 
 
-def _claims_a_run(found: Sequence[Evidence]) -> pd.Series:
+def _claims_a_run(found: Sequence[Finding]) -> pd.Series:
     """How many findings each run is part of, for each that is part of any."""
     names = [
-        f"{key} {machine}" for one in found for arm in one.arms for key, machine in zip(arm.keys, arm.machines, strict=True)
+        f"{key} {machine}"
+        for finding in found
+        for arm in finding.arms
+        for key, machine in zip(arm.keys, arm.machines, strict=True)
     ]
     return pd.Series(names, dtype=object).value_counts()

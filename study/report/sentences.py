@@ -7,7 +7,7 @@ from functools import singledispatch
 from alexnet.errors import Refused
 from study.counted import counted
 from study.judge.decision import Verdict
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio, Share
 from study.judge.judge import ENOUGH_POWER
 from study.judge.limits import limit_of
@@ -32,21 +32,21 @@ NORMAL_95 = 1.645
 """Of the normal distribution 95% lie below so many standard deviations."""
 
 
-def verdict_words(one: Evidence) -> str:
+def verdict_words(finding: Finding) -> str:
     """The verdict with what it rests on, for a table cell."""
-    verdict = one.verdict
-    if one.role == "machinery":
+    verdict = finding.verdict
+    if finding.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
     size = "" if verdict.size == "not judged" else f", size {verdict.size}"
-    if one.role in ("proxy", "own") and verdict.is_decided:
-        size = f", size not judged ({'own images' if one.role == 'own' else 'proxy'})"
+    if finding.role in ("proxy", "own") and verdict.is_decided:
+        size = f", size not judged ({'own images' if finding.role == 'own' else 'proxy'})"
     direction = verdict.direction
     if verdict.alone:
         direction = f"undecided among all claims ({verdict.alone} alone)"
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
-    failed = f"; {no_result_words(verdict.told.failures, one.arms)}" if verdict.told.failures else ""
-    other = f"; {differ}" if (differ := readings_differ(one)) else ""
+    failed = f"; {no_result_words(verdict.told.failures, finding.arms)}" if verdict.told.failures else ""
+    other = f"; {differ}" if (differ := readings_differ(finding)) else ""
     return f"{direction}{size}{failed}{other}"
 
 
@@ -55,10 +55,10 @@ def look_words(verdict: Verdict) -> str:
     return f"{verdict.looks_taken} of {verdict.looks_planned}"
 
 
-def more_seeds_words(one: Evidence) -> str:
+def more_seeds_words(finding: Finding) -> str:
     """How many more seeds an arm needs for its next look."""
-    verdict = one.verdict
-    limit = limit_of(verdict.told, one.claim.rule.smallest_effect)
+    verdict = finding.verdict
+    limit = limit_of(verdict.told, finding.claim.rule.smallest_effect)
     if verdict.direction == "undecided" and limit and limit.by == "images":
         return limit_words(limit)
     if verdict.more_seeds is None:
@@ -68,12 +68,12 @@ def more_seeds_words(one: Evidence) -> str:
     return f"{verdict.more_seeds} more an arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
 
 
-def why(one: Evidence) -> str:
+def why(finding: Finding) -> str:
     """The verdict and its numbers in plain sentences."""
-    if one.verdict.direction == "did not learn":  # its numbers are of nothing
-        return " ".join(cautions(one))
-    told = sentence(one.claim.rule, one.claim.measure, one.verdict)
-    return " ".join((told, *cautions(one)))
+    if finding.verdict.direction == "did not learn":  # its numbers are of nothing
+        return " ".join(cautions(finding))
+    told = sentence(finding.claim.rule, finding.claim.measure, finding.verdict)
+    return " ".join((told, *cautions(finding)))
 
 
 @singledispatch

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from study.judge.components import ArmRuns, intraclass_correlation, runs_of, variance_components
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.measures import AtEnd, Measure
 
 FEWEST_ARMS = 3
@@ -28,10 +28,10 @@ class SpreadTable:
     correlation: tuple[float, float, float]  # of two arms at one seed, with its 95% interval
 
 
-def spreads_of(found: Sequence[Evidence]) -> list[SpreadTable]:
+def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
     """One for every base, scale and image set of which arms of several claims have runs: of the error of most claims."""
     measure, told = AtEnd("test_error_ten_views"), []
-    groups: dict[tuple[str, str, str, str], list[Evidence]] = {}
+    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for one in found:
         if one.claim.measure == measure and not one.claim.tune:  # arms of another rate are no arms of these
             groups.setdefault((one.base, one.scale, one.data, one.fingerprint), []).append(one)

@@ -18,7 +18,7 @@ from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from study.judge.decision import Look
 from study.judge.evidence import Findings, find
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan import results_folder
 from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
 from study.report import phrases, sentences
@@ -42,7 +42,7 @@ def schema() -> dict[str, Any]:
 # ---- Records ---------------------------------------------------------------------------------------------------------
 
 
-def records(findings: Findings, of: Iterable[Evidence] | None = None) -> list[dict[str, Any]]:
+def records(findings: Findings, of: Iterable[Finding] | None = None) -> list[dict[str, Any]]:
     """A record for each finding; or for those of them in `of`."""
     runs = findings.runs
     columns = [runs[name].tolist() for name in ("key", "machine", *SOFTWARE)]
@@ -52,42 +52,43 @@ def records(findings: Findings, of: Iterable[Evidence] | None = None) -> list[di
     return [as_json(one, rows) for one in (findings.found if of is None else of)]
 
 
-def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """One finding as JSON can hold it: what is no number, or infinite, becomes null. `software`: what each run, named by key
     and machine, was trained with, by the names of SOFTWARE."""
-    told, verdict, reported = dataclasses.asdict(one.verdict), one.verdict, one.claim.reported
+    told, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
     del told["told"]
-    names = [name for arm in one.arms for name in zip(arm.keys, arm.machines, strict=True)]
+    judged = what_is_judged(finding.claim, finding.base, finding.scale)
+    names = [name for arm in finding.arms for name in zip(arm.keys, arm.machines, strict=True)]
     return _plain({
         "format": FORMAT,
-        "id": "/".join((one.claim_name, one.scale, one.base, one.fingerprint)),
-        "claim": one.claim_name,
-        "title": one.claim.title,
-        "scale": one.scale,
-        "role": one.role,
-        "base": one.base,
-        "machines": one.machines,
-        "data": one.data,
-        "data_fingerprint": one.fingerprint,
-        "measured": phrases.measured(one.claim.measure),
-        "unit": one.claim.measure.unit,
-        "reported": {**dataclasses.asdict(reported), "words": phrases.reported_words(one.claim)},
+        "id": "/".join((finding.claim_name, finding.scale, finding.base, finding.fingerprint)),
+        "claim": finding.claim_name,
+        "title": finding.claim.title,
+        "scale": finding.scale,
+        "role": finding.role,
+        "base": finding.base,
+        "machines": finding.machines,
+        "data": finding.data,
+        "data_fingerprint": finding.fingerprint,
+        "measured": phrases.measured(finding.claim.measure),
+        "unit": finding.claim.measure.unit,
+        "reported": {**dataclasses.asdict(reported), "words": phrases.reported_words(finding.claim)},
         "verdict": {
             **told,
-            "words": sentences.verdict_words(one),
+            "words": sentences.verdict_words(finding),
             "effect": _effect(verdict.effect),
             "narrow": _effect(verdict.narrow) if verdict.narrow else None,
             "look": _look(verdict.told),
             "is_final": verdict.is_final,
-            "why": sentences.why(one),
+            "why": sentences.why(finding),
         },
         "rule": {
-            **{name.replace(" ", "_"): value for name, value in what_is_judged(one.claim, one.base, one.scale).items()},
-            "fixed_on": one.rule.fixed_on if one.rule else None,
-            "first_seed": first_seed_of(one.rule, one.claim),
-            "looks": dataclasses.asdict(looks_of(one.rule)),
+            **{name.replace(" ", "_"): value for name, value in judged.items()},
+            "fixed_on": finding.rule.fixed_on if finding.rule else None,
+            "first_seed": first_seed_of(finding.rule, finding.claim),
+            "looks": dataclasses.asdict(looks_of(finding.rule)),
         },
-        "claims_in_family": one.claims_in_family,
+        "claims_in_family": finding.claims_in_family,
         "arms": {
             arm.label: {
                 "learning_rate": arm.rate,
@@ -98,7 +99,7 @@ def as_json(one: Evidence, software: Mapping[tuple[str, str], Mapping[str, Any]]
                 "outcomes": arm.outcomes,
                 "values": arm.values,
             }
-            for arm in one.arms
+            for arm in finding.arms
         },
         "versions": {name: sorted({software[run][name] for run in names if run in software}) for name in SOFTWARE},
     })  # fmt: skip

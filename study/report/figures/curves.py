@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from study.judge.arms import ArmEvidence
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.report.figures.style import LINES, MARKS, PALETTE, head
 
 MOST_COLOURED = 5
@@ -28,10 +28,10 @@ HOW = (
 )
 
 
-def training_curves(found: Sequence[Evidence]) -> Figure:
+def training_curves(found: Sequence[Finding]) -> Figure:
     """Running training error of every run against epochs, and in a panel beside it where each ended on test images: whether the
     control has learned."""
-    most = max(len(one.arms) for one in found)
+    most = max(len(finding.arms) for finding in found)
     figure = Figure(figsize=(1.0 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
     grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
     first: Axes | None = None
@@ -60,11 +60,11 @@ def training_curves(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def _looks(one: Evidence) -> list[dict[str, Any]]:
+def _looks(finding: Finding) -> list[dict[str, Any]]:
     """Of each arm colour, line and mark. Of many arms those that the claim does not compare are grey."""
-    rule, looks, grey = one.claim.rule, list[dict[str, Any]](), 0
-    for place, arm in enumerate(one.arms):
-        if len(one.arms) <= MOST_COLOURED or arm.label in (rule.control, *rule.treated_arms):
+    rule, looks, grey = finding.claim.rule, list[dict[str, Any]](), 0
+    for place, arm in enumerate(finding.arms):
+        if len(finding.arms) <= MOST_COLOURED or arm.label in (rule.control, *rule.treated_arms):
             line, mark, color = LINES[place % len(LINES)], MARKS[place % len(MARKS)], PALETTE[place % len(PALETTE)]
         else:
             line, mark, color = GREY_DASHES[grey % len(GREY_DASHES)], GREY_MARKS[grey % len(GREY_MARKS)], GREY

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from alexnet.errors import Refused
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan.tuned import Tuned
 from study.questions.measures import (
     AtEnd,
@@ -45,11 +45,11 @@ from study.report.figures.rates import rates
 from study.report.figures.style import save, style
 from study.report.figures.time_to_target import time_to_target
 
-Pictures = dict[str, Callable[[Sequence[Evidence]], Figure | None]]
+Pictures = dict[str, Callable[[Sequence[Finding]], Figure | None]]
 """By kind, as the name of the file ends, what draws it from the bases of one claim. None: what it shows is not there yet."""
 
 
-def draw(found: Sequence[Evidence], results: Path) -> list[Path]:
+def draw(found: Sequence[Finding], results: Path) -> list[Path]:
     """Draw the figures of one claim at one scale into the folder `results`. Returns those that are there.
 
     A picture whose data are not kept, but which was made when they were, stays as it is.

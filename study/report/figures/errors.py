@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from study.judge import intervals
 from study.judge.arms import ArmEvidence, Block
 from study.judge.case import Case
-from study.judge.family import Evidence
-from study.questions.looks import LOOKS
+from study.judge.family import Finding
+from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
 from study.report.figures.style import INK, PALETTE, Judged, every_run, head, machines_of, panel_title, panels, runs_legend
@@ -28,12 +28,12 @@ HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, f
 JUDGED, ALL_RUNS = "judged", "all runs"
 
 
-def errors_at_end(found: Sequence[Evidence]) -> Figure:
+def errors_at_end(found: Sequence[Finding]) -> Figure:
     """Above: every run's value as a point, the mean with its interval. Below, where something is compared: each arm against the
     control, by the runs that were judged and by all of them, and the paper's number."""
-    machines, judged = machines_of(found), [runs_judged(one) for one in found]
-    rows = max(len(one.arms) + (_averaged(one) is not None) for one in found)
-    most = max(len(effects_below(one)) for one in found)
+    machines, judged = machines_of(found), [runs_judged(finding) for finding in found]
+    rows = max(len(finding.arms) + (_averaged(finding) is not None) for finding in found)
+    most = max(len(effects_below(finding)) for finding in found)
     tall, low = (0.62, 0.45) if rows <= 8 else (0.46, 0.3) if most else (0.33, 0.3)
     heights = [0.8 + tall * rows, *([0.8 + low * most] if most else [])]
     size = (1.6 if most else 2.8) + PANEL * len(found), 1.4 + sum(heights)
@@ -48,20 +48,19 @@ def errors_at_end(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def runs_judged(one: Evidence) -> Judged:
+def runs_judged(finding: Finding) -> Judged:
     """By arm the runs that the verdict rests on: those of the look that decided, or of the last one taken. Of a design, which
     has no verdict, all runs."""
-    rule, arms = one.claim.rule, {arm.label: arm for arm in one.arms}
+    rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
     if isinstance(rule, Factorial):
         return {label: arm.blocks for label, arm in arms.items()}
-    if not one.verdict.looks_taken:
+    if not finding.verdict.looks_taken:
         return {}
     if isinstance(rule, OverImages):
         return {label: _averaged_runs(arm) for label, arm in arms.items()}
-    first_seed, looks = (one.rule.first_seed, one.rule.looks) if one.rule else (0, LOOKS)
-    first_seed = max(first_seed, one.claim.seen_seeds)
-    case = Case(one.claim, one.base, arms, one.role == "native", one.machines, first_seed, looks)
-    look = one.verdict.told.number
+    first_seed, looks = first_seed_of(finding.rule, finding.claim), looks_of(finding.rule)
+    case = Case(finding.claim, finding.base, arms, finding.role == "native", finding.machines, first_seed, looks)
+    look = finding.verdict.told.number
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
         return dict.fromkeys(labels, case.shared(*labels)[: looks.arms[look - 1]])
@@ -88,20 +87,22 @@ class Row:
     is_judged: bool
 
 
-def effects_below(one: Evidence) -> list[Row]:
+def effects_below(finding: Finding) -> list[Row]:
     """From above to below: the effect that is judged, by the runs of its look and, where there are more, by all; and every
     other arm against the control, by all runs."""
-    verdict, rows = one.verdict, list[Row]()
-    if isinstance(one.claim.rule, Factorial):  # its effects, each by all runs, have a picture of their own
+    verdict, rows = finding.verdict, list[Row]()
+    if isinstance(finding.claim.rule, Factorial):  # its effects, each by all runs, have a picture of their own
         return []
     is_judged = verdict.looks_taken > 0
-    is_arm = verdict.treated in one.effects and not isinstance(one.claim.rule, Interaction)
+    is_arm = verdict.treated in finding.effects and not isinstance(finding.claim.rule, Interaction)
     if not is_arm:  # what is judged is not an arm against the control
-        rows += _both_ways(_contrast(one), verdict.effect, one.all_runs, is_judged, INK if one.effects else PALETTE[0])
-    for arm in one.arms:
-        effect = one.effects.get(arm.label)
+        rows += _both_ways(
+            _contrast(finding), verdict.effect, finding.all_runs, is_judged, INK if finding.effects else PALETTE[0]
+        )
+    for arm in finding.arms:
+        effect = finding.effects.get(arm.label)
         judged = verdict.effect if is_arm and arm.label == verdict.treated else None
-        rows += _both_ways(_called(one, arm), judged, effect, is_judged, _color(one, arm))
+        rows += _both_ways(_called(finding, arm), judged, effect, is_judged, _color(finding, arm))
     return rows
 
 
@@ -117,9 +118,9 @@ def _both_ways(name: str, judged: object, by_all: object, is_judged: bool, color
     return rows
 
 
-def _contrast(one: Evidence) -> str:
+def _contrast(finding: Finding) -> str:
     """What an interaction is of, in the names of its arms, in two lines; of another rule there is nothing to say."""
-    rule = one.claim.rule
+    rule = finding.claim.rule
     if not isinstance(rule, Interaction):
         return ""
     return f"({rule.both} − {rule.second})\n− ({rule.first} − {rule.control})"
@@ -133,61 +134,61 @@ def _runs(effect: object) -> tuple[int, int] | None:
     return (effect.n_treated, effect.n_control) if isinstance(effect, intervals.Difference) else None
 
 
-def _draw_runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judged) -> None:
-    arms = _in_order(one)
+def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged) -> None:
+    arms = _in_order(finding)
     for row, arm in enumerate(arms):
-        color = _color(one, arm)
+        color = _color(finding, arm)
         every_run(axis, arm, row, arm.values, machines, judged, color)
         mean, low, high = intervals.mean_interval(arm.known)
         if len(arm.known) >= LEAST_RUNS:
             axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
     counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in arms]
-    names = [f"{_called(one, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
-    if (averaged := _averaged(one)) is not None:
+    names = [f"{_called(finding, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
+    if (averaged := _averaged(finding)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
-        names.append(f"those {one.claim.measure.runs_together} averaged")
-    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(one.claim.measure))
-    if isinstance(one.claim.rule, Factorial):  # their names are long
+        names.append(f"those {finding.claim.measure.runs_together} averaged")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(finding.claim.measure))
+    if isinstance(finding.claim.rule, Factorial):  # their names are long
         axis.tick_params(axis="y", labelsize=8)
-    told = f": {_effect_words(one)}", f"({judged_words(one)}; paper: {reported_words(one.claim)})"
-    panel_title(axis, [one.base] if isinstance(one.claim.rule, Factorial) else [one.base + told[0], told[1]], PANEL)
+    told = f": {_effect_words(finding)}", f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
+    panel_title(axis, [finding.base] if isinstance(finding.claim.rule, Factorial) else [finding.base + told[0], told[1]], PANEL)
     axis.grid(axis="x", color="0.9")
 
 
-def _in_order(one: Evidence) -> Sequence[ArmEvidence]:
+def _in_order(finding: Finding) -> Sequence[ArmEvidence]:
     """The claim's own; of a design, whose cells have none, the least error first."""
-    if not isinstance(one.claim.rule, Factorial):
-        return one.arms
-    return sorted(one.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
+    if not isinstance(finding.claim.rule, Factorial):
+        return finding.arms
+    return sorted(finding.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
 
 
-def _averaged(one: Evidence) -> float | None:
+def _averaged(finding: Finding) -> float | None:
     """The error in percent of the nets that were averaged, as one; None where none are."""
-    arm = _control(one)
+    arm = _control(finding)
     return 100 * arm.ensemble["ten_views_top1"]["averaged"] if arm is not None and arm.ensemble else None
 
 
-def _control(one: Evidence) -> ArmEvidence | None:
-    return next((arm for arm in one.arms if arm.label == one.claim.rule.control), None)
+def _control(finding: Finding) -> ArmEvidence | None:
+    return next((arm for arm in finding.arms if arm.label == finding.claim.rule.control), None)
 
 
-def _effect_words(one: Evidence) -> str:
+def _effect_words(finding: Finding) -> str:
     """The effect, or what is missing for one."""
-    told = observed_words(one)
+    told = observed_words(finding)
     if told != NOT_COMPARED:
         return told
-    control, needed = _control(one), one.claim.measure.runs_together
+    control, needed = _control(finding), finding.claim.measure.runs_together
     if control is None:
-        return f"{told}: no run of {one.claim.rule.control}"
+        return f"{told}: no run of {finding.claim.rule.control}"
     if needed > 1 and not control.ensemble:
         there = len(control.known)
         return f"{told}, with {there} of the {needed} nets" if there < needed else f"{told}: the nets are not averaged yet"
-    return f"{told}: no seed has a run of both" if one.claim.rule.treated_arms else told
+    return f"{told}: no seed has a run of both" if finding.claim.rule.treated_arms else told
 
 
-def _draw_effects(axis: Axes, one: Evidence) -> None:
-    rows = effects_below(one)
+def _draw_effects(axis: Axes, finding: Finding) -> None:
+    rows = effects_below(finding)
     axis.set_visible(bool(rows))  # the title above says what is missing
     for place, row in enumerate(rows):
         effect, thick = row.effect, 2.4 if row.is_judged else 1.2
@@ -196,29 +197,29 @@ def _draw_effects(axis: Axes, one: Evidence) -> None:
         face = row.color if row.is_judged else "white"
         axis.plot([effect.estimate], [place], "D", color=row.color, markersize=6.5, markerfacecolor=face)
     axis.axvline(0, color="0.3", linewidth=0.9)
-    if one.claim.reported.value is not None:
-        axis.axvline(one.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
-        whose = "2012 notes" if one.claim.reported.in_notes_alone else "paper"
-        axis.text(one.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
+    if finding.claim.reported.value is not None:
+        axis.axvline(finding.claim.reported.value, color="0.35", linestyle=(0, (4, 2)), linewidth=1.2)
+        whose = "2012 notes" if finding.claim.reported.in_notes_alone else "paper"
+        axis.text(finding.claim.reported.value, -0.45, f" {whose}", fontsize=8, color="0.35")
     axis.set(yticks=range(len(rows)), yticklabels=[row.label for row in rows], ylim=(len(rows) - 0.4, -0.6))
     axis.tick_params(axis="y", labelsize=8.5)
-    against = f" against {one.claim.rule.control}" if one.effects else ""
-    against += ", or as written" * isinstance(one.claim.rule, Interaction)
-    axis.set_xlabel(f"{one.claim.measure.unit}{against}, with 95% interval")
+    against = f" against {finding.claim.rule.control}" if finding.effects else ""
+    against += ", or as written" * isinstance(finding.claim.rule, Interaction)
+    axis.set_xlabel(f"{finding.claim.measure.unit}{against}, with 95% interval")
     axis.grid(axis="x", color="0.9")
 
 
-def _color(one: Evidence, arm: ArmEvidence) -> str:
+def _color(finding: Finding, arm: ArmEvidence) -> str:
     """Of an arm, by its place in the claim: the control's is no other's where there is no run of it. Of a design, whose many
     cells are told by their rows alone, one for all."""
-    if isinstance(one.claim.rule, Factorial):
+    if isinstance(finding.claim.rule, Factorial):
         return PALETTE[0]
-    return PALETTE[[each.label for each in one.claim.arms].index(arm.label) % len(PALETTE)]
+    return PALETTE[[each.label for each in finding.claim.arms].index(arm.label) % len(PALETTE)]
 
 
-def _called(one: Evidence, arm: ArmEvidence) -> str:
+def _called(finding: Finding, arm: ArmEvidence) -> str:
     """Its label; of a factorial, whose arms are named by the parts that are off, with a word that says so."""
-    rule = one.claim.rule
+    rule = finding.claim.rule
     if not isinstance(rule, Factorial) or arm.label == rule.control:
         return arm.label
     parts = arm.label.split("+")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from study.counted import counted
 from study.judge.contrasts import Contrast
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.designs import EffectGroup
 from study.questions.rules import Factorial
 from study.report.designs import SIZES, alias_counts, design_name, effect_name
@@ -19,7 +19,7 @@ TERMS_A_LINE = 2
 LINE_INCHES = 0.17
 
 
-def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
+def effects_and_interactions(found: Sequence[Finding]) -> Figure:
     """Of a factorial claim: main effects above, then pairs and groups of pairs, then what is of more parts. The largest of each
     kind first; on the left what an effect is called, its aliases of as many parts among them."""
     rule = found[0].claim.rule
@@ -57,7 +57,7 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def _key(found: Sequence[Evidence]) -> list[str]:
+def _key(found: Sequence[Finding]) -> list[str]:
     """How the picture is to be read, in plain words."""
     rule, effects = found[0].claim.rule, found[0].verdict.contrasts
     parts, cells = len(rule.design.factors), len(rule.design.cells) + 1
@@ -98,5 +98,5 @@ def label(group: EffectGroup, off: str) -> str:
     return f"{text}  (= {more})" if more else text
 
 
-def blocks_line(effects: Mapping[str, Contrast], one: Evidence) -> str:
-    return f"{counted(next(iter(effects.values())).blocks, 'block')} of {len(one.claim.rule.treated_arms) + 1} runs"
+def blocks_line(effects: Mapping[str, Contrast], finding: Finding) -> str:
+    return f"{counted(next(iter(effects.values())).blocks, 'block')} of {len(finding.claim.rule.treated_arms) + 1} runs"

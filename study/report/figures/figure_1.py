@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from study.judge.arms import ArmEvidence
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.measures import TimeTo
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, PALETTE, head, panels
 from study.report.phrases import judged_words, observed_words, reported_words
 
 
-def figure_1(measure: TimeTo, found: Sequence[Evidence]) -> Figure:
+def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
     """The paper's figure 1: training error against epochs, a panel a base, all with the same axes; every run thin, their mean
     thick.
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
 from study.report.figures.style import PALETTE, head
 from study.report.phrases import judged_words, observed_words
@@ -17,10 +17,14 @@ ROW = 0.24
 """Inches of a run."""
 
 
-def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
+def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
     """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed.
     None where no kernels were read yet."""
-    told = [(one, arm, [facts.get(measure.stored_as) for facts in arm.from_weights]) for one in found for arm in one.arms]
+    told = [
+        (finding, arm, [facts.get(measure.stored_as) for facts in arm.from_weights])
+        for finding in found
+        for arm in finding.arms
+    ]
     with_kernels = [(one, arm, kernels) for one, arm, kernels in told if any(kernels)]
     if not with_kernels:
         return None
@@ -57,7 +61,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
     told = (
         f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {found[0].claim.rule.p:g} or less)."
     )
-    judged = [f"{one.base}: {observed_words(one)}, {judged_words(one)}." for one in found]
+    judged = [f"{finding.base}: {observed_words(finding)}, {judged_words(finding)}." for finding in found]
     head(figure, found, f"Figure 3: {found[0].claim.title}", details=[told, *judged])
     return figure
 

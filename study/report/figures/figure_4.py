@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.measures import NeighbourGain
 from study.record.figure_files import arrays_path, read_arrays
 from study.report.figures.style import PALETTE, no_ticks, panels
@@ -18,15 +18,15 @@ LETTERS = 17
 """So many fit over an image."""
 
 
-def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -> Figure | None:
+def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) -> Figure | None:
     """Left: test images with their five best labels. Right: their nearest training images by the last hidden layer.
 
     None where the arrays that `NeighbourGain.from_weights` reads off a net are not kept in `results`. A net of a machine that
     the verdict rests on is shown before others.
     """
-    one = found[0]
-    machines = dict.fromkeys((*one.verdict.told.machines, *one.machines))
-    paths = [arrays_path(results, one.claim_name, one.scale, machine, measure.picture_file) for machine in machines]
+    finding = found[0]
+    machines = dict.fromkeys((*finding.verdict.told.machines, *finding.machines))
+    paths = [arrays_path(results, finding.claim_name, finding.scale, machine, measure.picture_file) for machine in machines]
     arrays = next((kept for path in paths if (kept := read_arrays(path)) is not None), None)
     if arrays is None:
         return None
@@ -50,7 +50,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     which = "each label" if count == len(names) else f"{count} of {len(names)} labels"
     figure.suptitle(
         f"Figure 4: first test image of {which}; right, the six nearest training images by the last hidden layer "
-        f"(in brackets: another label)\n{one.scale}: {arrays['title']}",
+        f"(in brackets: another label)\n{finding.scale}: {arrays['title']}",
         fontsize=9,
     )
     return figure

@@ -15,7 +15,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
@@ -52,21 +52,21 @@ LEFT, PLOT, EFFECT, RUNS, BETWEEN = 3.3, 4.6, 1.55, 0.6, 0.62
 """Inches of the names, of the picture, of the columns of numbers beside it, and below each axis."""
 TITLE, ENTRY = 0.8, 0.17
 """Inches of the title, and of a line of the legends below it."""
-Row = list[Evidence]
+Row = list[Finding]
 """What was found on one claim and network, in each regime."""
-Line = tuple[Evidence, Difference, str]
+Line = tuple[Finding, Difference, str]
 """Of a row: the finding, its effect or that of the same asked in another way, and how many runs that rests on."""
 
 
-def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
+def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
     """Filled: the direction is decided among all claims; hollow between two bars: no effect is. Crosses on thin lines: what the
     same came to where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
-    parts = [one for one in found if _is_part(one)]
-    panels = {name: _rows([one for one in parts if is_kind(one.claim.measure)]) for name, is_kind in KINDS.items()}
+    parts = [finding for finding in found if _is_part(finding)]
+    panels = {name: _rows([finding for finding in parts if is_kind(finding.claim.measure)]) for name, is_kind in KINDS.items()}
     panels = {name: rows for name, rows in panels.items() if rows}
     if not panels:
         return None
-    scales = list(dict.fromkeys(one.scale for one in parts))
+    scales = list(dict.fromkeys(finding.scale for finding in parts))
     heights = [HEADING + sum(map(_tall, rows)) for rows in panels.values()]
     top = TITLE + ENTRY * (len(scales) + 2) + 0.18
     width, height = LEFT + PLOT + EFFECT + RUNS, top + sum(heights) + BETWEEN * len(panels)
@@ -80,7 +80,7 @@ def worth_of_parts(found: Sequence[Evidence]) -> Figure | None:
     return figure
 
 
-def _head(figure: Figure, parts: Sequence[Evidence], scales: Sequence[str]) -> None:
+def _head(figure: Figure, parts: Sequence[Finding], scales: Sequence[str]) -> None:
     """Title, where it is from, what the sides of 0, the regimes and the marks mean."""
     width, height = figure.get_size_inches()
     figure.text(0.1 / width, 1 - 0.08 / height, "What each part is worth, in each regime", va="top", fontsize=12, weight="bold")
@@ -119,28 +119,28 @@ BAR: dict[str, Any] = {"markersize": 9, "markeredgewidth": 2}
 ANOTHER_WAY = "the same asked in another way, by all runs"
 
 
-def _is_part(one: Evidence) -> bool:
+def _is_part(finding: Finding) -> bool:
     """Whether it says what a part does to an error, and was judged on images that count."""
-    about_a_part = isinstance(one.claim.rule, DifferenceOfMeans | WithinRuns | OverImages)
-    is_error = any(is_kind(one.claim.measure) for is_kind in KINDS.values())
-    effect = one.verdict.effect
-    judged = isinstance(effect, Difference) and math.isfinite(effect.upper - effect.lower) and one.verdict.looks_taken > 0
-    return about_a_part and is_error and judged and one.role != "machinery"
+    about_a_part = isinstance(finding.claim.rule, DifferenceOfMeans | WithinRuns | OverImages)
+    is_error = any(is_kind(finding.claim.measure) for is_kind in KINDS.values())
+    effect = finding.verdict.effect
+    judged = isinstance(effect, Difference) and math.isfinite(effect.upper - effect.lower) and finding.verdict.looks_taken > 0
+    return about_a_part and is_error and judged and finding.role != "machinery"
 
 
-def _rows(found: Sequence[Evidence]) -> list[Row]:
+def _rows(found: Sequence[Finding]) -> list[Row]:
     """What was found by claim and network, the largest effect in the paper's direction first."""
     rows: dict[tuple[str, str], Row] = {}
-    for one in found:
-        rows.setdefault((one.claim_name, one.base), []).append(one)
+    for finding in found:
+        rows.setdefault((finding.claim_name, finding.base), []).append(finding)
     return sorted(rows.values(), key=lambda row: -float(np.mean([_line(one)[0] for one in row])))
 
 
-def _line(one: Evidence, effect: Difference | None = None) -> tuple[float, float, float]:
+def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, float, float]:
     """Estimate and interval, in points in the direction of the claim: of the verdict, or of another effect."""
-    of = effect or one.verdict.effect
+    of = effect or finding.verdict.effect
     assert isinstance(of, Difference)
-    line = of.on_line(getattr(one.claim.rule, "expected", 1))
+    line = of.on_line(getattr(finding.claim.rule, "expected", 1))
     return line.estimate, line.lower, line.upper
 
 
@@ -156,10 +156,10 @@ def _lines(row: Row) -> list[Line]:
     return lines
 
 
-def _seeds_in_common(one: Evidence, label: str) -> int:
+def _seeds_in_common(finding: Finding, label: str) -> int:
     """Of how many seeds the pairs of a reading are: those of its arm and of the one that it is set against."""
-    rule, arms = one.claim.rule, {arm.label: arm for arm in one.arms}
-    other = rule.control if rule.control == one.claim.arms[0].label else rule.treated_arms[0]
+    rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
+    other = rule.control if rule.control == finding.claim.arms[0].label else rule.treated_arms[0]
     if not {label, other} <= set(arms):
         return 0
     return len({seed for _, seed in set(arms[label].blocks) & set(arms[other].blocks)})
@@ -219,16 +219,16 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
     sides(axis, HEADING / 2, PLOT)
 
 
-def _mark(axis: Axes, y: float, one: Evidence, effect: Difference, place: int, is_verdict: bool) -> None:
+def _mark(axis: Axes, y: float, finding: Finding, effect: Difference, place: int, is_verdict: bool) -> None:
     """An effect with its interval, if it has one: of the verdict as it stands, else a cross on a thin line."""
-    value, lower, upper = _line(one, effect)
+    value, lower, upper = _line(finding, effect)
     color = _color(place)
     if math.isfinite(upper - lower):
         axis.plot([lower, upper], [y, y], "-", color=color, linewidth=2 if is_verdict else 1, zorder=3)
     if not is_verdict:
         axis.plot([value], [y], "x", color=color, markersize=5, zorder=4)
         return
-    face = color if standing(one) in DECIDED else "white"
+    face = color if standing(finding) in DECIDED else "white"
     axis.plot([value], [y], MARKS[place % len(MARKS)], color=color, markerfacecolor=face, markersize=6.5, zorder=5)
-    if (margin := one.claim.rule.smallest_effect) and standing(one) == NOTHING_MATTERS:
+    if (margin := finding.claim.rule.smallest_effect) and standing(finding) == NOTHING_MATTERS:
         axis.plot([-margin, margin], [y, y], "|", color=color, zorder=6, **BAR)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan.trials import is_by_time
 from study.plan.tuned import Tuned
 from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, LINES, MARKS, PALETTE, SOFT, head
@@ -42,14 +42,14 @@ class Search:
         return self.entry["trials"]
 
 
-def rates(found: Sequence[Evidence], tuned: Tuned | None = None) -> Figure:
+def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
     """What the search saw at each learning rate of the shared list: epochs to the target, or the validation error at the end.
     With several seeds a rate a dot is a run, and the line goes through their means. Rates with a run that came to no value
     stand in rows of their own below the axis, by how it ended.
 
     `tuned`: all searches; those of arms that have no run yet are drawn too."""
     by_time = is_by_time(found[0].claim.measure)
-    searches = [searches_of(one, tuned or Tuned()) for one in found]
+    searches = [searches_of(finding, tuned or Tuned()) for finding in found]
     trials = [trial for own in searches for search in own for trial in search.trials]
     ends = _ends(trials, by_time)
     figure, pairs = _panels(len(found), len(ends))
@@ -80,12 +80,12 @@ def rates(found: Sequence[Evidence], tuned: Tuned | None = None) -> Figure:
     return figure
 
 
-def searches_of(one: Evidence, tuned: Tuned) -> list[Search]:
+def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
     """Of every arm whose rates were searched, whether or not it has a run at the best of them, in the claim's order."""
-    there = {arm.label: arm.tuned for arm in one.arms}
+    there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
-    for place, arm in enumerate(one.claim.arms):
-        if entry := there.get(arm.label) or tuned.find(one.claim_name, one.base, arm.label, one.scale):
+    for place, arm in enumerate(finding.claim.arms):
+        if entry := there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale):
             line = ACTIVATION_LINES.get(arm.label, LINES[place % len(LINES)])
             mark = ACTIVATION_MARKS.get(arm.label, MARKS[place % len(MARKS)])
             found.append(Search(arm.label, entry, PALETTE[place % len(PALETTE)], line, mark))

@@ -22,7 +22,7 @@ from PIL import Image
 
 from alexnet.files import write_atomically
 from study.judge.arms import ArmEvidence, Block
-from study.judge.family import Evidence, machine_words
+from study.judge.family import Finding, machine_words
 from study.questions.scales import scale_named
 
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
@@ -61,7 +61,7 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
+def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
     """What a picture shows, as its title, and below it in small type details of how it is drawn, data set and machines."""
     inches = figure.get_figwidth()
     small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
@@ -75,11 +75,11 @@ def head(figure: Figure, found: Sequence[Evidence], text: str, judged: bool = Fa
     legend.set_alignment("left")
 
 
-def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
+def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
     """Lines that say which images and machines all runs of these findings are of, or those alone that verdicts rest on."""
-    places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in found)
-    machines = [name for one in found for name in (one.verdict.told.machines if judged else ()) or one.machines]
-    about = dict.fromkeys(scale_named(one.scale).about for one in found if one.role != "native")
+    places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
+    machines = [name for finding in found for name in (finding.verdict.told.machines if judged else ()) or finding.machines]
+    about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
@@ -132,11 +132,11 @@ MOST_LEVELS, STEP = 5, 2
 """Points of a row lie at so many heights, neighbours in the order of runs not side by side."""
 
 
-def machines_of(found: Sequence[Evidence]) -> list[str]:
-    return list(dict.fromkeys(machine for one in found for machine in one.machines))
+def machines_of(found: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(machine for finding in found for machine in finding.machines))
 
 
-def runs_legend(figure: Figure, found: Sequence[Evidence], judged: Sequence[Judged]) -> None:
+def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged]) -> None:
     """Below the picture which shape is which machine, where there are several, and what filled and hollow points are, where
     some are hollow. `judged`: of each finding."""
     machines = machines_of(found)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.judge import intervals
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.report.figures.errors import runs_judged
 from study.report.figures.style import (
     ACTIVATION_LINES,
@@ -24,10 +24,10 @@ from study.report.figures.style import (
 from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
-def time_to_target(found: Sequence[Evidence]) -> Figure:
+def time_to_target(found: Sequence[Finding]) -> Figure:
     """Share of runs not yet at the target (Kaplan-Meier) over every run's time; censored runs as open arrows at the
     budget. All panels have one axis of epochs, so that they can be compared."""
-    machines, judged = machines_of(found), [runs_judged(one) for one in found]
+    machines, judged = machines_of(found), [runs_judged(finding) for finding in found]
     columns = min(IN_A_ROW, len(found))
     lines = math.ceil(len(found) / columns)
     figure = Figure(figsize=(1.6 + 4.6 * columns, 1.0 + 4.6 * lines), layout="constrained")
@@ -48,37 +48,41 @@ def time_to_target(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def _shares(axis: Axes, one: Evidence, named: bool) -> None:
+def _shares(axis: Axes, finding: Finding, named: bool) -> None:
     """The share of each arm's runs that is not at the target yet."""
-    for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
+    for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
         line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
         x, share = intervals.kaplan_meier(arm.times)
         axis.step(x, share, line, where="post", color=color, linewidth=2, label=f"{arm.label} (n={len(arm.seeds)})")
-    told = f"({judged_words(one)}; paper: {reported_words(one.claim)})"
-    axis.set_title(f"{one.base}: {observed_words(one)}\n{told}", fontsize=9.5, pad=24)
+    told = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
+    axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
     axis.set(ylim=(-0.03, 1.05))
     axis.tick_params(labelbottom=False)
     # Above the axis, as any place within it may hold a curve.
-    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=len(one.arms), fontsize=8.5, borderpad=0.2)
+    axis.legend(
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=len(finding.arms), fontsize=8.5, borderpad=0.2
+    )
     if named:
         axis.set_ylabel("share of runs\nnot there yet")
 
 
-def _runs(axis: Axes, one: Evidence, machines: Sequence[str], judged: Judged) -> None:
+def _runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged) -> None:
     """Every run of each arm at its time, those that never arrived as one arrow at the budget."""
-    for row, (color, arm) in enumerate(zip(PALETTE, one.arms, strict=False)):
+    for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
         every_run(axis, arm, row, arm.values, machines, judged, color)
         if arm.censored:
             axis.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")
             never, at = f"{arm.censored} never", (arm.budget_epochs, row)
             axis.annotate(never, at, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
-    axis.set(yticks=range(len(one.arms)), yticklabels=[arm.label for arm in one.arms], ylim=(len(one.arms) - 0.4, -0.6))
-    axis.set_xlabel(measured(one.claim.measure))
+    axis.set(
+        yticks=range(len(finding.arms)), yticklabels=[arm.label for arm in finding.arms], ylim=(len(finding.arms) - 0.4, -0.6)
+    )
+    axis.set_xlabel(measured(finding.claim.measure))
     axis.grid(axis="x", color="0.9")
 
 
-def _end(found: Sequence[Evidence]) -> float | None:
+def _end(found: Sequence[Finding]) -> float | None:
     """Where the axis of epochs ends: soon after the last run that arrived, if all did; else beyond the budget, by itself."""
-    arms = [arm for one in found for arm in one.arms]
+    arms = [arm for finding in found for arm in finding.arms]
     values = [value for arm in arms for value in arm.known]
     return None if any(arm.censored for arm in arms) or not values else 1.15 * max(values)

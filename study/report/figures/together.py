@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from study.counted import counted
 from study.judge.contrasts import Contrast
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
 from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
@@ -22,22 +22,24 @@ LANE_INCHES, GAP_INCHES = 0.2, 0.12
 LEGEND_CHARACTERS = 100
 
 
-def at_several_scales(found: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+def at_several_scales(found: Sequence[Finding]) -> dict[str, list[Finding]]:
     """By the claim's name: the designs that have numbers at more than one scale."""
-    groups: dict[str, list[Evidence]] = defaultdict(list)
-    for one in found:
-        if isinstance(one.claim.rule, Factorial) and one.role != "machinery" and any(map(_is_known, _effects(one))):
-            groups[one.claim_name].append(one)
+    groups: dict[str, list[Finding]] = defaultdict(list)
+    for finding in found:
+        if isinstance(finding.claim.rule, Factorial) and finding.role != "machinery" and any(map(_is_known, _effects(finding))):
+            groups[finding.claim_name].append(finding)
     return {name: own for name, own in groups.items() if len({one.scale for one in own}) > 1}
 
 
-def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
+def effects_side_by_side(found: Sequence[Finding]) -> Figure:
     """A row a part, a line a scale with its 95% interval, the part that is worth most above. Hollow marks: one block of runs,
     so there is no interval."""
     rule = found[0].claim.rule
     assert isinstance(rule, Factorial), "only a factorial has effects of a design"
     groups = [group for group in rule.design.groups if group.parts == 1]
-    worth = {group.name: float(np.nanmean([one.verdict.contrasts[group.name].estimate for one in found])) for group in groups}
+    worth = {
+        group.name: float(np.nanmean([finding.verdict.contrasts[group.name].estimate for finding in found])) for group in groups
+    }
     groups.sort(key=lambda group: -worth[group.name])
     tall = len(found) * LANE_INCHES + GAP_INCHES
     figure, axes = panels(1, 1, (8.6, 2.3 + 0.3 * len(found) + tall * len(groups)))
@@ -80,22 +82,22 @@ def effects_side_by_side(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def _effects(one: Evidence) -> list[Contrast]:
-    return list(one.verdict.contrasts.values())
+def _effects(finding: Finding) -> list[Contrast]:
+    return list(finding.verdict.contrasts.values())
 
 
 def _is_known(effect: Contrast) -> bool:
     return bool(np.isfinite(effect.estimate))
 
 
-def _legend(one: Evidence) -> str:
-    blocks = _effects(one)[0].blocks
-    cells = len(one.claim.rule.treated_arms) + 1
+def _legend(finding: Finding) -> str:
+    blocks = _effects(finding)[0].blocks
+    cells = len(finding.claim.rule.treated_arms) + 1
     runs = f"n={blocks * cells}, {counted(blocks, 'block')} of {cells} runs with the same seed"
-    return textwrap.shorten(f"{one.scale}: {runs}", LEGEND_CHARACTERS)
+    return textwrap.shorten(f"{finding.scale}: {runs}", LEGEND_CHARACTERS)
 
 
-def _mark(lane: int, one: Evidence) -> Line2D:
-    color, known = PALETTE[lane % len(PALETTE)], bool(np.isfinite(_effects(one)[0].lower))
+def _mark(lane: int, finding: Finding) -> Line2D:
+    color, known = PALETTE[lane % len(PALETTE)], bool(np.isfinite(_effects(finding)[0].lower))
     face = color if known else "white"
     return Line2D([], [], color=color, marker=MARKS[lane % len(MARKS)], markerfacecolor=face, linestyle="-" if known else "")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 
-from study.judge.family import Evidence, machine_words
+from study.judge.family import Finding, machine_words
 from study.judge.intervals import Share
 from study.questions.rules import Alike
 from study.questions.scales import scale_named
@@ -53,24 +53,24 @@ LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
 AXIS = "Effect divided by the smallest effect that matters (grey band: smaller).\nRatios on a log scale. Bars: 95% intervals."
 LABEL_CHARACTERS = 47
 
-Row = list[Evidence]
+Row = list[Finding]
 """What was found on one claim, on every data set and network: a line each."""
-Tells = Callable[[Evidence], str]
+Tells = Callable[[Finding], str]
 """Of a finding where it is from."""
 
 
-def verdict_forest(found: Sequence[Evidence]) -> Figure:
+def verdict_forest(found: Sequence[Finding]) -> Figure:
     """A row a claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict by colour
     and by mark. A claim on several data sets or networks has a line for each in its one row."""
-    judged = [one for one in found if standing(one) in MARKS and on_paper_line(one)]
-    shares = [one for one in judged if isinstance(one.verdict.effect, Share)]
-    panels = [(_rows([one for one in judged if one not in shares]), False), (_rows(shares), True)]
+    judged = [finding for finding in found if standing(finding) in MARKS and on_paper_line(finding)]
+    shares = [finding for finding in judged if isinstance(finding.verdict.effect, Share)]
+    panels = [(_rows([finding for finding in judged if finding not in shares]), False), (_rows(shares), True)]
     panels = [(rows, is_share) for rows, is_share in panels if rows]
     heights = [_height(rows) for rows, _ in panels]
     width, height = LEFT + PLOT + PAPER + HERE + SEEDS, TOP + sum(heights) + BOTTOM * max(1, len(panels))
     figure = Figure(figsize=(width, height))
     tells = _tells(judged)
-    patterns = {data: LINES[at % len(LINES)] for at, data in enumerate(dict.fromkeys(one.data for one in judged))}
+    patterns = {data: LINES[at % len(LINES)] for at, data in enumerate(dict.fromkeys(finding.data for finding in judged))}
     at = height - TOP
     for (rows, is_share), tall in zip(panels, heights, strict=True):
         axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
@@ -80,11 +80,11 @@ def verdict_forest(found: Sequence[Evidence]) -> Figure:
     return figure
 
 
-def _rows(found: Sequence[Evidence]) -> list[Row]:
+def _rows(found: Sequence[Finding]) -> list[Row]:
     """What was found, by claim."""
     rows: dict[str, Row] = {}
-    for one in found:
-        rows.setdefault(one.claim_name, []).append(one)
+    for finding in found:
+        rows.setdefault(finding.claim_name, []).append(finding)
     return list(rows.values())
 
 
@@ -102,7 +102,7 @@ def _height(rows: Sequence[Row]) -> float:
 
 
 def _head(
-    figure: Figure, found: Sequence[Evidence], judged: Sequence[Evidence], patterns: dict[str, Any], width: float, height: float
+    figure: Figure, found: Sequence[Finding], judged: Sequence[Finding], patterns: dict[str, Any], width: float, height: float
 ) -> None:
     """Title, what it comes to, where it is from, and what the marks mean."""
 
@@ -113,16 +113,16 @@ def _head(
     left_out = len(tested(found)) - len(tested(judged))
     undrawn = f" Not drawn: {left_out} of which nothing is judged yet." if left_out else ""
     write(0.08, 0.33, f"{outcome_words(found)}{undrawn}", fontsize=9, color=INK)
-    machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
-    places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
-    stand_in = dict.fromkeys(scale_named(one.scale).about for one in judged if one.role == "machinery")
+    machines = dict.fromkeys(machine for finding in judged for machine in finding.verdict.told.machines or finding.machines)
+    places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in judged)
+    stand_in = dict.fromkeys(scale_named(finding.scale).about for finding in judged if finding.role == "machinery")
     if judged:
         lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {machine_words(machines)}", *stand_in]), 150, max_lines=1)
         write(0.08, 0.5, "\n".join([*lines, SIDES, phrases.N_MEANS]), fontsize=7.5, color=SOFT)
-    words = [word for word in MARKS if any(standing(one) == word for one in judged)]
+    words = [word for word in MARKS if any(standing(finding) == word for finding in judged)]
     handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
     handles.append(_handle("the paper's number", color="black", **TICK))
-    if any(_is_least(one) for one in judged):
+    if any(_is_least(finding) for finding in judged):
         handles.append(_handle("    the paper: over this", color="black", **OR_MORE))
     handles.append(_handle("beyond the axis", marker=">", color=SOFT, markersize=6))
     if len(patterns) > 1:
@@ -162,9 +162,9 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
             at += _tall(row)
 
 
-def _limits(found: Sequence[Evidence]) -> tuple[float, float]:
+def _limits(found: Sequence[Finding]) -> tuple[float, float]:
     """What the axis shows: all that is finite, within LEAST and MOST."""
-    values = [value for one in found for value in on_paper_line(one) or () if math.isfinite(value)]
+    values = [value for finding in found for value in on_paper_line(finding) or () if math.isfinite(value)]
     low, high = min([*values, LEAST[0]]) - 0.5, max([*values, LEAST[1]]) + 0.5
     return max(low, MOST[0]), min(high, MOST[1])
 
@@ -202,18 +202,18 @@ def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns:
             beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
 
 
-def _paper_words(one: Evidence) -> str:
+def _paper_words(finding: Finding) -> str:
     """What the paper says; where it is silent and the notes of 2012 are not, what they say. Where it says that two numbers are
     alike, it speaks of the grey, and not of either side of it."""
-    if isinstance(one.claim.rule, Alike):
-        return f"{phrases.reported_words(one.claim)} (grey)"
-    value, unit = one.claim.reported.value, one.claim.measure.unit
-    return f"{value:+g} {unit} (notes)" if one.claim.reported.in_notes_alone else phrases.reported_words(one.claim)
+    if isinstance(finding.claim.rule, Alike):
+        return f"{phrases.reported_words(finding.claim)} (grey)"
+    value, unit = finding.claim.reported.value, finding.claim.measure.unit
+    return f"{value:+g} {unit} (notes)" if finding.claim.reported.in_notes_alone else phrases.reported_words(finding.claim)
 
 
-def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], pattern: Any) -> None:
-    estimate, lower, upper, paper = on_paper_line(one) or (math.nan,) * 4
-    color, mark, _ = MARKS[standing(one)]
+def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float], pattern: Any) -> None:
+    estimate, lower, upper, paper = on_paper_line(finding) or (math.nan,) * 4
+    color, mark, _ = MARKS[standing(finding)]
     low, middle, high = np.clip([lower, estimate, upper], *limits).tolist()
     if not math.isnan(low + high):
         axis.plot([low, high], [y, y], pattern, color=color, linewidth=2, solid_capstyle="butt", zorder=3)
@@ -221,17 +221,17 @@ def _finding(axis: Axes, y: float, one: Evidence, limits: tuple[float, float], p
         if beyond:
             axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
     if limits[0] <= estimate <= limits[1]:
-        axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(standing(one)))
+        axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(standing(finding)))
     if not math.isnan(paper):  # behind our own mark, and taller than it
-        tick = OR_MORE if _is_least(one) else TICK
+        tick = OR_MORE if _is_least(finding) else TICK
         if not limits[0] <= paper <= limits[1]:
             tick = {"marker": ">" if paper > limits[1] else "<", "markersize": 7}
         axis.plot([np.clip(paper, *limits)], [y], color="black", zorder=4, clip_on=False, **tick)
 
 
-def _is_least(one: Evidence) -> bool:
+def _is_least(finding: Finding) -> bool:
     """Whether the paper's number is one that the effect is over."""
-    return one.claim.reported.value is not None and one.claim.reported.precision == "over"
+    return finding.claim.reported.value is not None and finding.claim.reported.precision == "over"
 
 
 def _face(word: str) -> dict:
@@ -240,11 +240,11 @@ def _face(word: str) -> dict:
             "markeredgewidth": 1.4}  # fmt: skip
 
 
-def _tells(judged: Sequence[Evidence]) -> Tells:
+def _tells(judged: Sequence[Finding]) -> Tells:
     """What tells the findings of the picture from one another where they are from: scale or, at one scale, data set."""
-    if len({one.scale for one in judged}) > 1:
+    if len({finding.scale for finding in judged}) > 1:
         return lambda one: one.scale
-    return (lambda one: one.data) if len({one.data for one in judged}) > 1 else (lambda one: "")
+    return (lambda one: one.data) if len({finding.data for finding in judged}) > 1 else (lambda one: "")
 
 
 def _tags(row: Row, tells: Tells) -> list[str]:

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Asked, Evidence, family, machine_words
+from study.judge.family import Asked, Finding, family, machine_words
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistrations
 from study.questions.scales import SCALES
@@ -41,7 +41,7 @@ def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
     return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
 
 
-def judged_together(asked_now, claims) -> list[Evidence]:
+def judged_together(asked_now, claims) -> list[Finding]:
     """With no rule fixed for the scale: the family is what the claims ask by default."""
     return judging.judged_together(asked_now, claims, Preregistrations(Path("nowhere")))
 

@@ -32,11 +32,11 @@ def two_scales(folder: Path) -> Path:
 def test_one_scale_alone_has_the_verdicts_and_the_stale_runs_that_it_has_among_all(tmp_path):
     folder = two_scales(tmp_path)
     everything = find(folder, CLAIMS)
-    assert {one.scale for one in everything.found} == set(SCALES)
+    assert {finding.scale for finding in everything.found} == set(SCALES)
     for scale in SCALES:
         alone = find(folder, CLAIMS, scales=[scale])
-        among_all = [one for one in everything.found if one.scale == scale]
-        assert [one.claim_name for one in alone.found] == [one.claim_name for one in among_all]
-        assert [str(one.verdict) for one in alone.found] == [str(one.verdict) for one in among_all]
+        among_all = [finding for finding in everything.found if finding.scale == scale]
+        assert [finding.claim_name for finding in alone.found] == [finding.claim_name for finding in among_all]
+        assert [str(finding.verdict) for finding in alone.found] == [str(finding.verdict) for finding in among_all]
         assert set(alone.runs.scale) == {scale}
         assert list(alone.stale.key) == list(everything.stale.key[everything.stale.scale == scale]) != []

@@ -13,7 +13,7 @@ from study.judge.blocks import Prior
 from study.judge.case import SO_FAR
 from study.judge.decision import Question
 from study.judge.evidence import find
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.judge.intervals import within_runs
 from study.judge.judge import against_control
 from study.judge.regimes import between_regimes, welch
@@ -31,7 +31,7 @@ FIRST, SECOND, BASE = "cifar10-jpeg", "cifar10-jpeg-2500", "ALEXNET_32"
 CLAIM = {"weight_decay": all_claims()["weight_decay"]}
 
 
-def findings(folder: Path, worth: dict[str, float], machines: tuple[str, ...] = ("here",), seeds: int = 5) -> list[Evidence]:
+def findings(folder: Path, worth: dict[str, float], machines: tuple[str, ...] = ("here",), seeds: int = 5) -> list[Finding]:
     """What runs of weight_decay come to, in which its absence costs `worth` of each scale in points, and a little that hangs on
     seed and machine, the same at each scale."""
     runs = []

@@ -194,7 +194,7 @@ def test_the_family_and_the_seeds_are_the_rules(ten_seeds):
     def judged():
         found = find(ten_seeds, CLAIMS)
         assert len(found.stale) == 0
-        return next(one for one in found.found if one.claim_name == "response_norm")
+        return next(finding for finding in found.found if finding.claim_name == "response_norm")
 
     one = judged()
     assert (one.claims_in_family, one.in_family, one.rule.first_seed) == (2, True, 0)

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 from made_up_arms import arms_of, decided
 
-from study.judge.family import Evidence
+from study.judge.family import Finding
 from study.plan.claim_files import get_claim
 from study.report.conclusions import in_two_sentences, next_words, short_verdict
 
 NORM = get_claim("response_norm")
 
 
-def found(with_norm, without, scale: str = "cifar10-jpeg") -> Evidence:
+def found(with_norm, without, scale: str = "cifar10-jpeg") -> Finding:
     arms = arms_of(**{NORM.arms[0].label: with_norm, NORM.rule.treated: without})
-    return Evidence(
+    return Finding(
         claim_name="response_norm",
         claim=NORM,
         scale=scale,

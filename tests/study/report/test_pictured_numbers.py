@@ -13,7 +13,7 @@ from scipy import stats
 
 from alexnet.recipe import ALEXNET_32, FIGURE_1_A, changed
 from study.judge.contrasts import Contrast
-from study.judge.evidence import Evidence, find
+from study.judge.evidence import Finding, find
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -35,7 +35,7 @@ TIMES = {"relu": [5.0, 5.5, 6.1, 5.2, 5.6], "tanh": [20.0, 24.0, 31.0]}
 
 
 @pytest.fixture(scope="module")
-def norm(tmp_path_factory) -> Evidence:
+def norm(tmp_path_factory) -> Finding:
     """response_norm from made-up runs: each with its test errors, and a curve that falls by a tenth an epoch from its own
     height."""
     folder, runs = tmp_path_factory.mktemp("norm"), []
@@ -178,7 +178,7 @@ def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
     assert order == sorted(order) and len(set(order)) > 3
 
 
-def of_four_parts(folder, scale: str, seeds: int) -> list[Evidence]:
+def of_four_parts(folder, scale: str, seeds: int) -> list[Finding]:
     """interactions_of_four from made-up runs, alone in a folder."""
     folder = folder / f"{scale}-{seeds}"
     write_tuned(folder, {})
