@@ -53,13 +53,13 @@ def effects_and_interactions(found: Sequence[Evidence]) -> Figure:
         )
         axis.grid(axis="x", color="0.9")
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, judged=True, details=_key(found))
+    head(figure, found, found[0].claim.title, judged=True, details=_key(rule, found[0]))
     return figure
 
 
-def _key(found: Sequence[Evidence]) -> list[str]:
+def _key(rule: Factorial, one: Evidence) -> list[str]:
     """How the picture is to be read, in plain words."""
-    rule, effects = found[0].claim.rule, found[0].verdict.contrasts
+    effects = one.verdict.contrasts
     parts, cells = len(rule.design.factors), len(rule.design.cells) + 1
     of_all = f"{cells} of the {2**parts} combinations" if cells < 2**parts else f"All {cells} combinations"
     clear = CLEAR[min(rule.design.resolution, max(CLEAR))] if rule.design.resolution else ""
@@ -70,7 +70,7 @@ def _key(found: Sequence[Evidence]) -> list[str]:
         told.append(f'"=": these runs see only the sum. "(= {counts[0]})": so many effects of more parts are in the sum too.')
     some = any(np.isfinite(effect.lower) for effect in effects.values())
     intervals = "Lines: 95% intervals; grey where they reach 0" if some else "Hollow: one block of runs, so no interval"
-    margin = f"less than {rule.no_effect_within:g} {found[0].claim.measure.unit}, too little to matter"
+    margin = f"less than {rule.no_effect_within:g} {one.claim.measure.unit}, too little to matter"
     told.append(f"{intervals}. Shaded: {margin}. A block: the runs of one seed on one machine.")
     return told
 

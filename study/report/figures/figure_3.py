@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from study.judge.family import Evidence
 from study.questions.measures.column_colour import ColumnColour, chroma_shares
+from study.questions.rules import EveryRun
 from study.report.figures.style import PALETTE, head
 from study.report.phrases import judged_words, observed_words
 
@@ -24,6 +25,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
     with_kernels = [(one, arm, kernels) for one, arm, kernels in told if any(kernels)]
     if not with_kernels:
         return None
+    level = getattr(found[0].claim.rule, "p", EveryRun.p)
     tall = 0.4 + ROW * max(sum(map(bool, kernels)) for *_, kernels in with_kernels)
     figure = Figure(figsize=(1.2 + 5.4 * len(with_kernels), 4.4 + tall), layout="constrained")
     grid = figure.add_gridspec(2, len(with_kernels), height_ratios=(3.2, tall))
@@ -34,7 +36,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
         axis.set_axis_off()
         axis.set_title(f"{one.base}, seed {arm.seeds[first]}: column 1 above the line, column 2 below")
         runs = zip(kernels_of, arm.values, arm.chances, arm.seeds, arm.machines, strict=True)
-        rows = [(kernels, *more) for kernels, *more in runs if kernels]  # of others no kernels were kept
+        rows: list[tuple[Any, ...]] = [(kernels, *more) for kernels, *more in runs if kernels]  # of others no kernels were kept
         for row, (kernels, value, chance, *_) in enumerate(rows):
             each = 100 * chroma_shares(kernels)
             half = len(each) // 2
@@ -43,7 +45,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
                 label = f"column {column + 1}" if row == 0 else None
                 shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.45, markersize=3.5, label=label)
                 shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=9, markeredgewidth=2.5)
-            seen = chance <= one.claim.rule.p
+            seen = chance <= level
             if seen:
                 shares.axhspan(row - 0.5, row + 0.5, color="0.88", linewidth=0, zorder=0)
             _beside(shares, row, f"{value:.0f} points, {chance:.2g}" + ", seen" * seen, weight="bold" if seen else "normal")
@@ -54,9 +56,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Evidence]) -> Figure | None:
         shares.set_yticklabels(names, fontsize=7)
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
         shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    told = (
-        f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {found[0].claim.rule.p:g} or less)."
-    )
+    told = f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {level:g} or less)."
     judged = [f"{one.base}: {observed_words(one)}, {judged_words(one)}." for one in found]
     head(figure, found, f"Figure 3: {found[0].claim.title}", details=[told, *judged])
     return figure

@@ -30,7 +30,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     arrays = next((kept for path in paths if (kept := read_arrays(path)) is not None), None)
     if arrays is None:
         return None
-    images, labels, names = arrays["images"], arrays["labels"], arrays["names"]
+    images, labels, names = arrays["images"], arrays["labels"], arrays["names"].tolist()
     count = len(images)
     figure, axes = panels(count, 8, (11.5, 1.25 * count + 1), width_ratios=(1, 2.2, *[1] * 6))
     for line, shown, (own, *near), best, chances in zip(
@@ -56,12 +56,12 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Evidence]) -
     return figure
 
 
-def _best_labels(axis: Axes, names: NDArray, own: int, best: NDArray, chances: NDArray) -> None:
+def _best_labels(axis: Axes, names: Sequence[str], own: int, best: NDArray, chances: NDArray) -> None:
     """The labels that the net holds most probable, each on a bar; the right one is hatched."""
     for place, (label, chance) in enumerate(zip(best, chances, strict=True)):
         right = label == own
         axis.barh(place, chance, color=PALETTE[1 if right else 0], hatch="//" if right else None, edgecolor="white")
-        text = axis.text(0.02, place, names[label], va="center", fontsize=7.5, color="black")
+        text = axis.text(0.02, place, names[int(label)], va="center", fontsize=7.5, color="black")
         text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable on a bar and beside it
     axis.axvline(1, color="0.85", linewidth=0.8)
     axis.set(xlim=(0, 1), ylim=(len(best) - 0.4, -0.6))

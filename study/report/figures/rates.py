@@ -34,7 +34,7 @@ class Search:
     arm: str
     entry: Mapping[str, Any]
     color: str
-    line: str
+    line: Any  # as matplotlib names it
     mark: str
 
     @property

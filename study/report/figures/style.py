@@ -83,7 +83,7 @@ def drawn_from(found: Sequence[Evidence], judged: bool = False) -> list[str]:
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
 
-TITLE_POINTS, SMALL_POINTS = 10, 7.5
+TITLE_POINTS, PANEL_POINTS, SMALL_POINTS = 10, 9, 7.5
 PANEL_SHARE = 0.75
 """A panel's title stands over its middle, which the names beside it move to the right."""
 MARGIN = 0.2
@@ -99,7 +99,8 @@ def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
 def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
     """The title of a panel that is so many inches wide with the names beside it, broken where it would leave it."""
     room = PANEL_SHARE * inches
-    axis.set_title("\n".join(part for line in lines for part in _broken(line, room)), fontsize=TITLE_POINTS)
+    broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
+    axis.set_title("\n".join(broken), fontsize=PANEL_POINTS)
 
 
 def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
