@@ -304,13 +304,8 @@ def seeds_asked(finding: Finding) -> int:
     return next((seeds for seeds in range(1, of_first) if looks.seeds_of_first_arm(seeds) >= of_first), max(1, of_first))
 
 
-def is_of_curves(path: Path) -> bool:
-    """Whether a picture is of training curves, which several claims may share."""
-    return path.stem.endswith("-curves")
-
-
 def _picture(path: Path, finding: Finding) -> dict[str, str]:
     """A picture beside the page. Its text says the finding, for those who do not see it."""
-    kind = "curves" if is_of_curves(path) else path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
+    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
     found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

@@ -23,7 +23,7 @@ from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.architecture_table import architecture
-from study.report.claim_pages import claim_page, facts, is_of_curves, overview
+from study.report.claim_pages import claim_page, facts, overview
 from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
@@ -43,25 +43,12 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. `findings`: what they say, where that is known already.
     Returns the files written."""
     findings = findings or find(folder)
-    pictures = _each_once({group: draw(found, folder) for group, found in grouped(findings).items()})
+    pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
     context = describe(findings, pictures, drawn, folder)
     for name, template in PAGES.items():
         write_atomically(folder / name, _render(template, context, is_web_page=name.endswith(".html")).encode())
     return list(dict.fromkeys([*(folder / name for name in PAGES), *drawn, *(p for paths in pictures.values() for p in paths)]))
-
-
-def _each_once(pictures: Mapping[tuple, Sequence[Path]]) -> dict[tuple, list[Path]]:
-    """Claims that share all their runs have the same training curves. Of equal pictures the first stays, for all of them."""
-    first: dict[bytes, Path] = {}
-    kept: dict[tuple, list[Path]] = {group: [] for group in pictures}
-    for group, paths in pictures.items():
-        for path in paths:
-            same = first.setdefault(path.read_bytes(), path) if is_of_curves(path) else path
-            if same != path:
-                path.unlink()
-            kept[group].append(same)
-    return kept
 
 
 OVERVIEW_COLOURS = 64

@@ -223,7 +223,9 @@ def other_images_words(finding: Finding) -> str:
 
 def against_control_words(finding: Finding, arm: ArmEvidence) -> str:
     """An arm against the control."""
-    return effect_words(finding.effects[arm.label], finding.claim.measure.unit) if arm.label in finding.effects else "(control)"
+    if arm.label in finding.effects:
+        return effect_words(finding.effects[arm.label], finding.claim.measure.unit)
+    return "(control)" if arm.label == finding.claim.rule.control else NOT_COMPARED
 
 
 def all_runs_words(finding: Finding) -> str:
