@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet.files import write_atomically
-from study.plan.claim_files import all_claims
+from study.plan.claim_files import all_claims, get_claim
 from study.questions.rules import Factorial
 from study.report.cautions import DIFFERS, LARGER
 
@@ -37,7 +37,7 @@ def made_anew(page: str, report: str) -> str:
             shown = re.search(rf"!\[([^]]*)\]\(figures/{re.escape(Path(names[0]).name)}\)", report)
             lines = [f"![{shown[1]}]({names[0]})"] if shown else []
         else:
-            titles = [all_claims()[name].title for name in names]
+            titles = [get_claim(name).title for name in names]
             lines = found_lines(report, titles) if kind == "found" else effect_lines(report, titles[0])
         return "\n".join((f"<!-- {kind}: {match[2]} -->", "", *lines, "", "<!-- end -->"))
 
