@@ -62,5 +62,5 @@ def test_a_command_can_be_stopped_before_anything_that_takes_time_is_imported():
     program = "import study.__main__, sys; print(sorted({'torch', 'numpy', 'alexnet', 'study.cli'} & {*sys.modules}))"
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout == "[]\n"
-    assigned = [path for path in (ROOT / "study").rglob("*.py") if re.search(r"^LATER = 75$", path.read_text(), re.M)]
+    assigned = [path for path in (ROOT / "study").rglob("*.py") if re.search(r"^EXIT_LATER = 75$", path.read_text(), re.M)]
     assert assigned == [ROOT / "study" / "run" / "stop.py"]
