@@ -155,8 +155,8 @@ def server(team_database, tmp_path_factory):
 def program(verb: str, arguments: object, **settings: str):
     """What the program `verb` (below) prints, as JSON. It forks the processes that work at once: to import takes long."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", **settings}
-    command = [sys.executable, __file__, verb, json.dumps(arguments)]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, __file__, verb]  # the arguments have passwords, which ps would show
+    done = subprocess.run(command, input=json.dumps(arguments), env=environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -397,7 +397,7 @@ def search(folder: str, storage: str, kill_at: int, answer) -> None:
 
 
 if __name__ == "__main__":
-    verb, arguments = sys.argv[1], json.loads(sys.argv[2])
+    verb, arguments = sys.argv[1], json.load(sys.stdin)
     fork = multiprocessing.get_context("fork")
     if verb == "record":
         from study.record.mlflow_store import set_up_mlflow
