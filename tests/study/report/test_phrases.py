@@ -11,6 +11,7 @@ from study.counted import counted
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
 from study.plan.claim_files import all_claims
 from study.report.phrases import (
+    against_control_words,
     effect_words,
     judged_words,
     number,
@@ -162,3 +163,9 @@ def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
 def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
     arm = replace(arm_of("none", [90.0] * 3), learned_nothing=(True, False, False))
     assert without_a_result(arm) == "1 of 3 did not learn"
+
+
+def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone():
+    finding = SimpleNamespace(claim=CLAIMS["response_norm"], effects={})
+    told = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
+    assert told == {"2012": "(control)", "none": "not compared yet"}
