@@ -1,9 +1,10 @@
 """Arms of a claim with made-up numbers, and what is judged of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 
 from alexnet.recipe import FIGURE_1_A
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
 from study.judge.decision import Verdict, decide
 from study.judge.judge import judge
@@ -12,6 +13,7 @@ from study.questions.claim import Claim
 FAILED = "diverged"
 """In place of a number: the run diverged."""
 HERE, THERE = "here", "there"
+OF_A_RUN = {field.name for field in fields(ArmRun)}
 
 Runs = Sequence[float | str | None]
 
@@ -19,30 +21,31 @@ Runs = Sequence[float | str | None]
 def arm_of(label: str, runs: Runs | Mapping[str, Runs] = (), started: Mapping[str, int] | None = None, **more) -> ArmEvidence:
     """An arm with these numbers of the seeds 0, 1, 2, ..., of one machine or by machine; nothing else matters to a verdict.
 
-    `started`: by machine, in which second its first run began; the others follow second by second."""
+    `started`: by machine, in which second its first run began; the others follow second by second. `more`: fields of the arm,
+    and those of a run as a sequence, an entry a run."""
     by_machine = runs if isinstance(runs, Mapping) else {HERE: runs}
-    rows = [(machine, seed, value) for machine, values in by_machine.items() for seed, value in enumerate(values)]
-    n = len(rows)
-    facts = {
-        "label": label,
-        "diff": {},
-        "also": {},
-        "recipe": FIGURE_1_A,
-        "tuned": {},
-        "machines": tuple(machine for machine, _, _ in rows),
-        "seeds": tuple(seed for _, seed, _ in rows),
-        "keys": tuple(f"{label} {seed}" for _, seed, _ in rows),
-        "outcomes": tuple(FAILED if value == FAILED else "finished" for _, _, value in rows),
-        "values": tuple(None if value == FAILED else value for _, _, value in rows),
-        "chances": (None,) * n,
-        "seconds_to_target": (None,) * n,
-        "timed": True,
-        "errors": {},
-        "curves": (),
-    }
-    if started is not None:
-        facts["started"] = tuple(f"{started[machine] + seed:06d}" for machine, seed, _ in rows)
-    return ArmEvidence(**(facts | more))
+    rows = tuple(
+        ArmRun(
+            key=f"{label} {seed}",
+            machine=machine,
+            seed=seed,
+            outcome=FAILED if value == FAILED else "finished",
+            value=None if isinstance(value, str) else value,
+            started=f"{started[machine] + seed:06d}" if started is not None else "",
+        )
+        for machine, values in by_machine.items()
+        for seed, value in enumerate(values)
+    )
+    of_runs = {name: values for name, values in more.items() if name in OF_A_RUN}
+    facts = {"diff": {}, "also": {}, "recipe": FIGURE_1_A, "tuned": {}} | {n: v for n, v in more.items() if n not in OF_A_RUN}
+    return with_runs(ArmEvidence(label=label, runs=rows, **facts), **of_runs)
+
+
+def with_runs(arm: ArmEvidence, **facts: Sequence[object]) -> ArmEvidence:
+    """With these fields of its runs, an entry a run."""
+    assert all(len(values) == len(arm.runs) for values in facts.values())
+    rows = [{name: values[at] for name, values in facts.items()} for at in range(len(arm.runs))]
+    return replace(arm, runs=tuple(replace(run, **row) for run, row in zip(arm.runs, rows, strict=True)))
 
 
 def arms_of(**runs) -> dict[str, ArmEvidence]:

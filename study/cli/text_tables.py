@@ -31,10 +31,10 @@ def verdict_table(found: list[Finding]) -> str:
             rows.append((
                 arm.label,
                 f"{arm.rate:g}",
-                f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+                f"{len(arm.known)} of {len(arm.runs)}",
                 phrases.mean_words(arm, finding.claim),
                 phrases.against_control_words(finding, arm),
-                " ".join(phrases.value_words(arm, v, finding.claim).replace(" ", "") for v in arm.values),
+                " ".join(phrases.value_words(arm, value, finding.claim).replace(" ", "") for value in arm.values),
             ))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from study.judge.arms import ArmEvidence, Block
+from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
 from study.judge.intervals import Difference, Floats, Ratio, Times, ratio_of_logs
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 from study.record.answers import MEASURES
+from study.record.tables import run_name
 
 SO_FAR = 0
 """In place of a look's number: all runs that are there."""
@@ -75,15 +76,14 @@ class Case:
         return lambda block: (max(times.get(block, "") for times in began), place.get(block[0], len(place)))
 
     def _began(self, label: str) -> dict[Block, str]:
-        arm = self.arms.get(label)
-        return dict(zip(arm.blocks, arm.started, strict=True)) if arm is not None and arm.started else {}
+        return {run.block: run.started for run in self._runs(label)}
 
     def _there(self, label: str) -> set[Block]:
-        if label not in self.arms:
-            return set()
-        arm, by_time = self.arms[label], self.claim.measure.kind == "time"
-        rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
-        return {block for block, value, failed in rows if by_time or failed or value is not None}
+        by_time = self.claim.measure.kind == "time"
+        return {run.block for run in self._runs(label) if by_time or run.failed or run.value is not None}
+
+    def _runs(self, label: str) -> Sequence[ArmRun]:
+        return self.arms[label].runs if label in self.arms else ()
 
     def at(self, look: int, *labels: str) -> dict[str, list[Block]] | None:
         """The blocks of each arm that a look uses; None where it is not complete.
@@ -91,7 +91,7 @@ class Case:
         The arms' own number of blocks is shared by all. Where these are of one machine, the first arm has its further seeds
         besides; blocks of several machines are compared pair by pair alone."""
         if look == SO_FAR:
-            return {label: list(self.arms[label].blocks) if label in self.arms else [] for label in labels}
+            return {label: [run.block for run in self._runs(label)] for label in labels}
         counts = {label: self.seeds_needed(label, look) for label in labels}
         least = min(counts.values())
         shared = self.shared(*labels)
@@ -117,22 +117,16 @@ class Case:
         budget: every run has one."""
         if label not in self.arms:
             return {}
-        arm, wanted = self.arms[label], set(blocks)
-        told = arm.values
+        arm, runs = self.arms[label], self.arms[label].of(blocks)
         if self.claim.measure.kind == "time":
-            told = tuple(np.log(arm.times.restricted).tolist())
-        rows = zip(arm.blocks, told, arm.failed, strict=True)
-        by_time = self.claim.measure.kind == "time"
-        return {
-            block: value for block, value, failed in rows if block in wanted and value is not None and (by_time or not failed)
-        }
+            logs = np.log(arm.times_of(runs).restricted).tolist()
+            return {run.block: log for run, log in zip(runs, logs, strict=True)}
+        return {run.block: run.result for run in runs if run.result is not None}
 
     def times(self, label: str, blocks: Sequence[Block]) -> Times:
         """The times of an arm in these blocks, runs that never arrived censored at the budget, which all arms share."""
-        wanted = set(blocks)
         if label in self.arms:
-            arm = self.arms[label]
-            return Times(tuple(v for b, v in zip(arm.blocks, arm.values, strict=True) if b in wanted), float(arm.budget_epochs))
+            return self.arms[label].times_of(self.arms[label].of(blocks))
         budgets = [arm.budget_epochs for arm in self.arms.values()]  # a scale may have its own
         return Times((), float(budgets[0] if budgets else self.claim.bases[self.base].optim.epochs))
 
@@ -182,21 +176,16 @@ class Case:
                 yield tuple(sorted(runs, key=sorted)), pairs
 
     def _keys(self, label: str, blocks: Sequence[Block]) -> list[str]:
-        arm, wanted = self.arms[label], set(blocks)
-        return [f"{key} {block[0]}" for key, block in zip(arm.keys, arm.blocks, strict=True) if block in wanted]
+        return [run_name(*run.name) for run in self.arms[label].of(blocks)]
 
     def failures(self, label: str, blocks: Sequence[Block]) -> int:
         """How many runs of an arm in these blocks came to no result."""
-        if label not in self.arms:
-            return 0
-        arm, wanted = self.arms[label], set(blocks)
-        return sum(failed for failed, block in zip(arm.failed, arm.blocks, strict=True) if block in wanted)
+        return sum(run.failed for run in self.arms[label].of(blocks)) if label in self.arms else 0
 
     def no_evidence(self, blocks: Mapping[str, Sequence[Block]]) -> Literal["", "did not learn", "changed nothing"]:
         """Why runs of two arms say nothing: none learned anything, or both arms came to the same weights."""
-        runs = [(label, block) for label, own in blocks.items() for block in own if label in self.arms]
-        failed = [dict(zip(self.arms[label].blocks, self.arms[label].failed, strict=True))[block] for label, block in runs]
-        if runs and all(failed):
+        runs = [run for label, own in blocks.items() if label in self.arms for run in self.arms[label].of(own)]
+        if runs and all(run.failed for run in runs):
             return "did not learn"
         if len(blocks) == 2:
             first, second = (self._weights(label) for label in blocks)
@@ -206,11 +195,7 @@ class Case:
         return ""
 
     def _weights(self, label: str) -> dict[Block, str]:
-        arm = self.arms.get(label)
-        if arm is None or not arm.weights:
-            return {}
-        rows = zip(arm.blocks, arm.weights, arm.outcomes, strict=True)
-        return {block: weights for block, weights, outcome in rows if outcome != "diverged"}  # no numbers are all alike
+        return {run.block: run.weights for run in self._runs(label) if run.outcome != "diverged"}  # no numbers are all alike
 
     def wrong(self, label: str, blocks: Sequence[Block]) -> NDArray | None:
         """How wrong an arm's answers are in these blocks [blocks, images], where the measure is a test error; None where a run
@@ -218,8 +203,8 @@ class Case:
         error, arm = getattr(self.claim.measure, "of", ""), self.arms.get(label)
         if error not in MEASURES or arm is None or not blocks:
             return None
-        kept = dict(zip(arm.blocks, arm.wrong(error), strict=False))
-        found = [kept.get(block) for block in blocks]
+        runs = arm.by_block
+        found = [runs[block].wrong(error) if block in runs else None for block in blocks]
         whole = [one for one in found if one is not None]
         if len(whole) < len(found) or len({len(one) for one in whole}) > 1:
             return None

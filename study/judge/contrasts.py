@@ -41,13 +41,12 @@ class Contrast:
 def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
     """The values of an arm by block; a run without one, or one that learned nothing, has no entry. The one place that says what
     a block is."""
-    rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
-    return {block: value for block, value, failed in rows if value is not None and not failed}
+    return {run.block: run.result for run in arm.runs if run.result is not None}
 
 
 def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
     """The machines of the complete blocks."""
-    blocks = [set(arm.blocks) for arm in arms]
+    blocks = [set(arm.by_block) for arm in arms]
     return tuple(sorted({machine for machine, _ in set.intersection(*blocks)})) if blocks else ()
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
-from study.judge.arms import ArmEvidence, learned_nothing
+from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Asked, Finding, judged_together
 from study.judge.keys_asked import KeysAsked
@@ -162,7 +162,8 @@ class _Cases:
                 logits = self._initial_logits(on, claim, scale, base, arm)
                 arms[arm.label] = replace(known, initial_logits=logits)
         if _answers(claim, set(arms)):
-            machines = tuple(one for one in on.machines if any(one in arm.machines for arm in arms.values()))
+            used = {run.machine for arm in arms.values() for run in arm.runs}
+            machines = tuple(machine for machine in on.machines if machine in used)
             native, over_images = role == "native", role == "own"
             case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
             self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
@@ -236,51 +237,47 @@ def _arm(
     recipe: Recipe,
     entry: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
-    read: "Read",
+    read: Read,
     first_seed: int,
 ) -> ArmEvidence:
     """What is known of an arm from its rows of runs.csv."""
-    measure, names = claim.measure, [(row["key"], row["machine"]) for row in rows]
-    curves, points = zip(*map(read.curve_of, names), strict=True)
-    read_off = [read.trained["runs"].get(tables.run_name(*name), {}) for name in names]
-    runs = [
-        Run(outcome=row["outcome"], from_weights=facts, **{column: row[column] for column in tables.TEST_COLUMNS})
-        for row, facts in zip(rows, read_off, strict=True)
-    ]
-    seeds = tuple(row["seed"] for row in rows)
+    runs = tuple(_run(claim, row, read) for row in rows)
     ensemble = None
-    if measure.runs_together > 1:  # of the first machine that has them
-        for machine in dict.fromkeys(name[1] for name in names):
-            first = range(first_seed, first_seed + measure.runs_together)
-            mine = [name for name, seed in zip(names, seeds, strict=True) if seed in first and name[1] == machine]
-            together = [tables.run_name(*name) for name in mine]
+    if (nets := claim.measure.runs_together) > 1:  # of the first machine that has them
+        first = range(first_seed, first_seed + nets)
+        for machine in dict.fromkeys(run.machine for run in runs):
+            together = [tables.run_name(*run.name) for run in runs if run.seed in first and run.machine == machine]
             ensemble = ensemble or next((e for e in read.trained["ensembles"] if e["runs"] == together), None)
-    rule = claim.rule
     return ArmEvidence(
-        label=arm.label,
-        diff=arm.diff,
-        also=arm.also,
-        recipe=recipe,
-        tuned=entry,
-        machines=tuple(row["machine"] for row in rows),
-        seeds=seeds,
-        keys=tuple(row["key"] for row in rows),
-        outcomes=tuple(row["outcome"] for row in rows),
-        values=tuple(measure.value(run, curve) for run, curve in zip(runs, points, strict=True)),
-        chances=tuple(measure.chance(run) for run in runs),
-        seconds_to_target=tuple(measure.seconds(curve) for curve in points),
-        timed=all(row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1) for row in rows),
-        errors={column: tuple(row[column] for row in rows) for column in tables.TEST_COLUMNS},
-        curves=tuple(curves),
-        from_weights=tuple(read_off),
-        learned_nothing=tuple(learned_nothing(row) for row in rows),
-        wrong=lambda error: tuple(read.answers.wrong(row, error) for row in rows),
-        started=tuple(row["started"] for row in rows),
-        weights=tuple(row["weights_sha256"] for row in rows),
-        test_images=tuple(_count(row.get("test_images")) for row in rows),
-        by_chance=tuple(measure.by_chance(run) for run in runs),
-        powers=tuple(measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None for run in runs),
-        ensemble=ensemble,
+        label=arm.label, diff=arm.diff, also=arm.also, recipe=recipe, tuned=entry, runs=runs, ensemble=ensemble
+    )  # fmt: skip
+
+
+def _run(claim: Claim, row: Mapping[str, Any], read: Read) -> ArmRun:
+    measure, rule, name = claim.measure, claim.rule, (row["key"], row["machine"])
+    curve, points = read.curve_of(name)
+    facts = read.trained["runs"].get(tables.run_name(*name), {})
+    errors = {column: row[column] for column in tables.TEST_COLUMNS}
+    run = Run(outcome=row["outcome"], from_weights=facts, **errors)
+    return ArmRun(
+        key=row["key"],
+        machine=row["machine"],
+        seed=row["seed"],
+        outcome=row["outcome"],
+        value=measure.value(run, points),
+        chance=measure.chance(run),
+        by_chance=measure.by_chance(run),
+        power=measure.power(run, rule.matters, rule.p) if isinstance(rule, EveryRun) else None,
+        seconds_to_target=measure.seconds(points),
+        timed=row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1),
+        errors=errors,
+        curve=curve,
+        from_weights=facts,
+        started=row["started"],
+        weights=row["weights_sha256"],
+        learned_nothing=learned_nothing(row),
+        test_images=_count(row.get("test_images")),
+        wrong=lambda error: read.answers.wrong(row, error),
     )
 
 

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
@@ -212,12 +210,12 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
 def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
     """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not
     seconds)."""
-    if not treated or not control or not (treated.timed and control.timed):
+    if not treated or not control or not all(run.timed for arm in (treated, control) for run in arm.runs):
         return None
     logs = []
     for arm in (treated, control):
-        known = [seconds for seconds in arm.seconds_to_target if seconds is not None]
-        if len(known) < len(arm.blocks):
+        known = {run.block: run.seconds_to_target for run in arm.runs if run.seconds_to_target is not None}
+        if len(known) < len(arm.runs):
             return None
-        logs.append(dict(zip(arm.blocks, np.log(known).tolist(), strict=True)))
+        logs.append({block: math.log(seconds) for block, seconds in known.items()})
     return intervals.ratio_of_logs(moderated(pair(*logs), NO_PRIOR))

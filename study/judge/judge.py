@@ -303,10 +303,11 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
     if arm is None:
         return math.nan
     variances = []
-    for block, value, test, images in zip(arm.blocks, arm.values, arm.errors["test_error"], arm.test_images, strict=True):
-        if block in set(blocks) and value is not None and images:
-            validation, count = test + value / 100, arm.recipe.data.validation_images
-            variances.append(validation * (1 - validation) / count + test * (1 - test) / images)
+    for run in arm.of(blocks):
+        if run.value is not None and run.test_images:
+            test, count = run.errors["test_error"], arm.recipe.data.validation_images
+            validation = test + run.value / 100
+            variances.append(validation * (1 - validation) / count + test * (1 - test) / run.test_images)
     return 100 * math.sqrt(float(np.mean(variances))) if variances else math.nan
 
 
@@ -338,10 +339,10 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-        share, known = share_that_show(arm, blocks, rule.p)
+        share, known = share_that_show(arm.of(blocks) if arm else (), rule.p)
         seen, n = share.seen, share.runs
-        able = [row for row in known if arm is not None and not arm.failed[row]]
-        powers = [power for row in able if arm is not None and arm.powers and (power := arm.powers[row]) is not None]
+        able = [run for run in known if not run.failed]
+        powers = [run.power for run in able if run.power is not None]
         power = float(np.mean(powers)) if powers else math.nan
         supported = contradicted = 1.0
         if n and seen == n:
@@ -358,10 +359,8 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
             nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
             power_of_a_run=power,
-            by_chance=_mean(
-                [value for row in known if arm is not None and arm.by_chance and (value := arm.by_chance[row]) is not None]
-            ),
-            mean_value=_mean([value for row in known if arm is not None and (value := arm.values[row]) is not None]),
+            by_chance=_mean([run.by_chance for run in known if run.by_chance is not None]),
+            mean_value=_mean([run.value for run in known if run.value is not None]),
         )
 
     return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))
@@ -377,7 +376,7 @@ def _factorial(rule: Factorial, case: Case) -> ClaimLooks:
     labels = (rule.control, *rule.treated_arms)
     effects = contrasts.effects_of(rule.design, rule.control, case.arms)
     blocks = min(effect.blocks for effect in effects.values())
-    failed = [Failures(label, sum(arm.failed), len(arm.seeds)) for label in labels if (arm := case.arms.get(label))]
+    failed = [Failures(label, arm.failures, len(arm.runs)) for label in labels if (arm := case.arms.get(label))]
     look = Look(
         number=1,
         effect=case.compare(labels[-1], rule.control),

@@ -56,7 +56,7 @@ def _compared(case: Case, treated: str) -> dict[Block, float]:
     labels = dict.fromkeys((treated, rule.control))
     if isinstance(rule, Interaction):
         labels = dict.fromkeys((rule.both, rule.first, rule.second, rule.control))
-    values = {label: case.values(label, case.arms[label].blocks) if label in case.arms else {} for label in labels}
+    values = {label: case.values(label, list(case.arms[label].by_block)) if label in case.arms else {} for label in labels}
     shared = [block for block in values[treated] if all(block in own for own in values.values())]
     if isinstance(rule, WithinRuns):
         return {block: values[treated][block] for block in shared}

@@ -43,4 +43,4 @@ def _first_run_of_each_seed(rule: EveryRun, case: Case, number: int) -> Share | 
     """The kernels of one seed are alike on two machines to the end of training, so that they are not two runs."""
     blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
     once = first_of_each_seed(blocks)
-    return None if len(once) == len(blocks) else share_that_show(case.arms.get(rule.control), once, rule.p)[0]
+    return None if len(once) == len(blocks) else share_that_show(case.arms[rule.control].of(once), rule.p)[0]

@@ -71,8 +71,7 @@ def spread_of(found: Iterable[Finding], measure: Measure, base: str) -> RunSprea
 
 
 def _values(arm: ArmEvidence, measure: Measure) -> dict[Block, float]:
-    rows = zip(arm.blocks, arm.values, arm.failed, strict=True)
-    known = {block: value for block, value, failed in rows if value is not None and not failed}
+    known = {run.block: run.result for run in arm.runs if run.result is not None}
     return {block: math.log(value) for block, value in known.items()} if measure.kind == "time" else known
 
 

@@ -123,7 +123,7 @@ def _runs_before(finding: Finding) -> int:
     if finding.rule is None:
         return 0
     arms = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
-    return sum(finding.rule.was_seen(*run) for arm in arms for run in zip(arm.seeds, arm.started, strict=bool(arm.started)))
+    return sum(finding.rule.was_seen(run.seed, run.started) for arm in arms for run in arm.runs)
 
 
 def _of_the_arm(finding: Finding) -> Iterator[str]:

@@ -186,7 +186,8 @@ def _design(finding: Finding) -> dict[str, Any]:
 
 def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     """An arm as a row."""
-    seconds = [s for s in arm.seconds_to_target if s is not None and arm.timed]
+    timed = all(run.timed for run in arm.runs)
+    seconds = [run.seconds_to_target for run in arm.runs if run.seconds_to_target is not None and timed]
     edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
@@ -197,29 +198,25 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
         "without a result": phrases.without_a_result(arm),
-        ARRIVED
-        if finding.claim.measure.kind == "time"
-        else HAVE_NUMBER: f"{len(arm.seeds) - arm.censored} of {len(arm.seeds)}",
+        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
-        **{name: percent_range(arm.errors[column]) for name, column in ERRORS_SHOWN.items()},
+        **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
         "every run": ", ".join(phrases.value_words(arm, value, finding.claim) for value in arm.values),
     }
 
 
 def _runs(arm: ArmEvidence) -> list[str]:
     """Key and seed of each run, and its machine where there are several."""
-    several = len(set(arm.machines)) > 1
-    rows = zip(arm.keys, arm.seeds, arm.machines, strict=True)
-    return [f"{key} (seed {seed}{f', {machine}' if several else ''})" for key, seed, machine in rows]
+    several = len(arm.by_machine) > 1
+    return [f"{run.key} (seed {run.seed}{f', {run.machine}' if several else ''})" for run in arm.runs]
 
 
 def _seeds(arm: ArmEvidence) -> str:
     """Such as "10 to 49 (NVIDIA H100, bf16), 10 to 12 (AMD EPYC x 2, fp32)"; "none" of an arm without runs."""
-    machines = dict.fromkeys(arm.machines)
-    by_machine = {name: [seed for seed, at in zip(arm.seeds, arm.machines, strict=True) if at == name] for name in machines}
-    return ", ".join(f"{phrases.in_a_row(seeds)} ({machine})" for machine, seeds in by_machine.items()) or "none"
+    seeds = {machine: [run.seed for run in runs] for machine, runs in arm.by_machine.items()}
+    return ", ".join(f"{phrases.in_a_row(own)} ({machine})" for machine, own in seeds.items()) or "none"
 
 
 def _spread_words(finding: Finding) -> str:

@@ -56,18 +56,18 @@ def points_of(finding: Finding) -> dict[str, Any]:
 
 def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, Any]:
     y, points = ARM * row + 13, []
-    several = len(set(arm.machines)) > 1
-    spread = np.linspace(-5, 5, len(arm.seeds)) if len(arm.seeds) > 1 else [0.0]
-    for at, value in enumerate(arm.values):
-        there = value is not None
-        words = phrases.value_words(arm, value, finding.claim) + ("" if there else f" ({arm.outcomes[at]})")
-        machine = f", {arm.machines[at]}" if several else ""
+    several = len(arm.by_machine) > 1
+    spread = np.linspace(-5, 5, len(arm.runs)) if len(arm.runs) > 1 else [0.0]
+    for run, apart in zip(arm.runs, spread, strict=True):
+        there = run.value is not None
+        words = phrases.value_words(arm, run.value, finding.claim) + ("" if there else f" ({run.outcome})")
+        machine = f", {run.machine}" if several else ""
         points.append({
-            "x": _round(place(value)) if there else WIDTH - RIGHT,
-            "y": _round(y + spread[at]),
-            "seed": arm.seeds[at],
+            "x": _round(place(run.value)) if there else WIDTH - RIGHT,
+            "y": _round(y + apart),
+            "seed": run.seed,
             "there": there,
-            "text": f"{arm.label}, seed {arm.seeds[at]}{machine}: {words}; run {arm.keys[at]}",
+            "text": f"{arm.label}, seed {run.seed}{machine}: {words}; run {run.key}",
         })  # fmt: skip
     return {
         "label": arm.label,
@@ -105,11 +105,11 @@ def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float
 
 def curves_of(finding: Finding) -> dict[str, Any] | None:
     """The running training error of every run against epochs; None where nothing was trained."""
-    arms = [arm for arm in finding.arms if arm.curves]
-    if not arms:
+    curves = [run.curve for arm in finding.arms for run in arm.runs if run.curve]
+    if not curves:
         return None
-    errors = [value for arm in arms for curve in arm.curves for value in (100 * curve["running_error"]).tolist()]
-    epochs = max(float(curve["epoch"][-1]) for arm in arms for curve in arm.curves)
+    errors = [value for curve in curves for value in (100 * curve["running_error"]).tolist()]
+    epochs = max(float(curve["epoch"][-1]) for curve in curves)
     x_ticks, _ = _scale([0.0, epochs], CURVES_LEFT, WIDTH - RIGHT)
     y_ticks, y_place = _scale(errors, CURVES_HEIGHT - AXIS, 10)
     lines = []
@@ -118,13 +118,15 @@ def curves_of(finding: Finding) -> dict[str, Any] | None:
         return CURVES_LEFT + (WIDTH - RIGHT - CURVES_LEFT) * epoch / epochs
 
     for row, arm in enumerate(finding.arms):
-        for seed, curve in zip(arm.seeds, arm.curves, strict=True):
+        for run in arm.runs:
+            if not (curve := run.curve):
+                continue
             pairs = zip(curve["epoch"].tolist(), (100 * curve["running_error"]).tolist(), strict=True)
             lines.append({
                 "points": " ".join(f"{_round(x_place(x))},{_round(y_place(y))}" for x, y in pairs),
                 "colour": row % COLOURS,
                 "dashes": row % DASHES,
-                "text": f"{arm.label}, seed {seed}: ended at {100 * curve['running_error'][-1]:.1f}%",
+                "text": f"{arm.label}, seed {run.seed}: ended at {100 * curve['running_error'][-1]:.1f}%",
             })  # fmt: skip
     return {
         "width": WIDTH,
@@ -138,7 +140,7 @@ def curves_of(finding: Finding) -> dict[str, Any] | None:
         "names": [
             {"label": arm.label, "colour": row % COLOURS, "dashes": row % DASHES}
             for row, arm in enumerate(finding.arms)
-            if arm.curves
+            if any(run.curve for run in arm.runs)
         ],
     }
 

@@ -24,7 +24,7 @@ def image_error_words(finding: Finding) -> str:
     column = "test_error" if column == "gap" else column
     if control is None or column not in TEST_COLUMNS:
         return NOTHING
-    errors = [error for error in control.errors[column] if error == error]
+    errors = [error for run in control.runs if (error := run.errors[column]) == error]
     images = test_images(finding, control)
     if not errors or not images:
         return NOTHING
@@ -34,44 +34,30 @@ def image_error_words(finding: Finding) -> str:
 
 def test_images(finding: Finding, arm: ArmEvidence) -> int | None:
     """How many the runs of an arm were tested on; for rows of before that was written down, how many the set has."""
-    told = [count for count in arm.test_images if count]
-    return told[0] if told else scale_named(finding.scale).test_images or None
+    return next((run.test_images for run in arm.runs if run.test_images), scale_named(finding.scale).test_images or None)
 
 
 def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
     """Which arms had runs that came to no result, in words and as a table; and what was seen before each rule was fixed."""
     arms = {(finding.base, finding.data, arm.keys): (finding, arm) for finding in findings.found for arm in finding.arms}
     rows = [
-        {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.seeds)}
+        {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.runs)}
         | dict(zip(("diverged", "did not learn"), no_results(arm), strict=True))
         for one, arm in arms.values()
-        if any(arm.failed)
+        if arm.failures
     ]
-    diverged, idle = (len({name for _, arm in arms.values() for name in which(arm)}) for which in (_diverged, _idle))
-    runs = len({name for _, arm in arms.values() for name in _runs(arm)})
+    runs = {run.name: run for _, arm in arms.values() for run in arm.runs}
+    diverged = sum(run.outcome == "diverged" for run in runs.values())
+    idle = sum(run.failed for run in runs.values()) - diverged
     ended = [f"{count:,} {word}" for count, word in ((diverged, "diverged"), (idle, "did not learn")) if count]
-    told = f"Of {counted(runs, 'run')} that findings use, {' and '.join(ended)}; by arm:"
+    told = f"Of {counted(len(runs), 'run')} that findings use, {' and '.join(ended)}; by arm:"
     if not ended:
-        told = f"None of {counted(runs, 'run')} that findings use: none diverged, and each learned something."
+        told = f"None of {counted(len(runs), 'run')} that findings use: none diverged, and each learned something."
     return {
         "no_result": told if runs else "",
         "no_results": table(rows, keep=("arm", "diverged", "did not learn")),
         "before": [*_before_rules(findings), *_before_claims(findings.found, claims)],
     }
-
-
-def _diverged(arm: ArmEvidence) -> set[tuple[str, str]]:
-    """Key and machine of each."""
-    return {run for run, outcome in zip(_runs(arm), arm.outcomes, strict=True) if outcome == "diverged"}
-
-
-def _idle(arm: ArmEvidence) -> set[tuple[str, str]]:
-    """Of each run that did not learn."""
-    return {run for run, lost in zip(_runs(arm), arm.failed, strict=True) if lost} - _diverged(arm)
-
-
-def _runs(arm: ArmEvidence) -> list[tuple[str, str]]:
-    return list(zip(arm.keys, arm.machines, strict=True))
 
 
 def _before_rules(findings: Findings) -> list[str]:

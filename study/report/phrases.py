@@ -327,7 +327,7 @@ def judged_words(finding: Finding) -> str:
     if finding.verdict.direction == "incomplete":
         return "not judged yet"
     labels = finding.verdict.treated, finding.claim.rule.control
-    shown = {arm.label: len(arm.seeds) for arm in finding.arms}
+    shown = {arm.label: len(arm.runs) for arm in finding.arms}
     if all(shown.get(label, count) == count for label, count in zip(labels, runs_of(finding), strict=True)):
         return "judged"
     return f"judged with {runs_words(finding)} of the runs shown"
@@ -353,11 +353,11 @@ def without_a_result(arm: ArmEvidence) -> str:
     """Such as "none", "2 of 5 diverged", "1 of 5 diverged, 3 did not learn"."""
     counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
     (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
-    return ", ".join([f"{first} of {len(arm.seeds)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
+    return ", ".join([f"{first} of {len(arm.runs)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
 
 
 def no_results(arm: ArmEvidence) -> tuple[int, int]:
     """How many runs of an arm diverged, and how many did not learn: they stalled, or answered no better than one that always
     gives the same answer."""
-    diverged = arm.outcomes.count("diverged")
-    return diverged, sum(arm.failed) - diverged
+    diverged = sum(run.outcome == "diverged" for run in arm.runs)
+    return diverged, arm.failures - diverged

@@ -209,7 +209,7 @@ def _written(value: object) -> str:
 
 def cost_words(finding: Finding) -> str:
     """Time of training of all runs shown, which other claims may share."""
-    seconds = [curve["seconds"][-1] for arm in finding.arms for curve in arm.curves]
+    seconds = [run.curve["seconds"][-1] for arm in finding.arms for run in arm.runs]
     minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
     return (
         f"{counted(len(seconds), 'run')}, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its "

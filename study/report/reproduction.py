@@ -19,6 +19,7 @@ from study.plan.initial_logits import changes_scale
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import ALEXNETS, SCALES, scale_named
+from study.record.tables import run_name
 from study.report.cautions import DIFFERS, LARGER, readings_differ
 from study.report.margins import margin_text, seeds_text
 from study.report.overview import outcome_words, standing, tested
@@ -249,10 +250,5 @@ def _named(some: Sequence[Finding], found: Sequence[Finding]) -> list[str]:
 
 def _claims_a_run(found: Sequence[Finding]) -> pd.Series:
     """How many findings each run is part of, for each that is part of any."""
-    names = [
-        f"{key} {machine}"
-        for finding in found
-        for arm in finding.arms
-        for key, machine in zip(arm.keys, arm.machines, strict=True)
-    ]
+    names = [run_name(*run.name) for finding in found for arm in finding.arms for run in arm.runs]
     return pd.Series(names, dtype=object).value_counts()

@@ -40,13 +40,11 @@ def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
         for one in group:
             for arm in one.arms:
                 name = f"{one.claim_name} {arm.label}"
-                for machine in dict.fromkeys(arm.machines):
-                    rows = [row for row, its in enumerate(arm.machines) if its == machine]
-                    keys, seeds = [arm.keys[row] for row in rows], [arm.seeds[row] for row in rows]
-                    values = [None if arm.failed[row] else arm.values[row] for row in rows]
+                for machine, own in arm.by_machine.items():
+                    keys, seeds, values = ([getattr(run, fact) for run in own] for fact in ("key", "seed", "result"))
                     arms.append(ArmRuns(name, keys, seeds, machine, values))
-                kept = [each for each in arm.wrong("test_error_ten_views") if each is not None]
-                if len(kept) == len(arm.seeds) and not any(arm.keys == other for other in wrong):
+                kept = [each for run in arm.runs if (each := run.wrong("test_error_ten_views")) is not None]
+                if len(kept) == len(arm.runs) and arm.keys not in wrong:
                     wrong[arm.keys] = np.stack(kept)
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:

@@ -58,7 +58,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
     told, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
     del told["told"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
-    names = [name for arm in finding.arms for name in zip(arm.keys, arm.machines, strict=True)]
+    names = [run.name for arm in finding.arms for run in arm.runs]
     return _plain({
         "format": FORMAT,
         "id": "/".join((finding.claim_name, finding.scale, finding.base, finding.fingerprint)),
@@ -92,12 +92,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
         "arms": {
             arm.label: {
                 "learning_rate": arm.rate,
-                "seeds": arm.seeds,
-                "machines": arm.machines,
-                "keys": arm.keys,
-                "weights_sha256": arm.weights,
-                "outcomes": arm.outcomes,
-                "values": arm.values,
+                **{many: [getattr(run, one) for run in arm.runs] for many, one in OF_EACH_RUN.items()},
             }
             for arm in finding.arms
         },
@@ -105,6 +100,15 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
     })  # fmt: skip
 
 
+OF_EACH_RUN = {
+    "seeds": "seed",
+    "machines": "machine",
+    "keys": "key",
+    "weights_sha256": "weights",
+    "outcomes": "outcome",
+    "values": "value",
+}
+"""What is told of every run of an arm, a list each."""
 BESIDE_A_LOOK = ("effect", "narrow", "by_direction")
 
 

@@ -42,7 +42,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         looks = _looks(one)
         for row, (arm, look) in enumerate(zip(one.arms, looks, strict=True)):
             _curves(axis, arm, look)
-            errors = [100 * error for error in arm.errors["test_error"] if error == error]
+            errors = [100 * error for run in arm.runs if (error := run.errors["test_error"]) == error]
             ends.plot([row] * len(errors), errors, look["marker"], color=look["color"], markersize=4, alpha=0.7)
         axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
         axis.set_xticks([tick for tick in axis.get_xticks() if tick <= max(arm.budget_epochs for arm in one.arms)])
@@ -50,7 +50,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
         ends.set_title("test\nerror", fontsize=8)
         ends.set_facecolor("0.96")
         ends.tick_params(labelleft=False)
-        names = [f"{arm.label} (n={len(arm.seeds)})" for arm in one.arms]
+        names = [f"{arm.label} (n={len(arm.runs)})" for arm in one.arms]
         handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
         ends.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handlelength=3.4)
     assert first is not None, "a claim has a base"
@@ -76,9 +76,10 @@ def _looks(finding: Finding) -> list[dict[str, Any]]:
 def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any]) -> None:
     """Of an arm every run and, of those that went on to the end, the mean and, where the arm has a colour, the band."""
     style, is_grey = {"color": look["color"], "linestyle": look["linestyle"]}, look["color"] == GREY
-    traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in arm.curves]
+    curves = [run.curve for run in arm.runs]
+    traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in curves]
     axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.2 if is_grey else 0.45, zorder=1, **style))
-    whole = [100 * curve["running_error"] for curve in arm.curves if len(curve["epoch"]) == arm.budget_epochs]
+    whole = [100 * curve["running_error"] for curve in curves if len(curve["epoch"]) == arm.budget_epochs]
     if not whole:
         return
     epochs = np.arange(1, arm.budget_epochs + 1)

@@ -53,7 +53,7 @@ def runs_judged(finding: Finding) -> Judged:
     has no verdict, all runs."""
     rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
     if isinstance(rule, Factorial):
-        return {label: arm.blocks for label, arm in arms.items()}
+        return {label: list(arm.by_block) for label, arm in arms.items()}
     if not finding.verdict.looks_taken:
         return {}
     if isinstance(rule, OverImages):
@@ -74,7 +74,7 @@ def runs_judged(finding: Finding) -> Judged:
 def _averaged_runs(arm: ArmEvidence) -> list[Block]:
     """Of the nets that were averaged."""
     together = arm.ensemble["runs"] if arm.ensemble else ()
-    return [block for key, block in zip(arm.keys, arm.blocks, strict=True) if run_name(key, block[0]) in together]
+    return [run.block for run in arm.runs if run_name(*run.name) in together]
 
 
 @dataclass(frozen=True)

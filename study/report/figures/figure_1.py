@@ -58,21 +58,21 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
 
 def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
     """Every run of an arm, and the mean of their times to each error."""
-    traces = [_trace(curve, end) for curve, end in zip(arm.curves, arm.values, strict=True)]
+    traces = [_trace(run.curve, run.value) for run in arm.runs]
     exact = [
-        (end, target) if end is not None else (curve["epoch"][-1], 100 * curve["train_error"][-1])
-        for curve, end in zip(arm.curves, arm.values, strict=True)
+        (run.value, target) if run.value is not None else (run.curve["epoch"][-1], 100 * run.curve["train_error"][-1])
+        for run in arm.runs
     ]
     line = ACTIVATION_LINES.get(arm.label, "-.")
     for (epochs, errors), (at, error) in zip(traces, exact, strict=True):
         axis.plot(epochs, errors, line, color=color, linewidth=0.8, alpha=0.45)
         axis.plot([*epochs[-1:], at], [*errors[-1:], error], ":", color=color, linewidth=0.8, alpha=0.45)
     levels, means = mean_time_to_level(traces)
-    seeds = len(arm.seeds)
+    seeds = len(arm.runs)
     reached = seeds - arm.censored
     note = f"{arm.label} (n={seeds}" + (f", {reached} arrived)" if arm.censored else ")")
     axis.plot(means, levels, line, color=color, linewidth=2.4, label=note)
-    ends = [end for end in arm.values if end is not None]
+    ends = arm.known
     if len(means) and len(ends) == seeds:
         axis.plot([means[-1], np.mean(ends)], [levels[-1], target], ":", color=color, linewidth=2)
     axis.plot(
@@ -84,8 +84,8 @@ def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
         markeredgecolor="white",
         clip_on=False,
     )
-    for (at, error), end in zip(exact, arm.values, strict=True):
-        if end is None:
+    for (at, error), run in zip(exact, arm.runs, strict=True):
+        if run.value is None:
             axis.plot([at], [error], ">", color=color, markersize=6, markerfacecolor="none")
 
 

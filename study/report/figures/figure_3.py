@@ -22,7 +22,7 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
     """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed.
     None where no kernels were read yet."""
     told = [
-        (finding, arm, [facts.get(measure.stored_as) for facts in arm.from_weights])
+        (finding, arm, [run.from_weights.get(measure.stored_as) for run in arm.runs])
         for finding in found
         for arm in finding.arms
     ]
@@ -38,10 +38,9 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
         first = next(i for i, kernels in enumerate(kernels_of) if kernels)
         axis.imshow(kernel_sheet(np.array(kernels_of[first])), interpolation="nearest")
         axis.set_axis_off()
-        axis.set_title(f"{one.base}, seed {arm.seeds[first]}: column 1 above the line, column 2 below")
-        runs = zip(kernels_of, arm.values, arm.chances, arm.seeds, arm.machines, strict=True)
-        rows: list[tuple[Any, ...]] = [(kernels, *more) for kernels, *more in runs if kernels]  # of others no kernels were kept
-        for row, (kernels, value, chance, *_) in enumerate(rows):
+        axis.set_title(f"{one.base}, seed {arm.runs[first].seed}: column 1 above the line, column 2 below")
+        rows = [(kernels, run) for kernels, run in zip(kernels_of, arm.runs, strict=True) if kernels]
+        for row, (kernels, run) in enumerate(rows):
             each = 100 * chroma_shares(kernels)
             half = len(each) // 2
             for column, (part, mark) in enumerate(((each[:half], "o"), (each[half:], "s"))):
@@ -49,13 +48,15 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
                 label = f"column {column + 1}" if row == 0 else None
                 shares.plot(part, [y] * len(part), mark, color=PALETTE[column], alpha=0.45, markersize=3.5, label=label)
                 shares.plot([part.mean()], [y], "|", color=PALETTE[column], markersize=9, markeredgewidth=2.5)
-            seen = chance <= level
+            assert run.value is not None and run.chance is not None, "a run whose kernels were read has a value"
+            seen = run.chance <= level
             if seen:
                 shares.axhspan(row - 0.5, row + 0.5, color="0.88", linewidth=0, zorder=0)
-            _beside(shares, row, f"{value:.0f} points, {chance:.2g}" + ", seen" * seen, weight="bold" if seen else "normal")
+            note = f"{run.value:.0f} points, {run.chance:.2g}" + ", seen" * seen
+            _beside(shares, row, note, weight="bold" if seen else "normal")
         _beside(shares, -1, "difference,\np by chance")
-        several = len({machine for *_, machine in rows}) > 1
-        names = [f"{f'{machine}, ' if several else ''}seed {seed}" for *_, seed, machine in rows]
+        several = len({run.machine for _, run in rows}) > 1
+        names = [f"{f'{run.machine}, ' if several else ''}seed {run.seed}" for _, run in rows]
         shares.set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5), xlim=(-2, 102))
         shares.set_yticklabels(names, fontsize=7)
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")

@@ -162,7 +162,7 @@ def _seeds_in_common(finding: Finding, label: str) -> int:
     other = rule.control if rule.control == finding.claim.arms[0].label else rule.treated_arms[0]
     if not {label, other} <= set(arms):
         return 0
-    return len({seed for _, seed in set(arms[label].blocks) & set(arms[other].blocks)})
+    return len({seed for _, seed in arms[label].by_block.keys() & arms[other].by_block.keys()})
 
 
 def _label(row: Row) -> list[str]:

@@ -118,8 +118,7 @@ def every_run(
 ) -> None:
     """Every run of an arm that has a value as a point at `places` (a value a run) in the row: one beside the other as far as
     there is room, its shape that of its machine, filled where the verdict rests on it."""
-    rows = zip(places, arm.blocks, strict=True)
-    there = [(value, block) for value, block in rows if value is not None]
+    there = [(place, run.block) for place, run in zip(places, arm.runs, strict=True) if place is not None]
     spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
     size = 6 if len(there) < 12 else 4.5
     for at, (value, block) in enumerate(there):
@@ -146,7 +145,7 @@ def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judge
     if any(judged):
         fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
     rows = zip(found, judged, strict=True)
-    hollow = any(set(arm.blocks) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
+    hollow = any(set(arm.by_block) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
     columns = [column for column, is_told in ((shapes, len(machines) > 1), (fills, hollow)) if is_told]
     if columns:
         tall = max(map(len, columns))

@@ -53,7 +53,7 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
     for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
         line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
         x, share = intervals.kaplan_meier(arm.times)
-        axis.step(x, share, line, where="post", color=color, linewidth=2, label=f"{arm.label} (n={len(arm.seeds)})")
+        axis.step(x, share, line, where="post", color=color, linewidth=2, label=f"{arm.label} (n={len(arm.runs)})")
     told = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
     axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
     axis.set(ylim=(-0.03, 1.05))

@@ -27,7 +27,7 @@ MANY = 10**10
 
 def verdict_of(gaps, images: int = 10_000, validation: int = 1_000, error: float = 0.27):
     recipe = changed(RECIPE, {"data.validation_images": min(validation, 10**9)})
-    arm = arm_of("2012", gaps, recipe=recipe, errors={"test_error": (error,) * len(gaps)}, test_images=(images,) * len(gaps))
+    arm = arm_of("2012", gaps, recipe=recipe, errors=[{"test_error": error}] * len(gaps), test_images=(images,) * len(gaps))
     return decided(CLAIM, {"2012": arm})
 
 

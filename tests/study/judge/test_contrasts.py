@@ -1,7 +1,6 @@
 """study/judge/contrasts.py: effects with seeds as blocks, beside least squares with a column for each block."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from statsmodels.regression.linear_model import OLS
 
 from study.judge.contrasts import effects_of, in_blocks
 from study.questions.designs import SCREENING_OF_8, AllCombinations, Fractional
+from tests.made_up_arms import arm_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -101,7 +101,7 @@ def test_an_arm_enters_by_its_seeds_and_a_run_without_a_value_takes_its_seed_out
 
 
 def runs_of(values, failed=()):
-    return SimpleNamespace(blocks=range(len(values)), values=values, failed=[at in failed for at in range(len(values))])
+    return arm_of("any", values, learned_nothing=[at in failed for at in range(len(values))])
 
 
 def test_a_run_that_learned_nothing_takes_its_seed_out_as_one_that_diverged_does():

@@ -13,6 +13,7 @@ from study.plan.claim_files import all_claims
 from study.questions.measures import ColumnColour, Run
 from study.questions.measures.column_colour import chroma_shares, column_difference
 from study.report.sentences import sentence
+from tests.made_up_arms import with_runs
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -23,7 +24,7 @@ def runs_of(chances, power: float | None = 0.9, values=None, **more):
     """Runs with these chances, each of this power to show what matters."""
     n = len(chances)
     values = values or [None if chance is None else 30.0 for chance in chances]
-    more = {"chances": tuple(chances), "powers": (power,) * n, "by_chance": (10.8,) * n} | more
+    more = {"chance": tuple(chances), "power": (power,) * n, "by_chance": (10.8,) * n} | more
     return {"2012": arm_of("2012", values, **more)}
 
 
@@ -69,13 +70,13 @@ def test_where_it_is_in_every_run_it_is_contradicted_no_more_often_than_the_firs
 
 def test_a_seed_on_two_machines_counts_once_on_the_one_that_had_it_first_beside_the_verdict():
     by_machine = {"early": [30.0] * 3, "late": [30.0] * 2}
-    arms = {"2012": arm_of("2012", by_machine, {"late": 100, "early": 0}, chances=(0.01, 0.9, 0.9, 0.01, 0.01))}
+    arms = {"2012": arm_of("2012", by_machine, {"late": 100, "early": 0}, chance=(0.01, 0.9, 0.9, 0.01, 0.01))}
     case = case_of(COLOUR, arms, machines=("early", "late"))
     look = decided(COLOUR, arms, machines=("early", "late")).told
     assert (look.effect.seen, look.effect.runs) == (3, 5)
     once = each_seed_once(case, look)
     assert (once.seen, once.runs) == (1, 3)
-    alone = {"2012": arm_of("2012", [30.0] * 5, chances=(0.01,) * 5)}
+    alone = {"2012": arm_of("2012", [30.0] * 5, chance=(0.01,) * 5)}
     assert each_seed_once(case_of(COLOUR, alone), decided(COLOUR, alone).told) is None
 
 
@@ -145,7 +146,7 @@ def test_without_kernels_a_run_has_no_power():
 def test_runs_that_failed_are_no_evidence_against_it():
     """They show nothing and could not have shown it: the power is that of the runs that learned."""
     arms = runs_of([None] * 4 + [0.9], values=[FAILED] * 4 + [30.0])
-    arms["2012"] = replace(arms["2012"], powers=(None,) * 4 + (0.9,))
+    arms["2012"] = with_runs(arms["2012"], power=(None,) * 4 + (0.9,))
     verdict = decided(COLOUR, arms)
     assert verdict.direction == "undecided"
     assert verdict.told.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(0, 1, 0.9))

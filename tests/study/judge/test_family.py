@@ -34,10 +34,10 @@ def claims_of(count: int) -> dict:
 
 
 def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
-    arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
-    for arm in arms.values():
-        object.__setattr__(arm, "keys", tuple(f"{name} {key}" for key in arm.keys))
-        object.__setattr__(arm, "tuned", {})
+    runs = {"0.0005": control, "none": treated}
+    arms = {
+        label: arm_of(label, values, key=[f"{name} {label} {n}" for n in range(len(values))]) for label, values in runs.items()
+    }
     return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
 
 

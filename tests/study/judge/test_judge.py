@@ -368,7 +368,7 @@ def test_averaged_nets_are_told_in_points():
 def test_the_machine_of_averaged_nets_is_the_one_that_trained_them():
     """Other runs of the arm, of other machines, stand before them."""
     arm = arm_of("2012", [40.0] * 5, ensemble=ensemble(0.381, 0.407, 0.002))
-    assert set(arm.machines).isdisjoint({"a GPU, bf16"})
+    assert set(arm.by_machine).isdisjoint({"a GPU, bf16"})
     assert decided(AVERAGED, {"2012": arm}).told.machines == ("a GPU, bf16",)
 
 

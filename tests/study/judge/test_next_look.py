@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alexnet.recipe import FIGURE_1_A
-from study.judge.arms import ArmEvidence
+from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
 from study.judge.decision import Look
 from study.judge.intervals import difference_of, ratio_of_logs
@@ -28,14 +28,9 @@ HERE, THERE = "here", "there"
 
 
 def arm(label: str, blocks, outcome: str = "finished") -> ArmEvidence:
-    blocks = sorted(blocks)
-    n = len(blocks)
-    return ArmEvidence(
-        label=label, diff={}, also={}, recipe=FIGURE_1_A, tuned={}, machines=tuple(m for m, _ in blocks),
-        seeds=tuple(s for _, s in blocks), keys=("",) * n, outcomes=(outcome,) * n,
-        values=(1.0 if outcome == "finished" else None,) * n, chances=(None,) * n, seconds_to_target=(), timed=True,
-        errors={}, curves=(),
-    )  # fmt: skip
+    value = 1.0 if outcome == "finished" else None
+    runs = tuple(ArmRun(key="", machine=m, seed=seed, outcome=outcome, value=value) for m, seed in sorted(blocks))
+    return ArmEvidence(label=label, diff={}, also={}, recipe=FIGURE_1_A, tuned={}, runs=runs)
 
 
 def case(claim, there: dict, first_seed: int = 0, machines=(HERE,), outcome: str = "finished") -> Case:
@@ -46,7 +41,7 @@ def case(claim, there: dict, first_seed: int = 0, machines=(HERE,), outcome: str
 def with_runs(one: Case, runs) -> Case:
     arms = dict(one.arms)
     for label in {label for label, _ in runs}:
-        known = set(arms[label].blocks) if label in arms else set()
+        known = set(arms[label].by_block) if label in arms else set()
         arms[label] = arm(label, known | {(HERE, seed) for name, seed in runs if name == label})
     return replace(one, arms=arms, machines=tuple(dict.fromkeys((*one.machines, HERE))))
 

@@ -73,10 +73,7 @@ def test_two_equal_effects_do_not_differ_and_one_scale_alone_has_nothing_to_set_
 
 def test_with_each_seed_counted_once_the_interval_is_that_of_the_seeds_means(tmp_path):
     (one,) = findings(tmp_path, {FIRST: 1.0}, machines=("here", "there"), seeds=3)
-    arms = [
-        dict(zip(zip(arm.machines, arm.seeds, strict=True), arm.values, strict=True))
-        for arm in map(one.arm, ("none", "0.0005"))
-    ]
+    arms = [{block: run.value for block, run in arm.by_block.items()} for arm in map(one.arm, ("none", "0.0005"))]
     differences = {block: arms[0][block] - arms[1][block] for block in arms[0]}
     means = [np.mean([value for (_, seed), value in differences.items() if seed == own]) for own in range(3)]
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)

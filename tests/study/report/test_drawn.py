@@ -93,7 +93,7 @@ def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points
 def test_no_two_arms_of_a_claim_have_curves_that_look_alike_and_the_first_ten_differ_in_colour():
     curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
     most = max(len(claim.arms) for claim in CLAIMS.values() if not isinstance(claim.rule, Factorial))
-    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(most))
+    arms = tuple(arm_of(f"arm-{place}", [1.0], curve=(curve,)) for place in range(most))
     names = curves_of(SimpleNamespace(arms=arms))["names"]
     assert len({(name["colour"], name["dashes"]) for name in names}) == most > 8
     assert len({name["colour"] for name in names[:COLOURS]}) == COLOURS == 10
@@ -104,7 +104,7 @@ def test_no_two_arms_of_a_claim_have_curves_that_look_alike_and_the_first_ten_di
 
 def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
     curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
-    arms = tuple(arm_of(f"arm-{place}", [1.0], curves=(curve,)) for place in range(12))
+    arms = tuple(arm_of(f"arm-{place}", [1.0], curve=(curve,)) for place in range(12))
     picture = curves_of(SimpleNamespace(arms=arms))
     looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
     assert len(set(looks)) == len(arms) and len({dashes for _, dashes in looks[:4]}) == 4

@@ -28,6 +28,7 @@ from study.report.figures.draw import draw, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
+from tests.made_up_arms import arm_of, with_runs
 
 IMPORT = """
 import sys, matplotlib
@@ -149,9 +150,7 @@ def test_figure_1_does_not_draw_the_running_and_the_exact_error_as_one_curve(nea
         "running_error": np.array([0.6, 0.4, 0.28]),
         "train_error": np.array([0.5, 0.35, 0.26]),
     }
-    arms = tuple(
-        replace(one.arms[0], label=label, curves=(curve,), values=(end,)) for label, end in (("relu", 2.7), ("tanh", None))
-    )
+    arms = tuple(arm_of(label, [end], curve=(curve,)) for label, end in (("relu", 2.7), ("tanh", None)))
     effect = ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2), 1)
     told = SimpleNamespace(seeds=0)
     verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided", contrasts={}, told=told)
@@ -174,7 +173,7 @@ def test_all_bases_of_figure_1_are_seen_on_one_axis_that_reaches_the_last_of_the
     bases = []
     for ends in ((3.0, 5.0), (6.0, 40.0), (4.0, 8.0)):
         arms = tuple(
-            replace(one.arms[0], label=label, values=(end,)) for label, end in zip(("relu", "tanh"), ends, strict=True)
+            arm_of(label, [end], curve=(one.arms[0].runs[0].curve,)) for label, end in zip(("relu", "tanh"), ends, strict=True)
         )
         bases.append(replace(one, claim=claim, arms=arms, verdict=verdict))
     shown = [axis for axis in figure_1(claim.measure, bases).axes if axis.get_visible()]
@@ -186,7 +185,7 @@ def test_all_bases_of_figure_1_are_seen_on_one_axis_that_reaches_the_last_of_the
 def test_an_arm_without_a_whole_curve_keeps_its_name_in_the_legend(nearest):
     (one,), _ = nearest
     (arm,) = one.arms
-    cut = replace(arm, curves=tuple({name: values[:2] for name, values in curve.items()} for curve in arm.curves))
+    cut = with_runs(arm, curve=[{name: values[:2] for name, values in run.curve.items()} for run in arm.runs])
     _, ends = training_curves([replace(one, arms=(cut,))]).axes
     assert [text.get_text() for text in ends.get_legend().get_texts()] == ["2012 (n=1)"]
 
@@ -195,7 +194,7 @@ def test_test_errors_stand_in_a_panel_beside_the_epochs_and_not_on_their_axis(ne
     (one,), _ = nearest
     axis, ends = training_curves([one]).axes
     (errors,) = (line.get_ydata() for line in ends.lines)
-    assert list(errors) == [100 * error for error in one.arms[0].errors["test_error"]]
+    assert list(errors) == [100 * run.errors["test_error"] for run in one.arms[0].runs]
     assert max(axis.get_xticks()) <= one.arms[0].budget_epochs and axis.get_ylim() == ends.get_ylim()
 
 

@@ -26,7 +26,7 @@ def at(scale: str, spread: float, word: str = "undecided", name: str = "dropout_
     """Runs of a claim at a scale, as far apart as that, and the verdict on them."""
     claim = CLAIMS[name]
     arms = [
-        arm_of(label, [spread * one for one in apart], keys=tuple(f"{scale} {label} {n}" for n in range(4)))
+        arm_of(label, [spread * one for one in apart], key=tuple(f"{scale} {label} {n}" for n in range(4)))
         for label, apart in zip((claim.rule.control, *claim.rule.treated_arms), ((0, 1, 2, 3), (2, 0, 3, 1)), strict=False)
     ]
     facts = {"claim": claim, "claim_name": name, "scale": scale, "base": BASE, "arms": arms, "control": arms[0], "word": word}

@@ -1,6 +1,5 @@
 """study/report/figures: what each part is worth, and how many runs of several machines are drawn, from made-up findings."""
 
-import dataclasses
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -271,7 +270,7 @@ def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_whi
     claim = CLAIMS["column_colour"]
     kernels = [[[[float(i == c)] for _ in range(1)] for c in range(3)] for i in range(4)]  # 4 kernels, 3 colours, a pixel
     kept = ({claim.measure.stored_as: kernels}, {}, {claim.measure.stored_as: kernels})
-    arm = dataclasses.replace(arm_of("2012", [1.0, None, 3.0]), chances=(0.5, None, 0.04), from_weights=kept)
+    arm = arm_of("2012", [1.0, None, 3.0], chance=(0.5, None, 0.04), from_weights=kept)
     one = SimpleNamespace(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
     shares = figure_3(claim.measure, [one]).axes[1]
     assert [text.get_text() for text in shares.get_yticklabels()] == ["seed 0", "seed 2"]

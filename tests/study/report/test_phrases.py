@@ -21,6 +21,7 @@ from study.report.phrases import (
     runs_words,
     without_a_result,
 )
+from tests.made_up_arms import with_runs
 
 CLAIMS = all_claims()
 
@@ -79,7 +80,7 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 )
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
-    arms = [SimpleNamespace(label=label, seeds=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
+    arms = [SimpleNamespace(label=label, runs=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
     verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, told=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
@@ -87,7 +88,7 @@ def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_
 def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that_are_in_are_counted():
     """As of five nets of which one is trained."""
     nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 5, 5, math.nan)
-    arms = [SimpleNamespace(label="2012", seeds=[0], known=[0.4])]
+    arms = [SimpleNamespace(label="2012", runs=[0], known=[0.4])]
     verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={}, told=SimpleNamespace(seeds=0))
     one = SimpleNamespace(claim=CLAIMS["averaged_nets"], arms=arms, verdict=verdict)
     assert judged_words(one) == "not judged yet" and runs_in_brief(one) == "1"
@@ -157,11 +158,11 @@ def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
 )
 def test_of_an_arm_it_is_told_how_runs_without_a_result_ended(ends, says):
     arm = arm_of("none", [40.0] * 5)
-    assert without_a_result(replace(arm, outcomes=(*ends, *arm.outcomes[len(ends) :]))) == says
+    assert without_a_result(with_runs(arm, outcome=(*ends, *[run.outcome for run in arm.runs[len(ends) :]]))) == says
 
 
 def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
-    arm = replace(arm_of("none", [90.0] * 3), learned_nothing=(True, False, False))
+    arm = arm_of("none", [90.0] * 3, learned_nothing=(True, False, False))
     assert without_a_result(arm) == "1 of 3 did not learn"
 
 

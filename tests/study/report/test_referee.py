@@ -271,9 +271,10 @@ def test_the_spread_of_runs_is_that_of_one_scale_whatever_lies_between_scales():
 
     def at(scale: str, level: float) -> SimpleNamespace:
         runs = {"all-five": (0.0, 0.3, 0.1), "without-2": (2.0, 2.4, 2.0), "without-3": (1.0, 1.2, 1.3)}
-        arms = [arm_of(label, [level + each for each in values]) for label, values in runs.items()]
-        for arm in arms:
-            object.__setattr__(arm, "keys", tuple(f"{scale} {key}" for key in arm.keys))
+        arms = [
+            arm_of(label, [level + each for each in values], key=[f"{scale} {label} {n}" for n in range(3)])
+            for label, values in runs.items()
+        ]
         return SimpleNamespace(
             claim=depth, claim_name="depth", base="ALEXNET_32", scale=scale, data="x", fingerprint="f", arms=arms
         )

@@ -1,7 +1,6 @@
 """study/report/sentences.py: verdicts in sentences, for runs made up by hand."""
 
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +13,7 @@ from study.judge.judge import judge
 from study.plan.claim_files import all_claims
 from study.report.cautions import cautions
 from study.report.sentences import look_words, more_seeds_words, sentence, verdict_words, why
+from tests.made_up_arms import with_runs
 
 few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
@@ -112,7 +112,7 @@ IDLE = "stalled"
 )
 def test_two_runs_without_a_result_are_named_by_how_they_ended_in_the_sentence_and_in_the_cell(ends, words):
     arms = arms_of(**{"0.0005": [*FIVE, *FIVE], "none": [FAILED, FAILED, 41.9, 42.0, 42.1, 41.8]})
-    arms["none"] = replace(arms["none"], outcomes=(*ends, *arms["none"].outcomes[2:]))
+    arms["none"] = with_runs(arms["none"], outcome=(*ends, *[run.outcome for run in arms["none"].runs[2:]]))
     one = found(DECAY, decided(DECAY, arms), arms=tuple(arms.values()))
     assert f"2 of 6 runs of none {words}." in why(one) and "cannot be no effect" in why(one)
     assert verdict_words(one).endswith(f"; 2 of 6 runs of none {words}")
