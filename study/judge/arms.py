@@ -34,6 +34,7 @@ class ArmRun:
     seconds_to_target: float | None = None  # of training, where the measure is a time
     timed: bool = True  # whether it had its cores, or its GPU, to itself: else its seconds say nothing
     errors: Mapping[str, float] = field(default_factory=dict)  # shares of test images at the end, by tables.TEST_COLUMNS
+    at_end: Mapping[str, float | None] = field(default_factory=dict)  # in percent, by what `AtEnd.of` may be
     curve: Mapping[str, NDArray] = field(default_factory=dict)  # its points, by tables.CURVE_COLUMNS
     from_weights: Mapping[str, Any] = field(default_factory=dict)  # what was read off its weights, by `Measure.stored_as`
     started: str = ""  # when it began, as it sorts; empty where that is not known

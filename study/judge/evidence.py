@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
-from study.questions.measures import Curve, Run
+from study.questions.measures import AtEnd, Curve, Run
+from study.questions.measures.errors import Error
 from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.rules import EveryRun, Factorial, Interaction
 from study.questions.scales import is_own, scale_named
@@ -271,6 +272,7 @@ def _run(claim: Claim, row: Mapping[str, Any], read: Read) -> ArmRun:
         seconds_to_target=measure.seconds(points),
         timed=row["cpu_share"] >= OWN_CORES or (row["device"] == "cuda" and row["jobs"] == 1),
         errors=errors,
+        at_end={error: AtEnd(error).value(run, points) for error in get_args(Error)},
         curve=curve,
         from_weights=facts,
         started=row["started"],

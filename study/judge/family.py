@@ -10,6 +10,7 @@ from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case
 from study.judge.decision import ERROR, Verdict, decide
 from study.judge.judge import interaction_of, judge
+from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.seeds import each_seed_once
@@ -55,6 +56,7 @@ class Finding:
     claims_in_family: int = 1  # that Holm's correction counts, those without runs included
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
     rule: Preregistration | None = None  # that was fixed for the scale
+    other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: the effect of each split, and of all
 
     @property
@@ -183,6 +185,7 @@ def _judged(
                 readings=readings_of(case),
                 all_runs=alone.so_far.effect,
                 each_seed_once=each_seed_once(case, verdict.told),
+                other_errors=other_errors(case, verdict.told),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,

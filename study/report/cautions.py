@@ -10,6 +10,7 @@ from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import changes_scale
 from study.questions.readings import SUFFIX
 from study.questions.rules import Alike, Interaction
+from study.report.effect_tables import one_view_differs
 from study.report.phrases import effect_words, no_result_words, number
 
 
@@ -41,7 +42,7 @@ def _of_runs(finding: Finding) -> Iterator[str]:
     if len(look.machines) > 1:
         agree = "too few pairs to test whether they agree"
         if look.agreement_p == look.agreement_p:
-            agree = f"against one shared difference: p = {number(look.agreement_p, 2)}"
+            agree = f"a test whether they agree: p = {number(look.agreement_p, 2)}"
         yield f"Pairs of {machine_words(look.machines)} together; {agree}."
     if finding.each_seed_once:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
@@ -70,8 +71,8 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield (
-            f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}: a claim that is decided early is on "
-            "average decided by a lucky estimate, so expect the true effect to be somewhat smaller."
+            f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}. What is decided before the last look is "
+            "on average somewhat overestimated."
         )
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
         estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
@@ -132,10 +133,15 @@ def _of_the_arm(finding: Finding) -> Iterator[str]:
     if ratio is not None and changes_scale(ratio):
         treated, control = _first_change(finding)
         yield (
-            f"Before training, the outputs (logits) of {treated} differ from image to image x{number(ratio)} as much as those "
-            f"of {control}: not the part alone is changed, but how strong the signal is too."
+            f"Before training, the outputs (logits) of {treated} spread x{number(ratio)} as widely over images as those of "
+            f"{control}. So not the part alone is changed, but the size of the signal too."
         )
     unit = finding.claim.measure.unit
+    if (one_view := one_view_differs(finding)) is not None:
+        yield (
+            f"By the error of one view in place of ten the same runs say {effect_words(one_view)}: which error is asked "
+            'changes the answer ("The same runs by other errors").'
+        )
     for label, effect in finding.readings.items():
         plain = _plain_arm(finding, label)
         beside = f" ({plain} itself: {effect_words(finding.effects[plain], unit)})" if plain else ""

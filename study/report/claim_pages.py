@@ -83,7 +83,7 @@ def overview_row(finding: Finding) -> dict[str, str]:
         "all runs [95%]": phrases.all_runs_words(finding),
         "on other images": phrases.other_images_words(finding),
         "images' standard error": image_error_words(finding),
-        "p (Holm)": phrases.number(verdict.holm_p, 2),
+        "p (Holm)": phrases.p_value(verdict.holm_p),
         "runs": phrases.runs_in_brief(finding),
         "look": sentences.look_words(verdict),
         "scale": finding.scale,
@@ -229,9 +229,9 @@ def _spread_words(finding: Finding) -> str:
         return ""
     told = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
     if not look.degrees_of_others:
-        return f"{told}, which stands alone."
+        return f"{told}; no spread of other comparisons is used."
     others = phrases.number(look.spread_of_others)
-    return f"{told}; the other comparisons say {others}, which counts for {look.degrees_of_others:.2g} degrees of freedom."
+    return f"{told}; other comparisons have {others}, weighted as {look.degrees_of_others:.2g} degrees of freedom."
 
 
 def _p_words(finding: Finding) -> str:

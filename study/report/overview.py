@@ -55,7 +55,8 @@ GLOSSARY = {
 """Words that mean more here than elsewhere. This is their one list: docs/ and the README lead to it in the report."""
 STRICT = (
     "Each look and each claim is one more chance to be wrong. So tests are made stricter: an effect where there is none "
-    "is found, anywhere among the claims of a scale, in at most one study of twenty."
+    "is found, anywhere among the claims of a scale, in at most one study of twenty. That is so of directions alone: "
+    "'no effect' is tested claim by claim, each at 5%."
 )
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
 """How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
@@ -104,15 +105,12 @@ def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
     family = {finding.scale: finding.claims_in_family for finding in asked if finding.in_family}
     at = Counter(finding.scale for finding in asked)
     extra = sum(not finding.in_family for finding in asked)
-    rows = Counter(data for data, _, _ in dict.fromkeys((finding.data, finding.claim_name, finding.base) for finding in asked))
-    row_words = ", ".join(f"{counted(count, 'row')} for {name}" for name, count in rows.items())
     told = [
         f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
         f"Each scale asks those that suit it: {_listed(family)}." if family else "",
         f"A finding is what runs say of one claim, on one network, at one scale: {_listed(at)}"
         + (f", {len(asked)} in all" if len(at) > 1 else "")
         + (f" ({extra} of them on an extra question, which no scale counts)." if extra else "."),
-        f"A table with a claim's scales in one row, as in the README, has {row_words}." if len(rows) < len(at) else "",
     ]
     return " ".join(filter(None, told))
 

@@ -15,15 +15,14 @@ from markupsafe import Markup
 
 from alexnet.files import write_atomically
 from study.counted import counted
-from study.judge.decision import ERROR
 from study.judge.evidence import Findings, find
 from study.judge.family import Finding
-from study.judge.regimes import between_regimes
 from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
 from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
+from study.report.effect_tables import other_errors_table, regimes_table
 from study.report.figures.draw import draw
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.style import save, style
@@ -101,7 +100,8 @@ def describe(
         "hard": hard(findings),
         "deviations": deviations(findings),
         "limitations": limitations(findings, all_claims()),
-        "regimes": _regimes(found),
+        "regimes": regimes_table(found),
+        "other_errors": other_errors_table(found),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),
@@ -124,28 +124,6 @@ def _not_run(findings: Findings) -> Iterator[dict]:
                 if missing and scale_named(scale).suits(recipe):
                     whole = len(missing) == len(claim.arms)
                     yield {"claim": name, "scale": scale, "base": base, "arms": "all" if whole else ", ".join(missing)}
-
-
-def _regimes(found: Sequence[Finding]) -> dict[str, Any]:
-    """A table of the effects that were found at two scales of one image set, each against the other, and in words how many
-    differ."""
-    compared = between_regimes(found)
-    rows = [
-        {
-            "claim": one.title,
-            "arm": one.arm or "-",
-            "base": one.base,
-            "scales": " and ".join(one.scales),
-            "first": phrases.effect_words(one.effects[0]),
-            "second": phrases.effect_words(one.effects[1]),
-            "second minus first [95%]": phrases.effect_words(one.difference),
-            "p (Holm)": phrases.number(one.holm_p, 2),
-        }
-        for one in compared
-    ]
-    differ = sum(one.holm_p <= ERROR for one in compared)
-    words = f"Different between the scales, by p (Holm) of at most {ERROR:g}: {differ} of {counted(len(compared), 'effect')}."
-    return {"words": words, **table(rows, keep=("claim", "first", "second", "second minus first [95%]", "p (Holm)"))}
 
 
 def _unique(frame, columns: list[str]) -> list[dict[str, Any]]:

@@ -44,6 +44,11 @@ def number(value: float, digits: int = 3) -> str:
     return "∞" if math.isinf(value) else f"{value:#.{digits}g}".rstrip(".")
 
 
+def p_value(p: float) -> str:
+    """With two digits; with three near 0.05, so that 0.0497 does not look as if it were no less."""
+    return number(p, 3 if 0.045 <= p < 0.055 else 2)
+
+
 # ---- What a measure and a rule are called ------------------------------------------------------------------------------
 
 

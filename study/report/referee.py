@@ -28,7 +28,7 @@ from study.questions.rules import (
 )
 from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
-from study.report.phrases import number, terms
+from study.report.phrases import number, p_value, terms
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 
@@ -130,12 +130,8 @@ def _would_reopen(finding: Finding) -> Iterator[str]:
         "and the first look that decides counts."
     )
     if verdict.direction != "no effect" and verdict.holm_p > 0:
-        times = ERROR / verdict.holm_p
-        much = f"{times:.1f} times" if times < 100 else "over a hundred times"
-        if times < HAIR:
-            yield f"It is decided by a hair: its p value among all claims is {verdict.holm_p:.4f}, and {ERROR:g} is asked."
-        else:
-            yield f"Its p value among all claims would have to be {much} as large to leave it open."
+        close = "It is decided by a hair" if verdict.holm_p > ERROR / HAIR else "It would be open with one above that"
+        yield f"Its p value among all claims is {p_value(verdict.holm_p)}, and at most {ERROR:g} is asked. {close}."
     elif verdict.direction == "no effect":
         yield "An effect beyond the margin, seen with new seeds or on other images, would."
     yield "Other images, another network or another margin are other questions, and each has its own answer."
@@ -145,7 +141,7 @@ def _would_decide(finding: Finding) -> Iterator[str]:
     """Of an open claim, by its numbers as they are."""
     verdict, claim = finding.verdict, finding.claim
     if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
-        yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {number(verdict.holm_p, 2)}."
+        yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {p_value(verdict.holm_p)}."
     margin, nothing = claim.rule.smallest_effect, verdict.p_no_effect
     if margin and verdict.looks_taken and nothing == nothing:
         beyond = f"x{margin:g} either way" if isinstance(verdict.effect, Ratio) else f"{margin_text(claim)} either way"

@@ -26,7 +26,7 @@ from study.questions.rules import (
 )
 from study.report import designs
 from study.report.cautions import capital, cautions, limit_words, readings_differ
-from study.report.phrases import BOUNDS, n_words, no_result_words, number, terms
+from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, terms
 
 NORMAL_95 = 1.645
 """Of the normal distribution 95% lie below so many standard deviations."""
@@ -151,7 +151,7 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     if verdict.direction == "incomplete":
         return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
     minuend, subtrahend = terms(measure)
-    p, holm_p, within = number(verdict.p, 2), number(verdict.holm_p, 2), f"{rule.within:g} {measure.unit}"
+    p, holm_p, within = p_value(verdict.p), p_value(verdict.holm_p), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
     said = {
         "supported": f" Against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
@@ -214,8 +214,8 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
         chance = f" The mean value is {look.mean_value:.1f} {measure.unit}; chance alone would give {look.by_chance:.1f}."
     return (
-        f"Seen in {share.seen} of {counted(share.runs, 'run')} of {rule.control}, so clearly that chance alone gives as much "
-        f"in at most {rule.p:.0%} of runs (95% interval of the share {share.lower:.2f} to {share.upper:.2f}). "
+        f"{share.seen} of {counted(share.runs, 'run')} of {rule.control} show it (p of at most {rule.p:g} within a run; chance "
+        f"alone gives about {rule.p * share.runs:.2g}; 95% interval of the share {share.lower:.2f} to {share.upper:.2f}). "
         f"{because}{chance}{_next_step(verdict)}"
     )
 
@@ -257,7 +257,7 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
 def _tests(verdict: Verdict, within: str) -> str:
     """What the tests say of a direction and of no effect: how hard it is to bring the runs together with what each p value is
     against, which is not how likely that is."""
-    p, holm_p, nothing = (number(value, 2) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
+    p, holm_p, nothing = (p_value(value) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
     told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
     beyond = f"against an effect beyond {within}: p = {nothing}"

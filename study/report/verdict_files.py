@@ -89,6 +89,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
             "looks": dataclasses.asdict(looks_of(finding.rule)),
         },
         "claims_in_family": finding.claims_in_family,
+        "other_errors": {of: _effect(effect) for of, effect in finding.other_errors.items()},
         "arms": {
             arm.label: {
                 "learning_rate": arm.rate,

@@ -100,7 +100,15 @@ def point(validation_error):
 def told_of(verdict) -> SimpleNamespace:
     """A finding, as far as pictures and cautions need it."""
     return SimpleNamespace(
-        role="proxy", claim=CLAIM, verdict=verdict, rule=None, in_family=True, each_seed_once=None, arms=(), readings={}
+        role="proxy",
+        claim=CLAIM,
+        verdict=verdict,
+        rule=None,
+        in_family=True,
+        each_seed_once=None,
+        other_errors={},
+        arms=(),
+        readings={},
     )
 
 

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from made_up_arms import arm_of
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
 from study.judge.contrasts import effects_of, in_blocks
 from study.questions.designs import SCREENING_OF_8, AllCombinations, Fractional
-from tests.made_up_arms import arm_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_arms import FAILED, arm_of, case_of, decided
+from made_up_arms import FAILED, arm_of, case_of, decided, with_runs
 from scipy import stats as scipy_stats
 
 from study.judge.seeds import each_seed_once
@@ -13,7 +13,6 @@ from study.plan.claim_files import all_claims
 from study.questions.measures import ColumnColour, Run
 from study.questions.measures.column_colour import chroma_shares, column_difference
 from study.report.sentences import sentence
-from tests.made_up_arms import with_runs
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -112,7 +112,10 @@ def test_a_reader_can_reckon_an_interval_anew_from_what_the_verdict_tells_of_spr
     together = sum(parts) ** 2 / (parts[0] ** 2 / freedom + parts[1] ** 2 / 1)
     half = stats.t.ppf(0.975, together) * np.sqrt(sum(parts))
     assert (look.effect.lower, look.effect.upper) == pytest.approx((estimate - half, estimate + half))
-    assert f"have a standard deviation of {number(look.spread_of_pairs)}, which stands alone." in _spread_words(one)
+    assert (
+        f"have a standard deviation of {number(look.spread_of_pairs)}; no spread of other comparisons is used."
+        in _spread_words(one)
+    )
 
 
 def test_a_look_tells_what_the_other_comparisons_say_of_a_spread():

@@ -30,6 +30,7 @@ def found(**told):
         rule=None,
         in_family=True,
         each_seed_once=None,
+        other_errors={},
         readings=readings_of(case_of(DROPOUT, ARMS)),
         arms=(),
     )
@@ -104,7 +105,7 @@ def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
     case = case_of(DEPTH, arms)
     effects = {label: case.compare(label, "all-five") for label in runs if label != "all-five"}
     facts = {"claim": DEPTH, "verdict": decided(DEPTH, arms), "effects": effects, "readings": readings_of(case)}
-    return SimpleNamespace(role="proxy", rule=None, in_family=True, each_seed_once=None, arms=(), **facts)
+    return SimpleNamespace(role="proxy", rule=None, in_family=True, each_seed_once=None, other_errors={}, arms=(), **facts)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers import made_up_result
+from made_up_arms import arm_of, with_runs
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
@@ -28,7 +29,6 @@ from study.report.figures.draw import draw, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
-from tests.made_up_arms import arm_of, with_runs
 
 IMPORT = """
 import sys, matplotlib

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from made_up_arms import arm_of
+from made_up_arms import arm_of, with_runs
 
 from study.counted import counted
 from study.judge.intervals import difference_of, ratio_of_logs, share_of_runs
@@ -21,7 +21,6 @@ from study.report.phrases import (
     runs_words,
     without_a_result,
 )
-from tests.made_up_arms import with_runs
 
 CLAIMS = all_claims()
 

@@ -43,6 +43,7 @@ def found(claim=DECAY, treated=HIGHER, name="weight_decay", scale="cifar10-jpeg"
         "arms": tuple(arms.values()),
         "in_family": True,
         "each_seed_once": None,
+        "other_errors": {},
         "claims_in_family": 23,
     }
     facts |= {"machines": ("here",), "machine": "here"}
@@ -110,7 +111,8 @@ def test_the_p_value_and_the_margin_that_no_effect_needs_are_those_of_the_claim(
 def test_a_verdict_by_a_hair_tells_its_p_value():
     one = found()
     one.verdict = replace(one.verdict, holm_p=0.0497)
-    assert "decided by a hair: its p value among all claims is 0.0497" in would_change(one)
+    told = would_change(one)
+    assert "Its p value among all claims is 0.0497, and at most 0.05 is asked. It is decided by a hair." in told
 
 
 def test_how_it_was_judged_begins_with_what_was_set_against_what():

@@ -6,14 +6,13 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided
+from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided, with_runs
 
 from study.judge.decision import decide
 from study.judge.judge import judge
 from study.plan.claim_files import all_claims
 from study.report.cautions import cautions
 from study.report.sentences import look_words, more_seeds_words, sentence, verdict_words, why
-from tests.made_up_arms import with_runs
 
 few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
@@ -26,7 +25,15 @@ HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40
 def found(claim, verdict, role="native", arms=()):
     """A finding, as far as words need it."""
     return SimpleNamespace(
-        claim=claim, verdict=verdict, role=role, rule=None, readings={}, arms=arms, in_family=True, each_seed_once=None
+        claim=claim,
+        verdict=verdict,
+        role=role,
+        rule=None,
+        readings={},
+        arms=arms,
+        in_family=True,
+        each_seed_once=None,
+        other_errors={},
     )
 
 
@@ -118,7 +125,7 @@ def test_two_runs_without_a_result_are_named_by_how_they_ended_in_the_sentence_a
     assert verdict_words(one).endswith(f"; 2 of 6 runs of none {words}")
 
 
-def test_a_claim_that_was_decided_early_says_that_its_estimate_was_lucky():
+def test_a_claim_that_was_decided_early_says_that_its_effect_is_overestimated():
     early = cautions(found(DECAY, of(HIGHER)))
     assert any(told.startswith("It was decided at look 1 of 4") for told in early)
     assert not any("decided at look" in told for told in cautions(found(DECAY, of(WIDE))))
@@ -135,7 +142,7 @@ def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     verdict = decided(DECAY, arms, machines=(HERE, THERE))
     assert verdict.looks_taken == 2
-    assert "Pairs of here and there together; against one shared difference: p = " in why(found(DECAY, verdict))
+    assert "Pairs of here and there together; a test whether they agree: p = " in why(found(DECAY, verdict))
 
 
 def test_an_arm_with_the_controls_weights_is_told_to_have_changed_nothing():

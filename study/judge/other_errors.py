@@ -1,0 +1,37 @@
+"""What a verdict's own runs say by other errors than the one that the claim names. It was not planned and decides nothing."""
+
+from typing import get_args
+
+from study.judge.blocks import NO_PRIOR, moderated, pair
+from study.judge.case import Case
+from study.judge.decision import Look
+from study.judge.intervals import Difference
+from study.questions.measures import AtEnd
+from study.questions.measures.errors import Error
+from study.questions.rules import DifferenceOfMeans
+
+FEWEST_PAIRS = 3
+"""Of fewer an interval says next to nothing."""
+
+
+def other_errors(case: Case, look: Look) -> dict[str, Difference]:
+    """By the names of `AtEnd.of`, the effect at a look in each other error that all of its runs have, by its own spread alone.
+    Empty for claims about something else than an error at the end, and of too few pairs."""
+    measure, rule = case.claim.measure, case.claim.rule
+    if not isinstance(measure, AtEnd) or not isinstance(rule, DifferenceOfMeans):
+        return {}
+    blocks = case.compared(look.treated, rule.control, look.number) if look.treated in case.arms else None
+    if not blocks:
+        return {}
+    treated, control = (case.arms[label].of(blocks[label]) for label in (look.treated, rule.control))
+    if len({run.block for run in treated} & {run.block for run in control}) < FEWEST_PAIRS:
+        return {}
+    found = {}
+    for error in get_args(Error):
+        values = [
+            {run.block: value for run in runs if not run.failed and (value := run.at_end.get(error)) is not None}
+            for runs in (treated, control)
+        ]
+        if error != measure.of and [len(own) for own in values] == [len(treated), len(control)]:
+            found[error] = moderated(pair(*values), NO_PRIOR)
+    return found
