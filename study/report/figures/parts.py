@@ -18,6 +18,7 @@ from matplotlib.patches import Patch
 from study.judge.family import Finding
 from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
+from study.questions.own_rates import SUFFIX
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
 from study.questions.scales import scale_named
 from study.report.cautions import own_readings
@@ -48,14 +49,15 @@ DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
 LABEL_CHARACTERS = 44
 LANE, ROOM, HEADING = 0.19, 0.09, 0.24
 """Inches of a line, between two rows, and of the line above a panel's rows."""
-LEFT, PLOT, EFFECT, RUNS, BETWEEN = 3.3, 4.6, 1.55, 0.6, 0.62
+LEFT, PLOT, EFFECT, RUNS, BETWEEN = 3.3, 4.2, 2.65, 0.6, 0.62
 """Inches of the names, of the picture, of the columns of numbers beside it, and below each axis."""
 TITLE, ENTRY = 0.8, 0.17
 """Inches of the title, and of a line of the legends below it."""
 Row = list[Finding]
 """What was found on one claim and network, in each regime."""
-Line = tuple[Finding, Difference, str]
-"""Of a row: the finding, its effect or that of the same asked in another way, and how many runs that rests on."""
+Line = tuple[Finding, Difference, str, str]
+"""Of a row: the finding, its effect or that of the same asked in another way, how many runs that rests on, and the name of the
+arm that asks it in another way."""
 
 
 def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
@@ -87,7 +89,7 @@ def _head(figure: Figure, parts: Sequence[Finding], scales: Sequence[str]) -> No
     told = "\n".join([*drawn_from(parts)[:1], SIDES, N_MEANS])
     figure.text(0.1 / width, 1 - 0.34 / height, told, va="top", fontsize=7.5, color=SOFT, linespacing=1.2)
     regimes: dict[str, Any] = {
-        f"{scale}: {scale_named(scale).about}": Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
+        _regime(scale, parts): Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
         for at, scale in enumerate(scales)
     }
     for legend, down, columns in ((regimes, TITLE, 1), (_meanings(), TITLE + ENTRY * len(scales), 3)):
@@ -96,6 +98,13 @@ def _head(figure: Figure, parts: Sequence[Finding], scales: Sequence[str]) -> No
             ncols=columns, frameon=False, fontsize=8, labelspacing=0.3, borderpad=0.3,
             handler_map={tuple: HandlerTuple(ndivide=None, pad=-0.6)},
         )  # fmt: skip
+
+
+def _regime(scale: str, parts: Sequence[Finding]) -> str:
+    """The scale, which images it is about, and for how many epochs, where that is one number."""
+    about = scale_named(scale).about
+    epochs = {arm.budget_epochs for one in parts if one.scale == scale for arm in one.arms}
+    return f"{scale}: {about}" + (f", for {epochs.pop()} epochs" if len(epochs) == 1 and "epochs" not in about else "")
 
 
 def _meanings() -> dict[str, Any]:
@@ -129,11 +138,18 @@ def _is_part(finding: Finding) -> bool:
 
 
 def _rows(found: Sequence[Finding]) -> list[Row]:
-    """What was found by claim and network, the largest effect in the paper's direction first."""
+    """What was found by claim and network, the largest effect in the paper's direction first. A claim that was asked once more,
+    with each arm at its own learning rate, follows the claim."""
     rows: dict[tuple[str, str], Row] = {}
     for finding in found:
         rows.setdefault((finding.claim_name, finding.base), []).append(finding)
-    return sorted(rows.values(), key=lambda row: -float(np.mean([_line(one)[0] for one in row])))
+    size = {name: -float(np.mean([_line(one)[0] for one in row])) for name, row in rows.items()}
+
+    def place(name: tuple[str, str]) -> tuple[float, bool]:
+        of = name[0].removesuffix(SUFFIX), name[1]
+        return size.get(of, size[name]), name != of
+
+    return [rows[name] for name in sorted(rows, key=place)]
 
 
 def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, float, float]:
@@ -149,10 +165,11 @@ def _lines(row: Row) -> list[Line]:
     lines: list[Line] = []
     for one in row:
         assert isinstance(one.verdict.effect, Difference)
-        lines.append((one, one.verdict.effect, runs_in_brief(one)))
+        lines.append((one, one.verdict.effect, runs_in_brief(one), ""))
         for label, effect in own_readings(one).items():
             if isinstance(effect, Difference) and math.isfinite(effect.estimate):
-                lines.append((one, effect, n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label))))
+                runs = n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label))
+                lines.append((one, effect, runs, label))
     return lines
 
 
@@ -207,14 +224,15 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequ
         middle, at = at + _tall(row) / 2, at + _tall(row)
         beside(axis, -LEFT + 0.1, middle, "\n".join(_label(row)), linespacing=1.1)
         lines = _lines(row)
-        for lane, (one, effect, runs) in enumerate(lines):
+        for lane, (one, effect, runs, reading) in enumerate(lines):
             y = middle + (lane - (len(lines) - 1) / 2) * LANE
             if margin := one.claim.rule.smallest_effect:
                 axis.fill_betweenx([y - LANE / 2, y + LANE / 2], -margin, margin, color="0.9", linewidth=0, zorder=0)
             is_verdict = effect is one.verdict.effect
             _mark(axis, y, one, effect, scales.index(one.scale), is_verdict)
             color = INK if is_verdict else SOFT
-            beside(axis, PLOT + EFFECT - 0.08, y, effect_words(effect, "").replace("  ", " "), ha="right", color=color)
+            told = f"{reading}  " * bool(reading) + effect_words(effect, "").replace("  ", " ")
+            beside(axis, PLOT + EFFECT - 0.08, y, told, ha="right", color=color)
             beside(axis, PLOT + EFFECT + RUNS - 0.08, y, runs, ha="right", color=color)
     sides(axis, HEADING / 2, PLOT)
 

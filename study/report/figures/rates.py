@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +52,11 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
     searches = [searches_of(finding, tuned or Tuned()) for finding in found]
     trials = [trial for own in searches for search in own for trial in search.trials]
     ends = _ends(trials, by_time)
+    several = max(seeds for own in searches for search in own for seeds in _seeds_a_rate(search)) > 1
     figure, pairs = _panels(len(found), len(ends))
     for place, ((above, below), one, own) in enumerate(zip(pairs, found, searches, strict=True)):
         for row, search in enumerate(own):
-            _values(above, search, by_time)
+            _values(above, search, by_time, several)
             shift = 0.3 * (row - (len(own) - 1) / 2) / max(1, len(own) - 1)  # arms side by side, not one on another
             _gone(below, search, by_time, ends, shift)
         above.set(xscale="log")
@@ -106,16 +107,19 @@ def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     return figure, pairs
 
 
-def _values(axis: Axes, search: Search, by_time: bool) -> None:
-    """A line through the means of the rates all of whose runs came to a value, and every run that did as a dot."""
+def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
+    """A line through the means of the rates all of whose runs came to a value, and every run that did as a dot. Hollow where
+    others had `several` seeds a rate and this search had one."""
     runs = [(trial["value"], _height(trial, by_time)) for trial in search.trials]
     by_rate: dict[float, list[float]] = {rate: [] for rate, _ in runs if (rate, None) not in runs}
     for rate, height in runs:
         if rate in by_rate and height is not None:
             by_rate[rate].append(height)
     means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items()}
-    axis.plot(list(means), list(means.values()), search.line, marker=search.mark, color=search.color)
-    if len(runs) > len(dict(runs)):
+    is_one_seed = len(runs) == len(dict(runs))
+    face = "white" if is_one_seed and several else search.color
+    axis.plot(list(means), list(means.values()), search.line, marker=search.mark, color=search.color, markerfacecolor=face)
+    if not is_one_seed:
         dots = [(rate, height) for rate, height in runs if height is not None]
         axis.plot(*zip(*dots, strict=True), ".", color=search.color, alpha=0.5, markersize=5)
 
@@ -130,11 +134,16 @@ def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift:
 
 def _how_tried(searches: Sequence[Sequence[Search]]) -> str:
     each = "one run of one seed each (n=1, so no intervals)"
-    seeds = max(max(Counter(trial["value"] for trial in search.trials).values()) for own in searches for search in own)
-    if seeds > 1:
+    most = [max(_seeds_a_rate(search)) for own in searches for search in own]
+    if (seeds := max(most)) > 1:
         each = f"a dot a run, the line through the means of {seeds} seeds"
+        each += "; hollow: one run of one seed a rate, by an earlier search" if min(most) == 1 else ""
     where = sorted({search.entry["tuned_on"] for own in searches for search in own})
     return f"Learning rates tried on {', '.join(where)}, {each}"
+
+
+def _seeds_a_rate(search: Search) -> Iterable[int]:
+    return Counter(trial["value"] for trial in search.trials).values()
 
 
 def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:

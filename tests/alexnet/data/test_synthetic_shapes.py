@@ -32,7 +32,7 @@ def test_there_are_ten_different_class_names():
 def test_the_first_images_of_seed_0_are_the_same_on_every_machine(default):
     """Legitimate to change only when the set is meant to change, which changes every result measured on it. To regenerate:
 
-    python -c "import hashlib; from alexnet.shapes import make_shapes as m; \
+    python -c "import hashlib; from alexnet.data.synthetic_shapes import make_shapes as m; \
         print(hashlib.sha256(m(500, 0).train_images.tobytes()).hexdigest())"
     """
     digest = hashlib.sha256(default.train_images[:500].tobytes()).hexdigest()

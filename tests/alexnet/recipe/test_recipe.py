@@ -1,15 +1,12 @@
 """alexnet/recipe/schema.py: keys against hashes written by hand, refusals, round trips, and the networks' numbers of 2012."""
 
-import ast
 import dataclasses
-import graphlib
 import hashlib
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -456,22 +453,6 @@ def test_the_rates_of_2012_are_the_defaults():
     optim = FIGURE_1_A.optim
     assert (optim.learning_rate, optim.learning_rate * optim.bias_rate_factor) == (0.001, 0.002)
     assert (optim.momentum, optim.batch_size) == (0.9, 128)
-
-
-def test_no_two_modules_of_the_library_import_each_other():
-    """Neither directly nor over others; imports within functions and for type checkers alone count too."""
-    root, imports = Path(alexnet.__file__).parents[1], {}
-    for path in sorted((root / "alexnet").rglob("*.py")):
-        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-        found = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "alexnet":
-                places = {one.name: root.joinpath(*node.module.split("."), one.name) for one in node.names}
-                is_module = {one: place.is_dir() or place.with_suffix(".py").is_file() for one, place in places.items()}
-                found |= {f"{node.module}.{one}" if is_module[one] else node.module for one in places}
-        imports[name] = found
-    assert imports["alexnet.recipe.schema"] >= {"alexnet.recipe.network", "alexnet.errors"}
-    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError, naming the modules
 
 
 @pytest.mark.parametrize("name", ["Layer", "Model", "ResponseNorm"])

@@ -127,3 +127,11 @@ def test_beside_it_stands_nothing_of_a_lucky_estimate_or_of_other_images(apart):
     verdict = verdict_of([gap + apart for gap in GAPS], MANY, 10**9)
     assert verdict.is_decided and verdict.looks_taken < verdict.looks_planned and math.isfinite(verdict.told.on_other_images)
     assert cautions(told_of(verdict)) == []
+
+
+def test_what_the_images_bring_to_a_look_is_that_of_its_own_runs():
+    recipe = changed(RECIPE, {"data.validation_images": 1_000})
+    gaps, errors = [0.0, 0.04, -0.03, 0.02, -0.01, 0.0, 0.0, 0.0], [{"test_error": 0.27}] * 5 + [{"test_error": 0.5}] * 3
+    arm = arm_of("2012", gaps, recipe=recipe, errors=errors, test_images=(10_000,) * 8)
+    by_hand = 100 * math.sqrt(0.27 * 0.73 * (1 / 1_000 + 1 / 10_000))
+    assert decided(CLAIM, {"2012": arm}).told.image_error == pytest.approx(by_hand, rel=1e-3)

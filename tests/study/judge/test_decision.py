@@ -271,3 +271,9 @@ def test_of_several_arms_the_failed_runs_of_each_are_told():
     failed = Failures("without-3", 3, 3)
     told = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
     assert told.failures == (failed,) == told.by_direction["contradicted"].failures
+
+
+def test_an_effect_that_is_too_small_to_matter_stands_as_no_effect_and_not_as_supported_alone():
+    found = judged(look(1, supported=level_at(0.01, 1, SHARES), no_effect=1e-6))
+    verdict = decide(found, lambda p: min(1.0, 20 * p))
+    assert (verdict.direction, verdict.alone) == ("no effect", None)

@@ -14,8 +14,11 @@ from statsmodels.stats.multitest import multipletests
 from study.judge import family as judging
 from study.judge.blocks import prior_of
 from study.judge.family import Asked, Finding, family, machine_words
+from study.judge.power import power_to_find
+from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistrations
+from study.questions.looks import LOOKS
 from study.questions.scales import SCALES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -173,3 +176,26 @@ def test_without_a_run_of_the_first_look_nothing_is_adjusted():
 )
 def test_machines_are_told_each_once_with_their_precisions(machines, words):
     assert machine_words(machines) == words
+
+
+def test_power_is_told_at_the_level_that_the_claims_still_open_leave():
+    claims = claims_of(4)
+    others = [asked(f"claim-{n:02}", claims, shifted(3.0)) for n in (1, 2, 3)]
+    for beside, still_open in (([], 4), (others, 1)):
+        found = judged_together([asked("claim-00", claims, [40.9, 39.6, 41.2]), *beside], claims)
+        assert sum(one.verdict.is_decided for one in found) == 4 - still_open
+        effect, level = found[0].verdict.effect, nominal_levels(0.05 / still_open, LOOKS.shares)[-1]
+        expected = power_to_find(0.5, effect.standard_error / 2, effect.degrees_of_freedom + 9, level)  # 12 seeds, not 3
+        assert found[0].verdict.power == pytest.approx(expected, rel=1e-3) and 0.001 < expected < 0.9
+
+
+def test_at_the_last_look_too_spreads_are_moderated_by_all_comparisons():
+    rng, claims = np.random.default_rng(8), claims_of(12)
+    control = list(rng.normal(40, 3, 20))
+    together = [asked(name, claims, list(rng.normal(40, 3, 12)), control) for name in claims]
+    prior = prior_of([one.case.pairs("none", "0.0005", 4) for one in together])
+    found = zip(judged_together(together, claims), together, strict=True)
+    last = [(one, of) for one, of in found if one.verdict.looks_taken == 4]
+    assert prior.degrees_of_freedom > 0 and len(last) > 6
+    for one, of in last:
+        assert one.verdict.effect == replace(of.case, prior=lambda look: prior).compare("none", "0.0005", 4)

@@ -14,6 +14,7 @@ from alexnet.recipe import FIGURE_1_A
 from study.judge.family import readings_of
 from study.judge.intervals import Difference, Ratio
 from study.judge.judge import judge
+from study.judge.seeds import each_seed_once
 from study.plan.claim_files import all_claims
 from study.report.sentences import sentence
 
@@ -422,3 +423,70 @@ def test_a_factorial_with_one_run_in_a_cell_is_incomplete(missing):
     arms = cells_of({})
     arms[missing] = arm_of(missing, [40.0])
     assert decided(PARTS, arms).direction == "incomplete"
+
+
+def test_failed_runs_of_an_arm_that_is_expected_to_be_better_speak_against_the_claim():
+    treated = [FAILED, FAILED, 41.0, 41.1, 41.2, 41.3]
+    told = decided(CLAIMS["batch_norm"], {"2012": arm_of("2012", CONTROLS), "batch": arm_of("batch", treated)}).told
+    ranks = scipy_stats.rankdata([math.inf, math.inf, *treated[2:], *CONTROLS])
+    expected = scipy_stats.permutation_test(
+        (ranks[:6], ranks[6:]), lambda a, b, axis: abs(a.mean(axis=axis) - b.mean(axis=axis)), vectorized=True,
+        n_resamples=np.inf, alternative="greater",
+    )  # fmt: skip
+    assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(expected.pvalue))
+
+
+def spread_to(mean: float, error: float, runs: int) -> list[float]:
+    """So many numbers of this mean, whose mean has this standard error."""
+    apart = np.arange(runs) - (runs - 1) / 2
+    return list(mean + apart / apart.std(ddof=1) * error * math.sqrt(runs))
+
+
+@pytest.mark.parametrize(
+    ("claim", "arms"),
+    [  # half of what the paper has, over the standard error, lies between the two quantiles of t
+        (VIEWS, {"2012": arm_of("2012", spread_to(-1.5, 0.3, 5))}),  # 0.75: t of 4 degrees is 2.13 or 2.78
+        (CLAIMS["response_norm"], arms_of(**{"2012": [40.0] * 5, "none": spread_to(41.4, 0.2, 3)})),  # 0.7: 2.92 or 4.30
+        (AVERAGED, {"2012": arm_of("2012", [40.0] * 5, ensemble=ensemble(0.381, 0.407, 0.0072))}),  # 1.3: 1.645 or 1.96
+    ],
+    ids=["within runs", "difference", "over images"],
+)
+def test_a_size_is_judged_by_the_90_percent_interval_though_the_95_percent_one_reaches_beyond_the_band(claim, arms):
+    verdict = decided(claim, arms)
+    low, high = sorted(factor * claim.reported.value for factor in (0.5, 1.5))
+    assert not low <= verdict.effect.lower <= verdict.effect.upper <= high
+    assert verdict.size == "consistent"
+
+
+def test_a_look_tells_how_many_times_as_widely_the_arms_first_logits_spread_as_the_controls():
+    arms = {CONTROL: arm_of(CONTROL, FIVE, initial_logits=0.5), "none": arm_of("none", HIGHER, initial_logits=1.8)}
+    assert decided(DECAY, arms).told.initial_logits == pytest.approx(3.6)
+
+
+def test_a_run_that_finished_and_learned_nothing_has_no_part_in_the_estimate():
+    verdicts = [
+        decided(DECAY, {CONTROL: arm_of(CONTROL, FIVE), "none": arm_of("none", [first, 42.0, 42.2], **more)})
+        for first, more in ((FAILED, {}), (90.0, {"learned_nothing": (True, False, False)}))
+    ]
+    assert verdicts[0].effect == verdicts[1].effect and verdicts[1].effect.n_treated == 2
+
+
+def test_weights_that_diverged_in_both_arms_are_no_numbers_and_not_taken_for_equal():
+    arms = {
+        CONTROL: arm_of(CONTROL, [FAILED] * 3 + [40.0, 40.1], weights=("nan",) * 3 + ("a", "b")),
+        "none": arm_of("none", [FAILED] * 3, weights=("nan",) * 3),
+    }
+    assert decided(DECAY, arms).direction == "undecided"
+
+
+def test_with_each_seed_once_an_interaction_is_that_of_the_blocks_of_its_look_and_of_no_later_ones():
+    """Look 1 takes seed 0 of both machines and seed 1 of the first; four seeds of each are there."""
+    runs = {label: {HERE: values, THERE: values[::-1]} for label, values in FOUR.items()}
+    arms = {label: arm_of(label, own, started={HERE: 0, THERE: 0}) for label, own in runs.items()}
+    case = case_of(WORTH, arms, machines=(HERE, THERE))
+    control, changed, second, both = (np.array(values) for values in FOUR.values())
+    here = (both - second) - (changed - control)
+    expected = scipy_stats.ttest_1samp([(here[0] + here[::-1][0]) / 2, here[1]], 0).confidence_interval(0.95)
+    once = each_seed_once(case, judge(WORTH.rule, case).looks[0])
+    assert once is not None
+    assert (once.blocks, once.lower, once.upper) == (2, pytest.approx(expected.low), pytest.approx(expected.high))

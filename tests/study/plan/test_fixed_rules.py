@@ -1,5 +1,6 @@
 """results/rules.json: what was fixed before the runs is what they are judged by, or nothing is judged."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,3 +204,30 @@ def test_the_family_and_the_seeds_are_the_rules(ten_seeds):
     assert (one.claims_in_family, one.in_family, one.verdict.looks_planned) == (2, False, 2)  # one more than the family
     # From its first seed to the last of its last look: the control has seeds 0 to 19, and those beyond are a check beside.
     assert {arm.label: arm.seeds for arm in one.arms} == dict.fromkeys(("2012", "none"), tuple(range(10, 16)))
+
+
+def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_has_all_of_them(tmp_path):
+    """Machine c began first and lacks a seed; b began before a, whatever their names."""
+    asked = {"averaged_nets": CLAIMS["averaged_nets"]}
+    cells = make_plan("averaged_nets", SCALE, "0" * 12, Tuned(), bases=["ALEXNET_32"], seeds=5, first_seed=10)
+    cells = [cell for cell in cells if cell.seed < 15]
+    runs = []
+    for number, (machine, some) in enumerate({"c": cells[1:], "b": cells, "a": cells}.items()):
+        made = [replace(made_up_result(cell, None, machine), test_error_ten_views=0.3) for cell in some]
+        runs += [replace(one, started_ms=one.started_ms + 3_600_000 * number) for one in made]
+    tables.merge(tmp_path, runs)
+    names = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
+    ensembles = [
+        {"runs": [f"{cell.key} {machine}, fp32" for cell in cells], "nets": 5, "images": 10_000}
+        | {name: {"averaged": averaged, "alone": 0.3, "standard_error": 0.002} for name in names}
+        for machine, averaged in (("a", 0.29), ("b", 0.28))
+    ]
+    (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": ensembles}))
+    Preregistrations(tmp_path).write(fix(SCALE, [("averaged_nets", "ALEXNET_32")], asked, first_seed=10))
+    (one,) = find(tmp_path, asked).found
+    assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.told.machines == ("b, fp32",)
+
+
+@pytest.mark.parametrize("scale", Preregistrations.read(ROOT / "results").rules)
+def test_the_committed_rule_of_every_scale_is_that_of_the_claim_files(scale):
+    assert Preregistrations.read(ROOT / "results").of(scale).difference(CLAIMS) == ""

@@ -51,3 +51,9 @@ def test_the_command_tells_each_arm_and_measures_none_twice(tmp_path, monkeypatc
     assert "tanh" in capsys.readouterr().out
     monkeypatch.setattr("study.run.initial_logits.spreads_of", None)  # a second measurement would be a call of this
     assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0
+
+
+def test_the_ratio_is_how_many_times_as_widely_the_arm_spreads_as_its_control():
+    other = changed(LISTED, {"model.activation": "tanh"})
+    known = InitialLogits().put(LISTED, "f", (2.0, 2.0, 8.0)).put(other, "f", (2.0, 1.0, 1.0))
+    assert known.ratio(LISTED, other, "f") == pytest.approx(16 ** (1 / 3))

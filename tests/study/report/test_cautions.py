@@ -7,7 +7,7 @@ import pytest
 from made_up_arms import arm_of, case_of, decided
 
 from study.judge.family import readings_of
-from study.judge.intervals import within_runs
+from study.judge.intervals import difference_of, within_runs
 from study.plan.claim_files import all_claims
 from study.report.cautions import DIFFERS, LARGER, cautions, own_readings, readings_differ
 
@@ -134,3 +134,13 @@ def test_what_an_earlier_look_decided_alone_is_told_where_the_estimate_has_chang
     one = found()
     one.verdict = dataclasses.replace(one.verdict, alone=alone)
     assert any("by now the estimate lies on the other side" in text for text in cautions(one)) == told
+
+
+def test_a_reading_beyond_an_effect_whose_interval_holds_0_says_another_thing_and_not_a_larger_effect():
+    other = difference_of(3.0, 0.2, 9.0, 0.95, 6, 10, 0.4)
+
+    def of(estimate: float) -> SimpleNamespace:
+        verdict = SimpleNamespace(effect=difference_of(estimate, 0.2, 9.0, 0.95, 6, 10, 0.4), treated="none")
+        return SimpleNamespace(claim=DROPOUT, verdict=verdict, effects={}, readings={"factor-only": other})
+
+    assert (readings_differ(of(0.2)), readings_differ(of(1.0))) == (DIFFERS, LARGER)
