@@ -85,11 +85,6 @@ def one_of(field: str, choices: tuple[str, ...], meant: Mapping[str, str] | None
     return converter(lambda text: choose(field, text, choices, meant or {}))
 
 
-def several_of(field: str, choices: tuple[str, ...]) -> Callable[[str], list[str]]:
-    """A converter of a list with commas; empty where the text is."""
-    return converter(lambda text: [choose(field, part.strip(), choices) for part in text.split(",") if part.strip()])
-
-
 def names(text: str) -> list[str]:
     """A list with commas or spaces."""
     return text.replace(",", " ").split()

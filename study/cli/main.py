@@ -154,7 +154,7 @@ def _main(arguments: list[str] | None) -> int:
         return EXIT_LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("quick", "run", "retry", "search", "settle", "train") else 0  # these were not done
+        return 1 if args.verb in ("quick", "run", "search", "settle", "train") else 0  # these were not done
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
@@ -179,8 +179,8 @@ def _done(args: argparse.Namespace) -> int:
 
 def _on_all_ranks(args: argparse.Namespace) -> int:
     """Under torchrun: the command on rank 0; the others follow it."""
-    if args.verb not in ("run", "retry", "train"):
-        raise Refused("torchrun: run, retry and train work on several ranks, no other command")
+    if args.verb not in ("run", "train"):
+        raise Refused("torchrun: run and train work on several ranks, no other command")
     if launched().rank:
         from study.run.executors.torchrun import follow
 

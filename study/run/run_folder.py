@@ -22,8 +22,6 @@ from study.run.result import RESULT, DamagedResult, RunResult, unsealed, with_se
 from study.run.small_files import Fields, text_of, told_in
 
 ENDED, ASKED = "ended.json", "asked.json"
-AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
-"""The outcomes that `retry` takes up."""
 LOST = ("out of memory", "failed", "interrupted")
 """How a run without a result may have ended."""
 PASSED_OVER = "passed over"
@@ -103,13 +101,6 @@ def write_ended(folder: Path, outcome: str, reason: str) -> None:
     with contextlib.suppress(OSError):
         if folder.is_dir():
             write_atomically(folder / ENDED, json.dumps(told).encode())
-
-
-def set_aside(folder: Path) -> None:
-    """Make room for the run to be done again from its start; its result stays in the folder, under a number."""
-    for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed after it wrote its result and before it deleted these
-        (folder / name).unlink(missing_ok=True)
-    put_aside(folder)
 
 
 def put_damaged_aside(folder: Path) -> str:
