@@ -18,7 +18,7 @@ from study.counted import counted
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import Holder, dated_ahead, holder_in, is_held
-from study.run.result import RESULT, DamagedResult, RunResult, unsealed, with_seal, without_seal
+from study.run.result import RESULT, DamagedResult, RunResult, unsealed
 from study.run.small_files import Fields, text_of, told_in
 
 ENDED, ASKED = "ended.json", "asked.json"
@@ -185,19 +185,6 @@ def _is_trial(asked: Asked, seed: int) -> bool:
     return seed >= JUDGED_SEEDS_BELOW and asked.claim != OWN_QUESTION
 
 
-def seal(folder: Path) -> RunResult | None:
-    """Give the result of this folder a digest where it has none: it is taken as it is. Returns it; None where there was nothing
-    to do. Raises DamagedResult and Refused where it could not be believed with a digest either."""
-    if (text := text_of(folder / RESULT)) is None or without_seal(text)[1]:
-        return None
-    content = with_seal(text)
-    result = unsealed(content.decode())
-    if result.key != folder.name:
-        raise DamagedResult(f"it is the result of run {result.key}, not of this folder's")
-    write_atomically(folder / RESULT, content)
-    return result
-
-
 # ---- The small files -------------------------------------------------------------------------------------------------
 
 Told = TypeVar("Told")
@@ -225,9 +212,9 @@ def _ended_in(folder: Path) -> tuple[str, str] | None:
 
 
 def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | None:
-    """What a file that may tell its run's key says (those of before 2026-11-26 do not)."""
-    told = told_in(folder / name, {**fields, "key": (str, type(None))})
-    if told and told["key"] not in (None, folder.name):
+    """What a file that tells its run's key says."""
+    told = told_in(folder / name, {**fields, "key": (str,)})
+    if told and told["key"] != folder.name:
         raise Refused(f"{name}: is that of run {in_short(told['key'])}; delete it")
     return told
 

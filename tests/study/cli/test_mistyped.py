@@ -90,7 +90,6 @@ def refused(line: str, capsys) -> str:
         ("run depth --scale shapes --jobs 1000000", r"^JOBS: 1000000 is more than 100000$"),
         ("run depth --images empty --splits 100000", r"^--splits: 100000 is more than 1000$"),
         ("record ''", r"^spool: is empty"),
-        ("seal ''", r"^spool: is empty"),
         ("merge ''", r"^DIR: no folder ''"),
         ("check ''", r"^FILE: is empty"),
         ("data check ''", r"^data: no folder ''"),
@@ -104,13 +103,13 @@ def test_a_line_of_a_user_is_refused_in_the_words_that_he_typed(here, capsys, li
     assert re.search(message, refused(line, capsys).strip())
 
 
-READERS = ["report", "list", "check", "diff HEAD", "table --accept", "status", "seal", "record"]
+READERS = ["report", "list", "check", "diff HEAD", "table --accept", "status", "record"]
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "file"])
 @pytest.mark.parametrize("verb", READERS)
 def test_a_folder_that_a_variable_names_is_there_where_it_is_read(here, capsys, monkeypatch, verb, wrong):
-    field = "SPOOL_DIR" if verb in ("status", "seal", "record") else "RESULTS_DIR"
+    field = "SPOOL_DIR" if verb in ("status", "record") else "RESULTS_DIR"
     monkeypatch.setenv(field, wrong)
     assert re.match(rf"({field}|spool): (no folder {wrong}|{wrong} is a file, not a folder)$", refused(verb, capsys).strip())
 
@@ -122,11 +121,6 @@ def test_before_a_first_run_a_new_folder_may_be_named_but_no_file(here, capsys, 
     assert there(Path("new"), field, may_be_new=True) == Path("new")
     monkeypatch.setenv(field, "file")
     assert refused(line, capsys) == f"{field}: file is a file, not a folder\n"
-
-
-def test_a_folder_without_runs_to_seal_says_so(here, capsys):
-    assert main(["seal", "empty"]) == 0
-    assert capsys.readouterr().out == "0 results sealed in empty\n"
 
 
 @pytest.mark.parametrize("variable", [name for name in OWN if name != "IMAGES"])

@@ -161,7 +161,7 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
             write(folder, replace(made_up_result(cell, epochs=3), outcome=state))
         elif state != "not begun":
             folder.mkdir(parents=True)
-            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed}))
+            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed, "key": cell.key}))
             if state in ("out of memory", "failed"):
                 write_ended(folder, state, f"because of {state}")
     with Lease(tmp_path / "spool" / keys["running"]):
