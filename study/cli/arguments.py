@@ -303,20 +303,6 @@ def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> M
 # ---- Folders ---------------------------------------------------------------------------------------------------------
 
 
-def check_output(path: Path, field: str) -> None:
-    """Raises Refused where no file of this name can be written; before the work whose outcome goes into it. Leaves nothing."""
-    if not path.name or path.is_dir():
-        raise Refused(f"{field}: {str(path)!r} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise Refused(f"{field}: no folder {path.parent}")
-    try:
-        handle, probe = new_file_beside(path)
-        os.close(handle)
-        probe.unlink()
-    except OSError as error:
-        raise Refused(f"{field}: cannot write {path} ({error.strerror})") from None
-
-
 def writable_all(**folders: Path) -> None:
     """Make these folders, or none of them: where one cannot be written it is refused by the name of its field."""
     for field, folder in folders.items():

@@ -78,7 +78,7 @@ NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 """Errors of the disk, and of who may write where."""
 IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
 """Errors of paths: something else lies where a file or a folder is to be, or the name is too long for one. What can be known
-beforehand is refused before the work, see `arguments.check_output`."""
+beforehand is refused before the work."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
 """Which of pyproject.toml's extras brings a package; all others come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)

@@ -79,7 +79,6 @@ def refused(line: str, capsys) -> str:
         ("check nowhere.json", r"^nowhere.json: no such file$"),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences of two"),
         ("describe PAPER --json --figure x.png", r"^--figure: .*not JSON"),
-        ("data pack imagenet --page x.html", r"^--page: "),
         ("data pack imagenet --side 32", r"^--side: only own images"),
         ("data check empty --from empty", r"^--from: "),
         ("run depth --scale shapes --name x", r"^--name: only own images \(--images DIR\)"),
@@ -134,7 +133,6 @@ def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(he
 NO_PATH = "a" * 300
 NAMED = {
     "data check {}": "data",
-    "data check empty --page {}": "--page",
     "describe PAPER --figure {}.png": "--figure",
     "data pack imagenet --from {}": "--from",
     "run depth --images {}": "IMAGES",
@@ -158,19 +156,10 @@ def test_a_variable_that_names_no_possible_folder_is_refused(here, capsys, monke
     assert refused("plan depth", capsys).startswith(f"{variable}: ")
 
 
-@pytest.mark.parametrize(
-    ("page", "why"),
-    [
-        ("missing/x.html", r"no folder missing$"),
-        ("file/x.html", r"no folder file$"),
-        ("empty", r"'empty' is a folder; name a file in it$"),
-        (".", r"'\.' is a folder"),
-        ("d" * 240, r"cannot write d+ \(File name too long\)$"),  # with what is put before it until it is whole
-    ],
-)
-def test_a_page_that_cannot_be_written_is_refused_before_any_image_is_looked_at(here, capsys, monkeypatch, page, why):
-    monkeypatch.setattr("study.cli.data_check.named_folder", lambda *_: pytest.fail("the images were looked at"))
-    assert re.search(rf"^--page: {why}", refused(f"data check empty --page {page}", capsys).strip())
+def test_a_picture_whose_name_is_too_long_is_refused_before_it_is_drawn(here, capsys):
+    figure = f"{'d' * 240}.png"  # with what is put before it until it is whole
+    error = refused(f"describe PAPER --figure {figure}", capsys)
+    assert error == f"--figure: cannot write {figure} (File name too long)\n"
 
 
 def test_a_file_in_the_way_of_a_folder_ends_a_command_in_a_line(here, capsys, monkeypatch):

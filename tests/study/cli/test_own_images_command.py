@@ -98,8 +98,8 @@ def test_a_script_is_told_the_same_as_json_alone(with_faults, capsys):
 
 
 def test_a_folder_without_a_fault_is_exit_code_0(tmp_path, capsys):
-    assert main(["data", "check", str(photographs(tmp_path / "pets")), "--page", str(tmp_path / "page.html")]) == 0
-    assert "damaged" not in capsys.readouterr().out and "<h2>classes</h2>" in (tmp_path / "page.html").read_text()
+    assert main(["data", "check", str(photographs(tmp_path / "pets"))]) == 0
+    assert "damaged" not in capsys.readouterr().out
 
 
 # ---- From the folder to the report -----------------------------------------------------------------------------------
