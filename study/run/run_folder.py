@@ -17,7 +17,7 @@ from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.counted import counted
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
-from study.run.lease import Holder, dated_ahead, holder_in, is_held
+from study.run.lease import holder_in, is_held
 from study.run.result import RESULT, DamagedResult, RunResult, unsealed
 from study.run.small_files import Fields, text_of, told_in
 
@@ -153,7 +153,7 @@ def state_of_run(folder: Path) -> RunState:
     holder, ended = _told(holder_in, folder, odd), _told(_ended_in, folder, odd)
     if holder and is_held(folder, holder):
         told = "running", holder.words
-    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder, holder)), odd="; ".join(odd))
+    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder)), odd="; ".join(odd))
 
 
 def folders_of_runs(spool: Path) -> list[Path]:
@@ -219,9 +219,7 @@ def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | No
     return told
 
 
-def _interrupted(folder: Path, holder: Holder | None) -> tuple[str, str]:
-    if holder and (why := dated_ahead(folder)):
-        return "interrupted", why
+def _interrupted(folder: Path) -> tuple[str, str]:
     return "interrupted", "goes on from its checkpoint" if _has_checkpoint(folder) else "before its first checkpoint"
 
 
