@@ -101,7 +101,7 @@ def _batches(recipe: Recipe, naive: bool, alexnet: bool, device: str):
         inputs = (torch.randn(ALEXNET_BATCH, 3, 224, 224) * 60).to(device, memory_format=layout)
         while True:
             yield inputs, torch.arange(ALEXNET_BATCH, device=device)
-    images = load("shapes", None)
+    images = load("shapes", "")  # made up: no folder is looked at
     if naive:
         loader = DataLoader(Images(images.train_images, images.train_labels), 128, shuffle=True, num_workers=2, drop_last=True)
         while True:
