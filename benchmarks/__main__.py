@@ -18,9 +18,9 @@ from benchmarks.goals import goals_table
 from benchmarks.saturation_table import PAGE, saturation_lines
 
 HERE = Path(__file__).parent
-NAMES = ("throughput", "response_norm", "training_step", "figure_1", "growth", "side_remarks", "saturation", "feeder", "gpu")
-"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit", the
-"saturated" units of layers or a point of a "curve", and may carry the number of a "goal". A module that needs a device names
+NAMES = ("throughput", "response_norm", "training_step", "figure_1", "side_remarks", "saturation", "feeder", "gpu")
+"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or
+the "saturated" units of layers, and may carry the number of a "goal". A module that needs a device names
 it: DEVICE = "cuda"."""
 ONLY_NAMED = ("scale",)  # takes too long to be run with the others
 GOALS, TABLES = "goals", "tables"
@@ -41,10 +41,6 @@ def main() -> int:
         from benchmarks import deciding
 
         return deciding.main(sys.argv[2:])
-    if sys.argv[1:2] == ["kernels"]:
-        from benchmarks import kernels
-
-        return kernels.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all), {', '.join(ONLY_NAMED)}")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -183,9 +179,6 @@ def table(found: dict) -> list[str]:
             "",
             f"Shares before → after training ({shares[0]['of']}): means, and the least and the most.",
         ]
-    if curves := [r for r in rows if "curve" in r]:
-        lines += ["| grows with | | seconds | of |", "| --- | --- | --- | --- |"]
-        lines += [f"| {r['curve']} | {r['x']:g} | {r['seconds']:.2f} | {r['of']} |" for r in curves]
     if limits := [r for r in rows if "limit" in r]:
         lines += ["| what | case | measured | asked |", "| --- | --- | --- | --- |"]
         lines += [
@@ -206,7 +199,7 @@ def table(found: dict) -> list[str]:
 
 
 def plot(found: list[dict]) -> Path:
-    """One picture of what every machine measured: ratios as bars on a log axis, and the growth curves."""
+    """One picture of what every machine measured: ratios as bars on a log axis."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -217,13 +210,7 @@ def plot(found: list[dict]) -> Path:
     palette = seaborn.color_palette("colorblind")
     machines = list(dict.fromkeys(f["machine"] for f in found))
     ratios = [(f["machine"], r) for f in found for r in f["rows"] if "ratio" in r]
-    curves = [(f["machine"], r) for f in found for r in f["rows"] if "curve" in r]
-    kinds = list(dict.fromkeys(r["curve"] for _, r in curves))
-    figure = plt.figure(figsize=(11, 1.6 + 0.36 * len(ratios) + (2.6 if kinds else 0)), layout="constrained")
-    grid = figure.add_gridspec(
-        2 if kinds else 1, max(len(kinds), 1), height_ratios=[0.36 * len(ratios) + 0.6, 2.6][: 2 if kinds else 1]
-    )
-    axis = figure.add_subplot(grid[0, :])
+    figure, axis = plt.subplots(figsize=(11, 1.6 + 0.36 * len(ratios)), layout="constrained")
     for place, (machine, r) in enumerate(ratios):
         color = palette[machines.index(machine)]
         axis.barh(place, r["ratio"], color=color, height=0.6)
@@ -241,13 +228,6 @@ def plot(found: list[dict]) -> Path:
     shown = [machine for machine in machines if machine in dict(ratios)]
     bars = [plt.Rectangle((0, 0), 1, 1, color=palette[machines.index(machine)]) for machine in shown]
     axis.legend(bars, shown, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(shown), frameon=False, fontsize=9)
-    for place, kind in enumerate(kinds):
-        below = figure.add_subplot(grid[1, place])
-        for machine in machines:
-            points = [(r["x"], r["seconds"]) for m, r in curves if (m, r["curve"]) == (machine, kind)]
-            if points:
-                below.plot(*zip(*points, strict=True), "o-", color=palette[machines.index(machine)], label=machine)
-        below.set(xlabel=kind, ylabel="seconds an epoch" if place == 0 else "", ylim=(0, None), xlim=(0, None))
     seaborn.despine(figure)
     path = HERE / "results" / "speed.png"
     figure.savefig(path, dpi=130, metadata={"Software": None})

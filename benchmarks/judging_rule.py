@@ -184,9 +184,6 @@ class Ladder:
         with np.errstate(divide="ignore"):
             return np.exp(np.interp(np.log(p), column, self.a, right=0.0))
 
-    def nominal_level(self, a: float, look: int) -> float:
-        return float(np.exp(np.interp(np.log(a), self.a, self.nominal[:, look])))
-
 
 @cache
 def ladder(times: tuple[float, ...], spending: Spending, least: float = 1e-10, points: int = 300) -> Ladder:

@@ -1,6 +1,6 @@
 """One process that trains one way for some steps and prints what it took.
 
-    python -m benchmarks.worker WAY [--images N] [--width W] [--activation A]
+    python -m benchmarks.worker WAY [--activation A]
 
 Ways: figure_1 and alexnet as this project trains them; naive_figure_1 and naive_alexnet as one writes it today, with float32,
 contiguous memory, torch's normalization and SGD, and a DataLoader with a transform for each image. The caller sets threads and
@@ -72,10 +72,10 @@ def plain(network: nn.Module) -> nn.Module:
     return network
 
 
-def steps_of(way: str, device: str, precision: str, images: int, width: float, activation: str = "relu"):
+def steps_of(way: str, device: str, precision: str, activation: str):
     """An endless iterator of training steps that gives the number of images of each."""
     naive = way.startswith("naive")
-    diff = {"data.name": "shapes", "optim.stop_at_train_error": 0.0, "model.width": width, "model.activation": activation}
+    diff = {"data.name": "shapes", "optim.stop_at_train_error": 0.0, "model.activation": activation}
     recipe: Recipe = changed(FIGURE_1_A, diff)
     if way.endswith("alexnet"):
         recipe = SOURCE_2012
@@ -85,7 +85,7 @@ def steps_of(way: str, device: str, precision: str, images: int, width: float, a
     else:
         optimizer = make_optimizer(network, changed(recipe, {"optim.learning_rate": 0.001}).optim)
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16" and not naive)
-    for inputs, labels in _batches(recipe, naive, way.endswith("alexnet"), device, images):
+    for inputs, labels in _batches(recipe, naive, way.endswith("alexnet"), device):
         with autocast:
             logits = network(inputs)
         loss = F.cross_entropy(logits.float(), labels)
@@ -95,19 +95,19 @@ def steps_of(way: str, device: str, precision: str, images: int, width: float, a
         yield len(labels)
 
 
-def _batches(recipe: Recipe, naive: bool, alexnet: bool, device: str, count: int):
+def _batches(recipe: Recipe, naive: bool, alexnet: bool, device: str):
     if alexnet:
         layout = torch.contiguous_format if naive else torch.channels_last
         inputs = (torch.randn(ALEXNET_BATCH, 3, 224, 224) * 60).to(device, memory_format=layout)
         while True:
             yield inputs, torch.arange(ALEXNET_BATCH, device=device)
-    images = load("shapes", None)
+    images = load("shapes", "")  # made up: no folder is looked at
     if naive:
         loader = DataLoader(Images(images.train_images, images.train_labels), 128, shuffle=True, num_workers=2, drop_last=True)
         while True:
             for inputs, labels in loader:
                 yield inputs.to(device), labels.to(device)
-    feed = Feed(changed(recipe, {"data.train_images": count}), images.to(device), 0)
+    feed = Feed(changed(recipe, {"data.train_images": 0}), images.to(device), 0)
     step = 0
     while True:
         yield feed.batch(step)
@@ -120,14 +120,12 @@ def main() -> None:
     )
     parser.add_argument("way")
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--images", type=int, default=0)
-    parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--activation", default="relu")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
     machine = detect(args.device, jobs=1)
-    steps = steps_of(args.way, machine.device, machine.precision, args.images, args.width, args.activation)
+    steps = steps_of(args.way, machine.device, machine.precision, args.activation)
     for _ in range(1 if args.way.endswith("alexnet") else 3):  # seconds each
         next(steps)
     started, done = time.perf_counter(), 0

@@ -1,5 +1,6 @@
 """Small things that tests share: a network trained in a second, runs and rates made up."""
 
+import hashlib
 import json
 from dataclasses import replace
 from hashlib import sha256
@@ -72,6 +73,13 @@ def made_up_result(
             Point(epoch, epoch * steps_per_epoch, 2.0 * epoch, 1.0, error + 0.01, error) for epoch, error in enumerate(exact, 1)
         ),
     )
+
+
+def with_seal(text: str) -> bytes:
+    """A result.json that says `text`, a JSON object, with the digest that it has to have."""
+    rest = text.partition("{")[2]
+    digest = hashlib.sha256(f"{{{rest}".encode()).hexdigest()
+    return f'{{\n "sha256": "{digest}",{rest}'.encode()
 
 
 def write_run(spool: Path, cell: Cell, weights_seed: int) -> Path:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_cell, with_seal
 
-from study.run.result import RESULT, RunResult, sealed, with_seal
+from study.run.result import RESULT, RunResult, sealed
 from study.run.run_folder import ASKED, ENDED, RunState, finished, states_of_runs, write_asked, write_ended
 
 LEASE = "lease.json"

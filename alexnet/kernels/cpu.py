@@ -122,15 +122,6 @@ def kernels() -> ctypes.CDLL | None:
         return None
 
 
-def are_there() -> bool:
-    """Whether `kernels` gives them. Torch.compile asks this once, when it compiles, and does not look into it."""
-    return kernels() is not None
-
-
-# What torch.compiler.assume_constant_result does, which imports the whole compiler for it.
-are_there.__dict__["_dynamo_marked_constant"] = True
-
-
 def _typed_and_right(library: ctypes.CDLL) -> bool:
     """Tell ctypes the types of the library's functions. Whether it gives torch's bits of a small normalization."""
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float

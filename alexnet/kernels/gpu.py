@@ -22,7 +22,7 @@ except ImportError:  # a CPU build of torch, which has no Triton
 
 BLOCK = 1024  # values a program
 TILE = 2048
-"""Values of the tile of a program that works on rows: 16 a thread with four warps, without spills (benchmarks/kernels.py)."""
+"""Values of the tile of a program that works on rows: 16 a thread with four warps, without spills (sm_75 to sm_120)."""
 LARGEST_WINDOW = 4
 """Of `max_pool`, whose window is unrolled. The paper's have 3 or 2."""
 LAUNCH = {"enable_fp_fusion": True}

@@ -9,15 +9,14 @@ from alexnet.kernels import cpu, gpu
 
 
 def is_followed(values: Tensor) -> bool:
-    """Whether somebody follows what is done to `values` operation by operation, so that only torch's own will do: torch.export,
-    torch.jit.trace, torch.func, a mode such as FakeTensorMode, a subclass of Tensor.
+    """Whether somebody follows what is done to `values` operation by operation, so that only torch's own will do:
+    torch.compile, torch.export, torch.jit.trace, torch.func, a mode such as FakeTensorMode, a subclass of Tensor.
 
-    A kernel writes into memory, of which they would see nothing. torch.compile is not among them: it takes operators of ours.
+    A kernel writes into memory, of which they would see nothing.
     """
-    if torch.compiler.is_compiling():
-        return torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active()
     return (
-        type(values) not in (Tensor, nn.Parameter)
+        torch.compiler.is_compiling()
+        or type(values) not in (Tensor, nn.Parameter)
         or torch._C._len_torch_dispatch_stack() > 0
         or torch._C._are_functorch_transforms_active()
         or torch.jit.is_tracing()
@@ -44,4 +43,4 @@ def supported(*tensors: Tensor) -> bool:
         return False
     if first.is_cuda:
         return gpu.has_triton()
-    return first.device.type == "cpu" and cpu.are_there()
+    return first.device.type == "cpu" and cpu.kernels() is not None

@@ -3,8 +3,7 @@
 They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a GPU maxima are by a Triton kernel, with the
 ReLU after them (pooling_on_gpu.py). On a CPU channels_last maps go through a C kernel (kernels/cpu.py) where there is a
 compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and are several times slower in bf16.
-Under torch.compile the kernel is an operator that it knows (`alexnet::pool`); whatever else follows single operations, as
-torch.export and torch.func do, sees torch's own."""
+Whatever follows single operations, as torch.compile, torch.export and torch.func do, sees torch's own."""
 
 import torch
 import torch.nn.functional as F
@@ -34,22 +33,23 @@ class Pool(nn.Module):
 @torch.fx.wrap  # one node of a graph that torch.fx makes, as torchvision does for features
 def pool(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) -> Tensor:
     """The "max" or "average" of square windows of [n, maps, height, width], and with `relu` the ReLU of that."""
-    followed, compiling = is_followed(maps), torch.compiler.is_compiling()
-    if kind == "max" and not followed and not compiling and pooling_on_gpu.takes(maps, window):
+    if is_followed(maps):
+        return by_torch(maps, kind, window, stride, relu)
+    if kind == "max" and pooling_on_gpu.takes(maps, window):
         return pooling_on_gpu.max_pool(maps, window, stride, relu)
-    if followed or not _has_kernel(maps, window):
-        pooled = by_torch(maps, kind, window, stride)
-    elif compiling:
-        pooled = _pool(maps, kind, window, stride)[0]
-    else:
-        pooled = _Pool.apply(maps, kind, window, stride)
+    if not _has_kernel(maps, window):
+        return by_torch(maps, kind, window, stride, relu)
+    pooled = _Pool.apply(maps, kind, window, stride)
     return F.relu(pooled) if relu else pooled
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, maps: Tensor, kind: str, window: int, stride: int) -> Tensor:
-        out, positions = _empty(maps, kind, window, stride)
+        n, count, *sides = maps.shape
+        sizes = [side_after_pool(side, window, stride) for side in sides]
+        out = torch.empty((n, count, *sizes), dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
+        positions = torch.empty_like(out, dtype=torch.uint8) if kind == "max" else None
         cpu.pool(out, positions, maps, window, stride)
         ctx.save_for_backward(maps, positions)
         ctx.settings = kind, window, stride
@@ -67,59 +67,6 @@ class _Pool(torch.autograd.Function):
         out = torch.empty_like(maps)
         cpu.unpool(out, positions, upstream.contiguous(memory_format=torch.channels_last), window, stride)
         return out, None, None, None
-
-
-# The same for torch.compile, of maps that have a kernel. An average has no positions: the second output is empty.
-
-
-@torch.library.custom_op("alexnet::pool", mutates_args=())
-def _pool(maps: Tensor, kind: str, window: int, stride: int) -> tuple[Tensor, Tensor]:
-    out, positions = _empty(maps, kind, window, stride)
-    cpu.pool(out, positions, maps, window, stride)
-    return out, maps.new_empty(0, dtype=torch.uint8) if positions is None else positions
-
-
-@_pool.register_fake
-def _pool_fake(maps: Tensor, kind: str, window: int, stride: int) -> tuple[Tensor, Tensor]:
-    out, positions = _empty(maps, kind, window, stride)
-    return out, maps.new_empty(0, dtype=torch.uint8) if positions is None else positions
-
-
-@torch.library.custom_op("alexnet::pool_gradient", mutates_args=())
-def _pool_gradient(upstream: Tensor, positions: Tensor, kind: str, window: int, stride: int, height: int, width: int) -> Tensor:
-    upstream = upstream.contiguous(memory_format=torch.channels_last)
-    out = _pool_gradient_fake(upstream, positions, kind, window, stride, height, width)
-    cpu.unpool(out, positions if kind == "max" else None, upstream, window, stride)
-    return out
-
-
-@_pool_gradient.register_fake
-def _pool_gradient_fake(
-    upstream: Tensor, positions: Tensor, kind: str, window: int, stride: int, height: int, width: int
-) -> Tensor:
-    n, count = upstream.shape[:2]
-    return upstream.new_empty((n, count, height, width)).contiguous(memory_format=torch.channels_last)
-
-
-def _keep(ctx, inputs, output) -> None:
-    maps, *settings = inputs
-    ctx.settings = *settings, *maps.shape[2:]
-    ctx.save_for_backward(output[1])
-
-
-def _backward(ctx, upstream: Tensor, _):
-    return _pool_gradient(upstream, *ctx.saved_tensors, *ctx.settings), None, None, None
-
-
-_pool.register_autograd(_backward, setup_context=_keep)
-
-
-def _empty(maps: Tensor, kind: str, window: int, stride: int) -> tuple[Tensor, Tensor | None]:
-    """Room for what a kernel writes: the pooled maps, and of maxima their positions."""
-    n, count, *sides = maps.shape
-    sizes = [side_after_pool(side, window, stride) for side in sides]
-    out = torch.empty((n, count, *sizes), dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
-    return out, torch.empty_like(out, dtype=torch.uint8) if kind == "max" else None
 
 
 def _has_kernel(maps: Tensor, window: int) -> bool:

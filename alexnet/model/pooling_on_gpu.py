@@ -14,13 +14,9 @@ from alexnet.recipe.network import side_after_pool
 
 def takes(maps: Tensor, window: int) -> bool:
     """Whether there is a kernel for these maps [n, maps, height, width]."""
-    return maps.is_cuda and has_kernel(maps, window)
-
-
-def has_kernel(maps: Tensor, window: int) -> bool:
-    """`takes`, of maps that are on a GPU."""
     return (
-        window <= min(*maps.shape[2:], gpu.LARGEST_WINDOW)
+        maps.is_cuda
+        and window <= min(*maps.shape[2:], gpu.LARGEST_WINDOW)
         and maps.is_contiguous(memory_format=torch.channels_last)
         and supported(maps)
         and maps.numel() // maps.shape[1] < 2**31  # a pixel's number has 32 bits

@@ -10,8 +10,8 @@ same order and so in the same bits. There squares are written into a buffer with
 or image), so that the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the
 cache. Backward keeps only the input and computes the rest again, which costs less than reading it back.
 
-Under torch.compile the same two functions are operators that it knows (`alexnet::normalize`); whatever else follows single
-operations, as torch.export and torch.func do, sees torch's own (`by_formula`), on a CPU in the same bits.
+Whatever follows single operations, as torch.compile, torch.export and torch.func do, sees torch's own (`by_formula`), on a CPU
+in the same bits.
 
 The ReLU before a normalization across maps is part of it: the GPU's kernel makes it on its way, which saves a step of
 SOURCE_2012 a twentieth of all that it reads and writes, one of PAPER a ninth. Elsewhere it is torch's own."""
@@ -75,13 +75,10 @@ def normalize(
 
     `maps` are [n, maps, height, width], with `relu` the ReLU of these; `over` is ("maps", columns) or ("pixels", 1).
     """
-    followed, compiling = is_followed(maps), torch.compiler.is_compiling()
-    if relu and (followed or compiling or not _takes_relu(maps, over)):
+    if is_followed(maps):
+        return by_formula(F.relu(maps) if relu else maps, over, size, k, alpha, beta)
+    if relu and not _takes_relu(maps, over):
         maps, relu = F.relu(maps), False
-    if followed:
-        return by_formula(maps, over, size, k, alpha, beta)
-    if compiling:
-        return _normalize(maps, *over, size, k, alpha, beta)
     return _Normalize.apply(maps, over, size, k, alpha, beta, relu)
 
 
@@ -119,39 +116,6 @@ class _Normalize(torch.autograd.Function):
         else:
             gradient = _gradient(maps, upstream, *ctx.settings)
         return gradient, *[None] * 6
-
-
-# The same for torch.compile. In eager mode an operator costs some 100 microseconds more than the class above.
-
-
-@torch.library.custom_op("alexnet::normalize", mutates_args=())
-def _normalize(maps: Tensor, over: str, columns: int, size: int, k: float, alpha: float, beta: float) -> Tensor:
-    return _normalized(maps if _dense(maps) else maps.contiguous(), (over, columns), size, k, alpha, beta)
-
-
-@torch.library.custom_op("alexnet::normalize_gradient", mutates_args=())
-def _normalize_gradient(
-    maps: Tensor, upstream: Tensor, over: str, columns: int, size: int, k: float, alpha: float, beta: float
-) -> Tensor:
-    return _gradient(maps if _dense(maps) else maps.contiguous(), upstream, (over, columns), size, k, alpha, beta)
-
-
-@_normalize.register_fake
-@_normalize_gradient.register_fake
-def _like_dense(maps: Tensor, *_) -> Tensor:
-    return torch.empty_like(maps if _dense(maps) else maps.contiguous())
-
-
-def _keep(ctx, inputs, output) -> None:
-    maps, *ctx.settings = inputs
-    ctx.save_for_backward(maps)
-
-
-def _backward(ctx, upstream: Tensor):
-    return _normalize_gradient(*ctx.saved_tensors, upstream, *ctx.settings), *[None] * 6
-
-
-_normalize.register_autograd(_backward, setup_context=_keep)
 
 
 def _normalized(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:

@@ -85,11 +85,6 @@ def one_of(field: str, choices: tuple[str, ...], meant: Mapping[str, str] | None
     return converter(lambda text: choose(field, text, choices, meant or {}))
 
 
-def several_of(field: str, choices: tuple[str, ...]) -> Callable[[str], list[str]]:
-    """A converter of a list with commas; empty where the text is."""
-    return converter(lambda text: [choose(field, part.strip(), choices) for part in text.split(",") if part.strip()])
-
-
 def names(text: str) -> list[str]:
     """A list with commas or spaces."""
     return text.replace(",", " ").split()
@@ -306,20 +301,6 @@ def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> M
 
 
 # ---- Folders ---------------------------------------------------------------------------------------------------------
-
-
-def check_output(path: Path, field: str) -> None:
-    """Raises Refused where no file of this name can be written; before the work whose outcome goes into it. Leaves nothing."""
-    if not path.name or path.is_dir():
-        raise Refused(f"{field}: {str(path)!r} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise Refused(f"{field}: no folder {path.parent}")
-    try:
-        handle, probe = new_file_beside(path)
-        os.close(handle)
-        probe.unlink()
-    except OSError as error:
-        raise Refused(f"{field}: cannot write {path} ({error.strerror})") from None
 
 
 def writable_all(**folders: Path) -> None:

@@ -5,8 +5,8 @@ import json
 import time
 
 from alexnet.data.own_names import own_name
-from alexnet.errors import Refused, choose
-from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of, path_of
+from alexnet.errors import choose
+from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of
 from study.cli.console import Console
 from study.cli.data_check import check
 from study.cli.images import left_out_words, packing_told
@@ -28,9 +28,6 @@ def add_to(verbs: Verbs) -> None:
         metavar="DIR",
         help="pack: folder with train/CLASS/FILE and val (or test); default: NAME in the folder DATA_DIR",
     )
-    parser.add_argument(
-        "--page", type=path_of("--page"), metavar="FILE", help="check: write what it tells to this page of HTML too"
-    )
     parser.set_defaults(images=None)  # the folder is named by itself
 
 
@@ -47,8 +44,6 @@ def pack_images(args: argparse.Namespace) -> None:
     started = time.monotonic()
     if not own_name(args.name):
         choose("NAME", args.name, [name for name, source in SOURCES.items() if isinstance(source, PackedSource)])
-    if args.page:
-        raise Refused("--page: `data check DIR` writes a page, `data pack` none")
     images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name), links_choice())
     train, test = len(images.train_labels), len(images.test_labels)
     console = Console(to_stderr=args.json)

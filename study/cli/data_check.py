@@ -1,14 +1,11 @@
-"""`data check`: a folder of own images looked at before anything is trained, in the terminal and as a page."""
+"""`data check`: a folder of own images looked at before anything is trained."""
 
 import argparse
-import html
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused, choose
-from alexnet.files import write_atomically
-from study.cli.arguments import check_output
 from study.cli.console import Console
 from study.cli.images import packing_told
 from study.cli.own_images import named_folder
@@ -18,17 +15,7 @@ if TYPE_CHECKING:
     from alexnet.data.folder_check import FolderFacts
 
 LISTED = 20
-"""Files of a kind that the terminal names; the page names all."""
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>{title}</title>
-<style>:root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem;
-padding: 1rem 1.25rem 4rem }} li {{ overflow-wrap: anywhere }}</style></head>
-<body><h1>{title}</h1>
-{body}
-</body></html>
-"""
+"""Files of a kind that the terminal names; JSON names all."""
 
 
 def check(args: argparse.Namespace) -> int:
@@ -41,21 +28,13 @@ def check(args: argparse.Namespace) -> int:
         raise Refused(f"data: no folder {args.name or repr(args.name)}")
     if args.source:
         raise Refused("--from: `data pack NAME` takes it, `data check DIR` names its folder by itself")
-    if args.page:
-        check_output(args.page, "--page")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)
     if args.json:
         print(json.dumps(as_json(facts, str(name), why), indent=1))
     else:
-        console.say(
-            "\n".join(line for heading, lines in told(facts, str(name), why, LISTED) for line in _plain(heading, lines))
-        )
-    if args.page:
-        parts = (f"<h2>{html.escape(h)}</h2>\n{_list(lines)}" for h, lines in told(facts, str(name), why))
-        write_atomically(args.page, PAGE.format(title=html.escape(f"Images in {folder}"), body="\n".join(parts)).encode())
-        console.say(f"wrote {args.page}")
+        console.say("\n".join(line for heading, lines in told(facts, str(name), why) for line in _plain(heading, lines)))
     return 1 if (facts.damaged and not skips_damaged()) or facts.in_both_parts or facts.in_two_classes else 0
 
 
@@ -66,8 +45,8 @@ def skips_damaged() -> bool:
     return choose("DAMAGED", damaged_choice(), DAMAGED) == "skip"
 
 
-def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Headings, and the lines under each; of files `most` each, or all of them."""
+def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
+    """Headings, and the lines under each; of files LISTED each."""
     from alexnet.data.folder_check import remarks
 
     train, test = facts.images
@@ -91,7 +70,7 @@ def told(facts: "FolderFacts", name: str, why: str, most: int = 0) -> Iterator[t
     }
     for kind, lines in kinds.items():
         if lines:
-            shown = lines[: most or None]
+            shown = lines[:LISTED]
             more = [f"and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
             yield f"{kind} ({len(lines)})", [*shown, *more]
 
@@ -128,7 +107,3 @@ def _ends_first(sides: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def _plain(heading: str, lines: list[str]) -> list[str]:
     return [heading, *(f"  {line}" for line in lines)]
-
-
-def _list(lines: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"

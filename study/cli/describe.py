@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from alexnet.errors import Refused
+from alexnet.files import new_file_beside
 from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
-from study.cli.arguments import Verbs, add_verb, check_output, json_option, writable
+from study.cli.arguments import Verbs, add_verb, json_option, writable
 from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -43,7 +45,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
         from study.report.figures.architecture import draw_architecture
 
         writable(Path(args.figure).absolute().parent, "--figure")
-        check_output(Path(args.figure), "--figure")
+        check_name(Path(args.figure))
         print(draw_architecture(recipes[0].model, args.recipe[0], Path(args.figure)))
     else:
         _show(recipes[0])
@@ -56,6 +58,16 @@ def check_figure(written: str) -> None:
         raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
     if path_named(written, "--figure").is_dir():
         raise Refused(f"--figure: {written!r} is a folder; name a file in it")
+
+
+def check_name(path: Path) -> None:
+    """Raises Refused where no file of this name can be written into its folder, which is there. Leaves nothing."""
+    try:
+        handle, probe = new_file_beside(path)
+        os.close(handle)
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"--figure: cannot write {path} ({error.strerror})") from None
 
 
 def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:

@@ -78,7 +78,7 @@ NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 """Errors of the disk, and of who may write where."""
 IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
 """Errors of paths: something else lies where a file or a folder is to be, or the name is too long for one. What can be known
-beforehand is refused before the work, see `arguments.check_output`."""
+beforehand is refused before the work."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
 """Which of pyproject.toml's extras brings a package; all others come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
@@ -154,7 +154,7 @@ def _main(arguments: list[str] | None) -> int:
         return EXIT_LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("quick", "run", "retry", "search", "settle", "train") else 0  # these were not done
+        return 1 if args.verb in ("quick", "run", "search", "settle", "train") else 0  # these were not done
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
@@ -179,8 +179,8 @@ def _done(args: argparse.Namespace) -> int:
 
 def _on_all_ranks(args: argparse.Namespace) -> int:
     """Under torchrun: the command on rank 0; the others follow it."""
-    if args.verb not in ("run", "retry", "train"):
-        raise Refused("torchrun: run, retry and train work on several ranks, no other command")
+    if args.verb not in ("run", "train"):
+        raise Refused("torchrun: run and train work on several ranks, no other command")
     if launched().rank:
         from study.run.executors.torchrun import follow
 

@@ -10,7 +10,7 @@ from study.cli.images import left_out_words, packing_told
 from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
 
-SEVERAL = ("run", "retry", "plan")
+SEVERAL = ("run", "plan")
 """Verbs that take several ways to split the images."""
 
 

@@ -15,16 +15,13 @@ from study.environment import MY_RESULTS, is_chosen, results_dir, spool_dir, the
 from study.plan import results_folder
 from study.questions.scales import is_apart
 from study.run.database import in_a_line, tracking_uri
-from study.run.result import DamagedResult, RunResult
-from study.run.run_folder import finished, folders_of_runs, seal
+from study.run.result import RunResult
+from study.run.run_folder import finished
 
 
 def add_to(verbs: Verbs) -> None:
     text = "put the finished runs of a directory of runs, made here or on another machine, into MLflow and the tables"
     parser = add_verb(verbs, "record", record_runs, text)
-    parser.add_argument("spool", type=path_of("spool"), nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
-    text = "give results of before 2026-11-24, which have no digest, one: they are taken as they are, and told"
-    parser = add_verb(verbs, "seal", seal_results, text)
     parser.add_argument("spool", type=path_of("spool"), nargs="?", help="the directory of runs; default: SPOOL_DIR, else spool")
     text = "write the runs that MLflow holds into runs.csv and curves.csv in the folder of results"
     parser = add_verb(verbs, "table", export_table, text)
@@ -40,7 +37,9 @@ def record_runs(args: argparse.Namespace) -> int:
     from study.record import tables
     from study.record.mlflow_store import Store
 
-    spool = _spool_of(args)
+    spool = args.spool or spool_dir()
+    if not spool.is_dir():
+        raise Refused(f"spool: no folder {spool}")
     odd: list[str] = []
     results = list(finished(spool, odd.append))
     folder = writable(results_dir(), "RESULTS_DIR")
@@ -51,32 +50,6 @@ def record_runs(args: argparse.Namespace) -> int:
     told = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
     Console().say(f"{counted(len(results), 'finished run')} in {spool}: {told}")
     return _tell_passed_over(odd)
-
-
-def seal_results(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where results were passed over."""
-    odd: list[str] = []
-    spool, count = _spool_of(args), 0
-    for folder in folders_of_runs(spool):
-        try:
-            if result := seal(folder):
-                asked = result.asked
-                told = (
-                    f"{asked.claim} {asked.scale} {asked.base} {asked.arm} seed {result.seed}, test error {result.test_error}"
-                )
-                Console().say(f"sealed {folder.name}: {told}")
-                count += 1
-        except (Refused, DamagedResult) as why:
-            odd.append(f"{folder.name}: {why}")
-    Console().say(f"{counted(count, 'result')} sealed in {spool}")
-    return _tell_passed_over(odd)
-
-
-def _spool_of(args: argparse.Namespace) -> Path:
-    spool = args.spool or spool_dir()
-    if not spool.is_dir():
-        raise Refused(f"spool: no folder {spool}")
-    return spool
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:

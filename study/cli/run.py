@@ -1,4 +1,4 @@
-"""`run` and `retry`: train what is missing of claims, record it, and tell what has come of it."""
+"""`run`: train what is missing of claims, record it, and tell what has come of it."""
 
 import argparse
 import contextlib
@@ -18,7 +18,6 @@ from study.cli.arguments import (
     machine_of,
     machine_options,
     seed_option,
-    several_of,
     writable_all,
 )
 from study.cli.console import Console, Says, command_line
@@ -35,8 +34,7 @@ from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
-from study.run.run_folder import AGAIN, Results, is_done, set_aside, state_of_run
-from study.run.small_files import whose
+from study.run.run_folder import Results, is_done
 from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
@@ -48,26 +46,22 @@ ENDS = ("estimate", "lower", "upper")
 
 
 def add_to(verbs: Verbs) -> None:
-    parents = claim_options(), seed_option(), executor_option(), machine_options(), json_option()
     text = (
         "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, the same command goes on"
     )
-    add_verb(verbs, "run", run, text, *parents)
-    text = "train again those runs of claims that were begun and did not end well, and no others"
-    parser = add_verb(verbs, "retry", retry, text, *parents)
-    parser.add_argument(
-        "--outcome",
-        type=several_of("--outcome", AGAIN),
-        default="",
-        help=f"only runs that ended so, separated by commas: {', '.join(AGAIN)}; default: all of these",
-    )
+    add_verb(verbs, "run", run, text, claim_options(), seed_option(), executor_option(), machine_options(), json_option())
 
 
 def run(args: argparse.Namespace) -> int:
     from study.report.phrases import reported_words
 
     console = Console(to_stderr=args.json)
-    plans, place, executor = _planned(args)
+    machine = machine_of(args)
+    executor = executor_named(args.executor, machine.device)  # refused before anything is written
+    in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
+    plans, place = plans_of(args, machine, in_one_process)
+    look_at_mlflow(Console(to_stderr=True))
+    writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=place.spool_dir)
     for plan in plans:
         claim = plan.asked.claim
         console.say(f"{claim.title} (paper: {reported_words(claim)}, {claim.reported.where})")
@@ -75,41 +69,6 @@ def run(args: argparse.Namespace) -> int:
             console.say(plan.asked.headline(place.machine, plan.cells[0].fingerprint))
     cells = each_run_once(plans, pace_of(place.machine), place.spool_dir)
     return train_and_conclude(args, plans, cells, place, executor, console)
-
-
-def retry(args: argparse.Namespace) -> int:
-    console = Console(to_stderr=args.json)
-    plans, place, executor = _planned(args)
-    outcomes = args.outcome or AGAIN
-    again: dict[str, Cell] = {}
-    for cell in (cell for plan in plans for cell in plan.cells):
-        folder = place.spool_dir / cell.key
-        if folder.is_dir() and (how := state_of_run(folder)).state in outcomes:
-            console.say(f"again: {cell.label}, {how.state}{f' ({how.why})' if how.why else ''}")
-            again[cell.key] = cell
-    if not again:
-        console.say(f"no run of these is {' or '.join(outcomes)}")
-        return 0
-    stuck: list[str] = []
-    for key, cell in list(again.items()):
-        try:
-            if is_done(place.spool_dir / key):
-                set_aside(place.spool_dir / key)
-        except OSError as error:
-            stuck.append(f"{cell.label}: {in_a_line(error)}{whose(place.spool_dir / key)}")
-            del again[key]
-    return train_and_conclude(args, plans, list(again.values()), place, executor, console, stuck)
-
-
-def _planned(args: argparse.Namespace) -> tuple[list[ClaimPlan], Place, Executor]:
-    """The plans, once all that can be refused is. Makes the folders of results and of runs."""
-    machine = machine_of(args)
-    executor = executor_named(args.executor, machine.device)  # refused before anything is written
-    in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
-    plans, place = plans_of(args, machine, in_one_process)
-    look_at_mlflow(Console(to_stderr=True))
-    writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=place.spool_dir)
-    return plans, place, executor
 
 
 def look_at_mlflow(console: Console) -> None:
@@ -127,17 +86,16 @@ def train_and_conclude(
     place: Place,
     executor: Executor,
     console: Console,
-    stuck: Sequence[str] = (),
 ) -> int:
-    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost, as
-    those of `stuck` are before, or what they came to could not be written."""
+    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost,
+    or what they came to could not be written."""
     from study.record.keeper import record_results
 
     results = results_dir()
     signal.signal(signal.SIGTERM, leave)
     console.say(pace_of(place.machine).cost([cell for cell in cells if not is_done(place.spool_dir / cell.key)]).words)
     asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
-    lost = [*stuck, *train_and_record(cells, place, results, executor, console, asked=asked)]
+    lost = train_and_record(cells, place, results, executor, console, asked=asked)
     recorded, told = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
     if recorded.warning:
         console.say(recorded.warning)

@@ -171,7 +171,7 @@ class Store:
             if run.info.status == "FINISHED":
                 if not _is_newer(result, _written(run)):
                     break
-                self.client.delete_run(run.info.run_id)  # it was trained again, as after `retry`
+                self.client.delete_run(run.info.run_id)  # it was trained again, as after its folder was deleted
                 continue
             try:
                 self._write(run, result)

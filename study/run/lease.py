@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -73,8 +72,6 @@ class Lease:
             holder = _named_in(self.folder)
             if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
                 raise Busy(f"{holder.words} trains it")
-            if why := dated_ahead(self.folder):
-                print(f"{self.folder.name}: taken over; {why}", file=sys.stderr, flush=True)
             clear_unfinished(self.folder)
             write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
 
@@ -137,27 +134,8 @@ def _named_in(folder: Path) -> Holder | None:
 def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
     if holder.host == _host() and _born(holder.pid) != holder.born:
         return False
-    return -AHEAD_SECONDS <= _age(folder, now) < seconds
-
-
-def _age(folder: Path, now: float) -> float:
-    """Seconds since the lease was renewed; negative where it is dated ahead."""
-    return now - (folder / FILE).stat().st_mtime
-
-
-def dated_ahead(folder: Path) -> str:
-    """Of a lease from the future, why it does not count and what to do; empty for any other, and where there is none."""
-    holder = _named_in(folder)
-    try:
-        ahead = -_age(folder, _now(folder)) if holder else 0.0
-    except FileNotFoundError:  # it ended meanwhile
-        return ""
-    if not holder or ahead <= AHEAD_SECONDS:
-        return ""
-    return (
-        f"the lease of {holder.words} is dated {ahead / 60:.0f} minutes ahead of this file system's clock, and does not count; "
-        "set the clock of that machine"
-    )
+    age = now - (folder / FILE).stat().st_mtime
+    return -AHEAD_SECONDS <= age < seconds
 
 
 def _now(folder: Path) -> float:

@@ -147,40 +147,30 @@ def from_json(told: Any) -> RunResult:
 
 def sealed(result: RunResult) -> bytes:
     """The content of result.json, in which a byte that flips on disk is found."""
-    return with_seal(json.dumps(to_json(result), indent=1))
+    rest = json.dumps(to_json(result), indent=1).removeprefix("{")
+    return (_seal(rest) + rest).encode()
 
 
-def with_seal(text: str) -> bytes:
-    """A JSON object that has no digest, with one."""
-    rest = text.partition("{")[2]
-    return (SEAL % hashlib.sha256(f"{{{rest}".encode()).hexdigest() + rest).encode()
+def _seal(rest: str) -> str:
+    return SEAL % hashlib.sha256(f"{{{rest}".encode()).hexdigest()
 
 
 def unsealed(text: str) -> RunResult:
     """The result in the text of a result.json.
 
     Raises DamagedResult where it is not what was written, and Refused where it cannot be told: for the format of newer code,
-    for settings that this code does not know, and for a file without a digest, of before 2026-11-24 or changed since.
+    for settings that this code does not know, and for a file without a digest.
     """
-    told, seal = without_seal(text)
-    if not seal:
-        from_json(told)
-        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed; `python -m study seal` gives it one")
-    return from_json(told)
-
-
-def without_seal(text: str) -> tuple[Any, str | None]:
-    """What the text of a result.json says, and its digest; None where it has none. Raises DamagedResult where they disagree."""
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN) from None
-    seal = told.pop("sha256", None) if isinstance(told, dict) else None
-    if seal is not None:
-        whole = isinstance(seal, str) and text.startswith(SEAL % seal)
-        if not whole or hashlib.sha256(("{" + text[len(SEAL % seal) :]).encode()).hexdigest() != seal:
-            raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
-    return told, seal
+    if isinstance(told, dict) and "sha256" not in told:
+        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed")
+    begin, comma, rest = text.partition(",")
+    if begin + comma != _seal(rest):
+        raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
+    return from_json(told)
 
 
 def _check(result: RunResult) -> None:

@@ -17,13 +17,11 @@ from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.counted import counted
 from study.plan.plan import Asked, Cell
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
-from study.run.lease import Holder, dated_ahead, holder_in, is_held
-from study.run.result import RESULT, DamagedResult, RunResult, unsealed, with_seal, without_seal
+from study.run.lease import holder_in, is_held
+from study.run.result import RESULT, DamagedResult, RunResult, unsealed
 from study.run.small_files import Fields, text_of, told_in
 
 ENDED, ASKED = "ended.json", "asked.json"
-AGAIN = ("diverged", "stalled", "out of memory", "failed", "interrupted")
-"""The outcomes that `retry` takes up."""
 LOST = ("out of memory", "failed", "interrupted")
 """How a run without a result may have ended."""
 PASSED_OVER = "passed over"
@@ -105,13 +103,6 @@ def write_ended(folder: Path, outcome: str, reason: str) -> None:
             write_atomically(folder / ENDED, json.dumps(told).encode())
 
 
-def set_aside(folder: Path) -> None:
-    """Make room for the run to be done again from its start; its result stays in the folder, under a number."""
-    for name in (CHECKPOINT, PREVIOUS):  # of a run that was killed after it wrote its result and before it deleted these
-        (folder / name).unlink(missing_ok=True)
-    put_aside(folder)
-
-
 def put_damaged_aside(folder: Path) -> str:
     """`put_aside` a result that the run is done again for. Returns what to tell of it; empty where there is none."""
     try:
@@ -162,7 +153,7 @@ def state_of_run(folder: Path) -> RunState:
     holder, ended = _told(holder_in, folder, odd), _told(_ended_in, folder, odd)
     if holder and is_held(folder, holder):
         told = "running", holder.words
-    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder, holder)), odd="; ".join(odd))
+    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder)), odd="; ".join(odd))
 
 
 def folders_of_runs(spool: Path) -> list[Path]:
@@ -194,19 +185,6 @@ def _is_trial(asked: Asked, seed: int) -> bool:
     return seed >= JUDGED_SEEDS_BELOW and asked.claim != OWN_QUESTION
 
 
-def seal(folder: Path) -> RunResult | None:
-    """Give the result of this folder a digest where it has none: it is taken as it is. Returns it; None where there was nothing
-    to do. Raises DamagedResult and Refused where it could not be believed with a digest either."""
-    if (text := text_of(folder / RESULT)) is None or without_seal(text)[1]:
-        return None
-    content = with_seal(text)
-    result = unsealed(content.decode())
-    if result.key != folder.name:
-        raise DamagedResult(f"it is the result of run {result.key}, not of this folder's")
-    write_atomically(folder / RESULT, content)
-    return result
-
-
 # ---- The small files -------------------------------------------------------------------------------------------------
 
 Told = TypeVar("Told")
@@ -234,16 +212,14 @@ def _ended_in(folder: Path) -> tuple[str, str] | None:
 
 
 def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | None:
-    """What a file that may tell its run's key says (those of before 2026-11-26 do not)."""
-    told = told_in(folder / name, {**fields, "key": (str, type(None))})
-    if told and told["key"] not in (None, folder.name):
+    """What a file that tells its run's key says."""
+    told = told_in(folder / name, {**fields, "key": (str,)})
+    if told and told["key"] != folder.name:
         raise Refused(f"{name}: is that of run {in_short(told['key'])}; delete it")
     return told
 
 
-def _interrupted(folder: Path, holder: Holder | None) -> tuple[str, str]:
-    if holder and (why := dated_ahead(folder)):
-        return "interrupted", why
+def _interrupted(folder: Path) -> tuple[str, str]:
     return "interrupted", "goes on from its checkpoint" if _has_checkpoint(folder) else "before its first checkpoint"
 
 

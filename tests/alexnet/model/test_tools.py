@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp, vmap
 
-from alexnet.model import pooling, response_norm
 from alexnet.model.dropout import Dropout
 from alexnet.model.network import AlexNet
 from alexnet.model.pooling import Pool
@@ -48,17 +47,13 @@ def gradients(network: nn.Module) -> list[Tensor]:
     return [parameter.grad for parameter in network.parameters()]
 
 
-def same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
-    return all(map(torch.equal, ours, theirs))
-
-
 # ---- torch.compile -------------------------------------------------------------------------------------------------------
 # Backend "aot_eager": all of the compiler but its last step, which writes machine code.
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("training", "backend"), [(True, "aot_eager"), (False, "eager")], ids=["training", "evaluation"])
-def test_compiled_without_a_break_it_gives_the_same_bits_step_by_step(network, training, backend):
+def test_compiled_without_a_break_it_gives_the_same_answers_and_gradients_step_by_step(network, training, backend):
     torch.compiler.reset()
     plain, images = copy.deepcopy(network).train(training), images_for(network)
     inner, graphs = copy.deepcopy(plain), []
@@ -75,26 +70,9 @@ def test_compiled_without_a_break_it_gives_the_same_bits_step_by_step(network, t
         assert torch.equal(ours, theirs)
         ours.square().sum().backward()
         theirs.square().sum().backward()
-        assert same(gradients(inner), gradients(plain))
+        for ours, theirs in zip(gradients(inner), gradients(plain), strict=True):
+            close(ours, theirs)
     assert len(graphs) == 1, "compiled anew for a step"
-
-
-OPERATORS = {
-    "across maps": lambda x: (response_norm._normalize, (x, "maps", 2, 5, 2.0, 0.01, 0.75)),
-    "within maps": lambda x: (response_norm._normalize, (x, "pixels", 1, 3, 2.0, 0.01, 0.75)),
-    "max": lambda x: (pooling._pool, (x, "max", 3, 2)),
-    "average": lambda x: (pooling._pool, (x, "average", 3, 2)),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # in torch's check itself
-@pytest.mark.parametrize("name", OPERATORS)
-def test_torch_finds_nothing_wrong_with_an_operator(name):
-    """Its own check: the schema, that what it says of shapes and memory is so, and its gradient in the compiler."""
-    x = torch.randn(2, 24, 6, 7).contiguous(memory_format=torch.channels_last).requires_grad_()
-    operator, arguments = OPERATORS[name](x)
-    torch.library.opcheck(operator, arguments)
 
 
 # ---- Both ways to the same numbers ---------------------------------------------------------------------------------------
@@ -109,19 +87,13 @@ def test_torch_finds_nothing_wrong_with_an_operator(name):
     size=st.sampled_from([1, 3, 5, 9]),
     seed=st.integers(0, 2**31),
 )
-def test_operator_and_plain_operations_give_the_bits_of_the_network_as_it_stands(shape, layout, number, over, size, seed):
+def test_plain_operations_give_the_bits_of_the_network_as_it_stands(shape, layout, number, over, size, seed):
     rng = torch.Generator().manual_seed(seed)
-    x, upstream = ((torch.randn(shape, generator=rng) * 20).to(number).contiguous(memory_format=layout) for _ in range(2))
+    x = (torch.randn(shape, generator=rng) * 20).to(number).contiguous(memory_format=layout)
     arguments = size, 1.5, 0.01, 0.75
     norm = ResponseNorm(size=size, k=1.5, alpha=0.01)
     module = WithinMapNorm(norm) if over[0] == "pixels" else CrossMapNorm(norm, over[1])
-    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
-    out, expected = response_norm._normalize(ours, *over, *arguments), module(theirs)
-    out.backward(upstream)
-    expected.backward(upstream)
-    assert torch.equal(out, expected) and torch.equal(ours.grad, theirs.grad)
-    assert out.stride() == expected.stride()
-    assert torch.equal(by_formula(x, over, *arguments), expected)
+    assert torch.equal(by_formula(x, over, *arguments), module(x))
 
 
 # ---- torch.export and ONNX -----------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def test_two_recipes_are_compared_field_by_field(here, capsys):
 
 @pytest.mark.parametrize(
     "verb",
-    ["list", "plan", "run", "retry", "search", "record", "table", "report", "describe", "train", "data", "status"],
+    ["list", "plan", "run", "search", "record", "table", "report", "describe", "train", "data", "status"],
 )
 def test_every_verb_answers_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -79,7 +79,6 @@ def refused(line: str, capsys) -> str:
         ("check nowhere.json", r"^nowhere.json: no such file$"),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences of two"),
         ("describe PAPER --json --figure x.png", r"^--figure: .*not JSON"),
-        ("data pack imagenet --page x.html", r"^--page: "),
         ("data pack imagenet --side 32", r"^--side: only own images"),
         ("data check empty --from empty", r"^--from: "),
         ("run depth --scale shapes --name x", r"^--name: only own images \(--images DIR\)"),
@@ -90,7 +89,6 @@ def refused(line: str, capsys) -> str:
         ("run depth --scale shapes --jobs 1000000", r"^JOBS: 1000000 is more than 100000$"),
         ("run depth --images empty --splits 100000", r"^--splits: 100000 is more than 1000$"),
         ("record ''", r"^spool: is empty"),
-        ("seal ''", r"^spool: is empty"),
         ("merge ''", r"^DIR: no folder ''"),
         ("check ''", r"^FILE: is empty"),
         ("data check ''", r"^data: no folder ''"),
@@ -104,13 +102,13 @@ def test_a_line_of_a_user_is_refused_in_the_words_that_he_typed(here, capsys, li
     assert re.search(message, refused(line, capsys).strip())
 
 
-READERS = ["report", "list", "check", "diff HEAD", "table --accept", "status", "seal", "record"]
+READERS = ["report", "list", "check", "diff HEAD", "table --accept", "status", "record"]
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "file"])
 @pytest.mark.parametrize("verb", READERS)
 def test_a_folder_that_a_variable_names_is_there_where_it_is_read(here, capsys, monkeypatch, verb, wrong):
-    field = "SPOOL_DIR" if verb in ("status", "seal", "record") else "RESULTS_DIR"
+    field = "SPOOL_DIR" if verb in ("status", "record") else "RESULTS_DIR"
     monkeypatch.setenv(field, wrong)
     assert re.match(rf"({field}|spool): (no folder {wrong}|{wrong} is a file, not a folder)$", refused(verb, capsys).strip())
 
@@ -124,11 +122,6 @@ def test_before_a_first_run_a_new_folder_may_be_named_but_no_file(here, capsys, 
     assert refused(line, capsys) == f"{field}: file is a file, not a folder\n"
 
 
-def test_a_folder_without_runs_to_seal_says_so(here, capsys):
-    assert main(["seal", "empty"]) == 0
-    assert capsys.readouterr().out == "0 results sealed in empty\n"
-
-
 @pytest.mark.parametrize("variable", [name for name in OWN if name != "IMAGES"])
 @pytest.mark.parametrize("line", ["run depth --scale shapes", "train ALEXNET_32 --set data.name=shapes", "settle --plan"])
 def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(here, capsys, monkeypatch, variable, line):
@@ -140,7 +133,6 @@ def test_what_a_variable_says_of_images_without_images_is_refused_by_its_name(he
 NO_PATH = "a" * 300
 NAMED = {
     "data check {}": "data",
-    "data check empty --page {}": "--page",
     "describe PAPER --figure {}.png": "--figure",
     "data pack imagenet --from {}": "--from",
     "run depth --images {}": "IMAGES",
@@ -164,19 +156,10 @@ def test_a_variable_that_names_no_possible_folder_is_refused(here, capsys, monke
     assert refused("plan depth", capsys).startswith(f"{variable}: ")
 
 
-@pytest.mark.parametrize(
-    ("page", "why"),
-    [
-        ("missing/x.html", r"no folder missing$"),
-        ("file/x.html", r"no folder file$"),
-        ("empty", r"'empty' is a folder; name a file in it$"),
-        (".", r"'\.' is a folder"),
-        ("d" * 240, r"cannot write d+ \(File name too long\)$"),  # with what is put before it until it is whole
-    ],
-)
-def test_a_page_that_cannot_be_written_is_refused_before_any_image_is_looked_at(here, capsys, monkeypatch, page, why):
-    monkeypatch.setattr("study.cli.data_check.named_folder", lambda *_: pytest.fail("the images were looked at"))
-    assert re.search(rf"^--page: {why}", refused(f"data check empty --page {page}", capsys).strip())
+def test_a_picture_whose_name_is_too_long_is_refused_before_it_is_drawn(here, capsys):
+    figure = f"{'d' * 240}.png"  # with what is put before it until it is whole
+    error = refused(f"describe PAPER --figure {figure}", capsys)
+    assert error == f"--figure: cannot write {figure} (File name too long)\n"
 
 
 def test_a_file_in_the_way_of_a_folder_ends_a_command_in_a_line(here, capsys, monkeypatch):

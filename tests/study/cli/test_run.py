@@ -1,4 +1,4 @@
-"""`run` and `retry`: every result is kept once, the first pair is told at once, and what did not end well is tried again."""
+"""`run`: every result is kept once, the first pair is told at once, and what has no result is taken up again."""
 
 import gc
 import itertools
@@ -22,8 +22,9 @@ from study.record import keeper
 from study.run.executors.base import Done, Message
 from study.run.lease import Lease
 from study.run.one_run import Place
+from study.run.queue import missing
 from study.run.result import RESULT, RunResult, sealed
-from study.run.run_folder import is_done, write_ended
+from study.run.run_folder import write_ended
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
@@ -160,7 +161,7 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
             write(folder, replace(made_up_result(cell, epochs=3), outcome=state))
         elif state != "not begun":
             folder.mkdir(parents=True)
-            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed}))
+            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed, "key": cell.key}))
             if state in ("out of memory", "failed"):
                 write_ended(folder, state, f"because of {state}")
     with Lease(tmp_path / "spool" / keys["running"]):
@@ -168,26 +169,14 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
 
 
 @pytest.mark.slow
-def test_retry_takes_up_what_did_not_end_well_and_nothing_else(spool_of_all_states, monkeypatch, tmp_path):
-    asked = []
+def test_run_takes_up_what_has_no_result_and_nothing_else(spool_of_all_states, monkeypatch):
+    to_do = set()
     monkeypatch.setattr(
-        "study.cli.run.train_and_conclude", lambda args, plans, cells, *_: asked.extend(c.key for c in cells) or 0
+        "study.cli.run.train_and_conclude", lambda args, plans, cells, place, *_: to_do.update(missing(cells, place)) or 0
     )
-    assert main(["retry", "relu_sooner"]) == 0
-    again = ("diverged", "stalled", "out of memory", "failed", "interrupted")
-    assert set(asked) == {spool_of_all_states[state] for state in again} and len(asked) == 5
-    for state in STATES[:5]:  # what ended badly makes room for its second try; what ended well stays
-        assert is_done(tmp_path / "spool" / spool_of_all_states[state]) == (state not in again)
-
-
-@pytest.mark.slow
-def test_retry_of_one_outcome_leaves_the_others(spool_of_all_states, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "study.cli.run.train_and_conclude", lambda args, plans, cells, *_: asked.extend(c.key for c in cells) or 0
-    )
-    assert main(["retry", "relu_sooner", "--outcome", "out of memory"]) == 0
-    assert asked == [spool_of_all_states["out of memory"]]
+    assert main(["run", "relu_sooner"]) == 0
+    with_result = {spool_of_all_states[state] for state in STATES[:5]}
+    assert {cell.key for cell in to_do} & set(spool_of_all_states.values()) == set(spool_of_all_states.values()) - with_result
 
 
 @pytest.mark.slow

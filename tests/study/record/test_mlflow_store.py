@@ -194,7 +194,7 @@ def test_nothing_calls_home(store):
 
 @pytest.mark.parametrize("listed_from", [1, 100])
 def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_path, monkeypatch, listed_from):
-    """As after `retry` of one that diverged; the older result, recorded again, changes nothing back."""
+    """As after the folder of one that diverged was deleted; the older result, recorded again, changes nothing back."""
     monkeypatch.setattr(record_module, "LISTED_FROM", listed_from)
     old = replace(made_up_result(small_cell()), outcome="diverged")
     new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)

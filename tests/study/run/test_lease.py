@@ -10,7 +10,6 @@ import pytest
 from alexnet.files import locked, new_file_beside
 from study.run import lease as lease_module
 from study.run.lease import Busy, Lease, LeaseLost, holder_of
-from study.run.run_folder import state_of_run
 
 
 def test_a_long_write_renews_the_lease_under_which_it_is_made(tmp_path):
@@ -48,15 +47,11 @@ def lease_of_another_machine(folder, ahead):
 
 
 @pytest.mark.parametrize("ahead", [120, 3600, 5 * 3600, 10 * 365 * 86400])
-def test_a_lease_from_the_future_is_nobodys_and_its_taking_tells_the_reason_and_the_way_out(tmp_path, capsys, ahead):
+def test_a_lease_from_the_future_is_nobodys(tmp_path, ahead):
     lease_of_another_machine(tmp_path, ahead)
     assert holder_of(tmp_path) is None
-    run = state_of_run(tmp_path)
-    assert run.state == "interrupted" and "process 5 on elsewhere" in run.why and "set the clock" in run.why
     with Lease(tmp_path):
         assert holder_of(tmp_path).pid == os.getpid()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "taken over" in line and f"{ahead / 60:.0f} minutes ahead" in line
 
 
 @pytest.mark.parametrize(
@@ -82,15 +77,14 @@ def test_whoever_may_not_take_a_run_deletes_nothing_of_what_its_holder_writes(tm
 
 
 @pytest.mark.parametrize("ahead", [0, 30, -30])
-def test_clocks_may_differ_by_less_than_a_minute(tmp_path, capsys, ahead):
+def test_clocks_may_differ_by_less_than_a_minute(tmp_path, ahead):
     lease_of_another_machine(tmp_path, ahead)
     assert holder_of(tmp_path).pid == 5
     with pytest.raises(Busy, match="process 5 on elsewhere"), Lease(tmp_path):
         pass
-    assert capsys.readouterr().err == ""
 
 
-def test_a_holder_whose_run_was_taken_over_for_its_clock_writes_no_more(tmp_path, capsys):
+def test_a_holder_whose_run_was_taken_over_for_its_clock_writes_no_more(tmp_path):
     with Lease(tmp_path) as ours:
         os.utime(tmp_path / "lease.json", (time.time() + 3600,) * 2)  # a clock that jumps
         with Lease(tmp_path), pytest.raises(LeaseLost), ours.held():

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_cell, with_seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.errors import Refused
-from study.run.result import FORMAT, RESULT, GpuFacts, sealed, to_json, with_seal
-from study.run.run_folder import is_done, read_result, seal, state_of_run
+from study.run.result import FORMAT, RESULT, GpuFacts, sealed, to_json
+from study.run.run_folder import is_done, read_result, state_of_run
 
 RESULT_OF_TODAY = made_up_result(small_cell())
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -68,21 +68,19 @@ OLD = {
 
 
 @pytest.mark.parametrize("older", OLD)
-def test_a_result_of_before_is_read_with_a_digest_and_without_one_once_it_is_sealed(tmp_path, older):
+def test_a_result_of_an_older_format_is_read(tmp_path, older):
     text = json.dumps(older(to_json(RESULT_OF_TODAY)), indent=1)
-    assert read_result(write(tmp_path / "with", with_seal(text))) == OLD[older]
-    folder = write(tmp_path / "without", text.encode())
-    with pytest.raises(Refused, match="python -m study seal"):
-        read_result(folder)
-    assert seal(folder) == read_result(folder) == OLD[older]
-    assert seal(folder) is None
+    assert read_result(write(tmp_path, with_seal(text))) == OLD[older]
+
+
+def test_a_result_without_a_digest_is_neither_believed_nor_done_again(tmp_path):
+    with pytest.raises(Refused, match="has no digest"):
+        read_result(write(tmp_path, json.dumps(to_json(RESULT_OF_TODAY), indent=1).encode()))
 
 
 def test_the_result_of_newer_code_is_refused_and_not_done_again(tmp_path):
-    told = {**to_json(RESULT_OF_TODAY), "format": FORMAT + 1}
-    for content in (json.dumps(told).encode(), with_seal(json.dumps(told, indent=1))):
-        with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
-            read_result(write(tmp_path, content))
+    with pytest.raises(Refused, match=f"format is {FORMAT + 1}"):
+        read_result(write(tmp_path, with_seal(json.dumps({**to_json(RESULT_OF_TODAY), "format": FORMAT + 1}, indent=1))))
 
 
 @few_examples

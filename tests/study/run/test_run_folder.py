@@ -1,4 +1,4 @@
-"""What lies in run folders: results as they are asked for, and room for another try."""
+"""What lies in run folders: results as they are asked for, and when a run was begun."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from helpers import made_up_result, small_cell
 
 from alexnet.training.checkpoint import Checkpoints
 from study.run.result import RESULT, SEEDS_BELOW, sealed
-from study.run.run_folder import ASKED, Results, finished, set_aside, state_of_run, write_asked
+from study.run.run_folder import ASKED, Results, finished, state_of_run, write_asked
 
 CELLS = [small_cell(seed, arm) for seed in range(2) for arm in ("relu", "tanh")]
 
@@ -23,15 +23,6 @@ def test_results_are_read_anew_at_each_pass_and_told_as_they_are_asked_for(tmp_p
     results = Results(tmp_path, CELLS)
     assert [result.key for result in results] == [result.key for result in results] == [c.key for c in CELLS[:3]]
     assert [result.asked for result in results] == [cell.asked for cell in CELLS[:3]]
-
-
-def test_a_run_to_be_tried_again_does_not_go_on_from_the_end_of_its_last_try(tmp_path):
-    """Its checkpoints may still be there, where it was killed between its result and their end."""
-    folder = tmp_path / CELLS[0].key
-    write(folder, made_up_result(CELLS[0]))
-    Checkpoints(folder).save({"step": 1})
-    set_aside(folder)
-    assert Checkpoints(folder).load() is None and (folder / "result.1.json").exists()
 
 
 @pytest.mark.parametrize(("claim", "of_search"), [("train", False), ("relu_sooner", True)])
