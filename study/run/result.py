@@ -166,7 +166,7 @@ def unsealed(text: str) -> RunResult:
     except (ValueError, RecursionError):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN) from None
     if isinstance(told, dict) and "sha256" not in told:
-        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed")
+        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed; delete it to train the run again")
     begin, comma, rest = text.partition(",")
     if begin + comma != _seal(rest):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
