@@ -20,7 +20,8 @@ rows = {"ROWS": TILE // 64, "WIDTH": 32}
 cross = {"SIZE": 5, "ROOTS": True, "ROWS": TILE // 64, "WIDTH": 64, "WRAPS": True}
 within = {"SIZE": 5, "BLOCK": BLOCK}
 KERNELS = [
-    *(("cross_map", maps, {**cross, "BACKWARD": backward, "RELU": relu}) for backward in (False, True) for relu in (False, True)),
+    *(("cross_map", maps, {**cross, "BACKWARD": backward, "RELU": relu})
+      for backward in (False, True) for relu in (False, True)),
     *(("within_map", {**maps, "inner": "fp32", "out": "fp32" if step == 1 else kind}, {**within, "STEP": step})
       for step in (0, 1, 2)),
     ("max_pool", {"out": kind, "positions": "u8", "maps": kind}, {"WINDOW": 3, "STRIDE": 2, **rows, "RELU": True}),
