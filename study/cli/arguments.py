@@ -31,6 +31,10 @@ Verbs = argparse._SubParsersAction
 Value = TypeVar("Value")
 
 
+WHAT, OWN_IMAGES, WHERE = "what is asked", "your own images", "where it runs"
+"""Headings of the options in --help."""
+
+
 class Parser(argparse.ArgumentParser):
     """Refuses what is wrong by an exception, in one line, instead of ending the process with a usage text."""
 
@@ -128,9 +132,9 @@ def claim_options() -> Parser:
     """A parent parser: which claims, at which scale, on which of their bases and with which arms."""
     parent = Parser(add_help=False, parents=[scale_option(), base_option()])
     parent.add_argument(
-        "claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all, which leaves out designs"
+        "claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all: every claim but the factorial designs"
     )
-    parent.add_argument(
+    parent.add_argument_group(WHAT).add_argument(
         "--arms",
         type=names,
         default=os.environ.get("ARMS") or "",
@@ -143,58 +147,64 @@ def claim_options() -> Parser:
 def images_option() -> Parser:
     """A parent parser: which images of one's own."""
     parent = Parser(add_help=False)
-    parent.add_argument(
+    _add_own_images(parent)
+    return parent
+
+
+def _add_own_images(parent: Parser) -> None:
+    group = parent.add_argument_group(OWN_IMAGES)
+    group.add_argument(
         "--images",
         type=existing_folder("IMAGES"),
         default=os.environ.get("IMAGES") or None,
         metavar="DIR",
         help="your own images: DIR/CLASS/FILE, which are split here, or DIR/train/CLASS/FILE and DIR/val (or test)",
     )
-    parent.add_argument(
+    group.add_argument(
         "--name",
         dest="images_name",
         default=os.environ.get("IMAGES_NAME") or "",
         help="what to call them; default: the name of their folder",
     )
-    parent.add_argument(
+    group.add_argument(
         "--side",
         type=converter(_side),
         default=os.environ.get("SIDE") or None,
         help="pixels a side that they are brought to, 32, 64 or 256; default: by their sizes and their number",
     )
-    parent.add_argument(
+    group.add_argument(
         "--test-percent",
         type=whole_number("--test-percent", 1, MOST_TEST_PERCENT),
         default=os.environ.get("TEST_PERCENT") or None,
         help=f"of each class, for tests, where they are split here; default: {TEST_PERCENT}",
     )
-    parent.add_argument(
+    group.add_argument(
         "--splits",
         type=whole_number("--splits", 1, MOST_SPLITS),
         default=os.environ.get("SPLITS") or "1",
         help="repeat everything on so many ways to split them; default: 1",
     )
-    return parent
 
 
 def scale_option() -> Parser:
     """A parent parser: at which scale, or on which images of one's own."""
-    parent = Parser(add_help=False, parents=[images_option()])
-    parent.add_argument(
+    parent = Parser(add_help=False)
+    parent.add_argument_group(WHAT).add_argument(
         "--scale",
         type=converter(_scale),
         default=os.environ.get("SCALE") or None,
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
         f"{', '.join(FALLBACK)} whose images are there, on a GPU {FALLBACK_ON_GPU[0]} before them; where none is, what can be "
-        "downloaded",
+        "downloaded (`plan` downloads nothing: name one)",
     )
+    _add_own_images(parent)
     return parent
 
 
 def base_option() -> Parser:
     """A parent parser: on which of the claims' bases."""
     parent = Parser(add_help=False)
-    parent.add_argument(
+    parent.add_argument_group(WHAT).add_argument(
         "--base",
         type=names,
         default=os.environ.get("BASE") or "",
@@ -207,7 +217,7 @@ def base_option() -> Parser:
 def seed_option() -> Parser:
     """A parent parser: how many seeds."""
     parent = Parser(add_help=False)
-    parent.add_argument(
+    parent.add_argument_group(WHAT).add_argument(
         "--seeds",
         type=converter(seed_count),
         default=os.environ.get("SEEDS") or None,
@@ -220,7 +230,7 @@ def seed_option() -> Parser:
 def device_option(use: str = "") -> Parser:
     """A parent parser: on which device. `use`: what it is for, where nothing is trained on it."""
     parent = Parser(add_help=False)
-    parent.add_argument(
+    parent.add_argument_group(WHERE).add_argument(
         "--device",
         type=one_of("DEVICE", DEVICES, OTHER_WORDS),
         default=os.environ.get("DEVICE") or "auto",
@@ -232,7 +242,7 @@ def device_option(use: str = "") -> Parser:
 def one_run_options() -> Parser:
     """A parent parser: on which device and in which precision."""
     parent = Parser(add_help=False, parents=[device_option()])
-    parent.add_argument(
+    parent.add_argument_group(WHERE).add_argument(
         "--precision",
         type=one_of("PRECISION", PRECISIONS),
         default=os.environ.get("PRECISION") or "auto",
@@ -244,11 +254,11 @@ def one_run_options() -> Parser:
 def machine_options() -> Parser:
     """A parent parser: on which device, in which precision and how many runs at a time."""
     parent = Parser(add_help=False, parents=[one_run_options()])
-    parent.add_argument(
+    parent.add_argument_group(WHERE).add_argument(
         "--jobs",
         type=whole_number("JOBS", 0, MOST_JOBS),
         default=os.environ.get("JOBS") or "0",
-        help="runs at a time; default: on a CPU one for each core, on a GPU 16, where they pay",
+        help="runs at a time; default: on a CPU one for each core, on a GPU 16, if that is faster",
     )
     return parent
 
@@ -256,7 +266,7 @@ def machine_options() -> Parser:
 def executor_option() -> Parser:
     """A parent parser: where the runs work."""
     parent = Parser(add_help=False)
-    parent.add_argument(
+    parent.add_argument_group(WHERE).add_argument(
         "--executor",
         type=one_of("EXECUTOR", tuple(PACKAGES)),
         default=os.environ.get("EXECUTOR") or "local",

@@ -46,9 +46,7 @@ ENDS = ("estimate", "lower", "upper")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = (
-        "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, the same command goes on"
-    )
+    text = "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, run it again to go on"
     add_verb(verbs, "run", run, text, claim_options(), seed_option(), executor_option(), machine_options(), json_option())
 
 
