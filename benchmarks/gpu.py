@@ -329,17 +329,17 @@ def figure_1(machine: Machine) -> Iterator[dict]:
     small = is_small(machine)
     name = "cifar10-jpeg" if not small and not available("cifar10-jpeg", data_dir()) else "shapes"
     images = load(name, data_dir()).to(machine.device)
-    cells = make_plan("relu_sooner", name, images.fingerprint, Tuned.committed(), seeds=1 if small else 3)
-    cells = [cells[0]] if small else cells
+    planned_runs = make_plan("relu_sooner", name, images.fingerprint, Tuned.committed(), seeds=1 if small else 3)
+    planned_runs = [planned_runs[0]] if small else planned_runs
     cut = {"data.train_images": 256, "optim.epochs": 1} if small else {}
 
-    def begin(cell):
-        training = Training(changed(cell.recipe, cut), cell.seed, machine, images)
+    def begin(planned):
+        training = Training(changed(planned.recipe, cut), planned.seed, machine, images)
         yield from training.steps()
         return training.history()
 
     started = time.monotonic()
-    runs = [functools.partial(begin, cell) for cell in cells]
+    runs = [functools.partial(begin, planned) for planned in planned_runs]
     with machine.torch_settings():
         ended = dict(side_by_side(runs, len(runs), rounds_on(machine.device)))
     seconds = time.monotonic() - started

@@ -23,7 +23,7 @@ from alexnet.training.history import Point
 from study.cli.console import Console
 from study.cli.run import train_and_record
 from study.plan.claim_files import all_claims
-from study.plan.plan import Cell, make_plan
+from study.plan.plan import PlannedRun, make_plan
 from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Event, Message, Task
 from study.run.one_run import Place
@@ -65,11 +65,11 @@ def measure(device: str) -> list[dict]:
         }
         os.environ["MLFLOW_TRACKING_URI"] = environment["MLFLOW_TRACKING_URI"]
         place = Place(MACHINE, folder, folder / "spool")
-        cells, *seconds = timed(lambda: plan_of(RUNS))
+        planned_runs, *seconds = timed(lambda: plan_of(RUNS))
         note("a plan is made", seconds[0], "under 5 s", cpu=seconds[1])
         memory = []
-        lost, *seconds = timed(lambda: train_and_record(cells, place, folder / "results", MadeUpRuns(memory), Silent()))
-        assert not lost and all(is_done(place.spool_dir / cell.key) for cell in cells)
+        lost, *seconds = timed(lambda: train_and_record(planned_runs, place, folder / "results", MadeUpRuns(memory), Silent()))
+        assert not lost and all(is_done(place.spool_dir / planned.key) for planned in planned_runs)
         note("runs are recorded into SQLite as they end, with tables and first numbers", seconds[0], cpu=seconds[1])
         tenth = max(1, len(memory) // 5)
         note("memory kept by the process that plans, after a fifth of the runs", memory[tenth - 1], unit="MB")
@@ -79,7 +79,7 @@ def measure(device: str) -> list[dict]:
                 [sys.executable, "-c", STATE, place.spool_dir], env=environment, check=True, capture_output=True
             ).stdout
         )
-        assert count == len(cells)
+        assert count == len(planned_runs)
         note("their state is read, in a process of its own", seconds[0], "under 2 s", cpu=seconds[1])
         both = [0.0, 0.0]
         for verb in ("table", "report"):
@@ -99,16 +99,16 @@ def timed(work: Callable) -> tuple:
     return work(), time.monotonic() - wall, sum(os.times()[:4]) - cpu
 
 
-def plan_of(runs: int) -> list[Cell]:
+def plan_of(runs: int) -> list[PlannedRun]:
     """The first `runs` runs of every claim with all its arms, each run once."""
     seeds, found = 1, {}
     while len(found) < runs:
         for name, claim in all_claims().items():
             if SCALE in claim.scales:
                 arms = claim.default_arms if claim.tune else ["all"]
-                cells = make_plan(name, SCALE, FINGERPRINT, Tuned.read(Path("nowhere")), arms=arms, seeds=seeds)
-                for cell in in_order(cells, [1.0] * len(cells)):
-                    found.setdefault(cell.key, cell)
+                planned_runs = make_plan(name, SCALE, FINGERPRINT, Tuned.read(Path("nowhere")), arms=arms, seeds=seeds)
+                for planned in in_order(planned_runs, [1.0] * len(planned_runs)):
+                    found.setdefault(planned.key, planned)
         seeds = -(-runs * seeds // len(found))
     return list(found.values())[:runs]
 
@@ -149,11 +149,11 @@ def megabytes_kept() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def made_up(cell: Cell) -> RunResult:
+def made_up(planned: PlannedRun) -> RunResult:
     """The result of a run whose errors fall with its epochs and differ a little from run to run."""
-    drawn, steps = int(cell.key[:8], 16) / 2**32, 390
+    drawn, steps = int(planned.key[:8], 16) / 2**32, 390
     points = []
-    for epoch in range(1, min(cell.recipe.optim.epochs, 12) + 1):
+    for epoch in range(1, min(planned.recipe.optim.epochs, 12) + 1):
         error = 0.2 + 0.02 * drawn + 0.3 / epoch
         exact = error if epoch % 3 == 0 else None
         points.append(
@@ -161,17 +161,17 @@ def made_up(cell: Cell) -> RunResult:
         )
     last = points[-1].test_error
     return RunResult(
-        key=cell.key,
-        asked=cell.asked,
-        seed=cell.seed,
-        recipe=as_dict(cell.recipe),
+        key=planned.key,
+        asked=planned.asked,
+        seed=planned.seed,
+        recipe=as_dict(planned.recipe),
         numerics=NUMERICS,
-        data=DataFacts(name=cell.recipe.data.name, fingerprint=FINGERPRINT),
+        data=DataFacts(name=planned.recipe.data.name, fingerprint=FINGERPRINT),
         machine=MachineFacts(**asdict(MACHINE), label=MACHINE.label),
         software=SoftwareFacts(python="3.11", torch="2.15", git_commit="0123456789ab"),
         cpu_share=0.99,
-        started_ms=1_800_000_000_000 + cell.seed,
-        ended_ms=1_800_000_240_000 + cell.seed,
+        started_ms=1_800_000_000_000 + planned.seed,
+        ended_ms=1_800_000_240_000 + planned.seed,
         outcome="finished",
         test_error=last,
         test_top5_error=0.03,

@@ -11,7 +11,7 @@ import numpy as np
 from alexnet.recipe import FIGURE_1_A, NUMERICS, Layer, as_dict, changed
 from alexnet.training.answers import answers_of
 from alexnet.training.history import Point
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.plan.results_folder import DIGESTS
 from study.run.result import DataFacts, MachineFacts, RunResult, SoftwareFacts
 
@@ -34,38 +34,38 @@ SMALL = changed(
 )
 
 
-def small_cell(seed: int = 0, arm: str = "relu", fingerprint: str = "0", **diff) -> Cell:
+def small_run(seed: int = 0, arm: str = "relu", fingerprint: str = "0", **diff) -> PlannedRun:
     recipe = changed(SMALL, {"model.activation": arm, **{k.replace("__", "."): v for k, v in diff.items()}})
-    return Cell("relu_sooner", "smoke", "A-today", arm, seed, recipe, fingerprint)
+    return PlannedRun("relu_sooner", "smoke", "A-today", arm, seed, recipe, fingerprint)
 
 
 def made_up_result(
-    cell: Cell,
+    planned: PlannedRun,
     crossing: float | None = 5.0,
     machine: str = "test machine",
     steps_per_epoch: int = 100,
     epochs: int | None = None,
 ) -> RunResult:
-    """A result as `run_cell` returns it, of a run whose exact error falls straight through 25% at `crossing` epochs."""
-    last = epochs or (cell.recipe.optim.epochs if crossing is None else int(-(-crossing // 1)))
+    """A result as `run_planned` returns it, of a run whose exact error falls straight through 25% at `crossing` epochs."""
+    last = epochs or (planned.recipe.optim.epochs if crossing is None else int(-(-crossing // 1)))
     slope = 0.2 / crossing if crossing else 0.0
     exact = [0.25 + slope * (crossing - epoch) if crossing else 0.4 for epoch in range(1, last + 1)]
     return RunResult(
-        key=cell.key,
-        asked=cell.asked,
-        seed=cell.seed,
-        recipe=json.loads(json.dumps(as_dict(cell.recipe))),
+        key=planned.key,
+        asked=planned.asked,
+        seed=planned.seed,
+        recipe=json.loads(json.dumps(as_dict(planned.recipe))),
         numerics=NUMERICS,
-        data=DataFacts(name=cell.recipe.data.name, fingerprint=cell.fingerprint),
+        data=DataFacts(name=planned.recipe.data.name, fingerprint=planned.fingerprint),
         machine=MachineFacts(device="cpu", name=machine, precision="fp32", threads=1, jobs=2, label=f"{machine}, fp32"),
         software=SoftwareFacts(python="3.11", torch="2.0", git_commit="0123456789ab"),
         cpu_share=0.99,
-        started_ms=1_700_000_000_000 + cell.seed,
-        ended_ms=1_700_000_100_000 + cell.seed,
+        started_ms=1_700_000_000_000 + planned.seed,
+        ended_ms=1_700_000_100_000 + planned.seed,
         outcome="reached" if crossing else "finished",
         test_error=0.35,
         test_top5_error=0.05,
-        weights_sha256=sha256(cell.key.encode()).hexdigest(),  # other runs have other weights
+        weights_sha256=sha256(planned.key.encode()).hexdigest(),  # other runs have other weights
         answers=answers_of(np.arange(20) % 20 >= 7),  # a test error of 0.35
         predicted_classes=10,
         chance_error=0.9,
@@ -82,19 +82,19 @@ def with_seal(text: str) -> bytes:
     return f'{{\n "sha256": "{digest}",{rest}'.encode()
 
 
-def write_run(spool: Path, cell: Cell, weights_seed: int) -> Path:
-    """The folder of a run as `run_cell` leaves it, with the first weights of another seed in the place of trained ones."""
+def write_run(spool: Path, planned: PlannedRun, weights_seed: int) -> Path:
+    """The folder of a run as `run_planned` leaves it, with the first weights of another seed in the place of trained ones."""
     import torch
 
     from alexnet.model.network import AlexNet
     from alexnet.training.checkpoint import WEIGHTS, sha256_of
     from study.run.result import RESULT, sealed
 
-    weights = AlexNet(cell.recipe, weights_seed).state_dict()
-    folder = spool / cell.key
+    weights = AlexNet(planned.recipe, weights_seed).state_dict()
+    folder = spool / planned.key
     folder.mkdir(parents=True)
     torch.save(weights, folder / WEIGHTS)
-    (folder / RESULT).write_bytes(sealed(replace(made_up_result(cell, crossing=None), weights_sha256=sha256_of(weights))))
+    (folder / RESULT).write_bytes(sealed(replace(made_up_result(planned, crossing=None), weights_sha256=sha256_of(weights))))
     return folder
 
 

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import made_up_result, small_cell, with_seal
+from helpers import made_up_result, small_run, with_seal
 
 from study.run.result import RESULT, RunResult, sealed
 from study.run.run_folder import ASKED, ENDED, RunState, finished, states_of_runs, write_asked, write_ended
 
 LEASE = "lease.json"
-CELLS = [small_cell(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
+PLANNED_RUNS = [small_run(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
 STATES = ("reached", "failed", "running", "interrupted", "out of memory", "passed over")
 Files = dict[Path, bytes]
 Spoiler = Callable[[Files, Path, random.Random], bytes]
@@ -25,17 +25,17 @@ Spoiler = Callable[[Files, Path, random.Random], bytes]
 
 def write_runs(spool: Path) -> None:
     """Three runs with results, one that was lost, one that was interrupted, one that another machine trains."""
-    for cell in CELLS:
-        (spool / cell.key).mkdir(parents=True)
-        write_asked(spool / cell.key, cell, 0)
-    for cell in CELLS[:3]:
-        (spool / cell.key / RESULT).write_bytes(sealed(made_up_result(cell)))
-    write_ended(spool / CELLS[3].key, "failed", "RuntimeError: x")
-    write_ended(spool / CELLS[4].key, "interrupted", "its process ended with code 9")
+    for planned in PLANNED_RUNS:
+        (spool / planned.key).mkdir(parents=True)
+        write_asked(spool / planned.key, planned, 0)
+    for planned in PLANNED_RUNS[:3]:
+        (spool / planned.key / RESULT).write_bytes(sealed(made_up_result(planned)))
+    write_ended(spool / PLANNED_RUNS[3].key, "failed", "RuntimeError: x")
+    write_ended(spool / PLANNED_RUNS[4].key, "interrupted", "its process ended with code 9")
     told = {"host": "elsewhere/0/0", "pid": 5, "born": "1", "token": "0"}
-    for cell in (CELLS[3], CELLS[5]):  # of the first, what a process left that died elsewhere
-        (spool / cell.key / LEASE).write_text(json.dumps(told))
-    os.utime(spool / CELLS[3].key / LEASE, (0, 0))
+    for planned in (PLANNED_RUNS[3], PLANNED_RUNS[5]):  # of the first, what a process left that died elsewhere
+        (spool / planned.key / LEASE).write_text(json.dumps(told))
+    os.utime(spool / PLANNED_RUNS[3].key / LEASE, (0, 0))
 
 
 def flipped(files: Files, path: Path, chance: random.Random) -> bytes:
@@ -168,7 +168,7 @@ def count(cases: int, seed: int = 0) -> Counter:
                 print(f"    case {number}: {kind} of {path.name}: {outcome}", flush=True)
             path.write_bytes(files[path])
             os.utime(path, (at, at) if at == 0 else None)
-            os.utime(spool / CELLS[5].key / LEASE, (time.time(),) * 2)  # its process is alive
+            os.utime(spool / PLANNED_RUNS[5].key / LEASE, (time.time(),) * 2)  # its process is alive
     return outcomes
 
 

@@ -19,7 +19,7 @@ def work(word, place, report):
     return word * 2
 
 
-def train_slowly(cell, place, report):
+def train_slowly(planned, place, report):
     """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
     import ray
 
@@ -27,4 +27,4 @@ def train_slowly(cell, place, report):
         report((point.epoch, ray.get_runtime_context().get_node_id()))
         time.sleep(0.5)
 
-    return train(cell, place, tell)
+    return train(planned, place, tell)

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from helpers import small_cell
+from helpers import small_run
 
 from alexnet.machine import Machine
 from study.run.one_run import Place
@@ -102,9 +102,9 @@ if __name__ == "__main__":
 
         fingerprint = load(name, folder).fingerprint
     seeds = range(int(os.environ.get("SMALL_SEEDS", "2")))
-    cells = [small_cell(seed, arm, fingerprint, data__name=name) for seed in seeds for arm in ("relu", "tanh")]
+    planned_runs = [small_run(seed, arm, fingerprint, data__name=name) for seed in seeds for arm in ("relu", "tanh")]
     if "SMALL_RATE" in os.environ:  # one more run, at this learning rate
-        cells.insert(1, small_cell(0, "relu", fingerprint, optim__learning_rate=float(os.environ["SMALL_RATE"])))
+        planned_runs.insert(1, small_run(0, "relu", fingerprint, optim__learning_rate=float(os.environ["SMALL_RATE"])))
     place = Place(
         MACHINE,
         folder,
@@ -113,8 +113,8 @@ if __name__ == "__main__":
         lease_seconds=float(os.environ.get("LEASE_SECONDS", "60")),
     )
     console = Console()
-    lost = train_and_record(cells, place, folder / "results", LocalProcesses(), console)
-    recorded = record_results(Results(place.spool_dir, cells), place.spool_dir, folder / "results")
+    lost = train_and_record(planned_runs, place, folder / "results", LocalProcesses(), console)
+    recorded = record_results(Results(place.spool_dir, planned_runs), place.spool_dir, folder / "results")
     if recorded.warning:
         console.say(recorded.warning)
     for reason in lost:

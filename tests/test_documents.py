@@ -97,7 +97,7 @@ def rows(text: str) -> list[dict[str, str]]:
     """The rows of the first table of `text` that begins with "claim": by the name of the column."""
     _, begin, after = text.partition("| claim |")
     head, _, *lines = [
-        [cell.strip() for cell in line.strip("|").split(" | ")]
+        [planned.strip() for planned in line.strip("|").split(" | ")]
         for line in (begin + after).split("\n\n")[0].splitlines()
         if line.startswith("|")
     ]
@@ -191,6 +191,6 @@ def test_the_page_of_costs_counts_the_runs_that_a_plan_has():
     planned: dict[str, set[str]] = {}
     for name, claim in all_claims().items():
         if claim.scales.get("cifar10-jpeg"):
-            cells = make_plan(name, "cifar10-jpeg", "30a9876f240c", Tuned.read(ROOT / "results"))
-            planned.setdefault(claim.command, set()).update(cell.key for cell in cells)
+            planned_runs = make_plan(name, "cifar10-jpeg", "30a9876f240c", Tuned.read(ROOT / "results"))
+            planned.setdefault(claim.command, set()).update(planned.key for planned in planned_runs)
     assert told == {command: str(len(keys)) for command, keys in planned.items()}

@@ -14,7 +14,7 @@ from helpers import write_run
 from PIL import Image
 
 from alexnet import ALEXNET_32, changed
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 
 ROOT = Path(__file__).parent.parent
 SECTION = (ROOT / "docs" / "library.md").read_text().partition("\n## In your own code\n")[2].partition("\n## ")[0]
@@ -37,8 +37,8 @@ def test_fine_tuning_takes_at_most_20_lines():
 def test_the_blocks_of_the_page_run_one_after_another(tmp_path, monkeypatch, one_thread):
     """All as it stands but for the key, which is a narrower network's, and for the compiler, which stops after its graph."""
     recipe = changed(ALEXNET_32, {"model.width": 0.0625})
-    cell = Cell("fidelity", "cifar10-jpeg", "ALEXNET_32", "2012", 0, recipe, "0")
-    write_run(tmp_path / "spool", cell, weights_seed=1)
+    planned = PlannedRun("fidelity", "cifar10-jpeg", "ALEXNET_32", "2012", 0, recipe, "0")
+    write_run(tmp_path / "spool", planned, weights_seed=1)
     rng = np.random.default_rng(0)
     for label in range(10):
         (tmp_path / "birds" / f"class {label}").mkdir(parents=True)
@@ -51,7 +51,7 @@ def test_the_blocks_of_the_page_run_one_after_another(tmp_path, monkeypatch, one
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own parts
         for block in BLOCKS:
-            exec(compile(block.replace(KEY, cell.key), "docs/library.md", "exec"), told)
+            exec(compile(block.replace(KEY, planned.key), "docs/library.md", "exec"), told)
     network, pixels = told["network"], told["pixels"]
     assert pixels.shape == (32, 3, 28, 28) and network.num_classes == 10
     assert told["features"](*told["feed"].test)[0].shape == (20, network.num_features)  # two images of eight, of ten classes

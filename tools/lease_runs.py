@@ -38,7 +38,7 @@ from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import Preregistration, Preregistrations
-from study.plan.plan import Cell, has_rate, make_plan, pick_arms
+from study.plan.plan import PlannedRun, has_rate, make_plan, pick_arms
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
@@ -94,22 +94,22 @@ def wanted(
     without: Sequence[str] = (),
     first: Sequence[Asked] = (),
     only: bool = False,
-) -> list[Cell]:
+) -> list[PlannedRun]:
     """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out. `first`: what comes
     before all else, or with `only` is all. Arms whose rate no search has found are left out."""
-    claims, found = all_claims(), dict[str, Cell]()
+    claims, found = all_claims(), dict[str, PlannedRun]()
     members = [(name, base) for name, base in rule.members if name not in without]
 
     def add(name: str, base: str, arms: Iterable[str], seeds: int) -> None:
         known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, rule.scale, base, arm, tuned)]
         if not known:
             return
-        cells = make_plan(
+        planned_runs = make_plan(
             name, rule.scale, fingerprint, tuned, bases=[base], arms=known, seeds=seeds,
             first_seed=rule.first_seed, looks=rule.looks,
         )  # fmt: skip
-        for cell in cells:
-            found.setdefault(cell.key, cell)
+        for planned in planned_runs:
+            found.setdefault(planned.key, planned)
 
     def readings(seeds: int) -> None:
         for name, base in members:
@@ -144,19 +144,19 @@ def judged_by(claim: Claim) -> list[str]:
     return list(dict.fromkeys((claim.rule.control, *claim.rule.treated_arms)))
 
 
-def not_recorded(cells: Sequence[Cell], results: Path, machine: str) -> list[Cell]:
+def not_recorded(planned_runs: Sequence[PlannedRun], results: Path, machine: str) -> list[PlannedRun]:
     """Those that a folder of results has not yet from a machine of this name, and those of which it lacks what their claim
     asks of the weights."""
     runs = {(run["key"], run["machine"]) for run in read_runs(results).to_dict("records")}
     facts = read_trained(results)["runs"]
 
-    def is_there(cell: Cell) -> bool:
-        if (cell.key, machine) not in runs:
+    def is_there(planned: PlannedRun) -> bool:
+        if (planned.key, machine) not in runs:
             return False
-        asked = get_claim(cell.claim).measure.stored_as
-        return not asked or asked in facts.get(run_name(cell.key, machine), {})
+        asked = get_claim(planned.claim).measure.stored_as
+        return not asked or asked in facts.get(run_name(planned.key, machine), {})
 
-    return [cell for cell in cells if not is_there(cell)]
+    return [planned for planned in planned_runs if not is_there(planned)]
 
 
 def every_nth(text: str) -> slice:
@@ -178,11 +178,13 @@ def rule_of(scale: str) -> Preregistration:
     return rule
 
 
-def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: float, say: Callable[[str], None]) -> Counter:
-    """Train what is missing of `cells`, in their order, until all are over or `seconds` are. Returns how many ended how."""
-    began, ended, under_way = time.monotonic(), Counter[str](), dict[Cell, int]()
-    todo = missing(cells, place)
-    say(f"{len(todo)} of {len(cells)} runs to train, {place.machine.jobs} at a time")
+def train(
+    planned_runs: Sequence[PlannedRun], place: Place, executor: Executor, seconds: float, say: Callable[[str], None]
+) -> Counter:
+    """Train what is missing of `planned_runs`, in order, until all are over or `seconds` are; returns how many ended how."""
+    began, ended, under_way = time.monotonic(), Counter[str](), dict[PlannedRun, int]()
+    todo = missing(planned_runs, place)
+    say(f"{len(todo)} of {len(planned_runs)} runs to train, {place.machine.jobs} at a time")
 
     def told(words: str) -> None:
         say(f"{time.monotonic() - began:.1f} s: {words}")
@@ -190,24 +192,24 @@ def train(cells: Sequence[Cell], place: Place, executor: Executor, seconds: floa
     with closing(work_off(todo, place, executor)) as events:
         for event in events:
             if isinstance(event, RunPoint):
-                under_way[event.cell] = event.point.epoch
+                under_way[event.planned] = event.point.epoch
             elif isinstance(event, RunDone):
-                under_way.pop(event.cell, None)
+                under_way.pop(event.planned, None)
                 ended["done"] += 1
                 if ended["done"] % TOLD_EVERY == 1:
                     result = event.result
                     how = f", steps by {result.gpu.steps}" if result.gpu else ""
-                    told(f"{ended['done']} done; {event.cell.label} {result.outcome}, error {result.test_error:.4f}{how}")
+                    told(f"{ended['done']} done; {event.planned.label} {result.outcome}, error {result.test_error:.4f}{how}")
             elif isinstance(event, RunLost):
-                under_way.pop(event.cell, None)
+                under_way.pop(event.planned, None)
                 ended[event.outcome] += 1
-                told(f"LOST {event.cell.label}: {event.outcome}, {event.reason}")
+                told(f"LOST {event.planned.label}: {event.outcome}, {event.reason}")
             if time.monotonic() - began > seconds:
                 told(f"the time is over, {len(todo) - sum(ended.values())} runs are not trained")
                 if under_way:
-                    cell = max(under_way, key=lambda cell: under_way[cell] / cell.recipe.optim.epochs)
-                    epochs = f"{under_way[cell]} of {cell.recipe.optim.epochs}"
-                    told(f"{len(under_way)} under way, the furthest {cell.label}: epoch {epochs}")
+                    planned = max(under_way, key=lambda planned: under_way[planned] / planned.recipe.optim.epochs)
+                    epochs = f"{under_way[planned]} of {planned.recipe.optim.epochs}"
+                    told(f"{len(under_way)} under way, the furthest {planned.label}: epoch {epochs}")
                 break
     told(", ".join(f"{count} {outcome}" for outcome, count in ended.items()) or "no run ended")
     return ended
@@ -230,11 +232,11 @@ def read_off(scale: str, names: Sequence[str], place: Place, say: Callable[[str]
     fingerprint = load_known(scale_named(scale).data).fingerprint
     for name, base in rule.members:
         if get_claim(name).measure.stored_as and (not names or name in names):
-            cells = make_plan(
+            planned_runs = make_plan(
                 name, scale, fingerprint, tuned, bases=[base], seeds=rule.looks.arms[-1], first_seed=rule.first_seed,
                 looks=rule.looks,
             )  # fmt: skip
-            derive(cells, place, results, say, rule.first_seed)
+            derive(planned_runs, place, results, say, rule.first_seed)
 
 
 def say(words: str) -> None:
@@ -277,15 +279,15 @@ def main(arguments: list[str]) -> int:
             return 0
         rule = rule_of(args.scale)
         fingerprint = load_known(scale_named(args.scale).data).fingerprint
-        cells = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)[args.part]
+        planned_runs = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)[args.part]
         if args.not_in:
-            cells = not_recorded(cells, args.not_in, machine.label)
+            planned_runs = not_recorded(planned_runs, args.not_in, machine.label)
         if args.list:
-            say("\n".join(cell.label for cell in cells))
+            say("\n".join(planned.label for planned in planned_runs))
             return 0
         before_evidence(machine, say)
         signal.signal(signal.SIGTERM, leave)
-        ended = train(cells, place, executor_named("local", machine.device), args.seconds, say)
+        ended = train(planned_runs, place, executor_named("local", machine.device), args.seconds, say)
         return int(ended.total() > ended["done"])
     except Refused as refused:
         print(refused, file=sys.stderr)

@@ -18,8 +18,8 @@ from study.environment import data_dir, launched_ranks, results_dir, spool_dir, 
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import Preregistrations
-from study.plan.plan import Cell, found_nothing, make_plan, pick_arms, pick_bases
-from study.plan.trials import Search, cells_of, is_by_time, tuning_seeds
+from study.plan.plan import PlannedRun, found_nothing, make_plan, pick_arms, pick_bases
+from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
@@ -107,7 +107,7 @@ class ClaimPlan:
     """A claim at a scale and its runs, in the order in which they are to be trained."""
 
     asked: ClaimAtScale
-    cells: list[Cell]
+    planned_runs: list[PlannedRun]
 
 
 def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -> tuple[list[ClaimPlan], Place]:
@@ -120,47 +120,49 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
     on_gpu = machine.device == "cuda"  # which has time for every arm
     selected = select_claims(args, on_gpu)
 
-    def cells_of(one: ClaimAtScale, fingerprint: str) -> list[Cell]:
+    def planned_runs_of(one: ClaimAtScale, fingerprint: str) -> list[PlannedRun]:
         rule = rules.of(one.scale)
         by_rule = {"first_seed": rule.first_seed, "looks": rule.looks} if rule else {}
         picked = {"bases": args.base, "arms": args.arms, "seeds": args.seeds, "every_arm": on_gpu}
         return make_plan(one.name, one.scale, fingerprint, tuned, **picked, **by_rule)
 
     for one in selected:  # refuses what is wrong before data are loaded
-        check_ranks(cells_of(one, ""))
+        check_ranks(planned_runs_of(one, ""))
     data = {one.scale: scale_named(one.scale).data for one in selected}
     images = {scale: load_known(name, may_download(args)) for scale, name in data.items()}
     plans = []
     for one in selected:
-        cells = cells_of(one, images[one.scale].fingerprint)
-        check_can_be_trained(cells, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None)
-        plans.append(ClaimPlan(one, in_order(cells, [expected_epochs(cell, tuned) for cell in cells])))
+        planned_runs = planned_runs_of(one, images[one.scale].fingerprint)
+        check_can_be_trained(
+            planned_runs, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None
+        )
+        plans.append(ClaimPlan(one, in_order(planned_runs, [expected_epochs(planned, tuned) for planned in planned_runs])))
     if in_one_process and args.jobs == 0:
-        machine = as_many_as_pay([cell for plan in plans for cell in plan.cells], machine)
+        machine = as_many_as_pay([planned for plan in plans for planned in plan.planned_runs], machine)
     return plans, Place(machine, data_dir(), spool_dir())
 
 
-def check_ranks(cells: Iterable[Cell]) -> None:
+def check_ranks(planned_runs: Iterable[PlannedRun]) -> None:
     """Raises Refused where a run cannot be shared by the processes that torchrun started."""
     if launched_ranks() > 1:
         from alexnet.training.data_parallel import asked
 
-        for cell in cells:
-            asked().check(cell.recipe)
+        for planned in planned_runs:
+            asked().check(planned.recipe)
 
 
-def check_can_be_trained(cells: Iterable[Cell], images: "ImageSet", machine: Machine | None) -> None:
+def check_can_be_trained(planned_runs: Iterable[PlannedRun], images: "ImageSet", machine: Machine | None) -> None:
     """Raises Refused, naming the first arm that no run can train: for its images, or for the memory of `machine` where the runs
     work on this one."""
     from alexnet.machine import memory_bytes
     from alexnet.training.fits import check_fits
 
     memory = memory_bytes(machine.device) if machine else None
-    for recipe, cell in {cell.recipe: cell for cell in cells}.items():
+    for recipe, planned in {planned.recipe: planned for planned in planned_runs}.items():
         try:
             check_fits(recipe, images, memory)
         except Refused as refused:
-            raise Refused(f"{refused} ({cell.claim}/{cell.base}/{cell.arm} at scale {cell.scale})") from None
+            raise Refused(f"{refused} ({planned.claim}/{planned.base}/{planned.arm} at scale {planned.scale})") from None
 
 
 def pace_of(machine: Machine) -> Pace:
@@ -171,19 +173,20 @@ def pace_of(machine: Machine) -> Pace:
     return Pace(machine, Tuned.read(results), tables.seconds_a_step(results, machine.label), data_dir())
 
 
-def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Cell]:
+def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[PlannedRun]:
     """The runs of all plans, those of the cheapest plan first."""
-    done = {cell.key for plan in plans for cell in plan.cells if is_done(spool / cell.key)}
+    done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(spool / planned.key)}
     return cheapest_first(
-        [plan.cells for plan in plans], lambda cells: pace.cost([cell for cell in cells if cell.key not in done]).seconds
+        [plan.planned_runs for plan in plans],
+        lambda planned_runs: pace.cost([planned for planned in planned_runs if planned.key not in done]).seconds,
     )
 
 
-def as_many_as_pay(cells: Sequence[Cell], machine: Machine) -> Machine:
+def as_many_as_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> Machine:
     """The machine with as many of these runs at a time as a GPU takes; stderr tells why."""
     from study.plan.at_once import jobs_that_pay
 
-    jobs, why = jobs_that_pay(cells, machine)
+    jobs, why = jobs_that_pay(planned_runs, machine)
     if why:
         print(why, file=sys.stderr, flush=True)
     return replace(machine, jobs=jobs)
@@ -200,25 +203,25 @@ def show_plans(args: argparse.Namespace) -> None:
         _show_searches(searches, machine)
         return
     plans, place = plans_of(args, machine, in_one_process=machine.device == "cuda" and machine.ranks == 1)
-    done = {cell.key for plan in plans for cell in plan.cells if is_done(place.spool_dir / cell.key)}
+    done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(place.spool_dir / planned.key)}
     pace = pace_of(place.machine)
 
-    def cost(cells: Sequence[Cell]):
-        return pace.cost([cell for cell in cells if cell.key not in done])
+    def cost(planned_runs: Sequence[PlannedRun]):
+        return pace.cost([planned for planned in planned_runs if planned.key not in done])
 
     total = cost(each_run_once(plans, pace, place.spool_dir))
     if args.json:
         rows = [
-            {**asdict(cell.asked), "seed": cell.seed, "key": cell.key, "done": cell.key in done}
+            {**asdict(planned.asked), "seed": planned.seed, "key": planned.key, "done": planned.key in done}
             for plan in plans
-            for cell in plan.cells
+            for planned in plan.planned_runs
         ]
         print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
         return
     found = found_at(results, {plan.asked.scale for plan in plans})
     for plan in plans:
         _show(plan, place.machine, done, found)
-        print("  " + cost(plan.cells).words)
+        print("  " + cost(plan.planned_runs).words)
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
 
@@ -250,13 +253,13 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
     for one, own in searches:
         ((field, values),) = one.claim.tune.items()
         most = "at most " if is_by_time(one.claim.measure) else ""
-        cells = cells_of(own)
+        planned_runs = planned_runs_of(own)
         print(f"{one.name}: {one.claim.title}")
         print("  " + one.headline(machine, own[0].fingerprint).replace("\n", "\n  "))
         print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
         print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value")
-        print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, cells[0])}")
-        print(f"  The search: {pace.cost(cells).words}")
+        print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, planned_runs[0])}")
+        print(f"  The search: {pace.cost(planned_runs).words}")
         arms = ",".join(dict.fromkeys(search.arm for search in own))
         print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
 
@@ -268,7 +271,7 @@ def _seeds_words(claim: Claim) -> str:
     return f"and seed, on seeds {seeds[0]} to {seeds[-1]}, which are never judged"
 
 
-def _scored_words(claim: Claim, trial: Cell) -> str:
+def _scored_words(claim: Claim, trial: PlannedRun) -> str:
     if is_by_time(claim.measure):
         return "The least time to the error decides."
     return (
@@ -281,25 +284,26 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Fi
     """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
-    print("  " + asked.headline(machine, plan.cells[0].fingerprint).replace("\n", "\n  "))
+    print("  " + asked.headline(machine, plan.planned_runs[0].fingerprint).replace("\n", "\n  "))
     if isinstance(asked.claim.rule, Factorial):
         from study.report.designs import plan_lines
 
         print("  " + "\n  ".join(plan_lines(asked.claim.rule.design)))
-    for line in margin_lines(asked, dict.fromkeys(cell.base for cell in plan.cells), found):
+    for line in margin_lines(asked, dict.fromkeys(planned.base for planned in plan.planned_runs), found):
         print(f"  {line}")
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for base in dict.fromkeys(cell.base for cell in plan.cells):
-        for cell in plan.cells:
-            if cell.base == base:
-                groups.setdefault((base, cell.arm), []).append(cell)
+    groups: dict[tuple[str, str], list[PlannedRun]] = {}
+    for base in dict.fromkeys(planned.base for planned in plan.planned_runs):
+        for planned in plan.planned_runs:
+            if planned.base == base:
+                groups.setdefault((base, planned.arm), []).append(planned)
     width = max(14, *(len(arm) for _, arm in groups))
-    for (base, arm), cells in groups.items():
+    for (base, arm), planned_runs in groups.items():
         entry = tuned.find(asked.name, base, arm, asked.scale) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
+        there = sum(planned.key in done for planned in planned_runs)
         print(
-            f"  {base:<22} {arm:<{width}} {counted(len(cells), 'seed')}, {sum(cell.key in done for cell in cells)} done, "
-            f"learning rate {cells[0].recipe.optim.learning_rate:g} ({rate})"
+            f"  {base:<22} {arm:<{width}} {counted(len(planned_runs), 'seed')}, {there} done, "
+            f"learning rate {planned_runs[0].recipe.optim.learning_rate:g} ({rate})"
         )
 
 

@@ -9,7 +9,7 @@ from alexnet.training.history import Point
 from study.cli.console import Console
 from study.counted import counted
 from study.plan.claim_files import get_claim
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.questions.measures import Run
 from study.run.result import RunResult
 
@@ -29,37 +29,42 @@ def outcome_words(result: RunResult) -> str:
     return f"{result.outcome} after {counted(last.epoch, 'epoch')}{exact}, {last.seconds:.0f} s"
 
 
-def value_of(cell: Cell, result: RunResult) -> str:
+def value_of(planned: PlannedRun, result: RunResult) -> str:
     """The number of a run that its claim is about, in words; how it ended where it has none, or has it in its weights."""
-    measure = get_claim(cell.claim).measure
+    measure = get_claim(planned.claim).measure
     errors = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
     run = Run(outcome=result.outcome, **{name: getattr(result, name) for name in errors})
     value = None if measure.stored_as else measure.value(run, result.points)
     if value is not None:
         return f"{value:#.3g}" if measure.kind == "time" else f"{value:.2f}"
-    return f"> {cell.recipe.optim.epochs}" if measure.kind == "time" else result.outcome
+    return f"> {planned.recipe.optim.epochs}" if measure.kind == "time" else result.outcome
 
 
 class RunProgress:
     """Where each arm stands and how long all may take. On a terminal a block with a line an arm rewrites itself below what is
     said; elsewhere a run that ends gives a plain line.
 
-    `expected_epochs` are those of each of `cells`, which are to be trained; `done` were trained before; `jobs` runs are trained
-    at a time.
+    `expected_epochs` are those of each of `planned_runs`, which are to be trained; `done` were trained before; `jobs` runs are
+    trained at a time.
     """
 
     def __init__(
-        self, cells: Sequence[Cell], expected_epochs: Sequence[float], jobs: int, console: Console, done: Sequence[Cell] = ()
+        self,
+        planned_runs: Sequence[PlannedRun],
+        expected_epochs: Sequence[float],
+        jobs: int,
+        console: Console,
+        done: Sequence[PlannedRun] = (),
     ):
-        self.cells, self.jobs, self.console = cells, jobs, console
-        self.expected = {cell.key: epochs for cell, epochs in zip(cells, expected_epochs, strict=True)}
-        self.epochs = {cell.key: 0 for cell in cells}  # done, by run
+        self.planned_runs, self.jobs, self.console = planned_runs, jobs, console
+        self.expected = {planned.key: epochs for planned, epochs in zip(planned_runs, expected_epochs, strict=True)}
+        self.epochs = {planned.key: 0 for planned in planned_runs}  # done, by run
         self.ended: set[str] = set()
         self.lost: set[str] = set()  # of these
         self.pace: dict[str, float] = {}  # seconds an epoch, by run
-        self.values: dict[ArmName, dict[int, str]] = {_arm(cell): {} for cell in cells}  # by seed, as they end
-        self.before = {arm: sum(_arm(cell) == arm for cell in done) for arm in self.values}
-        self.seeds = {arm: sum(_arm(cell) == arm for cell in cells) + self.before[arm] for arm in self.values}
+        self.values: dict[ArmName, dict[int, str]] = {_arm(planned): {} for planned in planned_runs}  # by seed, as they end
+        self.before = {arm: sum(_arm(planned) == arm for planned in done) for arm in self.values}
+        self.seeds = {arm: sum(_arm(planned) == arm for planned in planned_runs) + self.before[arm] for arm in self.values}
         self.unfinished: dict[str, str] = {}  # by base, what the runs come to so far
         self.now = ""  # what the last point said
         self.live = sys.stderr.isatty()
@@ -67,26 +72,26 @@ class RunProgress:
         self.said_at = time.monotonic()
         self.every_seconds = DRAWN_EVERY_SECONDS if self.live else SAID_EVERY_SECONDS
 
-    def point(self, cell: Cell, point: Point) -> None:
-        self.epochs[cell.key] = point.epoch
-        self.pace[cell.key] = point.seconds / point.epoch
+    def point(self, planned: PlannedRun, point: Point) -> None:
+        self.epochs[planned.key] = point.epoch
+        self.pace[planned.key] = point.seconds / point.epoch
         if time.monotonic() - self.said_at < self.every_seconds:
             return
-        self.now = (
-            f"{cell.label}: epoch {point.epoch} of at most {cell.recipe.optim.epochs}, running error {point.running_error:.1%}"
-        )
+        epochs = planned.recipe.optim.epochs
+        self.now = f"{planned.label}: epoch {point.epoch} of at most {epochs}, running error {point.running_error:.1%}"
         if self.live:
             self._redraw()
         else:
-            self.console.say(f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {self.now}{self._left()}")
+            self.console.say(f"[{len(self.ended)}/{counted(len(self.planned_runs), 'run')}] {self.now}{self._left()}")
         self.said_at = time.monotonic()
 
-    def over(self, cell: Cell, text: str, value: str = "") -> None:
+    def over(self, planned: PlannedRun, text: str, value: str = "") -> None:
         """A run ended, as `text` says; `value`: the number that its claim is about."""
-        self.ended.add(cell.key)
-        (self.lost.discard if value else self.lost.add)(cell.key)
-        self.values[_arm(cell)][cell.seed] = value or "lost"
-        line = f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {self.line_of(_arm(cell))}; seed {cell.seed} {text}"
+        self.ended.add(planned.key)
+        (self.lost.discard if value else self.lost.add)(planned.key)
+        self.values[_arm(planned)][planned.seed] = value or "lost"
+        ended = f"[{len(self.ended)}/{counted(len(self.planned_runs), 'run')}]"
+        line = f"{ended} {self.line_of(_arm(planned))}; seed {planned.seed} {text}"
         if self.live:
             self._redraw()
         else:
@@ -124,18 +129,20 @@ class RunProgress:
         """By how long the search's runs took, corrected by those that have ended since; empty while nothing is known."""
         if not self.pace:
             return ""
-        took = {_arm(cell): self.epochs[cell.key] for cell in self.cells if cell.key in self.ended - self.lost}
+        took = {
+            _arm(planned): self.epochs[planned.key] for planned in self.planned_runs if planned.key in self.ended - self.lost
+        }
         pace = sum(self.pace.values()) / len(self.pace)
         left = [
-            max(1, took.get(_arm(cell), self.expected[cell.key]) - self.epochs[cell.key])
-            for cell in self.cells
-            if cell.key not in self.ended
+            max(1, took.get(_arm(planned), self.expected[planned.key]) - self.epochs[planned.key])
+            for planned in self.planned_runs
+            if planned.key not in self.ended
         ]
         seconds = sum(left) * pace / max(1, min(self.jobs, len(left)))
         return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
 
     def _left(self) -> str:
-        left = self.remaining() if len(self.ended) < len(self.cells) else ""
+        left = self.remaining() if len(self.ended) < len(self.planned_runs) else ""
         return f"; {left}" if left else ""
 
     # ---- On a terminal ---------------------------------------------------------------------------------------------------
@@ -151,9 +158,9 @@ class RunProgress:
         most = max(1, rows - 3)
         if len(lines) > most:
             lines = [f"  ... {len(lines) - most + 1} lines more", *lines[len(lines) - most + 1 :]]
-        left = self.remaining() if len(self.ended) < len(self.cells) else ""
+        left = self.remaining() if len(self.ended) < len(self.planned_runs) else ""
         lines.append(
-            f"[{len(self.ended)}/{counted(len(self.cells), 'run')}] {'; '.join(filter(None, (left, self.now)))}".rstrip()
+            f"[{len(self.ended)}/{counted(len(self.planned_runs), 'run')}] {'; '.join(filter(None, (left, self.now)))}".rstrip()
         )
         return [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
 
@@ -175,5 +182,5 @@ class RunProgress:
         self.drawn = len(lines)
 
 
-def _arm(cell: Cell) -> ArmName:
-    return cell.claim, cell.base, cell.arm
+def _arm(planned: PlannedRun) -> ArmName:
+    return planned.claim, planned.base, planned.arm

@@ -27,7 +27,7 @@ from study.counted import counted
 from study.environment import launched_ranks, results_dir
 from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import Preregistrations
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.plan.tuned import Tuned
 from study.run.database import in_a_line, tracking_uri
 from study.run.executors.base import Executor
@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
         claim = plan.asked.claim
         console.say(f"{claim.title} (paper: {reported_words(claim)}, {claim.reported.where})")
         if len(plans) == 1:
-            console.say(plan.asked.headline(place.machine, plan.cells[0].fingerprint))
-    cells = each_run_once(plans, pace_of(place.machine), place.spool_dir)
-    return train_and_conclude(args, plans, cells, place, executor, console)
+            console.say(plan.asked.headline(place.machine, plan.planned_runs[0].fingerprint))
+    planned_runs = each_run_once(plans, pace_of(place.machine), place.spool_dir)
+    return train_and_conclude(args, plans, planned_runs, place, executor, console)
 
 
 def look_at_mlflow(console: Console) -> None:
@@ -80,20 +80,24 @@ def look_at_mlflow(console: Console) -> None:
 def train_and_conclude(
     args: argparse.Namespace,
     plans: Sequence[ClaimPlan],
-    cells: Sequence[Cell],
+    planned_runs: Sequence[PlannedRun],
     place: Place,
     executor: Executor,
     console: Console,
 ) -> int:
-    """Train what is missing of `cells`, then tell what `plans` have come to. Returns the exit code: 1 where runs were lost,
-    or what they came to could not be written."""
+    """Train what is missing of `planned_runs`, then tell what `plans` have come to. Returns the exit code: 1 where runs were
+    lost, or what they came to could not be written."""
     from study.record.keeper import record_results
 
     results = results_dir()
     signal.signal(signal.SIGTERM, leave)
-    console.say(pace_of(place.machine).cost([cell for cell in cells if not is_done(place.spool_dir / cell.key)]).words)
-    asked = [cell for plan in plans for cell in plan.cells]  # a run that several claims share is shown under each of them
-    lost = train_and_record(cells, place, results, executor, console, asked=asked)
+    console.say(
+        pace_of(place.machine).cost([planned for planned in planned_runs if not is_done(place.spool_dir / planned.key)]).words
+    )
+    asked = [
+        planned for plan in plans for planned in plan.planned_runs
+    ]  # a run that several claims share is shown under each of them
+    lost = train_and_record(planned_runs, place, results, executor, console, asked=asked)
     recorded, told = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
     if recorded.warning:
         console.say(recorded.warning)
@@ -122,15 +126,15 @@ def leave(*_) -> None:
 
 
 def train_and_record(
-    cells: Sequence[Cell],
+    planned_runs: Sequence[PlannedRun],
     place: Place,
     results: Path,
     executor: Executor,
     console: Console,
     tells_numbers: bool = True,
-    asked: Iterable[Cell] = (),
+    asked: Iterable[PlannedRun] = (),
 ) -> list[str]:
-    """Train those of `cells` that are not done, record them as they end, and tell how far they are.
+    """Train those of `planned_runs` that are not done, record them as they end, and tell how far they are.
 
     As soon as two arms of a claim, scale, base and seed are done, tells what they come to, and draws the first picture (not
     without `tells_numbers`). `asked`: see FirstNumbers. Returns for each lost run its label and the reason. What a kill keeps
@@ -138,9 +142,9 @@ def train_and_record(
     """
     from study.record.keeper import Keeper
 
-    todo = missing(cells, place)
-    if len(todo) < len(cells):
-        console.say(f"done already: {len(cells) - len(todo)} of {counted(len(cells), 'run')}")
+    todo = missing(planned_runs, place)
+    if len(todo) < len(planned_runs):
+        console.say(f"done already: {len(planned_runs) - len(todo)} of {counted(len(planned_runs), 'run')}")
     if not todo:
         return []
     if place.machine.device == "cuda" and launched_ranks() == 1:
@@ -148,35 +152,37 @@ def train_and_record(
 
         before_evidence(place.machine, console.say)
     tuned = Tuned.read(results)
-    to_do = {cell.key for cell in todo}
-    done = [cell for cell in cells if cell.key not in to_do]
-    progress = RunProgress(todo, [expected_epochs(cell, tuned) for cell in todo], place.machine.jobs, console, done)
+    to_do = {planned.key for planned in todo}
+    done = [planned for planned in planned_runs if planned.key not in to_do]
+    progress = RunProgress(todo, [expected_epochs(planned, tuned) for planned in todo], place.machine.jobs, console, done)
     keeper = Keeper(place.spool_dir, results)
     first_numbers = FirstNumbers(done, results, progress, asked)
     lost: dict[str, RunLost] = {}
     with contextlib.closing(progress), contextlib.closing(work_off(todo, place, executor)) as events:
         for event in events:
             match event:
-                case RunPoint(cell, point):
-                    progress.point(cell, point)
-                case RunDone(cell, result):
-                    progress.over(cell, outcome_words(result), value_of(cell, result) if tells_numbers else result.outcome)
+                case RunPoint(planned, point):
+                    progress.point(planned, point)
+                case RunDone(planned, result):
+                    progress.over(
+                        planned, outcome_words(result), value_of(planned, result) if tells_numbers else result.outcome
+                    )
                     keeper.add(result)
                     if tells_numbers:
-                        first_numbers.add(cell)
-                case RunElsewhere(cell):
-                    progress.say(f"{cell.label}: another process trains it")
-                case RunLost(cell, outcome, reason):
-                    progress.over(cell, f"LOST, {outcome}: {reason}")
-                    lost[cell.key] = event
+                        first_numbers.add(planned)
+                case RunElsewhere(planned):
+                    progress.say(f"{planned.label}: another process trains it")
+                case RunLost(planned, outcome, reason):
+                    progress.over(planned, f"LOST, {outcome}: {reason}")
+                    lost[planned.key] = event
                 case FewerAtATime(too_large, jobs):
                     progress.say(f"{counted(len(too_large), 'run')} lost for want of memory; again, {jobs} at a time")
-                    for cell in too_large:
-                        del lost[cell.key]
+                    for planned in too_large:
+                        del lost[planned.key]
             if keeper.is_due or first_numbers.first_pair_waits:
                 _write(keeper, first_numbers, progress)
         _write(keeper, first_numbers, progress)
-    return [f"{one.cell.label}: {one.reason}" for one in lost.values()]
+    return [f"{one.planned.label}: {one.reason}" for one in lost.values()]
 
 
 def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> None:
@@ -190,24 +196,24 @@ class FirstNumbers:
     """What runs have come to so far, told while others are trained. `done`: the runs that were done before. `asked`: every
     run of every claim, so that one that several claims share counts for each of them."""
 
-    def __init__(self, done: Iterable[Cell], results: Path, console: Says, asked: Iterable[Cell] = ()):
+    def __init__(self, done: Iterable[PlannedRun], results: Path, console: Says, asked: Iterable[PlannedRun] = ()):
         self.results, self.console = results, console
-        self.places: dict[str, list[Cell]] = {}  # by the key of a run, its place in every claim
-        for cell in asked:
-            self.places.setdefault(cell.key, []).append(cell)
+        self.places: dict[str, list[PlannedRun]] = {}  # by the key of a run, its place in every claim
+        for planned in asked:
+            self.places.setdefault(planned.key, []).append(planned)
         self.arms: dict[tuple[str, str, str, int], set[str]] = {}  # done, by claim, scale, base and seed
-        self.to_tell: dict[tuple[str, str, str], Cell] = {}  # by claim, scale and base the last that made a pair complete
+        self.to_tell: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base the last that made a pair complete
         self.has_told = False
-        for cell in done:
-            self._pairs_with(cell)
+        for planned in done:
+            self._pairs_with(planned)
 
     @property
     def first_pair_waits(self) -> bool:
         """Whether the first pair of arms is there, and nothing was told yet."""
         return bool(self.to_tell) and not self.has_told
 
-    def add(self, cell: Cell) -> None:
-        for place in self._pairs_with(cell):
+    def add(self, planned: PlannedRun) -> None:
+        for place in self._pairs_with(planned):
             self.to_tell[place.claim, place.scale, place.base] = place
 
     def tell(self) -> None:
@@ -221,10 +227,10 @@ class FirstNumbers:
         self.to_tell.clear()
         self.has_told = True
 
-    def _pairs_with(self, cell: Cell) -> list[Cell]:
+    def _pairs_with(self, planned: PlannedRun) -> list[PlannedRun]:
         """The places of this run, which is done, at which two arms at least of one claim, scale, base and seed are done now."""
         found = []
-        for place in self.places.get(cell.key, [cell]):
+        for place in self.places.get(planned.key, [planned]):
             arms = self.arms.setdefault((place.claim, place.scale, place.base, place.seed), set())
             arms.add(place.arm)
             if len(arms) >= 2:
@@ -232,17 +238,17 @@ class FirstNumbers:
         return found
 
 
-def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool) -> None:
-    """Of the claim and base of each of `cells`, what its runs come to; and the picture of the first, where `draw`."""
+def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
+    """Of the claim and base of each of `planned_runs`, what its runs come to; and the picture of the first, where `draw`."""
     from study.judge.evidence import find
     from study.plan.claim_files import get_claim
     from study.report import phrases
     from study.report.sentences import look_words
 
-    cells = list(cells)
-    claims = {cell.claim: get_claim(cell.claim) for cell in cells}
-    asked = {(cell.claim, cell.scale, cell.base, cell.fingerprint) for cell in cells}
-    found = find(results, claims, scales={cell.scale for cell in cells}).found
+    planned_runs = list(planned_runs)
+    claims = {planned.claim: get_claim(planned.claim) for planned in planned_runs}
+    asked = {(planned.claim, planned.scale, planned.base, planned.fingerprint) for planned in planned_runs}
+    found = find(results, claims, scales={planned.scale for planned in planned_runs}).found
     groups = [f for f in found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         effect, runs = phrases.observed_words(one), phrases.runs_words(one)
@@ -259,13 +265,13 @@ def tell_so_far(cells: Iterable[Cell], results: Path, console: Says, draw: bool)
 # ---- When they are over ------------------------------------------------------------------------------------------------
 
 
-def derive_from_weights(cells: Sequence[Cell], place: Place, results: Path, console: Console) -> None:
+def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, results: Path, console: Console) -> None:
     """What the claims of finished runs ask of their weights, where it is not there yet."""
     from study.record.trained_weights import asks_weights, derive
 
     rules = Preregistrations.read(results)
-    for scale in dict.fromkeys(cell.scale for cell in cells):
-        mine = [cell for cell in cells if cell.scale == scale and asks_weights(cell)]
+    for scale in dict.fromkeys(planned.scale for planned in planned_runs):
+        mine = [planned for planned in planned_runs if planned.scale == scale and asks_weights(planned)]
         rule = rules.of(scale)
         if mine:
             derive(mine, place, results, console.say, rule.first_seed if rule else 0)
@@ -290,11 +296,12 @@ def conclude(
     findings, told = find(results), []
     written = [*write_report(results, findings), *write_verdicts(results, findings)]
     for plan in plans:
-        asked, bases = plan.asked, {cell.base for cell in plan.cells}
+        asked, bases = plan.asked, {planned.base for planned in plan.planned_runs}
         mine = [
             finding
             for finding in findings.found
-            if (finding.claim_name, finding.scale, finding.fingerprint) == (asked.name, asked.scale, plan.cells[0].fingerprint)
+            if (finding.claim_name, finding.scale, finding.fingerprint)
+            == (asked.name, asked.scale, plan.planned_runs[0].fingerprint)
             and (place.machine.label in finding.machines or not here_alone)
             and finding.base in bases
         ]

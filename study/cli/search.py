@@ -35,7 +35,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def search(args: argparse.Namespace) -> int:
-    from study.plan.trials import Search, cells_of
+    from study.plan.trials import Search, planned_runs_of
     from study.run.search import LOCK, open_storage
 
     signal.signal(signal.SIGTERM, leave)
@@ -58,7 +58,7 @@ def search(args: argparse.Namespace) -> int:
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
         searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
-        check_can_be_trained(cells_of(searches), images, machine)
+        check_can_be_trained(planned_runs_of(searches), images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
         place = Place(machine, data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))

@@ -18,7 +18,7 @@ from study.judge.family import Finding
 from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
 from study.plan.fixed_rules import Preregistration, first_seed_of
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.questions.claim import Claim
 from study.run.one_run import Place
 from study.run.run_folder import is_done
@@ -67,8 +67,8 @@ class Next:
 
     member: OpenClaim
     look: int
-    cells: tuple[Cell, ...]  # still to be trained
-    trained: tuple[Cell, ...] = ()  # and not used yet: what the claim asks of their weights is not read
+    planned_runs: tuple[PlannedRun, ...]  # still to be trained
+    trained: tuple[PlannedRun, ...] = ()  # and not used yet: what the claim asks of their weights is not read
     worth: float = 0.0  # chance of a decision an hour, or a run
 
 
@@ -76,7 +76,7 @@ class Next:
 class Budget:
     """What a call may spend: hours from now on, or runs; without either, all that is asked for."""
 
-    price: Callable[[Sequence[Cell]], float]  # of runs: seconds, or how many
+    price: Callable[[Sequence[PlannedRun]], float]  # of runs: seconds, or how many
     limit: float
     by_hours: bool
     began: float = field(default_factory=lambda: time.monotonic())
@@ -95,8 +95,10 @@ class Budget:
 
 def budget_of(hours: float | None, runs: int | None, pace: Pace) -> Budget:
     if runs is not None:
-        return Budget(lambda cells: float(len(cells)), float(runs), by_hours=False)
-    return Budget(lambda cells: pace.cost(cells).seconds, math.inf if hours is None else 3600 * hours, by_hours=True)
+        return Budget(lambda planned_runs: float(len(planned_runs)), float(runs), by_hours=False)
+    return Budget(
+        lambda planned_runs: pace.cost(planned_runs).seconds, math.inf if hours is None else 3600 * hours, by_hours=True
+    )
 
 
 class Settling:
@@ -119,10 +121,10 @@ class Settling:
     def last_look(self) -> int:
         return len(self.rule.looks.arms)
 
-    def cell(self, member: OpenClaim, label: str, seed: int) -> Cell:
-        return Cell(member.name, self.scale, member.base, label, seed, member.recipes[label], self.fingerprint)
+    def planned(self, member: OpenClaim, label: str, seed: int) -> PlannedRun:
+        return PlannedRun(member.name, self.scale, member.base, label, seed, member.recipes[label], self.fingerprint)
 
-    def all_cells(self, member: OpenClaim) -> list[Cell]:
+    def all_planned_runs(self, member: OpenClaim) -> list[PlannedRun]:
         """Every run that any look may use on one machine."""
         looks, first = self.rule.looks, first_seed_of(self.rule, member.claim)
         counts = {
@@ -131,7 +133,7 @@ class Settling:
         if member.claim.measure.runs_together > 1:
             counts = dict.fromkeys(counts, member.claim.measure.runs_together)
         return [
-            self.cell(member, label, first + i)
+            self.planned(member, label, first + i)
             for i in range(max(counts.values()))
             for label, count in counts.items()
             if i < count
@@ -144,18 +146,18 @@ class Settling:
         done = told.runs.key[told.runs.machine == self.machine.label]
         return View({(finding.claim_name, finding.base): finding for finding in mine}, mine, frozenset(done))
 
-    def to_look(self, member: OpenClaim, look: int, view: View) -> list[Cell] | None:
+    def to_look(self, member: OpenClaim, look: int, view: View) -> list[PlannedRun] | None:
         """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
         case = case_of(view.of(member), member.claim, member.base, first_seed_of(self.rule, member.claim), self.rule.looks)
         needed = runs_to_look(case, look, self.machine.label)
         if needed is None:
             return None
         order = list(member.recipes)
-        return [self.cell(member, *one) for one in sorted(needed, key=lambda one: (one[1], order.index(one[0])))]
+        return [self.planned(member, *one) for one in sorted(needed, key=lambda one: (one[1], order.index(one[0])))]
 
-    def untrained(self, cells: Iterable[Cell], view: View) -> tuple[Cell, ...]:
-        """Those of `cells` that no table and no folder has a result of, or a damaged one."""
-        return tuple(cell for cell in cells if cell.key not in view.done and not self._is_done(cell.key))
+    def untrained(self, planned_runs: Iterable[PlannedRun], view: View) -> tuple[PlannedRun, ...]:
+        """Those of `planned_runs` that no table and no folder has a result of, or a damaged one."""
+        return tuple(planned for planned in planned_runs if planned.key not in view.done and not self._is_done(planned.key))
 
     def _is_done(self, key: str) -> bool:
         return key not in self.damaged and is_done(self.place.spool_dir / key)
@@ -168,14 +170,14 @@ class Settling:
                 continue
             if look > number_of_looks(member.claim, self.rule.looks):
                 continue
-            cells = self.to_look(member, look, view)
-            if cells is None:
+            planned_runs = self.to_look(member, look, view)
+            if planned_runs is None:
                 self.set_aside[member] = (
                     f"look {look} needs more seeds of {member.claim.arms[0].label} on the machine that has the other arms"
                 )
-            elif cells:
-                left = self.untrained(cells, view)
-                found.append(Next(member, look, left, tuple(cell for cell in cells if cell not in left)))
+            elif planned_runs:
+                left = self.untrained(planned_runs, view)
+                found.append(Next(member, look, left, tuple(planned for planned in planned_runs if planned not in left)))
         return found
 
     def in_order(self, waiting: Sequence[Next], view: View, budget: Budget) -> list[Next]:
@@ -187,24 +189,24 @@ class Settling:
     def _worth(self, member: OpenClaim, look: int, view: View, budget: Budget, open_claims: int) -> float:
         best = 0.0
         for later in range(look, number_of_looks(member.claim, self.rule.looks) + 1):
-            cells = self.untrained(self.to_look(member, later, view) or (), view)
-            price = budget.price(cells) if cells else 0.0
+            planned_runs = self.untrained(self.to_look(member, later, view) or (), view)
+            price = budget.price(planned_runs) if planned_runs else 0.0
             if price > budget.left:
                 break
             chance = chance_to_decide(view.of(member), self.rule.looks, later, open_claims)
             best = max(best, (UNKNOWN_CHANCE if math.isnan(chance) else chance) / max(price, 1e-9))
         return best
 
-    def wave(self, waiting: Sequence[Next], view: View, budget: Budget) -> tuple[list[Next], list[Cell]]:
+    def wave(self, waiting: Sequence[Next], view: View, budget: Budget) -> tuple[list[Next], list[PlannedRun]]:
         """Of the claims that wait for a look those that the budget allows, and their runs, each once."""
-        first_asked: dict[str, Cell] = {}
+        first_asked: dict[str, PlannedRun] = {}
         for one in waiting:  # in the claims' own order: the same after a kill
-            for cell in one.cells:
-                first_asked.setdefault(cell.key, cell)
+            for planned in one.planned_runs:
+                first_asked.setdefault(planned.key, planned)
         chosen: list[Next] = []
-        runs: dict[str, Cell] = {}
+        runs: dict[str, PlannedRun] = {}
         for one in self.in_order(waiting, view, budget):
-            together = {**runs, **{cell.key: first_asked[cell.key] for cell in one.cells}}
+            together = {**runs, **{planned.key: first_asked[planned.key] for planned in one.planned_runs}}
             if budget.price(list(together.values())) <= budget.left:
                 chosen.append(one)
                 runs = together
@@ -213,16 +215,16 @@ class Settling:
     def reach(self, view: View, budget: Budget) -> dict[OpenClaim, int]:
         """How far each open claim comes within the budget if none is decided before: its last look that fits."""
         reached = {member: view.looks_taken(member) for member in self.members if view.is_open(member)}
-        runs: dict[str, Cell] = {}
+        runs: dict[str, PlannedRun] = {}
         for look in range(1, self.last_look + 1):
             waiting = []
             for member, before in reached.items():
                 if member in self.set_aside or before != look - 1 or look > number_of_looks(member.claim, self.rule.looks):
                     continue
-                if (cells := self.to_look(member, look, view)) is not None:
-                    waiting.append(Next(member, look, self.untrained(cells, view)))
+                if (planned_runs := self.to_look(member, look, view)) is not None:
+                    waiting.append(Next(member, look, self.untrained(planned_runs, view)))
             for one in self.in_order(waiting, view, budget):
-                together = {**runs, **{cell.key: cell for cell in one.cells}}
+                together = {**runs, **{planned.key: planned for planned in one.planned_runs}}
                 if not together or budget.price(list(together.values())) <= budget.left:
                     runs, reached[one.member] = together, look
         return reached

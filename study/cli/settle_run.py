@@ -23,7 +23,7 @@ from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
-from study.plan.plan import Cell, tuned_recipe
+from study.plan.plan import PlannedRun, tuned_recipe
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
@@ -164,15 +164,15 @@ def settle_claims(args: argparse.Namespace) -> int:
     fingerprint = images.fingerprint
     place = Place(machine, data_dir(), spool_dir())
     settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)
-    cells = [cell for member in members for cell in settling.all_cells(member)]
-    check_can_be_trained(cells, images, machine if args.executor == "local" else None)
+    planned_runs = [planned for member in members for planned in settling.all_planned_runs(member)]
+    check_can_be_trained(planned_runs, images, machine if args.executor == "local" else None)
     if machine.device == "cuda" and args.executor == "local" and args.jobs == 0:
-        settling.place = replace(place, machine=as_many_as_pay(cells, machine))
+        settling.place = replace(place, machine=as_many_as_pay(planned_runs, machine))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
         look_at_mlflow(console)
         writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
-        catch_up(settling, cells, console)
+        catch_up(settling, planned_runs, console)
     budget = budget_of(args.hours, args.runs, pace_of(settling.machine))
     rows = standing(settling, settling.view(), budget)
     console.say(table_of(rows, settling, budget))
@@ -187,7 +187,9 @@ def settle_claims(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, leave)
     was_lost = _train(settling, budget, executor, console)
     plans = [
-        ClaimPlan(ClaimAtScale(name, own[0].claim, goal.scale, goal.why), [c for one in own for c in settling.all_cells(one)])
+        ClaimPlan(
+            ClaimAtScale(name, own[0].claim, goal.scale, goal.why), [c for one in own for c in settling.all_planned_runs(one)]
+        )
         for name in dict.fromkeys(member.name for member in members)
         if (own := [member for member in members if member.name == name])
     ]
@@ -209,12 +211,12 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
     console.say(f"fixed {told}, in {rules.path}: commit it before its first run")
 
 
-def catch_up(settling: Settling, cells: Sequence[Cell], console: Console) -> bool:
-    """Record what of `cells` has a result in the directory of runs, each run under the claim that it was trained for: what a
-    kill kept from the tables, or from MLflow alone. Returns whether the tables took it."""
+def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Console) -> bool:
+    """Record what of `planned_runs` has a result in the directory of runs, under the claim that it was trained for:
+    what a kill kept from the tables, or from MLflow alone. Returns whether the tables took it."""
     results = []
     settling.damaged.clear()
-    for key in dict.fromkeys(cell.key for cell in cells):
+    for key in dict.fromkeys(planned.key for planned in planned_runs):
         try:
             if result := result_in(settling.place.spool_dir / key):
                 results.append(result)
@@ -240,30 +242,32 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             view = settling.view(look - 1)
             asked, waiting = settling.waiting_for(look, view), []
             by_weights = [one for one in asked if one.member.claim.measure.stored_as]
-            unread = {(cell.claim, cell.key): cell for one in by_weights for cell in one.trained}
+            unread = {(planned.claim, planned.key): planned for one in by_weights for planned in one.trained}
             if unread.keys() - read:  # of the claims that wait alone: what others need not be read, a kill does not tell
                 derive_from_weights(list(unread.values()), settling.place, settling.results, console)
                 read |= unread.keys()
                 continue
             for one in asked:
-                if not one.cells or tried & {cell.key for cell in one.cells}:
+                if not one.planned_runs or tried & {planned.key for planned in one.planned_runs}:
                     settling.set_aside[one.member] = _why_stuck(one)
-                    was_lost = was_lost or bool(one.cells)
+                    was_lost = was_lost or bool(one.planned_runs)
                 else:
                     waiting.append(one)
             _tell_decided(settling, told, console)
-            chosen, cells = settling.wave(waiting, view, budget)
+            chosen, planned_runs = settling.wave(waiting, view, budget)
             if not chosen:
                 break
             names = ", ".join(one.member.words for one in chosen)
             console.say(f"\nlook {look} of {settling.last_look}: {names}; {budget.words}")
-            console.say(pace_of(settling.machine).cost(cells).words)
-            for reason in train_and_record(cells, settling.place, settling.results, executor, console, tells_numbers=False):
+            console.say(pace_of(settling.machine).cost(planned_runs).words)
+            for reason in train_and_record(
+                planned_runs, settling.place, settling.results, executor, console, tells_numbers=False
+            ):
                 console.say(f"lost: {reason}")
                 was_lost = True
-            tried |= {cell.key for cell in cells}
-            budget.trained += len(cells)
-            was_lost |= not catch_up(settling, cells, console)
+            tried |= {planned.key for planned in planned_runs}
+            budget.trained += len(planned_runs)
+            was_lost |= not catch_up(settling, planned_runs, console)
     _tell_left(settling, budget, console)
     for key, why in settling.passed_over.items():
         console.say(f"passed over: {key}, {why}")
@@ -271,7 +275,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
 
 
 def _why_stuck(one: Next) -> str:
-    if one.cells:
+    if one.planned_runs:
         return "its runs were lost; the same command tries them again"
     return (
         "its runs are in, and no look: another machine trained them in this SPOOL_DIR, their results are passed over, or their "
@@ -300,9 +304,9 @@ def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
         look = view.looks_taken(member) + 1
         why = settling.set_aside.get(member, "")
         if not why:
-            cells = settling.untrained(settling.to_look(member, look, view) or (), view)
-            hours = f"{_hours(settling, pace.cost(cells).seconds):.1f} {_unit(settling)}"
-            why = f"look {look} needs {len(cells)} more runs ({hours})"
+            planned_runs = settling.untrained(settling.to_look(member, look, view) or (), view)
+            hours = f"{_hours(settling, pace.cost(planned_runs).seconds):.1f} {_unit(settling)}"
+            why = f"look {look} needs {len(planned_runs)} more runs ({hours})"
         console.say(f"open: {member.words}, {why}; {budget.words}")
 
 
@@ -331,9 +335,9 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
             case = case_of(one, claim, member.base, first_seed_of(settling.rule, claim), looks)
             row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
             for name, look in (("next", taken + 1), ("last", last)):
-                cells = settling.to_look(member, look, view)
-                left = settling.untrained(cells or (), view)
-                row[f"runs_to_{name}_look"] = None if cells is None else len(left)
+                planned_runs = settling.to_look(member, look, view)
+                left = settling.untrained(planned_runs or (), view)
+                row[f"runs_to_{name}_look"] = None if planned_runs is None else len(left)
                 row[f"hours_to_{name}_look"] = round(_hours(settling, pace.cost(left).seconds), 2)
             row["unit"] = _unit(settling)
             row["comes_to_look"] = reach[member]
@@ -355,18 +359,20 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
     """The rows for a terminal, and sentences on what is out of reach."""
     lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
     for row in rows:
-        cells = [row["claim"], row["base"], row["stands"], row["margin"]]
+        planned_runs = [row["claim"], row["base"], row["stands"], row["margin"]]
         if row["is_open"]:
-            cells.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
+            planned_runs.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
             for name in ("next", "last"):
                 runs = row[f"runs_to_{name}_look"]
                 hours = row[f"hours_to_{name}_look"]
-                cells.append("not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}")
+                planned_runs.append(
+                    "not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}"
+                )
             fits = row["comes_to_look"] > row["looks_taken"]
-            cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
-        lines.append(tuple(cells) + ("",) * (9 - len(cells)))
+            planned_runs += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
+        lines.append(tuple(planned_runs) + ("",) * (9 - len(planned_runs)))
     widths = [max(len(line[i]) for line in lines) for i in range(9)]
-    told = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    told = ["  ".join(planned.ljust(width) for planned, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     for row in rows:
         if row["is_open"] and row["seeds_for_no_effect"] and "no effect" not in row["can_end_as"]:
             seeds = margins.seeds_text(row["seeds_for_no_effect"])

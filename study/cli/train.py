@@ -22,10 +22,10 @@ from study.cli.plan import check_ranks
 from study.cli.progress import outcome_words
 from study.cli.run import look_at_mlflow
 from study.environment import data_dir, spool_dir
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.questions.claim import OWN_QUESTION
 from study.questions.scales import scale_named
-from study.run.one_run import Place, run_cell
+from study.run.one_run import Place, run_planned
 from study.run.result import SEEDS_BELOW, to_json
 from study.run.stop import STOP
 
@@ -61,16 +61,16 @@ def train(args: argparse.Namespace) -> int:
     images = load_images(recipe.data.name)
     fingerprint = images.fingerprint
     arm = " ".join(args.set) or "as it is"
-    cell = Cell(OWN_QUESTION, recipe.data.name, args.recipe, arm, args.seed, recipe, fingerprint)
-    check_ranks([cell])
+    planned = PlannedRun(OWN_QUESTION, recipe.data.name, args.recipe, arm, args.seed, recipe, fingerprint)
+    check_ranks([planned])
     check_fits(recipe, images, memory_bytes(machine.device))
     look_at_mlflow(Console(to_stderr=True))
     place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))  # nothing is written before
     console.say(
-        f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {cell.key}"
+        f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {planned.key}"
     )
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
-    result = run_cell(cell, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
+    result = run_planned(planned, place, lambda point: console.say(_point_words(point, recipe.optim.epochs)))
     console.say(outcome_words(result))
     try:
         from study.record.mlflow_store import Store

@@ -18,7 +18,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import Recipe, as_dict
 from study.counted import counted
 from study.plan.cost import give_memory_back, seconds_of_rounds
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 
 AT_ONCE = 16
 """An H100 takes a step of ALEXNET_32 in 667 microseconds alone, in 340 a run among 16, and in no less among 48: it is full. The
@@ -44,12 +44,12 @@ class AtOnce:
         return max(1, min(self.runs if self.gain >= WORTH_IT else 1, runs))
 
 
-def jobs_that_pay(cells: Sequence[Cell], machine: Machine) -> tuple[int, str]:
+def jobs_that_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> tuple[int, str]:
     """How many runs of these a GPU takes at a time, and why in a line."""
-    count = len({cell.key for cell in cells})
+    count = len({planned.key for planned in planned_runs})
     if count < 2:
         return 1, ""
-    largest = max((cell.recipe for cell in cells), key=lambda recipe: recipe.model.image_size)
+    largest = max((planned.recipe for planned in planned_runs), key=lambda recipe: recipe.model.image_size)
     found = measured_once(largest, machine)
     if found.runs == 1:
         return 1, "1 at a time: two runs of this size do not fit into what is free of this card's memory"

@@ -13,7 +13,7 @@ from alexnet.errors import is_out_of_memory, let_go
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe, changed
 from study.counted import counted
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.plan.tuned import Tuned
 from study.questions.scales import scale_named
 
@@ -43,39 +43,39 @@ class Pace:
         self.calibrated: dict[tuple[str, str], float] = {}  # likewise by base and data set: arms of a base take about as long
         self.packed: dict[str, int] = {}  # training images by set; 0: it is not packed here
 
-    def cost(self, cells: Sequence[Cell]) -> Cost:
-        """Wall seconds of `cells`: at the pace of the machine's earlier runs of the same base on the same data; where there are
-        none, at that of a few steps taken now."""
-        if not cells:
+    def cost(self, planned_runs: Sequence[PlannedRun]) -> Cost:
+        """Wall seconds of `planned_runs`: at the pace of the machine's earlier runs of the same base on the same data; where
+        there are none, at that of a few steps taken now."""
+        if not planned_runs:
             return Cost(0.0, "nothing to run", "Nothing is left to run.")
         total, is_calibrated, machine = 0.0, False, self.machine
-        for cell in cells:
-            steps_per_epoch = self._images_an_epoch(cell) // cell.recipe.optim.batch_size
-            kind = cell.base, cell.recipe.data.name
+        for planned in planned_runs:
+            steps_per_epoch = self._images_an_epoch(planned) // planned.recipe.optim.batch_size
+            kind = planned.base, planned.recipe.data.name
             seconds_per_step = self.seconds_a_step.get(kind)
             if seconds_per_step is None:
                 is_calibrated = True
                 if kind not in self.calibrated:
-                    self.calibrated[kind] = self._calibrated(cell.recipe)
+                    self.calibrated[kind] = self._calibrated(planned.recipe)
                 seconds_per_step = self.calibrated[kind]
-            total += expected_epochs(cell, self.tuned) * steps_per_epoch * seconds_per_step
+            total += expected_epochs(planned, self.tuned) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
         source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
         unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
         hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
-        most = "at most " if any(may_stop_before(cell, self.tuned) for cell in cells) else ""
+        most = "at most " if any(may_stop_before(planned, self.tuned) for planned in planned_runs) else ""
         cost = f"{most}about {_time(seconds)} ({hours:.1f} {unit})"
-        words = f"{counted(len(cells), 'run')} to train: {cost}, by the pace of {source}."
+        words = f"{counted(len(planned_runs), 'run')} to train: {cost}, by the pace of {source}."
         return Cost(seconds, source, words)
 
-    def _images_an_epoch(self, cell: Cell) -> int:
+    def _images_an_epoch(self, planned: PlannedRun) -> int:
         """Of the set that is packed here; before it is, as many as its scale says."""
         from alexnet.data import packed
 
-        data = cell.recipe.data
+        data = planned.recipe.data
         if data.name not in self.packed:
             self.packed[data.name] = packed.count_of(self.data_dir / ".cache" / data.name)
-        there = self.packed[data.name] or scale_named(cell.scale).train_images
+        there = self.packed[data.name] or scale_named(planned.scale).train_images
         return max(min(data.train_images or there, there) - data.validation_images, 1)
 
     def _calibrated(self, recipe: Recipe) -> float:
@@ -85,17 +85,17 @@ class Pace:
         return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
 
 
-def expected_epochs(cell: Cell, tuned: Tuned) -> float:
+def expected_epochs(planned: PlannedRun, tuned: Tuned) -> float:
     """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""
-    entry = tuned.find(cell.claim, cell.base, cell.arm, cell.scale) or {"value": None, "trials": []}
+    entry = tuned.find(planned.claim, planned.base, planned.arm, planned.scale) or {"value": None, "trials": []}
     took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
-    return min(took or cell.recipe.optim.epochs, cell.recipe.optim.epochs)
+    return min(took or planned.recipe.optim.epochs, planned.recipe.optim.epochs)
 
 
-def may_stop_before(cell: Cell, tuned: Tuned) -> bool:
+def may_stop_before(planned: PlannedRun, tuned: Tuned) -> bool:
     """Whether a run's whole budget is reckoned with, though it ends at a training error that it may reach before."""
-    optim = cell.recipe.optim
-    return bool(optim.stop_at_train_error) and expected_epochs(cell, tuned) == optim.epochs
+    optim = planned.recipe.optim
+    return bool(optim.stop_at_train_error) and expected_epochs(planned, tuned) == optim.epochs
 
 
 @functools.cache

@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedRun:
     """One run and the place it has in a claim. The key is the run's alone; other claims may share it."""
 
     claim: str
@@ -61,8 +61,8 @@ def make_plan(
     first_seed: int = 0,
     looks: Looks = LOOKS,
     every_arm: bool = False,
-) -> list[Cell]:
-    """The cells of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
+) -> list[PlannedRun]:
+    """The runs of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
 
     `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of each arm but the first, which
     has as many as their last look asks for (study/questions/looks.py). `first_seed` and `looks` are those of the scale's fixed
@@ -84,19 +84,19 @@ def make_plan(
             f"SEEDS: {count} of {claim_name} reach seed {last}, and seeds from {JUDGED_SEEDS_BELOW} on are for tuning; "
             f"its first seed is {first_seed}"
         )
-    cells = []
+    planned_runs = []
     for base in chosen_bases:
         every = every_arm and not named
         chosen_arms = arms_with_rates(claim_name, scale_name, base, tuned) if every else pick_arms(claim, named)
         recipes = {arm: tuned_recipe(claim_name, scale_name, base, arm, tuned) for arm in chosen_arms}
         _check_differ(recipes, f"{claim_name} on base {base!r} at scale {scale_name!r}")
-        cells += [
-            Cell(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
+        planned_runs += [
+            PlannedRun(claim_name, scale_name, base, arm, seed, recipe, fingerprint)
             for seed in range(first_seed, first_seed + looks.seeds_of_first_arm(count))
             for arm, recipe in recipes.items()
             if seed < first_seed + count or arm == claim.arms[0].label
         ]
-    return cells
+    return planned_runs
 
 
 def _check_differ(recipes: Mapping[str, Recipe], where: str) -> None:

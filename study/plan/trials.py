@@ -7,7 +7,7 @@ from typing import Any
 
 from alexnet.recipe import Recipe, changed
 from study.plan.claim_files import get_claim, get_scale
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.measures import Measure, TimeTo
 
@@ -49,7 +49,7 @@ def tuning_seeds(measure: Measure) -> tuple[int, ...]:
     return tuple(range(TUNING_SEED, TUNING_SEED + (1 if is_by_time(measure) else TUNING_SEEDS)))
 
 
-def trials_of(search: Search) -> tuple[str, dict[float, tuple[Cell, ...]]]:
+def trials_of(search: Search) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]:
     """The field that is searched for, and of each value its trials, one a seed, in the order in which they are made."""
     claim = get_claim(search.claim)
     ((field, values),) = claim.tune.items()
@@ -60,15 +60,16 @@ def trials_of(search: Search) -> tuple[str, dict[float, tuple[Cell, ...]]]:
     where = search.claim, search.scale, search.base, search.arm
     return field, {
         value: tuple(
-            Cell(*where, seed, changed(recipe, {field: value}), search.fingerprint) for seed in tuning_seeds(claim.measure)
+            PlannedRun(*where, seed, changed(recipe, {field: value}), search.fingerprint)
+            for seed in tuning_seeds(claim.measure)
         )
         for value in outward(values)
     }
 
 
-def cells_of(searches: Iterable[Search]) -> list[Cell]:
+def planned_runs_of(searches: Iterable[Search]) -> list[PlannedRun]:
     """All trials of these searches."""
-    return [cell for search in searches for of_a_value in trials_of(search)[1].values() for cell in of_a_value]
+    return [planned for search in searches for of_a_value in trials_of(search)[1].values() for planned in of_a_value]
 
 
 def _with_validation(recipe: Recipe, images_of_the_set: int) -> Recipe:

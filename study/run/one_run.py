@@ -17,7 +17,7 @@ from alexnet.recipe import NUMERICS, as_dict
 from alexnet.training.checkpoint import Checkpoints, Interrupted
 from alexnet.training.history import Point
 from study.environment import damaged_choice, links_choice
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.run.checkout import commit_of
 from study.run.lease import LEASE_SECONDS, Busy, Lease
 from study.run.result import RESULT, DataFacts, GpuFacts, MachineFacts, RunResult, SoftwareFacts, sealed
@@ -65,7 +65,7 @@ class Place:
     lease_seconds: float = LEASE_SECONDS
 
 
-def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> RunResult:
+def run_planned(planned: PlannedRun, place: Place, observe: Observe, wait: bool = True) -> RunResult:
     """The result of a run. A finished run is read, one that was begun goes on, and two processes never do it twice: where
     another one trains it, this one waits for it or, without `wait`, raises Busy. Raises Interrupted where asked to stop."""
     from alexnet.training import data_parallel
@@ -76,7 +76,7 @@ def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> R
         try:
             take_round = rounds_on(place.machine.device, graphs=data_parallel.asked().count == 1)
             with place.machine.torch_settings():
-                return to_its_end(steps_of_cell(cell, place, observe), take_round)
+                return to_its_end(steps_of_planned(planned, place, observe), take_round)
         except Busy:
             if not wait:
                 raise
@@ -84,29 +84,29 @@ def run_cell(cell: Cell, place: Place, observe: Observe, wait: bool = True) -> R
                 raise Interrupted("asked to stop while another process trains this run") from None
 
 
-def steps_of_cell(cell: Cell, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
-    """`run_cell` a step at a time: gives the training whenever an update of it is due, see alexnet/training/side_by_side.py.
+def steps_of_planned(planned: PlannedRun, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
+    """`run_planned` a step at a time: gives the training whenever an update of it is due, see alexnet/training/side_by_side.py.
     Raises Busy where another process trains the run."""
-    folder = place.spool_dir / cell.key
+    folder = place.spool_dir / planned.key
     if not (result := read_result(folder)):
         with Lease(folder, place.lease_seconds) as lease:
             if not (result := read_result(folder)):  # whoever held the lease before may have ended it
-                return (yield from _trained_under(lease, cell, place, observe))
+                return (yield from _trained_under(lease, planned, place, observe))
     for point in result.points:
         observe(point)
     return result
 
 
-def _trained_under(lease: Lease, cell: Cell, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
+def _trained_under(lease: Lease, planned: PlannedRun, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
     """Trains, and puts weights and result into the run's folder."""
     folder = lease.folder
     if told := put_damaged_aside(folder):
         print(told, file=sys.stderr, flush=True)
     (folder / ENDED).unlink(missing_ok=True)
     with lease.held():
-        began_ms = write_asked(folder, cell, round(time.time() * 1000))
+        began_ms = write_asked(folder, planned, round(time.time() * 1000))
     checkpoints = Checkpoints(folder, place.checkpoint_seconds, lease.held)
-    result = replace((yield from _trained(cell, place, checkpoints, observe)), started_ms=began_ms)
+    result = replace((yield from _trained(planned, place, checkpoints, observe)), started_ms=began_ms)
     with lease.held():
         checkpoints.keep_weights(result.weights_sha256)
         write_atomically(folder / RESULT, sealed(result))
@@ -114,23 +114,25 @@ def _trained_under(lease: Lease, cell: Cell, place: Place, observe: Observe) -> 
     return result
 
 
-def _trained(cell: Cell, place: Place, checkpoints: Checkpoints, observe: Observe) -> Generator["Training", None, RunResult]:
+def _trained(
+    planned: PlannedRun, place: Place, checkpoints: Checkpoints, observe: Observe
+) -> Generator["Training", None, RunResult]:
     from alexnet.training import data_parallel
     from alexnet.training.loop import Training
 
     ranks = data_parallel.join()
-    ranks.broadcast((cell, place))
-    images = images_of(cell.recipe.data.name, place.data_dir, place.machine.device)
-    assert images.fingerprint == cell.fingerprint, f"{images.name} changed on disk while the plan was running"
+    ranks.broadcast((planned, place))
+    images = images_of(planned.recipe.data.name, place.data_dir, place.machine.device)
+    assert images.fingerprint == planned.fingerprint, f"{images.name} changed on disk while the plan was running"
     started, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    training = Training(cell.recipe, cell.seed, place.machine, images, observe, checkpoints, ranks, STOP)
+    training = Training(planned.recipe, planned.seed, place.machine, images, observe, checkpoints, ranks, STOP)
     yield from training.steps()
     history = training.history()
     return RunResult(
-        key=cell.key,
-        asked=cell.asked,
-        seed=cell.seed,
-        recipe=as_dict(cell.recipe),
+        key=planned.key,
+        asked=planned.asked,
+        seed=planned.seed,
+        recipe=as_dict(planned.recipe),
         numerics=NUMERICS,
         data=DataFacts(name=images.name, fingerprint=images.fingerprint),
         machine=MachineFacts(**asdict(place.machine), label=" then ".join(training.machines)),

@@ -10,10 +10,10 @@ from alexnet.errors import Refused, says_out_of_memory
 from alexnet.training.checkpoint import Interrupted
 from alexnet.training.history import Point
 from study.environment import launched_ranks
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.run.executors.base import Done, Executor, Lost, Message, Report, Task
 from study.run.lease import Busy, LeaseLost, holder_of
-from study.run.one_run import Place, run_cell, steps_of_cell
+from study.run.one_run import Place, run_planned, steps_of_planned
 from study.run.result import RunResult
 from study.run.run_folder import PASSED_OVER, passed_over, read_result, write_ended
 from study.run.stop import STOP
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class RunPoint:
     """A run is at the end of an epoch. A run that is begun again tells its points again."""
 
-    cell: Cell
+    planned: PlannedRun
     point: Point
 
 
@@ -34,7 +34,7 @@ class RunPoint:
 class RunDone:
     """A run has a result, in its folder and here."""
 
-    cell: Cell
+    planned: PlannedRun
     result: RunResult
 
 
@@ -42,14 +42,14 @@ class RunDone:
 class RunElsewhere:
     """Another process trains this run; it is taken up again when that one has ended it, or died over it."""
 
-    cell: Cell
+    planned: PlannedRun
 
 
 @dataclass(frozen=True)
 class RunLost:
     """A run ended without a result. `outcome` is "out of memory", "interrupted" or "failed"."""
 
-    cell: Cell
+    planned: PlannedRun
     outcome: str
     reason: str
 
@@ -58,16 +58,16 @@ class RunLost:
 class FewerAtATime:
     """Runs that were lost for want of memory are no longer lost: they are tried again, `jobs` at a time."""
 
-    cells: Sequence[Cell]
+    planned_runs: Sequence[PlannedRun]
     jobs: int
 
 
 RunEvent = RunPoint | RunDone | RunElsewhere | RunLost | FewerAtATime
 
 
-def missing(cells: Iterable[Cell], place: Place) -> list[Cell]:
+def missing(planned_runs: Iterable[PlannedRun], place: Place) -> list[PlannedRun]:
     """Those that have no whole result yet, those that are passed over among them."""
-    return [cell for cell in cells if not _is_whole(place.spool_dir / cell.key)]
+    return [planned for planned in planned_runs if not _is_whole(place.spool_dir / planned.key)]
 
 
 def _is_whole(folder: Path) -> bool:
@@ -77,27 +77,27 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def work_off(cells: Sequence[Cell], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
-    """Train `cells`, which are `missing`, in their order; those that are passed over are lost, by the reason.
+def work_off(planned_runs: Sequence[PlannedRun], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
+    """Train `planned_runs`, which are `missing`, in their order; those that are passed over are lost, by the reason.
 
     Closing the generator ends the workers, with a checkpoint of each run. Calling again takes up lost runs, and whatever a
     kill left unfinished. Raises Interrupted where this process was asked to stop while it waited for runs that others train.
     """
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs
-    refused = {cell: why for cell in cells if (why := passed_over(place.spool_dir / cell.key))}
-    for cell, why in refused.items():
-        yield RunLost(cell, "failed", f"{PASSED_OVER}, {why}")
-    now: Sequence[Cell] = [cell for cell in cells if cell not in refused]
-    elsewhere: list[Cell] = []
+    refused = {planned: why for planned in planned_runs if (why := passed_over(place.spool_dir / planned.key))}
+    for planned, why in refused.items():
+        yield RunLost(planned, "failed", f"{PASSED_OVER}, {why}")
+    now: Sequence[PlannedRun] = [planned for planned in planned_runs if planned not in refused]
+    elsewhere: list[PlannedRun] = []
     while now:
-        too_large: list[Cell] = []
+        too_large: list[PlannedRun] = []
         with contextlib.closing(_trained(now, there, executor, min(jobs, len(now)))) as events:
             for event in events:
                 if isinstance(event, RunElsewhere):
-                    elsewhere.append(event.cell)
+                    elsewhere.append(event.planned)
                 elif isinstance(event, RunLost) and event.outcome == "out of memory":
-                    too_large.append(event.cell)
+                    too_large.append(event.planned)
                 yield event
         if too_large and jobs > 1:
             jobs //= 2
@@ -105,33 +105,35 @@ def work_off(cells: Sequence[Cell], place: Place, executor: Executor) -> Generat
             yield FewerAtATime(now, jobs)
         else:
             now = _free_again(elsewhere, place)
-            elsewhere = [cell for cell in elsewhere if cell not in now]
+            elsewhere = [planned for planned in elsewhere if planned not in now]
 
 
-def _trained(cells: Sequence[Cell], place: Place, executor: Executor, jobs: int) -> Generator[RunEvent, None, None]:
-    """One pass of the executor over `cells`."""
+def _trained(
+    planned_runs: Sequence[PlannedRun], place: Place, executor: Executor, jobs: int
+) -> Generator[RunEvent, None, None]:
+    """One pass of the executor over `planned_runs`."""
     work = train_in_steps if executor.in_steps else train
-    tasks = [Task(work, cell, place) for cell in cells]
+    tasks = [Task(work, planned, place) for planned in planned_runs]
     with contextlib.closing(executor.run(tasks, jobs)) as events:
         for event in events:
-            cell = cells[event.position]
+            planned = planned_runs[event.position]
             match event:
                 case Message(message=point):
-                    yield RunPoint(cell, point)
+                    yield RunPoint(planned, point)
                 case Done(result=None):
-                    yield RunElsewhere(cell)
+                    yield RunElsewhere(planned)
                 case Done(result=result):
-                    yield RunDone(cell, result)
+                    yield RunDone(planned, result)
                 case Lost(reason=why):
                     outcome, reason = how_it_ended(why)
-                    write_ended(place.spool_dir / cell.key, outcome, reason)
-                    yield RunLost(cell, outcome, reason)
+                    write_ended(place.spool_dir / planned.key, outcome, reason)
+                    yield RunLost(planned, outcome, reason)
 
 
-def _free_again(cells: Sequence[Cell], place: Place) -> list[Cell]:
+def _free_again(planned_runs: Sequence[PlannedRun], place: Place) -> list[PlannedRun]:
     """Waits until some of the runs that others train are no longer trained, and returns these; at once where there are none."""
-    while cells:
-        if free := [cell for cell in cells if not holder_of(place.spool_dir / cell.key, place.lease_seconds)]:
+    while planned_runs:
+        if free := [planned for planned in planned_runs if not holder_of(place.spool_dir / planned.key, place.lease_seconds)]:
             return free
         if STOP.wait(1):
             raise Interrupted("asked to stop")
@@ -150,18 +152,18 @@ def how_it_ended(why: str) -> tuple[str, str]:
 # ---- What workers do -------------------------------------------------------------------------------------------------
 
 
-def train(cell: Cell, place: Place, report: Report) -> RunResult | None:
+def train(planned: PlannedRun, place: Place, report: Report) -> RunResult | None:
     """The work of a Task. None: another process trains the run, and this one need not wait."""
     try:
-        return run_cell(cell, place, _only_telling(report), wait=False)
+        return run_planned(planned, place, _only_telling(report), wait=False)
     except (Busy, LeaseLost):
         return None
 
 
-def train_in_steps(cell: Cell, place: Place, report: Report) -> Generator["Training", None, RunResult | None]:
+def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generator["Training", None, RunResult | None]:
     """`train` a step at a time. Raises LeaseLost under torchrun, whose other ranks are then in the middle of the run."""
     try:
-        return (yield from steps_of_cell(cell, place, _only_telling(report)))
+        return (yield from steps_of_planned(planned, place, _only_telling(report)))
     except Busy:
         return None
     except LeaseLost:
@@ -182,22 +184,24 @@ def _only_telling(report: Report) -> Callable[[Point], None]:
 # ---- In which order --------------------------------------------------------------------------------------------------
 
 
-def cheapest_first(plans: Sequence[Sequence[Cell]], cost: Callable[[Sequence[Cell]], float]) -> list[Cell]:
+def cheapest_first(plans: Sequence[Sequence[PlannedRun]], cost: Callable[[Sequence[PlannedRun]], float]) -> list[PlannedRun]:
     """Every run of several claims' plans once, plan after plan: next is always the plan whose missing runs cost least."""
-    ordered: dict[str, Cell] = {}
+    ordered: dict[str, PlannedRun] = {}
     waiting = list(plans)
     while waiting:
-        not_yet = [[cell for cell in plan if cell.key not in ordered] for plan in waiting]
-        costs = [cost(cells) for cells in not_yet]
+        not_yet = [[planned for planned in plan if planned.key not in ordered] for plan in waiting]
+        costs = [cost(planned_runs) for planned_runs in not_yet]
         cheapest = costs.index(min(costs))
-        ordered.update((cell.key, cell) for cell in not_yet[cheapest])
+        ordered.update((planned.key, planned) for planned in not_yet[cheapest])
         del waiting[cheapest]
     return list(ordered.values())
 
 
-def in_order(cells: Sequence[Cell], expected_epochs: Sequence[float]) -> list[Cell]:
+def in_order(planned_runs: Sequence[PlannedRun], expected_epochs: Sequence[float]) -> list[PlannedRun]:
     """The first seed of every base and arm as planned, for a first picture; then the longest runs first, so that none is left
     to end alone."""
-    first = min(cell.seed for cell in cells)
-    longest = sorted(zip(cells, expected_epochs, strict=True), key=lambda pair: -pair[1])  # equal ones stay in their order
-    return [c for c in cells if c.seed == first] + [c for c, _ in longest if c.seed != first]
+    first = min(planned.seed for planned in planned_runs)
+    longest = sorted(
+        zip(planned_runs, expected_epochs, strict=True), key=lambda pair: -pair[1]
+    )  # equal ones stay in their order
+    return [c for c in planned_runs if c.seed == first] + [c for c, _ in longest if c.seed != first]

@@ -15,7 +15,7 @@ from alexnet.files import write_atomically
 from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
 from study.counted import counted
-from study.plan.plan import Asked, Cell
+from study.plan.plan import Asked, PlannedRun
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import holder_in, is_held
 from study.run.result import RESULT, DamagedResult, RunResult, unsealed
@@ -66,30 +66,30 @@ def is_done(folder: Path) -> bool:
 
 
 class Results:
-    """The results of those `cells` that are done, each under the claim and arm of its cell: claims may share a run.
+    """The results of those `planned_runs` that are done, each under its claim and arm: claims may share one.
 
     They are read anew at each pass, so that thousands of them need not be in memory at once. Those that are passed over are
     left out.
     """
 
-    def __init__(self, spool: Path, cells: Sequence[Cell]):
-        self.spool, self.cells = spool, cells
+    def __init__(self, spool: Path, planned_runs: Sequence[PlannedRun]):
+        self.spool, self.planned_runs = spool, planned_runs
 
     def __iter__(self) -> Iterator[RunResult]:
-        for cell in self.cells:
+        for planned in self.planned_runs:
             with contextlib.suppress(Refused):
-                if result := read_result(self.spool / cell.key):
-                    yield replace(result, asked=cell.asked)
+                if result := read_result(self.spool / planned.key):
+                    yield replace(result, asked=planned.asked)
 
 
-def write_asked(folder: Path, cell: Cell, began_ms: int) -> int:
+def write_asked(folder: Path, planned: PlannedRun, began_ms: int) -> int:
     """For whom a run is begun: what `status` tells of it until it has a result. `began_ms`: now, since 1970. Returns when the
     run was begun: of one that goes on from a checkpoint that is when it was begun first."""
     if _has_checkpoint(folder):
         with contextlib.suppress(Refused):
             before = told_in(folder / ASKED, {"began_ms": (int,)})
             began_ms = min(began_ms, before["began_ms"]) if before else began_ms
-    told = {**asdict(cell.asked), "seed": cell.seed, "key": folder.name, "began_ms": began_ms}
+    told = {**asdict(planned.asked), "seed": planned.seed, "key": folder.name, "began_ms": began_ms}
     write_atomically(folder / ASKED, json.dumps(told).encode())
     return began_ms
 

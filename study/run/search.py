@@ -27,7 +27,7 @@ from alexnet.training.cuda_graph import one_by_one
 from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
 from study.plan.claim_files import get_claim
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.plan.trials import Search, is_by_time, mean_scores, score_of, trials_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
@@ -35,7 +35,7 @@ from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tr
 from study.run.executors.base import Done, Lost, Message, Report, Task
 from study.run.executors.local import LocalProcesses
 from study.run.executors.one_gpu import OneGpu
-from study.run.one_run import Observe, Place, run_cell, steps_of_cell
+from study.run.one_run import Observe, Place, run_planned, steps_of_planned
 from study.run.result import RunResult
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
 
 Steps = Generator["Training", None, Shape]
 """What returns a Shape after steps of training, see alexnet/training/side_by_side.py."""
-Train = Callable[[Cell, Place, Observe], Steps[RunResult]]
+Train = Callable[[PlannedRun, Place, Observe], Steps[RunResult]]
 
 
 def _tried(
     value: float,
-    cells: Sequence[Cell],
+    planned_runs: Sequence[PlannedRun],
     study: optuna.Study,
     trial: optuna.Trial,
     best: float,
@@ -125,8 +125,8 @@ def _tried(
             trial.report(point.running_error, point.epoch)
         return point.step >= best or trial.should_prune()
 
-    for cell in cells:
-        result = yield from train(cell, place, is_hopeless)
+    for planned in planned_runs:
+        result = yield from train(planned, place, is_hopeless)
         trial.set_user_attr("machine", result.machine.label)
         last = result.points[-1]
         if isinstance(measure, TimeTo):
@@ -136,8 +136,8 @@ def _tried(
             scored = {"steps": None, "epochs_to_target": None, "validation_error": error}
         row = {
             "value": value,
-            "seed": cell.seed,
-            "key": cell.key,
+            "seed": planned.seed,
+            "key": planned.key,
             "outcome": result.outcome,
             **scored,
             "epochs": last.epoch,
@@ -171,13 +171,18 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
     win. Of any other claim every trial takes its whole budget, as rates that drop late cannot be told apart before.
     """
     measure = get_claim(search.claim).measure
-    field, cells_of = trials_of(search)
-    values, cells = tuple(sorted(cells_of)), [cell for of_a_value in cells_of.values() for cell in of_a_value]
+    field, planned_runs_of = trials_of(search)
+    values, planned_runs = (
+        tuple(sorted(planned_runs_of)),
+        [planned for of_a_value in planned_runs_of.values() for planned in of_a_value],
+    )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    shared = SharedTrials(search, [cell.key for cell in cells], place) if os.environ.get("OPTUNA_STORAGE") else None
+    shared = (
+        SharedTrials(search, [planned.key for planned in planned_runs], place) if os.environ.get("OPTUNA_STORAGE") else None
+    )
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
-    for value, of_a_value in cells_of.items():
+    for value, of_a_value in planned_runs_of.items():
         tried = shared and shared.find(field, value)
         if not tried:
             best = min((t["steps"] for t in trials if t["steps"]), default=NEVER)
@@ -187,7 +192,7 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
             assert trial.suggest_categorical(field, values) == value
 
             def tell(before: int, point: Point, value: float = value, first: int = len(trials) + 1) -> None:
-                report((value, first + before, len(cells), point))
+                report((value, first + before, len(planned_runs), point))
 
             tried = yield from _tried(value, of_a_value, study, trial, best, measure, place, tell, train)
             if shared:
@@ -216,13 +221,13 @@ def search_arm(search: Search, place: Place, report: Report) -> dict:
 
 def search_in_steps(search: Search, place: Place, report: Report) -> Steps[dict]:
     """`search_arm` a step at a time, beside the searches of other arms. Raises Busy where another process trains a trial."""
-    return _trials(search, place, report, steps_of_cell)
+    return _trials(search, place, report, steps_of_planned)
 
 
-def _whole(cell: Cell, place: Place, observe: Observe) -> Steps[RunResult]:
+def _whole(planned: PlannedRun, place: Place, observe: Observe) -> Steps[RunResult]:
     """A run that takes its steps itself, and waits for another process that trains it."""
     yield from ()
-    return run_cell(cell, place, observe)
+    return run_planned(planned, place, observe)
 
 
 # ---- The searches of a plan --------------------------------------------------------------------------------------------

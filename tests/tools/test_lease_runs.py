@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
@@ -45,53 +45,59 @@ def order(rule):
 
 
 def test_each_run_stands_once(order):
-    keys = [cell.key for cell in order]
+    keys = [planned.key for planned in order]
     assert len(set(keys)) == len(keys) == 733  # as on an H100, 2026-11-26
 
 
 def test_a_look_of_every_claim_comes_before_a_run_that_only_a_later_look_needs(rule, order):
-    claims, keys = all_claims(), [cell.key for cell in order]
+    claims, keys = all_claims(), [planned.key for planned in order]
     needed = set()
     for look in (1, 2):
         for name, base in rule.members:
             asked = claims[name].rule
             arms = [arm.label for arm in claims[name].arms if arm.label in (asked.control, *asked.treated_arms)]
-            cells = make_plan(
+            planned_runs = make_plan(
                 name, SCALE, "30a9876f240c", Tuned.read(RESULTS), bases=[base], arms=arms, seeds=rule.looks.arms[look - 1],
                 first_seed=rule.first_seed, looks=rule.looks,
             )  # fmt: skip
-            needed |= {cell.key for cell in cells}
+            needed |= {planned.key for planned in planned_runs}
         assert set(keys[: len(needed)]) == needed
 
 
 def test_the_arms_that_decide_nothing_follow_the_second_look_and_the_screening_is_there(rule, order):
-    arms = [cell.arm for cell in order]
-    third_look = next(i for i, cell in enumerate(order) if cell.seed == rule.first_seed + rule.looks.first_arm[2] - 1)
+    arms = [planned.arm for planned in order]
+    third_look = next(i for i, planned in enumerate(order) if planned.seed == rule.first_seed + rule.looks.first_arm[2] - 1)
     assert arms.index("none-signal-kept") < third_look
-    assert sum(cell.claim == "interactions" for cell in order) > 0
+    assert sum(planned.claim == "interactions" for planned in order) > 0
 
 
 def test_claims_that_are_left_out_have_no_run(rule):
     left_out = [name for name, _ in rule.members if name != "response_norm"]
-    cells = wanted(rule, "0", Tuned.read(RESULTS), without=[*left_out, "interactions"])
-    assert {cell.claim for cell in cells} == {"response_norm"}
+    planned_runs = wanted(rule, "0", Tuned.read(RESULTS), without=[*left_out, "interactions"])
+    assert {planned.claim for planned in planned_runs} == {"response_norm"}
 
 
 def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_whole(rule):
     asked = parser().parse_args(["train", SCALE, "--first", "interactions:1", "depth:2"])
-    cells = wanted(rule, "0", Tuned.read(RESULTS), first=asked.first)
-    first, second = cells[:16], cells[16 : 16 + 2 * 4 - 1]  # the control and three layers, of which one run is the screening's
-    assert {cell.claim for cell in first} == {"interactions"} and {cell.seed for cell in first} == {rule.first_seed}
-    assert {cell.claim for cell in second} == {"depth"} and len({cell.seed for cell in second}) == 2
-    one, other = (cells[parser().parse_args(["train", SCALE, "--part", part]).part] for part in ("1/2", "2/2"))
-    assert [cells.index(cell) for cell in (*one, *other)] == [*range(0, len(cells), 2), *range(1, len(cells), 2)]
+    planned_runs = wanted(rule, "0", Tuned.read(RESULTS), first=asked.first)
+    first, second = (
+        planned_runs[:16],
+        planned_runs[16 : 16 + 2 * 4 - 1],
+    )  # the control and three layers, of which one run is the screening's
+    assert {planned.claim for planned in first} == {"interactions"} and {planned.seed for planned in first} == {rule.first_seed}
+    assert {planned.claim for planned in second} == {"depth"} and len({planned.seed for planned in second}) == 2
+    one, other = (planned_runs[parser().parse_args(["train", SCALE, "--part", part]).part] for part in ("1/2", "2/2"))
+    assert [planned_runs.index(planned) for planned in (*one, *other)] == [
+        *range(0, len(planned_runs), 2),
+        *range(1, len(planned_runs), 2),
+    ]
 
 
 def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
     rule = rule_at("cifar10-jpeg")
     asked = [Asked.read("relu_sooner/relu,tanh/A-2012,A-today:3"), Asked.read("depth/all-five:1")]
-    cells = wanted(rule, "0", Tuned.read(RESULTS), first=asked, only=True)
-    found = Counter((cell.claim, cell.base, cell.arm) for cell in cells)
+    planned_runs = wanted(rule, "0", Tuned.read(RESULTS), first=asked, only=True)
+    found = Counter((planned.claim, planned.base, planned.arm) for planned in planned_runs)
     relu, tanh = rule.looks.seeds_of_first_arm(3), 3
     expected = {("relu_sooner", base, arm): n for base in ("A-2012", "A-today") for arm, n in (("relu", relu), ("tanh", tanh))}
     assert found == {**expected, ("depth", "ALEXNET_32", "all-five"): rule.looks.seeds_of_first_arm(1)}
@@ -101,7 +107,7 @@ def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_ar
     rule = rule_at(SCALE)
 
     def arms(asked: str) -> set[str]:
-        return {cell.arm for cell in wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read(asked)], only=True)}
+        return {planned.arm for planned in wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read(asked)], only=True)}
 
     assert arms("response_norm:1") == {"2012", "none"}
     assert arms("response_norm/all:1") == {arm.label for arm in all_claims()["response_norm"].arms}
@@ -110,23 +116,25 @@ def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_ar
 def test_an_arm_whose_rate_no_search_found_is_left_out():
     """sigmoid has none: `--only` reaches it through `readings`, as the order of the whole rule does."""
     rule = rule_at("cifar10-jpeg")
-    cells = wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read("readings:1")], only=True)
-    assert {cell.arm for cell in cells if cell.claim == "relu_sooner"} == {"relu", "tanh"}
+    planned_runs = wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read("readings:1")], only=True)
+    assert {planned.arm for planned in planned_runs if planned.claim == "relu_sooner"} == {"relu", "tanh"}
     assert wanted(rule, "0", Tuned({}), first=[Asked.read("relu_sooner:1")], only=True) == []
 
 
 def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_weights_were_not_read(rule, tmp_path):
-    cells = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("column_colour:24")], only=True)
-    left = not_recorded(cells, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
+    planned_runs = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("column_colour:24")], only=True)
+    left = not_recorded(planned_runs, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
     runs = pd.read_csv(RESULTS / "runs.csv")
     has_run = set(runs.key[runs.machine == "NVIDIA H100 80GB HBM3, bf16"])
     told = json.loads((RESULTS / "trained.json").read_text())["runs"]
     has_kernels = {name.partition(" ")[0] for name, facts in told.items() if "H100" in name and "kernels" in facts}
-    assert {cell.key for cell in cells} - {cell.key for cell in left} == {c.key for c in cells} & has_run & has_kernels
+    assert {planned.key for planned in planned_runs} - {planned.key for planned in left} == {
+        c.key for c in planned_runs
+    } & has_run & has_kernels
     others = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("response_norm/none:24")], only=True)
     left = not_recorded(others, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
     assert 0 < len(left) < len(others) and {c.key for c in left} == {c.key for c in others} - has_run
-    assert not_recorded(cells, RESULTS, "another machine, bf16") == cells
+    assert not_recorded(planned_runs, RESULTS, "another machine, bf16") == planned_runs
 
 
 @pytest.mark.parametrize(
@@ -169,7 +177,7 @@ def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, 
     place = Place(Machine(device="cpu", name="a", precision="fp32", threads=1), tmp_path, tmp_path / "spool")
     place = replace(place, machine=replace(place.machine, jobs=4))
     told = []
-    assert train([small_cell(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
+    assert train([small_run(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
     assert told[0] == "4 of 4 runs to train, 4 at a time"
     assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
     assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in told) == (seconds < 0)

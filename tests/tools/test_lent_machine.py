@@ -34,7 +34,7 @@ for name in [*names, "benchmarks.gpu", "benchmarks.apart", "tools.gpu_lease", "t
             missing[name] = str(error)
 
 import torch
-from helpers import small_cell
+from helpers import small_run
 from made_up_images import few_shapes
 from alexnet.data import synthetic_shapes
 from alexnet.data.image_sets import load
@@ -42,7 +42,7 @@ from alexnet.machine import Machine
 from study.plan import results_folder
 from study.record.tables import run_name
 from study.record.trained_facts import content_of
-from study.run.one_run import Place, run_cell
+from study.run.one_run import Place, run_planned
 from tools.gpu_lease import archive
 from tools.lease_runs import read_off
 
@@ -50,12 +50,12 @@ torch.set_num_threads(1)
 synthetic_shapes.make_shapes = few_shapes
 place = Place(Machine(device="cpu", name="Lent GPU", precision="fp32", threads=1), folder, folder / "spool")
 fingerprint = load("shapes", folder).fingerprint
-cells = [small_cell(0, arm, fingerprint, optim__epochs=2) for arm in ("relu", "tanh")]
-for cell in cells:
-    run_cell(cell, place, lambda point: None)
+planned_runs = [small_run(0, arm, fingerprint, optim__epochs=2) for arm in ("relu", "tanh")]
+for planned in planned_runs:
+    run_planned(planned, place, lambda point: None)
 said = []
 read_off("", [], place, said.append)
-facts = {"runs": {run_name(cells[0].key, place.machine.label): {"kernels": [[[[0.5]]] * 3]}}, "ensembles": []}
+facts = {"runs": {run_name(planned_runs[0].key, place.machine.label): {"kernels": [[[[0.5]]] * 3]}}, "ensembles": []}
 results_folder.write(folder / "results", {"trained.json": content_of(facts)})
 (folder / "results" / "figures" / "a.npz").write_bytes(b"picture")
 archive(folder, folder / "stage-1.tar.gz")

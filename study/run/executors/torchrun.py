@@ -57,8 +57,10 @@ def follow() -> None:
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     ranks = data_parallel.join()
     while told := ranks.broadcast(None):
-        cell, place = told
-        images = images_of(cell.recipe.data.name, place.data_dir)
-        assert images.fingerprint == cell.fingerprint, f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
-        checkpoints = Checkpoints(place.spool_dir / cell.key, writes=False)
-        fit(cell.recipe, cell.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks, stop=STOP)
+        planned, place = told
+        images = images_of(planned.recipe.data.name, place.data_dir)
+        assert images.fingerprint == planned.fingerprint, (
+            f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
+        )
+        checkpoints = Checkpoints(place.spool_dir / planned.key, writes=False)
+        fit(planned.recipe, planned.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks, stop=STOP)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers import small_cell
+from helpers import small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_images import image_folders, random_images
@@ -38,7 +38,7 @@ from alexnet.training.side_by_side import side_by_side, to_its_end
 from alexnet.training.step_counter import DeviceStepCounter
 from study.run.executors.base import Done, Lost, Task
 from study.run.executors.one_gpu import OneGpu, Started
-from study.run.one_run import Place, run_cell
+from study.run.one_run import Place, run_planned
 from study.run.queue import train_in_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -589,19 +589,19 @@ STUDY_MACHINE = Machine(device="cpu", name="test machine", precision="fp32", thr
 DIES_ONCE, DIES_ALWAYS = 1, 2  # seeds
 
 
-def dying(cell, place, report):
+def dying(planned, place, report):
     """A run that kills the process it is in: one in the middle of its second epoch, once, one whenever it begins alone."""
     mark = place.spool_dir / "killed"
 
     def tell(point):
         report(point)
-        if cell.seed == DIES_ONCE and point.epoch == 2 and not mark.exists():
+        if planned.seed == DIES_ONCE and point.epoch == 2 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if cell.seed == DIES_ALWAYS and mark.exists():
+    if planned.seed == DIES_ALWAYS and mark.exists():
         os.kill(os.getpid(), signal.SIGKILL)
-    return (yield from train_in_steps(cell, place, tell))
+    return (yield from train_in_steps(planned, place, tell))
 
 
 def test_after_a_death_half_as_many_share_the_next_process(monkeypatch, tmp_path):
@@ -642,9 +642,9 @@ def test_after_a_death_half_as_many_share_the_next_process(monkeypatch, tmp_path
 def test_a_kill_in_the_middle_of_several_runs_loses_none_but_one_that_kills_each_time(tmp_path):
     image_folders(tmp_path)
     diff = {"fingerprint": load("cifar10-jpeg", tmp_path).fingerprint, "data__name": "cifar10-jpeg", "optim__epochs": 3}
-    cells = [small_cell(seed, **diff) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
+    planned_runs = [small_run(seed, **diff) for seed in (0, DIES_ONCE, DIES_ALWAYS)]
     done, lost, place = {}, {}, Place(STUDY_MACHINE, tmp_path, tmp_path / "hurt", checkpoint_seconds=0)
-    for event in OneGpu().run([Task(dying, cell, place) for cell in cells], 3):
+    for event in OneGpu().run([Task(dying, planned, place) for planned in planned_runs], 3):
         match event:
             case Done(position, result):
                 assert position not in done
@@ -652,5 +652,5 @@ def test_a_kill_in_the_middle_of_several_runs_loses_none_but_one_that_kills_each
             case Lost(position, reason):
                 lost[position] = reason
     whole = replace(place, spool_dir=tmp_path / "whole")
-    assert done == {p: run_cell(cells[p], whole, lambda point: None).weights_sha256 for p in (0, 1)}
+    assert done == {p: run_planned(planned_runs[p], whole, lambda point: None).weights_sha256 for p in (0, 1)}
     assert lost == {2: "its process ended with code -9"}

@@ -5,14 +5,14 @@ import os
 import shutil
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 from made_up_images import write_images
 
 from study.cli.console import command_line
 from study.cli.main import main
 from study.cli.quick import quick
 from study.environment import MY_RESULTS, results_dir
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.record import tables
 from study.run.result import RESULT, sealed
 
@@ -108,11 +108,11 @@ def test_what_is_recorded_of_a_directory_of_runs_is_kept_apart_likewise(
     if folder:
         monkeypatch.setenv("RESULTS_DIR", folder)
     for seed, scale in enumerate(("shapes", "cifar10")):
-        cell = small_cell(seed)
-        cell = Cell(cell.claim, scale, cell.base, cell.arm, cell.seed, cell.recipe, cell.fingerprint)
-        run = here / "spool" / cell.key
+        planned = small_run(seed)
+        planned = PlannedRun(planned.claim, scale, planned.base, planned.arm, planned.seed, planned.recipe, planned.fingerprint)
+        run = here / "spool" / planned.key
         run.mkdir(parents=True)
-        (run / RESULT).write_bytes(sealed(made_up_result(cell)))
+        (run / RESULT).write_bytes(sealed(made_up_result(planned)))
     assert main(["record"]) == 0
     told = capsys.readouterr().out
     assert set(tables.read_runs(here / (folder or "results")).scale) == scales

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from forged_files import forged
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 
 from alexnet.data.image_sets import load
 from alexnet.errors import Refused
@@ -25,7 +25,7 @@ from study.record import tables
 from study.report.pages import in_markdown, write_report
 from study.run.database import in_a_line, redacted
 from study.run.executors.base import worker_environment
-from study.run.one_run import NO_TELEMETRY, Place, run_cell
+from study.run.one_run import NO_TELEMETRY, Place, run_planned
 from study.run.result import sealed
 
 ROOT = Path(__file__).parents[3]
@@ -66,12 +66,12 @@ def test_no_source_unpickles_or_evaluates_a_text():
 
 @pytest.mark.slow
 def test_a_run_with_a_forged_checkpoint_starts_anew_and_executes_nothing(tmp_path, one_thread, small_shapes):
-    cell = small_cell(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
-    clean = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
-    folder = tmp_path / "spool" / cell.key
+    planned = small_run(fingerprint=load("shapes", tmp_path).fingerprint, optim__epochs=1)
+    clean = run_planned(planned, Place(MACHINE, tmp_path, tmp_path / "clean"), lambda point: None)
+    folder = tmp_path / "spool" / planned.key
     folder.mkdir(parents=True)
     (folder / CHECKPOINT).write_bytes(forged(tmp_path / "executed", with_torch=True))
-    again = run_cell(cell, Place(MACHINE, tmp_path, tmp_path / "spool"), lambda point: None)
+    again = run_planned(planned, Place(MACHINE, tmp_path, tmp_path / "spool"), lambda point: None)
     assert again.weights_sha256 == clean.weights_sha256
     assert not (tmp_path / "executed").exists()
 
@@ -117,8 +117,8 @@ def strangers_report(tmp_path_factory) -> Path:
     tmp_path, monkeypatch = tmp_path_factory.mktemp("stranger"), pytest.MonkeyPatch()
     (tmp_path / "stranger.py").write_text(CLAIM_OF_A_STRANGER)
     monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
-    cells = make_plan("stranger", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
-    runs = [replace(made_up_result(cell, None), test_error=0.3 + 0.001 * cell.seed) for cell in cells]
+    planned_runs = make_plan("stranger", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
+    runs = [replace(made_up_result(planned, None), test_error=0.3 + 0.001 * planned.seed) for planned in planned_runs]
     runs = [replace(run, software=replace(run.software, git_commit=f"{TAG}|")) for run in runs]
     tables.merge(tmp_path / "results", runs)
     write_report(tmp_path / "results")
@@ -242,7 +242,7 @@ print(json.dumps([codes, heard, len(called)]))
 
 @pytest.mark.slow
 def test_recording_and_reporting_call_nobody(tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     (tmp_path / "spool" / result.key).mkdir(parents=True)
     (tmp_path / "spool" / result.key / "result.json").write_bytes(sealed(result))
     hidden = (

@@ -19,7 +19,7 @@ EVERYWHERE = [(name, scale) for name, claim in all_claims().items() for scale in
 
 @pytest.fixture
 def planned(monkeypatch, tmp_path):
-    """planned(device, claim, scale, arms): the cells, by the rates that come with the package; no image is loaded."""
+    """planned(device, claim, scale, arms): the planned runs, by the rates that come with the package; no image is loaded."""
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "none"))
     monkeypatch.setattr(plan_verb, "load_known", lambda name, may_download: SimpleNamespace(fingerprint="f" * 12))
     monkeypatch.setattr(plan_verb, "check_can_be_trained", lambda *_: None)
@@ -27,7 +27,7 @@ def planned(monkeypatch, tmp_path):
     def made(device: str, claim: str, scale: str, *arms: str):
         args = argparse.Namespace(verb="plan", claims=[claim], scale=scale, base=[], arms=list(arms), seeds=1, jobs=1)
         plans, _ = plan_verb.plans_of(args, ON[device], in_one_process=False)
-        return plans[0].cells
+        return plans[0].planned_runs
 
     return made
 
@@ -35,15 +35,15 @@ def planned(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("name", "scale"), EVERYWHERE)
 def test_a_gpu_plans_each_claim_with_every_arm_that_it_has_a_rate_for(planned, name, scale):
     claim, tuned = all_claims()[name], Tuned.committed()
-    cells = planned("cuda", name, scale)
-    for base in {cell.base for cell in cells}:
+    planned_runs = planned("cuda", name, scale)
+    for base in {planned.base for planned in planned_runs}:
         arms = {arm.label for arm in claim.arms if not claim.tune or tuned.find(name, base, arm.label, scale)}
-        assert {cell.arm for cell in cells if cell.base == base} == arms >= set(claim.default_arms)
+        assert {planned.arm for planned in planned_runs if planned.base == base} == arms >= set(claim.default_arms)
 
 
 def test_a_gpu_plans_the_arms_that_are_named_and_no_others(planned):
-    assert {cell.arm for cell in planned("cuda", "relu_sooner", "smoke", "tanh")} == {"tanh"}
+    assert {planned.arm for planned in planned("cuda", "relu_sooner", "smoke", "tanh")} == {"tanh"}
 
 
 def test_a_cpu_plans_the_default_arms(planned):
-    assert {cell.arm for cell in planned("cpu", "relu_sooner", "smoke")} == {"relu", "tanh"}
+    assert {planned.arm for planned in planned("cpu", "relu_sooner", "smoke")} == {"relu", "tanh"}

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from alexnet.machine import Machine
 from study.cli import run as run_verb
 from study.cli.console import Console
 from study.cli.main import main
-from study.plan.plan import Cell, make_plan
+from study.plan.plan import PlannedRun, make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
 from study.run.executors.base import Done, Message
@@ -27,7 +27,7 @@ from study.run.result import RESULT, RunResult, sealed
 from study.run.run_folder import write_ended
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-CELLS = [small_cell(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
+PLANNED_RUNS = [small_run(seed, arm) for seed in range(6) for arm in ("relu", "tanh")]
 
 
 def place_in(folder: Path) -> Place:
@@ -49,8 +49,8 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
     folder = tmp_path_factory.mktemp("kept")
     place, kept, told = place_in(folder), [], []
     for position in done:
-        write(place.spool_dir / CELLS[position].key, made_up_result(CELLS[position]))
-    missing = [cell for i, cell in enumerate(CELLS) if i not in done]
+        write(place.spool_dir / PLANNED_RUNS[position].key, made_up_result(PLANNED_RUNS[position]))
+    missing = [planned for i, planned in enumerate(PLANNED_RUNS) if i not in done]
     finished = [missing[i] for i in order if i < len(missing)]
 
     clock = itertools.accumulate(itertools.cycle(steps))
@@ -59,20 +59,20 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         patch.setattr(
             keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or keeper.Recorded()
         )
-        patch.setattr(run_verb, "tell_so_far", lambda cells, results, console, draw: told.append((len(kept), draw)))
-        assert run_verb.train_and_record(CELLS, place, folder / "results", AtOnce(finished), Console(True)) == []
-    assert kept == [cell.key for cell in finished]
+        patch.setattr(run_verb, "tell_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
+        assert run_verb.train_and_record(PLANNED_RUNS, place, folder / "results", AtOnce(finished), Console(True)) == []
+    assert kept == [planned.key for planned in finished]
     assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
-    pairs = {(cell.base, cell.seed, cell.arm) for i, cell in enumerate(CELLS) if i in done}
-    for number, cell in enumerate(finished, 1):  # the first picture is there with the first pair
-        pairs.add((cell.base, cell.seed, cell.arm))
-        if sum(pair[:2] == (cell.base, cell.seed) for pair in pairs) == 2:
+    pairs = {(planned.base, planned.seed, planned.arm) for i, planned in enumerate(PLANNED_RUNS) if i in done}
+    for number, planned in enumerate(finished, 1):  # the first picture is there with the first pair
+        pairs.add((planned.base, planned.seed, planned.arm))
+        if sum(pair[:2] == (planned.base, planned.seed) for pair in pairs) == 2:
             assert told[0] == (number, True)
             break
 
 
-def of(claim: str, arm: str, is_control: bool, scale: str = "smoke") -> Cell:
-    return replace(small_cell(0, "relu" if is_control else "tanh"), claim=claim, arm=arm, scale=scale)
+def of(claim: str, arm: str, is_control: bool, scale: str = "smoke") -> PlannedRun:
+    return replace(small_run(0, "relu" if is_control else "tanh"), claim=claim, arm=arm, scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -89,25 +89,25 @@ def test_a_pair_is_two_arms_of_one_claim_at_one_scale(tmp_path, ended, pairs, wa
     first, second = ended
     asked = [*ended, replace(first, claim="shared", arm="control")]
     numbers = run_verb.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
-    for cell in [second] if was_done else ended:
-        numbers.add(cell)
+    for planned in [second] if was_done else ended:
+        numbers.add(planned)
     assert {claim for claim, _, _ in numbers.to_tell} == pairs
 
 
 class AtOnce:
-    """An executor whose runs are made up and end in the order of `cells`; `after_each` is called when the next is asked for."""
+    """An executor whose runs are made up and end in the planned order; `after_each` is called when the next is asked for."""
 
     in_steps = False
 
-    def __init__(self, cells=None, after_each=lambda: None):
-        self.cells, self.after_each = cells, after_each
+    def __init__(self, planned_runs=None, after_each=lambda: None):
+        self.planned_runs, self.after_each = planned_runs, after_each
 
     def run(self, tasks, jobs):
         of = [task.subject for task in tasks]
-        for cell in self.cells or of:
-            position = of.index(cell)
-            yield Message(position, made_up_result(cell).points[0])
-            yield Done(position, made_up_result(cell))
+        for planned in self.planned_runs or of:
+            position = of.index(planned)
+            yield Message(position, made_up_result(planned).points[0])
+            yield Done(position, made_up_result(planned))
             self.after_each()
 
 
@@ -122,8 +122,8 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     monkeypatch.setattr(keeper, "record_results", lambda results, *_: keeper.Recorded())
     monkeypatch.setattr(run_verb, "tell_so_far", lambda *_, **__: None)
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
-    run_verb.train_and_record(CELLS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
-    assert len(held) == len(CELLS) and max(held) == 2
+    run_verb.train_and_record(PLANNED_RUNS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
+    assert len(held) == len(PLANNED_RUNS) and max(held) == 2
 
 
 # ---- Asked for again -------------------------------------------------------------------------------------------------
@@ -153,15 +153,15 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
     }.items():  # fmt: skip
         monkeypatch.setenv(name, str(value))
     fingerprint = load("shapes", tmp_path).fingerprint
-    cells = make_plan("relu_sooner", "shapes", fingerprint, Tuned.read(tuned_folder), seeds=3)
-    keys = {state: cell.key for state, cell in zip(STATES, cells, strict=False)}
-    for state, cell in zip(STATES, cells, strict=False):
-        folder = tmp_path / "spool" / cell.key
+    planned_runs = make_plan("relu_sooner", "shapes", fingerprint, Tuned.read(tuned_folder), seeds=3)
+    keys = {state: planned.key for state, planned in zip(STATES, planned_runs, strict=False)}
+    for state, planned in zip(STATES, planned_runs, strict=False):
+        folder = tmp_path / "spool" / planned.key
         if state in STATES[:5]:
-            write(folder, replace(made_up_result(cell, epochs=3), outcome=state))
+            write(folder, replace(made_up_result(planned, epochs=3), outcome=state))
         elif state != "not begun":
             folder.mkdir(parents=True)
-            (folder / "asked.json").write_text(json.dumps({**asdict(cell.asked), "seed": cell.seed, "key": cell.key}))
+            (folder / "asked.json").write_text(json.dumps({**asdict(planned.asked), "seed": planned.seed, "key": planned.key}))
             if state in ("out of memory", "failed"):
                 write_ended(folder, state, f"because of {state}")
     with Lease(tmp_path / "spool" / keys["running"]):
@@ -172,11 +172,14 @@ def spool_of_all_states(tmp_path, tuned_folder, monkeypatch, small_shapes):
 def test_run_takes_up_what_has_no_result_and_nothing_else(spool_of_all_states, monkeypatch):
     to_do = set()
     monkeypatch.setattr(
-        "study.cli.run.train_and_conclude", lambda args, plans, cells, place, *_: to_do.update(missing(cells, place)) or 0
+        "study.cli.run.train_and_conclude",
+        lambda args, plans, planned_runs, place, *_: to_do.update(missing(planned_runs, place)) or 0,
     )
     assert main(["run", "relu_sooner"]) == 0
     with_result = {spool_of_all_states[state] for state in STATES[:5]}
-    assert {cell.key for cell in to_do} & set(spool_of_all_states.values()) == set(spool_of_all_states.values()) - with_result
+    assert {planned.key for planned in to_do} & set(spool_of_all_states.values()) == set(
+        spool_of_all_states.values()
+    ) - with_result
 
 
 @pytest.mark.slow

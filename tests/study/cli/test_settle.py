@@ -47,10 +47,10 @@ RATES = {"large": 0.5, "none": 0.4, "noisy": 0.3}
 LOOKS = Looks((3, 5, 7), (4, 6, 8))
 
 
-def error_of(cell) -> float:
+def error_of(planned) -> float:
     """A percentage that the run's seed and arm decide: a large effect, none at all, and one as large as its noise."""
-    rate = cell.recipe.optim.learning_rate
-    shared, own = random.Random(cell.seed).gauss(30, 1), random.Random(f"{cell.seed} {rate}")
+    rate = planned.recipe.optim.learning_rate
+    shared, own = random.Random(planned.seed).gauss(30, 1), random.Random(f"{planned.seed} {rate}")
     effect, noise = {0.5: (8, 0.2), 0.4: (0, 0.05), 0.3: (0.7, 1.5)}.get(rate, (0, 0.05))
     return shared + effect + own.gauss(0, noise)
 
@@ -58,27 +58,27 @@ def error_of(cell) -> float:
 class FlatPace:
     """Every run takes a minute."""
 
-    def cost(self, cells):
-        return Cost(60.0 * len(cells), "made up", f"{len(cells)} runs to train")
+    def cost(self, planned_runs):
+        return Cost(60.0 * len(planned_runs), "made up", f"{len(planned_runs)} runs to train")
 
 
 class Trainer:
     """In place of training: results made up, straight into the tables. Dies before run number `dies_at`; loses `lose`."""
 
     def __init__(self):
-        self.trained, self.waves, self.cells, self.dies_at, self.lose = [], [], [], None, ()
+        self.trained, self.waves, self.planned_runs, self.dies_at, self.lose = [], [], [], None, ()
 
-    def __call__(self, cells, place, results, executor, console, tells_numbers):
-        self.waves.append([(cell.claim, cell.arm, cell.seed) for cell in cells])
-        self.cells += cells
+    def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
+        self.waves.append([(planned.claim, planned.arm, planned.seed) for planned in planned_runs])
+        self.planned_runs += planned_runs
         ended = []
-        for cell in cells:
+        for planned in planned_runs:
             if len(self.trained) == self.dies_at:
                 break
-            if (cell.arm, cell.seed) not in self.lose:
-                self.trained.append(cell.key)
-                made = made_up_result(cell, None, steps_per_epoch=1)
-                made = replace(made, test_error=error_of(cell) / 100, weights_sha256=4 * cell.key)
+            if (planned.arm, planned.seed) not in self.lose:
+                self.trained.append(planned.key)
+                made = made_up_result(planned, None, steps_per_epoch=1)
+                made = replace(made, test_error=error_of(planned) / 100, weights_sha256=4 * planned.key)
                 ended.append(replace(made, machine=replace(made.machine, label=place.machine.label)))
         tables.merge(results, ended)
         if len(self.trained) == self.dies_at:
@@ -184,13 +184,13 @@ def test_what_a_kill_kept_from_mlflow_alone_is_recorded_by_the_next_call(folder,
     small_looks(folder)
     main(["settle", "large", "--scale", "shapes", "--runs", "100"])
     kept, (lost_to_mlflow, *_) = [], trainer.trained
-    cell = next(cell for cell in trainer.cells if cell.key == lost_to_mlflow)
-    run_folder = folder / "spool" / cell.key
+    planned = next(planned for planned in trainer.planned_runs if planned.key == lost_to_mlflow)
+    run_folder = folder / "spool" / planned.key
     run_folder.mkdir(parents=True)
-    (run_folder / RESULT).write_bytes(sealed(made_up_result(cell, None)))
+    (run_folder / RESULT).write_bytes(sealed(made_up_result(planned, None)))
     monkeypatch.setattr(settle_run, "record_results", lambda results, *_: kept.extend(one.key for one in results) or Recorded())
     main(["settle", "large", "--scale", "shapes", "--runs", "100"])
-    assert kept == [cell.key]
+    assert kept == [planned.key]
 
 
 @pytest.mark.parametrize("runs", [3, 10, pytest.param(13, marks=pytest.mark.slow), pytest.param(15, marks=pytest.mark.slow)])

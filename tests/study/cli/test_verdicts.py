@@ -32,13 +32,13 @@ RATES = {"A-2012": {"relu": 0.01, "tanh": 0.02}}
 def runs(results: Path, seeds: int = 3, machine: str = "test machine", times: float = 1.0) -> list:
     """Made-up runs of one claim, tanh `times` SLOWER than relu."""
     write_tuned(results, RATES, scale="cifar10-jpeg")
-    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), bases=["A-2012"], seeds=seeds)
+    planned_runs = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), bases=["A-2012"], seeds=seeds)
     made = []
-    for cell in cells:
-        crossing = 3.0 + cell.seed / 10
-        if cell.arm == "tanh":
-            crossing *= SLOWER[cell.seed] * times
-        made.append(made_up_result(cell, crossing, machine=machine))
+    for planned in planned_runs:
+        crossing = 3.0 + planned.seed / 10
+        if planned.arm == "tanh":
+            crossing *= SLOWER[planned.seed] * times
+        made.append(made_up_result(planned, crossing, machine=machine))
     return made
 
 

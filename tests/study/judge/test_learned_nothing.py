@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import SMALL, made_up_result, small_cell
+from helpers import SMALL, made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_images import random_images
@@ -89,8 +89,8 @@ def test_what_is_not_known_is_not_held_against_a_run(missing):
 
 
 def test_rows_of_the_tables_are_judged_as_they_are_read(tmp_path):
-    own = made_up_result(small_cell())
-    old = replace(made_up_result(small_cell(seed=1)), answers=None, predicted_classes=None, chance_error=None)
-    same = replace(made_up_result(small_cell(seed=2)), predicted_classes=1)
+    own = made_up_result(small_run())
+    old = replace(made_up_result(small_run(seed=1)), answers=None, predicted_classes=None, chance_error=None)
+    same = replace(made_up_result(small_run(seed=2)), predicted_classes=1)
     tables.merge(tmp_path, [own, old, same])
     assert [learned_nothing(row) for row in tables.read(tmp_path)[0].to_dict("records")] == [False, False, True]

@@ -21,9 +21,9 @@ def two_scales(folder: Path) -> Path:
     runs = []
     for number, scale in enumerate(SCALES):
         for name in CLAIMS:
-            for cell in make_plan(name, scale, "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
-                error = 0.3 + 0.1 * number + 0.001 * cell.seed + (0.02 if cell.arm == "none" else 0)
-                runs.append(replace(made_up_result(cell, None, epochs=2), test_error_ten_views=error, answers=None))
+            for planned in make_plan(name, scale, "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
+                error = 0.3 + 0.1 * number + 0.001 * planned.seed + (0.02 if planned.arm == "none" else 0)
+                runs.append(replace(made_up_result(planned, None, epochs=2), test_error_ten_views=error, answers=None))
         runs.append(replace(runs[-1], key=f"{number:016x}"))
     tables.merge(folder, runs)
     return folder

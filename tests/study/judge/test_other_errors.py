@@ -58,15 +58,15 @@ def test_a_claim_about_something_else_than_an_error_at_the_end_has_none():
 def test_a_reader_is_told_where_one_view_says_another_thing_than_the_ten_that_are_judged(tmp_path, one_view, is_told):
     """Without normalization ten views have two points more; of one view the table says what the runs do."""
     made = []
-    for cell in make_plan("response_norm", "cifar10-jpeg-2500", "f" * 12, Tuned({}), seeds=6, first_seed=10):
-        if cell.arm not in ("2012", "none") or cell.base != "ALEXNET_32":
+    for planned in make_plan("response_norm", "cifar10-jpeg-2500", "f" * 12, Tuned({}), seeds=6, first_seed=10):
+        if planned.arm not in ("2012", "none") or planned.base != "ALEXNET_32":
             continue
-        noise, off = 0.001 * (cell.seed * 7 % 5 - 2), cell.arm == "none"
+        noise, off = 0.001 * (planned.seed * 7 % 5 - 2), planned.arm == "none"
         errors = {ONE: 0.4 + off * (one_view + noise), TEN: 0.3 + off * (0.02 + noise)}
-        made.append(replace(made_up_result(cell, None), answers=None, **errors))
+        made.append(replace(made_up_result(planned, None), answers=None, **errors))
     tables.merge(tmp_path, made)
     (found,) = find(tmp_path, {"response_norm": NORM}).found
     assert found.other_errors[ONE].estimate == pytest.approx(100 * one_view, abs=0.1)
     assert any("By the error of one view" in text for text in cautions(found)) is is_told
     (row,) = other_errors_table([found])["rows"]
-    assert sum(cell.endswith("(judged)") for cell in row) == 1
+    assert sum(planned.endswith("(judged)") for planned in row) == 1

@@ -39,9 +39,9 @@ def findings(folder: Path, worth: dict[str, float], machines: tuple[str, ...] = 
         random = np.random.default_rng(0)
         plan = make_plan("weight_decay", scale, "0" * 12, Tuned({}), seeds=seeds, bases=[BASE])
         for machine in machines:
-            for cell in plan:
-                error = 0.2 + 0.01 * points * (cell.arm == "none") + 0.003 * random.standard_normal()
-                made = made_up_result(cell, crossing=None, machine=machine, epochs=2)
+            for planned in plan:
+                error = 0.2 + 0.01 * points * (planned.arm == "none") + 0.003 * random.standard_normal()
+                made = made_up_result(planned, crossing=None, machine=machine, epochs=2)
                 runs.append(replace(made, points=tuple(replace(point, train_error=error) for point in made.points)))
     tables.merge(folder, runs)
     return list(find(folder, CLAIM).found)

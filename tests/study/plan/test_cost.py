@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from helpers import SMALL, made_up_result, small_cell
+from helpers import SMALL, made_up_result, small_run
 from PIL import Image
 
 from alexnet.data import packed
@@ -20,12 +20,12 @@ MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1
 @pytest.mark.parametrize("jobs", [1, 2, 4])
 def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     """Made-up runs of 12 epochs, 2 s each: by hand, 6 runs of 24 s, `jobs` of them at a time as when they were measured."""
-    cells = [small_cell(seed, optim__epochs=12) for seed in range(6)]
-    earlier = made_up_result(cells[0], None, steps_per_epoch=cells[0].recipe.data.train_images // 64)
+    planned_runs = [small_run(seed, optim__epochs=12) for seed in range(6)]
+    earlier = made_up_result(planned_runs[0], None, steps_per_epoch=planned_runs[0].recipe.data.train_images // 64)
     earlier = dataclasses.replace(earlier, machine=dataclasses.replace(earlier.machine, jobs=jobs))
     tables.merge(tmp_path, [earlier])
     pace = tables.seconds_a_step(tmp_path, MACHINE.label)
-    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), Tuned.committed(), pace, tmp_path).cost(cells)
+    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), Tuned.committed(), pace, tmp_path).cost(planned_runs)
     assert told.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
     assert told.source == "earlier runs on test machine, fp32"
 
@@ -34,8 +34,8 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
 def test_a_run_that_may_end_before_its_budget_costs_at_most_so_much(tmp_path, monkeypatch, stops_at, said):
     monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
     monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
-    cells = [dataclasses.replace(small_cell(optim__stop_at_train_error=stops_at), scale="shapes", arm="not searched for")]
-    words = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost(cells).words
+    planned_runs = [dataclasses.replace(small_run(optim__stop_at_train_error=stops_at), scale="shapes", arm="not searched for")]
+    words = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path).cost(planned_runs).words
     assert words.startswith(f"1 run to train: {said}")
 
 
@@ -44,10 +44,10 @@ def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp
     """By hand: 2 runs at a time of 1 s a step, 0.3 s of reading for each."""
     monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: 1.0)
     monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.3)
-    cells = [small_cell(optim__epochs=12)]
+    planned_runs = [small_run(optim__epochs=12)]
     tuned = Tuned.committed()
-    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(cells)
-    steps = cost.expected_epochs(cells[0], tuned) * (cells[0].recipe.data.train_images // 64)
+    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(planned_runs)
+    steps = cost.expected_epochs(planned_runs[0], tuned) * (planned_runs[0].recipe.data.train_images // 64)
     assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 
@@ -55,9 +55,9 @@ def test_the_pace_of_a_base_is_measured_once_for_all_of_its_arms_and_seeds(tmp_p
     measured = []
     monkeypatch.setattr(cost, "seconds_of_a_step", lambda recipe, machine: measured.append(recipe) or 1.0)
     monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.0)
-    cells = [small_cell(seed, arm, optim__epochs=12) for arm in ("relu", "tanh") for seed in range(2)]
+    planned_runs = [small_run(seed, arm, optim__epochs=12) for arm in ("relu", "tanh") for seed in range(2)]
     pace = cost.Pace(MACHINE, Tuned.committed(), {}, tmp_path)
-    assert pace.cost(cells).seconds == pace.cost(cells).seconds > 0 and len(measured) == 1
+    assert pace.cost(planned_runs).seconds == pace.cost(planned_runs).seconds > 0 and len(measured) == 1
 
 
 def test_reading_costs_seconds_where_a_set_is_packed_and_large_and_nothing_elsewhere(tmp_path, monkeypatch):

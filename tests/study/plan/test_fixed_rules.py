@@ -161,8 +161,10 @@ def test_a_new_rule_stands_behind_the_old_one_and_counts(fixed):
 
 def test_a_plan_begins_at_the_rules_first_seed_and_takes_its_looks():
     looks = Looks((2, 4), (3, 6))
-    cells = make_plan("response_norm", SCALE, "f" * 12, Tuned(), bases=["ALEXNET_32"], seeds=2, first_seed=40, looks=looks)
-    seeds = {arm: [cell.seed for cell in cells if cell.arm == arm] for arm in ("2012", "none")}
+    planned_runs = make_plan(
+        "response_norm", SCALE, "f" * 12, Tuned(), bases=["ALEXNET_32"], seeds=2, first_seed=40, looks=looks
+    )
+    seeds = {arm: [planned.seed for planned in planned_runs if planned.arm == arm] for arm in ("2012", "none")}
     assert seeds == {"2012": [40, 41, 42], "none": [40, 41]}
 
 
@@ -172,11 +174,11 @@ def test_a_plan_begins_at_the_rules_first_seed_and_takes_its_looks():
 @pytest.fixture
 def ten_seeds(fixed) -> Path:
     """The same folder with runs of 16 seeds of a claim, from 0 on."""
-    cells = make_plan("response_norm", SCALE, "f" * 12, Tuned(), bases=["ALEXNET_32"], seeds=16)
+    planned_runs = make_plan("response_norm", SCALE, "f" * 12, Tuned(), bases=["ALEXNET_32"], seeds=16)
     errors = {"2012": 0.30, "none": 0.32}
     runs = [
-        replace(made_up_result(cell, None), test_error_ten_views=errors[cell.arm] + 0.001 * (cell.seed * 7 % 5))
-        for cell in cells
+        replace(made_up_result(planned, None), test_error_ten_views=errors[planned.arm] + 0.001 * (planned.seed * 7 % 5))
+        for planned in planned_runs
     ]
     tables.merge(fixed, runs)
     return fixed
@@ -209,16 +211,16 @@ def test_the_family_and_the_seeds_are_the_rules(ten_seeds):
 def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_has_all_of_them(tmp_path):
     """Machine c began first and lacks a seed; b began before a, whatever their names."""
     asked = {"averaged_nets": CLAIMS["averaged_nets"]}
-    cells = make_plan("averaged_nets", SCALE, "0" * 12, Tuned(), bases=["ALEXNET_32"], seeds=5, first_seed=10)
-    cells = [cell for cell in cells if cell.seed < 15]
+    planned_runs = make_plan("averaged_nets", SCALE, "0" * 12, Tuned(), bases=["ALEXNET_32"], seeds=5, first_seed=10)
+    planned_runs = [planned for planned in planned_runs if planned.seed < 15]
     runs = []
-    for number, (machine, some) in enumerate({"c": cells[1:], "b": cells, "a": cells}.items()):
-        made = [replace(made_up_result(cell, None, machine), test_error_ten_views=0.3) for cell in some]
+    for number, (machine, some) in enumerate({"c": planned_runs[1:], "b": planned_runs, "a": planned_runs}.items()):
+        made = [replace(made_up_result(planned, None, machine), test_error_ten_views=0.3) for planned in some]
         runs += [replace(one, started_ms=one.started_ms + 3_600_000 * number) for one in made]
     tables.merge(tmp_path, runs)
     names = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
     ensembles = [
-        {"runs": [f"{cell.key} {machine}, fp32" for cell in cells], "nets": 5, "images": 10_000}
+        {"runs": [f"{planned.key} {machine}, fp32" for planned in planned_runs], "nets": 5, "images": 10_000}
         | {name: {"averaged": averaged, "alone": 0.3, "standard_error": 0.002} for name in names}
         for machine, averaged in (("a", 0.29), ("b", 0.28))
     ]

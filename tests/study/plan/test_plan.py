@@ -22,9 +22,9 @@ def plan(folder, scale="shapes", **options):
 
 
 def test_the_default_is_the_claims_bases_arms_and_seeds(tuned_folder):
-    cells = plan(tuned_folder)
-    assert {c.base for c in cells} == {"A-today", "A-2012"}
-    asked = {arm: [c.seed for c in cells if (c.base, c.arm) == ("A-2012", arm)] for arm in ("relu", "tanh")}
+    planned_runs = plan(tuned_folder)
+    assert {c.base for c in planned_runs} == {"A-today", "A-2012"}
+    asked = {arm: [c.seed for c in planned_runs if (c.base, c.arm) == ("A-2012", arm)] for arm in ("relu", "tanh")}
     assert asked == {"relu": [0, 1, 2, 3, 4], "tanh": [0, 1, 2]}  # of the first arm as many as the first look needs
 
 
@@ -40,9 +40,9 @@ def test_every_run_has_its_own_key(tuned_folder):
 
 
 def test_the_key_knows_nothing_of_who_asked(tuned_folder):
-    cell = plan(tuned_folder)[0]
-    assert replace(cell, claim="another", base="x", arm="y").key == cell.key
-    assert replace(cell, fingerprint="0" * 12).key != cell.key
+    planned = plan(tuned_folder)[0]
+    assert replace(planned, claim="another", base="x", arm="y").key == planned.key
+    assert replace(planned, fingerprint="0" * 12).key != planned.key
 
 
 def test_an_arm_takes_its_own_rate_and_nothing_else_of_the_search(tuned_folder):
@@ -93,7 +93,7 @@ def test_no_plan_reaches_the_seeds_that_are_for_tuning(tuned_folder, first_seed,
     """Of 9 seeds of each arm the first has 15."""
     options = {"first_seed": first_seed, "seeds": seeds, "bases": ["A-2012"]}
     if fits:
-        assert max(cell.seed for cell in plan(tuned_folder, **options)) == 999
+        assert max(planned.seed for planned in plan(tuned_folder, **options)) == 999
     else:
         with pytest.raises(Refused, match=r"SEEDS: .* reach seed 1000, and seeds from 1000 on are for tuning"):
             plan(tuned_folder, **options)
@@ -191,8 +191,8 @@ def test_at_each_of_its_scales_no_two_arms_of_a_claim_are_one_run(name, scale):
     tuned = Tuned()
     for base, arm in itertools.product(claim.bases if claim.tune else (), claim.arms):
         tuned = tuned.put(name, base, scale, arm.label, {"value": 0.01, "trials": []})
-    cells = make_plan(name, scale, "f" * 12, tuned, bases=["*"], arms=["all"], seeds=1)  # refuses arms that are one
-    assert {cell.arm for cell in cells} == {arm.label for arm in claim.arms}
+    planned_runs = make_plan(name, scale, "f" * 12, tuned, bases=["*"], arms=["all"], seeds=1)  # refuses arms that are one
+    assert {planned.arm for planned in planned_runs} == {arm.label for arm in claim.arms}
 
 
 def test_a_base_for_other_images_is_refused_and_those_that_fit_are_named():
@@ -212,5 +212,5 @@ def test_smoke_takes_the_first_default_base_alone():
 def test_claims_that_ask_the_same_of_other_measures_share_their_runs():
     tuned, keys = Tuned(), {}
     for name in ("dropout_overfits", "dropout_error", "dropout_slower"):
-        keys[name] = {cell.key for cell in make_plan(name, "shapes", "f" * 12, tuned)}
+        keys[name] = {planned.key for planned in make_plan(name, "shapes", "f" * 12, tuned)}
     assert keys["dropout_overfits"] == keys["dropout_error"] == keys["dropout_slower"]

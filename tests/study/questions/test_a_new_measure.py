@@ -76,12 +76,12 @@ def study(tmp_path, monkeypatch):
         folder.mkdir()
         (folder / "best_epoch.py").write_text(text)
         monkeypatch.setenv("CLAIMS_DIR", str(folder))
-        cells = make_plan("best_epoch", "cifar10-jpeg", "f00dfeed0000", Tuned())
-        assert len(cells) == 3 + 5  # the control's further seeds are for the first look
+        planned_runs = make_plan("best_epoch", "cifar10-jpeg", "f00dfeed0000", Tuned())
+        assert len(planned_runs) == 3 + 5  # the control's further seeds are for the first look
         results = []
-        for cell in cells:
-            best = (4 if cell.arm == "none" else 7) + cell.seed % 2
-            result = made_up_result(cell, crossing=None)
+        for planned in planned_runs:
+            best = (4 if planned.arm == "none" else 7) + planned.seed % 2
+            result = made_up_result(planned, crossing=None)
             points = tuple(replace(point, test_error=0.3 + 0.01 * abs(point.epoch - best)) for point in result.points)
             ends = {"test_error": points[-1].test_error, "test_error_ten_views": 0.3, "test_top5_error_ten_views": 0.1}
             results.append(replace(result, points=points, answers=None, **ends))

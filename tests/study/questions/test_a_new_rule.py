@@ -97,9 +97,9 @@ def study(tmp_path, monkeypatch):
         (folder / "median_pair.py").write_text(text)
         monkeypatch.setenv("CLAIMS_DIR", str(folder))
         results = []
-        for cell in make_plan("median_pair", "cifar10-jpeg", "f00dfeed0000", Tuned()):
-            result = made_up_result(cell, crossing=None)
-            results.append(replace(result, test_error=(WITHOUT if cell.arm == "none" else WITH)[cell.seed]))
+        for planned in make_plan("median_pair", "cifar10-jpeg", "f00dfeed0000", Tuned()):
+            result = made_up_result(planned, crossing=None)
+            results.append(replace(result, test_error=(WITHOUT if planned.arm == "none" else WITH)[planned.seed]))
         tables.merge(tmp_path, results)
         return tmp_path, find(tmp_path, {"median_pair": all_claims()["median_pair"]}).found
 

@@ -17,7 +17,7 @@ from alexnet.recipe import ALEXNET_32, CIFAR_11PCT, CIFAR_13PCT, PAPER, SOURCE_2
 from study.cli import main
 from study.judge.evidence import find
 from study.plan.claim_files import all_claims, get_claim, read_claims
-from study.plan.plan import Cell
+from study.plan.plan import PlannedRun
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd, Averaged, EarlyError, TimeTo, ViewsGain
 from study.questions.own_rates import SUFFIX, at_own_rates
@@ -207,10 +207,10 @@ def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
     results = {}
     for arm in TINY_CLAIM.arms:
         recipe = TINY_CLAIM.recipe("tiny", arm.label, SCALES["shapes"].diff)
-        cell = Cell("tiny", "shapes", "tiny", arm.label, 0, recipe, images.fingerprint)
+        planned = PlannedRun("tiny", "shapes", "tiny", arm.label, 0, recipe, images.fingerprint)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(one_run, "images_of", lambda name, folder, device: images)
-            results[arm.label] = one_run.run_cell(cell, place, lambda point: None)
+            results[arm.label] = one_run.run_planned(planned, place, lambda point: None)
     tables.merge(folder, results.values())
     return folder, results
 

@@ -65,11 +65,11 @@ def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_
     arm = claim.default_arms[-1]
     field, trials = trials_of(Search(name + SUFFIX, scale, BASE, arm, "0"))
     assert (field, set(trials)) == (RATE, set(claim.tune[RATE]))
-    for rate, cells in trials.items():
-        assert [cell.seed for cell in cells] == [1000, 1001, 1002] and JUDGED_SEEDS_BELOW == 1000
+    for rate, planned_runs in trials.items():
+        assert [planned.seed for planned in planned_runs] == [1000, 1001, 1002] and JUDGED_SEEDS_BELOW == 1000
         plain = claim.recipe(BASE, arm, {**SCALES[scale].diff, RATE: rate})
-        for cell in cells:
-            assert {field: new for field, (_, new) in differences(cell.recipe, plain).items()} == differs
+        for planned in planned_runs:
+            assert {field: new for field, (_, new) in differences(planned.recipe, plain).items()} == differs
 
 
 def test_where_the_scale_leaves_images_out_a_trial_trains_on_the_arms_own_and_is_measured_on_others():
@@ -88,14 +88,14 @@ def searched(monkeypatch, error_of, place=PLACE) -> tuple[dict, list]:
     many epochs each was let train."""
     trained = []
 
-    def stand_in(cell, place, observe):
-        error = error_of(cell.recipe.optim.learning_rate, cell.seed)
-        result = made_up_result(cell, crossing=None)
+    def stand_in(planned, place, observe):
+        error = error_of(planned.recipe.optim.learning_rate, planned.seed)
+        result = made_up_result(planned, crossing=None)
         points = tuple(replace(point, validation_error=error) for point in result.points)
         trained.append(next((n for n, point in enumerate(points, 1) if observe(point)), len(points)))
         return replace(result, points=points, outcome="finished" if error is not None else "diverged")
 
-    monkeypatch.setattr(search_module, "run_cell", stand_in)
+    monkeypatch.setattr(search_module, "run_planned", stand_in)
     return search_arm(Search(NAME, "shapes", BASE, "none", "0"), place, lambda message: None), trained
 
 
@@ -145,11 +145,11 @@ def results_of(folder: Path, rates: dict[str, float] | None) -> Path:
     folder.mkdir()
     write_tuned(folder, {BASE: rates} if rates else {}, NAME, SCALE)
     names = ["weight_decay", NAME] if rates else ["weight_decay"]
-    cells = [cell for name in names for cell in make_plan(name, SCALE, "0" * 12, Tuned.read(folder), bases=[BASE])]
+    planned_runs = [planned for name in names for planned in make_plan(name, SCALE, "0" * 12, Tuned.read(folder), bases=[BASE])]
     runs = []
-    for cell in {cell.key: cell for cell in cells}.values():
-        error = 0.2 + 0.001 * cell.seed + 0.02 * (cell.arm == "none") + cell.recipe.optim.learning_rate
-        made = made_up_result(cell, crossing=None, epochs=2)
+    for planned in {planned.key: planned for planned in planned_runs}.values():
+        error = 0.2 + 0.001 * planned.seed + 0.02 * (planned.arm == "none") + planned.recipe.optim.learning_rate
+        made = made_up_result(planned, crossing=None, epochs=2)
         runs.append(replace(made, points=tuple(replace(point, train_error=error) for point in made.points)))
     tables.merge(folder, runs)
     return folder

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from helpers import accepted, made_up_result, small_cell
+from helpers import accepted, made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ def answered(seed: int, ways: list[int], ten: list[int] | None = None, machine: 
     """A run with these answers, and the errors that they make."""
     told = {CENTRE: answers_of(ways), TEN: answers_of(ten) if ten is not None else None}
     return replace(
-        made_up_result(small_cell(seed), machine=machine),
+        made_up_result(small_run(seed), machine=machine),
         answers=told[CENTRE],
         answers_ten_views=told[TEN],
         test_error=told[CENTRE].wrong().mean(),

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 
 from alexnet import AlexNet
 from alexnet.errors import Refused
@@ -45,7 +45,7 @@ def only_run(store):
 
 
 def test_a_result_comes_back_as_it_went_in(store, tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     assert store.record([result], tmp_path) == 1
     assert list(store.results()) == [result]
     assert list(store.results("relu_sooner")) == [result]
@@ -53,7 +53,7 @@ def test_a_result_comes_back_as_it_went_in(store, tmp_path):
 
 
 def test_garbage_is_collected_again_after_a_listing_that_ended_or_failed(store, tmp_path, monkeypatch):
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     seen, search = [], store.client.search_runs
 
     def failing(*args, **options):
@@ -69,7 +69,7 @@ def test_garbage_is_collected_again_after_a_listing_that_ended_or_failed(store, 
 
 
 def test_recording_again_adds_neither_run_nor_point(store, tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     store.record([result], tmp_path)
     before = history(store, only_run(store).info.run_id)
     assert store.record([result], tmp_path) == 0
@@ -77,7 +77,7 @@ def test_recording_again_adds_neither_run_nor_point(store, tmp_path):
 
 
 def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_path, monkeypatch):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     with monkeypatch.context() as broken:
         broken.setattr(store.client, "set_terminated", lambda *a, **k: (_ for _ in ()).throw(ConnectionError()))
         with pytest.raises(ConnectionError):
@@ -90,8 +90,8 @@ def test_a_recording_cut_short_is_completed_without_doubling_a_point(store, tmp_
 
 
 def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_path):
-    cell = small_cell(seed=4, arm="tanh", fingerprint="abc")
-    result = made_up_result(cell, crossing=4.5)
+    planned = small_run(seed=4, arm="tanh", fingerprint="abc")
+    result = made_up_result(planned, crossing=4.5)
     store.record([result], tmp_path)
     run = only_run(store)
     assert run.data.params["model.activation"] == "tanh"
@@ -100,7 +100,7 @@ def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_p
         "study.claim": "relu_sooner",
         "study.arm": "tanh",
         "study.seed": "4",
-        "study.key": cell.key,
+        "study.key": planned.key,
         "data.name": "shapes",
         "data.fingerprint": "abc",
         "git.commit": "0123456789ab",
@@ -112,7 +112,7 @@ def test_a_run_carries_its_settings_and_tags_and_one_point_an_epoch(store, tmp_p
 
 
 def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
-    result = made_up_result(small_cell(), crossing=1.0)
+    result = made_up_result(small_run(), crossing=1.0)
     *others, last = result.points
     points = (*others, replace(last, running_loss=float("nan"), train_error=None))
     result = replace(result, points=points, outcome="diverged", test_error=None, test_top5_error=None)
@@ -124,7 +124,7 @@ def test_a_diverged_run_is_recorded_with_its_nan(store, tmp_path):
 
 @pytest.mark.slow
 def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     lock = sqlite3.connect(tmp_path / "mlflow.db")
     lock.execute("BEGIN EXCLUSIVE")
     with pytest.raises(Exception, match="locked"):
@@ -136,7 +136,7 @@ def test_a_locked_database_raises_and_loses_nothing(store, tmp_path):
 
 
 def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     file = tmp_path / "figure.png"
     file.write_bytes(b"picture")
     for verdict in ("undecided", "supported"):
@@ -148,7 +148,7 @@ def test_the_summary_run_is_one_and_holds_the_files(store, tmp_path):
 
 
 def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     for word in ("undecided", "supported"):
         store.summarize("relu_sooner", "smoke", {"A-today": "text"}, [], tmp_path, {"A-today": word})
         assert only_run(store).data.tags["study.verdict"] == word
@@ -157,7 +157,7 @@ def test_a_summary_tells_each_run_of_its_base_the_verdict(store, tmp_path):
 @pytest.mark.parametrize("listed_from", [1, 3, 100])
 def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_path, monkeypatch, listed_from):
     monkeypatch.setattr("study.record.mlflow_store.LISTED_FROM", listed_from)
-    results = [made_up_result(small_cell(seed)) for seed in range(5)]
+    results = [made_up_result(small_run(seed)) for seed in range(5)]
     assert store.record(results[1:3], tmp_path) == 2
     assert store.record(results, tmp_path) == 3
     assert store.record(results[::-1], tmp_path) == 0
@@ -165,10 +165,10 @@ def test_looked_for_one_by_one_or_in_a_list_the_same_runs_are_new(store, tmp_pat
 
 
 def test_the_same_run_serves_two_claims(store, tmp_path):
-    cell = small_cell()
-    store.record([made_up_result(cell), made_up_result(replace(cell, claim="another"))], tmp_path)
+    planned = small_run()
+    store.record([made_up_result(planned), made_up_result(replace(planned, claim="another"))], tmp_path)
     assert len(list(store.results())) == 2
-    assert {result.key for result in store.results()} == {cell.key}
+    assert {result.key for result in store.results()} == {planned.key}
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_the_same_run_serves_two_claims(store, tmp_path):
 )
 def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_path, name):
     asked = Asked("own", "smoke", name, name)
-    result = replace(made_up_result(small_cell()), asked=asked)
-    store.record([replace(made_up_result(small_cell(1)), asked=replace(asked, base="another")), result], tmp_path)
+    result = replace(made_up_result(small_run()), asked=asked)
+    store.record([replace(made_up_result(small_run(1)), asked=replace(asked, base="another")), result], tmp_path)
     assert store.record([result], tmp_path) == 0
     store.summarize("own", "smoke", {name: name}, [], tmp_path, {name: "supported"})
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
@@ -196,8 +196,8 @@ def test_nothing_calls_home(store):
 def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_path, monkeypatch, listed_from):
     """As after the folder of one that diverged was deleted; the older result, recorded again, changes nothing back."""
     monkeypatch.setattr(record_module, "LISTED_FROM", listed_from)
-    old = replace(made_up_result(small_cell()), outcome="diverged")
-    new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
+    old = replace(made_up_result(small_run()), outcome="diverged")
+    new = replace(made_up_result(small_run()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
     assert [store.record([result], tmp_path) for result in (old, new, old, new)] == [1, 1, 0, 0]
     assert list(store.results()) == [new] and only_run(store).data.tags["study.outcome"] == new.outcome
 
@@ -206,14 +206,14 @@ def test_a_run_that_was_trained_again_takes_the_place_of_what_it_was(store, tmp_
 
 
 def test_an_experiment_that_was_deleted_in_the_ui_is_restored_with_its_runs_each_once_and_with_a_word(store, tmp_path, capsys):
-    old = replace(made_up_result(small_cell()), outcome="diverged")
-    new = replace(made_up_result(small_cell()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
+    old = replace(made_up_result(small_run()), outcome="diverged")
+    new = replace(made_up_result(small_run()), weights_sha256="1" * 64, ended_ms=old.ended_ms + 1)
     for result in (old, new):  # the second takes the place of the first, which MLflow keeps as deleted
         store.record([result], tmp_path)
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
     store.client.delete_experiment(experiment.experiment_id)
     assert list(store.results()) == []
-    another = made_up_result(small_cell(1))
+    another = made_up_result(small_run(1))
     assert store.record([new, another], tmp_path) == 1
     assert sorted(store.results(), key=lambda result: result.seed) == [new, another]
     (line,) = capsys.readouterr().err.splitlines()
@@ -245,7 +245,7 @@ def faulty(store, tmp_path, monkeypatch):
     shutil.copy(tmp_path / "mlflow.db", tmp_path / "other_version.db")
     write_version(tmp_path / "other_version.db", "cc1f77228345")
     (tmp_path / "junk.db").write_bytes(b"junk" * 500)
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     (tmp_path / "spool" / result.key).mkdir(parents=True)
     (tmp_path / "spool" / result.key / "result.json").write_bytes(sealed(result))
     monkeypatch.setenv("RESULTS_DIR", "results")
@@ -279,7 +279,7 @@ def test_a_store_that_is_away_is_told_before_training_and_no_reason_not_to_train
 
 @pytest.mark.parametrize("content", ["null", "[]", "not JSON", '{"format": 99}', '{"key": "0"}'])
 def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store, tmp_path, monkeypatch, capsys, content):
-    results = [made_up_result(small_cell(seed)) for seed in range(2)]
+    results = [made_up_result(small_run(seed)) for seed in range(2)]
     store.record(results, tmp_path)
     (one, _) = sorted(tmp_path.rglob("artifacts/result.json"))
     one.write_text(content)
@@ -293,7 +293,7 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
 
 def test_beside_any_number_of_experiments_of_others_every_result_is_found(store, tmp_path, monkeypatch):
     """A page of one experiment stands for MLflow's of a thousand."""
-    results = [made_up_result(replace(small_cell(), claim=claim)) for claim in ("relu_sooner", "depth", "editions")]
+    results = [made_up_result(replace(small_run(), claim=claim)) for claim in ("relu_sooner", "depth", "editions")]
     store.record(results, tmp_path)
     search = store.client.search_experiments
     monkeypatch.setattr(store.client, "search_experiments", lambda **options: search(**{**options, "max_results": 1}))
@@ -303,7 +303,7 @@ def test_beside_any_number_of_experiments_of_others_every_result_is_found(store,
 
 
 def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, tmp_path, monkeypatch, capsys):
-    store.record([made_up_result(small_cell(seed)) for seed in range(2)], tmp_path)
+    store.record([made_up_result(small_run(seed)) for seed in range(2)], tmp_path)
     (one, _) = sorted(tmp_path.rglob("artifacts/result.json"))
     one.unlink()
     monkeypatch.setenv("RESULTS_DIR", "results")
@@ -331,7 +331,7 @@ def test_a_store_of_artifacts_that_does_not_answer_stops_the_table(store, tmp_pa
     def fails(*_, **__):
         raise MlflowException(text)
 
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     monkeypatch.setattr(LocalArtifactRepository, "download_artifacts", fails)
     odd = []
     with contextlib.nullcontext() if gone else pytest.raises(MlflowException):
@@ -343,7 +343,7 @@ def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tm
     def full(*_) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     monkeypatch.setenv("RESULTS_DIR", "results")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     monkeypatch.setattr("study.record.tables._write_merged", full)
@@ -356,7 +356,7 @@ def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tm
 
 
 def test_a_run_is_named_by_arm_and_seed_and_has_the_parameters_that_tell_runs_apart(store, tmp_path):
-    store.record([made_up_result(small_cell(seed=4, arm="tanh"))], tmp_path)
+    store.record([made_up_result(small_run(seed=4, arm="tanh"))], tmp_path)
     run = only_run(store)
     assert run.info.run_name == "tanh, seed 4 (A-today)"
     assert {"arm": "tanh", "base": "A-today", "seed": "4", "model.activation": "tanh"}.items() <= run.data.params.items()
@@ -364,18 +364,18 @@ def test_a_run_is_named_by_arm_and_seed_and_has_the_parameters_that_tell_runs_ap
 
 
 def test_its_images_are_its_data_set_and_its_network_an_artifact(store, tmp_path):
-    cell = small_cell(fingerprint="abc")
-    store.record([made_up_result(cell)], tmp_path)
+    planned = small_run(fingerprint="abc")
+    store.record([made_up_result(planned)], tmp_path)
     run = only_run(store)
     (told,) = run.inputs.dataset_inputs
     assert (told.dataset.name, told.dataset.digest) == ("shapes", "abc")
     assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["network.txt", "result.json"]
-    *_, total = network_text(made_up_result(cell)).split()
-    assert int(total.replace(",", "")) == sum(p.numel() for p in AlexNet(cell.recipe).parameters())
+    *_, total = network_text(made_up_result(planned)).split()
+    assert int(total.replace(",", "")) == sum(p.numel() for p in AlexNet(planned.recipe).parameters())
 
 
 def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(store, tmp_path):
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
 
     def note() -> str:
@@ -396,12 +396,12 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
 
 def test_the_view_by_arm_groups_by_parameters_that_every_run_has():
     keys = json.loads(VIEW_STATE)["groupBy"]["groupByKeys"]
-    assert {key["groupByData"] for key in keys} <= set(run_params(made_up_result(small_cell())))
+    assert {key["groupByData"] for key in keys} <= set(run_params(made_up_result(small_run())))
 
 
 def test_an_experiment_with_the_view_of_an_earlier_version_gets_that_of_this_one(store, tmp_path):
-    store.record([made_up_result(small_cell())], tmp_path)
+    store.record([made_up_result(small_run())], tmp_path)
     experiment = store.client.get_experiment_by_name("alexnet/relu_sooner/smoke")
     store.client.set_experiment_tag(experiment.experiment_id, SHARED, "{}")
-    store.record([made_up_result(small_cell(seed=1))], tmp_path)
+    store.record([made_up_result(small_run(seed=1))], tmp_path)
     assert store.client.get_experiment(experiment.experiment_id).tags[SHARED] == VIEW_STATE

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from helpers import accepted, made_up_result, small_cell
+from helpers import accepted, made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ def for_another_claim(result: RunResult) -> RunResult:
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    result = made_up_result(small_cell(), crossing=5.0)
+    result = made_up_result(small_run(), crossing=5.0)
     assert tables.merge(tmp_path, [result]) == 1
     runs, curves = tables.read(tmp_path)
     (run,) = runs.to_dict("records")
@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 def test_what_was_not_measured_stays_missing(tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     first, *others = result.points
     result = replace(result, points=(replace(first, train_error=None), *others), test_error=None)
     tables.merge(tmp_path, [result])
@@ -48,7 +48,7 @@ def test_what_was_not_measured_stays_missing(tmp_path):
 
 
 def test_merging_again_changes_no_byte(tmp_path):
-    results = [made_up_result(small_cell(seed, arm)) for seed in range(3) for arm in ("relu", "tanh")]
+    results = [made_up_result(small_run(seed, arm)) for seed in range(3) for arm in ("relu", "tanh")]
     tables.merge(tmp_path, results)
     before = [(tmp_path / name).read_bytes() for name in ("runs.csv", "curves.csv")]
     tables.merge(tmp_path, results[::-1])
@@ -62,7 +62,7 @@ def test_what_a_kill_left_of_a_file_that_was_being_written_is_gone_with_the_next
     unfinished = [new_file_beside(tmp_path / one) for one in (name, "REPORT.md")]
     for handle, _ in unfinished:
         os.close(handle)
-    tables.merge(tmp_path, [made_up_result(small_cell())])
+    tables.merge(tmp_path, [made_up_result(small_run())])
     assert [path.exists() for _, path in unfinished] == [False, True]
 
 
@@ -73,7 +73,7 @@ def with_two_test_errors(result: RunResult) -> RunResult:
 
 
 def test_a_result_that_contradicts_itself_is_named_and_passed_over_and_the_others_are_merged(tmp_path):
-    one, other = made_up_result(small_cell(0)), with_two_test_errors(made_up_result(small_cell(1)))
+    one, other = made_up_result(small_run(0)), with_two_test_errors(made_up_result(small_run(1)))
     odd: list[str] = []
     assert tables.merge(tmp_path, [one, other], odd.append) == 1
     assert tables.read(tmp_path)[0].key.tolist() == [one.key]
@@ -82,27 +82,27 @@ def test_a_result_that_contradicts_itself_is_named_and_passed_over_and_the_other
 
 def test_what_waits_to_be_recorded_is_not_barred_by_a_result_that_contradicts_itself(tmp_path, monkeypatch):
     monkeypatch.setattr("study.record.keeper._into_mlflow", lambda *_: "")
-    one, other = made_up_result(small_cell(0)), with_two_test_errors(made_up_result(small_cell(1)))
+    one, other = made_up_result(small_run(0)), with_two_test_errors(made_up_result(small_run(1)))
     recorded = record_results([one, other], tmp_path / "spool", tmp_path / "results")
     assert recorded.in_tables and recorded.warning.startswith(f"passed over: {other.key}: ")
     assert tables.read(tmp_path / "results")[0].key.tolist() == [one.key]
 
 
 def test_another_machine_adds_a_row_and_the_same_machine_replaces_its_own(tmp_path):
-    cell = small_cell()
-    tables.merge(tmp_path, [made_up_result(cell, 5.0, machine="a"), made_up_result(cell, 7.0, machine="b")])
-    tables.merge(tmp_path, [made_up_result(cell, 9.0, machine="b")])
+    planned = small_run()
+    tables.merge(tmp_path, [made_up_result(planned, 5.0, machine="a"), made_up_result(planned, 7.0, machine="b")])
+    tables.merge(tmp_path, [made_up_result(planned, 9.0, machine="b")])
     runs, curves = tables.read(tmp_path)
     assert dict(zip(runs.machine, runs.epochs, strict=True)) == {"a, fp32": 5, "b, fp32": 9}
     assert len(curves) == 5 + 9
 
 
 def test_a_table_written_before_a_column_was_added_is_read_with_that_column_missing(tmp_path):
-    tables.merge(tmp_path, [made_up_result(small_cell())])
+    tables.merge(tmp_path, [made_up_result(small_run())])
     path = tmp_path / "runs.csv"
     pd.read_csv(path).drop(columns="cpu_share").to_csv(path, index=False)
     assert tables.read(accepted(tmp_path))[0].cpu_share.isna().tolist() == [True]
-    tables.merge(tmp_path, [made_up_result(small_cell(seed=1))])
+    tables.merge(tmp_path, [made_up_result(small_run(seed=1))])
     assert tables.read(tmp_path)[0].cpu_share.isna().tolist() == [True, False]
 
 
@@ -113,7 +113,7 @@ def test_an_empty_folder_reads_as_empty_tables_with_all_columns(tmp_path):
 
 
 def test_a_table_that_is_damaged_is_refused_by_its_name(tmp_path):
-    tables.merge(tmp_path, [made_up_result(small_cell())])
+    tables.merge(tmp_path, [made_up_result(small_run())])
     path = tmp_path / "runs.csv"
     path.write_text(path.read_text().replace(",500,", ",five,"))
     with pytest.raises(Refused, match=r"runs\.csv"):
@@ -121,7 +121,7 @@ def test_a_table_that_is_damaged_is_refused_by_its_name(tmp_path):
 
 
 def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     result = replace(result, software=replace(result.software, git_commit="NA"))
     tables.merge(tmp_path, [result])
     assert tables.read(tmp_path)[0].git_commit.tolist() == ["NA"]
@@ -129,14 +129,14 @@ def test_a_label_that_reads_like_a_missing_value_stays_a_label(tmp_path):
 
 
 def test_a_run_of_ones_own_question_stays_out_of_the_claims_tables(tmp_path):
-    own = made_up_result(small_cell(seed=1))
+    own = made_up_result(small_run(seed=1))
     own = replace(own, asked=replace(own.asked, claim=OWN_QUESTION))
-    assert tables.merge(tmp_path, [own, made_up_result(small_cell(seed=0))]) == 1
+    assert tables.merge(tmp_path, [own, made_up_result(small_run(seed=0))]) == 1
     assert tables.read(tmp_path)[0].seed.tolist() == [0]
 
 
 def test_asking_again_for_another_claim_rewrites_no_row(tmp_path):
-    result = made_up_result(small_cell())
+    result = made_up_result(small_run())
     tables.merge(tmp_path, [result])
     before = (tmp_path / "runs.csv").read_bytes(), (tmp_path / "curves.csv").read_bytes()
     tables.merge(tmp_path, [for_another_claim(result)])
@@ -146,7 +146,7 @@ def test_asking_again_for_another_claim_rewrites_no_row(tmp_path):
 # ---- Some at a time --------------------------------------------------------------------------------------------------
 
 RESULTS = [
-    made_up_result(small_cell(seed, arm), crossing, machine)
+    made_up_result(small_run(seed, arm), crossing, machine)
     for seed, arm, crossing, machine in (
         (0, "relu", 2.0, "a"),
         (0, "relu", 2.0, "b"),
@@ -155,7 +155,7 @@ RESULTS = [
     )
 ]
 RESULTS += [for_another_claim(RESULTS[0])]
-RESULTS += [made_up_result(small_cell(0, "relu"), 4.0, "a")]  # the same run, measured again
+RESULTS += [made_up_result(small_run(0, "relu"), 4.0, "a")]  # the same run, measured again
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_merged_some_at_a_time_the_tables_are_those_of_one_by_one(tmp_path_facto
 
 @pytest.mark.parametrize("lost", ["runs.csv", "curves.csv"])
 def test_a_kill_between_the_two_files_or_the_loss_of_one_costs_nothing_that_is_merged_again(tmp_path, lost):
-    results = [made_up_result(small_cell(seed)) for seed in range(3)]
+    results = [made_up_result(small_run(seed)) for seed in range(3)]
     for folder in ("whole", "hurt"):
         tables.merge(tmp_path / folder, results[:1])
     before = (tmp_path / "hurt" / lost).read_bytes()

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 from sqlalchemy.exc import OperationalError
 
 from alexnet.machine import Machine
@@ -162,7 +162,7 @@ def program(verb: str, arguments: object, **settings: str):
 
 
 def results_of(seeds, claim: str, arm: str = "relu") -> list[RunResult]:
-    results = [made_up_result(small_cell(seed, arm), machine=claim) for seed in seeds]
+    results = [made_up_result(small_run(seed, arm), machine=claim) for seed in seeds]
     return [replace(result, asked=replace(result.asked, claim=claim)) for result in results]
 
 
@@ -294,7 +294,7 @@ def test_other_machines_are_let_in_on_demand_and_with_a_warning(tmp_path):
 def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(free_port()))
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "results"))
-    result, spool = made_up_result(small_cell()), tmp_path / "spool"
+    result, spool = made_up_result(small_run()), tmp_path / "spool"
     (spool / result.key).mkdir(parents=True)
     (spool / result.key / RESULT).write_bytes(sealed(result))
     warning = record_results([result], spool, tmp_path / "results").warning
@@ -358,10 +358,10 @@ def made_up_training(folder: Path, kill_at: int):
     the rate decides. Kills this process at its point number `kill_at`."""
     seen = 0
 
-    def trained(cell, place, checkpoints: Checkpoints, observe):
+    def trained(planned, place, checkpoints: Checkpoints, observe):
         nonlocal seen
-        rate = cell.recipe.optim.learning_rate
-        result = made_up_result(cell, 8 + 400 * abs(rate - 0.004))
+        rate = planned.recipe.optim.learning_rate
+        result = made_up_result(planned, 8 + 400 * abs(rate - 0.004))
         points = tuple(replace(point, running_error=0.25 + rate * (100 - point.epoch)) for point in result.points)
         result = replace(result, points=points)
         for number, point in enumerate(points, 1):
@@ -374,7 +374,7 @@ def made_up_training(folder: Path, kill_at: int):
             checkpoints.save({"epoch": number, "network": {}})
         time.sleep(0.05)
         with open(folder / "trained", "a") as file:
-            file.write(cell.key + "\n")
+            file.write(planned.key + "\n")
         yield from ()  # no update is due
         return replace(result, weights_sha256=sha256_of({}))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import small_cell
+from helpers import small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_images import few_shapes
@@ -30,7 +30,7 @@ from study.record.figure_files import arrays_path, read_arrays
 from study.record.tables import read_trained, run_name
 from study.record.trained_weights import Trained, derive
 from study.report.figures.figure_3 import kernel_sheet
-from study.run.one_run import Place, images_of, run_cell
+from study.run.one_run import Place, images_of, run_planned
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,31 +43,29 @@ def trained(tmp_path_factory):
         patch.setattr(synthetic_shapes, "make_shapes", few_shapes)
         fingerprint = images_of("shapes", folder).fingerprint
         place = Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)
-        cells = [
-            replace(
-                small_cell(seed, "relu", fingerprint, optim__epochs=2), claim="averaged_nets", base="ALEXNET_32", arm="2012"
-            )
+        planned_runs = [
+            replace(small_run(seed, "relu", fingerprint, optim__epochs=2), claim="averaged_nets", base="ALEXNET_32", arm="2012")
             for seed in (0, 1)
         ]
-        results = [run_cell(cell, place, lambda point: None) for cell in cells]
-    return cells, place, results
+        results = [run_planned(planned, place, lambda point: None) for planned in planned_runs]
+    return planned_runs, place, results
 
 
 @pytest.mark.slow
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
-    cells, place, results = trained
-    for cell, result in zip(cells, results, strict=True):
-        assert weights_sha256(Trained(cell, place, "here").network) == result.weights_sha256
+    planned_runs, place, results = trained
+    for planned, result in zip(planned_runs, results, strict=True):
+        assert weights_sha256(Trained(planned, place, "here").network) == result.weights_sha256
 
 
 @pytest.mark.slow
 def test_a_loaded_net_has_the_test_error_of_its_result(trained):
-    cells, place, results = trained
-    for cell, result in zip(cells, results, strict=True):
+    planned_runs, place, results = trained
+    for planned, result in zip(planned_runs, results, strict=True):
         images = images_of("shapes", place.data_dir)
-        feed = Feed(cell.recipe, images, cell.seed)
+        feed = Feed(planned.recipe, images, planned.seed)
         scores, _ = probabilities(
-            Trained(cell, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
+            Trained(planned, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
         )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
         assert wrong == pytest.approx(result.test_error, abs=1e-3)  # ties share their credit there
@@ -75,12 +73,15 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
 
 @pytest.mark.slow
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
-    cells, place, _ = trained
-    told = ensemble_of([Trained(cell, place, "here") for cell in cells])["one_view_top1"]
-    feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
+    planned_runs, place, _ = trained
+    told = ensemble_of([Trained(planned, place, "here") for planned in planned_runs])["one_view_top1"]
+    feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
     each = torch.stack(
-        [probabilities(Trained(cell, place, "here").network, feed.views(*feed.test), autocast)[0] for cell in cells]
+        [
+            probabilities(Trained(planned, place, "here").network, feed.views(*feed.test), autocast)[0]
+            for planned in planned_runs
+        ]
     )
     labels = feed.test[1]
     assert told["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
@@ -92,9 +93,9 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
 
 @pytest.mark.slow
 def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
-    cells, place, _ = trained
-    network = Trained(cells[0], place, "here").network
-    feed = Feed(cells[0].recipe, images_of("shapes", place.data_dir), 0)
+    planned_runs, place, _ = trained
+    network = Trained(planned_runs[0], place, "here").network
+    feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     features, logits = features_of(network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
     (full,) = [m for m in network.layers[-1].modules() if isinstance(m, nn.Linear)]
     torch.testing.assert_close(full(features.flatten(1)), logits, rtol=1e-4, atol=1e-4)
@@ -102,8 +103,8 @@ def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
 
 @pytest.mark.slow
 def test_kernels_are_told_to_four_digits(trained):
-    cells, place, _ = trained
-    run = Trained(cells[0], place, "here")
+    planned_runs, place, _ = trained
+    run = Trained(planned_runs[0], place, "here")
     kernels, network = ColumnColour().from_weights([run]).facts, run.network
     np.testing.assert_allclose(kernels, network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
 
@@ -146,17 +147,17 @@ def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut short"])
 def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(trained, tmp_path, damage):
     """No average of them is told, though a flipped bit in a number is one that torch.load does not see."""
-    cells, place, _ = trained
+    planned_runs, place, _ = trained
     hurt = replace(place, spool_dir=tmp_path / "spool")
     shutil.copytree(place.spool_dir, hurt.spool_dir)
-    path = hurt.spool_dir / cells[1].key / WEIGHTS
+    path = hurt.spool_dir / planned_runs[1].key / WEIGHTS
     content = bytearray(path.read_bytes())
     state = torch.load(path, weights_only=True)
     numbers = bytes(next(iter(state.values())).untyped_storage())
     content[content.index(numbers)] ^= 1
     path.write_bytes(content if damage == "a flipped bit" else content[:-100])
     said = []
-    asked = [replace(cell, arm="2012") for cell in cells]
+    asked = [replace(planned, arm="2012") for planned in planned_runs]
     derive(asked, hurt, tmp_path, said.append)
     assert [line for line in said if "left out" in line and str(path) in line] == said
     assert not (tmp_path / "trained.json").exists()
@@ -164,18 +165,18 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
 
 @pytest.mark.slow
 def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
-    cells, place, _ = trained
-    asked = [replace(cell, claim=claim) for cell in cells for claim in ("nearest_images", "column_colour")]
+    planned_runs, place, _ = trained
+    asked = [replace(planned, claim=claim) for planned in planned_runs for claim in ("nearest_images", "column_colour")]
     said = []
     derive(asked, place, tmp_path, said.append)
     told = read_trained(tmp_path)["runs"]
     assert len(said) == 4 and len(told) == 2
-    for cell in cells:
-        facts = told[run_name(cell.key, MACHINE.label)]
+    for planned in planned_runs:
+        facts = told[run_name(planned.key, MACHINE.label)]
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
-    kept = read_arrays(arrays_path(tmp_path, "nearest_images", cells[0].scale, MACHINE.label, "figure-4"))
-    feed = Trained(cells[0], place, MACHINE.label).feed
+    kept = read_arrays(arrays_path(tmp_path, "nearest_images", planned_runs[0].scale, MACHINE.label, "figure-4"))
+    feed = Trained(planned_runs[0], place, MACHINE.label).feed
     queries = spread(feed.test[1].tolist(), 8)
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
     assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
@@ -189,13 +190,13 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     "facts", [{"one_view_top1": 0.5}, {"ten_views_top1": {"averaged": float("nan")}}, {"of": object()}, {"of": b"bytes"}]
 )
 def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_nothing(trained, tmp_path, monkeypatch, facts):
-    cells, place, _ = trained
-    asked, said = [replace(cell, claim="column_colour") for cell in cells], []
+    planned_runs, place, _ = trained
+    asked, said = [replace(planned, claim="column_colour") for planned in planned_runs], []
     derive(asked, place, tmp_path, said.append)
     before = (tmp_path / "trained.json").read_bytes()
     monkeypatch.setattr(Averaged, "from_weights", lambda measure, runs: FromWeights(facts))
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), measure=Averaged(2)))
-    derive(cells, place, tmp_path, said.append)
+    derive(planned_runs, place, tmp_path, said.append)
     assert said[-1].startswith("left out, trained.json: not written, as it could not be read again")
     assert (tmp_path / "trained.json").read_bytes() == before
     assert len(read_trained(tmp_path)["runs"]) == 2
@@ -207,13 +208,15 @@ def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_not
 def test_what_is_read_is_of_the_seeds_that_are_judged(tmp_path, monkeypatch, first_seed, seen_seeds, first):
     """Those of the rule on, or those after the seeds that were seen before the claim was written, whichever come later."""
     place = Place(MACHINE, tmp_path, tmp_path / "spool")
-    cells = [replace(small_cell(seed), claim=name) for name in ("averaged_nets", "nearest_images") for seed in range(40)]
+    planned_runs = [replace(small_run(seed), claim=name) for name in ("averaged_nets", "nearest_images") for seed in range(40)]
     pictured, together = [], []
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), seen_seeds=seen_seeds))
-    monkeypatch.setattr(trained_weights, "_finished", lambda cell, place, say: Trained(cell, place, "here"))
+    monkeypatch.setattr(trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, "here"))
     monkeypatch.setattr(
-        trained_weights, "_derive_alone", lambda run, *more: pictured.append(run.cell.seed) if more[-1] else None
+        trained_weights, "_derive_alone", lambda run, *more: pictured.append(run.planned.seed) if more[-1] else None
     )
-    monkeypatch.setattr(trained_weights, "_derive_together", lambda runs, *_: together.append([run.cell.seed for run in runs]))
-    derive(cells, place, tmp_path, print, first_seed)
+    monkeypatch.setattr(
+        trained_weights, "_derive_together", lambda runs, *_: together.append([run.planned.seed for run in runs])
+    )
+    derive(planned_runs, place, tmp_path, print, first_seed)
     assert pictured == [first] and together == [list(range(first, first + 5))]

@@ -24,11 +24,11 @@ def written(tmp_path_factory):
     """The page of made-up runs of two claims, of which others are answered too, on two machines."""
     results = tmp_path_factory.mktemp("results")
     write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
-    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results))
-    runs = [made_up_result(cell, 5.0 + cell.seed + 10 * (cell.arm == "tanh")) for cell in cells]
-    for cell in make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3):
-        error = 0.30 + 0.001 * cell.seed + 0.02 * (cell.arm == "none")
-        runs.append(replace(made_up_result(cell, None, machine="other machine"), test_error_ten_views=error))
+    planned_runs = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results))
+    runs = [made_up_result(planned, 5.0 + planned.seed + 10 * (planned.arm == "tanh")) for planned in planned_runs]
+    for planned in make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3):
+        error = 0.30 + 0.001 * planned.seed + 0.02 * (planned.arm == "none")
+        runs.append(replace(made_up_result(planned, None, machine="other machine"), test_error_ten_views=error))
     tables.merge(results, runs)
     write_report(results)
     return results / "report.html"

@@ -52,8 +52,8 @@ def test_importing_and_drawing_change_no_setting_of_matplotlib(tmp_path):
 @pytest.fixture
 def nearest(tmp_path):
     """The finding of the claim about nearest images, from one made-up run, and its folder."""
-    (cell,) = make_plan("nearest_images", "cifar10-jpeg", "f00dfeed0000", Tuned(), bases=["ALEXNET_32"], seeds=1)
-    tables.merge(tmp_path, [made_up_result(cell, crossing=None)])
+    (planned,) = make_plan("nearest_images", "cifar10-jpeg", "f00dfeed0000", Tuned(), bases=["ALEXNET_32"], seeds=1)
+    tables.merge(tmp_path, [made_up_result(planned, crossing=None)])
     return find(tmp_path, {"nearest_images": all_claims()["nearest_images"]}).found, tmp_path
 
 

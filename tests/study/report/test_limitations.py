@@ -31,14 +31,14 @@ def findings_of(folder: Path, diverged: int = 0, fixed_on: str = "", first_seed:
     """Look 1 of dropout_error, made up, with so many runs of "none" diverged; and, where it has a day, the rule of that day."""
     write_tuned(folder, {})
     runs = []
-    for cell in make_plan("dropout_error", SCALE, "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
+    for planned in make_plan("dropout_error", SCALE, "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
         made = replace(
-            made_up_result(cell, crossing=None, epochs=2),
-            test_error_ten_views=0.3 + 0.001 * cell.seed,
+            made_up_result(planned, crossing=None, epochs=2),
+            test_error_ten_views=0.3 + 0.001 * planned.seed,
             answers=None,
             started_ms=int(THAT_DAY.timestamp() * 1000),
         )
-        if cell.arm == "none" and cell.seed < diverged:
+        if planned.arm == "none" and planned.seed < diverged:
             made = replace(made, outcome="diverged", test_error=None, test_error_ten_views=None)
         runs.append(made)
     tables.merge(folder, runs)

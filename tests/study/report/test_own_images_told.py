@@ -22,10 +22,10 @@ IMAGES = 40
 def runs(label: str, fingerprint: str, without: int) -> list:
     """Runs of which 12 of 40 images are wrong, and `without` normalization so many more: by seed one more and one less."""
     found = []
-    for cell in make_plan("response_norm", label, fingerprint, Tuned(), seeds=3):
-        more = without + (0, 1, -1)[cell.seed] if cell.arm == "none" else 0
+    for planned in make_plan("response_norm", label, fingerprint, Tuned(), seeds=3):
+        more = without + (0, 1, -1)[planned.seed] if planned.arm == "none" else 0
         wrong = np.arange(IMAGES) < 12 + more
-        told = replace(made_up_result(cell, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
+        told = replace(made_up_result(planned, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
         error = float(wrong.mean())
         found.append(replace(told, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
     return found

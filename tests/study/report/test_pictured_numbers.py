@@ -40,9 +40,9 @@ def norm(tmp_path_factory) -> Finding:
     height."""
     folder, runs = tmp_path_factory.mktemp("norm"), []
     write_tuned(folder, {})
-    for cell in make_plan("response_norm", "cifar10-jpeg", "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
-        if cell.arm in HIGHER:
-            error, made = HIGHER[cell.arm][cell.seed], made_up_result(cell, crossing=None)
+    for planned in make_plan("response_norm", "cifar10-jpeg", "0" * 12, Tuned.read(folder), bases=["ALEXNET_32"]):
+        if planned.arm in HIGHER:
+            error, made = HIGHER[planned.arm][planned.seed], made_up_result(planned, crossing=None)
             points = tuple(replace(one, running_error=error * 0.9**one.epoch) for one in made.points)
             runs.append(replace(made, test_error_ten_views=error, answers=None, points=points))
     tables.merge(folder, runs)
@@ -103,8 +103,8 @@ def test_a_curve_has_a_band_from_its_least_to_its_highest_run_and_a_line_at_thei
 
 def test_the_share_of_seeds_not_there_yet_falls_when_a_run_arrives_and_not_before(tmp_path):
     write_tuned(tmp_path, {"A-2012": {"relu": 0.01, "tanh": 0.02}}, scale="cifar10-jpeg")
-    cells = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
-    tables.merge(tmp_path, [made_up_result(cell, TIMES[cell.arm][cell.seed]) for cell in cells])
+    planned_runs = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
+    tables.merge(tmp_path, [made_up_result(planned, TIMES[planned.arm][planned.seed]) for planned in planned_runs])
     (one,) = find(tmp_path, {"relu_sooner": CLAIMS["relu_sooner"]}).found
     with style():
         axis = time_to_target([one]).axes[0]
@@ -116,8 +116,8 @@ def test_the_share_of_seeds_not_there_yet_falls_when_a_run_arrives_and_not_befor
 
 def test_a_rate_that_never_arrived_has_no_place_on_the_axis_of_epochs_but_a_named_row_of_its_own(tmp_path):
     write_tuned(tmp_path, {"A-2012": {"relu": 0.01, "tanh": 0.02}}, scale="cifar10-jpeg")
-    cells = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
-    tables.merge(tmp_path, [made_up_result(cell, TIMES[cell.arm][cell.seed]) for cell in cells])
+    planned_runs = make_plan("relu_sooner", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["A-2012"])
+    tables.merge(tmp_path, [made_up_result(planned, TIMES[planned.arm][planned.seed]) for planned in planned_runs])
     (one,) = find(tmp_path, {"relu_sooner": CLAIMS["relu_sooner"]}).found
     tried = (("reached", 0.01, 5.0), ("diverged", 0.02, None), ("stalled", 0.04, None), ("stopped", 0.08, None))
     trials = [{"value": rate, "outcome": end, "epochs": 2, "epochs_to_target": time} for end, rate, time in tried]
@@ -182,9 +182,9 @@ def of_four_parts(folder, scale: str, seeds: int) -> list[Finding]:
     """interactions_of_four from made-up runs, alone in a folder."""
     folder = folder / f"{scale}-{seeds}"
     write_tuned(folder, {})
-    cells = make_plan("interactions_of_four", scale, "0" * 12, Tuned.read(folder), seeds=seeds)
-    errors = {cell.key: 0.3 + 0.01 * place % 0.07 for place, cell in enumerate(cells)}
-    made = [replace(made_up_result(c, None), test_error_ten_views=errors[c.key], answers=None) for c in cells]
+    planned_runs = make_plan("interactions_of_four", scale, "0" * 12, Tuned.read(folder), seeds=seeds)
+    errors = {planned.key: 0.3 + 0.01 * place % 0.07 for place, planned in enumerate(planned_runs)}
+    made = [replace(made_up_result(c, None), test_error_ten_views=errors[c.key], answers=None) for c in planned_runs]
     tables.merge(folder, made)
     return find(folder, {"interactions_of_four": CLAIMS["interactions_of_four"]}).found
 

@@ -35,16 +35,16 @@ def folder(tmp_path) -> Path:
     a second machine with 1 seed of each arm."""
     results = tmp_path / "results"
     write_tuned(results, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")}, scale="cifar10-jpeg")
-    cells = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
+    planned_runs = make_plan("relu_sooner", "cifar10-jpeg", "f00dfeed0000", Tuned.read(results), seeds=4)
     runs = []
-    for cell in cells:
-        crossing = (RELU if cell.arm == "relu" else TANH)[cell.seed]
-        if cell.base == "A-today" and (cell.arm == "relu" or cell.seed < 3):
-            runs.append(made_up_result(cell, RELU[cell.seed] * (1.4 if cell.arm == "tanh" else 1)))
-        elif cell.base == "A-2012":
-            runs.append(made_up_result(cell, crossing))
-        if cell.base == "A-2012" and cell.seed == 0:
-            later = made_up_result(cell, crossing, machine="other machine")
+    for planned in planned_runs:
+        crossing = (RELU if planned.arm == "relu" else TANH)[planned.seed]
+        if planned.base == "A-today" and (planned.arm == "relu" or planned.seed < 3):
+            runs.append(made_up_result(planned, RELU[planned.seed] * (1.4 if planned.arm == "tanh" else 1)))
+        elif planned.base == "A-2012":
+            runs.append(made_up_result(planned, crossing))
+        if planned.base == "A-2012" and planned.seed == 0:
+            later = made_up_result(planned, crossing, machine="other machine")
             runs.append(replace(later, started_ms=later.started_ms + 3_600_000))
     tables.merge(results, runs)
     return results
@@ -147,10 +147,12 @@ def test_one_of_a_kind_is_never_told_with_the_noun_of_many(folder):
 
 @pytest.mark.slow
 def test_claims_that_share_all_their_runs_each_have_pictures_and_every_picture_of_the_page_is_there(folder):
-    cells = [
+    planned_runs = [
         c for name in ("ten_views", "nearest_images") for c in make_plan(name, "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=3)
     ]
-    tables.merge(folder, [made_up_result(cell, None) for cell in {cell.key: cell for cell in cells}.values()])
+    tables.merge(
+        folder, [made_up_result(planned, None) for planned in {planned.key: planned for planned in planned_runs}.values()]
+    )
     written = write_report(folder)
     assert len(written) == len(set(written)) and all(path.exists() for path in written)
     pictures = re.findall(r"\]\((figures/[^)]*)\)", (folder / "REPORT.md").read_text())

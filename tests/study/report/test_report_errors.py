@@ -19,12 +19,12 @@ WITHOUT = [0.320, 0.3215, 0.321, 0.319]
 
 def runs_of(seeds: int, diverged: int = 0) -> list[RunResult]:
     """Made-up runs of the normalization claim, `diverged` of them without it."""
-    cells = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
+    planned_runs = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
     runs = []
-    for cell in cells:
-        run = made_up_result(cell, crossing=None)
-        run = replace(run, test_error_ten_views=(WITHOUT if cell.arm == "none" else WITH)[cell.seed])
-        if cell.arm == "none" and cell.seed < diverged:
+    for planned in planned_runs:
+        run = made_up_result(planned, crossing=None)
+        run = replace(run, test_error_ten_views=(WITHOUT if planned.arm == "none" else WITH)[planned.seed])
+        if planned.arm == "none" and planned.seed < diverged:
             run = replace(run, outcome="diverged", test_error=None, test_error_ten_views=None)
         runs.append(run)
     return runs

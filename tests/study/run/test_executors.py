@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import small_cell
+from helpers import small_run
 from injured import in_make_faults
 from made_up_images import image_folders
 from remote_work import train_slowly, work
@@ -17,7 +17,7 @@ from alexnet.machine import Machine
 from study.cli.main import main
 from study.run.executors import base
 from study.run.executors.base import Done, Lost, Message, Task
-from study.run.one_run import ALLOCATOR, Place, run_cell
+from study.run.one_run import ALLOCATOR, Place, run_planned
 from study.run.queue import train
 from study.run.result import RunResult
 
@@ -58,8 +58,8 @@ def tasks_of(words, folder: Path) -> list[Task]:
 def plan_of(folder: Path, work=train) -> list[Task]:
     image_folders(folder)
     fingerprint = load("cifar10-jpeg", folder).fingerprint
-    cells = [small_cell(seed, arm, fingerprint, data__name="cifar10-jpeg") for seed in (0, 1) for arm in ("relu", "tanh")]
-    return [Task(work, cell, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for cell in cells]
+    planned_runs = [small_run(seed, arm, fingerprint, data__name="cifar10-jpeg") for seed in (0, 1) for arm in ("relu", "tanh")]
+    return [Task(work, planned, Place(MACHINE, folder, folder / "spool", checkpoint_seconds=0)) for planned in planned_runs]
 
 
 def bits(result: RunResult) -> tuple:
@@ -72,7 +72,9 @@ def bits(result: RunResult) -> tuple:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> list[tuple]:
     """The plan, one run after another in this process."""
-    return [bits(run_cell(task.subject, task.place, lambda point: None)) for task in plan_of(tmp_path_factory.mktemp("here"))]
+    return [
+        bits(run_planned(task.subject, task.place, lambda point: None)) for task in plan_of(tmp_path_factory.mktemp("here"))
+    ]
 
 
 @pytest.mark.slow

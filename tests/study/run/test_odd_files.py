@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell, with_seal
-from odd_files import CELLS, LEASE, count, what_is_said, write_runs, wrong
+from helpers import made_up_result, small_run, with_seal
+from odd_files import LEASE, PLANNED_RUNS, count, what_is_said, write_runs, wrong
 
 from alexnet.machine import Machine
 from study.cli import settle_run
@@ -21,7 +21,7 @@ from study.run.queue import RunDone, RunLost, missing, work_off
 from study.run.result import FORMAT, RESULT, sealed, to_json
 from study.run.run_folder import ASKED, ENDED, PASSED_OVER, put_damaged_aside, read_result, state_of_run
 
-MINE, OTHER = CELLS[0], CELLS[1]
+MINE, OTHER = PLANNED_RUNS[0], PLANNED_RUNS[1]
 RELU, TANH = made_up_result(MINE), made_up_result(OTHER)
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=2)
 
@@ -42,8 +42,8 @@ def text(told) -> bytes:
 
 SEALED = {  # with a right digest, and yet not the result of MINE; the run is done again
     "of the other arm": sealed(TANH),
-    "of another seed": sealed(made_up_result(small_cell(1))),
-    "of other data": sealed(made_up_result(small_cell(fingerprint="1"))),
+    "of another seed": sealed(made_up_result(small_run(1))),
+    "of other data": sealed(made_up_result(small_run(fingerprint="1"))),
     "of another recipe under this key": sealed(replace(RELU, recipe=TANH.recipe)),
     "of another seed under this key": sealed(replace(RELU, seed=5)),
     "of other data under this key": sealed(replace(RELU, data=replace(RELU.data, fingerprint="1"))),
@@ -95,7 +95,7 @@ def test_a_result_that_is_not_this_runs_is_believed_nowhere_and_named(spool, con
 def test_a_run_whose_result_is_damaged_or_anothers_is_done_again_and_the_file_is_kept_aside(spool, content):
     folder = spool / MINE.key
     (folder / RESULT).write_bytes(content)
-    assert missing(CELLS[:3], Place(MACHINE, spool, spool)) == [MINE] and state_of_run(folder).state == "failed"
+    assert missing(PLANNED_RUNS[:3], Place(MACHINE, spool, spool)) == [MINE] and state_of_run(folder).state == "failed"
     told = put_damaged_aside(folder)
     assert MINE.key in told and "result.1.json" in told and "\n" not in told
     assert (folder / "result.1.json").read_bytes() == content and read_result(folder) is None
@@ -116,9 +116,9 @@ class Trains:
 def test_a_run_of_which_nothing_can_be_told_is_lost_by_its_reason_and_the_others_are_trained(spool, content):
     (spool / MINE.key / RESULT).write_bytes(content)
     place = Place(MACHINE, spool, spool)
-    lost, done = work_off(missing([MINE, CELLS[3]], place), place, Trains())
-    assert isinstance(lost, RunLost) and lost.cell == MINE and lost.reason.startswith(PASSED_OVER)
-    assert isinstance(done, RunDone) and done.cell == CELLS[3]
+    lost, done = work_off(missing([MINE, PLANNED_RUNS[3]], place), place, Trains())
+    assert isinstance(lost, RunLost) and lost.planned == MINE and lost.reason.startswith(PASSED_OVER)
+    assert isinstance(done, RunDone) and done.planned == PLANNED_RUNS[3]
     assert (spool / MINE.key / RESULT).read_bytes() == content and not (spool / MINE.key / ENDED).exists()
     assert state_of_run(spool / MINE.key).state == PASSED_OVER
 
@@ -134,18 +134,18 @@ def test_a_runs_folder_of_another_name_is_no_run_of_its_own(spool):
 
 @pytest.mark.parametrize("odd", [RESULT, ASKED, ENDED, LEASE])
 def test_a_folder_in_the_place_of_a_file_is_named(spool, odd):
-    folder = spool / CELLS[3].key
+    folder = spool / PLANNED_RUNS[3].key
     (folder / odd).unlink(missing_ok=True)
     (folder / odd).mkdir()
     believed, states, _ = what_is_said(spool)
-    assert len(believed) == 3 and f"{odd}: cannot be read" in states[CELLS[3].key].odd
+    assert len(believed) == 3 and f"{odd}: cannot be read" in states[PLANNED_RUNS[3].key].odd
 
 
 # ---- The smaller files -----------------------------------------------------------------------------------------------
 
 WHOLE = {
-    ASKED: {"claim": "c", "scale": "s", "base": "b", "arm": "a", "seed": 3, "key": CELLS[3].key},
-    ENDED: {"outcome": "failed", "reason": "r", "key": CELLS[3].key},
+    ASKED: {"claim": "c", "scale": "s", "base": "b", "arm": "a", "seed": 3, "key": PLANNED_RUNS[3].key},
+    ENDED: {"outcome": "failed", "reason": "r", "key": PLANNED_RUNS[3].key},
     LEASE: {"host": "h", "pid": 1, "born": "1", "token": "t"},
 }
 ODD_VALUES = (None, 0.5, [], {}, True)
@@ -155,17 +155,17 @@ ODD_VALUES = (None, 0.5, [], {}, True)
 @pytest.mark.parametrize("content", [b"null", b"[]", b"7", b"{}", b"", b"\xff", b"[" * 100_000, b"9" * 9999])
 def test_a_small_file_of_another_shape_is_named_and_touches_no_other_run(spool, name, content):
     before, states, _ = what_is_said(spool)
-    folder = spool / CELLS[3].key
+    folder = spool / PLANNED_RUNS[3].key
     (folder / name).write_bytes(content)
     believed, now, named = what_is_said(spool)
-    mine = now.pop(CELLS[3].key)
+    mine = now.pop(PLANNED_RUNS[3].key)
     assert mine.odd.startswith(f"{name}: ") and mine.odd.endswith("; delete it") and "\n" not in mine.odd
-    assert (believed, named) == (before, []) and now == {key: one for key, one in states.items() if key != CELLS[3].key}
+    assert (believed, named) == (before, []) and now == {key: one for key, one in states.items() if key != PLANNED_RUNS[3].key}
 
 
 @pytest.mark.parametrize("name, field", [(name, field) for name, told in WHOLE.items() for field in told])
 def test_every_field_of_a_small_file_is_looked_at(spool, name, field):
-    folder = spool / CELLS[3].key
+    folder = spool / PLANNED_RUNS[3].key
     for value in (*ODD_VALUES, 5 if isinstance(WHOLE[name][field], str) else "5"):
         (folder / name).write_text(json.dumps({**WHOLE[name], field: value}))
         assert state_of_run(folder).odd.startswith(f"{name}: {field} is ")
@@ -175,13 +175,13 @@ def test_every_field_of_a_small_file_is_looked_at(spool, name, field):
 
 @pytest.mark.parametrize("name", [ASKED, ENDED])
 def test_a_small_file_of_another_run_is_named(spool, name):
-    shutil.copy(spool / CELLS[4].key / name, spool / CELLS[3].key)
-    assert state_of_run(spool / CELLS[3].key).odd == f"{name}: is that of run '{CELLS[4].key}'; delete it"
+    shutil.copy(spool / PLANNED_RUNS[4].key / name, spool / PLANNED_RUNS[3].key)
+    assert state_of_run(spool / PLANNED_RUNS[3].key).odd == f"{name}: is that of run '{PLANNED_RUNS[4].key}'; delete it"
 
 
 def test_a_run_cannot_have_ended_as_if_it_had_a_result(spool):
-    (spool / CELLS[3].key / ENDED).write_text(json.dumps({**WHOLE[ENDED], "outcome": "finished"}))
-    assert state_of_run(spool / CELLS[3].key).state == "interrupted"
+    (spool / PLANNED_RUNS[3].key / ENDED).write_text(json.dumps({**WHOLE[ENDED], "outcome": "finished"}))
+    assert state_of_run(spool / PLANNED_RUNS[3].key).state == "interrupted"
 
 
 # ---- The commands ----------------------------------------------------------------------------------------------------
@@ -203,8 +203,8 @@ def test_record_and_status_name_the_odd_ones_at_their_end_and_say_so_by_their_ex
     capsys.readouterr()
     (here / MINE.key / RESULT).write_bytes(UNTOLD["newer"])
     (here / OTHER.key / RESULT).write_bytes(sealed(RELU))
-    (here / CELLS[3].key / ENDED).write_text("[]")
-    (here / CELLS[5].key / LEASE).write_text('{"host": 7}')
+    (here / PLANNED_RUNS[3].key / ENDED).write_text("[]")
+    (here / PLANNED_RUNS[5].key / LEASE).write_text('{"host": 7}')
     shutil.rmtree("results")
     assert main(["record"]) == 1
     told = capsys.readouterr().out.splitlines()
@@ -213,7 +213,7 @@ def test_record_and_status_name_the_odd_ones_at_their_end_and_say_so_by_their_ex
     assert Path("results/runs.csv").read_text().count("\n") == 2
     assert main(["status", "--device", "cpu"]) == 1
     told = capsys.readouterr().out.splitlines()
-    odd = (MINE.key, OTHER.key, CELLS[3].key, CELLS[5].key)
+    odd = (MINE.key, OTHER.key, PLANNED_RUNS[3].key, PLANNED_RUNS[5].key)
     assert sorted(line[:17] for line in told[-4:]) == sorted(f"{key}:" for key in odd)
     assert main(["status", "--device", "cpu", "--json"]) == 1
     assert sum(bool(run["odd"]) for run in json.loads(capsys.readouterr().out)["runs"]) == 4
@@ -225,11 +225,11 @@ def test_settle_trains_damaged_runs_again_and_names_those_it_passes_over(spool, 
     (spool / MINE.key / RESULT).write_bytes(DAMAGED["null"])
     (spool / OTHER.key / RESULT).write_bytes(UNTOLD["newer"])
     settling = Settling([], "smoke", None, "0", Place(MACHINE, spool, spool), tmp_path / "results")
-    assert settle_run.catch_up(settling, CELLS, Console())
-    assert [result.key for result in kept] == [CELLS[2].key]
+    assert settle_run.catch_up(settling, PLANNED_RUNS, Console())
+    assert [result.key for result in kept] == [PLANNED_RUNS[2].key]
     assert list(settling.passed_over) == [OTHER.key] and "update the code" in settling.passed_over[OTHER.key]
     nothing_recorded = View({}, [], frozenset())
-    assert settling.untrained(CELLS, nothing_recorded) == (MINE, *CELLS[3:])
+    assert settling.untrained(PLANNED_RUNS, nothing_recorded) == (MINE, *PLANNED_RUNS[3:])
 
 
 # ---- At random -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,12 +28,12 @@ from study.run.queue import (
 from study.run.run_folder import state_of_run
 from study.run.stop import STOP
 
-CELLS = [small_cell(seed) for seed in range(12)]
+PLANNED_RUNS = [small_run(seed) for seed in range(12)]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=4)
 
 
 class MadeUp:
-    """An executor that answers each task by `answer(cell, jobs)`: a reason for which it is lost, or a result, or None."""
+    """An executor that answers each task by `answer(planned, jobs)`: a reason for which it is lost, or a result, or None."""
 
     in_steps = False
 
@@ -60,55 +60,57 @@ def place_in(folder: Path) -> Place:
 
 
 def test_every_point_and_result_comes_with_its_run(tmp_path):
-    events = list(work_off(CELLS[:3], place_in(tmp_path), MadeUp(lambda cell, jobs: made_up_result(cell))))
-    results = [made_up_result(cell) for cell in CELLS[:3]]
-    expected = [(RunPoint(cell, result.points[0]), RunDone(cell, result)) for cell, result in zip(CELLS, results)]
+    events = list(work_off(PLANNED_RUNS[:3], place_in(tmp_path), MadeUp(lambda planned, jobs: made_up_result(planned))))
+    results = [made_up_result(planned) for planned in PLANNED_RUNS[:3]]
+    expected = [
+        (RunPoint(planned, result.points[0]), RunDone(planned, result)) for planned, result in zip(PLANNED_RUNS, results)
+    ]
     assert events == [event for pair in expected for event in pair]
 
 
 def test_runs_without_memory_are_tried_half_as_many_at_a_time_and_alone_they_are_lost(tmp_path):
-    executor = MadeUp(lambda cell, jobs: "MemoryError: made up" if cell.seed < jobs else made_up_result(cell))
-    events = list(work_off(CELLS[:6], place_in(tmp_path), executor))
+    executor = MadeUp(lambda planned, jobs: "MemoryError: made up" if planned.seed < jobs else made_up_result(planned))
+    events = list(work_off(PLANNED_RUNS[:6], place_in(tmp_path), executor))
     assert executor.passes == [(6, 4), (4, 2), (2, 1)]
     fewer = [event for event in events if isinstance(event, FewerAtATime)]
-    assert fewer == [FewerAtATime(CELLS[:4], 2), FewerAtATime(CELLS[:2], 1)]
-    assert [event.cell.seed for event in events if isinstance(event, RunDone)] == [4, 5, 2, 3, 1]
+    assert fewer == [FewerAtATime(PLANNED_RUNS[:4], 2), FewerAtATime(PLANNED_RUNS[:2], 1)]
+    assert [event.planned.seed for event in events if isinstance(event, RunDone)] == [4, 5, 2, 3, 1]
     lost = [event for event in events if isinstance(event, RunLost)]
-    assert {event.outcome for event in lost} == {"out of memory"} and lost[-1].cell is CELLS[0]
+    assert {event.outcome for event in lost} == {"out of memory"} and lost[-1].planned is PLANNED_RUNS[0]
 
 
 def test_a_lost_run_tells_its_folder_how_it_ended(tmp_path):
     place = place_in(tmp_path)
-    folder = place.spool_dir / CELLS[0].key
+    folder = place.spool_dir / PLANNED_RUNS[0].key
     folder.mkdir(parents=True)
-    (lost,) = work_off(CELLS[:1], place, MadeUp(lambda cell, jobs: "ValueError: as asked"))
-    assert lost == RunLost(CELLS[0], "failed", "ValueError: as asked")
+    (lost,) = work_off(PLANNED_RUNS[:1], place, MadeUp(lambda planned, jobs: "ValueError: as asked"))
+    assert lost == RunLost(PLANNED_RUNS[0], "failed", "ValueError: as asked")
     assert (state_of_run(folder).state, state_of_run(folder).why) == ("failed", "ValueError: as asked")
 
 
 def test_a_run_that_another_process_trains_is_taken_up_when_that_one_lets_go(tmp_path):
     place = place_in(tmp_path)
-    lease = Lease(place.spool_dir / CELLS[0].key)
-    executor = MadeUp(lambda cell, jobs: made_up_result(cell) if len(executor.passes) > 1 else None)
-    events = work_off(CELLS[:1], place, executor)
+    lease = Lease(place.spool_dir / PLANNED_RUNS[0].key)
+    executor = MadeUp(lambda planned, jobs: made_up_result(planned) if len(executor.passes) > 1 else None)
+    events = work_off(PLANNED_RUNS[:1], place, executor)
     with lease:
-        assert next(events) == RunElsewhere(CELLS[0])
+        assert next(events) == RunElsewhere(PLANNED_RUNS[0])
     assert [type(event) for event in events] == [RunPoint, RunDone] and executor.passes == [(1, 1), (1, 1)]
 
 
 def test_asked_to_stop_it_waits_no_longer_for_another_process(tmp_path):
     place = place_in(tmp_path)
-    with Lease(place.spool_dir / CELLS[0].key), pytest.raises(Interrupted):
+    with Lease(place.spool_dir / PLANNED_RUNS[0].key), pytest.raises(Interrupted):
         STOP.set()
         try:
-            list(work_off(CELLS[:1], place, MadeUp(lambda cell, jobs: None)))
+            list(work_off(PLANNED_RUNS[:1], place, MadeUp(lambda planned, jobs: None)))
         finally:
             STOP.clear()
 
 
 def test_closing_it_closes_the_executor(tmp_path):
-    executor = MadeUp(lambda cell, jobs: made_up_result(cell))
-    events = work_off(CELLS, place_in(tmp_path), executor)
+    executor = MadeUp(lambda planned, jobs: made_up_result(planned))
+    events = work_off(PLANNED_RUNS, place_in(tmp_path), executor)
     next(events)
     assert not executor.is_closed
     events.close()
@@ -131,18 +133,20 @@ def test_how_a_lost_run_ended_is_read_off_what_its_worker_said(why, outcome):
 
 # ---- In which order --------------------------------------------------------------------------------------------------
 
-plans_of_cells = st.lists(st.lists(st.sampled_from(CELLS), max_size=6, unique_by=lambda cell: cell.seed), max_size=5)
+plans_of_runs = st.lists(
+    st.lists(st.sampled_from(PLANNED_RUNS), max_size=6, unique_by=lambda planned: planned.seed), max_size=5
+)
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
 def of_seeds(*seeds: int) -> list:
-    return [CELLS[seed] for seed in seeds]
+    return [PLANNED_RUNS[seed] for seed in seeds]
 
 
 def test_the_cheapest_plan_comes_first_and_shared_runs_make_the_next_one_cheaper():
     expensive, cheap, sharing = of_seeds(0, 1, 2, 3), of_seeds(4, 5, 6), of_seeds(6, 5, 4, 7)
     # 4, 3 and 4 runs; after the second, the third lacks one alone.
-    assert cheapest_first([expensive, cheap, sharing], len) == [*cheap, CELLS[7], *expensive]
+    assert cheapest_first([expensive, cheap, sharing], len) == [*cheap, PLANNED_RUNS[7], *expensive]
 
 
 def test_plans_that_cost_the_same_stay_in_their_order():
@@ -150,25 +154,29 @@ def test_plans_that_cost_the_same_stay_in_their_order():
 
 
 @few_examples
-@given(plans_of_cells)
+@given(plans_of_runs)
 def test_every_run_of_every_plan_is_there_once(plans):
-    keys = [cell.key for cell in cheapest_first(plans, len)]
-    assert sorted(keys) == sorted({cell.key for plan in plans for cell in plan})
+    keys = [planned.key for planned in cheapest_first(plans, len)]
+    assert sorted(keys) == sorted({planned.key for plan in plans for planned in plan})
 
 
 @few_examples
-@given(plans_of_cells, st.lists(st.integers(0, 9), min_size=12, max_size=12))
+@given(plans_of_runs, st.lists(st.integers(0, 9), min_size=12, max_size=12))
 def test_no_order_of_plans_takes_a_cheaper_next_one(plans, costs):
     """Replayed: the runs come in stretches, each the missing runs of one plan in its order, and none left cost less."""
 
-    def cost(cells) -> int:
-        return sum(costs[cell.seed] for cell in cells)
+    def cost(planned_runs) -> int:
+        return sum(costs[planned.seed] for planned in planned_runs)
 
     order, had, left = cheapest_first(plans, cost), [], list(plans)
     while left:
-        missing = [[cell for cell in plan if cell not in had] for plan in left]
+        missing = [[planned for planned in plan if planned not in had] for plan in left]
         cheapest = min(map(cost, missing))
-        fits = [i for i, cells in enumerate(missing) if cost(cells) == cheapest and order[len(had) :][: len(cells)] == cells]
+        fits = [
+            i
+            for i, planned_runs in enumerate(missing)
+            if cost(planned_runs) == cheapest and order[len(had) :][: len(planned_runs)] == planned_runs
+        ]
         assert fits
         had += missing[fits[0]]
         del left[fits[0]]
@@ -176,9 +184,9 @@ def test_no_order_of_plans_takes_a_cheaper_next_one(plans, costs):
 
 
 def test_after_the_first_seed_of_each_arm_the_longest_runs_start_first(tuned_folder):
-    cells = make_plan("relu_sooner", "shapes", "f" * 12, Tuned.read(tuned_folder), seeds=3)
-    expected = [40.0 if (cell.base, cell.arm) == ("A-2012", "tanh") else 5.0 for cell in cells]
-    ordered = in_order(cells, expected)
-    assert sorted(c.key for c in ordered) == sorted(c.key for c in cells)
-    assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == cells[:2]
+    planned_runs = make_plan("relu_sooner", "shapes", "f" * 12, Tuned.read(tuned_folder), seeds=3)
+    expected = [40.0 if (planned.base, planned.arm) == ("A-2012", "tanh") else 5.0 for planned in planned_runs]
+    ordered = in_order(planned_runs, expected)
+    assert sorted(c.key for c in ordered) == sorted(c.key for c in planned_runs)
+    assert [c.seed for c in ordered[:4]] == [0] * 4 and ordered[:2] == planned_runs[:2]
     assert [(c.base, c.arm, c.seed) for c in ordered[4:6]] == [("A-2012", "tanh", 1), ("A-2012", "tanh", 2)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell, with_seal
+from helpers import made_up_result, small_run, with_seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from alexnet.errors import Refused
 from study.run.result import FORMAT, RESULT, GpuFacts, sealed, to_json
 from study.run.run_folder import is_done, read_result, state_of_run
 
-RESULT_OF_TODAY = made_up_result(small_cell())
+RESULT_OF_TODAY = made_up_result(small_run())
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 

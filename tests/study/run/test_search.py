@@ -28,14 +28,14 @@ SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
 VALUES = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
-def searched(monkeypatch, epochs_needed, cells=None) -> dict:
+def searched(monkeypatch, epochs_needed, planned_runs=None) -> dict:
     """Search where a rate needs `epochs_needed(rate)` epochs; None never arrives. Slower runs have higher errors."""
 
-    def stand_in(cell, place, observe):
-        if cells is not None:
-            cells.append(cell)
-        needed = epochs_needed(cell.recipe.optim.learning_rate)
-        result = made_up_result(cell, needed)
+    def stand_in(planned, place, observe):
+        if planned_runs is not None:
+            planned_runs.append(planned)
+        needed = epochs_needed(planned.recipe.optim.learning_rate)
+        result = made_up_result(planned, needed)
         errors = [0.25 + 0.001 * ((needed or 500) - point.epoch) for point in result.points]
         points = tuple(replace(point, running_error=error) for point, error in zip(result.points, errors))
         for number, point in enumerate(points, 1):
@@ -43,7 +43,7 @@ def searched(monkeypatch, epochs_needed, cells=None) -> dict:
                 return replace(result, points=points[:number], outcome="stopped")
         return replace(result, points=points)
 
-    monkeypatch.setattr(search_module, "run_cell", stand_in)
+    monkeypatch.setattr(search_module, "run_planned", stand_in)
     return search_arm(SEARCH, PLACE, lambda message: None)
 
 
@@ -56,10 +56,10 @@ def test_the_rate_that_arrives_first_wins_wherever_it_stands_in_the_list(monkeyp
 
 
 def test_every_rate_gets_its_trial_with_the_tuning_seed_which_is_never_judged(monkeypatch):
-    cells = []
-    entry = searched(monkeypatch, lambda rate: 5 + 100 * rate, cells)
+    planned_runs = []
+    entry = searched(monkeypatch, lambda rate: 5 + 100 * rate, planned_runs)
     assert [t["value"] for t in entry["trials"]] == sorted(VALUES)
-    assert [entry["tuning_seeds"]] == [[seed] for seed in {c.seed for c in cells}]
+    assert [entry["tuning_seeds"]] == [[seed] for seed in {c.seed for c in planned_runs}]
     assert entry["tuning_seeds"][0] >= JUDGED_SEEDS_BELOW
 
 
@@ -91,9 +91,10 @@ def test_a_search_beside_those_of_other_arms_finds_what_it_finds_alone(monkeypat
     small = {"optim.epochs": 2, "data.train_images": 128}
 
     def cut(search):
-        field, cells = whole(search)
+        field, planned_runs = whole(search)
         return field, {
-            rate: tuple(replace(cell, recipe=changed(cell.recipe, small)) for cell in cells[rate]) for rate in (0.002, 0.008)
+            rate: tuple(replace(planned, recipe=changed(planned.recipe, small)) for planned in planned_runs[rate])
+            for rate in (0.002, 0.008)
         }
 
     monkeypatch.setattr(search_module, "trials_of", cut)

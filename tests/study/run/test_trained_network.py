@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from forged_files import forged
-from helpers import small_cell, write_run
+from helpers import small_run, write_run
 
 from alexnet.errors import Refused
 from alexnet.model.network import AlexNet
@@ -13,16 +13,16 @@ from alexnet.training.checkpoint import CHECKPOINT, WEIGHTS
 from study import load_network
 from study.run.result import RESULT
 
-CELL = small_cell(seed=3)
+PLANNED_RUN = small_run(seed=3)
 
 
 def test_a_key_gives_the_network_whose_weights_lie_in_the_folder_of_its_run(tmp_path, monkeypatch):
-    write_run(tmp_path, CELL, weights_seed=7)
+    write_run(tmp_path, PLANNED_RUN, weights_seed=7)
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loaded = load_network(CELL.key, tmp_path)
-    assert torch.equal(loaded(images), AlexNet(CELL.recipe, 7).eval()(images)) and not loaded.training
+    loaded = load_network(PLANNED_RUN.key, tmp_path)
+    assert torch.equal(loaded(images), AlexNet(PLANNED_RUN.recipe, 7).eval()(images)) and not loaded.training
     monkeypatch.setenv("SPOOL_DIR", str(tmp_path))
-    assert torch.equal(load_network(CELL.key)(images), loaded(images))
+    assert torch.equal(load_network(PLANNED_RUN.key)(images), loaded(images))
 
 
 def flip_a_bit(folder: Path) -> None:
@@ -65,22 +65,24 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_there_are_no_trained_weights_one_line_says_so_and_what_to_do(fault, tmp_path):
     injure, told = FAULTS[fault]
-    injure(write_run(tmp_path, CELL, weights_seed=7))
+    injure(write_run(tmp_path, PLANNED_RUN, weights_seed=7))
     with pytest.raises(Refused, match=told) as refused:
-        load_network(CELL.key, tmp_path)
+        load_network(PLANNED_RUN.key, tmp_path)
     assert "\n" not in str(refused.value)
 
 
 def test_weights_that_would_run_something_are_refused_and_run_nothing(tmp_path):
-    folder = write_run(tmp_path, CELL, weights_seed=7)
+    folder = write_run(tmp_path, PLANNED_RUN, weights_seed=7)
     (folder / WEIGHTS).write_bytes(forged(tmp_path / "executed", with_torch=True)[32:])  # without its digest
     with pytest.raises(Refused, match="is damaged"):
-        load_network(CELL.key, tmp_path)
+        load_network(PLANNED_RUN.key, tmp_path)
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("key", ["", "xyz", "../../../etc/passwd", CELL.key[:8], CELL.key.upper(), f"{CELL.key}\n"])
+@pytest.mark.parametrize(
+    "key", ["", "xyz", "../../../etc/passwd", PLANNED_RUN.key[:8], PLANNED_RUN.key.upper(), f"{PLANNED_RUN.key}\n"]
+)
 def test_what_is_no_key_is_refused_before_anything_is_read(key, tmp_path):
-    write_run(tmp_path, CELL, weights_seed=7)
+    write_run(tmp_path, PLANNED_RUN, weights_seed=7)
     with pytest.raises(Refused, match="is not 16 hexadecimal digits"):
         load_network(key, tmp_path)

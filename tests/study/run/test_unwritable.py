@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import made_up_result, small_cell
+from helpers import made_up_result, small_run
 from unprivileged import as_nobody, needs_root, open_folder, remount, small_disk  # noqa: F401 - fixtures
 
 from alexnet.machine import Machine
@@ -26,7 +26,7 @@ from study.run.one_run import Place
 from study.run.run_folder import Results, read_result, write_asked
 from study.run.search import Search, SearchLost, search_all
 
-CELLS = [small_cell(seed) for seed in range(3)]
+PLANNED_RUNS = [small_run(seed) for seed in range(3)]
 MACHINE = Machine(device="cpu", name="test machine", precision="fp32", threads=1, jobs=1)
 
 
@@ -60,9 +60,9 @@ def no_training(monkeypatch, tmp_path_factory):
     """Runs that take no time; all the rest of a run is the real thing. Once done already: a user without privileges may not be
     able to import."""
 
-    def trained(cell, place, checkpoints, observe):
+    def trained(planned, place, checkpoints, observe):
         yield from ()
-        return made_up_result(cell)
+        return made_up_result(planned)
 
     monkeypatch.setattr(one_run, "_trained", trained)
     monkeypatch.setattr(one_run, "Checkpoints", Weights)
@@ -76,7 +76,7 @@ def no_training(monkeypatch, tmp_path_factory):
 def trained_in(folder: Path) -> list[str]:
     """The runs that are lost of three, with the reason."""
     place = Place(MACHINE, folder, folder / "spool")
-    return train_and_record(CELLS, place, folder / "results", InThisProcess(), Console(), tells_numbers=False)
+    return train_and_record(PLANNED_RUNS, place, folder / "results", InThisProcess(), Console(), tells_numbers=False)
 
 
 # ---- A full disk -----------------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def trained_in(folder: Path) -> list[str]:
 def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room(tmp_path, no_training, small_disk):  # noqa: F811
     ballast = small_disk(tmp_path / "spool", 0)
     lost = trained_in(tmp_path)
-    assert [reason.partition(":")[0] for reason in lost] == [cell.label for cell in CELLS]
+    assert [reason.partition(":")[0] for reason in lost] == [planned.label for planned in PLANNED_RUNS]
     assert all("No space left on device" in reason and "\n" not in reason for reason in lost)
     ballast.unlink()
     assert trained_in(tmp_path) == [] and len(tables.read_runs(tmp_path / "results")) == 3
@@ -94,7 +94,7 @@ def test_on_a_full_disk_each_run_is_lost_by_its_name_and_done_when_there_is_room
 def test_where_room_ends_in_between_the_runs_that_found_some_are_done(tmp_path, no_training, small_disk):  # noqa: F811
     small_disk(tmp_path / "spool", 2**15)
     lost = trained_in(tmp_path)
-    whole = sum(bool(read_result(tmp_path / "spool" / cell.key)) for cell in CELLS)
+    whole = sum(bool(read_result(tmp_path / "spool" / planned.key)) for planned in PLANNED_RUNS)
     assert 0 < whole < 3 and len(lost) == 3 - whole
     assert len(tables.read_runs(tmp_path / "results")) == whole
 
@@ -110,7 +110,7 @@ def test_tables_on_a_disk_that_takes_nothing_cost_no_run(tmp_path, no_training, 
     if fault == "read-only":
         remount(results, "rw")
     ballast.unlink()
-    assert record_results(Results(tmp_path / "spool", CELLS), tmp_path / "spool", results).in_tables
+    assert record_results(Results(tmp_path / "spool", PLANNED_RUNS), tmp_path / "spool", results).in_tables
     assert len(tables.read_runs(results)) == 3
 
 
@@ -120,13 +120,17 @@ def test_tables_on_a_disk_that_takes_nothing_cost_no_run(tmp_path, no_training, 
 @needs_root
 @pytest.mark.parametrize("mode", [0o755, 0o700])
 def test_a_run_folder_of_another_user_costs_that_run_with_the_reason_until_it_is_opened(open_folder, no_training, mode):  # noqa: F811
-    theirs = open_folder / "spool" / CELLS[0].key
+    theirs = open_folder / "spool" / PLANNED_RUNS[0].key
     theirs.mkdir(parents=True)
     (open_folder / "spool").chmod(0o777)
     theirs.chmod(mode)
     (lost,) = as_nobody(lambda: trained_in(open_folder))
-    assert lost.startswith(CELLS[0].label) and "belongs to user root" in lost and "team-and-mlflow.md" in lost
-    assert [os.path.exists(open_folder / "spool" / cell.key / "result.json") for cell in CELLS] == [False, True, True]
+    assert lost.startswith(PLANNED_RUNS[0].label) and "belongs to user root" in lost and "team-and-mlflow.md" in lost
+    assert [os.path.exists(open_folder / "spool" / planned.key / "result.json") for planned in PLANNED_RUNS] == [
+        False,
+        True,
+        True,
+    ]
     assert len(tables.read_runs(open_folder / "results")) == 2
     theirs.chmod(0o777)
     assert as_nobody(lambda: trained_in(open_folder)) == []
@@ -139,7 +143,9 @@ def test_results_that_become_read_only_cost_no_run_and_are_written_by_the_next_c
     told = capfd.readouterr().out
     assert told.count("nothing was written to") == 1 and "Permission denied" in told and "the next call records them" in told
     (open_folder / "results").chmod(0o777)
-    assert record_results(Results(open_folder / "spool", CELLS), open_folder / "spool", open_folder / "results").in_tables
+    assert record_results(
+        Results(open_folder / "spool", PLANNED_RUNS), open_folder / "spool", open_folder / "results"
+    ).in_tables
     assert len(tables.read_runs(open_folder / "results")) == 3
 
 
@@ -149,7 +155,7 @@ def test_what_the_tables_did_not_take_waits_and_is_written_when_they_can_be(tmp_
     keeper = Keeper(tmp_path, blocked)
     told = []
     for seed in range(3):
-        keeper.add(made_up_result(small_cell(seed)))
+        keeper.add(made_up_result(small_run(seed)))
         with keeper.written() as warning:
             told.append(bool(warning))
     blocked.unlink()
@@ -162,7 +168,7 @@ def test_a_damaged_table_costs_no_run(tmp_path, no_training):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "runs.csv").write_bytes(bytes(5000))
     assert trained_in(tmp_path) == []
-    recorded = record_results(Results(tmp_path / "spool", CELLS), tmp_path / "spool", tmp_path / "results")
+    recorded = record_results(Results(tmp_path / "spool", PLANNED_RUNS), tmp_path / "spool", tmp_path / "results")
     assert not recorded.in_tables and "runs.csv" in recorded.warning and "\n" not in recorded.warning
 
 
@@ -232,9 +238,9 @@ def test_in_a_folder_that_a_group_shares_all_files_are_the_groups_too(tmp_path, 
     before = os.umask(own)
     try:
         share_with_group(tmp_path / "not there yet")
-        run = tmp_path / CELLS[0].key
+        run = tmp_path / PLANNED_RUNS[0].key
         with Lease(run):
-            write_asked(run, CELLS[0], 0)
+            write_asked(run, PLANNED_RUNS[0], 0)
     finally:
         os.umask(before)
     umask = shared if is_shared else own
