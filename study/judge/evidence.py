@@ -19,7 +19,7 @@ from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Asked, Finding, judged_together
-from study.judge.keys_asked import KeysAsked
+from study.judge.keys_asked import AskedRun, KeysAsked
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
@@ -156,7 +156,7 @@ class _Cases:
             recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)
             if entry is None:
                 continue
-            rows = self._rows(on, (name, scale, base, arm.label), recipe)
+            rows = self._rows(on, (name, scale, base, arm.label), recipe, claim.tune)
             # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's, as of a check on fresh seeds.
             if rows := [row for row in rows if first_seed <= row["seed"] <= last_seed]:
                 known = _arm(claim, arm, recipe, entry, rows, self.read, first_seed)
@@ -169,10 +169,10 @@ class _Cases:
             case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
             self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
 
-    def _rows(self, on: OnImages, asked: tuple[str, str, str, str], recipe: Recipe) -> list[Mapping[str, Any]]:
+    def _rows(self, on: OnImages, asked: AskedRun, recipe: Recipe, searched: Collection[str]) -> list[Mapping[str, Any]]:
         """The rows of an arm's runs, of whatever seeds: machine by machine, in the order of seeds."""
         keys = [run_key(recipe, seed, on.fingerprint) for seed in on.seeds]
-        self.keys_asked.add(asked, recipe, on.fingerprint, dict(zip(on.seeds, keys, strict=True)))
+        self.keys_asked.add(asked, recipe, on.fingerprint, dict(zip(on.seeds, keys, strict=True)), searched)
         rows = [row for key in keys for row in on.rows.get(key, ())]
         self.used |= {(row["key"], row["machine"]) for row in rows}
         return sorted(rows, key=lambda row: (on.machines.index(row["machine"]), row["seed"]))

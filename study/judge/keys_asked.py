@@ -1,12 +1,12 @@
 """Is each row of runs.csv the run that it says it is? A key is a digest of recipe, seed and data, and can be made again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from alexnet.errors import Refused
-from alexnet.recipe import Recipe, run_key
+from alexnet.recipe import Recipe, differences, run_key
 from study.questions.claim import JUDGED_SEEDS_BELOW
 
 AskedRun = tuple[str, str, str, str]
@@ -20,10 +20,15 @@ class KeysAsked:
         self.seeds: dict[str, tuple[int, str]] = {}  # and fingerprint, by key
         self.keys: dict[tuple[AskedRun, str], Mapping[int, str]] = {}  # by seed
         self.recipes: dict[AskedRun, Recipe] = {}
+        self.recipe_of: dict[str, Recipe] = {}  # by key
+        self.searched: dict[AskedRun, Collection[str]] = {}  # the fields that a search sets
 
-    def add(self, place: AskedRun, recipe: Recipe, fingerprint: str, keys: Mapping[int, str]) -> None:
-        """The keys, by seed, of an arm on some data."""
-        self.recipes[place] = recipe
+    def add(
+        self, place: AskedRun, recipe: Recipe, fingerprint: str, keys: Mapping[int, str], searched: Collection[str] = ()
+    ) -> None:
+        """The keys, by seed, of an arm on some data. `searched`: fields whose values a search finds."""
+        self.recipes[place], self.searched[place] = recipe, searched
+        self.recipe_of |= dict.fromkeys(keys.values(), recipe)
         self.keys[place, fingerprint] = keys
         self.seeds |= {key: (seed, fingerprint) for seed, key in keys.items()}
 
@@ -31,7 +36,8 @@ class KeysAsked:
         """Raises Refused for a row whose claim, arm, seed or data do not give its key.
 
         Where settings were changed since, as by a new search of learning rates, no arm and no seed gives the old keys any more:
-        these rows are stale, and no fault."""
+        these rows are stale, and no fault. Nor are those at an earlier rate that is another claim's too, such as the shared
+        one."""
         columns = [runs[name].tolist() for name in ("key", "machine", "claim", "scale", "base", "arm", "data_fingerprint")]
         every_seed: dict[AskedRun, Mapping[str, tuple[int, str]]] = {}
         for key, machine, *place, fingerprint, seed, data in zip(*columns, runs.seed.tolist(), runs.data.tolist(), strict=True):
@@ -43,12 +49,16 @@ class KeysAsked:
                 if place not in every_seed:
                     every_seed[place] = self._every_seed(place)
                 made_of = self.seeds.get(key) or every_seed[place].get(key, (seed, fingerprint))
-                if key in self.seeds and made_of == (seed, fingerprint):
+                if key in self.seeds and made_of == (seed, fingerprint) and not self._has_other_rate(key, place):
                     self._refuse(path, f"{key} {machine}", "another recipe", f"{place[0]}, {place[2]}, {place[3]}")
             if made_of != (seed, fingerprint):
                 self._refuse(path, f"{key} {machine}", f"seed {made_of[0]} on {made_of[1]}", f"{seed} on {fingerprint}")
             if place in self.recipes and data != self.recipes[place].data.name:
                 self._refuse(path, f"{key} {machine}", f"images {self.recipes[place].data.name}", data)
+
+    def _has_other_rate(self, key: str, place: AskedRun) -> bool:
+        """Whether a key is that of this arm but for what its search found."""
+        return set(differences(self.recipe_of[key], self.recipes[place])) <= set(self.searched[place])
 
     def _every_seed(self, place: AskedRun) -> dict[str, tuple[int, str]]:
         """Which seed and data would give a key, for all seeds that are ever judged."""

@@ -71,7 +71,8 @@ def effects_side_by_side(found: Sequence[Finding]) -> Figure:
     axis.set(ylim=(tall * len(groups), 0), yticks=[(row + 0.5) * tall for row in range(len(groups))])
     axis.set_yticklabels([effect_name(group, rule.off) for group in groups])
     unit = found[0].claim.measure.unit
-    what = f"{unit} of error with the part off minus on, averaged over the others, 95% interval"
+    effects = counted(len(rule.design.groups), "effect")
+    what = f"{unit} of error with the part off minus on, averaged over the others, 95% interval, not corrected for {effects}"
     axis.set_xlabel(f"{what}\n(right of 0: more error without the part)", fontsize=8.5)
     legend: dict[str, Artist] = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
     legend[f"shaded: less than {least:g} {unit}, too little to matter"] = Patch(color="0.93")
@@ -93,7 +94,9 @@ def _is_known(effect: Contrast) -> bool:
 def _legend(finding: Finding) -> str:
     blocks = _effects(finding)[0].blocks
     cells = len(finding.claim.rule.treated_arms) + 1
-    runs = f"n={blocks * cells}, {counted(blocks, 'block')} of {cells} runs with the same seed"
+    seeds = {seed for _, seed in set.intersection(*(set(arm.by_block) for arm in finding.arms))}
+    apart = f" ({counted(len(seeds), 'seed')}, some on several machines)" if 0 < len(seeds) < blocks else ""
+    runs = f"n={blocks * cells}, {counted(blocks, 'block')} of {cells} runs with the same seed{apart}"
     return textwrap.shorten(f"{finding.scale}: {runs}", LEGEND_CHARACTERS)
 
 

@@ -168,6 +168,21 @@ def test_at_their_own_rates_arms_are_judged_beside_the_claim_which_is_judged_as_
     assert own.verdict.effect.estimate - beside.verdict.effect.estimate == pytest.approx(1.0)
 
 
+def test_after_a_new_search_runs_at_the_earlier_rate_are_no_fault_where_that_is_the_shared_one(tmp_path):
+    """They were made for the claim at own rates, whose arm has another rate now; the claim itself asks for the same runs."""
+    asked, folder = {"weight_decay": CLAIMS["weight_decay"]}, results_of(tmp_path / "results", {"0.0005": 0.01, "none": 0.01})
+    text = (folder / "runs.csv").read_text()
+    assert f",{NAME}," in text and ",weight_decay," not in text
+    (folder / "digests.json").unlink()  # what follows is changed on purpose
+    write_tuned(folder, {BASE: {"0.0005": 0.01, "none": 0.02}}, NAME, SCALE)
+    found = {one.claim_name: one for one in find(folder, asked).found}
+    arm = found["weight_decay"].arm("none")
+    assert arm is not None and len(arm.runs) == text.count(",none,") > 0
+    (folder / "runs.csv").write_text(text.replace(",none,", ",0.0005,"))  # that is no other rate but another arm
+    with pytest.raises(Refused, match="is that of another recipe"):
+        find(folder, asked)
+
+
 def test_the_picture_of_a_search_shows_the_mean_and_each_run_of_a_rate_and_marks_a_rate_that_diverged(tmp_path):
     asked = {"weight_decay": CLAIMS["weight_decay"]}
     (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
