@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence, ArmRun
@@ -55,6 +56,12 @@ def arms_of(**runs) -> dict[str, ArmEvidence]:
 
 def case_of(claim: Claim, arms: Mapping[str, ArmEvidence], base: str = "ALEXNET_32", native: bool = True, **more) -> Case:
     return Case(claim, base, arms, native, **more)
+
+
+def finding_of(claim: Claim, verdict: Verdict, **more) -> SimpleNamespace:
+    """A finding, as far as sentences, cautions and pictures need it; `more` are fields of it."""
+    facts = {"role": "proxy", "rule": None, "in_family": True, "each_seed_once": None, "other_errors": {}, "readings": {}}
+    return SimpleNamespace(**(facts | {"claim": claim, "verdict": verdict, "arms": ()} | more))
 
 
 def alone(p: float) -> float:

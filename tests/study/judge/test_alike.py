@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up_arms import FAILED, arm_of, decided
+from made_up_arms import FAILED, arm_of, decided, finding_of
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -98,18 +98,7 @@ def point(validation_error):
 
 
 def told_of(verdict) -> SimpleNamespace:
-    """A finding, as far as pictures and cautions need it."""
-    return SimpleNamespace(
-        role="proxy",
-        claim=CLAIM,
-        verdict=verdict,
-        rule=None,
-        in_family=True,
-        each_seed_once=None,
-        other_errors={},
-        arms=(),
-        readings={},
-    )
+    return finding_of(CLAIM, verdict)
 
 
 @pytest.mark.parametrize("apart, inside", [(0.0, True), (0.3, False), (-0.3, False)])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers import made_up_result, write_tuned
 from made_up_images import image_set, random_pixels
+from matplotlib.text import Text
 
 from alexnet.data.batches import Feed
 from alexnet.errors import Refused
@@ -200,6 +201,25 @@ def test_the_picture_of_a_search_shows_the_mean_and_each_run_of_a_rate_and_marks
     assert [label.get_text() for label in below.get_xticklabels()] == ["0.005", "0.01", "0.04"]
     assert [line.get_xdata().tolist() for line in below.lines] == 2 * [[0.04]]
     assert [label.get_text() for label in below.get_yticklabels()] == ["no value: diverged"]
+
+
+def test_a_search_of_one_seed_is_hollow_beside_one_of_several_and_the_picture_says_so(tmp_path):
+    asked = {"weight_decay": CLAIMS["weight_decay"]}
+    (own,) = (one for one in find(results_of(tmp_path / "all", {"0.0005": 0.01, "none": 0.02}), asked).found if one.claim.tune)
+
+    def trials(*errors: float) -> list[dict]:
+        facts = {"epochs": 12, "outcome": "finished"}
+        return [{"value": rate, "validation_error": error, **facts} for rate in (0.005, 0.01) for error in errors]
+
+    first, second = own.arms
+    for errors, is_hollow in (((0.3,), True), ((0.3, 0.32), False)):
+        arms = (replace(first, tuned={**first.tuned, "trials": trials(0.3, 0.31, 0.32)}),
+                replace(second, tuned={**second.tuned, "trials": trials(*errors)}))  # fmt: skip
+        figure = rates([replace(own, arms=arms)])
+        faces = [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() != "."]
+        assert [face == "white" for face in faces] == [False, is_hollow]
+        words = " ".join(text.get_text() for text in figure.findobj(Text))
+        assert ("hollow: one run of one seed a rate" in " ".join(words.split())) is is_hollow
 
 
 def test_of_few_own_images_no_more_than_a_tenth_is_kept_back():

@@ -4,7 +4,7 @@ import dataclasses
 from types import SimpleNamespace
 
 import pytest
-from made_up_arms import arm_of, case_of, decided
+from made_up_arms import arm_of, case_of, decided, finding_of
 
 from study.judge.family import readings_of
 from study.judge.intervals import difference_of, within_runs
@@ -23,17 +23,7 @@ ARMS = {
 def found(**told):
     verdict = decided(DROPOUT, ARMS)
     verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
-    return SimpleNamespace(
-        role="proxy",
-        claim=DROPOUT,
-        verdict=verdict,
-        rule=None,
-        in_family=True,
-        each_seed_once=None,
-        other_errors={},
-        readings=readings_of(case_of(DROPOUT, ARMS)),
-        arms=(),
-    )
+    return finding_of(DROPOUT, verdict, readings=readings_of(case_of(DROPOUT, ARMS)))
 
 
 def test_another_reading_stands_in_the_place_of_the_arm_that_is_not_shared():
@@ -104,8 +94,7 @@ def depth(of_2: list[float], of_3: list[float]) -> SimpleNamespace:
     arms = {label: arm_of(label, values) for label, values in runs.items()}
     case = case_of(DEPTH, arms)
     effects = {label: case.compare(label, "all-five") for label in runs if label != "all-five"}
-    facts = {"claim": DEPTH, "verdict": decided(DEPTH, arms), "effects": effects, "readings": readings_of(case)}
-    return SimpleNamespace(role="proxy", rule=None, in_family=True, each_seed_once=None, other_errors={}, arms=(), **facts)
+    return finding_of(DEPTH, decided(DEPTH, arms), effects=effects, readings=readings_of(case))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from made_up_arms import HERE, THERE, arm_of, case_of, decided
 from study.judge.family import readings_of
 from study.plan.claim_files import all_claims
 from study.questions.measures import NeighbourGain
+from study.questions.own_rates import at_own_rates
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
@@ -59,6 +60,28 @@ def test_a_part_has_a_line_for_each_regime_in_one_row():
     both = [found("response_norm"), found("response_norm", LITTLE, scale="cifar10-jpeg-2500")]
     (axis,) = worth_of_parts(both).axes
     assert names(axis) == [both[0].claim.title] and len(marks(axis, "o")) == len(marks(axis, "s")) == 1
+
+
+def test_a_claim_at_own_learning_rates_stands_below_the_claim_however_small_its_effect():
+    large, middle = found("dropout_error", HIGHER), found("response_norm", [41.0, 41.1, 40.95])
+    own = found("dropout_error", LITTLE)
+    own.claim, own.claim_name = at_own_rates("dropout_error", own.claim), "dropout_error_own_rate"
+    (axis,) = worth_of_parts([own, middle, large]).axes
+    assert [name[:40] for name in names(axis)] == [one.claim.title[:40] for one in (large, own, middle)]
+
+
+def test_another_reading_stands_beside_its_number_by_the_name_of_its_arm():
+    one = found("dropout_error")
+    (axis,) = worth_of_parts([one]).axes
+    effect = one.readings["factor-only"]
+    expected = f"factor-only  {effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
+    assert [text.get_text() for text in axis.texts if "factor-only" in text.get_text()] == [expected]
+
+
+def test_the_legend_says_for_how_many_epochs_a_regime_trains():
+    one = found("response_norm")
+    legends = [text.get_text() for legend in worth_of_parts([one]).legends for text in legend.get_texts()]
+    assert any(text.endswith(f", for {one.arms[0].budget_epochs} epochs") for text in legends)
 
 
 def test_errors_of_each_kind_have_an_axis_of_their_own():

@@ -15,6 +15,7 @@ from study.report.phrases import (
     effect_words,
     judged_words,
     number,
+    p_value,
     paper_says,
     reported_words,
     runs_in_brief,
@@ -169,3 +170,10 @@ def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone()
     finding = SimpleNamespace(claim=CLAIMS["response_norm"], effects={})
     told = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
     assert told == {"2012": "(control)", "none": "not compared yet"}
+
+
+@pytest.mark.parametrize(
+    ("p", "says"), [(0.04967, "0.0497"), (0.0502, "0.0502"), (0.0123, "0.012"), (0.24, "0.24"), (1.0, "1.0")]
+)
+def test_a_p_value_near_the_limit_shows_on_which_side_of_it_it_is(p, says):
+    assert p_value(p) == says

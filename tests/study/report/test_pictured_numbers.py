@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import made_up_result, write_tuned
+from made_up_arms import HERE, THERE, with_runs
 from matplotlib.colors import to_hex
 from matplotlib.text import Annotation
 from scipy import stats
@@ -242,6 +243,17 @@ def test_parts_at_several_scales_stand_side_by_side_with_their_numbers_and_those
         for part in ("norm", "overlap", "dropout", "decay")
     }
     assert rows == sorted(worth, key=lambda name: -worth[name])
+
+
+def test_seeds_that_ran_on_several_machines_are_told_beside_the_blocks(four):
+    """Two blocks of two seeds, and of one seed on two machines."""
+    two_seeds = four["cifar10-jpeg-2500", 2][0]
+    arms = tuple(with_runs(arm, seed=[0, 0], machine=[HERE, THERE]) for arm in two_seeds.arms)
+    found = [*four["cifar10-jpeg", 1], replace(two_seeds, arms=arms)]
+    with style():
+        told = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
+    assert told[0].endswith("with the same seed")
+    assert told[1].endswith("2 blocks of 16 runs with the same seed (1 seed, some on several machines)")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from made_up_arms import arm_of, arms_of, decided
+from made_up_arms import arm_of, arms_of, decided, finding_of
 
 from alexnet.recipe import PAPER, RECIPES, SOURCE_2012, changed, settings
 from study.claims import fidelity
@@ -36,18 +36,9 @@ HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40
 def found(claim=DECAY, treated=HIGHER, name="weight_decay", scale="cifar10-jpeg", **more):
     """A finding, as far as these words need it."""
     arms = {} if "verdict" in more else arms_of(**{claim.rule.control: FIVE, claim.rule.treated_arms[0]: treated})
-    facts = {"claim": claim, "claim_name": name, "scale": scale, "base": "ALEXNET_32", "role": claim.scales[scale]}
-    facts |= {
-        "rule": None,
-        "readings": {},
-        "arms": tuple(arms.values()),
-        "in_family": True,
-        "each_seed_once": None,
-        "other_errors": {},
-        "claims_in_family": 23,
-    }
-    facts |= {"machines": ("here",), "machine": "here"}
-    one = SimpleNamespace(**(facts | ({"verdict": decided(claim, arms)} if arms else {}) | more))
+    facts = {"claim_name": name, "scale": scale, "base": "ALEXNET_32", "role": claim.scales[scale], "claims_in_family": 23}
+    facts |= {"arms": tuple(arms.values()), "machines": ("here",), "machine": "here"} | more
+    one = finding_of(claim, facts.pop("verdict", None) or decided(claim, arms), **facts)
     one.word, one.control = one.verdict.direction, arms.get(claim.rule.control)
     return one
 

@@ -1,12 +1,11 @@
 """study/report/sentences.py: verdicts in sentences, for runs made up by hand."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided, with_runs
+from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided, finding_of, with_runs
 
 from study.judge.decision import decide
 from study.judge.judge import judge
@@ -24,17 +23,7 @@ HIGHER, EQUAL, WIDE = [42.0, 42.1, 41.95], [40.0, 40.09, 40.06], [38.0, 42.5, 40
 
 def found(claim, verdict, role="native", arms=()):
     """A finding, as far as words need it."""
-    return SimpleNamespace(
-        claim=claim,
-        verdict=verdict,
-        role=role,
-        rule=None,
-        readings={},
-        arms=arms,
-        in_family=True,
-        each_seed_once=None,
-        other_errors={},
-    )
+    return finding_of(claim, verdict, role=role, arms=arms)
 
 
 def of(treated, control=FIVE, **more):

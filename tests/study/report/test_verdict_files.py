@@ -10,10 +10,9 @@ import jsonschema
 import pytest
 
 from study.judge.decision import Look
-from study.judge.evidence import find
 from study.judge.intervals import within_runs
 from study.report.verdict_changes import changes_between, effect_of
-from study.report.verdict_files import COLUMNS, _look, read_verdicts, records, schema
+from study.report.verdict_files import COLUMNS, _look, schema
 
 RESULTS = Path(__file__).parents[3] / "results"
 
@@ -103,10 +102,3 @@ def test_any_value_that_changed_is_told_with_what_it_was_and_is(content, what):
     changes = changes_between(before, now)
     assert list(changes.changed) == [name] and not changes.new and not changes.gone
     assert changes.changed[name][0].words.startswith(words)
-
-
-@pytest.mark.slow
-def test_the_committed_verdicts_are_what_the_judge_makes_of_the_committed_tables():
-    told = read_verdicts(RESULTS / "verdicts.json")
-    found = {one["id"]: one for one in json.loads(json.dumps(records(find(RESULTS))))}
-    assert not changes_between(told, found).any
