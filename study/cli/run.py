@@ -24,7 +24,7 @@ from study.cli.console import Console, Says, command_line
 from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
 from study.cli.progress import RunProgress, outcome_words, value_of
 from study.counted import counted
-from study.environment import launched_ranks, results_dir
+from study.environment import data_dir, launched_ranks, results_dir
 from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import PlannedRun
@@ -277,6 +277,13 @@ def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, result
             derive(mine, place, results, console.say, rule.first_seed if rule else 0)
 
 
+def _is_there(data: str) -> bool:
+    """Whether an image set is at hand, or nothing can download it."""
+    from alexnet.data.image_sets import available, source_of
+
+    return not (source_of(data).can_download and available(data, data_dir(), download=False))
+
+
 def conclude(
     args: argparse.Namespace,
     plans: Sequence[ClaimPlan],
@@ -329,7 +336,9 @@ def conclude(
 
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
-    words, why = next_words(plans[0].asked.name, plans[0].asked.scale, told) if len(plans) == 1 else (["list"], "every verdict")
+    words, why = ["list"], "every verdict"
+    if len(plans) == 1:
+        words, why = next_words(plans[0].asked.name, plans[0].asked.scale, told, _is_there)
     console.say(f"next: {command_line(*words)}  ({why})")
     if args.json:
         print(json.dumps(records(findings, told), indent=1))

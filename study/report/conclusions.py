@@ -1,9 +1,10 @@
 """What a user is told at the end of a run: the verdict in two sentences, and which command is the next sensible one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from study.judge.family import Finding
 from study.plan.fixed_rules import looks_of
+from study.questions.scales import scale_named
 from study.report import phrases, sentences
 
 
@@ -27,12 +28,16 @@ def short_verdict(finding: Finding) -> str:
     )
 
 
-def next_words(name: str, scale: str, found: Sequence[Finding]) -> tuple[list[str], str]:
+def next_words(
+    name: str, scale: str, found: Sequence[Finding], is_there: Callable[[str], bool] = lambda data: True
+) -> tuple[list[str], str]:
     """The words of the next sensible command after runs of a claim, and what it is for.
 
-    `found`: what they came to."""
+    `found`: what they came to. `is_there`: whether an image set is at hand, or nothing can download it; a plan would not."""
     if found and all(finding.role == "machinery" for finding in found):
         real = next((where for where, role in found[0].claim.scales.items() if role != "machinery"), scale)
+        if not is_there(data := scale_named(real).data):
+            return ["data", "pack", data], f"brings real images, for `plan {name} --scale {real}`; these were no evidence"
         return ["plan", name, "--scale", real], "what real images would cost; these were no evidence"
     if not found:
         return ["plan", name, "--scale", scale], "which runs are missing"

@@ -61,5 +61,12 @@ def test_the_next_command_is_the_one_that_helps(one, words):
     assert " ".join(next_words("response_norm", one.scale, [replace(one, claim=claim)])[0]) == words
 
 
+def test_after_made_up_images_the_next_command_brings_real_ones_where_none_are():
+    """A plan of images that are still to be downloaded is refused."""
+    claim, one = replace(NORM, scales={"cifar10": "proxy", "shapes": "machinery"}), found(CONTROL, [32.0, 32.1, 31.9], "shapes")
+    words, why = next_words("response_norm", "shapes", [replace(one, claim=claim)], is_there=lambda data: data != "cifar10")
+    assert words == ["data", "pack", "cifar10"] and "`plan response_norm --scale cifar10`" in why
+
+
 def test_without_any_finding_the_next_command_shows_what_is_missing():
     assert next_words("response_norm", "shapes", [])[0] == ["plan", "response_norm", "--scale", "shapes"]
