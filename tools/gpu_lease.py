@@ -7,10 +7,11 @@
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 two scales
-and figure 1, of Tiny-ImageNet two halves of one scale), in the order of tools/lease_runs.py, but for those that results/ has of
-such a card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other
-at once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
+the check of the card, with images unpacked and decoded beside it; of CIFAR-10 the trials of searches for learning rates; then
+runs in processes side by side (of CIFAR-10 two halves of one scale, and another; of Tiny-ImageNet two halves), in the order of
+tools/lease_runs.py, but for those that results/ has of such a card; then what claims read off the trained weights, which stay
+behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with it what was
+unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
 the runs refuse to begin: look at its table and mend.
@@ -19,16 +20,16 @@ The checkout alone travels to the machine. The images go along in it, 19 MB, in 
 
     mkdir -p shared/data && cp ../shared/data/{unpack,SHA256SUMS,cifar10-jpeg.tar.xz} shared/data/
 
-Tiny-ImageNet is too large for one call, so it goes in two: with the parts 1 and 2 in shared/data the first call is
-`cp -r shared/data /tmp/images`, with the parts 3 and 4 there the second is `cp shared/data/* /tmp/images && ` the stage.
+Tiny-ImageNet is too large for one call, so it goes in two: the first call has part 1 in shared/data, and copies it away
+(`cp -r shared/data /tmp/images`), the second has parts 2 to 4 there, and begins with `cp shared/data/* /tmp/images`.
 
-Both sets in one lease, as on 2026-11-26 (839 s): what is large in results/ and no run needs stays at home (figures,
-report.html, curves.csv, answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that CIFAR-10 and the parts 1
-and 2 fit.
-First call: `cp -r shared/data /tmp/images`, `1 --steps unpack check --seconds 100`, then stage 2. Second call: unpack
-Tiny-ImageNet in the background, `1 --steps cifar10-jpeg-2500 cifar10-jpeg --seconds 165` beside it, then
+Both sets in one lease: what is large in results/ and no run needs stays at home (figures, report.html, curves.csv,
+answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
+First call: `1 --steps unpack check trials-1 trials-2 rates --seconds 185`, then of stage 2 what is wanted. Second call: unpack
+Tiny-ImageNet in the background, `1 --steps own-1 own-2 --seconds 85` beside it, then
 `1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
-(alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel too, 6 MB, and are installed into a folder of PYTHONPATH.
+(alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel in the first call, 6 MB, and are installed into a folder of
+PYTHONPATH.
 
 From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
 into --out, anew after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder of results.
@@ -96,8 +97,10 @@ UNPACK = (
 )
 CHECK = "$PY -m study gpu-check --device $DEVICE --json "
 READ = "$PY -m tools.lease_runs read {} --device $DEVICE"
+AT_ONCE = 30
+"""Runs of ALEXNET_32 in a process, of which there are two. torch has 32 streams."""
 TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $((SECONDS_LEFT - SECONDS))"
-SEARCH = "timeout $((SECONDS_LEFT - SECONDS)) $PY -m study search {} --device $DEVICE --jobs 8"
+TRIALS = "$PY -m tools.lease_runs trials {} --device $DEVICE"
 ORDER = "runs of its rule, what is wanted most first"
 FIRST = ("unpack", "check")
 
@@ -107,51 +110,70 @@ def asked(scale: str, first: str, more: str = "") -> str:
     return TRAIN.format(f"{scale} --only --not-in results {more} --first {first}")
 
 
-def own_rates(claims: str, scale: str, seeds: int) -> tuple[str, str]:
-    return SEARCH.format(f"{claims} --scale {scale}"), asked(scale, " ".join(f"{claim}:{seeds}" for claim in claims.split()))
-
-
 def of_figure_1(bases: str) -> str:
     return f"relu_sooner/relu,tanh/{bases}:6"
 
 
-AT_OWN_RATES = (
-    "dropout_error", "depth", "response_norm", "overlap_pooling", "two_columns", "batch_norm", "fidelity", "colour_noise",
-    "column_crossing",
-)  # fmt: skip
-FIRST_OF_TINY = "response_norm:3 dropout_error:3 overlap_pooling:3 weight_decay:3 two_columns:3"
+SEARCHED = [
+    f"{claim}_own_rate"
+    for claim in (
+        "response_norm", "overlap_pooling", "two_columns", "batch_norm", "fidelity", "colour_noise", "column_crossing",
+    )
+]  # fmt: skip
+OWN_RATES = " ".join(
+    [
+        *(f"{claim}:6" for claim in SEARCHED),
+        "dropout_error_own_rate/dropout:18 dropout_error_own_rate/none:26 depth_own_rate:6",
+        *(f"{claim}:12" for claim in SEARCHED),
+        "readings:6",
+    ]
+)
+FIRST_OF_TINY = (
+    "response_norm:3 dropout_error:3 overlap_pooling:3 weight_decay:3 two_columns:3 depth:3 colour_noise:3 "
+    "overlap_pooling:6 dropout_error:6 two_columns:6 response_norm:6 weight_decay:6"
+)
+SEARCHES = {"cifar10-jpeg": f"cifar10-jpeg-2500 {' '.join(SEARCHED)}"}
+"""By set of images: the scale and the claims of which trials are made before the runs, in two halves."""
 RUNS = {
     "cifar10-jpeg": {
-        "cifar10-jpeg-2500": "; [ $((SECONDS_LEFT - SECONDS)) -ge 10 ] || exit 0; ".join(
-            [
-                asked(
-                    "cifar10-jpeg-2500",
-                    "interactions_folded:3 column_colour:24 batch_norm_dropout/no-dropout,batch,batch+no-dropout:24",
-                ),
-                *own_rates(" ".join(f"{claim}_own_rate" for claim in AT_OWN_RATES), "cifar10-jpeg-2500", 6),
-                asked("cifar10-jpeg-2500", "readings:6"),
-            ]
-        ),
+        **{f"own-{part}": asked("cifar10-jpeg-2500", OWN_RATES, f"--at-once {AT_ONCE} --part {part}/2") for part in (1, 2)},
         "cifar10-jpeg": asked(
             "cifar10-jpeg",
-            f"{of_figure_1('A-2012-standardized,A-2012-torch-init')} {of_figure_1('A-2012,A-today')} readings:3",
+            f"interactions_folded:3 {of_figure_1('A-2012-torch-init,A-2012')} readings:3",
             "--without relu_sooner response_norm_cifar",
         ),
     },
     "tiny-imagenet-100": {
-        f"half-{part}": TRAIN.format(f"tiny-imagenet-100 --not-in results --at-once 4 --first {FIRST_OF_TINY} --part {part}/2")
+        f"half-{part}": TRAIN.format(f"tiny-imagenet-100 --not-in results --at-once 8 --first {FIRST_OF_TINY} --part {part}/2")
         for part in (1, 2)
     },
 }
-"""By set of images: processes side by side, by name, with what each trains. docs/preregistration.md says why in this order.
-Of Tiny-ImageNet few at once, since what the time cuts short is lost: a run alone has a graph of a tenth less pace."""
+"""By set of images: processes side by side, by name, with what each trains. docs/preregistration.md says why in this order."""
 READINGS = {"cifar10-jpeg": "cifar10-jpeg-2500 column_colour", "tiny-imagenet-100": "tiny-imagenet-100"}
 """By set of images: of what is read off trained weights, as the weights stay behind."""
+
+
+def searching(data: str) -> tuple[Step, ...]:
+    """Of the first stage the searches for learning rates, of images that have some: the trials in halves, then the rates."""
+    if data not in SEARCHES:
+        return ()
+    line, halves = TRIALS.format(SEARCHES[data]), ("trials-1", "trials-2")
+    return (
+        *(
+            Step(
+                1, half, 130, f"{line} --at-once {AT_ONCE} --part {half[-1]}/2", "of searches for learning rates", "true",
+                beside=half != halves[-1], after=FIRST,
+            )
+            for half in halves
+        ),
+        Step(1, "rates", 30, line, "what the trials say", "true", after=(*FIRST, *halves)),
+    )  # fmt: skip
 
 
 def evidence(data: str) -> tuple[Step, ...]:
     """The first stage, on a set of images."""
     *others, (last, line) = RUNS[data].items()
+    begin = (*FIRST, "rates")
     trying = "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE"
     return (
         Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
@@ -160,11 +182,12 @@ def evidence(data: str) -> tuple[Step, ...]:
             1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 50 s)",
             CHECK + "--seconds 600",
         ),
+        *searching(data),
         *(
-            Step(1, name, 370, other, ORDER, "true" if number else trying, beside=True, fills=True, after=FIRST)
+            Step(1, name, 210, other, ORDER, "true" if number else trying, beside=True, fills=True, after=begin)
             for number, (name, other) in enumerate(others)
         ),
-        Step(1, last, 370, line, ORDER, "true", fills=True, after=FIRST),
+        Step(1, last, 210, line, ORDER, "true", fills=True, after=begin),
         Step(
             1, "read", 60, READ.format(READINGS[data]), "tables, and what claims read off trained weights",
             "true", after=tuple(RUNS[data]),

@@ -1,6 +1,7 @@
 """Runs of a fixed rule on a borrowed GPU, what is wanted most first, in one process that is always full.
 
     python -m tools.lease_runs train SCALE --at-once 24 --seconds 300    its runs, until they or the seconds are over
+    python -m tools.lease_runs trials SCALE CLAIM ...                    the trials of searches for learning rates, all at once
     python -m tools.lease_runs read [SCALE [CLAIM ...]]                  tables of them, and what claims read off their weights
 
 `settle` takes wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is made before:
@@ -9,6 +10,10 @@ last look those at more seeds, with the screening of eight parts among them. `--
 leaves all that out. A run that several want is trained once. `train` judges nothing and writes run folders alone; what the
 seconds cut goes on where the same command is called again on the same machine. Two scales are two processes side by side, and
 so are two halves of one (`--part 1/2` and `2/2`).
+
+A search has its trials one after another, as one may cut short the next. Where each trial takes its whole budget they need not
+wait for each other: `trials` has those of the arms by which the claims are judged side by side, and then searches, finds them
+done, and writes the rates. With `--part` it trains alone, so two halves first, and then the whole.
 
 What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
 
@@ -33,12 +38,14 @@ from pathlib import Path
 from alexnet.errors import Refused, choose
 from alexnet.machine import detect
 from study.cli.arguments import converter, whole_number
+from study.cli.console import Console
 from study.cli.images import load_known
 from study.cli.run import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.plan.plan import PlannedRun, has_rate, make_plan, pick_arms
+from study.plan.trials import Search, is_by_time, planned_runs_of
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
@@ -137,6 +144,21 @@ def wanted(
     for seeds in later:
         readings(seeds)
     return list(found.values())
+
+
+def searches_of(rule: Preregistration, fingerprint: str, names: Iterable[str]) -> list[Search]:
+    """Those of these claims' judged arms at the scale of a rule. Raises Refused where a trial may cut short the next, or where
+    there is none."""
+    searches = []
+    for name in names:
+        claim = get_claim(name)
+        if not claim.tune or is_by_time(claim.measure):
+            raise Refused(
+                f"claim: {name!r} has no trials that take their whole budget; choose one at own rates, such as depth_own_rate"
+            )
+        bases = dict.fromkeys(base for _, base in rule.members if base in claim.bases)
+        searches += [Search(name, rule.scale, base, arm, fingerprint) for base in bases for arm in judged_by(claim)]
+    return searches
 
 
 def judged_by(claim: Claim) -> list[str]:
@@ -248,21 +270,23 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tools.lease_runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    training, reading = verbs.add_parser("train"), verbs.add_parser("read")
-    training.add_argument("scale")
-    training.add_argument("--at-once", type=whole_number("--at-once", 1), default=AT_ONCE, help=f"default: {AT_ONCE}")
-    training.add_argument("--seconds", type=float, default=float("inf"))
+    training, trying, reading = verbs.add_parser("train"), verbs.add_parser("trials"), verbs.add_parser("read")
+    for one in (training, trying):
+        one.add_argument("scale")
+        one.add_argument("--at-once", type=whole_number("--at-once", 1), default=AT_ONCE, help=f"default: {AT_ONCE}")
+        one.add_argument("--seconds", type=float, default=float("inf"))
+        one.add_argument("--part", type=converter(every_nth), default=slice(None), metavar="K/N", help="the K-th of N parts")
+        one.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
+    trying.add_argument("claims", nargs="+", metavar="CLAIM")
     training.add_argument("--without", nargs="*", default=[], metavar="CLAIM")
     training.add_argument("--first", type=converter(Asked.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above")
     training.add_argument("--only", action="store_true", help="what --first asks for, and nothing else")
     training.add_argument(
         "--not-in", type=Path, metavar="DIR", help="leave out what this folder of results has of such a machine"
     )
-    training.add_argument("--part", type=converter(every_nth), default=slice(None), metavar="K/N", help="the K-th of N parts")
-    training.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
     reading.add_argument("scale", nargs="?", default="", help="of whose runs the weights are read; default: the tables alone")
     reading.add_argument("claims", nargs="*", metavar="CLAIM", help="default: those of the scale's rule")
-    for one in (training, reading):
+    for one in (training, trying, reading):
         one.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     return parser
 
@@ -279,16 +303,26 @@ def main(arguments: list[str]) -> int:
             return 0
         rule = rule_of(args.scale)
         fingerprint = load_known(scale_named(args.scale).data).fingerprint
-        planned_runs = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)[args.part]
-        if args.not_in:
-            planned_runs = not_recorded(planned_runs, args.not_in, machine.label)
+        searches = searches_of(rule, fingerprint, getattr(args, "claims", ()))
+        if searches:
+            planned_runs = list({planned.key: planned for planned in planned_runs_of(searches)}.values())
+        else:
+            planned_runs = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)
+            if args.not_in:
+                planned_runs = not_recorded(planned_runs, args.not_in, machine.label)
+        planned_runs = planned_runs[args.part]
         if args.list:
             say("\n".join(planned.label for planned in planned_runs))
             return 0
         before_evidence(machine, say)
         signal.signal(signal.SIGTERM, leave)
         ended = train(planned_runs, place, executor_named("local", machine.device), args.seconds, say)
-        return int(ended.total() > ended["done"])
+        some_lost = ended.total() > ended["done"]
+        if searches and args.part == slice(None) and not missing(planned_runs, place):
+            from study.cli.search import searched  # which needs optuna
+
+            some_lost |= searched(searches, place, Console())
+        return int(some_lost)
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 2

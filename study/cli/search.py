@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
@@ -23,6 +24,7 @@ from study.questions.scales import scale_named
 from study.run.one_run import Place
 
 if TYPE_CHECKING:
+    from study.plan.trials import Search
     from study.run.search import RateFound, TrialPoint
 
 
@@ -62,11 +64,11 @@ def search(args: argparse.Namespace) -> int:
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
         place = Place(machine, data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))
-        some_lost |= _searched(searches, place, Console())
+        some_lost |= searched(searches, place, Console())
     return 1 if some_lost else 0
 
 
-def _searched(searches: list, place: Place, console: Console) -> bool:
+def searched(searches: Sequence["Search"], place: Place, console: Console) -> bool:
     """Run the searches and tell of them. Returns whether one was lost."""
     from study.run.search import RateFound, SearchLost, TrialPoint, search_all
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from alexnet.errors import Refused
-from study.cli.main import parser as study_parser
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import pick_arms
 from study.questions.scales import scale_named
@@ -39,21 +38,19 @@ def test_the_plan_names_every_step(data):
 @pytest.mark.parametrize("data", RUNS)
 def test_whatever_a_lease_trains_or_searches_can_be_read(data):
     """A word that is refused would cost a lease."""
-    lines = [line for command in RUNS[data].values() for line in command.split(";")]
-    trained = [line for line in lines if "tools.lease_runs train" in line]
-    searched = [line for line in lines if "study search" in line]
-    for line in trained:
-        words = line.partition("tools.lease_runs train ")[2].split(" --device")[0].split()
-        args = lease_runs.parser().parse_args(["train", *words])
-        assert scale_named(args.scale).data == data and set(args.without) <= set(all_claims())
-        for asked in args.first:
-            claim = get_claim(asked.claim) if asked.claim != lease_runs.READINGS else None
-            assert not claim or (pick_arms(claim, asked.arms) and set(asked.bases) <= set(claim.bases))
-    for line in searched:
-        args = study_parser().parse_args(line.partition("-m study ")[2].replace("$DEVICE", "cuda").split())
-        for claim in args.claims:
-            assert get_claim(claim).tune and set(args.base) <= set(get_claim(claim).bases)
-    assert trained and len(trained) + len(searched) == sum("$PY" in line for line in lines)
+    lines = [step.command for step in steps_of(1, data) if "tools.lease_runs" in step.command]
+    for line in lines:
+        words = line.partition("tools.lease_runs ")[2].split(" --device")[0].split()
+        args = lease_runs.parser().parse_args(words)
+        assert scale_named(args.scale).data == data
+        if args.verb == "trials":
+            assert all(get_claim(claim).tune for claim in args.claims)
+        elif args.verb == "train":
+            assert set(args.without) <= set(all_claims())
+            for asked in args.first:
+                claim = get_claim(asked.claim) if asked.claim != lease_runs.READINGS else None
+                assert not claim or (pick_arms(claim, asked.arms) and set(asked.bases) <= set(claim.bases))
+    assert {line.split("tools.lease_runs ")[1].split()[0] for line in lines} >= {"train", "read"}
 
 
 @pytest.fixture
@@ -106,8 +103,8 @@ def test_a_step_waits_for_those_it_comes_after_and_has_the_time_that_later_ones_
 
 def test_steps_that_are_named_are_the_stage_in_as_many_seconds_as_are_said(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu_lease, "prepare", lambda work: None)
-    own = steps_of(1, "cifar10-jpeg", ["cifar10-jpeg-2500", "read"])
-    assert [step.name for step in own] == ["cifar10-jpeg-2500", "read"]
+    own = steps_of(1, "cifar10-jpeg", ["cifar10-jpeg", "read"])
+    assert [step.name for step in own] == ["cifar10-jpeg", "read"]
     own = [replace(step, command="echo $SECONDS_LEFT > $OUT/seconds", on_cpu="") for step in own]
     assert run_stage(own[:1], tmp_path / "back", tmp_path, "cpu", 1.0, seconds=100) == 0
     assert 70 < int((tmp_path / "seconds").read_text()) <= 85

@@ -17,11 +17,12 @@ from alexnet.training.history import Point
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.plan.plan import make_plan
+from study.plan.trials import planned_runs_of
 from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost, Message
 from study.run.one_run import Place
 from tools import lease_runs
-from tools.lease_runs import Asked, main, not_recorded, parser, rule_of, train, wanted
+from tools.lease_runs import Asked, main, not_recorded, parser, rule_of, searches_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
@@ -111,6 +112,20 @@ def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_ar
 
     assert arms("response_norm:1") == {"2012", "none"}
     assert arms("response_norm/all:1") == {arm.label for arm in all_claims()["response_norm"].arms}
+
+
+def test_trials_of_arms_that_claims_share_are_made_once_and_each_rate_has_every_seed():
+    """Normalization's and overlap's controls are one network; each of three arms has five rates with three seeds."""
+    searches = searches_of(rule_at(SCALE), "0", ["response_norm_own_rate", "overlap_pooling_own_rate"])
+    trials = {planned.key: planned for planned in planned_runs_of(searches)}.values()
+    found = Counter((planned.recipe.optim.learning_rate, planned.seed) for planned in trials)
+    assert found == {(rate, seed): 3 for rate in (0.0025, 0.005, 0.01, 0.02, 0.04) for seed in (1000, 1001, 1002)}
+
+
+@pytest.mark.parametrize("claim", ["response_norm", "relu_sooner"])
+def test_a_search_that_has_no_trials_or_cuts_them_short_is_refused(claim):
+    with pytest.raises(Refused, match=f"claim: '{claim}' has no trials that take their whole budget"):
+        searches_of(rule_at(SCALE), "0", [claim])
 
 
 def test_an_arm_whose_rate_no_search_found_is_left_out():
