@@ -60,7 +60,7 @@ GOALS = (
         "3x is reached, the floor is not: 21,700 images/s",
     ),
     Goal(
-        8, "the same, batch 1024", "45% of its floor", "55%", "the lease's row was lost to a fault of its baseline, now mended"
+        8, "the same, batch 1024", "45% of its floor", "55%", "25,800 images/s, a fifth more than with batch 128; see goal 7"
     ),
     Goal(
         9,

@@ -2,7 +2,7 @@
 
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
-    <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at one scale and the other
+    <!-- regimes: cifar10-jpeg, cifar10-jpeg-2500 -->  a row for each claim, with what was found at each scale
     <!-- outcome: all -->                              how many findings have which verdict, in a sentence
     <!-- picture: results/figures/parts.png -->        a picture that the report shows, as seen from the page
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from alexnet.files import write_atomically
 from study.plan.claim_files import all_claims, get_claim
+from study.questions.own_rates import IN_TITLE
 from study.questions.rules import Factorial
 from study.report.cautions import DIFFERS, LARGER
 
@@ -65,41 +66,48 @@ def found_lines(report: str, titles: list[str]) -> list[str]:
     return [*lines, *(["", "Read otherwise:", "", *readings] if readings else [])]
 
 
-ORDER = ("supported", "no effect", "contradicted", "supported alone", "contradicted alone", "undecided")
-REGIMES = {"cifar10-jpeg": ("50,000 images", "12 epochs"), "cifar10-jpeg-2500": ("2,500 images", "90 epochs")}
+REGIMES = {
+    "cifar10-jpeg": "CIFAR-10, 50,000 images, 12 epochs",
+    "cifar10-jpeg-2500": "CIFAR-10, 2,500 images, 90 epochs",
+    "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
+}
+OWN_RATES = "the same, own learning rates"
 
 
 def regime_lines(report: str, scales: list[str]) -> list[str]:
-    """A table of all findings, a claim a row and a scale a column, the surest verdicts of the first scale first."""
+    """A table of all findings, a claim a row in the order of the report, and a scale a column; with one more beside a scale at
+    which claims were asked with each arm at its own learning rate."""
     rows, same = overview(report)
-    found: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+    found: dict[tuple[str, str], dict[tuple[str, bool], str]] = {}
     designs = {claim.title for claim in all_claims().values() if isinstance(claim.rule, Factorial)}
     for row in rows:
-        if row["claim"] in designs or (row.get("scale") or same["scale"]) not in scales:
+        scale = row.get("scale") or same["scale"]
+        if row["claim"] in designs or scale not in scales:
             continue  # a design has many effects, none of which stands for the others
-        claim = f"{row['claim']} ({row['base']})" if row["base"].startswith("A-") else row["claim"]
-        verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
-        verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
-        here = row["here [95%]"].replace(" points", "")
-        runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
-        runs = re.sub(r" \((\d+) seeds?\)", r"/\1", runs)  # "12/9": of nine seeds on several machines
-        told = ("-", "incomplete") if verdict == "incomplete" else (f"{here}, n={runs}", verdict)
-        paper = row["paper"].replace(" points", "")
-        found.setdefault((claim, paper), {})[row.get("scale") or same["scale"]] = told
+        title, at_own_rates = row["claim"].removesuffix(IN_TITLE), row["claim"].endswith(IN_TITLE)
+        claim = f"{title} ({row['base']})" if row["base"].startswith("A-") else title
+        found.setdefault((claim, row["paper"].replace(" points", "")), {})[scale, at_own_rates] = in_a_cell(row)
 
-    def place(told: dict[str, tuple[str, str]]) -> int:
-        verdict = told.get(scales[0], ("-", "-"))[1].rstrip("†").partition(",")[0]
-        return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
-
-    heads = [f"{images}, {epochs} | verdict, {epochs}" for images, epochs in (REGIMES[scale] for scale in scales)]
-    lines = [
+    there = {column for told in found.values() for column in told}
+    columns = [(scale, at_own_rates) for scale in scales for at_own_rates in (False, True) if (scale, at_own_rates) in there]
+    heads = [OWN_RATES if at_own_rates else REGIMES[scale] for scale, at_own_rates in columns]
+    return [
         f"| claim | paper | {' | '.join(heads)} |",
-        f"| --- | --- {'| --- | --- ' * len(scales)}|",
+        f"| --- | --- {'| --- ' * len(columns)}|",
+        *(f"| {' | '.join((*claim, *(told.get(column, '-') for column in columns)))} |" for claim, told in found.items()),
     ]
-    for (claim, paper), told in sorted(found.items(), key=lambda item: place(item[1])):
-        cells = [cell for scale in scales for cell in told.get(scale, ("-", "-"))]
-        lines.append(f"| {' | '.join((claim, paper, *cells))} |")
-    return lines
+
+
+def in_a_cell(row: dict[str, str]) -> str:
+    """Effect, runs and verdict of a finding, in two lines."""
+    verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
+    verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
+    if verdict == "incomplete":
+        return verdict
+    here = row["here [95%]"].replace(" points", "")
+    runs = row["runs"].replace(" and ", "+")  # "12+20": of the arm and of the control
+    runs = re.sub(r" \((\d+) seeds?\)", r"/\1", runs)  # "12/9": of nine seeds on several machines
+    return f"{here}<br>{verdict}, n={runs}"
 
 
 def sure_words(found: list[dict[str, str]], not_run: list[str]) -> str:

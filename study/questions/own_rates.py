@@ -14,6 +14,7 @@ from alexnet.errors import Refused
 from study.questions.claim import Claim
 
 SUFFIX = "_own_rate"
+IN_TITLE = " (each arm at its own best learning rate)"
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The list is that of the control's rate so many times: a rate that is best at its edge says so."""
 RATE = "optim.learning_rate"
@@ -28,7 +29,7 @@ def at_own_rates(name: str, claim: Claim) -> Claim:
     rates = {base.optim.learning_rate for base in claim.bases.values()}
     return replace(
         claim,
-        title=f"{claim.title} (each arm at its own best learning rate)",
+        title=claim.title + IN_TITLE,
         command="",
         tune={RATE: tuple(sorted({factor * rate for factor in FACTORS for rate in rates}))},
     )
