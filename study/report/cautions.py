@@ -70,10 +70,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     verdict, look = finding.verdict, finding.verdict.told
     is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
-        yield (
-            f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}. What is decided before the last look is "
-            "on average somewhat overestimated."
-        )
+        yield f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
         estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
         if (estimate > 0) != (verdict.alone == "supported"):

@@ -158,7 +158,7 @@ def _base(finding: Finding) -> dict[str, Any]:
         "cost": referee.cost_words(finding),
         "p_values": _spread_words(finding) + _p_words(finding),
         "diff": diff or f"as {finding.claim.default_bases[0]}",
-        "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in", "every run")),
+        "arm_table": table([_arm(finding, arm) for arm in finding.arms], keep=("arm", "differs in")),
         "runs": [
             {"label": arm.label, "runs": _runs(arm), "seeds": _seeds(arm), "train": referee.training_command(finding, arm)}
             for arm in finding.arms
@@ -203,7 +203,6 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         "against control": phrases.against_control_words(finding, arm),
         "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
-        "every run": ", ".join(phrases.value_words(arm, value, finding.claim) for value in arm.values),
     }
 
 

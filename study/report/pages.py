@@ -31,6 +31,7 @@ from study.report.figures.verdicts import verdict_forest
 from study.report.limitations import limitations
 from study.report.overview import GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
+from study.report.referee import holds_for_all
 from study.report.reproduction import at_a_glance, deviations, easy, hard
 from study.report.spreads import SpreadTable, spreads_of
 
@@ -100,6 +101,7 @@ def describe(
         "hard": hard(findings),
         "deviations": deviations(findings),
         "limitations": limitations(findings, all_claims()),
+        "of_all": holds_for_all(found),
         "regimes": regimes_table(found),
         "other_errors": other_errors_table(found),
         "spreads": [_spread(one) for one in spreads_of(found)],

@@ -6,7 +6,7 @@ other; without it the rule is named."""
 import json
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from alexnet.recipe import SOURCE_2012, differences
@@ -43,11 +43,9 @@ def how_judged(finding: Finding) -> str:
     told = [f"{compared(finding.claim.rule, finding)}."]
     if finding.claim.rule.is_tested and finding.verdict.looks_planned:
         looks, others = finding.verdict.looks_planned, finding.claims_in_family
-        beside = f"{counted(others, 'claim')} are asked together" if others > 1 else "no other claim is asked beside it"
-        times = f"after each of {looks} fixed numbers of seeds" if looks > 1 else "once"
-        told.append(f"The claim is looked at {times}, and {beside}.")
-        if finding.claim.rule.smallest_effect:
-            told.append(f'Less than {margin_text(finding.claim)} either way does not matter here and is called "no effect".')
+        beside = f"{counted(others, 'claim')} asked together" if others > 1 else "no other claim asked beside it"
+        margin = f", a margin of {margin_text(finding.claim)} either way" if finding.claim.rule.smallest_effect else ""
+        told.append(f"{counted(looks, 'look')}, {beside}{margin}.")
     return " ".join((*told, why(finding)))
 
 
@@ -61,7 +59,7 @@ def compared(rule: Rule, finding: Finding) -> str:
 def _(rule: DifferenceOfMeans, finding: Finding) -> str:
     several = " Of several arms the least convincing decides" if len(rule.treated_arms) > 1 else ""
     arms = " or ".join(rule.treated_arms)
-    paired = "on the same seed and machine, which cancels what both drew alike"
+    paired = "on the same seed and machine"
     return f"Each run of {arms} was set against the run of {rule.control} {paired}{'.' if several else ''}{several}"
 
 
@@ -125,16 +123,12 @@ def would_change(finding: Finding) -> str:
 
 def _would_reopen(finding: Finding) -> Iterator[str]:
     verdict = finding.verdict
-    yield (
-        f"More seeds of these arms do not change it: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}, "
-        "and the first look that decides counts."
-    )
-    if verdict.direction != "no effect" and verdict.holm_p > 0:
-        close = "It is decided by a hair" if verdict.holm_p > ERROR / HAIR else "It would be open with one above that"
-        yield f"Its p value among all claims is {p_value(verdict.holm_p)}, and at most {ERROR:g} is asked. {close}."
-    elif verdict.direction == "no effect":
+    yield f"More seeds of these arms do not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
+    if verdict.direction == "no effect":
         yield "An effect beyond the margin, seen with new seeds or on other images, would."
-    yield "Other images, another network or another margin are other questions, and each has its own answer."
+    elif verdict.holm_p > ERROR / HAIR:
+        p = p_value(verdict.holm_p)
+        yield f"It was decided by a hair: its p value among all claims is {p}, at most {ERROR:g} is asked."
 
 
 def _would_decide(finding: Finding) -> Iterator[str]:
@@ -163,11 +157,6 @@ def _limits(finding: Finding) -> Iterator[str]:
     if finding.role == "machinery":
         yield f"Anything about the paper: {scale_named(finding.scale).about}."
         return
-    if finding.role in ("proxy", "own"):
-        about = scale_named(finding.scale).about
-        yield f"The size of the effect on the paper's images: these are {about}; a direction alone is judged."
-    if changes := changed_from_2012(finding):
-        yield f"The effect in the network of 2012: {finding.base} differs from it in {fields_words(changes)} (REPRODUCTION.md)."
     verdict = finding.verdict
     if isinstance(finding.claim.rule, OverImages):
         yield "What other nets would give: its interval is over test images, with these nets alone."
@@ -175,8 +164,27 @@ def _limits(finding: Finding) -> Iterator[str]:
         yield "What other test images would give: its interval is over seeds, on these images alone."
     if len(set(verdict.told.machines or finding.machines)) == 1:
         yield f"Whether another kind of machine agrees: all judged runs are of {finding.machine}."
-    if verdict.direction == "undecided":
-        yield "That there is no effect: undecided means that so few runs cannot tell."
+
+
+def holds_for_all(found: Sequence[Finding]) -> list[str]:
+    """What a reader should bear in mind of every finding, a sentence each."""
+    told = [
+        "Runs of one seed on one machine are set against each other, which cancels what both drew alike.",
+        "The first look that decides counts, and more seeds of the same arms do not change it. What is decided before the last "
+        "look is on average somewhat overestimated.",
+        "Undecided does not mean that there is no effect: so few runs cannot tell.",
+        "Other images, another network or another margin are other questions, and each has its own answer.",
+    ]
+    proxies = {one.scale: scale_named(one.scale).about for one in found if one.role in ("proxy", "own")}
+    told += [
+        f"{scale}: {about}. The size of an effect on the paper's images is not judged." for scale, about in proxies.items()
+    ]
+    networks = {
+        f"{one.base} at {one.scale} differs from the network of 2012 in {fields_words(changes)} (REPRODUCTION.md)."
+        for one in found
+        if one.role != "machinery" and (changes := changed_from_2012(one))
+    }
+    return [*told, *sorted(networks)]
 
 
 def changed_from_2012(finding: Finding) -> dict[str, tuple]:
