@@ -52,11 +52,10 @@ def found_lines(report: str, titles: list[str]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for title in titles:
         own = [row for row in rows if row["claim"] == title]
-        several = len({row["base"] for row in own}) > 1
-        for row in own:
-            question = f"{title} ({row['base']})" if several else title
-            scale, later = row.get("scale") or same["scale"], row.get("all runs [95%]", "-")
-            told = (question, scale, row["here [95%]"], row["runs"], later, row["verdict"])
+        scales = [row.get("scale") or same["scale"] for row in own]
+        for scale, row in zip(scales, own, strict=True):
+            question = f"{title} ({row['base']})" if scales.count(scale) > 1 else title
+            told = (question, in_words(scale), row["here [95%]"], row["runs"], row.get("all runs [95%]", "-"), row["verdict"])
             lines.append(f"| {' | '.join(told)} |")
         if not own:
             lines.append(f"| {title} | - | not run | - | - | - |")
@@ -72,6 +71,11 @@ REGIMES = {
     "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
 }
 OWN_RATES = "the same, own learning rates"
+
+
+def in_words(scale: str) -> str:
+    """A scale in short: "CIFAR-10, 2,500 images"."""
+    return REGIMES[scale].rpartition(", ")[0] if scale in REGIMES else scale
 
 
 def regime_lines(report: str, scales: list[str]) -> list[str]:
@@ -140,7 +144,7 @@ def readings_of(report: str, title: str) -> Iterator[str]:
     """Such as "factor-only, +0.31 points [-0.77, 1.40] (cifar10-jpeg)"."""
     for scale, text in sections(report, title):
         for label, effect in re.findall(r"Read as (\S+) the effect is (.*?), by all runs", text):
-            yield f"{label}, {effect} ({scale})"
+            yield f"{label}, {effect} ({in_words(scale)})"
 
 
 def effect_lines(report: str, title: str) -> list[str]:
@@ -149,7 +153,7 @@ def effect_lines(report: str, title: str) -> list[str]:
     for scale, text in sections(report, title):
         for effect, value, lower, upper in re.findall(r"^\| ([^|]+) \| ([+-][^|]*\[(\S+), (\S+)\]) \|", text, re.M):
             if float(lower) > 0 or float(upper) < 0:
-                lines.append(f"| {effect} | {scale} | {value} |")
+                lines.append(f"| {effect} | {in_words(scale)} | {value} |")
     return lines
 
 
