@@ -25,6 +25,7 @@ Tiny-ImageNet is too large for one call, so it goes in two: the first call has p
 
 Both sets in one lease: what is large in results/ and no run needs stays at home (figures, report.html, curves.csv,
 answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
+Have the second call written out before the first ends: its idle seconds are thirty.
 First call: `1 --steps unpack check trials-1 trials-2 rates --seconds 185`, then of stage 2 what is wanted. Second call: unpack
 Tiny-ImageNet in the background, `1 --steps own-1 own-2 --seconds 85` beside it, then
 `1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
@@ -129,8 +130,8 @@ OWN_RATES = " ".join(
     ]
 )
 FIRST_OF_TINY = (
-    "response_norm:3 dropout_error:3 overlap_pooling:3 weight_decay:3 two_columns:3 depth:3 colour_noise:3 "
-    "overlap_pooling:6 dropout_error:6 two_columns:6 response_norm:6 weight_decay:6"
+    "overlap_pooling:3@100 overlap_pooling:6 dropout_error:6 two_columns:6 weight_decay:6 response_norm:6 ten_views/2012:6 "
+    "augmentation:3 bias_init:3 batch_norm:3 depth:6"
 )
 SEARCHES = {"cifar10-jpeg": f"cifar10-jpeg-2500 {' '.join(SEARCHED)}"}
 """By set of images: the scale and the claims of which trials are made before the runs, in two halves."""

@@ -17,10 +17,10 @@ done, and writes the rates. With `--part` it trains alone, so two halves first, 
 
 What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
 
-    --first interactions:3 relu_sooner/relu,tanh/A-2012-torch-init:6 readings:6
+    --first interactions:3 relu_sooner/relu,tanh/A-2012-torch-init:6 overlap_pooling:3@100 readings:6
 
-where `readings` are all arms of all claims of the rule. Arms that are not named are those that the claim is judged by; `all`
-names every one.
+where @100 means from seed 100 on, in place of the rule's first, and `readings` are all arms of all claims of the rule. Arms
+that are not named are those that the claim is judged by; `all` names every one.
 
 Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json and tuned.json have to be.
 """
@@ -79,19 +79,23 @@ class Asked:
     seeds: int
     arms: tuple[str, ...] = ()  # none: those that the claim is judged by
     bases: tuple[str, ...] = ()  # none: those of the rule
+    first_seed: int | None = None  # none: the rule's
 
     @classmethod
     def read(cls, text: str) -> "Asked":
         """Raises Refused."""
-        what, _, seeds = text.rpartition(":")
-        claim, *rest = what.split("/")
-        if not (seeds.isdecimal() and int(seeds)) or len(rest) > 2:
+        what, _, numbers = text.rpartition(":")
+        (seeds, at, first_seed), (claim, *rest) = numbers.partition("@"), what.split("/")
+        if not (seeds.isdecimal() and int(seeds)) or len(rest) > 2 or (at and not first_seed.isdecimal()):
             raise Refused(
-                f"--first: {text!r} is not CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, such as interactions:1"
+                f"--first: {text!r} is not CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, such as interactions:1, "
+                "with @SEED behind it to begin at another seed than the rule"
             )
         if claim != READINGS and not is_at_own_rates(claim):
             choose("--first", claim, (*all_claims(), READINGS))
-        return cls(claim, int(seeds), *(tuple(names.split(",")) for names in rest))
+        named = [tuple(names.split(",")) for names in (*rest, "", "")[:2]]
+        arms, bases = (() if names == ("",) else names for names in named)
+        return cls(claim, int(seeds), arms, bases, int(first_seed) if at else None)
 
 
 def wanted(
@@ -107,13 +111,13 @@ def wanted(
     claims, found = all_claims(), dict[str, PlannedRun]()
     members = [(name, base) for name, base in rule.members if name not in without]
 
-    def add(name: str, base: str, arms: Iterable[str], seeds: int) -> None:
+    def add(name: str, base: str, arms: Iterable[str], seeds: int, first_seed: int | None = None) -> None:
         known = [arm for arm in pick_arms(get_claim(name), arms) if has_rate(name, rule.scale, base, arm, tuned)]
         if not known:
             return
         planned_runs = make_plan(
             name, rule.scale, fingerprint, tuned, bases=[base], arms=known, seeds=seeds,
-            first_seed=rule.first_seed, looks=rule.looks,
+            first_seed=rule.first_seed if first_seed is None else first_seed, looks=rule.looks,
         )  # fmt: skip
         for planned in planned_runs:
             found.setdefault(planned.key, planned)
@@ -128,7 +132,7 @@ def wanted(
             continue
         claim = get_claim(asked.claim)
         for base in asked.bases or dict.fromkeys(base for _, base in rule.members if base in claim.bases):
-            add(asked.claim, base, asked.arms or judged_by(claim), asked.seeds)
+            add(asked.claim, base, asked.arms or judged_by(claim), asked.seeds, asked.first_seed)
     if only:
         return list(found.values())
     for look, seeds in enumerate(rule.looks.arms, 1):

@@ -104,6 +104,11 @@ def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
     assert found == {**expected, ("depth", "ALEXNET_32", "all-five"): rule.looks.seeds_of_first_arm(1)}
 
 
+def test_seeds_can_begin_elsewhere_than_the_rules_first():
+    planned_runs = wanted(rule_at(SCALE), "0", Tuned.read(RESULTS), first=[Asked.read("response_norm/none:3@100")], only=True)
+    assert [(planned.arm, planned.seed) for planned in planned_runs] == [("none", 100), ("none", 101), ("none", 102)]
+
+
 def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_are_all():
     rule = rule_at(SCALE)
 
@@ -159,6 +164,8 @@ def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_w
         ("--first", "interactions"),
         ("--first", "nope:1"),
         ("--first", "depth:0"),
+        ("--first", "depth:3@"),
+        ("--first", "depth:3@-1"),
         ("--part", "3/2"),
         ("--part", "0/2"),
         ("--part", "half"),
