@@ -71,6 +71,15 @@ REGIMES = {
     "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
 }
 OWN_RATES = "the same, own learning rates"
+LEGEND = """
+Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
+taken ([later runs](docs/findings.md)). "-": not asked. Incomplete: too few runs for a look.
+
+- n=3+5: runs of the changed network and of its control; n=6: six of each, or six compared with themselves; 12/9: twelve pairs
+  from nine seeds. Of averaged nets the interval is over test images.
+- Supported, contradicted: significant after correction for the many claims. Alone: only before it. No effect: within the
+  margin, half a point for most. Finally: the last of [four looks](docs/statistics.md) is taken.
+- †: the claim read in another way gave another result.""".splitlines()
 
 
 def in_words(scale: str) -> str:
@@ -99,6 +108,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         f"| claim | paper | {' | '.join(heads)} |",
         f"| --- | --- {'| --- ' * len(columns)}|",
         *(f"| {' | '.join((*claim, *(told.get(column, '-') for column in columns)))} |" for claim, told in found.items()),
+        *LEGEND,
     ]
 
 

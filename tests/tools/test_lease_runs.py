@@ -127,6 +127,30 @@ def test_trials_of_arms_that_claims_share_are_made_once_and_each_rate_has_every_
     assert found == {(rate, seed): 3 for rate in (0.0025, 0.005, 0.01, 0.02, 0.04) for seed in (1000, 1001, 1002)}
 
 
+@pytest.mark.parametrize(
+    ("options", "left", "searches"),
+    [([], 0, 2), (["--part", "1/2"], 0, 0), ([], 1, 0)],
+    ids=["the whole", "a half", "a trial is missing"],
+)
+def test_rates_are_chosen_once_all_trials_are_there_and_by_no_half(monkeypatch, tmp_path, options, left, searches):
+    """Normalization's two arms, five rates with three seeds each; what trains and what chooses are stand-ins."""
+    trained, chosen = [], []
+    monkeypatch.setattr(lease_runs, "load_known", lambda _: type("Images", (), {"fingerprint": "30a9876f240c"}))
+    monkeypatch.setattr(lease_runs, "before_evidence", lambda *_: None)
+    monkeypatch.setattr(lease_runs, "train", lambda planned, *_: trained.extend(planned) or Counter(done=len(planned)))
+    monkeypatch.setattr(lease_runs, "missing", lambda planned, place: list(planned)[:left])
+    monkeypatch.setattr("study.cli.search.searched", lambda asked, *_: bool(chosen.extend(asked)))
+    monkeypatch.setenv("RESULTS_DIR", str(RESULTS))
+    monkeypatch.setenv("SPOOL_DIR", str(tmp_path))
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["trials", SCALE, "response_norm_own_rate", "--device", "cpu", *options]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert len(trained) == (15 if options else 30) and len({planned.key for planned in trained}) == len(trained)
+    assert len(chosen) == searches
+
+
 @pytest.mark.parametrize("claim", ["response_norm", "relu_sooner"])
 def test_a_search_that_has_no_trials_or_cuts_them_short_is_refused(claim):
     with pytest.raises(Refused, match=f"claim: '{claim}' has no trials that take their whole budget"):
