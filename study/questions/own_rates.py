@@ -17,6 +17,8 @@ SUFFIX = "_own_rate"
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The list is that of the control's rate so many times: a rate that is best at its edge says so."""
 RATE = "optim.learning_rate"
+NOTE = " (each arm at its own best learning rate)"
+"""What its title says beside that of the claim that it is made of."""
 
 
 def at_own_rates(name: str, claim: Claim) -> Claim:
@@ -28,7 +30,7 @@ def at_own_rates(name: str, claim: Claim) -> Claim:
     rates = {base.optim.learning_rate for base in claim.bases.values()}
     return replace(
         claim,
-        title=f"{claim.title} (each arm at its own best learning rate)",
+        title=f"{claim.title}{NOTE}",
         command="",
         tune={RATE: tuple(sorted({factor * rate for factor in FACTORS for rate in rates}))},
     )
