@@ -139,8 +139,8 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
         scales = dict.fromkeys(one.scale for one in judged)
         about = [regime_words(scale, judged) for scale in scales]
         told = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
-        head.append(text_block(told, inches, color=SOFT))
-    return [*head, legend_block(_meanings(judged), inches)]
+        head += [text_block(told, inches, color=SOFT), legend_block(_meanings(judged), inches)]
+    return head
 
 
 def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:

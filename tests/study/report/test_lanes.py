@@ -4,19 +4,24 @@ import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from made_up_arms import arm_of, decided
 from made_up_findings import CLAIMS, FEW, HIGHER, LARGER, LITTLE, SCALE, WIDE, at_own, found, lanes, titles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from study.judge.intervals import share_of_runs
 from study.questions.own_rates import SUFFIX
-from study.report.figures.lanes import rows_of
+from study.report.figures.lanes import AT_OWN, AT_SHARED, rows_of
 from study.report.figures.parts import worth_of_parts
 from study.report.figures.sheet import inches_of, wrapped
-from study.report.figures.style import style
+from study.report.figures.style import INK, PALETTE, save, style
 from study.report.figures.verdicts import verdict_forest
+from study.report.pages import OVERVIEW_COLOURS
 
 PICTURES = (worth_of_parts, verdict_forest)
 OWN_IMAGES = "own-pets-32px-3classes-160images"
@@ -74,6 +79,22 @@ def test_a_picture_of_one_regime_names_no_lane_but_own_rates(draw):
     assert lanes(axis) == ["own rates"]
 
 
+@both
+def test_an_interval_at_own_rates_is_dotted_and_the_legend_says_so_where_there_is_one(draw):
+    shared, own = found("response_norm", scale=FEW, **PLAIN), at_own("response_norm", **PLAIN)
+    figure = draw([shared, own])
+    drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
+    (solid, dotted) = (line._unscaled_dash_pattern for line in drawn)
+    told = {
+        text.get_text(): line._unscaled_dash_pattern
+        for legend in figure.legends
+        for text, line in zip(legend.texts, legend.legend_handles, strict=True)
+        if text.get_text() in (AT_SHARED, AT_OWN)
+    }
+    assert told == {AT_SHARED: solid, AT_OWN: dotted} and solid != dotted
+    assert not {text.get_text() for legend in draw([shared]).legends for text in legend.texts} & set(told)
+
+
 # ---- Room ------------------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +135,7 @@ STUDIES = {
     "one's own images": [found("response_norm", scale=OWN_IMAGES), found("response_norm")],
     "made-up images": [found("colour_noise", scale="shapes", role="machinery"), found("ten_views", scale="smoke")],
     "all against the claims": [titled("Deep", treated=[31.0, 31.1, 30.95]), found("colour_noise", [35.0, 35.1, 34.9])],
-    "all far beyond": [titled("Deep", treated=[91.0, 91.1, 90.95])],
+    "all far beyond": [titled("Deep", treated=[91.0, 91.1, 90.95], **PLAIN)],
     "nothing": [],
 }
 
@@ -134,7 +155,13 @@ def texts_of(figure, monkeypatch) -> list:
     return [(text.get_text(), text.get_window_extent()) for text in written if text.get_text().strip() and text.get_visible()]
 
 
-pictured = [(draw, name) for draw in PICTURES for name in STUDIES if draw is verdict_forest or name != "nothing"]
+SLOW = ("much of everything",)
+pictured = [
+    pytest.param(draw, name, marks=pytest.mark.slow if name in SLOW else ())
+    for draw in PICTURES
+    for name in STUDIES
+    if name != "nothing"
+]
 
 
 @pytest.mark.parametrize(("draw", "study"), pictured)
@@ -156,6 +183,30 @@ def test_no_text_leaves_its_picture(draw, study, monkeypatch):
         texts = texts_of(figure, monkeypatch)
     wide, tall = figure.bbox.width, figure.bbox.height
     assert not [text for text, at in texts if at.x0 < 0 or at.y0 < 0 or at.x1 > wide or at.y1 > tall]
+
+
+@pytest.mark.parametrize(("draw", "study"), pictured)
+def test_no_name_and_no_heading_reaches_into_the_plot(draw, study, monkeypatch):
+    with style():
+        figure = draw(STUDIES[study])
+        texts_of(figure, monkeypatch)
+    for axis in figure.axes:
+        names = [text for text in axis.texts if text.get_ha() == "left" and text.xyann[0] < 0]
+        assert names and all(text.get_window_extent().x1 < axis.bbox.x0 for text in names)
+
+
+def test_a_grey_area_keeps_its_grey_among_the_few_colours_of_a_png(tmp_path):
+    """The colours of the edges of marks are many, and pull at it."""
+    pixels, grey = np.full((300, 600, 3), 255, np.uint8), 235
+    pixels[:, 100:160] = grey
+    shares = np.linspace(0, 1, 60)[:, None]
+    for row, (color, ground) in enumerate(itertools.product((*PALETTE[:4], "#767676", INK), (255, grey))):
+        pixels[row, 200:260] = 255 * np.array(to_rgb(color)) * shares + ground * (1 - shares)
+    figure = Figure(figsize=(4, 2))
+    figure.figimage(pixels)
+    with style():
+        kept = Image.open(save(figure, tmp_path / "few.png", OVERVIEW_COLOURS)).convert("RGB")
+    assert kept.getpixel((130, 150)) == (grey,) * 3
 
 
 @both

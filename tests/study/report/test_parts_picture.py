@@ -11,7 +11,6 @@ from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, at_
 from study.questions.measures import NeighbourGain
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
-from study.report.figures.lanes import AT_OWN, AT_SHARED
 from study.report.figures.parts import KINDS, worth_of_parts
 from study.report.figures.style import MACHINE_MARKS, PALETTE
 from study.report.figures.time_to_target import time_to_target
@@ -42,17 +41,6 @@ def test_a_row_stands_where_its_effects_at_the_shared_rate_put_it_however_large_
     for own in (at_own("dropout_error", LITTLE), at_own("response_norm", [49.0, 49.1, 48.95])):
         (axis,) = worth_of_parts([own, middle, large]).axes
         assert titles(axis) == [one.claim.title for one in (large, middle)]
-
-
-def test_an_interval_at_own_rates_is_dotted_and_the_legend_says_so_where_there_is_one():
-    shared, own = found("response_norm", scale=FEW), at_own("response_norm")
-    figure = worth_of_parts([shared, own])
-    drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
-    (solid, dotted) = (line._unscaled_dash_pattern for line in drawn)
-    told = {text.get_text(): line for legend in figure.legends for text, line in zip(legend.texts, legend.legend_handles)}
-    assert (told[AT_SHARED]._unscaled_dash_pattern, told[AT_OWN]._unscaled_dash_pattern) == (solid, dotted) and solid != dotted
-    without = {text.get_text() for legend in worth_of_parts([shared]).legends for text in legend.texts}
-    assert not without & {AT_SHARED, AT_OWN}
 
 
 def test_another_reading_has_a_lane_below_its_regime_by_the_name_of_its_arm():
