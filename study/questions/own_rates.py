@@ -14,10 +14,11 @@ from alexnet.errors import Refused
 from study.questions.claim import Claim
 
 SUFFIX = "_own_rate"
-IN_TITLE = " (each arm at its own best learning rate)"
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The list is that of the control's rate so many times: a rate that is best at its edge says so."""
 RATE = "optim.learning_rate"
+IN_TITLE = " (each arm at its own best learning rate)"
+"""What its title says beside that of the claim that it is made of."""
 
 
 def at_own_rates(name: str, claim: Claim) -> Claim:

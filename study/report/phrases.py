@@ -31,6 +31,7 @@ from study.questions.rules import Alike, DifferenceOfMeans, EveryRun, Factorial,
 NOT_SAID = "not said"
 """In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
 NO_INTERVAL = "(no interval)"
+NO_RATIO = "no ratio"
 """After an effect of one run an arm, or of one block: its spread is not known."""
 NOT_COMPARED = "not compared yet"
 """In place of an effect where no seed has a run of each arm that it takes."""
@@ -184,7 +185,7 @@ def _(effect: Ratio, unit: str = "points") -> str:
     if effect.estimate != effect.estimate:
         return NOT_COMPARED
     if effect.bound == "unknown":
-        return "no ratio (runs of both arms never arrived)"
+        return f"{NO_RATIO} (runs of both arms never arrived)"
     if effect.lower == 0 and math.isinf(effect.upper):
         interval = NO_INTERVAL
     else:

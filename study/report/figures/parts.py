@@ -3,26 +3,39 @@
 In points, to the right as the row's claim says, as in the picture of all claims; errors of different kinds have an axis each.
 The numbers beside it are those of the tables, with their sign."""
 
+import itertools
 import math
-import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from study.judge.family import Finding
 from study.judge.intervals import Difference
 from study.questions.measures import AtEnd, Averaged, EarlyError, Measure, ViewsGain
-from study.questions.own_rates import SUFFIX
 from study.questions.rules import DifferenceOfMeans, OverImages, WithinRuns
-from study.questions.scales import scale_named
 from study.report.cautions import own_readings
-from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, beside, drawn_from, sides
+from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, is_at_own, line_of, regime_words, rows_of
+from study.report.figures.sheet import (
+    LANE,
+    NAMES,
+    ROOM,
+    Block,
+    Columns,
+    columns_of,
+    height_of,
+    legend_block,
+    put_head,
+    tall,
+    text_block,
+    wrapped,
+)
+from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, sides
 from study.report.overview import standing
 from study.report.phrases import N_MEANS, effect_words, n_words, runs_in_brief
 
@@ -46,80 +59,103 @@ KINDS: dict[str, Callable[[Measure], bool]] = {
 }
 """Each an axis of its own: what its points are of, and whether a measure is of that kind."""
 DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
-LABEL_CHARACTERS = 44
-LANE, ROOM, HEADING = 0.19, 0.09, 0.24
-"""Inches of a line, between two rows, and of the line above a panel's rows."""
-LEFT, PLOT, EFFECT, RUNS, BETWEEN = 3.3, 4.2, 2.65, 0.6, 0.62
-"""Inches of the names, of the picture, of the columns of numbers beside it, and below each axis."""
-TITLE, ENTRY = 0.8, 0.17
-"""Inches of the title, and of a line of the legends below it."""
-Row = list[Finding]
-"""What was found on one claim and network, in each regime."""
-Line = tuple[Finding, Difference, str, str]
-"""Of a row: the finding, its effect or that of the same asked in another way, how many runs that rests on, and the name of the
-arm that asks it in another way."""
+HEADS, BETWEEN = 0.25, 0.62
+"""Inches of the heads of the columns, and below each axis."""
+PLOT = 3.9
+"""Inches of the picture between the names and the numbers."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What was found, or what the same came to asked in another way; how many runs that rests on; and what it is called."""
+
+    finding: Finding
+    effect: Difference
+    is_verdict: bool
+    runs: str
+    name: str
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        return effect_words(self.effect, "").replace("  ", " "), self.runs
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row: the lines of its name, and its lanes."""
+
+    title: list[str]
+    lanes: list[Lane]
+
+    @property
+    def tall(self) -> float:
+        return tall(self.title, len(self.lanes))
 
 
 def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
     """Filled: the direction is decided among all claims; hollow between two bars: no effect is. Crosses on thin lines: what the
     same came to where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
-    parts = [finding for finding in found if _is_part(finding)]
-    panels = {name: _rows([finding for finding in parts if is_kind(finding.claim.measure)]) for name, is_kind in KINDS.items()}
-    panels = {name: rows for name, rows in panels.items() if rows}
+    found = [finding for finding in found if _is_part(finding)]
+    rows = sorted(rows_of(found), key=_worth, reverse=True)
+    panels = {name: [_part(row) for row in rows if is_kind(row.findings[0].claim.measure)] for name, is_kind in KINDS.items()}
+    panels = {name: parts for name, parts in panels.items() if parts}
     if not panels:
         return None
-    scales = list(dict.fromkeys(finding.scale for finding in parts))
-    heights = [HEADING + sum(map(_tall, rows)) for rows in panels.values()]
-    top = TITLE + ENTRY * (len(scales) + 2) + 0.18
-    width, height = LEFT + PLOT + EFFECT + RUNS, top + sum(heights) + BETWEEN * len(panels)
-    figure = Figure(figsize=(width, height))
-    at = height - top
-    for (name, rows), tall in zip(panels.items(), heights, strict=True):
-        axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
-        _panel(axis, name, rows, tall, scales)
-        at -= tall + BETWEEN
-    _head(figure, parts, scales)
+    columns = _columns([part for parts in panels.values() for part in parts])
+    scales = list(dict.fromkeys(finding.scale for finding in found))
+    head = _head(found, scales, columns.width)
+    heights = [HEADS + sum(part.tall for part in parts) for parts in panels.values()]
+    height = height_of(head) + sum(heights) + BETWEEN * len(panels)
+    figure = Figure(figsize=(columns.width, height))
+    put_head(figure, head)
+    at = height - height_of(head)
+    for (name, parts), inches in zip(panels.items(), heights, strict=True):
+        corner = columns.left / columns.width, (at - inches) / height
+        axis = figure.add_axes((*corner, PLOT / columns.width, (inches - HEADS) / height))
+        _panel(axis, name, parts, inches, columns, scales)
+        at -= inches + BETWEEN
     return figure
 
 
-def _head(figure: Figure, parts: Sequence[Finding], scales: Sequence[str]) -> None:
+def _columns(parts: Sequence[Part]) -> Columns:
+    lanes = [lane for part in parts for lane in part.lanes]
+    numbers = [[*column] for column in zip(NUMBERS, *(lane.numbers for lane in lanes), strict=True)]
+    return columns_of([line for part in parts for line in part.title], [lane.name for lane in lanes], PLOT, numbers)
+
+
+NUMBERS = ("points [95%]", "n")
+"""Heads of the columns beside the picture."""
+
+
+def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> list[Block]:
     """Title, where it is from, what the sides of 0, the regimes and the marks mean."""
-    width, height = figure.get_size_inches()
-    figure.text(0.1 / width, 1 - 0.08 / height, "What each part is worth, in each regime", va="top", fontsize=12, weight="bold")
-    told = "\n".join([*drawn_from(parts)[:1], SIDES, N_MEANS])
-    figure.text(0.1 / width, 1 - 0.34 / height, told, va="top", fontsize=7.5, color=SOFT, linespacing=1.2)
-    regimes: dict[str, Any] = {
-        _regime(scale, parts): Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
+    regimes = {
+        regime_words(scale, found): Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
         for at, scale in enumerate(scales)
     }
-    for legend, down, columns in ((regimes, TITLE, 1), (_meanings(), TITLE + ENTRY * len(scales), 3)):
-        figure.legend(
-            handles=list(legend.values()), labels=list(legend), loc="upper left", bbox_to_anchor=(0, 1 - down / height),
-            ncols=columns, frameon=False, fontsize=8, labelspacing=0.3, borderpad=0.3,
-            handler_map={tuple: HandlerTuple(ndivide=None, pad=-0.6)},
-        )  # fmt: skip
+    return [
+        text_block(["What each part is worth, in each regime"], inches, 12, weight="bold", color=INK),
+        text_block([*drawn_from(found)[:1], SIDES, N_MEANS], inches, color=SOFT),
+        legend_block(regimes, inches, most_columns=1),
+        legend_block(_meanings(found), inches),
+    ]
 
 
-def _regime(scale: str, parts: Sequence[Finding]) -> str:
-    """The scale, which images it is about, and for how many epochs, where that is one number."""
-    about = scale_named(scale).about
-    epochs = {arm.budget_epochs for one in parts if one.scale == scale for arm in one.arms}
-    return f"{scale}: {about}" + (f", for {epochs.pop()} epochs" if len(epochs) == 1 and "epochs" not in about else "")
-
-
-def _meanings() -> dict[str, Any]:
-    """What marks look like by what they mean, in any regime."""
+def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
+    """What marks and lines look like by what they mean, in any regime."""
 
     def mark(marker: str, **options: Any) -> Line2D:
         return Line2D([], [], color="0.3", linestyle="", marker=marker, **options)
 
     hollow = {"markersize": 6.5, "markerfacecolor": "white"}
+    rates = {AT_SHARED: SHARED_LINE, AT_OWN: OWN_LINE} if any(map(is_at_own, found)) else {}
     return {
         "filled: a direction is decided": mark("o", markersize=6.5),
         "hollow: undecided": mark("o", **hollow),
         "hollow between two bars: no effect": (mark("|", **BAR), mark("o", **hollow), mark("|", **BAR)),
         ANOTHER_WAY: Line2D([], [], color="0.3", marker="x", markersize=5, linewidth=1),
         "too small to matter": Patch(color="0.9"),
+        **{meaning: Line2D([], [], color="0.3", linewidth=2, linestyle=line) for meaning, line in rates.items()},
     }
 
 
@@ -137,19 +173,10 @@ def _is_part(finding: Finding) -> bool:
     return about_a_part and is_error and judged and finding.role != "machinery"
 
 
-def _rows(found: Sequence[Finding]) -> list[Row]:
-    """What was found by claim and network, the largest effect in the paper's direction first. A claim that was asked once more,
-    with each arm at its own learning rate, follows the claim."""
-    rows: dict[tuple[str, str], Row] = {}
-    for finding in found:
-        rows.setdefault((finding.claim_name, finding.base), []).append(finding)
-    size = {name: -float(np.mean([_line(one)[0] for one in row])) for name, row in rows.items()}
-
-    def place(name: tuple[str, str]) -> tuple[float, bool]:
-        of = name[0].removesuffix(SUFFIX), name[1]
-        return size.get(of, size[name]), name != of
-
-    return [rows[name] for name in sorted(rows, key=place)]
+def _worth(row: Row) -> float:
+    """The mean effect in the paper's direction over regimes: at the rate that all arms share, where it was asked so."""
+    shared = [one for one in row.findings if not is_at_own(one)]
+    return float(np.mean([_line(one)[0] for one in shared or row.findings]))
 
 
 def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, float, float]:
@@ -160,17 +187,46 @@ def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, fl
     return line.estimate, line.lower, line.upper
 
 
-def _lines(row: Row) -> list[Line]:
-    """From above to below: each finding, and under it the same asked in another way."""
-    lines: list[Line] = []
-    for one in row:
-        assert isinstance(one.verdict.effect, Difference)
-        lines.append((one, one.verdict.effect, runs_in_brief(one), ""))
-        for label, effect in own_readings(one).items():
-            if isinstance(effect, Difference) and math.isfinite(effect.estimate):
-                runs = n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label))
-                lines.append((one, effect, runs, label))
-    return lines
+def _part(row: Row) -> Part:
+    """The claim; where the least of several arms decides, with its name, which is in the lanes where regimes differ in it."""
+    several = len(row.findings[0].claim.rule.treated_arms) > 1
+    deciding = list(dict.fromkeys(str(one.verdict.treated) for one in row.findings)) if several else []
+    told = [*(deciding if len(deciding) == 1 else []), *filter(None, [_when(row.findings[0].claim.measure)])]
+    title = row.title + "".join(f" ({words})" for words in told)
+    return Part(wrapped(title, NAMES), _lanes(row, names_arms=len(deciding) > 1))
+
+
+def _lanes(row: Row, names_arms: bool) -> list[Lane]:
+    """From above to below: of each regime the findings, and under them the same asked in another way."""
+    lanes: list[Lane] = []
+    for _, group in itertools.groupby(zip(row.findings, row.names, strict=True), key=lambda each: _network(each[0])):
+        others: list[Lane] = []
+        for one, name in group:
+            assert isinstance(one.verdict.effect, Difference)
+            arm = [str(one.verdict.treated)] if names_arms else []
+            told = ", ".join(filter(None, [name, *arm]))
+            lanes.append(Lane(one, one.verdict.effect, True, runs_in_brief(one), told))
+            others += _other_readings(one, row)
+        lanes += others
+    return lanes
+
+
+def _network(one: Finding) -> tuple[str, str, str]:
+    return one.scale, one.base, one.fingerprint
+
+
+def _other_readings(one: Finding, row: Row) -> list[Lane]:
+    return [
+        Lane(
+            one,
+            effect,
+            False,
+            n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label)),
+            row.beside(one, label),
+        )
+        for label, effect in own_readings(one).items()
+        if isinstance(effect, Difference) and math.isfinite(effect.estimate)
+    ]
 
 
 def _seeds_in_common(finding: Finding, label: str) -> int:
@@ -182,14 +238,6 @@ def _seeds_in_common(finding: Finding, label: str) -> int:
     return len({seed for _, seed in arms[label].by_block.keys() & arms[other].by_block.keys()})
 
 
-def _label(row: Row) -> list[str]:
-    """The claim; where the least of several arms decides, with its name."""
-    deciding = dict.fromkeys(one.verdict.treated for one in row) if len(row[0].claim.rule.treated_arms) > 1 else ()
-    name = row[0].claim.title + (f" ({', '.join(map(str, deciding))})" if deciding else "")
-    name += f" ({when})" if (when := _when(row[0].claim.measure)) else ""
-    return textwrap.wrap(name, LABEL_CHARACTERS, max_lines=3, placeholder=" ...")
-
-
 def _when(measure: Measure) -> str:
     """Of a training error when it is measured, as two of them share an axis."""
     if isinstance(measure, EarlyError):
@@ -197,44 +245,37 @@ def _when(measure: Measure) -> str:
     return "at the end" if _is_train_error(measure) else ""
 
 
-def _tall(row: Row) -> float:
-    return max(len(_lines(row)) * LANE, len(_label(row)) * 0.155) + ROOM
-
-
 def _color(place: int) -> str:
     return PALETTE[(0, 1, 2, 4)[place % 4]]
 
 
-def _panel(axis: Axes, name: str, rows: Sequence[Row], tall: float, scales: Sequence[str]) -> None:
-    axis.set(ylim=(tall, 0), yticks=[])
+def _panel(axis: Axes, name: str, parts: Sequence[Part], inches: float, columns: Columns, scales: Sequence[str]) -> None:
+    axis.set(ylim=(inches, HEADS), yticks=[])
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.axvline(0, color="0.2", linewidth=1.1, zorder=1)
     axis.grid(axis="x", color="0.92", zorder=0)
     axis.tick_params(axis="x", labelsize=8)
     axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
     axis.set_xlabel(f"points of {name}, 95% interval", fontsize=8)
-    for inches, text in ((EFFECT, "points [95%]"), (EFFECT + RUNS, "n")):
-        beside(axis, PLOT + inches - 0.08, HEADING / 2, text, ha="right", color=SOFT)
-    at = HEADING
-    for row in rows:
-        if at > HEADING:
-            ends = [-LEFT / PLOT, 1 + (EFFECT + RUNS) / PLOT]
-            axis.plot(ends, [at, at], color="0.88", linewidth=0.6, clip_on=False, zorder=0,
-                      transform=axis.get_yaxis_transform())  # fmt: skip
-        middle, at = at + _tall(row) / 2, at + _tall(row)
-        beside(axis, -LEFT + 0.1, middle, "\n".join(_label(row)), linespacing=1.1)
-        lines = _lines(row)
-        for lane, (one, effect, runs, reading) in enumerate(lines):
-            y = middle + (lane - (len(lines) - 1) / 2) * LANE
-            if margin := one.claim.rule.smallest_effect:
-                axis.fill_betweenx([y - LANE / 2, y + LANE / 2], -margin, margin, color="0.9", linewidth=0, zorder=0)
-            is_verdict = effect is one.verdict.effect
-            _mark(axis, y, one, effect, scales.index(one.scale), is_verdict)
-            color = INK if is_verdict else SOFT
-            told = f"{reading}  " * bool(reading) + effect_words(effect, "").replace("  ", " ")
-            beside(axis, PLOT + EFFECT - 0.08, y, told, ha="right", color=color)
-            beside(axis, PLOT + EFFECT + RUNS - 0.08, y, runs, ha="right", color=color)
-    sides(axis, HEADING / 2, PLOT)
+    columns.numbers(axis, HEADS / 2, NUMBERS, color=SOFT)
+    at = HEADS
+    for part in parts:
+        columns.rule(axis, at, "0.88")
+        columns.name(axis, at + ROOM / 2 + LANE / 2, part.title)
+        for place, lane in enumerate(part.lanes):
+            _lane(axis, at + ROOM / 2 + (place + 0.5) * LANE, lane, columns, scales.index(lane.finding.scale))
+        at += part.tall
+    axis.set_xlim(columns.with_sides(*axis.get_xlim()))
+    sides(axis, HEADS / 2, PLOT)
+
+
+def _lane(axis: Axes, y: float, lane: Lane, columns: Columns, scale: int) -> None:
+    if margin := lane.finding.claim.rule.smallest_effect:
+        axis.fill_betweenx([y - LANE / 2, y + LANE / 2], -margin, margin, color="0.9", linewidth=0, zorder=0)
+    _mark(axis, y, lane.finding, lane.effect, scale, lane.is_verdict)
+    color = INK if lane.is_verdict else SOFT
+    columns.lane(axis, y, lane.name, color)
+    columns.numbers(axis, y, lane.numbers, color=color)
 
 
 def _mark(axis: Axes, y: float, finding: Finding, effect: Difference, place: int, is_verdict: bool) -> None:
@@ -242,7 +283,8 @@ def _mark(axis: Axes, y: float, finding: Finding, effect: Difference, place: int
     value, lower, upper = _line(finding, effect)
     color = _color(place)
     if math.isfinite(upper - lower):
-        axis.plot([lower, upper], [y, y], "-", color=color, linewidth=2 if is_verdict else 1, zorder=3)
+        axis.plot([lower, upper], [y, y], color=color, linewidth=2 if is_verdict else 1, linestyle=line_of(finding), zorder=3,
+                  solid_capstyle="butt")  # fmt: skip
     if not is_verdict:
         axis.plot([value], [y], "x", color=color, markersize=5, zorder=4)
         return

@@ -206,7 +206,6 @@ def save(figure: Figure, path: Path, colours: int = 0) -> Path:
 
 def _with_fewer_colours(png: io.BytesIO, colours: int) -> bytes:
     smaller = io.BytesIO()
-    Image.open(png).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        smaller, "PNG", optimize=True
-    )
+    few = Image.open(png).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    few.save(smaller, "PNG", optimize=True)  # without k-means grey areas take the green of the edges of marks
     return smaller.getvalue()

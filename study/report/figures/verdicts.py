@@ -5,8 +5,7 @@ claimed; its own numbers stand beside it. What is seen in so many runs has no un
 
 import itertools
 import math
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,25 @@ from matplotlib.path import Path
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Share
 from study.questions.rules import Alike
-from study.questions.scales import scale_named
 from study.report import phrases
-from study.report.figures.style import INK, LINES, PALETTE, SIDES, SOFT, beside, sides
+from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, is_at_own, line_of, regime_words, rows_of
+from study.report.figures.sheet import (
+    HEADING_TEXT,
+    LANE,
+    MARGIN,
+    NAMES,
+    ROOM,
+    Block,
+    Columns,
+    columns_of,
+    height_of,
+    legend_block,
+    put_head,
+    tall,
+    text_block,
+    wrapped,
+)  # fmt: skip
+from study.report.figures.style import INK, PALETTE, SIDES, SOFT, beside, sides
 from study.report.overview import on_paper_line, outcome_words, section_words, standing, tested
 
 MARKS = {
@@ -36,111 +51,122 @@ MEANINGS = {
     "supported alone": "supported alone, open among all claims",
     "contradicted alone": "contradicted alone, open among all claims",
 }
-TICK: dict[str, Any] = {"marker": "|", "markersize": 12, "markeredgewidth": 2}
-"""The paper's number, taller than our marks, behind which it stands."""
+TICK: dict[str, Any] = {"marker": "|", "markersize": 72 * LANE + 0.5, "markeredgewidth": 2}
+"""The paper's number, behind our marks: as tall as a lane, so that those of a row are one line."""
 ARROW = Path(
     [(0, -1), (0, 1), (0, 0), (1.7, 0), (1.1, -0.5), (1.7, 0), (1.1, 0.5)],
     [Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINETO],
 )
 OR_MORE: dict[str, Any] = {"marker": ARROW, "markersize": 20, "markeredgewidth": 1.6, "markerfacecolor": "none"}
 """The same where the paper gives a number that the effect is over: a tick with an arrow."""
-LEFT, PLOT, PAPER, HERE, SEEDS = 3.05, 3.1, 1.95, 1.6, 0.7
-"""Inches of the claim's name, of the picture, and of the columns of numbers beside it."""
-LANE, HEADING, TOP, BOTTOM = 0.165, 0.235, 1.3, 0.55
-"""Inches of a finding, of a section's heading, above the rows and below them."""
+PLOT = 3.2
+"""Inches of the picture between the names and the numbers."""
+HEADS, HEADING, BOTTOM = 0.36, 0.25, 0.62
+"""Inches of the heads of the columns, of a section's heading, and below the rows."""
 LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
 """Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
 AXIS = "Effect divided by the smallest effect that matters (grey band: smaller).\nRatios on a log scale. Bars: 95% intervals."
-LABEL_CHARACTERS = 47
-
-Row = list[Finding]
-"""What was found on one claim, on every data set and network: a line each."""
-Tells = Callable[[Finding], str]
-"""Of a finding where it is from."""
 
 
 def verdict_forest(found: Sequence[Finding]) -> Figure:
     """A row a claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict by colour
-    and by mark. A claim on several data sets or networks has a line for each in its one row."""
+    and by mark. A claim on several data sets or networks, or at own learning rates too, has a lane for each in its one row."""
     judged = [finding for finding in found if standing(finding) in MARKS and on_paper_line(finding)]
-    shares = [finding for finding in judged if isinstance(finding.verdict.effect, Share)]
-    panels = [(_rows([finding for finding in judged if finding not in shares]), False), (_rows(shares), True)]
+    rows = sorted(rows_of(judged), key=lambda row: row.findings[0].claim.section)
+    panels = [([row for row in rows if _is_share(row) == is_share], is_share) for is_share in (False, True)]
     panels = [(rows, is_share) for rows, is_share in panels if rows]
+    columns = _columns(rows, [is_share for _, is_share in panels])
+    head = _head(found, judged, columns.width)
     heights = [_height(rows) for rows, _ in panels]
-    width, height = LEFT + PLOT + PAPER + HERE + SEEDS, TOP + sum(heights) + BOTTOM * max(1, len(panels))
-    figure = Figure(figsize=(width, height))
-    tells = _tells(judged)
-    patterns = {data: LINES[at % len(LINES)] for at, data in enumerate(dict.fromkeys(finding.data for finding in judged))}
-    at = height - TOP
-    for (rows, is_share), tall in zip(panels, heights, strict=True):
-        axis = figure.add_axes((LEFT / width, (at - tall) / height, PLOT / width, tall / height))
-        _panel(axis, rows, tall, patterns, tells, is_share)
-        at -= tall + BOTTOM
-    _head(figure, found, judged, patterns, width, height)
+    height = height_of(head) + sum(heights) + BOTTOM * max(1, len(panels))
+    figure = Figure(figsize=(columns.width, height))
+    put_head(figure, head)
+    at = height - height_of(head)
+    for (rows, is_share), inches in zip(panels, heights, strict=True):
+        corner = columns.left / columns.width, (at - inches) / height
+        axis = figure.add_axes((*corner, PLOT / columns.width, (inches - HEADS) / height))
+        _panel(axis, rows, inches, columns, is_share)
+        at -= inches + BOTTOM
     return figure
 
 
-def _rows(found: Sequence[Finding]) -> list[Row]:
-    """What was found, by claim."""
-    rows: dict[str, Row] = {}
-    for finding in found:
-        rows.setdefault(finding.claim_name, []).append(finding)
-    return list(rows.values())
+def _is_share(row: Row) -> bool:
+    return isinstance(row.findings[0].verdict.effect, Share)
 
 
-def _label(row: Row) -> list[str]:
-    return textwrap.wrap(row[0].claim.title, LABEL_CHARACTERS, max_lines=2, placeholder=" ...")
+def _columns(rows: Sequence[Row], kinds: Sequence[bool]) -> Columns:
+    numbers = [_numbers(one, is_first=True) for row in rows for one in row.findings]
+    texts = [[*column] for column in zip(*map(_heads, kinds or [False]), *numbers, strict=True)]
+    headings = [section_words(row.findings[0]) for row in rows]
+    return columns_of([row.title for row in rows], [name for row in rows for name in row.names], PLOT, texts, headings)
 
 
-def _tall(row: Row) -> float:
-    """Inches of a claim's row: of its lines, or of its name if that takes more."""
-    return max(len(row), 0.8 * len(_label(row))) * LANE + 0.075
+def _heads(is_share: bool) -> tuple[str, str, str]:
+    """Of the columns of numbers."""
+    unit = "runs" if is_share else "points or x"
+    return f"paper,\n{unit}", f"here [95%],\n{unit}", "n"
+
+
+def _numbers(one: Finding, is_first: bool) -> tuple[str, str, str]:
+    """What the paper says, once in a row; what was found here; and how many runs that rests on."""
+    unit = f" {one.claim.measure.unit}"
+    here = phrases.observed_words(one).replace(unit, "").replace(" runs", "")
+    if here.startswith(phrases.NO_RATIO):
+        here = phrases.NO_RATIO
+    return _paper_words(one).replace(unit, "") if is_first else "", here, phrases.runs_in_brief(one)
 
 
 def _height(rows: Sequence[Row]) -> float:
-    return HEADING * len({section_words(row[0]) for row in rows}) + sum(map(_tall, rows)) + 0.06
+    sections = len({section_words(row.findings[0]) for row in rows})
+    return HEADS + HEADING * sections + sum(map(_tall, rows)) + 0.06
 
 
-def _head(
-    figure: Figure, found: Sequence[Finding], judged: Sequence[Finding], patterns: dict[str, Any], width: float, height: float
-) -> None:
+def _tall(row: Row) -> float:
+    return tall(wrapped(row.title, NAMES), len(row.findings))
+
+
+def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) -> list[Block]:
     """Title, what it comes to, where it is from, and what the marks mean."""
-
-    def write(x: float, down: float, text: str, **options) -> None:
-        figure.text(x / width, 1 - down / height, text, va="top", **options)
-
-    write(0.08, 0.08, "What the paper claims, and what was found here", fontsize=12, weight="bold", color=INK)
     left_out = len(tested(found)) - len(tested(judged))
-    undrawn = f" Not drawn: {left_out} of which nothing is judged yet." if left_out else ""
-    write(0.08, 0.33, f"{outcome_words(found)}{undrawn}", fontsize=9, color=INK)
-    machines = dict.fromkeys(machine for finding in judged for machine in finding.verdict.told.machines or finding.machines)
-    places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in judged)
-    stand_in = dict.fromkeys(scale_named(finding.scale).about for finding in judged if finding.role == "machinery")
+    undrawn = [f"Not drawn: {left_out} of which nothing is judged yet."] if left_out else []
+    head = [
+        text_block(["What the paper claims, and what was found here"], inches, 12, weight="bold", color=INK),
+        text_block([outcome_words(found), *undrawn], inches, 9, color=INK),
+    ]
     if judged:
-        lines = textwrap.wrap("; ".join([f"{', '.join(places)} on {machine_words(machines)}", *stand_in]), 150, max_lines=1)
-        write(0.08, 0.5, "\n".join([*lines, SIDES, phrases.N_MEANS]), fontsize=7.5, color=SOFT)
+        machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
+        places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
+        scales = dict.fromkeys(one.scale for one in judged)
+        about = [regime_words(scale, judged) for scale in scales]
+        told = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
+        head += [text_block(told, inches, color=SOFT), legend_block(_meanings(judged), inches)]
+    return head
+
+
+def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
+    """What marks and lines look like by what they mean, of those that there are."""
     words = [word for word in MARKS if any(standing(finding) == word for finding in judged)]
-    handles = [_handle(MEANINGS.get(word, word), marker=MARKS[word][1], **_face(word)) for word in words]
-    handles.append(_handle("the paper's number", color="black", **TICK))
+    entries = {MEANINGS.get(word, word): _handle(marker=MARKS[word][1], **_face(word)) for word in words}
+    entries["the paper's number"] = _handle(color="black", **TICK | {"markersize": 10})
     if any(_is_least(finding) for finding in judged):
-        handles.append(_handle("    the paper: over this", color="black", **OR_MORE))
-    handles.append(_handle("beyond the axis", marker=">", color=SOFT, markersize=6))
-    if len(patterns) > 1:
-        handles += [Line2D([], [], linestyle=line, color=SOFT, label=data) for data, line in patterns.items()]
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 0.9 / height), ncols=4, frameon=False, fontsize=8,
-        handletextpad=0.3, columnspacing=1.2, borderpad=0.3,
-    )  # fmt: skip
+        entries["    the paper: over this"] = _handle(color="black", **OR_MORE | {"markersize": 16})
+    entries["beyond the axis"] = _handle(marker=">", color=SOFT, markersize=6)
+    if any(map(is_at_own, judged)):
+        entries |= {
+            AT_SHARED: Line2D([], [], color=SOFT, linewidth=2, linestyle=SHARED_LINE),
+            AT_OWN: Line2D([], [], color=SOFT, linewidth=2, linestyle=OWN_LINE),
+        }
+    return entries
 
 
-def _handle(label: str, **options) -> Line2D:
-    return Line2D([], [], linestyle="none", label=label, **options)
+def _handle(**options: Any) -> Line2D:
+    return Line2D([], [], linestyle="none", **options)
 
 
-def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any], tells: Tells, is_share: bool) -> None:
+def _panel(axis: Axes, rows: Sequence[Row], inches: float, columns: Columns, is_share: bool) -> None:
     """Rows from above to below, in inches; x in multiples of the least effect that matters, or shares of runs."""
-    low, high = (0.0, 1.0) if is_share else _limits([one for row in rows for one in row])
-    axis.set(ylim=(tall, 0), xlim=(low, high), yticks=[])
+    low, high = limits = (0.0, 1.0) if is_share else columns.with_sides(*_limits(rows))
+    axis.set(ylim=(inches, HEADS), xlim=limits, yticks=[])
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="x", labelsize=8, color=SOFT, labelcolor=INK)
     axis.axvline(0, color=INK, linewidth=1.1, zorder=1)
@@ -152,54 +178,34 @@ def _panel(axis: Axes, rows: Sequence[Row], tall: float, patterns: dict[str, Any
         axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
         axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
         axis.set_xlabel(AXIS, fontsize=8)
+        sides(axis, HEADS / 2, PLOT)
     axis.grid(axis="x", color="0.93", zorder=0)
-    at = 0.0
-    for heading, group in itertools.groupby(rows, key=lambda row: section_words(row[0])):
-        _heading(axis, at, heading, first=at == 0, is_share=is_share)
+    columns.numbers(axis, HEADS / 2, _heads(is_share), color=SOFT, linespacing=1.1)
+    at = HEADS
+    for heading, group in itertools.groupby(rows, key=lambda row: section_words(row.findings[0])):
+        columns.rule(axis, at, "0.8")
+        beside(axis, MARGIN - columns.left, at + HEADING * 0.62, heading, weight="bold", fontsize=HEADING_TEXT)
         at += HEADING
         for row in group:
-            _row(axis, at, row, (low, high), patterns, tells)
+            _row(axis, at, row, columns, limits)
             at += _tall(row)
 
 
-def _limits(found: Sequence[Finding]) -> tuple[float, float]:
+def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     """What the axis shows: all that is finite, within LEAST and MOST."""
-    values = [value for finding in found for value in on_paper_line(finding) or () if math.isfinite(value)]
+    values = [value for row in rows for one in row.findings for value in on_paper_line(one) or () if math.isfinite(value)]
     low, high = min([*values, LEAST[0]]) - 0.5, max([*values, LEAST[1]]) + 0.5
     return max(low, MOST[0]), min(high, MOST[1])
 
 
-def _heading(axis: Axes, at: float, heading: str, first: bool, is_share: bool) -> None:
-    """A section's name over its rows; above the first what the columns are."""
-    y = at + HEADING * 0.62
-    axis.plot([-LEFT / PLOT, 1 + (PAPER + HERE + SEEDS) / PLOT], [at + 0.03] * 2, color="0.85", linewidth=0.7,
-              transform=axis.get_yaxis_transform(), clip_on=False, zorder=0)  # fmt: skip
-    beside(axis, -LEFT + 0.08, y, heading, weight="bold", fontsize=8.5)
-    if first:
-        unit = "runs" if is_share else "points or x"
-        columns = ((PAPER, f"paper, {unit}"), (PAPER + HERE, f"here [95%], {unit}"), (PAPER + HERE + SEEDS - 0.05, "n"))
-        for inches, text in columns:
-            beside(axis, PLOT + inches, y, text, ha="right", color=SOFT)
-        if not is_share:
-            sides(axis, y, PLOT)
-
-
-def _row(axis: Axes, at: float, row: Row, limits: tuple[float, float], patterns: dict[str, Any], tells: Tells) -> None:
-    """A claim: its name, and a line for each of its findings."""
-    middle, tags = at + _tall(row) / 2, _tags(row, tells)
-    beside(axis, -LEFT + 0.18, middle, "\n".join(_label(row)), linespacing=1.1)
-    for lane, (one, tag) in enumerate(zip(row, tags, strict=True)):
-        y = middle + (lane - (len(row) - 1) / 2) * LANE
-        _finding(axis, y, one, limits, patterns[one.data])
-        unit = one.claim.measure.unit
-        paper = _paper_words(one).replace(f" {unit}", "")
-        here = phrases.observed_words(one).replace(f" {unit}", "").replace(" runs", "")
-        if lane == 0:
-            beside(axis, PLOT + PAPER, y, paper, ha="right")
-        beside(axis, PLOT + PAPER + HERE, y, here, ha="right")
-        beside(axis, PLOT + PAPER + HERE + SEEDS - 0.05, y, phrases.runs_in_brief(one), ha="right")
-        if tag:
-            beside(axis, PLOT + 0.12, y, tag, fontsize=7, style="italic", color=SOFT)
+def _row(axis: Axes, at: float, row: Row, columns: Columns, limits: tuple[float, float]) -> None:
+    """A claim: its name, and a lane for each of its findings."""
+    columns.name(axis, at + LANE / 2 + ROOM / 2, wrapped(row.title, NAMES))
+    for lane, (one, name) in enumerate(zip(row.findings, row.names, strict=True)):
+        y = at + ROOM / 2 + (lane + 0.5) * LANE
+        columns.lane(axis, y, name)
+        _finding(axis, y, one, limits)
+        columns.numbers(axis, y, _numbers(one, is_first=lane == 0))
 
 
 def _paper_words(finding: Finding) -> str:
@@ -211,12 +217,13 @@ def _paper_words(finding: Finding) -> str:
     return f"{value:+g} {unit} (notes)" if finding.claim.reported.in_notes_alone else phrases.reported_words(finding.claim)
 
 
-def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float], pattern: Any) -> None:
+def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float]) -> None:
     estimate, lower, upper, paper = on_paper_line(finding) or (math.nan,) * 4
     color, mark, _ = MARKS[standing(finding)]
     low, middle, high = np.clip([lower, estimate, upper], *limits).tolist()
     if not math.isnan(low + high):
-        axis.plot([low, high], [y, y], pattern, color=color, linewidth=2, solid_capstyle="butt", zorder=3)
+        axis.plot([low, high], [y, y], color=color, linewidth=2, linestyle=line_of(finding), solid_capstyle="butt",
+                  zorder=3)  # fmt: skip
     for end, beyond, arrow in ((low, lower < limits[0], "<"), (high, upper > limits[1], ">")):
         if beyond:
             axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
@@ -238,17 +245,3 @@ def _face(word: str) -> dict:
     color, _, filled = MARKS[word]
     return {"color": color, "markerfacecolor": color if filled else "white", "markeredgecolor": color, "markersize": 6.5,
             "markeredgewidth": 1.4}  # fmt: skip
-
-
-def _tells(judged: Sequence[Finding]) -> Tells:
-    """What tells the findings of the picture from one another where they are from: scale or, at one scale, data set."""
-    if len({finding.scale for finding in judged}) > 1:
-        return lambda one: one.scale
-    return (lambda one: one.data) if len({finding.data for finding in judged}) > 1 else (lambda one: "")
-
-
-def _tags(row: Row, tells: Tells) -> list[str]:
-    """Of each finding on one claim where it is from, if the picture has several such places, even if the claim has one; and the
-    network, if the claim has several."""
-    several = len({one.base for one in row}) > 1
-    return [", ".join(filter(None, (one.base * several, tells(one)))) for one in row]

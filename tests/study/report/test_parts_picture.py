@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from made_up_arms import HERE, THERE, arm_of, case_of, decided
+from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, at_own, found, lanes, titles
 
-from study.judge.family import readings_of
-from study.plan.claim_files import all_claims
 from study.questions.measures import NeighbourGain
-from study.questions.own_rates import at_own_rates
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
@@ -18,30 +16,6 @@ from study.report.figures.style import MACHINE_MARKS, PALETTE
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
 from study.report.phrases import NO_INTERVAL
-
-CLAIMS = all_claims()
-FIVE = [40.0, 40.1, 40.05, 39.95, 40.02]
-HIGHER, LITTLE, WIDE = [42.0, 42.1, 41.95], [40.3, 40.4, 40.35], [38.0, 42.5, 40.0]
-SCALE = "cifar10-jpeg"
-
-
-def found(name: str, treated=HIGHER, scale: str = SCALE, **more) -> SimpleNamespace:
-    """A finding on a claim, every arm but the first with the same runs."""
-    claim = CLAIMS[name]
-    arms = {arm.label: arm_of(arm.label, treated if place else FIVE) for place, arm in enumerate(claim.arms)}
-    facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": SCALE, "base": "ALEXNET_32"}
-    facts |= {"fingerprint": "f00d", "machines": (HERE,), "role": "proxy", "scale": scale, "arms": tuple(arms.values())}
-    facts |= {"rule": None, "all_runs": None}
-    case = case_of(claim, arms)
-    effects = {label: case.compare(label, claim.rule.control) for label in arms if label != claim.rule.control}
-    one = SimpleNamespace(**(facts | {"effects": effects, "readings": readings_of(case)} | more))
-    one.word = one.verdict.direction
-    return one
-
-
-def names(axis) -> list[str]:
-    """What stands on the left, from above to below."""
-    return [text.get_text().replace("\n", " ") for text in axis.texts if text.get_ha() == "left" and text.xyann[0] < 0]
 
 
 def marks(axis, mark: str) -> list:
@@ -52,30 +26,41 @@ def test_the_largest_effect_in_the_papers_direction_stands_above_whatever_its_si
     small, large = found("response_norm", LITTLE), found("colour_noise", HIGHER)
     lower = found("batch_norm", [35.0, 35.1, 35.2])  # below 0 is expected: worth 5 points
     (axis,) = worth_of_parts([small, lower, large]).axes
-    assert names(axis) == [one.claim.title for one in (lower, large, small)]
+    assert titles(axis) == [one.claim.title for one in (lower, large, small)]
     assert [line.get_xdata()[0] for line in marks(axis, "o")] == pytest.approx([4.9, 2.0, 0.33], abs=0.1)
 
 
 def test_a_part_has_a_line_for_each_regime_in_one_row():
-    both = [found("response_norm"), found("response_norm", LITTLE, scale="cifar10-jpeg-2500")]
+    both = [found("response_norm"), found("response_norm", LITTLE, scale=FEW)]
     (axis,) = worth_of_parts(both).axes
-    assert names(axis) == [both[0].claim.title] and len(marks(axis, "o")) == len(marks(axis, "s")) == 1
+    assert titles(axis) == [both[0].claim.title] and len(marks(axis, "o")) == len(marks(axis, "s")) == 1
 
 
-def test_a_claim_at_own_learning_rates_stands_below_the_claim_however_small_its_effect():
-    large, middle = found("dropout_error", HIGHER), found("response_norm", [41.0, 41.1, 40.95])
-    own = found("dropout_error", LITTLE)
-    own.claim, own.claim_name = at_own_rates("dropout_error", own.claim), "dropout_error_own_rate"
-    (axis,) = worth_of_parts([own, middle, large]).axes
-    assert [name[:40] for name in names(axis)] == [one.claim.title[:40] for one in (large, own, middle)]
+def test_a_row_stands_where_its_effects_at_the_shared_rate_put_it_however_large_those_at_own_rates_are():
+    large, middle = found("dropout_error", HIGHER), found("response_norm", [41.0, 41.1, 40.95], FEW)
+    for own in (at_own("dropout_error", LITTLE), at_own("response_norm", [49.0, 49.1, 48.95])):
+        (axis,) = worth_of_parts([own, middle, large]).axes
+        assert titles(axis) == [one.claim.title for one in (large, middle)]
 
 
-def test_another_reading_stands_beside_its_number_by_the_name_of_its_arm():
-    one = found("dropout_error")
-    (axis,) = worth_of_parts([one]).axes
+def test_another_reading_has_a_lane_below_its_regime_by_the_name_of_its_arm():
+    one, other = found("dropout_error"), found("dropout_error", scale=FEW)
+    (axis,) = worth_of_parts([one, other]).axes
+    assert lanes(axis) == [SCALE, "factor-only", FEW, "factor-only"]
     effect = one.readings["factor-only"]
-    expected = f"factor-only  {effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
-    assert [text.get_text() for text in axis.texts if "factor-only" in text.get_text()] == [expected]
+    expected = f"{effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
+    (name, *_) = (text for text in axis.texts if text.get_text() == "factor-only")
+    assert expected in [text.get_text() for text in axis.texts if text.xy[1] == name.xy[1]]
+
+
+def test_where_regimes_differ_in_the_arm_that_decides_each_lane_names_its_own():
+    one, other = found("depth"), found("depth", scale=FEW)
+    (axis,) = worth_of_parts([one, other]).axes
+    assert titles(axis) == [f"{one.claim.title} ({one.verdict.treated})"]
+    other.verdict = replace(other.verdict, told=replace(other.verdict.told, treated="without-4"))
+    (axis,) = worth_of_parts([one, other]).axes
+    assert titles(axis) == [one.claim.title]
+    assert [name for name in lanes(axis) if "kept" not in name] == [f"{SCALE}, {one.verdict.treated}", f"{FEW}, without-4"]
 
 
 def test_the_legend_says_for_how_many_epochs_a_regime_trains():
@@ -112,7 +97,7 @@ def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
 
 def test_training_errors_on_one_axis_say_when_each_is_measured():
     (axis,) = worth_of_parts([found("weight_decay"), found("bias_init")]).axes
-    assert {name.partition(" (")[2] for name in names(axis)} == {"at the end)", "running error, first epoch)"}
+    assert {name.partition(" (")[2] for name in titles(axis)} == {"at the end)", "running error, first epoch)"}
 
 
 def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_both_say_what_the_sides_mean():
@@ -166,7 +151,7 @@ def test_another_reading_is_a_cross_and_that_of_an_arm_that_does_not_decide_is_l
     (axis,) = worth_of_parts([depth]).axes
     assert set(depth.readings) == {"without-2-signal-kept", "without-3-signal-kept"}
     assert len(marks(axis, "x")) == sum(label.startswith(depth.verdict.treated) for label in depth.readings)
-    assert f"({depth.verdict.treated})" in names(axis)[0]
+    assert f"({depth.verdict.treated})" in titles(axis)[0]
 
 
 @pytest.mark.parametrize(
