@@ -20,7 +20,7 @@ from study.record import mlflow_store as record_module
 from study.record.keeper import record_results
 from study.record.mlflow_store import Store, look_at_store
 from study.record.mlflow_view import SHARED, VIEW_STATE
-from study.record.mlflow_words import IN_TITLE, network_text, run_params
+from study.record.mlflow_words import NOTE, network_text, run_params
 from study.run.result import sealed
 
 
@@ -379,7 +379,7 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
     (experiment,) = [e for e in store.client.search_experiments() if e.name.startswith("alexnet/")]
 
     def note() -> str:
-        return store.client.get_experiment(experiment.experiment_id).tags[IN_TITLE]
+        return store.client.get_experiment(experiment.experiment_id).tags[NOTE]
 
     assert "ReLUs reach 25% training error" in note() and "make reproduce-relu-speedup SCALE=smoke" in note()
     numbers = {"estimate A-today": 6.5, "upper A-today": float("inf")}
@@ -389,7 +389,7 @@ def test_the_experiment_says_its_claim_and_verdict_until_a_user_says_otherwise(s
     (summary,) = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'summary'")
     assert summary.data.metrics == {"estimate A-today": 6.5}
     assert len(store.client.get_metric_history(summary.info.run_id, "estimate A-today")) == 1
-    store.client.set_experiment_tag(experiment.experiment_id, IN_TITLE, "mine")
+    store.client.set_experiment_tag(experiment.experiment_id, NOTE, "mine")
     store.summarize("relu_sooner", "smoke", {"A-today": "observed: contradicted"}, [], tmp_path)
     assert note() == "mine"
 
