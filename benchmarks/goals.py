@@ -59,9 +59,7 @@ GOALS = (
         "60%; 3x",
         "3x is reached, the floor is not: 21,700 images/s",
     ),
-    Goal(
-        8, "the same, batch 1024", "45% of its floor", "55%", "25,800 images/s, a fifth more than with batch 128; see goal 7"
-    ),
+    Goal(8, "the same, batch 1024", "45% of its floor", "55%", "25,800 images/s, a fifth more than with batch 128; see goal 7"),
     Goal(
         9,
         "response normalization on a GPU",
