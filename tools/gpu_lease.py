@@ -27,7 +27,7 @@ Both sets in one lease: what is large in results/ and no run needs stays at home
 answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
 Have the second call written out before the first ends: its idle seconds are thirty.
 First call: `1 --steps unpack check trials-1 trials-2 rates --seconds 185`, then of stage 2 what is wanted. Second call: unpack
-Tiny-ImageNet in the background, `1 --steps own-1 own-2 --seconds 85` beside it, then
+Tiny-ImageNet in the background, `1 --steps own-1 own-2 --seconds 102` beside it, then
 `1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
 (alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel in the first call, 6 MB, and are installed into a folder of
 PYTHONPATH.
@@ -131,7 +131,7 @@ OWN_RATES = " ".join(
 )
 FIRST_OF_TINY = (
     "overlap_pooling:3@100 overlap_pooling:6 dropout_error:6 two_columns:6 weight_decay:6 response_norm:6 ten_views/2012:6 "
-    "augmentation:3 bias_init:3 batch_norm:3 depth:6"
+    "column_colour:3 augmentation:3 bias_init:3 batch_norm:3 depth:6"
 )
 SEARCHES = {"cifar10-jpeg": f"cifar10-jpeg-2500 {' '.join(SEARCHED)}"}
 """By set of images: the scale and the claims of which trials are made before the runs, in two halves."""

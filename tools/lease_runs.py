@@ -13,7 +13,8 @@ so are two halves of one (`--part 1/2` and `2/2`).
 
 A search has its trials one after another, as one may cut short the next. Where each trial takes its whole budget they need not
 wait for each other: `trials` has those of the arms by which the claims are judged side by side, and then searches, finds them
-done, and writes the rates. With `--part` it trains alone, so two halves first, and then the whole.
+done, and writes the rates; arms whose rate is known are left out. With `--part` it trains alone, so two halves first, and then
+the whole.
 
 What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
 
@@ -150,9 +151,9 @@ def wanted(
     return list(found.values())
 
 
-def searches_of(rule: Preregistration, fingerprint: str, names: Iterable[str]) -> list[Search]:
-    """Those of these claims' judged arms at the scale of a rule. Raises Refused where a trial may cut short the next, or where
-    there is none."""
+def searches_of(rule: Preregistration, fingerprint: str, tuned: Tuned, names: Iterable[str]) -> list[Search]:
+    """Those of these claims' judged arms at the scale of a rule, but for arms whose rate is known. Raises Refused where a trial
+    may cut short the next, or where there is none."""
     searches = []
     for name in names:
         claim = get_claim(name)
@@ -161,7 +162,12 @@ def searches_of(rule: Preregistration, fingerprint: str, names: Iterable[str]) -
                 f"claim: {name!r} has no trials that take their whole budget; choose one at own rates, such as depth_own_rate"
             )
         bases = dict.fromkeys(base for _, base in rule.members if base in claim.bases)
-        searches += [Search(name, rule.scale, base, arm, fingerprint) for base in bases for arm in judged_by(claim)]
+        searches += [
+            Search(name, rule.scale, base, arm, fingerprint)
+            for base in bases
+            for arm in judged_by(claim)
+            if not has_rate(name, rule.scale, base, arm, tuned)
+        ]
     return searches
 
 
@@ -307,11 +313,12 @@ def main(arguments: list[str]) -> int:
             return 0
         rule = rule_of(args.scale)
         fingerprint = load_known(scale_named(args.scale).data).fingerprint
-        searches = searches_of(rule, fingerprint, getattr(args, "claims", ()))
-        if searches:
+        searches, tuned = list[Search](), Tuned.read(results_dir())
+        if args.verb == "trials":
+            searches = searches_of(rule, fingerprint, tuned, args.claims)
             planned_runs = list({planned.key: planned for planned in planned_runs_of(searches)}.values())
         else:
-            planned_runs = wanted(rule, fingerprint, Tuned.read(results_dir()), args.without, args.first, args.only)
+            planned_runs = wanted(rule, fingerprint, tuned, args.without, args.first, args.only)
             if args.not_in:
                 planned_runs = not_recorded(planned_runs, args.not_in, machine.label)
         planned_runs = planned_runs[args.part]

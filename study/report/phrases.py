@@ -31,8 +31,9 @@ from study.questions.rules import Alike, DifferenceOfMeans, EveryRun, Factorial,
 NOT_SAID = "not said"
 """In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
 NO_INTERVAL = "(no interval)"
-NO_RATIO = "no ratio"
 """After an effect of one run an arm, or of one block: its spread is not known."""
+NO_RATIO = "no ratio"
+"""In place of a ratio of times that runs of both arms never reached."""
 NOT_COMPARED = "not compared yet"
 """In place of an effect where no seed has a run of each arm that it takes."""
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}

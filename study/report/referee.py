@@ -169,7 +169,8 @@ def _limits(finding: Finding) -> Iterator[str]:
 def holds_for_all(found: Sequence[Finding]) -> list[str]:
     """What a reader should bear in mind of every finding, a sentence each."""
     told = [
-        "Runs of one seed on one machine are set against each other, which cancels what both drew alike.",
+        "Where arms are compared, runs of one seed on one machine are set against each other, which cancels what both drew "
+        "alike.",
         "The first look that decides counts, and more seeds of the same arms do not change it. What is decided before the last "
         "look is on average somewhat overestimated.",
         "Undecided does not mean that there is no effect: so few runs cannot tell.",

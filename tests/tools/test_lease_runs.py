@@ -121,7 +121,7 @@ def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_ar
 
 def test_trials_of_arms_that_claims_share_are_made_once_and_each_rate_has_every_seed():
     """Normalization's and overlap's controls are one network; each of three arms has five rates with three seeds."""
-    searches = searches_of(rule_at(SCALE), "0", ["response_norm_own_rate", "overlap_pooling_own_rate"])
+    searches = searches_of(rule_at(SCALE), "0", Tuned({}), ["response_norm_own_rate", "overlap_pooling_own_rate"])
     trials = {planned.key: planned for planned in planned_runs_of(searches)}.values()
     found = Counter((planned.recipe.optim.learning_rate, planned.seed) for planned in trials)
     assert found == {(rate, seed): 3 for rate in (0.0025, 0.005, 0.01, 0.02, 0.04) for seed in (1000, 1001, 1002)}
@@ -139,6 +139,7 @@ def test_rates_are_chosen_once_all_trials_are_there_and_by_no_half(monkeypatch, 
     monkeypatch.setattr(lease_runs, "before_evidence", lambda *_: None)
     monkeypatch.setattr(lease_runs, "train", lambda planned, *_: trained.extend(planned) or Counter(done=len(planned)))
     monkeypatch.setattr(lease_runs, "missing", lambda planned, place: list(planned)[:left])
+    monkeypatch.setattr(lease_runs, "Tuned", type("NoneFound", (), {"read": lambda _: Tuned({})}))
     monkeypatch.setattr("study.cli.search.searched", lambda asked, *_: bool(chosen.extend(asked)))
     monkeypatch.setenv("RESULTS_DIR", str(RESULTS))
     monkeypatch.setenv("SPOOL_DIR", str(tmp_path))
@@ -151,10 +152,22 @@ def test_rates_are_chosen_once_all_trials_are_there_and_by_no_half(monkeypatch, 
     assert len(chosen) == searches
 
 
+def test_arms_whose_rate_is_known_have_no_trials_again():
+    tuned = Tuned.read(RESULTS)
+    entries = dict(tuned.entries)
+    name = f"response_norm_own_rate/ALEXNET_32/{SCALE}"
+    entries[name] = {arm: entry for arm, entry in entries[name].items() if arm != "none"}
+    found = [
+        [search.arm for search in searches_of(rule_at(SCALE), "0", known, ["response_norm_own_rate"])]
+        for known in (Tuned({}), Tuned(entries), tuned)
+    ]
+    assert found == [["2012", "none"], ["none"], []]
+
+
 @pytest.mark.parametrize("claim", ["response_norm", "relu_sooner"])
 def test_a_search_that_has_no_trials_or_cuts_them_short_is_refused(claim):
     with pytest.raises(Refused, match=f"claim: '{claim}' has no trials that take their whole budget"):
-        searches_of(rule_at(SCALE), "0", [claim])
+        searches_of(rule_at(SCALE), "0", Tuned({}), [claim])
 
 
 def test_an_arm_whose_rate_no_search_found_is_left_out():
