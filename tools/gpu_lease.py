@@ -7,8 +7,8 @@
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; of CIFAR-10 the trials of searches for learning rates; then
-runs in processes side by side (of CIFAR-10 two halves of one scale, and another; of Tiny-ImageNet two halves), in the order of
+the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 figure 1's
+network B, whose learning rates are searched for first, and both regimes; of Tiny-ImageNet two halves), in the order of
 tools/lease_runs.py, but for those that results/ has of such a card; then what claims read off the trained weights, which stay
 behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with it what
 was unpacked and checked.
@@ -26,8 +26,8 @@ Tiny-ImageNet is too large for one call, so it goes in two: the first call has p
 Both sets in one lease: what is large in results/ and no run needs stays at home (figures, report.html, curves.csv,
 answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
 Have the second call written out before the first ends: its idle seconds are thirty.
-First call: `1 --steps unpack check trials-1 trials-2 rates --seconds 185`, then of stage 2 what is wanted. Second call: unpack
-Tiny-ImageNet in the background, `1 --steps own-1 own-2 --seconds 102` beside it, then
+First call: `1 --steps unpack check figure-1 own-rates cifar10-jpeg --seconds 235`. Second call: unpack Tiny-ImageNet in the
+background, the last three steps once more beside it, which go on where they were, then
 `1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
 (alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel in the first call, 6 MB, and are installed into a folder of
 PYTHONPATH.
@@ -101,7 +101,6 @@ READ = "$PY -m tools.lease_runs read {} --device $DEVICE"
 AT_ONCE = 30
 """Runs of ALEXNET_32 in a process, of which there are two. torch has 32 streams."""
 TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $((SECONDS_LEFT - SECONDS))"
-TRIALS = "$PY -m tools.lease_runs trials {} --device $DEVICE"
 ORDER = "runs of its rule, what is wanted most first"
 FIRST = ("unpack", "check")
 
@@ -115,33 +114,20 @@ def of_figure_1(bases: str) -> str:
     return f"relu_sooner/relu,tanh/{bases}:6"
 
 
-SEARCHED = [
-    f"{claim}_own_rate"
-    for claim in (
-        "response_norm", "overlap_pooling", "two_columns", "batch_norm", "fidelity", "colour_noise", "column_crossing",
-    )
-]  # fmt: skip
-OWN_RATES = " ".join(
-    [
-        *(f"{claim}:6" for claim in SEARCHED),
-        "dropout_error_own_rate/dropout:18 dropout_error_own_rate/none:26 depth_own_rate:6",
-        *(f"{claim}:12" for claim in SEARCHED),
-        "readings:6",
-    ]
-)
 FIRST_OF_TINY = (
-    "overlap_pooling:3@100 overlap_pooling:6 dropout_error:6 two_columns:6 weight_decay:6 response_norm:6 ten_views/2012:6 "
-    "column_colour:3 augmentation:3 bias_init:3 batch_norm:3 depth:6"
+    "overlap_pooling:3@100 overlap_pooling:6 dropout_error:6 two_columns:6 weight_decay:6 response_norm:6 column_colour:3 "
+    "augmentation:3 bias_init:3 fidelity:3 depth:6 batch_norm:3"
 )
-SEARCHES = {"cifar10-jpeg": f"cifar10-jpeg-2500 {' '.join(SEARCHED)}"}
-"""By set of images: the scale and the claims of which trials are made before the runs, in two halves."""
+SEARCH = "$PY -m study search relu_sooner --scale cifar10-jpeg --base {} --arms relu,tanh --device $DEVICE --jobs 4; "
+NETWORK_B = "B-2012,B-today"
 RUNS = {
     "cifar10-jpeg": {
-        **{f"own-{part}": asked("cifar10-jpeg-2500", OWN_RATES, f"--at-once {AT_ONCE} --part {part}/2") for part in (1, 2)},
+        "figure-1": SEARCH.format(NETWORK_B) + asked("cifar10-jpeg", of_figure_1(NETWORK_B)),
+        "own-rates": asked("cifar10-jpeg-2500", "depth_own_rate:18 readings:6", f"--at-once {AT_ONCE}"),
         "cifar10-jpeg": asked(
             "cifar10-jpeg",
-            f"interactions_folded:3 {of_figure_1('A-2012-torch-init,A-2012')} readings:3",
-            "--without relu_sooner response_norm_cifar",
+            f"{of_figure_1('A-2012-torch-init,A-2012')} interactions_folded:3 readings:3",
+            f"--at-once {AT_ONCE} --without relu_sooner response_norm_cifar",
         ),
     },
     "tiny-imagenet-100": {
@@ -154,27 +140,9 @@ READINGS = {"cifar10-jpeg": "cifar10-jpeg-2500 column_colour", "tiny-imagenet-10
 """By set of images: of what is read off trained weights, as the weights stay behind."""
 
 
-def searching(data: str) -> tuple[Step, ...]:
-    """Of the first stage the searches for learning rates, of images that have some: the trials in halves, then the rates."""
-    if data not in SEARCHES:
-        return ()
-    line, halves = TRIALS.format(SEARCHES[data]), ("trials-1", "trials-2")
-    return (
-        *(
-            Step(
-                1, half, 130, f"{line} --at-once {AT_ONCE} --part {half[-1]}/2", "of searches for learning rates", "true",
-                beside=half != halves[-1], after=FIRST,
-            )
-            for half in halves
-        ),
-        Step(1, "rates", 30, line, "what the trials say", "true", after=(*FIRST, *halves)),
-    )  # fmt: skip
-
-
 def evidence(data: str) -> tuple[Step, ...]:
     """The first stage, on a set of images."""
     *others, (last, line) = RUNS[data].items()
-    begin = (*FIRST, "rates")
     trying = "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE"
     return (
         Step(1, "card", 15, "$PY -m study status --device $DEVICE", "what the machine is"),
@@ -183,12 +151,11 @@ def evidence(data: str) -> tuple[Step, ...]:
             1, "check", 90, CHECK + "--seconds $SECONDS_LEFT", "kernels, gradients, runs: the stop rule (32 to 50 s)",
             CHECK + "--seconds 600",
         ),
-        *searching(data),
         *(
-            Step(1, name, 210, other, ORDER, "true" if number else trying, beside=True, fills=True, after=begin)
+            Step(1, name, 210, other, ORDER, "true" if number else trying, beside=True, fills=True, after=FIRST)
             for number, (name, other) in enumerate(others)
         ),
-        Step(1, last, 210, line, ORDER, "true", fills=True, after=begin),
+        Step(1, last, 210, line, ORDER, "true", fills=True, after=FIRST),
         Step(
             1, "read", 60, READ.format(READINGS[data]), "tables, and what claims read off trained weights",
             "true", after=tuple(RUNS[data]),
