@@ -7,10 +7,9 @@
     python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
 
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 figure 1's
-network B, whose learning rates are searched for first, and both regimes; of Tiny-ImageNet two halves), in the order of
-tools/lease_runs.py, but for those that results/ has of such a card; then what claims read off the trained weights, which stay
-behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with it what
+the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 figure 1
+and both regimes; of Tiny-ImageNet two halves), in the order of tools/lease_runs.py, but for those that results/ has of such a
+card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with it what
 was unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
@@ -25,15 +24,21 @@ Tiny-ImageNet is too large for one call, so it goes in two: the first call has p
 
 Both sets in one lease: what is large in results/ and no run needs stays at home (figures, report.html, curves.csv,
 answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
-Have the second call written out before the first ends: its idle seconds are thirty.
-First call: `1 --steps unpack check figure-1 own-rates cifar10-jpeg --seconds 235`. Second call: unpack Tiny-ImageNet in the
-background, the last three steps once more beside it, which go on where they were, then
-`1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds` what is left. A search needs optuna and what it needs
-(alembic, Mako, colorlog, SQLAlchemy, greenlet): their wheels travel in the first call, 6 MB, and are installed into a folder of
-PYTHONPATH.
+Have the second call written out before the first ends: its idle seconds are thirty. The first is
+`1 --steps unpack check --seconds 110`. The second, where END is what the first one's reply says is left, less 140:
+
+    python -m tools.gpu_lease 1 --data tiny-imagenet-100 --steps unpack --out /tmp/log &
+    python -m tools.gpu_lease 1 --steps figure-1 cifar10-jpeg --seconds 75 --out "$OUT/cifar"
+    wait; python -m tools.gpu_lease 1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds $((END - SECONDS)) \
+        --out "$OUT/tiny"
+
+Of the 140 seconds 113 went by once between two calls: idle, the files' way there, and what is kept for their way back. A step
+that searches needs optuna (with alembic, Mako, colorlog, SQLAlchemy and greenlet): their wheels travel in the first call, 6 MB,
+and are installed into a folder of PYTHONPATH.
 
 From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
-into --out, anew after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder of results.
+into --out, anew every 15 s and after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the
+folder of results.
 """
 
 import argparse
@@ -64,6 +69,8 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "seaborn", "scipy", "jinj
 """What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Only wheels that travel along can be
 installed there."""
 ARCHIVE_BYTES = 16 * 2**20
+ARCHIVE_EVERY = 15.0
+"""Seconds. A command that is cut costs as much."""
 GIVEN = ("rules.json", "tuned.json")
 """What runs need of the folder of results. The rest of it stays at home: what comes back is new, and `study merge` takes it."""
 RESULTS, SPOOL, DATA = "results", "spool", "data"
@@ -118,15 +125,13 @@ FIRST_OF_TINY = (
     "overlap_pooling:3@100 overlap_pooling:6 dropout_error:6 two_columns:6 weight_decay:6 response_norm:6 column_colour:3 "
     "augmentation:3 bias_init:3 fidelity:3 depth:6 batch_norm:3"
 )
-SEARCH = "$PY -m study search relu_sooner --scale cifar10-jpeg --base {} --arms relu,tanh --device $DEVICE --jobs 4; "
-NETWORK_B = "B-2012,B-today"
 RUNS = {
     "cifar10-jpeg": {
-        "figure-1": SEARCH.format(NETWORK_B) + asked("cifar10-jpeg", of_figure_1(NETWORK_B)),
-        "own-rates": asked("cifar10-jpeg-2500", "depth_own_rate:18 readings:6", f"--at-once {AT_ONCE}"),
+        "figure-1": asked("cifar10-jpeg", of_figure_1("B-2012,B-today,A-2012-torch-init,A-2012")),
+        "own-rates": asked("cifar10-jpeg-2500", "readings:12", f"--at-once {AT_ONCE}"),
         "cifar10-jpeg": asked(
             "cifar10-jpeg",
-            f"{of_figure_1('A-2012-torch-init,A-2012')} interactions_folded:3 readings:3",
+            "interactions_folded:3 readings:3",
             f"--at-once {AT_ONCE} --without relu_sooner response_norm_cifar",
         ),
     },
@@ -157,7 +162,7 @@ def evidence(data: str) -> tuple[Step, ...]:
         ),
         Step(1, last, 210, line, ORDER, "true", fills=True, after=FIRST),
         Step(
-            1, "read", 60, READ.format(READINGS[data]), "tables, and what claims read off trained weights",
+            1, "read", 30, READ.format(READINGS[data]), "tables, and what claims read off trained weights",
             "true", after=tuple(RUNS[data]),
         ),
     )  # fmt: skip
@@ -198,7 +203,8 @@ def plan(data: str) -> list[str]:
 
 
 def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: float, seconds: float = 0) -> int:
-    """The steps of a stage, each with its share of the time that is left, and what they left in `work` as one archive in `out`.
+    """The steps of a stage, each with its share of the time that is left, and what they left in `work` as one archive in `out`,
+    which is made anew all the while, as the end of a lease says nothing before.
     `seconds`: for all of them, where it is not the stage's own time. Returns how many failed."""
     stage = own[0].stage
     for folder in (out, work):
@@ -229,6 +235,15 @@ def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: fl
                 print(f"the archive is {size / 2**20:.1f} MiB large: it does not come back", flush=True)
         over[step.name].set()
 
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(ARCHIVE_EVERY):
+            with turn:
+                archive(work, out / f"stage-{stage}.tar.gz")
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
     beside = [threading.Thread(target=take, args=(step,)) for step in own if step.beside]
     for thread in beside:
         thread.start()
@@ -237,6 +252,8 @@ def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: fl
             take(step)
     for thread in beside:
         thread.join()
+    done.set()
+    keeper.join()
     return len(failed)
 
 

@@ -125,6 +125,17 @@ def test_a_step_beside_the_others_takes_none_of_their_time(small):
     assert [one["ended"] for one in ended] == ["done", "done"]
 
 
+def test_what_a_step_has_made_is_in_the_archive_before_the_step_ends(small, tmp_path, monkeypatch):
+    """A command that the end of a lease cuts brings home what its archive holds at that moment."""
+    monkeypatch.setattr(gpu_lease, "ARCHIVE_EVERY", 0.05)
+    archive = tmp_path / "back" / "stage-1.tar.gz"
+    ended = small(
+        "mkdir -p $OUT/spool/key; echo came > $OUT/spool/key/result.json;"
+        f"until tar tzf {archive} | grep -q spool/key/result.json; do sleep 0.05; done"
+    )
+    assert [one["ended"] for one in ended] == ["done"]
+
+
 def test_what_is_brought_home_is_one_archive_of_logs_rows_and_results(small, tmp_path):
     small(
         "mkdir -p $OUT/rows $OUT/spool/key $OUT/results; cd $OUT; echo row > rows/part.jsonl;"
