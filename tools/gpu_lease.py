@@ -9,8 +9,8 @@
 A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
 the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 figure 1
 and both regimes; of Tiny-ImageNet two halves), in the order of tools/lease_runs.py, but for those that results/ has of such a
-card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at once: after 30 idle seconds the machine is gone, and with it what
-was unpacked and checked.
+card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at
+once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
 
 Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
 the runs refuse to begin: look at its table and mend.
