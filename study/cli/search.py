@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results; where a claim's "
-        f"arms share a rate: CLAIM{SUFFIX}"
+        "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results; where the best "
+        f"is at the end of the list, up to two beyond it are tried too; where a claim's arms share a rate: CLAIM{SUFFIX}"
     )
     add_verb(verbs, "search", search, text, claim_options(), machine_options())
 
@@ -98,7 +98,7 @@ def _found_words(found: "RateFound") -> str:
     entry = found.entry
     if not entry["value"]:
         return f"{found.search.label}: no value reached the target, or came to its end"
-    edge = "; WARNING: at the edge of the list, the best may lie beyond it" if entry["at_edge"] else ""
+    edge = "; WARNING: the outermost that was tried, a better one may lie beyond it" if entry["at_edge"] else ""
     if entry["steps"]:
         by = f"target after {entry['steps']:.0f} steps"
     else:

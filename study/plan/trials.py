@@ -1,7 +1,7 @@
 """The trials of a search for a learning rate: what each is trained on, and how it is scored. Needs neither torch nor Optuna."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ TUNING_SEED = JUDGED_SEEDS_BELOW
 TUNING_SEEDS = 3
 """As many, from TUNING_SEED on, where the validation error decides: rates side by side differ by less than two seeds do. A time
 to an error differs by more, and has one seed."""
+BEYOND = 2
+"""Values that a search tries beyond its list, one after another, while the best of all is the outermost."""
 VALIDATION_SHARE = 10
 """One in so many of the training images is kept back, the last ones, where the scale trains on all there are."""
 
@@ -49,10 +51,11 @@ def tuning_seeds(measure: Measure) -> tuple[int, ...]:
     return tuple(range(TUNING_SEED, TUNING_SEED + (1 if is_by_time(measure) else TUNING_SEEDS)))
 
 
-def trials_of(search: Search) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]:
-    """The field that is searched for, and of each value its trials, one a seed, in the order in which they are made."""
+def trials_of(search: Search, values: Iterable[float] = ()) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]:
+    """The field that is searched for, and of each value its trials, one a seed, in the order in which they are made.
+    `values`: others than those of the claim's list."""
     claim = get_claim(search.claim)
-    ((field, values),) = claim.tune.items()
+    ((field, of_the_list),) = claim.tune.items()
     scale = get_scale(claim, search.scale)
     recipe = claim.recipe_at(search.scale, search.base, search.arm)
     if not is_by_time(claim.measure):
@@ -63,7 +66,7 @@ def trials_of(search: Search) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]
             PlannedRun(*where, seed, changed(recipe, {field: value}), search.fingerprint)
             for seed in tuning_seeds(claim.measure)
         )
-        for value in outward(values)
+        for value in values or outward(of_the_list)
     }
 
 
@@ -90,6 +93,16 @@ def mean_scores(trials: Iterable[Mapping[str, Any]], score: str) -> dict[float, 
     for trial in trials:
         found.setdefault(trial["value"], []).append(trial.get(score))
     return {value: None if None in each else math.fsum(each) / len(each) for value, each in found.items()}
+
+
+def next_beyond(values: Collection[float], best: float | None) -> float | None:
+    """The value to be tried next where the best of these is an outermost one: to the best as the best is to its neighbour.
+    None where the best has others on both sides, or there is none."""
+    lowest, *between, highest = sorted(values)
+    if best not in (lowest, highest):
+        return None
+    neighbour = min((*between, highest)) if best == lowest else max((lowest, *between))
+    return float(f"{best * best / neighbour:.6g}")  # as it would be written in a list
 
 
 def outward(values: tuple[float, ...]) -> list[float]:

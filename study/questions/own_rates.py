@@ -3,7 +3,8 @@
 All arms of a claim share their base's rate, which suits the control, as it was chosen for it. So a part may look better than it
 is because the network without it would have needed another rate. Asked so, each arm has the best of one list of rates, found on
 seeds that are never judged, with equal budgets: every rate is trained for the whole budget, and the lowest mean error on
-validation images, which these trials do not train on, decides. A time to an error is its own yardstick.
+validation images, which these trials do not train on, decides. Where the best is at the end of the list, the next beyond it is
+tried too (study/plan/trials.py). A time to an error is its own yardstick.
 
 Such a claim is no file and is in no family: it is an extra question beside the claim that it is made of.
 """
@@ -15,7 +16,7 @@ from study.questions.claim import Claim
 
 SUFFIX = "_own_rate"
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""The list is that of the control's rate so many times: a rate that is best at its edge says so."""
+"""The list is that of the control's rate so many times."""
 RATE = "optim.learning_rate"
 IN_TITLE = " (each arm at its own best learning rate)"
 """What its title says beside that of the claim that it is made of."""

@@ -188,7 +188,7 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     """An arm as a row."""
     timed = all(run.timed for run in arm.runs)
     seconds = [run.seconds_to_target for run in arm.runs if run.seconds_to_target is not None and timed]
-    edge = " (at the edge of the list)" if arm.tuned["at_edge"] else ""
+    edge = " (the outermost that was tried)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
         "arm": arm.label,

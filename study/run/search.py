@@ -28,7 +28,7 @@ from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
-from study.plan.trials import Search, is_by_time, mean_scores, score_of, trials_of, tuning_seeds
+from study.plan.trials import BEYOND, Search, is_by_time, mean_scores, next_beyond, score_of, trials_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
 from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tracking_uri
@@ -53,12 +53,13 @@ MLflow's tables are there too, and both call one of them alembic_version."""
 
 class SharedTrials:
     """Where OPTUNA_STORAGE keeps the trials of one search. Of a value's trials the first stands; others come only of machines
-    that share no directory of runs."""
+    that share no directory of runs. Until 2026-11-27 values were kept as choices of a list, in studies of other names, which
+    optuna does not mix with numbers."""
 
     def __init__(self, search: Search, keys: Sequence[str], place: Place):
         self.lock = place.spool_dir / LOCK
         recipes = hashlib.sha256(" ".join(keys).encode()).hexdigest()[:8]  # other values or recipes: another study
-        name = f"alexnet/{search.claim}/{search.scale}/{search.base}/{search.arm}/{recipes}"
+        name = f"alexnet/{search.claim}/{search.scale}/{search.base}/{search.arm}/numbers/{recipes}"
         self.study = optuna.create_study(storage=open_storage(self.lock), study_name=name, load_if_exists=True)
 
     def find(self, field: str, value: float) -> FrozenTrial | None:
@@ -162,7 +163,8 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
 
 
 def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps[dict]:
-    """Every value of the claim's list with each tuning seed; returns the entry for tuned.json, all trials in it.
+    """Every value of the claim's list with each tuning seed, and the next beyond it, BEYOND times at most, while the best value
+    is an outermost one; returns the entry for tuned.json, all trials in it.
 
     `report` is told (value, number of the run, count of runs, point) at each epoch.
 
@@ -171,42 +173,42 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
     win. Of any other claim every trial takes its whole budget, as rates that drop late cannot be told apart before.
     """
     measure = get_claim(search.claim).measure
-    field, planned_runs_of = trials_of(search)
-    values, planned_runs = (
-        tuple(sorted(planned_runs_of)),
-        [planned for of_a_value in planned_runs_of.values() for planned in of_a_value],
-    )
+    field, listed = trials_of(search)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    shared = (
-        SharedTrials(search, [planned.key for planned in planned_runs], place) if os.environ.get("OPTUNA_STORAGE") else None
-    )
+    keys = [planned.key for of_a_value in listed.values() for planned in of_a_value]
+    shared = SharedTrials(search, keys, place) if os.environ.get("OPTUNA_STORAGE") else None
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
-    for value, of_a_value in planned_runs_of.items():
+    waiting, count = list(listed.items()), len(keys)
+    while waiting:
+        value, of_a_value = waiting.pop(0)
         tried = shared and shared.find(field, value)
         if not tried:
             best = min((t["steps"] for t in trials if t["steps"]), default=NEVER)
             study = _study(ended)
             study.enqueue_trial({field: value})
             trial = study.ask()
-            assert trial.suggest_categorical(field, values) == value
+            assert trial.suggest_float(field, value, value) == value
 
-            def tell(before: int, point: Point, value: float = value, first: int = len(trials) + 1) -> None:
-                report((value, first + before, len(planned_runs), point))
+            def tell(before: int, point: Point, value: float = value, first: int = len(trials) + 1, count: int = count) -> None:
+                report((value, first + before, count, point))
 
             tried = yield from _tried(value, of_a_value, study, trial, best, measure, place, tell, train)
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
         trials += tried.user_attrs[ROWS]
-    scores = mean_scores(trials, score_of(measure))
-    known = {value: score for value, score in scores.items() if score is not None}
-    winner = min(known, key=lambda value: known[value], default=None)
+        scores = mean_scores(trials, score_of(measure))
+        known = {value: score for value, score in scores.items() if score is not None}
+        winner = min(known, key=lambda value: known[value], default=None)
+        if not waiting and len(scores) < len(listed) + BEYOND and (further := next_beyond(scores, winner)):
+            waiting += trials_of(search, [further])[1].items()
+            count += len(of_a_value)
     return {
         "field": field,
         "value": winner,
         "steps": scores[winner] if winner and is_by_time(measure) else None,
-        "at_edge": winner in (min(values), max(values)),
+        "at_edge": winner in (min(scores), max(scores)),
         "tuning_seeds": list(tuning_seeds(measure)),
         "data_fingerprint": search.fingerprint,
         "machine": place.machine.label,

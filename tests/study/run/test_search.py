@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,17 +48,31 @@ def searched(monkeypatch, epochs_needed, planned_runs=None) -> dict:
     return search_arm(SEARCH, PLACE, lambda message: None)
 
 
+def best_at(best: float):
+    """Epochs that grow by ten for each doubling or halving away from `best`."""
+    return lambda rate: 4.0 + 10 * abs(math.log2(rate / best))
+
+
 @pytest.mark.parametrize("best", VALUES)
 def test_the_rate_that_arrives_first_wins_wherever_it_stands_in_the_list(monkeypatch, best):
-    entry = searched(monkeypatch, lambda rate: 4.0 + 10 * abs(VALUES.index(rate) - VALUES.index(best)))
-    assert entry["value"] == best
-    assert entry["steps"] == 400
-    assert entry["at_edge"] == (best in (VALUES[0], VALUES[-1]))
+    entry = searched(monkeypatch, best_at(best))
+    assert (entry["value"], entry["steps"], entry["at_edge"]) == (best, 400, False)
+    tried = {trial["value"] for trial in entry["trials"]}
+    assert tried - set(VALUES) == {VALUES[0]: {VALUES[0] / 2}, VALUES[-1]: {VALUES[-1] * 2}}.get(best, set())
+
+
+@pytest.mark.parametrize("edge", [VALUES[0], VALUES[-1]])
+@pytest.mark.parametrize(("further", "at_edge"), [(1, False), (2, True), (5, True)])
+def test_a_search_goes_on_beyond_the_edge_of_its_list_two_rates_at_most(monkeypatch, edge, further, at_edge):
+    step = 0.5 if edge == VALUES[0] else 2.0
+    entry = searched(monkeypatch, best_at(edge * step**further))
+    assert (entry["value"], entry["at_edge"]) == (edge * step ** min(further, 2), at_edge)
+    assert {t["value"] for t in entry["trials"]} - set(VALUES) == {edge * step, edge * step**2}
 
 
 def test_every_rate_gets_its_trial_with_the_tuning_seed_which_is_never_judged(monkeypatch):
     planned_runs = []
-    entry = searched(monkeypatch, lambda rate: 5 + 100 * rate, planned_runs)
+    entry = searched(monkeypatch, best_at(VALUES[4]), planned_runs)
     assert [t["value"] for t in entry["trials"]] == sorted(VALUES)
     assert [entry["tuning_seeds"]] == [[seed] for seed in {c.seed for c in planned_runs}]
     assert entry["tuning_seeds"][0] >= JUDGED_SEEDS_BELOW
