@@ -1,5 +1,6 @@
-"""AlexNet (2012) with every part a switch, and its training. The package is a library: it changes nothing of its caller's
-process.
+"""AlexNet (2012) as a library: a network whose every part can be switched, and its training.
+
+The package leaves its caller's process as it found it. For example:
 
     from pathlib import Path
     from alexnet import FIGURE_1_A, changed, detect, fit, load
@@ -7,7 +8,7 @@ process.
     recipe = changed(FIGURE_1_A, {"data.name": "shapes", "model.activation": "tanh", "optim.epochs": 5})
     history = fit(recipe, seed=0, machine=detect(jobs=1), images=load("shapes", Path("data")), observe=print)
 
-What is exported is imported when it is first asked for: recipes need no torch.
+Exported names are imported at their first use, so that recipes need no torch.
 """
 
 import importlib

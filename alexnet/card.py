@@ -1,4 +1,4 @@
-"""The GPU at hand as a probe found it: what it is, and whether this build of torch computes on it. Nothing is assumed of it."""
+"""Probe the current GPU: what it is, and whether this build of torch can compute on it."""
 
 import functools
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 from alexnet.errors import Refused
 
 BF16_FROM = (8, 0)
-"""cuDNN has convolutions in bf16 from this compute capability on. torch.cuda.is_bf16_supported() is True before it too: there
-additions are emulated, and convolutions fail."""
+"""cuDNN has convolutions in bf16 from this compute capability on. torch.cuda.is_bf16_supported() is True for older GPUs too:
+they emulate additions in bf16, but convolutions fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Card:
     driver: str = ""
     cuda: str = ""  # that torch was built with
     cudnn: str = ""
-    fault: str = ""  # what torch said when it was to compute on it; empty where it does
+    fault: str = ""  # torch's error when it tried to compute on it; empty if it can
 
     @property
     def has_bf16(self) -> bool:
@@ -30,7 +30,7 @@ class Card:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether this build of torch holds no kernels for it. Any other fault may be over in a minute."""
+        """Whether this build of torch has no kernels for the GPU. Any other fault may be temporary."""
         return "no kernel image" in self.fault
 
     @property
@@ -39,7 +39,7 @@ class Card:
 
     @property
     def refusal(self) -> str:
-        """Why nothing can be computed on it, and what to do, in one line."""
+        """One line that says why the GPU cannot compute, and what to do."""
         here = f"{self.name} (compute capability {self.capability_text})"
         if self.is_foreign:
             return (
@@ -51,7 +51,7 @@ class Card:
 
 @functools.cache
 def card() -> Card:
-    """The current GPU, on which the smallest kernel was launched once. Only where torch sees one."""
+    """Return the current GPU, after a test with a tiny kernel. Call it only where torch sees a GPU."""
     import torch
 
     name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
@@ -72,7 +72,7 @@ def card() -> Card:
 
 
 def check(found: Card) -> None:
-    """Raises Refused where nothing can be computed on the card."""
+    """Raises Refused if the card cannot compute."""
     if found.fault:
         raise Refused(f"device: 'cuda' is {found.refusal}")
 

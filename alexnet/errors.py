@@ -1,5 +1,5 @@
-"""What a user did wrong is refused in one line that names the field, the value and the choices. Running out of memory is told
-apart from every other error."""
+"""Errors that users cause: one line that names the field, its value and the choices. Also recognizes errors that mean that
+memory ran out."""
 
 import difflib
 import re
@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 
 class Refused(ValueError):
-    """A user's mistake: "field: what is wrong with its value, and what it may be", in one line.
+    """A user's mistake, in one line: "field: what is wrong with its value, and what it may be".
 
-    `field` is an argument of a function of `alexnet`, a field of a recipe, or the file that is wrong.
+    `field` is an argument of an `alexnet` function, a field of a recipe, or the file that is wrong.
     """
 
     @property
@@ -20,11 +20,11 @@ class Refused(ValueError):
 
 
 class DamagedImage(Refused):
-    """An image file that is damaged: the one kind of refusal that `damaged="skip"` leaves out."""
+    """A damaged image file: the only kind of refusal that `damaged="skip"` suppresses, by leaving out the file."""
 
 
 class NeedsPacking(Refused):
-    """An image set that is not as it should be, and is once it is packed anew: see `alexnet.data.image_sets.pack`."""
+    """An image set with a fault that packing it again repairs: see `alexnet.data.image_sets.pack`."""
 
     def __init__(self, why: str, name: str, what_packing_does: str, source: Path | None = None):
         where = "source=..." if source is None else f"source={str(source)!r}"
@@ -33,8 +33,10 @@ class NeedsPacking(Refused):
 
 
 def choose(field: str, value: str, choices: Iterable[str], meant: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return `value` if it is one of `choices`. Raises Refused otherwise, naming all of them and the nearest ones, or the one
-    that `meant` has for this other word."""
+    """Return `value` if it is one of `choices`.
+
+    Raises Refused otherwise. The message names all choices and the nearest ones, or the choice that `meant` has for this
+    word."""
     choices = list(choices)
     if value in choices:
         return value
@@ -44,14 +46,14 @@ def choose(field: str, value: str, choices: Iterable[str], meant: Mapping[str, s
     raise Refused(f"{field}: {value!r} is not one of {', '.join(choices)}{hint}")
 
 
-# What an AcceleratorError, cuBLAS and cuDNN, and the CPU's allocator say; the last is what oneDNN says when it is given none.
+# Messages of AcceleratorError, cuBLAS, cuDNN and the CPU's allocator; the last is oneDNN's when it gets no memory.
 OUT_OF_MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|out of memory|ALLOC_FAILED|can't allocate memory|could not create a primitive", re.I
 )
 
 
 def says_out_of_memory(text: str) -> bool:
-    """Whether this, the name of an error's type and what it said, means that memory ran out."""
+    """Whether `text`, an error's type and message, means that memory ran out."""
     return bool(OUT_OF_MEMORY.search(text))
 
 
@@ -61,8 +63,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def let_go(error: Exception) -> Exception:
-    """The same error. Where memory ran out it no longer holds the calls in which it did, and with them what filled the
-    memory."""
+    """Return the same error. If memory ran out, drop its traceback and causes first: they keep alive what filled the memory."""
     if is_out_of_memory(error):
         error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

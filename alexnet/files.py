@@ -1,7 +1,7 @@
-"""Writing a file whole or not at all, and locks between processes.
+"""Atomic writes of files, and locks between processes.
 
-Folders of runs and results may be shared, and others may write to them. So no file is made under a name that can be known
-beforehand, and none is opened through a link that someone laid in its place.
+Folders of runs and results may be shared, and others may write to them. So new files get names that nobody can predict, and no
+file is opened through a link that someone put in its place.
 """
 
 import contextlib
@@ -19,16 +19,18 @@ from pathlib import Path
 from alexnet.errors import Refused
 
 PATIENCE_SECONDS = 600.0
-"""How long a lock is waited for that is held for seconds at a time."""
+"""How long to wait for a lock that others hold for seconds at a time."""
 TOLD_AFTER_SECONDS = 5.0
 UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
-"""The names of `new_file_beside`."""
+"""Matches the names that `new_file_beside` makes."""
 SIGNED = "held by "
-"""How the words in a lock file begin."""
+"""How the text in a lock file begins."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The old content or the new, whole, whatever happens: temporary file beside it, fsync, rename, fsync of the folder."""
+    """Replace the file's content so that, whatever happens, it holds either the old content or the new, whole.
+
+    The steps: a temporary file in the same folder, fsync, rename, fsync of the folder."""
     handle, temporary = new_file_beside(path)
     try:
         with open(handle, "wb") as file:
@@ -47,17 +49,19 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def new_file_beside(path: Path) -> tuple[int, Path]:
-    """An empty file that was not there before, open for writing, and its name: a dot, the name of `path`, a dot and chance.
+    """Create an empty file in the folder of `path`, and return its open handle and its name.
 
-    Unlike tempfile's it may be read by whomever the user's umask lets: it becomes a file that a team shares.
+    The name is a dot, the name of `path`, a dot and random digits. Unlike tempfile's, the file's permissions follow the user's
+    umask: it becomes a file that a team shares.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
 
 
 def clear_unfinished(folder: Path, names: Container[str] | None = None) -> None:
-    """Delete what kills left of files of these names, or of any, that were being written in `folder`. To be called under the
-    lock that whoever writes them holds: nobody is writing one then."""
+    """Delete the unfinished files that killed processes left in `folder`: those of `names`, or all.
+
+    Call it while holding the lock that the writers of these files hold, so that nobody is writing one."""
     for path in list(folder.iterdir()):
         found = UNFINISHED.fullmatch(path.name)
         if found and (names is None or found["name"] in names):
@@ -65,7 +69,8 @@ def clear_unfinished(folder: Path, names: Container[str] | None = None) -> None:
 
 
 def open_no_link(path: Path, mode: int = 0o666) -> int:
-    """Open a file to read and write, made where it is not there; its content stays. Raises Refused where `path` is a link."""
+    """Open a file for reading and writing, and create it if it is missing. Its content stays. Raises Refused if `path` is a
+    link."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except OSError as error:
@@ -76,10 +81,10 @@ def open_no_link(path: Path, mode: int = 0o666) -> int:
 
 @contextlib.contextmanager
 def locked(path: Path, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold the lock file `path` against other processes, waiting for it; the kernel lets go when a process dies.
+    """Wait for the lock file `path` and hold it against other processes. The kernel frees it when a process dies.
 
-    After TOLD_AFTER_SECONDS of waiting a line on standard error says for whom. Raises TimeoutError, which says it too, where it
-    is not to be had in time: whoever holds it may have been stopped. Raises Refused for a link.
+    After TOLD_AFTER_SECONDS of waiting, a line on standard error says who holds the lock. Raises TimeoutError, which says it
+    too, after `patience_seconds`: the holder may be suspended. Raises Refused if `path` is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(open_no_link(path), "rb") as file:
@@ -105,9 +110,9 @@ def _lock_within(handle: int, path: Path, seconds: float) -> None:
 
 
 def _sign(handle: int) -> None:
-    """Say in a lock file who holds it, for those who wait. What is not of such words stays as it is."""
+    """Write into a lock file who holds it, for those who wait. A file with other content stays as it is."""
     own = f"{SIGNED}process {os.getpid()} on {socket.gethostname()}\n".encode()
-    with contextlib.suppress(OSError):  # a full disk: nobody is told, and the lock is held all the same
+    with contextlib.suppress(OSError):  # on a full disk nobody learns it, but the lock is still held
         there = os.pread(handle, 512, 0)
         if there != own and (not there or there.startswith(SIGNED.encode())):
             os.pwrite(handle, own, 0)
@@ -115,7 +120,7 @@ def _sign(handle: int) -> None:
 
 
 def _holder(handle: int) -> str:
-    """By whom a lock is held, as its file says it."""
+    """Return who holds a lock, according to its file."""
     line = os.pread(handle, 512, 0).decode(errors="replace").partition("\n")[0]
     return (
         f"by {line.removeprefix(SIGNED)}"

@@ -1,4 +1,5 @@
-"""Where a run runs. It is never part of a run's key, and always recorded."""
+"""The machine on which a run is trained: device, precision, threads. It is always recorded, but is never part of a run's
+key."""
 
 import contextlib
 import functools
@@ -17,23 +18,23 @@ from alexnet.errors import Refused, choose
 
 DEVICES = ("auto", "cpu", "cuda")
 OTHER_WORDS = {"gpu": "cuda", "nvidia": "cuda"}
-"""What people call a device otherwise."""
+"""Other words that people use for a device."""
 PRECISIONS = ("auto", "bf16", "fp32", "fp64")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The hardware of a run, and how it is used. `detect` finds it."""
+    """The hardware of a run, and how the run uses it. `detect` finds it."""
 
     device: str  # "cpu" or "cuda"
     name: str  # of the processor that trains
     precision: str  # "bf16": autocast; "fp32", without TF32; "fp64": to compare sums in another order, slow
     threads: int  # of one run
-    jobs: int = 1  # runs at a time; seconds of runs that share a machine are longer than alone
+    jobs: int = 1  # runs at a time; runs that share a machine take longer than alone
     ranks: int = 1  # processes of one run (alexnet/training/data_parallel.py)
 
     def __post_init__(self) -> None:
-        """Raises Refused for what a run cannot be trained on: its results would stand under a label that says otherwise."""
+        """Raises Refused for values that no run can be trained with: its results would get a false label."""
         choose("machine.device", self.device, DEVICES[1:], OTHER_WORDS)
         choose("machine.precision", self.precision, PRECISIONS[1:])
         for field in ("threads", "jobs", "ranks"):
@@ -43,30 +44,31 @@ class Machine:
 
     @property
     def label(self) -> str:
-        """Results are pooled in one verdict only where this is equal."""
+        """Name, precision and ranks. One verdict pools only results with equal labels."""
         return f"{self.name}, {self.precision}" + (f", {self.ranks} ranks" if self.ranks > 1 else "")
 
     @property
     def dtype(self):
-        """Of weights, inputs and losses."""
+        """The type of weights, inputs and losses."""
         import torch
 
         return torch.float64 if self.precision == "fp64" else torch.float32
 
     @contextlib.contextmanager
     def torch_settings(self) -> Iterator[None]:
-        """Torch as a run needs it, whatever its caller has set, and put back at the end: `threads` of them, convolutions that
-        repeat to the bit, sums in the precision that is said, gradients, and float32 and the CPU for what is made without a
-        type and a device.
+        """Set torch up as a run needs it, whatever the caller has set, and restore the caller's settings at the end.
 
-        By torch's defaults a GPU's convolutions of float32 round their inputs to TF32, which has the 10 bits of float16, and
-        products in bf16 may round partial sums to bf16. Both are off here: "fp32" is float32, and sums are float32. The
-        caller's autocast is off too, and so is its memory of weights: within it a run would go on computing with the weights
-        of its first step.
+        The settings are `threads` threads, convolutions that repeat to the bit, sums in the stated precision, and gradients on.
+        Tensors that are made without a type or a device are float32 and on the CPU.
 
-        These are settings of the whole process. Runs that go on side by side share them: whoever takes their steps enters this
-        once, around all of them, as `fit` does for its one run. Raises Refused where another thread is within it: what one of
-        the two computes would be by the other's settings.
+        By default, torch rounds the inputs of a GPU's float32 convolutions to TF32, which has the 10 bits of float16, and may
+        round partial sums of bf16 products to bf16. Both are off here: "fp32" is float32, and sums are float32. The caller's
+        autocast is off too, and so is its cache of weights: with that cache a run would keep computing with the weights of its
+        first step.
+
+        These settings belong to the whole process. Runs that train side by side share them: whoever takes their steps enters
+        this once, around all of them, as `fit` does for its one run. Raises Refused if another thread is inside: one of the two
+        would compute with the other's settings.
         """
         import torch
 
@@ -85,8 +87,8 @@ class Machine:
             torch.set_num_threads(self.threads)
             torch.backends.cudnn.deterministic = True
             torch.set_default_dtype(torch.float32)
-            # Not by a torch.autocast around all: then those within are never the outermost one, at whose end alone torch
-            # forgets the weights that it made bf16.
+            # No torch.autocast around everything: torch forgets the weights that it converted to bf16 only at the end of the
+            # outermost autocast.
             torch.set_autocast_enabled(self.device, False)
             torch.set_autocast_cache_enabled(False)
             if torch.get_default_device().type != "cpu":
@@ -98,16 +100,16 @@ class Machine:
 
 
 _SETTINGS = threading.RLock()
-"""Held by the thread that is within `Machine.torch_settings`, which may enter it again."""
+"""Held by the thread that is inside `Machine.torch_settings`. The same thread may enter it again."""
 
 
 @contextlib.contextmanager
 def _products_in_float32() -> Iterator[None]:
-    """See `Machine.torch_settings`, of a CPU: where it has bf16, oneDNN rounds the inputs of products of float32 to that if
-    the user asked for such a precision of products."""
+    """The CPU's part of `Machine.torch_settings`. On a CPU with bf16, oneDNN rounds the inputs of float32 products to bf16 if
+    the user set such a precision for products."""
     import torch
 
-    mkldnn: Any = torch.backends.mkldnn  # whose parts torch does not declare
+    mkldnn: Any = torch.backends.mkldnn  # torch declares no types for its parts
     parts: list[Any] = [mkldnn.matmul, mkldnn.conv]
     before = [part.fp32_precision for part in parts]
     for part in parts:
@@ -121,8 +123,8 @@ def _products_in_float32() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _sums_in_float32() -> Iterator[None]:
-    """See `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the older ones
-    where the two do not agree: both are put back, the older first, since each sets the newer ones too."""
+    """The GPU's part of `Machine.torch_settings`. Torch has an older and a newer name for each switch, and refuses to read the
+    older one if the two disagree. Both are restored, the older one first, because it sets the newer one too."""
     import torch
 
     cudnn: Any = torch.backends.cudnn  # a module that is an object with switches
@@ -134,7 +136,7 @@ def _sums_in_float32() -> Iterator[None]:
             older.append((switch, switch.allow_tf32))
         switch.allow_tf32 = False
     for switch, _ in newer:
-        switch.fp32_precision = "ieee"  # also where the user asked for TF32 by the switch over all
+        switch.fp32_precision = "ieee"  # also if the user set TF32 with torch's global switch
     setattr(products, partial, False)
     try:
         yield
@@ -147,14 +149,15 @@ def _sums_in_float32() -> Iterator[None]:
 
 
 def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Machine:
-    """The machine at hand. `device`: "auto", "cpu" or "cuda"; `precision`: "auto" or one of PRECISIONS; `jobs`: runs at a time.
+    """Return the current machine. `device`: "auto", "cpu" or "cuda"; `precision`: one of PRECISIONS; `jobs`: runs at a time.
 
-    `jobs` 0 means one run for each core of a CPU, which is as fast as one run on all cores and does not wait for the slowest,
-    and one on a GPU. A GPU is probed once a process (card.py). "auto" leaves one that this build of torch has no kernels for,
-    and takes bf16 where the processor computes in it: what a user may not expect of that is said on stderr, once.
+    `jobs` 0 means one run on a GPU, and one run for each core of a CPU. The latter is as fast as one run on all cores, and does
+    not wait for the slowest core. A GPU is probed once a process (card.py). "auto" does not use a GPU that this build of torch
+    has no kernels for, and picks bf16 where the processor computes in it. If that may surprise a user, a line on stderr says
+    so, once.
 
-    Raises Refused for a device that is not there or computes nothing, for bf16 on a GPU that has no convolutions in it, and for
-    what is no choice.
+    Raises Refused for a device that is missing or cannot compute, for bf16 on a GPU without bf16 convolutions, and for a value
+    that is not one of the choices.
     """
     import torch  # here, so that a report needs no torch
 
@@ -193,13 +196,13 @@ def _precision_on(gpu: Card, asked: str) -> str:
 
 @functools.cache
 def _say(line: str) -> None:
-    """One line on stderr, once a process."""
+    """Print a line on stderr, once a process."""
     print(line, file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Launched:
-    """Which process this is of those that torchrun started: of all, and of those on this machine."""
+    """Which of torchrun's processes this is: among all of them, and among those on this machine."""
 
     rank: int = 0
     count: int = 1
@@ -208,7 +211,8 @@ class Launched:
 
 
 def launched() -> Launched:
-    """What the environment variables of torchrun say. Raises Refused where they cannot be its: others set some of them too."""
+    """Read the environment variables of torchrun. Raises Refused if torchrun cannot have set them: other programs use some
+    too."""
     count, local_count = _number("WORLD_SIZE", 1, least=1), _number("LOCAL_WORLD_SIZE", 1, least=1)
     rank, local_rank = _number("RANK", 0), _number("LOCAL_RANK", 0)
     if count > 1 and not os.environ.get("RANK"):
@@ -226,15 +230,15 @@ def _number(variable: str, default: int, least: int = 0) -> int:
 
 
 def cores() -> int:
-    """How many cores this process may use: those that it may run on, and no more than the quota of its container pays for (one
-    of 1.5 cores is used up by two)."""
+    """Return how many cores this process may use: those it may run on, limited by its container's quota, rounded up (a quota of
+    1.5 cores allows 2)."""
     quota, _, period = _limit("cpu.max").partition(" ")
     granted = len(os.sched_getaffinity(0))
     return min(granted, math.ceil(int(quota) / int(period))) if quota.isdecimal() else granted
 
 
 def memory_bytes(device: str) -> int:
-    """All the memory of a device (of several GPUs: the current one); of a CPU what this container may use of it."""
+    """Return the total memory of the current GPU, or what this container may use of the CPU's memory."""
     if device == "cuda":
         import torch
 
@@ -245,15 +249,15 @@ def memory_bytes(device: str) -> int:
 
 
 def _limit(name: str) -> str:
-    """What a file of this container's limits says; "max" where there is none."""
+    """Return the content of one of this container's limit files; "max" if there is none."""
     path = Path(f"/sys/fs/cgroup/{name}")
     return path.read_text().strip() if path.exists() else "max"
 
 
 @functools.cache
 def _cpu() -> dict:
-    """Name and flags from /proc/cpuinfo; bf16 pays where the flags name it: avx512_bf16 1.5x, amx_bf16 2.3x over fp32
-    (NOTES.md)."""
+    """Return the CPU's name and flags from /proc/cpuinfo. bf16 is faster where the flags name it: avx512_bf16 1.5x, amx_bf16
+    2.3x over fp32 (NOTES.md)."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

@@ -1,7 +1,7 @@
-"""Every random draw of a run comes from a generator that is named by seed, purpose and index.
+"""Random draws of a run: each comes from a generator that seed, purpose and index decide.
 
-So workers, batching and a resume change nothing in what is drawn. The draws are made on the CPU, and are the same for every
-device. Only those of dropout, of which a GPU needs millions at every step, are made on it (`hashed_draws`)."""
+So workers, batching and a resume do not change what is drawn. The draws are made on the CPU and are the same for every device.
+The exception is dropout: a GPU needs millions of its draws at every step and makes them itself (`hashed_draws`)."""
 
 import hashlib
 import operator
@@ -13,7 +13,8 @@ from alexnet.kernels import gpu
 
 
 def checked_seed(seed: int) -> int:
-    """`seed` as an int of Python: numpy's 3 names the draws that 3 names. Raises Refused for what is no whole number."""
+    """Return `seed` as a Python int, so that numpy's 3 gives the same draws as 3. Raises Refused if it is not a whole
+    number."""
     try:
         if isinstance(seed, bool):
             raise TypeError
@@ -23,13 +24,13 @@ def checked_seed(seed: int) -> int:
 
 
 def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A fresh CPU generator for one purpose ("init", "order", "shift", ...) at one epoch or step."""
+    """Return a fresh CPU generator for one purpose ("init", "order", "shift", ...) at one epoch or step."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def key_of(seed: int, purpose: str) -> int:
-    """A signed 64-bit number for one purpose of a run: the `key` of `hashed_draws`."""
+    """Return a signed 64-bit number for one purpose of a run: the `key` of `hashed_draws`."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:8], "little", signed=True)
 
 
@@ -38,12 +39,11 @@ WEYL, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def hashed_draws(key: int, step: torch.Tensor, count: int) -> torch.Tensor:
-    """`count` whole numbers from -32768 to 32767, each as likely as the others: int16 on the device of `step` (int64, one
-    value).
+    """Return `count` uniform whole numbers from -32768 to 32767, as int16 on the device of `step` (int64, one value).
 
-    They are made where they are used, and from nothing but key, step and place, so that a step on a GPU neither waits for draws
-    of the CPU nor keeps a state. The outputs of SplitMix64 with numbers step * words + 1, 2, ... give four draws each."""
-    if step.is_cuda and not torch.compiler.is_compiling() and gpu.has_triton():  # when it compiles, torch makes a kernel of it
+    They are made on that device from key, step and position alone. So a step on a GPU neither waits for draws of the CPU nor
+    keeps a state. The outputs number step * words + 1, 2, ... of SplitMix64 give four draws each."""
+    if step.is_cuda and not torch.compiler.is_compiling() and gpu.has_triton():  # torch.compile makes its own kernel
         return gpu.hashed_draws(key, step, count)
     words = -(-count // 4)
     x = torch.arange(1, words + 1, device=step.device) + step * words
@@ -54,7 +54,7 @@ def hashed_draws(key: int, step: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _shifted(x: torch.Tensor, by: int) -> torch.Tensor:
-    """x >> by with zeros coming in, which torch's own shift of signed numbers does not do."""
+    """x >> by, filled with zeros. Torch's own shift of signed numbers fills with the sign."""
     return (x >> by) & ((1 << (64 - by)) - 1)
 
 

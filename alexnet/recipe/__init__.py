@@ -1,4 +1,4 @@
-"""The science of one run: its fields, diffs, key and the recipes of the paper. Needs no torch."""
+"""Recipes: what one run computes, its fields, diffs and key, and the recipes of the paper. Needs no torch."""
 
 from alexnet.recipe.diff import as_dict, changed, differences, from_dict, settings
 from alexnet.recipe.key import NUMERICS, run_key

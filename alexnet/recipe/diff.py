@@ -1,4 +1,4 @@
-"""Recipes as diffs on one another, and as plain dictionaries."""
+"""Change recipes, compare them, and convert them to plain dictionaries and back."""
 
 import dataclasses
 import json
@@ -15,11 +15,11 @@ Changed = TypeVar("Changed")
 
 
 def changed(recipe: Changed, diff: Mapping[str, Any]) -> Changed:
-    """A copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
+    """Return a copy of `recipe` with each dotted field of `diff` replaced, such as {"model.activation": "tanh"}.
 
     Positions in a tuple are numbers, or "last": "model.layers.0.outputs". All fields change at once, so that two that must
-    agree can be changed together. Raises Refused for a field that does not exist, naming the nearest ones, and for a value
-    of another type than the one it replaces.
+    agree can be changed together. Raises Refused for a field that does not exist (the message names the nearest ones), and for
+    a value whose type differs from the old value's.
     """
     return _replaced(recipe, {tuple(path.split(".")): value for path, value in diff.items()}, "", recipe)
 
@@ -45,7 +45,7 @@ def _replaced(node: Any, diff: Mapping[tuple[str, ...], Any], prefix: str, root:
 
 
 def _part(node: Any, name: str, written: str, prefix: str, root: Any) -> Any:
-    """The field `name` of a dataclass or tuple. Raises Refused, naming the path as `written`, where there is none."""
+    """Return the field `name` of a dataclass or tuple. Raises Refused, naming the path as `written`, if there is none."""
     if isinstance(node, tuple):
         return node[int(choose(written, name, [str(i) for i in range(len(node))]))]
     if not dataclasses.is_dataclass(node):
@@ -58,7 +58,7 @@ def _part(node: Any, name: str, written: str, prefix: str, root: Any) -> Any:
 
 
 def _fields_below(root: Any) -> list[str]:
-    """The dotted fields worth naming to someone whose path goes wrong at its first name."""
+    """Return the dotted fields that the error for an unknown first name lists."""
     parts = [(f.name, getattr(root, f.name)) for f in dataclasses.fields(root)]
     return [
         path
@@ -68,7 +68,7 @@ def _fields_below(root: Any) -> list[str]:
 
 
 def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:
-    """Every field by its dotted name, in declared order; the layers of a network under their positions."""
+    """Return every field by its dotted name, in declared order. A network's layers are named by their positions."""
     if dataclasses.is_dataclass(recipe):
         items = [(f.name, getattr(recipe, f.name)) for f in dataclasses.fields(recipe)]
     elif isinstance(recipe, tuple):
@@ -79,19 +79,20 @@ def settings(recipe: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def differences(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Fields in which two recipes differ: {dotted name: (value in `base`, value in `recipe`)}; None where one has no such
-    field."""
+    """Return the fields in which two recipes differ: {dotted name: (value in `base`, value in `recipe`)}. None stands for a
+    field that one of them lacks."""
     new, old = settings(recipe), settings(base)
     return {k: (old.get(k), new.get(k)) for k in {**old, **new} if old.get(k) != new.get(k)}
 
 
 def as_dict(recipe: Recipe) -> dict:
-    """The recipe as plain dictionaries and lists, for JSON. `from_dict` is its inverse."""
+    """Return the recipe as plain dictionaries and lists, for JSON. `from_dict` is the inverse."""
     return json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
 def from_dict(plain: Mapping) -> Recipe:
-    """The recipe that `as_dict` wrote; fields added since take their defaults. Raises Refused for what does not fit."""
+    """Return the recipe that `as_dict` wrote. Fields added since take their defaults. Raises Refused for anything that does not
+    fit."""
     recipe = _from_plain(Recipe, plain, "recipe")
     for f in dataclasses.fields(Recipe):
         if f.name not in plain:

@@ -1,4 +1,4 @@
-"""The key of a run, which is its name: a hash over all that decides its result."""
+"""The key of a run, which is its name: a hash of everything that decides its result."""
 
 import dataclasses
 import hashlib
@@ -6,18 +6,18 @@ import json
 from typing import Any
 
 NUMERICS = 2
-"""Raised when a change of the code moves losses on purpose: every key changes with it, and no old result is taken for a new
+"""Increased when a change of the code changes losses on purpose. Every key then changes, so that no old result passes for a new
 one."""
 
 
 def key_text(part: Any) -> str:
-    """What keys hash of a recipe or of a part of one, as JSON with sorted names."""
+    """Return the JSON text of a recipe, or of a part of one, that keys hash. Names are sorted."""
     return _as_json(_hashed(part))
 
 
 def _hashed(node: Any) -> Any:
-    """The fields that differ from their first defaults, as plain values. So a new field moves no old key, and a default that is
-    edited moves the keys of all that take it."""
+    """Return the fields that differ from their first defaults, as plain values. So a new field changes no old key, and an
+    edited default changes the keys of all recipes that use it."""
     if isinstance(node, tuple):
         return [_hashed(item) for item in node]
     if not dataclasses.is_dataclass(node):
@@ -30,8 +30,10 @@ def _hashed(node: Any) -> Any:
 
 
 def run_key(recipe: Any, seed: int, fingerprint: str, numerics: int | None = None) -> str:
-    """The key of a run: 16 hexadecimal digits of a hash over the science, the seed, the data's fingerprint and NUMERICS, or
-    those `numerics` that an earlier run was made with. `recipe` is a Recipe, whose module imports this one."""
+    """Return the key of a run: 16 hexadecimal digits of a hash of the recipe, the seed, the data's fingerprint and NUMERICS.
+
+    `numerics` replaces NUMERICS for a run that was made with an earlier number. `recipe` is a Recipe, whose module imports this
+    one."""
     data = _as_json(fingerprint)
     number = NUMERICS if numerics is None else numerics
     text = f'{{"data":{data},"numerics":{number},"recipe":{recipe.key_text},"seed":{seed}}}'  # JSON, with sorted names
@@ -122,4 +124,4 @@ FIRST = {
         "optim": {},
     },
 }
-"""The defaults that fields had when they were added, by the names of their classes. They are never edited."""
+"""The default that each field had when it was added, by class name. Never edit them."""

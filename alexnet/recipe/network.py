@@ -1,6 +1,6 @@
-"""The network of a recipe, as frozen dataclasses: its layers, how large each is, and whether each fits on the one before.
+"""The network of a recipe, as frozen dataclasses: its layers, their sizes, and checks that each fits on the one before.
 
-schema.py says where the values are from."""
+schema.py names the sources of the values."""
 
 import itertools
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ACTIVATIONS = ("relu", "tanh", "scaled_tanh", "sigmoid", "softplus", "gelu", "le
 INITIALIZATIONS = ("listed", "torch")
 DROPOUT_FORMS = ("2012", "inverted", "2012_disabled")
 
-# Every number has an upper bound: none that a network of any use needs, and such that all products of them stay within float32.
+# Every number has an upper bound. No useful network needs more, and all products of the bounds stay within float32.
 MOST_PIXELS = 10_000  # a side
 MOST_OUTPUTS = 1_000_000
 PAPERS_WINDOW = 5
@@ -164,9 +164,9 @@ class Model(CheckedFields):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a layer is in its place. Pixels a side; a full layer has maps of one pixel."""
+    """The sizes of a layer in its network. Map sizes are pixels a side; a full layer has maps of one pixel."""
 
-    inputs: int  # maps or units that it is given
+    inputs: int  # maps or units that enter it
     outputs: int
     groups: int  # 2 where each column sees its own inputs alone
     map_size: int  # of its outputs
@@ -174,7 +174,7 @@ class Sizes:
 
 
 def sizes_of(model: Model) -> tuple[Sizes, ...]:
-    """The sizes of every layer. Raises Refused where one does not fit on the one before, naming it."""
+    """Return the sizes of every layer. Raises Refused, naming the layer, if one does not fit on the one before."""
     sizes, maps, side = [], 3, model.image_size + model.border_after
     for position, layer in enumerate(model.layers):
         place = f"model.layers.{position}"
@@ -194,7 +194,7 @@ def sizes_of(model: Model) -> tuple[Sizes, ...]:
 
 
 def _outputs(model: Model, position: int, place: str) -> int:
-    """The maps or units of a layer that is present, at the network's width: the last layer keeps its own."""
+    """Return the number of maps or units of a present layer, scaled by model.width except in the last layer."""
     layer, last = model.layers[position], position == len(model.layers) - 1
     outputs = layer.outputs if last else round(layer.outputs * model.width)
     if model.columns == 2 and not last and layer.kind == "local":
@@ -209,7 +209,7 @@ def _outputs(model: Model, position: int, place: str) -> int:
 
 
 def _map_size(layer: Layer, side: int, place: str) -> int:
-    """Pixels a side of a layer's maps, of an input with `side`."""
+    """Return the pixels a side of a layer's maps, for an input of `side` pixels."""
     if not layer.present or layer.kind == "full":
         return side
     padded = side + 2 * layer.padding
@@ -227,7 +227,8 @@ def _after_pool(model: Model, layer: Layer, side: int, place: str) -> int:
 
 
 def side_after_pool(side: int, window: int, stride: int) -> int:
-    """Pixels a side of pooled maps, as cuda-convnet has them: the last window may hang over the edge, and none begins there."""
+    """Return the pixels a side of pooled maps, as in cuda-convnet: the last window may cross the edge, but none begins beyond
+    it."""
     count = -(-(side - window) // stride) + 1
     return count - ((count - 1) * stride >= side)
 
@@ -237,8 +238,9 @@ def _pools_first(layer: Layer) -> bool:
 
 
 def _check_windows(model: Model, layer: Layer, place: str, maps: int, side: int) -> None:
-    """Raises Refused for a normalization whose window is larger than one that sees everything from everywhere. The paper's own
-    may be: it stays as it is in a network that is made narrower."""
+    """Raises Refused if a normalization's window is larger than is needed to see everything from every position.
+
+    The paper's own window is always allowed: it stays as it is when a network is made narrower."""
     kinds = layer.norm.split("+")
     parts = model.columns if model.norm_across == "column" else 1
     for field, count, what in (("cross_map", maps // parts, "maps"), ("within_map", side, "pixels a side")):

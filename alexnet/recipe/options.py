@@ -1,4 +1,4 @@
-"""How a field of a recipe is declared: its default, what it means, and which values it takes. CheckedFields in one place."""
+"""How a field of a recipe is declared and checked: its default, what it means, and which values it takes."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ REQUIRED = dataclasses.MISSING
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of a field besides its type and default. A limit of None is no limit."""
+    """A field's meaning, choices and limits. None means no limit."""
 
     doc: str
     choices: tuple = ()
@@ -35,7 +35,7 @@ class Option:
 
     def _within(self, value: float) -> bool:
         return (  # written so that NaN is refused too
-            (isinstance(value, int) or math.isfinite(value))  # of a whole number of 400 digits it raises OverflowError
+            (isinstance(value, int) or math.isfinite(value))  # isfinite raises OverflowError for an int of 400 digits
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
@@ -49,17 +49,17 @@ class Option:
 
 
 def in_short(value: Any) -> str:
-    """A value as a refusal shows it: of one that fills pages its beginning."""
+    """Return a value as a refusal shows it. A very long value is cut off."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # a whole number of more than 4,300 digits, lists in lists without end
+    except (ValueError, RecursionError):  # an int of more than 4,300 digits, endlessly nested lists
         return f"a value of type {type(value).__name__} too large to be shown"
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def check_type(name: str, value: Any, kind: Any) -> None:
-    """Raises Refused, naming field, value and type, for a value that is not of `kind`: a class, or tuple[a class, ...]. A whole
-    number is one for float too; True and False are no numbers."""
+    """Raises Refused, naming field, value and type, for a value that is not of `kind`: a class, or tuple[a class, ...]. An int
+    passes as a float; True and False do not pass as numbers."""
     inner = typing.get_args(kind)
     outer = typing.get_origin(kind) or kind
     takes = (float, int) if outer is float else outer
@@ -72,13 +72,13 @@ def check_type(name: str, value: Any, kind: Any) -> None:
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:
-    """A dataclass field with this default (or REQUIRED), whose metadata hold an `Option` of `doc` and `limits`."""
+    """Return a dataclass field with this default (or REQUIRED), whose metadata hold an `Option` of `doc` and `limits`."""
     return dataclasses.field(default=default, metadata={"option": Option(doc, **limits)})
 
 
 class CheckedFields:
-    """Base of the parts of a recipe: every field is declared with `option`, and its type and value are checked when a part is
-    made."""
+    """Base class of the parts of a recipe. Every field is declared with `option`; its type and value are checked when a part is
+    created."""
 
     NAME: ClassVar[str]
     """What refusals call such a part."""
@@ -93,12 +93,12 @@ class CheckedFields:
         self.check_together()
 
     def check_together(self) -> None:
-        """Raises Refused where fields that are right one by one do not go together."""
+        """Raises Refused if fields that are each valid do not fit together."""
 
 
 def docs_of(part: Any, prefix: str = "") -> Mapping[str, str]:
-    """What every field of a class of parts, and of the parts in it, means, by dotted name; "*" stands for a position in a
-    tuple."""
+    """Return the meaning of every field of a class of parts, and of the parts in it, by dotted name. "*" stands for a position
+    in a tuple."""
     docs = {}
     for field in dataclasses.fields(part):
         path = f"{prefix}{field.name}"

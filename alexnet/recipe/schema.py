@@ -1,11 +1,12 @@
-"""All that decides what a run computes, as frozen dataclasses. What each field means, and takes, stands beside it.
+"""Everything that decides what a run computes, as frozen dataclasses. Each field states its meaning and its valid values.
 
-A recipe says nothing about the machine that it runs on (alexnet/machine.py) and needs no torch. A field that is added later has
-as its default what the code did before, so that the names of runs (keys) and their results stay valid.
+A recipe says nothing about the machine that it runs on (alexnet/machine.py) and needs no torch. The default of a field that is
+added later is what the code did before, so that the names of runs (keys) and their results stay valid.
 
-Where the printed paper and the code of its authors differ, one field has both values, named for what they do, and its text says
-which is whose ("printed", "2012 code"). Sources: Krizhevsky, Sutskever and Hinton 2012; the 2012 code as released by the
-Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.cu, weights.cu, convdata*.py).
+Where the printed paper and its authors' code differ, one field offers both values. Their names say what they do, and the
+field's text says which one is "printed" and which is from the "2012 code". Sources: Krizhevsky, Sutskever and Hinton 2012; the
+2012 code as released by the Computer History Museum (layers-145.cfg, layer-params-145*.cfg, layer.py, layer.cu, weights.cu,
+convdata*.py).
 """
 
 import functools
@@ -25,7 +26,7 @@ MOST_IMAGES = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Data(CheckedFields):
-    """Which images, and what is done to them before the network sees them."""
+    """Which images a run uses, and how they are prepared for the network."""
 
     NAME = "data"
 
@@ -94,7 +95,7 @@ class Data(CheckedFields):
 
 @dataclass(frozen=True, kw_only=True)
 class RateChange(CheckedFields):
-    """From the start of `epoch` these layers learn at these factors of their base rates. 0 freezes them."""
+    """From the start of `epoch`, these layers learn at their base rates times these factors. 0 freezes them."""
 
     NAME = "rate_change"
 
@@ -147,13 +148,13 @@ class Optim(CheckedFields):
         if self.drops and self.schedule:
             raise Refused("optim.schedule: fixed epochs and optim.drops cannot both set the rate")
         epochs = [change.epoch for change in self.schedule]
-        if epochs != sorted(epochs):  # of two changes that have begun the later in the list holds
+        if epochs != sorted(epochs):  # if two changes have begun, the later in the list applies
             raise Refused(f"optim.schedule: its epochs are {', '.join(map(str, epochs))}; put them in ascending order")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(CheckedFields):
-    """Model, data and optimization: with a seed and the data's fingerprint, all that decides a result."""
+    """Model, data and optimization. With a seed and the data's fingerprint, they decide a result completely."""
 
     NAME = "recipe"
 
@@ -170,10 +171,10 @@ class Recipe(CheckedFields):
 
     @functools.cached_property
     def key_text(self) -> str:
-        """What a run's key hashes of its recipe; the same for all seeds."""
+        """The text of the recipe that a run's key hashes; the same for all seeds."""
         return key_text(self)
 
 
 def field_docs() -> Mapping[str, str]:
-    """What every field of a recipe means, by dotted name: {"model.layers.*.kernel": "pixels a side", ...}."""
+    """Return the meaning of every field of a recipe, by dotted name: {"model.layers.*.kernel": "pixels a side", ...}."""
     return docs_of(Recipe)

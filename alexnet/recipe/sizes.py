@@ -1,11 +1,11 @@
-"""What a network takes: its weights and parameters, and the memory of a step."""
+"""How large a network is: its weights and parameters, and the memory that a step needs."""
 
 from alexnet.recipe.network import Layer, Sizes, sizes_of
 from alexnet.recipe.schema import Recipe
 
 
 def parameters_of(layer: Layer, size: Sizes) -> int:
-    """Weights and biases of a layer, and the scales and shifts of its batch normalization; 0 where it is absent."""
+    """Return the number of a layer's weights, biases, and batch normalization's scales and shifts; 0 if the layer is absent."""
     if not layer.present:
         return 0
     biases = size.outputs * (size.map_size**2 if layer.kind == "local" else 1)
@@ -13,17 +13,19 @@ def parameters_of(layer: Layer, size: Sizes) -> int:
 
 
 def weights_of(layer: Layer, size: Sizes) -> int:
-    """The weights of a layer alone; 0 where it is absent."""
+    """Return the number of a layer's weights, without biases; 0 if the layer is absent."""
     if not layer.present:
         return 0
     of_a_unit = size.inputs // size.groups * (layer.kernel**2 if layer.kind != "full" else 1)
-    positions = size.map_size**2 if layer.kind == "local" else 1  # a local layer has weights of its own at each place
+    positions = size.map_size**2 if layer.kind == "local" else 1  # a local layer has separate weights at each position
     return size.outputs * of_a_unit * positions
 
 
 def least_bytes(recipe: Recipe, images: int) -> int:
-    """Memory that a step with so many images takes at least: three float32 numbers a weight (itself, gradient, velocity), and
-    the crops and every layer's outputs, which backward needs again, in no more than two bytes a number."""
+    """Return the least memory, in bytes, that a step with `images` images needs.
+
+    It counts three float32 numbers a weight (itself, gradient, velocity), and the crops and every layer's outputs, which
+    backward needs again, at two bytes a number."""
     side = recipe.model.image_size + 2 * recipe.data.shift
     layers = [*zip(recipe.model.layers, sizes_of(recipe.model), strict=True)]
     weights = sum(weights_of(layer, size) for layer, size in layers)

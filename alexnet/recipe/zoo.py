@@ -1,12 +1,12 @@
-"""The recipes: the paper as printed, as its authors ran it, and the networks around it, each a diff on another."""
+"""The recipes: the paper as printed, as its authors ran it, and related networks, each written as a diff on another."""
 
 from alexnet.recipe.diff import changed
 from alexnet.recipe.network import Layer, Model, ResponseNorm
 from alexnet.recipe.schema import Data, Optim, RateChange, Recipe
 
-# ---- The networks of figure 1 ----------------------------------------------------------------------------------------
-# The paper says only "a four-layer convolutional network"; ../README.md says why these three.
-# Source: cuda-convnet's example layers (2011-2012); weight decay is taken out, as figure 1 says "no regularization".
+# ---- The networks of figure 1 ---------------------------------------------------------------------------------------- The
+# paper says only "a four-layer convolutional network"; ../README.md says why these three. Source: cuda-convnet's example layers
+# (2011-2012), without weight decay: figure 1 says "no regularization".
 
 FIGURE_1_A = Recipe(  # layers-19pct.cfg: three convolutions and one full layer, four learned layers
     model=Model(
@@ -44,11 +44,11 @@ FIGURE_1_C = changed(  # layers-conv-local-13pct.cfg without its crops: two conv
     },
 )
 
-# layers-conv-local-13pct.cfg: crops of 24, flips, decay of the local and full layers alone. What departs from it: its data
-# provider subtracted the centre 24 x 24 of the mean image from every crop, wherever that was taken (here what that image has
-# there); it took the images in one order for all epochs (here a new one each); and it made 395 updates an epoch, the last batch
-# of each of its five files being of 16 images (here 390 of 128 each). And its notes name the rates of weights alone as the ones
-# that drop; here those of biases drop with them.
+# layers-conv-local-13pct.cfg: crops of 24, flips, weight decay in the local and full layers only. The differences from it: its
+# data provider subtracted the centre 24 x 24 of the mean image from every crop; here each crop loses the mean image's pixels at
+# its own place. It used one order of images for all epochs; here each epoch has a new order. It made 395 updates an epoch,
+# because the last batch of each of its five files had 16 images; here there are 390 of 128 each. And its notes say that the
+# rates of weights drop, and name no others; here those of biases drop with them.
 CIFAR_13PCT = changed(
     FIGURE_1_C,
     {
@@ -60,14 +60,14 @@ CIFAR_13PCT = changed(
         "optim.stop_at_train_error": 0.0,
         "optim.update": "paper",
         "optim.epochs": 140,
-        "optim.schedule": (  # two drops of ten at the end, as the authors' other nets of the time; theirs is not recorded
+        "optim.schedule": (  # two drops by 10 at the end, as in the authors' other nets of the time; this net's is not recorded
             RateChange(epoch=120, weights=0.1, biases=0.1),
             RateChange(epoch=130, weights=0.01, biases=0.01),
         ),
     },
 )
 
-CIFAR_11PCT = changed(  # layers-conv-local-11pct.cfg: more than normalization differs, which is why the pair proves little
+CIFAR_11PCT = changed(  # layers-conv-local-11pct.cfg: not only the normalization differs, so the pair proves little
     CIFAR_13PCT,
     {
         "model.cross_map_norm": ResponseNorm(size=9, k=1.0, alpha=1e-3, alpha_times="mean"),
@@ -81,7 +81,7 @@ CIFAR_11PCT = changed(  # layers-conv-local-11pct.cfg: more than normalization d
 
 # ---- AlexNet ---------------------------------------------------------------------------------------------------------
 
-PAPER = Recipe(  # the paper as printed, sections 3 to 5; model.border_after is the one thing it needs and does not print
+PAPER = Recipe(  # the paper as printed, sections 3 to 5; only model.border_after is needed but not printed
     model=Model(
         layers=(
             Layer(outputs=96, kernel=11, stride=4, norm="cross_map", pool="max"),
@@ -145,8 +145,8 @@ SOURCE_2012 = changed(  # net 145 as its authors ran it for table 1 (layers-145.
 )
 
 ONE_GPU_HALF = (
-    # Net 145-half, section 3.2's one-GPU net: half the kernels, but the last convolution and full layers whole. With the
-    # schedule of net 145, so that the two compare; its own was 20/48/66/72, 96 epochs.
+    # Net 145-half, section 3.2's one-GPU net: half the kernels, except in the last convolution and the full layers. It has the
+    # schedule of net 145, so that the two can be compared; its own was 20/48/66/72, 96 epochs.
     changed(
         SOURCE_2012,
         {
@@ -171,7 +171,7 @@ CUDA_CONVNET2 = changed(  # the one-device net of 2014 (cuda-convnet2, layers-22
         "data.images_per_draw": 1,
         "data.colour_noise_epochs": 0,
         "optim.epochs": 90,
-        "optim.schedule": (  # `dexp`: a 250th in four steps for weights, a tenth in two for biases
+        "optim.schedule": (  # `dexp`: weights' rate falls to 1/250 in four steps, biases' to 1/10 in two
             RateChange(epoch=23, weights=250 ** (-1 / 3), biases=1.0),
             RateChange(epoch=45, weights=250 ** (-2 / 3), biases=0.1),
             RateChange(epoch=68, weights=1 / 250, biases=0.1),
@@ -179,7 +179,7 @@ CUDA_CONVNET2 = changed(  # the one-device net of 2014 (cuda-convnet2, layers-22
     },
 )
 
-# torchvision.models.alexnet and its reference training, but for that one's random resized crops. It is started by `torchrun
+# torchvision.models.alexnet and its reference training, without its random resized crops. That training starts with `torchrun
 # --nproc_per_node=8 train.py --model alexnet --lr 1e-2`, with 32 images for each of the 8 GPUs: batches of 256.
 TORCHVISION = Recipe(
     model=Model(
@@ -221,7 +221,7 @@ ALEXNET_32 = (
             "model.layers.0.stride": 2,
             "model.layers.0.padding": 4,
             "model.layers.last.outputs": 10,
-            # Each such that weight_std * sqrt(inputs of a unit) is what it is at full size, so that signals are as large.
+            # Each keeps weight_std * sqrt(inputs of a unit) as it is at full size, so that signals are as large.
             "model.layers.0.weight_std": 0.022,
             "model.layers.1.weight_std": 0.02,
             "model.layers.2.weight_std": 0.06,
@@ -281,4 +281,4 @@ RECIPES = {
     "CIFAR_13PCT": CIFAR_13PCT,
     "CIFAR_11PCT": CIFAR_11PCT,
 }
-"""Every recipe of this file by its name."""
+"""Every recipe of this file, by name."""
