@@ -1,4 +1,4 @@
-"""Dropout (section 4.2), with draws that a run's seed and step decide."""
+"""Dropout (section 4.2), with draws that depend only on a run's seed and step."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from alexnet.rng import generator, hashed_draws
 
 
 class Dropout(nn.Module):
-    """Units [n, ...] of which each is kept with probability 1 - `rate` in training, in one of the forms of model.dropout_form.
+    """Dropout of units [n, ...]: in training each is kept with probability 1 - `rate`. `form` is one of model.dropout_form.
 
-    Draws come from torch's own generator, as those of nn.Dropout do, until `draw_from` or `draw_on_device` names another.
-    From one that is named the mask is drawn for the whole layer, and column `part` of `parts` equal ones uses its slice. `rows`
-    are those of a batch of `of` images that are seen here. Until a source is named again, or the step that it reads moves on,
-    every forward pass draws the same mask, on a CPU as on a GPU: one that is made once more for its gradient
-    (torch.utils.checkpoint) must see the units that were kept. A graph made of the network (torch.export, torch.fx,
-    torch.jit.trace) has nobody to name a source: it draws from torch's own.
+    By default, draws come from torch's own generator, as in nn.Dropout. `draw_from` or `draw_on_device` names another source.
+    Then the mask is drawn for the whole layer, and column `part` of `parts` equal columns uses its slice. `rows` are the rows
+    that this process sees of a batch of `of` images. Every forward pass draws the same mask until a source is named again or
+    the step that it reads changes, on a CPU as on a GPU. Otherwise a pass that is repeated for its gradient
+    (torch.utils.checkpoint) would drop other units. In an exported or traced graph (torch.export, torch.fx, torch.jit.trace)
+    nobody can name a source, so it draws from torch's own generator.
     """
 
     def __init__(self, rate: float, form: str, part: int = 0, parts: int = 1):
@@ -29,18 +29,19 @@ class Dropout(nn.Module):
         self.rows, self.of = slice(None), 0
         self.train_factor = {"2012": 1.0, "inverted": 1 / self.keep, "2012_disabled": self.keep}[form]
         self.test_factor = {"2012": self.keep, "inverted": 1.0, "2012_disabled": self.keep}[form]
-        # No buffers: they are no part of the network's state, and stay where they are when the network moves.
-        self.generator_state: Tensor | None = None  # of a CPU generator, from which every draw begins
+        # Not buffers: they do not belong to the network's state, and stay where they are when the network moves.
+        self.generator_state: Tensor | None = None  # of a CPU generator: every draw begins from it
         self.key: int | None = None
         self.step: Tensor | None = None
 
     def draw_from(self, rng: torch.Generator) -> None:
-        """Draw on the CPU, from a generator that stands where this one does now, at every forward pass."""
+        """At every forward pass draw on the CPU, starting from the present state of `rng`."""
         self.generator_state, self.key, self.step = rng.get_state(), None, None
 
     def draw_on_device(self, key: int, step: Tensor) -> None:
-        """Draw on the device of `step` (int64, one value), by `hashed_draws` of `key` and of what `step` holds when it draws.
-        The kept share is rounded to 1/65536; one that would be rounded to 1 is 65535/65536."""
+        """Draw on the device of `step` (int64, one value), with `hashed_draws` of `key` and the value that `step` then has.
+
+        The kept share is rounded to 1/65536, and is at most 65535/65536."""
         self.generator_state, self.key, self.step = None, key, step
 
     def forward(self, units: Tensor) -> Tensor:
@@ -58,10 +59,10 @@ class Dropout(nn.Module):
         return units * (kept if kept.dtype == torch.bool else kept.to(units))
 
     def _draw(self, shape: tuple[int, ...]) -> Tensor:
-        """Ones and zeros: float32, or bool where they are drawn on a device, which a product takes as they are."""
+        """Return ones and zeros as float32, or as bool if they are drawn on a device: a product takes bool as it is."""
         if self.step is not None:
             assert self.key is not None
-            threshold = min(round(self.keep * 65536) - 32768, 32767)  # one more is none in int16, and would drop every unit
+            threshold = min(round(self.keep * 65536) - 32768, 32767)  # 32768 does not fit in int16 and would drop every unit
             return (hashed_draws(self.key, self.step, math.prod(shape)) < threshold).view(shape)
         assert self.generator_state is not None
         draw = _draw if torch.compiler.is_compiling() else _drawn
@@ -72,13 +73,13 @@ class Dropout(nn.Module):
 
 
 def _drawn(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
-    """Ones with probability `keep`, else zeros, from a generator in this state: float32 of this shape."""
+    """Return a float32 tensor of ones with probability `keep`, else zeros, drawn by a generator in this state."""
     rng = torch.Generator()
     rng.set_state(state)
     return torch.empty(shape, dtype=torch.float32, device="cpu").bernoulli_(keep, generator=rng)
 
 
-@torch.library.custom_op("alexnet::draw", mutates_args=())  # the same for torch.compile
+@torch.library.custom_op("alexnet::draw", mutates_args=())  # `_drawn` for torch.compile
 def _draw(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
     return _drawn(state, shape, keep)
 
@@ -89,12 +90,12 @@ def _draw_fake(state: Tensor, shape: Sequence[int], keep: float) -> Tensor:
 
 
 def draw_dropout(layers: nn.Sequential, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
-    """See `AlexNet.begin_step`; also of the layers of one column."""
+    """Draw as `AlexNet.begin_step` says; `layers` may also be those of one column."""
     for position, part in dropouts_of(layers):
         part.draw_from(generator(seed, f"dropout/{position}", step))
         part.rows, part.of = rows, of
 
 
 def dropouts_of(layers: nn.Sequential) -> Iterator[tuple[int, Dropout]]:
-    """The dropouts of a network's layers, each with the position of its layer."""
+    """Yield the dropouts of a network's layers, each with the position of its layer."""
     return ((position, part) for position, layer in enumerate(layers) for part in layer.children() if isinstance(part, Dropout))

@@ -1,8 +1,8 @@
-"""A convolution in groups, section 3.2's two columns; on a GPU in bf16 as one of all maps, with zeros between the columns.
+"""Grouped convolution, for the two columns of section 3.2. On a GPU in bf16 it runs as one convolution of all maps.
 
-cuDNN has no fast bf16 kernels for few large groups. On an H100 (torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer
-4 of the full network takes 2,541 us in two groups, 399 as two convolutions and 278 as one with twice the products; layer 2
-takes 915, 775 and 627."""
+The weights between the columns are then zeros. The reason: cuDNN has no fast bf16 kernels for few large groups. On an H100
+(torch 2.11, cuDNN 9.19, batch 128, forward and backward) layer 4 of the full network takes 2,541 us in two groups, 399 as two
+convolutions and 278 as one with twice the products; layer 2 takes 915, 775 and 627."""
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,14 @@ Pair = tuple[int, ...]
 
 
 class GroupedConv2d(nn.Conv2d):
-    """nn.Conv2d with `groups`, in the same numbers up to the order in which they are added."""
+    """nn.Conv2d with `groups`. It gives the same numbers, up to the order in which they are added."""
 
     def forward(self, input: Tensor) -> Tensor:
         assert not isinstance(self.padding, str), "a layer of a recipe has a number of pixels"
         return _convolved(input, self.weight, self.bias, self.stride, self.padding, self.groups)
 
 
-@torch.fx.wrap  # one node of a graph that torch.fx makes, which knows no devices
+@torch.fx.wrap  # one node in a graph of torch.fx, which knows no devices
 def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int) -> Tensor:
     if images.is_cuda and not torch.compiler.is_compiling():
         if torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda") == torch.bfloat16:
@@ -32,7 +32,7 @@ def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair
 
 
 class _AsOneGroup(torch.autograd.Function):
-    """Images [n, inputs, height, width] and weights [outputs, inputs / groups, k, k] to maps [n, outputs, ...]."""
+    """Convolve images [n, inputs, height, width] with weights [outputs, inputs / groups, k, k] into maps [n, outputs, ...]."""
 
     @staticmethod
     def forward(ctx, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, groups: int) -> Tensor:
@@ -46,7 +46,7 @@ class _AsOneGroup(torch.autograd.Function):
         (upstream,) = upstreams
         images, weight, whole = ctx.saved_tensors
         stride, padding, groups = ctx.settings
-        if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
+        if torch.is_grad_enabled():  # for second derivatives: the same in operations that torch can differentiate
             own = images.view_as(images), weight.view_as(weight)
             out = F.conv2d(*own, None, stride, padding, 1, groups)
             return *torch.autograd.grad(out, own, upstream, create_graph=True), None, None, None
@@ -58,7 +58,7 @@ class _AsOneGroup(torch.autograd.Function):
 
 
 def with_zeros(weight: Tensor, groups: int) -> Tensor:
-    """Weights [outputs, inputs / groups, k, k] as those of one group [outputs, inputs, k, k]."""
+    """Expand weights [outputs, inputs / groups, k, k] to those of one group [outputs, inputs, k, k], with zeros between."""
     outputs, inputs, *sides = weight.shape
     format = torch.channels_last if weight.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     whole = torch.empty((outputs, groups * inputs, *sides), dtype=weight.dtype, device=weight.device, memory_format=format)
@@ -69,7 +69,8 @@ def with_zeros(weight: Tensor, groups: int) -> Tensor:
 
 
 def without_zeros(whole: Tensor, groups: int) -> Tensor:
-    """The blocks of weights, or gradients of weights, [outputs, inputs, k, k] that `with_zeros` filled, under each other."""
+    """Return the blocks that `with_zeros` filled, of weights or their gradients [outputs, inputs, k, k], stacked along
+    outputs."""
     return torch.cat([_block(whole, group, groups) for group in range(groups)])
 
 

@@ -1,4 +1,4 @@
-"""The network of a recipe. Every part is picked from a table when the network is built; forward has no choice left."""
+"""The network of a recipe. Every part is picked from a table when the network is built, so forward makes no choices."""
 
 import math
 from collections import OrderedDict
@@ -20,7 +20,7 @@ from alexnet.rng import checked_seed, generator, key_of
 
 
 class ScaledTanh(nn.Module):
-    """1.7159 tanh(2x/3), LeCun's: variance of about 1 in, about 1 out."""
+    """LeCun's 1.7159 tanh(2x/3): inputs of variance 1 give outputs of variance about 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(x * (2 / 3))
@@ -36,7 +36,7 @@ ACTIVATION = {
     "leaky_relu": nn.LeakyReLU,
 }
 RISING = ("relu", "tanh", "scaled_tanh", "sigmoid", "softplus", "leaky_relu")
-"""Activations that keep order: max pooling may come before them and gives the same."""
+"""Activations that keep order: max pooling before or after them gives the same."""
 
 
 class LocalConv2d(nn.Module):
@@ -56,7 +56,7 @@ class LocalConv2d(nn.Module):
 
 
 class GroupedLinear(nn.Module):
-    """A full layer in `groups` parts that each see their own part of the inputs alone, as a convolution's groups do."""
+    """A full layer in `groups` parts. Each part sees only its own part of the inputs, as in a grouped convolution."""
 
     def __init__(self, inputs: int, outputs: int, groups: int):
         super().__init__()
@@ -70,18 +70,21 @@ class GroupedLinear(nn.Module):
 
 
 Learned = nn.Conv2d | LocalConv2d | nn.Linear | GroupedLinear
-"""A part that holds the weights and biases of a layer."""
+"""The kinds of parts that hold a layer's weights and biases."""
 
 
 class AlexNet(nn.Module):
-    """Images [n, 3, size, size] to logits [n, classes] (section 3), with the initial weights that `seed` draws (section 5).
+    """The network: images [n, 3, size, size] to logits [n, classes] (section 3), with initial weights drawn by `seed` (section
+    5).
 
-    Takes a Recipe or its Model, as in AlexNet(PAPER), and `classes` where it is to tell apart another number of them. `size`
-    is model.image_size, and the inputs are what data.inputs makes of pixels from 0 to 255. `layers` holds one nn.Sequential
-    for each of model.layers, whose parts are named weights, activation, norm, pool and dropout; what a layer does not have is
-    nn.Identity, and so is a ReLU that is part of the pool before it or of the normalization after it. `features` and
-    `classifier` are the same layers under torchvision's names. Torch's own generator is left as it is. Raises Refused for
-    images of another size, and for a seed that is no whole number.
+    It takes a Recipe or its Model, as in AlexNet(PAPER). `classes` replaces the model's number of classes. `size` is
+    model.image_size, and the inputs are what data.inputs makes of pixels from 0 to 255.
+
+    `layers` holds one nn.Sequential for each of model.layers. Its parts are named weights, activation, norm, pool and dropout.
+    A part that the layer lacks is nn.Identity, and so is a ReLU that the pool before it or the normalization after it computes.
+    `features` and `classifier` are the same layers under torchvision's names.
+
+    Torch's own generator is not used. Raises Refused for images of another size, and for a seed that is not a whole number.
     """
 
     def __init__(self, model: Model | Recipe, seed: int = 0, *, classes: int | None = None):
@@ -89,14 +92,14 @@ class AlexNet(nn.Module):
         seed = checked_seed(seed)
         model = model.model if isinstance(model, Recipe) else model
         self.model = model = model if classes is None else with_classes(model, classes)
-        with torch.device("meta"):  # without memory, so that torch draws no weights, which are drawn below
+        with torch.device("meta"):  # without memory, so that torch draws no weights: `initialize` draws them below
             self.border = nn.ZeroPad2d((0, model.border_after, 0, model.border_after)) if model.border_after else nn.Identity()
             self.layers = nn.Sequential(
                 *(nn.Sequential(layer_parts(model, position, size)) for position, size in enumerate(sizes_of(model)))
             )
         device = torch.get_default_device()
         if device.type != "meta":
-            # as to_empty does it, which imports sympy for that, a second of every process
+            # what to_empty does, but that imports sympy, which costs every process a second
             self._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
             initialize(self, seed)
 
@@ -111,46 +114,47 @@ class AlexNet(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """Units that the last layer sees."""
+        """The number of units that the last layer sees."""
         return self.get_classifier().in_features
 
     def __setattr__(self, name: str, value: Tensor | nn.Module) -> None:
-        """Raises Refused for `features` and `classifier`, which torch would keep as modules that nothing is computed with."""
+        """Raises Refused for `features` and `classifier`: torch would store them as modules that the network never uses."""
         if name in ("features", "classifier"):
             _not_here()
         super().__setattr__(name, value)
 
     @property
     def features(self) -> nn.Sequential:
-        """The border and the layers that have maps: images to maps. It shares its parts with `layers`, and is no module beside
-        it: a part is replaced in `layers`."""
+        """The border and the layers that have maps: images to maps. The parts are those of `layers`; replace a part there."""
         return SharedLayers(self.border, *self.layers[: self._first_full])
 
     @property
     def classifier(self) -> nn.Sequential:
-        """The full layers: maps to logits. SharedLayers as `features` is."""
+        """The full layers: maps to logits. Like `features`, it shares its parts with `layers`."""
         return SharedLayers(*self.layers[self._first_full :])
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Images to the maps [n, maps, height, width] that the first full layer is given."""
+        """Return the maps [n, maps, height, width] of the images that enter the first full layer."""
         return self.features(_of_side(images, self.model.image_size))
 
     def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
-        """What `forward_features` gives to logits; with `pre_logits` to the units [n, num_features] before the last layer."""
+        """Turn the output of `forward_features` into logits, or with `pre_logits` into the last layer's inputs [n,
+        num_features]."""
         *full, last = self.classifier
         for layer in full:
             maps = layer(maps)
         return maps.flatten(1) if pre_logits else last(maps)
 
     def get_classifier(self) -> nn.Linear:
-        """The weights of the last layer."""
+        """Return the part that holds the last layer's weights."""
         part = learned_part(self.layers[-1])
         assert isinstance(part, nn.Linear), "the last layer of every recipe"
         return part
 
     def reset_classifier(self, num_classes: int, seed: int = 0) -> None:
-        """Another last layer, for so many classes, with weights that `seed` draws as it does those of a new network. They are
-        new parameters: make the optimizer after this. Raises Refused for fewer than one class."""
+        """Replace the last layer with one for `num_classes` classes. `seed` draws its weights as for a new network.
+
+        They are new parameters: create the optimizer after this. Raises Refused for fewer than one class."""
         model, old, last = with_classes(self.model, num_classes), self.get_classifier(), len(self.layers) - 1
         new = nn.utils.skip_init(nn.Linear, old.in_features, num_classes)
         assert isinstance(new, nn.Linear)
@@ -165,21 +169,22 @@ class AlexNet(nn.Module):
     # ---- Draws and weights ----
 
     def begin_step(self, seed: int, step: int, rows: slice = slice(None), of: int = 0) -> None:
-        """Draw the dropout of one step from generators named by seed, layer and step, for a batch of `of` images of which this
-        network sees `rows`; by default all."""
+        """Draw the dropout of one step from generators that seed, layer and step decide.
+
+        The batch has `of` images, of which this network sees `rows`; by default all."""
         draw_dropout(self.layers, seed, step, rows, of)
 
     def draw_on_device(self, seed: int, step: Tensor, rows: slice = slice(None), of: int = 0) -> None:
-        """Draw the dropout of every step from now on where the network is, by what `step` holds then: see
+        """From now on draw dropout on the network's device, by the value that `step` has at each step: see
         `rng.hashed_draws`."""
         for position, part in dropouts_of(self.layers):
             part.draw_on_device(key_of(seed, f"dropout/{position}"), step)
             part.rows, part.of = rows, of
 
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
-        """Take the weights of torchvision.models.alexnet: the same layers in the same order, under other names.
+        """Load the weights of torchvision.models.alexnet, which has the same layers in the same order, under other names.
 
-        Raises ValueError where the shapes are others: the network must be that of the recipe TORCHVISION.
+        Raises ValueError if the shapes differ: the network must be that of the recipe TORCHVISION.
         """
         ours = self.state_dict()
         if [tuple(v.shape) for v in ours.values()] != [tuple(v.shape) for v in state.values()]:
@@ -195,13 +200,13 @@ def _not_here(*_) -> NoReturn:
 
 
 class SharedLayers(nn.Sequential):
-    """Parts of a network in a row. They are the network's own; another part put here would not be in it, and is refused."""
+    """A sequence of a network's own parts. Raises Refused for every change: a part put here would not be in the network."""
 
     __setitem__ = __delitem__ = append = insert = extend = pop = _not_here  # pyright: ignore[reportAssignmentType]
 
 
 def with_classes(model: Model, classes: int) -> Model:
-    """The same model with a last layer for so many classes. Raises Refused for fewer than one."""
+    """Return the same model with a last layer for `classes` classes. Raises Refused for fewer than one."""
     if classes < 1:
         raise Refused(
             f"classes: {classes} is less than 1; forward_head(maps, pre_logits=True) gives what a last layer would see"
@@ -209,9 +214,9 @@ def with_classes(model: Model, classes: int) -> Model:
     return changed(model, {"classes": classes, "layers.last.outputs": classes})
 
 
-@torch.fx.wrap  # one node of a graph that torch.fx makes, which knows no shapes
+@torch.fx.wrap  # one node in a graph of torch.fx, which knows no shapes
 def _of_side(images: Tensor, side: int) -> Tensor:
-    """The same images. Raises Refused where they are not [n, 3, side, side]."""
+    """Return the same images. Raises Refused if they are not [n, 3, side, side]."""
     if not torch.jit.is_tracing() and (images.dim() != 4 or images.shape[1:] != (3, side, side)):
         raise Refused(
             f"images: {list(images.shape)} given, [n, 3, {side}, {side}] wanted; resize them to model.image_size = {side}, or "
@@ -221,7 +226,7 @@ def _of_side(images: Tensor, side: int) -> Tensor:
 
 
 def layer_parts(model: Model, position: int, size: Sizes, column: int | None = None) -> "OrderedDict[str, nn.Module]":
-    """The parts of one layer in the order in which they act. With `column`, of that column alone (of 0 and 1)."""
+    """Return the parts of one layer in the order in which they act. With `column` (0 or 1), the parts of that column alone."""
     layer, parts, shares = model.layers[position], OrderedDict(), 1 if column is None else model.columns
     last = position == len(model.layers) - 1
     if layer.kind == "full":
@@ -239,10 +244,10 @@ def layer_parts(model: Model, position: int, size: Sizes, column: int | None = N
 
 
 def _fused(layer: Layer, act: nn.Module, is_rising: bool) -> tuple[list[str], bool, bool]:
-    """The order of activation, norm and pool as it is computed, and whether the ReLU is done within the max pool that
-    it follows, or within the cross-map norm that follows it: one pass over the maps in place of two, to the same numbers.
+    """Return the order in which activation, norm and pool are computed, and whether the pool or the norm computes the ReLU.
 
-    A rising function and the largest of a window change places: that costs a quarter of the activations."""
+    The max pool before a ReLU can compute it, and so can the cross-map norm after it: one pass over the maps instead of two,
+    with the same numbers. A rising activation is moved behind a max pool: then only a quarter as many values go through it."""
     order = layer.order.split("-")
     if (layer.pool, layer.norm) == ("max", "none") and is_rising:
         order = ["norm", "pool", "activation"]
@@ -253,7 +258,8 @@ def _fused(layer: Layer, act: nn.Module, is_rising: bool) -> tuple[list[str], bo
 
 
 def _learned(layer: Layer, size: Sizes, shares: int) -> nn.Module:
-    """The layer's weights; of one column, where `shares` is 2: its own outputs, and its own inputs where they do not cross."""
+    """Return the layer's weights. If `shares` is 2, those of one column: its own outputs, and its own inputs unless they
+    cross."""
     if not layer.present:
         return nn.Identity()
     inputs, outputs, groups = size.inputs, size.outputs // shares, size.groups
@@ -282,15 +288,16 @@ def _norm(model: Model, layer: Layer, size: Sizes, shares: int, relu: bool) -> n
 
 
 def learned_part(parts: nn.Module) -> Learned | None:
-    """The part of a layer that holds its weights and biases; None of an absent layer."""
+    """Return the part of a layer that holds its weights and biases; None for an absent layer."""
     part = parts.get_submodule("weights")
     return part if isinstance(part, Learned) else None
 
 
 @torch.no_grad()
 def initialize(network: AlexNet, seed: int) -> None:
-    """All initialization is here (section 5): every layer's weights come from a generator of its own, named by seed and
-    position. Batch normalizations begin as torch has them."""
+    """Initialize the network (section 5). Each layer's weights come from its own generator, which seed and position decide.
+
+    Batch normalizations start with torch's defaults."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()
@@ -301,7 +308,7 @@ def initialize(network: AlexNet, seed: int) -> None:
 
 @torch.no_grad()
 def draw_weights(part: Learned, model: Model, position: int, seed: int) -> None:
-    """The initial weights and biases of the layer at `position`."""
+    """Draw the initial weights and biases of the layer at `position`."""
     layer = model.layers[position]
     assert part.bias is not None
     rng = generator(seed, "init", position)
@@ -316,8 +323,8 @@ def draw_weights(part: Learned, model: Model, position: int, seed: int) -> None:
 
 
 def layer_table(model: Model) -> list[dict]:
-    """A row for each layer: sizes, parameters, neurons and multiply-adds of one image's forward pass, bytes of its outputs in
-    float32. No network is made for it."""
+    """Return a row for each layer: its sizes and parameters, and for one image its neurons, the multiply-adds of the forward
+    pass and the bytes of its float32 outputs. No network is built for it."""
     rows = []
     for layer, size in zip(model.layers, sizes_of(model), strict=True):
         positions = size.map_size**2

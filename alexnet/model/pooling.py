@@ -1,9 +1,9 @@
-"""Pools of cuda-convnet: a window that hangs over the edge is cut off there, and an average divides by what is left.
+"""Pooling as in cuda-convnet: a window that crosses the edge is cut off there, and an average divides by the pixels left.
 
-They are torch's max_pool2d and avg_pool2d in ceil mode, in the same bits. On a GPU maxima are by a Triton kernel, with the
-ReLU after them (pooling_on_gpu.py). On a CPU channels_last maps go through a C kernel (kernels/cpu.py) where there is a
-compiler: torch's own fill memory with zeros, keep 8 bytes of position for each maximum, and are several times slower in bf16.
-Whatever follows single operations, as torch.compile, torch.export and torch.func do, sees torch's own."""
+This equals torch's max_pool2d and avg_pool2d in ceil mode, bit for bit. On a GPU, a Triton kernel computes maxima and the ReLU
+after them (pooling_on_gpu.py). On a CPU with a compiler, a C kernel (kernels/cpu.py) pools channels_last maps: torch's own
+pools fill memory with zeros, keep 8 bytes of position for each maximum, and are several times slower in bf16. Tools that trace
+single operations, such as torch.compile, torch.export and torch.func, see torch's own pools."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from alexnet.recipe.network import side_after_pool
 
 
 class Pool(nn.Module):
-    """The "max" or "average" of square windows, and with `relu` the ReLU of that. Takes and gives [n, maps, height, width]."""
+    """The "max" or "average" of square windows; with `relu`, the ReLU of that. Takes and returns [n, maps, height, width]."""
 
     def __init__(self, kind: str, window: int, stride: int, relu: bool = False):
         super().__init__()
@@ -30,9 +30,9 @@ class Pool(nn.Module):
         return f"{self.kind}, window={self.window}, stride={self.stride}{', relu' if self.relu else ''}"
 
 
-@torch.fx.wrap  # one node of a graph that torch.fx makes, as torchvision does for features
+@torch.fx.wrap  # one node in a graph of torch.fx, as torchvision does for features
 def pool(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) -> Tensor:
-    """The "max" or "average" of square windows of [n, maps, height, width], and with `relu` the ReLU of that."""
+    """Return the "max" or "average" of square windows of [n, maps, height, width]; with `relu`, the ReLU of that."""
     if is_followed(maps):
         return by_torch(maps, kind, window, stride, relu)
     if kind == "max" and pooling_on_gpu.takes(maps, window):
@@ -60,7 +60,7 @@ class _Pool(torch.autograd.Function):
         (upstream,) = upstreams
         maps, positions = ctx.saved_tensors
         kind, window, stride = ctx.settings
-        if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
+        if torch.is_grad_enabled():  # for second derivatives: the same in operations that torch can differentiate
             own = maps.view_as(maps)
             (gradient,) = torch.autograd.grad(by_torch(own, kind, window, stride), own, upstream, create_graph=True)
             return gradient, None, None, None
@@ -74,6 +74,6 @@ def _has_kernel(maps: Tensor, window: int) -> bool:
         maps.device.type == "cpu"
         and maps.is_contiguous(memory_format=torch.channels_last)
         and maps.shape[1] >= 16  # the kernel's step
-        and window <= min(*maps.shape[2:], 15)  # positions in a byte
+        and window <= min(*maps.shape[2:], 15)  # a position fits in a byte
         and supported(maps)
     )

@@ -1,7 +1,7 @@
-"""Max pooling and the ReLU after it on a GPU, as one operation: where each maximum was found is kept in a byte.
+"""Max pooling and the ReLU after it on a GPU, as one operation. The position of each maximum is kept in one byte.
 
 Torch keeps eight bytes of position for each maximum, and reads and writes the pooled maps once more for the ReLU, forward and
-backward: of a step of a small network this is the most that is read and written without need."""
+backward. In a step of a small network, this is the largest share of needless memory traffic."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from alexnet.recipe.network import side_after_pool
 
 
 def takes(maps: Tensor, window: int) -> bool:
-    """Whether there is a kernel for these maps [n, maps, height, width]."""
+    """Whether the kernel takes these maps [n, maps, height, width]."""
     return (
         maps.is_cuda
         and window <= min(*maps.shape[2:], gpu.LARGEST_WINDOW)
@@ -24,12 +24,12 @@ def takes(maps: Tensor, window: int) -> bool:
 
 
 def max_pool(maps: Tensor, window: int, stride: int, relu: bool) -> Tensor:
-    """As torch's max_pool2d in ceil mode, and its ReLU: [n, maps, height, width], of the type of `maps`."""
+    """Return torch's max_pool2d in ceil mode, with `relu` its ReLU: [n, maps, height, width], in the type of `maps`."""
     return _MaxPool.apply(maps, window, stride, relu)
 
 
 def by_torch(maps: Tensor, kind: str, window: int, stride: int, relu: bool = False) -> Tensor:
-    """The "max" or "average" of windows by torch's own operations, and with `relu` the ReLU of that."""
+    """Return the "max" or "average" of windows by torch's own operations; with `relu`, the ReLU of that."""
     pooled = (F.max_pool2d if kind == "max" else F.avg_pool2d)(maps, window, stride, ceil_mode=True)
     return F.relu(pooled) if relu else pooled
 
@@ -51,7 +51,7 @@ class _MaxPool(torch.autograd.Function):
         (upstream,) = upstreams
         maps, positions = ctx.saved_tensors
         window, stride, relu = ctx.settings
-        if torch.is_grad_enabled():  # someone differentiates twice: the same by operations that torch can differentiate
+        if torch.is_grad_enabled():  # for second derivatives: the same in operations that torch can differentiate
             own = maps.view_as(maps)
             (gradient,) = torch.autograd.grad(by_torch(own, "max", window, stride, relu), own, upstream, create_graph=True)
             return gradient, None, None, None

@@ -1,20 +1,20 @@
 """Response normalization, section 3.3: b = a / (k + alpha * t)^beta, where t sums the squares of a's neighbours.
 
-Our own operation because torch's is slow, has no bf16 on CPU, and its backward on CUDA is not deterministic. Here every
-number is made by element-wise operations in one fixed order, so that neither threads nor blocks nor memory format change a bit
+This is our own operation because torch's is slow, has no bf16 on a CPU, and is not deterministic in its backward on CUDA. Here
+every number is computed by element-wise operations in one fixed order. So threads, blocks and memory format do not change a bit
 (with beta 0.75, 0.5 or 1; torch rounds other powers differently at the end of a block, by 2e-7).
 
-How: maps in channels_last memory are normalized on a CPU by a C kernel (kernels/cpu.py) where there is a compiler, and on a GPU
-by a Triton kernel (kernels/gpu.py: to a tolerance, not in the same bits). All others are by torch operations, on a CPU in the
-same order and so in the same bits. There squares are written into a buffer with a margin of zeros around each map (or column,
-or image), so that the sum over a window is a few additions of one flat array to itself, shifted. Blocks of it stay in the
-cache. Backward keeps only the input and computes the rest again, which costs less than reading it back.
+How: a C kernel (kernels/cpu.py) normalizes channels_last maps on a CPU with a compiler, and a Triton kernel on a GPU
+(kernels/gpu.py: equal within a tolerance, not bit for bit). All other maps are normalized by torch operations, which on a CPU
+keep the C kernel's order and so give the same bits. They write the squares into a buffer with a margin of zeros around each map
+(or column, or image). The sum over a window is then a few additions of one flat array to itself, shifted. They work in blocks
+that stay in the cache. Backward keeps only the input and computes the rest again, which costs less than reading it back.
 
-Whatever follows single operations, as torch.compile, torch.export and torch.func do, sees torch's own (`by_formula`), on a CPU
-in the same bits.
+Tools that trace single operations, such as torch.compile, torch.export and torch.func, see plain torch operations
+(`by_formula`), which on a CPU give the same bits.
 
-The ReLU before a normalization across maps is part of it: the GPU's kernel makes it on its way, which saves a step of
-SOURCE_2012 a twentieth of all that it reads and writes, one of PAPER a ninth. Elsewhere it is torch's own."""
+The ReLU before a normalization across maps is part of the operation: the GPU's kernel computes it in the same pass. This saves
+a twentieth of the memory traffic of a step of SOURCE_2012, and a ninth for PAPER. Elsewhere it is torch's own ReLU."""
 
 import math
 
@@ -26,14 +26,14 @@ from alexnet.kernels import cpu, gpu
 from alexnet.kernels.supported import is_followed, supported
 from alexnet.recipe import ResponseNorm
 
-BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, best of 100,000 to 1,600,000 (NOTES.md)
+BLOCK_VALUES = 200_000  # of the padded buffer at a time: 0.8 MB in float32, fastest of 100,000 to 1,600,000 (NOTES.md)
 
 
 class CrossMapNorm(nn.Module):
-    """t at map i sums over maps i - size//2 to i + size//2 at the same pixel, within each of `columns` equal parts. With `relu`
-    of the ReLU of what it is given.
+    """Normalization across maps: t at map i sums over maps i - size//2 to i + size//2 at the same pixel, within each of
+    `columns` equal parts. With `relu`, it normalizes the ReLU of its input.
 
-    Takes and gives [n, maps, height, width], in any memory format (kept) and floating type (bf16 is computed in float32).
+    Takes and returns [n, maps, height, width], in any memory format (kept) and floating type (bf16 is computed in float32).
     Source: paper, section 3.3; cuda-convnet `cmrnorm` (alpha_times "mean", columns 2).
     """
 
@@ -50,9 +50,9 @@ class CrossMapNorm(nn.Module):
 
 
 class WithinMapNorm(nn.Module):
-    """t at a pixel sums over the size x size pixels around it in the same map, cut off at the edge.
+    """Normalization within a map: t at a pixel sums over the size x size pixels around it, cut off at the edge.
 
-    Takes and gives [n, maps, height, width]. Source: cuda-convnet `rnorm` (k 1, alpha_times "mean" over size^2 pixels).
+    Takes and returns [n, maps, height, width]. Source: cuda-convnet `rnorm` (k 1, alpha_times "mean" over size^2 pixels).
     """
 
     def __init__(self, norm: ResponseNorm):
@@ -67,13 +67,14 @@ class WithinMapNorm(nn.Module):
         return str(self.norm)
 
 
-@torch.fx.wrap  # one node of a graph that torch.fx makes, as torchvision does for features
+@torch.fx.wrap  # one node in a graph of torch.fx, as torchvision does for features
 def normalize(
     maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float, relu: bool = False
 ) -> Tensor:
-    """maps / (k + alpha * t)^beta, where t sums squares over windows of `size`: over maps, in so many columns, or over pixels.
+    """Return maps / (k + alpha * t)^beta, where t sums squares over windows of `size`.
 
-    `maps` are [n, maps, height, width], with `relu` the ReLU of these; `over` is ("maps", columns) or ("pixels", 1).
+    `maps` are [n, maps, height, width]; with `relu`, their ReLU is normalized. `over` is ("maps", columns) for windows over the
+    maps of each column, or ("pixels", 1).
     """
     if is_followed(maps):
         return by_formula(F.relu(maps) if relu else maps, over, size, k, alpha, beta)
@@ -83,7 +84,7 @@ def normalize(
 
 
 def _takes_relu(maps: Tensor, over: tuple[str, int]) -> bool:
-    """Whether there is a kernel for these maps that makes their ReLU too."""
+    """Whether there is a kernel for these maps that computes their ReLU too."""
     return over[0] == "maps" and maps.is_cuda and maps.is_contiguous(memory_format=torch.channels_last) and supported(maps)
 
 
@@ -103,8 +104,8 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx, *upstreams: Tensor):
         (upstream,) = upstreams
         (maps,) = ctx.saved_tensors
-        if torch.is_grad_enabled():  # someone differentiates twice: the formula in operations that torch can differentiate
-            # A view of its own, so that both ways by which `maps` enters the second derivative are counted once.
+        if torch.is_grad_enabled():  # for second derivatives: the formula in operations that torch can differentiate
+            # A separate view, so that each of the two ways by which `maps` enters the second derivative counts once.
             own = maps.view_as(maps)
             out = by_formula(F.relu(own) if ctx.relu else own, *ctx.settings)
             (gradient,) = torch.autograd.grad(out, own, upstream, create_graph=True)
@@ -119,7 +120,7 @@ class _Normalize(torch.autograd.Function):
 
 
 def _normalized(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
-    """Of maps that lie densely."""
+    """Return the normalized maps, for maps that are dense in memory."""
     out = torch.empty_like(maps)
     if _by_kernel(out, maps, None, over, size, k, alpha, beta):
         return out
@@ -131,7 +132,7 @@ def _normalized(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha:
 
 
 def _gradient(maps: Tensor, upstream: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
-    """Of `maps`, which lie densely, from that of what `_normalized` gives."""
+    """Return the gradient of `maps`, which are dense in memory, from `upstream`, the gradient of `_normalized`'s output."""
     upstream = upstream.contiguous(memory_format=_format(maps))
     out = torch.empty_like(maps)
     if upstream.dtype == maps.dtype and _by_kernel(out, maps, upstream, over, size, k, alpha, beta):
@@ -149,7 +150,7 @@ def _gradient(maps: Tensor, upstream: Tensor, over: tuple[str, int], size: int, 
 def _by_kernel(
     out: Tensor, maps: Tensor, upstream: Tensor | None, over: tuple[str, int], size: int, k: float, alpha: float, beta: float
 ) -> bool:
-    """Forward, or backward of `upstream`, into `out` by a kernel; False where there is none for these maps."""
+    """Compute forward, or backward of `upstream`, into `out` by a kernel. Return False if there is none for these maps."""
     if not (maps.is_contiguous(memory_format=torch.channels_last) and supported(maps)):
         return False
     if not maps.is_cuda and beta != 0.75:
@@ -164,10 +165,10 @@ def _by_kernel(
 
 
 class _Window:
-    """Sums over windows of one tensor's shape and memory format.
+    """Sums over windows, for tensors of one shape and memory format.
 
-    `body` is how a block is seen; `padded` the same with margins of size // 2; the sum over a window along one dimension
-    is the flat padded array added to itself `size` times, shifted by that dimension's `step`.
+    `body` is the shape in which a block is viewed, and `padded` the same with margins of size // 2. The sum over a window along
+    one dimension is the sum of `size` copies of the flat padded array, each shifted by that dimension's `step`.
     """
 
     def __init__(self, maps: Tensor, over: tuple[str, int], size: int):
@@ -197,12 +198,12 @@ class _Window:
         self.channels_last = channels_last
 
     def blocks(self, *tensors: Tensor):
-        """The tensors, a block of rows [rows, *body] of each at a time; views, so that they can be written to."""
+        """Yield a block of rows [rows, *body] of each tensor at a time. They are views, so that they can be written to."""
         seen = [(t.permute(0, 2, 3, 1) if self.channels_last else t).reshape(self.outer, *self.body) for t in tensors]
         yield from zip(*(t.split(self.rows) for t in seen), strict=True)
 
     def total(self, values: Tensor) -> Tensor:
-        """Sum over each value's window, for a block [rows, *body]. Overwritten by the next call."""
+        """Return the sum over each value's window, for a block [rows, *body]. The next call overwrites it."""
         rows = len(values)
         self.margins.view(self.rows, *self.padded)[(slice(0, rows), *self.middle)] = values
         flat = self.margins[: rows * math.prod(self.padded)]
@@ -219,18 +220,19 @@ class _Window:
         return self.last[:rows]
 
     def power(self, x: Tensor, k: float, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
-        """scale = k + alpha * t and scale^-beta of a block."""
+        """Return scale = k + alpha * t and scale^-beta of a block."""
         x = x.to(self.margins.dtype)
         scale = self.total(x * x).mul(alpha).add_(k)
-        if beta == 0.75:  # two roots are many times faster than a power; not sqrt, which MKL does not round correctly
+        if beta == 0.75:  # two roots are many times faster than a power; no sqrt: MKL does not round it correctly
             root = scale.rsqrt()
             return scale, root.rsqrt().mul_(root).mul_(root)
         return scale, scale.pow(-beta)
 
 
 def by_formula(maps: Tensor, over: tuple[str, int], size: int, k: float, alpha: float, beta: float) -> Tensor:
-    """The same, in plain operations, which can be differentiated as often as wanted and exported; slow. On a CPU, where each of
-    them is rounded by itself, in the same bits."""
+    """The same in plain operations: slow, but they can be exported and differentiated any number of times.
+
+    On a CPU, where each operation is rounded by itself, it gives the same bits."""
     what, columns = over
     x, margin = maps.to(torch.promote_types(maps.dtype, torch.float32)), size // 2
     total = x * x

@@ -1,8 +1,8 @@
-"""Section 3.2: the network of two columns laid over two devices, a column each.
+"""The network of two columns on two devices, one column each (section 3.2).
 
 `AlexNet` with model.columns = 2 is the same network on one device (grouped convolutions): both layouts give the same numbers.
-Every weight lives on one device alone and nothing is averaged; activations go across where columns meet, and their gradients
-come back. The last layer lives with column 0. Source: layers-145.cfg, layer.cu (2012).
+Every weight is on one device only, and nothing is averaged. Where columns meet, activations are copied across, and their
+gradients are copied back. The last layer is on column 0's device. Source: layers-145.cfg, layer.cu (2012).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from alexnet.recipe import Model, sizes_of
 class Column(nn.Module):
     """One column (0 or 1) of a two-column network, with that column's share of the weights of `network`.
 
-    `stages` are what it does between meetings: (meets, parts), where `meets` says that the stage sees the outputs of both.
+    `stages` are its parts between meetings: (meets, parts). `meets` says that the stage sees the outputs of both columns.
     """
 
     def __init__(self, network: AlexNet, column: int):
@@ -48,10 +48,10 @@ class Column(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.stages = stages
         state = column_state(network.state_dict(), model, column)
-        self.load_state_dict(state, assign=True)  # in the network's own precision
+        self.load_state_dict(state, assign=True)  # keeps the network's precision
 
     def begin_step(self, seed: int, step: int) -> None:
-        """As `AlexNet.begin_step`: both columns draw the mask of the whole layer and take their part."""
+        """Draw as `AlexNet.begin_step`: both columns draw the mask of the whole layer and use their part."""
         draw_dropout(self.layers, seed, step)
 
     def run(self, stage: int, x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Column(nn.Module):
 
 
 class OwnPart(nn.Module):
-    """A normalization over the maps of both columns, of which one column goes on with its own."""
+    """A normalization over the maps of both columns. One column keeps only its own maps of the result."""
 
     def __init__(self, norm: nn.Module, column: int):
         super().__init__()
@@ -72,7 +72,7 @@ class OwnPart(nn.Module):
 
 
 def column_state(state: dict[str, Tensor], model: Model, column: int) -> dict[str, Tensor]:
-    """A column's share of the state of an AlexNet: its half of each layer's outputs; the last layer is column 0's."""
+    """Return a column's share of an AlexNet's state: its half of each layer's outputs. The last layer is column 0's."""
     last = f"layers.{len(model.layers) - 1}."
     own = {}
     for name, value in state.items():
@@ -84,14 +84,14 @@ def column_state(state: dict[str, Tensor], model: Model, column: int) -> dict[st
 
 
 class TwoDevices(nn.Module):
-    """Both columns in one process, a device each. Images [n, 3, size, size] to logits [n, classes] on the first device."""
+    """Both columns in one process, on one device each: images [n, 3, size, size] to logits [n, classes] on the first device."""
 
     def __init__(self, network: AlexNet, devices: Sequence[str]):
         super().__init__()
         self.devices = tuple(devices)
         self.pair = Column(network, 0).to(self.devices[0]), Column(network, 1).to(self.devices[1])
         self.columns = nn.ModuleList(self.pair)
-        self.bytes_exchanged = 0  # forward and backward, since it was built
+        self.bytes_exchanged = 0  # forward and backward, since it was created
 
     def begin_step(self, seed: int, step: int) -> None:
         for column in self.pair:
@@ -108,14 +108,14 @@ class TwoDevices(nn.Module):
         return outputs[0]
 
     def _meet(self, outputs: Sequence[Tensor], column: int) -> Tensor:
-        """The outputs of both on one column's device; the copy's backward brings the gradient home."""
+        """Return the outputs of both columns on one column's device. The copy's backward returns the gradient to its column."""
         other = outputs[1 - column]
         self.bytes_exchanged += other.numel() * other.element_size() * (2 if other.requires_grad else 1)
         return torch.cat([output.to(self.devices[column]) for output in outputs], 1)
 
 
 def bytes_per_image(model: Model, bytes_per_value: int = 4) -> int:
-    """What both columns send each other for one training image, forward and backward, by the shapes alone."""
+    """Return the bytes that both columns exchange for one training image, forward and backward, computed from the shapes."""
     last, values, sizes, side = len(model.layers) - 1, 0, sizes_of(model), 0
     for position, (layer, size) in enumerate(zip(model.layers, sizes, strict=True)):
         if position and layer.present and layer.crosses:
