@@ -1,6 +1,6 @@
-"""Batches of one run, cut from an image set by tensor operations on its device: crops, flips, colour noise, views.
+"""Batches of one run, made from an image set by tensor operations on its device: crops, flips, colour noise, views.
 
-Images that do not fit on the device are cropped where they are (prefetch.py). All else is the same, to the bit.
+Images that do not fit on the device are cropped where they are stored (prefetch.py), with the same results, bit for bit.
 """
 
 import functools
@@ -19,20 +19,20 @@ from alexnet.recipe import Data, Recipe
 from alexnet.rng import generator
 
 VIEWED_PIXELS = 1000 * 32**2
-"""In one batch of views; ten times as many on a GPU, which is idle between small ones."""
+"""Pixels in one batch of views. A GPU gets ten times as many, because it would be idle between small batches."""
 
 ShareOf = Callable[[int], slice]
-"""Of `n` rows those that this process takes, where several share a run (training/data_parallel.py)."""
+"""Maps a number of rows to the slice that this process takes, if several share a run (training/data_parallel.py)."""
 
 
 def everything(n: int) -> slice:
-    """The share of a process that is alone."""
+    """Return all rows: the share of a process that trains a run alone."""
     return slice(0, n)
 
 
 def check_images(recipe: Recipe, images: ImageSet) -> None:
-    """Raises Refused, naming the recipe's field, where the images cannot serve it, and what of them is no image set. Reads no
-    pixel."""
+    """Raises Refused if the images are no valid set, or cannot serve the recipe; it then names the recipe's field. Reads no
+    pixels."""
     for part in ("train", "test"):
         _check_part(images.name, part, getattr(images, f"{part}_images"), getattr(images, f"{part}_labels"))
     data, model, there = recipe.data, recipe.model, len(images.train_labels)
@@ -57,7 +57,7 @@ def check_images(recipe: Recipe, images: ImageSet) -> None:
 
 
 def _check_part(name: str, part: str, images: Images, labels: Tensor) -> None:
-    """Raises Refused where these are no images [n, side, side, 3] uint8 with labels [n] int64."""
+    """Raises Refused unless these are images [n, side, side, 3] uint8 with labels [n] int64."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
         raise Refused(f"images: {name}.{part}_images are {list(shape)}; needed are [n, side, side, 3]")
@@ -71,16 +71,16 @@ def _check_part(name: str, part: str, images: Images, labels: Tensor) -> None:
 
 
 def offsets_of(recipe: Recipe, side: int) -> int:
-    """Where a crop of images with `side` pixels a side can begin, each way."""
+    """Return the number of positions, in each direction, at which a crop of images with `side` pixels a side can begin."""
     data = recipe.data
     return side + 2 * data.shift - recipe.model.image_size + 1 if data.crops == "random" else 1
 
 
 class Feed:
-    """Batches of one run: the same images, order and draws whatever the device, and after any resume.
+    """Batches of one run. Images, order and draws are the same on every device, and after every resume.
 
-    Gives images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory, and labels [n] int64.
-    Raises Refused, naming the recipe's field, where the images cannot serve it."""
+    It returns images [n, 3, size, size] (float32 unless `dtype` says otherwise) in channels_last memory, and labels [n] int64.
+    Raises Refused, naming the recipe's field, if the images cannot serve it."""
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class Feed:
         self.validation = images.train_images[trained:count], images.train_labels[trained:count]
         self.test = images.test_images, images.test_labels
         self.seed, self.batch_size, self.size, self.data = seed, recipe.optim.batch_size, size, data
-        self.steps_per_epoch = trained // self.batch_size  # what is left over sits out this epoch, and with a fixed order all
+        self.steps_per_epoch = trained // self.batch_size  # the rest is unused in this epoch, or in all if the order is fixed
         self.share_of, self.share, self.dtype = share_of, share_of(self.batch_size), dtype
-        self.weight = (self.share.stop - self.share.start) / self.batch_size  # of this process's mean in the batch's
+        self.weight = (self.share.stop - self.share.start) / self.batch_size  # weight of this process's mean in the batch's
         side = self.images.shape[1]
         self.centre = (side - size) // 2
         sums = kept_sums(self.images, images.cache, images.fingerprint)
@@ -114,18 +114,18 @@ class Feed:
             border = (0, 0, data.shift, data.shift, data.shift, data.shift)
             self.means = windows(F.pad(self.mean.expand(self.images.shape[1:]), border), size)
         self.drawn: dict[str, Tensor] = {}
-        """On the device, always at the same place in its memory: for every row of the epoch's order the position of its image
+        """Tensors on the device, each always at the same address. For every row of the epoch's order: the position of its image
         ("order" [n]), the corner of its crop ("corner" [n, 2]), whether it is mirrored ("flipped" [n]) and what colour noise
-        adds ("colour_shift" [n, 3]); and the "crops" of a step's images that are elsewhere."""
+        adds ("colour_shift" [n, 3]). If the images are stored elsewhere, also the "crops" of the current step."""
         self.epoch = -1
-        self.ahead: tuple[int, Future] | None = None  # the draws of an epoch to come
+        self.ahead: tuple[int, Future] | None = None  # the draws of the next epoch
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of one step, counted from 0 over the whole run: this process's share of it."""
+        """Return this process's share of the batch of one step. Steps are counted from 0 over the whole run."""
         return self.at(self.begin(step))
 
     def begin(self, step: int) -> slice:
-        """Where the rows of a step stand in its epoch's order, for `at`; draws for the epoch where it is another one."""
+        """Return the rows of a step in its epoch's order, for `at`. If the epoch is a new one, make its draws."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self.epoch:
             self._draw(epoch)
@@ -136,10 +136,10 @@ class Feed:
         return rows
 
     def at(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """The batch of these rows of the epoch's order, of the step that was begun last.
+        """Return the batch of these rows of the epoch's order, for the step that was begun last.
 
-        Nothing here waits for the device, and what is read stays at one place in its memory. So it can be captured in a CUDA
-        graph (training/cuda_graph.py), where `rows` is a tensor on the device."""
+        Nothing here waits for the device, and the tensors it reads keep their addresses. So it can be captured in a CUDA graph
+        (training/cuda_graph.py), where `rows` is a tensor on the device."""
         index = self.drawn["order"][rows]
         if isinstance(self.images, Tensor):
             pixels = self._of_images(self.images.index_select(0, index), rows)
@@ -150,8 +150,10 @@ class Feed:
         return pixels.to(self.dtype).permute(0, 3, 1, 2), self.labels[index]
 
     def _of_images(self, images: Tensor, rows: slice | Tensor) -> Tensor:
-        """What is cut first need not be made float32, which has four times the bytes. Where the mean is of each pixel, or there
-        is a border, which has none, whole images are normalized."""
+        """Return the inputs of whole images.
+
+        Cutting comes first where possible, because uint8 has a quarter of float32's bytes. Whole images are normalized first if
+        the mean differs between pixels, or if there is a border, from which no mean is subtracted."""
         if self.data.inputs == "minus_centre_of_mean_image":
             return self._cut(images, rows).float().sub_(self._centred(self.mean))
         if self._alike():
@@ -159,11 +161,11 @@ class Feed:
         return self._cut(self._normalized(images), rows)
 
     def _alike(self) -> bool:
-        """Whether there is one mean for all pixels of a crop, and no border, which has none."""
+        """Whether all pixels of a crop have the same mean: there is no border, from which none is subtracted."""
         return self.data.inputs == "standardized" and not self.data.shift
 
     def _of_crops(self, crops: Tensor, rows: slice | Tensor) -> Tensor:
-        """What `_of_images` makes of whole images, of crops that were cut before: the same numbers to the bit."""
+        """Return the inputs of crops that were cut before: the same numbers as from `_of_images`, bit for bit."""
         if self.varied:
             crops = torch.where(self.drawn["flipped"][rows, None, None, None], crops.flip(2), crops)
         if self.data.inputs == "minus_centre_of_mean_image":
@@ -172,7 +174,8 @@ class Feed:
         return (crops.float() - mean).mul_(self.scale[0, 0])
 
     def _mean_of_crops(self, rows: slice | Tensor) -> Tensor:
-        """The mean image where each crop is, mirrored as the crop is: [n, size, size, 3]. A border has none."""
+        """Return the part of the mean image under each crop, mirrored like the crop: [n, size, size, 3]. In a border it is
+        0."""
         if not self.varied:
             return self._centred(self.mean.expand(self.images.shape[1:]))
         flipped = self.drawn["flipped"][rows]
@@ -181,15 +184,16 @@ class Feed:
         return self.means[flipped.long(), y, x].unflatten(2, (self.size, 3))
 
     def noisy(self, epoch: int) -> bool:
-        """Whether there is colour noise in this epoch."""
+        """Whether this epoch has colour noise."""
         until = self.data.colour_noise_epochs
         return bool(self.data.colour_noise) and (not until or epoch < until)
 
     def views(
         self, images: Images, labels: Tensor, ten: bool = False, size: int = 0, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All of a set, in its own or in this `order`, `size` images at a time, of which this process gets its share: inputs
-        [n, views, 3, side, side], of the centre alone or of ten views, and labels [n].
+        """Yield inputs [n, views, 3, side, side] and labels [n] of all images of a set: the centre view alone, or ten views.
+
+        Each batch is this process's share of `size` images, in the set's own order or in `order`.
 
         The ten views of section 4.1 are the four corners and the centre, then the same five mirrored. They are cut from the
         images as they are, without the border of data.shift."""
@@ -209,11 +213,12 @@ class Feed:
             yield stacked.to(self.dtype).permute(0, 1, 4, 2, 3), labels[part]
 
     def positions(self, images: Images, ten: bool = False, size: int = 0) -> Tensor:
-        """Where in the set the images stand that `views` gives this process, in the order in which it gives them: [n] int64."""
+        """Return the positions in the set of the images that `views` yields in this process, in the same order: [n] int64."""
         return torch.cat([torch.arange(part.start, part.stop) for part in self._parts(images, ten, size)])
 
     def _parts(self, images: Images, ten: bool, size: int) -> list[slice]:
-        """This process's rows of each batch of views, of `size` images or as many as are good for the device."""
+        """Return this process's rows of each batch of views. A batch has `size` images; by default, a number that suits the
+        device."""
         at_a_time = VIEWED_PIXELS * (1 if images.device.type == "cpu" else 10)
         size = size or max(1, at_a_time // self.size**2 // (10 if ten else 1))
         shares = ((part.start, self.share_of(part.stop - part.start)) for part in slices(len(images), size))
@@ -231,7 +236,8 @@ class Feed:
         return self._centred(pixels)
 
     def _draw(self, epoch: int) -> None:
-        """Bring the draws of an epoch to the device; those of the next are made meanwhile, where the device is another one."""
+        """Copy the draws of an epoch to the device. If that is not the CPU, threads meanwhile make the draws of the next
+        epoch."""
         draws = self.ahead[1].result() if self.ahead and self.ahead[0] == epoch else self._draws(epoch)
         if self.crops:
             corners = draws["corner"] if self.varied else torch.full((len(self.labels), 2), self.centre + self.data.shift)
@@ -245,14 +251,14 @@ class Feed:
             self.ahead = epoch + 1, _drawing().submit(self._draws, epoch + 1)
 
     def _put(self, name: str, values: Tensor) -> None:
-        """Bring `values` to the device, to where those before them were."""
+        """Copy `values` to the device, to the address of the values before them."""
         if name in self.drawn:
             self.drawn[name].copy_(values, non_blocking=True)
         else:
             self.drawn[name] = values.to(self.images.device, copy=True)
 
     def _draws(self, epoch: int) -> dict[str, Tensor]:
-        """What is drawn for an epoch: a row for each training image, in the epoch's order."""
+        """Make the draws of an epoch: a row for each training image, in the epoch's order."""
         n, data = len(self.labels), self.data
         order = epoch if data.order == "reshuffled" else 0
         draws = {"order": torch.randperm(n, generator=generator(self.seed, "order", order))}
@@ -270,7 +276,7 @@ class Feed:
         return draws
 
     def _shared(self, drawn: Tensor) -> Tensor:
-        """One draw for each data.images_per_draw consecutive images."""
+        """Repeat each draw for data.images_per_draw consecutive images."""
         every = self.data.images_per_draw
         return drawn if every == 1 else drawn[::every].repeat_interleave(every, 0)[: len(drawn)]
 
@@ -281,7 +287,7 @@ def _drawing() -> ThreadPoolExecutor:
 
 
 def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
-    """Mean and factor, float32, that turn pixels [n, height, width, 3] into inputs."""
+    """Return the mean and the factor, float32, that turn pixels [n, height, width, 3] into inputs."""
     if data.inputs == "standardized":
         if not bool((sums.variance > 0).all()):
             raise Refused("data.inputs: 'standardized' divides by each colour's spread; one has none; choose minus_mean_image")
@@ -290,10 +296,11 @@ def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
 
 
 def colour_directions(data: Data, sums: PixelSums) -> Tensor:
-    """What one standard normal draw along each principal component of the training pixels adds to an image: [3, 3], a row each.
+    """Return what one standard normal draw along each principal component of the training pixels adds to an image: [3, 3], one
+    row each, in units of the inputs.
 
-    In units of the inputs. data.colour_noise times the component's standard deviation, as the 2012 code stored it; or, as
-    printed, times its eigenvalue, which makes sense of pixels from 0 to 1 only and is then brought back to 0 to 255.
+    A row is data.colour_noise times the component's standard deviation, as the 2012 code stored it; or, as printed, times its
+    eigenvalue. The latter makes sense only for pixels from 0 to 1, so it is then scaled back to pixels from 0 to 255.
     """
     values, vectors = sums.principal_components()
     spread = values.sqrt() if data.colour_noise_times == "standard_deviation" else values / 255
@@ -302,8 +309,9 @@ def colour_directions(data: Data, sums: PixelSums) -> Tensor:
 
 
 def windows(image: Tensor, size: int) -> Tensor:
-    """Of an image [height, width, 3] and of its mirror image every square, a view: [2, down, across, size, size x 3]. Gathered
-    by whole rows, ten times as fast on a CPU as pixel by pixel."""
+    """Return a view of every square of an image [height, width, 3] and of its mirror image: [2, down, across, size, size x 3].
+
+    It is gathered by whole rows, on a CPU ten times as fast as pixel by pixel."""
     height, width = image.shape[:2]
     both = torch.stack([image, image.flip(1)])
     shape = (2, height - size + 1, width - size + 1, size, size * 3)
@@ -311,8 +319,8 @@ def windows(image: Tensor, size: int) -> Tensor:
 
 
 def cut(pixels: Tensor, border: int, size: int, corner: Tensor, flipped: Tensor) -> Tensor:
-    """Crops [n, size, size, c] of images [n, h, w, c] widened by `border` zeros: top left corners [n, 2] (y, x), then
-    mirrored."""
+    """Return crops [n, size, size, c] of images [n, h, w, c] that are widened by `border` zeros. `corner` [n, 2] holds the top
+    left corners (y, x); crops that are `flipped` [n] are then mirrored."""
     if border:
         pixels = F.pad(pixels, (0, 0, border, border, border, border))
     along = torch.arange(size, device=pixels.device)

@@ -1,4 +1,4 @@
-"""CIFAR-10 as its authors publish it: found, downloaded, checked and read (Krizhevsky 2009)."""
+"""Find, download, check and read CIFAR-10 as its authors publish it (Krizhevsky 2009)."""
 
 import contextlib
 import hashlib
@@ -47,7 +47,7 @@ class Cifar10(PackedSource):
 
 
 class Cifar10Files:
-    """The files of CIFAR-10 under `root`, each checked. Raises Refused naming the first that is damaged or missing."""
+    """The files of CIFAR-10 under `root`, all checked. Raises Refused, naming the first file that is damaged or missing."""
 
     def __init__(self, root: Path):
         from torchvision.datasets import CIFAR10
@@ -60,7 +60,7 @@ class Cifar10Files:
                 raise Refused(f"{path}: damaged or missing (its MD5 is not {md5}); delete {root / FOLDER} to download it again")
 
     def state(self) -> str:
-        """The names and MD5 sums of its files."""
+        """Return the names and MD5 sums of its files."""
         return str(self.listed)
 
     def splits(self) -> dict[str, Split]:
@@ -76,10 +76,11 @@ class Cifar10Files:
 
 
 def download(folder: Path) -> str:
-    """Download CIFAR-10 into `folder`, or take the archive that lies there. Returns "" if it is there now, else why not.
+    """Download CIFAR-10 into `folder`, or use the archive that is already there. Returns "" if the set is there now, else why
+    not.
 
-    Its MD5 is checked before anything is unpacked. torchvision's own download sets the time-out of every socket of the process,
-    and follows any path in the archive (pytorch/vision#9517).
+    The MD5 is checked before anything is unpacked. torchvision's own download is not used: it sets the time-out of every socket
+    of the process, and follows any path in the archive (pytorch/vision#9517).
     """
     from torchvision.datasets import CIFAR10
 
@@ -94,12 +95,12 @@ def download(folder: Path) -> str:
             bring(published, archive)
         unpack(archive, folder, FOLDER)
         return ""
-    except Exception as error:  # whatever urllib, ssl, tarfile or the disk raise
-        if (folder / FOLDER).is_dir():  # another process was sooner
+    except Exception as error:  # any error of urllib, ssl, tarfile or the disk
+        if (folder / FOLDER).is_dir():  # another process was faster
             return ""
         kept = kept_of(archive)
         if made:
-            with contextlib.suppress(OSError):  # only where nothing is in it
+            with contextlib.suppress(OSError):  # fails unless it is empty
                 folder.rmdir()
         why = f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
         go_on = f"; {kept:,} bytes of it are kept, and the same command goes on from there" if kept else ""
@@ -107,8 +108,9 @@ def download(folder: Path) -> str:
 
 
 def unpack(archive: Path, folder: Path, wanted: str) -> None:
-    """Of a tar archive the folder `wanted` into `folder`, whole or not at all. Raises tarfile.TarError for one that would write
-    outside of it, by path or by link, or make a device."""
+    """Unpack the folder `wanted` of a tar archive into `folder`, whole or not at all.
+
+    Raises tarfile.TarError for an archive that would write outside the folder, by path or by link, or create a device."""
     with tempfile.TemporaryDirectory(prefix=".unpacking.", dir=folder) as scratch:
         with tarfile.open(archive) as tar:
             tar.extractall(scratch, filter="data")

@@ -1,4 +1,4 @@
-"""Class folders of image files, as one set: `<split>/<class>/<image>`, in one fixed order."""
+"""Image sets in class folders: `<split>/<class>/<image>`, read in one fixed order."""
 
 import contextlib
 import hashlib
@@ -17,11 +17,11 @@ from alexnet.data.packed_files import MARK, Split
 from alexnet.data.sources import PackedSource
 
 Row = tuple[str, int, int]
-"""Of an image file its name under the root, its bytes and its time."""
+"""An image file: its name under the root, its size in bytes and its time."""
 
 
 class ClassFolderSet(PackedSource):
-    """A set of image files in `<folder>/<name>`, or wherever they were packed from: see `ClassFolders`."""
+    """A set of image files in `<folder>/<name>`, or in the folder they were packed from: see `ClassFolders`."""
 
     def __init__(self, name: str, about: str, side: int = 0, test: str = "test"):
         super().__init__(name, about)
@@ -55,10 +55,11 @@ class ClassFolderSet(PackedSource):
 
 
 def times_of_folders(root: Path, parts: Sequence[str], links: str, known: Sequence[Sequence] = ()) -> list[list]:
-    """Name and time of every class folder in these folders under `root`, and then of every folder within those; "" is `root`
-    itself. Of an earlier answer, `known`, only the deeper folders are asked for their times, and nothing is listed but the
-    parts: one that is new shows in the time of the folder that holds it."""
-    classes, deeper = [], [name for name, _ in known if name.count("/") > 1]  # a class has the one after its part
+    """Return name and time of every class folder in `parts` under `root`, then of every folder within those.
+
+    The part "" is `root` itself. With an earlier answer, `known`, only the parts are listed, and the deeper folders' names come
+    from `known`: a new folder shows in the time of the folder that holds it."""
+    classes, deeper = [], [name for name, _ in known if name.count("/") > 1]  # a class has one, after its part
     for part in parts:
         with contextlib.suppress(FileNotFoundError), os.scandir(root / part) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
@@ -74,11 +75,11 @@ def times_of_folders(root: Path, parts: Sequence[str], links: str, known: Sequen
 
 
 class ClassFolders:
-    """`<split>/<class>/<image>` under `root`, in one fixed shuffled order; a class is the place of its folder by name.
+    """The images `<split>/<class>/<image>` under `root`, in one fixed shuffled order. Labels number the class folders by name.
 
-    `side` > 0 makes each image a square of so many pixels (see `image_files.square`); 0 wants them all of one size. `test`
-    names the folder of test images, "" where the set has none. Raises Refused where a folder is missing, classes differ, or a
-    link leads out of the set and `links` is not "follow".
+    `side` > 0 makes each image a square of `side` pixels (see `image_files.square`); 0 expects all images to have one size.
+    `test` names the folder of test images, "" if the set has none. Raises Refused if a folder is missing, if the classes
+    differ, or if a link leads out of the set and `links` is not "follow".
     """
 
     def __init__(self, root: Path, side: int = 0, test: str = "test", links: str = "refuse"):
@@ -93,12 +94,12 @@ class ClassFolders:
         return [one for found in self.found.values() for one in found.passed_over]
 
     def state(self) -> str:
-        """Digest of what is there: names, sizes and times of all files, and what they are made into."""
+        """Return a digest of the names, sizes and times of all files, and of `side`."""
         listed = [row for split, found in self.found.items() for row in found.rows(f"{split}/")]
         return state_of(self.side, listed)
 
     def splits(self) -> dict[str, Split]:
-        """The images of "train" and "test" in their order."""
+        """Return the images of "train" and "test" in their order."""
         return {"train": self._split("train"), "test": self._split(self.test) if self.test else no_images()}
 
     def _split(self, split: str) -> Split:
@@ -111,7 +112,7 @@ class ClassFolders:
 
 
 def split_of(root: Path, side: int, rows: Sequence[Row], labels: np.ndarray) -> Split:
-    """The image files `rows` under `root`, in their order."""
+    """Return the image files `rows` under `root` as a split, in their order."""
     marks = [hashlib.sha256(json.dumps([side, row]).encode()).digest()[:MARK] for row in rows]
 
     def name(row: int) -> str:
@@ -122,7 +123,7 @@ def split_of(root: Path, side: int, rows: Sequence[Row], labels: np.ndarray) -> 
 
 
 def no_images() -> Split:
-    """The part of a set that it does not have."""
+    """Return an empty split, for a set without test images."""
 
     def no_image(row: int) -> NoReturn:
         raise AssertionError("a set without test images")

@@ -1,4 +1,4 @@
-"""A large file brought over HTTP: it tells how far it is, goes on where it was cut, and is there whole or not at all."""
+"""Download a large file over HTTP: it shows its progress, resumes after a break, and leaves the file whole or not at all."""
 
 import contextlib
 import fcntl
@@ -16,10 +16,10 @@ from urllib.request import Request, urlopen
 from alexnet.files import new_file_beside
 
 PATIENCE_SECONDS = 10
-"""A server that sends nothing for so long is asked anew."""
+"""If a server sends nothing for this long, it is asked again."""
 PAUSE_SECONDS = 1.0
 TRIES = 3
-"""In a row that bring nothing."""
+"""The number of tries in a row without a new byte after which the download fails."""
 SLOW_AFTER_SECONDS = 60.0
 BLOCK_BYTES = 2**16
 
@@ -35,13 +35,13 @@ class Published:
 
     @property
     def by_hand(self) -> str:
-        """What a user needs who brings it another way."""
+        """What a user needs to know to fetch the file by hand."""
         return f"{self.url.rpartition('/')[2]} ({self.size:,} bytes, MD5 {self.md5}) may be laid there by hand"
 
 
 class DownloadProgress:
-    """Tells how much of a file is there: at each tenth, and each minute; after SLOW_AFTER_SECONDS also, once, how else it may
-    come to `folder`."""
+    """Prints how much of a file is there, at each tenth and each minute. After SLOW_AFTER_SECONDS it also prints, once, how to
+    put the file into `folder` by hand."""
 
     def __init__(self, file: Published, folder: Path, had: int, clock: Callable[[], float] = time.monotonic):
         self.file, self.folder, self.had, self.clock = file, folder, had, clock
@@ -52,7 +52,7 @@ class DownloadProgress:
         _say(f"downloading {file.title}, {_megabytes(file.size)}{from_where}, from {file.url} to {folder}")
 
     def at(self, have: int) -> None:
-        """`have` bytes are there now."""
+        """Report that `have` bytes are there now."""
         now, tenths = self.clock(), 10 * have // self.file.size
         if tenths > self.tenths or now - self.told_at >= 60:
             seconds = max(now - self.began, 1e-9)
@@ -66,9 +66,9 @@ class DownloadProgress:
 
 
 def bring(file: Published, path: Path) -> None:
-    """Bring `file` to `path`, whole or not at all. What came of it is kept where it is cut short, and the next call goes on.
+    """Download `file` to `path`, whole or not at all. A broken download keeps what arrived, and the next call continues it.
 
-    Raises ValueError where other bytes are sent, OSError or HTTPException where the server, the network or the disk fails.
+    Raises ValueError if the server sends other bytes; OSError or HTTPException if the server, the network or the disk fails.
     """
     with _part_of(path) as (name, part):
         if (had := os.path.getsize(name)) > file.size:
@@ -87,12 +87,12 @@ def bring(file: Published, path: Path) -> None:
 
 
 def kept_of(path: Path) -> int:
-    """Bytes that earlier downloads left of `path`."""
+    """Return how many bytes of `path` earlier downloads left."""
     return max((part.stat().st_size for part in _parts(path)), default=0)
 
 
 def has_md5(path: Path, md5: str) -> bool:
-    """Whether there is a file of this MD5."""
+    """Whether `path` is a file with this MD5."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -104,8 +104,9 @@ def has_md5(path: Path, md5: str) -> bool:
 
 @contextlib.contextmanager
 def _part_of(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """The largest part of `path` that an earlier download left and no process writes to now, or an empty one, which no other
-    process writes to meanwhile. An empty one does not stay."""
+    """Open the largest part of `path` that an earlier download left and that no process writes to now, or else a new one.
+
+    No other process can write to it meanwhile. A part that is still empty at the end is deleted."""
     name, handle = _held_part(path)
     with open(handle, "wb", buffering=0) as part:
         try:
@@ -130,7 +131,8 @@ def _held_part(path: Path) -> tuple[Path, int]:
 
 
 def _taken(part: Path, handle: int) -> bool:
-    """Lock a part against other processes, until `handle` is closed. False where one has it, or had it until it was whole."""
+    """Lock a part against other processes until `handle` is closed. False if another process has it, or has just finished
+    it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(handle), os.lstat(part))
@@ -143,7 +145,7 @@ def _base(path: Path) -> Path:
 
 
 def _parts(path: Path) -> list[Path]:
-    """The largest first."""
+    """Return the parts that are there, the largest first."""
     parts = [part for part in path.parent.glob(f".{_base(path).name}.*") if part.is_file()]
     return sorted(parts, key=lambda part: part.stat().st_size, reverse=True)
 
@@ -152,8 +154,8 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _receive_all(file: Published, part: BinaryIO, progress: DownloadProgress) -> None:
-    """Ask the server until all bytes are there. Where it cannot be reached at all this is told at once; where it was cut, after
-    TRIES that brought nothing more."""
+    """Ask the server until all bytes are there. If no byte has ever arrived, the first failure is raised at once; otherwise
+    after TRIES in a row that brought nothing."""
     most = have = part.seek(0, os.SEEK_END)
     came, in_vain = False, 0
     while have != file.size:
@@ -172,7 +174,7 @@ def _receive_all(file: Published, part: BinaryIO, progress: DownloadProgress) ->
 
 
 def _receive(file: Published, part: BinaryIO, start: int, progress: DownloadProgress) -> None:
-    """What the server sends from byte `start` on, or from the first where it cannot begin in the middle."""
+    """Receive the bytes from `start` on, or from the first if the server cannot begin in the middle."""
     request = Request(file.url, headers={"Range": f"bytes={start}-"} if start else {})
     with urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         if answer.status != 206:
@@ -185,7 +187,7 @@ def _receive(file: Published, part: BinaryIO, start: int, progress: DownloadProg
         part.seek(start)
         while (block := answer.read1(BLOCK_BYTES)) and have <= file.size:
             rest = memoryview(block)
-            while rest:  # a disk that is nearly full takes a part of it
+            while rest:  # a nearly full disk takes only a part
                 rest = rest[part.write(rest) :]
             have += len(block)
             progress.at(have)
@@ -199,5 +201,5 @@ def _megabytes(count: int) -> str:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody listens: the download goes on
+    with contextlib.suppress(OSError):  # stderr is closed: the download goes on
         print(text, file=sys.stderr, flush=True)

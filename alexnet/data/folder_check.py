@@ -1,4 +1,4 @@
-"""What is in a folder of images, before anything is trained: counts, sizes, formats, damage, copies, what is passed over."""
+"""Check a folder of images before training: counts, sizes, formats, damage, copies, and which files are skipped."""
 
 import collections
 import statistics
@@ -17,13 +17,13 @@ from alexnet.errors import DamagedImage
 from alexnet.machine import cores
 
 FAR_APART = 3
-"""A largest class with so many times the images of the smallest is told."""
+"""If the largest class has this many times the images of the smallest, a remark says so."""
 FEW_TEST_IMAGES = 1000
 
 
 @dataclass(frozen=True)
 class FolderFacts:
-    """What a check found. Files are named as they lie under the folder."""
+    """What a check found. File names are relative to the folder."""
 
     root: Path
     parts: str  # "parts as given", or how it would be split
@@ -34,24 +34,24 @@ class FolderFacts:
     passed_over: tuple[PassedOver, ...]
     deeper: int  # images in folders within a class
     copies: tuple[tuple[str, ...], ...]  # files of equal content
-    in_both_parts: tuple[tuple[str, ...], ...]  # of these, those that lie on both sides
+    in_both_parts: tuple[tuple[str, ...], ...]  # those of `copies` that are in both parts
     in_two_classes: tuple[tuple[str, ...], ...]
 
     @property
     def images(self) -> tuple[int, int]:
-        """For training and for tests."""
+        """The numbers of images for training and for tests."""
         train, test = zip(*self.classes.values(), strict=True)
         return sum(train), sum(test)
 
     @property
     def shorter_sides(self) -> tuple[int, int, int]:
-        """Least, median and largest, in pixels; zeros where no image could be opened."""
+        """The least, median and largest shorter side, in pixels; zeros if no image could be opened."""
         sides = [min(size) for size in self.sizes]
         return (min(sides), round(statistics.median(sides)), max(sides)) if sides else (0, 0, 0)
 
     @property
     def imbalance(self) -> float:
-        """How many times the training images of the smallest class the largest one has."""
+        """The number of training images of the largest class, divided by that of the smallest."""
         counts = [train for train, _ in self.classes.values()]
         return max(counts) / min(counts)
 
@@ -60,7 +60,7 @@ class FolderFacts:
 class Listed:
     """An image file of the set."""
 
-    folder: str  # of its class, as it lies under the folder that is checked
+    folder: str  # of its class, relative to the folder that is checked
     name: str  # within that: "1.png", or "deeper/1.png"
     label: str
     part: str  # "train" or "test"
@@ -72,9 +72,9 @@ class Listed:
 
 
 def check_folder(root: Path, name: OwnName, links: str, observe: Observe) -> FolderFacts:
-    """Look at everything under `root` as the set `name` would be made of it. Every image is decoded.
+    """Check everything under `root` as the source of the set `name`. Every image is decoded.
 
-    Raises Refused where it cannot be a set at all, see `OwnFolders`."""
+    Raises Refused if it cannot be a set at all: see `OwnFolders`."""
     folders = OwnFolders(root, name, links)
     listed = list(_listed(folders))
     looked = list(_looked_at(root, [one.file for one in listed], observe))
@@ -97,7 +97,8 @@ def check_folder(root: Path, name: OwnName, links: str, observe: Observe) -> Fol
 
 
 def _listed(folders: OwnFolders) -> Iterator[Listed]:
-    """The files in the order of parts, classes and names; of a folder that is split here each with the part it falls into."""
+    """Yield the files in the order of parts, classes and names. If the folder is split here, each has the part it falls
+    into."""
     if folders.given:
         for folder, found in folders.given.found.items():
             part = "train" if folder == "train" else "test"
@@ -110,7 +111,7 @@ def _listed(folders: OwnFolders) -> Iterator[Listed]:
 
 
 def _copies(listed: Sequence[Listed]) -> list[list[Listed]]:
-    """Files of equal content, where there are two or more."""
+    """Return the groups of two or more files with equal content."""
     groups: dict[bytes, list[Listed]] = {}
     for one in listed:
         groups.setdefault(one.digest, []).append(one)
@@ -122,7 +123,7 @@ def _names(files: Sequence[Listed]) -> tuple[str, ...]:
 
 
 def remarks(facts: FolderFacts) -> Iterator[str]:
-    """What a reader should know of a set, a sentence each; the files themselves aside."""
+    """Yield what a reader should know about a set, one sentence each. Single files are not named."""
     _, test = facts.images
     if facts.in_both_parts:
         yield f"{len(facts.in_both_parts)} images lie in both parts: tests on them show what was learned by heart"
@@ -140,7 +141,7 @@ def remarks(facts: FolderFacts) -> Iterator[str]:
 
 
 def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple[tuple[int, int] | None, str, str]]:
-    """Of every file its width and height, its format, and what is damaged."""
+    """Yield width and height, format, and damage of every file."""
     from PIL import Image
 
     def look(file: str) -> tuple[tuple[int, int] | None, str, str]:
@@ -148,7 +149,7 @@ def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple
         try:
             with Image.open(root / file, formats=FORMATS) as image:
                 size, kind = image.size, image.format or ""
-        except Exception:  # whatever PIL raises for damage, which `read` tells
+        except Exception:  # any error of PIL for damage: `read` reports it
             kind = ""
         try:
             read(root / file, 32)

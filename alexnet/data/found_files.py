@@ -1,4 +1,4 @@
-"""What lies in a folder of classes: image files class by class, and all that is passed over, each with its reason."""
+"""Find the image files in a folder of classes, class by class, and list what is skipped, each with its reason."""
 
 import difflib
 import os
@@ -14,12 +14,12 @@ SERVICE_FOLDERS = ("__macosx", "__pycache__", "#recycle", "$recycle.bin", "syste
 SERVICE_FILES = ("thumbs.db", "desktop.ini")
 LINKS = ("refuse", "follow")
 DEEPEST = 20
-"""Folders within a class: links that are followed may lead in circles."""
+"""Most levels of folders within a class: followed links may lead in circles."""
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file or folder that is not read, and why."""
+    """A skipped file or folder, and why it is not read."""
 
     path: str
     why: str
@@ -30,24 +30,25 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Found:
-    """The image files under one folder: by class and by name within it ("a.png", or "deeper/a.png") bytes and time."""
+    """The image files under one folder: size in bytes and time, by class and by name within it ("a.png", or "deeper/a.png")."""
 
     root: Path
     classes: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def rows(self, folder: str) -> Iterator[tuple[str, int, int]]:
-        """Name, bytes and time of each file, class after class; `folder` stands before the names."""
+        """Yield name, bytes and time of each file, class after class. `folder` is put before the names."""
         for name, files in self.classes.items():
             yield from ((f"{folder}{name}/{file}", *facts) for file, facts in files.items())
 
 
 def files_by_class(root: Path, links: str = "refuse") -> Found:
-    """The image files in each folder under `root`, which is a class: those in folders within it too, by name or by their first
-    bytes. Hidden folders, and those that systems make, are no classes. Links that lead out of `root` are refused unless
-    `links` is "follow".
+    """Return the image files under `root`. Each folder in it is a class, with all images in it and in the folders within it.
 
-    Raises Refused where there is no class, a class has no image, or something cannot be read, with the system's reason."""
+    A file is an image by its name or by its first bytes. Hidden folders and system folders are no classes. Links that lead out
+    of `root` are refused unless `links` is "follow".
+
+    Raises Refused if there is no class, if a class has no image, or if something cannot be read, with the system's reason."""
     if not root.is_dir():
         raise Refused(f"folder: no folder {root}")
     found, loose, tree = Found(root), [], root.resolve() if links == "refuse" else None
@@ -72,13 +73,14 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
 
 
 def folder_names(folder: Path) -> list[str]:
-    """The folders in this one that may be classes or parts, sorted. Raises Refused where it cannot be read."""
+    """Return the folders in `folder` that may be classes or parts, sorted. Raises Refused if it cannot be read."""
     return [entry.name for entry in _entries(folder) if not service(entry.name) and _is_folder(entry)]
 
 
 def folders_below(folder: str, prefix: str, links: str, depth: int = 0) -> Iterator[str]:
-    """All folders that `files_by_class` looks into within a class, by their names after `prefix`. Links that are not followed
-    are passed over: they lead to a folder that is seen where it lies, or are refused."""
+    """Yield all folders that `files_by_class` looks into within a class, by name with `prefix` before it.
+
+    Links that are not followed are skipped: they lead to a folder that is seen anyway, or are refused."""
     _refuse_too_deep(folder, depth)
     for entry in _entries(folder):
         if not service(entry.name) and _is_folder(entry) and (links == "follow" or not entry.is_symlink()):
@@ -87,13 +89,13 @@ def folders_below(folder: str, prefix: str, links: str, depth: int = 0) -> Itera
 
 
 def holds_images(folder: Path) -> bool:
-    """Whether image files lie in it directly, and not in folders within it alone."""
+    """Whether image files lie directly in `folder`, not only in folders within it."""
     files = (entry for entry in _entries(folder) if not service(entry.name) and not _is_folder(entry))
     return any(is_image_name(entry.name) or begins_as_image(_start_of(entry, None)) for entry in files)
 
 
 def same_classes(root: Path, first: Found, second: Found) -> None:
-    """Raises Refused, naming the classes with the nearest name of the other part, where two parts have different ones."""
+    """Raises Refused if two parts have different classes. The message names them, each with the other part's nearest name."""
     told = []
     for one, other in ((first, second), (second, first)):
         for name in one.classes.keys() - other.classes.keys():
@@ -104,7 +106,7 @@ def same_classes(root: Path, first: Found, second: Found) -> None:
 
 
 def few(texts: Iterable[object], most: int = 5) -> str:
-    """The first of many texts, and how many more there are."""
+    """Return the first `most` texts, and how many more there are."""
     listed = [str(one) for one in texts]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return f"{', '.join(listed[:most])}{more}"
@@ -141,7 +143,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
 
 
 def service(name: str) -> str:
-    """Why a file or folder of this name is nobody's image or class; empty where it may be one."""
+    """Return why a file or folder with this name is no image or class; "" if it may be one."""
     name = name.lower()
     if name.startswith("."):
         return "hidden"
@@ -156,7 +158,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _start_of(entry: os.DirEntry, tree: Path | None) -> bytes:
-    """The first bytes of a file; none where it is something else, as a pipe."""
+    """Return the first bytes of a file; none for anything else, such as a pipe."""
     _refuse_leading_out(entry, tree)
     return content_of(Path(entry.path), SNIFFED) if entry.is_file() else b""
 

@@ -1,4 +1,5 @@
-"""One image file: any mode to RGB, any size to one square. Damage is told apart from what could not be read."""
+"""Read one image file: any mode becomes RGB, any size becomes one square. Damaged and unreadable files raise different
+errors."""
 
 import io
 import warnings
@@ -9,16 +10,16 @@ import numpy as np
 from alexnet.errors import DamagedImage, Refused
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-"""What Pillow is asked to read, by content, whatever the ending. Photographs of telephones (MPO) begin as JPEG."""
+"""The formats that Pillow may read, by content, whatever the ending. Phone photographs (MPO) begin as JPEG."""
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
-"""A file with such a name is taken for an image; of any other its first bytes decide."""
+"""A file with such an ending counts as an image. For any other file, its first bytes decide."""
 SNIFFED = 16  # bytes
-MOST_PIXELS = 89_478_485  # PIL warns from here on; the largest photographs of ILSVRC have some tens of millions
+MOST_PIXELS = 89_478_485  # PIL warns from here on; the largest photographs of ILSVRC have tens of millions
 MOST_STRETCHED = 8
-"""Of an image so many times as long as wide, the middle is cut out before anything is enlarged: a line of 8,000 pixels and 104
-bytes would else take gigabytes."""
+"""An image more stretched than this is cut to its middle before it is enlarged: otherwise a line of 8,000 pixels and 104 bytes
+would take gigabytes."""
 
 
 def is_image_name(name: str) -> bool:
@@ -35,11 +36,13 @@ def begins_as_image(start: bytes) -> bool:
 
 
 def read(path: Path, side: int = 0) -> np.ndarray:
-    """An image file as [height, width, 3] uint8; made square where `side` > 0, its pixels as they are stored (no EXIF turn).
-    Of 16 bits the upper 8 are taken, and what is transparent is seen on white.
+    """Return an image file as [height, width, 3] uint8, made square if `side` > 0.
 
-    Raises DamagedImage, naming it, for a damaged one and for one whose pixels nobody says the black and white of, and Refused,
-    with the system's reason, for one that could not be read.
+    Pixels stay as they are stored (no EXIF rotation). Of 16 bits the upper 8 are used, and transparent pixels are shown on
+    white.
+
+    Raises DamagedImage, naming the file, if it is damaged or if it is unknown which pixel values mean black and white. Raises
+    Refused, with the system's reason, if the file could not be read.
     """
     from PIL import Image
 
@@ -63,8 +66,10 @@ def read(path: Path, side: int = 0) -> np.ndarray:
 
 
 def content_of(path: Path, most: int = -1) -> bytes:
-    """The first `most` bytes of a file, or all. Rights, too many open files and faults of a disk are no damage of an image:
-    raises Refused with the system's reason."""
+    """Return the first `most` bytes of a file, or all.
+
+    Missing rights, too many open files and disk faults do not mean a damaged image: they raise Refused with the system's
+    reason."""
     try:
         with open(path, "rb") as file:
             return file.read(most)
@@ -73,10 +78,10 @@ def content_of(path: Path, most: int = -1) -> bytes:
 
 
 def _check_jpeg(content: bytes) -> None:
-    """Raises ValueError for what libjpeg warns of, and Pillow passes over: zeros, holes and a second half that is not there.
+    """Raises ValueError for damage that libjpeg warns about and Pillow ignores: zeros, holes and a missing second half.
 
-    All of the compressed data are decoded, at an eighth of the size, in half the time that the image itself takes. Without the
-    package simplejpeg, which a machine lent for its GPU may lack, this is not looked at, with a warning."""
+    All of the compressed data are decoded, at an eighth of the size, in half the time of the full image. Without the package
+    simplejpeg, which a borrowed GPU machine may lack, the check is skipped with a warning."""
     try:
         from simplejpeg import decode_jpeg, decode_jpeg_header
     except ImportError:
@@ -97,9 +102,11 @@ def _check_jpeg(content: bytes) -> None:
 
 
 def square(image, side: int) -> np.ndarray:
-    """A PIL image of any mode as [side, side, 3] uint8: shorter side to `side`, then the middle of the longer one.
+    """Return a PIL image of any mode as [side, side, 3] uint8: the shorter side is resized to `side`, the longer one cut to its
+    middle.
 
-    Shrunk by the mean over areas, enlarged by cubic interpolation. Source: section 2; cuda-convnet2, make-data (pyext.cpp).
+    Images are shrunk by area means and enlarged by cubic interpolation. Source: section 2; cuda-convnet2, make-data
+    (pyext.cpp).
     """
     from PIL.Image import Resampling
 
@@ -114,7 +121,7 @@ def square(image, side: int) -> np.ndarray:
 
 
 def _middle(image):
-    """The image, or of a very long one its middle."""
+    """Return the image, or the middle of a very long one."""
     most = MOST_STRETCHED * min(image.size)
     if max(image.size) <= most:
         return image
@@ -123,12 +130,13 @@ def _middle(image):
     return image.crop((left, top, left + width, top + height))
 
 
-BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 
 
 def _of_no_scale(image) -> str:
-    """Of an opened PIL image why it is not known which of its values are black and white; empty where it is. PIL cuts such
-    values off at 0 and 255, or takes them as they are: what comes out is black, white or a negative."""
+    """Return why it is unknown which values of an opened PIL image are black and white; "" if it is known.
+
+    PIL clips such values to 0 and 255, or uses them as they are: the result is black, white or a negative."""
     if image.mode == "F":
         return "its pixels are floating-point numbers"
     if image.format != "TIFF":
@@ -145,14 +153,16 @@ def _of_no_scale(image) -> str:
 
 
 def _rgb(image):
-    """A PIL image of any mode as RGB. PIL itself cuts 16-bit grey (mode I of a PGM file) off at 255, and shows what is hidden
-    below transparent pixels, which is often black."""
+    """Return a PIL image of any mode as RGB.
+
+    PIL's own conversion clips 16-bit grey (mode I of a PGM file) at 255, and shows the colour of transparent pixels, which is
+    often black."""
     from PIL import Image
 
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         seen = image.convert("RGBA")
-        if seen.getchannel("A").getextrema() != (0, 0):  # some BMP files have an alpha that was never set
+        if seen.getchannel("A").getextrema() != (0, 0):  # some BMP files have an alpha channel that was never set
             image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return image.convert("RGB")

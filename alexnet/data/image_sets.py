@@ -1,6 +1,6 @@
-"""Image sets by name: found, packed once, checked, and named by a fingerprint of their bytes.
+"""Image sets by name: find them, pack them once, check them, and compute the fingerprint of their bytes.
 
-The images of a set are uint8 tensors on the training device where they fit there, else they stay where they are (prefetch.py);
+A set's images are uint8 tensors on the training device if they fit there. Otherwise they stay where they are (prefetch.py).
 batches.py cuts batches from them.
 """
 
@@ -33,22 +33,22 @@ DAMAGED = ("refuse", "skip")
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody wants to see."""
+    """Show no progress."""
 
 
 def source_of(name: str) -> Source:
-    """Where the set of this name comes from: one of SOURCES, or one's own, whose name is such as "own-pets-32px"."""
+    """Return the source of the set with this name: one of SOURCES, or the user's own images, as in "own-pets-32px"."""
     return OwnSet(name) if own_name(name) else SOURCES[choose("data.name", name, SOURCES)]
 
 
 def load(name: str, folder: Path | str, damaged: str = "refuse", observe: Observe = _silent, links: str = "refuse") -> ImageSet:
-    """The image set `name`, kept under `folder`: images [n, height, width, 3] uint8 and labels [n] int64.
+    """Return the image set `name`, kept under `folder`: images [n, height, width, 3] uint8 and labels [n] int64.
 
-    It is packed when it is first asked for (see `pack`), under `.cache`. A byte that flips on disk is found, not trained on: of
-    sets up to packed.LARGE_BYTES the fingerprint is computed anew at each load, and of larger ones each image is checked when a
-    process first reads it. Damaged image files are refused, or left out where `damaged` is "skip"; links that lead out of the
-    set's folder are refused, or read where `links` is "follow". `observe` sees the progress of decoding. Raises Refused where
-    the set is missing or damaged, saying which file.
+    At its first use it is packed (see `pack`) under `.cache`. Bytes that change on disk are found and never trained on: the
+    fingerprint of sets up to packed.LARGE_BYTES is computed again at each load, and each image of larger sets is checked when a
+    process first reads it. Damaged image files are refused, or left out if `damaged` is "skip". Links that lead out of the
+    set's folder are refused, or read if `links` is "follow". `observe` sees the progress of decoding. Raises Refused, naming
+    the file, if the set is missing or damaged.
     """
     return source_of(name).load(Path(folder), _choices(damaged, links), observe)
 
@@ -62,11 +62,13 @@ def pack(
     links: str = "refuse",
 ) -> ImageSet:
     """Decode the images in `source` (default: `<folder>/<name>`) once into `<folder>/.cache/<name>`, on all cores, and check
-    what is there already. Killed, it goes on when it is called again. A set that was packed needs its source no longer, and
-    stays until another is whole (packed.py).
+    what is already there.
 
-    Raises Refused as `load` does, where the disk is full or cannot be written, for a known set under a name of one's own, and
-    for files of another folder than the set was packed from, where they are others.
+    If it is killed, the next call continues. A packed set no longer needs its source, and stays until a new one is whole
+    (packed.py).
+
+    Raises Refused as `load` does; also if the disk is full or cannot be written, for a known set under the name of a user's own
+    set, and for files that differ from those packed before and are in another folder.
     """
     folder, source = Path(folder), None if source is None else Path(source)
     packable = {one.name: one for one in SOURCES.values() if isinstance(one, PackedSource)}
@@ -79,12 +81,12 @@ def _choices(damaged: str, links: str) -> Choices:
 
 
 def available(name: str, folder: Path, download: bool = True) -> str:
-    """Empty if `load` will find the set, else the reason in a few words. CIFAR-10 is downloaded for that, unless `download` is
-    False: then it is told to be missing."""
+    """Return "" if `load` will find the set, else the reason in a few words. CIFAR-10 is downloaded for this, unless `download`
+    is False: then it is reported as missing."""
     return source_of(name).available(folder, download)
 
 
 def class_names(name: str, folder: Path) -> list[str]:
-    """A word for each label, in their order: of class folders their names, or what `<folder>/<name>.words.txt` says they
-    mean."""
+    """Return a word for each label, in order. For class folders it is the folder's name, or its meaning by
+    `<folder>/<name>.words.txt`."""
     return source_of(name).class_names(folder)

@@ -1,4 +1,4 @@
-"""What the names of known sets promise, in classes and images; and which set some images are, whatever they are called."""
+"""Known image sets: how many classes and images their names promise, and how to recognize them under another name."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Known:
     classes: int
     train_images: int
     test_images: int
-    fingerprint: str = ""  # of its packed form; empty where it was never made here
+    fingerprint: str = ""  # of its packed form; empty if it was never packed here
     class_names: str = ""  # a pattern that the names of its class folders match
 
     @property
@@ -39,7 +39,7 @@ def counts_in_words(classes: int, train_images: int, test_images: int) -> str:
 
 
 def unlike_its_name(images: ImageSet) -> str:
-    """What a set has and what its name promises, where these differ; else empty, and where the name promises nothing."""
+    """Return what a set has and what its name promises, if they differ; else "", also if the name promises nothing."""
     known = KNOWN.get(images.name)
     classes = int(images.train_labels.max()) + 1
     own = counts_in_words(classes, len(images.train_labels), len(images.test_labels))
@@ -47,8 +47,8 @@ def unlike_its_name(images: ImageSet) -> str:
 
 
 def known_as(class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> str:
-    """The known set that images are, by their fingerprint where they have one, or by their counts and names of classes; or
-    empty."""
+    """Return the name of the known set that images are, else "". They are recognized by their fingerprint, if they have one, or
+    by their counts and class names."""
     counts = len(class_names), train_images, test_images
     for name, known in KNOWN.items():
         same = counts == (known.classes, known.train_images, known.test_images) and known.class_names
@@ -60,6 +60,6 @@ def known_as(class_names: Sequence[str], train_images: int, test_images: int, fi
 
 
 def refuse_known(root: Path, class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> None:
-    """Raises Refused for images of one's own in `root` that are a known set."""
+    """Raises Refused if the user's own images in `root` are a known set."""
     if known := known_as(class_names, train_images, test_images, fingerprint):
         raise Refused(f"{root}: these images are {known}; ask for them by that name, not as one's own")

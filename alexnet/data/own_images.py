@@ -1,7 +1,7 @@
-"""Images of one's own: class folders anywhere, brought to one size, and split here where nobody has.
+"""The user's own images: class folders anywhere, resized to one size, and split into training and test images if they are not.
 
-All that decides what becomes of the files stands in the set's name, such as "own-pets-32px": every process that knows the name
-finds the packed set, and other choices are another set.
+The set's name, such as "own-pets-32px", holds every choice about the files. So every process that knows the name finds the
+packed set, and other choices make another set.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from alexnet.data.sources import PackedSource
 from alexnet.errors import Refused
 
 LEAST_IMAGES = {32: 0, 64: 10_000, 256: 200_000}
-"""Training images below which a side is not chosen: its network has too many weights for fewer, and takes days."""
+"""The fewest training images for which a side is chosen: its network has too many weights for fewer, and takes days."""
 TEST_PARTS = ("test", "val", "valid", "validation")
-MEASURED = 1000  # images whose size is looked at, of each set
+MEASURED = 1000  # images of a set whose size is read
 
 
 class OwnSet(PackedSource):
-    """The set of a name such as "own-pets-32px", packed from wherever its images lie."""
+    """The set with a name such as "own-pets-32px", packed from any folder."""
 
     def __init__(self, name: str):
         parts = own_name(name)
@@ -64,8 +64,9 @@ class OwnSet(PackedSource):
 
 
 class OwnFolders:
-    """`<class>/<image>` or `<part>/<class>/<image>` under `root`, as a set of this name. Raises Refused where they are not
-    so, and where a class has too few images for both parts."""
+    """The images `<class>/<image>` or `<part>/<class>/<image>` under `root`, as the set `name`.
+
+    Raises Refused if the folders differ from this, or if a class has too few images for both parts."""
 
     def __init__(self, root: Path, name: OwnName, links: str = "refuse"):
         self.root, self.name = root, name
@@ -92,7 +93,8 @@ class OwnFolders:
         return self.given.state() if self.given else state_of(self.name.side, list(self.found.rows("")))
 
     def splits(self) -> dict[str, Split]:
-        """The images of "train" and "test", in an order that their contents decide. Raises Refused for those of a known set."""
+        """Return the images of "train" and "test", in an order that their contents decide. Raises Refused if they are a known
+        set."""
         splits = self.given.splits() if self.given else self._parted()
         refuse_known(self.root, self.classes, len(splits["train"].labels), len(splits["test"].labels))
         return splits
@@ -113,10 +115,12 @@ class OwnFolders:
 
 
 def parts_of(root: Path) -> tuple[str, str] | None:
-    """The folders of training and test images, where `root` has both; None where its folders are classes: where none is called
-    train, or where one is that holds images itself and lies beside others, as that of buses.
+    """Return the names of the folders of training and test images, if `root` has both; None if its folders are classes.
 
-    Raises Refused where there is only one part, or more than one for tests."""
+    They are classes if none is called train. They are classes too if there are more folders than parts, and train and every
+    test folder hold images directly: then train is a class, as in a set of vehicles.
+
+    Raises Refused if there is only one part, or more than one for tests."""
     names = folder_names(root)
     tests = [name for name in TEST_PARTS if name in names]
     if "train" not in names:
@@ -132,7 +136,7 @@ def parts_of(root: Path) -> tuple[str, str] | None:
 
 
 def digests_of(found: Found) -> dict[str, dict[str, bytes]]:
-    """SHA-256 of every file, by class and name."""
+    """Return the SHA-256 of every file, by class and name."""
 
     def digest(place: tuple[str, str]) -> bytes:
         return hashlib.sha256(content_of(found.root / place[0] / place[1])).digest()
@@ -146,11 +150,11 @@ def digests_of(found: Found) -> dict[str, dict[str, bytes]]:
 def parted(
     digests: Mapping[str, Mapping[str, bytes]], test_percent: int, split: int
 ) -> dict[tuple[str, str], tuple[str, bytes]]:
-    """Of every file, by class and name, its part ("train" or "test") and its place in the order of the part.
+    """Return the part ("train" or "test") of every file, by class and name, and a digest that orders the files of a part.
 
-    Of each class the share `test_percent` is for tests, one image at least. Which ones is told by a hash of each file's content
-    with `split` as its key: so names do not matter, an image that is added moves few others, and copies of one file fall on one
-    side, in whichever classes they are."""
+    The share `test_percent` of each class is for tests, at least one image. A hash of each file's content, with `split` as its
+    key, decides which ones. So names do not matter, an added image moves few others, and copies of one file fall on one side,
+    even in different classes."""
     key, side_of, parts = f"split {split}".encode(), {}, {}
     for label, files in digests.items():
         order = {digest: hashlib.blake2b(digest, key=key, digest_size=16).digest() for digest in set(files.values())}
@@ -174,7 +178,7 @@ def parted(
 
 
 def sizes_of_images(found: Found, most: int = MEASURED) -> list[tuple[int, int]]:
-    """Width and height of up to `most` of the images, evenly taken; those that cannot be opened are passed over."""
+    """Return width and height of evenly spread images, fewer than 2 * `most`. Images that cannot be opened are skipped."""
     from PIL import Image
 
     rows = [found.root / name for name, *_ in found.rows("")]
@@ -183,13 +187,13 @@ def sizes_of_images(found: Found, most: int = MEASURED) -> list[tuple[int, int]]
         try:
             with Image.open(path, formats=FORMATS) as image:
                 sizes.append(image.size)
-        except Exception:  # whatever PIL raises for damage, which is told where the image is read
+        except Exception:  # any error of PIL for damage, which is reported when the image is read
             continue
     return sizes
 
 
 def side_for(sizes: Sequence[tuple[int, int]], train_images: int) -> tuple[int, str]:
-    """The largest side that half of the images reach and that there are enough of them for; and why, in words."""
+    """Return the largest side that half of the images reach and that there are enough images for; and the reason, in words."""
     short = statistics.median(min(size) for size in sizes) if sizes else 0
     chosen = max(side for side in SIDES if side == SIDES[0] or (short >= side and train_images >= LEAST_IMAGES[side]))
     larger = next((side for side in SIDES if side > chosen), 0)
@@ -200,7 +204,7 @@ def side_for(sizes: Sequence[tuple[int, int]], train_images: int) -> tuple[int, 
 
 
 def word_of(root: Path) -> str:
-    """A folder's name as a set's: small letters, digits, "-" and "_"."""
+    """Turn a folder's name into a set's: lower-case letters and digits, joined by "-"."""
     word = "-".join(re.findall(r"[a-z0-9]+", root.resolve().name.lower()))
     if not word:
         raise Refused(f"name: none can be made of {str(root)!r}; give one")
@@ -210,8 +214,9 @@ def word_of(root: Path) -> str:
 def choose_name(
     root: Path, word: str = "", side: int = 0, test_percent: int = TEST_PERCENT, links: str = "refuse"
 ) -> tuple[OwnName, str]:
-    """The name under which the images in `root` are a set, and in words why at this side. `word` and `side` are chosen by the
-    folder and its images where they are empty. Raises Refused as `OwnFolders`."""
+    """Return the name of the set of the images in `root`, and the reason for its side, in words.
+
+    An empty `word` is chosen from the folder's name, and an empty `side` from its images. Raises Refused as `OwnFolders`."""
     word = word or word_of(root)
     if own_name(f"own-{word}-32px") != OwnName(word, 32):
         raise Refused(f"name: {word!r} is not of small letters and digits, with - or _ between them")
