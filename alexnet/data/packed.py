@@ -1,14 +1,14 @@
 """The packed form of an image set: each split's images as bytes one after another, its labels, and a digest of every image.
 
-`<split>_images.npy` [n, height, width, 3] uint8, `<split>_labels.npy` [n] int64, `<split>_digests.npy` [n, 40] uint8 (8 bytes
-that tell the source of an image apart, then SHA-256 of its pixels, zeros where it has none), and `manifest.json`, written last.
-Every image is vouched for by itself: packing that was killed goes on with those that are not whole, and nothing need be
-believed.
+The files are `<split>_images.npy` [n, height, width, 3] uint8, `<split>_labels.npy` [n] int64, `<split>_digests.npy` [n, 40]
+uint8 (8 bytes that identify the source of an image, then the SHA-256 of its pixels, or zeros if it has none), and
+`manifest.json`, written last. Every image has its own digest. So packing that was killed continues with the images that are not
+whole, and nothing is taken on trust.
 
-A set that was packed to its end stays as it is until another is whole. Packed again from the same files it is mended in place:
-what is whole is not touched. Where files of its folder changed, the new set grows beside it, in the folder `next`, out of
-copies of its images and of what is new, and then takes its place: for that time the disk holds both. Files of another folder
-are refused."""
+A completely packed set stays as it is until a new one is whole. Packing again from the same files repairs it in place and does
+not touch what is whole. If files of its folder changed, the new set grows in the folder `next` within it, from copies of its
+images and from what is new, and then replaces it. Until then, the disk holds both. Changed files in another folder are
+refused."""
 
 import hashlib
 import json
@@ -32,16 +32,16 @@ from alexnet.files import clear_unfinished, locked, write_atomically
 from alexnet.machine import cores
 
 LARGE_BYTES = 2**31
-"""Sets with more bytes of pixels stay on disk, and their fingerprint is that of their images' digests."""
-LISTED = 20  # damaged files that are named in a refusal
+"""Sets with more bytes of pixels stay on disk, and their fingerprint is computed from their images' digests."""
+LISTED = 20  # most damaged files that a refusal names
 MANIFEST = "manifest.json"
 NEXT = "next"
-"""The folder, within that of a packed set, in which the set grows that will take its place."""
+"""The folder within a packed set's folder in which the set that will replace it grows."""
 PACKING_SECONDS = 86_400.0
 """How long a process waits for another that packs the same set: millions of images take hours."""
 
 Observe = Callable[[int, int], None]
-"""observe(done, total): how many images are read."""
+"""Called as observe(done, total) with the number of images that have been read."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Opened:
 
 
 def manifest_of(cache: Path) -> dict:
-    """What is known of a set that was packed to its end; empty where there is none."""
+    """Return the manifest of a completely packed set; empty if there is none."""
     try:
         manifest = json.loads((cache / MANIFEST).read_text())
         return manifest if {"source", "folders", "from", "classes", "skipped", "fingerprint"} <= manifest.keys() else {}
@@ -65,19 +65,19 @@ def manifest_of(cache: Path) -> dict:
 
 
 def count_of(cache: Path) -> int:
-    """How many training images are packed in `cache`; 0 where no set is."""
+    """Return how many training images are packed in `cache`; 0 if there is no set."""
     if not manifest_of(cache):
         return 0
     try:
         return len(np.load(cache / "train_labels.npy", mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):  # damaged, which is told when the set is loaded
+    except (OSError, ValueError):  # damaged: reported when the set is loaded
         return 0
 
 
 def opened(cache: Path) -> Opened:
-    """The packed set in `cache`. Raises ValueError or OSError where its files are not whole.
+    """Return the packed set in `cache`. Raises ValueError or OSError if its files are not whole.
 
-    Of a small set every byte is read here; of a large one labels and digests, and an image when it is first used.
+    A small set is read completely here. Of a large one only labels and digests are read; each image is read when it is used.
     """
     images, labels, rows = {}, {}, {}
     for split in ("train", "test"):
@@ -110,7 +110,7 @@ def is_large(pixel_bytes: int) -> bool:
 
 
 def fingerprint_of(arrays: Sequence[np.ndarray]) -> str:
-    """12 hexadecimal digits that name these arrays: their shapes, types and bytes."""
+    """Return 12 hexadecimal digits of a hash of these arrays: their shapes, types and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}{array.dtype}".encode())
@@ -119,7 +119,8 @@ def fingerprint_of(arrays: Sequence[np.ndarray]) -> str:
 
 
 def in_memory(name: str, cache: Path, splits: Mapping[str, Split], skip_damaged: bool, observe: Observe) -> Opened:
-    """The set decoded into memory, where nothing can be kept. Raises Refused naming damaged files, or where it is large."""
+    """Decode the set into memory, for a folder that cannot be written. Raises Refused for damaged files, and for a large
+    set."""
     shape = _shape(splits)
     if is_large(_bytes(splits, shape)):
         raise Refused(f"folder: cannot write to {cache}, and {name} is too large to be decoded anew at each load")
@@ -150,16 +151,18 @@ def pack(
     observe: Observe,
     look_at: Callable[[Opened], None] = lambda found: None,
 ) -> Opened:
-    """Bring the packed form in `cache` into the state of its source: images that are whole stay, the others are decoded.
+    """Update the packed form in `cache` to the state of its source: images that are whole stay, the others are decoded.
 
-    `facts`: what the manifest says besides. `look_at` sees the set before it counts as packed, and may refuse it. Raises
-    Refused naming damaged files, after all have been looked at, where the disk is too small, and where another folder than
-    that of `facts` was packed here and its files were others. Killed anywhere, the next call goes on; whatever it raises, a
-    set that was packed before is still there. Raises OSError where `cache` cannot be written.
+    `facts` are further entries of the manifest. `look_at` sees the set before it counts as packed, and may refuse it. If the
+    process is killed, the next call continues. Whatever it raises, a set that was packed before is still there.
+
+    Raises Refused for damaged files, naming them after all files were read; if the disk is too small; and if the files differ
+    from those packed here before, and came from another folder than that of `facts`. Raises OSError if `cache` cannot be
+    written.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / ".packing.lock", PACKING_SECONDS), ExitStack() as files:
-        _take_its_place(cache)  # where a kill came between
+        _take_its_place(cache)  # if a kill interrupted it
         known, place = manifest_of(cache), cache
         if known and known["source"] != facts["source"]:
             _refuse_other_folder(name, cache, known["from"], facts["from"])
@@ -201,10 +204,10 @@ def pack(
 
 
 def _take_its_place(cache: Path) -> None:
-    """Where the set in `next` is whole, move it to where the earlier one is; who reads that one's files keeps them.
+    """If the set in `next` is whole, replace the earlier set with it. Processes that read the earlier files keep them.
 
-    The manifest goes last. Until then the one that is there is not that of the files: whoever loads them packs, which ends
-    this."""
+    The manifest is moved last. Until then the old manifest does not match the files: a process that loads them packs again,
+    which completes the move."""
     if manifest_of(cache / NEXT):
         for path in sorted((cache / NEXT).iterdir(), key=lambda path: path.name == MANIFEST):
             os.replace(path, cache / path.name)
@@ -212,7 +215,7 @@ def _take_its_place(cache: Path) -> None:
 
 
 def _refuse_other_folder(name: str, cache: Path, before: str, now: str) -> None:
-    """Raises Refused where the set was packed from another folder: by one name they would silently be one set."""
+    """Raises Refused if the set was packed from another folder: otherwise one name would silently mean two sets."""
     if Path(before).resolve() != Path(now).resolve():
         field, way_out = ("name", "choose another name") if own_name(name) else ("source", f"name {before}")
         raise Refused(
@@ -222,7 +225,7 @@ def _refuse_other_folder(name: str, cache: Path, before: str, now: str) -> None:
 
 
 def damaged_rows(cache: Path, split: str) -> list[int]:
-    """The images of a packed split whose bytes are not those that were packed: every one is read."""
+    """Return the rows of a packed split whose bytes differ from those that were packed. Every image is read."""
     records = np.load(cache / f"{split}_digests.npy", allow_pickle=False)
     with open(cache / f"{split}_images.npy", "rb") as file:
         shape, offset = shape_and_offset(file)
@@ -238,7 +241,7 @@ def _decode(
     put: Callable[[str, int, np.ndarray | None], None],
     observe: Observe,
 ) -> list[str]:
-    """Read the rows `todo` on all cores and `put` each; why those that were damaged have no image."""
+    """Read the rows `todo` on all cores and `put` each. Return why the damaged rows have no image."""
 
     def some(chunk: tuple[str, np.ndarray]) -> tuple[int, list[str]]:
         split, rows = chunk
@@ -262,7 +265,7 @@ def _decode(
     chunks = ((split, rows[i : i + CHUNK]) for split, rows in todo.items() for i in range(0, len(rows), CHUNK))
     threads = cores()
     observe(0, total)
-    with ThreadPoolExecutor(threads) as pool:  # PIL lets other threads run while it decodes: as fast as processes (NOTES.md)
+    with ThreadPoolExecutor(threads) as pool:  # PIL frees the GIL while it decodes: as fast as processes (NOTES.md)
         for count, why in in_order(some, chunks, pool, 2 * threads):
             done += count
             damaged += why
@@ -271,7 +274,7 @@ def _decode(
 
 
 def _shape(splits: Mapping[str, Split]) -> tuple[int, ...]:
-    """Of an image: that of the first one that can be read."""
+    """Return the shape of the first image that can be read."""
     damaged = []
     for source in splits.values():
         for row in range(len(source.labels)):
@@ -294,5 +297,5 @@ def _refuse(damaged: list[str], skip_damaged: bool) -> None:
 
 
 def refuse_skipped(manifest: Mapping) -> None:
-    """Raises Refused, naming them, where damaged files were left out when the set was packed."""
+    """Raises Refused, naming the files, if damaged files were left out when the set was packed."""
     _refuse(manifest["skipped"], False)

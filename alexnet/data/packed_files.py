@@ -1,4 +1,4 @@
-"""The files of one split of a packed image set: written image by image, each vouched for by its digest, and read again."""
+"""Write and read the files of one split of a packed image set, image by image, each with its digest."""
 
 import hashlib
 import io
@@ -24,12 +24,12 @@ CHUNK = 64  # images that a thread takes at a time
 
 @dataclass(frozen=True)
 class Split:
-    """Where the images of one split come from, in their order."""
+    """The source of one split's images, in their order."""
 
     labels: np.ndarray  # [n] int64
-    marks: np.ndarray  # [n, MARK] uint8: other where an image's file is another one
-    read: Callable[[int], np.ndarray]  # of a row the image [height, width, 3] uint8; raises DamagedImage where it is
-    name: Callable[[int], str]  # of a row the file
+    marks: np.ndarray  # [n, MARK] uint8: changes when an image's file changes
+    read: Callable[[int], np.ndarray]  # row to image [height, width, 3] uint8; may raise DamagedImage
+    name: Callable[[int], str]  # row to file name
 
 
 class Part:
@@ -57,12 +57,12 @@ class Part:
         os.close(self.digests)
 
     def whole(self) -> np.ndarray:
-        """Of every row whether its image is that of its source, and has the bytes it was packed with: [n] bool."""
+        """Return, for every row, whether its image is that of its source and has the bytes that were packed: [n] bool."""
         told = (self.records[:, :MARK] == self.source.marks).all(1)
         return rows_whole(self.images, len(self.header), self.image_bytes, self.records[:, MARK:], told)
 
     def missing_bytes(self) -> int:
-        """That the images will take beyond what the disk already gave them."""
+        """Return how many more bytes of disk the images will take."""
         return max(0, len(self.records) * self.image_bytes - os.fstat(self.images).st_blocks * 512)
 
     def prepare(self) -> None:
@@ -77,7 +77,7 @@ class Part:
         write_atomically(self.cache / f"{self.split}_labels.npy", labels.getvalue())
 
     def put(self, row: int, image: np.ndarray | None) -> None:
-        """Pixels first, then the record that vouches for them; without an image, that there is none."""
+        """Write the pixels first, then the record with their digest. Without an image, record that there is none."""
         digest = bytes(RECORD - MARK)
         if image is not None:
             image = np.ascontiguousarray(image)
@@ -93,7 +93,7 @@ class Part:
 
 
 def rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Of the rows that are `asked` about, whether their bytes have their digest; read on all cores. [n] bool."""
+    """Return [n] bool: whether the bytes of a row match its digest, for the rows in `asked`. All cores read."""
     whole = np.zeros(len(digests), bool)
 
     def some(rows: np.ndarray) -> None:
@@ -109,8 +109,9 @@ def rows_whole(file: int, offset: int, image_bytes: int, digests: np.ndarray, as
 
 
 def copied_where_kept(cache: Path, splits: Mapping[str, Split], shape: tuple[int, ...]) -> dict[str, Split]:
-    """`splits`, of which an image that lies in the packed files of `cache`, with the bytes it was packed with, is copied from
-    there and not decoded. Its mark tells it, whichever row and split it stood in."""
+    """Return `splits`, changed so that images that lie undamaged in the packed files of `cache` are copied and not decoded.
+
+    An image is found by its mark, whatever its row and split were."""
     places: dict[bytes, tuple[PackedFile, int] | None] = {}
     for split in splits:
         with suppress(OSError, ValueError):  # gone or damaged: decoded
@@ -123,13 +124,13 @@ def copied_where_kept(cache: Path, splits: Mapping[str, Split], shape: tuple[int
             file = PackedFile(path, offset, own, np.ascontiguousarray(records[:, MARK:]))
             for row in np.flatnonzero(file.digests.any(1)).tolist():
                 mark = records[row, :MARK].tobytes()
-                places[mark] = None if mark in places else (file, row)  # one that several images share tells none of them
+                places[mark] = None if mark in places else (file, row)  # a mark that several images share identifies none
 
     def of(source: Split) -> Split:
         def read(row: int) -> np.ndarray:
             if place := places.get(source.marks[row].tobytes()):
                 file, there = place
-                with suppress(NeedsPacking):  # other bytes than were packed
+                with suppress(NeedsPacking):  # not the bytes that were packed
                     return file[there]
             return source.read(row)
 
@@ -146,7 +147,7 @@ def _write_all(file: int, content, offset: int) -> None:
 
 
 def shape_and_offset(file: BinaryIO) -> tuple[tuple[int, ...], int]:
-    """The shape that the header of an npy file tells, and the bytes before its data. Raises ValueError where it is damaged."""
+    """Return the shape in the header of an npy file, and the number of bytes before its data. Raises ValueError if damaged."""
     np.lib.format.read_magic(file)
     shape, _, _ = np.lib.format.read_array_header_1_0(file)
     return shape, file.tell()

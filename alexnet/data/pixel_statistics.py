@@ -1,4 +1,4 @@
-"""Sums over all training pixels: what means, variances and principal components are made of, taken in one pass."""
+"""Sums over all training pixels, taken in one pass, from which means, variances and principal components are computed."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ class PixelSums:
 
     images: int
     pixels: Tensor  # [height, width, 3]: each pixel's values over all images
-    products: Tensor  # [3, 3]: of each pair of colours over all pixels of all images
+    products: Tensor  # [3, 3]: products of each pair of colours, over all pixels of all images
 
     @property
     def mean_image(self) -> Tensor:
@@ -34,7 +34,7 @@ class PixelSums:
 
     @property
     def covariance(self) -> Tensor:
-        """Of the three colours over all pixels, [3, 3], in squared grey levels."""
+        """The covariance of the three colours over all pixels, [3, 3], in squared grey levels."""
         count = self.images * self.pixels[..., 0].numel()
         return self.products / count - self.mean_colour.outer(self.mean_colour)
 
@@ -43,15 +43,16 @@ class PixelSums:
         return self.covariance.diagonal()
 
     def principal_components(self) -> tuple[Tensor, Tensor]:
-        """Variances [3], largest first, and unit directions [3, 3], a row each, of the colours from 0 to 255 (section 4.1)."""
+        """Return variances [3], largest first, and unit directions [3, 3], a row each, of the colours from 0 to 255 (section
+        4.1)."""
         values, vectors = torch.linalg.eigh(self.covariance)
         values, vectors = values.flip(0).clamp_min(0), vectors.flip(1).T
-        signs = vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()  # of two directions the one that brightens
+        signs = vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()  # of the two directions, the brightening one
         return values, vectors * signs
 
 
 def pixel_sums(images: Images) -> PixelSums:
-    """Of images [n, height, width, 3] uint8, on their device."""
+    """Return the sums of images [n, height, width, 3] uint8, computed on their device."""
     pixels = torch.zeros(images.shape[1:], dtype=torch.float64, device=images.device)
     products = torch.zeros(3, 3, dtype=torch.float64, device=images.device)
     for part in in_parts(images, slices(len(images), max(1, CHUNK_VALUES // math.prod(images.shape[1:])))):
@@ -63,7 +64,7 @@ def pixel_sums(images: Images) -> PixelSums:
 
 
 def kept_sums(images: Images, folder: Path | None, fingerprint: str) -> PixelSums:
-    """`pixel_sums`, computed once and stored in `folder` under the data set's fingerprint and the number of images."""
+    """Return `pixel_sums`, computed once and stored in `folder` under the set's fingerprint and the number of images."""
     if folder is None:
         return pixel_sums(images)
     path = folder / f"sums-{fingerprint}-{len(images)}.npz"
@@ -71,10 +72,10 @@ def kept_sums(images: Images, folder: Path | None, fingerprint: str) -> PixelSum
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             assert kept["pixels"].shape == tuple(images.shape[1:]) and kept["products"].shape == (3, 3)
             return PixelSums(len(images), *(torch.from_numpy(kept[name]).to(images.device) for name in ("pixels", "products")))
-    except Exception:  # missing or damaged (its zip has check sums): computed anew
+    except Exception:  # missing or damaged (its zip has check sums): computed again
         sums = pixel_sums(images)
     buffer = io.BytesIO()
     np.savez(buffer, pixels=sums.pixels.cpu().numpy(), products=sums.products.cpu().numpy())
-    with contextlib.suppress(OSError):  # a folder that cannot be written costs a pass each time, nothing else
+    with contextlib.suppress(OSError):  # if the folder cannot be written, each run computes the sums again
         write_atomically(path, buffer.getvalue())
     return sums

@@ -1,5 +1,4 @@
-"""Images that stay outside the training device, in a file or in host memory: what a batch needs of them is read ahead by
-threads."""
+"""Images that stay outside the training device, in a file or in host memory. Threads read ahead what the next batches need."""
 
 import functools
 import hashlib
@@ -22,17 +21,16 @@ from alexnet.machine import cores
 
 THREADS = min(8, cores())
 DEVICE_SHARE = 0.5
-"""Images are kept on a GPU where they take at most so much of its free memory."""
+"""Images are kept on a GPU if they take at most this share of its free memory."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class PackedFile:
-    """Images [n, height, width, 3] uint8 of a packed file (alexnet/data/packed.py), each checked against its digest when this
-    process reads it first.
+    """Images [n, height, width, 3] uint8 of a packed file (packed.py). Each is checked against its digest at its first reading.
 
-    Read by pread, not mapped: a file that is cut short or a disk that fails raises Refused here and does not end the process.
+    They are read by pread, not mapped: a file that is cut short raises Refused here and does not kill the process.
     """
 
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], digests: np.ndarray):
@@ -44,7 +42,7 @@ class PackedFile:
         self.own = threading.local()
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """One image, in memory that this thread's next reading overwrites."""
+        """Return one image, in memory that this thread's next reading overwrites."""
         if not hasattr(self.own, "pixels"):
             self.own.pixels = np.empty(self.shape[1:], np.uint8)
         pixels: np.ndarray = self.own.pixels
@@ -63,9 +61,9 @@ class PackedFile:
 
 
 class Stored:
-    """Images [n, height, width, 3] uint8 that are read when they are asked for, and then come to `device`.
+    """Images [n, height, width, 3] uint8 that are read when they are needed, and then copied to `device`.
 
-    `source[row]` gives one of them; these are its `rows`, in this order. A slice or row numbers give a part, still unread.
+    `source[row]` is one image; the images are its `rows`, in this order. A slice or row numbers select a part, still unread.
     """
 
     def __init__(self, source: PackedFile | np.ndarray, rows: np.ndarray, device: str | torch.device = "cpu"):
@@ -76,15 +74,15 @@ class Stored:
         return len(self.rows)
 
     def __getitem__(self, part: slice | Tensor) -> "Stored":
-        rows = part.numpy() if isinstance(part, Tensor) else part  # numpy takes a tensor of one number for a number
+        rows = part.numpy() if isinstance(part, Tensor) else part  # numpy treats a tensor with one number as a number
         return Stored(self.source, self.rows[rows], self.device)
 
     def on(self, device: str | torch.device) -> "Stored":
         return Stored(self.source, self.rows, device)
 
     def crops(self, places: np.ndarray, corners: np.ndarray, size: int, border: int = 0) -> Tensor:
-        """Crops [m, size, size, 3], in host memory, of the images at `places` [m] widened by `border` zeros: top left corners
-        [m, 2] (y, x)."""
+        """Return crops [m, size, size, 3], in host memory, of the images at `places` [m] widened by `border` zeros. `corners`
+        [m, 2] are the top left corners (y, x)."""
         side, pinned = self.shape[1], self.device.type == "cuda"
         make = torch.zeros if border else torch.empty
         crops = make((len(places), size, size, 3), dtype=torch.uint8, pin_memory=pinned)
@@ -94,7 +92,7 @@ class Stored:
         return crops
 
     def read(self) -> Tensor:
-        """All of them, whole, in host memory."""
+        """Return all images, uncropped, in host memory."""
         whole = torch.empty(self.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         for image, row in zip(whole.numpy(), self.rows.tolist(), strict=True):
             image[:] = self.source[row]
@@ -105,15 +103,15 @@ Images = Tensor | Stored
 
 
 def fits(images: Images, device: str) -> bool:
-    """Whether the images are to be on the device: on a CPU those that are in memory, on a GPU those that take at most
-    DEVICE_SHARE of its free memory."""
+    """Whether to keep the images on the device: on a CPU if they are in memory, on a GPU if they take at most DEVICE_SHARE of
+    its free memory."""
     if torch.device(device).type == "cpu":
         return isinstance(images, Tensor)
     return math.prod(images.shape) <= DEVICE_SHARE * torch.cuda.mem_get_info()[0]
 
 
 def placed(images: Images, device: str) -> Images:
-    """The images on the device where they fit; else where they are, to be read from there."""
+    """Return the images on the device if they fit; otherwise leave them where they are, to be read from there."""
     if isinstance(images, Tensor) and images.device.type == torch.device(device).type:
         return images
     if not fits(images, device):
@@ -127,12 +125,12 @@ def placed(images: Images, device: str) -> Images:
 
 
 def slices(count: int, size: int) -> Iterator[slice]:
-    """The rows from 0 to `count`, `size` at a time."""
+    """Yield slices of the rows from 0 to `count`, `size` at a time."""
     return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def in_parts(images: Images, parts: Iterable[slice | Tensor]) -> Iterator[Tensor]:
-    """The images of each part, a slice or row numbers, on their device; of stored ones some parts are read ahead."""
+    """Yield the images of each part (a slice or row numbers) on their device. Of stored images, some parts are read ahead."""
     if isinstance(images, Tensor):
         yield from (images[part] for part in parts)
     else:
@@ -141,24 +139,24 @@ def in_parts(images: Images, parts: Iterable[slice | Tensor]) -> Iterator[Tensor
 
 
 def whole(images: Images) -> Tensor:
-    """All images, on their device."""
+    """Return all images, on their device."""
     return images if isinstance(images, Tensor) else images.read().to(images.device)
 
 
 class Ahead:
-    """The crops of an epoch's batches, read by threads some batches before they are asked for."""
+    """The crops of an epoch's batches, which threads read some batches ahead."""
 
     def __init__(self, images: Stored, size: int, border: int, batch_size: int):
         self.images, self.size, self.border, self.batch_size = images, size, border, batch_size
         self.waiting: dict[int, Future] = {}
 
     def begin(self, order: np.ndarray, corners: np.ndarray) -> None:
-        """The epoch's order [n] of the images, and the corner [n, 2] of each one's crop in the widened image."""
+        """Begin an epoch with this order [n] of the images, and the corner [n, 2] of each crop in the widened image."""
         self.order, self.corners = order, corners
         self._keep({})
 
     def take(self, rows: slice) -> Tensor:
-        """The crops of these rows of the order, on the device; those of the same rows of the next batches are begun."""
+        """Return the crops of these rows of the order, on the device, and start reading the same rows of the next batches."""
         ends = len(self.order) - len(self.order) % self.batch_size
         coming = range(rows.start, ends, self.batch_size)[: THREADS + 1]
         self._keep({first: self.waiting.get(first) or self._begun(first, rows.stop - rows.start) for first in coming})
@@ -176,7 +174,7 @@ class Ahead:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, ahead: int) -> Iterator[Result]:
-    """What `work` makes of each item, in their order, at most `ahead` begun before they are asked for."""
+    """Yield the result of `work` for each item, in order. At most `ahead` items are begun before they are needed."""
     begun: deque[Future] = deque()
     try:
         for item in items:
@@ -192,5 +190,6 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], pool: Thread
 
 @functools.cache
 def readers() -> ThreadPoolExecutor:
-    """Threads that read for all runs of this process. They end with it: none has more before it than a few batches."""
+    """Return the threads that read for all runs of this process. They end with it, since each has only a few batches to
+    read."""
     return ThreadPoolExecutor(THREADS, thread_name_prefix="reading")

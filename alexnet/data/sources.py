@@ -1,5 +1,4 @@
-"""What an image set is (`ImageSet`), and where one comes from (`Source`). A kind of set is a class: see image_sets.py for them
-all."""
+"""Image sets (`ImageSet`) and their sources (`Source`). Each kind of set is a class; image_sets.py lists them."""
 
 import contextlib
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from alexnet.errors import NeedsPacking, Refused
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images [n, height, width, 3] uint8 and labels [n] int64, of training and test."""
+    """Training and test images [n, height, width, 3] uint8 and their labels [n] int64."""
 
     name: str
     train_images: Images
@@ -28,14 +27,14 @@ class ImageSet:
     test_images: Images
     test_labels: Tensor
     fingerprint: str
-    """12 hexadecimal digits that name these images and labels: part of the key of every run on them."""
+    """12 hexadecimal digits that identify these images and labels. They are part of the key of every run on them."""
     cache: Path | None = None
-    """The folder in which what is computed from it may be kept."""
+    """The folder that may hold results computed from the set."""
     left_out: tuple[str, ...] = ()
-    """Damaged files that were left out by choice, each with what is wrong."""
+    """Damaged files that the user chose to leave out, each with what is wrong."""
 
     def to(self, device: str) -> "ImageSet":
-        """Labels on the device ("cpu" or "cuda"), and images where they fit: see `prefetch.placed`."""
+        """Return the set with labels on the device ("cpu" or "cuda"), and images too if they fit: see `prefetch.placed`."""
         train, test = placed(self.train_images, device), placed(self.test_images, device)
         train_labels, test_labels = self.train_labels.to(device), self.test_labels.to(device)
         return replace(self, train_images=train, train_labels=train_labels, test_images=test, test_labels=test_labels)
@@ -43,43 +42,43 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Choices:
-    """What to do with files that are not as they should be."""
+    """What to do with damaged files and with links."""
 
     damaged: str = "refuse"  # damaged images; "skip" leaves them out
     links: str = "refuse"  # links that lead out of the set's folder; "follow" reads what they point at
 
 
 class Source(Protocol):
-    """Where an image set of one name comes from. `folder` is the data folder of all sets."""
+    """The source of the image set with one name. `folder` is the data folder of all sets."""
 
     name: str
     about: str
-    can_download: bool  # whether it brings the set where it is missing
+    can_download: bool  # whether it downloads a missing set
 
     def available(self, folder: Path, download: bool = True) -> str:
-        """Empty if `load` will find the set, else the reason in a few words. Without `download` nothing is brought for it."""
+        """Return "" if `load` will find the set, else the reason in a few words. Without `download`, nothing is downloaded."""
         ...
 
     def load(self, folder: Path, choices: "Choices", observe: Observe) -> ImageSet:
-        """The set. Raises Refused where it is missing or damaged."""
+        """Return the set. Raises Refused if it is missing or damaged."""
         ...
 
     def class_names(self, folder: Path) -> list[str]:
-        """A word for each label, in their order."""
+        """Return a word for each label, in order."""
         ...
 
 
 class SourceFiles(Protocol):
-    """The files of a set as they were found in its folder."""
+    """The files of a set, as found in its folder."""
 
     classes: list[str]
 
     def state(self) -> str:
-        """Other wherever a file is another one."""
+        """Return a text that changes when any file changes."""
         ...
 
     def splits(self) -> dict[str, Split]:
-        """The images of "train" and "test"."""
+        """Return the images of "train" and "test"."""
         ...
 
 
@@ -87,41 +86,41 @@ class PackedSource(ABC):
     """A set of files, decoded once into `<folder>/.cache/<name>` (packed.py) and read from there."""
 
     can_download = False
-    lies_in = ""  # of a set that can be downloaded the name of its own folder
+    lies_in = ""  # the folder name of a set that can be downloaded
 
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
 
     @abstractmethod
     def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
-        """The folder the set is or was packed from (see `manifest`), if it is there."""
+        """Return the folder that the set is or was packed from (see `manifest`), if it exists."""
 
     @abstractmethod
     def fetch(self, root: Path) -> str:
-        """Empty if the files of the set are under `root`, where they may be downloaded to; else why not."""
+        """Return "" if the set's files are under `root`, else why not. May download them into it."""
 
     @abstractmethod
     def contents(self, root: Path, links: str) -> SourceFiles:
-        """The files under `root`. Raises Refused where they are not as they should be."""
+        """Return the files under `root`. Raises Refused if they are not as expected."""
 
     @abstractmethod
     def home(self, folder: Path) -> Path:
-        """Where the files are looked for if nobody says where they are."""
+        """Return the folder in which the files are looked for by default."""
 
     @abstractmethod
     def class_names(self, folder: Path) -> list[str]: ...
 
     def look_at(self, root: Path, classes: Sequence[str], found: Opened) -> None:
-        """Raises Refused for images of `root` that must not have this name, before they count as packed."""
+        """Check images of `root` before they count as packed. Raises Refused if they must not have this name."""
         return
 
     def folder_times(self, root: Path, links: str, known: Sequence[Sequence] = ()) -> list[list]:
-        """Names and times of the folders under `root`: other where a file was added or taken away. A moment's work where an
-        earlier answer is `known`."""
+        """Return names and times of the folders under `root`, which change when a file is added or removed. With an earlier
+        answer, `known`, this is fast."""
         return []
 
     def lacking(self, root: Path) -> str:
-        """As `fetch`, where nothing may be downloaded."""
+        """Do as `fetch`, but without a download."""
         return self.fetch(root)
 
     def available(self, folder: Path, download: bool = True) -> str:
@@ -137,7 +136,7 @@ class PackedSource(ABC):
         root = self.find(folder, manifest)
         found = None
         if manifest:
-            with contextlib.suppress(Exception):  # whatever numpy raises for a damaged file: packed anew from its source
+            with contextlib.suppress(Exception):  # any error of numpy for a damaged file: packed again from its source
                 found = packed.opened(cache)
         if found and found.fingerprint == manifest["fingerprint"] and self._is_current(root, manifest, found.large, choices):
             return self._image_set(replace(found, left_out=tuple(manifest["skipped"])), cache)
@@ -148,14 +147,15 @@ class PackedSource(ABC):
         splits, facts = self._look(root or self.home(folder), False, choices.links)
         try:
             found = self._packed(cache, splits, facts, choices, observe)
-        except OSError:  # a read-only data folder costs a decoding each time, nothing else
+        except OSError:  # from a read-only data folder, images are decoded at each load
             found = packed.in_memory(self.name, cache, splits, choices.damaged == "skip", observe)
             self.look_at(Path(facts["from"]), facts["classes"], found)
         return self._image_set(found, cache)
 
     def pack(self, folder: Path, source: Path | None, choices: Choices, observe: Observe) -> ImageSet:
-        """Bring the packed set into the state of the files in `source`; without them, check every image that is packed. Raises
-        Refused for files of another folder than it was packed from, where they are others."""
+        """Update the packed set to the files in `source`. Without such files, check every packed image.
+
+        Raises Refused if the files differ from those packed before, and are in another folder."""
         cache = self.cache(folder)
         manifest = packed.manifest_of(cache)
         root = source or self.find(folder, manifest)
@@ -176,8 +176,8 @@ class PackedSource(ABC):
         return packed.pack(self.name, cache, splits, facts, choices.damaged == "skip", observe, look_at)
 
     def _look(self, root: Path, given: bool, links: str) -> tuple[dict[str, Split], dict]:
-        """The images under `root`, and what the manifest will say of them. `given`: whether someone named this folder, into
-        which nothing is downloaded."""
+        """Return the images under `root`, and the manifest's facts about them. `given` says whether the user named this folder:
+        then nothing is downloaded into it."""
         if given and (why := self.lacking(root)):
             holds = f"; name a folder with {self.lies_in} in it, or none: it is then downloaded into the data folder"
             way_out = holds if self.can_download else ""
@@ -190,12 +190,14 @@ class PackedSource(ABC):
         return contents.splits(), {**facts, **self.more_facts(), "links": links}
 
     def more_facts(self) -> dict[str, Any]:
-        """What the manifest says besides."""
+        """Return further entries of the manifest."""
         return {}
 
     def _is_current(self, root: Path | None, manifest: Mapping[str, Any], large: bool, choices: Choices) -> bool:
-        """Whether a packed set is what its files, where there are any, would give now. Raises Refused where that cannot be
-        mended in passing: large sets whose folders changed, and damaged files that were left out."""
+        """Whether packing the files, if they are there, would now give the same set.
+
+        Raises Refused for what a load cannot repair by itself: large sets whose folders changed, and damaged files that were
+        left out."""
         if root is None:
             current = True
         elif large:
@@ -203,14 +205,14 @@ class PackedSource(ABC):
                 raise NeedsPacking(f"{root}: changed since {self.name} was packed", self.name, "packs what changed", root)
             current = True
         else:
-            links = "follow" if manifest.get("links") == "follow" else choices.links  # as they were when it was packed
+            links = "follow" if manifest.get("links") == "follow" else choices.links  # as when it was packed
             current = self.contents(root, links).state() == manifest["source"]
         if current and choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
         return current
 
     def _checked(self, folder: Path, manifest: Mapping[str, Any], choices: Choices) -> ImageSet:
-        """A packed set whose files are gone, every image read and checked."""
+        """Return a packed set whose source files are gone, after reading and checking every image."""
         cache = self.cache(folder)
         for split in ("train", "test"):
             if rows := packed.damaged_rows(cache, split):

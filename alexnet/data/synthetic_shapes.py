@@ -1,16 +1,15 @@
-"""A built-in image set: ten shapes in 32x32 colour clutter, drawn by arithmetic, so that everything runs with no data.
+"""A built-in image set: ten shapes in 32x32 colour clutter, drawn by arithmetic, so that everything runs without data files.
 
-It is sized and hardened to stand in for CIFAR-10 in section 3.1 of the paper: about the same network, batch and number
-of epochs. It is *not* CIFAR-10, and no number measured on it is evidence about photographs. The label is carried by
-outline alone: colour, polarity (light on dark or dark on light), place, size, turn and stretch are drawn without
-looking at it.
+Its size and difficulty are chosen to stand in for CIFAR-10 in section 3.1 of the paper: about the same network, batch and
+number of epochs. It is *not* CIFAR-10, and no number measured on it is evidence about photographs. Only the outline shows the
+label: colour, polarity (light on dark or dark on light), place, size, rotation and stretch are drawn independently of it.
 
     shapes = make_shapes()          # 8,000 + 2,000 images in about two seconds on one core
 
-Expect of the network of figure 1 (ReLU, standardized channels, PyTorch's initial weights, learning rate 0.03, batch 128)
-25% running training error in epoch 12 or 13, with 28 to 31% test error then (3 seeds, CPU, bfloat16).
+The network of figure 1 (ReLU, standardized channels, PyTorch's initial weights, learning rate 0.03, batch 128) should reach 25%
+running training error in epoch 12 or 13, with 28 to 31% test error then (3 seeds, CPU, bfloat16).
 
-The pixels are meant to be the same on every machine:
+The pixels should be the same on every machine:
 
 - Random numbers are the raw 64-bit words of PCG64, whose stream numpy promises to keep (NEP 19). The distributions of
   `Generator` are not promised, and its normal draws call the machine's own log and exp.
@@ -35,7 +34,7 @@ from alexnet.data.sources import Choices, ImageSet
 SIDE = 32  # pixels
 CHUNK = 100  # images; a multiple of ten, so that each is exactly balanced; few enough to stay in the processor's cache
 
-# These together set how hard the set is. In pixels or grey levels (0 to 255), except where said.
+# These together set how hard the set is. The units are pixels or grey levels (0 to 255), unless stated.
 RADIUS = (5.5, 11.5)
 STRETCH = (0.8, 1.25)  # width over height, before turning
 TURN = 0.4  # tangent of half the largest turn either way: 44 degrees
@@ -62,12 +61,12 @@ class Shapes:
 
 
 def make_shapes(train_images: int = 8000, test_images: int = 2000, seed: int = 0) -> Shapes:
-    """Draw the set: the first `train_images` and `test_images` images of the two endless sequences that `seed` names."""
+    """Draw the set: the first `train_images` and `test_images` images of the two endless sequences that `seed` decides."""
     return Shapes(*_split(seed, 0, train_images), *_split(seed, 1, test_images))
 
 
 class SyntheticShapes:
-    """The image set of `make_shapes`, drawn anew whenever it is asked for: it needs no folder."""
+    """The image set of `make_shapes`. It is drawn at every load and needs no folder."""
 
     def __init__(self, name: str, about: str):
         self.name, self.about = name, about
@@ -91,9 +90,9 @@ class SyntheticShapes:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Outlines. Each takes u, v [n, 32, 32], the place of every pixel in the shape's own frame (its radius is 1), and gives
-# a distance [n, 32, 32] in the same unit: negative inside, zero on the outline. Near the outline it is close to the true
-# distance, which is all that the one-pixel soft edge needs.
+# Outlines. Each takes u, v [n, 32, 32], the position of every pixel in the shape's own frame (its radius is 1), and returns a
+# distance [n, 32, 32] in the same unit: negative inside, zero on the outline. Near the outline it is close to the true
+# distance, which is enough for the one-pixel soft edge.
 
 
 def _length(u, v):
@@ -173,30 +172,30 @@ class _Draws:
         self.words = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(split, chunk))).random_raw
 
     def uniform(self, low: float, high: float, *shape: int) -> np.ndarray:
-        """[*shape] float32 between low and high."""
+        """Return [*shape] float32 between low and high."""
         fraction = (self.words(shape) >> 40).astype(np.float32) * np.float32(2.0**-24)  # 24 bits fit float32 exactly
         return np.float32(low) + np.float32(high - low) * fraction
 
     def sign(self, *shape: int) -> np.ndarray:
-        """[*shape] float32, -1 or 1."""
+        """Return [*shape] float32, each -1 or 1."""
         return np.where(self.words(shape) >> 63, np.float32(1), np.float32(-1))
 
     def order(self, count: int) -> np.ndarray:
-        """[count] a permutation."""
+        """Return a permutation [count]."""
         return np.argsort(self.words(count), kind="stable")
 
     def noise(self, *shape: int) -> np.ndarray:
-        """[*shape] float32 in -1..1, triangular: the mean of two bytes, so that one word serves four pixels."""
+        """Return [*shape] float32 in -1..1, triangular: the mean of two bytes, so that one word is enough for four pixels."""
         words = self.words((*shape[:-1], shape[-1] // 4))
-        # Shifts, not a view as bytes, whose order is the machine's.
+        # Shifts, not a view as bytes: the order of bytes depends on the machine.
         pairs = np.stack([(words >> shift) & 0xFFFF for shift in (0, 16, 32, 48)], axis=-1).reshape(shape)
         return ((pairs & 0xFF) + (pairs >> 8)).astype(np.float32) * np.float32(1 / 256) - np.float32(255 / 256)
 
 
 def _own_frame(draws: _Draws, count: int, radius: np.ndarray, stretch: np.ndarray, turn: float, reach: float):
-    """Places of the pixels in frames of the given radius [n], stretched, turned and moved: u, v [n, 32, 32]."""
-    # With t the tangent of half an angle, its cosine and sine are (1 - t^2, 2 t) / (1 + t^2): a turn without libm. The
-    # angles are not quite uniform, which nothing here needs.
+    """Return the positions u, v [n, 32, 32] of the pixels in frames of the given radius [n], stretched, rotated and moved."""
+    # If t is the tangent of half an angle, its cosine and sine are (1 - t^2, 2 t) / (1 + t^2): a rotation without libm. The
+    # angles are not quite uniform, and need not be.
     t = draws.uniform(-turn, turn, count)
     cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     room = np.maximum(SIDE / 2 - reach * radius, 0)
@@ -211,18 +210,18 @@ def _own_frame(draws: _Draws, count: int, radius: np.ndarray, stretch: np.ndarra
 
 
 def _paint(images: np.ndarray, distance: np.ndarray, radius: np.ndarray, colour: np.ndarray) -> None:
-    """Lay colour [n, 3] over images [n, 3, 32, 32], in place, where distance [n, 32, 32] is negative; edges are soft."""
+    """Paint colour [n, 3] over images [n, 3, 32, 32], in place, where distance [n, 32, 32] is negative. Edges are soft."""
     cover = np.minimum(np.maximum(np.float32(0.5) - distance * radius[:, None, None], 0), 1)
     for channel in range(3):
         images[:, channel] += cover * (colour[:, channel, None, None] - images[:, channel])
 
 
 def _clutter(draws: _Draws, images: np.ndarray, background: np.ndarray) -> None:
-    """Lay one blob or stick over each of images [n, 3, 32, 32], in place."""
+    """Paint one blob or stick over each of the images [n, 3, 32, 32], in place."""
     count = len(images)
     radius = draws.uniform(*DISTRACTOR_RADIUS, count)
-    # Up to four times as long as wide; half have round ends and half square ones, so that neither corners nor curves
-    # alone give a class away.
+    # They are up to four times as long as wide. Half have round ends and half square ones, so that neither corners nor curves
+    # alone reveal a class.
     u, v = _own_frame(draws, count, radius, draws.uniform(1, 2, count), turn=1, reach=0)
     distance = np.maximum(np.abs(u), np.abs(v)) - 1
     rounded = draws.sign(count) > 0
@@ -231,7 +230,7 @@ def _clutter(draws: _Draws, images: np.ndarray, background: np.ndarray) -> None:
 
 
 def _texture(draws: _Draws, count: int) -> np.ndarray:
-    """A random grid, smoothed by straight lines between its points, plus a slope: [n, 3, 32, 32] float32."""
+    """Return a random grid, interpolated linearly between its points, plus a slope: [n, 3, 32, 32] float32."""
     grid = draws.uniform(-1, 1, count, 3, TEXTURE_CELLS + 1, TEXTURE_CELLS + 1)
     grid *= draws.uniform(*TEXTURE, count, 1, 1, 1)
     place = (np.arange(SIDE, dtype=np.float32) + np.float32(0.5)) * np.float32(TEXTURE_CELLS / SIDE)
@@ -246,12 +245,12 @@ def _texture(draws: _Draws, count: int) -> np.ndarray:
 
 
 def _chunk(seed: int, split: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images [CHUNK, 3, 32, 32] uint8 and labels [CHUNK] int64."""
+    """Return images [CHUNK, 3, 32, 32] uint8 and labels [CHUNK] int64."""
     draws = _Draws(seed, split, chunk)
     labels = (np.arange(CHUNK) % len(CLASS_NAMES))[draws.order(CHUNK)].astype(np.int64)
 
-    # Shape and background stand at equal distances either side of a middle colour, and which is the lighter is a coin
-    # toss per channel: whatever its area, a shape leaves the mean colour of an image where it was on average.
+    # Shape and background have equal distances from a middle colour, on either side. Which one is lighter is a coin toss per
+    # channel. So a shape of any area leaves the mean colour of an image unchanged on average.
     apart = draws.uniform(*CONTRAST, CHUNK, 3) * draws.sign(CHUNK, 3) / 2
     middle = np.float32(127.5) + (np.float32(127.5) - np.abs(apart)) * draws.uniform(-COLOURFULNESS, COLOURFULNESS, CHUNK, 3)
     background, foreground = middle - apart, middle + apart
@@ -274,11 +273,11 @@ def _chunk(seed: int, split: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _split(seed: int, split: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `count` images [count, 3, 32, 32] uint8 and labels [count] int64 of one split."""
+    """Return the first `count` images [count, 3, 32, 32] uint8 and labels [count] int64 of one split."""
     images = np.empty((count, 3, SIDE, SIDE), np.uint8)
     labels = np.empty(count, np.int64)
     for start in range(0, count, CHUNK):
-        # A whole chunk is drawn even when only part of it is wanted, so that the part does not depend on the count.
+        # A whole chunk is always drawn, so that a part of it does not depend on the count.
         some_images, some_labels = _chunk(seed, split, start // CHUNK)
         images[start : start + CHUNK] = some_images[: count - start]
         labels[start : start + CHUNK] = some_labels[: count - start]
