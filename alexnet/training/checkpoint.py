@@ -1,4 +1,4 @@
-"""A run's folder: its last two checkpoints and, when it is over, its result. Killed at any point, nothing is lost."""
+"""A run's folder with its last two checkpoints and, at the end, its weights. A kill at any point damages none of them."""
 
 import contextlib
 import hashlib
@@ -20,11 +20,11 @@ CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 WEIGHTS = "weights.pt"
 SAVING_SHARE = 20
-"""Training goes on at least so many times as long as the last checkpoint took: AlexNet's is half a gigabyte."""
+"""Training continues for at least this many times as long as the last save took: AlexNet's checkpoint has half a gigabyte."""
 
 
 def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
-    """Digest of every parameter, by name: equal digests are equal bits."""
+    """Return a digest of every parameter and its name: equal digests mean equal bits."""
     digest = hashlib.sha256()
     for name, value in weights.items():
         digest.update(name.encode())
@@ -33,9 +33,9 @@ def sha256_of(weights: Mapping[str, "Tensor"]) -> str:
 
 
 def kept_weights(folder: Path, digest: str) -> dict[str, "Tensor"]:
-    """The weights that `Checkpoints.keep_weights` kept in a run's folder, on the CPU; nothing in the file is executed.
+    """Return the weights that `Checkpoints.keep_weights` stored in a run's folder, on the CPU. Nothing in the file is executed.
 
-    Raises Refused where the file is not there or cannot be read, and where `sha256_of` what is in it is not `digest`.
+    Raises Refused if the file is missing or cannot be read, and if `sha256_of` its weights is not `digest`.
     """
     import torch
 
@@ -46,7 +46,7 @@ def kept_weights(folder: Path, digest: str) -> dict[str, "Tensor"]:
         raise Refused(f"{path}: is not there; copy the run's folder with it from where it was trained") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror})") from None
-    with contextlib.suppress(Exception):  # torch.load raises whatever a damaged file leads it to
+    with contextlib.suppress(Exception):  # torch.load may raise any error for a damaged file
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if sha256_of(weights) == digest:
             return weights
@@ -54,13 +54,13 @@ def kept_weights(folder: Path, digest: str) -> dict[str, "Tensor"]:
 
 
 class Interrupted(Exception):
-    """A run that was asked to stop and did. Where it keeps checkpoints it goes on from the last one."""
+    """Raised by a run that was asked to stop and did. If it keeps checkpoints, it can continue from the last one."""
 
 
 class Checkpoints:
-    """Checkpoints of one run in a folder, at most every `every_seconds`, and less often where saving itself takes long.
+    """Checkpoints of one run in a folder, at most every `every_seconds`, and less often if saving takes long.
 
-    In the file the digest stands before the bytes that it vouches for.
+    A file begins with the digest of the bytes after it.
     """
 
     def __init__(
@@ -70,20 +70,22 @@ class Checkpoints:
         guard: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
         writes: bool = True,
     ):
-        """`writes` False is for those of several processes of a run that only read. `guard` is entered around the writing of a
-        checkpoint, and forbids it by raising: there a caller says that the run is still its own. `keep_weights` and `clear` do
-        not enter it: who calls them holds the run over both, and over writing the result between them."""
+        """`writes` is False for processes of a run that only read.
+
+        `guard` is entered around the writing of a checkpoint, and forbids it by raising: there the caller checks that it still
+        owns the run. `keep_weights` and `clear` do not enter it: their caller must own the run from one to the other, and while
+        it writes the result between them."""
         self.folder, self.every_seconds, self.guard, self.writes = Path(folder), every_seconds, guard, writes
         self.saved_at, self.saving_seconds = time.monotonic(), 0.0
         self.newest_is_damaged = False
 
     def due(self) -> bool:
-        """Whether it is time for the next one."""
+        """Whether it is time for the next checkpoint."""
         wait = self.every_seconds and max(self.every_seconds, SAVING_SHARE * self.saving_seconds)  # 0: whenever asked
         return self.writes and time.monotonic() - self.saved_at >= wait
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors and plain values); the checkpoint before it stays as a second generation."""
+        """Save `state` (tensors and plain values). The checkpoint before it stays as a second generation."""
         import torch
 
         if not self.writes:
@@ -94,7 +96,7 @@ class Checkpoints:
         torch.save(state, buffer)
         payload = buffer.getvalue()
         with self.guard():
-            if not self.newest_is_damaged:  # else the one before is the only whole one
+            if not self.newest_is_damaged:  # if it is, the previous one is the only whole one
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(self.folder / CHECKPOINT, self.folder / PREVIOUS)
             write_atomically(self.folder / CHECKPOINT, hashlib.sha256(payload).digest() + payload)
@@ -102,8 +104,10 @@ class Checkpoints:
         self.saving_seconds = self.saved_at - started
 
     def load(self) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole, or None. One that is cut short, was altered, or holds more than tensors and
-        plain values is passed over; nothing in it is executed."""
+        """Return the newest whole checkpoint, or None.
+
+        A file that is cut short, was altered, or holds more than tensors and plain values is skipped. Nothing in it is
+        executed."""
         import torch
 
         self.newest_is_damaged = False
@@ -118,9 +122,9 @@ class Checkpoints:
         return None
 
     def keep_weights(self, digest: str) -> None:
-        """Of a run that is over, keep the network of its last checkpoint as a file of its own.
+        """After the end of a run, store the network of its last checkpoint in a separate file.
 
-        Raises RuntimeError where its weights have another digest than those that were trained: it was damaged on disk.
+        Raises RuntimeError if its weights do not have the `digest` of the trained ones: it was damaged on disk.
         """
         import torch
 
@@ -136,7 +140,7 @@ class Checkpoints:
         write_atomically(self.folder / WEIGHTS, buffer.getvalue())
 
     def clear(self) -> None:
-        """Delete the checkpoints of a run whose result is written, and what a kill left of one that was being written."""
+        """Delete the checkpoints of a run whose result is written, and unfinished checkpoint files that a kill left."""
         if not self.writes:
             return
         for path in (self.folder / CHECKPOINT, self.folder / PREVIOUS, *self.folder.glob(f".{CHECKPOINT}.*")):

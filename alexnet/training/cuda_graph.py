@@ -1,9 +1,9 @@
-"""The updates of a round, one of each training: one after another, or on a GPU all at once as one CUDA graph.
+"""Take the updates of a round, one of each training: one after another, or on a GPU all at once as one CUDA graph.
 
-A small network's step on a GPU is two hundred operations of a few microseconds, each started by the CPU in more: replayed as a
-graph they start by themselves (on an H100 network A's step takes 0.53 ms, eager 2.88), and those of several networks, each a
-branch of the graph, run beside one another (16 of ALEXNET_32 take 340 us each, alone 667). The operations are the same as
-alone, so the numbers are too.
+A small network's step on a GPU has two hundred operations. Each takes a few microseconds, and the CPU needs longer to start it.
+In a replayed graph they start by themselves: on an H100, network A's step takes 0.53 ms instead of 2.88. Several networks, each
+a branch of the graph, run in parallel: with 16 of ALEXNET_32, a step takes 340 us each, alone 667. The operations are the same
+as alone, and so are the numbers.
 """
 
 import sys
@@ -15,24 +15,27 @@ import torch
 from alexnet.errors import is_out_of_memory, let_go
 
 WARM_UP = 3
-"""So many updates of a training come before its first one is captured: libraries make their handles and choices in them."""
+"""The number of updates before a training's first capture. In them, libraries create their handles and make their choices."""
 
 
 class Updated(Protocol):
-    """What takes part in a round."""
+    """A training that takes part in a round."""
 
     how: str
-    """How its last update was taken: "eager", "graph", or "eager: " and why no graph holds it."""
+    """How its last update was computed: "eager", "graph", or "eager: " and why no graph can hold it."""
 
     def update(self) -> None:
-        """One step, on its device alone: nothing in it waits for the device, or moves to other memory from step to step."""
+        """Take one step, on the device alone. Nothing in it waits for the device, and no tensor changes its address between
+        steps."""
 
     def constants(self) -> Hashable:
-        """What a captured step holds fixed, such as learning rates: the step is captured anew when it changes."""
+        """Return what a captured step holds fixed, such as learning rates. The step is captured again when it changes."""
 
     def variant(self) -> Hashable:
-        """What decides which kernels a step launches, such as which weights are frozen: one that was never launched is loaded
-        by its first launch, which is forbidden within a capture. So the step is warmed up anew when it changes."""
+        """Return what decides which kernels a step launches, such as which weights are frozen.
+
+        The first launch of a kernel loads it, which is forbidden within a capture. So the step is warmed up again when this
+        changes."""
 
 
 Member = TypeVar("Member", bound=Updated)
@@ -40,13 +43,13 @@ Failed = list[tuple[Member, Exception]]
 
 
 class Round(Protocol):
-    """Updates each of some trainings once. Returns those that raised, with what they raised; the others are updated."""
+    """Updates each training once. Returns those that raised, with their errors; the others are updated."""
 
     def __call__(self, trainings: Sequence[Member]) -> Failed[Member]: ...
 
 
 def rounds_on(device: str, graphs: bool = True) -> Round:
-    """The way to take rounds on "cpu" or "cuda"."""
+    """Return the way to take rounds on "cpu" or "cuda"."""
     return Graphed() if device == "cuda" and graphs else one_by_one
 
 
@@ -62,17 +65,17 @@ def one_by_one(trainings: Sequence[Member]) -> Failed[Member]:
 
 
 class Graphed:
-    """Rounds as a CUDA graph, captured again whenever the trainings of a round or their constants are others.
+    """Rounds as a CUDA graph. It is captured again when the trainings of a round or their constants change.
 
-    A training whose step cannot be captured is updated by itself from then on, which one line on stderr says; the others stay
-    in the graph. Running out of memory is not caught (see `errors.is_out_of_memory`) and leaves all trainings as they were
-    before the round.
+    If a training's step cannot be captured, a line on stderr says so, and that training is updated by itself from then on. The
+    others stay in the graph. Running out of memory is not caught (see `errors.is_out_of_memory`), and leaves all trainings as
+    they were before the round.
     """
 
     def __init__(self):
         self.streams: dict[Updated, torch.cuda.Stream] = {}
-        self.free: list[torch.cuda.Stream] = []  # torch gives out the same 32 again and again, in use or not
-        self.warm: dict[Updated, tuple[Hashable, int]] = {}  # the variant of its last warm-up updates, and how many they were
+        self.free: list[torch.cuda.Stream] = []  # torch reuses the same 32 streams, even if they are in use
+        self.warm: dict[Updated, tuple[Hashable, int]] = {}  # the variant of its last warm-up updates, and their number
         self.eager: set[Updated] = set()
         self.graph: torch.cuda.CUDAGraph | None = None
         self.captured: tuple = ()
@@ -94,7 +97,7 @@ class Graphed:
         return updates if variant == training.variant() else 0
 
     def _warm_up(self, trainings: Sequence[Member]) -> Failed[Member]:
-        """Real updates, each on the stream on which it will be captured."""
+        """Take real updates, each on the stream on which it will be captured."""
         self.forget(trainings)
         failed, main = [], torch.cuda.current_stream()
         for training in trainings:
@@ -110,7 +113,7 @@ class Graphed:
         return failed
 
     def _capture(self, trainings: Sequence[Updated], wanted: tuple) -> None:
-        """One graph of all that can be captured; those that cannot are in `eager` afterwards."""
+        """Capture one graph of all trainings that can be captured. The others are in `eager` afterwards."""
         self.forget(trainings)
         torch.cuda.synchronize()
         while together := [training for training in trainings if training not in self.eager]:
@@ -128,7 +131,7 @@ class Graphed:
         self.captured, self.captures = wanted, self.captures + bool(together)
 
     def _graph_of(self, trainings: Sequence[Updated]) -> torch.cuda.CUDAGraph:
-        """Raises NotCaptured, and what says that memory ran out."""
+        """Capture these trainings. Raises NotCaptured, or the original error if memory ran out."""
         graph, before, under_way = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), list(trainings)
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads draw and copy meanwhile
@@ -136,13 +139,14 @@ class Graphed:
         except Exception as error:
             torch.cuda.set_stream(before)  # torch before 2.12 stays on the stream of a capture that failed
             if is_out_of_memory(error):
-                self.forget()  # whoever is to make room cannot while its memory is held here
+                self.forget()  # nobody can free memory that is held here
                 raise
             raise NotCaptured(under_way, error) from None
         return graph
 
     def _record(self, trainings: Sequence[Updated], under_way: list[Updated]) -> None:
-        """`under_way` then holds the one whose update failed, or all where the capture fails as a whole."""
+        """Record the updates. If one fails, `under_way` then holds that training; if the capture fails as a whole, it holds
+        all."""
         main, forked = torch.cuda.current_stream(), []
         try:
             for training in trainings:
@@ -153,12 +157,12 @@ class Graphed:
                 with torch.cuda.stream(stream):
                     training.update()
             under_way[:] = trainings
-        finally:  # a capture that ends with a stream apart fails for that, whatever went wrong before
+        finally:  # otherwise the capture fails for an unjoined stream and hides the first error
             for stream in forked:
                 main.wait_stream(stream)
 
     def forget(self, trainings: Sequence[Updated] = ()) -> None:
-        """Let go of the graph, and of all trainings but these."""
+        """Drop the graph, and all trainings except these."""
         self.graph, self.captured = None, ()
         self.eager &= set(trainings)
         for training in self.warm.keys() - set(trainings):
@@ -168,7 +172,7 @@ class Graphed:
 
 
 class NotCaptured(Exception):
-    """No graph holds the steps of these trainings: of the one whose step failed, or of all where none did by itself."""
+    """No graph can hold the steps of these trainings: the one whose step failed, or all if no single step failed."""
 
     def __init__(self, trainings: Sequence[Updated], error: Exception):
         self.trainings = tuple(trainings)

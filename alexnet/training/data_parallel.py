@@ -1,10 +1,10 @@
-"""One run on several processes (torchrun): each takes its share of every batch, and all take the same step.
+"""One run on several processes (torchrun): each computes its share of every batch, and all take the same step.
 
-Nothing but the order of sums differs from one process: images, crops, dropout masks and rates are drawn by seed and step for
-the whole batch, wherever its rows are. Only rank 0 writes.
+Compared with one process, only the order of sums differs: seed and step decide images, crops, dropout masks and rates for the
+whole batch, wherever its rows are. Only rank 0 writes.
 
-A network of two columns is trained as any other, whole on each rank, since columns are part of the network and no matter of the
-machine. The layout with one column on each of two ranks (benchmarks/rank_columns.py) is measured, and no run uses it.
+A network of two columns is trained like any other, whole on each rank: columns belong to the network, not to the machine. The
+layout with one column on each of two ranks (benchmarks/rank_columns.py) is only measured; no run uses it.
 """
 
 import atexit
@@ -26,23 +26,24 @@ from alexnet.recipe import Recipe
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which process this is of how many. Of a single one, every method gives back what it was given."""
+    """Which process this is, and how many there are. With one process, every method returns its argument unchanged."""
 
     rank: int = 0
     count: int = 1
 
     def share(self, n: int) -> slice:
-        """This rank's rows of `n`. The shares of all ranks make up the whole, in order, and differ by one row at most."""
+        """Return this rank's rows of `n`. The shares of all ranks cover all rows, in order, and differ by at most one row."""
         return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """The sum over all ranks, in place."""
+        """Sum `values` over all ranks, in place."""
         if self.count > 1:
             dist.all_reduce(values)
         return values
 
     def average_gradients(self, parameters: Iterable[Tensor], weight: float) -> None:
-        """From gradients of each rank's mean loss to those of the whole batch's; `weight`: this rank's share of its rows."""
+        """Turn the gradients of each rank's mean loss into those of the batch's mean loss. `weight`: this rank's share of the
+        rows."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -51,15 +52,15 @@ class Ranks:
             gradient.copy_(part.view(gradient.shape))
 
     def any_rank(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag, whether it holds on one of the ranks at least."""
+        """Return, for each flag, whether it holds on at least one rank."""
         if self.count == 1:
             return flags
-        values = torch.tensor(flags, dtype=torch.uint8)  # on the CPU: gloo, beside nccl
+        values = torch.tensor(flags, dtype=torch.uint8)  # on the CPU, where gloo is used and not nccl
         dist.all_reduce(values, dist.ReduceOp.MAX)
         return tuple(values.bool().tolist())
 
     def broadcast(self, value: Any) -> Any:
-        """Rank 0's `value`, on every rank."""
+        """Return rank 0's `value` on every rank."""
         if self.count == 1:
             return value
         box = [value]
@@ -67,7 +68,7 @@ class Ranks:
         return box[0]
 
     def check(self, recipe: Recipe) -> None:
-        """Raises Refused for a recipe that would train another network on several ranks."""
+        """Raises Refused for a recipe that several ranks cannot train as one process would."""
         if self.count > recipe.optim.batch_size:
             raise Refused(f"ranks: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one an image")
         norms = [layer.norm for layer in recipe.model.layers]
@@ -80,19 +81,20 @@ class Ranks:
 
 ALONE = Ranks()
 PATIENCE = timedelta(days=30)
-"""How long ranks wait for the first, which may pack images, or wait for a run that another command trains. torchrun ends those
-whose peer has died."""
+"""How long ranks wait for rank 0, which may pack images or wait for a run that another command trains. If a rank dies, torchrun
+ends the others."""
 
 
 def asked() -> Ranks:
-    """What torchrun set, before the processes have joined; ALONE without torchrun."""
+    """Return the ranks that torchrun set, before the processes have joined; ALONE without torchrun."""
     told = launched()
     return Ranks(told.rank, told.count)
 
 
 @functools.cache
 def join() -> Ranks:
-    """Join the processes that torchrun started, on GPUs one for each, and say which this is. ALONE without torchrun."""
+    """Join the processes that torchrun started, each with its own GPU if there are any. Return this rank; ALONE without
+    torchrun."""
     ranks = asked()
     if ranks.count > 1 and not dist.is_initialized():
         if torch.cuda.is_available():
@@ -102,11 +104,12 @@ def join() -> Ranks:
 
 
 def begin(backend: str) -> None:
-    """Joins the processes that torchrun started, and sees to it that their threads end before the interpreter does.
+    """Join the processes that torchrun started, and make sure that their threads end before the interpreter does.
 
-    A thread of gloo that still lets go of a tensor while the interpreter ends aborts the process ("terminate called without an
-    active exception"). `destroy_process_group` joins those threads, unless something else holds the group: the functions below
-    hold it as their default argument where they are first imported, as torch.optim does, after there is a group.
+    A gloo thread that releases a tensor while the interpreter ends aborts the process ("terminate called without an active
+    exception"). `destroy_process_group` joins those threads, unless something else holds the group. The functions of the module
+    below hold it as a default argument if they are first imported after the group exists, as torch.optim does. So the module is
+    imported before.
     """
     importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(backend, timeout=PATIENCE)

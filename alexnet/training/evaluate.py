@@ -1,4 +1,4 @@
-"""Error rates of a network as it stands, in evaluation mode: top-1 and top-5, one view or ten, one network or several."""
+"""Error rates of a network in evaluation mode: top-1 and top-5, one view or ten, one network or an ensemble."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from torch import Tensor, nn
 from alexnet.training.answers import Answers, answers_of
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Images [n, views, 3, size, size] and labels [n], as `Feed.views` gives them."""
+"""Images [n, views, 3, size, size] and labels [n], as `Feed.views` yields them."""
 
 
 def credit(scores: Tensor, labels: Tensor, top: int) -> Tensor:
-    """For scores [n, classes] the chance [n] that each label is among the `top` best if ties are broken at random.
+    """Return, for scores [n, classes], the chance [n] that each label is among the `top` best if ties are broken at random.
 
-    So a network that gives one score to every class is right by chance, and not by the place of a class in the list. The 2012
+    So a network that gives every class the same score is correct by chance, and not by a class's position in the list. The 2012
     code shared ties in the same way (cuda-convnet, `LogregCostLayer`).
     """
     own = scores.gather(1, labels[:, None])
     better = (scores > own).sum(1)
-    equal = (scores == own).sum(1).clamp_min(1)  # a score that is not a number equals nothing: no credit
+    equal = (scores == own).sum(1).clamp_min(1)  # NaN equals nothing: no credit
     return ((top - better) / equal).clamp(0, 1) * own.isfinite().squeeze(1)
 
 
 def scores_of(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> Tensor:
-    """Logits [n, classes] of one view; of several the mean of their probabilities (section 4.1)."""
+    """Return the logits [n, classes] of one view, or the mean of the probabilities of several views (section 4.1)."""
     n, views = inputs.shape[:2]
     with autocast:
         logits = network(inputs.flatten(0, 1))
@@ -40,9 +40,9 @@ def error_rates(
     tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> tuple[float, ...]:
-    """Share of images whose label is not among the 1 (the 5) classes of highest score. Leaves the network in training mode.
+    """Return the share of images whose label is not among the `tops` (1 and 5) classes of highest score.
 
-    `total` adds up what several processes count.
+    Leaves the network in training mode. `total` sums the counts of several processes.
     """
     *wrong, seen = count_wrong(network, batches, autocast, tops, total)
     return tuple(count / seen for count in wrong)
@@ -50,14 +50,14 @@ def error_rates(
 
 @dataclass(frozen=True)
 class Examined:
-    """What a network says of a whole test set."""
+    """A network's results on a whole test set."""
 
     errors: tuple[float, ...]
-    """As `error_rates` gives them."""
+    """As `error_rates` returns them."""
     answers: Answers
-    """By top-1."""
+    """The answer to each image, by top-1."""
     predicted_classes: int
-    """How many classes have the highest score of an image; where classes are tied, the first of them counts."""
+    """How many classes have the highest score of at least one image. Of tied classes, the first counts."""
 
 
 def examined(
@@ -70,11 +70,10 @@ def examined(
     tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Examined:
-    """`error_rates` of a test set of `images` images of at most `classes` classes, with the answer to each image. Leaves the
-    network in training mode, as that does.
+    """Return `error_rates` of a test set of `images` images and at most `classes` classes, and the answer to each image.
 
-    `positions` [n] are the places in the test set of those images that `batches` give, in their order: of all, or of this
-    process's share."""
+    `positions` [n] are the positions in the test set of the images that `batches` yields, in that order: all images, or this
+    process's share. Leaves the network in training mode."""
     device = next(network.parameters(), torch.empty(0)).device
     ways = torch.zeros(images, dtype=torch.int64, device=device)
     predicted = torch.zeros(classes, dtype=torch.int64, device=device)
@@ -102,11 +101,10 @@ def count_wrong(
     enough: Callable[[float, int], bool] | None = None,
     see: Callable[[Tensor, Tensor], None] | None = None,
 ) -> list[float]:
-    """How many images `error_rates` counts as wrong, for each of `tops`, and how many images there are. Leaves the network in
-    training mode.
+    """Return how many images are wrong, for each of `tops`, and how many images were seen. Leaves the network in training mode.
 
-    `enough` is asked after each batch, with the number that is wrong so far (by the first of `tops`) and the number of images
-    so far, and ends it there where it returns True. `see` is shown the scores and labels of each batch."""
+    After each batch, `enough` gets the number of wrong images so far (by the first of `tops`) and the number of images so far;
+    the count ends if it returns True. `see` gets the scores and labels of each batch."""
     network.eval()
     sums = torch.zeros(len(tops) + 1, dtype=torch.float64, device=next(network.parameters(), torch.empty(0)).device)
     for inputs, labels in batches:
@@ -126,8 +124,8 @@ def count_wrong(
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast) -> tuple[Tensor, Tensor]:
-    """The probabilities [n, classes] float32 of every image, averaged over its views, and the labels [n]. Leaves the network in
-    training mode, as `error_rates` does."""
+    """Return the probabilities [n, classes] float32 of every image, averaged over its views, and the labels [n]. Leaves the
+    network in training mode."""
     network.eval()
     kept = []
     for inputs, labels in batches:
@@ -138,7 +136,7 @@ def probabilities(network: nn.Module, batches: Batches, autocast: torch.autocast
 
 
 def ensemble(members: Sequence[Tensor]) -> Tensor:
-    """The mean of several networks' probabilities [n, classes] (section 6)."""
+    """Return the mean of several networks' probabilities [n, classes] (section 6)."""
     total = members[0].clone()
     for member in members[1:]:
         total += member

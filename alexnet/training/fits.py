@@ -1,4 +1,5 @@
-"""Whether a recipe can be trained: on these images, in this memory, by these processes. Asked before anything is written."""
+"""Check whether a recipe can be trained: on these images, in this memory, by these processes. Done before anything is
+written."""
 
 from alexnet.data.batches import check_images
 from alexnet.data.sources import ImageSet
@@ -9,9 +10,9 @@ from alexnet.training.data_parallel import ALONE, Ranks
 
 
 def check_fits(recipe: Recipe, images: ImageSet, memory: int | None = None, ranks: Ranks = ALONE) -> None:
-    """Raises Refused, naming the recipe's field, where it cannot. `memory`: bytes of the device; None where it is not known.
+    """Raises Refused, naming the recipe's field, if it cannot be trained. `memory`: bytes of the device; None if unknown.
 
-    Only what can never fit in memory is found here: a step takes several times as much as is counted.
+    This finds only what can never fit in memory: a step takes several times as much as is counted here.
     """
     if not recipe.model.layers:
         raise Refused("model.layers: none; a network has one layer at least, the full one that gives the logits")

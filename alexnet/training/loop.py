@@ -1,4 +1,4 @@
-"""One training run: `fit` is the whole of it. It does not know who asked for the run, or who listens."""
+"""The training loop: `fit` trains one run from start to end. It does not know who asked for the run, or who observes it."""
 
 import contextlib
 import hashlib
@@ -34,15 +34,15 @@ from alexnet.training.train_error import TrainErrors
 from alexnet.training.weight_copies import WeightCopies
 
 FORMAT = 2
-"""Of a checkpoint: one of another format is passed over."""
+"""The format of checkpoints. A checkpoint of another format is ignored."""
 
 
 Observe = Callable[[Point], bool | None]
-"""Sees a point, and returns True to end the run."""
+"""A function that gets each point, and returns True to end the run."""
 
 
 def ignore(point: Point) -> None:
-    """An observer that does nothing."""
+    """Do nothing: the default observer."""
 
 
 def fit(
@@ -57,14 +57,14 @@ def fit(
 ) -> History:
     """Train `recipe` with `seed` on `images` to its end (sections 4 and 5), and test what was trained.
 
-    `observe` sees each point, also those that a checkpoint brings back, and ends the run by returning True. With `checkpoints`
-    a run that was killed goes on from its last one, and ends in the same bits on the same machine. Once `stop` is set, which
-    another thread or a signal handler may do, the run keeps a checkpoint at its next step and ends with Interrupted. With
-    `ranks` each process calls this for its share of every batch.
+    `observe` gets each point, including those from a checkpoint, and ends the run by returning True. With `checkpoints`, a run
+    that was killed continues from the last one, and on the same machine ends with the same bits. Another thread or a signal
+    handler may set `stop`: the run then saves a checkpoint at its next step and raises Interrupted. With `ranks`, each process
+    calls this for its share of every batch.
 
-    Nothing of the caller's process is changed: torch's settings are put back (see Machine.torch_settings), and all that is
-    drawn comes from generators of the run's own. Raises Refused where recipe and images do not fit, for a seed that is no whole
-    number, and where the checkpoints are of another run. The trained network is in the last checkpoint:
+    The caller's process is not changed: torch's settings are restored (see Machine.torch_settings), and all draws come from the
+    run's own generators. Raises Refused if recipe and images do not fit together, if the seed is not a whole number, and if the
+    checkpoints are those of another run. The trained network is in the last checkpoint:
     `AlexNet(recipe).load_state_dict(checkpoints.load()["network"])`."""
     with machine.torch_settings():
         training = Training(recipe, seed, machine, images, observe, checkpoints, ranks, stop)
@@ -76,11 +76,11 @@ def fit(
 
 
 class Training:
-    """A run under way. `steps` gives it whenever an `update` is due, and does what comes before and after one.
+    """A run in progress. `steps` yields it whenever an `update` is due, and does the work before and after each update.
 
-    `update` works on the device alone, so that a step can be one CUDA graph, shared with other runs (cuda_graph.py,
-    side_by_side.py); `how` tells whether it is. Whoever takes the steps does so within `machine.torch_settings()`, as `fit`
-    does, whose arguments these are."""
+    `update` works on the device alone. So a step can be one CUDA graph, shared with other runs (cuda_graph.py,
+    side_by_side.py); `how` says whether it is. Take the steps within `machine.torch_settings()`, as `fit` does. The arguments
+    are those of `fit`."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class Training:
         self.feed = Feed(recipe, images.to(machine.device), seed, ranks.share, machine.dtype)
         self.network = AlexNet(recipe, seed).to(machine.device, machine.dtype).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.network, recipe.optim)
-        # A weight is made bf16 once a forward pass, so there is nothing to keep; and what torch keeps within an autocast of the
-        # caller's would stay as it was at the first step.
+        # Each weight is converted to bf16 once a forward pass, so a cache saves nothing. Within a caller's autocast, torch's
+        # cache would keep the weights of the first step.
         bf16 = machine.precision == "bf16"
         self.autocast = torch.autocast(machine.device, torch.bfloat16, enabled=bf16, cache_enabled=False)
         on_cpu = machine.device == "cpu"
@@ -131,9 +131,9 @@ class Training:
         self._show(self.points)
 
     def steps(self) -> Iterator["Training"]:
-        """Gives this training each time that an update is due, until the run is over.
+        """Yield this training each time an update is due, until the run is over.
 
-        Raises Interrupted once `stop` is set, and what keeping a checkpoint raises.
+        Raises Interrupted once `stop` is set, and any error of saving a checkpoint.
         """
         started = time.monotonic()
         while not self.outcome:
@@ -159,7 +159,7 @@ class Training:
             started = time.monotonic()
 
     def update(self) -> None:
-        """Forward, backward and update for the batch at which the step counter stands."""
+        """Compute forward, backward and update for the batch of the step counter's current step."""
         inputs, labels = self.feed.at(self.counter.rows)
         with self.autocast, self.copies.in_place() if self.copies else contextlib.nullcontext():
             logits = self.network(inputs)
@@ -170,7 +170,7 @@ class Training:
         loss.backward()
         self.ranks.average_gradients(self.network.parameters(), self.feed.weight)
         self.optimizer.step()
-        with torch.no_grad():  # on the device: nothing waits for these numbers before the epoch ends
+        with torch.no_grad():  # stays on the device: nothing waits for these numbers before the epoch ends
             wrong = (logits.argmax(1) != labels).mean(dtype=torch.float64)
             self.tally += self.ranks.all_reduce(torch.stack([loss.detach().double(), wrong]) * self.feed.weight)
         self.counter.tick()
@@ -180,16 +180,19 @@ class Training:
         return on_gpu and self.ranks.count == 1 and isinstance(self.optimizer, PaperSGD)
 
     def constants(self) -> tuple:
-        """What stays the same from one step to the next until `steps` changes it: rates, and whether there is colour noise."""
+        """Return what only `steps` changes, between two updates: rates, and whether there is colour noise."""
         return (*(group["lr"] for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
     def variant(self) -> tuple:
-        """What decides which kernels an update launches: which parameters are frozen, and whether there is colour noise."""
+        """Return what decides which kernels an update launches: which parameters are frozen, and whether there is colour
+        noise."""
         return (*(group["lr"] == 0 for group in self.optimizer.param_groups), self.feed.noisy(self.feed.epoch))
 
     def history(self) -> History:
-        """Of the run that is over, with its test errors where it came to its end. They are taken now: so the last point, which
-        may have been taken on another machine before a checkpoint, gets this test error too, and both are one number."""
+        """Return the history of a run that is over, with its test errors if it reached its end.
+
+        The errors are measured now. The last point may have been measured on another machine, before a checkpoint. So it gets
+        this test error too, and both numbers agree."""
         labels, digest = self.feed.test[1], weights_sha256(self.network)
         if self.outcome not in ("reached", "finished") or not len(labels):
             return History(tuple(self.points), self.outcome, None, None, None, None, digest)
@@ -227,7 +230,7 @@ class Training:
         return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.all_reduce)
 
     def _measured(self, point: Point) -> Point:
-        """The point with the errors that are taken after its epoch, in evaluation mode."""
+        """Return the point with the errors that are measured after its epoch, in evaluation mode."""
         taken, feed, optim = {}, self.feed, self.recipe.optim
         finite, target, last = math.isfinite(point.running_loss), optim.stop_at_train_error, point.epoch == optim.epochs
         if finite and (target or last):
@@ -235,14 +238,14 @@ class Training:
             if earlier is not None:
                 self.points[-1] = replace(self.points[-1], train_error=earlier)
         due = last or point.epoch % optim.test_every == 0
-        if len(feed.validation[1]) and (due or optim.drops):  # on which the next epoch's rate hangs
+        if len(feed.validation[1]) and (due or optim.drops):  # the next epoch's rate depends on it
             (taken["validation_error"],) = self._errors(feed.validation)
         if len(feed.test[1]) and not target and finite and due:
             (taken["test_error"],) = self._errors(feed.test)
         return replace(point, **taken)
 
     def _tested(self, ten: bool) -> Examined:
-        """Top-1 and top-5 test errors and the answers of the centre view, or of ten views."""
+        """Return top-1 and top-5 test errors and the answers, of the centre view or of ten views."""
         images, labels = self.feed.test
         return examined(
             self.network,
@@ -255,9 +258,11 @@ class Training:
         )
 
     def _restore(self, state: dict) -> None:
-        """Go on from a checkpoint. One that is not of this network and code is passed over, as a damaged one is: the run begins
-        anew. Raises Refused for that of another run, whose weights this one would give for its own."""
-        if isinstance(state, dict) and state.get("run", self.name) != self.name:  # those of before 2026-11-27 have none
+        """Continue from a checkpoint. One that does not fit this network and code is ignored, like a damaged one: the run then
+        starts from the beginning.
+
+        Raises Refused for a checkpoint of another run: this run would present its weights as its own."""
+        if isinstance(state, dict) and state.get("run", self.name) != self.name:  # checkpoints before 2026-11-27 have none
             folder = self.checkpoints.folder if self.checkpoints else ""
             raise Refused(f"checkpoints: {folder} holds those of another recipe, seed or image set; name a folder for this run")
         try:
@@ -290,12 +295,13 @@ class Training:
 
 
 STALLED_EPOCHS = 10
-"""A run counts as stalled when it has spent so many epochs, and half of all it has, at the loss of guessing by how
-often each class occurs among the training images."""
+"""A run counts as stalled after this many epochs, and half of all its epochs, if its loss was never below that of guessing by
+the frequency of each class among the training images."""
 
 
 def outcome_of(points: list[Point], optim: Optim, chance_loss: float) -> str:
-    """How a run with these points has ended; empty if it goes on. `chance_loss`: of guessing, in nats, see chance.py."""
+    """Return how a run with these points has ended; "" if it continues. `chance_loss`: that of guessing, in nats
+    (chance.py)."""
     if not points:
         return ""
     last = points[-1]
@@ -303,12 +309,12 @@ def outcome_of(points: list[Point], optim: Optim, chance_loss: float) -> str:
         return "diverged"
     if last.train_error is not None and 0 < optim.stop_at_train_error >= last.train_error:
         return "reached"
-    guessing = 0.998 * chance_loss  # dead units leave a network at the loss of guessing, give or take the noise of an epoch
+    guessing = 0.998 * chance_loss  # dead units keep a network at the loss of guessing, up to the noise of an epoch
     if last.epoch >= max(STALLED_EPOCHS, optim.epochs / 2) and all(point.running_loss > guessing for point in points):
         return "stalled"
     return "finished" if last.epoch >= optim.epochs else ""
 
 
 def weights_sha256(network: nn.Module) -> str:
-    """Digest of a network's weights: see `checkpoint.sha256_of`."""
+    """Return the digest of a network's weights: see `checkpoint.sha256_of`."""
     return sha256_of(network.state_dict())

@@ -1,4 +1,4 @@
-"""The paper's update rule, who learns at which rate, and when rates change."""
+"""The paper's update rule, the learning rate of each parameter, and when rates change."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from alexnet.recipe import Optim, RateChange
 class PaperSGD(torch.optim.Optimizer):
     """Section 5: v := momentum v - decay rate w - rate gradient, w := w + v.
 
-    The rate is inside the velocity. Where the rate is constant this is torch's SGD. After a drop the old, larger steps die away
-    over 1 / (1 - momentum) updates, where torch's shrink at once. Parameters at rate 0 are frozen: their velocity stays too.
-    Source: weights.cu of 2012.
+    The rate is inside the velocity. With a constant rate, this equals torch's SGD. After a drop of the rate, the old, larger
+    steps decay over 1 / (1 - momentum) updates, while torch's shrink at once. Parameters with rate 0 are frozen, and their
+    velocity too. Source: weights.cu of 2012.
     """
 
-    # torch wraps these for its compiler, which the first call of one imports: 800 modules, two seconds of every process that
-    # trains. Nothing is compiled here.
+    # torch wraps these methods for its compiler. The first call would import the compiler: 800 modules, two seconds in every
+    # process that trains. Nothing is compiled here.
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
@@ -31,8 +31,8 @@ class PaperSGD(torch.optim.Optimizer):
     def __init__(self, params, lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.copies: dict[Tensor, Tensor] = {}
-        """In bf16, of parameters whose gradient is their copy's, and which are copied anew with each update. On a GPU: see
-        weight_copies.py."""
+        """The bf16 copies of parameters, on a GPU (see weight_copies.py). A parameter's gradient is then its copy's, and each
+        update writes the copy again."""
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -53,7 +53,7 @@ class PaperSGD(torch.optim.Optimizer):
                 if (gradient := (p if copy is None else copy).grad) is not None:
                     params.append(p)
                     gradients.append(gradient)
-            for p in params:  # of frozen ones too: made later, in a CUDA graph, they would be zero again at every step
+            for p in params:  # also for frozen ones: created later, within a CUDA graph, they would be zeroed at every step
                 if "velocity" not in self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
             if group["lr"] == 0 or not params:
@@ -71,8 +71,9 @@ class PaperSGD(torch.optim.Optimizer):
 def _update(
     params: list[Tensor], velocities: list[Tensor], gradients: list[Tensor], momentum: float, decay: float, rate: float
 ) -> None:
-    """v := momentum v + decay w + rate gradient, w := w + v, in that order: by a kernel in one pass over memory (on a CPU in
-    the same bits), or in four."""
+    """Compute v := momentum v + decay w + rate gradient, w := w + v, in that order.
+
+    A kernel does it in one pass over memory (on a CPU with the same bits); torch operations need four."""
     each = list(zip(params, velocities, gradients, strict=True))
     if all(p.dtype == torch.float32 and supported(p, v, g) for p, v, g in each):
         for p, v, g in each:
@@ -86,9 +87,10 @@ def _update(
 
 
 def make_optimizer(network: AlexNet, optim: Optim) -> torch.optim.Optimizer:
-    """One parameter group for all that share their rate through the whole run: by weights or biases, and by `factors`.
+    """Return the optimizer, with one group for all parameters of one kind (weights or biases) that always have the same rate
+    and the same decay.
 
-    Biases, and a batch normalization's scales, have their own rate and no decay (unless optim.decay_biases).
+    Biases, and a batch normalization's scales, have the rate of biases and no decay (unless optim.decay_biases).
     """
     groups: dict[tuple, dict] = {}
     decay_factors = [layer.decay_factor for layer in network.model.layers]
@@ -110,14 +112,14 @@ def make_optimizer(network: AlexNet, optim: Optim) -> torch.optim.Optimizer:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, optim: Optim, epoch: int, validation_errors: Sequence[float]) -> None:
-    """The rates of `epoch` (0 is the first), a pure function of the recipe and of the validation errors before it."""
+    """Set the rates of `epoch` (0 is the first). They depend only on the recipe and on the validation errors before it."""
     for group in optimizer.param_groups:
         weights, biases = factors(optim, group["layer"], epoch, validation_errors)
         group["lr"] = group["base_rate"] * (weights if group["weights"] else biases)
 
 
 def factors(optim: Optim, layer: int, epoch: int, validation_errors: Sequence[float] = ()) -> tuple[float, float]:
-    """Factors on the base rates of a layer's weights and biases in `epoch`."""
+    """Return the factors on the base rates of a layer's weights and biases in `epoch`."""
     dropped = optim.drop_factor ** drops_after(validation_errors, optim)
     now = (dropped, dropped)
     for change in optim.schedule:
@@ -127,7 +129,8 @@ def factors(optim: Optim, layer: int, epoch: int, validation_errors: Sequence[fl
 
 
 def drops_after(validation_errors: Sequence[float], optim: Optim) -> int:
-    """How often the rate has dropped after these errors: each time none of the last optim.drop_patience was a new lowest."""
+    """Return how often the rate has dropped after these errors: once each time none of the last optim.drop_patience was a new
+    lowest."""
     lowest, waited, drops = float("inf"), 0, 0
     for error in validation_errors:
         lowest, waited = (error, 0) if error < lowest else (lowest, waited + 1)

@@ -1,7 +1,7 @@
-"""Several runs in one process, side by side: each takes a step, then each the next. On a GPU such a round is one graph.
+"""Train several runs side by side in one process: each takes one step, then each takes the next. On a GPU a round is one graph.
 
-Runs share nothing but the processor: each has its seed, order, rates and recipe, and what it trains among others is what it
-trains alone. One that ends makes room for the next; one that fails leaves the others as they are."""
+Runs share only the processor. Each has its own seed, order, rates and recipe, and trains the same network as it would alone. A
+run that ends makes room for the next. A run that fails does not affect the others."""
 
 import gc
 import sys
@@ -17,11 +17,11 @@ from alexnet.training.cuda_graph import Graphed, Round
 from alexnet.training.loop import Training
 
 Steps = Generator[Training, None, Any]
-"""Gives a training each time that an update of it is due, and in the end returns what has come of it."""
+"""Yields a training each time its update is due, and finally returns the run's result."""
 
 
 def to_its_end(run: Steps, take_round: Round) -> Any:
-    """What a run returns, taken through its steps alone. Raises what it raises."""
+    """Take a run through its steps alone and return its result. Raises any error of the run."""
     while True:
         try:
             training = next(run)
@@ -35,26 +35,26 @@ def to_its_end(run: Steps, take_round: Round) -> Any:
 def side_by_side(
     runs: Iterable[Callable[[], Steps]], at_once: int, take_round: Round, stop: threading.Event | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """Take `runs` to their ends, at most `at_once` at a time, begun in their order.
+    """Take `runs` to their ends, at most `at_once` at a time. They begin in order.
 
-    Gives (position, what the run returned, or the exception that it raised) as each ends. Where memory runs out there are half
-    as many at a time from then on: those set aside are begun again later, from their last checkpoint; a run that is alone and
-    still does not fit is lost. Once `stop` is set no more are begun.
+    Yields (position, the run's result or the exception that it raised) as each ends. If memory runs out, half as many run at a
+    time from then on. The runs set aside begin again later, from their last checkpoint. A run that does not fit even alone is
+    lost: its error is yielded. Once `stop` is set, no more runs begin.
     """
     yield from _Runs(runs, at_once, take_round, stop).ended()
 
 
 class _Runs:
-    """Those that wait, and those that are going, of `side_by_side`."""
+    """The waiting and the active runs of `side_by_side`."""
 
     def __init__(self, runs: Iterable[Callable[[], Steps]], at_once: int, take_round: Round, stop: threading.Event | None):
         self.waiting = deque(enumerate(runs))
         self.at_once, self.take_round, self.stop = at_once, take_round, stop
         self.going: dict[int, tuple[Steps, Callable[[], Steps]]] = {}
-        self.due: dict[Training, int] = {}  # those whose update of this round is not taken yet
+        self.due: dict[Training, int] = {}  # those not yet updated in this round
 
     def ended(self) -> Iterator[tuple[int, Any]]:
-        """The position of each run, and what came of it, as it ends."""
+        """Yield the position and the result of each run as it ends."""
         while True:
             self._begin()
             if not self.going:
@@ -69,9 +69,9 @@ class _Runs:
             self.going[position] = begin(), begin
 
     def _to_their_updates(self) -> Iterator[tuple[int, Any]]:
-        """Take each run to where its next update is due, or to its end."""
+        """Advance each run to its next update, or to its end."""
         for position in [p for p in self.going if p not in self.due.values()]:
-            if position not in self.going:  # set aside for the sake of one before it
+            if position not in self.going:  # set aside to make room for one before it
                 continue
             try:
                 self.due[next(self.going[position][0])] = position
@@ -92,7 +92,7 @@ class _Runs:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            # Of a capture: no training has moved, and those that stay are still due.
+            # A capture ran out of memory: no training was updated, and those that stay are still due.
             yield from self._make_room(let_go(error), max(self.due.values()))
             return
         failed = [(self.due[training], error) for training, error in failed]
@@ -114,7 +114,8 @@ class _Runs:
         return begin
 
     def _make_room(self, error: Exception, first: int) -> Iterator[tuple[int, Any]]:
-        """`first`, for which memory did not suffice, and half of the others wait; alone, it is lost."""
+        """Set aside `first`, for which memory ran out, and others, so that half of the runs go on. If `first` is alone, it is
+        lost."""
         if len(self.going) == 1:
             self._drop(first)
             yield first, error
@@ -125,7 +126,7 @@ class _Runs:
             self.waiting.extendleft((position, self._drop(position)) for position in sorted(aside, reverse=True))
             print(f"out of memory: {self.at_once} runs at a time from here on", file=sys.stderr)
         if isinstance(self.take_round, Graphed):
-            self.take_round.forget()  # it holds those that were dropped
+            self.take_round.forget()  # it still holds the dropped runs
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,7 +1,6 @@
-"""Which step a run stands at: set by the host before each step, or counted on the device, so that a step can be replayed.
+"""The current step of a run: set by the host before each step, or counted on the device, so that a step can be replayed.
 
-A step counter gives `rows`, where the step's images stand in the epoch's order, and sees to it that dropout draws for that
-step."""
+A step counter has `rows`, the positions of the step's images in the epoch's order, and makes dropout draw for that step."""
 
 import torch
 
@@ -10,7 +9,7 @@ from alexnet.model.network import AlexNet
 
 
 class HostStepCounter:
-    """For a CPU. `rows` is a slice, which costs no copy."""
+    """The step counter for a CPU. `rows` is a slice, which needs no copy."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int):
         self.feed, self.network, self.seed = feed, network, seed
@@ -21,12 +20,14 @@ class HostStepCounter:
         self.network.begin_step(self.seed, step, self.feed.share, self.feed.batch_size)
 
     def tick(self) -> None:
-        """Called at the end of a step. The host counts for itself."""
+        """Do nothing at the end of a step: `begin` sets the next step."""
 
 
 class DeviceStepCounter:
-    """For a GPU. `rows` [images of a batch] and the step, int64, stay at one place in its memory. `tick` moves them on there;
-    the host sets them only where the next step is not that of the same epoch."""
+    """The step counter for a GPU. `rows` [images of a batch] and the step, int64, keep their addresses on the device.
+
+    `tick` advances them there. The host sets them only at the start of an epoch, or if the next step does not follow the
+    last."""
 
     def __init__(self, feed: Feed, network: AlexNet, seed: int, device: str):
         self.feed, self.expected = feed, -1

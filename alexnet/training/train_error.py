@@ -1,9 +1,9 @@
 """The exact training error of a run to a target, without a pass over all images after every epoch.
 
-A pass costs a third of an epoch. A run's time to its target needs two exact errors: the first that is at the target, and that
-of the epoch before, between which the time is read off. So after each epoch images are looked at in random order until they
-prove that the error is above the target. Where they do not, all images are looked at, and the epoch before is finished too,
-with the weights it ended with, which are kept for that."""
+A pass costs a third of an epoch. A run's time to its target needs only two exact errors: the first that reaches the target, and
+that of the epoch before; the time is interpolated between them. So after each epoch, images are evaluated in random order until
+they prove that the error is above the target. If they do not prove it, all images are evaluated. Then the pass of the epoch
+before is completed too, with that epoch's final weights, which are kept for this."""
 
 import math
 from collections.abc import Callable
@@ -16,33 +16,35 @@ from alexnet.rng import generator
 from alexnet.training.evaluate import count_wrong
 
 DOUBT = 1e-6
-"""The chance that one look is mistaken. A run of 40 epochs over 50,000 images takes at most 2,000 looks."""
+"""The chance that one look gives a false proof. A run of 40 epochs over 50,000 images takes at most 2,000 looks."""
 
 
 def surely_above(level: float, wrong: float, seen: int, count: int) -> bool:
-    """Whether `wrong` of `seen` images, drawn at random from `count`, prove that more than `level` of them all are wrong.
+    """Whether `wrong` of `seen` images, drawn at random from `count`, prove that more than the share `level` of all is wrong.
 
-    Where that is not so, the chance to be told so is at most DOUBT, whatever the images. Source: Serfling 1974, "Probability
-    inequalities for the sum in sampling without replacement", corollary 1.1.
+    If that is not so, the chance of True is at most DOUBT, for any images. Source: Serfling 1974, "Probability inequalities for
+    the sum in sampling without replacement", corollary 1.1.
     """
     above = wrong / seen - level
     return above > 0 and 2 * seen * above**2 > -math.log(DOUBT) * (1 - (seen - 1) / count)
 
 
 class TrainErrors:
-    """Exact training errors of one run to the error `target`, which is 0 for a run without one. `total` adds up what several
-    processes count."""
+    """The exact training errors of one run to the error `target`, which is 0 for a run without one. `total` sums the counts of
+    several processes."""
 
     def __init__(
         self, network: nn.Module, feed: Feed, autocast: torch.autocast, target: float, total: Callable[[Tensor], Tensor]
     ):
         self.network, self.feed, self.autocast, self.target, self.total = network, feed, autocast, target, total
-        self.before: dict | None = None  # what is known of the last epoch, where that is not its error; part of a checkpoint
+        self.before: dict | None = None  # the partial count of the last epoch, if its error is unknown; in checkpoints
 
     def after(self, epoch: int, last: bool) -> tuple[float | None, float | None]:
-        """The error of the network as it stands after so many epochs: None where some of the images proved it to be above the
-        target and the epoch is not the `last`; where it took all of them it is given, be it above or not. And the error of the
-        epoch before, where that was None and this one is at the target."""
+        """Return the network's error after `epoch` epochs, and that of the epoch before.
+
+        The first is None if a part of the images proved that it is above the target, and the epoch is not the `last`. If all
+        images were needed, it is returned, above the target or not. The second is None unless it was None before, and this
+        epoch reaches the target."""
         wrong, seen = self._looked(epoch, 1.0 if last else self.target)
         if seen < len(self.feed.labels):
             self.before = {"epoch": epoch, "wrong": wrong, "seen": seen, "weights": _copied(self.network)}
@@ -60,8 +62,9 @@ class TrainErrors:
         return wrong / seen
 
     def _looked(self, epoch: int, level: float, wrong: float = 0.0, seen: int = 0) -> tuple[float, int]:
-        """How many images are wrong, and how many were looked at. Goes on after the first `seen`, of which `wrong` were, until
-        the error is sure to be above `level`."""
+        """Return how many images are wrong, and how many were evaluated.
+
+        It continues after the first `seen` images, of which `wrong` were wrong, until the error is surely above `level`."""
         feed, count = self.feed, len(self.feed.labels)
         order = torch.randperm(count, generator=generator(feed.seed, "exact", epoch))[seen:] if self.target else None
         batches = feed.views(feed.images, feed.labels, order=order)

@@ -1,8 +1,8 @@
-"""Copies of the weights in bf16, for a step on a GPU in which the update writes them and reads gradients in bf16.
+"""bf16 copies of the weights for a step on a GPU: the update writes the copies and reads bf16 gradients.
 
-Under autocast alone every step makes each weight bf16 and its gradient float32 again: 32 bytes of memory traffic a weight with
-the update, of which 12 are for nothing. The numbers are the same: a copy holds what autocast makes of its weight, and what
-autocast makes of its gradient is the same number in float32."""
+With autocast alone, every step converts each weight to bf16 and its gradient back to float32. With the update, this is 32 bytes
+of memory traffic a weight, of which 12 are needless. The numbers are the same: a copy equals what autocast makes of the weight,
+and converting the gradient to float32 does not change its value."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from alexnet.model.network import AlexNet, learned_part
 
 
 class WeightCopies:
-    """A copy of every weight and bias that autocast makes bf16. Batch normalization's are not among them."""
+    """A copy of every weight and bias that autocast converts to bf16, which excludes those of batch normalization."""
 
     def __init__(self, network: AlexNet):
         learned = [part for parts in network.layers if (part := learned_part(parts))]
@@ -22,11 +22,11 @@ class WeightCopies:
         self.own: list[nn.Parameter] = [getattr(part, name) for part, name in self.places]
         self.copies = [nn.Parameter(own.detach().to(torch.bfloat16)) for own in self.own]
         self.of: dict[torch.Tensor, torch.Tensor] = dict(zip(self.own, self.copies, strict=True))
-        """The copy of each of the network's parameters."""
+        """Maps each of these parameters to its copy."""
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """The network computes with the copies. Their gradients, bf16, are in their `grad` after a backward pass."""
+        """Make the network compute with the copies. After a backward pass, the copies' `grad` hold the bf16 gradients."""
         self._put(self.copies)
         try:
             yield
@@ -38,6 +38,6 @@ class WeightCopies:
             part._parameters[name] = parameter
 
     def zero_grad(self) -> None:
-        """Let go of the gradients of the last step."""
+        """Drop the gradients of the last step."""
         for copy in self.copies:
             copy.grad = None
