@@ -1,7 +1,8 @@
-"""A C library that is compiled once on each machine, kept in the user's cache, and believed only as far as it is checked.
+"""Compile a C library once on each machine, keep it in the user's cache, and check it before each use.
 
-A kept file has the digest of its bytes in its name, so that file and digest appear at once, whoever else is building. One that
-is cut short, empty or changed by a bit is told and built anew before it is opened, which alone could end the process."""
+The name of a kept file holds the digest of its bytes, so that file and digest appear together, even if several processes build
+it. A file that is cut short, empty or changed by a bit is reported and built again before it is opened, since opening it could
+kill the process."""
 
 import ctypes
 import hashlib
@@ -21,8 +22,9 @@ from alexnet.files import write_atomically
 
 
 def compiler() -> list[str]:
-    """The command that compiles: CC, which may have arguments ("ccache gcc") and is split as a shell does, or cc; empty where
-    there is no such program. Raises Refused where CC cannot be split."""
+    """Return the compiler's command: CC, split as a shell does ("ccache gcc"), or else cc. Empty if there is no such program.
+
+    Raises Refused if CC cannot be split."""
     try:
         command = shlex.split(os.environ.get("CC", "")) or ["cc"]
     except ValueError as error:
@@ -34,9 +36,9 @@ def compiler() -> list[str]:
 def library(
     source: Path, flags: Sequence[str], compiler: Sequence[str], is_right: Callable[[ctypes.CDLL], bool]
 ) -> ctypes.CDLL:
-    """The library of a C file, from the cache or built now; `is_right` is asked once of what was loaded.
+    """Return the library of a C file, from the cache or newly built. `is_right` checks a loaded library.
 
-    Raises OSError, SubprocessError or Refused where it cannot be built, kept or loaded, or is not right even when built anew.
+    Raises OSError, SubprocessError or Refused if it cannot be built, kept or loaded, or is not right even when newly built.
     """
     folder = own_folder()
     name = f"kernels-{_made_from(source, flags, compiler)}"
@@ -49,7 +51,7 @@ def library(
         made = Path(scratch) / "made.so"
         subprocess.run([*compiler, *flags, str(source), "-o", str(made), "-lm"], check=True, capture_output=True)
         content = made.read_bytes()
-        loaded = ctypes.CDLL(str(made))  # stays loaded when its file is gone
+        loaded = ctypes.CDLL(str(made))  # stays loaded after its file is deleted
     if not is_right(loaded):
         raise Refused(
             f"{' '.join(compiler)}: what it makes of {source.name} computes other numbers than torch; CC names another compiler"
@@ -59,11 +61,12 @@ def library(
 
 
 def own_folder() -> Path:
-    """The user's cache of this project, which nobody else can write to: what lies there is run. Raises Refused where it is
-    someone else's, and where there is no place for one."""
+    """Return the user's cache folder of this project. Nobody else may write to it, because its content is executed.
+
+    Raises Refused if it belongs to someone else, and if there is no place for one."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
-    except RuntimeError:  # a user without a home, as in some containers
+    except RuntimeError:  # the user has no home, as in some containers
         raise Refused("XDG_CACHE_HOME: is not set, and this user has no home; let it name a folder of yours") from None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
@@ -77,7 +80,7 @@ def own_folder() -> Path:
 
 
 def _made_from(source: Path, flags: Sequence[str], compiler: Sequence[str]) -> str:
-    """A digest of everything that a library is made from, so that another processor or source has another."""
+    """Return a digest of everything that a library is made from. It differs for another processor or source."""
     version = subprocess.run([*compiler, "--version"], capture_output=True, check=True).stdout
     return _digest(b"\0".join([source.read_bytes(), version, " ".join([*flags, *compiler[1:]]).encode(), _processor()]))
 
@@ -93,7 +96,8 @@ def _processor() -> bytes:
 
 
 def _kept(path: Path, is_right: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL | None:
-    """The library in a file of the cache; None, with a word, where it is not what was put there or does not do its work."""
+    """Return the library in a file of the cache; None, with a line on stderr, if the file was changed or the library is
+    wrong."""
     try:
         if _digest(path.read_bytes()) != path.stem.rpartition("-")[2]:
             why = "is not what was written there"

@@ -1,7 +1,7 @@
-/* Faster ways to the same bits, for channels_last maps on a CPU: response normalization (response_norm.py), max and average pooling
- * (pooling.py). Each does in one pass over memory what torch's operations do in several: every sum, product and root is taken in
- * the same order and rounded at the same places (compiled with -ffp-contract=off, so that nothing is fused that is not written as
- * fmaf). Rows and images are independent of one another, so threads change no bit.
+/* Kernels that give torch's bits faster, for channels_last maps on a CPU: response normalization (response_norm.py), max and
+ * average pooling (pooling.py), and the update rule (optimizer.py). Each needs one pass over memory where torch's operations need
+ * several. Every sum, product and root is computed in the same order and rounded at the same places; -ffp-contract=off prevents
+ * the compiler from fusing anything that is not written as fmaf. Rows and images are independent, so threads change no bit.
  *
  * Values are float32, or bfloat16 as the upper half of one; all arithmetic is in float32. Built by cpu.py and compiled.py. */
 
@@ -13,9 +13,9 @@
 #include <immintrin.h>
 #endif
 
-#define LANES 16        /* maps of one pixel that are normalized together within maps */
+#define LANES 16        /* maps of one pixel that within_map normalizes together */
 #define LARGEST_POOL 15 /* pixels a side of a pool's window, so that a position fits in a byte */
-#define FLAT 384        /* values of one block across maps: its buffers and masks stay in the first cache */
+#define FLAT 384        /* values of one block of cross_map: its buffers and masks stay in the first-level cache */
 #define RESTRICT __restrict__
 
 /* Sixteen at a time. */
@@ -31,7 +31,7 @@ static inline float from_bf16(uint16_t half) {
     return value;
 }
 
-static inline uint16_t to_bf16(float value) { /* to the nearest, ties to even; what is not a number stays so */
+static inline uint16_t to_bf16(float value) { /* to nearest, ties to even; NaN stays NaN */
     uint32_t bits;
     memcpy(&bits, &value, 4);
     uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -58,17 +58,18 @@ static inline void store(void *to, int64_t at, const float *RESTRICT from, int64
     }
 }
 
-/* scale^-0.75 = r * sqrt(r) where r = 1 / sqrt(scale). The last root as r * (1 / sqrt(r)): torch's sqrt may be MKL's, which does
- * not round correctly, its rsqrt does. */
+/* scale^-0.75 = r * sqrt(r) where r = 1 / sqrt(scale). The last root is computed as r * (1 / sqrt(r)): torch's rsqrt rounds
+ * correctly, but its sqrt may be MKL's, which does not. */
 static inline float power(float scale) {
     const float root = 1.0f / sqrtf(scale);
     return root * (root * (1.0f / sqrtf(root)));
 }
 
 #ifdef __AVX512F__
-/* 1 / sqrt(scale), both rounded as the two instructions round them, which are slow and share one unit: from an approximation by
- * Newton's steps, the last of each from the exact remainder (Markstein 1990). That leaves wrong only the reciprocal of a root
- * whose fraction is all ones. For scales from 2^-60 on; tests/test_compiled.py tries every fraction. */
+/* 1 / sqrt(scale), with root and reciprocal rounded as by their two instructions, which are slow and share one unit. Newton steps
+ * improve an approximation; the last step of each uses the exact remainder (Markstein 1990). This is wrong only for the
+ * reciprocal of a root whose fraction is all ones, which the last lines correct. For scales from 2^-60 on;
+ * tests/alexnet/kernels/test_cpu.py tries every fraction. */
 static inline __m512 inverse_root(__m512 scale) {
     const __m512 half = _mm512_set1_ps(0.5f), one = _mm512_set1_ps(1.0f);
     const __m512i ones = _mm512_set1_epi32(0x7fffff);
@@ -86,11 +87,11 @@ static inline __m512 inverse_root(__m512 scale) {
 }
 #endif
 
-/* powers[i] = power(scales[i]), where no scale is below k */
+/* to[i] = power(scales[i]); no scale may be below k */
 void powers(float *RESTRICT to, const float *RESTRICT scales, int64_t count, float k) {
     int64_t i = 0;
 #ifdef __AVX512F__
-    for (; k >= 0x1p-60f && i + 16 <= count; i += 16) { /* one root by each way: they run side by side */
+    for (; k >= 0x1p-60f && i + 16 <= count; i += 16) { /* one root by each method: they run in parallel */
         const __m512 root = inverse_root(_mm512_loadu_ps(scales + i));
         const __m512 other = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(root));
         _mm512_storeu_ps(to + i, _mm512_mul_ps(root, _mm512_mul_ps(root, other)));
@@ -99,7 +100,7 @@ void powers(float *RESTRICT to, const float *RESTRICT scales, int64_t count, flo
     for (; i < count; i++) to[i] = power(scales[i]);
 }
 
-/* sums[i] = values[i] + values[i + step] + ... , size of them */
+/* sums[i] = values[i] + values[i + step] + ... , `size` terms */
 static inline void window(float *RESTRICT sums, const float *RESTRICT values, int64_t length, int64_t size, int64_t step) {
     if (size == 1) {
         memcpy(sums, values, length * sizeof(float));
@@ -113,10 +114,11 @@ static inline void window(float *RESTRICT sums, const float *RESTRICT values, in
     }
 }
 
-/* ---- Response normalization across maps; beta is 0.75: rows of `maps` values, each row normalized by itself. `upstream` is null for the forward pass. -------- */
+/* ---- Response normalization across maps, with beta 0.75: each row of `maps` values is normalized by itself. `upstream` is null in
+ * the forward pass. ---------------------------------------------------------------------------------------------------------- */
 
-/* sums[i] = values[i - size/2] + ... + values[i + size/2] for `length` values, a multiple of 16. Those of other rows are taken as 0
- * by `own`, size masks of `length`; null where there is one row, with zeros around it. */
+/* sums[i] = values[i - size/2] + ... + values[i + size/2] for `length` values, a multiple of 16. `own`, `size` masks of `length`,
+ * makes values of other rows 0. It is null if there is only one row, with zeros around it. */
 INLINE void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, const int32_t *RESTRICT own, int64_t length,
                            int64_t size) {
     for (int64_t i = 0; i < length; i += 16) {
@@ -135,7 +137,8 @@ INLINE void window_in_rows(float *RESTRICT sums, const float *RESTRICT values, c
     }
 }
 
-/* `together` rows at a time, `length` values with what makes them a multiple of 16; `work` holds 5 * length + 2 * (size / 2). */
+/* Normalizes `together` rows at a time. `length` is their number of values, padded to a multiple of 16; `work` holds
+ * 5 * length + 2 * (size / 2) floats. */
 static void cross_map_rows(void *out, const void *in, const void *upstream, int64_t begin, int64_t rows, int64_t maps,
                            int64_t size, float k, float alpha, float twice, int is_bf16, int64_t together, int64_t length,
                            const int32_t *RESTRICT own, float *work) {
@@ -147,7 +150,7 @@ static void cross_map_rows(void *out, const void *in, const void *upstream, int6
         load(x, in, at, here, is_bf16);
         for (int64_t i = 0; i < here; i++) squares[i] = x[i] * x[i];
 #define WINDOW (size == 5 ? window_in_rows(sums, squares, own, length, 5) : window_in_rows(sums, squares, own, length, size))
-        WINDOW; /* beyond `here` lies the block before: never stored */
+        WINDOW; /* values beyond `here` are left from the block before, and never stored */
         for (int64_t i = 0; i < here; i++) sums[i] = sums[i] * alpha + k;
         powers(factors, sums, here, alpha >= 0 ? k : 0);
         if (!upstream) {
@@ -165,7 +168,7 @@ static void cross_map_rows(void *out, const void *in, const void *upstream, int6
     }
 }
 
-/* Returns 0, or 1 where there was no memory. */
+/* Returns 0, or 1 if there was no memory. */
 int cross_map(void *out, const void *in, const void *upstream, int64_t rows, int64_t maps, int64_t size, float k, float alpha,
               float twice, int is_bf16, int threads) {
     const int64_t margin = size / 2, together = maps < FLAT ? FLAT / maps : 1, length = (together * maps + 15) / 16 * 16;
@@ -203,7 +206,7 @@ static void within_map_images(void *out, const void *in, const void *upstream, i
         for (int64_t map = 0; map < maps; map += LANES) {
             const int64_t lanes = maps - map < LANES ? maps - map : LANES;
             float x[LANES] = {0}, g[LANES] = {0};
-            /* the pixel (row, column) stands at place in sums, and `middle` further in squares */
+            /* the pixel (row, column) is at `place` in sums, and at place + middle in squares */
             const int64_t middle = margin * line + margin * LANES;
 #define EACH_PIXEL                                                                              \
     for (int64_t row = 0; row < height; row++)                                                  \
@@ -243,7 +246,7 @@ static void within_map_images(void *out, const void *in, const void *upstream, i
         }
 }
 
-/* Returns 0, or 1 where there was no memory. */
+/* Returns 0, or 1 if there was no memory. */
 int within_map(void *out, const void *in, const void *upstream, int64_t images, int64_t height, int64_t width, int64_t maps,
                int64_t size, float k, float alpha, float twice, int is_bf16, int threads) {
     const int64_t margins = 2 * (size / 2), values = 4 * LANES * (height + margins) * (width + margins);
@@ -257,9 +260,9 @@ int within_map(void *out, const void *in, const void *upstream, int64_t images, 
     return 0;
 }
 
-/* ---- Pools of square windows that are cut off at the lower and right edge (ceil mode, no padding). Work goes by 16 maps of one
- * pixel; where 16 do not divide them, the last 16 overlap those before and are done twice. Gradients are gathered: each input asks
- * the windows that it lies in, in the order of their outputs, and is rounded after each addition, as torch's kernels do. ------- */
+/* ---- Pools of square windows that are cut off at the lower and right edge (ceil mode, no padding). 16 maps of one pixel are
+ * computed at a time; if 16 does not divide their number, the last 16 overlap those before. Gradients are gathered: each input
+ * sums over the windows that hold it, in the order of their outputs, rounding after each addition, as torch's kernels do. ------ */
 
 INLINE words widened(const void *from, int64_t width) { /* sixteen unsigned numbers of 1 or 2 bytes */
     words wide;
@@ -300,7 +303,7 @@ INLINE void put_sixteen(void *to, int64_t at, floats values, int is_bf16) {
         memcpy((float *)to + at, &values, sizeof values);
 }
 
-/* To bfloat16 as to_bf16, of values whose lower half is zero where they are not numbers, as sums of bfloat16 are. */
+/* Rounds to bfloat16 like to_bf16. The lower half of every NaN must be zero, as it is for sums of bfloat16. */
 INLINE floats rounded(floats values, int is_bf16) {
     const words bits = (words)values;
     return is_bf16 ? (floats)((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u) : values;
@@ -326,7 +329,7 @@ INLINE void pool_images(void *out, uint8_t *positions, const void *in, int64_t b
                     for (int64_t y = 0; y < high; y++)
                         for (int64_t x = y ? 0 : 1; x < wide; x++) {
                             const floats value = sixteen(in, from + (y * width + x) * maps + map, is_bf16);
-                            if (is_max) { /* the first of equals, the last that is no number */
+                            if (is_max) { /* the first of equal values, the last NaN */
                                 const ints better = (value > best) | (value != value);
                                 best = choose(better, value, best);
                                 position = (words)choose(better, (floats)(position * 0 + (uint32_t)(y * window + x)), (floats)position);
@@ -341,7 +344,7 @@ INLINE void pool_images(void *out, uint8_t *positions, const void *in, int64_t b
             }
 }
 
-/* The gradient of one input, from the windows that it lies in: the sum of what each of them gives it. */
+/* Computes the gradient of each input: the sum of what each window that holds it gives it. */
 INLINE void unpool_images(void *out, const uint8_t *positions, const void *upstream, float *shares, int64_t begin, int64_t images,
                           int64_t height, int64_t width, int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride,
                           int is_max, int is_bf16) {
@@ -383,7 +386,7 @@ INLINE void unpool_images(void *out, const uint8_t *positions, const void *upstr
     }
 }
 
-/* `positions`: where in its window, counted by rows, each maximum was found; null for the average. */
+/* `positions`: the place of each maximum in its window, counted by rows; null for the average. */
 void pool(void *out, uint8_t *positions, const void *in, int64_t images, int64_t height, int64_t width, int64_t maps, int64_t rows,
           int64_t columns, int64_t window, int64_t stride, int is_bf16, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
@@ -398,7 +401,7 @@ void pool(void *out, uint8_t *positions, const void *in, int64_t images, int64_t
     }
 }
 
-/* `shares`, for the average: rows * columns * maps floats for each thread to work in. */
+/* `shares`, for the average: a buffer of rows * columns * maps floats for each thread. */
 void unpool(void *out, const uint8_t *positions, const void *upstream, float *shares, int64_t images, int64_t height, int64_t width,
             int64_t maps, int64_t rows, int64_t columns, int64_t window, int64_t stride, int is_bf16, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)

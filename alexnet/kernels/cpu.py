@@ -1,8 +1,8 @@
 """Kernels for a CPU, in C (cpu.c): response normalization, pooling, the update rule.
 
-They are built with the machine's own compiler when they are first wanted (compiled.py), which takes about two seconds and is
-said on stderr. Where there is no compiler, or ALEXNET_COMPILED=0, `kernels()` is None, and torch operations do the same, in the
-same bits, several times slower. Rows and images are independent of one another in every kernel: threads change no bit."""
+They are built with the machine's own compiler at their first use (compiled.py). This takes about two seconds, and a line on
+stderr says so. Without a compiler, or with ALEXNET_COMPILED=0, `kernels()` is None, and torch operations compute the same bits
+several times slower. In every kernel, rows and images are independent of one another, so threads change no bit."""
 
 import ctypes
 import functools
@@ -30,38 +30,38 @@ FLAGS = (
     "-shared",
     "-std=gnu11",
 )
-# torch ships the OpenMP library of that name and has loaded it: its threads are then the ones used here.
+# torch ships an OpenMP library with the same name and has already loaded it, so its threads are used here.
 
 NO_ROOM = "response normalization: no memory for its sums"
 
 VALUES_PER_THREAD = 50_000
-"""Fewer are not worth another thread."""
+"""For fewer values, another thread is not worth its cost."""
 
 
 def threads_for(values: int, parts: int) -> int:
-    """How many of torch's threads are worth using for so many values, which fall into so many independent parts."""
+    """Return how many of torch's threads are worth using for `values` values in `parts` independent parts."""
     return max(1, min(torch.get_num_threads(), parts, values // VALUES_PER_THREAD))
 
 
 def cross_map(
     out: Tensor, maps: Tensor, upstream: Tensor | None, columns: int, size: int, k: float, alpha: float, beta: float
 ) -> None:
-    """Response normalization over neighbouring maps, forward into `out`, or backward of `upstream`.
+    """Compute response normalization over neighbouring maps into `out`: forward, or backward of `upstream`.
 
-    All are [n, maps, height, width] in channels_last memory and of one type; `beta` is 0.75, which the kernel takes by roots.
-    Raises MemoryError where there is no room for its sums.
+    All are [n, maps, height, width] in channels_last memory and of one type. `beta` is 0.75, for which the kernel uses roots.
+    Raises MemoryError if there is no room for its sums.
     """
     assert beta == 0.75
     n, count, height, width = maps.shape
     rows, threads = n * height * width * columns, threads_for(maps.numel(), n)
-    within = min(size, 2 * (count // columns) - 1)  # a larger window has no more maps to sum
+    within = min(size, 2 * (count // columns) - 1)  # a larger window sums no more maps
     settings = within, k, alpha, 2 * alpha * beta, maps.dtype == torch.bfloat16, threads
     if _library().cross_map(*_pointers(out, maps, upstream), rows, count // columns, *settings):
         raise MemoryError(NO_ROOM)
 
 
 def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k: float, alpha: float, beta: float) -> None:
-    """As `cross_map`, over neighbouring pixels of one map. Raises MemoryError where there is no room for its sums."""
+    """Do as `cross_map`, over neighbouring pixels of one map. Raises MemoryError if there is no room for its sums."""
     assert beta == 0.75
     n, count, height, width = maps.shape
     within = min(size, 2 * max(height, width) - 1)
@@ -71,16 +71,17 @@ def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k:
 
 
 def pool(out: Tensor, positions: Tensor | None, maps: Tensor, window: int, stride: int) -> None:
-    """Maxima of windows of `maps` into `out`, and where in its window each was found into `positions`; without them, averages.
+    """Write the maxima of windows of `maps` into `out`, and each one's position in its window into `positions`. If `positions`
+    is None, write averages.
 
-    Both are [n, maps, height, width] in channels_last memory. `window` is at most 15, so that a position fits in a byte.
+    All are [n, maps, height, width] in channels_last memory. `window` is at most 15, so that a position fits in a byte.
     """
     settings = window, stride, maps.dtype == torch.bfloat16, threads_for(maps.numel(), len(maps))
     _library().pool(*_pointers(out, positions, maps), *_sizes(maps, out), *settings)
 
 
 def unpool(out: Tensor, positions: Tensor | None, upstream: Tensor, window: int, stride: int) -> None:
-    """The gradient of `pool`, from that of its output, into `out`, which is like its input."""
+    """Write the gradient of `pool`'s input into `out`, from `upstream`, that of its output."""
     threads = threads_for(out.numel(), len(out))
     shares = torch.empty(threads * upstream[0].numel() if positions is None else 0, dtype=torch.float32)
     settings = window, stride, out.dtype == torch.bfloat16, threads
@@ -88,7 +89,7 @@ def unpool(out: Tensor, positions: Tensor | None, upstream: Tensor, window: int,
 
 
 def update(parameter: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, decay: float, rate: float) -> None:
-    """v := momentum v + decay w + rate gradient, w := w + v, in place; all float32 and laid out alike."""
+    """Compute v := momentum v + decay w + rate gradient, w := w + v, in place. All are float32 with the same layout."""
     count = parameter.numel()
     pointers = _pointers(parameter, velocity, gradient)
     _library().paper_sgd(*pointers, count, momentum, decay, rate, threads_for(count, count))
@@ -111,7 +112,7 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """The library, built if it is not there yet; None where it cannot be built, or computes something else than torch."""
+    """Return the library, built if it is not there yet; None if it cannot be built, or if its numbers differ from torch's."""
     if os.environ.get("ALEXNET_COMPILED") == "0" or platform.machine() not in ("x86_64", "aarch64"):
         return None
     try:
@@ -123,7 +124,7 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def _typed_and_right(library: ctypes.CDLL) -> bool:
-    """Tell ctypes the types of the library's functions. Whether it gives torch's bits of a small normalization."""
+    """Declare the types of the library's functions. Return whether it gives torch's bits for a small normalization."""
     pointer, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
     try:
         library.cross_map.argtypes = [pointer] * 3 + [count] * 3 + [real] * 3 + [ctypes.c_int] * 2
@@ -135,13 +136,13 @@ def _typed_and_right(library: ctypes.CDLL) -> bool:
         for function in (library.paper_sgd, library.powers, library.pool, library.unpool):
             function.restype = None
         library.cross_map.restype = library.within_map.restype = ctypes.c_int
-    except AttributeError:  # a library without one of them
+    except AttributeError:  # the library lacks one of them
         return False
     return _normalizes(library)
 
 
 def _normalizes(library: ctypes.CDLL) -> bool:
-    """Whether the library normalizes three rows of 24 maps over windows of 5 to the bits of torch's operations."""
+    """Whether the library gives the bits of torch's operations when it normalizes three rows of 24 maps over windows of 5."""
     rows, maps, size, k, alpha = 3, 24, 5, 1.5, 0.01
     values = torch.linspace(-30, 30, rows * maps, dtype=torch.float32, device="cpu").view(rows, maps)
     out = torch.empty_like(values)

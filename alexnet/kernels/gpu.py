@@ -1,9 +1,9 @@
-"""Triton kernels for a GPU, each in one pass over memory: response normalization with the ReLU before it, max pooling with that
-after it, dropout, the update rule.
+"""Triton kernels for a GPU, each in one pass over memory: response normalization with the ReLU before it, max pooling with the
+ReLU after it, dropout, the update rule.
 
-Each does what a slower form in torch operations does elsewhere (response_norm.py, pooling.py, rng.py, optimizer.py), which is
-used where Triton does not work. Values are float32 or bfloat16; all arithmetic is in float32. Nothing is summed by several
-threads, so the same input always gives the same bits. Where TRITON_INTERPRET=1 is set, Triton runs them on a CPU, for tests."""
+Each has a slower form in torch operations elsewhere (response_norm.py, pooling.py, rng.py, optimizer.py), which is used if
+Triton does not work. Values are float32 or bfloat16; all arithmetic is in float32. No sum is split over several threads, so the
+same input always gives the same bits. With TRITON_INTERPRET=1, Triton runs them on a CPU, for tests."""
 
 import contextlib
 import functools
@@ -17,21 +17,22 @@ from torch import Tensor
 triton_kernels: Any
 try:
     from alexnet.kernels import triton_kernels
-except ImportError:  # a CPU build of torch, which has no Triton
+except ImportError:  # a CPU build of torch has no Triton
     triton_kernels = None
 
 BLOCK = 1024  # values a program
 TILE = 2048
-"""Values of the tile of a program that works on rows: 16 a thread with four warps, without spills (sm_75 to sm_120)."""
+"""Values in the tile of a program that works on rows: 16 a thread with four warps, without register spills (sm_75 to
+sm_120)."""
 LARGEST_WINDOW = 4
-"""Of `max_pool`, whose window is unrolled. The paper's have 3 or 2."""
+"""The largest window of `max_pool`, which unrolls it. The paper's windows are 3 or 2."""
 LAUNCH = {"enable_fp_fusion": True}
-"""Multiplication and addition in one rounding, which Triton 3.10 no longer does unless it is asked: other bits, and slower."""
+"""Round a multiplication and an addition once, together. By default, Triton 3.10 no longer does: other bits, and slower."""
 
 
 @functools.cache
 def has_triton() -> bool:
-    """Whether kernels of this file can be used on this machine's GPU; says why not, once, on stderr."""
+    """Whether this file's kernels can be used on this machine's GPU. If not, a line on stderr says why, once."""
     if why := why_not():
         print(f"normalization, pools, dropout and update by torch operations on the GPU: {why}", file=sys.stderr)
     return not why
@@ -39,8 +40,10 @@ def has_triton() -> bool:
 
 @functools.cache
 def why_not(device: str = "cuda") -> str:
-    """Why kernels of this file cannot be used on a device; empty where they can. The smallest one was launched to know it: an
-    installed Triton may lack a C compiler, Python's headers or a folder to write to, and tells so at its first launch."""
+    """Return why this file's kernels cannot be used on a device; "" if they can.
+
+    The smallest kernel is launched to find out: an installed Triton may lack a C compiler, Python's headers or a folder to
+    write to, and reports it only at its first launch."""
     if triton_kernels is None:
         return "there is no Triton"
     if os.environ.get("ALEXNET_COMPILED") == "0":
@@ -49,12 +52,12 @@ def why_not(device: str = "cuda") -> str:
         w, v, g = (torch.full((2,), value, device=device) for value in (1.0, 2.0, 3.0))
         update(w, v, g, 0.5, 0.0, 2.0)
         return "" if w.tolist() == [8.0, 8.0] else f"Triton makes {w.tolist()} of 1 + 0.5 * 2 + 2 * 3"
-    except Exception as error:  # whatever compilers, linkers and drivers make Triton raise
+    except Exception as error:  # any error that compilers, linkers and drivers cause in Triton
         return f"Triton does not work here ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
 
 
 def in_words() -> str:
-    """What computes normalization, pools, dropout and update on this machine's GPU, for a run's result."""
+    """Return what computes normalization, pools, dropout and update on this machine's GPU, for a run's result."""
     why = why_not()
     if why:
         return f"torch: {why}"
@@ -64,7 +67,8 @@ def in_words() -> str:
 
 
 def _launched_on(tensor: Tensor) -> contextlib.AbstractContextManager:
-    """Triton launches on the current device and its stream, whatever device its tensors are on; torch's operations do not."""
+    """Make the tensor's device the current one. Unlike torch, Triton launches on the current device, wherever its tensors
+    are."""
     return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
 
 
@@ -73,7 +77,7 @@ def _programs(count: int) -> tuple[int]:
 
 
 def _power_of_two(count: int) -> int:
-    """The smallest that is not less."""
+    """Return the smallest power of two that is not less than `count`."""
     return 1 << max(0, count - 1).bit_length()
 
 
@@ -88,11 +92,11 @@ def cross_map(
     beta: float,
     relu: bool = False,
 ) -> None:
-    """Forward into `out`, or backward of `upstream`: [n, maps, height, width] in channels_last memory, all of one type. With
-    `relu` of the ReLU of `maps`."""
+    """Compute response normalization across maps into `out`: forward, or backward of `upstream`. With `relu`, normalize the
+    ReLU of `maps`. All are [n, maps, height, width] in channels_last memory and of one type."""
     channels, given = maps.shape[1] // columns, maps if upstream is None else upstream
     rows, width = maps.numel() // channels, _power_of_two(channels)
-    size = min(size, 2 * channels - 1)  # a larger window has no more maps to sum
+    size = min(size, 2 * channels - 1)  # a larger window sums no more maps
     tile_rows = max(1, TILE // width)
     with _launched_on(out):
         triton_kernels.cross_map[(-(-rows // tile_rows),)](
@@ -103,7 +107,7 @@ def cross_map(
 
 
 def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k: float, alpha: float, beta: float) -> None:
-    """As `cross_map`, over pixels of the same map."""
+    """Do as `cross_map`, over pixels of the same map."""
     count, (_, channels, height, width) = maps.numel(), maps.shape
     settings = count, height, width, channels, float(k), float(alpha), float(beta), 2.0 * alpha * beta
     grid, fixed = _programs(count), {"SIZE": size, "BLOCK": BLOCK, **LAUNCH}
@@ -117,10 +121,10 @@ def within_map(out: Tensor, maps: Tensor, upstream: Tensor | None, size: int, k:
 
 
 def max_pool(out: Tensor, positions: Tensor, maps: Tensor, window: int, stride: int, relu: bool) -> None:
-    """Maxima of windows of `maps` into `out`, less than 0 made 0 if `relu`, and where each was found into `positions`.
+    """Write the maxima of windows of `maps` into `out`, with `relu` their ReLU, and where each was found into `positions`.
 
-    All are [n, maps, height, width] in channels_last memory; `out` as torch's max_pool2d has it in ceil mode, `positions` uint8
-    of the same shape. `window` is at most LARGEST_WINDOW."""
+    All are [n, maps, height, width] in channels_last memory. `out` has the shape of torch's max_pool2d in ceil mode, and so has
+    `positions`, uint8. `window` is at most LARGEST_WINDOW."""
     grid, rows, width = _tiles(out)
     with _launched_on(out):
         triton_kernels.max_pool[grid](
@@ -130,7 +134,7 @@ def max_pool(out: Tensor, positions: Tensor, maps: Tensor, window: int, stride: 
 
 
 def max_unpool(out: Tensor, positions: Tensor, upstream: Tensor, window: int, stride: int) -> None:
-    """The gradient of `max_pool`, from that of its output, into `out`, which is like its input."""
+    """Write the gradient of `max_pool`'s input into `out`, from `upstream`, that of its output."""
     grid, rows, width = _tiles(out)
     with _launched_on(out):
         triton_kernels.max_unpool[grid](
@@ -140,11 +144,12 @@ def max_unpool(out: Tensor, positions: Tensor, upstream: Tensor, window: int, st
 
 
 def _tiles(maps: Tensor) -> tuple[tuple[int, int], int, int]:
-    """Programs, and rows and columns of each one's tile: a row a pixel, a column a channel. As few channels as can be are
-    padding."""
+    """Return the grid of programs, and the rows and columns of each program's tile. A row is a pixel, a column a channel.
+
+    The width is chosen to need the fewest padding channels."""
     channels = maps.shape[1]
     width = min((32, 64, 128), key=lambda width: (-(-channels // width) * width, -width))
-    rows = TILE // width // 2  # two tiles are held at a time
+    rows = TILE // width // 2  # two tiles are in use at a time
     return (-(-(maps.numel() // channels) // rows), -(-channels // width)), rows, width
 
 
@@ -157,9 +162,9 @@ def update(
     rate: float,
     copy: Tensor | None = None,
 ) -> None:
-    """v := momentum v + decay w + rate gradient, w := w + v, in place, and `copy` := w, all in one memory format.
+    """Compute v := momentum v + decay w + rate gradient, w := w + v, in place, and `copy` := w. All have one memory format.
 
-    Parameter and velocity are float32, the gradient and the copy may be bfloat16.
+    Parameter and velocity are float32; gradient and copy may be bfloat16.
     """
     kept = [tensor for tensor in (parameter, velocity, gradient, copy) if tensor is not None]
     assert all(_layout(tensor) == _layout(parameter) for tensor in kept), "one memory format for all"
@@ -172,13 +177,13 @@ def update(
 
 
 def _layout(tensor: Tensor) -> list[tuple[int, int]]:
-    """Sizes and strides where there is more than one value: what stands for the others in a stride has no meaning, and torch
-    gives a gradient another one than its weight."""
+    """Return sizes and strides of the dimensions with more than one value. The strides of the others have no meaning, and torch
+    may give a gradient other ones than its weight."""
     return [(size, stride) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
 
 
 def hashed_draws(key: int, step: Tensor, count: int) -> Tensor:
-    """The same numbers as those of `rng.hashed_draws`."""
+    """Return the same numbers as `rng.hashed_draws`."""
     with _launched_on(step):
         out = torch.empty(count, dtype=torch.int16, device=step.device)
         triton_kernels.hashed_draws[_programs(count)](out, step, key, count, -(-count // 4), BLOCK=BLOCK, **LAUNCH)

@@ -1,6 +1,6 @@
-"""Two questions before a kernel is used: is somebody following the single operations, and are these tensors for it?
+"""Checks before a kernel is used: does a tool trace the single operations, and can the kernel take these tensors?
 
-Where not, torch operations do the same, more slowly."""
+If a kernel cannot be used, torch operations do the same, more slowly."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from alexnet.kernels import cpu, gpu
 
 
 def is_followed(values: Tensor) -> bool:
-    """Whether somebody follows what is done to `values` operation by operation, so that only torch's own will do:
-    torch.compile, torch.export, torch.jit.trace, torch.func, a mode such as FakeTensorMode, a subclass of Tensor.
+    """Whether a tool traces the single operations on `values`, so that only torch's own can be used: torch.compile,
+    torch.export, torch.jit.trace, torch.func, a mode such as FakeTensorMode, a subclass of Tensor.
 
-    A kernel writes into memory, of which they would see nothing.
+    A kernel writes directly into memory, which such a tool cannot see.
     """
     return (
         torch.compiler.is_compiling()
@@ -24,7 +24,7 @@ def is_followed(values: Tensor) -> bool:
 
 
 def is_recorded(values: Tensor) -> bool:
-    """Whether what is done to `values` becomes a graph that is used without the network: torch.export, torch.jit.trace,
+    """Whether the operations on `values` become a graph that is used without the network: torch.export, torch.jit.trace,
     torch.fx."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing() or not isinstance(values, Tensor)
 
@@ -32,7 +32,7 @@ def is_recorded(values: Tensor) -> bool:
 def supported(*tensors: Tensor) -> bool:
     """Whether the kernels of their device (cpu.py or gpu.py) take these tensors.
 
-    They take float32 and bfloat16, all of one type, on one device, and laid out alike without gaps.
+    They take float32 or bfloat16 tensors of one type, on one device, with the same layout and no gaps.
     """
     first = tensors[0]
     if first.dtype not in (torch.float32, torch.bfloat16):

@@ -1,6 +1,6 @@
-"""What Triton compiles for a GPU: gpu.py says what each kernel is for. Importable only where Triton is."""
-# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
-# (Triton's compiler gives its own meaning to this code, which a type checker does not know.)
+"""The kernels that Triton compiles for a GPU: gpu.py says what each is for. Importable only if Triton is installed."""
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false (Triton's compiler gives this code a meaning that a type
+# checker does not know.)
 
 import triton
 import triton.language as tl
@@ -8,9 +8,9 @@ import triton.language as tl
 
 @triton.jit
 def _window_sum(values, column, SIZE: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, WRAPS: tl.constexpr):
-    """The sum over SIZE neighbours along a row of [ROWS, WIDTH] values, of which those past the row's channels are zero.
+    """Return the sum over SIZE neighbours along each row of [ROWS, WIDTH] values. Values past the row's channels are zero.
 
-    Neighbours are taken around the end of the row: where enough zeros stand there (WRAPS), that needs no other mask."""
+    Neighbours wrap around the end of the row. If there are enough zeros (WRAPS), this needs no other mask."""
     HALF: tl.constexpr = SIZE // 2
     total = values
     for shift in tl.static_range(1, HALF + 1):
@@ -41,9 +41,9 @@ def cross_map(
     WIDTH: tl.constexpr,
     WRAPS: tl.constexpr,
 ):
-    """ROWS of the `rows` of `channels` values, each row padded to WIDTH, a power of two. Every scale is made once, and
-    neighbours are gathered from the tile. With ROOTS, beta is 0.75 and taken by roots, which are single instructions. With RELU
-    values below 0 count as 0, and have no gradient; as torch's, it passes NaN on."""
+    """Normalize ROWS of the `rows` rows of `channels` values, each padded to WIDTH, a power of two. Every scale is computed
+    once, and neighbours are gathered from the tile. With ROOTS, beta is 0.75 and computed by roots, which are single
+    instructions. With RELU, values below 0 count as 0 and have no gradient. Like torch's ReLU, it passes NaN on."""
     first = tl.program_id(0).to(tl.int64) * ROWS
     row, column = tl.arange(0, ROWS), tl.arange(0, WIDTH)
     inside = (row < rows - first)[:, None] & (column < channels)[None, :]
@@ -62,7 +62,7 @@ def cross_map(
         inverse = tl.exp2(-log)
     if BACKWARD:
         g = tl.load(upstream + at, mask=inside, other=0.0).to(tl.float32) * power
-        if RELU:  # here, not of the result: that takes seven instructions a value and 15 registers more on an H100
+        if RELU:  # here, not on the result: that costs seven instructions a value and 15 registers more on an H100
             g = tl.where(x <= 0, 0.0, g)
         result = g - twice * x * _window_sum(g * x * inverse, column, SIZE, ROWS, WIDTH, WRAPS)
     else:
@@ -102,8 +102,8 @@ def within_map(
     STEP: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """STEP 0: forward. 1: what each value passes on to its window, into `out` (float32). 2: the gradient, from those as
-    `inner`."""
+    """STEP 0: forward. STEP 1: write what each value passes on to its window into `out` (float32). STEP 2: the gradient, from
+    these values as `inner`."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < count
     column = at // channels % width
@@ -122,7 +122,7 @@ def within_map(
     tl.store(out + at, result.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit(do_not_specialize=["key"])  # a key of 1 would be a constant, which has no type to turn into another
+@triton.jit(do_not_specialize=["key"])  # a key of 1 would become a constant, which has no type to convert
 def hashed_draws(out, step, key, count, words, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     x = (tl.load(step) * words + at // 4 + 1).to(tl.uint64) * 0x9E3779B97F4A7C15 + key.to(tl.uint64)
@@ -134,7 +134,7 @@ def hashed_draws(out, step, key, count, words, BLOCK: tl.constexpr):
 
 @triton.jit
 def update(parameter, velocity, gradient, copy, count, momentum, decay, rate, COPIES: tl.constexpr, BLOCK: tl.constexpr):
-    """With COPIES the new parameter is also written into `copy`, in its type."""
+    """With COPIES, also write the new parameter into `copy`, in that tensor's type."""
     first = tl.program_id(0).to(tl.int64) * BLOCK
     at = first + tl.arange(0, BLOCK)
     inside = at < count
@@ -165,8 +165,8 @@ def max_pool(
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
 ):
-    """A row a pixel of `out`, a column a channel. A position is down * WINDOW + across within the window, NOWHERE (255) where
-    the ReLU after it lets no gradient through. As torch: the first of equal maxima, and NaN is larger than all."""
+    """A row is a pixel of `out`, a column a channel. A position is down * WINDOW + across within the window, or 255 if the ReLU
+    after it passes no gradient. As in torch, the first of equal maxima counts, and NaN is larger than all."""
     pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     inside = (pixel < pixels)[:, None] & (column < channels)[None, :]
@@ -209,8 +209,8 @@ def max_unpool(
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
 ):
-    """The gradient of `max_pool`: a row a pixel of its input, which adds up those of the at most REACH^2 windows over it that
-    found their maximum there."""
+    """The gradient of `max_pool`. A row is a pixel of its input. It sums the gradients of those windows over it, at most
+    REACH^2, that found their maximum there."""
     pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     inside = (pixel < pixels)[:, None] & (column < channels)[None, :]
