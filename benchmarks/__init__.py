@@ -1,1 +1,1 @@
-"""Speed, as ratios measured side by side in one run. `make bench` or `python -m benchmarks [NAME ...]`."""
+"""Benchmarks of speed, as ratios measured in one run. Start them by `make bench` or `python -m benchmarks [NAME ...]`."""

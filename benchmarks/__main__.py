@@ -19,10 +19,10 @@ from benchmarks.saturation_table import PAGE, saturation_lines
 
 HERE = Path(__file__).parent
 NAMES = ("throughput", "response_norm", "training_step", "figure_1", "side_remarks", "saturation", "feeder", "gpu")
-"""Modules with a `measure(device)` that gives rows. A row is a "ratio", a "share", "minutes", "equal" of some, a "limit" or
-the "saturated" units of layers, and may carry the number of a "goal". A module that needs a device names
-it: DEVICE = "cuda"."""
-ONLY_NAMED = ("scale",)  # takes too long to be run with the others
+"""Modules with a `measure(device)` that returns rows. A row holds a "ratio", a "share", "minutes", a count of "equal" runs, a
+"limit" or the "saturated" units of layers, and may hold the number of a "goal". A module that needs a device names it: DEVICE =
+"cuda"."""
+ONLY_NAMED = ("scale",)  # takes too long to run with the others
 GOALS, TABLES = "goals", "tables"
 """The parts of README.md that are rendered, between <!-- NAME: python -m benchmarks --> and <!-- end of NAME -->."""
 
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _gpu(names: list[str], args: argparse.Namespace) -> int:
-    """Parts of `gpu`, whose rows are printed as they come."""
+    """Measure parts of `gpu` and print their rows."""
     if names != ["gpu"]:
         raise Refused(f"--part, --out, --plan: they are of `gpu` alone, not of {', '.join(names)}")
     from benchmarks import gpu
@@ -73,7 +73,7 @@ def _gpu(names: list[str], args: argparse.Namespace) -> int:
         for name, part in chosen(gpu.PARTS, args.part).items():
             print(f"{name:<14} at most {part.seconds:>4g} s  {part.about}")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the part under way is ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the running part is ended too
     rows = list(gpu.measure(args.device, args.part, args.out))
     print("\n".join(json.dumps(row) for row in rows))
     return 1 if any("failed" in row for row in rows) else 0
@@ -107,7 +107,7 @@ def run(names: list[str], device: str) -> None:
                 "command": f"python -m benchmarks {name}",
                 "seconds": round(time.monotonic() - started, 1),
             }
-            # as they come: what ends this process costs none of them
+            # written after each row, so that none is lost if this process ends
             write_atomically(file, json.dumps({**facts, "rows": rows}, indent=1).encode())
         print(f"{name}: {time.monotonic() - started:.1f} s on {machine.name}", flush=True)
 
@@ -132,14 +132,14 @@ def render() -> None:
 
 
 def put(page: str, part: str, lines: list[str]) -> str:
-    """The page with one of its rendered parts anew."""
+    """Return the page with one of its rendered parts replaced."""
     begin, end = f"<!-- {part}: python -m benchmarks -->", f"<!-- end of {part} -->"
     before, rest = page.split(begin)
     return f"{before}{begin}\n\n{chr(10).join(lines)}\n{end}{rest.split(end)[1]}"
 
 
 def table(found: dict) -> list[str]:
-    threads = f", {found['threads']} threads" if "threads" in found else ""  # of a GPU neither they nor the load
+    threads = f", {found['threads']} threads" if "threads" in found else ""  # a GPU's results have neither threads nor load
     load = f"; load average before it {found['load_before']:.1f}" if "load_before" in found else ""
     lines = [
         f"`{found['command']}` on {found['machine']}{threads}, torch {found['torch']}, {found['when']} "
@@ -199,7 +199,7 @@ def table(found: dict) -> list[str]:
 
 
 def plot(found: list[dict]) -> Path:
-    """One picture of what every machine measured: ratios as bars on a log axis."""
+    """Draw the ratios of all machines as bars on a log axis, in one picture."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -22,25 +22,26 @@ from alexnet.errors import choose
 
 ROOT = Path(__file__).parents[1]
 GRACE_SECONDS = 5
-"""Between being asked to end and being killed."""
+"""The time between the request to end and the kill."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A function of a module that gives rows, and how long it may take. Its name is the function's."""
+    """A function of a module that yields rows, and its time limit in seconds. The part has the function's name."""
 
     seconds: float
     about: str
 
 
 def chosen(parts: Mapping[str, Part], names: list[str]) -> dict[str, Part]:
-    """Those parts, or all where none is named. Raises Refused for a name that is none."""
+    """Return the named parts, or all if none is named. Raises Refused for an unknown name."""
     return {name: parts[choose("part", name, parts)] for name in names or parts}
 
 
 def rows_apart(module: str, parts: Mapping[str, Part], device: str, folder: Path | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of each part, as they are measured, and for one that failed or took too long a row that says so. They are in
-    FOLDER/PART.jsonl too, and what the part printed in FOLDER/PART.log."""
+    """Yield the rows of each part as they are measured, and for a part that failed or took too long a row that says so.
+
+    The rows are also in FOLDER/PART.jsonl, and the part's output is in FOLDER/PART.log."""
     with tempfile.TemporaryDirectory() as scratch:
         where = folder or Path(scratch)
         where.mkdir(parents=True, exist_ok=True)
@@ -54,12 +55,12 @@ def rows_apart(module: str, parts: Mapping[str, Part], device: str, folder: Path
 
 
 def command_of(module: str, part: str, device: str, file: Path) -> list[str]:
-    """What measures one part and appends its rows to a file."""
+    """Return the command that measures one part and appends its rows to a file."""
     return [sys.executable, "-m", "benchmarks.apart", module, part, device, str(file)]
 
 
 def _rows_of(module: str, name: str, part: Part, device: str, file: Path, log: Path) -> Iterator[dict[str, Any]]:
-    """Returns why the part failed; empty where it did not."""
+    """Yield the rows of one part. Return why it failed; "" if it did not."""
     command = command_of(module, name, device, file)
     until, seen = time.monotonic() + part.seconds, 0
     with log.open("w") as told:
@@ -85,7 +86,7 @@ def _rows_of(module: str, name: str, part: Part, device: str, file: Path, log: P
 
 
 def _end(process: subprocess.Popen) -> None:
-    """The process and whatever it started."""
+    """End the process and all that it started."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return

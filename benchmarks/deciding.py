@@ -21,12 +21,12 @@ from benchmarks.judging_rule import Flags, Floats, Whole
 HERE = Path(__file__).parent
 CONTROL = ("interactions", "all-on")
 MARGIN = 0.5  # points
-MOST_SEEDS = 60  # of an arm, one at a time
+MOST_SEEDS = 60  # of an arm, when arms are judged one at a time
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the committed runs say, in points of percent."""
+    """The effects and spreads of the committed runs, in percentage points."""
 
     effects: Floats  # (K,): arm minus control
     spreads: Floats  # (K,): standard deviation of a run of each arm
@@ -54,7 +54,7 @@ def measured() -> Measured:
 
 
 def draw(facts: Measured, rho: float, generator: np.random.Generator, families: int) -> tuple[Floats, Floats]:
-    """(arms (F, K, MOST_SEEDS), control (F, MOST_SEEDS)) without effects; two arms at a seed correlate by rho."""
+    """Draw (arms (F, K, MOST_SEEDS), control (F, MOST_SEEDS)) without effects. Two arms with the same seed correlate by rho."""
     luck = generator.standard_normal((families, MOST_SEEDS))
     own = generator.standard_normal((families, len(facts.effects), MOST_SEEDS))
     arms = facts.spreads[:, None] * (np.sqrt(rho) * luck[:, None] + np.sqrt(1 - rho) * own)
@@ -63,12 +63,12 @@ def draw(facts: Measured, rho: float, generator: np.random.Generator, families: 
 
 
 def wrong(word: Whole, effects: Floats) -> Flags:
-    """A wrong sign, or "no effect" where the effect is beyond the margin."""
+    """Return which words are wrong: a wrong sign, or "no effect" for an effect beyond the margin."""
     return ((np.abs(word) == 1) & (word != np.sign(effects))) | ((word == 2) & (np.abs(effects) > MARGIN))
 
 
 def one_at_a_time(arms: Floats, control: Floats, effects: Floats) -> Whole:
-    """Words as of `judging_families.judged`, after one look: Welch under Holm, and its test of "no effect"."""
+    """Return words as `judging_families.judged` does, after one look: Welch's test with Holm's correction, and "no effect"."""
     estimate, error, freedom = rule.welch(arms + effects[:, None], control)
     effect = rule.holm(rule.p_difference(estimate, error, freedom)) <= ALPHA
     none = rule.p_no_effect(estimate, error, freedom, MARGIN) <= ALPHA
@@ -76,7 +76,7 @@ def one_at_a_time(arms: Floats, control: Floats, effects: Floats) -> Whole:
 
 
 def settled(facts: Measured, rho: float, effects: Floats, plan: Plan, families: int) -> list[str]:
-    """One row: runs until claims are decided, and those that Welch needs to decide as many."""
+    """Return one row: how many runs our rule needs to decide claims, and how many Welch needs to decide as many."""
     arms, control = draw(facts, rho, np.random.default_rng(SEED + 20), families)
     found = made.judged(plan, arms[..., : LOOKS[-1]], control[:, : plan.control[-1]], effects, MARGIN)
     most = found.seeds.max(-1)
@@ -104,7 +104,7 @@ def settled(facts: Measured, rho: float, effects: Floats, plan: Plan, families: 
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m benchmarks deciding`; returns the exit code."""
+    """Run `python -m benchmarks deciding` and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks deciding", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

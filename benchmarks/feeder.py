@@ -1,7 +1,7 @@
-"""Feeding crops of 224 out of a packed set of 256x256 images, against ImageFolder with a DataLoader, and against the trainer.
+"""Speed of feeding crops of 224 from a packed set of 256x256 images, against ImageFolder with a DataLoader and the trainer.
 
-By default with 2,000 made-up photographs (made_up_imagenet.py). FEEDER_DATA_DIR=DIR takes those under DIR that are packed as
-"imagenet" already, and FEEDER_SOURCE=DIR their files. Either is read as a set too large for memory is.
+By default it uses 2,000 synthetic photographs (made_up_imagenet.py). FEEDER_DATA_DIR=DIR uses the set that is already packed as
+"imagenet" under DIR, and FEEDER_SOURCE=DIR names its files. The set is always read as if it were too large for memory.
 """
 
 import os
@@ -42,7 +42,7 @@ def measure(device: str) -> list[dict]:
 
 
 def _packing(folder: Path, source: Path) -> list[dict]:
-    """Of the whole set once, and of a part of it by a plain loop before and after."""
+    """Time the packing of the whole set once, and a plain loop over a part of it before and after."""
     split = ClassFolders(source, 256, "val").splits()["train"]
 
     def plain_loop() -> float:
@@ -65,7 +65,7 @@ def _packing(folder: Path, source: Path) -> list[dict]:
 def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
     images = load("imagenet", folder).to(device)
     feed = Feed(SOURCE_2012, images, 0)
-    images.train_images.source.checked[:] = False  # the pass for the mean image checked them
+    images.train_images.source.checked[:] = False  # the pass for the mean image has checked them
     steps = iter(range(10**9))
     batches = max(4, min(40, len(images.train_labels) // BATCH // 4))
 
@@ -83,7 +83,7 @@ def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         return feeding()
 
-    first = [feeding() for _ in range(3)]  # digests are checked
+    first = [feeding() for _ in range(3)]  # these check the digests
     images.train_images.source.checked[:] = True
     loader = _loader(source)
     ours, disk, theirs, training = [], [], [], []
@@ -91,7 +91,7 @@ def _feeding(folder: Path, source: Path, device: str) -> list[dict]:
         theirs.append(loader())
         ours.append(feeding())
         disk.append(from_disk())
-        feeding()  # so that the disk's slowness ends here
+        feeding()  # so that slow disk reads do not reach into the next timing
         training.append(1 / images_per_second("alexnet", 1, machine.cores(), device, True, "--seconds", "4"))
     case = f"{len(images.train_labels):,} images, {THREADS} reading threads, batch {BATCH}"
     dataloader = f"torchvision ImageFolder, DataLoader of {machine.cores()} workers, JPEG"
@@ -124,7 +124,7 @@ def _loader(source: Path) -> Callable[[], float]:
 
     def seconds_an_image() -> float:
         batches = iter(loader)
-        for _ in range(3):  # workers start, and what they made ahead
+        for _ in range(3):  # without the start of the workers and the batches they made ahead
             next(batches)
         started, count = time.perf_counter(), 0
         for _, labels in batches:

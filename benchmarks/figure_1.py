@@ -1,4 +1,4 @@
-"""What figure 1 costs: the updates and the exact errors that its committed runs took, at the pace of this machine."""
+"""The cost of figure 1: the updates and exact errors of its committed runs, at the speed of this machine."""
 
 import csv
 from pathlib import Path
@@ -46,9 +46,9 @@ def measure(device: str) -> list[dict]:
 
 
 def committed(folder: Path) -> dict[str, int]:
-    """What the committed runs of figure 1's network A take on a CPU, both treatments and the first seeds.
+    """Return the work of the committed CPU runs of figure 1's network A, for both treatments and the first seeds.
 
-    Updates by arm, runs, epochs, and images seen for their exact training error.
+    These are the updates by arm, runs, epochs, and images seen for their exact training error.
     """
     with open(folder / "runs.csv") as file:
         runs = [r for r in csv.DictReader(file) if r["claim"] == "relu_sooner" and r["base"] in ("A-2012", "A-today")]
@@ -63,9 +63,9 @@ def committed(folder: Path) -> dict[str, int]:
 
 
 def images_for_errors(points: list[dict]) -> int:
-    """How many images a run with these points (rows of curves.csv) looks at for its exact training errors.
+    """Return how many images a run with these points (rows of curves.csv) evaluates for its exact training errors.
 
-    An epoch whose exact error stands in no table counts as if its running error were it: it was far from the target.
+    If the exact error of an epoch is in no table, its running error is used: the run was far from the target.
     """
     level = FIGURE_1_A.optim.stop_at_train_error
     errors = [float(point["train_error"] or point["running_error"]) for point in points]
@@ -73,4 +73,4 @@ def images_for_errors(points: list[dict]) -> int:
         next((n for n in range(PART, TRAIN_IMAGES, PART) if surely_above(level, error * n, n, TRAIN_IMAGES)), TRAIN_IMAGES)
         for error in errors
     ]
-    return sum(looks[:-2]) + TRAIN_IMAGES * len(looks[-2:])  # all at the target and, at last, of the epoch before
+    return sum(looks[:-2]) + TRAIN_IMAGES * len(looks[-2:])  # all images for the last epoch and the one before

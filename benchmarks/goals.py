@@ -1,4 +1,4 @@
-"""The goals of speed, and the table that says how far each is reached: what was measured comes from results/*.json alone."""
+"""The speed goals, and the table of how far each is reached. All measured numbers come from results/*.json."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Goal:
     what: str
     reach: str
     moonshot: str
-    why: str = ""  # it falls short, or is not measured
+    why: str = ""  # why it falls short, or is not measured
 
 
 GOALS = (
@@ -89,7 +89,7 @@ GOALS = (
 
 
 def goals_table(found: list[dict]) -> list[str]:
-    """A row a goal, from the results `found`: each of their rows may carry the number of a goal."""
+    """Return the lines of the table, one row a goal, from the results `found`. Each of their rows may hold a goal's number."""
     lines = ["| goal | measured | reach | moonshot | why it falls short |", "| --- | --- | --- | --- | --- |"]
     for goal in GOALS:
         told = [
@@ -104,7 +104,7 @@ def goals_table(found: list[dict]) -> list[str]:
 
 
 def number(row: dict) -> str:
-    """What a row says in short, whatever its kind."""
+    """Return the main number of a row of any kind, as text."""
     floor = [f"{row['over_floor']:.2g}x its floor"] if "over_floor" in row else []
     floor += [f"{row['share_of_floor']:.0%} of its floor's pace"] if "share_of_floor" in row else []
     if told := [*([f"{row['ratio']:.1f}x"] if "ratio" in row else []), *floor]:

@@ -1,11 +1,11 @@
-"""What a GPU is asked for (goals 4 to 9, 12 and 13): graphs, runs side by side, normalization, the step of the full network.
+"""GPU benchmarks (goals 4 to 9, 12 and 13): graphs, runs side by side, normalization, the step of the full network.
 
-    python -m benchmarks gpu --plan                         the parts, and how long each may take
-    python -m benchmarks gpu --part full_network --out DIR  one part; its rows are in DIR as they come
+    python -m benchmarks gpu --plan                         list the parts, and how long each may take
+    python -m benchmarks gpu --part full_network --out DIR  measure one part; its rows are written into DIR one by one
 
-Each part is a process of its own with a time-out (apart.py). Kernels are timed by the device's clock. Floors are computed from
-the copy bandwidth and the matrix product that the same process measured on the same card. On a CPU all parts take the same way
-with small sizes, for the test that they work.
+Each part runs in a separate process with a time-out (apart.py). Kernels are timed by the device's clock. Floors are computed
+from the copy bandwidth and the matrix product that the same process measured on the same card. On a CPU, all parts run the same
+code with small sizes, to test that they work.
 """
 
 import functools
@@ -35,7 +35,7 @@ from study.environment import data_dir
 from study.plan.cost import seconds_of_rounds
 
 DEVICE = "cuda"
-NORM_BYTES_A_VALUE = 10  # bf16: forward reads and writes, backward reads two and writes one
+NORM_BYTES_A_VALUE = 10  # bf16: forward reads one value and writes one, backward reads two and writes one
 IMAGENET_IMAGES, EPOCHS = 1_281_167, 90
 PARTS = {
     "limits": Part(60, "copy bandwidth and the rate of a large matrix product"),
@@ -48,37 +48,37 @@ PARTS = {
     "profile": Part(90, "the kernels of a step that take longest"),
     "figure_1": Part(180, "figure 1 at the committed rates, all runs side by side"),
 }
-"""What stands first is wanted most: the time of a card may end at any moment."""
+"""In order of priority, since the time on a card may end at any moment."""
 
 
 def measure(device: str, names: list[str] | None = None, folder: Path | None = None) -> Iterator[dict]:
-    """Rows as they come, of these parts or of all."""
+    """Yield the rows of the named parts, or of all, as they are measured."""
     parts = chosen(PARTS, names or [])
-    if device == "cpu":  # the limits are a GPU's, and a try is not to be hurried
+    if device == "cpu":  # the time limits are for a GPU; on a CPU this is only a test
         parts = {name: replace(part, seconds=10 * part.seconds) for name, part in parts.items()}
     return rows_apart("benchmarks.gpu", parts, device, folder)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the card at hand does at best."""
+    """The best measured speeds of the current card."""
 
     bytes_a_second: float
     operations_a_second: float
 
     def small_step(self) -> float:
-        """Seconds of a step of network A at batch 128, one operation after another: 8.9 GFLOP and 76 MB."""
+        """Return the seconds of a step of network A at batch 128, one operation after another: 8.9 GFLOP and 76 MB."""
         return 8.9e9 / self.operations_a_second + 76e6 / self.bytes_a_second
 
     def full_step(self, batch: int) -> float:
-        """Seconds of a step of SOURCE_2012, likewise: 4.14 GFLOP an image; 3.36 MB an image in normalization and pools, and 28
-        bytes a weight."""
+        """Return the seconds of a step of SOURCE_2012 in the same way: 4.14 GFLOP an image, 3.36 MB an image in normalization
+        and pools, and 28 bytes a weight."""
         return batch * 4.14e9 / self.operations_a_second + (batch * 3.36e6 + 28 * 60.97e6) / self.bytes_a_second
 
 
 @functools.cache
 def measured_limits(device: str) -> Limits:
-    """By the device's clock: the best of five copies of a GiB, and of products of two 8192 x 8192 matrices in bf16."""
+    """Measure by the device's clock: the best of five copies of a GiB, and of five products of 8192 x 8192 matrices in bf16."""
     small = device == "cpu"
     source = torch.zeros(2**20 if small else 2**30, dtype=torch.uint8, device=device)
     target, side = torch.empty_like(source), 256 if small else 8192
@@ -89,8 +89,9 @@ def measured_limits(device: str) -> Limits:
 
 
 def seconds_of(function: Callable[[], object], device: str, calls: int, rounds: int = 5) -> list[float]:
-    """Seconds of a call, the mean over `calls` queued ones, in each round. On a GPU they are one graph, timed by the device's
-    clock: what Python takes to launch them is no part of it."""
+    """Return the seconds of a call in each round, as the mean over `calls` queued calls.
+
+    On a GPU the calls are one graph, timed by the device's clock: the time that Python needs to launch them does not count."""
     if device == "cpu":
         return [s / calls for s in in_turn({"": lambda: [function() for _ in range(calls)]}, rounds)[""]]
     stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
@@ -114,7 +115,7 @@ def seconds_of(function: Callable[[], object], device: str, calls: int, rounds: 
 
 
 def limits(machine: Machine) -> Iterator[dict]:
-    """What the floors of the other parts are computed from."""
+    """Yield the limits from which the floors of the other parts are computed."""
     found = measured_limits(machine.device)
     for what, value, unit in (
         ("copy bandwidth, read and written", found.bytes_a_second / 1e12, "TB/s"),
@@ -124,12 +125,12 @@ def limits(machine: Machine) -> Iterator[dict]:
 
 
 def is_small(machine: Machine) -> bool:
-    """Whether only the way is tried, with small sizes: on a CPU."""
+    """Whether this is only a test of the code with small sizes: on a CPU."""
     return machine.device == "cpu"
 
 
 def clock(machine: Machine) -> str:
-    """By which `seconds_of` times."""
+    """Return the name of the clock that `seconds_of` uses."""
     return "host clock" if is_small(machine) else "device clock"
 
 
@@ -142,7 +143,7 @@ def network_a(batch: int = 128) -> Recipe:
 
 
 def one_graph(machine: Machine) -> Iterator[dict]:
-    """Network A, one run, a step as one graph against the same step eager, data on the device in both."""
+    """Measure one run of network A: a step as one graph against the same step eager, both with the data on the device."""
     small = is_small(machine)
     recipe = network_a(8 if small else 128)
     ways = {"graph": rounds_on(machine.device), "eager": rounds_on(machine.device, graphs=False)}
@@ -162,7 +163,7 @@ def one_graph(machine: Machine) -> Iterator[dict]:
 
 
 def several_runs(machine: Machine) -> Iterator[dict]:
-    """Network A, K runs at once: seconds of a step of one of them, by K."""
+    """Measure K runs of network A at once: a run's share of the seconds of a step, for each K."""
     small, alone = is_small(machine), None
     recipe, floor = network_a(8 if small else 128), measured_limits(machine.device).small_step()
     for runs in (1, 2) if small else (1, 4, 16, 32, 64, 2, 8):  # the goal's first
@@ -189,7 +190,7 @@ def several_runs(machine: Machine) -> Iterator[dict]:
 
 
 def equal_runs(machine: Machine) -> Iterator[dict]:
-    """How many of K runs among one another end in the bits in which they end alone, and how often one run twice does."""
+    """Count how many of K runs side by side end with the same bits as alone, and check whether one run trained twice does."""
     images, small = load("shapes", data_dir()), is_small(machine)
     diff = {
         "data.train_images": 256 if small else 2048,
@@ -222,7 +223,7 @@ def equal_runs(machine: Machine) -> Iterator[dict]:
 
 
 def normalization(machine: Machine) -> Iterator[dict]:
-    """Normalization across maps at both layers of SOURCE_2012, forward and backward, bf16, by the device's clock."""
+    """Measure normalization across maps at both layers of SOURCE_2012, forward and backward, in bf16, by the device's clock."""
     small = is_small(machine)
     batch, columns = (1, 2) if small else (128, 2)
     own = CrossMapNorm(SOURCE_2012.model.cross_map_norm, columns)
@@ -261,17 +262,17 @@ def normalization(machine: Machine) -> Iterator[dict]:
 
 
 def full_network(machine: Machine) -> Iterator[dict]:
-    """SOURCE_2012 at the paper's batch, and what 90 epochs would take."""
+    """Measure SOURCE_2012 at the paper's batch, and compute the time of 90 epochs."""
     yield from _full_network(machine, 7, 2 if is_small(machine) else 128)
 
 
 def large_batch(machine: Machine) -> Iterator[dict]:
-    """SOURCE_2012 at batch 1,024, and what 90 epochs would take."""
+    """Measure SOURCE_2012 at batch 1,024, and compute the time of 90 epochs."""
     yield from _full_network(machine, 8, 4 if is_small(machine) else 1024)
 
 
 def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
-    """SOURCE_2012, a step as one graph against eager with autocast and torch's normalization."""
+    """Measure SOURCE_2012: a step as one graph against an eager one with autocast and torch's normalization."""
     small = is_small(machine)
     recipe = changed(SOURCE_2012, {"optim.batch_size": batch, "data.images_per_draw": 1})
     rounds = 1 if small else 5
@@ -289,7 +290,7 @@ def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
     }
     try:
         theirs = _eager_steps(batch, machine, rounds)
-    except Exception as error:  # a baseline that fails costs not ours
+    except Exception as error:  # if the baseline fails, our row is still kept
         yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
     else:
         told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
@@ -303,8 +304,8 @@ def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
 
 
 def profile(machine: Machine) -> Iterator[dict]:
-    """Which kernels take the time of an eager step of four networks: milliseconds of each. What brings the images to the device
-    is among them."""
+    """Yield the kernels that take the most time in an eager step of four networks, with the milliseconds of each. The copies of
+    images to the device are among them."""
     small = is_small(machine)
     networks = {"network A": network_a(), "ALEXNET_32": ALEXNET_32, "CIFAR_13PCT": CIFAR_13PCT, "SOURCE_2012": SOURCE_2012}
     for name, recipe in networks.items():
@@ -322,7 +323,8 @@ def profile(machine: Machine) -> Iterator[dict]:
 
 
 def figure_1(machine: Machine) -> Iterator[dict]:
-    """Figure 1, both treatments, both activations, three seeds, at the committed rates, at most 60 epochs, all side by side."""
+    """Measure figure 1: both treatments, both activations, three seeds, at the committed rates, at most 60 epochs, all side by
+    side."""
     from study.plan.plan import make_plan
     from study.plan.tuned import Tuned
 
@@ -355,7 +357,7 @@ def figure_1(machine: Machine) -> Iterator[dict]:
 
 
 def _steps(recipe: Recipe, machine: Machine, runs: int, way, count: int) -> float:
-    """Mean seconds of a round of `runs` steps. Raises RuntimeError where they were to be a graph and are none."""
+    """Return the median seconds of a round of `runs` steps. Raises RuntimeError if they should be a graph but are not."""
     seconds = statistics.median(seconds_of_rounds(recipe, machine, runs, way, count))
     if isinstance(way, Graphed) and (way.eager or not way.captures):
         raise RuntimeError(f"a step of {runs} runs was not captured as a graph: {[one.how for one in way.eager]}")
@@ -363,7 +365,7 @@ def _steps(recipe: Recipe, machine: Machine, runs: int, way, count: int) -> floa
 
 
 def _eager_steps(batch: int, machine: Machine, rounds: int) -> list[float]:
-    """Mean seconds of an eager step, which as ours waits for no other."""
+    """Return the mean seconds of an eager step, in each round. Like ours, its steps do not wait for one another."""
     network = plain(AlexNet(SOURCE_2012)).to(machine.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9, weight_decay=5e-4)
     images = (torch.randn(batch, 3, 224, 224) * 60).to(machine.device, memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ RHOS = (0.0, 0.4, 0.8)
 SPREADS = (("equal", "normal"), ("het", "normal"), ("wide", "normal"), ("chi2", "normal"), ("equal", "t4"))
 NULL = np.zeros(made.CLAIMS)
 MIX = np.random.default_rng(SEED).permutation(np.repeat([0.0, 0.5, 1.0, 2.0], (8, 4, 4, 4)))
-PRINTED = {  # in the project's notes on statistics: what `levels` is compared with
+PRINTED = {  # in the project's notes on statistics; `levels` is compared with them
     "t^1.5": {1: "0.00625 0.0135 0.0218 0.0316", 5: "0.00125 0.00257 0.00399 0.00559", 20: "0.000313 0.000624 0.00094 0.00129"},
     "O'Brien-Fleming": {
         1: "1.47e-05 0.00305 0.0183 0.044",
@@ -37,7 +37,7 @@ Section = Callable[[int], list[str]]
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m benchmarks judging`; returns the exit code."""
+    """Run `python -m benchmarks judging` and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks judging", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def put(page: str, part: list[str]) -> str:
-    """The page with one part anew, or with it at its end: parts begin with their titles."""
+    """Return the page with one part replaced, or appended if it is new. Parts begin with their titles."""
     head, *parts = page.rstrip("\n").split("\n\n## ")
     by_title = {f"## {old}".split("\n")[0]: f"## {old}" for old in parts}
     by_title[part[0]] = "\n".join(part)
@@ -76,7 +76,7 @@ def table(title: str, text: str, head: list[str], rows: list[list[str]]) -> list
 
 
 def told(hits: made.Floats) -> str:
-    """A share with two standard errors."""
+    """Return a share with two standard errors, as text."""
     mean, error = made.share(hits)
     return f"{mean:.4f} +-{2 * error:.4f}"
 
@@ -301,7 +301,7 @@ def _failed(world: World, n: int, control: int, effect: float, families: int) ->
 
 
 def _survivors(arms: made.Floats, base: made.Floats) -> made.Floats:
-    """p of Welch's test on the runs that did not fail; 1 where an arm has fewer than two."""
+    """Return p of Welch's test on the runs that did not fail; 1 if an arm has fewer than two."""
     arms, base = (
         np.where(np.isinf(x), np.nan, x) for x in (arms, np.broadcast_to(base[:, None], (*arms.shape[:2], base.shape[-1])))
     )
@@ -365,7 +365,7 @@ SECTIONS: dict[str, tuple[int, Section]] = {
     "failures": (1000, failures),
     "failing-families": (4000, failing_families),
 }
-"""Parts by name: how many families, and what makes the table."""
+"""Parts by name: the number of families, and the function that makes the table."""
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

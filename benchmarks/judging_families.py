@@ -1,4 +1,4 @@
-"""Made-up families of claims that share one control, and what the rule says of them: coverage, errors over looks, power."""
+"""Synthetic families of claims that share one control, and the rule's verdicts on them: coverage, errors over looks, power."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ SPENDINGS: dict[str, Spending] = {"t^1.5": rule.power_15, "O'Brien-Fleming": rul
 
 @dataclass(frozen=True)
 class World:
-    """How runs spread. The control's standard deviation is 1."""
+    """The distribution of runs. The control's standard deviation is 1."""
 
     spreads: str = "equal"  # of the arms: "equal", "wide" (0.4 to 2.5), "het" (0.5 to 2.2), "chi2" (inverse, 2.7 df)
     rho: float = 0.0  # correlation of two arms at one seed
@@ -31,7 +31,7 @@ class World:
         return ", ".join(words)
 
     def draw(self, generator: np.random.Generator, families: int, n: int, control: int) -> tuple[Floats, Floats]:
-        """(arms (F, K, n), control (F, N)), all means 0; a run that diverged is +inf."""
+        """Draw (arms (F, K, n), control (F, N)). All means are 0; a run that diverged is +inf."""
 
         def noise(*shape: int) -> Floats:
             if self.noise == "t4":
@@ -58,7 +58,7 @@ class World:
 
 
 def generators(seed: int, families: int):
-    """A generator and a number of families for each chunk."""
+    """Return a generator and a number of families for each chunk."""
     sizes = [min(CHUNK, families - start) for start in range(0, families, CHUNK)]
     children = np.random.SeedSequence(seed).spawn(len(sizes))
     return [(np.random.default_rng(child), size) for child, size in zip(children, sizes, strict=True)]
@@ -69,7 +69,7 @@ def generators(seed: int, families: int):
 
 @dataclass
 class Coverage:
-    """Shares of intervals that hold the truth, of all claims and of the arm that does worst; mean half width."""
+    """The share of intervals that contain the true effect, for all claims and for the worst arm; and the mean half width."""
 
     mean: float
     worst: float
@@ -78,7 +78,7 @@ class Coverage:
 
 
 def coverage(world: World, n: int, control: int, families: int, seed: int) -> dict[str, Coverage]:
-    """Of the rule and of Welch, 95% intervals."""
+    """Return the coverage of the 95% intervals of the rule and of Welch."""
     held: dict[str, list[Floats]] = {"rule": [], "Welch": []}
     widths: dict[str, list[float]] = {"rule": [], "Welch": []}
     for generator, size in generators(seed, families):
@@ -109,14 +109,15 @@ def coverage(world: World, n: int, control: int, families: int, seed: int) -> di
 
 @dataclass(frozen=True)
 class Plan:
-    """Looks at `seeds` of an arm and `control` of the control; what a look that has not decided spends; who stops."""
+    """A plan of looks: the seeds of an arm and of the control at each look, how alpha is spent, and whether decided claims
+    stop."""
 
     seeds: tuple[int, ...] = (3, 6, 9, 12)
     control: tuple[int, ...] = (5, 10, 15, 20)
-    spending: Spending | None = rule.power_15  # None: 5% at every look, looks not counted
+    spending: Spending | None = rule.power_15  # None: 5% at every look, without correction for looks
     stopping: bool = True  # a decided claim gets no more seeds; False: every claim takes every look, the worst for errors
     most: float = 2.0  # prior degrees of freedom
-    capped: bool = False  # the prior variance taken with the limited degrees of freedom, see judging_rule.prior
+    capped: bool = False  # the prior variance uses the limited degrees of freedom, see judging_rule.prior
     paired: bool = True  # False: Welch
 
     @property
@@ -126,18 +127,19 @@ class Plan:
 
 @dataclass
 class Verdicts:
-    """What became of each claim. Shape (F, K)."""
+    """The outcome of each claim. All have shape (F, K)."""
 
     word: Whole  # 1: effect above 0, -1: below, 2: no effect, 0: undecided
     seeds: Whole  # of the arm, at the decision or at the last look
     estimate: Floats  # at that look
-    covered: Flags  # is the truth in the ordinary 95% interval of that look? Told only where claims stop
+    covered: Flags  # is the true effect in that look's ordinary 95% interval? Only set if claims stop
 
 
 def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: float = MARGIN) -> Verdicts:
-    """The whole rule on families of runs (F, K, n) and (F, N) at the largest look; the true `effects` are added to the arms.
+    """Apply the whole rule to families of runs (F, K, n) and (F, N) at the largest look. The true `effects` are added to the
+    arms.
 
-    Where a run of either arm failed (+inf), ranks decide the direction and "no effect" cannot be said.
+    If a run of either arm failed (+inf), ranks decide the direction, and "no effect" is impossible.
     """
     arms = arms + effects[..., None]
     shape = arms.shape[:2]
@@ -183,7 +185,7 @@ def judged(plan: Plan, arms: Floats, base: Floats, effects: Floats, margin: floa
 
 
 def over_families(world: World, plans: dict[str, Plan], effects: Floats, families: int, seed: int) -> dict[str, Verdicts]:
-    """Every plan on the same families."""
+    """Return the verdicts of every plan on the same families."""
     chunks: dict[str, list[Verdicts]] = {name: [] for name in plans}
     for generator, size in generators(seed, families):
         most = [max(getattr(plan, field)[-1] for plan in plans.values()) for field in ("seeds", "control")]
@@ -195,5 +197,5 @@ def over_families(world: World, plans: dict[str, Plan], effects: Floats, familie
 
 
 def share(hits: Floats) -> tuple[float, float]:
-    """A share with its standard error, `hits` (F,) of independent families."""
+    """Return a share and its standard error, from the `hits` (F,) of independent families."""
     return float(hits.mean()), float(hits.std(ddof=1) / np.sqrt(len(hits)))

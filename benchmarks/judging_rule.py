@@ -1,8 +1,8 @@
-"""The rule that judges claims, written a second time and for many families at once, so that it can be simulated.
+"""A second implementation of the rule that judges claims, for many families at once, so that it can be simulated.
 
-Nothing here imports study/judge: the two are compared in tests. Shapes: F families, K claims of a family, n seeds. Formulas:
-paired by seed with moderated variances (Smyth 2004, limma), spending over looks (Lan and DeMets 1983), sequential p values
-(Liu and Anderson 2008), Holm (1979).
+Nothing here imports study/judge: tests compare the two. Shapes: F families, K claims of a family, n seeds. Formulas: paired by
+seed with moderated variances (Smyth 2004, limma), spending over looks (Lan and DeMets 1983), sequential p values (Liu and
+Anderson 2008), Holm (1979).
 """
 
 from collections.abc import Callable
@@ -16,29 +16,30 @@ from scipy import special
 Floats = NDArray[np.floating]
 Whole = NDArray[np.intp]
 Flags = NDArray[np.bool_]
-FEWEST = 8  # comparisons that a prior is taken from
+FEWEST = 8  # comparisons from which a prior is estimated
 
 # ---- One comparison: estimate, standard error, degrees of freedom ----------------------------------------------------
 
 
 @dataclass
 class Parts:
-    """What a comparison is made of before variances are moderated. Shape (F, K) each, or what broadcasts to it."""
+    """The parts of a comparison before variances are moderated. Each has shape (F, K), or broadcasts to it."""
 
     estimate: Floats
     variance: Floats  # of one seed's difference G, on n - 1 degrees of freedom
     n: Whole  # seeds that arm and control share
     rest: Floats  # squared standard error of the control's other seeds, weighted
-    rest_freedom: Floats  # its degrees of freedom; where there are no others, infinite
+    rest_freedom: Floats  # its degrees of freedom; infinite if there are no others
 
 
 def shared_weight(n: int, control: int) -> float:
-    """How much of a control run is taken from the arm's run of the same seed: 1, or halfway to n / control."""
+    """Return the weight with which a control run is subtracted from the arm's run of the same seed: 1, or halfway to n /
+    control."""
     return 1.0 if n == control else (1 + n / control) / 2
 
 
 def parts(arms: Floats, control: Floats) -> Parts:
-    """`arms` (F, K, n) against `control` (F, N), whose first n runs have the arms' seeds."""
+    """Compare `arms` (F, K, n) with `control` (F, N), whose first n runs have the arms' seeds."""
     n, other = arms.shape[-1], control.shape[-1] - arms.shape[-1]
     w = shared_weight(n, control.shape[-1])
     paired = arms - w * control[:, None, :n]
@@ -56,22 +57,22 @@ def trigamma(x: Floats) -> Floats:
 
 
 def inverse_trigamma(y: Floats) -> Floats:
-    """x with trigamma(x) = y > 0, by Newton's method on 1/trigamma, which is nearly linear (Smyth 2004, appendix)."""
+    """Return x with trigamma(x) = y > 0, by Newton's method on 1/trigamma, which is nearly linear (Smyth 2004, appendix)."""
     x = 0.5 + 1 / y
-    for _ in range(10):  # enough from x = 0.05 on, which is far below what variances of runs give
+    for _ in range(10):  # enough from x = 0.05 on, far below the values that variances of runs give
         at = trigamma(x)
         x = x + at * (1 - at / y) / special.polygamma(2, x)
     return x
 
 
 def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped: bool = False) -> tuple[Floats, Floats]:
-    """What a family's variances (F, K) tell of each other: (prior degrees of freedom, prior variance), shape (F, 1) each.
+    """Estimate the prior of a family's variances (F, K): (prior degrees of freedom, prior variance), shape (F, 1) each.
 
-    The degrees are at most `most`; the variance is Smyth's, of the degrees before that limit (`capped`: after
-    it, which makes it too small by up to 0.56). NaN is a comparison without a variance, and left out. Fewer than FEWEST
-    comparisons tell nothing: (0, 1).
+    The degrees are at most `most`. The variance is Smyth's, with the degrees before that limit (`capped`: after it, which makes
+    it too small by a factor of down to 0.56). NaN is a comparison without a variance, and is left out. Fewer than FEWEST
+    comparisons give no prior: (0, 1).
     """
-    degrees, place = np.unique(freedom, return_inverse=True)  # few: how many seeds a comparison has
+    degrees, place = np.unique(freedom, return_inverse=True)  # few different ones: they depend on the number of seeds
     half = degrees / 2
     expected, scatter = (f[place].reshape(np.shape(freedom)) for f in (special.digamma(half) - np.log(half), trigamma(half)))
     told = np.isfinite(variance)
@@ -96,7 +97,8 @@ def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped: bool = F
 def moderated(
     variance: Floats, freedom: Floats, most: float = 2.0, floored: bool = True, capped: bool = False
 ) -> tuple[Floats, Floats]:
-    """Variances and degrees of freedom of a family (F, K): each drawn towards the others, if `floored` never below its own."""
+    """Return a family's moderated variances and degrees of freedom (F, K). Each variance is pulled towards the others; if
+    `floored`, never below its own."""
     if not most:
         return variance, np.broadcast_to(freedom, variance.shape)
     d0, s0 = prior(variance, freedom, most, capped)
@@ -105,7 +107,8 @@ def moderated(
 
 
 def error_of(found: Parts, most: float = 2.0, floored: bool = True, capped: bool = False) -> tuple[Floats, Floats]:
-    """(standard error, degrees of freedom), shape (F, K). `most` prior degrees of freedom; 0: each claim's own variance."""
+    """Return (standard error, degrees of freedom), shape (F, K). `most`: prior degrees of freedom; 0: each claim's own
+    variance."""
     variance, freedom = moderated(found.variance, found.n - 1.0, most, floored, capped)
     first = variance / found.n
     total = first + found.rest
@@ -113,7 +116,7 @@ def error_of(found: Parts, most: float = 2.0, floored: bool = True, capped: bool
 
 
 def welch(arms: Floats, control: Floats) -> tuple[Floats, Floats, Floats]:
-    """(estimate, standard error, degrees of freedom) of the difference of means, seeds not paired; shape (F, K)."""
+    """Return (estimate, standard error, degrees of freedom) of the difference of means, without pairing seeds; shape (F, K)."""
     n, big = arms.shape[-1], control.shape[-1]
     first, second = arms.var(-1, ddof=1) / n, control.var(-1, ddof=1)[:, None] / big
     freedom = (first + second) ** 2 / (first**2 / (n - 1) + second**2 / (big - 1))
@@ -125,7 +128,7 @@ def p_difference(estimate: Floats, error: Floats, freedom: Floats) -> Floats:
 
 
 def p_no_effect(estimate: Floats, error: Floats, freedom: Floats, margin: float) -> Floats:
-    """The larger of the two one-sided p values: a difference is outside of (-margin, margin)."""
+    """Return the larger of the two one-sided p values against a difference outside (-margin, margin)."""
     return special.stdtr(freedom, (np.abs(estimate) - margin) / error)
 
 
@@ -143,10 +146,12 @@ def obrien_fleming(a: Floats, t: float) -> Floats:
 
 
 def levels(a: Floats, times: tuple[float, ...], spending: Spending, nodes: int = 201) -> Floats:
-    """Nominal two-sided levels c_k(a) at information `times` (last 1), shape (len(a), looks): exact for a Brownian score.
+    """Return nominal two-sided levels c_k(a) at information `times` (last 1), shape (len(a), looks): exact for a Brownian
+    score.
 
-    The density of scores that went on is carried from look to look (Armitage, McPherson and Rowe 1969) on Gauss-Legendre
-    nodes between the bounds; each bound is found by bisection, so that the probability of stopping at it is what is spent.
+    The density of the scores that continue is carried from look to look (Armitage, McPherson and Rowe 1969) on Gauss-Legendre
+    nodes between the bounds. Each bound is found by bisection, so that the probability of stopping at it equals the alpha that
+    is spent.
     """
     x, weight = np.polynomial.legendre.leggauss(nodes)
     spent = np.stack([spending(a, t) for t in times], -1)
@@ -173,13 +178,13 @@ def levels(a: Floats, times: tuple[float, ...], spending: Spending, nodes: int =
 
 @dataclass(frozen=True)
 class Ladder:
-    """Nominal levels over a grid of overall levels, both as logarithms: what turns a look's p value into an overall one."""
+    """Nominal levels over a grid of overall levels, both as logarithms. It turns a look's p value into an overall one."""
 
     a: Floats  # (grid,)
     nominal: Floats  # (grid, looks), rising in a
 
     def overall(self, p: Floats, look: int) -> Floats:
-        """The overall level at which this look would just decide: 1 where none would."""
+        """Return the overall level at which this look would just decide; 1 if no level would."""
         column = self.nominal[:, look]
         with np.errstate(divide="ignore"):
             return np.exp(np.interp(np.log(p), column, self.a, right=0.0))
@@ -187,17 +192,17 @@ class Ladder:
 
 @cache
 def ladder(times: tuple[float, ...], spending: Spending, least: float = 1e-10, points: int = 300) -> Ladder:
-    """p values below what `least` asks for count as `least`."""
+    """Return the ladder for these looks. A p value below the nominal level of `least` counts as `least`."""
     a = np.geomspace(least, 0.999, points)
     blocks = [levels(part, times, spending) for part in np.array_split(a, max(1, points // 50))]
     nominal = np.concatenate(blocks)
-    # Sequential p values need levels that rise with a. They do up to .5 and more; beyond, the lower one counts.
+    # Sequential p values need levels that rise with a. They do up to .5 and more; beyond that, the lower level counts.
     rising = np.minimum.accumulate(nominal[::-1], axis=0)[::-1]
     return Ladder(np.log(a), np.log(rising))
 
 
 def holm(p: Floats) -> Floats:
-    """Holm's adjusted p values along the last axis."""
+    """Return Holm's adjusted p values along the last axis."""
     order = p.argsort(-1)
     ranked = np.take_along_axis(p, order, -1) * np.arange(p.shape[-1], 0, -1)
     adjusted = np.empty_like(p)
@@ -210,7 +215,7 @@ def holm(p: Floats) -> Floats:
 
 @cache
 def rank_sum_tail(n: int, control: int, failed: int) -> Floats:
-    """P(twice the rank sum of `n` of n + control runs >= i), index i, where `failed` runs share the worst rank. Exact."""
+    """Return the exact P(twice the rank sum of `n` of n + control runs >= i) at index i. `failed` runs share the worst rank."""
     total = n + control
     ranks = [2 * r for r in range(1, total - failed + 1)] + [2 * (total - failed) + failed + 1] * failed
     ways = np.zeros((n + 1, sum(ranks) + 1))
@@ -221,15 +226,16 @@ def rank_sum_tail(n: int, control: int, failed: int) -> Floats:
 
 
 def p_ranks(arms: Floats, control: Floats) -> tuple[Floats, Whole]:
-    """Two-sided exact p (twice the smaller tail) of the rank sum, and 1 where the arm is worse (-1: better); shape (F, K).
+    """Return the two-sided exact p (twice the smaller tail) of the rank sum, and 1 if the arm is worse, -1 if better; shape (F,
+    K).
 
-    A failed run is +inf and has the worst place; several share it.
+    A failed run is +inf and has the worst rank; several share it.
     """
     n, big = arms.shape[-1], control.shape[-1]
     everyone = np.concatenate([arms, np.broadcast_to(control[:, None, :], (*arms.shape[:2], big))], -1)
     failed = np.isinf(everyone).sum(-1)
     place = everyone.argsort(-1, kind="stable").argsort(-1) + 1.0
-    middle = n + big - (failed - 1) / 2  # of the places that failed runs share
+    middle = n + big - (failed - 1) / 2  # of the ranks that failed runs share
     doubled = np.rint(2 * np.where(np.isinf(everyone), middle[..., None], place)[..., :n].sum(-1)).astype(int)
     p, sign = np.empty(doubled.shape), np.ones(doubled.shape, dtype=int)
     for count in np.unique(failed):

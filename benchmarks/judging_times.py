@@ -1,7 +1,7 @@
-"""Times to a target as ratios: does pairing by seed hold its level, and from how many seeds can it decide?
+"""Tests for ratios of times to a target: does pairing by seed keep its level, and how many seeds does it need to decide?
 
-Log-normal times, watched up to a budget; pairs of runs share a seed. Stratified by seed, the log-rank test has one pair in each
-stratum, so it only counts in which arm the first of the two arrived: it is the sign test.
+Times are log-normal and observed up to a budget; pairs of runs share a seed. Stratified by seed, the log-rank test has one pair
+in each stratum, so it only counts which arm arrived first: it is the sign test.
 """
 
 from dataclasses import dataclass
@@ -24,16 +24,17 @@ TESTS = (
 
 @dataclass(frozen=True)
 class Times:
-    """Pairs of times: `shift` and `spread` of the arm's logarithms against the control's, in its standard deviations."""
+    """Pairs of times. `shift` and `spread` of the arm's logarithms are in standard deviations of the control's."""
 
     n: int
     rho: float
-    censored: float  # share of the control's runs that do not arrive within the budget
+    censored: float  # share of the control's runs that do not reach the target within the budget
     shift: float = 0.0
     spread: float = 1.0
 
     def draw(self, generator: np.random.Generator, families: int) -> tuple[Floats, Floats, float]:
-        """Logarithms of (treated, control) times, (F, n) each, and of the budget; a run that did not arrive stands at it."""
+        """Draw the logarithms of (treated, control) times, (F, n) each, and of the budget. A run that did not arrive has the
+        budget."""
         luck, *own = generator.standard_normal((3, families, self.n))
         treated, control = (np.sqrt(self.rho) * luck + np.sqrt(1 - self.rho) * noise for noise in own)
         budget = special.ndtri(1 - self.censored) if self.censored else np.inf
@@ -41,7 +42,8 @@ class Times:
 
 
 def p_log_rank(treated: Floats, control: Floats, budget: float) -> Floats:
-    """Unstratified, normal approximation, (F,); NaN where no run arrived. Times do not tie but at the budget."""
+    """Return p of the unstratified log-rank test by the normal approximation, (F,); NaN if no run arrived. Times tie only at
+    the budget."""
     times = np.concatenate([treated, control], -1)
     order = times.argsort(-1, kind="stable")
     arm = order < treated.shape[-1]
@@ -56,7 +58,7 @@ def p_log_rank(treated: Floats, control: Floats, budget: float) -> Floats:
 
 
 def p_by_seed(treated: Floats, control: Floats) -> tuple[Floats, Floats]:
-    """Log-rank with a stratum a seed: (normal approximation, exact), (F,); 1 where no pair decides."""
+    """Return p of the log-rank test with one stratum a seed: (normal approximation, exact), (F,); 1 if no pair decides."""
     won, lost = (treated < control).sum(-1), (treated > control).sum(-1)
     decided = won + lost
     with np.errstate(invalid="ignore"):
@@ -66,7 +68,7 @@ def p_by_seed(treated: Floats, control: Floats) -> tuple[Floats, Floats]:
 
 
 def p_sign_flips(differences: Floats) -> Floats:
-    """Exact over all signs of the differences (F, n): how often is the sum as far from 0?"""
+    """Return the exact p over all signs of the differences (F, n): how often the sum is at least as far from 0."""
     n = differences.shape[-1]
     signs = 1.0 - 2 * ((np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1)  # the other half mirrors these
     sums = np.abs(differences @ signs.T)
@@ -86,6 +88,6 @@ def p_values(treated: Floats, control: Floats, budget: float) -> dict[str, Float
 
 
 def rejected(times: Times, families: int, seed: int, alpha: float = 0.05) -> dict[str, Flags]:
-    """By test: in which families does it find a difference? A p value that cannot be taken finds none."""
+    """Return, by test, in which families it finds a difference. A p value that cannot be computed finds none."""
     chunks = [p_values(*times.draw(generator, size)) for generator, size in generators(seed, families)]
     return {name: np.concatenate([np.nan_to_num(p[name], nan=1.0) <= alpha for p in chunks]) for name in TESTS}

@@ -1,7 +1,7 @@
-"""What the two-GPU layouts of one network cost: time of a step and bytes exchanged, measured one after another.
+"""The cost of the two-GPU layouts of one network: time of a step and bytes exchanged, measured one after another.
 
 python -m benchmarks columns [RECIPE] [--batch N] [--steps N]                    all three layouts; it starts the ranks itself
-torchrun --standalone --nproc-per-node 2 -m benchmarks columns [RECIPE]          two ranks, a column each, alone
+torchrun --standalone --nproc-per-node 2 -m benchmarks columns [RECIPE]          only two ranks with one column each
 """
 
 import argparse
@@ -29,7 +29,7 @@ from benchmarks.rank_columns import RankColumn
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m benchmarks columns`; returns the exit code."""
+    """Run `python -m benchmarks columns` and return the exit code."""
     from study.cli.arguments import Parser, whole_number
     from study.cli.text_tables import named_recipe
 
@@ -65,7 +65,7 @@ def _as_text(rows: list[dict], args: argparse.Namespace) -> str:
 
 
 def measure_layouts(name: str, model: Model, batch: int, steps: int) -> list[dict] | None:
-    """A row a layout; None on the second rank of a torchrun, which has nothing to tell."""
+    """Return one row a layout; None on the second rank of a torchrun, which has nothing to report."""
     if model.columns != 2:
         raise Refused(f"recipe: {name} has model.columns = {model.columns}; layouts are of 2")
     if "RANK" in os.environ:
@@ -132,7 +132,7 @@ def _timed(
     batch: int,
     steps: int,
 ) -> dict:
-    """Steps of `network`, whose `parts` each have an optimizer; `exchanged` tells the bytes sent so far."""
+    """Time steps of `network`, whose `parts` each have an optimizer. `exchanged` returns the bytes sent so far."""
     optimizers = [make_optimizer(part, Optim(learning_rate=1e-3, update="paper")) for part in parts]
     images = torch.randn(batch, 3, model.image_size, model.image_size).to(device, memory_format=torch.channels_last)
     labels, seconds = torch.arange(batch, device=device) % model.classes, []

@@ -20,7 +20,8 @@ CLASSES = 1000
 
 
 def make(folder: Path, images: int, distinct: int = 4000, classes: int = CLASSES, seed: int = 0) -> int:
-    """train/<class>/ with `images` files and val/<class>/ with one a class. How many are distinct."""
+    """Write `images` files under train/<class>/, and one file a class under val/<class>/. Return how many files are
+    distinct."""
     from PIL import Image
 
     photographs = sorted((data_dir() / "imagenet-samples" / "train").rglob("*.*"))

@@ -1,6 +1,6 @@
-"""What the exact training error costs: its share of a run of figure 1 (network A, today, ReLU) that stops at 25%.
+"""The cost of the exact training error: its share of a run of figure 1 (network A, today, ReLU) that stops at 25%.
 
-The test error, taken once at the end, is no part of it.
+The test error, which is measured once at the end, is not included.
 """
 
 import time

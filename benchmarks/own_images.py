@@ -1,9 +1,9 @@
-"""Does a verdict's interval on one's own images cover the true effect? By simulation, over seeds and images both drawn anew.
+"""Simulate how often a verdict's interval on a user's own images covers the true effect, with new seeds and images each time.
 
-    python -m benchmarks.own_images        about a minute; writes own_images.md beside this file
+    python -m benchmarks.own_images        about a minute; writes own_images.md in the folder of this file
 
-Each image has a difficulty, the same for both arms, and one of its own for each arm; each run adds luck of its own, and each
-seed luck that its two runs share. The true effect is that over all images that could be drawn, known to the simulation."""
+Each image has a difficulty that both arms share, and a further one for each arm. Each run adds its own luck, and each seed adds
+luck that its two runs share. The true effect is that over all images that could be drawn, which the simulation knows."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from study.judge.intervals import within_runs
 
 TABLE = Path(__file__).with_name("own_images.md")
 IMAGES, SEEDS, WORLDS = (300, 10_000), (3, 6, 12), {"little": 0.2, "some": 0.5, "much": 1.0}
-"""Worlds by how far the arms differ over images: the standard deviation of what an image adds to one arm alone, where that of
-its difficulty is 2 and of a run's luck at an image 1."""
+"""Worlds differ in how much the arms differ over images: the standard deviation of what an image adds to one arm alone. That of
+the shared difficulty is 2, and that of a run's luck at an image is 1."""
 REPEATS = {300: 400, 10_000: 100}
 BIAS, SEED_LUCK = -1.2, 0.1
 EFFECT = 0.1
 
 
 def wrong(random: np.random.Generator, own: float, seeds: int, images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Whether two arms are wrong: [seeds, images] each."""
+    """Draw whether the answers of two arms are wrong: [seeds, images] each."""
     difficulty = BIAS + 2 * random.standard_normal(images)
     shared = SEED_LUCK * random.standard_normal((seeds, 1))
     arms = []
@@ -34,7 +34,8 @@ def wrong(random: np.random.Generator, own: float, seeds: int, images: int) -> t
 
 
 def true_effect(own: float) -> float:
-    """The difference in error over all images and seeds, in points: all draws are normal, so it is one of two normal tails."""
+    """Return the difference in error over all images and seeds, in points. All draws are normal, so it is a difference of two
+    normal tails."""
     from scipy.stats import norm
 
     spread = np.sqrt(4 + own**2 + 2 * SEED_LUCK**2 + 1)
@@ -42,7 +43,8 @@ def true_effect(own: float) -> float:
 
 
 def covered(own: float, seeds: int, images: int, repeats: int) -> tuple[float, float, float, float]:
-    """Shares of intervals that hold the true effect, over seeds alone and over both, and their mean half widths in points."""
+    """Return the shares of intervals that contain the true effect, over seeds alone and over seeds and images, and their mean
+    half widths in points."""
     random, truth, found = np.random.default_rng(2012), true_effect(own), []
     for _ in range(repeats):
         treated, control = wrong(random, own, seeds, images)
@@ -72,7 +74,7 @@ Made by `python -m benchmarks.own_images`: of nominal 95% intervals, {REPEATS[30
 | test images | arms differ over images | seeds | seeds alone | seeds and images | half width, points | both |
 | --- | --- | --- | --- | --- | --- | --- |
 """
-    _, heading, more = TABLE.read_text().partition("\n## ") if TABLE.exists() else ("", "", "")  # which stays: it was trained
+    _, heading, more = TABLE.read_text().partition("\n## ") if TABLE.exists() else ("", "", "")  # stays: from trained runs
     TABLE.write_text(head + "\n".join(rows) + "\n" + heading + more)
     print("\n".join(rows))
 

@@ -1,4 +1,4 @@
-"""The two columns of a network laid over two ranks of torch.distributed: measured beside the other layouts (layouts.py)."""
+"""The two columns of a network on two ranks of torch.distributed, to be compared with the other layouts (layouts.py)."""
 
 import torch
 import torch.distributed as dist
@@ -10,10 +10,10 @@ from alexnet.model.two_columns import Column
 
 
 class RankColumn(nn.Module):
-    """The column of this rank, of two ranks of torch.distributed.
+    """This rank's column, on two ranks of torch.distributed.
 
-    Rank 0 gets the logits [n, classes]. Rank 1 gets a zero without meaning: calling backward() on it, while rank 0 calls it on
-    the loss, takes part in the backward pass.
+    Rank 0 gets the logits [n, classes]. Rank 1 gets a meaningless zero: it calls backward() on it, while rank 0 calls
+    backward() on the loss, to take part in the backward pass.
     """
 
     def __init__(self, network: AlexNet, device: str):
@@ -36,7 +36,7 @@ class RankColumn(nn.Module):
 
 
 class _Meet(torch.autograd.Function):
-    """Forward: both columns' outputs, on both ranks. Backward: each rank adds up what both found for its own outputs."""
+    """Forward: both columns' outputs, on both ranks. Backward: each rank sums both ranks' gradients of its own outputs."""
 
     @staticmethod
     def forward(ctx, own: Tensor, account: RankColumn) -> Tensor:
@@ -52,7 +52,7 @@ class _Meet(torch.autograd.Function):
 
 
 class _MeetOnZero(torch.autograd.Function):
-    """The last meeting: rank 1 sends its outputs and is sent their gradient."""
+    """The last meeting: rank 1 sends its outputs and receives their gradient."""
 
     @staticmethod
     def forward(ctx, own: Tensor, account: RankColumn) -> Tensor:

@@ -1,6 +1,6 @@
-"""Response normalization, forward and backward, at conv1's size (32x96x55x55), against torch.nn.LocalResponseNorm.
+"""Speed of response normalization, forward and backward, at conv1's size (32x96x55x55), against torch.nn.LocalResponseNorm.
 
-torch has no bf16 form on CPU: there the baseline converts to float32 and back, as its users must.
+torch has no bf16 version on a CPU: there the baseline converts to float32 and back, as its users must.
 """
 
 import statistics
@@ -14,7 +14,7 @@ from benchmarks.timed_in_turn import in_turn, ratio
 
 
 def by_averages(maps: torch.Tensor, size: int, k: float, alpha: float, beta: float) -> torch.Tensor:
-    """Normalization within maps as one writes it with torch's own operations."""
+    """Return normalization within maps, as a user would write it with torch's own operations."""
     total = torch.nn.functional.avg_pool2d(maps.square(), size, 1, size // 2, count_include_pad=True, divisor_override=1)
     return maps * (k + alpha * total).pow(-beta)
 
@@ -59,5 +59,5 @@ def measure(device: str) -> list[dict]:
 
 
 def judged(device: str, what: str, layout: torch.memory_format) -> bool:
-    """Whether goal 2 is about it."""
+    """Whether goal 2 is about this case."""
     return device == "cpu" and what == "cross-map" and layout is torch.channels_last

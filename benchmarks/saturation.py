@@ -1,9 +1,9 @@
-"""How many units are saturated, layer by layer: networks A of figure 1 before training and after some of it.
+"""The share of saturated units in each layer of figure 1's networks A, before training and after a short training.
 
-A unit is saturated on an image where the slope of its activation is less than 19% of the largest that it has: of tanh where the
-output is beyond 0.9 either way, of the sigmoid likewise ("saturating nonlinearities", section 3.1); of ReLU where the output
-is 0. Shares are over units and the first test images. Rates are those that the search found; sigmoid, which was not searched,
-has that of tanh. The training is short: some passes over a part of the images.
+A unit is saturated on an image if the slope of its activation is less than 19% of the largest slope ("saturating
+nonlinearities", section 3.1). For tanh this means an output beyond 0.9 either way, and correspondingly for the sigmoid; for
+ReLU, an output of 0. Shares are over units and the first test images. Learning rates are those that the search found; sigmoid,
+which was not searched, has that of tanh. The training is a few passes over a part of the images.
 """
 
 import statistics
@@ -28,7 +28,7 @@ SLOPES = {
     "tanh": lambda x: 1 - torch.tanh(x).square(),
     "sigmoid": lambda x: 4 * torch.sigmoid(x) * (1 - torch.sigmoid(x)),
 }
-"""Slope over the largest slope, by what the activation is given."""
+"""The slope divided by the largest slope, as a function of the activation's input."""
 
 
 def measure(device: str) -> list[dict]:
@@ -56,13 +56,13 @@ def measure(device: str) -> list[dict]:
 
 
 def recipe_of(base: str, activation: str, rate: float, data: str) -> Recipe:
-    """That of an arm of the claim, shortened."""
+    """Return the recipe of an arm of the claim, shortened."""
     return changed(
         relu_sooner.CLAIM.recipe(base, activation),
         {
             "data.name": data,
             "data.train_images": TRAIN_IMAGES,
-            "optim.epochs": EPOCHS + 1,  # the last is not trained: it is the one that ends in tests
+            "optim.epochs": EPOCHS + 1,  # the last epoch is not trained, as its end would test the network
             "optim.test_every": EPOCHS + 1,
             "optim.learning_rate": rate,
             "optim.stop_at_train_error": 0.0,
@@ -71,7 +71,7 @@ def recipe_of(base: str, activation: str, rate: float, data: str) -> Recipe:
 
 
 def before_and_after(recipe: Recipe, seed: int, images: ImageSet, machine) -> Mapping[str, list[float]]:
-    """The share of saturated units of each layer with an activation, before and after the training of a run."""
+    """Return the share of saturated units in each layer with an activation, before and after the training of a run."""
     training = Training(recipe, seed, machine, images)
     before = saturated(training.network, recipe, images, seed)
     for _ in training.steps():
@@ -83,7 +83,7 @@ def before_and_after(recipe: Recipe, seed: int, images: ImageSet, machine) -> Ma
 
 @torch.inference_mode()
 def saturated(network: AlexNet, recipe: Recipe, images: ImageSet, seed: int) -> list[float]:
-    """By layer, the last one left out, which has no activation."""
+    """Return the share of saturated units by layer, without the last layer, which has no activation."""
     given: list[Tensor] = []
     layers = [layer for layer in network.layers if isinstance(layer, nn.Sequential)][:-1]
     hooks = [

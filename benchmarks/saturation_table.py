@@ -1,4 +1,4 @@
-"""The table of saturated units (saturation.py): of benchmarks/README.md and of docs/figure-1.md. Needs no torch."""
+"""The table of saturated units (saturation.py) for benchmarks/README.md and docs/figure-1.md. Needs no torch."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "figure-1.md"
 
 
 def saturation_lines(rows: list[dict]) -> list[str]:
-    """A row for each activation and treatment: the share of saturated units before and after training, by layer, with the
-    least and the most of the seeds."""
+    """Return one row for each activation and treatment: the share of saturated units before and after training, by layer, with
+    the least and the largest of the seeds."""
     cases = dict.fromkeys((r["saturated"], r["case"].split(", ")[0]) for r in rows)
     lines = ["| treatment | activation | rate | layer 1 | layer 2 | layer 3 |", "| --- | --- | --- | --- | --- | --- |"]
     for activation, base in cases:

@@ -1,7 +1,7 @@
-"""What a study of 10,000 runs costs beside its training: made-up results of every claim with all its arms, 200 seeds each.
+"""The cost of a study of 10,000 runs besides its training: synthetic results of every claim with all its arms.
 
-Nothing is trained: results are written as a run writes them and go the whole way through the queue, MLflow (SQLite), the tables
-and the report. Each row is what was measured beside what is asked of it. RUNS is another number of runs.
+Nothing is trained. Results are written as a run writes them, and go through the queue, MLflow (SQLite), the tables and the
+report. Each row has a measured value and its limit. The environment variable RUNS sets another number of runs.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from study.run.run_folder import states_of_runs
 
 states, *seconds = timed(lambda: states_of_runs(Path(sys.argv[1])))
 print(json.dumps([len(states), *seconds]))
-"""  # this process holds the garbage of 10,000 recorded runs, which a user's `status` does not
+"""  # a separate process: this one holds the garbage of 10,000 recorded runs, which a user's `status` does not
 
 
 def measure(device: str) -> list[dict]:
@@ -94,13 +94,13 @@ def measure(device: str) -> list[dict]:
 
 
 def timed(work: Callable) -> tuple:
-    """What `work` returns, its seconds, and those of CPU: beside other work the second says more."""
+    """Return the result of `work`, its seconds, and its CPU seconds, which say more if other work runs in parallel."""
     wall, cpu = time.monotonic(), sum(os.times()[:4])
     return work(), time.monotonic() - wall, sum(os.times()[:4]) - cpu
 
 
 def plan_of(runs: int) -> list[PlannedRun]:
-    """The first `runs` runs of every claim with all its arms, each run once."""
+    """Return `runs` runs of all claims with all their arms, each run once."""
     seeds, found = 1, {}
     while len(found) < runs:
         for name, claim in all_claims().items():
@@ -114,14 +114,14 @@ def plan_of(runs: int) -> list[PlannedRun]:
 
 
 class Silent(Console):
-    """Prints nothing."""
+    """A console that prints nothing."""
 
     def say(self, text: str) -> None:
         pass
 
 
 class MadeUpRuns:
-    """An executor whose runs end at once. Megabytes that the process keeps go into `memory`, some fifty times."""
+    """An executor whose runs end at once. About fifty times, it appends the megabytes that the process keeps to `memory`."""
 
     in_steps = False
 
@@ -142,7 +142,7 @@ class MadeUpRuns:
 
 
 def megabytes_kept() -> float:
-    """What this process holds when all that is free has been given back."""
+    """Return the megabytes that this process holds after all free memory has been given back."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -150,7 +150,7 @@ def megabytes_kept() -> float:
 
 
 def made_up(planned: PlannedRun) -> RunResult:
-    """The result of a run whose errors fall with its epochs and differ a little from run to run."""
+    """Return a synthetic result, whose errors fall with the epochs and differ a little from run to run."""
     drawn, steps = int(planned.key[:8], 16) / 2**32, 390
     points = []
     for epoch in range(1, min(planned.recipe.optim.epochs, 12) + 1):

@@ -1,8 +1,9 @@
-"""What the paper says of time in passing: two columns take "slightly less time" than one of half the kernels (section 3.2), and
-ReLU is cheap to compute (section 3.1). Seconds of a step, forward, backward and update, the two ways in turn.
+"""The paper's side remarks on time: two columns take "slightly less time" than one with half the kernels (section 3.2), and
+ReLU is cheap to compute (section 3.1).
 
-Of the columns twice: on the same cores, and with one core for the net of one column and two for that of two, as the paper had
-one GPU for the one and two for the other. Only on a CPU, whose cores can be parted so.
+Measured are the seconds of a step (forward, backward and update), the two ways in turn. The columns are measured twice: on the
+same cores, and with half of the cores for the net of one column, as the paper used one GPU for it and two for the other. This
+works only on a CPU, whose cores can be divided.
 """
 
 import statistics
@@ -42,7 +43,7 @@ def measure(device: str) -> Iterator[dict]:
 
 
 def row(what: str, case: str, precision: str, ours: Callable, baseline: Callable, called: str) -> dict:
-    """Of two ways how many times faster the first is."""
+    """Return the row that says how many times faster the first of two ways is."""
     seconds = in_turn({"ours": ours, "baseline": baseline}, ROUNDS)
     return {
         "what": what,
@@ -55,11 +56,11 @@ def row(what: str, case: str, precision: str, ours: Callable, baseline: Callable
 
 
 def stepper(recipe: Recipe, batch: int, precision: str, threads: int) -> Callable[[], None]:
-    """Takes a step of a recipe on made-up images with so many threads."""
+    """Return a function that takes one step of a recipe on random images with `threads` threads."""
     network = AlexNet(recipe).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(network, recipe.optim)
     for group in optimizer.param_groups:
-        group["lr"] = 1e-6  # what is measured is time: the weights stay where they are
+        group["lr"] = 1e-6  # only time is measured: the weights barely change
     side = recipe.model.image_size
     images = (torch.randn(batch, 3, side, side) * 60).to(memory_format=torch.channels_last)
     labels = torch.arange(batch) % recipe.model.classes
@@ -75,7 +76,7 @@ def stepper(recipe: Recipe, batch: int, precision: str, threads: int) -> Callabl
 
 
 def through(activation: nn.Module, batch: int) -> Callable[[], None]:
-    """Forward and backward of an activation on the outputs of a first layer, in float32."""
+    """Return a function that runs an activation forward and backward on the outputs of a first layer, in float32."""
     layer, side = FIGURE_1_A.model.layers[0], FIGURE_1_A.model.image_size
     x = torch.randn(batch, layer.outputs, side, side).to(memory_format=torch.channels_last).requires_grad_()
     upstream = torch.randn_like(x)

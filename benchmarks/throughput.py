@@ -1,7 +1,7 @@
-"""Training as this project does it against what one would write today, each in processes of its own, in turn.
+"""Throughput of training as this project does it, against the usual way today. Both run in separate processes, in turn.
 
-Today: float32, contiguous, glibc's allocator as it is, a DataLoader with a transform an image, one run on all cores. Ours: bf16
-where the processor has it, channels_last, allocator settings, and of the small network one run a core.
+The usual way: float32, contiguous, glibc's default allocator, a DataLoader with a transform an image, one run on all cores.
+Ours: bf16 if the processor has it, channels_last, allocator settings, and for the small network one run a core.
 """
 
 import json
@@ -51,7 +51,7 @@ def measure(device: str) -> list[dict]:
 
 
 def images_per_second(way: str, jobs: int, threads: int, device: str, allocator: bool, *more: str) -> float:
-    """Of `jobs` processes at once, summed."""
+    """Return the images per second of `jobs` processes at once, summed."""
     environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"OMP_NUM_THREADS": str(threads)}
     environment |= ALLOCATOR if allocator else {}
     command = [sys.executable, "-m", "benchmarks.worker", way, "--device", device, *more]

@@ -1,4 +1,4 @@
-"""Timing of several ways to do one thing, taken in turn so that a busy machine slows all of them alike."""
+"""Time several ways to do one thing, in turn, so that a busy machine slows all of them equally."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ import torch
 
 
 def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = 5, device: str = "cpu") -> dict[str, list[float]]:
-    """Seconds of each way, `rounds` times after one round that is not counted."""
+    """Return the seconds of each way in `rounds` rounds, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, way in ways.items():
@@ -22,7 +22,7 @@ def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = 5, device: s
 
 
 def ratio(baseline: list[float], ours: list[float]) -> dict[str, float]:
-    """How many times faster: of medians, and the least and the most over the rounds taken pairwise."""
+    """Return how many times faster ours is: the ratio of the medians, and the least and largest ratio of a round."""
     pairs = [b / o for b, o in zip(baseline, ours, strict=True)]
     return {"ratio": statistics.median(baseline) / statistics.median(ours), "least": min(pairs), "most": max(pairs)}
 

@@ -1,5 +1,7 @@
-"""A full-size training step of SOURCE_2012 (224x224, two columns, update included): images/s, where the time goes, how near
-to the machine's own matrix products. Baseline: what one writes today, float32, contiguous, nn.LocalResponseNorm, torch's SGD.
+"""A full-size training step of SOURCE_2012 (224x224, two columns, with the update): images/s, the time of each part, and how
+close it is to the machine's speed of matrix products.
+
+The baseline is the usual way today: float32, contiguous, nn.LocalResponseNorm, torch's SGD.
 """
 
 import statistics
@@ -67,7 +69,7 @@ def _stepper(device: str, batch: int, precision: str, layout, plain: bool):
 def step_of(
     network: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor, autocast: torch.autocast
 ) -> Callable[[], None]:
-    """One step of training on always the same images: forward, backward, update."""
+    """Return a function that takes one training step (forward, backward, update), always on the same images."""
 
     def step() -> None:
         with autocast:
@@ -81,11 +83,11 @@ def step_of(
 
 
 def _parts(device: str, batch: int, precision: str) -> dict[str, float]:
-    """Share of forward and backward time of each kind of part, by running the parts one after another."""
+    """Return each kind of part's share of a step's time, measured by running the parts one after another."""
     network = AlexNet(SOURCE_2012).to(device, memory_format=torch.channels_last)
     spent: dict[str, float] = defaultdict(float)
     autocast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
-    for counted in (False, True):  # the first round is not
+    for counted in (False, True):  # the first round does not count
         x = (torch.randn(batch, 3, 224, 224) * 60).to(device, memory_format=torch.channels_last)
         x = network.border(x)
         for position, layer in enumerate(network.layers):
@@ -119,7 +121,7 @@ def _now(device: str) -> float:
 
 
 def _peak(device: str, precision: str) -> float:
-    """Operations a second of a large matrix product: what nothing that multiplies matrices can pass."""
+    """Return the operations a second of a large matrix product: an upper limit for all that multiplies matrices."""
     size = 2048 if device == "cpu" else 8192
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))

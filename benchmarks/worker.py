@@ -31,7 +31,7 @@ ALEXNET_BATCH = 128
 
 
 class Images(Dataset):
-    """uint8 images, turned into inputs one at a time, as a torchvision transform does."""
+    """uint8 images that are converted into inputs one at a time, as by a torchvision transform."""
 
     def __init__(self, images, labels):
         self.images, self.labels = images.numpy(), labels.tolist()
@@ -61,7 +61,7 @@ class TorchNorms(nn.Module):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network with torch's normalization and dropout in place of ours."""
+    """Replace our normalization and dropout in the network by torch's, and return it."""
     for name, child in network.named_children():
         if isinstance(child, CrossMapNorm | WithinMapNorm):
             setattr(network, name, TorchNorms(child))
@@ -73,7 +73,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def steps_of(way: str, device: str, precision: str, activation: str):
-    """An endless iterator of training steps that gives the number of images of each."""
+    """Take training steps endlessly, and yield the number of images of each."""
     naive = way.startswith("naive")
     diff = {"data.name": "shapes", "optim.stop_at_train_error": 0.0, "model.activation": activation}
     recipe: Recipe = changed(FIGURE_1_A, diff)
@@ -101,7 +101,7 @@ def _batches(recipe: Recipe, naive: bool, alexnet: bool, device: str):
         inputs = (torch.randn(ALEXNET_BATCH, 3, 224, 224) * 60).to(device, memory_format=layout)
         while True:
             yield inputs, torch.arange(ALEXNET_BATCH, device=device)
-    images = load("shapes", "")  # made up: no folder is looked at
+    images = load("shapes", "")  # synthetic: no folder is read
     if naive:
         loader = DataLoader(Images(images.train_images, images.train_labels), 128, shuffle=True, num_workers=2, drop_last=True)
         while True:

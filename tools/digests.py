@@ -26,11 +26,11 @@ from study.questions.scales import SCALES
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "digests.json"
 RESULTS = Path(__file__).parents[1] / "results"
-FINGERPRINT = "30a9876f240c"  # of the images in the run keys; any would do, as it is the same before and after
+FINGERPRINT = "30a9876f240c"  # of the images in the run keys; any value works, as it is the same before and after
 
 
 def run_keys() -> dict[str, str]:
-    """The keys of two seeds of everything that a claim may ask, and of the named recipes."""
+    """Return the keys of two seeds of every arm of every claim, and of the named recipes."""
     keys = {
         f"{name}/{scale}/{base}/{arm.label}/{seed}": run_key(
             claim.recipe(base, arm.label, SCALES[scale].diff), seed, FINGERPRINT
@@ -46,7 +46,7 @@ def run_keys() -> dict[str, str]:
 
 
 def numbers(finding: Finding) -> dict[str, Any]:
-    """Every number of a finding."""
+    """Return every number of a finding."""
     verdict = finding.verdict
     found = {
         "direction": verdict.direction,
@@ -72,7 +72,7 @@ def numbers(finding: Finding) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can hold it: None for what is no number, texts for infinities."""
+    """Return the value in a form that JSON can hold: None for NaN, texts for infinities."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -83,14 +83,14 @@ def _plain(value: Any) -> Any:
 
 
 def rows_of(table: str, names: Iterable[str]) -> str:
-    """The rows of runs.csv or curves.csv that belong to these runs ("KEY,MACHINE" as the rows begin), heading included."""
+    """Return the rows of runs.csv or curves.csv that belong to these runs (rows begin with "KEY,MACHINE"), with the heading."""
     heading, *rows = (RESULTS / table).read_text().splitlines(keepends=True)
     starts = tuple(f"{name}," for name in names)
     return "".join([heading, *(row for row in rows if row.startswith(starts))])
 
 
 def now(names: list[str]) -> dict[str, Any]:
-    """What this checkout says of these runs."""
+    """Return the run keys, digests of the tables and verdicts that this checkout gives for these runs."""
     keys = run_keys()
     told: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
     trained = json.loads((RESULTS / "trained.json").read_text())
@@ -114,13 +114,13 @@ def _sha256(text: str) -> str:
 
 
 def _trained_name(row_start: str) -> str:
-    """A run as trained.json names it, from the first two columns of its row."""
+    """Return a run's name in trained.json, from the first two columns of its row."""
     key, _, machine = row_start.partition(",")
     return f"{key} {machine.strip(chr(34))}"
 
 
 def differences(golden: Any, found: Any, where: str = "") -> list[str]:
-    """Every place where two nested values are not equal, to the last bit."""
+    """Return a line for every place where two nested values differ, even in the last bit."""
     if isinstance(golden, dict) and isinstance(found, dict):
         return [
             line
@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--write", action="store_true", help="write them anew, where a number has moved on purpose")
     if parser.parse_args(arguments).write:
-        names = json.loads(GOLDEN.read_text())["runs"]  # the runs stay: only what is said of them is written anew
+        names = json.loads(GOLDEN.read_text())["runs"]  # the runs stay the same: only their numbers are written again
         GOLDEN.write_text(json.dumps({"runs": names, **now(names)}, indent=1) + "\n")
         return 0
     golden = json.loads(GOLDEN.read_text())

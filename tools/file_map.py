@@ -16,19 +16,19 @@ FOLDERS = [
 
 
 def modules(folder: str) -> list[Path]:
-    """The modules of a folder and the folders in it, those without code left out; of a package itself only its own files."""
+    """Return the modules of a folder and the folders in it, without empty ones. For a top-level package, only its own files."""
     found = sorted((ROOT / folder).glob("*.py") if "/" not in folder else (ROOT / folder).rglob("*.py"))
     return [path for path in found if path.read_text().strip()]
 
 
 def first_paragraph(path: Path) -> str:
-    """The first paragraph of a module's docstring, as a cell of a table."""
+    """Return the first paragraph of a module's docstring, as a table cell."""
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     return text.split("\n\n")[0].replace("\n", " ").replace("|", "\\|").strip()
 
 
 def file_map() -> str:
-    """The tables, one for each folder."""
+    """Return the tables, one for each folder."""
     parts = []
     for folder in FOLDERS:
         rows = [

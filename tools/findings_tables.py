@@ -26,7 +26,7 @@ BLOCK = re.compile(r"<!-- (found|effects|regimes|outcome|picture): ([\w, ./-]+?)
 
 
 def made_anew(page: str, report: str) -> str:
-    """The page with its blocks as the report has their numbers."""
+    """Return the page with its blocks filled with the report's numbers."""
 
     def block(match: re.Match) -> str:
         kind, names = match[1], [name.strip() for name in match[2].split(",")]
@@ -46,7 +46,7 @@ def made_anew(page: str, report: str) -> str:
 
 
 def found_lines(report: str, titles: list[str]) -> list[str]:
-    """A table of findings, and beneath it what other readings of them came to."""
+    """Return a table of findings, and below it the results of their other readings."""
     rows, same = overview(report)
     head = ("question", "data and regime", "here [95%]", "runs", "all runs [95%]", "verdict")
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
@@ -83,20 +83,21 @@ taken ([later runs](docs/findings.md)). "-": not asked. Incomplete: too few runs
 
 
 def in_words(scale: str) -> str:
-    """A scale in short: "CIFAR-10, 2,500 images"."""
+    """Return a scale's short name, such as "CIFAR-10, 2,500 images"."""
     return REGIMES[scale].rpartition(", ")[0] if scale in REGIMES else scale
 
 
 def regime_lines(report: str, scales: list[str]) -> list[str]:
-    """A table of all findings, a claim a row in the order of the report, and a scale a column; with one more beside a scale at
-    which claims were asked with each arm at its own learning rate."""
+    """Return a table of all findings: one row a claim, in the order of the report, and one column a scale.
+
+    A scale at which claims were also asked with each arm at its own learning rate has a second column."""
     rows, same = overview(report)
     found: dict[tuple[str, str], dict[tuple[str, bool], str]] = {}
     designs = {claim.title for claim in all_claims().values() if isinstance(claim.rule, Factorial)}
     for row in rows:
         scale = row.get("scale") or same["scale"]
         if row["claim"] in designs or scale not in scales:
-            continue  # a design has many effects, none of which stands for the others
+            continue  # a design has many effects, and none represents the others
         title, at_own_rates = row["claim"].removesuffix(IN_TITLE), row["claim"].endswith(IN_TITLE)
         claim = f"{title} ({row['base']})" if row["base"].startswith("A-") else title
         found.setdefault((claim, row["paper"].replace(" points", "")), {})[scale, at_own_rates] = in_a_cell(row)
@@ -113,7 +114,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
 
 
 def in_a_cell(row: dict[str, str]) -> str:
-    """Effect, runs and verdict of a finding, in two lines."""
+    """Return effect, runs and verdict of a finding, in two lines."""
     verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
     verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
     if verdict == "incomplete":
@@ -125,7 +126,7 @@ def in_a_cell(row: dict[str, str]) -> str:
 
 
 def sure_words(found: list[dict[str, str]], not_run: list[str]) -> str:
-    """How sure the findings are, in a sentence."""
+    """Return a sentence that says how sure the findings are."""
     counts = Counter(re.split(r"[;,]", row["verdict"])[0] for row in found)
     told = [f"{count} {verdict}" for verdict, count in counts.items()]
     told += [f"{len(not_run)} not run"] * bool(not_run)
@@ -133,7 +134,7 @@ def sure_words(found: list[dict[str, str]], not_run: list[str]) -> str:
 
 
 def overview(report: str) -> tuple[list[dict[str, str]], dict[str, str]]:
-    """The rows of the table of all findings by column, and what is the same in each of them."""
+    """Return the rows of the table of all findings, by column, and what is the same in every row."""
     _, begin, after = report.partition("| claim |")
     table, _, rest = (begin + after).partition("\n\n")
     head, _, *lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
@@ -143,7 +144,7 @@ def overview(report: str) -> tuple[list[dict[str, str]], dict[str, str]]:
 
 
 def sections(report: str, title: str) -> Iterator[tuple[str, str]]:
-    """Scale and text of each section on a claim."""
+    """Yield scale and text of each section on a claim."""
     for part in re.split(r"^## ", report, flags=re.M)[1:]:
         heading, _, text = part.partition("\n")
         if heading.startswith(f"{title}: "):
@@ -151,14 +152,14 @@ def sections(report: str, title: str) -> Iterator[tuple[str, str]]:
 
 
 def readings_of(report: str, title: str) -> Iterator[str]:
-    """Such as "factor-only, +0.31 points [-0.77, 1.40] (cifar10-jpeg)"."""
+    """Yield each reading, such as "factor-only, +0.31 points [-0.77, 1.40] (cifar10-jpeg)"."""
     for scale, text in sections(report, title):
         for label, effect in re.findall(r"Read as (\S+) the effect is (.*?), by all runs", text):
             yield f"{label}, {effect} ({in_words(scale)})"
 
 
 def effect_lines(report: str, title: str) -> list[str]:
-    """A table of the effects whose interval leaves out 0."""
+    """Return a table of the effects whose interval does not contain 0."""
     lines = ["| effect, averaged over the other parts | data and regime | with 95% interval |", "| --- | --- | --- |"]
     for scale, text in sections(report, title):
         for effect, value, lower, upper in re.findall(r"^\| ([^|]+) \| ([+-][^|]*\[(\S+), (\S+)\]) \|", text, re.M):

@@ -61,30 +61,30 @@ from study.run.run_folder import finished
 from study.run.self_check import before_evidence
 
 AT_ONCE = 24
-"""On an H100 two processes of as many were full: 211 microseconds for a step of a run of ALEXNET_32."""
+"""Two processes with this many runs each filled an H100: 211 microseconds for a step of a run of ALEXNET_32."""
 FIRST_READINGS, LAST_READINGS = 3, (6, 12)
-"""Seeds of the arms that decide nothing: after the second look, and after the last."""
+"""Seeds of the arms that decide nothing, trained after the second look and after the last."""
 SCREENING, SCREENING_SEEDS = "interactions", 3
 READINGS = "readings"
-"""In --first: all arms of all claims of the rule."""
+"""The word in --first for all arms of all claims of the rule."""
 TOLD_EVERY = 12
 CHECKPOINT_SECONDS = 1000.0
-"""A run takes half a minute. It keeps a checkpoint where the seconds are over."""
+"""A run takes half a minute. It saves a checkpoint when the time is over."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What `--first` asks for."""
+    """One entry of `--first`."""
 
     claim: str
     seeds: int
-    arms: tuple[str, ...] = ()  # none: those that the claim is judged by
-    bases: tuple[str, ...] = ()  # none: those of the rule
-    first_seed: int | None = None  # none: the rule's
+    arms: tuple[str, ...] = ()  # empty: those by which the claim is judged
+    bases: tuple[str, ...] = ()  # empty: those of the rule
+    first_seed: int | None = None  # None: the rule's
 
     @classmethod
     def read(cls, text: str) -> "Asked":
-        """Raises Refused."""
+        """Read an entry. Raises Refused for any other form."""
         what, _, numbers = text.rpartition(":")
         (seeds, at, first_seed), (claim, *rest) = numbers.partition("@"), what.split("/")
         if not (seeds.isdecimal() and int(seeds)) or len(rest) > 2 or (at and not first_seed.isdecimal()):
@@ -107,8 +107,10 @@ def wanted(
     first: Sequence[Asked] = (),
     only: bool = False,
 ) -> list[PlannedRun]:
-    """The runs of a scale's rule in the order of want, each once. `without`: claims that are left out. `first`: what comes
-    before all else, or with `only` is all. Arms whose rate no search has found are left out."""
+    """Return the runs of a scale's rule in order of priority, each once.
+
+    `without`: claims to leave out. `first`: what comes before everything else; with `only`, nothing else comes. Arms whose rate
+    no search has found are left out."""
     claims, found = all_claims(), dict[str, PlannedRun]()
     members = [(name, base) for name, base in rule.members if name not in without]
 
@@ -152,8 +154,9 @@ def wanted(
 
 
 def searches_of(rule: Preregistration, fingerprint: str, tuned: Tuned, names: Iterable[str]) -> list[Search]:
-    """Those of these claims' judged arms at the scale of a rule, but for arms whose rate is known. Raises Refused where a trial
-    may cut short the next, or where there is none."""
+    """Return the searches for these claims' judged arms at a rule's scale, except arms whose rate is known.
+
+    Raises Refused for a claim without searches, or whose trials may cut one another short."""
     searches = []
     for name in names:
         claim = get_claim(name)
@@ -172,13 +175,13 @@ def searches_of(rule: Preregistration, fingerprint: str, tuned: Tuned, names: It
 
 
 def judged_by(claim: Claim) -> list[str]:
-    """The arms that its rule compares."""
+    """Return the arms that the claim's rule compares."""
     return list(dict.fromkeys((claim.rule.control, *claim.rule.treated_arms)))
 
 
 def not_recorded(planned_runs: Sequence[PlannedRun], results: Path, machine: str) -> list[PlannedRun]:
-    """Those that a folder of results has not yet from a machine of this name, and those of which it lacks what their claim
-    asks of the weights."""
+    """Return the runs that a folder of results lacks from a machine with this name, and those without the numbers that their
+    claim reads off the weights."""
     runs = {(run["key"], run["machine"]) for run in read_runs(results).to_dict("records")}
     facts = read_trained(results)["runs"]
 
@@ -192,7 +195,8 @@ def not_recorded(planned_runs: Sequence[PlannedRun], results: Path, machine: str
 
 
 def every_nth(text: str) -> slice:
-    """Of K/N: the K-th of N parts, which are wanted equally. Raises Refused."""
+    """Return the slice for "K/N": the K-th of N parts, which share all priorities equally. Raises Refused for any other
+    text."""
     number, _, parts = text.partition("/")
     if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
         raise Refused(f"--part: {text!r} is not one of a number of parts, such as 1/2")
@@ -200,7 +204,7 @@ def every_nth(text: str) -> slice:
 
 
 def rule_of(scale: str) -> Preregistration:
-    """The fixed rule of a scale. Raises Refused where there is none."""
+    """Return the fixed rule of a scale. Raises Refused if there is none."""
     rule = Preregistrations.read(results_dir()).of(scale)
     if rule is None:
         raise Refused(
@@ -213,7 +217,8 @@ def rule_of(scale: str) -> Preregistration:
 def train(
     planned_runs: Sequence[PlannedRun], place: Place, executor: Executor, seconds: float, say: Callable[[str], None]
 ) -> Counter:
-    """Train what is missing of `planned_runs`, in order, until all are over or `seconds` are; returns how many ended how."""
+    """Train the missing ones of `planned_runs`, in order, until all have ended or `seconds` are over. Return the count of each
+    outcome."""
     began, ended, under_way = time.monotonic(), Counter[str](), dict[PlannedRun, int]()
     todo = missing(planned_runs, place)
     say(f"{len(todo)} of {len(planned_runs)} runs to train, {place.machine.jobs} at a time")
@@ -248,8 +253,8 @@ def train(
 
 
 def read_off(scale: str, names: Sequence[str], place: Place, say: Callable[[str], None]) -> None:
-    """Put all finished runs into the tables of RESULTS_DIR, and what claims ask of the weights of a scale's runs, where one is
-    named: those of its rule, or those of `names`."""
+    """Put all finished runs into the tables of RESULTS_DIR. If a scale is named, also compute what claims ask of its runs'
+    weights: the claims of its rule, or those in `names`."""
     from study.record.trained_weights import derive
 
     results, tuned = results_dir(), Tuned.read(results_dir())
@@ -302,8 +307,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 1 where runs were lost, 2 where something was asked for wrongly, 75 where it was asked to stop
-    (SIGTERM): runs under way keep a checkpoint."""
+    """Return the exit code: 1 if runs were lost, 2 for a user's mistake, 75 if it was asked to stop (SIGTERM): active runs then
+    save a checkpoint."""
     args = parser().parse_args(arguments)
     try:
         machine = detect(args.device, jobs=getattr(args, "at_once", 1))
@@ -330,7 +335,7 @@ def main(arguments: list[str]) -> int:
         ended = train(planned_runs, place, executor_named("local", machine.device), args.seconds, say)
         some_lost = ended.total() > ended["done"]
         if searches and args.part == slice(None) and not missing(planned_runs, place):
-            from study.cli.search import searched  # which needs optuna
+            from study.cli.search import searched  # needs optuna
 
             some_lost |= searched(searches, place, Console())
         return int(some_lost)

@@ -34,9 +34,9 @@ def main(arguments: list[str]) -> int:
 
 
 def photograph(path: Path, claim: str) -> Path:
-    """Write the picture of the experiment of `claim` with the most runs.
+    """Write a picture of the experiment with the most runs of `claim`.
 
-    Raises Refused where chromium or the experiment is missing.
+    Raises Refused if chromium or the experiment is missing.
     """
     if not (chromium := shutil.which("chromium") or shutil.which("google-chrome")):
         raise Refused("chromium: not installed (Debian: apt-get install chromium)")
@@ -59,7 +59,7 @@ def photograph(path: Path, claim: str) -> Path:
             page = browser.new_page(viewport={"width": 1500, "height": 760})
             page.goto(f"{address}/{address_of(experiment.experiment_id)}")
             page.get_by_text("Group:").first.wait_for(timeout=60_000)
-            with contextlib.suppress(Exception):  # the assistant, where this version of MLflow opens one
+            with contextlib.suppress(Exception):  # close the assistant, if this version of MLflow opens one
                 page.locator("button:has(svg)").filter(has_text="").last.wait_for(timeout=100)
                 page.get_by_role("button", name="Close").click(timeout=3000)
             page.wait_for_timeout(3000)  # the table fills in
@@ -74,14 +74,14 @@ def photograph(path: Path, claim: str) -> Path:
 
 
 def _serve(uri: str) -> tuple[subprocess.Popen, str]:
-    """An MLflow server of the store on a free port, and its address."""
+    """Start an MLflow server of the store on a free port. Return it and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
     settings = {
-        "MLFLOW_BACKEND_STORE_URI": uri,  # which may hold a password that every `ps` would show
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that wait for jobs of language models
+        "MLFLOW_BACKEND_STORE_URI": uri,  # may hold a password, which `ps` would show in arguments
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # prevents eight processes that wait for language-model jobs
     }
     server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return server, f"http://127.0.0.1:{port}"
