@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alexnet.errors import Refused
-from study.plan import fixed_rules, initial_logits, tuned
+from study.plan import fixed_rules, initial_logits, results_folder, tuned
 from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
@@ -210,5 +210,5 @@ def check_folders(folder: Path, others: Iterable[Path]) -> None:
     for other in others:
         if other.resolve() == folder.resolve():
             raise Refused(f"{other}: is the folder of results itself (RESULTS_DIR)")
-        if not (other / tables.RUNS).is_file():
-            raise Refused(f"{other}: no {tables.RUNS} in it; name a folder of results")
+        if not any((other / name).is_file() for name in results_folder.FILES):
+            raise Refused(f"{other}: no {tables.RUNS} in it, nor another file of results; name a folder of results")
