@@ -68,7 +68,7 @@ def measured_once(recipe: Recipe, machine: Machine) -> AtOnce:
     if found := _kept(file):
         return found
     found = measured(recipe, machine)
-    with contextlib.suppress(OSError):  # it is measured again then
+    with contextlib.suppress(OSError):  # then it is measured again next time
         if file and found.runs == AT_ONCE:
             write_atomically(file, json.dumps(asdict(found)).encode())
     return found

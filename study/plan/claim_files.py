@@ -72,7 +72,7 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
             assert spec and spec.loader, "a .py file has a loader"
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever someone's file raises
+    except (Exception, SystemExit) as error:  # any error of the user's file
         text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
         return Refused(f"{path}: {' '.join(text.split())}")
     if not hasattr(module, "CLAIM"):

@@ -86,7 +86,7 @@ def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
             for name, one in _rows(columns):
                 if kept.setdefault(name, one) != one:
                     raise ValueError(f"{' '.join(name)} stands there twice, with other answers")
-        except Exception as error:  # whatever zipfile and numpy raise for damaged files
+        except Exception as error:  # any error of zipfile or numpy for damaged files
             remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
             raise Refused(f"{path}: damaged ({error}); {remake}") from None
     contents.check(may_lack)

@@ -52,7 +52,7 @@ def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
     """Record results in MLflow. Returns why that failed; empty if it worked."""
     try:
         Store().record(results, spool)
-    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
+    except Exception as error:  # any error of mlflow, for a locked, missing or foreign database; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
             return "mlflow is not installed here: `python -m study record SPOOL` where it is records these runs"
         kept = "their run folders keep them"

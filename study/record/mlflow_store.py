@@ -113,7 +113,7 @@ def look_at_store() -> str:
         return ""
     try:
         Store(uri).client.search_experiments(max_results=1)
-    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise
+    except Exception as error:  # any error of mlflow, for a locked, missing or foreign database
         if fault := lasting(error, uri):
             raise fault from None
         if isinstance(error, ImportError):
