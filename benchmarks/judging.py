@@ -334,23 +334,25 @@ def failing_families(families: int) -> list[str]:
 
 HEAD = f"""# The rule that judges claims, simulated
 
-Made by `python -m benchmarks judging` (benchmarks/judging_rule.py holds the rule, written apart from study/judge). Seeds of the
-random numbers: {SEED} and up. A family is {made.CLAIMS} claims that share one control; spreads are in standard deviations of a
-control run; rho is the correlation of two arms at one seed.
+Made by `python -m benchmarks judging` (benchmarks/judging_rule.py holds the rule, written independently of study/judge). The
+seeds of the random numbers are {SEED} and up. A family is {made.CLAIMS} claims that share one control; spreads are in
+standard deviations of a control run; rho is the correlation of two arms at one seed.
 
-What the tables say:
+What the tables show:
 
-- With the control at 5, 10, 15, 20 both ways of spending keep the family-wise error within 5% in every world, all looks taken.
-  t^1.5 decides sooner, O'Brien-Fleming finds more by the last look. With the control at twice the arms' seeds t^1.5 has about
-  5.4% (+-0.6) in three worlds.
-- This holds only if the prior variance is taken with the degrees of freedom that the spreads show, and the limit of 2 is put on
-  its weight alone. Limited before, the variance is too small by a factor of down to 0.56: neither way of spending is then
-  within 5% everywhere, and intervals of 3 seeds cover 94.6% instead of 96.7%.
-- Own variances, as in families of fewer than {rule.FEWEST} comparisons, err 5 to 6% over looks (a likely cause: few degrees of
-  freedom, which Brownian levels know nothing of). Ranks err up to 6% where spreads differ and a tenth of the runs fails.
-- Times: the paired t test on logs keeps its level under censoring and needs no seeds beyond 3. Log-rank by seed is a sign test:
-  its normal approximation errs (12% at 4 seeds, 7% at 8), its exact form decides nothing below 6 seeds at 5%. Log-rank without
-  strata errs 10% at 3 seeds where runs share nothing. Where spreads differ, restricted times differ though medians do not."""
+- With the control at 5, 10, 15, 20 seeds, both ways of spending keep the family-wise error within 5% in every world, over all
+  looks. t^1.5 decides sooner; O'Brien-Fleming finds more by the last look. If the control has twice the arms' seeds, t^1.5
+  has about 5.4% (+-0.6) in three worlds.
+- This holds only if the prior variance is computed with the degrees of freedom that the spreads show, and the limit of 2
+  applies only to its weight. If the limit is applied earlier, the variance is too small by a factor of down to 0.56. Then
+  neither way of spending is within 5% everywhere, and intervals of 3 seeds cover 94.6% instead of 96.7%.
+- With own variances, as in families of fewer than {rule.FEWEST} comparisons, the error over all looks is 5 to 6%. A likely
+  cause: the levels assume Brownian motion and ignore few degrees of freedom. With ranks the error is up to 6% where spreads
+  differ and a tenth of the runs fails.
+- Times: the paired t test on logs keeps its level under censoring and needs only 3 seeds. Log-rank by seed is a sign test:
+  its normal approximation errs (12% at 4 seeds, 7% at 8), and its exact form decides nothing below 6 seeds at 5%. Log-rank
+  without strata errs 10% at 3 seeds where runs share nothing. Where spreads differ, restricted times differ even if medians
+  do not."""
 SECTIONS: dict[str, tuple[int, Section]] = {
     "levels": (1, levels),
     "coverage": (2000, coverage),

@@ -1,6 +1,6 @@
-"""The claims of the AlexNet paper (2012), asked again with several seeds: `python -m study`.
+"""The claims of the AlexNet paper (2012), tested again with several seeds: `python -m study`.
 
-What it trained, for programs:
+To load a trained network in a program:
 
 from study import load_network
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["load_network"]
 
 
-def __getattr__(name: str) -> Any:  # it needs torch, which most commands do without
+def __getattr__(name: str) -> Any:  # imported on demand: it needs torch, and most commands do not
     if name in __all__:
         return getattr(importlib.import_module("study.run.trained_network"), name)
     raise AttributeError(f"module 'study' has no attribute {name!r}")

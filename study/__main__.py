@@ -1,4 +1,4 @@
-"""`python -m study VERB`, and the program `alexnet-study`: the command line."""
+"""The command line: `python -m study VERB` and the program `alexnet-study`."""
 
 import signal
 import sys
@@ -7,11 +7,11 @@ from study.run.stop import EXIT_LATER
 
 
 def command() -> int:
-    """The command line as a process of its own. Asked to stop (SIGTERM) it ends with code 75 from its first moment on, while
-    all the rest is imported too; verbs that train have their own way to stop."""
+    """Run the command line as its own process. On SIGTERM it exits with code 75. This works from the start, even while the
+    other modules are still being imported. Verbs that train install their own way to stop."""
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_LATER))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back while Python started again, see one_run.py
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # was blocked while Python restarted, see one_run.py
         from study.cli.main import main
 
         return main()

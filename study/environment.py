@@ -1,4 +1,4 @@
-"""The folders and choices that environment variables set; relative folders are looked for in the working folder."""
+"""The folders and choices that environment variables set. Relative paths start at the working folder."""
 
 import errno
 import os
@@ -10,36 +10,36 @@ from alexnet.machine import launched
 from alexnet.recipe.options import in_short
 
 MY_RESULTS = "my-results"
-"""Where results go that are no evidence for the study: those of made-up images and of one's own."""
+"""Folder for results that are not evidence for the study: runs on synthetic images and on the user's own images."""
 
 
 def results_dir() -> Path:
-    """Where the tables, figures and reports are: RESULTS_DIR, else `results`."""
+    """Return the folder of the tables, figures and reports: RESULTS_DIR, else `results`."""
     return path_named(os.environ.get("RESULTS_DIR") or "results", "RESULTS_DIR")
 
 
 def is_chosen() -> bool:
-    """Whether the user named a folder of results, which then takes all that is written."""
+    """Return whether the user chose a results folder. All results are then written there."""
     return bool(os.environ.get("RESULTS_DIR"))
 
 
 def keep_apart() -> None:
-    """Let this command's results go into MY_RESULTS, unless the user chose a folder: they are no part of the study's own."""
+    """Send this command's results to MY_RESULTS, unless the user chose a folder. They are not part of the study's results."""
     os.environ["RESULTS_DIR"] = os.environ.get("RESULTS_DIR") or MY_RESULTS
 
 
 def spool_dir() -> Path:
-    """The directory of runs, a folder for each, finished or not: SPOOL_DIR, else `spool`."""
+    """Return the directory of runs: SPOOL_DIR, else `spool`. It has one folder for each run, finished or not."""
     return path_named(os.environ.get("SPOOL_DIR") or "spool", "SPOOL_DIR")
 
 
 def data_dir() -> Path:
-    """Where the image sets are: DATA_DIR, else `data`."""
+    """Return the folder of the image sets: DATA_DIR, else `data`."""
     return path_named(os.environ.get("DATA_DIR") or "data", "DATA_DIR")
 
 
 def claims_dir() -> Path | None:
-    """A folder with claims of the user's own: CLAIMS_DIR; None where it is not set. Raises Refused where it is no folder."""
+    """Return the folder of the user's own claims: CLAIMS_DIR, or None if not set. Raises Refused if it is not a folder."""
     if not (text := os.environ.get("CLAIMS_DIR")):
         return None
     if not (folder := path_named(text, "CLAIMS_DIR")).is_dir():
@@ -48,8 +48,8 @@ def claims_dir() -> Path | None:
 
 
 def path_named(text: str, field: str) -> Path:
-    """`text` as a path. Raises Refused, naming `field`, for one that no file can have, such as a name of 300 letters or a link
-    to itself: whatever asks for it would end with an error of the system."""
+    """Return `text` as a path. Raises Refused, naming `field`, for a path that no file can have, such as a name of 300 letters
+    or a link to itself. Any access to such a path would fail with a system error."""
     try:
         os.stat(text)
     except (OSError, ValueError) as error:
@@ -60,8 +60,8 @@ def path_named(text: str, field: str) -> Path:
 
 
 def there(folder: Path, field: str, may_be_new: bool = False) -> Path:
-    """`folder`, which a command only reads. Raises Refused for a file in its place and, unless it `may_be_new`, where the
-    variable `field` names a folder that is not there: it is mistyped, and what is told of it would be told of nothing."""
+    """Return `folder`, which a command only reads. Raises Refused if it is a file. Unless it `may_be_new`, also raises Refused
+    if the variable `field` is set and the folder does not exist: the name is then mistyped, and there is nothing to report."""
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{field}: {folder} is a file, not a folder")
     if os.environ.get(field) and not may_be_new and not folder.is_dir():
@@ -70,8 +70,8 @@ def there(folder: Path, field: str, may_be_new: bool = False) -> Path:
 
 
 def share_with_group(*folders: Path) -> None:
-    """Let this process make files that the group may write to, whatever the user's umask, where one of `folders` is shared by
-    it: where the group may write there and is handed on (`chmod g+ws`). Changes the umask of the process."""
+    """Make this process create files that the group may write to, if one of `folders` is shared by a group. A folder is shared
+    if the group may write to it and new files inherit the group (`chmod g+ws`). Changes the umask of the process."""
     if any(_is_shared(folder) for folder in folders):
         before = os.umask(0o077)
         os.umask(before & ~0o070)
@@ -84,15 +84,15 @@ def _is_shared(folder: Path) -> bool:
 
 
 def damaged_choice() -> str:
-    """What to do with damaged image files, "refuse" or "skip": DAMAGED, else "refuse"."""
+    """Return what to do with damaged image files, "refuse" or "skip": DAMAGED, else "refuse"."""
     return os.environ.get("DAMAGED") or "refuse"
 
 
 def links_choice() -> str:
-    """What to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse"."""
+    """Return what to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse"."""
     return os.environ.get("LINKS") or "refuse"
 
 
 def launched_ranks() -> int:
-    """How many processes torchrun started for this command; 1 without it."""
+    """Return the number of processes that torchrun started for this command; 1 without torchrun."""
     return launched().count

@@ -128,7 +128,7 @@ FIRST_OF_TINY = (
 RUNS = {
     "cifar10-jpeg": {
         "figure-1": asked("cifar10-jpeg", of_figure_1("B-2012,B-today,A-2012-torch-init,A-2012")),
-        "own-rates": asked("cifar10-jpeg-2500", "readings:12", f"--at-once {AT_ONCE}"),
+        "own-rates": asked("cifar10-jpeg-2500", "dropout_error_own_rate:18 readings:12", f"--at-once {AT_ONCE}"),
         "cifar10-jpeg": asked(
             "cifar10-jpeg",
             "interactions_folded:3 readings:3",

@@ -1,6 +1,6 @@
 """Section 4.1: without crops and reflections "our network suffers from substantial overfitting".
 
-Measured as the gap between test and exact training error after the same budget, of the centre view alone; colour noise stays.
+Measured as the gap between test and exact training error after the same budget, with the centre view. Colour noise stays on.
 """
 
 from study.questions.claim import Arm, Claim, Reported

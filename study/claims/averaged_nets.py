@@ -1,6 +1,6 @@
-"""Section 6, tables 1 and 2: the predictions of five similar nets averaged have 38.1% where one has 40.7% (top-1, validation).
+"""Section 6, tables 1 and 2: the averaged predictions of five similar nets have 38.1% error, one net 40.7% (top-1, validation).
 
-Ten views, as in the tables. Which five nets the authors averaged is not recorded; here they differ in their seed alone.
+Ten views, as in the tables. Which five nets the authors averaged is not recorded; here they differ only in their seed.
 """
 
 from study.questions.claim import Arm, Claim, Reported

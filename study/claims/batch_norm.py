@@ -1,7 +1,7 @@
 """Beyond the paper: batch normalization (2015) in the two places of response normalization.
 
-The runs of response_norm's arm "batch". What it came to was seen, with seeds 0 to 2, before this claim was written: -2.0
-points. So it is judged from seed 10 on.
+It uses the runs of response_norm's arm "batch". Their result with seeds 0 to 2 (-2.0 points) was seen before this claim was
+written. So the claim is judged from seed 10 on.
 """
 
 from study.claims import response_norm

@@ -1,11 +1,11 @@
-"""Beyond the paper: is dropout worth less where batch normalization is in the place of response normalization?
+"""Beyond the paper: is dropout worth less if batch normalization replaces response normalization?
 
-Ioffe and Szegedy (2015) found that with batch normalization dropout is in some cases not needed. What dropout is worth is the
-error without it minus the error with it; asked is whether that is less with batch normalization than with response
+Ioffe and Szegedy (2015) found that in some cases dropout is not needed with batch normalization. The worth of dropout is the
+error without it minus the error with it. The claim is that this is less with batch normalization than with response
 normalization.
 
-Without its factor of a half the first logits spread over three times as widely. So there is a second reading, as of dropout
-itself: the halving stays in both networks without dropout ("factor-only").
+Without dropout's factor of a half the first logits spread more than three times as widely. So there is a second reading, as for
+dropout itself: both networks without dropout keep the halving ("factor-only").
 """
 
 from study.claims import dropout_overfits, response_norm

@@ -1,11 +1,11 @@
 """Section 4.1: colour noise along the principal components "reduces the top-1 error rate by over 1%".
 
-No run without it is in the 2012 notes. "printed" multiplies by eigenvalues, as the paper says, the control by their roots, as
-the code does.
+The 2012 notes have no run without it. The arm "printed" multiplies by eigenvalues, as the paper says; the control multiplies by
+their square roots, as the code does.
 
-The code divides images by 1.1 where it adds the noise, and so in training alone (cuda-convnet2, convdata.py). So the control
-trains on images of 1/1.1 of the contrast that it is tested at, and "none" takes noise and divisor away together, as switching
-the code's noise off does."""
+The code divides images by 1.1 when it adds the noise, so only in training (cuda-convnet2, convdata.py). So the control trains
+on images with 1/1.1 of the contrast of the test images. The arm "none" removes noise and divisor together, as the code does
+when its noise is switched off."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

@@ -1,8 +1,8 @@
 """Section 6.1, figure 3: "The kernels on GPU 1 are largely color-agnostic, while the kernels on GPU 2 are largely
 color-specific. This kind of specialization occurs during every run".
 
-Of each kernel of layer 1 the share of its energy off the grey axis is taken; the two columns' mean shares are set against each
-other."""
+For each kernel of layer 1 the share of its energy off the grey axis is computed. Then the mean shares of the two columns are
+compared."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import ColumnColour

@@ -1,8 +1,8 @@
-"""Not in the paper: two columns that never meet before the last layer (net 150 of the 2012 notes) against two that do.
+"""Not in the paper: two columns that do not meet before the last layer (net 150 of the 2012 notes), against two that do.
 
-Net 150, ILSVRC-2012 validation, ten views: 1.2 points of top-1 (41.83 and 40.66%: 1.166, which stands here as 1.16) and 1.1 of
-top-5 worse than net 145. Its layers are widened so that it has as many parameters: 160 maps a column in layer 2, 4096 units a
-column in the first full layer."""
+Net 150 is worse than net 145 by 1.2 points of top-1 error (41.83 and 40.66%: 1.166, written here as 1.16) and 1.1 points of
+top-5 error (ILSVRC-2012 validation, ten views). Its layers are widened so that it has the same number of parameters: 160 maps
+per column in layer 2, 4096 units per column in the first full layer."""
 
 import math
 
@@ -39,7 +39,7 @@ CLAIM = Claim(
     arms=(
         Arm("crossing"),
         NONE,
-        signal_kept(NONE, {2: math.sqrt(256 / 160), 5: math.sqrt(2)}),  # a unit of layers 3 and 6 sees so many fewer inputs
+        signal_kept(NONE, {2: math.sqrt(256 / 160), 5: math.sqrt(2)}),  # units of layers 3 and 6 have fewer inputs
     ),
     other_readings=("none-signal-kept",),
     measure=AtEnd("test_error_ten_views"),

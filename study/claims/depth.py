@@ -1,7 +1,7 @@
 """Section 7: "removing any of the middle layers results in a loss of about 2% for the top-1 performance of the network."
 
-Layers 2 to 4 are taken to be the middle ones; without 5 is a further arm. A removed layer passes its input on, its pool stays,
-its normalization goes with it. Layer 3 is where the columns meet: without it, layer 4 meets in its place."""
+Layers 2 to 4 count as the middle ones; the network without layer 5 is a further arm. A removed layer passes its input on. Its
+pool stays, its normalization is removed too. The columns meet in layer 3; without it they meet in layer 4 instead."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

@@ -1,7 +1,7 @@
 """Section 4.2: "Without dropout, our network exhibits substantial overfitting."
 
-Measured as the gap between test and exact training error after the same budget. The arm "factor-only" is what the 2012 code
-does with dropout switched off: it still halves the activations, in training and in tests."""
+Measured as the gap between test and exact training error after the same budget. The arm "factor-only" does what the 2012 code
+does if dropout is switched off: it still halves the activations, in training and in tests."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
@@ -18,7 +18,7 @@ CLAIM = Claim(
         Arm("none", {"model.layers.5.dropout": 0.0, "model.layers.6.dropout": 0.0}),
         Arm("factor-only", {"model.dropout_form": "2012_disabled"}),
     ),
-    other_readings=("factor-only",),  # what the 2012 code does with dropout off: the halving stays
+    other_readings=("factor-only",),  # what the 2012 code does if dropout is off: the halving stays
     measure=AtEnd("gap"),
     rule=DifferenceOfMeans(treated="none", control="dropout", expected=1, no_effect_within=0.5),
 )

@@ -1,7 +1,8 @@
 """Section 4.2: "Dropout roughly doubles the number of iterations required to converge."
 
-What "converged" means is not said. Here: the test error is first at LEVEL, which networks with and without dropout both pass
-while the learning rate is still the first one. The same runs as dropout_overfits, seen from the network without dropout."""
+The paper does not say what "converge" means. Here it means that the test error first reaches LEVEL. Networks with and without
+dropout both pass this level before the first drop of the learning rate. The runs are those of dropout_overfits, with the
+network without dropout as the control."""
 
 from study.claims import dropout_overfits
 from study.questions.claim import Claim, Reported
@@ -18,7 +19,7 @@ CLAIM = Claim(
         what="epochs to a test error, with dropout over without", value=2.0, precision="about", where="section 4.2"
     ),
     arms=dropout_overfits.CLAIM.arms,
-    other_readings=("factor-only",),  # what the 2012 code does with dropout off: the halving stays
+    other_readings=("factor-only",),  # what the 2012 code does if dropout is off: the halving stays
     scales=WHOLE_SETS,
     measure=TimeTo(LEVEL, of="test_error"),
     rule=RatioOfTimes(treated="dropout", control="none", no_effect_within=1.25),

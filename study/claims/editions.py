@@ -1,17 +1,18 @@
 """Beyond the paper: sixteen differences between the editions of this network, at once. Which of them matter, on average?
 
-The control is the code of 2012. Each part is one thing that another edition does otherwise: the printed paper, the authors'
-own network of 2014, or torchvision's. "Off" is the other edition's way. The design, 2^(16-11) of resolution IV, is the largest
-in 32 cells in which every part is clear of every pair; the 120 pairs come in 15 groups of eight. It is for finding the parts
-that matter: those are then to be run alone, as in `fidelity`.
+The control is the code of 2012. Each part is one thing that another edition does differently: the printed paper, the authors'
+own network of 2014, or torchvision's. "Off" means the other edition's way. The design is 2^(16-11) of resolution IV. With 32
+cells no more parts can all be clear of every pair; the 120 pairs come in 15 groups of eight. The design finds the parts that
+matter. Those should then be run alone, as in `fidelity`.
 
-Left out, and why. A part must mean the same change on every base, and must not decide what another one means: one column (no
-columns to normalize across; its own claim is `two_columns`); torch's first weights (they know no `narrow`); standardized inputs
-and colour noise of none (a third way of `mean` and `eigenvalue`); no normalization (nothing would be left of four parts; its
-claim is `response_norm`); batches of 256 (half as many updates); biases that start at zero (in `bias_init`;
-torch's start near zero, not at it); images that share a crop, one order for all epochs, colour noise of 68 epochs (the bases of
-32 and 64 pixels lack them already); 32 or 33 crops a side, the border and padding of layer 1, rates that drop by validation
-error (they fit images of 256 pixels alone); logits that start at -7 (a constant on all logits changes nothing)."""
+Some differences are left out, because a part must mean the same change on every base and must not change what another part
+means. They are: one column (no columns to normalize across; its own claim is `two_columns`); torch's first weights (`narrow`
+would have no meaning); standardized inputs and no colour noise (a third variant of `mean` and `eigenvalue`); no normalization
+(four parts would have no meaning; its claim is `response_norm`); batches of 256 (half as many updates); biases that start at
+zero (in `bias_init`; torch's start near zero, not at it); images that share a crop, one order for all epochs, colour noise for
+68 epochs (the bases of 32 and 64 pixels do not have them anyway); 32 or 33 crops a side, the border and padding of layer 1,
+rates that drop by validation error (they fit only images of 256 pixels); logits that start at -7 (a constant on all logits
+changes nothing)."""
 
 from alexnet.recipe import RateChange
 from study.claims import fidelity
@@ -24,13 +25,13 @@ from study.questions.scales import ALEXNETS, WHOLE_SETS
 
 
 def in_thirds(epochs: int) -> tuple[RateChange, ...]:
-    """Torchvision's schedule: all rates a tenth after a third of the epochs, and again after two thirds."""
+    """Return torchvision's schedule: all rates are divided by ten after one third of the epochs, and again after two thirds."""
     return tuple(RateChange(epoch=round(epochs * part / 3), weights=0.1**part, biases=0.1**part) for part in (1, 2))
 
 
 THIRDS = {base: {"optim.schedule": in_thirds(recipe.optim.epochs)} for base, recipe in ALEXNETS.items()}
 
-# In this order the fifteen pairs that are likeliest to depend on each other are in fifteen groups (a test names them).
+# This order puts the fifteen pairs that most likely depend on each other into fifteen different groups (a test names them).
 OTHERWISE = {
     # As printed.
     "alpha": Arm("alpha", fidelity.PRINTED["alpha-times-sum"]),
@@ -42,7 +43,7 @@ OTHERWISE = {
     "order": Arm("order", fidelity.PRINTED["norm-after-relu"]),
     "eigenvalue": Arm("eigenvalue", {"data.colour_noise_times": "eigenvalue"}),
     "within": Arm("within", fidelity.PRINTED["no-within-map-norm"]),  # of 2014 too
-    # Of 2014, and torchvision's.
+    # The network of 2014, and torchvision's.
     "maps": Arm("maps", {"model.layers.0.outputs": 64, "model.layers.1.outputs": 192, "model.layers.3.outputs": 256}),
     # Torchvision's.
     "decay": Arm("decay", {"optim.weight_decay": 0.0001}),

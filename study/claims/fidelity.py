@@ -1,11 +1,11 @@
 """Beyond the paper: the printed paper and the code that ran differ in 19 fields. Which of them matter?
 
-Eleven of them are here, in eight arms. Of the others five are in `fidelity_data` (images, crops, epochs) and three in
-`rate_drops` (validation images, drops by their error, no fixed schedule); a test counts them.
+Eleven of them are here, in eight arms. Five others are in `fidelity_data` (images, crops, epochs) and three in `rate_drops`
+(validation images, drops by their error, no fixed schedule). A test counts them.
 
-The control is the code. "printed" has all of them at once; its verdict says whether what the paper left out, or printed
-otherwise, moves the error at all, in either direction. The further arms (ARMS=all) have one of them each. Those of later
-editions are in `editions`, which names what it leaves out and why."""
+The control is the code. The arm "printed" has all eleven at once. Its verdict says whether the things that the paper left out
+or printed differently change the error at all, in either direction. The further arms (ARMS=all) have one difference each. The
+differences of later editions are in `editions`, which also says what it leaves out and why."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
@@ -19,9 +19,9 @@ PRINTED = {
     "norm-across-columns": {"model.norm_across": "layer"},
     "one-rate": {"optim.bias_rate_factor": 1.0},
     "colour-eigenvalues": {"data.colour_noise_times": "eigenvalue", "data.colour_noise_divisor": 1.0},
-    "mean-of-the-crop": {"data.inputs": "minus_mean_image"},  # instead of the centre's, wherever the crop is
+    "mean-of-the-crop": {"data.inputs": "minus_mean_image"},  # instead of the mean of the centre crop for every crop
 }
-# Weights of layers 3 to 5 as narrow as those of the others: a third of the code's.
+# Initial weights of layers 3 to 5 as narrow as those of the other layers: a third of the code's width.
 NARROW = {
     name: {f"model.layers.{layer}.weight_std": base.model.layers[layer].weight_std / 3 for layer in (2, 3, 4)}
     for name, base in ALEXNETS.items()
@@ -37,7 +37,7 @@ CLAIM = Claim(
         Arm("printed", ALL, also=NARROW),
         *(Arm(label, diff) for label, diff in PRINTED.items()),
         Arm("narrow-weights", also=NARROW),
-        Arm("printed-signal-kept", ALL),  # all of it but the narrow weights, which make the first logits a sixteenth as wide
+        Arm("printed-signal-kept", ALL),  # all except the narrow weights, which make the first logits a sixteenth as wide
     ),
     other_readings=("printed-signal-kept",),
     measure=AtEnd("test_error_ten_views"),

@@ -1,9 +1,10 @@
 """Beyond the paper: images, crops and epochs as printed or as in the code that ran, on full-size images.
 
-They fit images of 256 pixels alone, or the networks of 32 and 64 pixels have the printed way already, so `fidelity` cannot ask
-them there: crops from 32 offsets a side, as the printed factor 2048 counts, or from all 33; a crop for each image or for 32 in
-turn; a new order in each epoch or one for all; colour noise to the end or for 68 epochs; 90 epochs or 93. With `fidelity` and
-`rate_drops` each of the 19 fields in which the two differ is an arm (a test counts them)."""
+`fidelity` cannot test these differences on images of 32 and 64 pixels: they fit only images of 256 pixels, or the smaller
+networks use the printed way already. They are: crops from 32 offsets a side, as the printed factor 2048 implies, or from all
+33; one crop for each image or for 32 images in turn; a new order in each epoch or one order for all; colour noise to the end or
+for 68 epochs; 90 epochs or 93. Together with `fidelity` and `rate_drops`, each of the 19 fields in which the paper and the code
+differ is in an arm (a test counts them)."""
 
 from alexnet.recipe import PAPER, SOURCE_2012
 from study.questions.claim import Arm, Claim, Reported

@@ -1,12 +1,12 @@
 """Beyond the paper: eight parts at once, in 16 of their 256 combinations. What is each worth, and which pairs depend on each
 other?
 
-A screening design, 2^(8-4) of resolution IV: the effect of a part is clear of every pair; the 28 pairs come in seven groups
-of four, which these runs cannot tell apart. Where a group is not nothing, `interactions_folded` takes normalization's pairs
-out of it. The letters are chosen so that the three pairs known to be large (of norm, overlap and dropout) are in three
-groups. The parts are taken out so that the signal keeps its scale before training, where their own claims have such a
-reading: else what a part is worth and what a narrower or wider start is worth would be one number. No two of them change the
-same field. Where crops are the centre ones alone, errors are still those of ten views, as in every cell."""
+This is a screening design, 2^(8-4) of resolution IV. The effect of a part is clear of every pair. The 28 pairs come in seven
+groups of four, and these runs cannot tell the pairs of a group apart. If a group shows an effect, `interactions_folded`
+separates normalization's pairs from it. The letters are chosen so that the three pairs known to be large (of norm, overlap and
+dropout) are in three groups. If a part's own claim has a reading that keeps the scale of the signal before training, that
+reading is used here. Otherwise the worth of a part would be mixed with the effect of a narrower or wider start. No two parts
+change the same field. If training uses only centre crops, the errors are still those of ten views, as in every cell."""
 
 from study.claims import (
     augmentation,

@@ -1,7 +1,7 @@
-"""Beyond the paper: the 16 cells of `interactions`, and the same once more with normalization the other way round.
+"""Beyond the paper: the 16 cells of `interactions`, and the same cells again with normalization switched.
 
-To be run where a group of pairs of `interactions` is not nothing. The first 16 cells are its runs; with the 16 new ones the
-seven pairs of normalization are clear of every other pair."""
+Run this if a group of pairs in `interactions` shows an effect. The first 16 cells are the runs of `interactions`. With the 16
+new ones the seven pairs of normalization are clear of every other pair."""
 
 from study.claims import interactions
 from study.questions.claim import Claim, Reported

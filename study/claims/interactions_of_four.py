@@ -1,7 +1,7 @@
 """Beyond the paper: response normalization, overlapping pooling, dropout and weight decay, on and off in all 16 combinations.
 
-The paper removes one part at a time. What a part is worth may depend on the others. `interactions` asks eight parts at once,
-with as many runs; here nothing is aliased."""
+The paper removes one part at a time. What a part is worth may depend on the others. `interactions` tests eight parts with the
+same number of runs; here no effects are aliased."""
 
 from study.claims import dropout_overfits, overlap_pooling, response_norm, weight_decay
 from study.questions.claim import Claim, Reported

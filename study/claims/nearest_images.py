@@ -1,8 +1,8 @@
 """Section 6.1, figure 4: images that are near in the last hidden layer show the same thing, though "the retrieved training
 images are generally not close in L2 to the query images" in pixels.
 
-Of the six nearest training images of each of 1000 test images, found exactly, the share that has the query's label: by the last
-hidden layer, and by pixels.
+For each of 1000 test images the six nearest training images are found by an exact search. The measure is the share of them with
+the query's label: by the last hidden layer, minus by pixels.
 """
 
 from study.questions.claim import Arm, Claim, Reported

@@ -1,7 +1,7 @@
 """Section 3.4: "We generally observe during training that models with overlapping pooling find it slightly more difficult to
 overfit."
 
-The runs of overlap_pooling, asked for the gap between test and training error.
+It uses the runs of overlap_pooling and measures the gap between test and training error.
 """
 
 from study.claims import overlap_pooling

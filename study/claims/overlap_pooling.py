@@ -1,7 +1,8 @@
 """Section 3.4: pooling windows of 3 with stride 2 against 2 with stride 2 lower the error "by 0.4% and 0.3%".
 
-One run against one (nets 145 and 147, ILSVRC-2012 validation, ten views), 1.6 times the spread of near-identical nets. The
-windows of 2 give "equivalent dimensions" with other paddings where they must: in net 147 and here at 64 pixels; not at 32."""
+The paper compares one run with one (nets 145 and 147, ILSVRC-2012 validation, ten views). The difference is 1.6 times the
+spread of near-identical nets. For "equivalent dimensions" the windows of 2 need other paddings in net 147 and here at 64
+pixels, but not at 32."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

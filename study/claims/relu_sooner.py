@@ -4,14 +4,15 @@ tanh.
 "The learning rates for each network were chosen independently to make training as fast as possible. No regularization of any
 kind was employed. The magnitude of the effect demonstrated here varies with network architecture."
 
-Two treatments of inputs, weights and biases, because the size of the effect turns on them:
+There are two treatments of inputs, weights and biases, because the size of the effect depends on them:
   2012   pixels 0-255 minus the mean image, normal weights of listed widths, biases at twice the rate (cuda-convnet);
   today  inputs of mean 0 and variance 1 in each channel, torch's own initialization, one rate;
 and between them, on network A, 2012 with only its inputs or only its initialization changed.
 
-Before training the logits of tanh spread wider than those of ReLU, and no arm keeps the signal's scale as in other claims:
-each arm's rate is searched for, which makes up for a part of it, torch's own initialization has no width to change, and the
-treatments are that reading already, as they set the scale of inputs and weights otherwise.
+Before training the logits of tanh spread wider than those of ReLU. Other claims have an arm that keeps the scale of the signal;
+this one has none, for three reasons. Each arm's learning rate is searched for, which makes up for a part of the difference.
+Torch's own initialization has no width to change. And the treatments already act as such a reading, as they set the scale of
+inputs and weights differently.
 """
 
 from alexnet.recipe import FIGURE_1_A, FIGURE_1_B, FIGURE_1_C, changed

@@ -1,8 +1,8 @@
 """Section 3.3: "Response normalization reduces our top-1 and top-5 error rates by 1.4% and 1.2%, respectively."
 
-One run with against one without (nets 145 and 148, ILSVRC-2012 validation, ten views). Net 148 lacks the within-map
-normalization of layer 2 too, which the paper does not mention; so does the arm "none". The other arms take the two apart, and
-set the printed formula (alpha times the sum) against the code's (alpha times the mean)."""
+The paper compares one run with normalization and one without (nets 145 and 148, ILSVRC-2012 validation, ten views). Net 148
+also lacks the within-map normalization of layer 2, which the paper does not mention; so does the arm "none". The other arms
+separate the two, and compare the printed formula (alpha times the sum) with the code's (alpha times the mean)."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd

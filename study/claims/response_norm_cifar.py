@@ -1,8 +1,8 @@
 """Section 3.3: "a four-layer CNN achieved a 13% test error rate without normalization and 11% with normalization" on CIFAR-10.
 
-The only networks the footnote can mean are cuda-convnet's conv-local-13pct and -11pct, which differ in five things. The clean
-pair is the 13pct network and the first upload of its successor (r540), which adds normalization between convolution and pooling
-and nothing else. "published" is the other published network. How long the authors trained the 13pct network is not recorded.
+The only networks that the footnote can mean are cuda-convnet's conv-local-13pct and -11pct, which differ in five things. The
+clean pair is the 13pct network and the first upload of its successor (r540), which adds only normalization between convolution
+and pooling. The arm "11pct" is the other published network. How long the authors trained the 13pct network is not recorded.
 """
 
 from alexnet.recipe import CIFAR_11PCT, CIFAR_13PCT, ResponseNorm, changed, differences

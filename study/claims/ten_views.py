@@ -1,5 +1,5 @@
 """Section 4.1 and footnote 5: averaging ten views instead of taking the centre one lowers the error from 39.0% to 37.5% (top-5:
-18.3% to 17.0%). The same weights both times (net 145, ILSVRC-2010 test)."""
+18.3% to 17.0%). Both errors are of the same weights (net 145, ILSVRC-2010 test)."""
 
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import ViewsGain

@@ -1,7 +1,7 @@
 """Section 3.2: two GPUs lower the error by 1.7% (top-1) and 1.2% (top-5) against "a net with half as many kernels in each
 convolutional layer trained on one GPU", whose last convolution and full layers are not halved.
 
-One run against one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
+The paper compares one run with one (nets 145 and 145-half, ILSVRC-2010 test, ten views).
 """
 
 import math
@@ -36,8 +36,8 @@ CLAIM = Claim(
         Arm("two-columns"),
         ONE_HALF,
         ONE_WHOLE,
-        signal_kept(ONE_HALF, {2: math.sqrt(2)}),  # layer 3 sees half as many maps
-        signal_kept(ONE_WHOLE, {layer: math.sqrt(1 / 2) for layer in (1, 3, 4)}),  # these see twice as many
+        signal_kept(ONE_HALF, {2: math.sqrt(2)}),  # layer 3 has half as many input maps
+        signal_kept(ONE_WHOLE, {layer: math.sqrt(1 / 2) for layer in (1, 3, 4)}),  # these have twice as many
     ),
     other_readings=("one-half-signal-kept",),
     measure=AtEnd("test_error_ten_views"),

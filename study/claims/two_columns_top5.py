@@ -1,7 +1,7 @@
 """Section 3.2: two GPUs reduce the top-5 error by 1.2% against a one-GPU net of half the kernels.
 
-The top-5 half of the claim, by the same runs. Ten classes are too few for a top-5 error to say anything, so it is asked of
-images of 100 classes and more alone.
+This is the top-5 half of the claim, with the same runs. With ten classes a top-5 error says nothing, so the claim is asked only
+on image sets with 100 classes or more.
 """
 
 from alexnet.recipe import ALEXNET_64, SOURCE_2012

@@ -1,12 +1,13 @@
 """Section 6: "we use validation and test error rates interchangeably because in our experience they do not differ by more than
 0.1%".
 
-The paragraph speaks of top-5 errors; as ten classes are too few for those, top-1 stands in.
+The paragraph is about top-5 errors. Ten classes are too few for those, so top-1 errors are used instead.
 
-The same weights, the centre view, on the last training images, which are kept back, and on the test images. The two errors
-are shares of images, and so differ by chance: of 16.4%, the paper's top-5 error, 50,000 and 150,000 images give a standard
-error of 0.19 points by the binomial formula, twice the 0.1. So the interval is over images besides seeds, and the row says how
-many images it would take. The claim is younger than the rules of cifar10-jpeg and cifar10-jpeg-2500, and is not asked there.
+Both errors are of the same weights with the centre view: one on the last training images, which are kept back, the other on the
+test images. The two errors are shares of images, so they differ by chance. With an error of 16.4%, the paper's top-5 error, and
+50,000 and 150,000 images, the binomial formula gives a standard error of 0.19 points, twice the 0.1. So the interval is over
+images as well as seeds, and the row says how many images would be needed. The claim was written after the rules of cifar10-jpeg
+and cifar10-jpeg-2500 were fixed, so it is not asked there.
 """
 
 from alexnet.recipe import changed

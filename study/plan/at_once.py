@@ -1,4 +1,4 @@
-"""How many runs a GPU takes side by side: measured once on a card, alone against AT_ONCE, and kept for the commands after."""
+"""Measures how many runs a GPU should train side by side: one alone against AT_ONCE, once for each card. The result is kept."""
 
 import contextlib
 import hashlib
@@ -21,15 +21,15 @@ from study.plan.cost import give_memory_back, seconds_of_rounds
 from study.plan.plan import PlannedRun
 
 AT_ONCE = 16
-"""An H100 takes a step of ALEXNET_32 in 667 microseconds alone, in 340 a run among 16, and in no less among 48: it is full. The
-runs' own memory is small, and where it does not suffice fewer are measured."""
+"""A step of ALEXNET_32 takes an H100 667 microseconds alone, 340 per run among 16 runs, and no less among 48: the GPU is then
+full. The runs need little memory; if it does not suffice, fewer runs are measured."""
 WORTH_IT = 1.1
-"""So many times the steps a second of one alone, or one alone it is, whose result comes sooner."""
+"""The least gain in steps per second over one run alone. Below it runs are trained one at a time, as each then ends sooner."""
 
 
 @dataclass(frozen=True)
 class AtOnce:
-    """Steps a second of one run alone, and of `runs` side by side."""
+    """Steps per second of one run alone, and of `runs` runs side by side."""
 
     alone: float
     runs: int
@@ -40,12 +40,12 @@ class AtOnce:
         return self.together / self.alone
 
     def jobs(self, runs: int) -> int:
-        """How many of `runs` at a time."""
+        """Return how many of `runs` runs to train at a time."""
         return max(1, min(self.runs if self.gain >= WORTH_IT else 1, runs))
 
 
 def jobs_that_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> tuple[int, str]:
-    """How many runs of these a GPU takes at a time, and why in a line."""
+    """Return how many of these runs to train on the GPU at a time, and the reason in one line."""
     count = len({planned.key for planned in planned_runs})
     if count < 2:
         return 1, ""
@@ -62,20 +62,20 @@ def jobs_that_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> tuple
 
 
 def measured_once(recipe: Recipe, machine: Machine) -> AtOnce:
-    """What was measured of runs of this network and batch on this card, in this process or an earlier one. Where its memory was
-    short it is measured each time: what else filled the card then may have ended."""
+    """Return the measurement for this network and batch size on this card, from this process or an earlier one. If memory was
+    short, it is measured each time, because the process that filled the card may have ended since."""
     file = _file(recipe, machine)
     if found := _kept(file):
         return found
     found = measured(recipe, machine)
-    with contextlib.suppress(OSError):  # it is measured again then
+    with contextlib.suppress(OSError):  # then it is measured again next time
         if file and found.runs == AT_ONCE:
             write_atomically(file, json.dumps(asdict(found)).encode())
     return found
 
 
 def measured(recipe: Recipe, machine: Machine) -> AtOnce:
-    """One run alone, then AT_ONCE, or half as many as long as memory does not suffice."""
+    """Measure one run alone, then AT_ONCE runs. As long as memory does not suffice, halve their number."""
     alone, runs = 1 / _seconds(recipe, machine, 1), AT_ONCE
     while runs > 1:
         try:
@@ -96,7 +96,7 @@ def _seconds(recipe: Recipe, machine: Machine, runs: int) -> float:
 
 
 def _file(recipe: Recipe, machine: Machine) -> Path | None:
-    """Where it is kept; None where this user has no folder for it."""
+    """Return the file of the measurement; None if this user has no folder for it."""
     told = [machine.label, torch.__version__, as_dict(recipe)["model"], recipe.optim.batch_size]
     name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
     try:
@@ -106,7 +106,8 @@ def _file(recipe: Recipe, machine: Machine) -> Path | None:
 
 
 def _kept(file: Path | None) -> AtOnce | None:
-    """None where nothing was measured, memory was short (which earlier versions kept), or what was kept is damaged."""
+    """Return the kept measurement. None if there is none, if memory was short (earlier versions kept those), or if the file is
+    damaged."""
     try:
         found = AtOnce(**json.loads(file.read_text())) if file else None
         return found if found and found.runs == AT_ONCE and found.alone > 0 and math.isfinite(found.gain) else None

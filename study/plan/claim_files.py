@@ -1,4 +1,4 @@
-"""The claims: every file of `study/claims`, and of the folder CLAIMS_DIR. A file that is wrong stops only itself."""
+"""Reads the claims: every file of `study/claims` and of the folder CLAIMS_DIR. A wrong file does not stop the others."""
 
 import functools
 import importlib
@@ -14,14 +14,14 @@ from study.questions.own_rates import SUFFIX, at_own_rates, is_at_own_rates
 from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", OWN_QUESTION)
-"""Names that mean something else: every claim, and the runs of `python -m study train`."""
+"""Names that no claim may have, because they mean every claim and the runs of `python -m study train`."""
 TOLD: set[str] = set()
-"""What was said of wrong files; each thing is said once."""
+"""Messages about wrong files that were already shown; each is shown once."""
 
 
 def all_claims() -> dict[str, Claim]:
-    """Every claim of `study/claims/`, and of the folder CLAIMS_DIR where that is set: found, not registered; the file name is
-    the id. A file that is not a claim or contradicts itself is left out, with a line on standard error."""
+    """Return every claim of `study/claims/` and, if it is set, of CLAIMS_DIR, by file name. Claims are not registered anywhere.
+    A file that is not a claim or contradicts itself is left out, with a line on standard error."""
     found, wrong = read_claims()
     for refusal in wrong.values():
         if str(refusal) not in TOLD:
@@ -31,8 +31,7 @@ def all_claims() -> dict[str, Claim]:
 
 
 def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
-    """The claims by their names, and, by the names of their files, why others are none. Raises Refused where CLAIMS_DIR is no
-    folder."""
+    """Return the claims by name, and the refusals of wrong files by file name. Raises Refused if CLAIMS_DIR is not a folder."""
     own = claims_dir()
     files = {path.stem: path for folder in claims.__path__ for path in Path(folder).glob("[!_]*.py")}
     wrong: dict[str, Refused] = {}
@@ -63,8 +62,8 @@ def _told_by(path: Path) -> Claim | Refused:
 
 @functools.cache
 def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
-    """The CLAIM of a file as it was last changed, or what is wrong with it. Files of the package are imported as its modules,
-    so that one may use another's arms."""
+    """Return the CLAIM of a file in its current version, or what is wrong with it. Files of the package are imported as its
+    modules, so that a claim can use another claim's arms."""
     try:
         if path.parent == Path(claims.__path__[0]):
             module = importlib.import_module(f"study.claims.{path.stem}")
@@ -73,7 +72,7 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
             assert spec and spec.loader, "a .py file has a loader"
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever someone's file raises
+    except (Exception, SystemExit) as error:  # any error of the user's file
         text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
         return Refused(f"{path}: {' '.join(text.split())}")
     if not hasattr(module, "CLAIM"):
@@ -84,8 +83,8 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
 
 
 def get_claim(name: str) -> Claim:
-    """The claim of this name, or, where the name says so, of a claim at its arms' own learning rates. Raises Refused for one
-    that there is none of, or whose file is wrong."""
+    """Return the claim of this name. If the name ends with SUFFIX, return that claim with each arm at its own learning rate.
+    Raises Refused if there is no such claim or its file is wrong."""
     found, wrong = read_claims()
     if name not in found and name not in wrong and is_at_own_rates(name):
         claim = name.removesuffix(SUFFIX)

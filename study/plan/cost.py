@@ -1,4 +1,4 @@
-"""What runs will cost: epochs from the search; seconds a step from this machine's earlier runs, or measured now."""
+"""Estimates what runs will cost: epochs from the search, seconds per step from this machine's earlier runs or measured now."""
 
 import functools
 import gc
@@ -19,12 +19,12 @@ from study.questions.scales import scale_named
 
 CALIBRATION_IMAGES = 32
 OVERHEAD = 1.15
-"""Evaluation, start-up and uneven lengths."""
+"""A factor for evaluation, start-up and runs of unequal length."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall seconds of runs; where the pace was taken from; and both in a sentence."""
+    """Wall seconds of runs, the source of the pace, and both in a sentence."""
 
     seconds: float
     source: str
@@ -32,20 +32,20 @@ class Cost:
 
 
 class Pace:
-    """What runs will cost on one machine.
+    """Estimates what runs will cost on one machine.
 
-    `seconds_a_step` is what its earlier runs took, by (base, data set): wall seconds over the steps of all runs that shared the
-    machine, as `study.record.tables.seconds_a_step` reads it. `data_dir` holds the image sets.
+    `seconds_a_step` is the pace of its earlier runs by (base, data set): wall seconds over the steps of all runs that shared
+    the machine, as `study.record.tables.seconds_a_step` returns it. `data_dir` holds the image sets.
     """
 
     def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
         self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
-        self.calibrated: dict[tuple[str, str], float] = {}  # likewise by base and data set: arms of a base take about as long
+        self.calibrated: dict[tuple[str, str], float] = {}  # also by base and data set: a base's arms take about as long
         self.packed: dict[str, int] = {}  # training images by set; 0: it is not packed here
 
     def cost(self, planned_runs: Sequence[PlannedRun]) -> Cost:
-        """Wall seconds of `planned_runs`: at the pace of the machine's earlier runs of the same base on the same data; where
-        there are none, at that of a few steps taken now."""
+        """Return the cost of `planned_runs` at the pace of the machine's earlier runs of the same base on the same data. If
+        there are none, the pace of a few steps is measured now."""
         if not planned_runs:
             return Cost(0.0, "nothing to run", "Nothing is left to run.")
         total, is_calibrated, machine = 0.0, False, self.machine
@@ -69,7 +69,7 @@ class Pace:
         return Cost(seconds, source, words)
 
     def _images_an_epoch(self, planned: PlannedRun) -> int:
-        """Of the set that is packed here; before it is, as many as its scale says."""
+        """Return the training images per epoch, from the packed image set, or from the scale if it is not packed yet."""
         from alexnet.data import packed
 
         data = planned.recipe.data
@@ -79,31 +79,31 @@ class Pace:
         return max(min(data.train_images or there, there) - data.validation_images, 1)
 
     def _calibrated(self, recipe: Recipe) -> float:
-        """Of the machine, which takes a step of several runs at a time."""
+        """Return the measured seconds per step of the whole machine, which trains `machine.jobs` runs at a time."""
         step = seconds_of_a_step(recipe, self.machine) / self.machine.jobs
         reading = seconds_of_reading(recipe, self.machine, self.data_dir)
-        return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains meanwhile
+        return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains while images are read
 
 
 def expected_epochs(planned: PlannedRun, tuned: Tuned) -> float:
-    """Epochs that the search's own run with this rate took to its target; the whole budget where it never arrived."""
+    """Return the epochs that the search's run with this rate took to its target; the whole budget if it did not reach it."""
     entry = tuned.find(planned.claim, planned.base, planned.arm, planned.scale) or {"value": None, "trials": []}
     took = next((t["epochs_to_target"] for t in entry["trials"] if t["value"] == entry["value"]), None)
     return min(took or planned.recipe.optim.epochs, planned.recipe.optim.epochs)
 
 
 def may_stop_before(planned: PlannedRun, tuned: Tuned) -> bool:
-    """Whether a run's whole budget is reckoned with, though it ends at a training error that it may reach before."""
+    """Return whether the estimate uses a run's whole budget, although the run may stop earlier at a training error."""
     optim = planned.recipe.optim
     return bool(optim.stop_at_train_error) and expected_epochs(planned, tuned) == optim.epochs
 
 
 @functools.cache
 def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
-    """Median seconds of a step of each of the runs that share a process: on a GPU `machine.jobs`, on a CPU one.
+    """Return the median seconds of a step of the runs that share a process: `machine.jobs` runs on a GPU, one on a CPU.
 
-    On made-up pixels, batches larger than CALIBRATION_IMAGES in proportion on a CPU. Other work at the same time makes it
-    slower, which is not known here.
+    Uses random pixels. On a CPU, batches larger than CALIBRATION_IMAGES are not measured but scaled up. Other work on the
+    machine makes the steps slower; that is not detected.
     """
     on_cpu = machine.device == "cpu"
     batch = min(recipe.optim.batch_size, CALIBRATION_IMAGES) if on_cpu else recipe.optim.batch_size
@@ -116,13 +116,13 @@ def seconds_of_a_step(recipe: Recipe, machine: Machine) -> float:
             if share == 1 or not is_out_of_memory(error):
                 raise
         give_memory_back()
-        share //= 2  # as the runs themselves will do
+        share //= 2  # the runs themselves will do the same
     return statistics.median(seconds) * runs / share * recipe.optim.batch_size / batch
 
 
 def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=None, count: int = 0) -> list[float]:
-    """Seconds of each of `count` steps (default: a few) that `runs` runs take side by side in this process, after some that are
-    not counted. On a GPU the mean alone. `take_round` is another way to take steps than the machine's own."""
+    """Return the seconds of each of `count` steps (default: a few) of `runs` runs side by side in this process, after some
+    steps that are not counted. On a GPU only the mean is returned. `take_round` replaces the machine's way to take a step."""
     import torch
 
     from alexnet.training.cuda_graph import WARM_UP, rounds_on
@@ -144,7 +144,7 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
                 next(own)
             for _, error in take_round(trainings):
                 raise let_go(error)
-        if on_gpu:  # the host runs ahead of it, as in training, which waits at the end of an epoch alone
+        if on_gpu:  # the host runs ahead of the GPU, as in training, which waits only at the end of an epoch
             torch.cuda.synchronize()
             return [(time.perf_counter() - begun[warm]) / timed]
         return [end - start for start, end in itertools.pairwise([*begun[warm:], time.perf_counter()])]
@@ -152,8 +152,8 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
 
 @functools.cache
 def seconds_of_reading(recipe: Recipe, machine: Machine, data_dir: Path) -> float:
-    """Seconds in which a batch of random images comes from the disk on all of its readers; 0 for sets that need none: those
-    that are not packed yet, are small, or fit on the device."""
+    """Return the seconds to read a batch of random images from the disk with all readers. 0 for image sets that need no reading
+    during training: those that are not packed yet, are small, or fit on the device."""
     import numpy as np
     import torch
 
@@ -185,14 +185,14 @@ def _made_up_images(recipe: Recipe, count: int):
 
     side = recipe.model.image_size + max(recipe.data.crop_offsets - 1, 0)
     batch = min(count, recipe.optim.batch_size)
-    few = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)  # one batch again and again: drawing takes longest
+    few = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)  # one batch, repeated: drawing pixels takes longest
     images = few.repeat(-(-count // batch), 1, 1, 1)[:count]
     labels = torch.arange(count) % recipe.model.classes
     return ImageSet("made up", images, labels, images[:0], labels[:0], "made up")
 
 
 def give_memory_back() -> None:
-    """Give back the GPU's memory of what was measured: the runs themselves are in another process."""
+    """Free the GPU memory of the measurement, because the runs themselves are trained in another process."""
     import torch
 
     gc.collect()

@@ -1,7 +1,7 @@
-"""The rule by which the claims of a scale are judged, as it was fixed before its runs: results/rules.json.
+"""The rules by which the claims of each scale are judged, fixed before the runs: results/rules.json.
 
-A verdict is worth what it says only where looks, margins and the family of claims were not chosen by looking at the runs. So
-they are written down with a digest before the first run, and a claim file that says something else later is refused.
+A verdict can be trusted only if looks, margins and the family of claims were not chosen after seeing the runs. So they are
+written down with a digest before the first run. If a claim file differs from them later, it is refused.
 """
 
 import datetime
@@ -21,11 +21,11 @@ from study.questions.scales import SCALES, is_own
 
 FILE = "rules.json"
 ERROR, SPENDING = 0.05, "t^1.5"
-"""What study/judge spends over the looks, and how: a test holds both together."""
+"""The error that study/judge spends over the looks, and the spending function. A test checks that study/judge agrees."""
 UNDO = "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
 
 JudgedFacts = Mapping[str, Any]
-"""What is judged of a claim on one base: all that would change its verdict, as JSON can hold it."""
+"""Everything about a claim on one base that could change its verdict, as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Preregistration:
     fixed_on: str  # the day, such as "2026-11-26"
     first_seed: int  # runs of earlier seeds are not judged by this rule
     looks: Looks
-    family: Mapping[str, Mapping[str, JudgedFacts]]  # by claim and base: what is tested together
+    family: Mapping[str, Mapping[str, JudgedFacts]]  # by claim and base: the claims that are tested together
     note: str = ""
-    error: float = ERROR  # of all claims and looks together
-    spending: str = SPENDING  # of the error, by the share t of all seeds
+    error: float = ERROR  # for all claims and looks together
+    spending: str = SPENDING  # of the error, at the share t of all seeds
 
     @property
     def members(self) -> list[tuple[str, str]]:
@@ -47,22 +47,22 @@ class Preregistration:
         return [(claim, base) for claim, bases in self.family.items() for base in bases]
 
     def was_seen(self, seed: int, started: str) -> bool:
-        """Whether a run is known to have been there before the rule: it began on an earlier day ("2026-11-24 03:26:26"), or its
-        seed is below the first. A run that began on the day itself may have been there or not: of the rule the day is known
-        alone."""
+        """Return whether a run certainly existed before the rule. That is so if it began on an earlier day
+        ("2026-11-24 03:26:26") or its seed is below the first. For a run of the same day it is unknown, because only the day of
+        the rule is recorded."""
         return seed < self.first_seed or started[: len(self.fixed_on)] < self.fixed_on
 
     @property
     def record(self) -> dict[str, Any]:
-        """As rules.json holds it, the scale aside."""
+        """The rule as rules.json holds it, without the scale."""
         content = asdict(self)
         del content["scale"]
         content = json.loads(json.dumps(content))
         return {**content, "digest": _digest(self.scale, content)}
 
     def difference(self, claims: Mapping[str, Claim]) -> str:
-        """What of the family the claim files now say otherwise, in a sentence; empty where they agree. A claim that is gone
-        makes no difference: the family has it still, as one without runs."""
+        """Return in a sentence how the claim files differ from the family; empty if they agree. A claim whose file is gone is
+        no difference: the family still has it, as a claim without runs."""
         for name, base in self.members:
             if name not in claims:
                 continue
@@ -80,18 +80,18 @@ class Preregistration:
 
 
 def looks_of(rule: Preregistration | None) -> Looks:
-    """Those of the rule; the usual ones where none was fixed."""
+    """Return the looks of the rule; the usual ones if no rule was fixed."""
     return rule.looks if rule else LOOKS
 
 
 def first_seed_of(rule: Preregistration | None, claim: Claim) -> int:
-    """The first seed that is judged: earlier ones were judged by an earlier rule, or seen before the claim was written."""
+    """Return the first judged seed. Earlier seeds were judged by an earlier rule, or seen before the claim was written."""
     return max(rule.first_seed if rule else 0, claim.seen_seeds)
 
 
 def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:
-    """All that would change the verdict on a claim. The arms are told by digests of their recipes, learning rates that a search
-    found aside."""
+    """Return everything that could change the verdict on a claim. Arms are given by digests of their recipes, without learning
+    rates that a search found."""
     rule = {("margin" if f.name == "no_effect_within" else f.name): getattr(claim.rule, f.name) for f in fields(claim.rule)}
     labels = dict.fromkeys((claim.rule.control, *claim.rule.treated_arms))
     content = {
@@ -116,7 +116,7 @@ def fix(
     looks: Looks = LOOKS,
     note: str = "",
 ) -> Preregistration:
-    """The rule of a scale for a family, as the claim files have it today."""
+    """Return the rule of a scale for a family of claims, from the current claim files."""
     family: dict[str, dict[str, JudgedFacts]] = {}
     for name, base in members:
         family.setdefault(name, {})[base] = what_is_judged(claims[name], base, scale)
@@ -124,7 +124,8 @@ def fix(
 
 
 def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
-    """The first seed of a new rule: above all `seeds` that runs have, on the next ten. Raises Refused where none are left."""
+    """Return the first seed of a new rule: the next multiple of ten above all `seeds` of runs. Raises Refused if too few seeds
+    are left."""
     used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
     first = (max(used) // 10 + 1) * 10 if used else 0
     if first + looks.first_arm[-1] > JUDGED_SEEDS_BELOW:
@@ -134,7 +135,7 @@ def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
 
 
 class Preregistrations:
-    """The rules of every scale, the newest of each last."""
+    """The rules of every scale, the newest rule of each scale last."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Sequence[Preregistration]] | None = None):
         self.path = folder / FILE
@@ -142,8 +143,8 @@ class Preregistrations:
 
     @classmethod
     def read(cls, folder: Path) -> "Preregistrations":
-        """Those of `folder`, none where it has no file. Raises Refused for a damaged file, and for a rule that is not what its
-        digest was made of."""
+        """Read the rules of `folder`; none if it has no file. Raises Refused for a damaged file, and for a rule that does not
+        match its digest."""
         path = folder / FILE
 
         def shaped(told: Any) -> dict[str, list[Preregistration]]:
@@ -154,17 +155,17 @@ class Preregistrations:
         return cls(folder, results_folder.read_json(folder, FILE, shaped))
 
     def of(self, scale: str) -> Preregistration | None:
-        """The rule of a scale, the newest; None where none was fixed."""
+        """Return the newest rule of a scale; None if none was fixed."""
         return self.rules[scale][-1] if self.rules.get(scale) else None
 
     def check(self, scale: str, claims: Mapping[str, Claim]) -> None:
-        """Refuse claim files that differ from the rule of a scale that has runs."""
+        """Raises Refused if the claim files differ from the rule of this scale."""
         rule = self.of(scale)
         if rule and (difference := rule.difference(claims)):
             raise Refused(f"{self.path}: {difference}; {UNDO}")
 
     def write(self, rule: Preregistration, in_place_of_last: bool = False) -> None:
-        """Put a rule after those of its scale; or in place of the last, which no run was judged by."""
+        """Append a rule to those of its scale, or replace the last one, by which no run was judged."""
         with locked(self.path.with_name(".rules.lock")):
             self.rules = Preregistrations.read(self.path.parent).rules
             own = self.rules.setdefault(rule.scale, [])
@@ -173,13 +174,13 @@ class Preregistrations:
 
     @property
     def content(self) -> bytes:
-        """Of the file."""
+        """The content of rules.json."""
         content = {scale: [one.record for one in rules] for scale, rules in sorted(self.rules.items())}
         return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:
-    """A rule from its record."""
+    """Return a rule from its record. Raises Refused for a damaged or changed one."""
     if scale not in SCALES and not is_own(scale):
         raise Refused(f"{path}: {scale!r} is no scale; choices: {', '.join(SCALES)}")
     try:
@@ -209,7 +210,7 @@ def _short_digest(text: str) -> str:
 
 
 def _words(value: Any, other: Any) -> str:
-    """A value that differs from another one; of arms those that differ."""
+    """Return a value in words; of a mapping of arms only the entries that differ from `other`."""
     if isinstance(value, dict) and isinstance(other, dict):
         return ", ".join(f"{name} {one}" for name, one in value.items() if other.get(name) != one) or "fewer of them"
     return "nothing" if value is None else str(value)

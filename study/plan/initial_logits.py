@@ -1,8 +1,8 @@
-"""How widely the logits of a network spread before its training: results/initial_logits.json. No torch.
+"""How widely the logits of a network spread before training: results/initial_logits.json. Imports no torch.
 
-An arm may change more than the part it is about: without dropout's factor of a half the first logits spread almost four times
-as widely, which alone changes how training begins. The spread is that over images, of each class apart. It is measured with
-`alexnet-study logits` on seeds that are never judged (study/run/initial_logits.py).
+An arm may change more than the part it is about. For example, without dropout's factor of a half the first logits spread almost
+four times as widely, which alone changes how training begins. The spread is taken over images, for each class separately. The
+command `alexnet-study logits` measures it on seeds that are never judged (study/run/initial_logits.py).
 """
 
 import json
@@ -20,23 +20,24 @@ FILE = "initial_logits.json"
 SEEDS = (1000, 1001, 1002)
 IMAGES = 1000
 SAME_SCALE = (0.8, 1.25)
-"""A ratio of spreads within these limits is no second change of an arm."""
+"""If the ratio of spreads is within these limits, the arm does not count as changing the scale of the signal."""
 
 
 def changes_scale(ratio: float | None) -> bool:
-    """Whether an arm whose logits spread so many times as widely as the control's changes the scale of the signal too."""
+    """Return whether an arm changes the scale of the signal. `ratio` is the spread of its logits over that of the control's."""
     return ratio is not None and not SAME_SCALE[0] <= ratio <= SAME_SCALE[1]
 
 
 @dataclass(frozen=True)
 class InitialLogits:
-    """The spread of logits of networks, one number a seed of SEEDS, by the key that a run of the first of them would have."""
+    """The spreads of the logits of networks, one number for each seed of SEEDS. They are stored under the key of a run with the
+    first seed."""
 
     spreads: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "InitialLogits":
-        """Of `folder`; empty where nothing was measured. Raises Refused for a damaged file."""
+        """Read the spreads of `folder`; empty if nothing was measured. Raises Refused for a damaged file."""
         try:
             return cls(results_folder.read_json(folder, FILE, _shaped) or {})
         except Refused as error:
@@ -46,8 +47,8 @@ class InitialLogits:
         return self.spreads.get(run_key(recipe, SEEDS[0], fingerprint))
 
     def ratio(self, recipe: Recipe, control: Recipe, fingerprint: str) -> float | None:
-        """How many times as widely the logits of `recipe` spread as those of `control`: the geometric mean over seeds. None
-        where either was not measured."""
+        """Return the spread of the logits of `recipe` over that of `control`: the geometric mean over seeds. None if one of
+        them was not measured."""
         arm, other = self.of(recipe, fingerprint), self.of(control, fingerprint)
         if not arm or not other:
             return None
@@ -61,14 +62,14 @@ class InitialLogits:
 
     @property
     def content(self) -> bytes:
-        """Of the file."""
+        """The content of initial_logits.json."""
         ordered = {key: [float(f"{spread:.5g}") for spread in self.spreads[key]] for key in sorted(self.spreads)}
         told = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
         return (json.dumps(told, indent=1) + "\n").encode()
 
 
 def _shaped(told: Any) -> dict[str, tuple[float, ...]]:
-    """The spreads in initial_logits.json. Raises ValueError, or what a wrong shape leads to, for anything else."""
+    """Return the spreads in initial_logits.json. Raises ValueError, or another error of a wrong shape, for anything else."""
     if (tuple(told["seeds"]), told["images"]) != (SEEDS, IMAGES):
         raise ValueError("spreads of other seeds or images")
     found = {key: tuple(map(float, spreads)) for key, spreads in told["spreads"].items()}

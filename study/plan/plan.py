@@ -1,4 +1,4 @@
-"""What a claim asks for: claims x scale x bases x arms x seeds, as runs with keys. Imports no torch."""
+"""Makes the plan of a claim: its runs (bases x arms x seeds at one scale) with their keys. Imports no torch."""
 
 import fnmatch
 import functools
@@ -16,7 +16,7 @@ from study.questions.scales import Scale
 
 @dataclass(frozen=True)
 class Asked:
-    """For whom a run is trained: a claim at a scale, and which of its bases and arms."""
+    """What a run is trained for: a claim at a scale, and one of its bases and arms."""
 
     claim: str
     scale: str
@@ -26,7 +26,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run and the place it has in a claim. The key is the run's alone; other claims may share it."""
+    """One run and its place in a claim. The key depends only on the run, so claims that need the same run share it."""
 
     claim: str
     scale: str
@@ -62,13 +62,13 @@ def make_plan(
     looks: Looks = LOOKS,
     every_arm: bool = False,
 ) -> list[PlannedRun]:
-    """The runs of one claim at one scale, first pairs first: every seed of each base in turn, all arms beside one another.
+    """Return the runs of one claim at one scale: base after base, in each base seed after seed, with a seed's arms together.
 
-    `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of each arm but the first, which
-    has as many as their last look asks for (study/questions/looks.py). `first_seed` and `looks` are those of the scale's fixed
-    rule, where there is one. `every_arm`: where `arms` is empty, all that can be trained (`arms_with_rates`) in place of the
-    claim's defaults. Raises Refused for names that do not exist, for seeds below 1 and those that are kept for tuning, for an
-    arm without a tuned rate and for two arms that are one run.
+    `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of seeds of each arm except the
+    first, which has as many as their last look needs (study/questions/looks.py). `first_seed` and `looks` come from the scale's
+    fixed rule, if there is one. With `every_arm` and no `arms`, all arms that can be trained (`arms_with_rates`) replace the
+    claim's defaults. Raises Refused for names that do not exist, for a number of seeds below 1, for seeds that are kept for
+    tuning, for an arm without a tuned rate, and for two arms that are the same run.
     """
     if seeds is not None and seeds < 1:
         raise Refused(f"SEEDS: {seeds} is not a whole number from 1")
@@ -76,7 +76,7 @@ def make_plan(
     scale = get_scale(claim, scale_name)
     chosen_bases = pick_bases(claim, scale, bases)
     named = list(arms)
-    pick_arms(claim, named)  # refused, where they are, before a rate is
+    pick_arms(claim, named)  # refuse a wrong name before a missing rate
     count = seeds or scale.seeds or claim.seeds
     first_seed = max(first_seed, claim.seen_seeds)
     if (last := first_seed + looks.seeds_of_first_arm(count) - 1) >= JUDGED_SEEDS_BELOW:
@@ -100,7 +100,8 @@ def make_plan(
 
 
 def _check_differ(recipes: Mapping[str, Recipe], where: str) -> None:
-    """Raises Refused for arms that became one, as where an arm sets what the scale sets too: a run is not its own control."""
+    """Raises Refused if two arms are the same run, for example because an arm sets the same field as the scale: a run cannot be
+    its own control."""
     first: dict[Recipe, str] = {}
     for arm, recipe in recipes.items():
         if (twin := first.setdefault(recipe, arm)) != arm:
@@ -108,16 +109,16 @@ def _check_differ(recipes: Mapping[str, Recipe], where: str) -> None:
 
 
 def seed_count(text: str) -> int:
-    """SEEDS as a user wrote it."""
+    """Return the number of seeds in a user's SEEDS. Raises Refused for anything else."""
     if not text.isdecimal() or not 1 <= int(text) <= JUDGED_SEEDS_BELOW:
         raise Refused(f"SEEDS: {text!r} is not a whole number from 1 to {JUDGED_SEEDS_BELOW}")
     return int(text)
 
 
 def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> Recipe:
-    """base + scale + arm + the learning rate that the search found. Raises Refused where it was never searched."""
+    """Return the recipe of base + scale + arm + the learning rate that a search found. Raises Refused if there is none."""
     claim = get_claim(claim_name)
-    get_scale(claim, scale_name)  # refused, where the claim is not asked at it
+    get_scale(claim, scale_name)  # refuses a scale at which the claim is not asked
     recipe = claim.recipe_at(scale_name, base, arm)
     if not claim.tune:
         return recipe
@@ -138,20 +139,20 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
 
 
 def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -> list[str]:
-    """All arms of a claim that can be trained: where it tunes, its default arms and the others whose rate was found. A default
-    arm without a rate is among them, to be refused with the search that finds it."""
+    """Return all arms of a claim that can be trained: the default arms, and others if the claim does not tune or their rate was
+    found. A default arm without a rate is included, so that it is refused with the search command that finds the rate."""
     claim = get_claim(claim_name)
     labels = [arm.label for arm in claim.arms]
     return [arm for arm in labels if arm in claim.default_arms or has_rate(claim_name, scale_name, base, arm, tuned)]
 
 
 def has_rate(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
-    """Whether an arm can be trained: its claim searches for no rate, or the rate is found."""
+    """Return whether an arm can be trained: its claim searches for no rate, or the rate was found."""
     return not get_claim(claim_name).tune or tuned.find(claim_name, base, arm, scale_name) is not None
 
 
 def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
-    """Whether a search has tried every value of the claim for this arm, and none served: another search would find no more."""
+    """Return whether a search tried every value of the claim for this arm and none worked. Then another search cannot help."""
     entry = tuned.entries.get(f"{claim_name}/{base}/{scale_name}", {}).get(arm)
     if not entry or entry["value"] is not None:
         return False
@@ -160,7 +161,7 @@ def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: 
 
 
 def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]:
-    """The bases whose images are the scale's: those that match `patterns`, or the claim's defaults."""
+    """Return the bases that suit the scale's images: those that match `patterns`, or the claim's defaults."""
     suiting = [base for base, recipe in claim.bases.items() if scale.suits(recipe)]
     if not (patterns := list(patterns)):
         return [base for base in claim.default_bases if base in suiting][: scale.bases or None]

@@ -1,11 +1,11 @@
-"""The files of a folder of results: read only as they were written, and written several at once or not at all.
+"""Reads and writes the files of a results folder. It refuses changed files, and writes several files together or not at all.
 
-results/digests.json has a digest of each file. A file that was changed since by hand, by a merge or by a fault of a disk is
-named and refused, until `python -m study table --accept` takes the change on purpose. A folder without digests.json is read as
-it is, and gets one at the next write.
+results/digests.json has a digest of each file. A file that was changed later by hand, by a merge or by a disk fault is refused
+by name, until `python -m study table --accept` accepts the change. A folder without digests.json is read as it is, and gets one
+at the next write.
 
-Several files change together: their new contents are laid beside them, then digests.json is replaced, then each file takes its
-name. Whoever is killed in between leaves either all old files or, for readers too, all new ones.
+To change several files together, a writer first writes their new contents beside them, then replaces digests.json, then renames
+each new file. If it is killed in between, readers find either all old files or all new ones.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from alexnet.files import clear_unfinished, locked, write_atomically
 
 DIGESTS = "digests.json"
 FORMAT = 1
-"""Of digests.json, and the version of the tables' columns: goes up when a column is renamed or comes to mean something else."""
+"""The version of digests.json and of the tables' columns. It goes up if a column is renamed or changes its meaning."""
 FILES = ("runs.csv", "curves.csv", "answers.npz", "trained.json", "tuned.json", "rules.json", "initial_logits.json")
 ACCEPT = "`python -m study table --accept` takes the folder as it is"
 ATTEMPTS = 100
-"""How often files are read again that another process writes meanwhile."""
+"""How often files are read again if another process writes them at the same time."""
 
 Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True)
 class FilesRead:
-    """Files of a folder that belong together: what was in them, and which are not what their digests say."""
+    """Files of a folder that belong together: their contents, and which of them do not match their digests."""
 
     folder: Path
     files: Mapping[str, bytes]  # those that are there
@@ -41,7 +41,7 @@ class FilesRead:
     lost: tuple[str, ...]
 
     def check(self, may_lack: bool = False) -> None:
-        """Raises Refused for a file that is not what was written. `may_lack`: but not for one that is gone."""
+        """Raises Refused for a file that was changed or, unless `may_lack`, is gone."""
         for name in self.changed:
             raise Refused(
                 f"{self.folder / name}: changed since it was written (its digest in {DIGESTS} is another); undo the change, or "
@@ -53,13 +53,13 @@ class FilesRead:
 
 
 def read(folder: Path, *names: str) -> FilesRead:
-    """Some files of a folder, all as one write left them. To be parsed, and then checked: so the one that is wrong is told by
-    what is wrong with it, where that can be said."""
+    """Read some files of a folder, all in the state of one write. The caller should first parse them and then call `check`, so
+    that a refusal says what is wrong inside a file, if possible."""
     known, files = _known(folder), {}
     for _ in range(ATTEMPTS):
         files = {name: _content(folder, name, known.get(name)) for name in names}
         before, known = known, _known(folder)
-        if known == before:  # else another process has written meanwhile
+        if known == before:  # otherwise another process wrote at the same time
             break
     there = {name: content for name, content in files.items() if content is not None}
     named = [name for name in names if name in known]
@@ -68,8 +68,8 @@ def read(folder: Path, *names: str) -> FilesRead:
 
 
 def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape | None:
-    """What `shaped` makes of a JSON file; None where there is none. `shaped` raises ValueError with what is wrong, or whatever
-    a wrong shape leads it to. Raises Refused for a file that is damaged, of another shape, or changed."""
+    """Return the result of `shaped` for the content of a JSON file; None if there is no file. `shaped` raises ValueError with
+    the fault, or another error that a wrong shape causes. Raises Refused for a file that is damaged, misshapen or changed."""
     contents = read(folder, name)
     found = None
     if name in contents.files:
@@ -82,11 +82,12 @@ def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape 
 
 
 class Misshapen(Exception):
-    """JSON of another shape than its file has to have. The text says how."""
+    """The JSON of a file has the wrong shape. The text says what is wrong."""
 
 
 def of_shape(path: Path, content: bytes, shaped: Callable[[Any], Shape]) -> Shape:
-    """What `shaped` makes of the JSON in `content`, see `read_json`. Raises Refused for what is no JSON, and Misshapen."""
+    """Return the result of `shaped` for the JSON in `content`, see `read_json`. Raises Refused if it is not JSON, and
+    Misshapen."""
     told = json_of(path, content)
     try:
         return shaped(told)
@@ -97,7 +98,7 @@ def of_shape(path: Path, content: bytes, shaped: Callable[[Any], Shape]) -> Shap
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files with their digests, all or none. The digests of the others stay: what was changed stays refused."""
+    """Write files with their digests, all or none. The digests of other files stay, so a changed file stays refused."""
     with locked(folder / ".digests.lock"):
         known = _known(folder)
         _take_names(folder, known)
@@ -111,7 +112,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def accept(folder: Path) -> list[str]:
-    """Take the files of `folder` as they are. Returns which were changed, came or went. They are to be checked before."""
+    """Accept the files of `folder` as they are. Returns the names of files that changed, appeared or disappeared. The caller
+    must check them before."""
     with locked(folder / ".digests.lock"):
         try:
             known = _known(folder)
@@ -124,7 +126,7 @@ def accept(folder: Path) -> list[str]:
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """The digests of the files of `folder` as they are, by their names; of those that are there."""
+    """Return the digests of the current files of `folder`, by name."""
     contents = read(folder, *FILES)
     return {name: _digest(contents.files[name]) for name in FILES if name in contents.files}
 
@@ -133,7 +135,7 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def unlike_text(content: bytes) -> str:
-    """Why this is not the content of a table or of JSON at all; empty where it may be."""
+    """Return why this cannot be the content of a table or of JSON; empty if it can."""
     if not content.strip():
         return "empty"
     if content.startswith(b"version https://git-lfs"):
@@ -150,7 +152,7 @@ def unlike_text(content: bytes) -> str:
 
 
 def json_of(path: Path, content: bytes) -> Any:
-    """JSON with finite numbers, in which no name stands twice. Raises Refused for anything else."""
+    """Parse JSON with finite numbers and without duplicate names. Raises Refused for anything else."""
     if why := unlike_text(content):
         raise Refused(f"{path}: not JSON ({why})")
     try:
@@ -177,7 +179,7 @@ def _finite(text: str) -> float:
 
 
 def _known(folder: Path) -> dict[str, str]:
-    """The digests by the names of files; none where there is no digests.json."""
+    """Read the digests by file name; none if there is no digests.json."""
     path = folder / DIGESTS
     if (content := _bytes(path)) is None:
         return {}
@@ -199,7 +201,7 @@ def _write_digests(folder: Path, known: Mapping[str, str]) -> None:
 
 
 def _take_names(folder: Path, known: Mapping[str, str]) -> None:
-    """Give the new contents that belong to the digests their names, and drop the others, which a kill left."""
+    """Rename new files that match the digests to their final names. Delete the others, which a killed writer left."""
     for name in FILES:
         new = _new(folder, name)
         if (content := _bytes(new)) is None:
@@ -211,11 +213,11 @@ def _take_names(folder: Path, known: Mapping[str, str]) -> None:
 
 
 def _content(folder: Path, name: str, digest: str | None) -> bytes | None:
-    """What a file holds, or is about to hold by its digest."""
+    """Return the content of a file. If the digest matches the new file beside it, return that content instead."""
     content = _bytes(folder / name)
     if digest and (content is None or _digest(content) != digest):
         new = _bytes(_new(folder, name))
-        if new is None:  # its writer has renamed it meanwhile: read by its own name before, it was the old one
+        if new is None:  # its writer has just renamed it, so the content read above was the old one
             return _bytes(folder / name)
         if _digest(new) == digest:
             return new
@@ -227,7 +229,7 @@ def _new(folder: Path, name: str) -> Path:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """What a file holds; None where there is none."""
+    """Return the content of a file; None if there is none."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,5 @@
-"""The trials of a search for a learning rate: what each is trained on, and how it is scored. Needs neither torch nor Optuna."""
+"""Defines the trials of a search for a learning rate: what each trains on, and how it is scored. Imports no torch, no
+Optuna."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -13,17 +14,17 @@ from study.questions.measures import Measure, TimeTo
 
 TUNING_SEED = JUDGED_SEEDS_BELOW
 TUNING_SEEDS = 3
-"""As many, from TUNING_SEED on, where the validation error decides: rates side by side differ by less than two seeds do. A time
-to an error differs by more, and has one seed."""
+"""The number of seeds for each rate, from TUNING_SEED on, if the validation error decides: neighbouring rates differ by less
+than two seeds do. Times to an error differ by more, so they get one seed."""
 BEYOND = 2
-"""Values that a search tries beyond its list, one after another, while the best of all is the outermost."""
+"""The most values that a search tries beyond its list, one after another, while the best value is the outermost one."""
 VALIDATION_SHARE = 10
-"""One in so many of the training images is kept back, the last ones, where the scale trains on all there are."""
+"""If a scale trains on the whole set, the last 1/VALIDATION_SHARE of the training images is kept back for validation."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """The search of one arm on one base."""
+    """The search for the learning rate of one arm on one base."""
 
     claim: str
     scale: str
@@ -37,23 +38,23 @@ class Search:
 
 
 def is_by_time(measure: Measure) -> bool:
-    """Whether the time to an error decides between rates; else the validation error at the end of the budget does."""
+    """Return whether the time to an error decides between rates. Otherwise the validation error at the end of training does."""
     return isinstance(measure, TimeTo)
 
 
 def score_of(measure: Measure) -> str:
-    """The field of a trial's row by which its value is judged: the least wins."""
+    """Return the field of a trial's row that decides between values: the smallest wins."""
     return "steps" if is_by_time(measure) else "validation_error"
 
 
 def tuning_seeds(measure: Measure) -> tuple[int, ...]:
-    """The seeds with which each value is tried; none is ever judged."""
+    """Return the seeds with which each value is tried. No claim is judged by runs with these seeds."""
     return tuple(range(TUNING_SEED, TUNING_SEED + (1 if is_by_time(measure) else TUNING_SEEDS)))
 
 
 def trials_of(search: Search, values: Iterable[float] = ()) -> tuple[str, dict[float, tuple[PlannedRun, ...]]]:
-    """The field that is searched for, and of each value its trials, one a seed, in the order in which they are made.
-    `values`: others than those of the claim's list."""
+    """Return the field that is searched for, and for each value its trials, one per seed, in the order in which they are made.
+    `values` replaces the values of the claim's list."""
     claim = get_claim(search.claim)
     ((field, of_the_list),) = claim.tune.items()
     scale = get_scale(claim, search.scale)
@@ -71,13 +72,14 @@ def trials_of(search: Search, values: Iterable[float] = ()) -> tuple[str, dict[f
 
 
 def planned_runs_of(searches: Iterable[Search]) -> list[PlannedRun]:
-    """All trials of these searches."""
+    """Return all trials of these searches, without those beyond their lists."""
     return [planned for search in searches for of_a_value in trials_of(search)[1].values() for planned in of_a_value]
 
 
 def _with_validation(recipe: Recipe, images_of_the_set: int) -> Recipe:
-    """The same with validation images: the next so many as it trains on, where the set has images that the scale leaves out, so
-    that a trial is trained as the arm is. Where those are few, the last of its own are kept back."""
+    """Return the recipe with validation images. If the scale leaves out enough images of the set, the validation images are the
+    ones that follow its training images, as many as it trains on; so a trial trains exactly as the arm does. Otherwise the last
+    of its own training images are kept back."""
     if recipe.data.validation_images:
         return recipe
     trained = recipe.data.train_images or images_of_the_set
@@ -88,7 +90,7 @@ def _with_validation(recipe: Recipe, images_of_the_set: int) -> Recipe:
 
 
 def mean_scores(trials: Iterable[Mapping[str, Any]], score: str) -> dict[float, float | None]:
-    """Of each value the mean of this score over its trials, rows of tuned.json; None where one of them has none."""
+    """Return for each value the mean score of its trials (rows of tuned.json); None if a trial has no score."""
     found: dict[float, list] = {}
     for trial in trials:
         found.setdefault(trial["value"], []).append(trial.get(score))
@@ -96,8 +98,8 @@ def mean_scores(trials: Iterable[Mapping[str, Any]], score: str) -> dict[float, 
 
 
 def next_beyond(values: Collection[float], best: float | None) -> float | None:
-    """The value to be tried next where the best of these is an outermost one: to the best as the best is to its neighbour.
-    None where the best has others on both sides, or there is none."""
+    """Return the value to try next if the best of these is the smallest or the largest: one step further, by the factor between
+    the best and its neighbour. None if the best lies between others, or if there is no best."""
     lowest, *between, highest = sorted(values)
     if best not in (lowest, highest):
         return None
@@ -106,6 +108,6 @@ def next_beyond(values: Collection[float], best: float | None) -> float | None:
 
 
 def outward(values: tuple[float, ...]) -> list[float]:
-    """From the middle of the list to its ends: a good trial early on prunes the others sooner."""
+    """Return the values from the middle of the list to its ends. A good early trial prunes the others sooner."""
     middle = (len(values) - 1) / 2
     return [values[i] for i in sorted(range(len(values)), key=lambda i: (abs(i - middle), i))]

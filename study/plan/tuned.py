@@ -1,6 +1,6 @@
 """The learning rates that searches found: results/tuned.json, and a copy of it inside the package.
 
-The file in `results/` is the truth. The copy beside this module is what an installed package has, which has no `results/`.
+The file in `results/` is the original. An installed package has no `results/` and uses the copy beside this module.
 """
 
 import json
@@ -17,11 +17,11 @@ from study.questions.scales import SCALES
 FILE = "tuned.json"
 COPY = Path(__file__).with_name(FILE)
 CHECKOUT_RESULTS = Path(__file__).parents[2] / "results"
-"""Of the checkout that this module is in, where it is in one."""
+"""The results folder of this checkout, if the module is in a checkout."""
 
 
 def committed_text() -> str:
-    """The tuned.json that comes with the package."""
+    """Return the text of the tuned.json that comes with the package."""
     return resources.files("study.plan").joinpath(FILE).read_text()
 
 
@@ -33,39 +33,39 @@ class Tuned:
 
     @classmethod
     def read(cls, folder: Path) -> "Tuned":
-        """Those of `folder`; where it has none, those that come with the package. Raises Refused for a damaged file."""
+        """Read the rates of `folder`; if it has no file, those of the package. Raises Refused for a damaged file."""
         entries = results_folder.read_json(folder, FILE, _shaped)
         return cls.committed() if entries is None else cls(entries)
 
     @classmethod
     def committed(cls) -> "Tuned":
-        """Those that come with the package."""
+        """Read the rates that come with the package."""
         return cls(json.loads(committed_text()))
 
     def put(self, claim: str, base: str, scale: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
-        """The same with `entry` for one arm."""
+        """Return the same rates with `entry` for one arm."""
         name = f"{claim}/{base}/{scale}"
         return Tuned({**self.entries, name: {**self.entries.get(name, {}), arm: dict(entry)}})
 
     def write(self, folder: Path) -> None:
-        """Into `folder`. Where that is the `results/` of this checkout, the package's copy is written too."""
+        """Write the rates into `folder`. If that is the `results/` of this checkout, also write the package's copy."""
         results_folder.write(folder, {FILE: self.content})
         self.copy_of(folder)
 
     def copy_of(self, folder: Path) -> None:
-        """Write the package's copy of the file in `folder`, where that is the `results/` of this checkout."""
+        """Write the package's copy, if `folder` is the `results/` of this checkout."""
         if folder.resolve() == CHECKOUT_RESULTS:
             write_atomically(COPY, self.content)
 
     @property
     def content(self) -> bytes:
-        """Of the file."""
+        """The content of tuned.json."""
         ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
         return (json.dumps(ordered, indent=1) + "\n").encode()
 
     def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
-        """The entry of an arm at this scale, else at the first other one that has it: its "tuned_on" says which. The best rate
-        after a whole budget is that of its scale alone."""
+        """Return the entry of an arm at this scale, or at the first other scale that has one; "tuned_on" says which. A claim at
+        own rates uses only the entry of its own scale, because the best rate after a whole budget depends on the scale."""
         for name in (scale,) if is_at_own_rates(claim) else dict.fromkeys((scale, *SCALES)):
             found = self.entries.get(f"{claim}/{base}/{name}", {}).get(arm)
             if found and found["value"] is not None:
@@ -79,7 +79,7 @@ class Tuned:
 
 
 def _shaped(told: Any) -> dict[str, dict]:
-    """What tuned.json holds. Raises ValueError, or what a wrong shape leads to, for anything else."""
+    """Return the entries of tuned.json. Raises ValueError, or another error of a wrong shape, for anything else."""
     if not isinstance(told, dict):
         raise ValueError("not the learning rates by claim, base and scale")
     for name, arms in told.items():

@@ -1,4 +1,4 @@
-"""What a claim file may write into a field: refused here by the name of the field, before anything is planned."""
+"""Checks of the values in a claim file's fields. A wrong value is refused by the field's name before anything is planned."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from alexnet.errors import Refused
 
 
 def check_text(field: str, value: Any, may_be_empty: bool = False) -> None:
-    """Raises Refused for what is no text, or says nothing."""
+    """Raises Refused if `value` is not a text, or is blank and may not be."""
     if not isinstance(value, str):
         raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a text")
     if not may_be_empty and not value.strip():
@@ -16,7 +16,7 @@ def check_text(field: str, value: Any, may_be_empty: bool = False) -> None:
 
 
 def check_number(field: str, value: Any, above: float = -math.inf) -> None:
-    """Raises Refused for what is no finite number above `above`."""
+    """Raises Refused if `value` is not a finite number above `above`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a number")
     if not math.isfinite(value):
@@ -26,14 +26,14 @@ def check_number(field: str, value: Any, above: float = -math.inf) -> None:
 
 
 def check_whole(field: str, value: Any, least: int, most: float = math.inf) -> None:
-    """Raises Refused for what is no whole number from `least` to `most`."""
+    """Raises Refused if `value` is not a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         to = "on" if math.isinf(most) else f"to {most:.0f}"
         raise Refused(f"{field}: {value!r} is not a whole number from {least} {to}")
 
 
 def check_mapping(field: str, value: Any, of: type = object) -> None:
-    """Raises Refused for what does not map texts to values of the class `of`."""
+    """Raises Refused if `value` does not map texts to values of the class `of`."""
     if not isinstance(value, Mapping):
         raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a dict")
     for name, one in value.items():

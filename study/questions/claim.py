@@ -1,4 +1,4 @@
-"""The nouns: a claim of the paper, its arms, and what is asked of them. Claims are data; see `claims/`."""
+"""The data types of a claim: the claim of the paper, its arms, and how they are measured and compared. See `claims/`."""
 
 import math
 import re
@@ -15,24 +15,24 @@ from study.questions.rules import Rule
 from study.questions.scales import ALEXNET_ROLES, ALEXNETS, SCALES, Scale, is_own, scale_named, suits
 
 Precision = Literal["measured", "about", "over"]
-"""How the paper gives a number: as measured, rounded in words ("about 2%"), or as a lower limit ("over 1%")."""
+"""How the paper states a number: as measured, as a rounded number ("about 2%"), or as a lower limit ("over 1%")."""
 ROLES = ("native", "proxy", "own", "machinery")
 JUDGED_SEEDS_BELOW = 1000
-"""Seeds below are judged, seeds from here on are for tuning: no run is ever both."""
+"""Seeds below this number are judged. Seeds from this number on are for tuning. So no run is used for both."""
 OWN_QUESTION = "train"
-"""In place of a claim's name: the runs of `python -m study train`, of any seed."""
+"""Stands in place of a claim's name for runs of `python -m study train`, which may have any seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """What the paper says, and where it stands."""
+    """What the paper reports, and where."""
 
     what: str
-    value: float | None  # a factor, or points with their sign; None where the paper gives a direction alone
-    where: str  # the section, such as "section 3.3"; anything else is not in the paper
+    value: float | None  # a factor, or points with their sign; None if the paper gives only a direction
+    where: str  # the section, such as "section 3.3"; any other text means that it is not in the paper
     precision: Precision = "measured"
-    notes: str = ""  # what the authors' own notes of 2012 say, where they do
-    in_notes_alone: bool = False  # whether `value` is the notes' number, and the paper is silent
+    notes: str = ""  # what the authors' own notes of 2012 say, if anything
+    in_notes_alone: bool = False  # whether `value` comes from the notes, and the paper gives none
 
     def __post_init__(self):
         check_text("claim.reported.what", self.what)
@@ -47,16 +47,16 @@ class Reported:
 
 @dataclass(frozen=True)
 class Arm:
-    """A label and a diff on the base. The control is the empty diff."""
+    """A label and the changes that the arm makes to a base (`diff`). The control changes nothing."""
 
     label: str
     diff: Mapping[str, Any] = field(default_factory=dict)
-    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by base: what the same arm needs besides, there
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by base: further changes that this arm needs there
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim of the paper as an experiment. Fixed and committed before its evidence is run.
+    """One claim of the paper as an experiment. It is fixed and committed before its runs are trained.
 
     The defaults are what the claims about AlexNet share. Raises Refused, naming the field, for a claim that contradicts itself.
     """
@@ -66,22 +66,24 @@ class Claim:
     arms: tuple[Arm, ...]  # the first is the control
     measure: Measure
     rule: Rule
-    command: str = ""  # a make target that runs it, among others; none: `python -m study run NAME`
+    command: str = ""  # a make target that runs it, maybe with others; empty: `python -m study run NAME`
     seeds: int = 3
     seen_seeds: int = 0
-    """Runs of so many first seeds were looked at before the claim was written, so they are not judged."""
+    """How many first seeds are not judged, because their runs were seen before the claim was written."""
     other_readings: tuple[str, ...] = ()
-    """Arms that read the claim otherwise than the rule does. They are told beside the verdict, and decide nothing."""
-    default_arms: tuple[str, ...] = ()  # those that are run unless others are named; none: those that the rule compares
+    """Arms for a second reading of the claim. Their results are shown beside the verdict and do not change it."""
+    default_arms: tuple[str, ...] = ()  # arms that are run unless others are named; empty: those that the rule compares
     bases: Mapping[str, Recipe] = field(
         default_factory=lambda: ALEXNETS
-    )  # the same question on several networks: a verdict each
-    default_bases: tuple[str, ...] = ()  # those of them that are run where the scale's images suit them; none: all of them
+    )  # the networks on which the claim is tested; each gets its own verdict
+    default_bases: tuple[str, ...] = ()  # bases that are run if the scale's images suit them; empty: all of them
     scales: Mapping[str, str] = field(default_factory=lambda: ALEXNET_ROLES)
-    """By label of the scale: "native" (can confirm a size), "proxy" (a direction only) or "machinery" (no evidence). A claim
-    can be asked of every set of one's own images, "own", unless it names some here: {"own-pets-32px": "own"}."""
+    """The role of each scale: "native" (can confirm the size of an effect), "proxy" (only its direction), "machinery" (no
+    evidence) or "own" (a set of the user's own images). A claim can be asked on every own set, unless it names some here:
+    {"own-pets-32px": "own"}."""
     tune: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """One field and its list of values, tried for each arm alike before the runs; none: arms share what their base has."""
+    """At most one field, with a list of values that a search tries for each arm before the runs. Empty: no search; all arms
+    use their base's value."""
 
     def __post_init__(self):
         self._check_kinds()
@@ -98,7 +100,7 @@ class Claim:
         self._check_recipes()
 
     def command_for(self, name: str, **options: object) -> str:
-        """What runs the claim of this name with these options of `run`, such as scale="cifar10" and seeds=6."""
+        """Return the shell command that runs this claim. `options` are options of `run`, such as scale="cifar10", seeds=6."""
         if self.command.startswith("make "):
             return " ".join((self.command, *(f"{option.upper()}={value}" for option, value in options.items())))
         command = self.command or f"python -m study run {name}"
@@ -182,7 +184,7 @@ class Claim:
                 )
 
     def _check_rule(self) -> None:
-        """The rule can judge the measure, and what is reported does not contradict what is expected."""
+        """Check that the rule can judge the measure, and that the reported value does not contradict the expected sign."""
         for what, found, names in (("measure", self.measure, ("unit", "kind")), ("rule", self.rule, ("judges",))):
             if missing := [name for name in names if not hasattr(found, name)]:
                 raise Refused(f"claim.{what}: {type(found).__name__} does not say its {' and its '.join(missing)}")
@@ -202,7 +204,8 @@ class Claim:
             )
 
     def _check_recipes(self) -> None:
-        """Every recipe can be made, no two arms are one, and runs stop early only where a time to an error is asked for."""
+        """Check that every recipe is valid, that no two arms are equal, and that runs stop early only if the measure is a time
+        to a training error."""
         stop = self.measure.stop_at_train_error
         for field_name, values in self.tune.items():
             if not values:
@@ -232,7 +235,7 @@ class Claim:
                     changed(self.bases[base], {field_name: value})
 
     def _check_training(self, base: str, arm: str, recipe: Recipe) -> None:
-        """A batch can be drawn, and the training is as long as the measure looks."""
+        """Check that there are images for at least one batch, and that training lasts as many epochs as the measure needs."""
         images = recipe.data.train_images - recipe.data.validation_images
         if recipe.data.train_images and images < recipe.optim.batch_size:
             raise Refused(
@@ -248,8 +251,8 @@ class Claim:
                 )
 
     def _check_views(self, base: str, arm: str, recipe: Recipe) -> None:
-        """Where the measure needs ten views there are ten, at every scale that the base can be asked at: `alexnet.training`
-        takes them only of images that are larger than the crops."""
+        """If the measure needs ten views, check that they exist at every scale of the base: `alexnet.training` takes them only
+        from images that are larger than the crops."""
         crops = recipe.model.image_size
         for scale, side in self._sides.items() if self.measure.needs_ten_views else ():
             if suits(side, self.bases[base]) and crops >= side:
@@ -260,23 +263,23 @@ class Claim:
 
     @property
     def _sides(self) -> dict[str, int]:
-        """By every scale that the claim can be asked at, the pixels a side of its images. Of one's own images there are as
-        many scales as sets: one for each side stands for them."""
+        """The side of the images in pixels, for every scale of the claim. Sets of own images have a scale each; if the claim
+        names none of them, one scale for each possible side stands for them all."""
         named = {label: own.side for label in self.scales if (own := own_name(label))}
         own = named or {f"own-...-{side}px": side for side in SIDES}
         return {**{label: SCALES[label].side for label in self.fixed_scales}, **own}
 
     @property
     def largest_margin(self) -> float:
-        """The largest effect that may be said not to matter: what the measure allows, or half of what is reported, whichever is
-        less, so that no interval is both "no effect" and consistent with the paper. Of a ratio the square root is its half."""
+        """The largest effect that a claim may declare unimportant: the measure's limit or half of the reported effect,
+        whichever is less. So no interval is both "no effect" and consistent with the paper. Half of a ratio is its root."""
         most, reported = self.measure.largest_margin, self.reported.value
         if reported is None:
             return most
         return min(most, math.sqrt(reported) if self.measure.kind == "time" else abs(reported) / 2)
 
     def role(self, scale: str) -> str:
-        """What runs at a scale can tell, see `scales`. Raises Refused for a scale that the claim is not asked at."""
+        """Return the role of a scale, see `scales`. Raises Refused for a scale on which the claim is not asked."""
         if is_own(scale):
             if not self.is_asked_at(scale):
                 choose("SCALE", scale_named(scale).data, [label for label in self.scales if own_name(label)])
@@ -284,7 +287,7 @@ class Claim:
         return self.scales[choose("SCALE", scale, self.fixed_scales)]
 
     def is_asked_at(self, scale: str) -> bool:
-        """Of a set of one's own that `scales` names every way to split it is meant."""
+        """Return whether the claim is asked at this scale. If `scales` names an own set without a split, every split counts."""
         if own := scale_named(scale).own if is_own(scale) else None:
             named = [label for label in self.scales if own_name(label)]
             return not named or str(own) in named or str(replace(own, split=0)) in named
@@ -292,31 +295,31 @@ class Claim:
 
     @property
     def fixed_scales(self) -> dict[str, str]:
-        """`scales` without those of one's own images."""
+        """`scales` without the sets of own images."""
         return {label: role for label, role in self.scales.items() if label in SCALES}
 
     def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
-        """base + scale + arm."""
+        """Return the recipe of base + scale + arm."""
         chosen = self.arm(arm)
         return changed(changed(self.bases[base], scale or {}), {**chosen.diff, **chosen.also.get(base, {})})
 
     def recipe_at(self, scale: str, base: str, arm: str) -> Recipe:
-        """The same at the scale of this name, as the runs there have it: learning rates that a search found aside."""
+        """Return the recipe of the runs at the named scale, without a learning rate that a search found."""
         return self.recipe(base, arm, scale_named(scale).on(self.bases[base]))
 
     @property
     def section(self) -> float:
-        """Of the paper, such as 3.3; infinity for what it does not say, which is told last."""
+        """The section of the paper, such as 3.3. Infinity if it is not in the paper: such claims are listed last."""
         found = re.match(r"section (\d(\.\d)?)", self.reported.where)
         return float(found[1]) if found else math.inf
 
     @property
     def is_of_the_paper(self) -> bool:
-        """Whether the paper itself says it, and not the authors' notes alone, or nobody."""
+        """Whether the paper itself makes the claim, not only the authors' notes or this study."""
         return math.isfinite(self.section) and not self.reported.in_notes_alone
 
     def arms_on(self, bases: Container[str]) -> tuple[Arm, ...]:
-        """The arms for another claim that asks the same on some of the bases."""
+        """Return the arms for another claim that uses only some of the bases."""
         return tuple(replace(arm, also={base: diff for base, diff in arm.also.items() if base in bases}) for arm in self.arms)
 
     def arm(self, label: str) -> Arm:
@@ -325,18 +328,18 @@ class Claim:
 
 
 def concrete(kind: type) -> list[type]:
-    """Every class of Measure or Rule that can be used: those that others are derived from are left out."""
+    """Return every class derived from `kind` that has no subclasses itself. Only these measures and rules can be used."""
     below = kind.__subclasses__()
     return [kind] if not below else [found for one in below for found in concrete(one)]
 
 
 NOUNS = {"claim": Claim, "claim.reported": Reported, "claim.arms": Arm, "claim.measure": Measure, "claim.rule": Rule}
-"""What a claim file makes, by how its fields are called where they are refused."""
+"""The classes that a claim file uses, by the field names that refusals show."""
 
 
 def miscalled(error: BaseException) -> str:
-    """A line on a field that a claim file left out, or that there is none of, where Python's own words on the call are of an
-    `__init__` that the file's author never saw; empty for every other error."""
+    """Return a line about a field that a claim file left out or that does not exist; empty for every other error. Python's own
+    message names an `__init__` that the file's author never saw."""
     call = re.match(r"(\w+)\.__init__\(\) (missing|got an unexpected keyword argument|takes)", str(error))
     kinds = {one.__name__: (where, one) for where, noun in NOUNS.items() for one in (noun, *concrete(noun))}
     if not isinstance(error, TypeError) or not call or call[1] not in kinds:

@@ -1,8 +1,8 @@
-"""Designs: which combinations of switched-off parts are run, what is read off them, and what they cannot tell apart.
+"""Factorial designs: which combinations of switched-off parts are run, and which effects they can tell apart.
 
-In a design a part is on (as in the control) or off. A full design runs every combination. A fraction runs some of them, so few
-that effects come in groups which its runs cannot tell apart: they are *aliases* of one another. Everything here is computed
-from the cells themselves, nothing is typed in. Source: Box, Hunter and Hunter, Statistics for Experimenters (2005), chapters 5
+In a design a part is on (as in the control) or off. A full design runs every combination. A fraction runs only some of them, so
+that its runs cannot tell the effects of a group apart: these effects are *aliases* of one another. Everything here is computed
+from the cells; no alias table is typed in. Source: Box, Hunter and Hunter, Statistics for Experimenters (2005), chapters 5
 and 6.
 """
 
@@ -23,61 +23,61 @@ Term = tuple[str, ...]
 """The parts of an effect: one for a main effect, two for a pair, three for a triple."""
 
 LISTED = 3
-"""Effects of up to so many parts are listed among the aliases of others."""
+"""The largest number of parts of an effect that is listed as an alias of another."""
 
 
 @dataclass(frozen=True)
 class EffectGroup:
-    """One effect that a design can tell, with all that its runs cannot tell from it."""
+    """One effect that a design can estimate, together with all effects that its runs cannot tell from it."""
 
-    terms: tuple[Term, ...]  # of the fewest parts: one main effect or, in a fraction, often several pairs
-    aliases: tuple[Term, ...]  # of more parts, up to LISTED: whatever they do is in the same number
-    weights: NDArray[np.float64]  # of the means of the control and of all cells, shape [1 + cells]
+    terms: tuple[Term, ...]  # the effects with the fewest parts: one main effect or, in a fraction, often several pairs
+    aliases: tuple[Term, ...]  # effects with more parts, up to LISTED, that are mixed into the same number
+    weights: NDArray[np.float64]  # the weights of the means of the control and of all cells, shape [1 + cells]
 
     @property
     def name(self) -> str:
-        """Such as "norm", or "norm x overlap = dropout x crossing"."""
+        """The name, such as "norm", or "norm x overlap = dropout x crossing"."""
         return " = ".join(" x ".join(term) for term in self.terms)
 
     @property
     def parts(self) -> int:
-        """Of how many parts its effect is: 1 for a main effect, 2 for a pair."""
+        """The number of parts of the effect: 1 for a main effect, 2 for a pair."""
         return len(self.terms[0])
 
 
 @dataclass(frozen=True)
 class Design(ABC):
-    """Combinations of parts that are switched off together. The control, with all parts on, is always one of them.
+    """A set of combinations of parts that are switched off together. The control, with all parts on, is always one of them.
 
-    A design is *regular*: over its cells the column of an effect (see `column`) is constant, or half +1 and half -1, and two
-    columns are equal up to their sign or orthogonal. So two effects are told apart wholly or not at all."""
+    A design is *regular*: over its cells the column of an effect (see `column`) is constant, or half +1 and half -1. Two
+    columns are equal up to their sign, or orthogonal. So two effects can be told apart completely or not at all."""
 
     factors: tuple[str, ...]  # the names of the parts
 
     @property
     @abstractmethod
     def cells(self) -> tuple[Term, ...]:
-        """The parts that are off in each arm but the control."""
+        """The parts that are off in each arm except the control."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the arms but the control: what is off, joined by "+"."""
+        """The labels of the arms except the control: the parts that are off, joined by "+"."""
         return tuple("+".join(off) for off in self.cells)
 
     @functools.cached_property
     def levels(self) -> NDArray[np.int64]:
-        """Of the control and of all cells, shape [1 + cells, parts]: +1 where the part is off, -1 where it is on."""
+        """The levels in the control and in all cells, shape [1 + cells, parts]: +1 if the part is off, -1 if it is on."""
         return np.array([[1 if factor in cell else -1 for factor in self.factors] for cell in ((), *self.cells)])
 
     def column(self, term: Term) -> NDArray[np.int64]:
-        """The product of the levels of these parts, shape [1 + cells]: what an effect is the contrast of."""
+        """Return the product of the levels of these parts, shape [1 + cells]: the signs of the effect's contrast."""
         return self.levels[:, [self.factors.index(part) for part in term]].prod(axis=1)
 
     @functools.cached_property
     def resolution(self) -> int | None:
-        """The number of parts of the shortest effect whose column is constant (the shortest *defining word*); None for a full
-        design, which has none. At 3, main effects are aliased with pairs; at 4 with triples at the least, and pairs with pairs;
-        at 5 pairs are clear of one another."""
+        """The number of parts of the shortest effect whose column is constant (the shortest *defining word*). None for a full
+        design, which has no such effect. At 3, main effects are aliased with pairs. At 4, main effects are aliased only with
+        triples or longer effects, and pairs with pairs. At 5, pairs are clear of one another."""
         return next((len(term) for term in _terms(self.factors) if self._is_constant(term)), None)
 
     def _is_constant(self, term: Term) -> bool:
@@ -86,12 +86,12 @@ class Design(ABC):
 
     @functools.cached_property
     def groups(self) -> tuple[EffectGroup, ...]:
-        """Every effect that the runs can tell, as many as there are cells beside the control: main effects first, then pairs,
-        then whatever of more parts the runs carry. Each is named by those of its aliases that have the fewest parts.
+        """Every effect that the runs can estimate; there are as many as cells besides the control. Main effects come first,
+        then pairs, then longer effects. Each group is named by its aliases with the fewest parts.
 
-        Of a part: what switching it off does on average over the other parts. Of a pair: how much more the one does where the
-        other is off too, halved, as is usual, so that all effects have the same spread; of a triple, how much more a pair does
-        where a third part is off, halved again."""
+        The effect of a part is what switching it off does, on average over the other parts. The effect of a pair is how much
+        more one part does if the other is off too, halved as usual, so that all effects have the same spread. The effect of a
+        triple is how much more a pair does if a third part is off, halved again."""
         found: dict[bytes, list[Term]] = {}
         for size, terms in itertools.groupby(_terms(self.factors), key=len):
             if size > LISTED and len(found) == len(self.cells):
@@ -113,17 +113,17 @@ class Design(ABC):
 
     @property
     def contrasts(self) -> dict[str, NDArray[np.float64]]:
-        """For each of `groups`, by its name, the weights [1 + cells] of the means of the control and of all cells."""
+        """For each of `groups`, by name: the weights [1 + cells] of the means of the control and of all cells."""
         return {group.name: group.weights for group in self.groups}
 
     def folded_on(self, part: str) -> "Folded":
-        """This design, and every cell of it once more with `part` the other way round: twice the cells."""
+        """Return this design with every cell repeated with `part` switched: twice the cells."""
         return Folded(self.factors, self, part)
 
 
 @dataclass(frozen=True)
 class AllCombinations(Design):
-    """A full factorial: every combination once, fewest parts off first."""
+    """A full factorial design: every combination once, those with the fewest parts off first."""
 
     @property
     def cells(self) -> tuple[Term, ...]:
@@ -132,14 +132,14 @@ class AllCombinations(Design):
 
 @dataclass(frozen=True)
 class Fractional(Design):
-    """A fraction of all combinations, made by generators: "E=BCD F=ACD" with A for the first part, B for the second.
+    """A fraction of all combinations, defined by generators such as "E=BCD F=ACD". A is the first part, B the second.
 
-    The parts that no generator names first are the basic ones: they take every combination. A generated part is off where an
-    odd number of the parts of its generator is off. So in every cell each defining word has an even number of its parts off,
-    and the cell with nothing off, the control, is always there: its runs are shared with every other claim. (With off as +1 and
-    on as -1 this is the sign + for a generator of three letters, and the sign - for one of two or four.)
+    The parts that are not on the left of a generator are the basic ones: they take every combination. A generated part is off
+    if an odd number of the parts of its generator is off. So in every cell each defining word has an even number of its parts
+    off. The cell with nothing off, the control, is therefore always included, and its runs are shared with every other claim.
+    (With off as +1 and on as -1, this is the sign + for a generator of three letters, and - for one of two or four.)
 
-    Raises Refused for a generator that makes no sense."""
+    Raises Refused for an invalid generator."""
 
     generators: str
 
@@ -175,10 +175,10 @@ class Fractional(Design):
 
 @dataclass(frozen=True)
 class Folded(Design):
-    """A design with its fold on one part: the same cells once more, that part the other way round.
+    """A design folded on one part: the same cells, and each of them again with that part switched.
 
-    Its defining words are those of the first half without the part, so that the part and all its pairs are clear of every other
-    pair. Raises Refused where the fold adds nothing."""
+    Its defining words are those words of the first half that do not contain the part. So the part and all its pairs are clear
+    of every other pair. Raises Refused if the folded cells are already there."""
 
     first: Design
     part: str
@@ -190,7 +190,7 @@ class Folded(Design):
 
     @property
     def fold(self) -> tuple[Term, ...]:
-        """The cells that the fold adds."""
+        """The cells that folding adds."""
         turned = [set(cell) ^ {self.part} for cell in ((), *self.first.cells)]
         return tuple(tuple(part for part in self.factors if part in off) for off in turned)
 
@@ -200,10 +200,10 @@ class Folded(Design):
 
 
 def screening_generators(parts: int) -> str:
-    """Generators of the smallest fraction of resolution IV for so many parts: the basic letters' products of three, then five.
+    """Return generators of the smallest resolution-IV fraction for `parts` parts: products of three, then five basic letters.
 
-    A product of an odd number of basic letters makes a defining word of an even number, so none is of three. Raises Refused for
-    fewer parts than 5 or more than 16: more than 16 need 64 cells."""
+    A product of an odd number of basic letters makes a defining word of even length, so no word has length three. Raises
+    Refused for fewer than 5 or more than 16 parts: more than 16 need 64 cells."""
     if not 5 <= parts <= 16:
         raise Refused(f"design.factors: {parts} are not from 5 to 16")
     basic = 4 if parts <= 8 else 5
@@ -217,10 +217,10 @@ SCREENING_OF_8 = "E=BCD F=ACD G=ABC H=ABD"
 
 
 def _terms(parts: Term) -> Iterator[Term]:
-    """Every combination of one part or more, fewest first."""
+    """Return every combination of one or more parts, the shortest first."""
     return itertools.chain.from_iterable(combinations(parts, size) for size in range(1, len(parts) + 1))
 
 
 def _fewest_off_first(cells: list[Term], factors: Term) -> tuple[Term, ...]:
-    """In the order of AllCombinations, the control left out."""
+    """Return the cells in the order of AllCombinations, without the control."""
     return tuple(sorted((cell for cell in cells if cell), key=lambda cell: (len(cell), [factors.index(part) for part in cell])))

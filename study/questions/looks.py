@@ -1,6 +1,7 @@
-"""When the runs of a claim are looked at: after how many seeds, fixed before the runs, so that looking again is not free.
+"""The looks: after how many seeds the runs of a claim are judged. They are fixed before the runs.
 
-The error of 5% is spread over all looks (study/judge/spending.py). How the numbers were chosen: docs/statistics.md.
+Each look costs a share of the error of 5%, which is spread over all looks (study/judge/spending.py). docs/statistics.md
+explains how the numbers were chosen.
 """
 
 import itertools
@@ -11,9 +12,9 @@ from alexnet.errors import Refused
 
 @dataclass(frozen=True)
 class Looks:
-    """After how many seeds a claim is judged. The claim's first arm, which claims share, has more seeds than the others."""
+    """The numbers of seeds after which a claim is judged. The first arm, which claims share, has more seeds than the others."""
 
-    arms: tuple[int, ...] = (3, 6, 9, 12)  # seeds of each arm but the first, at look 1, 2, ...; the last look is final
+    arms: tuple[int, ...] = (3, 6, 9, 12)  # seeds of each arm except the first, at look 1, 2, ...; the last look is final
     first_arm: tuple[int, ...] = (5, 10, 15, 20)
 
     def __post_init__(self):
@@ -25,15 +26,15 @@ class Looks:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Of all seeds, how many are in at each look, in (0, 1]: what the error is spread by."""
+        """The share of all seeds that is available at each look, in (0, 1]. The error is spread by these shares."""
         return tuple(count / self.arms[-1] for count in self.arms)
 
     def at(self, seeds: int) -> int:
-        """The last look, from 1, that `seeds` of an arm suffice for; 0 for none."""
+        """Return the last look (from 1) for which `seeds` seeds of an arm suffice; 0 for none."""
         return sum(count <= seeds for count in self.arms)
 
     def seeds_of_first_arm(self, seeds: int) -> int:
-        """How many seeds the first arm needs where the others have `seeds`: what their last look asks for."""
+        """Return how many seeds the first arm needs if the others have `seeds`, by the last look that they reach."""
         look = self.at(seeds)
         return max(seeds, self.first_arm[look - 1] if look else 0)
 

@@ -1,4 +1,4 @@
-"""The arms of a factorial claim: what each of its cells changes, made of what each part changes alone."""
+"""Builds the arms of a factorial claim: the changes of each cell, combined from the changes of its parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from study.questions.designs import Design
 
 
 def factorial_arms(design: Design, off: Mapping[str, Arm], control: str = "all-on") -> tuple[Arm, ...]:
-    """The control, and an arm for each cell of `design`. `off`: for each part the arm that takes it out, of whatever claim.
+    """Return the control and one arm for each cell of `design`. `off` gives for each part the arm (of any claim) without it.
 
-    Raises Refused for a part that nothing takes out, and for two parts that set one field to different values: a cell with both
-    of them out would be one or the other."""
+    Raises Refused for a part that has no such arm, and for two parts that set one field to different values: a cell without
+    both could follow only one of them."""
     if missing := [part for part in design.factors if part not in off]:
         raise Refused(f"claim.arms: nothing says what changes without {missing[0]!r}")
     parts = {part: off[part] for part in design.factors}

@@ -1,7 +1,7 @@
 """Rules: how the numbers of a claim's arms are compared.
 
-A new rule is one frozen dataclass here. How it judges is registered in `study.judge.judge`, its sentence and its pictures in
-`study.report`; a rule without one of them is refused by its name.
+A new rule is one frozen dataclass here. The way it judges is registered in `study.judge.judge`, its sentence and its pictures
+in `study.report`. A rule that lacks one of them is refused by its name.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,14 @@ from study.questions.measures import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """From the numbers of a claim's arms to a verdict.
+    """How to get from the numbers of a claim's arms to a verdict.
 
-    A concrete rule says in `judges` of what kind of measure its numbers may be, and in `treated_arms` what it sets against the
-    control. It refuses settings that make no sense in `__post_init__`, and a reported number that it cannot be about in
-    `check`."""
+    A concrete rule lists in `judges` the kinds of measure that it can judge, and in `treated_arms` the arms that it compares
+    with the control. It refuses invalid settings in `__post_init__`, and a reported number that does not fit it in `check`."""
 
     judges: ClassVar[tuple[Kind, ...]]
-    example: ClassVar[Mapping[str, Any]]  # settings that make sense, for the test that walks all rules
-    is_tested: ClassVar[bool] = True  # whether its p value, where it has one, counts in Holm's correction over all claims
+    example: ClassVar[Mapping[str, Any]]  # valid settings, for the test that goes through all rules
+    is_tested: ClassVar[bool] = True  # whether its p value, if it has one, counts in Holm's correction over all claims
 
     control: str
 
@@ -39,25 +38,25 @@ class Rule:
 
     @property
     def treated_arms(self) -> tuple[str, ...]:
-        """The arms that are set against the control."""
+        """The arms that are compared with the control."""
         return ()
 
     @property
     def smallest_effect(self) -> float | None:
-        """The smallest effect that matters, as a ratio or in points; None where the rule has none."""
+        """The smallest effect that matters, as a ratio or in points; None if the rule has none."""
         return None
 
     def check(self, reported: float | None) -> None:
-        """Refuse a number of the paper (None where it gives none) that contradicts the rule."""
+        """Raises Refused if the paper's number (None if it gives none) contradicts the rule."""
 
     def arms_of_reading(self, label: str) -> tuple[str, ...]:
-        """The arms that another reading of the claim needs, where it is called `label`."""
+        """Return the arms that the other reading called `label` needs."""
         return (label,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatioOfTimes(Rule):
-    """How many times longer `treated` takes than `control`. Ratios within `no_effect_within` of 1, both ways, do not matter."""
+    """How many times longer `treated` takes than `control`. Ratios within a factor of `no_effect_within` of 1 do not matter."""
 
     judges = ("time",)
     example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "no_effect_within": 1.25}
@@ -88,8 +87,8 @@ class RatioOfTimes(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Signed(Rule):
-    """What rules share that expect a difference above 0 (`expected` +1) or below it (-1), in the unit of the measure. Less than
-    `no_effect_within` either way does not matter."""
+    """The common part of rules that expect a difference above 0 (`expected` +1) or below 0 (-1), in the unit of the measure.
+    Differences smaller than `no_effect_within` in size do not matter."""
 
     expected: int
     no_effect_within: float
@@ -111,8 +110,8 @@ class Signed(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceOfMeans(Signed):
-    """The mean of `treated` minus that of `control`. Of several treated arms every one must be as expected: the verdict is that
-    of the least convincing."""
+    """The mean of `treated` minus the mean of `control`. If there are several treated arms, each of them must be as expected:
+    the verdict is that of the least convincing one."""
 
     judges = ("level",)
     example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "expected": 1, "no_effect_within": 0.5}
@@ -135,7 +134,7 @@ class DifferenceOfMeans(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction(Signed):
-    """How much more the change `first` does where `second` is made too: (both - second) - (first - control), seed by seed."""
+    """How much more the change `first` does if `second` is made too: (both - second) - (first - control), seed by seed."""
 
     judges = ("level",)
     example: ClassVar[Mapping[str, Any]] = {
@@ -156,13 +155,14 @@ class Interaction(Signed):
         return (self.both, self.first, self.second)
 
     def arms_of_reading(self, label: str) -> tuple[str, str]:
-        """The change of `first` made otherwise, with the change of `second` and without: "batch+factor-only", "factor-only"."""
+        """Return the arms with another form of the change `first`, with the change `second` and without it:
+        "batch+factor-only", "factor-only"."""
         return f"{self.second}+{label}", label
 
 
 @dataclass(frozen=True, kw_only=True)
 class WithinRuns(Signed):
-    """The measure itself, a difference within each run of `control`, is set against 0."""
+    """The measure itself, a difference within each run of `control`, is compared with 0."""
 
     judges = ("gain",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": 1, "no_effect_within": 0.5}
@@ -170,8 +170,9 @@ class WithinRuns(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class Alike(Rule):
-    """Two error rates of each run of `control`, over different images, differ by `within` points at most. That they do is what
-    is claimed, so "supported" is what "no effect" is elsewhere. The interval is over seeds and over both sets of images."""
+    """Two error rates of each run of `control`, over different images, differ by at most `within` points. The claim is that
+    they do not differ, so "supported" here means what "no effect" means elsewhere. The interval is over seeds and over both
+    sets of images."""
 
     judges = ("gain",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "within": 0.1}
@@ -185,8 +186,8 @@ class Alike(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class OverImages(Signed):
-    """The averaged nets minus the mean of the same nets alone. One set of nets: the interval is over test images, and says
-    nothing of other nets."""
+    """The error of the averaged nets minus the mean error of the same nets alone. There is one set of nets: the interval is
+    over test images and says nothing about other nets."""
 
     judges = ("ensemble",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": -1, "no_effect_within": 0.5}
@@ -194,8 +195,8 @@ class OverImages(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class EveryRun(Rule):
-    """Every run of `control` shows it, at a chance of at most `p` each. A true value of `matters`, in the unit of the measure,
-    is the least that counts as showing it: whether one run could see it decides what its silence is worth."""
+    """Every run of `control` shows the effect, each with a p value of at most `p`. `matters` is the smallest true value that
+    counts as an effect, in the unit of the measure. A run that shows nothing counts only if it could have seen `matters`."""
 
     judges = ("chance",)
     example: ClassVar[Mapping[str, Any]] = {"control": "control", "matters": 20.0}
@@ -215,7 +216,8 @@ class EveryRun(Rule):
 class Factorial(Rule):
     """Combinations of switched-off parts: each part's main effect and each pair's interaction, in points of the measure.
 
-    Arms are named by what is off, joined by "+"; the control has all on. The paper reports none of it: there is no verdict."""
+    Arms are named by the parts that are off, joined by "+". In the control all parts are on. The paper reports nothing of this
+    kind, so there is no verdict."""
 
     judges = ("level",)
     example: ClassVar[Mapping[str, Any]] = {
@@ -227,7 +229,7 @@ class Factorial(Rule):
 
     design: Design
     no_effect_within: float
-    off: str = "without"  # how a part that is off is said: "without norm"; "with narrow" where off is another way to do it
+    off: str = "without"  # the word before a part that is off: "without norm", or "with narrow" if off is another variant
 
     def __post_init__(self):
         if not isinstance(self.design, Design):

@@ -1,7 +1,7 @@
-"""Named diffs that change the science: which images, how many, how long. A scale is in every key, table and title.
+"""The scales: named sets of changes that say which images a run is trained on, how many, and for how long.
 
-The scale of one's own images is made of its name alone, such as "own-pets-32px-3classes-160images": so tables that name it
-need nothing besides.
+A scale is part of every key, table and title. The scale of a set of own images is built from its name alone, such as
+"own-pets-32px-3classes-160images", so tables that name it need no other file.
 """
 
 import functools
@@ -20,13 +20,13 @@ from alexnet.recipe import ALEXNET_32, ALEXNET_64, SOURCE_2012, Recipe
 class Scale:
     diff: Mapping[str, Any]
     side: int  # pixels of its images, see `suits`
-    train_images: int  # of its image set, of which diff may take fewer
-    test_images: int = 0  # for tables of before their number was written down; 0: not known
+    train_images: int  # in its image set; diff may use fewer
+    test_images: int = 0  # for older tables that do not record their number; 0: not known
     seeds: int = 0  # 0: as the claim says
-    bases: int = 0  # of the claim's default bases, the first so many; 0: all
+    bases: int = 0  # how many of the claim's default bases, from the first on; 0: all
     about: str = field(default="")
-    best_role: str = "native"  # what a claim may declare it as at best: a stand-in is "proxy", or "machinery"
-    own: OwnName | None = None  # of one's own images
+    best_role: str = "native"  # the best role that a claim may give it: a stand-in is "proxy" or "machinery"
+    own: OwnName | None = None  # the name of a set of own images
 
     @property
     def data(self) -> str:
@@ -34,7 +34,7 @@ class Scale:
         return self.diff["data.name"]
 
     def on(self, base: Recipe) -> Mapping[str, Any]:
-        """What it changes of a base."""
+        """Return what the scale changes in a base."""
         return {**self.diff, **trained_long_enough(base, self.train_images)} if self.own else self.diff
 
     def suits(self, base: Recipe) -> bool:
@@ -42,19 +42,20 @@ class Scale:
 
 
 def suits(side: int, base: Recipe) -> bool:
-    """Whether a base can be asked on images of `side` pixels: its crops are between 3/4 of that and all of it."""
+    """Return whether a base can use images of `side` pixels: its crops must be between 3/4 of that and all of it."""
     return 3 * side <= 4 * base.model.image_size <= 4 * side
 
 
 FEW_IMAGES_LONG = {
     "data.train_images": 2_500,
-    "optim.epochs": 90,  # the paper's number; the rate drops at the same shares of them as in ALEXNET_32
+    "optim.epochs": 90,  # the paper's number; the rate drops at the same shares of the epochs as in ALEXNET_32
     "optim.schedule.0.epoch": 60,
     "optim.schedule.1.epoch": 82,
     "optim.test_every": 10,
 }
-"""The regime of the paper: as many passes, and the network overfits (12% training error, 40% test error with ten views). In it
-dropout, augmentation and overlap have something to cure; with all images for 12 epochs ALEXNET_32 hardly overfits."""
+"""The regime of the paper: the same number of epochs, and the network overfits (12% training error, 40% test error with ten
+views). So dropout, augmentation and overlap have something to reduce. With all images and 12 epochs ALEXNET_32 hardly
+overfits."""
 
 SCALES = {
     "cifar10": Scale(diff={"data.name": "cifar10"}, side=32, train_images=50_000, test_images=10_000, about="CIFAR-10"),
@@ -110,12 +111,12 @@ SCALES = {
     ),
 }
 FALLBACK = ("cifar10", "cifar10-jpeg")
-"""Tried in this order where no scale is named. Made-up images are not among them: whoever wants those asks for them."""
+"""Scales that are tried in this order if none is named. Synthetic images are used only if they are named."""
 MADE_UP = "shapes"
 FALLBACK_ON_GPU = ("tiny-imagenet-100", *FALLBACK)
-"""And this one on a GPU, by claims that know it."""
+"""The same for a GPU. In both lists a scale counts only if all claims of the command have it."""
 
-# What the claims about AlexNet have in common.
+# What the claims about AlexNet share.
 ALEXNETS = {"ALEXNET_32": ALEXNET_32, "ALEXNET_64": ALEXNET_64, "SOURCE_2012": SOURCE_2012}
 WHOLE_SETS = {
     "cifar10": "proxy",
@@ -125,38 +126,39 @@ WHOLE_SETS = {
     "shapes": "machinery",
     "smoke": "machinery",
 }
-"""For claims that the regime of few images does not suit: they are about the first epoch, the time to an error that 2,500
-images cannot reach, or schedules of their own."""
+"""For claims that do not fit the regime of few images: they are about the first epoch, about the time to an error that 2,500
+images cannot reach, or they set their own schedule."""
 ALEXNET_ROLES = {**WHOLE_SETS, "cifar10-2500": "proxy", "cifar10-jpeg-2500": "proxy"}
 
 # ---- One's own images ------------------------------------------------------------------------------------------------
 
 LABEL = re.compile(r"(?P<data>own-.+)-(?P<classes>\d+)classes-(?P<images>\d+)images")
 LEAST_UPDATES, MOST_TIMES = 3000, 5
-"""A run on a small set takes so many updates, where five times its epochs are enough for that: ALEXNET_32 takes 4,680 on
-CIFAR-10. On 160 photographs, where they are not, it knows four of five training images by then."""
+"""A run on a small set trains for at least LEAST_UPDATES updates, but for at most MOST_TIMES its usual epochs. For comparison:
+ALEXNET_32 takes 4,680 updates on CIFAR-10. On 160 photographs five times the epochs give fewer updates than that, but the
+network then already classifies four of five training images correctly."""
 SMALL_BATCH, BATCHES_AN_EPOCH = 32, 20
-LEAST_TRAINED = 10  # of the images at most one in so many is kept back for validation
+LEAST_TRAINED = 10  # at most one image in this many is kept back for validation
 
 
 def own_label(data: str, classes: int, train_images: int) -> str:
-    """The scale of a set of one's own."""
+    """Return the label of the scale of a set of own images."""
     return f"{data}-{classes}classes-{train_images}images"
 
 
 def is_own(label: str) -> bool:
-    """Whether this names the scale of a set of one's own."""
+    """Return whether `label` names the scale of a set of own images."""
     found = LABEL.fullmatch(label)
     return bool(found and own_name(found["data"]))
 
 
 def is_apart(label: str) -> bool:
-    """Whether runs at this scale are no part of the study: those on made-up images, and on one's own."""
+    """Return whether runs at this scale are not part of the study: those on synthetic images and on own images."""
     return is_own(label) or (label in SCALES and SCALES[label].best_role == "machinery")
 
 
 def scale_named(label: str) -> Scale:
-    """One of SCALES, or that of a set of one's own. Raises Refused for any other name."""
+    """Return one of SCALES, or the scale of a set of own images. Raises Refused for any other name."""
     return _own_scale(label) if is_own(label) else SCALES[choose("SCALE", label, SCALES)]
 
 
@@ -177,8 +179,9 @@ def _own_scale(label: str) -> Scale:
 
 
 def trained_long_enough(base: Recipe, train_images: int) -> dict[str, Any]:
-    """What a base needs to learn on few images: smaller batches, and its epochs, the changes of its rate and its tests so many
-    times further apart that it takes LEAST_UPDATES, MOST_TIMES at most; and no more validation images than it can spare."""
+    """Return the changes that a base needs to learn on few images: smaller batches, more epochs, and at most one in
+    LEAST_TRAINED images for validation. The epochs, rate changes and test intervals are all multiplied by one factor, so that
+    the run takes LEAST_UPDATES updates; the factor is at most MOST_TIMES. Raises Refused if there is not one batch."""
     optim, batch = base.optim, base.optim.batch_size
     if train_images < BATCHES_AN_EPOCH * batch:
         batch = min(batch, SMALL_BATCH)

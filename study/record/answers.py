@@ -1,9 +1,9 @@
-"""Which test images each run answered rightly: results/answers.npz, beside runs.csv. No torch and no mlflow.
+"""Which test images each run answered correctly: results/answers.npz, beside runs.csv. Imports no torch and no mlflow.
 
-A bit an image, and the few that are tied apart (alexnet/training/answers.py): 2.5 kB a run of 10,000 test images, with ten
-views. Bits of such answers hardly compress, so the file is stored as it is, and equal contents are equal bytes whatever zlib
-there is; git packs what it keeps. Runs of before format 3 of result.json have no answers, and where their weights are gone
-never will.
+Each image has one bit, and the few tied images are stored separately (alexnet/training/answers.py): 2.5 kB for a run with
+10,000 test images, with ten views. Such bits hardly compress, so the file is not compressed. So equal contents give equal bytes
+with every zlib; git compresses what it stores. Runs from before format 3 of result.json have no answers, and cannot get any if
+their weights are gone.
 """
 
 import base64
@@ -23,11 +23,11 @@ from study.run.result import RunResult
 
 FILE = "answers.npz"
 MEASURES = {"test_error": "answers", "test_error_ten_views": "answers_ten_views"}
-"""The columns of runs.csv whose answers are kept, and where a result has them."""
+"""The columns of runs.csv whose answers are kept, and the field of a result that has them."""
 TEXTS = ("key", "machine", "measure", "data_fingerprint", "weights_sha256")
 
 Name = tuple[str, str, str]
-"""Key, machine and measure: a row of the table."""
+"""Key, machine and measure, which name a row of the table."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Kept:
         return self.key, self.machine, self.measure
 
     def wrong(self) -> NDArray[np.float64]:
-        """Of each image of the test set [images]: 0 right, 1 wrong, between them where classes are tied."""
+        """Return for each test image [images]: 0 if right, 1 if wrong, a value in between if classes are tied."""
         return wrong_of(unpacked(self.right, np.frombuffer(self.tied, TIED), self.images))
 
 
 def kept_of(result: RunResult) -> Iterator[Kept]:
-    """The answers of a result, where it has any."""
+    """Yield the answers of a result, if it has any."""
     for measure, field in MEASURES.items():
         told: Answers | None = getattr(result, field)
         if told:
@@ -62,21 +62,21 @@ def kept_of(result: RunResult) -> Iterator[Kept]:
 
 
 class KeptAnswers:
-    """What answers.npz holds, for whoever has rows of runs.csv."""
+    """The answers in answers.npz, looked up by rows of runs.csv."""
 
     def __init__(self, kept: Mapping[Name, Kept]):
         self.kept = kept
 
     def wrong(self, row: Mapping[str, Any], measure: str) -> NDArray[np.float64] | None:
-        """Of the run in this row of runs.csv how wrong each answer is [images], see `Kept.wrong`; its mean is the error in the
-        column `measure`. None where the answers were not kept, or are of other weights than those of the row."""
+        """Return how wrong each answer is [images] of the run in this row of runs.csv, see `Kept.wrong`. The mean is the error
+        in the column `measure`. None if the answers were not kept, or are of other weights than the row's."""
         kept = self.kept.get((row["key"], row["machine"], measure))
         return kept.wrong() if kept and kept.weights_sha256 == row["weights_sha256"] else None
 
 
 def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
-    """What the answers.npz of `folder` holds; nothing where there is none. Raises Refused where it is damaged or was changed,
-    and, unless it `may_lack`, where it is gone though it was written."""
+    """Read the answers.npz of `folder`; no answers if there is no file. Raises Refused if it is damaged or was changed and,
+    unless it `may_lack`, if it was written but is gone."""
     path, contents = folder / FILE, results_folder.read(folder, FILE)
     kept: dict[Name, Kept] = {}
     if FILE in contents.files:
@@ -86,7 +86,7 @@ def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
             for name, one in _rows(columns):
                 if kept.setdefault(name, one) != one:
                     raise ValueError(f"{' '.join(name)} stands there twice, with other answers")
-        except Exception as error:  # whatever zipfile and numpy raise for damaged files
+        except Exception as error:  # any error of zipfile or numpy for damaged files
             remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
             raise Refused(f"{path}: damaged ({error}); {remake}") from None
     contents.check(may_lack)
@@ -94,11 +94,12 @@ def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
 
 
 def merged(folder: Path, given: Mapping[Name, Kept], weights: Mapping[tuple[str, str], str]) -> dict[str, bytes]:
-    """The file with these answers beside those that are there; none where nothing changes. Called under the lock of the tables.
+    """Return the file with the `given` answers added to the present ones; no file if nothing changes. Call it under the lock of
+    the tables.
 
-    `weights`: of every row of runs.csv, by key and machine, the digest of its weights. Answers of a run that was trained again
-    to other weights are dropped. Those of a run that is recorded again without answers stay, where its weights are the same;
-    and so do those of runs that runs.csv does not have.
+    `weights` has the digest of the weights of every row of runs.csv, by key and machine. Answers of a run that was trained
+    again to other weights are dropped. If a run is recorded again without answers, its old answers stay if the weights are the
+    same. Answers of runs that are not in runs.csv stay too.
     """
     there = read_answers(folder, may_lack=True).kept
     both = {**there, **given}
@@ -107,8 +108,8 @@ def merged(folder: Path, given: Mapping[Name, Kept], weights: Mapping[tuple[str,
 
 
 def content_of(kept: Mapping[Name, Kept]) -> bytes:
-    """The bytes of answers.npz: the same for the same answers. Its columns are as long as there are rows, but for those of all
-    rows one after another: `right`, and `tied`, of which each row has as many as its entry in `ties`."""
+    """Return the bytes of answers.npz, the same for the same answers. Every column has one entry per row, except `right` and
+    `tied`: they hold the data of all rows one after another. In `tied` each row has as many items as its entry in `ties`."""
     rows = sorted(kept.values(), key=lambda row: row.name)
     columns: dict[str, NDArray] = {name: np.array([getattr(row, name) for row in rows], dtype=np.str_) for name in TEXTS}
     columns["images"] = np.array([row.images for row in rows], dtype=np.int64)
@@ -121,7 +122,7 @@ def content_of(kept: Mapping[Name, Kept]) -> bytes:
 
 
 def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
-    """The rows of the table. Raises ValueError where its columns do not fit together."""
+    """Yield the rows of the table. Raises ValueError if its columns do not fit together."""
     kinds = {**dict.fromkeys(TEXTS, "U"), "images": "i", "ties": "i", "right": "u", "tied": "u"}
     for name, kind in kinds.items():
         if columns[name].ndim != 1 or columns[name].dtype.kind != kind:

@@ -1,4 +1,4 @@
-"""Finished runs on their way into the tables and into MLflow."""
+"""Records finished runs in the tables and in MLflow."""
 
 import contextlib
 import time
@@ -15,25 +15,26 @@ from study.run.database import in_a_line, tracking_uri
 from study.run.result import RunResult
 
 WRITING_SHARE = 10
-"""Writing takes at most one part in so many of the time."""
+"""Writing takes at most 1/WRITING_SHARE of the time."""
 KEPT_AT_ONCE = 500
-"""Results that wait in memory at most."""
+"""The most results that wait in memory."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of results: what to warn of, empty where all went well, and whether the tables took them."""
+    """The outcome of recording: a warning, empty if all went well, and whether the results are in the tables."""
 
     warning: str = ""
     in_tables: bool = True
 
 
 def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Path) -> Recorded:
-    """Put results into the tables and into MLflow. Raises nothing for what cannot be written: training goes on. A result that
-    contradicts itself is warned of and stays out of the tables.
+    """Put results into the tables and into MLflow. Raises nothing if something cannot be written, so that training goes on. A
+    result that contradicts itself stays out of the tables, with a warning.
 
-    MLflow may be away, and the tables may be on a full disk, read-only or damaged: the run folders in `spool` keep what they
-    missed, and the next call brings it. `results` is gone through twice: a list, or the Results of run folders.
+    MLflow may not answer, and the tables may be on a full disk, read-only or damaged. The run folders in `spool` keep what
+    could not be recorded, and the next call records it. `results` is read twice, so it must be a list or the Results of run
+    folders.
     """
     odd: list[str] = []
     try:
@@ -48,10 +49,10 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
 
 
 def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
-    """Empty where MLflow took them; else why not."""
+    """Record results in MLflow. Returns why that failed; empty if it worked."""
     try:
         Store().record(results, spool)
-    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise; training goes on
+    except Exception as error:  # any error of mlflow, for a locked, missing or foreign database; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
             return "mlflow is not installed here: `python -m study record SPOOL` where it is records these runs"
         kept = "their run folders keep them"
@@ -60,8 +61,8 @@ def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
 
 
 class Keeper:
-    """Finished runs that wait to be recorded, some at a time: each time the tables are written whole, so that writing must not
-    take more than 1/WRITING_SHARE of the time, however large they grow."""
+    """Collects finished runs and records several at a time. Each time the whole tables are written, so the Keeper waits until
+    writing takes no more than 1/WRITING_SHARE of the time, even for large tables."""
 
     def __init__(self, spool: Path, tables_folder: Path):
         self.spool, self.tables_folder = spool, tables_folder
@@ -74,18 +75,18 @@ class Keeper:
 
     @property
     def is_due(self) -> bool:
-        """Whether something waits and it is time to write."""
+        """Whether results wait and it is time to write them."""
         return bool(self.waiting) and (len(self.waiting) >= KEPT_AT_ONCE or time.monotonic() >= self.next_at)
 
     @contextlib.contextmanager
     def written(self) -> Iterator[str]:
-        """Records what waits, and gives what to warn of, the same once. The time of the block counts as writing, and puts the
-        next off."""
+        """Record the waiting results and yield the warning; a repeated warning is yielded once. The time of the block counts as
+        writing time and delays the next write."""
         started = time.monotonic()
         recorded = record_results(self.waiting, self.spool, self.tables_folder) if self.waiting else Recorded()
         if recorded.in_tables:
             self.waiting.clear()
-        else:  # they wait for the next time; what is too much is in the run folders, for the next call
+        else:  # they wait for the next time; those above the limit are recorded from their run folders by the next call
             del self.waiting[: -KEPT_AT_ONCE + 1]
         yield "" if recorded.warning == self.told else recorded.warning
         self.told = recorded.warning

@@ -1,8 +1,8 @@
-"""Other people's results put together with ours: each run once, and what does not fit together named.
+"""Merges other people's results with ours: each run once, with notes about everything that does not fit together.
 
-A run is named by its key and its machine. Of one that both have, ours stays; where the two were trained to other weights, that
-is told: either two machines have one name, or a run cannot be repeated there. Nothing is written here: whoever asked judges
-what was put together, and then writes all of it or nothing.
+A run is named by its key and its machine. If both have a run, ours stays. If the two have different weights, that is reported:
+either two machines have the same name, or a run cannot be repeated there. Nothing is written here: the caller judges the merged
+results, and then writes all of them or nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alexnet.errors import Refused
-from study.plan import fixed_rules, initial_logits, tuned
+from study.plan import fixed_rules, initial_logits, results_folder, tuned
 from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
 from study.plan.tuned import Tuned
@@ -26,10 +26,10 @@ RunName = tuple[str, str]
 
 @dataclass(frozen=True)
 class OtherBits:
-    """A run that was trained twice to other weights."""
+    """A run that was trained twice with different weights as the result."""
 
     key: str
-    machines: tuple[str, str]  # the same name twice where one machine has them both
+    machines: tuple[str, str]  # the same name twice if both are from one machine
     what: str  # claim, base, arm and seed
 
     @property
@@ -39,20 +39,20 @@ class OtherBits:
 
 @dataclass
 class Merged:
-    """Files of results, put together."""
+    """The merged files of results, and what the merge found."""
 
     files: dict[str, bytes] = field(default_factory=dict)  # to be written, by name
-    arrays: dict[str, bytes] = field(default_factory=dict)  # of figures, by name, to be written where there are none
+    arrays: dict[str, bytes] = field(default_factory=dict)  # of figures, by name, to be written if they are not there
     new: dict[Path, int] = field(default_factory=dict)  # runs that a folder added
-    known: dict[Path, int] = field(default_factory=dict)  # runs of a folder that were there already, in the same bits
+    known: dict[Path, int] = field(default_factory=dict)  # runs of a folder that were there already, with the same bits
     other_bits: list[OtherBits] = field(default_factory=list)
     same_bits: int = 0  # runs that two machines trained to the same weights
     notes: list[str] = field(default_factory=list)
 
 
 def put_together(folder: Path, others: Iterable[Path]) -> Merged:
-    """The results of `folder` with those of the `others`, the first that has a run giving it. Raises Refused for files of any
-    folder that are damaged or were changed."""
+    """Return the results of `folder` merged with those of `others`. Each run is taken from the first folder that has it. Raises
+    Refused for files of any folder that are damaged or were changed."""
     both, merged = _Folder.read(folder), Merged()
     before = both.contents
     for other in others:
@@ -64,14 +64,14 @@ def put_together(folder: Path, others: Iterable[Path]) -> Merged:
 
 @dataclass
 class _Folder:
-    """What stands in a folder of results."""
+    """The contents of a results folder."""
 
     path: Path
     runs: pd.DataFrame
     curves: pd.DataFrame
     answers: dict[Name, Kept]
     trained: dict[str, Any]
-    tuned: dict[str, dict] | None  # None where there is no file, and the package's own rates hold
+    tuned: dict[str, dict] | None  # None if there is no file; then the package's rates apply
     rules: Preregistrations
     logits: dict[str, Any]
 
@@ -91,7 +91,7 @@ class _Folder:
 
     @property
     def contents(self) -> dict[str, bytes]:
-        """Of every file that there is anything for."""
+        """The content of every file that is not empty."""
         found = {}
         if len(self.runs):
             found |= {tables.RUNS: tables.as_csv(self.runs), tables.CURVES: tables.as_csv(self.curves)}
@@ -109,12 +109,12 @@ class _Folder:
 
     @property
     def weights(self) -> dict[RunName, str]:
-        """Digest of each run's weights."""
+        """The digest of each run's weights."""
         return dict(zip(zip(self.runs.key, self.runs.machine, strict=True), self.runs.weights_sha256, strict=True))
 
 
 def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
-    """Put what `theirs` has and `ours` lacks into `ours`."""
+    """Add to `ours` what only `theirs` has."""
     mine, weights = ours.weights, theirs.weights
     new = {run for run in weights if run not in mine}
     same = {run for run in weights if mine.get(run) == weights[run]}
@@ -146,7 +146,7 @@ def _what(row: Any) -> str:
 
 
 def _add_trained(ours: dict[str, Any], theirs: Mapping[str, Any], names: set[str]) -> None:
-    """What was read off the weights of these runs."""
+    """Add what was read from the weights of these runs."""
     for name, facts in theirs["runs"].items():
         if name in names:
             ours["runs"][name] = {**facts, **ours["runs"].get(name, {})}
@@ -157,7 +157,8 @@ def _add_trained(ours: dict[str, Any], theirs: Mapping[str, Any], names: set[str
 
 
 def _add_rates(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
-    """Learning rates that ours lacks. Of two rates for one arm ours stays: the runs of the other answer nothing here."""
+    """Add learning rates that ours lacks. If both have a rate for an arm, ours stays, and runs with the other rate answer no
+    claim here."""
     if theirs.tuned is None:
         return
     own = dict(Tuned.committed().entries if ours.tuned is None else ours.tuned)
@@ -180,7 +181,7 @@ def _rate(value: float | None) -> str:
 
 
 def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
-    """The fixed rules of scales that have none here. Of two rules ours stays, and judges all."""
+    """Add the fixed rules of scales that have none here. If both have a rule, ours stays and judges all runs."""
     for scale, rules in theirs.rules.rules.items():
         here = ours.rules.of(scale)
         if here is None:
@@ -193,7 +194,7 @@ def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
 
 
 def _tell_other_bits(runs: pd.DataFrame, merged: Merged) -> None:
-    """Of the runs that several machines have, which came to the same weights and which did not."""
+    """Note which runs that several machines trained have the same weights, and which do not."""
     for _, rows in runs.groupby("key", sort=False):
         first = rows.iloc[0]
         for at in range(1, len(rows)):
@@ -205,9 +206,9 @@ def _tell_other_bits(runs: pd.DataFrame, merged: Merged) -> None:
 
 
 def check_folders(folder: Path, others: Iterable[Path]) -> None:
-    """Raises Refused for folders that there is nothing to merge from."""
+    """Raises Refused for folders that cannot be merged from: `folder` itself, and folders without results."""
     for other in others:
         if other.resolve() == folder.resolve():
             raise Refused(f"{other}: is the folder of results itself (RESULTS_DIR)")
-        if not (other / tables.RUNS).is_file():
-            raise Refused(f"{other}: no {tables.RUNS} in it; name a folder of results")
+        if not any((other / name).is_file() for name in results_folder.FILES):
+            raise Refused(f"{other}: no {tables.RUNS} in it, nor another file of results; name a folder of results")

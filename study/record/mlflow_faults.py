@@ -1,5 +1,7 @@
-"""What is wrong with an MLflow store for good, and what mends it. Everything else that MLflow raises may pass: a server that is
-away, a database that is locked. Importing this module does not import mlflow."""
+"""Recognizes permanent faults of an MLflow store and says how to fix them.
+
+All other errors of MLflow may pass, such as a server that does not answer or a locked database. Importing this module does not
+import mlflow."""
 
 import os
 import re
@@ -13,7 +15,7 @@ KEPT = "the run folders keep all runs, and `python -m study record` puts them th
 
 
 def check_address(uri: str) -> None:
-    """Raises Refused for an address that no MLflow of this version takes."""
+    """Raises Refused for an address that this version of MLflow does not accept."""
     scheme, colon, _ = uri.partition("://")
     if uri.startswith(("http://", "https://", "sqlite:///")) or is_postgresql(uri) or uri.startswith(OTHER_DATABASES):
         return
@@ -29,7 +31,7 @@ def check_address(uri: str) -> None:
 
 
 def lasting(error: BaseException, uri: str) -> Refused | None:
-    """What no further call mends, with the remedy; None where another call may help."""
+    """Return the permanent fault behind an error, with its remedy. None if another call may work."""
     told, about = redacted(str(error)), f"MLFLOW_TRACKING_URI: {redacted(uri)}"
     if isinstance(error, Refused):
         return error
@@ -48,14 +50,14 @@ def lasting(error: BaseException, uri: str) -> Refused | None:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether a store of artifacts answers that it has no such file; False where it does not answer."""
+    """Return whether an artifact store answered that it has no such file; False if it did not answer."""
     if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
         return True
-    return bool(re.search(r"\b404 Client Error\b|\(404\) when calling|\bNoSuchKey\b", str(error)))  # a server's, and S3's
+    return bool(re.search(r"\b404 Client Error\b|\(404\) when calling|\bNoSuchKey\b", str(error)))  # from a server, and from S3
 
 
 def in_words(error: BaseException, uri: str) -> str:
-    """Why MLflow took nothing, and what helps: the remedy where there has to be one, else the next call."""
+    """Return why MLflow recorded nothing and what helps: the remedy for a permanent fault, otherwise the next call."""
     if fault := lasting(error, uri):
         return str(fault)
     return f"{in_a_line(error)}; nothing is lost, the next call puts it there"

@@ -1,9 +1,10 @@
-"""Finished runs into MLflow, and back out. The run folders are the ledger, MLflow a view of them that can be made again.
+"""Writes finished runs to MLflow and reads them back. The run folders are the record; MLflow is a view that can be made again.
 
-One process of a directory of runs writes. Time stamps come from the results, so that a replay, whole or after being cut short,
-adds nothing twice; and writers with directories of their own, on other machines, end with one run between them.
+Only one process per directory of runs writes at a time. Time stamps come from the results. So writing again, completely or
+after an interruption, adds nothing twice. If writers with their own directories, on other machines, record the same run, only
+one copy stays.
 
-Importing this module does not import mlflow: opening a Store does, and sets what a process that records needs.
+Importing this module does not import mlflow. Opening a Store does, and sets what a recording process needs.
 """
 
 import contextlib
@@ -46,24 +47,24 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the UI on the runs; without it MLflow 3 shows a page for language-model traces."""
+"""Makes the UI open on the runs. Without it MLflow 3 shows a page for language-model traces."""
 OWN_NOTE = "study.note"
-"""The tag of an experiment that has its description as it was written here: one that a user changed stays."""
+"""The tag with an experiment's description as we wrote it. If a user changed the description, it differs and is kept."""
 LOCAL_ARTIFACTS = "mlartifacts"
 CLASHES = 3
-"""How often a run is written again, as nothing in it doubles, where another writer came between."""
+"""How often a run is written again after a clash with another writer. Writing again duplicates nothing."""
 LISTED_FROM = 20
-"""So many results of one experiment are looked for one by one; more, by listing what it holds once."""
+"""Below this number of results of one experiment each is looked up by itself. From it on, the experiment is listed once."""
 RECORDING_SECONDS = 3600.0
-"""How long a process waits for another that records: thousands of runs take many minutes."""
+"""How long a process waits for another one that is recording. Thousands of runs take many minutes."""
 
 
 @functools.cache
 def set_up_mlflow() -> None:
-    """Import mlflow with the settings of a process that records: no telemetry, few lines of its own, and little patience.
+    """Import mlflow with the settings of a recording process: no telemetry, few messages and short waits.
 
-    A server that is away is given up after seconds, one that hangs after a minute, where MLflow itself would wait four and
-    sixteen: the run folders keep what it misses. The user's own settings win.
+    It gives up after seconds if a server does not answer, and after a minute if it hangs; MLflow's defaults are four and
+    sixteen minutes. The run folders keep what was not recorded. The user's own settings take precedence.
     """
     chosen = {
         **NO_TELEMETRY,
@@ -75,16 +76,17 @@ def set_up_mlflow() -> None:
     os.environ.update({**chosen, **os.environ})
     import mlflow.store.db.utils
 
-    mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # a database that is away, likewise: half a second, not 100
+    mlflow.store.db.utils.MAX_RETRY_COUNT = 3  # the same for a database that does not answer: half a second, not 100
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def lay_out_sqlite(uri: str) -> None:
-    """Give an SQLite store that is not there yet its schema, once and whole.
+    """Create an SQLite store with its schema, if it does not exist.
 
-    MLflow makes it in some fifty steps: cut short, or taken by two processes at a time, they leave a file that it refuses for
-    ever ("table _alembic_tmp_experiments already exists"). So it is made under another name, by one process.
+    MLflow creates the schema in some fifty steps. If they are interrupted, or two processes take them at the same time, MLflow
+    refuses the file for ever ("table _alembic_tmp_experiments already exists"). So one process creates it under another name
+    and then renames it.
     """
     if not uri.startswith("sqlite:///"):
         return
@@ -94,7 +96,7 @@ def lay_out_sqlite(uri: str) -> None:
     with locked(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return
-        for left in path.parent.glob(f".{path.name}.*.unfinished"):  # by one that was killed
+        for left in path.parent.glob(f".{path.name}.*.unfinished"):  # left by a process that was killed
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent) as scratch:
             unfinished = Path(scratch) / path.name
@@ -103,15 +105,15 @@ def lay_out_sqlite(uri: str) -> None:
 
 
 def look_at_store() -> str:
-    """Whether MLflow will take runs, asked before they are trained. Returns what to warn of, empty where all is well or mlflow
-    is not installed. Raises Refused for what no later call mends. Makes no SQLite file: one that is not there is right."""
+    """Check before training whether MLflow will accept runs. Returns a warning; empty if all is well or mlflow is not
+    installed. Raises Refused for a permanent fault. It creates no SQLite file: a missing one is not a fault."""
     uri = tracking_uri()
     check_address(uri)
     if uri.startswith("sqlite:///") and not os.path.exists(uri.removeprefix("sqlite:///")):
         return ""
     try:
         Store(uri).client.search_experiments(max_results=1)
-    except Exception as error:  # whatever a locked, missing or foreign database makes mlflow raise
+    except Exception as error:  # any error of mlflow, for a locked, missing or foreign database
         if fault := lasting(error, uri):
             raise fault from None
         if isinstance(error, ImportError):
@@ -125,8 +127,8 @@ def _say(text: str) -> None:
 
 
 class Store:
-    """The MLflow store. Opening one creates its schema, and raises Refused for an address that is none; methods raise whatever
-    MLflow raises when it is locked or away."""
+    """The MLflow store. Opening it creates its schema, and raises Refused for an invalid address. Methods raise MLflow's own
+    errors if the store is locked or does not answer."""
 
     def __init__(self, uri: str | None = None):
         set_up_mlflow()
@@ -144,8 +146,8 @@ class Store:
             return sum(self._record_one(result) for result in self._missing(results))
 
     def _missing(self, results: Iterable[RunResult]) -> Iterator[RunResult]:
-        """Those that the store does not hold yet, as far as one listing of an experiment tells: of few, where looking for each
-        by itself is faster, all."""
+        """Yield the results that the store does not hold yet, according to one listing of each experiment. The first few
+        results of each experiment are all yielded, because looking up a few one by one is faster than a listing."""
         seen: Counter[tuple[str, str]] = Counter()
         listed: dict[tuple[str, str], dict] = {}
         for result in results:
@@ -171,7 +173,7 @@ class Store:
             if run.info.status == "FINISHED":
                 if not _is_newer(result, _written(run)):
                     break
-                self.client.delete_run(run.info.run_id)  # it was trained again, as after its folder was deleted
+                self.client.delete_run(run.info.run_id)  # it was trained again, for example because its folder was deleted
                 continue
             try:
                 self._write(run, result)
@@ -205,9 +207,9 @@ class Store:
         directions: Mapping[str, str] | None = None,
         numbers: Mapping[str, float] | None = None,
     ) -> None:
-        """One run per claim and scale that carries the verdicts as tags and the figures and tables as artifacts; each run of a
-        base carries the base's direction, so that a list of runs can show and filter by it. The note of the experiment says the
-        same for a reader. `numbers`: metrics of the summary."""
+        """Write the summary run of a claim and scale, with the verdicts as tags and the figures and tables as artifacts. Also
+        tag each run with the direction of its base's verdict, so that a list of runs can be filtered by it. The experiment's
+        description gives the verdicts in words. `numbers` are metrics of the summary."""
         from mlflow.entities import Metric, RunTag
 
         with locked(lock_dir / ".record.lock", RECORDING_SECONDS):
@@ -228,7 +230,7 @@ class Store:
                 self._tell_directions(experiment, directions)
 
     def _tell_note(self, experiment: str, note: str) -> None:
-        """The experiment's description, unless a user has written another one there."""
+        """Set the experiment's description, unless a user has written another one."""
         tags = self.client.get_experiment(experiment).tags
         if tags.get(NOTE, "") == tags.get(OWN_NOTE, "") != note:
             self.client.set_experiment_tag(experiment, NOTE, note)
@@ -236,35 +238,35 @@ class Store:
 
     def _tell_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
         for run in self._finished([experiment]):
-            direction = directions.get(run.data.tags["study.base"])  # compared here: a filter has no way to quote every name
+            direction = directions.get(run.data.tags["study.base"])  # compared here, because a filter cannot quote every name
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
     def results(self, claim: str | None = None, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Every recorded result, as it was written down; of one claim where it is named. `pass_over` is told of each run whose
-        result is gone or not what it has to be."""
+        """Yield every recorded result, or those of one claim. `pass_over` is called with a message for each run whose result is
+        gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         experiments = [one.experiment_id for one in self.experiments(claim)]
         with tempfile.TemporaryDirectory() as folder:
             for run in self._finished(experiments):
-                there = None if _artifacts_of(run).startswith("file:") else folder  # read where it lies, or fetched
+                there = None if _artifacts_of(run).startswith("file:") else folder  # a local file is read in place
                 try:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                     result = from_json(json.loads(Path(path).read_text()))
                 except (Refused, DamagedResult, ValueError) as why:
                     pass_over(f"MLflow's run {run.info.run_id}: {why}")
                 except (MlflowException, OSError) as error:
-                    if not is_gone(error):  # as where a server is away: later runs would be passed over too
+                    if not is_gone(error):  # for example if a server does not answer: all later runs would be skipped too
                         raise
                     pass_over(f"MLflow's run {run.info.run_id}: its result.json is gone from {redacted(_artifacts_of(run))}")
                 else:
                     yield result
 
     def experiments(self, claim: str | None = None) -> "Iterator[Experiment]":
-        """The study's own, or those of one claim: other teams may have thousands beside them, and a page of MLflow's holds a
-        thousand."""
+        """Yield the experiments of the study, or of one claim. Other teams may have thousands in the same store, and a page of
+        MLflow's search holds one thousand."""
         prefix, token = f"alexnet/{claim}/" if claim else "alexnet/", None
         while True:
             page = self.client.search_experiments(max_results=1000, filter_string="name LIKE 'alexnet/%'", page_token=token)
@@ -273,7 +275,7 @@ class Store:
                 return
 
     def _finished(self, experiments: Sequence[str]) -> "Iterator[Run]":
-        """Every recorded run of some experiments."""
+        """Yield every recorded run of these experiments."""
         token = None
         while experiments:
             filter_string = "tags.`study.kind` = 'run' and attributes.status = 'FINISHED'"
@@ -284,38 +286,38 @@ class Store:
                 return
 
     def _experiment(self, claim: str, scale: str) -> str:
-        """The experiment of a claim at a scale, made where there is none."""
+        """Return the experiment of a claim at a scale. Create it if there is none."""
         from mlflow.exceptions import MlflowException
 
         name = f"alexnet/{claim}/{scale}"
         if found := self.client.get_experiment_by_name(name):
             if found.lifecycle_stage != "active":
                 self._restore(found.experiment_id, name)
-            if found.tags.get(SHARED) != VIEW_STATE:  # none, or that of an earlier version
+            if found.tags.get(SHARED) != VIEW_STATE:  # missing, or from an earlier version
                 self.client.set_experiment_tag(found.experiment_id, SHARED, VIEW_STATE)
             return found.experiment_id
         served = self.uri.startswith(("http://", "https://"))  # the server knows where its artifacts are
-        # Beside the file of an SQLite store; with any other store of no server's, in the working folder.
+        # Beside the file of an SQLite store; in the working folder for any other store without a server.
         beside = Path(self.uri.partition("sqlite:///")[2]).parent
         where = None if served else ((beside / LOCAL_ARTIFACTS).resolve() / name).as_uri()
         tags = {**TRAINING, SHARED: VIEW_STATE}
         try:
             made = self.client.create_experiment(name, artifact_location=where, tags=tags)
-            self._tell_note(made, note_of(claim, scale, made))  # which has to know the number
+            self._tell_note(made, note_of(claim, scale, made))  # the note contains the experiment's number
             return made
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another machine meanwhile
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another machine has just created it
                 raise
             found = self.client.get_experiment_by_name(name)
             assert found, "MLflow says that it is there"
             return found.experiment_id
 
     def _restore(self, experiment: str, name: str) -> None:
-        """Take back an experiment that someone deleted in the UI: MLflow keeps its name, and takes no runs into it. Its runs
-        come back with it, those too that were deleted before because another took their place."""
+        """Restore an experiment that someone deleted in the UI: MLflow still holds its name but accepts no runs for it. All its
+        runs come back too, even replaced ones that were deleted before; those are deleted again."""
         from mlflow.exceptions import MlflowException
 
-        with contextlib.suppress(MlflowException):  # another process was as quick
+        with contextlib.suppress(MlflowException):  # another process has just restored it
             self.client.restore_experiment(experiment)
             _say(f"MLflow: the experiment {name} was deleted; it is restored, with its runs")
         runs = sorted(self._finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
@@ -325,11 +327,11 @@ class Store:
                 self.client.delete_run(run.info.run_id)
 
     def _only(self, experiment: str, filter_string: str, new: Mapping) -> "Run":
-        """The one run that the filter finds, made from `new` where there is none.
+        """Return the one run that the filter finds. Create it from `new` if there is none.
 
-        MLflow cannot make a run "unless it is there", so that writers on several machines, or a request sent again to a
-        server that died, may make it twice. Of several one stays, the same whoever looks: and as every writer looks again
-        after all that it made, deleted or finished, the last one to do so leaves one.
+        MLflow cannot create a run "unless it exists". So writers on several machines, or a request that is sent again to a
+        server that died, may create it twice. Of several runs one stays, and every writer chooses the same one. Every writer
+        looks again after it created, deleted or finished a run, so in the end one is left.
         """
         while len(found := self.client.search_runs([experiment], filter_string, max_results=100)) != 1:
             if not found:
@@ -344,13 +346,13 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            get_artifact_repository(_artifacts_of(run), self.uri).log_artifacts(folder)  # the client would ask where again
+            get_artifact_repository(_artifacts_of(run), self.uri).log_artifacts(folder)  # the client would look it up again
 
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Without Python's cyclic garbage collector: while MLflow builds a page of runs, some 180 objects each, going through them
-    again and again takes it more than half of its time."""
+    """Turn off Python's cyclic garbage collector inside the block. When MLflow builds a page of runs, with some 180 objects
+    each, garbage collection takes more than half of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -361,24 +363,24 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _in_a_name(text: str) -> str:
-    """As MLflow allows the name of a tag or a metric."""
+    """Return `text` with only the characters that MLflow allows in the name of a tag or a metric."""
     return re.sub(r"[^A-Za-z0-9_ .-]", "_", text)
 
 
 def _artifacts_of(run: "Run") -> str:
-    """The URI of its folder."""
+    """Return the URI of a run's artifact folder."""
     uri = run.info.artifact_uri
     assert uri, "MLflow gives every run a folder"
     return uri
 
 
 def _written(run: "Run") -> tuple[str, str, int]:
-    """What a recorded run came to: outcome, digest of its weights ("" where none was recorded) and when it ended."""
+    """Return the outcome of a recorded run, the digest of its weights ("" if none was recorded) and when it ended."""
     return run.data.tags.get("study.outcome", ""), run.data.tags.get("study.weights", ""), run.info.end_time or 0
 
 
 def _is_newer(result: RunResult, written: tuple[str, str, int]) -> bool:
-    """Whether a result is another one than what was written, and ended later."""
+    """Return whether a result differs from the written one and ended later."""
     outcome, weights, ended_ms = written
     other = outcome != result.outcome or weights not in ("", result.weights_sha256)
     return other and result.ended_ms > ended_ms

@@ -1,11 +1,11 @@
-"""How a list of runs is shown in the MLflow UI: grouped by arm, with which columns."""
+"""The view of runs in the MLflow UI: grouped by arm, with chosen columns."""
 
 import json
 
 VIEW = "study"
-"""Name of the view that each experiment carries."""
+"""The name of the view that each experiment has."""
 SHARED = f"mlflow.sharedViewState.{VIEW}"
-"""The tag of an experiment that has the view."""
+"""The tag of an experiment that holds the view."""
 GROUPED = [{"mode": "param", "groupByData": name} for name in ("arm", "base")]
 SHOWN = (  # arm and seed are in a run's name
     "tags.`study.verdict`",
@@ -35,5 +35,6 @@ VIEW_STATE = json.dumps(
 
 
 def address_of(experiment: str) -> str:
-    """Where the UI shows the runs of an experiment so. Without `workflowType` MLflow opens on its pages for language models."""
+    """Return the address at which the UI shows an experiment's runs in this view. Without `workflowType` MLflow would open its
+    pages for language models."""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"

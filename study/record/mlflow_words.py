@@ -1,7 +1,7 @@
-"""What MLflow is told of a run and of an experiment, in the places where its users look: name, parameters, data set, note.
+"""Writes a run and an experiment in MLflow's terms: name, parameters, tags, metrics, data set and description.
 
-A run's whole recipe is in its result.json. Parameters are those alone that tell runs apart or that a reader asks for first, so
-that the UI's table and parallel coordinates show differences."""
+A run's whole recipe is in its result.json. The parameters are only those that differ between runs or that a reader wants first,
+so that the UI's table and parallel coordinates show the differences."""
 
 import json
 import math
@@ -34,13 +34,13 @@ ASKED_FIRST = (
 
 
 def run_name(result: RunResult) -> str:
-    """Such as "none, seed 2 (ALEXNET_32)"."""
+    """Return a name such as "none, seed 2 (ALEXNET_32)"."""
     asked = result.asked
-    return f"{asked.arm}, seed {result.seed} ({asked.base})"[:250]  # as long as a database may take
+    return f"{asked.arm}, seed {result.seed} ({asked.base})"[:250]  # the most that a database may accept
 
 
 def run_params(result: RunResult) -> dict[str, str]:
-    """What tells the runs of an experiment apart, and what a reader asks for first."""
+    """Return the settings that differ between the runs of an experiment, and those that a reader wants first."""
     told = settings(from_dict(result.recipe))
     names = {*ASKED_FIRST, *_fields_that_arms_change(result.asked.claim)}
     known = {name: value for name, value in told.items() if name in names} if _claim(result.asked.claim) else told
@@ -56,7 +56,7 @@ def _fields_that_arms_change(name: str) -> set[str]:
 
 
 def _claim(name: str) -> Claim | None:
-    """None for runs of `python -m study train`, and of a claim whose file is gone."""
+    """Return the claim; None for runs of `python -m study train`, and for a claim whose file is gone or wrong."""
     try:
         return get_claim(name)
     except Refused:
@@ -64,7 +64,7 @@ def _claim(name: str) -> Claim | None:
 
 
 def dataset_of(result: RunResult) -> "DatasetInput":
-    """The images of a run as MLflow's data set input: name, fingerprint, and how many were trained on and tested."""
+    """Return the images of a run as MLflow's data set input: name, fingerprint, and the numbers of training and test images."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     counts = {"train_images": result.recipe.get("data", {}).get("train_images") or "all"}
@@ -81,7 +81,7 @@ def dataset_of(result: RunResult) -> "DatasetInput":
 
 
 def network_text(result: RunResult) -> str:
-    """The network's layers in lines: what each gives, and its parameters."""
+    """Return the network's layers as a text table: the outputs, map size and number of parameters of each layer."""
     model = from_dict(result.recipe).model
     lines = [f"{'layer':<6}{'kind':<13}{'outputs':>8}{'map size':>10}{'parameters':>14}"]
     total = 0
@@ -93,7 +93,7 @@ def network_text(result: RunResult) -> str:
 
 
 def run_tags(result: RunResult) -> dict[str, str]:
-    """What the MLflow UI groups and filters by."""
+    """Return the tags by which the MLflow UI can group and filter runs."""
     return {
         "study.kind": "run",
         "study.key": result.key,
@@ -111,7 +111,7 @@ def run_tags(result: RunResult) -> dict[str, str]:
 
 
 def run_metrics(result: RunResult) -> "Iterator[Metric]":
-    """Each point's measurements at its step, without those that were not made. Time stamps are the same at every replay."""
+    """Yield the measurements of each point at its step, without missing ones. Their time stamps are the same each time."""
     from mlflow.entities import Metric
 
     for point in result.points:
@@ -123,12 +123,12 @@ def run_metrics(result: RunResult) -> "Iterator[Metric]":
     last = result.points[-1]
     for name in TEST_COLUMNS:
         value = getattr(result, name)
-        if value is not None and getattr(last, name, None) is None:  # else it is the last point already
+        if value is not None and getattr(last, name, None) is None:  # otherwise the last point has it already
             yield Metric(name, value, result.ended_ms, last.step)
 
 
 def plain(text: str) -> str:
-    """Without the characters that MLflow refuses in names or that end a quoted filter value."""
+    """Return `text` without the characters that MLflow refuses in names or that end a quoted filter value."""
     return "".join(c if c.isalnum() or c in " ,.-_()+/" else "_" for c in text)
 
 
@@ -136,8 +136,8 @@ def plain(text: str) -> str:
 
 
 def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str] | None = None) -> str:
-    """The description of an experiment, in Markdown: the claim's sentence, the verdict of each base, the command, and the view
-    of its runs by arm."""
+    """Return the description of an experiment in Markdown: the claim's title, the verdict of each base, the command, and a link
+    to the runs by arm."""
     found = _claim(claim)
     title = f"**{_in_markdown(found.title)}**" if found else f"Runs of `{plain(claim)}`"
     lines = [title]
@@ -153,5 +153,5 @@ def note_of(claim: str, scale: str, experiment: str, verdicts: Mapping[str, str]
 
 
 def _in_markdown(text: str) -> str:
-    """A user's text as itself: no tag, link or code."""
+    """Return a user's text escaped, so that it makes no tag, link or code."""
     return "".join(f"\\{c}" if c in "<>[]`*_|" else c for c in " ".join(text.split()))

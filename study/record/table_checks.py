@@ -1,4 +1,5 @@
-"""What runs.csv and curves.csv have to be: their columns, what each may hold, no row twice, and both telling the same runs."""
+"""Checks runs.csv and curves.csv: their columns, the values in each, no duplicate rows, and that both describe the same
+runs."""
 
 import csv
 import io
@@ -17,14 +18,14 @@ from study.plan.results_folder import unlike_text
 
 Columns = Mapping[Hashable, Any]
 Test = tuple[Callable[[pd.Series], pd.Series | NDArray[np.bool_]], str]
-"""Which values of a column are right, and in words what they have to be."""
+"""A function that says which values of a column are valid, and words for an invalid value."""
 
 REMAKE = (
     "undo the change, or delete it, and `python -m study table` makes it again from MLflow, or `record` from the run folders"
 )
 NAME = ["key", "machine"]
 ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
-"""Columns that tables of before do not have."""
+"""Columns that older tables do not have."""
 TO_THE_END = ("reached", "finished")
 OUTCOMES = (*TO_THE_END, "diverged", "stalled", "stopped")
 
@@ -63,7 +64,7 @@ CURVE_TESTS: Mapping[str, Test] = {
 
 
 def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
-    """A table as a frame with these columns, where each cell is of its column's type. Raises Refused with the line."""
+    """Return a table as a frame with these columns, with each cell of its column's type. Raises Refused, naming the line."""
     if why := unlike_text(content):
         raise Refused(f"{path}: damaged ({why}); {REMAKE}")
     text = content.decode()
@@ -71,7 +72,7 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
         header = _header(path, text, columns)
         _check_widths(path, text, len(header))
         texts = [name for name, kind in columns.items() if kind == "str"]
-        with np.errstate(invalid="raise"):  # a number that is too large for its type
+        with np.errstate(invalid="raise"):  # for a number that is too large for its type
             frame = pd.read_csv(
                 io.StringIO(text),
                 dtype=dict(columns),
@@ -79,7 +80,7 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
                 na_values={n: [""] for n in columns if n not in texts},
                 index_col=False,
             )
-            return frame.reindex(columns=list(columns)).astype(dict(columns))  # a table of before a column was added
+            return frame.reindex(columns=list(columns)).astype(dict(columns))  # a table from before a column was added
     except Refused:
         raise
     except (ValueError, TypeError, ArithmeticError, csv.Error) as error:
@@ -114,7 +115,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _wrong_cell(text: str, columns: Columns) -> str:
-    """The first cell that is not of its column's type, in words; empty where there is none."""
+    """Return in words the first cell that is not of its column's type; empty if there is none."""
     rows = _rows(text)
     header = next(rows)
     for line, cells in enumerate(rows, 2):
@@ -129,7 +130,7 @@ def _wrong_cell(text: str, columns: Columns) -> str:
 
 
 def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> None:
-    """Raises Refused for the first value that its column cannot have, with its line and its run."""
+    """Raises Refused for the first invalid value, naming its line and run."""
     for name, (right, words) in tests.items():
         wrong = ~np.asarray(right(cast(pd.Series, frame[name])), dtype=bool)
         if wrong.any():
@@ -139,8 +140,8 @@ def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> 
 
 
 def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True) -> pd.DataFrame:
-    """The rows, those that stand there twice once, with a word where it is to `say` so. Raises Refused for two rows of one name
-    that differ."""
+    """Return the rows without duplicates, and report duplicates on standard error if `say`. Raises Refused for two rows with
+    the same name that differ."""
     if not frame.duplicated(names).any():
         return frame
     kept = frame.drop_duplicates(ignore_index=True)
@@ -169,9 +170,9 @@ def _named(frame: pd.DataFrame, at: int) -> str:
 
 
 def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool = True) -> pd.DataFrame:
-    """The points run by run, in the order of their steps. Raises Refused where both tables do not tell the same of a run: as
-    many epochs from the first on, the same steps, seconds and error at the end. `whole`: every run has points and every point
-    a run; else those that have none are passed over, to be merged again."""
+    """Return the points run by run, in the order of their steps. Raises Refused if the two tables disagree about a run. A run
+    must have one point for each of its epochs, and the last point must have the run's steps, seconds and error. If `whole`,
+    every run must have points and every point a run; otherwise those without are skipped, to be merged again."""
     runs_path, path = folder / "runs.csv", folder / "curves.csv"
     _check_outcomes(runs_path, runs)
     own, of_points = (pd.MultiIndex.from_frame(cast(pd.DataFrame, frame[NAME])) for frame in (runs, curves))
@@ -221,7 +222,7 @@ def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool
 
 
 def _check_outcomes(path: Path, runs: pd.DataFrame) -> None:
-    """Raises Refused for errors that no run of its outcome has."""
+    """Raises Refused for errors that do not fit a run's outcome, and for a top-5 error above its top-1 error."""
     measured = runs[["test_error", "test_error_ten_views"]].notna().any(axis=1)
     wrong = (measured & ~runs.outcome.isin(TO_THE_END)).to_numpy()
     if wrong.any():
@@ -234,7 +235,7 @@ def _check_outcomes(path: Path, runs: pd.DataFrame) -> None:
 
 
 def _all(right: NDArray[np.bool_], of: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Of each run [count] whether all its points are right."""
+    """Return for each run [count] whether all its points are right."""
     return np.bincount(of[~right], minlength=count) == 0
 
 

@@ -1,7 +1,7 @@
-"""The committed tables: results/runs.csv, a row a run, and results/curves.csv, a row a point. No torch and no mlflow.
+"""The committed tables: results/runs.csv, one row per run, and results/curves.csv, one row per point. No torch and no mlflow.
 
-Beside them answers.npz holds which test images each run answered rightly (answers.py). A row is named by key and machine. New
-rows replace those of the same name and leave all others alone, so that a table may hold what several machines found; a verdict
+Beside them answers.npz holds which test images each run answered correctly (answers.py). A row is named by key and machine. New
+rows replace rows of the same name and leave all others alone. So a table may hold the runs of several machines; a verdict
 compares runs of one machine with each other.
 """
 
@@ -40,11 +40,11 @@ TEST_COLUMNS = ("test_error", "test_top5_error", "test_error_ten_views", "test_t
 POINT = [*NAME, "epoch"]
 ASKED_COLUMNS = ["claim", "scale", "base", "arm"]
 Rows = tuple[dict[str, Any], list[dict[str, Any]]]
-"""Of one result, as `to_rows` gives them."""
+"""The rows of one result, as `to_rows` returns them."""
 
 
 def to_rows(result: RunResult) -> Rows:
-    """A result as a row of runs.csv and its rows of curves.csv, by the names of columns."""
+    """Return a result as a row of runs.csv and its rows of curves.csv, by column name."""
     name = {"key": result.key, "machine": result.machine.label}
     last = result.points[-1]
     run = {
@@ -72,8 +72,8 @@ def to_rows(result: RunResult) -> Rows:
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """runs, and curves run by run in the order of their steps; empty frames with the right columns where nothing was written
-    yet. Raises Refused, with file and line or run, for what is damaged, was changed, or does not fit together."""
+    """Read runs, and curves run by run in the order of their steps. If nothing was written yet, the frames are empty but have
+    the right columns. Raises Refused, naming file and line or run, if a table is damaged, was changed, or the two disagree."""
     contents = results_folder.read(folder, RUNS, CURVES)
     runs, curves = _runs_of(contents), _curves_of(contents)
     contents.check()
@@ -81,7 +81,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
-    """runs alone, as `read`; empty also where the table was deleted, to be made again."""
+    """Read only runs, as `read`. Also empty if the table was deleted so that it is made again."""
     contents = results_folder.read(folder, RUNS)
     runs = _runs_of(contents)
     contents.check(may_lack=True)
@@ -89,13 +89,13 @@ def read_runs(folder: Path) -> pd.DataFrame:
 
 
 def check(folder: Path) -> None:
-    """Raises Refused where nothing can be merged into the tables of `folder`."""
+    """Raises Refused if nothing can be merged into the tables of `folder`."""
     _to_merge(folder)
     answers.read_answers(folder, may_lack=True)
 
 
 def _to_merge(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables, of which one may be gone: what is merged makes it again."""
+    """Read both tables. One may be gone: merging makes it again."""
     contents = results_folder.read(folder, RUNS, CURVES)
     runs, curves = _runs_of(contents), _curves_of(contents)
     contents.check(may_lack=True)
@@ -122,8 +122,8 @@ def _table(
 
 
 def seconds_a_step(folder: Path, machine: str) -> dict[tuple[str, str], float]:
-    """What a machine, named by its label, took for a step of its runs, by (base, data set): the median over its runs in the
-    tables of `folder`, of wall seconds over the steps of all runs that shared the machine."""
+    """Return the seconds per step of a machine, named by its label, by (base, data set): the median over its runs in the tables
+    of `folder`. Each is wall seconds over the steps of all runs that shared the machine."""
     runs = read_runs(folder)
     own = runs[(runs.machine == machine) & (runs.steps > 0)]
     return (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
@@ -134,21 +134,21 @@ def _typed(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def run_name(key: str, machine: str) -> str:
-    """A run as trained.json names it."""
+    """Return the name of a run in trained.json."""
     return f"{key} {machine}"
 
 
 def read_trained(folder: Path) -> dict:
-    """What was read off trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
+    """Read the facts from trained weights: {"runs": {run_name: {...}}, "ensembles": [...]}; see trained_weights.py."""
     return results_folder.read_json(folder, "trained.json", shaped) or {"runs": {}, "ensembles": []}
 
 
 def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str], object] | None = None) -> int:
-    """Put results into the tables of `folder`. Returns how many; writes nothing, and nothing anew, where there are none.
+    """Put results into the tables of `folder` and return their number. Without results nothing is written.
 
-    `pass_over` is told of each result that contradicts itself, such as by two test errors at its end, and the others are put
-    in; without it one such is refused, and all with it. Runs of `python -m study train` belong to no claim and stay out: they
-    have their run folder, and are in MLflow.
+    A result that contradicts itself, for example by two test errors at its end, is passed to `pass_over` as a message, and the
+    others are put in. Without `pass_over` one such result refuses them all. Runs of `python -m study train` belong to no claim
+    and stay out: they are in their run folders and in MLflow.
     """
     rows: dict[tuple[str, str], Rows] = {}
     given: dict[tuple[str, str, str], answers.Kept] = {}
@@ -159,7 +159,7 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
         run, points = to_rows(result)
         names.append(name := (run["key"], run["machine"]))
         given |= {kept.name: kept for kept in answers.kept_of(result)}
-        if name in rows:  # what was measured last, for whom it was asked first: as if merged one after another
+        if name in rows:  # the last measurement, under the claim that asked first: as if merged one by one
             run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
         rows[name] = run, points
     if pass_over:
@@ -175,7 +175,8 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
 def _fitting(
     folder: Path, rows: Mapping[tuple[str, str], Rows], pass_over: Callable[[str], object]
 ) -> dict[tuple[str, str], Rows]:
-    """Those whose row and points fit together; `pass_over` is told of the others. All at once, one by one where that fails."""
+    """Return the rows whose run and points fit together, and pass the others to `pass_over`. All rows are checked at once, and
+    one by one only if that fails."""
 
     def why_not(some: Sequence[Rows]) -> str:
         runs, curves = _frames(some)
@@ -184,7 +185,7 @@ def _fitting(
             check_values(folder / CURVES, curves, CURVE_TESTS)
             agreeing(folder, runs, curves)
         except Refused as refused:
-            return str(refused).partition("; ")[0]  # what follows is what to do about a table
+            return str(refused).partition("; ")[0]  # the rest says how to repair a table
         return ""
 
     if not rows or not why_not(list(rows.values())):
@@ -196,14 +197,14 @@ def _fitting(
 
 
 def _frames(rows: Sequence[Rows]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs and curves of results."""
+    """Return the rows of results as frames of runs and curves."""
     points = pd.DataFrame([point for _, points in rows for point in points], columns=list(CURVE_COLUMNS))
     runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
     return runs, _typed(points, CURVE_COLUMNS).drop_duplicates([*NAME, "step"], keep="last")
 
 
 def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """`new` with the claim and arm that first asked for each run: claims share runs, and asking again rewrites no row."""
+    """Return `new` with the claim and arm that first asked for each run. Claims share runs, and a later one changes no row."""
     first = old.set_index(NAME)[ASKED_COLUMNS]
     new = new.set_index(NAME)
     new.update(first)
@@ -222,12 +223,12 @@ def _write_merged(folder: Path, rows: Sequence[Rows], given: Mapping[tuple[str, 
 def joined(
     folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, new_runs: pd.DataFrame, new_curves: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with new rows in place of those of the same runs, in their order. Raises Refused where they do not fit."""
+    """Return both tables, sorted, with new rows in place of those of the same runs. Raises Refused if they do not fit."""
     runs, curves = (pd.concat([_without(old, new_runs), new]) for old, new in ((runs, new_runs), (curves, new_curves)))
     order = ["claim", "scale", "data_fingerprint", "machine", "base", "arm", "seed", "key"]
     runs = runs.sort_values(order, ignore_index=True)
     place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
-    last = len(place)  # curves without a run, which a kill between the two files left: until the run is merged again
+    last = len(place)  # for curves without a run, left by a kill between the two files: until the run is merged again
     curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
     curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
     check_values(folder / RUNS, runs, RUN_TESTS)

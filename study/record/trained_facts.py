@@ -1,4 +1,4 @@
-"""What results/trained.json has to be: what was read off trained weights, by run and by runs together. No torch."""
+"""Checks and writes results/trained.json: facts read from trained weights, by run and by group of runs. Imports no torch."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
 
 
 def shaped(told: Any) -> dict[str, Any]:
-    """The same. Raises ValueError, or what a wrong shape leads to, where it is none; facts of measures that are not known here
-    may be anything."""
+    """Return `told` if it has the right shape. Otherwise raises ValueError, or another error of a wrong shape. Facts of unknown
+    measures may have any shape."""
     if not isinstance(told, dict) or set(told) != {"runs", "ensembles"}:
         raise ValueError("not the two sections runs and ensembles")
     for name, facts in told["runs"].items():
@@ -43,12 +43,12 @@ def shaped(told: Any) -> dict[str, Any]:
 
 
 def content_of(told: Mapping[str, Any]) -> bytes:
-    """The bytes of trained.json. Raises Refused for what would be refused when it is read: then nothing of it is written."""
+    """Return the bytes of trained.json. Raises Refused if they could not be read again; then nothing is written."""
     try:
         text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
         content = (text.replace('},"', '},\n"') + "\n").encode()
         of_shape(Path(FILE), content, shaped)
-    except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: of what JSON cannot hold at all
+    except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold
         raise Refused(f"{FILE}: not written, as it could not be read again: {error}") from None
     return content
 

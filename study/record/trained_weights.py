@@ -1,8 +1,8 @@
-"""What the claims ask of trained weights rather than of errors: kernels, nearest images, averaged nets. Needs torch.
+"""Computes what claims need from trained weights: kernels, nearest images, averaged nets. Needs torch.
 
-Read from the directory of runs, where every run keeps its weights; written to results/trained.json and, for pictures,
-beside them into results/figures, from which the report is made without torch. What is read is the measure's own business
-(`Measure.from_weights`). It is a pure function of weights and images and can be made again at any time.
+The weights are read from the directory of runs. The facts are written to results/trained.json, and arrays for pictures to
+results/figures, so that the report is made without torch. Each measure defines what it reads (`Measure.from_weights`). This is
+a pure function of weights and images, and can be computed again at any time.
 """
 
 from collections import defaultdict
@@ -39,11 +39,11 @@ class Trained:
 
     planned: PlannedRun
     place: Place
-    machine: str  # that trained it
+    machine: str  # the machine that trained it
 
     @property
     def name(self) -> str:
-        """As trained.json names it."""
+        """The name of the run in trained.json."""
         return run_name(self.planned.key, self.machine)
 
     @property
@@ -52,7 +52,7 @@ class Trained:
 
     @property
     def network(self) -> AlexNet:
-        """In evaluation mode, on the place's device."""
+        """The trained network, in evaluation mode, on the place's device."""
         network = load_network(self.planned.key, self.place.spool_dir)
         return network.to(device=self.place.machine.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] torch's own types leave memory_format out
 
@@ -76,17 +76,17 @@ class Trained:
 
 
 def asks_weights(planned: PlannedRun) -> bool:
-    """Whether the claim of a run looks at weights."""
+    """Return whether the claim of a run needs weights."""
     return bool(get_claim(planned.claim).measure.stored_as)
 
 
 def derive(
     planned_runs: Sequence[PlannedRun], place: Place, results: Path, say: Callable[[str], None], first_seed: int = 0
 ) -> None:
-    """For the finished runs of `planned_runs`, what their claims ask of their weights, where it is not there yet. Runs whose
-    weights are no longer those that were trained are left out, and named. `first_seed`: of the rule that they are judged by; a
-    claim that was written after some seeds were seen is judged from the seed after those on."""
-    alone: list[tuple[Trained, Measure, bool]] = []  # and whether it is the run that is pictured
+    """Compute what the claims of finished `planned_runs` need from their weights, if it is not there yet. Runs whose weights
+    were changed or damaged are left out, with a message. `first_seed` is that of the rule that judges the runs. If some seeds
+    were seen before a claim was written, the claim starts after them."""
+    alone: list[tuple[Trained, Measure, bool]] = []  # the last: whether the run is pictured
     together: dict[tuple, list[Trained]] = defaultdict(list)
     for planned in planned_runs:
         if not (run := _finished(planned, place, say)):
@@ -106,7 +106,7 @@ def derive(
 
 
 def _finished(planned: PlannedRun, place: Place, say: Callable[[str], None]) -> Trained | None:
-    """A planned run whose claim asks for weights, if they are there and whole."""
+    """Return a planned run if its claim needs weights and they are there and intact; otherwise None."""
     folder = place.spool_dir / planned.key
     if not asks_weights(planned):
         return None
@@ -128,7 +128,7 @@ def _finished(planned: PlannedRun, place: Place, say: Callable[[str], None]) -> 
 
 
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], is_pictured: bool) -> None:
-    """The facts of one run; where it is pictured, the arrays of the measure's picture too."""
+    """Compute the facts of one run and, if it is pictured, the arrays of the measure's picture."""
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
     kept = None
     if measure.picture_file and is_pictured:
@@ -146,7 +146,7 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
 
 
 def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, say: Callable[[str], None]) -> None:
-    """The facts of several runs, once all of them are there."""
+    """Compute the facts of several runs together, if all of them are there."""
     names = [run.name for run in runs]
 
     def known(told: Mapping[str, Any]) -> bool:
@@ -158,13 +158,14 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
     read = measure.from_weights(runs)
     with locked(results / ".table.lock"):
         told = read_trained(results)
-        if not known(told):  # another process was as quick
+        if not known(told):  # unless another process has just added it
             told["ensembles"].append({"runs": names, **read.facts})
             _write(results, told, say)
 
 
 def _write(results: Path, told: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    """What a measure gives that nobody could read again is left out, and named: one measure does not cost the folder."""
+    """Write trained.json. Facts that could not be read again are left out, with a message, so that one measure does not make
+    the whole folder unreadable."""
     try:
         content = content_of(told)
     except Refused as refused:

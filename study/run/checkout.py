@@ -1,4 +1,4 @@
-"""Which code trains: the commit of the checkout that it lies in."""
+"""Finds which code trains: the commit of the checkout that the code is in."""
 
 import functools
 import os
@@ -11,9 +11,9 @@ UNKNOWN = "unknown"
 
 @functools.cache
 def commit_of(file: Path) -> str:
-    """The commit of the checkout of `file`: "+" behind it where files differ from it, "?" where git does not tell whether they
-    do. "unknown", with a line on standard error, in a checkout of which git tells nothing; empty outside of one, as in an
-    installed package."""
+    """Return the commit of the checkout that `file` is in. It ends with "+" if files differ from the commit, and with "?" if
+    git cannot say so. It is "unknown", with a line on standard error, if git says nothing about the checkout. It is empty
+    outside of a checkout, as in an installed package."""
     root = next((folder for folder in file.parents if os.path.lexists(folder / ".git")), None)
     if root is None:
         return ""
@@ -32,10 +32,10 @@ def commit_of(file: Path) -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    """What git says of a checkout, also of another user's, which it otherwise refuses: nothing that the checkout's own settings
-    name is run, and nothing is written."""
+    """Return git's output for a checkout, even one of another user, which git otherwise refuses. That is safe: no program that
+    the checkout's own settings name is run, and nothing is written."""
     lifted = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-    others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # of a hook we are called from
+    others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # set if a git hook called us
     chosen = {
         "CONFIG_GLOBAL": os.devnull,
         "CONFIG_NOSYSTEM": "1",

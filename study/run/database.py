@@ -1,4 +1,4 @@
-"""What a team's database asks for: its password is shown to nobody, and one process at a time lays out its tables."""
+"""Helpers for a team's database: they hide its password, and let only one process at a time create its tables."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
 LOCK = 2012
-"""Its number among the advisory locks of a PostgreSQL database."""
+"""The number of our advisory lock in a PostgreSQL database."""
 PATIENCE_SECONDS = 60.0
 WAITED_TOO_LONG = "55P03"
-"""What PostgreSQL calls a lock_timeout that ran out."""
+"""PostgreSQL's error code for an expired lock_timeout."""
 
 PASSWORDS = re.compile(
     r"(?P<web>https?://[^\s:/@]*):(?!\d+/)\S*@"  # not a port
-    # A password may hold a slash, a quote or an @; the example that a refusal gives holds none.
+    # A password may contain a slash, a quote or an @. The example in our refusals is not a password.
     r"|(?P<database>(?<!http)(?<!https)://(?!(?-i:USER:PASSWORD@HOST/DATABASE)(?![^\s,;)]))[^\s:/@]*):\S*@"
     r"|(?P<token>https?://)[^\s:/@]+@"
     r"|\b(?P<name>password=)[^\s&'\"]+",
@@ -34,24 +34,24 @@ HIDDEN = {"web": ":***@", "database": ":***@", "token": "***@", "name": "***"}
 
 
 def tracking_uri() -> str:
-    """Where MLflow's runs are: MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
+    """Return the address of MLflow's runs: MLFLOW_TRACKING_URI, else an SQLite file in the working folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether two addresses are of one database: of files of SQLite however their paths are written."""
+    """Return whether two addresses mean the same database. Paths of SQLite files are resolved first."""
     return one == other or (_file_of(one) or one) == (_file_of(other) or other)
 
 
 def _file_of(uri: str) -> Path | None:
-    """The file of an SQLite database; None for any other."""
+    """Return the file of an SQLite database; None for any other database."""
     if not (found := re.match(r"sqlite(?:\+\w+)?:///(?:file:)?([^?]+)", uri)):
         return None
     return Path(found[1]).resolve()
 
 
 def redacted(text: object) -> str:
-    """`text` with *** for every password in it: of URIs ("postgresql://user:***@host/db") and of "password=..."."""
+    """Return `text` with *** for every password in it, in URIs ("postgresql://user:***@host/db") and in "password=..."."""
     return PASSWORDS.sub(_hidden, str(text))
 
 
@@ -62,10 +62,10 @@ def _hidden(found: re.Match[str]) -> str:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Type and first line of an error, without passwords. A refusal is told as it is: it is a line, and meant for the user."""
+    """Return the type and first line of an error, without passwords. A Refused keeps its text: it is one line for the user."""
     if isinstance(error, Refused):
         return redacted(error)
-    line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: half a password has no @ behind it
+    line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: a cut password would have no @ after it
     return f"{type(error).__name__}: {line[:160]}"
 
 
@@ -75,10 +75,11 @@ def is_postgresql(uri: str) -> bool:
 
 @contextlib.contextmanager
 def laying_out(uri: str, schema: str | None = None) -> Iterator[None]:
-    """Hold off other machines that lay out tables in this PostgreSQL database, and make `schema` in it; nothing elsewhere.
+    """Keep other machines from creating tables in this PostgreSQL database, and create `schema` in it. Other databases need
+    nothing.
 
-    MLflow and Optuna both fail where two of them start on an empty database at once. After TOLD_AFTER_SECONDS of waiting a line
-    on standard error says for whom.
+    MLflow and Optuna both fail if two processes start on an empty database at the same time. After TOLD_AFTER_SECONDS of
+    waiting, a line on standard error says which process holds the lock.
     """
     if not is_postgresql(uri):
         yield
@@ -86,10 +87,10 @@ def laying_out(uri: str, schema: str | None = None) -> Iterator[None]:
     import sqlalchemy
 
     name = f"process {os.getpid()} on {socket.gethostname()}"
-    options = {"connect_timeout": 10, "application_name": name[:63]}  # the name is for those who wait
+    options = {"connect_timeout": 10, "application_name": name[:63]}  # waiting processes show this name
     engine = sqlalchemy.create_engine(uri, isolation_level="AUTOCOMMIT", connect_args=options)
     try:
-        with engine.connect() as connection:  # whose end lets go of the lock
+        with engine.connect() as connection:  # closing it releases the lock
             _lock(connection, uri)
             if schema:
                 connection.execute(sqlalchemy.text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
@@ -99,7 +100,7 @@ def laying_out(uri: str, schema: str | None = None) -> Iterator[None]:
 
 
 def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
-    """Raises sqlalchemy's OperationalError where the lock is not to be had in time: whoever holds it may have been stopped."""
+    """Take the lock. Raises sqlalchemy's OperationalError if it does not become free in time: its holder may be stopped."""
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
@@ -124,5 +125,5 @@ def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
 
 
 def _code(error: "DBAPIError") -> str:
-    """PostgreSQL's own code of an error, as psycopg and psycopg2 tell it."""
+    """Return PostgreSQL's own code of an error, from psycopg or psycopg2."""
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""

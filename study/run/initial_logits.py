@@ -1,4 +1,4 @@
-"""How widely the logits of a network spread over images before its training."""
+"""Measures how widely the logits of a network spread over images before training."""
 
 import torch
 
@@ -11,8 +11,9 @@ from study.plan.initial_logits import IMAGES, SEEDS
 
 @torch.inference_mode()
 def spreads_of(recipe: Recipe, images: ImageSet) -> list[float]:
-    """For each of SEEDS the standard deviation over the first IMAGES test images, of each class apart, and then of all classes
-    together. Nothing is dropped; batch normalization takes the batch, as in training."""
+    """Return for each of SEEDS the spread of the logits over the first IMAGES test images. The mean logit of each class is
+    subtracted, then one standard deviation is taken over all images and classes. Dropout is off. Batch normalization uses the
+    batch, as in training."""
     found = []
     for seed in SEEDS:
         network, feed = AlexNet(recipe, seed).eval(), Feed(recipe, images, seed)

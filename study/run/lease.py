@@ -1,10 +1,10 @@
-"""Who is training a run: one process at a time, among all that share a directory of runs, on one machine or on many.
+"""Leases: only one process at a time trains a run, among all that share a directory of runs, on one machine or on many.
 
-A lease is a file in the run's folder that its holder touches every few seconds. Whether a holder died is told by its process
-where that can be seen (same machine), and otherwise by a lease that was not renewed for LEASE_SECONDS. A lease that is dated
-more than AHEAD_SECONDS ahead is nobody's either: its machine's clock was wrong, and it may have died. A holder that only slept
-(a stopped process, a suspended laptop) finds another name in the file when it wakes and may write nothing any more: every write
-of a run goes through `held`.
+A lease is a file in the run's folder that its holder touches every few seconds. On the same machine, the process itself shows
+whether the holder died. On another machine, the holder counts as dead if the lease was not renewed for LEASE_SECONDS. A lease
+that is dated more than AHEAD_SECONDS ahead is free too: its machine's clock was wrong, and its holder may have died. A holder
+that only slept (a stopped process, a suspended laptop) finds another name in the file when it wakes, and may no longer write:
+every write of a run goes through `held`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from study.run.small_files import Unreadable, told_in, whose
 
 LEASE_SECONDS = 60.0
 RENEWALS = 6  # while a lease lasts
-AHEAD_SECONDS = 60.0  # that clocks may differ
+AHEAD_SECONDS = 60.0  # clocks may differ by this much
 FILE, LOCK = "lease.json", ".lock"
 
 
@@ -32,7 +32,7 @@ class Busy(Exception):
 
 
 class LeaseLost(Exception):
-    """Another process took the run over while this one slept; nothing was written since."""
+    """Another process took the run over while this one slept. This one has written nothing since."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Holder:
     host: str
     pid: int
     born: str  # when the process started, see `_born`
-    token: str  # of this lease alone: one process may hold a run twice, one after the other
+    token: str  # new for each lease: a process may hold the same run twice, one after the other
 
     @property
     def words(self) -> str:
@@ -50,7 +50,8 @@ class Holder:
 
 
 class Lease:
-    """`with Lease(folder) as lease:` holds the run, renewing the lease in a thread; raises Busy where another holds it."""
+    """`with Lease(folder) as lease:` holds the run and renews the lease in a thread. Raises Busy if another process holds
+    it."""
 
     def __init__(self, folder: Path, seconds: float = LEASE_SECONDS):
         self.folder, self.seconds = folder, seconds
@@ -77,18 +78,18 @@ class Lease:
 
     def __exit__(self, *_) -> None:
         self.over.set()
-        with contextlib.suppress(OSError, Refused), locked(self.folder / LOCK, self.seconds):  # else it ends by itself
+        with contextlib.suppress(OSError, Refused), locked(self.folder / LOCK, self.seconds):  # otherwise the lease expires
             if _named_in(self.folder) == self.name:
                 (self.folder / FILE).unlink()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """For the time of a write: the lease is this process's, and cannot be taken meanwhile. Raises LeaseLost."""
+        """Guard a write: inside the block this process holds the lease, and no other can take it. Raises LeaseLost."""
         with locked(self.folder / LOCK):
             if _named_in(self.folder) != self.name:
                 raise LeaseLost("another process took it over while this one slept")
             yield
-            os.utime(self.folder / FILE)  # a long write keeps the thread that renews it waiting
+            os.utime(self.folder / FILE)  # during a long write the renewing thread has to wait
 
     def _renew(self) -> None:
         while not self.over.wait(self.seconds / RENEWALS):
@@ -99,7 +100,7 @@ class Lease:
 
 
 def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
-    """The process that trains the run of `folder` now, or None."""
+    """Return the process that trains the run of `folder` now, or None."""
     try:
         holder = holder_in(folder)
     except Refused:
@@ -108,21 +109,22 @@ def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
 
 
 def holder_in(folder: Path) -> Holder | None:
-    """Whom the lease names, dead or alive; None where there is none. Raises Refused for a lease that is none."""
+    """Return the holder that the lease names, dead or alive; None if there is no lease. Raises Refused for a damaged lease."""
     told = told_in(folder / FILE, {"host": (str,), "pid": (int,), "born": (str,), "token": (str,)})
     return Holder(**told) if told else None
 
 
 def is_held(folder: Path, holder: Holder, seconds: float = LEASE_SECONDS) -> bool:
-    """Whether the process that the lease names trains the run now."""
+    """Return whether the process that the lease names trains the run now."""
     try:
         return _alive(folder, holder, seconds, _now(folder))
-    except FileNotFoundError:  # it ended meanwhile
+    except FileNotFoundError:  # it has just ended
         return False
 
 
 def _named_in(folder: Path) -> Holder | None:
-    """Whom the lease names. None where there is none, or a damaged one: it is free, and who held it may write no more."""
+    """Return the holder that the lease names. None if there is no lease or a damaged one: then the run is free, and the former
+    holder may no longer write."""
     try:
         return holder_in(folder)
     except Unreadable:
@@ -139,22 +141,22 @@ def _alive(folder: Path, holder: Holder, seconds: float, now: float) -> bool:
 
 
 def _now(folder: Path) -> float:
-    """By the clock of the file system, which the times of leases are by, whatever machine they are on."""
+    """Return the time by the clock of the file system. The times of all leases are by this clock, on every machine."""
     try:
         handle, probe = new_file_beside(folder / "now")
-    except FileNotFoundError:  # no such run any more
+    except FileNotFoundError:  # the run's folder is gone
         raise
-    except OSError:  # who may only look, a full disk, one that is mounted to be read
+    except OSError:  # a user who may only read, a full disk, a read-only mount
         return time.time()
     try:
         return os.stat(handle).st_mtime
     finally:
         os.close(handle)
-        probe.unlink(missing_ok=True)  # whoever takes the run clears its folder
+        probe.unlink(missing_ok=True)  # it may be gone: a process that takes the run clears its folder
 
 
 def _host() -> str:
-    """This machine, since it started, and this container: within it a process number names one process."""
+    """Return a name for this machine, its current boot and this container. Within it a process number names one process."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8], os.readlink("/proc/self/ns/pid")]
@@ -162,7 +164,7 @@ def _host() -> str:
 
 
 def _born(pid: int) -> str:
-    """When a process started, by the kernel's count: its number may be used again later. Empty where it is dead."""
+    """Return when a process started, by the kernel's count, because process numbers are reused. Empty if it is dead."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""One run of a plan: train it, or find it done. Works where only torch and numpy are installed."""
+"""Trains one run of a plan, or reads its result if it is done. Needs only torch and numpy."""
 
 import functools
 import os
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from alexnet.data.image_sets import ImageSet
     from alexnet.training.loop import Training
 
-# glibc otherwise maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
-# A process reads these when it starts: workers inherit them, and what trains in its own process starts again with them.
+# Without these settings glibc maps, faults and unmaps every activation at every operation (1.05 to 1.8 times slower, NOTES.md).
+# A process reads them when it starts. Workers inherit them; a command that trains in its own process restarts with them.
 ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
@@ -41,11 +41,12 @@ ALLOCATOR = {
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
 
 Observe = Callable[[Point], bool | None]
-"""Sees every point of a run once and in order, those of an earlier process too; may return True to stop the run."""
+"""Is called with every point of a run, once and in order, also with points of an earlier process. Returns True to stop the
+run."""
 
 
 def start_again_with_allocator() -> None:
-    """Python starts again with the same command line, where the allocator's settings were not there when it started."""
+    """Restart Python with the same command line if it was started without the allocator's settings."""
     if missing := [name for name in ALLOCATOR if name not in os.environ]:
         os.environ.update({name: ALLOCATOR[name] for name in missing})
         sys.stdout.flush()
@@ -56,7 +57,7 @@ def start_again_with_allocator() -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run works: its machine, the folder of image sets and the directory of run folders."""
+    """Where a run is trained: its machine, the folder of image sets and the directory of runs."""
 
     machine: Machine
     data_dir: Path
@@ -66,8 +67,8 @@ class Place:
 
 
 def run_planned(planned: PlannedRun, place: Place, observe: Observe, wait: bool = True) -> RunResult:
-    """The result of a run. A finished run is read, one that was begun goes on, and two processes never do it twice: where
-    another one trains it, this one waits for it or, without `wait`, raises Busy. Raises Interrupted where asked to stop."""
+    """Return the result of a run. A finished run is read, and a run that was begun goes on. Two processes never train the same
+    run: if another process trains it, this one waits or, without `wait`, raises Busy. Raises Interrupted if asked to stop."""
     from alexnet.training import data_parallel
     from alexnet.training.cuda_graph import rounds_on
     from alexnet.training.side_by_side import to_its_end
@@ -85,12 +86,12 @@ def run_planned(planned: PlannedRun, place: Place, observe: Observe, wait: bool 
 
 
 def steps_of_planned(planned: PlannedRun, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
-    """`run_planned` a step at a time: gives the training whenever an update of it is due, see alexnet/training/side_by_side.py.
-    Raises Busy where another process trains the run."""
+    """Do `run_planned` step by step: yield the training whenever its next update is due, see alexnet/training/side_by_side.py.
+    Raises Busy if another process trains the run."""
     folder = place.spool_dir / planned.key
     if not (result := read_result(folder)):
         with Lease(folder, place.lease_seconds) as lease:
-            if not (result := read_result(folder)):  # whoever held the lease before may have ended it
+            if not (result := read_result(folder)):  # the former holder of the lease may have finished it
                 return (yield from _trained_under(lease, planned, place, observe))
     for point in result.points:
         observe(point)
@@ -98,7 +99,7 @@ def steps_of_planned(planned: PlannedRun, place: Place, observe: Observe) -> Gen
 
 
 def _trained_under(lease: Lease, planned: PlannedRun, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
-    """Trains, and puts weights and result into the run's folder."""
+    """Train the run, and write weights and result into its folder."""
     folder = lease.folder
     if told := put_damaged_aside(folder):
         print(told, file=sys.stderr, flush=True)
@@ -157,7 +158,7 @@ def _trained(
 
 @functools.cache
 def images_of(name: str, folder: Path, device: str = "cpu") -> "ImageSet":
-    """The image set, once on each device: the runs of a process share it."""
+    """Return the image set, loaded once on each device: the runs of a process share it."""
     from alexnet.data.image_sets import load
 
     if device != "cpu":
@@ -175,12 +176,12 @@ def software() -> SoftwareFacts:
         python=platform.python_version(),
         torch=torch.__version__,
         git_commit=commit_of(Path(__file__).resolve()),
-        kernels="compiled" if kernels() else "torch",  # normalization, pools and update on a CPU; both give the same bits
+        kernels="compiled" if kernels() else "torch",  # of normalization, pools and update on a CPU; both give the same bits
     )
 
 
 def gpu_facts(machine: Machine, steps: str) -> GpuFacts:
-    """What runs on this process's GPU, within `Machine.torch_settings`; `steps` as `Training.how` says."""
+    """Return what this process uses on its GPU. Call it within `Machine.torch_settings`. `steps` is `Training.how`."""
     import torch
 
     from alexnet.card import card

@@ -1,4 +1,4 @@
-"""The missing runs of a plan, trained: a loop over an executor's events. It records, judges, draws and prints nothing."""
+"""Trains the missing runs of a plan: a loop over an executor's events. It does not record, judge, draw or print anything."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunPoint:
-    """A run is at the end of an epoch. A run that is begun again tells its points again."""
+    """A run is at the end of an epoch. A run that is begun again reports its points again."""
 
     planned: PlannedRun
     point: Point
@@ -32,7 +32,7 @@ class RunPoint:
 
 @dataclass(frozen=True)
 class RunDone:
-    """A run has a result, in its folder and here."""
+    """A run has a result, which is here and in its folder."""
 
     planned: PlannedRun
     result: RunResult
@@ -40,7 +40,7 @@ class RunDone:
 
 @dataclass(frozen=True)
 class RunElsewhere:
-    """Another process trains this run; it is taken up again when that one has ended it, or died over it."""
+    """Another process trains this run. It is tried again when that process has finished it or died."""
 
     planned: PlannedRun
 
@@ -56,7 +56,7 @@ class RunLost:
 
 @dataclass(frozen=True)
 class FewerAtATime:
-    """Runs that were lost for want of memory are no longer lost: they are tried again, `jobs` at a time."""
+    """Runs that were lost because of too little memory are tried again, `jobs` at a time."""
 
     planned_runs: Sequence[PlannedRun]
     jobs: int
@@ -66,7 +66,7 @@ RunEvent = RunPoint | RunDone | RunElsewhere | RunLost | FewerAtATime
 
 
 def missing(planned_runs: Iterable[PlannedRun], place: Place) -> list[PlannedRun]:
-    """Those that have no whole result yet, those that are passed over among them."""
+    """Return the runs that have no intact result, including those whose result can be neither used nor replaced."""
     return [planned for planned in planned_runs if not _is_whole(place.spool_dir / planned.key)]
 
 
@@ -78,10 +78,11 @@ def _is_whole(folder: Path) -> bool:
 
 
 def work_off(planned_runs: Sequence[PlannedRun], place: Place, executor: Executor) -> Generator[RunEvent, None, None]:
-    """Train `planned_runs`, which are `missing`, in their order; those that are passed over are lost, by the reason.
+    """Train `planned_runs`, which are `missing`, in order. A run whose result can be neither used nor replaced is reported as
+    lost, with the reason.
 
-    Closing the generator ends the workers, with a checkpoint of each run. Calling again takes up lost runs, and whatever a
-    kill left unfinished. Raises Interrupted where this process was asked to stop while it waited for runs that others train.
+    Closing the generator ends the workers, with a checkpoint of each run. Another call continues lost runs and runs that a kill
+    left unfinished. Raises Interrupted if this process was asked to stop while it waited for runs that others train.
     """
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs
@@ -131,7 +132,7 @@ def _trained(
 
 
 def _free_again(planned_runs: Sequence[PlannedRun], place: Place) -> list[PlannedRun]:
-    """Waits until some of the runs that others train are no longer trained, and returns these; at once where there are none."""
+    """Wait until others no longer train some of these runs, and return those. Returns at once if there are no runs."""
     while planned_runs:
         if free := [planned for planned in planned_runs if not holder_of(place.spool_dir / planned.key, place.lease_seconds)]:
             return free
@@ -141,7 +142,7 @@ def _free_again(planned_runs: Sequence[PlannedRun], place: Place) -> list[Planne
 
 
 def how_it_ended(why: str) -> tuple[str, str]:
-    """Outcome and reason of a run that was lost, from what its worker said, or how its worker ended."""
+    """Return outcome and reason of a lost run, from its worker's message or from how the worker ended."""
     if says_out_of_memory(why):
         return "out of memory", why
     if "ended with code -9" in why:
@@ -153,7 +154,7 @@ def how_it_ended(why: str) -> tuple[str, str]:
 
 
 def train(planned: PlannedRun, place: Place, report: Report) -> RunResult | None:
-    """The work of a Task. None: another process trains the run, and this one need not wait."""
+    """Train a run as the work of a Task. Returns None if another process trains the run: there is no need to wait."""
     try:
         return run_planned(planned, place, _only_telling(report), wait=False)
     except (Busy, LeaseLost):
@@ -161,7 +162,8 @@ def train(planned: PlannedRun, place: Place, report: Report) -> RunResult | None
 
 
 def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generator["Training", None, RunResult | None]:
-    """`train` a step at a time. Raises LeaseLost under torchrun, whose other ranks are then in the middle of the run."""
+    """Do `train` step by step. Under torchrun it raises LeaseLost, because the other ranks are then in the middle of the
+    run."""
     try:
         return (yield from steps_of_planned(planned, place, _only_telling(report)))
     except Busy:
@@ -173,7 +175,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
 
 
 def _only_telling(report: Report) -> Callable[[Point], None]:
-    """An observer that stops no run, whatever `report` returns."""
+    """Return an observer that only calls `report` and never stops a run."""
 
     def observe(point: Point) -> None:
         report(point)
@@ -185,7 +187,8 @@ def _only_telling(report: Report) -> Callable[[Point], None]:
 
 
 def cheapest_first(plans: Sequence[Sequence[PlannedRun]], cost: Callable[[Sequence[PlannedRun]], float]) -> list[PlannedRun]:
-    """Every run of several claims' plans once, plan after plan: next is always the plan whose missing runs cost least."""
+    """Return every run of several plans once, plan after plan. The next plan is always the one whose missing runs cost
+    least."""
     ordered: dict[str, PlannedRun] = {}
     waiting = list(plans)
     while waiting:
@@ -198,8 +201,8 @@ def cheapest_first(plans: Sequence[Sequence[PlannedRun]], cost: Callable[[Sequen
 
 
 def in_order(planned_runs: Sequence[PlannedRun], expected_epochs: Sequence[float]) -> list[PlannedRun]:
-    """The first seed of every base and arm as planned, for a first picture; then the longest runs first, so that none is left
-    to end alone."""
+    """Return first the runs of the first seed in planned order, for a first picture. Then come the others, the longest first,
+    so that no long run is left to end alone."""
     first = min(planned.seed for planned in planned_runs)
     longest = sorted(
         zip(planned_runs, expected_epochs, strict=True), key=lambda pair: -pair[1]

@@ -1,4 +1,4 @@
-"""The result of one run: typed in the program, JSON in result.json and in MLflow. Both directions are here and nowhere else."""
+"""The result of one run: a typed object in the program, JSON in result.json and in MLflow. Only this module converts them."""
 
 import hashlib
 import json
@@ -19,12 +19,13 @@ from study.plan.plan import Asked
 
 RESULT = "result.json"
 FORMAT = 3
-"""Of result.json. Format 1 had no number in it, format 2 no answers; both are otherwise the same and are read."""
+"""The format of result.json. Format 1 had no format number, format 2 no answers. Both are otherwise the same and can be
+read."""
 
 SEAL = '{\n "sha256": "%s",'
-"""How result.json begins: the digest of what the file would be without this line."""
+"""The start of result.json: the digest of the file without this line."""
 SEEDS_BELOW = 2**63
-"""What the tables and MLflow can hold: 64 bits with a sign."""
+"""The tables and MLflow can hold seeds below this: signed 64 bits."""
 MOMENTS = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000."""
 NOT_WHAT_WAS_WRITTEN = "what it says is not what was written"
@@ -32,7 +33,8 @@ OUTCOMES = ("reached", "finished", "diverged", "stalled", "stopped")
 
 
 class DamagedResult(Exception):
-    """A result that is not what was written, or not that of its run: the run is to be done again. The text says why."""
+    """A result was changed since it was written, or belongs to another run. The run must be trained again. The text says
+    why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class MachineFacts:
     threads: int
     jobs: int
     ranks: int = 1
-    label: str  # of a run that went on elsewhere, the labels of all its machines: "A, bf16 then B, bf16"
+    label: str  # for a run that went on elsewhere, the labels of all its machines: "A, bf16 then B, bf16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,39 +64,39 @@ class SoftwareFacts:
 
     python: str
     torch: str
-    git_commit: str  # of this checkout, as study/run/checkout.py tells it; empty outside of one
+    git_commit: str  # of this checkout, see study/run/checkout.py; empty outside of a checkout
     kernels: str = ""  # "compiled" or "torch": both give the same bits
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuFacts:
-    """What ran on the GPU of a run. Torch operations, Triton and graphs give other bits, or other times."""
+    """What a run used on its GPU. Torch operations, Triton and graphs differ in bits or in speed."""
 
     capability: str  # NVIDIA's number for what the card can do, see `alexnet.card.Card`
     driver: str
-    cuda: str  # that torch was built with
+    cuda: str  # the version that torch was built with
     cudnn: str
     tf32: bool  # whether float32 was rounded to TF32 in convolutions
     kernels: str  # of normalization, pools, dropout and update: "Triton 3.9.0", or "torch: " and why
     steps: str  # "graph", "eager", or "eager: " and why no graph held them
-    check: str = ""  # the digest of what `gpu-check` found on this machine; empty where it was not checked
+    check: str = ""  # the digest of the report of `gpu-check` on this machine; empty if it was not checked
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run came to. Errors are shares of images; None where an error was not measured."""
+    """The result of a run. Errors are shares of images; None if an error was not measured."""
 
     key: str
     asked: Asked
     seed: int
-    recipe: Mapping[str, Any]  # as it was written: `alexnet.recipe.from_dict` makes a Recipe of it
+    recipe: Mapping[str, Any]  # as plain values: `alexnet.recipe.from_dict` makes a Recipe of it
     numerics: int  # the version of the arithmetic, see alexnet/recipe/key.py
     data: DataFacts
     machine: MachineFacts
     software: SoftwareFacts
-    gpu: GpuFacts | None = None  # None on a CPU, and in results of before 2026-11-26
-    cpu_share: float | None = None  # seconds of CPU over seconds of its threads: below 1 where other work took the cores
-    started_ms: int  # since 1970: when the run was begun first, also of one that was stopped and went on
+    gpu: GpuFacts | None = None  # None on a CPU, and in results from before 2026-11-26
+    cpu_share: float | None = None  # CPU seconds over wall seconds of all threads: below 1 if other work took the cores
+    started_ms: int  # since 1970: when the run was first begun, even if it was stopped and went on later
     ended_ms: int
     outcome: str  # "reached", "finished", "diverged", "stalled" or "stopped", see `alexnet.training.history.History`
     test_error: float | None = None
@@ -102,23 +104,23 @@ class RunResult:
     test_error_ten_views: float | None = None
     test_top5_error_ten_views: float | None = None
     weights_sha256: str
-    answers: Answers | None = None  # to the test images, of the centre view; None in results of before format 3
+    answers: Answers | None = None  # for the test images, by the centre view; None in results from before format 3
     answers_ten_views: Answers | None = None
-    predicted_classes: int | None = None  # that occur among the answers, see `alexnet.training.history.History`
-    chance_error: float | None = None  # of always answering the commonest training class
-    points: tuple[Point, ...]  # one an epoch
+    predicted_classes: int | None = None  # how many occur among the answers, see `alexnet.training.history.History`
+    chance_error: float | None = None  # the error of always answering the most common training class
+    points: tuple[Point, ...]  # one per epoch
 
 
 def to_json(result: RunResult) -> dict[str, Any]:
-    """Plain values, in the order in which they stand in result.json."""
+    """Return the result as plain values, in the order of result.json."""
     return {"format": FORMAT, **asdict(result)}
 
 
 def from_json(told: Any) -> RunResult:
-    """The result that `to_json` wrote, today or in an earlier format.
+    """Return the result that `to_json` wrote, in this or an earlier format.
 
-    Raises Refused for the format of newer code, and DamagedResult for what is no result at all: fields that are missing or of
-    another type, errors that are no shares, a key that is not that of its recipe, seed and data.
+    Raises Refused for the format of newer code. Raises DamagedResult for anything that is not a result: missing fields, fields
+    of another type, errors that are not shares, or a key that does not match the recipe, seed and data.
     """
     if not isinstance(told, dict):
         raise DamagedResult(f"{in_short(told)} is no result")
@@ -146,7 +148,7 @@ def from_json(told: Any) -> RunResult:
 
 
 def sealed(result: RunResult) -> bytes:
-    """The content of result.json, in which a byte that flips on disk is found."""
+    """Return the content of result.json, with a digest that reveals any byte that changes on disk."""
     rest = json.dumps(to_json(result), indent=1).removeprefix("{")
     return (_seal(rest) + rest).encode()
 
@@ -156,10 +158,10 @@ def _seal(rest: str) -> str:
 
 
 def unsealed(text: str) -> RunResult:
-    """The result in the text of a result.json.
+    """Return the result in the text of a result.json.
 
-    Raises DamagedResult where it is not what was written, and Refused where it cannot be told: for the format of newer code,
-    for settings that this code does not know, and for a file without a digest.
+    Raises DamagedResult if the text was changed since it was written. Raises Refused if that cannot be decided: for the format
+    of newer code, for settings that this code does not know, and for a file without a digest.
     """
     try:
         told = json.loads(text)
@@ -174,7 +176,7 @@ def unsealed(text: str) -> RunResult:
 
 
 def _check(result: RunResult) -> None:
-    """Raises ValueError for what no run comes to, DamagedResult where the key is another run's."""
+    """Raises ValueError for values that no run can have, and DamagedResult if the key is another run's."""
     errors = {f.name: getattr(result, f.name) for f in fields(result) if "error" in f.name}
     for number, point in enumerate(result.points):
         errors |= {f"{f} of point {number}": getattr(point, f) for f in ("train_error", "validation_error", "test_error")}
@@ -185,7 +187,7 @@ def _check(result: RunResult) -> None:
             raise ValueError(f"{name} is {error}, no share from 0 to 1")
     if result.outcome not in OUTCOMES or not result.points or not 0 <= result.seed < SEEDS_BELOW:
         raise ValueError(f"outcome {in_short(result.outcome)}, {len(result.points)} points, seed {in_short(result.seed)}")
-    if not all(0 <= moment < MOMENTS for moment in (result.started_ms, result.ended_ms)):  # either first: clocks jump
+    if not all(0 <= moment < MOMENTS for moment in (result.started_ms, result.ended_ms)):  # in either order: clocks jump
         raise ValueError(f"from {in_short(result.started_ms)} to {in_short(result.ended_ms)} ms since 1970")
     for answers in (result.answers, result.answers_ten_views):
         if answers:
@@ -197,7 +199,7 @@ def _check(result: RunResult) -> None:
 
 @lru_cache(maxsize=64)
 def _recipe(text: str) -> Recipe:
-    """Of a recipe's JSON: the seeds of an arm share it."""
+    """Return the recipe from its JSON, cached because the seeds of an arm share it."""
     try:
         return from_dict(json.loads(text))
     except Refused as error:
@@ -208,8 +210,8 @@ Facts = TypeVar("Facts")
 
 
 def _made(kind: type[Facts], told: Any) -> Facts:
-    """A dataclass from plain values. Names that it does not have are left out: they are of other code. Raises ValueError for a
-    value of another type, and TypeError where one lacks."""
+    """Return a dataclass made from plain values. Unknown names are ignored: they come from other versions of the code. Raises
+    ValueError for a value of another type, and TypeError for a missing value."""
     if not isinstance(told, Mapping):
         raise ValueError(f"{in_short(told)} has no fields of {kind.__name__}")
     types_of = _types(kind)
@@ -222,7 +224,7 @@ def _made(kind: type[Facts], told: Any) -> Facts:
 
 @cache
 def _types(kind: type) -> dict[str, tuple[type, ...]]:
-    """Which types the value of each field may have. A number that is whole may stand for one that need not be."""
+    """Return the types that the value of each field may have. A float field may also hold an int."""
     found = {}
     for name, hint in typing.get_type_hints(kind).items():
         choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

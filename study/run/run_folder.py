@@ -1,4 +1,4 @@
-"""What lies in the folder of a run, and in the directory of all run folders: results, and what is known of runs without one."""
+"""Reads and writes the folder of a run and the directory of runs: results, and the state of runs without a result."""
 
 import contextlib
 import itertools
@@ -23,17 +23,18 @@ from study.run.small_files import Fields, text_of, told_in
 
 ENDED, ASKED = "ended.json", "asked.json"
 LOST = ("out of memory", "failed", "interrupted")
-"""How a run without a result may have ended."""
+"""The ways in which a run can end without a result."""
 PASSED_OVER = "passed over"
-"""How a run stands whose result this code can neither believe nor replace."""
+"""The state of a run whose result this code can neither use nor replace."""
 KEY = re.compile("[0-9a-f]{16}")
 
 
 def result_in(folder: Path) -> RunResult | None:
-    """What a finished run wrote down; None where there is nothing.
+    """Return the result of a finished run; None if there is none.
 
-    Raises DamagedResult where it is no longer what was written, or another run's: the run is done again. Raises Refused where
-    it cannot be told, and the run is neither believed nor done again: newer code wrote it, it has no digest, or cannot be read.
+    Raises DamagedResult if it was changed since it was written or belongs to another run: then the run is trained again. Raises
+    Refused if that cannot be decided, because newer code wrote it, it has no digest, or it cannot be read: then the result is
+    not used and the run is not trained again.
     """
     if (text := text_of(folder / RESULT)) is None:
         return None
@@ -44,7 +45,7 @@ def result_in(folder: Path) -> RunResult | None:
 
 
 def read_result(folder: Path) -> RunResult | None:
-    """`result_in`, where a damaged result is none: the run is done again. Raises Refused."""
+    """Return `result_in`, but None for a damaged result: that run is trained again. Raises Refused."""
     try:
         return result_in(folder)
     except DamagedResult:
@@ -52,7 +53,7 @@ def read_result(folder: Path) -> RunResult | None:
 
 
 def passed_over(folder: Path) -> str:
-    """Why a run is neither believed nor done again; empty for every other."""
+    """Return why the result of a run can be neither used nor replaced; empty for every other run."""
     try:
         read_result(folder)
     except Refused as refused:
@@ -61,15 +62,15 @@ def passed_over(folder: Path) -> str:
 
 
 def is_done(folder: Path) -> bool:
-    """Whether a run has a result, whatever it says; `read_result` tells whether it is whole."""
+    """Return whether a run has a result file. `read_result` checks whether it is intact."""
     return os.path.exists(folder / RESULT)
 
 
 class Results:
-    """The results of those `planned_runs` that are done, each under its claim and arm: claims may share one.
+    """The results of those `planned_runs` that are done, each under its planned claim and arm, because claims may share runs.
 
-    They are read anew at each pass, so that thousands of them need not be in memory at once. Those that are passed over are
-    left out.
+    They are read again in each loop, so that thousands of them need not be in memory at once. Results that are refused are left
+    out.
     """
 
     def __init__(self, spool: Path, planned_runs: Sequence[PlannedRun]):
@@ -83,8 +84,8 @@ class Results:
 
 
 def write_asked(folder: Path, planned: PlannedRun, began_ms: int) -> int:
-    """For whom a run is begun: what `status` tells of it until it has a result. `began_ms`: now, since 1970. Returns when the
-    run was begun: of one that goes on from a checkpoint that is when it was begun first."""
+    """Write what a run is trained for. `status` shows this until the run has a result. `began_ms` is now, since 1970. Returns
+    when the run was begun; if it goes on from a checkpoint, when it was first begun."""
     if _has_checkpoint(folder):
         with contextlib.suppress(Refused):
             before = told_in(folder / ASKED, {"began_ms": (int,)})
@@ -95,8 +96,8 @@ def write_asked(folder: Path, planned: PlannedRun, began_ms: int) -> int:
 
 
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
-    """How a run without a result ended; gone when it is begun again. Where it cannot be written (a full disk, a folder of
-    another user) nothing is: whoever lost the run tells it, and the run can be begun again all the same."""
+    """Write how a run without a result ended. The file is deleted when the run is begun again. If it cannot be written (a full
+    disk, a folder of another user), nothing is written: the caller reports the loss, and the run can still be begun again."""
     told = {"outcome": outcome, "reason": reason, "key": folder.name}
     with contextlib.suppress(OSError):
         if folder.is_dir():
@@ -104,7 +105,7 @@ def write_ended(folder: Path, outcome: str, reason: str) -> None:
 
 
 def put_damaged_aside(folder: Path) -> str:
-    """`put_aside` a result that the run is done again for. Returns what to tell of it; empty where there is none."""
+    """Rename a damaged result, because the run is trained again. Returns a message about it; empty if there is none."""
     try:
         result_in(folder)
     except DamagedResult as why:
@@ -113,7 +114,7 @@ def put_damaged_aside(folder: Path) -> str:
 
 
 def put_aside(folder: Path) -> Path:
-    """Give a result another name, with a number, under which it is nobody's result. Returns it."""
+    """Rename a result to a numbered name, under which no run uses it. Returns the new path."""
     aside = next(path for n in itertools.count(1) if not os.path.lexists(path := folder / f"result.{n}.json"))
     (folder / RESULT).rename(aside)
     return aside
@@ -121,16 +122,16 @@ def put_aside(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class RunState:
-    """How a run stands. `state` is an outcome of a result ("finished", "reached", "stopped"; "diverged" and "stalled" have not
-    learned), "running", or, of a run without a result that can be begun again, "out of memory", "failed" or "interrupted"; or
-    PASSED_OVER."""
+    """The state of a run. `state` is one of: the outcome of a result ("finished", "reached", "stopped"; "diverged" and
+    "stalled" have not learned); "running"; "out of memory", "failed" or "interrupted" for a run without a result that can be
+    begun again; or PASSED_OVER."""
 
     key: str
     asked: Asked
-    seed: int | None  # None where nothing tells it
+    seed: int | None  # None if it is not known
     state: str
     why: str  # a reason in words, may be empty
-    odd: str = ""  # files of its folder that are not what they have to be, in words
+    odd: str = ""  # what is wrong with files in its folder
 
     @property
     def is_trial(self) -> bool:
@@ -139,7 +140,7 @@ class RunState:
 
 
 def state_of_run(folder: Path) -> RunState:
-    """How the run of this folder stands. Raises nothing for what lies in it."""
+    """Return the state of the run of this folder. No file in the folder makes it raise."""
     try:
         if result := result_in(folder):
             return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
@@ -157,19 +158,19 @@ def state_of_run(folder: Path) -> RunState:
 
 
 def folders_of_runs(spool: Path) -> list[Path]:
-    """Of every run of the directory; one of another name is a run's where it has a result."""
+    """Return the folder of every run in the directory. A folder whose name is not a key counts if it has a result."""
     folders = (path for path in sorted(spool.glob("*")) if not path.name.startswith("."))
     return [path for path in folders if os.path.isdir(path) and (KEY.fullmatch(path.name) or is_done(path))]
 
 
 def states_of_runs(spool: Path) -> list[RunState]:
-    """Of every run of the directory."""
+    """Return the state of every run in the directory."""
     return [state_of_run(folder) for folder in folders_of_runs(spool)]
 
 
 def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunResult]:
-    """The results of all runs but the trials of a search. `pass_over` is told of each result that is not
-    what it has to be, by the name of its run."""
+    """Yield the results of all runs except the trials of a search. `pass_over` is called with a message, which names the run,
+    for each result that is damaged or refused."""
     for folder in folders_of_runs(spool):
         try:
             result = result_in(folder)
@@ -181,7 +182,8 @@ def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunRes
 
 
 def _is_trial(asked: Asked, seed: int) -> bool:
-    """Seeds that are never judged are those of searches; only a question of one's own is asked with any seed."""
+    """Return whether a run is a trial of a search. Trials have the seeds that are never judged; only runs of `python -m study
+    train` may have any seed."""
     return seed >= JUDGED_SEEDS_BELOW and asked.claim != OWN_QUESTION
 
 
@@ -191,7 +193,7 @@ Told = TypeVar("Told")
 
 
 def _told(read: Callable[[Path], Told | None], folder: Path, odd: list[str]) -> Told | None:
-    """What a small file says; one that is not what it has to be is named in `odd`, and says nothing."""
+    """Return what `read` gets from a small file; None if the file is wrong, with a message added to `odd`."""
     try:
         return read(folder)
     except Refused as refused:
@@ -212,7 +214,7 @@ def _ended_in(folder: Path) -> tuple[str, str] | None:
 
 
 def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | None:
-    """What a file that tells its run's key says."""
+    """Return the fields of a file that names its run's key. Raises Refused if the key is another run's."""
     told = told_in(folder / name, {**fields, "key": (str,)})
     if told and told["key"] != folder.name:
         raise Refused(f"{name}: is that of run {in_short(told['key'])}; delete it")

@@ -1,12 +1,13 @@
-"""Finds each arm's learning rate with Optuna: one shared list, the same tuning seeds, one pruning rule. Of a claim about a time
-that time decides; of any other the mean validation error after the whole budget, and no trial is pruned.
+"""Finds each arm's learning rate with Optuna: all arms have the same list of rates, tuning seeds and pruning rule.
 
-Only trials are pruned, never evidence. The directory of runs keeps every trial, so that a killed search replays what it knows
-and goes on.
+If the claim is about a time, that time decides. For any other claim the mean validation error at the end of training decides,
+and no trial is pruned. Pruning stops trials only, never runs that are evidence. The directory of runs keeps every trial, so a
+killed search reads the finished ones and goes on.
 
-With OPTUNA_STORAGE trials are kept there too, as they end, and a search goes on from them on any machine. They are put there
-whole: optuna's own way leaves a trial "running" for ever where its process is killed, and a pruner that meets such a half trial
-again decides otherwise. Two machines at one arm share a directory of runs, whose leases have each trial trained once.
+With OPTUNA_STORAGE each trial is also stored there when it ends, and a search can go on from it on any machine. Only finished
+trials are stored: optuna's own way leaves a trial "running" for ever if its process is killed, and a pruner that sees such a
+half trial decides differently. Two machines that search for the same arm must share a directory of runs, whose leases make sure
+that each trial is trained once.
 """
 
 import contextlib
@@ -44,17 +45,17 @@ if TYPE_CHECKING:
 Shape = TypeVar("Shape")
 
 NEVER = 1e9
-"""Objective of a trial that never reached the target, or did not come to its end: worse than any that did."""
+"""The objective of a trial that never reached the target or did not finish: worse than that of any other."""
 LOCK = ".search.lock"
 ROWS, SCHEMA = "rows", "optuna"
-"""A trial's attribute that is its rows in tuned.json, one a seed; and the schema of optuna's tables in a PostgreSQL database.
-MLflow's tables are there too, and both call one of them alembic_version."""
+"""The attribute of a trial with its rows for tuned.json, one per seed; and the schema of optuna's tables in a PostgreSQL
+database. They need their own, because MLflow's tables are in the same database and both have one called alembic_version."""
 
 
 class SharedTrials:
-    """Where OPTUNA_STORAGE keeps the trials of one search. Of a value's trials the first stands; others come only of machines
-    that share no directory of runs. Until 2026-11-27 values were kept as choices of a list, in studies of other names, which
-    optuna does not mix with numbers."""
+    """The trials of one search in OPTUNA_STORAGE. If a value was tried twice, the first trial counts; that happens only on
+    machines without a common directory of runs. Until 2026-11-27 values were stored as choices from a list, in studies with
+    other names: optuna does not mix them with numbers."""
 
     def __init__(self, search: Search, keys: Sequence[str], place: Place):
         self.lock = place.spool_dir / LOCK
@@ -75,7 +76,7 @@ class SharedTrials:
 
 
 def open_storage(lock: Path) -> optuna.storages.RDBStorage:
-    """That of OPTUNA_STORAGE, with its tables. Raises Refused where it cannot be used."""
+    """Open the storage of OPTUNA_STORAGE and create its tables. Raises Refused if it cannot be used."""
     url = os.environ["OPTUNA_STORAGE"]
     options: dict = {}
     if is_postgresql(url):
@@ -99,7 +100,7 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
 
 
 Steps = Generator["Training", None, Shape]
-"""What returns a Shape after steps of training, see alexnet/training/side_by_side.py."""
+"""A generator that trains step by step and returns a Shape, see alexnet/training/side_by_side.py."""
 Train = Callable[[PlannedRun, Place, Observe], Steps[RunResult]]
 
 
@@ -114,8 +115,8 @@ def _tried(
     report: Callable[[int, Point], None],
     train: Train,
 ) -> Steps[FrozenTrial]:
-    """The trial of a value, a run a seed; its attribute ROWS is of the entry's "trials". `report` is told with each point how
-    many runs ended before."""
+    """Make the trial of a value, one run per seed, and return it. Its attribute ROWS goes into the entry's "trials". `report`
+    gets each point with the number of runs that ended before."""
     rows: list[dict] = []
 
     def is_hopeless(point: Point) -> bool:
@@ -153,7 +154,7 @@ def _tried(
 
 
 def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """That decides on the next trial, by those before it."""
+    """Return an Optuna study with these trials, which decides whether the next one is pruned."""
     study = optuna.create_study(
         sampler=optuna.samplers.RandomSampler(seed=0),  # every value is enqueued: it never has to draw
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=3),
@@ -163,14 +164,15 @@ def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
 
 
 def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps[dict]:
-    """Every value of the claim's list with each tuning seed, and the next beyond it, BEYOND times at most, while the best value
-    is an outermost one; returns the entry for tuned.json, all trials in it.
+    """Try every value of the claim's list with each tuning seed, then up to BEYOND values beyond the list, while the best value
+    is the smallest or the largest. Return the entry for tuned.json, with all trials.
 
-    `report` is told (value, number of the run, count of runs, point) at each epoch.
+    `report` gets (value, number of the run, count of runs, point) at each epoch.
 
-    Of a claim about a time a trial ends when it reaches the target, when successive halving (rungs at 2, 6, 18, ... epochs,
-    the best third goes on) drops it by its running training error, or when it is past the best time so far and so can no longer
-    win. Of any other claim every trial takes its whole budget, as rates that drop late cannot be told apart before.
+    If the claim is about a time, a trial ends when it reaches the target, when successive halving drops it by its running
+    training error (rungs at 2, 6, 18, ... epochs; the best third goes on), or when it is past the best time so far and can no
+    longer win. For any other claim every trial trains to the end, because the rates drop late in training and only then show
+    how good they are.
     """
     measure = get_claim(search.claim).measure
     field, listed = trials_of(search)
@@ -217,17 +219,17 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
 
 
 def search_arm(search: Search, place: Place, report: Report) -> dict:
-    """The work of a Task: the trials of an arm, one after another. See `_trials`."""
+    """Search for one arm, one trial after another: the work of a Task. See `_trials`."""
     return to_its_end(_trials(search, place, report, _whole), one_by_one)
 
 
 def search_in_steps(search: Search, place: Place, report: Report) -> Steps[dict]:
-    """`search_arm` a step at a time, beside the searches of other arms. Raises Busy where another process trains a trial."""
+    """`search_arm` one step at a time, alongside the searches of other arms. Raises Busy if another process trains a trial."""
     return _trials(search, place, report, steps_of_planned)
 
 
 def _whole(planned: PlannedRun, place: Place, observe: Observe) -> Steps[RunResult]:
-    """A run that takes its steps itself, and waits for another process that trains it."""
+    """Train a run without yielding its steps. If another process trains it, wait for that one."""
     yield from ()
     return run_planned(planned, place, observe)
 
@@ -237,7 +239,7 @@ def _whole(planned: PlannedRun, place: Place, observe: Observe) -> Steps[RunResu
 
 @dataclass(frozen=True)
 class TrialPoint:
-    """A run of a trial, number `number` of `count`, is at the end of an epoch."""
+    """A trial's run, number `number` of `count`, finished an epoch."""
 
     search: Search
     value: float
@@ -248,7 +250,7 @@ class TrialPoint:
 
 @dataclass(frozen=True)
 class RateFound:
-    """A search is over; `entry` is in tuned.json."""
+    """A search finished; `entry` is in tuned.json."""
 
     search: Search
     entry: dict
@@ -256,7 +258,7 @@ class RateFound:
 
 @dataclass(frozen=True)
 class SearchLost:
-    """A search ended without an entry; the same command goes on with it."""
+    """A search ended without an entry. The same command continues it."""
 
     search: Search
     reason: str
@@ -266,8 +268,8 @@ SearchEvent = TrialPoint | RateFound | SearchLost
 
 
 def search_all(searches: Sequence[Search], place: Place, results: Path) -> Generator[SearchEvent, None, None]:
-    """Search the arms, some at a time, and write each winner to the tuned.json of `results` as it is found. On a GPU the trials
-    of several arms are side by side in one process; those of one arm follow one another on any machine."""
+    """Search for several arms at a time, and write each winner to the tuned.json of `results` when it is found. On a GPU the
+    trials of several arms run side by side in one process. The trials of one arm always run one after another."""
     executor = OneGpu() if place.machine.device == "cuda" else LocalProcesses()
     tasks = [Task(search_in_steps if executor.in_steps else search_arm, search, place) for search in searches]
     with contextlib.closing(executor.run(tasks, min(place.machine.jobs, len(tasks)))) as events:

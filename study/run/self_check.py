@@ -1,5 +1,7 @@
-"""Does this machine compute what it should? Kernels against formulas, gradients of the networks against float64, and that a run
-among others, or in a graph, is the run alone. Made for a GPU on which nothing ran before; on a CPU it checks the C kernels."""
+"""Checks whether this machine computes what it should, above all a GPU that was never used before.
+
+It compares kernels with formulas, gradients of the networks with float64, and runs side by side or in a graph with the same
+runs alone. On a CPU it checks the C kernels."""
 
 import functools
 import hashlib
@@ -40,23 +42,25 @@ BASES: Mapping[str, Recipe] = {
     "ALEXNET_64": ALEXNET_64,
 }
 FP32_LIMIT, BF16_TIMES = {"cpu": 1e-3, "cuda": 5e-3}, 2.0
-"""Of gradients: of the largest value in float32; in bf16 so many times what a CPU's own bf16 is off. cuDNN takes Winograd's way
-for the weight gradient of ALEXNET_64's second layer, which is 2e-3 to 3e-3 off on an H100, and 7e-7 without cuDNN. TF32 was not
-measured; by its bits it is an eighth of bf16's 1e-1 or more."""
+"""Limits for gradients. In float32 the limit is a share of the largest value. In bf16 it is this many times the error of a
+CPU's own bf16. cuDNN uses Winograd's method for the weight gradient of ALEXNET_64's second layer; it is 2e-3 to 3e-3 off on an
+H100, and 7e-7 without cuDNN. TF32 was not measured; by its number of bits its error is an eighth of bf16's, which is 1e-1 or
+more."""
 BATCHES = 3
-"""Of float32 so many are tried at most: in one of 20 a unit is so near to 0, or to another of its pooling window, that rounding
-sends the gradient elsewhere than in float64, on a CPU too (up to 3e-2 of the largest value). What is wrong is so in each."""
+"""The most batches that are tried in float32. In one of 20 batches a unit is so near to 0, or to another unit of its pooling
+window, that rounding sends the gradient elsewhere than in float64, on a CPU too (up to 3e-2 of the largest value). A real fault
+shows in every batch."""
 ROUNDED = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
-"""Of kernels: of the largest value."""
+"""Limits for kernels, as shares of the largest value."""
 STEPS = 12
 SECONDS = 120
-"""What a check takes at most where nobody says otherwise; on a GPU most of it is compiling. An H100 took 32 to 38."""
+"""The default time limit of a check. On a GPU most of the time is compiling. An H100 took 32 to 38 seconds."""
 Rows = Iterator["Comparison"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison: how far apart the two are at most, of the largest value, and how far they may be."""
+    """One comparison of two tensors: their largest difference (`apart`) and its limit, both as shares of the largest value."""
 
     what: str
     against: str
@@ -65,11 +69,11 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        return self.apart <= self.limit  # not where it is no number
+        return self.apart <= self.limit  # false if it is NaN
 
 
 def parts(machine: Machine, bases: Mapping[str, Recipe]) -> dict[str, Callable[[], Rows]]:
-    """What is checked, by name, what tells most first. Each is called within `machine.torch_settings()`."""
+    """Return the checks by name, the most informative first. Each must be called within `machine.torch_settings()`."""
     has_bf16 = machine.device == "cpu" or card().has_bf16
     kinds = [kind for kind in ROUNDED if has_bf16 or kind != torch.bfloat16]
     return {
@@ -85,7 +89,7 @@ def _name(kind: torch.dtype) -> str:
 
 
 def apart(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, over the largest value of `theirs`."""
+    """Return the largest difference, divided by the largest value of `theirs`."""
     difference = (ours.double().cpu() - theirs.double().cpu()).abs().max()
     return float(difference / theirs.double().abs().max().clamp_min(1e-30).cpu())
 
@@ -133,7 +137,7 @@ def _made(shape: tuple[int, ...], device: str, kind: torch.dtype = torch.float32
 
 
 def _operation(name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[Tensor], Tensor], maps: Tensor) -> Rows:
-    """Forward and backward against the formula in float64 on the CPU."""
+    """Compare forward and backward with the formula in float64 on the CPU."""
     mine, exact = maps.detach().requires_grad_(), maps.detach().cpu().double().requires_grad_()
     out, expected = ours(mine), formula(exact)
     upstream = _made(tuple(out.shape), maps.device.type, maps.dtype)
@@ -148,11 +152,11 @@ def _operation(name: str, ours: Callable[[Tensor], Tensor], formula: Callable[[T
 
 
 def _gradients(machine: Machine, name: str, recipe: Recipe) -> Rows:
-    """Of all weights, in float32 and in bf16, for a batch of 16 with dropout's own draws."""
+    """Compare the gradients of all weights, in float32 and in bf16, for a batch of 16 with dropout's own draws."""
     exact = functools.cache(lambda batch: _gradients_of(recipe, "cpu", "fp64", batch))
 
     def furthest(device: str, precision: str, batch: int = 1) -> float:
-        """Of each parameter's own largest value, so that none hides behind another."""
+        """Return the largest difference, relative to each parameter's own largest value, so that no parameter hides another."""
         return max(map(apart, _gradients_of(recipe, device, precision, batch), exact(batch)))
 
     limit, nearest = FP32_LIMIT[machine.device], math.inf
@@ -182,7 +186,7 @@ def _gradients_of(recipe: Recipe, device: str, precision: str, batch: int) -> li
 
 
 def _runs(machine: Machine) -> Rows:
-    """A dozen steps of small runs: among four, and on a GPU in a graph, against alone and one by one."""
+    """Compare a dozen steps of four small runs together (on a GPU in a graph) with each run alone, step by step."""
     diff = {"optim.epochs": 1, "optim.batch_size": 16, "optim.stop_at_train_error": 0.0, "data.train_images": 0}
     recipes = [changed(BASES[name], diff) for name in ("A", "B")]
     runs = [(recipe, seed) for recipe in recipes for seed in (0, 1)]
@@ -212,7 +216,8 @@ def _run(recipe: Recipe, seed: int, machine: Machine):
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was checked, on what, part by part, which parts no time was left for, and the digest by which results name it."""
+    """What was checked on which machine, part by part, and the parts that were not reached in time. Results name the report by
+    its digest."""
 
     machine: Mapping[str, str]
     parts: Mapping[str, tuple[Comparison, ...]]
@@ -240,7 +245,7 @@ class CheckReport:
 
 
 def identity(machine: Machine) -> dict[str, str]:
-    """What a check holds for: another driver, torch, Triton or code asks for another."""
+    """Return what a check is valid for: another driver, torch, Triton or code needs another check."""
     sources = sorted(Path(cuda_graph.__file__).parents[1].rglob("*.py"))
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     told = {"machine": machine.label, "torch": torch.__version__, "numerics": str(NUMERICS), "code": code}
@@ -257,10 +262,10 @@ def run_checks(
     seconds: float = math.inf,
     done: Mapping[str, tuple[Comparison, ...]] | None = None,
 ) -> CheckReport:
-    """Check every part that is not `done`, tell each comparison to `say`, and keep the report for this machine after each part.
+    """Check every part that is not `done`, pass each comparison to `say`, and save the report for this machine after each part.
 
-    Where `seconds` are over, the part at hand and those after it are not reached. Time is looked at between comparisons: one
-    that hangs is for the caller to end.
+    When `seconds` are over, the current part and those after it are not reached. The time is checked between comparisons; if
+    one hangs, the caller must end it.
     """
     until, found = time.monotonic() + seconds, dict(done or {})
     todo = {name: part for name, part in parts(machine, bases).items() if name not in found}
@@ -286,7 +291,7 @@ def _keep(machine: Machine, report: CheckReport) -> None:
 
 
 def kept(machine: Machine) -> CheckReport | None:
-    """The report of this machine as it is now, whole or not; None where it was never checked, or what was kept is damaged."""
+    """Return the saved report of this machine in its present state, complete or not; None if there is none or it is damaged."""
     try:
         told, found = json.loads(_file(machine).read_text()), {}
         for row in told["rows"]:
@@ -303,13 +308,13 @@ def _file(machine: Machine) -> Path:
 
 
 def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
-    """Check a GPU once, before runs are trained on it: what `gpu-check` has not reached is checked now, however long it takes.
-    Raises Refused where it computes what it should not."""
+    """Check a GPU once, before runs are trained on it. Parts that `gpu-check` did not reach are checked now, without a time
+    limit. Raises Refused if a check fails."""
     if machine.device != "cuda":
         return
     report = kept(machine)
     if not _is_checked(report):
-        with locked(_file(machine).with_suffix(".lock")):  # processes that begin together check once, not beside each other
+        with locked(_file(machine).with_suffix(".lock")):  # of processes that begin together only one checks
             report = kept(machine)
             if not _is_checked(report):
                 say("checking this GPU once, half a minute to two minutes (`gpu-check` shows the table)")
@@ -324,11 +329,11 @@ def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
 
 
 def _is_checked(report: CheckReport | None) -> bool:
-    """Whether nothing is left to check: it is whole, or something is wrong already."""
+    """Return whether nothing is left to check: the report is complete, or a check has failed."""
     return report is not None and (bool(report.wrong) or not report.not_reached)
 
 
 def in_words(row: Comparison) -> str:
-    """A line of the table."""
+    """Return a comparison as a line of the table."""
     mark = "ok  " if row.passed else "FAIL"
     return f"{mark} {row.what:<50} {row.apart:8.1e} apart, at most {row.limit:.1e} (against {row.against})"

@@ -1,4 +1,4 @@
-"""The small files of a run's folder: read as what they have to be, or refused by name. One odd file stops no other run."""
+"""Reads the small files of a run's folder and refuses a wrong one by name. A wrong file does not stop other runs."""
 
 import json
 import os
@@ -11,16 +11,16 @@ from alexnet.errors import Refused
 from alexnet.recipe.options import in_short
 
 Fields = Mapping[str, tuple[type, ...]]
-"""Which types the value of each field may have."""
+"""The types that the value of each field may have."""
 
 
 class Unreadable(Refused):
-    """A file that is there, of which nobody here can tell what it says."""
+    """A file exists but cannot be read."""
 
 
 def told_in(path: Path, fields: Fields) -> dict[str, Any] | None:
-    """These fields of a file of JSON; None where there is no such file. Raises Refused for what is none of its kind, and
-    Unreadable as `text_of`."""
+    """Return these fields of a JSON file; None if there is no file. Raises Refused for wrong content, and Unreadable as
+    `text_of`."""
     if (text := text_of(path)) is None:
         return None
     try:
@@ -36,19 +36,19 @@ def told_in(path: Path, fields: Fields) -> dict[str, Any] | None:
 
 
 def text_of(path: Path) -> str | None:
-    """What a file holds; None where there is none. Raises Unreadable."""
+    """Return the text of a file; None if there is none. Raises Unreadable."""
     try:
         return path.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError:
-        return "\0"  # no JSON either
+        return "\0"  # which is not JSON either
     except OSError as error:
         raise Unreadable(f"{path.name}: cannot be read ({error.strerror}{whose(path.parent)})") from None
 
 
 def whose(folder: Path) -> str:
-    """Of a folder of another user, that it is: words to put behind what could not be done in it; empty for one's own."""
+    """Return words to add to an error in a folder of another user: whose it is. Empty for the user's own folder."""
     try:
         owner = folder.stat().st_uid
     except OSError:
@@ -57,6 +57,6 @@ def whose(folder: Path) -> str:
         return ""
     try:
         name = pwd.getpwuid(owner).pw_name
-    except KeyError:  # of another container
+    except KeyError:  # a user of another container
         name = str(owner)
     return f"; {folder} belongs to user {name}, see docs/team-and-mlflow.md on a folder that a team shares"

@@ -1,4 +1,4 @@
-"""The network of a finished run: the run's key in, a network with its trained weights out."""
+"""Loads the network of a finished run, with its trained weights, by the run's key."""
 
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from study.run.run_folder import KEY, result_in, state_of_run
 
 
 def load_network(key: str, spool: Path | None = None) -> AlexNet:
-    """The network that the run of this key trained (the column "key" of results/runs.csv), on the CPU in evaluation mode.
+    """Return the trained network of the run with this key (the column "key" of results/runs.csv), on the CPU in evaluation
+    mode.
 
-    `spool` is the directory of runs, by default SPOOL_DIR, else `spool`. Tables hold no weights: they are in the run's folder
-    on the machine that trained it. Raises Refused where there is no such run, where it is not finished, and where its weights
-    are not there or not those that were trained.
+    `spool` is the directory of runs, by default SPOOL_DIR, else `spool`. The tables hold no weights: these are in the run's
+    folder on the machine that trained it. Raises Refused if there is no such run, if it has no result, or if its weights are
+    missing or were changed.
     """
     spool = spool_dir() if spool is None else Path(spool)
     if not KEY.fullmatch(key):

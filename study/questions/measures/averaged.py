@@ -1,4 +1,4 @@
-"""Section 6, tables 1 and 2: the predictions of several nets averaged."""
+"""Measures the error of the averaged predictions of several nets. Section 6, tables 1 and 2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from study.questions.measures.errors import percent
 
 @dataclass(frozen=True)
 class Averaged(Measure):
-    """Ten-view top-1 error, in percent, of nets alone and of `nets` of them (the first seeds) with their probabilities
-    averaged."""
+    """Ten-view top-1 error, in percent: of single nets, and of `nets` nets (the first seeds) with averaged probabilities."""
 
     nets: int = 5
 
@@ -31,7 +30,7 @@ class Averaged(Measure):
         return self.nets
 
     def value(self, run: Run, curve: Curve) -> float | None:
-        """What each net does alone."""
+        """Return the error of one net alone."""
         return percent(run.error("test_error_ten_views")) if run.outcome == "finished" else None
 
     def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:

@@ -1,7 +1,7 @@
-"""What every measure is: from a finished run to the number that a claim is about.
+"""The base class of all measures. A measure takes a finished run and returns the number that a claim is about.
 
 A new measure is one frozen dataclass. Its words are registered in `study.report.phrases`, its picture in
-`study.report.figures.draw`; without them it is refused by its name.
+`study.report.figures.draw`. A measure that lacks them is refused by its name.
 """
 
 from abc import ABC, abstractmethod
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from alexnet.recipe import Recipe
 
 Kind = Literal["time", "level", "gain", "chance", "ensemble"]
-"""What the numbers of a measure are, which says what can be done with them.
+"""The kind of a measure's numbers, which decides how they can be compared.
 
 time: above 0, may be censored at the budget; arms are compared as ratios
 level: any number; arms are compared as differences
 gain: a difference within each run; it is compared with 0
-chance: a number, and the chance of one as large if there were nothing to see, for each run
-ensemble: a number of several runs together, with a standard error over test images
+chance: for each run a number, and the chance of a number as large if there is no effect
+ensemble: one number of several runs together, with a standard error over test images
 """
 
 
 Curve = Sequence[Point]
-"""What was measured after each epoch, in their order."""
+"""What was measured after each epoch, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a measure sees of a run besides its curve: its row of runs.csv, and what was read off its weights."""
+    """What a measure gets of a run besides its curve: its row of runs.csv, and the facts read from its weights."""
 
     outcome: str  # "finished", "reached", "diverged", "stalled" or "stopped"
-    test_error: float | None = None  # shares of images from 0 to 1; None or NaN where they were not measured
+    test_error: float | None = None  # shares of images from 0 to 1; None or NaN if not measured
     test_top5_error: float | None = None
     test_error_ten_views: float | None = None
     test_top5_error_ten_views: float | None = None
     from_weights: Mapping[str, Any] = field(default_factory=dict)  # by `Measure.stored_as`; see results/trained.json
 
     def error(self, column: str) -> float | None:
-        """The error of this name, None where it was not measured."""
+        """Return the error of this column; None if it was not measured."""
         found = getattr(self, column)
         return None if found is None or found != found else found
 
 
 class TrainedRun(Protocol):
-    """A finished run with its weights, as `Measure.from_weights` is given it."""
+    """A finished run with its weights, as it is passed to `Measure.from_weights`."""
 
     @property
     def recipe(self) -> "Recipe": ...
@@ -68,47 +68,47 @@ class TrainedRun(Protocol):
 
 @dataclass(frozen=True)
 class FromWeights:
-    """What a measure reads off trained weights."""
+    """What a measure reads from trained weights."""
 
-    facts: Any  # as JSON can hold it; of several runs together a dict. Goes into results/trained.json
-    arrays: Mapping[str, "NDArray"] = field(default_factory=dict)  # for the measure's picture; go into a file beside it
+    facts: Any  # stored in results/trained.json, so it must fit into JSON; for several runs together it is a dict
+    arrays: Mapping[str, "NDArray"] = field(default_factory=dict)  # for the measure's picture; stored in a file beside it
 
 
 @dataclass(frozen=True)
 class Measure(ABC):
-    """From a run to the number that a claim is about.
+    """Computes from a run the number that a claim is about.
 
-    A concrete measure is a frozen dataclass that sets `unit` and `kind` and defines `value`. It refuses settings that make no
-    sense in `__post_init__`. One that is read off trained weights also sets `stored_as` and defines `from_weights`.
+    A concrete measure is a frozen dataclass that sets `unit` and `kind` and defines `value`. It refuses invalid settings in
+    `__post_init__`. A measure that is read from trained weights also sets `stored_as` and defines `from_weights`.
     """
 
-    unit: ClassVar[str]  # of the difference between two of its numbers, as a reader says it: "points", "epochs"
+    unit: ClassVar[str]  # of the difference between two of its numbers, in a reader's words: "points", "epochs"
     kind: ClassVar[Kind]
     largest_margin: ClassVar[float] = 0.5
-    """The largest effect that a claim may say does not matter: in the unit of the measure, or, of times, a ratio. Half a point
-    of error is about what two nets that differ in their seed alone differ by."""
-    example: ClassVar[Mapping[str, Any]] = {}  # settings that make sense, for the test that walks all measures
+    """The largest effect that a claim may declare unimportant, in the unit of the measure; for times it is a ratio. Half a
+    point of error is about the difference between two nets that differ only in their seed."""
+    example: ClassVar[Mapping[str, Any]] = {}  # valid settings, for the test that goes through all measures
     is_early: ClassVar[bool] = False
-    """Whether it is taken early in training, where what a seed draws still decides: then the same seed on two machines gives
-    nearly the same number (0.73 of 1 in the committed runs), and counts once. At the end of training the machines' differences
-    are independent (-0.04)."""
+    """Whether it is measured early in training, when the random draws of the seed still decide. Then the same seed gives nearly
+    the same number on two machines (correlation 0.73 in the committed runs), and counts once. At the end of training the
+    differences on the two machines are independent (-0.04)."""
     stored_as: ClassVar[str] = ""  # name of its facts in trained.json; empty for a measure that needs no weights
-    picture_file: ClassVar[str] = ""  # name of the file of `FromWeights.arrays`, where it gives any
+    picture_file: ClassVar[str] = ""  # name of the file with `FromWeights.arrays`, if there are any
 
     @abstractmethod
     def value(self, run: Run, curve: Curve) -> float | None:
-        """The number of one run; None where the run has none."""
+        """Return the number of one run; None if the run has none."""
 
     def chance(self, run: Run) -> float | None:
-        """For a measure of kind "chance": the chance of a number as large if there were nothing to see."""
+        """For a measure of kind "chance": the chance of a number as large if there is no effect."""
         return None
 
     def by_chance(self, run: Run) -> float | None:
-        """For a measure of kind "chance": the mean of its number if there were nothing to see."""
+        """For a measure of kind "chance": the mean of its number if there is no effect."""
         return None
 
     def power(self, run: Run, true_value: float, p: float) -> float | None:
-        """For a measure of kind "chance": how likely a run like this one, whose true number is `true_value`, shows it at a
+        """For a measure of kind "chance": the probability that a run like this one, if its true number is `true_value`, has a
         chance of at most `p`."""
         return None
 
@@ -123,19 +123,19 @@ class Measure(ABC):
 
     @property
     def least_epochs(self) -> int:
-        """How many epochs its runs have to train."""
+        """The number of epochs that its runs must train at least."""
         return 1
 
     @property
     def needs_ten_views(self) -> bool:
-        """Whether it looks at ten-view errors: then every run has to have them, so the crops are smaller than the images."""
+        """Whether it uses ten-view errors. Then every run must have them, so the crops must be smaller than the images."""
         return False
 
     @property
     def runs_together(self) -> int:
-        """From how many runs (those of the first seeds) `from_weights` reads at a time."""
+        """The number of runs (those of the first seeds) that `from_weights` reads at a time."""
         return 1
 
     def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:
-        """What `value` needs of the trained weights of `runs` (as many as `runs_together`). Needs torch."""
+        """Read from the trained weights of `runs` what `value` needs. There are `runs_together` runs. Needs torch."""
         raise AssertionError(f"{type(self).__name__} sets stored_as and has no from_weights")

@@ -1,4 +1,4 @@
-"""How much the kernels of layer 1 care for colour, a column against the other. Section 6.1, figure 3."""
+"""Measures how much the two columns of layer 1 differ in colour. Section 6.1, figure 3."""
 
 import functools
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ DEALS = 20_000
 
 @dataclass(frozen=True)
 class ColumnColour(Measure):
-    """How much more of their energy the kernels of one column of layer 1 spend on colour than the other's, in points of share,
-    and the chance of a difference as large if kernels were dealt to columns at random."""
+    """The difference between the two columns of layer 1 in the share of kernel energy that lies in colour, in points. Also the
+    chance of a difference as large if kernels were dealt to the columns at random."""
 
     unit = "points"
     kind = "chance"
@@ -35,7 +35,7 @@ class ColumnColour(Measure):
         return float(100 * _gaps_by_chance(chroma_shares(kernels)).mean()) if kernels else None
 
     def power(self, run: Run, true_value: float, p: float) -> float | None:
-        """By the spread of the differences between columns dealt at random, taken as normal around the true difference."""
+        """Assumes that the difference is normal around the true one, with the spread of the columns dealt at random."""
         kernels = run.from_weights.get(self.stored_as)
         if not kernels:
             return None
@@ -44,15 +44,15 @@ class ColumnColour(Measure):
         return 1 - seen.cdf(edge) + seen.cdf(-edge)
 
     def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:
-        """Layer 1's weights [kernels, 3, side, side], four digits each: what figure 3 draws."""
+        """Return the weights of layer 1 [kernels, 3, side, side], with four digits each. Figure 3 draws them."""
         weights = runs[0].network.get_parameter("layers.0.weights.weight").detach().float().cpu()
         return FromWeights([[[[float(f"{v:.4g}") for v in row] for row in plane] for plane in k] for k in weights.tolist()])
 
 
 def chroma_shares(kernels: ArrayLike) -> NDArray[np.float64]:
-    """Of kernels [n, 3, side, side] the share [n] of each one's energy that lies off the grey axis, from 0 to 1.
+    """Return for each of kernels [n, 3, side, side] the share of its energy off the grey axis [n], from 0 to 1.
 
-    A kernel with equal weights for red, green and blue everywhere has 0, one whose weights sum to 0 over the colours has 1.
+    A kernel with equal weights for red, green and blue everywhere has 0. One whose weights sum to 0 over the colours has 1.
     """
     kernels = np.asarray(kernels, dtype=float)
     grey = 3 * (kernels.mean(axis=1) ** 2).sum(axis=(1, 2))
@@ -61,9 +61,9 @@ def chroma_shares(kernels: ArrayLike) -> NDArray[np.float64]:
 
 
 def column_difference(kernels: ArrayLike) -> tuple[float, float]:
-    """By how much the mean chroma shares of the two columns (first and second half of the kernels) differ, at least 0; and the
-    chance of a difference as large if the same kernels were dealt to the columns at random (DEALS random deals, always the
-    same)."""
+    """Return the difference between the mean chroma shares of the two columns (first and second half of the kernels), at least
+    0. Also return the chance of a difference as large if the same kernels were dealt to the columns at random (DEALS random
+    deals, always the same)."""
     shares = chroma_shares(kernels)
     half = len(shares) // 2
     gaps = _gaps_by_chance(shares)
@@ -72,7 +72,7 @@ def column_difference(kernels: ArrayLike) -> tuple[float, float]:
 
 
 def _gaps_by_chance(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By how much the columns' mean shares differ, [DEALS], in random deals of kernels of these shares: always the same."""
+    """Return how much the columns' mean shares differ in each random deal of these kernels, [DEALS]: always the same deals."""
     return _gaps_in_deals(tuple(shares.tolist()))
 
 
@@ -85,5 +85,5 @@ def _gaps_in_deals(shares: tuple[float, ...]) -> NDArray[np.float64]:
 
 @functools.lru_cache(4)
 def _deals(kernels: int) -> NDArray[np.int64]:
-    """Random orders of so many kernels, [DEALS, kernels]."""
+    """Return random orders of the kernels' indices, [DEALS, kernels]."""
     return np.random.default_rng(2012).permuted(np.tile(np.arange(kernels), (DEALS, 1)), axis=1)

@@ -1,4 +1,4 @@
-"""Errors of averaged networks. Needs torch."""
+"""Computes the errors of averaged networks. Needs torch."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from study.questions.measures.base import TrainedRun
 
 
 def ensemble_of(runs: Sequence[TrainedRun]) -> dict[str, int | dict[str, float]]:
-    """Errors of the nets' averaged probabilities beside the mean of their own errors, for one view and ten, top-1 and top-5, as
-    shares of test images from 0 to 1.
+    """Return the errors of the nets' averaged probabilities and the mean of the nets' own errors, for one view and ten views,
+    top-1 and top-5, as shares of test images from 0 to 1.
 
-    `standard_error` is that of the difference over test images, nets held fixed. Of crops as large as the images there
-    are no ten views, and no claim asks for them there: see `Measure.needs_ten_views`.
+    `standard_error` is that of the difference, over test images, with the nets held fixed. If the crops are as large as the
+    images, there are no ten views, and no claim asks for them: see `Measure.needs_ten_views`.
     """
     feed, autocast = runs[0].feed, runs[0].autocast
     told: dict[str, int | dict[str, float]] = {"nets": len(runs), "images": len(feed.test[1])}

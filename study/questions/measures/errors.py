@@ -1,4 +1,4 @@
-"""Error rates of one run, in percent of images or points of percent."""
+"""Measures that are error rates of one run, in percent of images, or differences of them in percentage points."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -15,7 +15,7 @@ CentreViewError = Literal["test_error", "test_top5_error"]
 class AtEnd(Measure):
     """An error rate after the last epoch of a fixed budget, in percent. A run that diverged has none.
 
-    `of`: a test error of runs.csv; "train_error", exact; or "gap", test error minus exact training error."""
+    `of` is a test error of runs.csv, "train_error" (exact), or "gap": test error minus exact training error."""
 
     of: Error = "test_error"
 
@@ -40,7 +40,7 @@ class AtEnd(Measure):
 
 @dataclass(frozen=True)
 class EarlyError(Measure):
-    """Mean running training error of the first `epochs`, in percent. A run that diverged has none."""
+    """Mean running training error of the first `epochs` epochs, in percent. A run that diverged or stalled has none."""
 
     epochs: int = 1
 
@@ -64,7 +64,7 @@ class EarlyError(Measure):
 
 @dataclass(frozen=True)
 class ViewsGain(Measure):
-    """Ten-view error minus that of the centre view, of the same weights, in points. Section 4.1 and footnote 5."""
+    """Ten-view error minus centre-view error of the same weights, in points. Section 4.1 and footnote 5."""
 
     of: CentreViewError = "test_error"
 
@@ -84,7 +84,7 @@ class ViewsGain(Measure):
 
 @dataclass(frozen=True)
 class ValidationGap(Measure):
-    """Validation minus test error of the centre view at the end, of the same weights, in points. Section 6: "in our experience
+    """Validation minus test error of the final weights, with the centre view, in points. Section 6: "in our experience
     they do not differ by more than 0.1%"."""
 
     unit = "points"
@@ -95,7 +95,7 @@ class ValidationGap(Measure):
 
 
 def percent(error: float | None, minus: float | None = 0.0) -> float | None:
-    """`error` - `minus`, both shares from 0 to 1, in percent; None where one of them is missing."""
+    """Return `error` - `minus` in percent; both are shares from 0 to 1. None if one of them is missing."""
     if error is None or minus is None or error != error or minus != minus:
         return None
     return 100 * (error - minus)

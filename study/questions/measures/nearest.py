@@ -1,4 +1,4 @@
-"""Nearest training images of test images, for figure 4. Needs torch."""
+"""Finds the nearest training images of test images, for figure 4. Needs torch."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,14 +11,15 @@ from alexnet.model.network import AlexNet
 from study.questions.measures.base import FromWeights, TrainedRun
 
 QUERIES = 1000
-"""Test images whose neighbours are sought: the first so many. All training images are searched, exactly."""
+"""How many test images, from the first on, are queries. All training images are searched, exactly."""
 NEAREST = 6
 SHOWN = 8
-"""Test images in figure 4."""
+"""The number of test images in figure 4."""
 
 
 def neighbours_of(run: TrainedRun) -> FromWeights:
-    """Of how many of the NEAREST training images the label is the query's, by last-hidden-layer and by pixel distance.
+    """Return the share of the NEAREST training images that have the query's label, by distance in the last hidden layer and by
+    pixel distance.
 
     The arrays are what figure 4 shows, for the first image of each of SHOWN labels: `images` [shown, 1 + NEAREST, side, side,
     3], the query first; their `labels` [shown, 1 + NEAREST]; the query's five `best` labels and their `probabilities` [shown,
@@ -60,8 +61,8 @@ def _pixels(images, position: int) -> np.ndarray:
 
 @torch.inference_mode()
 def features_of(network: AlexNet, batches: Iterable[tuple[Tensor, Tensor]], autocast: torch.autocast) -> tuple[Tensor, Tensor]:
-    """The last hidden layer [n, units] (after its activation, without dropout, as the 2012 code compared it) and the logits
-    [n, classes]."""
+    """Return the last hidden layer [n, units] and the logits [n, classes]. The layer is taken after its activation and without
+    dropout, as in the 2012 code."""
     network.eval()
     kept: list[Tensor] = []
     logits: list[Tensor] = []
@@ -76,8 +77,8 @@ def features_of(network: AlexNet, batches: Iterable[tuple[Tensor, Tensor]], auto
 
 
 def nearest(queries: Tensor, parts: Iterable[Tensor], count: int) -> Tensor:
-    """For each of queries [q, d] the positions [q, count] of the nearest of images [n, d], which come in parts, by Euclidean
-    distance: exact, all compared, nearest first."""
+    """Return for each of queries [q, d] the positions [q, count] of the nearest images [n, d] by Euclidean distance, nearest
+    first. The images come in parts. The search is exact: all images are compared."""
     distances, positions, first = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64), 0
     positions = positions.to(queries.device)
     for part in parts:
@@ -90,7 +91,7 @@ def nearest(queries: Tensor, parts: Iterable[Tensor], count: int) -> Tensor:
 
 
 def spread(labels: Sequence[int], count: int) -> list[int]:
-    """The first image of each of `count` labels in the order of their numbers: chosen by nothing that a network did."""
+    """Return the position of the first image of each of the `count` lowest labels. The choice depends on no network."""
     first: dict[int, int] = {}
     for position, label in enumerate(labels):
         first.setdefault(label, position)

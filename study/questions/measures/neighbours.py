@@ -1,4 +1,4 @@
-"""Section 6.1, figure 4: which training images are near a test image, by the last hidden layer and by pixels."""
+"""Measures which training images are near a test image, by the last hidden layer and by pixels. Section 6.1, figure 4."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from study.questions.measures.base import Curve, FromWeights, Measure, Run, Trai
 
 @dataclass(frozen=True)
 class NeighbourGain(Measure):
-    """Of the six nearest training images of a test image the share that has its label: by distance in the last hidden layer,
+    """The share of the six nearest training images that have the test image's label: by distance in the last hidden layer,
     minus by distance in pixels, in points."""
 
     unit = "points"

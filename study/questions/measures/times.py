@@ -1,4 +1,4 @@
-"""Times to an error rate: section 3.1's "25% training error", and convergence in section 4.2."""
+"""Measures the time to an error rate: "25% training error" in section 3.1, and convergence in section 4.2."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ Watched = Literal["train_error", "test_error"]
 
 @dataclass(frozen=True)
 class TimeTo(Measure):
-    """Epochs until an error rate is first at `level` (0 to 1), linear between epochs: the exact training error, never earlier
-    than seen, or the test error. A run that never gets there is censored at its budget."""
+    """Epochs until an error rate first reaches `level` (0 to 1), interpolated if both epochs around it were measured. The
+    error rate is the exact training error or the test error. A run that never reaches the level is censored at its budget."""
 
     level: float
     of: Watched = "train_error"
@@ -32,7 +32,7 @@ class TimeTo(Measure):
             raise Refused(f"claim.measure.level: {self.level!r} is not between 0 and 1")
 
     def value(self, run: Run, curve: Curve) -> float | None:
-        """Epochs, whatever the run came to afterwards: what the curve saw counts."""
+        """Return the epochs from the curve alone, even if the run diverged later."""
         return time_to(self, curve, "epoch")
 
     def seconds(self, curve: Curve) -> float | None:
@@ -44,9 +44,9 @@ class TimeTo(Measure):
 
 
 def time_to(measure: TimeTo, curve: Curve, unit: Literal["step", "epoch", "seconds"] = "step") -> float | None:
-    """When the error was first at the level, in `unit`; None if never.
+    """Return when the error first reached the level, in `unit`; None if never.
 
-    Linear between the two epochs that enclose it where both were measured; else the epoch at which it was first seen.
+    Interpolates between the two epochs around it if both were measured. Otherwise it is the epoch where it was first seen.
     """
     before = None
     for point in curve:

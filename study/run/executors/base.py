@@ -1,7 +1,7 @@
-"""What every executor has in common: tasks in, events out; and what a worker on another machine needs.
+"""The common interface of all executors (tasks in, events out), and helpers for workers on other machines.
 
-An executor works off tasks in worker processes: of this machine (`local`; for its GPU `one_gpu`), of all ranks of this run
-(`torchrun`), of a Ray cluster (`ray`) or of Slurm (`slurm`). `executor_named` in `named.py` gives the one that is asked for.
+An executor runs tasks in worker processes: on this machine (`local`; on its GPU `one_gpu`), on all ranks of torchrun
+(`torchrun`), on a Ray cluster (`ray`) or in Slurm (`slurm`). `executor_named` in `named.py` returns the chosen one.
 """
 
 import contextlib
@@ -19,16 +19,16 @@ from study.run.one_run import ALLOCATOR, NO_TELEMETRY, Place
 from study.run.stop import EXIT_LATER
 
 GRACE_SECONDS = 30
-"""What workers have, when their caller is asked to stop, to keep a checkpoint."""
+"""How long workers have to write a checkpoint after their caller was asked to stop."""
 ROOT = Path(__file__).parents[3]
 
 Report = Callable[[Any], object]
-"""Sends a message to the caller of a worker, while it works."""
+"""Sends a message from a working worker to its caller."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """`work(subject, place, report)` in a worker. `work` is a function of a module, which workers import.
+    """A call `work(subject, place, report)` for a worker. `work` is a module's function, because workers import it.
 
     For an executor whose `in_steps` is true, `work` is a generator of training steps: see alexnet/training/side_by_side.py.
     """
@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Message:
-    """What the task at this position of the list told by its `report`."""
+    """A message that the task at this position of the list sent by its `report`."""
 
     position: int
     message: Any
@@ -48,7 +48,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Done:
-    """The task is over, with what its work returned."""
+    """The task is over; `result` is what its work returned."""
 
     position: int
     result: Any
@@ -56,7 +56,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """The task is over without a result: its work raised, or its worker died."""
+    """The task is over without a result: its work raised an error, or its worker died."""
 
     position: int
     reason: str
@@ -66,24 +66,24 @@ Event = Message | Done | Lost
 
 
 class Executor(Protocol):
-    """Works off tasks. One that raises or whose worker dies is lost, and the others go on."""
+    """Runs tasks. A task that raises an error or whose worker dies is lost; the others go on."""
 
     in_steps: bool
     """Whether the work of its tasks is a generator of training steps."""
 
     def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
-        """The events of all tasks, begun in their order and at most `jobs` at a time. Every task ends in one Done or Lost.
+        """Run all tasks in order, at most `jobs` at a time, and yield their events. Every task ends with one Done or Lost.
 
-        Closing the generator ends the workers: each keeps a checkpoint of its run first.
+        Closing the generator ends the workers; each writes a checkpoint of its run first.
         """
         ...
 
 
 def attempt(position: int, task: Task, report: Report) -> Done | Lost:
-    """What a worker on another machine does. Raises nothing that its process survives.
+    """Do a task in a worker on another machine. Errors become a Lost.
 
-    The machine of the task's place is renamed to the processor found here, so that a result says what it was trained on,
-    whatever the planning machine is.
+    The machine of the task's place gets the name of the processor found here. So a result names the machine that trained it,
+    not the one that planned it.
     """
     try:
         share_with_group(task.place.spool_dir)
@@ -93,14 +93,14 @@ def attempt(position: int, task: Task, report: Report) -> Done | Lost:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a task was lost, with the whole text: whoever takes it up looks in it for a want of memory. To print, see
-    `study.run.database.in_a_line`."""
+    """Return why a task was lost, with the whole text of the error, which the caller searches for "out of memory". To print an
+    error, see `study.run.database.in_a_line`."""
     return f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
 def allocator_set() -> Iterator[None]:
-    """Processes that are started meanwhile have the allocator's settings; the user's own settings of them win."""
+    """Give processes that are started inside the block the allocator's settings. The user's own settings take precedence."""
     added = {name: value for name, value in ALLOCATOR.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -111,7 +111,7 @@ def allocator_set() -> Iterator[None]:
 
 
 def worker_environment(place: Place) -> dict[str, str]:
-    """Variables that a worker on another machine must start with; the user's own settings of them win."""
+    """Return the environment variables for a worker on another machine. The user's own settings take precedence."""
     chosen = ("DAMAGED", "LINKS", "ALEXNET_COMPILED", "CLAIMS_DIR", *ALLOCATOR, *NO_TELEMETRY)
     own = {name: os.environ[name] for name in chosen if name in os.environ}
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
@@ -119,7 +119,7 @@ def worker_environment(place: Place) -> dict[str, str]:
 
 
 def leave_with_parent(parent: int) -> None:
-    """End this process when `parent` does: a killed parent cannot say so, and its orphans must not go on writing."""
+    """End this process when `parent` ends. A killed parent cannot tell its workers, and they must not go on writing."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -132,6 +132,6 @@ def leave_with_parent(parent: int) -> None:
 def _on_this_machine(place: Place) -> Place:
     asked = place.machine
     here = detect(asked.device, asked.precision, asked.jobs).name  # refuses a GPU that is not there
-    # A CPU is named with its cores, "EPYC x 64"; how many of them a scheduler grants a worker is no other processor.
+    # A CPU's name includes its cores, "EPYC x 64". If a worker gets fewer of them, it is still the same processor.
     same = here == asked.name or (asked.device == "cpu" and here.rpartition(" x ")[0] == asked.name.rpartition(" x ")[0])
     return place if same else replace(place, machine=replace(asked, name=here))

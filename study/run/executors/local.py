@@ -1,4 +1,4 @@
-"""Runs tasks in worker processes of this machine, some at a time. A worker that dies takes its own task with it alone."""
+"""Runs tasks in worker processes on this machine, some at a time. If a worker dies, only its own task is lost."""
 
 import contextlib
 import multiprocessing
@@ -26,7 +26,7 @@ from study.run.stop import EXIT_LATER, STOP
 
 
 class LocalProcesses:
-    """See `base.Executor`. Each process takes one task after another."""
+    """See `base.Executor`. Each process runs one task after another."""
 
     in_steps = False
 
@@ -44,7 +44,7 @@ class LocalProcesses:
 
 
 class _Workers:
-    """The processes, and which task each of them has."""
+    """The worker processes and their current tasks."""
 
     def __init__(self, tasks: Sequence[Task]):
         self.tasks = tasks
@@ -53,7 +53,7 @@ class _Workers:
         self.context = multiprocessing.get_context("spawn")
 
     def start(self) -> None:
-        """Start a process on the next task, of which there must be one."""
+        """Start a process on the next task. There must be one."""
         here, there = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(there, os.getpid()), daemon=True)
         with allocator_set():
@@ -62,7 +62,7 @@ class _Workers:
         self._hand_out(here, process)
 
     def hear(self, pipe: Connection) -> Generator[Event, None, None]:
-        """The next event of a worker; where its task is over, it takes up the next, or ends."""
+        """Yield the next event of a worker. If its task is over, the worker gets the next task, or ends."""
         process, position = self.busy[pipe]
         try:
             event = pipe.recv()
@@ -87,7 +87,7 @@ class _Workers:
 
     def end(self) -> None:
         for process, _ in self.busy.values():
-            process.terminate()  # each keeps a checkpoint at its next step
+            process.terminate()  # each writes a checkpoint at its next step
         deadline = time.monotonic() + GRACE_SECONDS
         for process, _ in self.busy.values():
             process.join(max(0, deadline - time.monotonic()))
@@ -106,7 +106,7 @@ class _Workers:
 
 
 def _serve(pipe: Connection, parent: int) -> None:
-    """A worker's life: a task, its events, the next task, until told None, asked to stop or left alone."""
+    """Run tasks in a worker and send their events, until it gets None, is asked to stop, or its parent dies."""
     has_task = False
 
     def stop(*_) -> None:
@@ -115,7 +115,7 @@ def _serve(pipe: Connection, parent: int) -> None:
         STOP.set()
 
     leave_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too and ends its workers
     signal.signal(signal.SIGTERM, stop)
     while (given := pipe.recv()) is not None:
         position, task = given

@@ -1,4 +1,4 @@
-"""The executor that a user names."""
+"""Finds the executor that a user names."""
 
 import importlib
 
@@ -7,14 +7,14 @@ from study.environment import launched_ranks
 from study.run.executors.base import Executor
 
 PACKAGES = {"local": "", "ray": "ray", "slurm": "submitit"}
-"""By the name of an executor the package that it needs; the extras of pyproject.toml have the same names as the executors."""
+"""The package that each executor needs. The extras of pyproject.toml have the same names as the executors."""
 
 
 def executor_named(name: str, device: str) -> Executor:
-    """The executor "local", "ray" or "slurm" for runs on `device`, "cpu" or "cuda".
+    """Return the executor "local", "ray" or "slurm" for runs on `device`, "cpu" or "cuda".
 
-    "local" is one process for all runs on a GPU, and under torchrun the ranks that it started. Raises Refused for another name
-    and where the package that it needs is not installed.
+    On a GPU "local" uses one process for all runs; under torchrun it uses the ranks that torchrun started. Raises Refused for
+    another name, and if the package that the executor needs is not installed.
     """
     choose("EXECUTOR", name, PACKAGES)
     if launched_ranks() > 1:
@@ -36,5 +36,5 @@ def executor_named(name: str, device: str) -> Executor:
 
 
 def _made(module: str, kind: str) -> Executor:
-    """Imported where it is asked for: each needs packages that the others do not."""
+    """Import and create an executor. Only the chosen one is imported, because each needs packages that the others do not."""
     return getattr(importlib.import_module(f"study.run.executors.{module}"), kind)()

@@ -1,7 +1,7 @@
-"""Runs of a plan side by side in one process, as a GPU wants them: one CUDA graph for a step of all.
+"""Trains the runs of a plan side by side in one process on a GPU, with one CUDA graph for a step of all runs.
 
-See alexnet/training/side_by_side.py. The process is another one than the planner's, so that its death does not hurt the plan:
-then its runs go on from their checkpoints in the next process, half as many at a time, since it may have died of too many.
+See alexnet/training/side_by_side.py. The process is not the planner's, so that the plan survives its death. Its runs then go on
+from their checkpoints in a new process, half as many at a time, because too many runs may have killed it.
 """
 
 import functools
@@ -28,18 +28,18 @@ from study.run.executors.base import (
 from study.run.stop import EXIT_LATER, STOP
 
 DEATHS = 2
-"""A run that was under way as often as this when its process died is lost: it may be what kills it."""
+"""A run that was being trained this many times when its process died is lost: it may be the cause."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """What the process tells its parent alone: it has taken up the task at this position, and may die of it."""
+    """A message from the process to its parent only: it has begun the task at this position, which may kill it."""
 
     position: int
 
 
 class OneGpu:
-    """See `base.Executor`. `jobs` runs share the process, and the device of the place of their tasks."""
+    """See `base.Executor`. `jobs` runs at a time share one process and one device, that of their tasks' place."""
 
     in_steps = True
 
@@ -56,7 +56,7 @@ class OneGpu:
                 under_way = yield from _heard(here, left)
             finally:
                 if process.is_alive() and left:
-                    process.terminate()  # its runs keep a checkpoint each
+                    process.terminate()  # each of its runs writes a checkpoint
                 process.join(GRACE_SECONDS)
                 process.kill()
             deaths.update(under_way)
@@ -68,7 +68,8 @@ class OneGpu:
 
 
 def _heard(pipe: Connection, left: dict[int, Task]) -> Generator[Event, None, set[int]]:
-    """What the process tells until it ends; takes from `left` what is over. Returns the runs that were under way."""
+    """Yield the events of the process until it ends, and remove finished tasks from `left`. Returns the tasks that were being
+    trained."""
     under_way: set[int] = set()
     while left:
         try:
@@ -86,12 +87,12 @@ def _heard(pipe: Connection, left: dict[int, Task]) -> Generator[Event, None, se
 
 
 def _serve(tasks: dict[int, Task], jobs: int, pipe: Connection, parent: int) -> None:
-    """The life of the process: all of the tasks, by their positions in the plan."""
+    """Run all tasks in the process and send their events. `tasks` maps positions in the plan to tasks."""
     from alexnet.training.cuda_graph import rounds_on
     from alexnet.training.side_by_side import side_by_side
 
     leave_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     positions = list(tasks)
 
@@ -110,14 +111,14 @@ def _serve(tasks: dict[int, Task], jobs: int, pipe: Connection, parent: int) -> 
                 pipe.send(Done(positions[number], result))
                 continue
             if machine.device == "cuda" and not _gpu_answers():
-                os._exit(1)  # whatever else runs here would be lost too; another process takes them up
+                os._exit(1)  # all other runs here would be lost too; a new process continues them
             pipe.send(Lost(positions[number], reason_of(result)))
     if STOP.is_set():
         os._exit(EXIT_LATER)
 
 
 def _gpu_answers() -> bool:
-    """Whether the GPU still does what this process asks of it: after an illegal access it does nothing any more."""
+    """Return whether the GPU still works for this process. After an illegal access it does not."""
     import torch
 
     try:

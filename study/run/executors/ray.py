@@ -1,9 +1,9 @@
-"""Runs tasks on a Ray cluster: that of RAY_ADDRESS, else one of this machine's cores, started and ended here.
+"""Runs tasks on a Ray cluster: the one at RAY_ADDRESS, or else a temporary one on this machine's cores.
 
-A run takes `machine.threads` CPUs, or on a GPU 1/`machine.jobs` of one, in a process of its own. Workers may be other machines:
-DATA_DIR and SPOOL_DIR must be on storage that all of them see under the same path, with the same packages and this checkout.
-A run whose worker or node died is done again, up to RETRIES times, and goes on from its checkpoint. One delivered twice does no
-harm: whoever comes second finds the run leased, or reads its result. Nothing but the planning process records.
+A run takes `machine.threads` CPUs or 1/`machine.jobs` of a GPU, in a process of its own. Workers may be on other machines. All
+of them need the same packages and this checkout, and must see DATA_DIR and SPOOL_DIR under the same paths. If the worker or
+node of a run dies, another worker continues the run from its checkpoint, up to RETRIES times. If a run is given to two workers,
+that does no harm: the second finds the run leased, or reads its result. Only the planning process records.
 """
 
 import os
@@ -17,26 +17,26 @@ from study.run.executors.base import Event, Lost, Message, Task, attempt, worker
 from study.run.one_run import NO_TELEMETRY
 
 RETRIES = 3
-"""How often a run is given to another worker after its own died."""
+"""How often a run is given to another worker after a worker died."""
 POLL_SECONDS = 0.5
 
 
 class Ray:
-    """See `base.Executor`. All tasks are handed over at once, so that a cluster that grows on demand sees the demand: `jobs`
-    bounds the runs at a time only where the cluster is started here. Reports of a run that is done again come again.
+    """See `base.Executor`. All tasks are submitted at once, so that a cluster that grows on demand sees the demand. So `jobs`
+    limits the runs at a time only if the cluster is started here. A run that is continued sends its reports again.
 
-    Raises ImportError without the package, and from `run` Refused where RAY_ADDRESS does not answer.
+    Raises ImportError without the package. `run` raises Refused if RAY_ADDRESS does not answer.
     """
 
     in_steps = False
 
     def __init__(self):
-        # Read by ray and by what it starts; the last: no warning about tasks that take no GPU.
+        # Read by ray and by its processes. RAY_ACCEL_... turns off a warning about tasks that take no GPU.
         os.environ.update({**NO_TELEMETRY, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", **os.environ})
         import ray
         import ray.exceptions
 
-        self.ray: Any = ray  # its types know a tenth of what it takes
+        self.ray: Any = ray  # its type hints are very incomplete
 
     def run(self, tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
         if not tasks:
@@ -53,7 +53,7 @@ class Ray:
                 tries[position] = 1
             while running:
                 ready, _ = self.ray.wait(list(running), num_returns=len(running), timeout=POLL_SECONDS)
-                # A worker waits until its report is in the box: those of ready ones are all there.
+                # A worker waits until its report is in the mailbox, so all reports of ready tasks are there.
                 yield from self.ray.get(mailbox.take.remote())
                 for reference in ready:
                     position = running.pop(reference)
@@ -91,25 +91,25 @@ class Ray:
             raise Refused(f"RAY_ADDRESS: no cluster answers at {address!r} ({in_a_line(error)})") from None
 
     def _mailbox(self):
-        """An actor for reports, on this process's node: it is lost only with the plan itself."""
+        """Return an actor that collects reports. It is on this process's node, so it is lost only together with the plan."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
         return self.ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
 
     def _handed_out(self, position: int, task: Task, mailbox):
-        """Ray's reference to the result of a task, given to a worker."""
-        # Retried by `run` and not by ray, whose retries after running out of memory have no end.
+        """Submit a task to a worker. Returns Ray's reference to its result."""
+        # `run` retries tasks, not ray, whose retries after running out of memory never end.
         remote = self.ray.remote(max_calls=1, max_retries=0, **resources(task.place.machine))(_attempt)
         environment = {"env_vars": worker_environment(task.place)}
         return remote.options(runtime_env=environment).remote(position, task, mailbox)
 
 
 def resources(machine: Machine) -> dict[str, float]:
-    """What one run asks of a cluster, in Ray's words."""
+    """Return the resources that one run needs, as Ray's options."""
     if machine.device == "cpu":
         return {"num_cpus": machine.threads}
-    # Ray counts in 1/10000, and rounds up: six times 0.1667 would not fit.
+    # Ray counts in steps of 1/10000 and rounds up: six times 0.1667 would not fit on one GPU.
     return {"num_gpus": (10_000 // machine.jobs) / 10_000}
 
 

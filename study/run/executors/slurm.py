@@ -1,9 +1,9 @@
 """Runs tasks as one Slurm job array, through submitit.
 
 SLURM_OPTIONS has sbatch's options: "partition=gpu account=lab time=240". A run is a job with `machine.threads` cores, or one
-GPU. DATA_DIR and SPOOL_DIR must be on storage that all nodes see under the same path; submitit keeps its scripts and logs in
-SPOOL_DIR/.slurm. A job that is preempted or runs out of time is put into the
-queue again (submitit's limit: three times) and goes on from its checkpoint.
+GPU. DATA_DIR and SPOOL_DIR must be on storage that all nodes see under the same path. submitit keeps its scripts and logs in
+SPOOL_DIR/.slurm. A job that is preempted or runs out of time is queued again (submitit's limit: three times) and goes on from
+its checkpoint.
 """
 
 import json
@@ -25,14 +25,14 @@ from study.run.one_run import Place
 
 POLL_SECONDS = 2.0
 OF_ALL_CLUSTERS = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node")
-"""submitit's own names of options; all others are sbatch's, to which it wants "slurm_" put before."""
+"""submitit's own names of options. All others are sbatch's; submitit expects "slurm_" before them."""
 
 
 class Slurm:
-    """See `base.Executor`. Slurm's queue decides how many run at a time (`array_parallelism=` bounds it); `jobs` is not used.
+    """See `base.Executor`. Slurm decides how many jobs run at a time (`array_parallelism=` limits it); `jobs` is not used.
 
-    Reports come a few seconds late. Closed, it cancels its jobs. Raises ImportError without submitit, and Refused for wrong
-    SLURM_OPTIONS; what only submitit knows of them is refused from `run`.
+    Reports come a few seconds late. Closing the generator cancels the jobs. Raises ImportError without submitit, and Refused
+    for wrong SLURM_OPTIONS; `run` raises Refused for options that only submitit can check.
     """
 
     in_steps = False
@@ -61,7 +61,7 @@ class Slurm:
                 for position in over:
                     try:
                         ended = running.pop(position).result()
-                    except Exception as error:  # submitit's, of a job that left no result, or whatever reading it raises
+                    except Exception as error:  # submitit's error for a job without a result, or any error of reading it
                         ended = Lost(position, in_a_line(error))
                     yield ended
                 if running and not over:
@@ -89,7 +89,7 @@ class Slurm:
 
 
 def _options() -> dict[str, str]:
-    """SLURM_OPTIONS by name, with the cluster: "slurm", or "local" for processes of this machine, to try it."""
+    """Return SLURM_OPTIONS by name. "cluster" is "slurm", or "local" to try it with processes of this machine."""
     options = {"timeout_min": "240", "cluster": "slurm"}
     try:
         words = shlex.split(os.environ.get("SLURM_OPTIONS") or "")
@@ -112,14 +112,15 @@ def _options() -> dict[str, str]:
 
 
 class Job:
-    """A job's work. Reports are lines of JSON in a file beside submitit's: a Slurm job has no way back but the file system."""
+    """The work of a job. It writes reports as lines of JSON to a file beside submitit's, because a Slurm job can answer only
+    through the file system."""
 
     def __call__(self, position: int, task: Task, reports: Path) -> Event:
         with open(reports, "a", buffering=1) as file:
             return attempt(position, task, lambda message: file.write(_as_line(message)))
 
     def checkpoint(self, *arguments):
-        """submitit's: how a job that is preempted is put into the queue again, with the same arguments."""
+        """Called by submitit if the job is preempted: queue it again with the same arguments."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self, *arguments)

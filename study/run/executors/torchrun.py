@@ -2,7 +2,7 @@
 
     torchrun --standalone --nproc-per-node 8 -m study run ...
 
-Rank 0 plans, leases, writes and records; the others follow, run by run, what rank 0 broadcasts (study/run/one_run.py).
+Rank 0 plans, leases, writes and records. The other ranks train each run that rank 0 broadcasts (study/run/one_run.py).
 """
 
 import signal
@@ -19,8 +19,8 @@ from study.run.stop import STOP
 
 
 class Torchrun:
-    """See `base.Executor`; `jobs` is not used. What a task raises is not caught: the other ranks are in the middle of it, and
-    torchrun ends them all. The same command goes on."""
+    """See `base.Executor`; `jobs` is not used. An error of a task is not caught: the other ranks are in the middle of the run,
+    and torchrun ends them all. The same command then goes on from there."""
 
     in_steps = True
 
@@ -34,7 +34,7 @@ class Torchrun:
 
 
 def _taken(steps: Generator, position: int, messages: deque) -> Generator[Event, None, Any]:
-    """Take the steps of a run to their end, passing on its messages. Returns what the run returned."""
+    """Take all steps of a run and yield its messages. Returns what the run returned."""
     try:
         while True:
             training = next(steps)
@@ -51,7 +51,7 @@ def _taken(steps: Generator, position: int, messages: deque) -> Generator[Event,
 
 
 def follow() -> None:
-    """The life of a rank that is not the first: run after run as told, until there is none."""
+    """Train every run that rank 0 broadcasts, on a rank that is not the first, until there are no more."""
     from alexnet.training.loop import fit
 
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())

@@ -256,6 +256,16 @@ def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys)
     assert Tuned.read(folder).find("relu_sooner", "A-2012", "tanh", "cifar10-jpeg")["value"] == 0.02
 
 
+def test_rates_come_from_a_folder_that_has_no_runs(folder, capsys):
+    """Of a machine that only searched, or whose runs are recorded from their folders."""
+    other, runs_before = folder.parent / "rates", (folder / "runs.csv").read_bytes()
+    write_tuned(other, {"B-2012": {"relu": 0.002}}, scale="cifar10-jpeg")
+    assert main(["merge", str(other)]) == 0
+    assert Tuned.read(folder).find("relu_sooner", "B-2012", "relu", "cifar10-jpeg")["value"] == 0.002
+    assert Tuned.read(folder).find("relu_sooner", "A-2012", "tanh", "cifar10-jpeg")["value"] == 0.02
+    assert (folder / "runs.csv").read_bytes() == runs_before and main(["check"]) == 0
+
+
 def test_a_folder_that_is_damaged_is_refused_and_nothing_is_written(folder, capsys):
     good, bad = with_runs(folder, "good", seeds=4), with_runs(folder, "bad", seeds=5)
     (bad / "curves.csv").write_text((bad / "curves.csv").read_text()[:-30])
