@@ -154,8 +154,8 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _receive_all(file: Published, part: BinaryIO, progress: DownloadProgress) -> None:
-    """Ask the server until all bytes are there. If no byte has ever arrived, the first failure is raised at once; otherwise
-    after TRIES in a row that brought nothing."""
+    """Ask the server until all bytes are there. If nothing has arrived in this call, the first failure is raised at once;
+    otherwise, after TRIES in a row that brought nothing."""
     most = have = part.seek(0, os.SEEK_END)
     came, in_vain = False, 0
     while have != file.size:
