@@ -1,4 +1,4 @@
-"""Run the benchmarks, write benchmarks/results/<name>-<machine>.json and render the tables of benchmarks/README.md."""
+"""Run the benchmarks, write benchmarks/results/<name>-<machine>.json, and render the tables of benchmarks/README.md."""
 
 import argparse
 import importlib

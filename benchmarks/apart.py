@@ -1,7 +1,7 @@
-"""Parts of a benchmark, each in a process of its own with a time-out: what one does to a GPU, or how long it hangs, costs no
-other part its rows. Each row is in a file as soon as it is measured.
+"""Run each part of a benchmark in a separate process with a time-out. If one part breaks the GPU or hangs, no other part loses
+its rows. Each row is written to a file as soon as it is measured.
 
-    python -m benchmarks.apart MODULE PART DEVICE FILE     one part, as the parent starts it
+    python -m benchmarks.apart MODULE PART DEVICE FILE     run one part, as the parent does
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""What knowing costs: core-hours until the claims are decided, by looks on paired seeds, and one arm at a time by Welch.
+"""Simulate what decisions cost: core-hours until the claims are decided, by looks on paired seeds and by Welch's test.
 
-Effects and spreads are those of results/runs.csv: the arms of ALEXNET_32 on cifar10-jpeg against all parts on, ten-view test
-error, three seeds an arm; spreads moderated over the arms. `python -m benchmarks deciding` writes benchmarks/deciding.md.
+Effects and spreads come from results/runs.csv: the arms of ALEXNET_32 on cifar10-jpeg against the network with all parts, in
+ten-view test error, with three seeds an arm. Spreads are moderated over the arms. `python -m benchmarks deciding` writes
+benchmarks/deciding.md.
 """
 
 import argparse

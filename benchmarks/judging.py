@@ -1,6 +1,6 @@
-"""The rule that judges claims, simulated: coverage, errors over looks, power, times, failed runs; into benchmarks/judging.md.
+"""Simulate the rule that judges claims: coverage, errors over looks, power, times, failed runs. Writes benchmarks/judging.md.
 
-Code of its own: it imports nothing of study/judge. The numbers say which spending of alpha the rule takes.
+The code is separate: it imports nothing from study/judge. The numbers show which spending of alpha the rule should use.
 """
 
 import argparse

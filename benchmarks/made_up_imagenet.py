@@ -1,8 +1,8 @@
-"""`python -m benchmarks.made_up_imagenet DIR [--images N]`: a folder in ILSVRC's layout, made from real photographs.
+"""`python -m benchmarks.made_up_imagenet DIR [--images N]`: make a folder in ILSVRC's layout from real photographs.
 
-Distinct files are random crops of data/imagenet-samples, some mirrored, scaled to 256 to 500 pixels and written as JPEG. Where
-more images are asked for than `distinct`, the rest are further names (hard links) of the same files. Everything is drawn by a
-seed. Read and packed, each name counts.
+The distinct files are random crops of data/imagenet-samples, some mirrored, scaled to 256 to 500 pixels and written as JPEG. If
+more images than `distinct` are asked for, the rest are hard links to the same files. A seed decides every draw. For reading and
+packing, each name counts as an image.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""One process that trains one way for some steps and prints what it took.
+"""Train in one process for some seconds, in one way, and print the images per second.
 
     python -m benchmarks.worker WAY [--activation A]
 
-Ways: figure_1 and alexnet as this project trains them; naive_figure_1 and naive_alexnet as one writes it today, with float32,
-contiguous memory, torch's normalization and SGD, and a DataLoader with a transform for each image. The caller sets threads and
-allocator by the environment.
+The ways figure_1 and alexnet train as this project does. naive_figure_1 and naive_alexnet train in the usual way today:
+float32, contiguous memory, torch's normalization and SGD, and a DataLoader with a transform for each image. The caller sets
+threads and allocator by environment variables.
 """
 
 import argparse

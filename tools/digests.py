@@ -1,11 +1,11 @@
-"""Has a change moved a number? Run keys, committed tables and verdicts beside those of tests/golden/digests.json.
+"""Check whether a change altered a number: compare run keys, committed tables and verdicts with tests/golden/digests.json.
 
-    python -m tools.digests             compare; ends with code 1 and names what differs
-    python -m tools.digests --write     write the golden file anew: only where numbers are meant to move,
+    python -m tools.digests             compare; if anything differs, name it and end with code 1
+    python -m tools.digests --write     write the golden file again: only if numbers should change,
                                         with the reason in the commit
 
-Only the runs that the golden file names are looked at, so that new runs do no harm: their rows are copied into a folder of
-their own and judged there, which leaves every verdict, Holm's correction among them, with the family that it had."""
+Only the runs that the golden file names are compared, so that new runs change nothing. Their rows are copied into a separate
+folder and judged there. So every verdict, with Holm's correction, keeps the family of claims that it had."""
 
 import argparse
 import dataclasses

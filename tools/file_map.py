@@ -1,4 +1,4 @@
-"""`make docs-map`: the tables of modules in docs/modules.md, each with the first paragraph of its docstring."""
+"""`make docs-map`: write the tables of modules in docs/modules.md, with the first paragraph of each module's docstring."""
 
 import argparse
 import ast

@@ -1,4 +1,4 @@
-"""The numbers of README.md and docs/findings.md, written into them from results/REPORT.md: `make findings`.
+"""Write the numbers of README.md and docs/findings.md from results/REPORT.md: `make findings`.
 
     <!-- found: dropout_error, dropout_slower -->      a row for each finding on these claims, at every scale and base
     <!-- effects: interactions_of_four -->             the effects of a factorial whose 95% interval leaves out 0
@@ -6,7 +6,7 @@
     <!-- outcome: all -->                              how many findings have which verdict, in a sentence
     <!-- picture: results/figures/parts.png -->        a picture that the report shows, as seen from the page
 
-What stands between such a line and <!-- end --> is made anew. A claim that nothing was found on has a row that says so."""
+The text between such a line and <!-- end --> is replaced. A claim without findings has a row that says so."""
 
 import argparse
 import re

@@ -1,29 +1,29 @@
-"""Runs of a fixed rule on a borrowed GPU, what is wanted most first, in one process that is always full.
+"""Train the runs of a fixed rule on a borrowed GPU, in order of priority, in one process that keeps the GPU full.
 
-    python -m tools.lease_runs train SCALE --at-once 24 --seconds 300    its runs, until they or the seconds are over
-    python -m tools.lease_runs trials SCALE CLAIM ...                    the trials of searches for learning rates, all at once
-    python -m tools.lease_runs read [SCALE [CLAIM ...]]                  tables of them, and what claims read off their weights
+    python -m tools.lease_runs train SCALE --at-once 24 --seconds 300    train its runs, until all have ended or time is over
+    python -m tools.lease_runs trials SCALE CLAIM ...                    train the trials of searches for rates, all at once
+    python -m tools.lease_runs read [SCALE [CLAIM ...]]                  write their tables, and what claims read off weights
 
-`settle` takes wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is made before:
-look after look of the rule's claims; after the second look the arms that give a claim's other readings, at few seeds; after the
-last look those at more seeds, with the screening of eight parts among them. `--first` puts runs before all that, and `--only`
-leaves all that out. A run that several want is trained once. `train` judges nothing and writes run folders alone; what the
-seconds cut goes on where the same command is called again on the same machine. Two scales are two processes side by side, and
-so are two halves of one (`--part 1/2` and `2/2`).
+`settle` trains wave after wave, judges in between, and leaves a card idle at the end of each. Here the order is fixed before:
+first one look after the other of the rule's claims. After the second look come the arms of a claim's other readings, with few
+seeds. After the last look come the same arms with more seeds, and the screening of eight parts. `--first` puts runs before all
+this; `--only` leaves all this out. A run that is needed several times is trained once. `train` judges nothing and writes only
+run folders. If the time is over, the same command on the same machine continues. Start two processes for two scales, or for two
+halves of one (`--part 1/2` and `2/2`).
 
-A search has its trials one after another, as one may cut short the next. Where each trial takes its whole budget they need not
-wait for each other: `trials` has those of the arms by which the claims are judged side by side, and then searches, finds them
-done, and writes the rates; arms whose rate is known are left out. With `--part` it trains alone, so two halves first, and then
-the whole.
+A search trains its trials one after another, as one may cut the next short. If each trial takes its whole budget, they need
+not wait for each other. Then `trials` trains those of the judged arms side by side. After that it searches, finds the trials
+done, and writes the rates. Arms with a known rate are left out. With `--part` it only trains: so call it for both halves first,
+and then without `--part`.
 
-What goes first is written CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
+The form of `--first` is CLAIM:SEEDS, CLAIM/ARMS:SEEDS or CLAIM/ARMS/BASES:SEEDS, with commas between arms and between bases:
 
     --first interactions:3 relu_sooner/relu,tanh/A-2012-torch-init:6 overlap_pooling:3@100 readings:6
 
-where @100 means from seed 100 on, in place of the rule's first, and `readings` are all arms of all claims of the rule. Arms
-that are not named are those that the claim is judged by; `all` names every one.
+@100 means: from seed 100 on, instead of the rule's first seed. `readings` means all arms of all claims of the rule. Without
+arms, those by which the claim is judged are trained; `all` means every arm.
 
-Folders are those of DATA_DIR, SPOOL_DIR and RESULTS_DIR, in which rules.json and tuned.json have to be.
+The folders are DATA_DIR, SPOOL_DIR and RESULTS_DIR; the last must contain rules.json and tuned.json.
 """
 
 import argparse

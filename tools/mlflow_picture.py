@@ -1,6 +1,6 @@
-"""`python -m tools.mlflow_picture [FILE] [CLAIM]`: the MLflow UI with a claim's runs, photographed with headless Chromium.
+"""`python -m tools.mlflow_picture [FILE] [CLAIM]`: take a screenshot of a claim's runs in the MLflow UI with headless Chromium.
 
-Needs chromium and the development packages; serves the store of MLFLOW_TRACKING_URI on a free port of this machine meanwhile.
+Needs chromium and the development packages. Meanwhile, it serves the store of MLFLOW_TRACKING_URI on a free port.
 """
 
 import argparse
