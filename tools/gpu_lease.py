@@ -1,44 +1,44 @@
-"""A borrowed GPU's fifteen minutes, in two commands: what is wanted most comes first, and whatever ends them costs no row.
+"""Use a borrowed GPU for fifteen minutes, in two commands. The most wanted runs come first, and an early end loses few of them.
 
-    python -m tools.gpu_lease --plan               what a lease does, and how long each step may take
+    python -m tools.gpu_lease --plan               show what a lease does, and how long each step may take
     python -m tools.gpu_lease 1 --out "$OUT"       the first stage, on the machine with the GPU; then 2
-    python -m tools.gpu_lease 1 --data tiny-imagenet-100 --out "$OUT"      another set of images
-    python -m tools.gpu_lease --home FILE ...      at home: the runs of the archives into tables and MLflow
-    python -m tools.gpu_lease 1 --out try --device cpu --work try/work     the same way on a CPU, with small sizes
+    python -m tools.gpu_lease 1 --data tiny-imagenet-100 --out "$OUT"      the same with another set of images
+    python -m tools.gpu_lease --home FILE ...      at home: put the runs of the archives into the tables and MLflow
+    python -m tools.gpu_lease 1 --out try --device cpu --work try/work     try it on a CPU, with small sizes
 
-A lease is 15 minutes in all, each start (30 s) and all idle time among them, at most ten a command. Stage 1 is the evidence:
-the check of the card, with images unpacked and decoded beside it; then runs in processes side by side (of CIFAR-10 figure 1
-and both regimes; of Tiny-ImageNet two halves), in the order of tools/lease_runs.py, but for those that results/ has of such a
-card; then what claims read off the trained weights, which stay behind. Stage 2 is the speed. Let both follow each other at
-once: after 30 idle seconds the machine is gone, and with it what was unpacked and checked.
+A lease is 15 minutes in all. Each start (30 s) and all idle time count; one command may take ten minutes. Stage 1 collects
+evidence. It checks the card, while the images are unpacked and decoded. Then it trains runs in processes side by side (for
+CIFAR-10 figure 1 and both regimes; for Tiny-ImageNet two halves), in the order of tools/lease_runs.py, without the runs that
+results/ already has from such a card. Last it reads what claims need from the trained weights, which stay behind. Stage 2
+measures speed. Start the second command at once: after 30 idle seconds the machine is gone, with everything that was unpacked.
 
-Each step is a process of its own with a time-out and a log, and a line in steps.jsonl as soon as it ends. Where `check` fails,
-the runs refuse to begin: look at its table and mend.
+Each step is a separate process with a time-out and a log, and has a line in steps.jsonl when it ends. If `check` fails, the
+runs refuse to begin: look at its table and fix the fault.
 
-The checkout alone travels to the machine. The images go along in it, 19 MB, in a folder that git ignores:
+Only the checkout is copied to the machine. The images are copied with it, 19 MB, in a folder that git ignores:
 
     mkdir -p shared/data && cp ../shared/data/{unpack,SHA256SUMS,cifar10-jpeg.tar.xz} shared/data/
 
-Tiny-ImageNet is too large for one call, so it goes in two: the first call has part 1 in shared/data, and copies it away
-(`cp -r shared/data /tmp/images`), the second has parts 2 to 4 there, and begins with `cp shared/data/* /tmp/images`.
+Tiny-ImageNet is too large for one call. Put part 1 into shared/data for the first call, and copy it away there
+(`cp -r shared/data /tmp/images`). Put parts 2 to 4 there for the second call, which begins with `cp shared/data/* /tmp/images`.
+So that the rest fits, keep what is large in results/ and no run needs at home (figures, report.html, curves.csv, answers.npz:
+`git rm --cached`, move them away, `git reset` afterwards).
 
-Both sets in one lease: what is large in results/ and no run needs stays at home (figures, report.html, curves.csv,
-answers.npz: `git rm --cached`, moved away, `git reset` afterwards), so that the rest fits.
-Have the second call written out before the first ends: its idle seconds are thirty. The first is
-`1 --steps unpack check --seconds 110`. The second, where END is what the first one's reply says is left, less 140:
+Write the second call before you start the first: you have thirty seconds between them. The first is
+`1 --steps unpack check --seconds 110`. The second is as follows, with END = the seconds that the first reply says are left,
+minus 140 (between two calls 113 s were once lost: idle time, copying the files, and a reserve for copying results back):
 
     python -m tools.gpu_lease 1 --data tiny-imagenet-100 --steps unpack --out /tmp/log &
-    python -m tools.gpu_lease 1 --steps figure-1 cifar10-jpeg --seconds 75 --out "$OUT/cifar"
-    wait; python -m tools.gpu_lease 1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds $((END - SECONDS)) \
+    python -m tools.gpu_lease 1 --steps figure-1 own-rates cifar10-jpeg --seconds 75 --out "$OUT/cifar"
+    wait; python -m tools.gpu_lease 1 --data tiny-imagenet-100 --steps half-1 half-2 read --seconds $((END - SECONDS)) \\
         --out "$OUT/tiny"
 
-Of the 140 seconds 113 went by once between two calls: idle, the files' way there, and what is kept for their way back. A step
-that searches needs optuna (with alembic, Mako, colorlog, SQLAlchemy and greenlet): their wheels travel in the first call, 6 MB,
-and are installed into a folder of PYTHONPATH.
+A step that searches for rates needs optuna, with alembic, Mako, colorlog, SQLAlchemy and greenlet. Copy their wheels with the
+first call (6 MB) and install them into a folder on PYTHONPATH.
 
-From $OUT eight files come back at most, of 16 MiB each. So a stage works in a folder of its own (--work) and puts one archive
-into --out, anew every 15 s and after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the
-folder of results.
+At most eight files come back from $OUT, of 16 MiB each. So a stage works in its own folder (--work) and writes one archive into
+--out, again every 15 s and after each step: logs, rows, results of runs without their weights (520 runs: 4 MB), and the folder
+of results.
 """
 
 import argparse
@@ -66,31 +66,31 @@ STAGE_SECONDS = {1: 9 * 60, 2: 265}
 GRACE_SECONDS = 10
 ORDERLY_SECONDS = 15
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "seaborn", "scipy", "jinja2", "pillow")
-"""What a lent machine has of all that the study imports: no mlflow, optuna or simplejpeg. Only wheels that travel along can be
-installed there."""
+"""The packages that the study imports and a lent machine has: no mlflow, optuna or simplejpeg. Only wheels that are copied to
+it can be installed there."""
 ARCHIVE_BYTES = 16 * 2**20
 ARCHIVE_EVERY = 15.0
-"""Seconds. A command that is cut costs as much."""
+"""Seconds between two archives: a command that is cut loses the results of this time at most."""
 GIVEN = ("rules.json", "tuned.json")
-"""What runs need of the folder of results. The rest of it stays at home: what comes back is new, and `study merge` takes it."""
+"""The files of results/ that runs need. The rest stays at home. What comes back is new, and `study merge` adds it."""
 RESULTS, SPOOL, DATA = "results", "spool", "data"
 """Folders of --work."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """`command` is a line of the shell, in which $PY, $OUT (the folder of --work), $DATA_DIR, $DEVICE and $SECONDS_LEFT (what
-    it has, less some time for an orderly end) stand for what they say. RESULTS_DIR and SPOOL_DIR are folders of --work."""
+    """`command` is a line for the shell. It may use $PY, $OUT (the folder of --work), $DATA_DIR, $DEVICE and $SECONDS_LEFT (the
+    step's time, minus some for an orderly end). RESULTS_DIR and SPOOL_DIR are folders of --work."""
 
     stage: int
     name: str
     seconds: int
     command: str
     why: str
-    on_cpu: str = ""  # instead, where the way is only tried
-    beside: bool = False  # goes on beside the other steps of its stage, and takes none of their time
-    fills: bool = False  # has whatever time the later steps of its stage leave
-    after: tuple[str, ...] = ()  # steps of its stage that have to end before it begins
+    on_cpu: str = ""  # the command to use when a lease is only tried out on a CPU
+    beside: bool = False  # runs in parallel with the other steps of its stage, and takes none of their time
+    fills: bool = False  # gets all the time that the later steps of its stage leave
+    after: tuple[str, ...] = ()  # steps of its stage that must end before it begins
 
     def line(self, device: str) -> str:
         return self.on_cpu if device == "cpu" and self.on_cpu else self.command
@@ -106,14 +106,14 @@ UNPACK = (
 CHECK = "$PY -m study gpu-check --device $DEVICE --json "
 READ = "$PY -m tools.lease_runs read {} --device $DEVICE"
 AT_ONCE = 30
-"""Runs of ALEXNET_32 in a process, of which there are two. torch has 32 streams."""
+"""Runs of ALEXNET_32 in each of two processes. torch has 32 streams."""
 TRAIN = "$PY -m tools.lease_runs train {} --device $DEVICE --seconds $((SECONDS_LEFT - SECONDS))"
 ORDER = "runs of its rule, what is wanted most first"
 FIRST = ("unpack", "check")
 
 
 def asked(scale: str, first: str, more: str = "") -> str:
-    """To train what is asked for of a scale, but for what results/ has of such a card."""
+    """Return the command that trains what is asked for at a scale, without the runs that results/ has from such a card."""
     return TRAIN.format(f"{scale} --only --not-in results {more} --first {first}")
 
 
@@ -140,13 +140,14 @@ RUNS = {
         for part in (1, 2)
     },
 }
-"""By set of images: processes side by side, by name, with what each trains. docs/preregistration.md says why in this order."""
+"""For each set of images: the processes that run side by side, and what each trains. docs/preregistration.md explains the
+order."""
 READINGS = {"cifar10-jpeg": "cifar10-jpeg-2500 column_colour", "tiny-imagenet-100": "tiny-imagenet-100"}
-"""By set of images: of what is read off trained weights, as the weights stay behind."""
+"""For each set of images: the scale and claims for which something is read from trained weights, as the weights stay behind."""
 
 
 def evidence(data: str) -> tuple[Step, ...]:
-    """The first stage, on a set of images."""
+    """Return the steps of the first stage for a set of images."""
     *others, (last, line) = RUNS[data].items()
     trying = "$PY -m study run relu_sooner --scale smoke --base A-today --seeds 1 --device $DEVICE"
     return (
@@ -181,7 +182,7 @@ SPEED = (
 
 
 def steps_of(stage: int, data: str, names: Sequence[str] = ()) -> list[Step]:
-    """Those of a stage, or of them those that are named."""
+    """Return the steps of a stage: all, or those with these names."""
     own = [step for step in (*evidence(data), *SPEED) if step.stage == stage]
     for name in names:
         choose("--steps", name, [step.name for step in own])
@@ -203,9 +204,9 @@ def plan(data: str) -> list[str]:
 
 
 def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: float, seconds: float = 0) -> int:
-    """The steps of a stage, each with its share of the time that is left, and what they left in `work` as one archive in `out`,
-    which is made anew all the while, as the end of a lease says nothing before.
-    `seconds`: for all of them, where it is not the stage's own time. Returns how many failed."""
+    """Run the steps of a stage, each with its share of the time that is left, and return how many failed. The contents of
+    `work` are packed into one archive in `out`, again and again, because a lease ends without a warning. `seconds` replaces the
+    stage's own time."""
     stage = own[0].stage
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
@@ -258,7 +259,7 @@ def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: fl
 
 
 def prepare(work: Path) -> None:
-    """Rules and rates, where runs may write beside them."""
+    """Copy rules and rates to a folder that runs may write to."""
     (work / RESULTS).mkdir(exist_ok=True)
     for name in GIVEN:
         if not (work / RESULTS / name).exists():  # a call before this one may have found rates
@@ -266,7 +267,7 @@ def prepare(work: Path) -> None:
 
 
 def goes_home(name: Path) -> bool:
-    """Whether a file of --work is needed at home: of runs what they came to, of results what `study merge` reads."""
+    """Return whether a file of --work is needed at home: results of runs, and what `study merge` reads."""
     top, *rest = name.parts
     if top == SPOOL:
         return rest[-1] == "result.json"
@@ -276,12 +277,12 @@ def goes_home(name: Path) -> bool:
 
 
 def archive(work: Path, file: Path) -> int:
-    """Pack what goes home. Returns how many bytes that is."""
+    """Pack what is needed at home. Returns the size of the archive in bytes."""
     unfinished = file.with_name(f"{file.name}.unfinished")
     with tarfile.open(unfinished, "w:gz") as packed:
         for path in sorted(work.rglob("*")):
             name = path.relative_to(work)
-            with contextlib.suppress(FileNotFoundError):  # a file that a step beside had for a moment
+            with contextlib.suppress(FileNotFoundError):  # a temporary file of a step
                 if path.is_file() and goes_home(name):
                     packed.add(path, str(name))
     unfinished.replace(file)
@@ -289,8 +290,8 @@ def archive(work: Path, file: Path) -> int:
 
 
 def bring_home(files: Sequence[Path]) -> int:
-    """The runs of archives into tables and MLflow, then what was read off their weights, which were left behind. Returns the
-    exit code."""
+    """Put the runs of archives into the tables and MLflow, then what was read from their weights, and the rates that were
+    found. Returns the exit code."""
     from study.cli.main import main as study
 
     with tempfile.TemporaryDirectory() as folder:
@@ -305,7 +306,7 @@ def bring_home(files: Sequence[Path]) -> int:
 
 
 def run_step(step: Step, work: Path, device: str, limit: float) -> dict:
-    """One step. Returns what stands in steps.jsonl."""
+    """Run one step. Returns its line for steps.jsonl."""
     data = ROOT / DATA if (ROOT / DATA).is_dir() else work.absolute() / DATA
     told = {"PY": sys.executable, "OUT": str(work.absolute()), "DATA_DIR": str(data), "DEVICE": device}
     told |= {"RESULTS_DIR": str(work.absolute() / RESULTS), "SPOOL_DIR": str(work.absolute() / SPOOL)}
@@ -326,7 +327,7 @@ def run_step(step: Step, work: Path, device: str, limit: float) -> dict:
 
 
 def end(process: subprocess.Popen) -> None:
-    """A process and all that it started, in whatever session: the parts of a benchmark have one of their own."""
+    """End a process and all that it started, also in other sessions: each part of a benchmark has its own session."""
     tree = [process.pid]
     for parent in tree:  # which grows
         tree += [pid for pid, its_parent in parents().items() if its_parent == parent]
@@ -341,7 +342,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def parents() -> dict[int, int]:
-    """The parent of every process that has not ended."""
+    """Return the parent of every process that has not ended."""
     found = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
