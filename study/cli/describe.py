@@ -1,4 +1,4 @@
-"""`describe`: a recipe's settings and layers, or how two recipes differ."""
+"""`describe`: shows a recipe's settings and layers, or how two recipes differ."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from study.cli.arguments import Verbs, add_verb, json_option, writable
 from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
-"""Endings of files that a figure can be drawn into."""
+"""File endings that a figure can be written to."""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -52,7 +52,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
 
 
 def check_figure(written: str) -> None:
-    """Raises Refused for what is no name of a file whose ending says which kind of picture it is."""
+    """Raises Refused unless `written` is the name of a file that ends in one of PICTURES."""
     ending = Path(written).suffix
     if ending not in PICTURES:
         raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
@@ -61,7 +61,7 @@ def check_figure(written: str) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raises Refused where no file of this name can be written into its folder, which is there. Leaves nothing."""
+    """Raises Refused where no file of this name can be written. Its folder must exist. Leaves no file behind."""
     try:
         handle, probe = new_file_beside(path)
         os.close(handle)

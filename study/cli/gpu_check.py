@@ -1,4 +1,4 @@
-"""`gpu-check`: whether this machine computes what it should, before any evidence is taken on it."""
+"""`gpu-check`: checks that this machine computes correctly, before its runs count as evidence."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def gpu_check(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where a check fails, or is not reached."""
+    """Run the checks. Returns the exit code: 1 where a check fails or is not reached."""
     from study.run.self_check import SECONDS, identity, in_words, run_checks
 
     machine, console = machine_of(args), Console(to_stderr=args.json)

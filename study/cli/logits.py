@@ -1,4 +1,4 @@
-"""`logits`: how widely the logits of each arm spread before training, against the claim's first arm."""
+"""`logits`: measures how widely each arm's logits spread before training, relative to the claim's first arm."""
 
 import argparse
 
@@ -22,7 +22,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def measure_logits(args: argparse.Namespace) -> None:
-    """What is in the file already is not measured again."""
+    """Measure and write the spreads; those that are already in the file are not measured again."""
     from study.run.initial_logits import spreads_of
 
     machine = machine_of_one_run(args.device)

@@ -1,4 +1,4 @@
-"""`merge`: other people's results into one folder."""
+"""`merge`: adds other people's results to the folder of results."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from study.record.merging import Merged
 
 MOST_NAMED = 10
-"""Runs that are named one by one; `--json` names all."""
+"""How many runs are listed individually; `--json` lists all."""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -63,7 +63,7 @@ def merge(args: argparse.Namespace) -> None:
 
 
 def _judged(folder: Path, merged: "Merged") -> "Findings":
-    """What a report would say of the files that are to be written. Raises Refused where they could not be judged."""
+    """Judge the files that are to be written. Raises Refused where they cannot be judged."""
     from study.judge.evidence import find
 
     with tempfile.TemporaryDirectory() as copy:
@@ -86,7 +86,8 @@ def _counts(merged: "Merged", folder: Path) -> list[str]:
 
 
 def _bits(merged: "Merged") -> list[str]:
-    """Runs of one key that came to other weights: on one machine, where that should not be, one by one."""
+    """Describe runs of one key that ended with different weights. Those on one machine, where this should not happen, are
+    listed first."""
     one = [found for found in merged.other_bits if found.is_one_machine]
     lines = [
         f"{found.key}: two runs on {found.machines[0]} with other bits ({found.what}); ours stays" for found in one[:MOST_NAMED]
@@ -102,7 +103,7 @@ def _bits(merged: "Merged") -> list[str]:
 
 
 def _line(told: "tuple[Finding, Agreement | None]") -> str:
-    """Whether the machines of a finding agree."""
+    """Return a line that says whether the machines of a finding agree."""
     from study.report.phrases import effect_words, number
 
     one, agreed = told

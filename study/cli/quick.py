@@ -1,4 +1,4 @@
-"""`quick`: the whole way on small made-up images, from training to the report, into a folder of its own."""
+"""`quick`: goes through everything on small made-up images, from training to the report, in a separate folder."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ def add_to(verbs: Verbs) -> None:
 def quick(args: argparse.Namespace) -> int:
     """Run figure 1 at the scale "smoke" into ./quick, away from real results. Returns the exit code of the run.
 
-    It is no evidence for or against the claim. RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI are used where they are set.
+    The result is no evidence for or against the claim. Uses RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI where they are set.
     """
     folder = Path.cwd() / "quick"
     os.environ.setdefault("RESULTS_DIR", str(folder / "results"))

@@ -1,4 +1,4 @@
-"""`settle`: train what the claims of a scale need to be decided, a look after the other, within hours or a number of runs."""
+"""`settle`: trains what a scale's claims need to be decided, look after look, within a number of hours or of runs."""
 
 import argparse
 import itertools
@@ -42,7 +42,7 @@ def add_to(verbs: Verbs) -> None:
 
 @converter
 def hours_of(text: str) -> float:
-    """HOURS as a user wrote it."""
+    """Convert the text of --hours to a number."""
     try:
         hours = float(text)
     except ValueError:
@@ -54,7 +54,7 @@ def hours_of(text: str) -> float:
 
 @converter
 def looks_of(text: str) -> Looks:
-    """LOOKS as a user wrote them."""
+    """Convert the text of --looks, such as 6,12,18,24, to Looks."""
     try:
         arms = [int(one) for one in text.split(",")]
     except ValueError:
@@ -65,6 +65,6 @@ def looks_of(text: str) -> Looks:
 
 
 def settle(args: argparse.Namespace) -> int:
-    from study.cli.settle_run import settle_claims  # with pandas and scipy, which no other verb waits for
+    from study.cli.settle_run import settle_claims  # loads pandas and scipy, for which other verbs should not wait
 
     return settle_claims(args)

@@ -1,4 +1,4 @@
-"""`status`: what is done and begun, and on what machine."""
+"""`status`: shows the machine, and which runs are done or begun."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def show_status(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where files of a run are not what they have to be."""
+    """Print the status. Returns the exit code: 1 where a run has wrong files."""
     from alexnet.kernels import gpu  # torch
 
     machine, states = machine_of(args), states_of_runs(there(spool_dir(), "SPOOL_DIR"))
