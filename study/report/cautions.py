@@ -1,4 +1,4 @@
-"""What a reader has to know beside a verdict, a sentence each."""
+"""Cautions that a reader needs together with a verdict, one sentence each."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def cautions(finding: Finding) -> list[str]:
 
 
 def _of_runs(finding: Finding) -> Iterator[str]:
-    """What the runs came to."""
+    """Yield cautions about the runs and their results."""
     verdict, look = finding.verdict, finding.verdict.told
     if verdict.direction == "changed nothing":
         yield "The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence."
@@ -49,7 +49,7 @@ def _of_runs(finding: Finding) -> Iterator[str]:
 
 
 def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterator[str]:
-    """What the verdict's effect is where a seed counts once, over its machines."""
+    """Yield the verdict's effect with each seed counted once, over its machines."""
     if isinstance(once, Share):
         yield (
             "Some seeds were run on several machines, and the kernels of one seed are alike on two, so these are not two runs. "
@@ -66,9 +66,9 @@ def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterato
 
 
 def _of_the_decision(finding: Finding) -> Iterator[str]:
-    """How it came to be decided, and for which images."""
+    """Yield cautions about how the claim was decided, and for which images."""
     verdict, look = finding.verdict, finding.verdict.told
-    is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
+    is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and it claims no effect
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
@@ -90,7 +90,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
 
 
 def _of_own_images(finding: Finding) -> Iterator[str]:
-    """What limits a verdict on one's own images, and how far another split of them moves it."""
+    """Yield what limits a verdict on the user's own images, and how far another split moves it."""
     look = finding.verdict.told
     limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
@@ -110,14 +110,14 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
 
 
 def limit_words(limit: Limit) -> str:
-    """What has to grow."""
+    """Say whether more seeds or more images are needed."""
     if limit.by == "seeds":
         return "more seeds can decide it"
     return f"more images needed: about {limit.needed:,} test images, for seeds alone do not decide it on {limit.test_images:,}"
 
 
 def _runs_before(finding: Finding) -> int:
-    """How many runs of the judged arms, none of which has a seed below the rule's first, were there before the rule."""
+    """Count the runs of the judged arms that existed before the rule. None has a seed below the rule's first."""
     if finding.rule is None:
         return 0
     arms = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
@@ -125,7 +125,7 @@ def _runs_before(finding: Finding) -> int:
 
 
 def _of_the_arm(finding: Finding) -> Iterator[str]:
-    """What else the arm changed, and what another reading of the claim came to."""
+    """Yield what else the arm changed, and the effect by other readings of the claim."""
     ratio = finding.verdict.told.initial_logits
     if ratio is not None and changes_scale(ratio):
         treated, control = _first_change(finding)
@@ -146,7 +146,7 @@ def _of_the_arm(finding: Finding) -> Iterator[str]:
 
 
 def _first_change(finding: Finding) -> tuple[str, str]:
-    """With and without what the claim is about, in words; of an interaction the pair whose signals differ the most."""
+    """Return the labels of the arms with and without the change; of an interaction, the pair whose signals differ most."""
     rule = finding.claim.rule
     if not isinstance(rule, Interaction):
         return finding.verdict.treated, rule.control
@@ -164,9 +164,9 @@ LARGER, DIFFERS = "another reading is larger", "another reading differs"
 
 
 def readings_differ(finding: Finding) -> str:
-    """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict; or, where it
-    reads an arm that does not decide, from that of this arm. LARGER where it says the same of a larger effect, else DIFFERS;
-    empty where none lies apart."""
+    """Return whether another reading's 95% interval does not overlap the verdict's, or that of the arm that it reads otherwise
+    if that arm does not decide. LARGER for the same answer with a larger effect, DIFFERS for another answer, empty where all
+    overlap."""
     apart = ""
     for label, other in finding.readings.items():
         plain = _plain_arm(finding, label)
@@ -183,13 +183,13 @@ def readings_differ(finding: Finding) -> str:
 
 
 def own_readings(finding: Finding) -> dict[str, Ratio | Difference]:
-    """The other readings of what the verdict is about: of several arms, of the one that decides."""
+    """Return the other readings of what the verdict is about; of several treated arms, of the one that decides."""
     return {label: effect for label, effect in finding.readings.items() if not _plain_arm(finding, label)}
 
 
 def _plain_arm(finding: Finding, label: str) -> str:
-    """Where several arms are set against the control and the verdict is about another than the one that this reading reads
-    otherwise: that one. Else empty."""
+    """Return the arm that this reading reads otherwise, if the claim has several treated arms and the verdict is about another
+    one; else empty."""
     plain = label.removesuffix(SUFFIX)
     others = [arm for arm in finding.claim.rule.treated_arms if arm != finding.verdict.treated]
     return plain if plain in others and plain in finding.effects else ""

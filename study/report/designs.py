@@ -1,4 +1,4 @@
-"""Designs in words: what a factorial is, what its runs cannot tell apart, and what its effects are averaged over."""
+"""Describes factorial designs in words: what one is, which effects are aliased, and what effects are averaged over."""
 
 from study.counted import counted
 from study.judge.contrasts import Contrast
@@ -6,23 +6,23 @@ from study.questions.designs import Design, EffectGroup, Term
 from study.report.phrases import NO_INTERVAL
 
 FEW = 7
-"""So many aliases of an effect are written out; of more only how many there are."""
+"""Up to this many aliases of an effect are listed; of more, only the number is given."""
 SIZES = {1: "part", 2: "pair", 3: "triple", 4: "quadruple"}
 
 
 def effect_name(group: EffectGroup, off: str = "without") -> str:
-    """Such as "without norm" (`off` is the first word), or all pairs of a group, "norm x overlap = decay x bias"."""
+    """Return text such as "without norm" (`off` is the first word), or a group's pairs, "norm x overlap = decay x bias"."""
     return group.name if group.parts > 1 else f"{off} {group.name}"
 
 
 def alias_words(group: EffectGroup) -> str:
-    """What of more parts is in the same number: "7 triples (overlap x dropout x crossing, ...)"; "-" for nothing."""
+    """Return the aliases of more parts, such as "7 triples (overlap x dropout x crossing, ...)"; "-" without any."""
     each = f" ({', '.join(map(_term, group.aliases))})" if len(group.aliases) <= FEW else ""
     return f"{alias_counts(group)}{each}" if group.aliases else "-"
 
 
 def alias_counts(group: EffectGroup) -> str:
-    """How many of more parts are in the same number: "7 triples"; empty where nothing is."""
+    """Return how many aliases of more parts there are, such as "7 triples"; empty without any."""
     sizes = [len(term) for term in group.aliases]
     return ", ".join(_count(sizes.count(size), size) for size in sorted(set(sizes)))
 
@@ -37,7 +37,7 @@ def _count(number: int, size: int) -> str:
 
 
 def design_name(design: Design) -> str:
-    """Such as "2^(8-4), resolution IV"; a full design has no resolution."""
+    """Return text such as "2^(8-4), resolution IV"; a full design has no resolution."""
     cells, parts = len(design.cells) + 1, len(design.factors)
     left_out = parts - (cells.bit_length() - 1)
     if not left_out:
@@ -51,7 +51,7 @@ def _roman(number: int) -> str:
 
 
 def design_words(design: Design) -> str:
-    """What a factorial is and how this one is to be read, in sentences for someone who has met none."""
+    """Explain what a factorial design is and how to read this one, for readers who do not know any."""
     parts, cells = len(design.factors), len(design.cells) + 1
     told = [
         f"A factorial switches parts off together: here {cells} of the {2**parts} combinations of {parts} parts "
@@ -91,7 +91,7 @@ def _pairs_together(design: Design) -> str:
 
 
 def contrast_words(effect: Contrast, unit: str) -> str:
-    """Such as "+1.42 points [0.31, 2.53]"."""
+    """Return text such as "+1.42 points [0.31, 2.53]"."""
     if effect.estimate != effect.estimate:
         return "no number yet"
     bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if effect.standard_error > 0 else NO_INTERVAL
@@ -99,7 +99,7 @@ def contrast_words(effect: Contrast, unit: str) -> str:
 
 
 def blocks_words(effect: Contrast, cells: int) -> str:
-    """What the effects of a design rest on: "48 runs in 3 blocks (a block is a seed on a machine that ...)"."""
+    """Return the runs that a design's effects use: "48 runs in 3 blocks (a block is a seed on a machine ...)"."""
     text = (
         f"{effect.blocks * cells} runs in {counted(effect.blocks, 'block')} (a block is a seed on a machine that all {cells} "
         "cells have a result of"
@@ -111,7 +111,7 @@ def blocks_words(effect: Contrast, cells: int) -> str:
 
 
 def plan_lines(design: Design) -> list[str]:
-    """The design for a terminal: its name, then a line for each effect that has aliases."""
+    """Return the lines of a design for a terminal: its name, then a line for each effect that has aliases."""
     lines = [f"Design: {design_name(design)}, {len(design.cells) + 1} cells; effects are averaged over the other parts"]
     for group in design.groups:
         if len(group.terms) > 1 or group.aliases:

@@ -1,4 +1,4 @@
-"""All findings at once: how each stands, what they come to, and the sections of the paper that they are told by."""
+"""Summarizes all findings: how each stands, how many there are of each kind, and the sections of the paper."""
 
 import math
 from collections import Counter, defaultdict
@@ -52,19 +52,19 @@ GLOSSARY = {
     "proxy": "images that stand in for the paper's: a direction is judged, a size is not.",
     "n": phrases.N_MEANS,
 }
-"""Words that mean more here than elsewhere. This is their one list: docs/ and the README lead to it in the report."""
+"""Words with a special meaning here. This is the only list of them: docs/ and the README link to it in the report."""
 STRICT = (
     "Each look and each claim is one more chance to be wrong. So tests are made stricter: an effect where there is none "
     "is found, anywhere among the claims of a scale, in at most one study of twenty. That is so of directions alone: "
     "'no effect' is tested claim by claim, each at 5%."
 )
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
-"""How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
-among all claims."""
+"""How a judged claim can stand, in the order of the report. "Alone": decided by its own p value, but open when all claims are
+counted."""
 
 
 def section_words(finding: Finding) -> str:
-    """Such as "3.3 Local response normalization"; "not in the paper" for a question of one's own."""
+    """Return text such as "3.3 Local response normalization"; "not in the paper" for a question that is not the paper's."""
     number = finding.claim.section
     if math.isinf(number):
         return "not in the paper"
@@ -72,30 +72,31 @@ def section_words(finding: Finding) -> str:
 
 
 def standing(finding: Finding) -> str:
-    """One of VERDICTS; of a claim that was not judged its direction, such as "incomplete"."""
+    """Return one of VERDICTS; for a claim that was not judged its direction, such as "incomplete"."""
     return f"{finding.verdict.alone} alone" if finding.verdict.alone else finding.word
 
 
 def by_standing(found: Sequence[Finding]) -> str:
-    """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
+    """Count findings by how they stand: "5 supported, 3 supported alone, 12 undecided"; "nothing was judged" without any."""
     counts = Counter(map(standing, found))
     others = sorted(set(counts) - set(VERDICTS))
     return ", ".join(f"{counts[word]} {word}" for word in (*VERDICTS, *others) if counts[word]) or "nothing was judged"
 
 
 def tested(found: Sequence[Finding]) -> list[Finding]:
-    """Those that something is claimed of. Only they count as findings: a design that claims nothing has no verdict."""
+    """Return the findings that test a claim. Only they count: a design that claims nothing has no verdict."""
     return [finding for finding in found if finding.claim.rule.is_tested]
 
 
 def outcome_words(found: Sequence[Finding]) -> str:
-    """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
+    """Return all findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for readers who do not see the
+    picture."""
     asked = tested(found)
     return f"{counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
 def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
-    """How the numbers of claims, of those asked at a scale, of findings and of rows in a table belong together."""
+    """Explain how the numbers of claims, of claims asked at a scale, of findings and of table rows belong together."""
     asked = tested(found)
     if not asked:
         return ""
@@ -116,12 +117,12 @@ def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """Such as "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500"."""
+    """Return text such as "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500"."""
     return ", ".join(f"{count} at {name}" for name, count in counts.items())
 
 
 def looks_words(found: Sequence[Finding]) -> str:
-    """After how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
+    """Return after how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
     scales: dict[Looks, list[str]] = defaultdict(list)
     for scale, rule in {finding.scale: finding.rule for finding in found}.items():
         scales[looks_of(rule)].append(scale)
@@ -130,12 +131,12 @@ def looks_words(found: Sequence[Finding]) -> str:
 
 
 def on_paper_line(finding: Finding) -> tuple[float, float, float, float] | None:
-    """Estimate, both ends of its interval and the paper's number (NaN where it gives a direction alone), so that claims of
-    different units compare: no effect is 0, what the paper expects is above it, and 1 is the least effect that matters here.
+    """Return the estimate, both ends of its interval and the paper's number (NaN where it gives only a direction), on a line on
+    which claims of different units compare: no effect is 0, the paper's expectation is above 0, and 1 is the smallest effect
+    that matters here.
 
-    Ratios count by their logarithms. Of a share, the share itself: the paper's "every run" is 1. Of two numbers that are said
-    to be alike, 1 is the most that they may differ by, and what the paper says lies between -1 and 1. None for what has no
-    number.
+    Ratios enter as logarithms. A share enters as it is: the paper's "every run" is 1. For two numbers that should be alike, 1
+    is the largest allowed difference, and the paper's statement lies between -1 and 1. None where there is no number.
     """
     effect, claim = finding.verdict.effect, finding.claim
     if not math.isfinite(effect.estimate):

@@ -1,7 +1,8 @@
-"""What a referee asks: how it was judged, what would change the verdict, what it does not show, what trains a run again.
+"""Answers a referee's questions: how a claim was judged, what would change the verdict, what it does not show, and which
+command trains a run again.
 
-Every sentence is made of the claim and of its numbers. A rule of one's own may register how its runs are set against each
-other; without it the rule is named."""
+Every sentence is built from the claim and its numbers. A new rule may register how it compares runs; otherwise the rule's name
+is given."""
 
 import json
 import math
@@ -33,13 +34,13 @@ from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 
 HAIR = 1.1
-"""A p value that would be too large were it so many times as large is told as it is."""
+"""A deciding p value that would be too large if multiplied by this is reported as a narrow decision."""
 
 # ---- How it was judged -------------------------------------------------------------------------------------------------
 
 
 def how_judged(finding: Finding) -> str:
-    """One paragraph in ordinary English: what was set against what, by which yardstick, and what came of it."""
+    """Return a paragraph: what was compared, by which looks and margin, and the result."""
     told = [f"{compared(finding.claim.rule, finding)}."]
     if finding.claim.rule.is_tested and finding.verdict.looks_planned:
         looks, others = finding.verdict.looks_planned, finding.claims_in_family
@@ -51,7 +52,7 @@ def how_judged(finding: Finding) -> str:
 
 @singledispatch
 def compared(rule: Rule, finding: Finding) -> str:
-    """What was set against what, without the full stop."""
+    """Return what was compared with what, without the full stop."""
     return f"The runs were set against each other by {type(rule).__name__}"
 
 
@@ -107,7 +108,7 @@ def _(rule: Factorial, finding: Finding) -> str:
 
 
 def would_change(finding: Finding) -> str:
-    """What runs or numbers would make it another verdict."""
+    """Return which runs or numbers would change the verdict."""
     verdict, rule = finding.verdict, finding.claim.rule
     if not rule.is_tested:
         return "Nothing: no verdict is asked of it, its numbers alone are told."
@@ -132,7 +133,7 @@ def _would_reopen(finding: Finding) -> Iterator[str]:
 
 
 def _would_decide(finding: Finding) -> Iterator[str]:
-    """Of an open claim, by its numbers as they are."""
+    """Yield what would decide an open claim, by its present numbers."""
     verdict, claim = finding.verdict, finding.claim
     if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
         yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {p_value(verdict.holm_p)}."
@@ -149,7 +150,7 @@ def _would_decide(finding: Finding) -> Iterator[str]:
 
 
 def does_not_show(finding: Finding) -> list[str]:
-    """What a reader could take from the verdict and should not, a sentence each."""
+    """Return what a reader should not conclude from the verdict, one sentence each."""
     return list(_limits(finding))
 
 
@@ -167,7 +168,7 @@ def _limits(finding: Finding) -> Iterator[str]:
 
 
 def holds_for_all(found: Sequence[Finding]) -> list[str]:
-    """What a reader should bear in mind of every finding, a sentence each."""
+    """Return what a reader should remember about every finding, one sentence each."""
     told = [
         "Where arms are compared, runs of one seed on one machine are set against each other, which cancels what both drew "
         "alike.",
@@ -189,7 +190,7 @@ def holds_for_all(found: Sequence[Finding]) -> list[str]:
 
 
 def changed_from_2012(finding: Finding) -> dict[str, tuple]:
-    """In which fields an AlexNet differs from the network that the authors ran; none for networks of another kind."""
+    """Return the fields in which an AlexNet differs from the network that the authors ran; none for other networks."""
     if finding.base not in ALEXNETS:
         return {}
     recipe = finding.claim.recipe_at(finding.scale, finding.base, finding.claim.arms[0].label)
@@ -200,7 +201,7 @@ def changed_from_2012(finding: Finding) -> dict[str, tuple]:
 
 
 def training_command(finding: Finding, arm: ArmEvidence) -> str:
-    """What trains a run of an arm again, alone: the seed is to be put at its end."""
+    """Return the command that trains one run of an arm again. The seed must be added at its end."""
     named = finding.claim.recipe(finding.base, arm.label)
     settings = [f"--set {shlex.quote(f'{f}={_written(new)}')}" for f, (_, new) in differences(arm.recipe, named).items()]
     recipe = shlex.quote(f"{finding.claim_name}/{finding.base}/{arm.label}")
@@ -208,12 +209,12 @@ def training_command(finding: Finding, arm: ArmEvidence) -> str:
 
 
 def _written(value: object) -> str:
-    """A value as `--set` reads it."""
+    """Return a value in the form that `--set` reads."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def cost_words(finding: Finding) -> str:
-    """Time of training of all runs shown, which other claims may share."""
+    """Return the training time of all shown runs, some of which other claims may share."""
     seconds = [run.curve["seconds"][-1] for arm in finding.arms for run in arm.runs]
     minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
     return (

@@ -1,5 +1,4 @@
-"""What is said of a verdict: in a cell of a table, and in plain sentences. A rule registers its own; without it is refused by
-name."""
+"""Describes a verdict in a table cell and in sentences. A rule registers its sentence; without one it is refused by name."""
 
 import math
 from functools import singledispatch
@@ -29,11 +28,11 @@ from study.report.cautions import capital, cautions, limit_words, readings_diffe
 from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, terms
 
 NORMAL_95 = 1.645
-"""Of the normal distribution 95% lie below so many standard deviations."""
+"""95% of a normal distribution lies below this number of standard deviations."""
 
 
 def verdict_words(finding: Finding) -> str:
-    """The verdict with what it rests on, for a table cell."""
+    """Return the verdict with its qualifications, for a table cell."""
     verdict = finding.verdict
     if finding.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
@@ -51,12 +50,12 @@ def verdict_words(finding: Finding) -> str:
 
 
 def look_words(verdict: Verdict) -> str:
-    """Such as "1 of 4"."""
+    """Return text such as "1 of 4"."""
     return f"{verdict.looks_taken} of {verdict.looks_planned}"
 
 
 def more_seeds_words(finding: Finding) -> str:
-    """How many more seeds an arm needs for its next look."""
+    """Return how many more seeds an arm needs for its next look."""
     verdict = finding.verdict
     limit = limit_of(verdict.told, finding.claim.rule.smallest_effect)
     if verdict.direction == "undecided" and limit and limit.by == "images":
@@ -69,8 +68,8 @@ def more_seeds_words(finding: Finding) -> str:
 
 
 def why(finding: Finding) -> str:
-    """The verdict and its numbers in plain sentences."""
-    if finding.verdict.direction == "did not learn":  # its numbers are of nothing
+    """Return the verdict and its numbers in sentences."""
+    if finding.verdict.direction == "did not learn":  # its numbers mean nothing
         return " ".join(cautions(finding))
     told = sentence(finding.claim.rule, finding.claim.measure, finding.verdict)
     return " ".join((told, *cautions(finding)))
@@ -78,7 +77,7 @@ def why(finding: Finding) -> str:
 
 @singledispatch
 def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
-    """What a rule says of a verdict, in plain sentences with its numbers."""
+    """Return the sentences of a rule about a verdict, with its numbers."""
     raise Refused(f"claim.rule: {type(rule).__name__} has no sentence; study.report.sentences.sentence.register one")
 
 
@@ -158,7 +157,7 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
         "contradicted": f" Against a difference of at most {within}: p = {p} {looks}. They differ by more.",
         "undecided": f" Whether they differ by {within} at most or by more is not decided.",
     }.get(verdict.direction, "")
-    # Two one-sided tests at 5% tell a difference of nothing from `within` where 1.645 standard errors are below it.
+    # Two one-sided tests at 5% distinguish a zero difference from `within` if 1.645 standard errors are less than it.
     if look.image_error == look.image_error and (times := (NORMAL_95 * look.image_error / rule.within) ** 2) > 1:
         many = f"{times:,.0f}" if times >= 10 else number(times, 2)
         said += (
@@ -172,7 +171,7 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
 
 
 def _n(verdict: Verdict) -> str:
-    """Such as "n=3+5"."""
+    """Return text such as "n=3+5"."""
     found = verdict.effect
     assert isinstance(found, Difference)
     return f"n={n_words(found.n_treated, found.n_control, verdict.told.seeds)}"
@@ -221,7 +220,7 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 
 def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
-    """What the runs that do not show it are worth."""
+    """Return what the runs that do not show it mean."""
     power = verdict.told.power_of_a_run
     if verdict.direction == "supported":
         return "It was seen in every one."
@@ -255,8 +254,8 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
 
 
 def _tests(verdict: Verdict, within: str) -> str:
-    """What the tests say of a direction and of no effect: how hard it is to bring the runs together with what each p value is
-    against, which is not how likely that is."""
+    """Return the p values of the tests, each with the hypothesis that it tests. A p value is not the probability of its
+    hypothesis, and the sentences must not suggest it."""
     p, holm_p, nothing = (p_value(value) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
     told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
@@ -270,7 +269,7 @@ def _tests(verdict: Verdict, within: str) -> str:
 
 
 def _sized(verdict: Verdict) -> str:
-    """What the 90% interval says of the size."""
+    """Return what the 90% interval says about the size."""
     if verdict.size == "not judged" or verdict.narrow is None:
         return ""
     narrow = verdict.narrow
