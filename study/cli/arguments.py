@@ -134,7 +134,7 @@ def claim_options() -> Parser:
     """Parent parser: which claims, at which scale, on which bases and with which arms."""
     parent = Parser(add_help=False, parents=[scale_option(), base_option()])
     parent.add_argument(
-        "claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all: every claim but the factorial designs"
+        "claims", nargs="+", metavar="CLAIM", help="names of claims (see `list`), or all: every claim except factorial designs"
     )
     parent.add_argument_group(WHAT).add_argument(
         "--arms",
@@ -160,31 +160,31 @@ def _add_own_images(parent: Parser) -> None:
         type=existing_folder("IMAGES"),
         default=os.environ.get("IMAGES") or None,
         metavar="DIR",
-        help="your own images: DIR/CLASS/FILE, which are split here, or DIR/train/CLASS/FILE and DIR/val (or test)",
+        help="a folder of your own images: DIR/CLASS/FILE, split automatically, or DIR/train/CLASS/FILE and DIR/val (or test)",
     )
     group.add_argument(
         "--name",
         dest="images_name",
         default=os.environ.get("IMAGES_NAME") or "",
-        help="what to call them; default: the name of their folder",
+        help="name of your image set; default: the name of its folder",
     )
     group.add_argument(
         "--side",
         type=converter(_side),
         default=os.environ.get("SIDE") or None,
-        help="pixels a side that they are brought to, 32, 64 or 256; default: by their sizes and their number",
+        help="resize images to this many pixels a side: 32, 64 or 256; default: chosen by their sizes and their number",
     )
     group.add_argument(
         "--test-percent",
         type=whole_number("--test-percent", 1, MOST_TEST_PERCENT),
         default=os.environ.get("TEST_PERCENT") or None,
-        help=f"of each class, for tests, where they are split here; default: {TEST_PERCENT}",
+        help=f"percent of each class for tests, if the images are split automatically; default: {TEST_PERCENT}",
     )
     group.add_argument(
         "--splits",
         type=whole_number("--splits", 1, MOST_SPLITS),
         default=os.environ.get("SPLITS") or "1",
-        help="repeat everything on so many ways to split them; default: 1",
+        help="repeat everything with this many different splits; default: 1",
     )
 
 
@@ -196,8 +196,8 @@ def scale_option() -> Parser:
         type=converter(_scale),
         default=os.environ.get("SCALE") or None,
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
-        f"{', '.join(FALLBACK)} whose images are there, on a GPU {FALLBACK_ON_GPU[0]} before them; where none is, what can be "
-        "downloaded (`plan` downloads nothing: name one)",
+        f"{', '.join(FALLBACK)} whose images are there (on a GPU {FALLBACK_ON_GPU[0]} comes first); if none are, one whose "
+        "images can be downloaded (`plan` downloads nothing, so name one)",
     )
     _add_own_images(parent)
     return parent
@@ -210,7 +210,7 @@ def base_option() -> Parser:
         "--base",
         type=names,
         default=os.environ.get("BASE") or "",
-        help="which of the claim's base recipes, separated by commas; patterns as A-* are allowed; "
+        help="which of the claim's base recipes, separated by commas; patterns such as A-* are allowed; "
         "default: the claim's own choice",
     )
     return parent
@@ -223,8 +223,8 @@ def seed_option() -> Parser:
         "--seeds",
         type=converter(seed_count),
         default=os.environ.get("SEEDS") or None,
-        help="how many seeds of each arm, from the scale's first seed on; the first arm gets what its look asks for (5 for 3); "
-        "default: as many as the scale or the claim says",
+        help="how many seeds of each arm, from the scale's first seed on; the first arm gets more if its looks need them (5 "
+        "for 3); default: the number of the scale or the claim",
     )
     return parent
 
@@ -248,7 +248,7 @@ def one_run_options() -> Parser:
         "--precision",
         type=one_of("PRECISION", PRECISIONS),
         default=os.environ.get("PRECISION") or "auto",
-        help="auto, bf16, fp32 or fp64; default: auto, bf16 where the processor computes in it",
+        help="auto, bf16, fp32 or fp64; default: auto, bf16 if the processor supports it",
     )
     return parent
 
@@ -321,7 +321,7 @@ def writable_all(**folders: Path) -> None:
     for field, folder in folders.items():
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            raise Refused(f"{field}: cannot write to {folder} ({there} is no folder that you may write to)")
+            raise Refused(f"{field}: cannot write to {folder} ({there} is not a folder that you may write to)")
     for field, folder in folders.items():
         writable(folder, field)
 

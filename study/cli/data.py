@@ -15,8 +15,8 @@ from study.environment import damaged_choice, data_dir, links_choice
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "pack NAME: decode an image set once, on all cores, and keep it packed; stopped, the same command goes on; called "
-        "again, it checks every image. check DIR: look at a folder of your own images before anything is trained"
+        "pack NAME: decode an image set once, on all cores, and keep it packed; if it is stopped, the same command goes on; if "
+        "the set is packed, it checks every image. check DIR: check a folder of your own images before anything is trained"
     )
     parser = add_verb(verbs, "data", data, text, images_option(), json_option())
     parser.add_argument("action", metavar="ACTION", type=one_of("data", ("pack", "check")), help="pack or check")

@@ -27,7 +27,7 @@ def check(args: argparse.Namespace) -> int:
     if not args.name.strip() or not folder.is_dir():
         raise Refused(f"data: no folder {args.name or repr(args.name)}")
     if args.source:
-        raise Refused("--from: `data pack NAME` takes it, `data check DIR` names its folder by itself")
+        raise Refused("--from: only `data pack NAME` takes it; `data check DIR` already names its folder")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)

@@ -17,12 +17,12 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "the settings and layers of a recipe, or the differences of two"
+    text = "show the settings and layers of a recipe, or the differences between two recipes"
     parser = add_verb(verbs, "describe", describe_recipes, text, json_option())
     parser.add_argument(
         "recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM; two to compare them"
     )
-    parser.add_argument("--figure", help="draw the architecture into this file, in the manner of the paper's figure 2")
+    parser.add_argument("--figure", help="draw the architecture into this file, like the paper's figure 2")
 
 
 def describe_recipes(args: argparse.Namespace) -> None:
@@ -34,7 +34,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
         check_figure(args.figure)
         if len(args.recipe) > 1 or args.json:
             raise Refused(
-                f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences of two'}"
+                f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences between two'}"
             )
     recipes = [named_recipe(name) for name in args.recipe]
     if len(recipes) == 2:

@@ -9,14 +9,15 @@ from study.cli.console import Console
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "check this machine (at most two minutes): kernels against formulas, runs among others and in a graph against the run "
-        "alone, gradients of the networks against float64; `run` does it by itself once on each GPU"
+        "check that this machine computes correctly (at most two minutes): compares kernels with formulas, runs that share the "
+        "GPU or use a CUDA graph with the same run alone, and gradients of the networks with float64; `run` does this once on "
+        "each GPU"
     )
     parser = add_verb(verbs, "gpu-check", gpu_check, text, machine_options(), json_option())
     parser.add_argument(
         "--seconds",
         type=whole_number("--seconds", 1),
-        help="what no time is left for is named as not reached; default: 120",
+        help="time limit; checks that do not fit are listed as not reached; default: 120",
     )
 
 

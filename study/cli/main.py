@@ -43,11 +43,11 @@ from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
 from study.run.stop import EXIT_LATER
 
-DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
+DESCRIPTION = """Tests the claims of the AlexNet paper (2012) again with several seeds, and shows whether they hold.
 
-Everything is looked for in the working folder, unless environment variables say otherwise: the tables and
-pages of results in results/ (RESULTS_DIR), the directory of runs, finished and unfinished, in spool/
-(SPOOL_DIR), images in data/ (DATA_DIR). Results of made-up images and of your own go into my-results/."""
+All folders are in the working folder, unless environment variables name others: results/ has the tables
+and pages of results (RESULTS_DIR), spool/ the finished and unfinished runs (SPOOL_DIR), and data/ the
+images (DATA_DIR). Results on made-up images and on your own images go to my-results/."""
 
 EXAMPLES = """examples:
   {prog} quick                               everything once, small, into ./quick
@@ -59,20 +59,20 @@ EXAMPLES = """examples:
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
   {prog} data check DIR                      your own images, before anything is trained
-  {prog} run response_norm --images DIR      a claim on them
+  {prog} run response_norm --images DIR      a claim on your own images
   {prog} report                              figures, pages and verdicts.json from the tables
   {prog} check                               do the tables still say what verdicts.json says? For CI
   {prog} diff HEAD~1                         what changed in the verdicts since then
 
 environment variables:
-  SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   stand in for the options of these names
+  SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   used where the option of this name is not given
   RESULTS_DIR, SPOOL_DIR, DATA_DIR   folders, see above
-  IMAGES, IMAGES_NAME, SIDE, TEST_PERCENT, SPLITS   your own images: stand in for --images, --name and so on
+  IMAGES, IMAGES_NAME, SIDE, TEST_PERCENT, SPLITS   your own images: used where --images, --name and so on are not given
   DAMAGED                what to do with damaged image files: refuse (the default) or skip
   LINKS                  what to do with links that lead out of an image folder: refuse (the default) or follow
   CLAIMS_DIR             a folder with claims of your own
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
-  OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
+  OPTUNA_STORAGE         a second place for the trials of a search, besides the directory of runs; default: none"""
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 """Errors of the disk and of file permissions."""
@@ -157,7 +157,7 @@ def _main(arguments: list[str] | None) -> int:
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
-        console.say(f"{in_a_line(error)}; what was written is whole, and the same command goes on when that is mended")
+        console.say(f"{in_a_line(error)}; what was written is whole; fix this, and the same command goes on")
         return 1
 
 

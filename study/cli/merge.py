@@ -28,8 +28,8 @@ MOST_NAMED = 10
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "put other people's folders of results into the folder of results (RESULTS_DIR), each run once; tells which runs of "
-        "one key came to other bits, and whether two machines agree on each claim"
+        "add other people's folders of results to the folder of results (RESULTS_DIR), each run once; shows which runs with "
+        "the same key have different bits, and whether two machines agree on each claim"
     )
     parser = add_verb(verbs, "merge", merge, text, json_option())
     parser.add_argument("folders", type=existing_folder("DIR"), nargs="+", metavar="DIR", help="folders of results")
@@ -80,7 +80,7 @@ def _judged(folder: Path, merged: "Merged") -> "Findings":
 
 def _counts(merged: "Merged", folder: Path) -> list[str]:
     return [
-        f"{path}: {count} new runs into {folder}, {merged.known[path]} were there in the same bits"
+        f"{path}: {count} new runs into {folder}, {merged.known[path]} were there already with the same bits"
         for path, count in merged.new.items()
     ]
 
@@ -90,13 +90,14 @@ def _bits(merged: "Merged") -> list[str]:
     listed first."""
     one = [found for found in merged.other_bits if found.is_one_machine]
     lines = [
-        f"{found.key}: two runs on {found.machines[0]} with other bits ({found.what}); ours stays" for found in one[:MOST_NAMED]
+        f"{found.key}: two runs on {found.machines[0]} with different bits ({found.what}); ours stays"
+        for found in one[:MOST_NAMED]
     ]
     if len(one) > MOST_NAMED:
-        lines.append(f"and {len(one) - MOST_NAMED} more runs of one machine with other bits")
+        lines.append(f"and {len(one) - MOST_NAMED} more runs on one machine with different bits")
     across = [found for found in merged.other_bits if not found.is_one_machine]
     if across or merged.same_bits:
-        lines.append(f"of runs on two machines {merged.same_bits} have the same bits, {len(across)} have other bits:")
+        lines.append(f"of runs on two machines {merged.same_bits} have the same bits, {len(across)} have different bits:")
         lines += [f"  {found.key}: {' and '.join(found.machines)} ({found.what})" for found in across[:MOST_NAMED]]
         lines += [f"  and {len(across) - MOST_NAMED} more"] if len(across) > MOST_NAMED else []
     return lines
@@ -117,7 +118,7 @@ def _line(told: "tuple[Finding, Agreement | None]") -> str:
     answer = {
         "agree": f"the machines agree (that they share one effect: p = {number(agreed.p, 2)})",
         "differ": f"the machines DIFFER (that they share one effect: p = {number(agreed.p, 2)})",
-        "not known": "whether the machines agree is not known, it takes two seeds on each",
+        "not known": "whether the machines agree is not known, as this takes two seeds on each",
     }[agreed.answer]
     return f"{where}: {answer}: {each}"
 

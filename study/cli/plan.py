@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    add_verb(
-        verbs, "list", list_claims, "the claims with their verdicts, base recipes, arms, scales and commands", json_option()
-    )
-    text = "the runs of claims and what they will cost, before anything starts"
+    add_verb(verbs, "list", list_claims, "show the claims with their verdicts, bases, arms, scales and commands", json_option())
+    text = "show the runs of claims and what they will cost, before anything starts"
     add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
 
 
@@ -257,12 +255,14 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
         planned_runs = planned_runs_of(own)
         print(f"{one.name}: {one.claim.title}")
         print("  " + one.headline(machine, own[0].fingerprint).replace("\n", "\n  "))
-        print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
-        print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value")
+        print(f"  No {field} is known for {', '.join(search.label for search in own)}.")
+        print(
+            f"  A search comes first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run for each value"
+        )
         print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, planned_runs[0])}")
         print(f"  The search: {pace.cost(planned_runs).words}")
         arms = ",".join(dict.fromkeys(search.arm for search in own))
-        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
+        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` runs it; then `plan` shows the runs.")
 
 
 def _seeds_words(claim: Claim) -> str:
@@ -274,7 +274,7 @@ def _seeds_words(claim: Claim) -> str:
 
 def _scored_words(claim: Claim, trial: PlannedRun) -> str:
     if is_by_time(claim.measure):
-        return "The least time to the error decides."
+        return "The shortest time to the target error decides."
     return (
         "The lowest mean error at the end decides, on "
         f"{counted(trial.recipe.data.validation_images, 'training image')} that no trial trains on."

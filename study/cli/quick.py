@@ -14,7 +14,7 @@ COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "run everything once on small made-up images, into ./quick: shows that it works on this machine"
+    text = "run everything once on small made-up images, into ./quick, to show that it works on this machine"
     add_verb(verbs, "quick", quick, text)
 
 
@@ -38,5 +38,5 @@ def quick(args: argparse.Namespace) -> int:
         uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
         in_checkout = Path("Makefile").is_file()
         show = f"MLFLOW_TRACKING_URI={uri} make ui" if in_checkout else f"mlflow server --backend-store-uri {uri}"
-        Console().say(f"its runs as MLflow shows them: {show}")
+        Console().say(f"to see its runs in MLflow: {show}")
     return code

@@ -28,7 +28,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="take the tables as they are, as after a merge by git: they are checked, and digests.json is written anew",
+        help="accept the tables as they are, for example after a merge by git: check them and write digests.json again",
     )
 
 

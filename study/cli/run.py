@@ -46,7 +46,7 @@ ENDS = ("estimate", "lower", "upper")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, run it again to go on"
+    text = "train the missing runs of claims, record them and show the verdicts; if it is stopped, run it again to go on"
     add_verb(verbs, "run", run, text, claim_options(), seed_option(), executor_option(), machine_options(), json_option())
 
 
@@ -105,7 +105,7 @@ def train_and_conclude(
         derive_from_weights(asked, place, results, console)
         conclude(args, plans, place, results, console)
     except (Refused, OSError) as error:
-        console.say(f"not told: {in_a_line(error)}; the same command tells it")
+        console.say(f"results not shown: {in_a_line(error)}; the same command shows them")
         told = False
     for reason in lost:
         console.say(f"lost: {reason}")
@@ -177,7 +177,7 @@ def train_and_record(
                     progress.over(planned, f"LOST, {outcome}: {reason}")
                     lost[planned.key] = event
                 case FewerAtATime(too_large, jobs):
-                    progress.say(f"{counted(len(too_large), 'run')} lost for want of memory; again, {jobs} at a time")
+                    progress.say(f"{counted(len(too_large), 'run')} lost because memory ran out; again, {jobs} at a time")
                     for planned in too_large:
                         del lost[planned.key]
             if keeper.is_due or first_numbers.first_pair_waits:
@@ -224,7 +224,7 @@ class FirstNumbers:
         try:
             tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
         except (Refused, OSError) as error:  # e.g. a table that must be written again, or a full disk; training goes on
-            self.console.say(f"  nothing told so far: {in_a_line(error)}")
+            self.console.say(f"  no result shown yet: {in_a_line(error)}")
         self.to_tell.clear()
         self.has_told = True
 

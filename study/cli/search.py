@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results; where the best "
-        f"is at the end of the list, up to two beyond it are tried too; where a claim's arms share a rate: CLAIM{SUFFIX}"
+        "search for the learning rates of a claim's arms again and write them to tuned.json in the folder of results; if the "
+        f"best is at the end of the list, up to two beyond it are tried too; for a claim whose arms share a rate: CLAIM{SUFFIX}"
     )
     add_verb(verbs, "search", search, text, claim_options(), machine_options())
 
@@ -97,8 +97,8 @@ def _trial_words(trial: "TrialPoint") -> str:
 def _found_words(found: "RateFound") -> str:
     entry = found.entry
     if not entry["value"]:
-        return f"{found.search.label}: no value reached the target, or came to its end"
-    edge = "; WARNING: the outermost that was tried, a better one may lie beyond it" if entry["at_edge"] else ""
+        return f"{found.search.label}: no run reached the target, or trained to its end"
+    edge = "; WARNING: this is at the end of the values tried, a better one may lie beyond it" if entry["at_edge"] else ""
     if entry["steps"]:
         by = f"target after {entry['steps']:.0f} steps"
     else:

@@ -69,7 +69,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     if args.new_rule:
         seeds = seeds_of_runs(scale)
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
-        note = f"fixed beside {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
+        note = f"there were {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
         looks = args.looks or LOOKS
         new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds, looks), looks=looks, note=note)
     elif rule is None or rule.difference(claims):
@@ -147,9 +147,9 @@ def settle_claims(args: argparse.Namespace) -> int:
     if args.new_rule and limited:
         raise Refused("--new-rule: it fixes a rule and trains nothing; commit results/rules.json, then settle")
     if args.looks and not args.new_rule:
-        raise Refused("--looks: those of a scale's rule are fixed; with --new-rule it is fixed anew, on fresh seeds")
+        raise Refused("--looks: those of a scale's rule are fixed; only --new-rule sets new ones, on fresh seeds")
     if not (limited or args.plan or args.new_rule):
-        raise Refused("settle: give it --hours or --runs; --plan tells what both would do")
+        raise Refused("settle: give it --hours or --runs; --plan shows what both would do")
     if args.plan:
         there(results_dir(), "RESULTS_DIR", may_be_new=True)
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
@@ -279,8 +279,8 @@ def _why_stuck(one: Next) -> str:
     if one.planned_runs:
         return "its runs were lost; the same command tries them again"
     return (
-        "its runs are in, and no look: another machine trained them in this SPOOL_DIR, their results are passed over, or their "
-        "weights are gone"
+        "its runs are done, but its look is not complete: another machine trained them in this SPOOL_DIR, their results are "
+        "passed over, or their weights are gone"
     )
 
 
@@ -379,7 +379,7 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
             seeds = margins.seeds_text(row["seeds_for_no_effect"])
             told.append(
                 f'{row["claim"]} on {row["base"]}: its margin of {row["margin"]} needs about {seeds} seeds for "no effect" at '
-                f"the spread seen: by its last look it can end only as {row['can_end_as']}"
+                f"the spread seen so far: by its last look it can end only as {row['can_end_as']}"
             )
     decided = sum(not row["is_open"] for row in rows)
     told.append(f"{decided} of {len(rows)} claims are settled; {budget.words}. Claims share runs, which are trained once.")

@@ -14,7 +14,7 @@ from study.run.run_folder import RunState, states_of_runs
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "the machine, and how each run in the directory of runs stands"
+    text = "show the machine, and the state of each run in the directory of runs"
     add_verb(verbs, "status", show_status, text, machine_options(), json_option())
 
 

@@ -42,7 +42,7 @@ def add_to(verbs: Verbs) -> None:
         help="change a field, as in model.activation=tanh; may be given several times",
     )
     seed = whole_number("--seed", 0, SEEDS_BELOW - 1)
-    parser.add_argument("--seed", type=seed, default=0, help="of every random draw; default: 0")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of every random draw; default: 0")
 
 
 def train(args: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def train(args: argparse.Namespace) -> int:
         from study.record.mlflow_faults import in_words
         from study.record.mlflow_store import tracking_uri
 
-        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` brings it there")
+        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` puts it there")
     if args.json:
         print(json.dumps(to_json(result), indent=1))
     return 0

@@ -27,7 +27,7 @@ def add_to(verbs: Verbs) -> None:
         metavar="FILE",
         help="default: verdicts.json in the folder of results (RESULTS_DIR)",
     )
-    text = "new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
+    text = "show new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
     parser = add_verb(verbs, "diff", diff, text, json_option())
     parser.add_argument("before", metavar="A", help="a folder of results, or a commit")
     parser.add_argument("after", metavar="B", nargs="?", help="the same; default: the folder of results (RESULTS_DIR)")
@@ -58,7 +58,7 @@ def check(args: argparse.Namespace) -> int:
         more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
         print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_TOLD])}{more}")
     if changes.any:
-        anew = "; `python -m study report` writes it anew" if can_be_made_anew else ""
+        anew = "; `python -m study report` writes it again" if can_be_made_anew else ""
         print(f"{path} is not what the tables of {folder} say{anew}")
     else:
         print(f"{len(written)} verdicts, as in {path}")

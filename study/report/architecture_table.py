@@ -34,9 +34,9 @@ def architecture(folder: Path) -> dict[str, Any]:
     ]
     shares = [count / sum(weights) for layer, count in zip(model.layers, weights, strict=True) if layer.kind == "convolution"]
     counted = (
-        f"The paper says 60 million parameters and 650,000 neurons; counted are {sum(weights):,} and {sum(neurons):,}. It says "
-        "that no convolutional layer has more than 1% of the parameters (section 1); "
-        f"{sum(share > 0.01 for share in shares)} of {len(shares)} have, at most {max(shares):.2%}."
+        f"The paper says 60 million parameters and 650,000 neurons; the code has {sum(weights):,} and {sum(neurons):,}. The "
+        "paper says that no convolutional layer has more than 1% of the parameters (section 1); "
+        f"{sum(share > 0.01 for share in shares)} of {len(shares)} have more, at most {max(shares):.2%}."
     )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

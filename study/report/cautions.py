@@ -22,28 +22,28 @@ def _of_runs(finding: Finding) -> Iterator[str]:
     """Yield cautions about the runs and their results."""
     verdict, look = finding.verdict, finding.verdict.told
     if verdict.direction == "changed nothing":
-        yield "The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence."
+        yield "The arm's weights are the same as the control's to the last bit: it changed nothing, and is no evidence."
     if verdict.direction == "did not learn":
-        yield "No run answered better than one that always gives the same answer: there is nothing to compare."
+        yield "No run was better than always giving the same answer, so there is nothing to compare."
     elif look.by_ranks:
         yield (
-            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is that of the other runs. The verdict "
-            "rests on the ranks of all runs, those without a result in the worst place, and cannot be no effect."
+            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is from the other runs. The "
+            "verdict uses the ranks of all runs, with those without a result ranked worst, and cannot be no effect."
         )
     elif look.failures:
         yield f"{capital(no_result_words(look.failures, finding.arms))}."
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
-            "Runs that never arrived count with the whole budget: where one arm spreads much more than the other, such a ratio "
+            "Runs that never arrived count with the whole budget. If one arm spreads much more than the other, such a ratio "
             "can differ from 1 although the arms are equally fast."
         )
     if look.unlike:
         yield "This arm spreads more than the others do, so its interval covers somewhat less than 95%."
     if len(look.machines) > 1:
-        agree = "too few pairs to test whether they agree"
+        agree = "there are too few pairs to test whether they agree"
         if look.agreement_p == look.agreement_p:
-            agree = f"a test whether they agree: p = {number(look.agreement_p, 2)}"
-        yield f"Pairs of {machine_words(look.machines)} together; {agree}."
+            agree = f"test of whether they agree: p = {number(look.agreement_p, 2)}"
+        yield f"The pairs are from several machines, {machine_words(look.machines)}; {agree}."
     if finding.each_seed_once:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
 
@@ -52,13 +52,13 @@ def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterato
     """Yield the verdict's effect with each seed counted once, over its machines."""
     if isinstance(once, Share):
         yield (
-            "Some seeds were run on several machines, and the kernels of one seed are alike on two, so these are not two runs. "
-            f"With each seed counted once, on the machine that had it first, it is seen in {effect_words(once)}."
+            "Some seeds were run on several machines. The kernels of one seed are alike on all of them, so these runs are not "
+            f"independent. With each seed counted once, on the machine that ran it first, it is seen in {effect_words(once)}."
         )
         return
     open_to_doubt = ""
     if finding.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
-        open_to_doubt = ", which does not leave out 0"
+        open_to_doubt = ", which includes 0"
     yield (
         f"Some seeds were run on several machines and count once on each. With each of the {once.blocks} seeds counted once, "
         f"by their own spread alone, the effect is {effect_words(once, finding.claim.measure.unit)}{open_to_doubt}."
@@ -74,7 +74,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
         estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
         if (estimate > 0) != (verdict.alone == "supported"):
-            yield f"It is {verdict.alone} alone by an earlier look; by now the estimate lies on the other side."
+            yield f"It is {verdict.alone} alone because of an earlier look; now the estimate is on the other side."
     if not finding.in_family and (others := finding.claims_in_family - 1):
         beside = f"{counted(others, 'claim')} tested together"
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
@@ -85,8 +85,8 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
-            changes = ", which does not leave out 0: it is a verdict on these test images alone"
-        yield f"With other test images drawn too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+            changes = ", which includes 0: the verdict is about these test images alone"
+        yield f"For other test images too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
 
 
 def _of_own_images(finding: Finding) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
     look = finding.verdict.told
     limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
-        yield "It is about these test images alone: what others would add is not known of this measure, or was not kept."
+        yield "It is about these test images alone: the effect of others is not known for this measure, or was not kept."
     else:
         told = (
             f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
@@ -113,7 +113,7 @@ def limit_words(limit: Limit) -> str:
     """Say whether more seeds or more images are needed."""
     if limit.by == "seeds":
         return "more seeds can decide it"
-    return f"more images needed: about {limit.needed:,} test images, for seeds alone do not decide it on {limit.test_images:,}"
+    return f"more images needed: about {limit.needed:,} test images, as seeds alone cannot decide it on {limit.test_images:,}"
 
 
 def _runs_before(finding: Finding) -> int:
@@ -131,18 +131,18 @@ def _of_the_arm(finding: Finding) -> Iterator[str]:
         treated, control = _first_change(finding)
         yield (
             f"Before training, the outputs (logits) of {treated} spread x{number(ratio)} as widely over images as those of "
-            f"{control}. So not the part alone is changed, but the size of the signal too."
+            f"{control}. So not only the part is changed, but also the size of the signal."
         )
     unit = finding.claim.measure.unit
     if (one_view := one_view_differs(finding)) is not None:
         yield (
-            f"By the error of one view in place of ten the same runs say {effect_words(one_view)}: which error is asked "
-            'changes the answer ("The same runs by other errors").'
+            f"By the error of one view instead of ten, the same runs give {effect_words(one_view)}. So the answer depends on "
+            'the error (see "The same runs by other errors").'
         )
     for label, effect in finding.readings.items():
         plain = _plain_arm(finding, label)
         beside = f" ({plain} itself: {effect_words(finding.effects[plain], unit)})" if plain else ""
-        yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
+        yield f"By the reading {label}, the effect is {effect_words(effect, unit)}, over all runs{beside}."
 
 
 def _first_change(finding: Finding) -> tuple[str, str]:

@@ -26,7 +26,7 @@ ERRORS_SHOWN = {
     "top-5, centre view": "test_top5_error",
     "top-5, ten views": "test_top5_error_ten_views",
 }
-ARRIVED, HAVE_NUMBER = "arrived", "have a number"
+ARRIVED, HAVE_NUMBER = "arrived", "with a value"
 """Head of the column that counts the runs with a value: for times, and for other measures."""
 DRAWN_IN_THE_PAGE = ("errors", "curves")
 """Kinds of pictures that the web page draws itself."""
@@ -177,7 +177,7 @@ def _design(finding: Finding) -> dict[str, Any]:
         {
             "effect, averaged over the other parts": designs.effect_name(group, off),
             "with 95% interval": designs.contrast_words(effects[group.name], finding.claim.measure.unit),
-            "these runs cannot tell it from": designs.alias_words(group),
+            "these runs cannot separate it from": designs.alias_words(group),
         }
         for group in finding.claim.rule.design.groups
     ]
@@ -188,12 +188,12 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
     """Return an arm as a row."""
     timed = all(run.timed for run in arm.runs)
     seconds = [run.seconds_to_target for run in arm.runs if run.seconds_to_target is not None and timed]
-    edge = " (the outermost that was tried)" if arm.tuned["at_edge"] else ""
+    edge = " (at the end of the values tried)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
         "arm": arm.label,
         "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
-        "first logits, times the first arm's": NOTHING
+        "spread of initial logits, times the first arm's": NOTHING
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
@@ -201,7 +201,7 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
-        "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
+        "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
     }
 
@@ -239,12 +239,12 @@ def _p_words(finding: Finding) -> str:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
         is_exact = look.permutation_floor > 1 / MOST_SPLITS
-        how = f"the least that so few runs give: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
+        how = f"the smallest with so few runs: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
         told.append(f"{'exact ' * is_exact}permutation p {phrases.number(look.permutation_p, 2)} ({how})")
     if look.order_p == look.order_p:
         told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)
-    return f" As a check that assumes nothing of how runs are spread: {text}." if text else ""
+    return f" As a check that assumes nothing about the distribution of runs: {text}." if text else ""
 
 
 def _power_words(finding: Finding) -> str:
@@ -255,7 +255,7 @@ def _power_words(finding: Finding) -> str:
     value = finding.claim.reported.value
     effect = value or finding.claim.rule.smallest_effect or 0.0
     size = f"x{effect:g}" if finding.claim.measure.kind == "time" else f"{abs(effect):g} {finding.claim.measure.unit}"
-    what = f"the reported {size}" if value else f"{size}, the least that matters here"
+    what = f"the reported {size}" if value else f"{size}, the smallest that matters here"
     found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
     return (
         f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "

@@ -37,7 +37,7 @@ def next_words(
     if found and all(finding.role == "machinery" for finding in found):
         real = next((where for where, role in found[0].claim.scales.items() if role != "machinery"), scale)
         if not is_there(data := scale_named(real).data):
-            return ["data", "pack", data], f"brings real images, for `plan {name} --scale {real}`; these were no evidence"
+            return ["data", "pack", data], f"downloads real images, for `plan {name} --scale {real}`; these were no evidence"
         return ["plan", name, "--scale", real], "what real images would cost; these were no evidence"
     if not found:
         return ["plan", name, "--scale", scale], "which runs are missing"

@@ -54,14 +54,14 @@ def design_words(design: Design) -> str:
     """Explain what a factorial design is and how to read this one, for readers who do not know any."""
     parts, cells = len(design.factors), len(design.cells) + 1
     told = [
-        f"A factorial switches parts off together: here {cells} of the {2**parts} combinations of {parts} parts "
+        f"A factorial design switches several parts off at once: here {cells} of the {2**parts} combinations of {parts} parts "
         f"({design_name(design)})."
         if cells < 2**parts
-        else f"A factorial switches parts off together: here all {cells} combinations of {parts} parts.",
+        else f"A factorial design switches several parts off at once: here all {cells} combinations of {parts} parts.",
         "Every effect uses every run: the error where a part is off minus the error where it is on, averaged over the other "
         "parts, each of which is off in half of the runs. That is another question than the paper's, which takes one part out "
         "of the whole network.",
-        "The effect of a pair is how much more one part does where the other is off too, halved.",
+        "The effect of a pair is half of how much more one part does where the other is off too.",
     ]
     if together := _pairs_together(design):
         told.append(together)
@@ -71,22 +71,22 @@ def design_words(design: Design) -> str:
 def _pairs_together(design: Design) -> str:
     resolution = design.resolution
     if resolution is None:
-        return "Nothing is aliased: each effect has a number of its own."
+        return "Nothing is aliased: each effect has its own number."
     pairs = [group for group in design.groups if group.parts == 2]
     shared = [len(group.terms) for group in pairs if len(group.terms) > 1]
     clear = sum(len(group.terms) == 1 for group in pairs)
     if resolution == 3:
-        return "Main effects are aliased with pairs: what a pair does is in the number of a part."
+        return "Main effects are aliased with pairs: the number of a part contains the effects of pairs."
     if not shared:
-        return "Main effects and pairs are clear of one another; each is aliased with effects of three parts or more."
+        return "Main effects and pairs are not aliased with one another, but with effects of three parts or more."
     sizes = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)} to {max(shared)}"
     first = f"the {sum(shared)} pairs"
     if clear:
         first = f"{counted(clear, 'pair')} {'is' if clear == 1 else 'are'} clear of every other pair, the others"
     return (
-        "These runs cannot tell everything apart. What one part does can be told from what pairs of parts do, but not from "
-        f'what triples do; {first} come in {len(shared)} groups of {sizes}, joined by "=". Of a group only the sum is seen: '
-        "where it is not 0, these runs do not say which of its pairs it is."
+        "These runs cannot separate all effects. They separate the effect of one part from those of pairs of parts, but not "
+        f'from those of triples; {first} come in {len(shared)} groups of {sizes}, joined by "=". Only the sum of a group is '
+        "known: where it is not 0, these runs do not show which of its pairs causes it."
     )
 
 
@@ -101,12 +101,12 @@ def contrast_words(effect: Contrast, unit: str) -> str:
 def blocks_words(effect: Contrast, cells: int) -> str:
     """Return the runs that a design's effects use: "48 runs in 3 blocks (a block is a seed on a machine ...)"."""
     text = (
-        f"{effect.blocks * cells} runs in {counted(effect.blocks, 'block')} (a block is a seed on a machine that all {cells} "
-        "cells have a result of"
+        f"{effect.blocks * cells} runs in {counted(effect.blocks, 'block')} (a block is a seed on a machine for which all "
+        f"{cells} cells have a result"
     )
     if effect.left_out:
         left_out = counted(effect.left_out, "further block")
-        return f"{text}; {left_out} that not all have {'is' if effect.left_out == 1 else 'are'} left out)"
+        return f"{text}; {left_out} without results of all cells {'is' if effect.left_out == 1 else 'are'} left out)"
     return f"{text})"
 
 

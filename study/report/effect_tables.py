@@ -40,7 +40,7 @@ def regimes_table(found: Sequence[Finding]) -> dict[str, Any]:
         for one in compared
     ]
     differ = sum(one.holm_p <= ERROR for one in compared)
-    words = f"Different between the scales, by p (Holm) of at most {ERROR:g}: {differ} of {counted(len(compared), 'effect')}."
+    words = f"{differ} of {counted(len(compared), 'effect')} differ between the scales, with a p (Holm) of at most {ERROR:g}."
     return {"words": words, **table(rows, keep=("claim", "first", "second", "second minus first [95%]", "p (Holm)"))}
 
 

@@ -67,7 +67,7 @@ def _before_rules(findings: Findings) -> list[str]:
     for scale, rule in rules.items():
         own = runs[runs.scale == scale]
         if rule is None:
-            told.append(f"{scale}: no rule was fixed before {counted(len(own), 'run')} came in.")
+            told.append(f"{scale}: no rule was fixed before its {counted(len(own), 'run')}.")
             continue
         before = sum(map(rule.was_seen, own.seed, own.started))
         known, unjudged = "began on an earlier day", ""

@@ -47,7 +47,7 @@ def ends_text(claim: Claim, chance: float) -> str:
 def without_seeds(claim: Claim) -> str:
     """Return why a claim's margin comes without a number of seeds; empty where there is a number."""
     if claim.rule.smallest_effect is None:
-        return 'no margin: "no effect" is no answer to it'
+        return 'no margin: "no effect" is not one of its answers'
     if claim.measure.runs_together > 1:
         return f"{margin_text(claim)}; its interval is over test images, not over seeds"
     return ""
@@ -66,7 +66,7 @@ def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_end
         return told
     if chance < HARDLY:
         return f"{told}: within {counted(last, 'seed')} it can end only as {ends_text(claim, chance)}"
-    return f"{told}: within {counted(last, 'seed')} it is told with a probability of at most {chance:.0%}"
+    return f"{told}: within {counted(last, 'seed')} it is found with a probability of at most {chance:.0%}"
 
 
 def at_scale(

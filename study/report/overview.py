@@ -34,29 +34,29 @@ SECTIONS = {
 GLOSSARY = {
     "arm": 'one version of the network, such as "without dropout"; the control is the arm that it is compared with.',
     "base": "the network whose parts the arms change, such as ALEXNET_32: AlexNet cut to images of 32 pixels.",
-    "scale": "which images, how many of them and for how many epochs.",
-    "regime": "a scale that is set beside another of the same images: many images for few epochs, or few for many.",
-    "seed": "what decides a run's random draws. Arms are compared in pairs of runs of one seed on one machine.",
-    "block": "the runs of one seed on one machine. What these do to all arms alike cancels in a difference.",
-    "look": "a claim is judged after fixed numbers of seeds. The first look that decides counts.",
-    "margin": 'the least effect that matters for a claim. "No effect" means: surely less than that.',
-    "alone": "decided by the claim's own test, but not once all claims of its scale are counted (Holm's correction).",
-    "finally": 'of "undecided": the last look is taken, and it did not decide.',
+    "scale": "which images, how many of them, and for how many epochs they are trained on.",
+    "regime": "one of two scales with the same images that are compared: many images for few epochs, or few for many.",
+    "seed": "the number that decides a run's random draws. Arms are compared in pairs of runs with one seed on one machine.",
+    "block": "the runs with one seed on one machine. What seed and machine do to all arms alike cancels in a difference.",
+    "look": "a judgement of a claim after a fixed number of seeds. The first look that decides counts.",
+    "margin": 'the smallest effect that matters for a claim. "No effect" means: the effect is shown to be smaller than this.',
+    "alone": "decided by the claim's own test, but not after the correction for all claims of its scale (Holm's correction).",
+    "finally": 'after "undecided": the last look was taken and did not decide.',
     "reading": "the same claim asked in another way, such as dropout switched off instead of taken out. It decides nothing.",
     "signal-kept": (
-        "an arm in which other weights make up for what taking a part out does to the size of the signal, so that the part "
-        "alone differs. A reading."
+        "a reading. Taking a part out also changes the size of the signal. In this arm other initial weights make up for that, "
+        "so that only the part differs."
     ),
-    "factor-only": "dropout switched off as the code of 2012 does it: no unit is dropped, outputs are still halved. A reading.",
+    "factor-only": "a reading: dropout switched off as in the code of 2012. No unit is dropped, but outputs are still halved.",
     "gap": "test error minus training error, in points: how far a network overfits.",
-    "proxy": "images that stand in for the paper's: a direction is judged, a size is not.",
+    "proxy": "images that stand in for the paper's. The direction of an effect is judged, its size is not.",
     "n": phrases.N_MEANS,
 }
 """Words with a special meaning here. This is the only list of them: docs/ and the README link to it in the report."""
 STRICT = (
-    "Each look and each claim is one more chance to be wrong. So tests are made stricter: an effect where there is none "
-    "is found, anywhere among the claims of a scale, in at most one study of twenty. That is so of directions alone: "
-    "'no effect' is tested claim by claim, each at 5%."
+    "Each look and each claim is one more chance to be wrong. So the tests are stricter: at most one study in twenty finds an "
+    "effect where there is none, over all looks and all claims of a scale. This holds for directions only: 'no effect' is "
+    "tested claim by claim, each at 5%."
 )
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
 """How a judged claim can stand, in the order of the report. "Alone": decided by its own p value, but open when all claims are
@@ -102,16 +102,16 @@ def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
         return ""
     tests = [claim for claim in claims.values() if claim.rule.is_tested]
     of_paper = sum(claim.is_of_the_paper for claim in tests)
-    beyond = f"; beside it we ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
+    beyond = f"; we also ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
     family = {finding.scale: finding.claims_in_family for finding in asked if finding.in_family}
     at = Counter(finding.scale for finding in asked)
     extra = sum(not finding.in_family for finding in asked)
     told = [
         f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
-        f"Each scale asks those that suit it: {_listed(family)}." if family else "",
-        f"A finding is what runs say of one claim, on one network, at one scale: {_listed(at)}"
+        f"Each scale tests those that suit it: {_listed(family)}." if family else "",
+        f"A finding is the result for one claim, on one network, at one scale: {_listed(at)}"
         + (f", {len(asked)} in all" if len(at) > 1 else "")
-        + (f" ({extra} of them on an extra question, which no scale counts)." if extra else "."),
+        + (f" ({extra} of them on an extra question, which is not in the count of its scale)." if extra else "."),
     ]
     return " ".join(filter(None, told))
 
@@ -122,11 +122,11 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def looks_words(found: Sequence[Finding]) -> str:
-    """Return after how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
+    """Return after how many seeds looks are taken, such as "3, 6, 9 and 12 seeds of an arm"; by scale where these differ."""
     scales: dict[Looks, list[str]] = defaultdict(list)
     for scale, rule in {finding.scale: finding.rule for finding in found}.items():
         scales[looks_of(rule)].append(scale)
-    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} of an arm" for looks in scales}
+    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} seeds of an arm" for looks in scales}
     return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 
 

@@ -144,7 +144,7 @@ def _spread(one: SpreadTable) -> dict[str, Any]:
         for row in one.components.to_dict("records")
     ]
     correlation, lower, upper = one.correlation
-    alike = f"two arms at one seed correlate by {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
+    alike = f"correlation of two arms with one seed: {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
     where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
     title = f"{one.base} on {where} ({one.fingerprint}): {phrases.measured(one.measure)}; {alike}"
     return {"title": title, **table(rows, keep=("component",))}

@@ -290,8 +290,8 @@ def machine_and_data(finding: Finding) -> str:
 
 
 N_MEANS = (
-    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 each compared with itself; "
-    "n=12/9: 12 from 9 seeds, some on two machines."
+    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 runs, each compared with itself; "
+    "n=12/9: 12 runs with 9 seeds, some of them on two machines."
 )
 """Explains what `n_words` writes, wherever a reader meets it first."""
 

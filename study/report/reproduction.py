@@ -71,12 +71,12 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
             "computing",
             " and ".join(computing) or NOTHING,
             f"{few} to {many} days of two GTX 580, at the paper's pace of {DAYS_A_RUN_2012[0]} to {DAYS_A_RUN_2012[1]} days a "
-            f"run; {whole * HOURS_A_RUN_ON_AN_H100:.0f} hours of an H100 by its steps alone, without reading the images",
+            f"run; {whole * HOURS_A_RUN_ON_AN_H100:.0f} hours of an H100 for the training steps alone, without reading images",
         ),
         (
             "cost",
             cost if not gpu_hours else f"{cost}; GPU-hours at your own price",
-            "not known: a whole run on a GPU of today was not tried",
+            "not known: no whole run was tried on a modern GPU",
         ),
         ("outcome", outcome_words(findings.found), "not run"),
     ]
@@ -128,14 +128,14 @@ def easy(findings: Findings) -> list[str]:
     runs, found, told = findings.runs, findings.found, []
     failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
     if len(runs) and not failed:
-        told.append(f"Each of {counted(len(runs), 'run')} came to a result: none diverged, none got stuck at guessing.")
+        told.append(f"Each of {counted(len(runs), 'run')} has a result: none diverged, none got stuck at guessing.")
     if early := _named([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1], found):
-        told.append(f"Decided at the first look, among all claims: {'; '.join(early)}.")
+        told.append(f"Decided at the first look, with all claims counted: {'; '.join(early)}.")
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
         told.append(
-            f"Claims share their runs: of {counted(len(shared), 'run')} that findings use {int((shared > 1).sum()):,} serve "
-            f"several, and one serves {int(shared.max())}."
+            f"Claims share their runs: of {counted(len(shared), 'run')} that findings use, {int((shared > 1).sum()):,} are in "
+            f"several findings, and one is in {int(shared.max())}."
         )
     return told
 
@@ -163,16 +163,16 @@ def _open_still(found: Sequence[Finding]) -> Iterator[str]:
     if undecided := [finding for finding in found if finding.word == "undecided"]:
         alone = Counter(finding.verdict.alone for finding in undecided if finding.verdict.alone)
         sides = "".join(f", {count} of them {side} alone" for side, count in sorted(alone.items()))
-        yield f"Undecided with the seeds that are there: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
+        yield f"Undecided with the seeds so far: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
 
 
 def _decided_alone(found: Sequence[Finding]) -> Iterator[str]:
     if alone := _named([finding for finding in found if standing(finding).endswith("alone")], found):
-        yield f"Decided alone, and open once all claims are counted: {'; '.join(alone)}."
+        yield f"Decided alone, but open with all claims counted: {'; '.join(alone)}."
 
 
 def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
-    for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer, of a larger effect")):
+    for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer with a larger effect")):
         if named := _named([finding for finding in found if readings_differ(finding) == apart], found):
             yield f"The claim can be read in another way, which gives {words}: {'; '.join(named)}."
 
@@ -180,8 +180,8 @@ def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
 def _of_another_scale(found: Sequence[Finding]) -> Iterator[str]:
     if scaled := sum(changes_scale(finding.verdict.told.initial_logits) for finding in found):
         yield (
-            f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in {scaled} "
-            f"of {counted(len(found), 'finding')}."
+            f"In {scaled} of {counted(len(found), 'finding')}, taking a part out also changes the scale of the signal, so that "
+            "not only the part is compared."
         )
 
 
@@ -201,7 +201,7 @@ def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
                 f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(finding.claim)}; the last look has {most})"
             )
     if beyond:
-        yield f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'
+        yield f'"No effect" would need more seeds of an arm than the last look has: {"; ".join(beyond)}.'
 
 
 def deviations(findings: Findings) -> dict[str, Any]:
@@ -212,15 +212,15 @@ def deviations(findings: Findings) -> dict[str, Any]:
     coded = fields_that_differ(SOURCE_2012, PAPER)
     words.append(
         f"The paper as printed and the code that its authors ran differ in {len(coded)} settings, the schedule of learning "
-        "rates counted as one; the networks below are compared with the code. What differs is told by python -m study describe "
-        "PAPER SOURCE_2012."
+        "rates counted as one; the networks below are compared with the code. python -m study describe PAPER SOURCE_2012 shows "
+        "these differences."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     for one in found:
         where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
         if one.base in ALEXNETS:
             networks.setdefault((one.base, where), changed_from_2012(one))
-        elif (told := f"{one.base} is another network than AlexNet, from the claim: {one.claim.title}.") not in words:
+        elif (told := f"{one.base} is not an AlexNet, but the network of the claim: {one.claim.title}.") not in words:
             words.append(told)
     tables = []
     for (base, where), fields in networks.items():

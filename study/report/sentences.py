@@ -64,7 +64,7 @@ def more_seeds_words(finding: Finding) -> str:
         return "none: the last look is taken"
     if not verdict.more_seeds:
         return "none"
-    return f"{verdict.more_seeds} more an arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
+    return f"{verdict.more_seeds} more per arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
 
 
 def why(finding: Finding) -> str:
@@ -153,16 +153,16 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     p, holm_p, within = p_value(verdict.p), p_value(verdict.holm_p), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
     said = {
-        "supported": f" Against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
-        "contradicted": f" Against a difference of at most {within}: p = {p} {looks}. They differ by more.",
+        "supported": f" Test against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
+        "contradicted": f" Test against a difference of at most {within}: p = {p} {looks}. They differ by more.",
         "undecided": f" Whether they differ by {within} at most or by more is not decided.",
     }.get(verdict.direction, "")
     # Two one-sided tests at 5% distinguish a zero difference from `within` if 1.645 standard errors are less than it.
     if look.image_error == look.image_error and (times := (NORMAL_95 * look.image_error / rule.within) ** 2) > 1:
         many = f"{times:,.0f}" if times >= 10 else number(times, 2)
         said += (
-            f" The images alone give it a standard error of {look.image_error:.2f} {measure.unit}, which no seed lessens: "
-            f"to tell {within} from nothing takes {many} times as many of both sets, or more."
+            f" The images alone give it a standard error of {look.image_error:.2f} {measure.unit}, which more seeds do not "
+            f"reduce: to distinguish {within} from 0, both image sets must be at least {many} times as large."
         )
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} (95% interval over seeds and images "
@@ -181,7 +181,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
     found = verdict.effect
     assert isinstance(found, Difference)
     if math.isnan(found.estimate):
-        return f"{capital(minuend)} minus {subtrahend} has no number: too few runs came to a result.{_next_step(verdict)}"
+        return f"{capital(minuend)} minus {subtrahend} has no value: too few runs have a result.{_next_step(verdict)}"
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."
@@ -223,14 +223,14 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     """Return what the runs that do not show it mean."""
     power = verdict.told.power_of_a_run
     if verdict.direction == "supported":
-        return "It was seen in every one."
+        return "Every run shows it."
     if power != power:
-        return "How likely one such run shows what matters is not known, so its silence contradicts nothing."
+        return "It is not known how likely a run would show what matters, so runs that do not show it contradict nothing."
     told = f"One such run would show a true value of {rule.matters:g} {measure.unit} with a probability of {power:.0%}"
     if verdict.direction == "contradicted":
         return f"{told}: chance does not explain so few."
     if power < ENOUGH_POWER:
-        return f"{told}: too little for its silence to contradict anything."
+        return f"{told}: too little for runs that do not show it to contradict anything."
     return f"{told}: the number of runs that show it is within chance."
 
 
@@ -248,8 +248,8 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     ]
     return (
         f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
-        f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
-        f"They rest on {rests_on}."
+        f"interval that excludes 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"They are from {rests_on}."
     )
 
 
@@ -258,13 +258,13 @@ def _tests(verdict: Verdict, within: str) -> str:
     hypothesis, and the sentences must not suggest it."""
     p, holm_p, nothing = (p_value(value) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
-    beyond = f"against an effect beyond {within}: p = {nothing}"
+    told = f" Test against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
+    beyond = f"test against an effect beyond {within}: p = {nothing}"
     return {
         "supported": f"{told}. The effect is in the claim's direction.",
         "contradicted": f"{told}. The effect is in the other direction.",
-        "no effect": f"{told}; {beyond}. There is none that matters.",
-        "undecided": f"{told}; {beyond}. Neither is decided.",
+        "no effect": f"{told}; {beyond}. There is no effect that matters.",
+        "undecided": f"{told}; {beyond}. Neither test decides.",
     }.get(verdict.direction, "")
 
 

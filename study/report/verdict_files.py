@@ -29,7 +29,7 @@ FILE, TABLE, SCHEMA = "verdicts.json", "verdicts.csv", "verdicts.schema.json"
 SOFTWARE = ("torch", "python", "git_commit", "numerics")
 """Columns of runs.csv that say what software a run was trained with."""
 EFFECTS = ("ratio", "difference", "share")
-AGAIN = "`python -m study report` writes it anew"
+AGAIN = "`python -m study report` writes it again"
 
 Record = Mapping[str, Any]
 
