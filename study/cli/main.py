@@ -157,7 +157,7 @@ def _main(arguments: list[str] | None) -> int:
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
-        console.say(f"{in_a_line(error)}; what was written is whole; fix this, and the same command goes on")
+        console.say(f"{in_a_line(error)}; what was written is whole, and once this is fixed the same command goes on")
         return 1
 
 

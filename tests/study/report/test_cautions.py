@@ -40,7 +40,7 @@ def test_another_reading_stands_in_the_place_of_the_arm_that_is_not_shared():
 
 def test_a_reading_that_lies_apart_is_told_and_marked():
     one = found()
-    assert readings_differ(one) and any("Read as factor-only the effect is -2.0" in text for text in cautions(one))
+    assert readings_differ(one) and any("By the reading factor-only, the effect is -2.0" in text for text in cautions(one))
     same = SimpleNamespace(**{**vars(one), "readings": {"factor-only": one.verdict.effect}})
     assert not readings_differ(same)
 

@@ -213,7 +213,7 @@ def test_runs_without_a_result_are_hard_and_none_are_easy():
     assert "Of 3 runs 1 diverged." in hard(SimpleNamespace(found=(), runs=RUNS))
     assert "Of 3 runs 1 diverged and 2 did not learn." in hard(SimpleNamespace(found=(), runs=idle))
     (told,) = easy(SimpleNamespace(found=(), runs=whole))
-    assert told.startswith("Each of 3 runs came to a result")
+    assert told.startswith("Each of 3 runs has a result")
 
 
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():

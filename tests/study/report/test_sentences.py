@@ -125,7 +125,7 @@ def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     judged = judge(DECAY.rule, case_of(DECAY, arms, machines=(HERE, THERE)))
     told = why(found(DECAY, decide(judged, lambda p: p)))
-    assert "Pairs of here and there together; too few pairs to test whether they agree." in told
+    assert "The pairs are from several machines, here and there; there are too few pairs to test whether they agree." in told
     treated = {machine: [*runs, 40.5] for machine, runs in treated.items()}
     control = {machine: [*runs, 40.2, 40.1, 40.0][: 5 if machine == HERE else 3] for machine, runs in control.items()}
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
