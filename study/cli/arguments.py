@@ -1,6 +1,6 @@
-"""What several verbs have in common: options, the machine that they select, and folders that can be written.
+"""Options that several verbs share, the machine that these options select, and checks that folders can be written.
 
-A text that a user wrote is converted once, by argparse's `type=`: the functions of a verb get whole numbers, lists and paths.
+argparse's `type=` converts what a user typed, once: the functions of a verb get whole numbers, lists and paths.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
 
 MOST_JOBS_A_CORE = 4
-"""One a core is the fastest; some more do little harm."""
+"""One per core is fastest; a few more do little harm."""
 MOST_JOBS = 100_000
-"""On any machines. The number stands in every result, whose tables hold 64 bits."""
+"""On any machine. Every result records the number of jobs, and its tables hold 64 bits."""
 MOST_SPLITS = 1000
-"""Each is a set of its own, packed and trained on."""
+"""Each split is packed and trained on as a separate image set."""
 
 Verbs = argparse._SubParsersAction
 Value = TypeVar("Value")
@@ -36,7 +36,7 @@ WHAT, OWN_IMAGES, WHERE = "what is asked", "your own images", "where it runs"
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses what is wrong by an exception, in one line, instead of ending the process with a usage text."""
+    """Raises Refused with a one-line message for wrong arguments, instead of printing the usage and ending the process."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, exit_on_error=False, **options)
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         try:
             return super().parse_known_args(*arguments, **options)
         except argparse.ArgumentError as error:
-            own = isinstance(error.__context__, argparse.ArgumentTypeError)  # of `converter`: it names the field itself
+            own = isinstance(error.__context__, argparse.ArgumentTypeError)  # from `converter`, whose message names the field
             raise Refused(error.message if own else f"{self.prog}: {error}") from None
 
     def error(self, message: str) -> NoReturn:
@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def converter(read: Callable[[str], Value]) -> Callable[[str], Value]:
-    """`read` for argparse's `type=`: what it refuses is told in its own words."""
+    """Wrap `read` for argparse's `type=`, so that the message of a Refused reaches the user unchanged."""
 
     def convert(text: str) -> Value:
         try:
@@ -68,7 +68,7 @@ def converter(read: Callable[[str], Value]) -> Callable[[str], Value]:
 
 
 def whole_number(field: str, least: int = 0, most: int | None = None) -> Callable[[str], int]:
-    """A converter to whole numbers from `least` on, to `most`."""
+    """Return a converter to whole numbers from `least` to `most`."""
 
     def read(text: str) -> int:
         try:
@@ -85,17 +85,19 @@ def whole_number(field: str, least: int = 0, most: int | None = None) -> Callabl
 
 
 def one_of(field: str, choices: tuple[str, ...], meant: Mapping[str, str] | None = None) -> Callable[[str], str]:
-    """A converter that refuses what is none of `choices`, naming the nearest, or what `meant` has for other words."""
+    """Return a converter that accepts only `choices`. Its refusal suggests the nearest choice, or the one that `meant` maps a
+    word to."""
     return converter(lambda text: choose(field, text, choices, meant or {}))
 
 
 def names(text: str) -> list[str]:
-    """A list with commas or spaces."""
+    """Split a list at commas and spaces."""
     return text.replace(",", " ").split()
 
 
 def path_of(field: str) -> Callable[[str], Path]:
-    """A converter to paths, which refuses an empty one: a variable of a script that was never set, not the working folder."""
+    """Return a converter to paths. It refuses an empty text, which is usually an unset variable of a script, and would
+    otherwise mean the working folder."""
 
     def read(text: str) -> Path:
         if not text.strip():
@@ -115,7 +117,7 @@ def existing_folder(field: str) -> Callable[[str], Path]:
 
 
 def _scale(text: str) -> str:
-    """One of SCALES, or the name or the scale of a set of one's own, which is found when it is loaded."""
+    """Check that `text` is one of SCALES. The name or scale of a user's own image set passes: loading it finds out."""
     if own_name(text) or is_own(text):
         return text
     return choose("SCALE", text.lower().replace("_", "-"), SCALES)
@@ -129,10 +131,10 @@ def _side(text: str) -> int:
 
 
 def claim_options() -> Parser:
-    """A parent parser: which claims, at which scale, on which of their bases and with which arms."""
+    """Parent parser: which claims, at which scale, on which bases and with which arms."""
     parent = Parser(add_help=False, parents=[scale_option(), base_option()])
     parent.add_argument(
-        "claims", nargs="+", metavar="CLAIM", help="names of claims, see `list`; or all: every claim but the factorial designs"
+        "claims", nargs="+", metavar="CLAIM", help="names of claims (see `list`), or all: every claim except factorial designs"
     )
     parent.add_argument_group(WHAT).add_argument(
         "--arms",
@@ -145,7 +147,7 @@ def claim_options() -> Parser:
 
 
 def images_option() -> Parser:
-    """A parent parser: which images of one's own."""
+    """Parent parser: the user's own images."""
     parent = Parser(add_help=False)
     _add_own_images(parent)
     return parent
@@ -158,77 +160,77 @@ def _add_own_images(parent: Parser) -> None:
         type=existing_folder("IMAGES"),
         default=os.environ.get("IMAGES") or None,
         metavar="DIR",
-        help="your own images: DIR/CLASS/FILE, which are split here, or DIR/train/CLASS/FILE and DIR/val (or test)",
+        help="a folder of your own images: DIR/CLASS/FILE, split automatically, or DIR/train/CLASS/FILE and DIR/val (or test)",
     )
     group.add_argument(
         "--name",
         dest="images_name",
         default=os.environ.get("IMAGES_NAME") or "",
-        help="what to call them; default: the name of their folder",
+        help="name of your image set; default: the name of its folder",
     )
     group.add_argument(
         "--side",
         type=converter(_side),
         default=os.environ.get("SIDE") or None,
-        help="pixels a side that they are brought to, 32, 64 or 256; default: by their sizes and their number",
+        help="resize images to this many pixels a side: 32, 64 or 256; default: chosen by their sizes and their number",
     )
     group.add_argument(
         "--test-percent",
         type=whole_number("--test-percent", 1, MOST_TEST_PERCENT),
         default=os.environ.get("TEST_PERCENT") or None,
-        help=f"of each class, for tests, where they are split here; default: {TEST_PERCENT}",
+        help=f"percent of each class for tests, if the images are split automatically; default: {TEST_PERCENT}",
     )
     group.add_argument(
         "--splits",
         type=whole_number("--splits", 1, MOST_SPLITS),
         default=os.environ.get("SPLITS") or "1",
-        help="repeat everything on so many ways to split them; default: 1",
+        help="repeat everything with this many different splits; default: 1",
     )
 
 
 def scale_option() -> Parser:
-    """A parent parser: at which scale, or on which images of one's own."""
+    """Parent parser: at which scale, or on which of the user's own images."""
     parent = Parser(add_help=False)
     parent.add_argument_group(WHAT).add_argument(
         "--scale",
         type=converter(_scale),
         default=os.environ.get("SCALE") or None,
         help=f"which images, and how much training: {', '.join(SCALES)}; default: the first of "
-        f"{', '.join(FALLBACK)} whose images are there, on a GPU {FALLBACK_ON_GPU[0]} before them; where none is, what can be "
-        "downloaded (`plan` downloads nothing: name one)",
+        f"{', '.join(FALLBACK)} whose images are there (on a GPU {FALLBACK_ON_GPU[0]} comes first); if none are, one whose "
+        "images can be downloaded (`plan` downloads nothing, so name one)",
     )
     _add_own_images(parent)
     return parent
 
 
 def base_option() -> Parser:
-    """A parent parser: on which of the claims' bases."""
+    """Parent parser: on which bases of the claims."""
     parent = Parser(add_help=False)
     parent.add_argument_group(WHAT).add_argument(
         "--base",
         type=names,
         default=os.environ.get("BASE") or "",
-        help="which of the claim's base recipes, separated by commas; patterns as A-* are allowed; "
+        help="which of the claim's base recipes, separated by commas; patterns such as A-* are allowed; "
         "default: the claim's own choice",
     )
     return parent
 
 
 def seed_option() -> Parser:
-    """A parent parser: how many seeds."""
+    """Parent parser: how many seeds."""
     parent = Parser(add_help=False)
     parent.add_argument_group(WHAT).add_argument(
         "--seeds",
         type=converter(seed_count),
         default=os.environ.get("SEEDS") or None,
-        help="how many seeds of each arm, from the scale's first seed on; the first arm gets what its look asks for (5 for 3); "
-        "default: as many as the scale or the claim says",
+        help="how many seeds of each arm, from the scale's first seed on; the first arm gets more if its looks need them (5 "
+        "for 3); default: the number of the scale or the claim",
     )
     return parent
 
 
 def device_option(use: str = "") -> Parser:
-    """A parent parser: on which device. `use`: what it is for, where nothing is trained on it."""
+    """Parent parser: on which device. `use`: what the device is for, where nothing is trained on it."""
     parent = Parser(add_help=False)
     parent.add_argument_group(WHERE).add_argument(
         "--device",
@@ -240,19 +242,19 @@ def device_option(use: str = "") -> Parser:
 
 
 def one_run_options() -> Parser:
-    """A parent parser: on which device and in which precision."""
+    """Parent parser: on which device and in which precision."""
     parent = Parser(add_help=False, parents=[device_option()])
     parent.add_argument_group(WHERE).add_argument(
         "--precision",
         type=one_of("PRECISION", PRECISIONS),
         default=os.environ.get("PRECISION") or "auto",
-        help="auto, bf16, fp32 or fp64; default: auto, bf16 where the processor computes in it",
+        help="auto, bf16, fp32 or fp64; default: auto, bf16 if the processor supports it",
     )
     return parent
 
 
 def machine_options() -> Parser:
-    """A parent parser: on which device, in which precision and how many runs at a time."""
+    """Parent parser: on which device, in which precision and how many runs at a time."""
     parent = Parser(add_help=False, parents=[one_run_options()])
     parent.add_argument_group(WHERE).add_argument(
         "--jobs",
@@ -264,7 +266,7 @@ def machine_options() -> Parser:
 
 
 def executor_option() -> Parser:
-    """A parent parser: where the runs work."""
+    """Parent parser: where the runs are trained."""
     parent = Parser(add_help=False)
     parent.add_argument_group(WHERE).add_argument(
         "--executor",
@@ -276,14 +278,14 @@ def executor_option() -> Parser:
 
 
 def json_option() -> Parser:
-    """A parent parser: output for scripts."""
+    """Parent parser: output for scripts."""
     parent = Parser(add_help=False)
     parent.add_argument("--json", action="store_true", help="print JSON, for scripts")
     return parent
 
 
 def add_verb(verbs: Verbs, name: str, function: Callable, text: str, *parents: Parser) -> argparse.ArgumentParser:
-    """A verb that calls `function` with the parsed arguments; `function` returns an exit code, or None for 0."""
+    """Add a verb that calls `function` with the parsed arguments; `function` returns an exit code, or None for 0."""
     parser = verbs.add_parser(name, help=text, description=text, parents=list(parents))
     parser.set_defaults(function=function)
     return parser
@@ -293,7 +295,8 @@ def add_verb(verbs: Verbs, name: str, function: Callable, text: str, *parents: P
 
 
 def machine_of(args: argparse.Namespace) -> Machine:
-    """The machine at hand, as `machine_options` want it used. Raises Refused for a device that is not there."""
+    """Return this machine, used as the options of `machine_options` say. Raises Refused for a device that is not there, and
+    for too many jobs on CPU."""
     machine = machine_of_one_run(args.device, args.precision, args.jobs)
     at_most = MOST_JOBS_A_CORE * cores()
     if machine.device == "cpu" and machine.jobs > at_most and getattr(args, "executor", "local") == "local":
@@ -302,7 +305,7 @@ def machine_of(args: argparse.Namespace) -> Machine:
 
 
 def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> Machine:
-    """The machine at hand for one run, or for so many at a time. Raises Refused for a device that is not there."""
+    """Return this machine, for one run or for `jobs` at a time. Raises Refused for a device that is not there."""
     from alexnet.machine import detect
 
     ranks = launched_ranks()
@@ -314,17 +317,17 @@ def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> M
 
 
 def writable_all(**folders: Path) -> None:
-    """Make these folders, or none of them: where one cannot be written it is refused by the name of its field."""
+    """Make all of these folders. Raises Refused, naming the field, where one cannot be written, before any is made."""
     for field, folder in folders.items():
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            raise Refused(f"{field}: cannot write to {folder} ({there} is no folder that you may write to)")
+            raise Refused(f"{field}: cannot write to {folder} ({there} is not a folder that you may write to)")
     for field, folder in folders.items():
         writable(folder, field)
 
 
 def writable(folder: Path, field: str) -> Path:
-    """Make `folder`; refuse it by the name of its field where it cannot be written."""
+    """Make `folder` and return it. Raises Refused, naming `field`, where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, probe = new_file_beside(folder / "writable")

@@ -1,4 +1,4 @@
-"""Where a command prints. Passwords in what it prints are replaced by ***."""
+"""Prints a command's output, with passwords replaced by ***."""
 
 import errno
 import os
@@ -12,14 +12,14 @@ from study.run.database import redacted
 
 
 class Says(Protocol):
-    """What tells a user something."""
+    """Something that shows messages to the user."""
 
     def say(self, text: str) -> None:
-        """Print a line or several."""
+        """Print one or several lines."""
         ...
 
     def so_far(self, base: str, text: str) -> None:
-        """Tell what the runs of a base come to while others are trained."""
+        """Show the result so far of the runs on a base, while others are trained."""
         ...
 
 
@@ -37,7 +37,7 @@ class Console:
         try:
             print(redacted(text), file=self.file, flush=True)
         except OSError as error:
-            if error.errno != errno.ENOSPC:  # a log on a full disk: what is done goes on, and is told when there is room
+            if error.errno != errno.ENOSPC:  # a log on a full disk must not stop the work
                 raise
 
     def so_far(self, base: str, text: str) -> None:
@@ -45,14 +45,15 @@ class Console:
 
 
 def program() -> str:
-    """How the user calls this program."""
+    """Return how the user calls this program."""
     return "alexnet-study" if Path(sys.argv[0]).stem == "alexnet-study" else "python -m study"
 
 
 def command_line(*words: str) -> str:
-    """A command that the user can type as it is, with the folders that it needs: CLAIMS_DIR, and that of results kept apart."""
+    """Return a command that the user can type as it is, with the variables it needs: CLAIMS_DIR, and RESULTS_DIR where results
+    are kept apart."""
     claims = os.environ.get("CLAIMS_DIR")
     needs = [f"CLAIMS_DIR={shlex.quote(claims)}"] if claims else []
-    is_apart = os.environ.get("RESULTS_DIR") == MY_RESULTS and "--scale" not in words  # a scale says by itself where they are
+    is_apart = os.environ.get("RESULTS_DIR") == MY_RESULTS and "--scale" not in words  # --scale alone decides where results are
     needs += [f"RESULTS_DIR={MY_RESULTS}"] if is_apart else []
     return " ".join([*needs, program(), shlex.join(words)])

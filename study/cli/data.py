@@ -1,4 +1,4 @@
-"""`data pack`: an image set decoded once, and kept packed."""
+"""`data pack`: decodes an image set once and keeps it packed."""
 
 import argparse
 import json
@@ -15,8 +15,8 @@ from study.environment import damaged_choice, data_dir, links_choice
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "pack NAME: decode an image set once, on all cores, and keep it packed; stopped, the same command goes on; called "
-        "again, it checks every image. check DIR: look at a folder of your own images before anything is trained"
+        "pack NAME: decode an image set once, on all cores, and keep it packed; if it is stopped, the same command goes on; if "
+        "the set is packed, it checks every image. check DIR: check a folder of your own images before anything is trained"
     )
     parser = add_verb(verbs, "data", data, text, images_option(), json_option())
     parser.add_argument("action", metavar="ACTION", type=one_of("data", ("pack", "check")), help="pack or check")
@@ -28,7 +28,7 @@ def add_to(verbs: Verbs) -> None:
         metavar="DIR",
         help="pack: folder with train/CLASS/FILE and val (or test); default: NAME in the folder DATA_DIR",
     )
-    parser.set_defaults(images=None)  # the folder is named by itself
+    parser.set_defaults(images=None)  # NAME is the folder
 
 
 def data(args: argparse.Namespace) -> int | None:
@@ -36,7 +36,7 @@ def data(args: argparse.Namespace) -> int | None:
 
 
 def pack_images(args: argparse.Namespace) -> None:
-    """What is packed and whole stays; so the same command goes on where it was stopped, and checks what is there."""
+    """Pack an image set. What is packed and undamaged stays, so a stopped command continues, and a repeated one checks."""
     from alexnet.data.image_sets import SOURCES, pack
     from alexnet.data.known_sets import unlike_its_name
     from alexnet.data.sources import PackedSource

@@ -1,4 +1,4 @@
-"""`data check`: a folder of own images looked at before anything is trained."""
+"""`data check`: checks a folder of the user's own images before anything is trained."""
 
 import argparse
 import json
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from alexnet.data.folder_check import FolderFacts
 
 LISTED = 20
-"""Files of a kind that the terminal names; JSON names all."""
+"""How many files of a kind the terminal names; JSON names all."""
 
 
 def check(args: argparse.Namespace) -> int:
-    """Tell what is in the folder. Returns 1 where an image is damaged, or lies in both parts or in two classes; of damaged ones
-    not where DAMAGED=skip leaves them out."""
+    """Print what is in the folder. Returns 1 where an image is damaged (unless DAMAGED=skip leaves it out), or is in both parts
+    or in two classes."""
     from alexnet.data.folder_check import check_folder
 
     folder = path_named(args.name, "data")
     if not args.name.strip() or not folder.is_dir():
         raise Refused(f"data: no folder {args.name or repr(args.name)}")
     if args.source:
-        raise Refused("--from: `data pack NAME` takes it, `data check DIR` names its folder by itself")
+        raise Refused("--from: only `data pack NAME` takes it; `data check DIR` already names its folder")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)
@@ -39,14 +39,14 @@ def check(args: argparse.Namespace) -> int:
 
 
 def skips_damaged() -> bool:
-    """Whether damaged images are left out of a set."""
+    """Return whether damaged images are left out of a set."""
     from alexnet.data.image_sets import DAMAGED
 
     return choose("DAMAGED", damaged_choice(), DAMAGED) == "skip"
 
 
 def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
-    """Headings, and the lines under each; of files LISTED each."""
+    """Yield headings and the lines under each, with at most LISTED files under a heading."""
     from alexnet.data.folder_check import remarks
 
     train, test = facts.images
@@ -76,7 +76,7 @@ def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[
 
 
 def as_json(facts: "FolderFacts", name: str, why: str) -> dict[str, Any]:
-    """All that the check found, for scripts; every file is named."""
+    """Return everything that the check found, for scripts; every file is named."""
     from alexnet.data.folder_check import remarks
 
     train, test = facts.images

@@ -1,4 +1,4 @@
-"""`describe`: a recipe's settings and layers, or how two recipes differ."""
+"""`describe`: shows a recipe's settings and layers, or how two recipes differ."""
 
 import argparse
 import json
@@ -13,16 +13,16 @@ from study.cli.arguments import Verbs, add_verb, json_option, writable
 from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
-"""Endings of files that a figure can be drawn into."""
+"""File endings that a figure can be written to."""
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "the settings and layers of a recipe, or the differences of two"
+    text = "show the settings and layers of a recipe, or the differences between two recipes"
     parser = add_verb(verbs, "describe", describe_recipes, text, json_option())
     parser.add_argument(
         "recipe", nargs="+", help="PAPER, SOURCE_2012, ..., or CLAIM/BASE, or CLAIM/BASE/ARM; two to compare them"
     )
-    parser.add_argument("--figure", help="draw the architecture into this file, in the manner of the paper's figure 2")
+    parser.add_argument("--figure", help="draw the architecture into this file, like the paper's figure 2")
 
 
 def describe_recipes(args: argparse.Namespace) -> None:
@@ -34,7 +34,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
         check_figure(args.figure)
         if len(args.recipe) > 1 or args.json:
             raise Refused(
-                f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences of two'}"
+                f"--figure: it draws one recipe, {'as a picture, not JSON' if args.json else 'not the differences between two'}"
             )
     recipes = [named_recipe(name) for name in args.recipe]
     if len(recipes) == 2:
@@ -52,7 +52,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
 
 
 def check_figure(written: str) -> None:
-    """Raises Refused for what is no name of a file whose ending says which kind of picture it is."""
+    """Raises Refused unless `written` is the name of a file that ends in one of PICTURES."""
     ending = Path(written).suffix
     if ending not in PICTURES:
         raise Refused(f"--figure: {written!r} ends in {ending or 'nothing'!r}, not in {' or '.join(PICTURES)}")
@@ -61,7 +61,7 @@ def check_figure(written: str) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raises Refused where no file of this name can be written into its folder, which is there. Leaves nothing."""
+    """Raises Refused where no file of this name can be written. Its folder must exist. Leaves no file behind."""
     try:
         handle, probe = new_file_beside(path)
         os.close(handle)

@@ -1,4 +1,4 @@
-"""`gpu-check`: whether this machine computes what it should, before any evidence is taken on it."""
+"""`gpu-check`: checks that this machine computes correctly, before its runs count as evidence."""
 
 import argparse
 import json
@@ -9,19 +9,20 @@ from study.cli.console import Console
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "check this machine (at most two minutes): kernels against formulas, runs among others and in a graph against the run "
-        "alone, gradients of the networks against float64; `run` does it by itself once on each GPU"
+        "check that this machine computes correctly (at most two minutes): compares kernels with formulas, runs that share the "
+        "GPU or use a CUDA graph with the same run alone, and gradients of the networks with float64; `run` does this once on "
+        "each GPU"
     )
     parser = add_verb(verbs, "gpu-check", gpu_check, text, machine_options(), json_option())
     parser.add_argument(
         "--seconds",
         type=whole_number("--seconds", 1),
-        help="what no time is left for is named as not reached; default: 120",
+        help="time limit; checks that do not fit are listed as not reached; default: 120",
     )
 
 
 def gpu_check(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where a check fails, or is not reached."""
+    """Run the checks. Returns the exit code: 1 where a check fails or is not reached."""
     from study.run.self_check import SECONDS, identity, in_words, run_checks
 
     machine, console = machine_of(args), Console(to_stderr=args.json)

@@ -1,4 +1,4 @@
-"""Loading and packing image sets, with a word on how far it is."""
+"""Loads and packs image sets, and reports the progress."""
 
 import sys
 import time
@@ -17,8 +17,8 @@ SAID_EVERY_SECONDS = 10
 
 
 def load_images(name: str) -> "ImageSet":
-    """The image set in DATA_DIR. Tells how far it is while many files are decoded for the first time, and which damaged files
-    are left out."""
+    """Load an image set from DATA_DIR. Prints the progress while many files are decoded for the first time, and the damaged
+    files that are left out."""
     from alexnet.data.image_sets import load
 
     images = load(name, data_dir(), damaged_choice(), packing_told(name), links_choice())
@@ -28,7 +28,7 @@ def load_images(name: str) -> "ImageSet":
 
 
 def left_out_words(images: "ImageSet") -> str:
-    """Such as "pets: 2 damaged images left out: a.jpg: damaged image (...)"; empty where none was."""
+    """Return text such as "pets: 2 damaged images left out: a.jpg: damaged image (...)"; empty where none was left out."""
     from alexnet.data.found_files import few
 
     count = len(images.left_out)
@@ -36,9 +36,10 @@ def left_out_words(images: "ImageSet") -> str:
 
 
 def load_known(name: str, download: bool = True) -> "ImageSet":
-    """The image set in DATA_DIR that claims are asked of. Raises Refused where it has other classes or counts than a set of
-    this name: whatever it is, its runs are not to be told as that set's; and, without `download`, where it is still to be
-    brought."""
+    """Load an image set of the claims from DATA_DIR.
+
+    Raises Refused where its classes or counts are not those of the set of this name, as its runs would be reported as that
+    set's. Without `download`, raises Refused also where the set must still be downloaded."""
     from alexnet.data.image_sets import available, source_of
     from alexnet.data.known_sets import unlike_its_name
 
@@ -51,7 +52,7 @@ def load_known(name: str, download: bool = True) -> "ImageSet":
 
 
 def packing_told(name: str) -> Callable[[int, int], None]:
-    """An observer that tells of the progress of packing, every ten seconds."""
+    """Return an observer that prints the progress of packing, every ten seconds."""
     began = said = time.monotonic()
 
     def observe(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""`logits`: how widely the logits of each arm spread before training, against the claim's first arm."""
+"""`logits`: measures how widely each arm's logits spread before training, relative to the claim's first arm."""
 
 import argparse
 
@@ -14,15 +14,15 @@ from study.questions.scales import scale_named
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "measure how widely the logits of each arm spread before training, against the claim's first arm, into "
+        "measure how widely each arm's logits spread before training, compared with the claim's first arm, and write it to "
         f"{FILE} in the folder of results"
     )
-    use = "where the runs would work, which decides the scale where none is named"
+    use = "where runs would be trained, which decides the scale if none is named"
     add_verb(verbs, "logits", measure_logits, text, claim_options(), device_option(use))
 
 
 def measure_logits(args: argparse.Namespace) -> None:
-    """What is in the file already is not measured again."""
+    """Measure and write the spreads; those that are already in the file are not measured again."""
     from study.run.initial_logits import spreads_of
 
     machine = machine_of_one_run(args.device)

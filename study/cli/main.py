@@ -1,8 +1,8 @@
 """The command line, `alexnet-study VERB` or `python -m study VERB`: the parser of all verbs, and exit codes.
 
-Exit codes: 0 done, 1 some runs were lost, or passed over for what lies in their folders, or could not be written down, or, of
-`check` and `diff`, verdicts are not equal, 2 something was asked for wrongly (one line says what), 75 asked to stop (SIGTERM)
-and to be called again, 130 interrupted.
+Exit codes: 0 done; 1 some runs were lost, or were skipped because of wrong files in their folders, or could not be recorded,
+or, for `check` and `diff`, verdicts are not equal; 2 the command is wrong (one line says how); 75 asked to stop (SIGTERM), call
+again; 130 interrupted.
 """
 
 import argparse
@@ -43,11 +43,11 @@ from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
 from study.run.stop import EXIT_LATER
 
-DESCRIPTION = """Re-runs the claims of the AlexNet paper (2012) with several seeds, and tells whether they hold.
+DESCRIPTION = """Tests the claims of the AlexNet paper (2012) again with several seeds, and shows whether they hold.
 
-Everything is looked for in the working folder, unless environment variables say otherwise: the tables and
-pages of results in results/ (RESULTS_DIR), the directory of runs, finished and unfinished, in spool/
-(SPOOL_DIR), images in data/ (DATA_DIR). Results of made-up images and of your own go into my-results/."""
+All folders are in the working folder, unless environment variables name others: results/ has the tables
+and pages of results (RESULTS_DIR), spool/ the finished and unfinished runs (SPOOL_DIR), and data/ the
+images (DATA_DIR). Results on made-up images and on your own images go to my-results/."""
 
 EXAMPLES = """examples:
   {prog} quick                               everything once, small, into ./quick
@@ -59,32 +59,32 @@ EXAMPLES = """examples:
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
   {prog} data check DIR                      your own images, before anything is trained
-  {prog} run response_norm --images DIR      a claim on them
+  {prog} run response_norm --images DIR      a claim on your own images
   {prog} report                              figures, pages and verdicts.json from the tables
   {prog} check                               do the tables still say what verdicts.json says? For CI
   {prog} diff HEAD~1                         what changed in the verdicts since then
 
 environment variables:
-  SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   stand in for the options of these names
+  SCALE, BASE, ARMS, SEEDS, DEVICE, PRECISION, JOBS, EXECUTOR   used where the option of this name is not given
   RESULTS_DIR, SPOOL_DIR, DATA_DIR   folders, see above
-  IMAGES, IMAGES_NAME, SIDE, TEST_PERCENT, SPLITS   your own images: stand in for --images, --name and so on
+  IMAGES, IMAGES_NAME, SIDE, TEST_PERCENT, SPLITS   your own images: used where --images, --name and so on are not given
   DAMAGED                what to do with damaged image files: refuse (the default) or skip
   LINKS                  what to do with links that lead out of an image folder: refuse (the default) or follow
   CLAIMS_DIR             a folder with claims of your own
   MLFLOW_TRACKING_URI    where MLflow keeps runs; default: mlflow.db in the working folder
-  OPTUNA_STORAGE         where a search keeps its trials besides the directory of runs; default: nowhere"""
+  OPTUNA_STORAGE         a second place for the trials of a search, besides the directory of runs; default: none"""
 
 NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
-"""Errors of the disk, and of who may write where."""
+"""Errors of the disk and of file permissions."""
 IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
-"""Errors of paths: something else lies where a file or a folder is to be, or the name is too long for one. What can be known
-beforehand is refused before the work."""
+"""Errors of paths: something else is where a file or a folder should be, or the name is too long. What can be known beforehand
+is refused before the work."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
-"""Which of pyproject.toml's extras brings a package; all others come with `study`."""
+"""Which of pyproject.toml's extras installs a package; all other packages come with `study`."""
 FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
 """Modules that add verbs to the parser."""
 FOLDERS = ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI")
-"""What a command may set for itself."""
+"""Environment variables that a command may set for itself."""
 
 
 def parser() -> Parser:
@@ -102,11 +102,10 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command of `arguments`, by default those of the process. Returns the exit code, as a console script wants it.
+    """Run the command of `arguments`, by default those of the process. Returns the exit code.
 
-    Sets environment variables of libraries: the process is the command's own. What SIGTERM does is as before when it returns:
-    whoever calls it in a process of his own (a notebook, a test) is not left with a command's way to stop. So with its folders:
-    `quick` and --images choose some for themselves.
+    Sets environment variables for libraries and leaves them set. Restores the SIGTERM handler and the variables of FOLDERS,
+    which `quick` and --images change, for callers that go on (a notebook, a test).
     """
     before, folders = signal.getsignal(signal.SIGTERM), {name: os.environ.get(name) for name in FOLDERS}
     try:
@@ -121,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _main(arguments: list[str] | None) -> int:
     os.environ.update({**NO_TELEMETRY, **os.environ})
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' texts: Arrow's own keeps pages that were freed
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # for pandas' strings: Arrow's own pool keeps freed pages
     if arguments is None:
         _print_whatever_it_is()
     args = argparse.Namespace(verb=None)
@@ -154,23 +153,23 @@ def _main(arguments: list[str] | None) -> int:
         return EXIT_LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("quick", "run", "search", "settle", "train") else 0  # these were not done
+        return 1 if args.verb in ("quick", "run", "search", "settle", "train") else 0  # these were not finished
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise
-        console.say(f"{in_a_line(error)}; what was written is whole, and the same command goes on when that is mended")
+        console.say(f"{in_a_line(error)}; what was written is whole, and once this is fixed the same command goes on")
         return 1
 
 
 def _print_whatever_it_is() -> None:
-    """A terminal that has no "∞" shows "?" in its place: no text ends a command, least of all one that trains."""
+    """Show "?" for characters that the terminal lacks, such as "∞": no text may end a command, least of all one that trains."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # one that a caller captures may be anything
+        if isinstance(stream, io.TextIOWrapper):  # a stream that a caller captures may be of any type
             stream.reconfigure(errors="replace")
 
 
 def _done(args: argparse.Namespace) -> int:
-    """The command's exit code, once images of one's own that it names are packed."""
+    """Check the claims, pack the user's own images, then run the command. Returns the exit code."""
     if getattr(args, "claims", None) and not means_all(args.claims):
         named_claims(args)
     own_images.resolve(args)
@@ -178,7 +177,7 @@ def _done(args: argparse.Namespace) -> int:
 
 
 def _on_all_ranks(args: argparse.Namespace) -> int:
-    """Under torchrun: the command on rank 0; the others follow it."""
+    """Under torchrun, run the command on rank 0; the other ranks follow it."""
     if args.verb not in ("run", "train"):
         raise Refused("torchrun: run and train work on several ranks, no other command")
     if launched().rank:

@@ -1,4 +1,4 @@
-"""`merge`: other people's results into one folder."""
+"""`merge`: adds other people's results to the folder of results."""
 
 import argparse
 import json
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from study.record.merging import Merged
 
 MOST_NAMED = 10
-"""Runs that are named one by one; `--json` names all."""
+"""How many runs are listed individually; `--json` lists all."""
 
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "put other people's folders of results into the folder of results (RESULTS_DIR), each run once; tells which runs of "
-        "one key came to other bits, and whether two machines agree on each claim"
+        "add other people's folders of results to the folder of results (RESULTS_DIR), each run once; shows which runs with "
+        "the same key have different bits, and whether two machines agree on each claim"
     )
     parser = add_verb(verbs, "merge", merge, text, json_option())
     parser.add_argument("folders", type=existing_folder("DIR"), nargs="+", metavar="DIR", help="folders of results")
@@ -63,7 +63,7 @@ def merge(args: argparse.Namespace) -> None:
 
 
 def _judged(folder: Path, merged: "Merged") -> "Findings":
-    """What a report would say of the files that are to be written. Raises Refused where they could not be judged."""
+    """Judge the files that are to be written. Raises Refused where they cannot be judged."""
     from study.judge.evidence import find
 
     with tempfile.TemporaryDirectory() as copy:
@@ -80,29 +80,31 @@ def _judged(folder: Path, merged: "Merged") -> "Findings":
 
 def _counts(merged: "Merged", folder: Path) -> list[str]:
     return [
-        f"{path}: {count} new runs into {folder}, {merged.known[path]} were there in the same bits"
+        f"{path}: {count} new runs into {folder}, {merged.known[path]} were there already with the same bits"
         for path, count in merged.new.items()
     ]
 
 
 def _bits(merged: "Merged") -> list[str]:
-    """Runs of one key that came to other weights: on one machine, where that should not be, one by one."""
+    """Describe runs of one key that ended with different weights. Those on one machine, where this should not happen, are
+    listed first."""
     one = [found for found in merged.other_bits if found.is_one_machine]
     lines = [
-        f"{found.key}: two runs on {found.machines[0]} with other bits ({found.what}); ours stays" for found in one[:MOST_NAMED]
+        f"{found.key}: two runs on {found.machines[0]} with different bits ({found.what}); ours stays"
+        for found in one[:MOST_NAMED]
     ]
     if len(one) > MOST_NAMED:
-        lines.append(f"and {len(one) - MOST_NAMED} more runs of one machine with other bits")
+        lines.append(f"and {len(one) - MOST_NAMED} more runs on one machine with different bits")
     across = [found for found in merged.other_bits if not found.is_one_machine]
     if across or merged.same_bits:
-        lines.append(f"of runs on two machines {merged.same_bits} have the same bits, {len(across)} have other bits:")
+        lines.append(f"of runs on two machines {merged.same_bits} have the same bits, {len(across)} have different bits:")
         lines += [f"  {found.key}: {' and '.join(found.machines)} ({found.what})" for found in across[:MOST_NAMED]]
         lines += [f"  and {len(across) - MOST_NAMED} more"] if len(across) > MOST_NAMED else []
     return lines
 
 
 def _line(told: "tuple[Finding, Agreement | None]") -> str:
-    """Whether the machines of a finding agree."""
+    """Return a line that says whether the machines of a finding agree."""
     from study.report.phrases import effect_words, number
 
     one, agreed = told
@@ -116,7 +118,7 @@ def _line(told: "tuple[Finding, Agreement | None]") -> str:
     answer = {
         "agree": f"the machines agree (that they share one effect: p = {number(agreed.p, 2)})",
         "differ": f"the machines DIFFER (that they share one effect: p = {number(agreed.p, 2)})",
-        "not known": "whether the machines agree is not known, it takes two seeds on each",
+        "not known": "whether the machines agree is not known, as this takes two seeds on each",
     }[agreed.answer]
     return f"{where}: {answer}: {each}"
 

@@ -1,4 +1,4 @@
-"""Images of one's own on the command line: packed, and told in one line, before a verb sees them as a scale."""
+"""Packs the user's own images and describes them in one line, before a verb gets them as a scale."""
 
 import argparse
 from dataclasses import replace
@@ -11,22 +11,22 @@ from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
 
 SEVERAL = ("run", "plan")
-"""Verbs that take several ways to split the images."""
+"""Verbs that accept several splits of the images."""
 
 
 def resolve(args: argparse.Namespace) -> None:
-    """Pack the images that `args` name, and put their scale in the place of `args.scale`, the scales of all their splits with
-    a word on each into `args.own`. Nothing where none are named. Raises Refused where images cannot be packed."""
+    """Pack the images that `args` name. Sets `args.scale` to their scale, and `args.own` to the scales of all splits, each with
+    a description. Does nothing where no images are named. Raises Refused where images cannot be packed."""
     folder: Path | None = getattr(args, "images", None)
     scale: str = getattr(args, "scale", None) or ""
     if folder is None and not own_name(scale) and not is_own(scale):
-        if not (args.verb == "data" and args.action == "check"):  # which names its folder without --images
+        if not (args.verb == "data" and args.action == "check"):  # takes its folder without --images
             refuse_own_options(args)
         return
     if args.splits > 1 and args.verb not in SEVERAL:
         raise Refused(f"--splits: {', '.join(SEVERAL)} repeat the split, {args.verb} takes one")
     if folder is None:
-        refuse_own_options(args, but=("--splits",))  # its name says them
+        refuse_own_options(args, but=("--splits",))  # the set's name contains these values
         name, why = own_name(scale_named(scale).data if is_own(scale) else scale), "as asked"
         assert name
     elif scale:
@@ -39,13 +39,13 @@ def resolve(args: argparse.Namespace) -> None:
 
 
 def asks_apart(args: argparse.Namespace) -> bool:
-    """Whether what a command comes to is no part of the study: of made-up images, or of one's own."""
+    """Return whether the results are kept apart from the study's: those of made-up images and of the user's own."""
     scale: str = getattr(args, "scale", None) or ""
     return getattr(args, "images", None) is not None or bool(own_name(scale)) or is_apart(scale)
 
 
 def refuse_own_options(args: argparse.Namespace, but: tuple[str, ...] = ()) -> None:
-    """Raises Refused for an option on a folder of images, or its variable, where no folder is named."""
+    """Raises Refused for an option that only a folder of images can have, or for its variable, where no folder is named."""
     values = {"--name": "images_name", "--side": "side", "--test-percent": "test_percent"}
     given = [option for option, field in values.items() if getattr(args, field, None)]
     for option in [*given, *(["--splits"] if getattr(args, "splits", 1) > 1 else [])]:
@@ -55,7 +55,7 @@ def refuse_own_options(args: argparse.Namespace, but: tuple[str, ...] = ()) -> N
 
 
 def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
-    """The name of the set that a folder makes, and in words why it has this side."""
+    """Return the name of the image set in a folder, and a text that says why the set has this side."""
     from alexnet.data.own_images import choose_name, parts_of
 
     if args.splits > 1 and (parts := parts_of(folder)):
@@ -65,7 +65,7 @@ def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
 
 
 def suiting_side(recipe: str) -> int:
-    """The side of images that suits a recipe, so that crops are cut from them: of those there are, else the recipe's own."""
+    """Return the first of SIDES that suits a recipe, so that crops can be cut; the recipe's own image size if none does."""
     from study.cli.text_tables import named_recipe
 
     base = named_recipe(recipe)
@@ -74,7 +74,7 @@ def suiting_side(recipe: str) -> int:
 
 
 def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
-    """The scale of a set, once it is packed, and all that was chosen for it, in words."""
+    """Pack a set. Returns its scale, and a text with everything that was chosen for it."""
     from alexnet.data.found_files import few
     from alexnet.data.image_sets import class_names, load, pack
     from alexnet.data.own_images import OwnFolders, parts_of

@@ -1,4 +1,4 @@
-"""`list` and `plan`: what can be asked, and what it would cost."""
+"""`list` and `plan`: show what can be asked, and what it would cost."""
 
 import argparse
 import json
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    add_verb(
-        verbs, "list", list_claims, "the claims with their verdicts, base recipes, arms, scales and commands", json_option()
-    )
-    text = "the runs of claims and what they will cost, before anything starts"
+    add_verb(verbs, "list", list_claims, "show the claims with their verdicts, bases, arms, scales and commands", json_option())
+    text = "show the runs of claims and what they will cost, before anything starts"
     add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
 
 
@@ -80,7 +78,7 @@ def list_claims(args: argparse.Namespace) -> None:
 
 
 def _short(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a record of verdicts.json what a list needs."""
+    """Return the part of a verdicts.json record that `list` shows."""
     return {"id": record["id"], **{name: record["verdict"][name] for name in ("direction", "size", "words", "effect")}}
 
 
@@ -104,20 +102,20 @@ def _with_defaults(labels: Iterable[str], defaults: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class ClaimPlan:
-    """A claim at a scale and its runs, in the order in which they are to be trained."""
+    """A claim at a scale, with its runs in training order."""
 
     asked: ClaimAtScale
     planned_runs: list[PlannedRun]
 
 
 def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -> tuple[list[ClaimPlan], Place]:
-    """The plan of each claim that the arguments select, and where its runs work.
+    """Return the plan of each claim that the arguments select, and where the runs are trained.
 
-    Loads each data set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then as many
-    go side by side as pay, unless `--jobs` says how many.
+    Loads each image set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then as
+    many run in parallel as is faster, unless `--jobs` gives the number.
     """
     tuned, rules = Tuned.read(results_dir()), Preregistrations.read(results_dir())
-    on_gpu = machine.device == "cuda"  # which has time for every arm
+    on_gpu = machine.device == "cuda"  # fast enough for every arm
     selected = select_claims(args, on_gpu)
 
     def planned_runs_of(one: ClaimAtScale, fingerprint: str) -> list[PlannedRun]:
@@ -126,7 +124,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
         picked = {"bases": args.base, "arms": args.arms, "seeds": args.seeds, "every_arm": on_gpu}
         return make_plan(one.name, one.scale, fingerprint, tuned, **picked, **by_rule)
 
-    for one in selected:  # refuses what is wrong before data are loaded
+    for one in selected:  # refuse wrong requests before data are loaded
         check_ranks(planned_runs_of(one, ""))
     data = {one.scale: scale_named(one.scale).data for one in selected}
     images = {scale: load_known(name, may_download(args)) for scale, name in data.items()}
@@ -143,7 +141,7 @@ def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -
 
 
 def check_ranks(planned_runs: Iterable[PlannedRun]) -> None:
-    """Raises Refused where a run cannot be shared by the processes that torchrun started."""
+    """Raises Refused where a run cannot be divided among the processes that torchrun started."""
     if launched_ranks() > 1:
         from alexnet.training.data_parallel import asked
 
@@ -152,8 +150,8 @@ def check_ranks(planned_runs: Iterable[PlannedRun]) -> None:
 
 
 def check_can_be_trained(planned_runs: Iterable[PlannedRun], images: "ImageSet", machine: Machine | None) -> None:
-    """Raises Refused, naming the first arm that no run can train: for its images, or for the memory of `machine` where the runs
-    work on this one."""
+    """Raises Refused, naming the first arm that cannot be trained: with these images, or in the memory of `machine`. `machine`
+    is None where the runs are trained elsewhere."""
     from alexnet.machine import memory_bytes
     from alexnet.training.fits import check_fits
 
@@ -166,7 +164,7 @@ def check_can_be_trained(planned_runs: Iterable[PlannedRun], images: "ImageSet",
 
 
 def pace_of(machine: Machine) -> Pace:
-    """By the earlier runs in the tables of RESULTS_DIR."""
+    """Return the pace of `machine`, estimated from the earlier runs in the tables of RESULTS_DIR."""
     from study.record import tables
 
     results = results_dir()
@@ -174,7 +172,7 @@ def pace_of(machine: Machine) -> Pace:
 
 
 def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[PlannedRun]:
-    """The runs of all plans, those of the cheapest plan first."""
+    """Return the runs of all plans, each once, those of the cheapest plan first."""
     done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(spool / planned.key)}
     return cheapest_first(
         [plan.planned_runs for plan in plans],
@@ -183,7 +181,7 @@ def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[Planned
 
 
 def as_many_as_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> Machine:
-    """The machine with as many of these runs at a time as a GPU takes; stderr tells why."""
+    """Return the machine with as many of these runs at a time as make a GPU fastest. Prints the reason on stderr."""
     from study.plan.at_once import jobs_that_pay
 
     jobs, why = jobs_that_pay(planned_runs, machine)
@@ -227,7 +225,7 @@ def show_plans(args: argparse.Namespace) -> None:
 
 
 def found_at(folder: Path, scales: set[str]) -> "Sequence[Finding]":
-    """What the tables say at these scales; judged only where they have runs of one."""
+    """Return the findings at these scales. Judges only where the tables have runs of one of them."""
     from study.judge.evidence import find
     from study.record import tables
 
@@ -235,7 +233,7 @@ def found_at(folder: Path, scales: set[str]) -> "Sequence[Finding]":
 
 
 def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimAtScale, list[Search]]]:
-    """The searches for learning rates that claims need before they have a plan; empty where all are known."""
+    """Return the searches for learning rates that claims need before they can be planned; empty where all are known."""
     tuned, needed = Tuned.read(results_dir()), []
     for one in select_claims(args, on_gpu):
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
@@ -248,7 +246,8 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
 
 
 def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], machine: Machine) -> None:
-    """What has to be searched for, what it costs, and the command. A search by a time stops trials early, so it costs less."""
+    """Print what has to be searched for, what it costs, and the command. A search by time stops trials early, so it costs
+    less."""
     pace = pace_of(machine)
     for one, own in searches:
         ((field, values),) = one.claim.tune.items()
@@ -256,12 +255,14 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
         planned_runs = planned_runs_of(own)
         print(f"{one.name}: {one.claim.title}")
         print("  " + one.headline(machine, own[0].fingerprint).replace("\n", "\n  "))
-        print(f"  No {field} is known of {', '.join(search.label for search in own)}.")
-        print(f"  Searched for first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run a value")
+        print(f"  No {field} is known for {', '.join(search.label for search in own)}.")
+        print(
+            f"  A search comes first: {', '.join(f'{value:g}' for value in values)} for each, {most}a whole run for each value"
+        )
         print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, planned_runs[0])}")
         print(f"  The search: {pace.cost(planned_runs).words}")
         arms = ",".join(dict.fromkeys(search.arm for search in own))
-        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` makes it; then `plan` tells the runs.")
+        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` runs it; then `plan` shows the runs.")
 
 
 def _seeds_words(claim: Claim) -> str:
@@ -273,7 +274,7 @@ def _seeds_words(claim: Claim) -> str:
 
 def _scored_words(claim: Claim, trial: PlannedRun) -> str:
     if is_by_time(claim.measure):
-        return "The least time to the error decides."
+        return "The shortest time to the target error decides."
     return (
         "The lowest mean error at the end decides, on "
         f"{counted(trial.recipe.data.validation_images, 'training image')} that no trial trains on."
@@ -281,7 +282,7 @@ def _scored_words(claim: Claim, trial: PlannedRun) -> str:
 
 
 def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Finding]") -> None:
-    """The claim, a line for each base and arm, and what its margin asks for. `found`: what the tables say."""
+    """Print the claim, what its margin needs, and a line for each base and arm. `found`: the findings so far."""
     asked, tuned = plan.asked, Tuned.read(results_dir())
     print(f"{asked.name}: {asked.claim.title}  ({asked.claim.command_for(asked.name)})")
     print("  " + asked.headline(machine, plan.planned_runs[0].fingerprint).replace("\n", "\n  "))

@@ -1,4 +1,4 @@
-"""How far the runs of a plan are, and how long the rest may take: a line an arm, with its seeds as they end."""
+"""Shows the progress of a plan and the time left: one line per arm, with the value of each seed as it ends."""
 
 import shutil
 import sys
@@ -15,9 +15,9 @@ from study.run.result import RunResult
 
 SAID_EVERY_SECONDS = 30.0
 DRAWN_EVERY_SECONDS = 0.2
-"""How often progress is told in plain lines, and on a terminal."""
+"""How often a terminal's progress is redrawn. SAID_EVERY_SECONDS is for plain lines."""
 BACK = "\r\x1b[{lines}A\x1b[J"
-"""Moves a terminal's cursor up so many lines and clears what stands below."""
+"""Moves a terminal's cursor up by `lines` and clears everything below."""
 
 ArmName = tuple[str, str, str]
 """Claim, base and arm."""
@@ -30,7 +30,8 @@ def outcome_words(result: RunResult) -> str:
 
 
 def value_of(planned: PlannedRun, result: RunResult) -> str:
-    """The number of a run that its claim is about, in words; how it ended where it has none, or has it in its weights."""
+    """Return a run's value for its claim, as text; how the run ended where it has no value, or where the value must be read
+    from its weights."""
     measure = get_claim(planned.claim).measure
     errors = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
     run = Run(outcome=result.outcome, **{name: getattr(result, name) for name in errors})
@@ -41,11 +42,10 @@ def value_of(planned: PlannedRun, result: RunResult) -> str:
 
 
 class RunProgress:
-    """Where each arm stands and how long all may take. On a terminal a block with a line an arm rewrites itself below what is
-    said; elsewhere a run that ends gives a plain line.
+    """Shows the progress of each arm and the time left. On a terminal, a block with one line per arm is redrawn below other
+    output; elsewhere each run prints a plain line when it ends.
 
-    `expected_epochs` are those of each of `planned_runs`, which are to be trained; `done` were trained before; `jobs` runs are
-    trained at a time.
+    `planned_runs` are to be trained, for `expected_epochs` each; `done` were trained before; `jobs` runs are trained at a time.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class RunProgress:
         self.expected = {planned.key: epochs for planned, epochs in zip(planned_runs, expected_epochs, strict=True)}
         self.epochs = {planned.key: 0 for planned in planned_runs}  # done, by run
         self.ended: set[str] = set()
-        self.lost: set[str] = set()  # of these
-        self.pace: dict[str, float] = {}  # seconds an epoch, by run
+        self.lost: set[str] = set()  # of `ended`: those without a value
+        self.pace: dict[str, float] = {}  # seconds per epoch, by run
         self.values: dict[ArmName, dict[int, str]] = {_arm(planned): {} for planned in planned_runs}  # by seed, as they end
         self.before = {arm: sum(_arm(planned) == arm for planned in done) for arm in self.values}
         self.seeds = {arm: sum(_arm(planned) == arm for planned in planned_runs) + self.before[arm] for arm in self.values}
-        self.unfinished: dict[str, str] = {}  # by base, what the runs come to so far
-        self.now = ""  # what the last point said
+        self.unfinished: dict[str, str] = {}  # by base: the result so far
+        self.now = ""  # text of the last point
         self.live = sys.stderr.isatty()
-        self.drawn = 0  # lines of the block that stand on the terminal
+        self.drawn = 0  # lines of the block on the terminal now
         self.said_at = time.monotonic()
         self.every_seconds = DRAWN_EVERY_SECONDS if self.live else SAID_EVERY_SECONDS
 
@@ -86,7 +86,7 @@ class RunProgress:
         self.said_at = time.monotonic()
 
     def over(self, planned: PlannedRun, text: str, value: str = "") -> None:
-        """A run ended, as `text` says; `value`: the number that its claim is about."""
+        """Show that a run ended. `text` says how; `value` is its value for its claim, empty where the run was lost."""
         self.ended.add(planned.key)
         (self.lost.discard if value else self.lost.add)(planned.key)
         self.values[_arm(planned)][planned.seed] = value or "lost"
@@ -98,13 +98,13 @@ class RunProgress:
             self.console.say(f"{line}{self._left()}")
 
     def say(self, text: str) -> None:
-        """Something else that is to be said: above the block."""
+        """Print another message, above the block."""
         self._clear()
         self.console.say(text)
         self._redraw()
 
     def so_far(self, base: str, text: str) -> None:
-        """What the runs of a base come to: an interval that further runs will change."""
+        """Show the result so far of a base: an interval that further runs will change."""
         self.unfinished[base] = text
         if self.live:
             self._redraw()
@@ -112,21 +112,21 @@ class RunProgress:
             self.console.so_far(base, text)
 
     def close(self) -> None:
-        """The block stays as it is; what is said from now on stands below it."""
+        """Leave the block as it is; later messages are printed below it."""
         if self.live and self.drawn:
             self.now = ""
             self._redraw()
             self.drawn = 0
 
     def line_of(self, arm: ArmName) -> str:
-        """Such as "ALEXNET_32 none, 2 of 3 seeds: 27.31, 28.02"."""
+        """Return text such as "ALEXNET_32 none, 2 of 3 seeds: 27.31, 28.02"."""
         ended = self.before[arm] + len(self.values[arm])
         earlier = [f"{self.before[arm]} from before"] if self.before[arm] else []
         values = ", ".join([*earlier, *self.values[arm].values()])
         return f"{arm[1]} {arm[2]}, {ended} of {counted(self.seeds[arm], 'seed')}{f': {values}' if values else ''}"
 
     def remaining(self) -> str:
-        """By how long the search's runs took, corrected by those that have ended since; empty while nothing is known."""
+        """Estimate the time left from the expected epochs, corrected by runs that have ended; empty while nothing is known."""
         if not self.pace:
             return ""
         took = {
@@ -148,7 +148,7 @@ class RunProgress:
     # ---- On a terminal ---------------------------------------------------------------------------------------------------
 
     def block(self, columns: int, rows: int) -> list[str]:
-        """The lines of the block, none longer than a terminal is wide, and not more than it is high."""
+        """Return the lines of the block, cut to the terminal's width and height."""
         several = len({claim for claim, _, _ in self.values}) > 1
         lines = []
         for arm in self.values:

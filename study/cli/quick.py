@@ -1,4 +1,4 @@
-"""`quick`: the whole way on small made-up images, from training to the report, into a folder of its own."""
+"""`quick`: goes through everything on small made-up images, from training to the report, in a separate folder."""
 
 import argparse
 import os
@@ -14,14 +14,14 @@ COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "run everything once on small made-up images, into ./quick: shows that it works on this machine"
+    text = "run everything once on small made-up images, into ./quick, to show that it works on this machine"
     add_verb(verbs, "quick", quick, text)
 
 
 def quick(args: argparse.Namespace) -> int:
     """Run figure 1 at the scale "smoke" into ./quick, away from real results. Returns the exit code of the run.
 
-    It is no evidence for or against the claim. RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI are used where they are set.
+    The result is no evidence for or against the claim. Uses RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI where they are set.
     """
     folder = Path.cwd() / "quick"
     os.environ.setdefault("RESULTS_DIR", str(folder / "results"))
@@ -38,5 +38,5 @@ def quick(args: argparse.Namespace) -> int:
         uri = shlex.quote(os.environ["MLFLOW_TRACKING_URI"])
         in_checkout = Path("Makefile").is_file()
         show = f"MLFLOW_TRACKING_URI={uri} make ui" if in_checkout else f"mlflow server --backend-store-uri {uri}"
-        Console().say(f"its runs as MLflow shows them: {show}")
+        Console().say(f"to see its runs in MLflow: {show}")
     return code

@@ -1,4 +1,4 @@
-"""`record` and `table`: finished runs into MLflow and the tables, and MLflow's runs back into the tables."""
+"""`record` and `table`: put finished runs into MLflow and the tables, and MLflow's runs back into the tables."""
 
 import argparse
 import contextlib
@@ -28,12 +28,12 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="take the tables as they are, as after a merge by git: they are checked, and digests.json is written anew",
+        help="accept the tables as they are, for example after a merge by git: check them and write digests.json again",
     )
 
 
 def record_runs(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where results were passed over."""
+    """Record finished runs. Returns the exit code: 1 where results were skipped."""
     from study.record import tables
     from study.record.mlflow_store import Store
 
@@ -53,7 +53,8 @@ def record_runs(args: argparse.Namespace) -> int:
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
-    """Those that belong into the folder of results: the study's own takes no runs on made-up images or on one's own."""
+    """Return the results that belong in the folder of results. The study's folder takes no runs on made-up images or on the
+    user's own."""
     mine = [result for result in results if is_chosen() or not is_apart(result.asked.scale)]
     if left_out := len(results) - len(mine):
         Console().say(
@@ -69,7 +70,7 @@ def _tell_passed_over(odd: Sequence[str]) -> int:
 
 
 def export_table(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where results were passed over."""
+    """Write MLflow's runs to the tables. Returns the exit code: 1 where results were skipped."""
     if args.accept:
         accept_tables()
         return 0
@@ -81,14 +82,14 @@ def export_table(args: argparse.Namespace) -> int:
     odd: list[str] = []
     with _mlflow_answers():
         results = list(Store().results(pass_over=odd.append))
-    # Outside of _mlflow_answers: a fault of the disk that the tables are on is none of MLflow's.
+    # Outside of _mlflow_answers: an error of the disk with the tables is not MLflow's.
     count = tables.merge(folder, _of_this_folder(results), odd.append)
     Console().say(f"{counted(count, 'run')} of {tracking_uri()} in {folder / 'runs.csv'}")
     return _tell_passed_over(odd)
 
 
 def accept_tables() -> None:
-    """Digests of the tables as they are, where a report could be made of them."""
+    """Write the digests of the tables as they are. Raises Refused where the tables cannot be judged."""
     from study.judge.evidence import find
 
     folder = there(results_dir(), "RESULTS_DIR")
@@ -106,7 +107,7 @@ def accept_tables() -> None:
 
 @contextlib.contextmanager
 def _mlflow_answers() -> Iterator[None]:
-    """Raises Refused in a line where MLFLOW_TRACKING_URI does not answer, or says no."""
+    """Raises Refused, in one line, where MLFLOW_TRACKING_URI does not answer or refuses."""
     from study.record.mlflow_faults import lasting
     from study.record.mlflow_store import set_up_mlflow
 

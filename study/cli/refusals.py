@@ -1,4 +1,4 @@
-"""A refusal of `alexnet`, which names arguments of functions, in words of the command line, which has options and variables."""
+"""Translates refusals of `alexnet`, which name function arguments, to the options and variables of the command line."""
 
 from alexnet.errors import NeedsPacking, Refused
 
@@ -15,11 +15,11 @@ TYPED = {
     "test_percent": "--test-percent",
     "checkpoints": "SPOOL_DIR",
 }
-"""What the user of the command line types, by the argument that it becomes."""
+"""What the user types on the command line, by the argument that it becomes."""
 
 
 def as_typed(refused: Refused) -> str:
-    """The one line to print."""
+    """Return the one line to print."""
     text = str(refused)
     if isinstance(refused, NeedsPacking):
         command = f"python -m study data pack {refused.name} --from {refused.source or 'DIR'}"

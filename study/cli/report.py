@@ -1,4 +1,4 @@
-"""`report`: figures, pages and verdicts from the tables."""
+"""`report`: writes figures, pages and verdicts from the tables."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`run`: train what is missing of claims, record it, and tell what has come of it."""
+"""`run`: trains the missing runs of claims, records them and shows the results."""
 
 import argparse
 import contextlib
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 
 ENDS = ("estimate", "lower", "upper")
-"""Of an effect: what MLflow's summary has as metrics."""
+"""Fields of an effect that MLflow's summary has as metrics."""
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "train the runs of claims that are not done yet, record them, and show the verdicts; stopped, run it again to go on"
+    text = "train the missing runs of claims, record them and show the verdicts; if it is stopped, run it again to go on"
     add_verb(verbs, "run", run, text, claim_options(), seed_option(), executor_option(), machine_options(), json_option())
 
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def look_at_mlflow(console: Console) -> None:
-    """Before anything is trained: a word where MLflow is away. Raises Refused where it will never take the runs."""
+    """Before training, print a warning where MLflow does not answer. Raises Refused where it will never accept the runs."""
     from study.record.mlflow_store import look_at_store
 
     if warning := look_at_store():
@@ -85,8 +85,8 @@ def train_and_conclude(
     executor: Executor,
     console: Console,
 ) -> int:
-    """Train what is missing of `planned_runs`, then tell what `plans` have come to. Returns the exit code: 1 where runs were
-    lost, or what they came to could not be written."""
+    """Train the missing ones of `planned_runs`, then show the results of `plans`. Returns the exit code: 1 where runs were
+    lost, or results could not be written."""
     from study.record.keeper import record_results
 
     results = results_dir()
@@ -105,7 +105,7 @@ def train_and_conclude(
         derive_from_weights(asked, place, results, console)
         conclude(args, plans, place, results, console)
     except (Refused, OSError) as error:
-        console.say(f"not told: {in_a_line(error)}; the same command tells it")
+        console.say(f"results not shown: {in_a_line(error)}; the same command shows them")
         told = False
     for reason in lost:
         console.say(f"lost: {reason}")
@@ -115,7 +115,8 @@ def train_and_conclude(
 
 
 def leave(*_) -> None:
-    """On SIGTERM: workers keep a checkpoint each and end; the same command goes on. A rank of torchrun trains by itself."""
+    """Handle SIGTERM: each worker writes a checkpoint and ends, and the same command continues. Under torchrun this process
+    trains itself, so it only sets STOP."""
     if launched_ranks() > 1:
         STOP.set()
     else:
@@ -134,11 +135,11 @@ def train_and_record(
     tells_numbers: bool = True,
     asked: Iterable[PlannedRun] = (),
 ) -> list[str]:
-    """Train those of `planned_runs` that are not done, record them as they end, and tell how far they are.
+    """Train those of `planned_runs` that are not done, record them as they end, and show the progress.
 
-    As soon as two arms of a claim, scale, base and seed are done, tells what they come to, and draws the first picture (not
-    without `tells_numbers`). `asked`: see FirstNumbers. Returns for each lost run its label and the reason. What a kill keeps
-    from being recorded is in the run folders.
+    As soon as two arms of a claim, scale, base and seed are done, shows their result and draws the first picture (only with
+    `tells_numbers`). `asked`: see FirstNumbers. Returns the label and the reason of each lost run. If the process is killed,
+    results that are not recorded yet are still in the run folders.
     """
     from study.record.keeper import Keeper
 
@@ -176,7 +177,7 @@ def train_and_record(
                     progress.over(planned, f"LOST, {outcome}: {reason}")
                     lost[planned.key] = event
                 case FewerAtATime(too_large, jobs):
-                    progress.say(f"{counted(len(too_large), 'run')} lost for want of memory; again, {jobs} at a time")
+                    progress.say(f"{counted(len(too_large), 'run')} lost because memory ran out; again, {jobs} at a time")
                     for planned in too_large:
                         del lost[planned.key]
             if keeper.is_due or first_numbers.first_pair_waits:
@@ -193,8 +194,8 @@ def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> No
 
 
 class FirstNumbers:
-    """What runs have come to so far, told while others are trained. `done`: the runs that were done before. `asked`: every
-    run of every claim, so that one that several claims share counts for each of them."""
+    """Shows the results so far while other runs are trained. `done`: the runs that were done before. `asked`: every run of
+    every claim, so that a run that several claims share counts for each of them."""
 
     def __init__(self, done: Iterable[PlannedRun], results: Path, console: Says, asked: Iterable[PlannedRun] = ()):
         self.results, self.console = results, console
@@ -202,14 +203,14 @@ class FirstNumbers:
         for planned in asked:
             self.places.setdefault(planned.key, []).append(planned)
         self.arms: dict[tuple[str, str, str, int], set[str]] = {}  # done, by claim, scale, base and seed
-        self.to_tell: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base the last that made a pair complete
+        self.to_tell: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base: the last run to complete a pair
         self.has_told = False
         for planned in done:
             self._pairs_with(planned)
 
     @property
     def first_pair_waits(self) -> bool:
-        """Whether the first pair of arms is there, and nothing was told yet."""
+        """Whether the first pair of arms is done, and nothing was shown yet."""
         return bool(self.to_tell) and not self.has_told
 
     def add(self, planned: PlannedRun) -> None:
@@ -217,18 +218,18 @@ class FirstNumbers:
             self.to_tell[place.claim, place.scale, place.base] = place
 
     def tell(self) -> None:
-        """Tell of each claim and base with new pairs what the tables say of them; the first time with a picture."""
+        """Show the result of each claim and base with new pairs; the first time with a picture."""
         if not self.to_tell:
             return
         try:
             tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
-        except (Refused, OSError) as error:  # as of a table that is still to be made again, a full disk; training goes on
-            self.console.say(f"  nothing told so far: {in_a_line(error)}")
+        except (Refused, OSError) as error:  # e.g. a table that must be written again, or a full disk; training goes on
+            self.console.say(f"  no result shown yet: {in_a_line(error)}")
         self.to_tell.clear()
         self.has_told = True
 
     def _pairs_with(self, planned: PlannedRun) -> list[PlannedRun]:
-        """The places of this run, which is done, at which two arms at least of one claim, scale, base and seed are done now."""
+        """Note that this run is done. Returns its places with at least two arms of one claim, scale, base and seed done."""
         found = []
         for place in self.places.get(planned.key, [planned]):
             arms = self.arms.setdefault((place.claim, place.scale, place.base, place.seed), set())
@@ -239,7 +240,7 @@ class FirstNumbers:
 
 
 def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
-    """Of the claim and base of each of `planned_runs`, what its runs come to; and the picture of the first, where `draw`."""
+    """Show the result of the claim and base of each of `planned_runs`; with `draw`, also the picture of the first claim."""
     from study.judge.evidence import find
     from study.plan.claim_files import get_claim
     from study.report import phrases
@@ -266,7 +267,7 @@ def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says
 
 
 def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, results: Path, console: Console) -> None:
-    """What the claims of finished runs ask of their weights, where it is not there yet."""
+    """Measure what claims need from the weights of finished runs, where it is not there yet."""
     from study.record.trained_weights import asks_weights, derive
 
     rules = Preregistrations.read(results)
@@ -278,7 +279,7 @@ def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, result
 
 
 def _is_there(data: str) -> bool:
-    """Whether an image set is at hand, or nothing can download it."""
+    """Return whether an image set is there, or cannot be downloaded."""
     from alexnet.data.image_sets import available, source_of
 
     return not (source_of(data).can_download and available(data, data_dir(), download=False))
@@ -292,7 +293,8 @@ def conclude(
     console: Console,
     here_alone: bool = True,
 ) -> None:
-    """Report, verdicts in the terminal, summaries in MLflow. `here_alone`: only of claims that this machine has runs of."""
+    """Write the report, print the verdicts, and put summaries into MLflow. `here_alone`: print only findings that have runs of
+    this machine."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.record.figure_files import picture_prefix
@@ -331,7 +333,7 @@ def conclude(
                 {finding.base: finding.word for finding in mine},
                 {f"{end} {finding.base}": getattr(finding.verdict.effect, end) for finding in mine for end in ENDS},
             )
-        except Exception as error:  # whatever a store that is away makes mlflow raise
+        except Exception as error:  # mlflow may raise anything where its store does not answer
             from study.record.mlflow_faults import in_words
 
             console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")

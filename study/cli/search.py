@@ -1,4 +1,4 @@
-"""`search`: the learning rates of a claim's arms anew."""
+"""`search`: searches for the learning rates of a claim's arms again."""
 
 import argparse
 import contextlib
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def add_to(verbs: Verbs) -> None:
     text = (
-        "find the learning rates of a claim's arms anew and write them to tuned.json in the folder of results; where the best "
-        f"is at the end of the list, up to two beyond it are tried too; where a claim's arms share a rate: CLAIM{SUFFIX}"
+        "search for the learning rates of a claim's arms again and write them to tuned.json in the folder of results; if the "
+        f"best is at the end of the list, up to two beyond it are tried too; for a claim whose arms share a rate: CLAIM{SUFFIX}"
     )
     add_verb(verbs, "search", search, text, claim_options(), machine_options())
 
@@ -45,7 +45,7 @@ def search(args: argparse.Namespace) -> int:
     if args.claims == ["all"]:
         args.claims = [name for name, claim in all_claims().items() if claim.tune]
     some_lost, selected = False, select_claims(args, machine.device == "cuda")
-    for one in selected:  # refuses what is wrong before data are loaded, and before anything is written
+    for one in selected:  # refuse wrong requests before data are loaded and anything is written
         if not one.claim.tune:
             raise Refused(
                 f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate; "
@@ -53,7 +53,7 @@ def search(args: argparse.Namespace) -> int:
             )
         pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
     if os.environ.get("OPTUNA_STORAGE"):
-        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # which makes its tables
+        open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # creates its tables
     for one in selected:
         images, scale = load_known(scale_named(one.scale).data), get_scale(one.claim, one.scale)
         fingerprint = images.fingerprint
@@ -69,7 +69,7 @@ def search(args: argparse.Namespace) -> int:
 
 
 def searched(searches: Sequence["Search"], place: Place, console: Console) -> bool:
-    """Run the searches and tell of them. Returns whether one was lost."""
+    """Run the searches and print their progress. Returns whether one was lost."""
     from study.run.search import RateFound, SearchLost, TrialPoint, search_all
 
     some_lost = False
@@ -97,8 +97,8 @@ def _trial_words(trial: "TrialPoint") -> str:
 def _found_words(found: "RateFound") -> str:
     entry = found.entry
     if not entry["value"]:
-        return f"{found.search.label}: no value reached the target, or came to its end"
-    edge = "; WARNING: the outermost that was tried, a better one may lie beyond it" if entry["at_edge"] else ""
+        return f"{found.search.label}: no run reached the target, or trained to its end"
+    edge = "; WARNING: this is at the end of the values tried, a better one may lie beyond it" if entry["at_edge"] else ""
     if entry["steps"]:
         by = f"target after {entry['steps']:.0f} steps"
     else:

@@ -1,4 +1,4 @@
-"""Which claims the options of a command select, and at which scale each; see `arguments.py` for the options themselves."""
+"""Finds which claims the options of a command select, and at which scale; `arguments.py` defines the options."""
 
 import argparse
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, MADE_UP, scale_nam
 
 @dataclass(frozen=True)
 class ClaimAtScale:
-    """A claim, the scale at which it is asked, and in words why at that one."""
+    """A claim, the scale at which it is asked, and a text that says why at this one."""
 
     name: str
     claim: Claim
@@ -25,7 +25,7 @@ class ClaimAtScale:
     why: str
 
     def headline(self, machine: Machine, fingerprint: str) -> str:
-        """The scale and the machine, in two lines."""
+        """Return two lines: the scale and the machine."""
         return (
             f"Scale {self.scale}: {scale_named(self.scale).about} (fingerprint {fingerprint}). Chosen: {self.why}.\n"
             f"Machine: {machine.label}; {counted(machine.jobs, 'run')} at a time, {counted(machine.threads, 'thread')} each."
@@ -33,11 +33,11 @@ class ClaimAtScale:
 
 
 def select_claims(args: argparse.Namespace, on_gpu: bool) -> list[ClaimAtScale]:
-    """The claims that the arguments name, each at its scale. "all" leaves out those that do not know the scale, and
-    designs that ask several parts at once, which claim nothing and take a day: they are run by their names. `on_gpu`: whether
-    the runs would work on a GPU, which decides the scale where none is named; so every verb takes the one that `run` does.
+    """Return the claims that the arguments name, each at its scale.
 
-    Nothing is written. Raises Refused for names that do not exist.
+    "all" leaves out claims that are not asked at the scale. It also leaves out factorial designs, which claim nothing and take
+    a day: they are run by name. `on_gpu`: whether the runs would be trained on a GPU, which decides the scale where none is
+    named; so every verb takes the same scale as `run`. Writes nothing. Raises Refused for names that do not exist.
     """
     everything, selected, why = means_all(args.claims), [], ""
     looked: dict[str, str] = {}
@@ -64,13 +64,13 @@ def select_claims(args: argparse.Namespace, on_gpu: bool) -> list[ClaimAtScale]:
 
 
 def named_claims(args: argparse.Namespace) -> dict[str, Claim]:
-    """The claims that the arguments name. Raises Refused for claims and arms that do not exist: a command asks this before it
-    packs any images."""
+    """Return the claims that the arguments name. Raises Refused for claims and arms that do not exist, so that a command can
+    refuse them before it packs images."""
     everything = means_all(args.claims)
     if not everything:
         _, wrong = read_claims()
         for name in args.claims:
-            if name in wrong:  # also where a claim of the package has its name: that is not what was meant
+            if name in wrong:  # also where a claim of the package has this name: the user meant the file
                 raise Refused(str(wrong[name]))
     named = {name: get_claim(name) for name in (all_claims() if everything else dict.fromkeys(args.claims))}
     if everything:
@@ -81,12 +81,12 @@ def named_claims(args: argparse.Namespace) -> dict[str, Claim]:
 
 
 def _asked_scales(args: argparse.Namespace) -> dict[str, str]:
-    """The scales that were asked for, and why they are what they are: several where own images are split several times."""
+    """Return the scales that were asked for, each with the reason; several where own images are split several times."""
     return getattr(args, "own", None) or {args.scale: "as asked"}
 
 
 def means_all(claims: list[str]) -> bool:
-    """Whether these names mean every claim. Raises Refused for "all" beside other names."""
+    """Return whether these names mean every claim. Raises Refused for "all" together with other names."""
     if "all" in claims and len(claims) > 1:
         others = ", ".join(name for name in claims if name != "all") or "it once"
         raise Refused(f"claim: all means every claim and stands alone; leave it out, or name no other ({others})")
@@ -94,18 +94,20 @@ def means_all(claims: list[str]) -> bool:
 
 
 def may_download(args: argparse.Namespace) -> bool:
-    """Whether the command may bring images: one that trains may, a plan and a rule are told from what is there."""
+    """Return whether the command may download images: one that trains may; a plan or a new rule uses what is there."""
     return not (args.verb == "plan" or getattr(args, "plan", False) or getattr(args, "new_rule", False))
 
 
 def first_scale_there(
     claims: Collection[Claim], args: argparse.Namespace, on_gpu: bool, looked: dict[str, str] | None = None
 ) -> tuple[str, str]:
-    """Where no scale is named, the first of FALLBACK that all `claims` know and whose images are there, and why that one; where
-    none is there, the first whose images can be downloaded, unless the command only tells: so `plan` and `run` agree
-    wherever something is there. An empty scale where there is none, and why. `looked`: why scales were not there at the first
-    look of this command, so that what is downloaded for one claim moves no other. Raises Refused for bases that one claim has
-    not at a scale."""
+    """Choose a scale where none is named. Returns the scale, or an empty text, and the reason.
+
+    It is the first of FALLBACK (on a GPU of FALLBACK_ON_GPU) at which all `claims` are asked and whose images are there. If
+    none is there, it is the first whose images can be downloaded, unless the command may not download; so `plan` and `run`
+    agree wherever some images are there. `looked`: why the images of each scale were missing when this command first looked,
+    so that a download for one claim does not change the scale of another. With one claim, raises Refused for bases that it
+    lacks at a scale."""
     from alexnet.data.image_sets import available, source_of
 
     looked = {} if looked is None else looked
@@ -129,7 +131,7 @@ def first_scale_there(
 
 
 def name_a_scale(who: str, scales: list[str], why_none: str, args: argparse.Namespace) -> str:
-    """What to say where no scale was named and none could be chosen. `why_none`: why not those that are tried unasked."""
+    """Return the message where no scale was named and none could be chosen. `why_none`: why none of the fallbacks could be."""
     if why_none and MADE_UP in scales:
         bring = "" if may_download(args) else f"`{command_line('data', 'pack', FALLBACK[0])}` downloads {FALLBACK[0]}, "
         return f"SCALE: none named, and no images there ({why_none}); {bring}--scale {MADE_UP} takes small made-up ones"

@@ -1,4 +1,4 @@
-"""`settle`: train what the claims of a scale need to be decided, a look after the other, within hours or a number of runs."""
+"""`settle`: trains what a scale's claims need to be decided, look after look, within a number of hours or of runs."""
 
 import argparse
 import itertools
@@ -19,8 +19,8 @@ from study.cli.arguments import (
 from study.questions.looks import LOOKS, Looks
 
 TEXT = (
-    "train what claims need to be decided: a look at a time, each run once, no more for a claim that is decided; killed, the "
-    "same command goes on and ends as if undisturbed (hours and runs count from the call on)"
+    "train what claims need to be decided, one look at a time; trains each run once, and nothing more for a decided claim; "
+    "after a kill, the same command goes on and gives the same verdicts (hours and runs count from the new call on)"
 )
 
 
@@ -29,20 +29,20 @@ def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "settle", settle, TEXT, *parents)
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help="names of claims; default: all that are tested at the scale")
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--hours", type=hours_of, help="wall time from now on; a look whose runs do not fit is not begun")
+    limit.add_argument("--hours", type=hours_of, help="wall time from now on; a look whose runs do not fit is not started")
     limit.add_argument("--runs", type=whole_number("--runs", 1), help="how many runs this call trains at most")
-    parser.add_argument("--plan", action="store_true", help="tell what would be done, and stop")
-    text = "fix the rule of the scale anew, on seeds that no run has, and stop: commit results/rules.json before you settle"
+    parser.add_argument("--plan", action="store_true", help="show what would be done, and stop")
+    text = "fix a new rule for the scale, on seeds that no run has, and stop: commit results/rules.json before you settle"
     parser.add_argument("--new-rule", action="store_true", help=text)
     text = (
-        "with --new-rule: after how many seeds of an arm claims are judged, such as 6,12,18,24; the first arm has 5 for each 3"
+        "with --new-rule: after how many seeds of an arm claims are judged, such as 6,12,18,24; the first arm gets 5 for each 3"
     )
     parser.add_argument("--looks", type=looks_of, help=text)
 
 
 @converter
 def hours_of(text: str) -> float:
-    """HOURS as a user wrote it."""
+    """Convert the text of --hours to a number."""
     try:
         hours = float(text)
     except ValueError:
@@ -54,7 +54,7 @@ def hours_of(text: str) -> float:
 
 @converter
 def looks_of(text: str) -> Looks:
-    """LOOKS as a user wrote them."""
+    """Convert the text of --looks, such as 6,12,18,24, to Looks."""
     try:
         arms = [int(one) for one in text.split(",")]
     except ValueError:
@@ -65,6 +65,6 @@ def looks_of(text: str) -> Looks:
 
 
 def settle(args: argparse.Namespace) -> int:
-    from study.cli.settle_run import settle_claims  # with pandas and scipy, which no other verb waits for
+    from study.cli.settle_run import settle_claims  # loads pandas and scipy, for which other verbs should not wait
 
     return settle_claims(args)

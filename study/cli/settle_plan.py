@@ -1,7 +1,7 @@
-"""What `settle` has to do: which claims are open, which runs their next looks need, and what of it a budget allows.
+"""Plans the work of `settle`: which claims are open, which runs their next looks need, and which of them a budget allows.
 
-Looks are taken one after the other. Which claims train for a look is told by the looks before it alone, as if no later one had
-been taken: so it is the same whether or not a kill came between, and whatever else is in the tables.
+Looks are taken one after the other. Only the earlier looks decide which claims train for a look, as if no later one had been
+taken. So the choice is the same after a kill, and whatever else is in the tables.
 """
 
 import math
@@ -24,7 +24,7 @@ from study.run.one_run import Place
 from study.run.run_folder import is_done
 
 UNKNOWN_CHANCE = 0.5
-"""That a claim is decided of which nothing was seen yet."""
+"""Assumed chance that a claim without any runs is decided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class OpenClaim:
 
 @dataclass(frozen=True)
 class View:
-    """What the tables say."""
+    """The findings of one scale and image set."""
 
     found: Mapping[tuple[str, str], Finding]  # by claim and base
     everything: Sequence[Finding]
@@ -63,20 +63,20 @@ class View:
 
 @dataclass(frozen=True)
 class Next:
-    """What a claim needs to a look."""
+    """What a claim needs for its next look."""
 
     member: OpenClaim
     look: int
     planned_runs: tuple[PlannedRun, ...]  # still to be trained
-    trained: tuple[PlannedRun, ...] = ()  # and not used yet: what the claim asks of their weights is not read
-    worth: float = 0.0  # chance of a decision an hour, or a run
+    trained: tuple[PlannedRun, ...] = ()  # trained, but their weights are not measured yet
+    worth: float = 0.0  # chance of a decision per unit of cost: a second, or a run
 
 
 @dataclass
 class Budget:
-    """What a call may spend: hours from now on, or runs; without either, all that is asked for."""
+    """What a call may spend: hours from now on, or runs; without either, there is no limit."""
 
-    price: Callable[[Sequence[PlannedRun]], float]  # of runs: seconds, or how many
+    price: Callable[[Sequence[PlannedRun]], float]  # of runs: in seconds, or their number
     limit: float
     by_hours: bool
     began: float = field(default_factory=lambda: time.monotonic())
@@ -102,16 +102,16 @@ def budget_of(hours: float | None, runs: int | None, pace: Pace) -> Budget:
 
 
 class Settling:
-    """The claims that are to be settled at a scale, by its rule."""
+    """The claims to be settled at a scale, by its rule."""
 
     def __init__(
         self, members: Sequence[OpenClaim], scale: str, rule: Preregistration, fingerprint: str, place: Place, results: Path
     ):
         self.members, self.scale, self.rule, self.fingerprint = members, scale, rule, fingerprint
         self.place, self.results = place, results
-        self.set_aside: dict[OpenClaim, str] = {}  # with the reason: no more is trained for them in this call
-        self.damaged: set[str] = set()  # keys of results that are done again
-        self.passed_over: dict[str, str] = {}  # keys of results that are neither believed nor done again, with the reason
+        self.set_aside: dict[OpenClaim, str] = {}  # with the reason: this call trains no more for them
+        self.damaged: set[str] = set()  # keys of results that are trained again
+        self.passed_over: dict[str, str] = {}  # keys of results that are neither used nor trained again, with the reason
 
     @property
     def machine(self) -> Machine:
@@ -125,7 +125,7 @@ class Settling:
         return PlannedRun(member.name, self.scale, member.base, label, seed, member.recipes[label], self.fingerprint)
 
     def all_planned_runs(self, member: OpenClaim) -> list[PlannedRun]:
-        """Every run that any look may use on one machine."""
+        """Return every run that any look may use on one machine."""
         looks, first = self.rule.looks, first_seed_of(self.rule, member.claim)
         counts = {
             label: looks.first_arm[-1] if label == member.claim.arms[0].label else looks.arms[-1] for label in member.recipes
@@ -140,14 +140,15 @@ class Settling:
         ]
 
     def view(self, most_looks: int | None = None) -> View:
-        """What the tables say; as if only `most_looks` had been taken."""
+        """Return what the tables say, as if at most `most_looks` looks had been taken."""
         told = find(self.results, most_looks=most_looks, scales=[self.scale])
         mine = [finding for finding in told.found if (finding.scale, finding.fingerprint) == (self.scale, self.fingerprint)]
         done = told.runs.key[told.runs.machine == self.machine.label]
         return View({(finding.claim_name, finding.base): finding for finding in mine}, mine, frozenset(done))
 
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[PlannedRun] | None:
-        """The runs that a look still needs of this machine, trained or not; None where it cannot complete it."""
+        """Return the runs that a look still needs from this machine, trained or not; None where this machine cannot complete
+        the look."""
         case = case_of(view.of(member), member.claim, member.base, first_seed_of(self.rule, member.claim), self.rule.looks)
         needed = runs_to_look(case, look, self.machine.label)
         if needed is None:
@@ -156,14 +157,14 @@ class Settling:
         return [self.planned(member, *one) for one in sorted(needed, key=lambda one: (one[1], order.index(one[0])))]
 
     def untrained(self, planned_runs: Iterable[PlannedRun], view: View) -> tuple[PlannedRun, ...]:
-        """Those of `planned_runs` that no table and no folder has a result of, or a damaged one."""
+        """Return those of `planned_runs` that have no undamaged result in the tables or in a run folder."""
         return tuple(planned for planned in planned_runs if planned.key not in view.done and not self._is_done(planned.key))
 
     def _is_done(self, key: str) -> bool:
         return key not in self.damaged and is_done(self.place.spool_dir / key)
 
     def waiting_for(self, look: int, view: View) -> list[Next]:
-        """The claims whose next look is `look`, and not complete. `view`: as if only the looks before it had been taken."""
+        """Return the claims whose next look is `look` and is not complete. `view` shows only the earlier looks."""
         found = []
         for member in self.members:
             if member in self.set_aside or not view.is_open(member) or view.looks_taken(member) < look - 1:
@@ -181,7 +182,7 @@ class Settling:
         return found
 
     def in_order(self, waiting: Sequence[Next], view: View, budget: Budget) -> list[Next]:
-        """The most promising first: by the chance of being decided within the budget, for what it costs."""
+        """Sort the most promising first: by the chance of a decision within the budget, relative to its cost."""
         open_claims = sum(view.is_open(member) for member in self.members)
         valued = [replace(one, worth=self._worth(one.member, one.look, view, budget, open_claims)) for one in waiting]
         return sorted(valued, key=lambda one: -one.worth)
@@ -198,7 +199,7 @@ class Settling:
         return best
 
     def wave(self, waiting: Sequence[Next], view: View, budget: Budget) -> tuple[list[Next], list[PlannedRun]]:
-        """Of the claims that wait for a look those that the budget allows, and their runs, each once."""
+        """Return the waiting claims that the budget allows, and their runs, each once."""
         first_asked: dict[str, PlannedRun] = {}
         for one in waiting:  # in the claims' own order: the same after a kill
             for planned in one.planned_runs:
@@ -213,7 +214,7 @@ class Settling:
         return chosen, list(runs.values())
 
     def reach(self, view: View, budget: Budget) -> dict[OpenClaim, int]:
-        """How far each open claim comes within the budget if none is decided before: its last look that fits."""
+        """Return the last look of each open claim that fits into the budget, if no claim is decided before."""
         reached = {member: view.looks_taken(member) for member in self.members if view.is_open(member)}
         runs: dict[str, PlannedRun] = {}
         for look in range(1, self.last_look + 1):

@@ -1,4 +1,4 @@
-"""What `settle` does: which claims, by which rule, in what order, and what it tells."""
+"""Runs `settle`: selects the claims and their rule, trains look after look, and prints how the claims stand."""
 
 import argparse
 import fnmatch
@@ -45,16 +45,16 @@ class Goal:
     """What is to be settled."""
 
     scale: str
-    why: str  # at that scale, in words
+    why: str  # reason for the scale, in words
     rule: Preregistration
     to_write: bool  # whether the rule is new
-    in_place: bool  # of one that no run was judged by
+    in_place: bool  # whether it replaces a rule that judged no run
     wanted: list[tuple[str, str]]  # claim and base
 
 
 def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
-    """What the arguments select. Raises Refused for names that do not exist, and for a rule that has runs and that the claim
-    files no longer agree with."""
+    """Return what the arguments select. Raises Refused for names that do not exist, and where a rule with runs no longer agrees
+    with the claim files."""
     claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
     for name in named:
         choose("claim", name, claims)
@@ -64,12 +64,12 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     rules = Preregistrations.read(results_dir())
     rule, in_place = rules.of(scale), False
     members = family(claims, scale)
-    if is_own(scale) and named:  # whoever asks one question of their own images is charged for that one
+    if is_own(scale) and named:  # one question about own images is corrected for that one alone
         members = [(name, base) for name, base in members if name in named]
     if args.new_rule:
         seeds = seeds_of_runs(scale)
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
-        note = f"fixed beside {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
+        note = f"there were {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
         looks = args.looks or LOOKS
         new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds, looks), looks=looks, note=note)
     elif rule is None or rule.difference(claims):
@@ -83,7 +83,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     else:
         new = rule
     wanted = [(name, base) for name, base in new.members if name in claims and (not named or name in named)]
-    for name in named:  # those outside of the family are judged as one more
+    for name in named:  # a claim outside the family is judged as one more
         bases = args.base or claims[name].default_bases
         suiting = [base for base, recipe in claims[name].bases.items() if scale_named(scale).suits(recipe)]
         more = [base for base in suiting if any(fnmatch.fnmatchcase(base, one) for one in bases)]
@@ -96,7 +96,8 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
 
 
 def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool) -> tuple[str, str]:
-    """The scale that was asked for, or the first whose images are there and that all `claims` know; and why."""
+    """Return the scale that was asked for, or the first one at which all `claims` are asked and whose images are there; and the
+    reason."""
     if args.scale:
         for claim in claims.values():
             claim.role(args.scale)
@@ -111,7 +112,7 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
 
 
 def seeds_of_runs(scale: str) -> list[int]:
-    """The seeds of all runs of a scale, in the tables or begun in the directory of runs."""
+    """Return the seeds of all runs of a scale, in the tables or begun in the directory of runs."""
     runs = tables.read_runs(results_dir())
     begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
     of_scale = [(one.key, one.seed) for one in begun if one.asked.scale == scale]
@@ -121,7 +122,7 @@ def seeds_of_runs(scale: str) -> list[int]:
 
 
 def members_of(goal: Goal, console: Console) -> list[OpenClaim]:
-    """The claims with their recipes; those without a tuned rate are named and left out."""
+    """Return the claims with their recipes. Prints the claims without a tuned rate, and leaves them out."""
     claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
     for name, base in goal.wanted:
         claim = claims[name]
@@ -146,9 +147,9 @@ def settle_claims(args: argparse.Namespace) -> int:
     if args.new_rule and limited:
         raise Refused("--new-rule: it fixes a rule and trains nothing; commit results/rules.json, then settle")
     if args.looks and not args.new_rule:
-        raise Refused("--looks: those of a scale's rule are fixed; with --new-rule it is fixed anew, on fresh seeds")
+        raise Refused("--looks: those of a scale's rule are fixed; only --new-rule sets new ones, on fresh seeds")
     if not (limited or args.plan or args.new_rule):
-        raise Refused("settle: give it --hours or --runs; --plan tells what both would do")
+        raise Refused("settle: give it --hours or --runs; --plan shows what both would do")
     if args.plan:
         there(results_dir(), "RESULTS_DIR", may_be_new=True)
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
@@ -212,15 +213,15 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
 
 
 def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Console) -> bool:
-    """Record what of `planned_runs` has a result in the directory of runs, under the claim that it was trained for:
-    what a kill kept from the tables, or from MLflow alone. Returns whether the tables took it."""
+    """Record those of `planned_runs` that have a result in the directory of runs, each under the claim that it was trained for:
+    a kill may have kept them from the tables or from MLflow. Returns whether the tables were written."""
     results = []
     settling.damaged.clear()
     for key in dict.fromkeys(planned.key for planned in planned_runs):
         try:
             if result := result_in(settling.place.spool_dir / key):
                 results.append(result)
-        except DamagedResult:  # it is done again when its turn comes, with a word
+        except DamagedResult:  # it is trained again, with a message, when its turn comes
             settling.damaged.add(key)
         except Refused as refused:
             settling.passed_over[key] = str(refused)
@@ -231,9 +232,9 @@ def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Co
 
 
 def _train(settling: Settling, budget: Budget, executor: Executor, console: Console) -> bool:
-    """Wave after wave, each one look of the claims that wait for it. Returns whether runs were lost."""
+    """Train wave after wave; a wave is one look of the claims that wait for it. Returns whether runs were lost or skipped."""
     tried: set[str] = set()
-    read: set[tuple[str, str]] = set()  # claims and runs off whose weights was read what can be
+    read: set[tuple[str, str]] = set()  # claims and runs whose weights were measured
     was_lost = False
     view = settling.view()
     told = {member for member in settling.members if not view.is_open(member)}
@@ -243,7 +244,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             asked, waiting = settling.waiting_for(look, view), []
             by_weights = [one for one in asked if one.member.claim.measure.stored_as]
             unread = {(planned.claim, planned.key): planned for one in by_weights for planned in one.trained}
-            if unread.keys() - read:  # of the claims that wait alone: what others need not be read, a kill does not tell
+            if unread.keys() - read:  # of waiting claims only, so that the order is the same after a kill
                 derive_from_weights(list(unread.values()), settling.place, settling.results, console)
                 read |= unread.keys()
                 continue
@@ -278,13 +279,13 @@ def _why_stuck(one: Next) -> str:
     if one.planned_runs:
         return "its runs were lost; the same command tries them again"
     return (
-        "its runs are in, and no look: another machine trained them in this SPOOL_DIR, their results are passed over, or their "
-        "weights are gone"
+        "its runs are done, but its look is not complete: another machine trained them in this SPOOL_DIR, their results are "
+        "passed over, or their weights are gone"
     )
 
 
 def _tell_decided(settling: Settling, told: set[OpenClaim], console: Console) -> None:
-    """A line for each claim that was open until now."""
+    """Print a line for each claim that was open until now."""
     view = settling.view()
     for member in settling.members:
         one = view.of(member)
@@ -295,7 +296,7 @@ def _tell_decided(settling: Settling, told: set[OpenClaim], console: Console) ->
 
 
 def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
-    """What stays open, and why."""
+    """Print which claims stay open, and why."""
     view = settling.view()
     pace = pace_of(settling.machine)
     for member in settling.members:
@@ -310,11 +311,11 @@ def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
         console.say(f"open: {member.words}, {why}; {budget.words}")
 
 
-# ---- What is told before ---------------------------------------------------------------------------------------------
+# ---- What is shown before training -----------------------------------------------------------------------------------
 
 
 def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
-    """Where each claim stands, what its looks need, and how it can end."""
+    """Return how each claim stands, what its looks need, and how it can end."""
     pace, looks, found = pace_of(settling.machine), settling.rule.looks, []
     reach = settling.reach(view, budget)
     for member in settling.members:
@@ -350,13 +351,13 @@ def _unit(settling: Settling) -> str:
 
 
 def _hours(settling: Settling, seconds: float) -> float:
-    """In `_unit`."""
+    """Convert seconds to the unit of `_unit`."""
     machine: Machine = settling.machine
     return seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
 
 
 def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
-    """The rows for a terminal, and sentences on what is out of reach."""
+    """Format the rows for a terminal, with sentences on verdicts that are out of reach."""
     lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
     for row in rows:
         planned_runs = [row["claim"], row["base"], row["stands"], row["margin"]]
@@ -378,7 +379,7 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
             seeds = margins.seeds_text(row["seeds_for_no_effect"])
             told.append(
                 f'{row["claim"]} on {row["base"]}: its margin of {row["margin"]} needs about {seeds} seeds for "no effect" at '
-                f"the spread seen: by its last look it can end only as {row['can_end_as']}"
+                f"the spread seen so far: by its last look it can end only as {row['can_end_as']}"
             )
     decided = sum(not row["is_open"] for row in rows)
     told.append(f"{decided} of {len(rows)} claims are settled; {budget.words}. Claims share runs, which are trained once.")

@@ -1,4 +1,4 @@
-"""`status`: what is done and begun, and on what machine."""
+"""`status`: shows the machine, and which runs are done or begun."""
 
 import argparse
 import json
@@ -14,12 +14,12 @@ from study.run.run_folder import RunState, states_of_runs
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "the machine, and how each run in the directory of runs stands"
+    text = "show the machine, and the state of each run in the directory of runs"
     add_verb(verbs, "status", show_status, text, machine_options(), json_option())
 
 
 def show_status(args: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where files of a run are not what they have to be."""
+    """Print the status. Returns the exit code: 1 where a run has wrong files."""
     from alexnet.kernels import gpu  # torch
 
     machine, states = machine_of(args), states_of_runs(there(spool_dir(), "SPOOL_DIR"))

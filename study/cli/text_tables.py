@@ -1,4 +1,4 @@
-"""Findings and recipes for a terminal, in plain text."""
+"""Formats findings and recipes as plain text for a terminal."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from study.report import phrases, sentences
 
 
 def verdict_table(found: list[Finding]) -> str:
-    """Arms and verdict of each base."""
+    """Return the arms and the verdict of each base, as text."""
     if not found:
         return "nothing to judge yet"
     lines = []
@@ -49,7 +49,7 @@ def verdict_table(found: list[Finding]) -> str:
 
 
 def named_recipe(name: str) -> Recipe:
-    """FIGURE_1_A and its like by their own name, or claim/base or claim/base/arm."""
+    """Return a recipe by its name, such as FIGURE_1_A, or by claim/base or claim/base/arm."""
     if "/" not in name:
         if name in (claims := all_claims()):
             bases = ", ".join(f"{name}/{base}" for base in claims[name].bases)
@@ -62,7 +62,7 @@ def named_recipe(name: str) -> Recipe:
 
 
 def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
-    """The recipe with fields changed as a user wrote them: "model.activation=tanh", "optim.epochs=3", "data.flip=true"."""
+    """Return the recipe with the changes that a user typed: "model.activation=tanh", "optim.epochs=3", "data.flip=true"."""
     diff, before = {}, settings(recipe)
     for text in written:
         field, equals, value = text.partition("=")
@@ -75,13 +75,13 @@ def read_settings(recipe: Recipe, written: list[str]) -> Recipe:
 def _from_json(written: str) -> Any:
     try:
         plain = json.loads(written)
-    except (ValueError, RecursionError):  # no JSON, or brackets in brackets without end
+    except (ValueError, RecursionError):  # not JSON, or nested too deeply
         return written
     return () if plain == [] else plain
 
 
 def layer_lines(recipe: Recipe) -> str:
-    """The layer table, with totals."""
+    """Return the layer table, with totals."""
     from alexnet.model.network import layer_table
 
     rows = layer_table(recipe.model)

@@ -1,4 +1,4 @@
-"""`train`: one recipe with any fields changed, in this process: your own question."""
+"""`train`: trains one recipe with any fields changed, in this process: your own question."""
 
 import argparse
 import json
@@ -42,11 +42,11 @@ def add_to(verbs: Verbs) -> None:
         help="change a field, as in model.activation=tanh; may be given several times",
     )
     seed = whole_number("--seed", 0, SEEDS_BELOW - 1)
-    parser.add_argument("--seed", type=seed, default=0, help="of every random draw; default: 0")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of every random draw; default: 0")
 
 
 def train(args: argparse.Namespace) -> int:
-    """The result goes into its run folder and to MLflow, not into the tables of the claims."""
+    """Train one run. The result goes to its run folder and to MLflow, not to the tables of the claims."""
     from alexnet.machine import memory_bytes
     from alexnet.training.fits import check_fits
     from study.cli.text_tables import named_recipe, read_settings
@@ -65,7 +65,7 @@ def train(args: argparse.Namespace) -> int:
     check_ranks([planned])
     check_fits(recipe, images, memory_bytes(machine.device))
     look_at_mlflow(Console(to_stderr=True))
-    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))  # nothing is written before
+    place = Place(machine, data_dir(), writable(spool_dir(), "SPOOL_DIR"))  # nothing is written before this line
     console.say(
         f"{args.recipe}, {arm}, seed {args.seed} on {recipe.data.name} ({fingerprint}); {machine.label}; key {planned.key}"
     )
@@ -76,11 +76,11 @@ def train(args: argparse.Namespace) -> int:
         from study.record.mlflow_store import Store
 
         Store().record([result], place.spool_dir)
-    except Exception as error:  # whatever a store that is away makes mlflow raise
+    except Exception as error:  # mlflow may raise anything where its store does not answer
         from study.record.mlflow_faults import in_words
         from study.record.mlflow_store import tracking_uri
 
-        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` brings it there")
+        console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` puts it there")
     if args.json:
         print(json.dumps(to_json(result), indent=1))
     return 0

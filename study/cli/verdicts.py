@@ -1,4 +1,4 @@
-"""`check` and `diff`: verdicts as data, compared with those that were written, or between two folders or commits."""
+"""`check` and `diff`: compare verdicts with those written before, or between two folders or commits."""
 
 import argparse
 import contextlib
@@ -14,7 +14,7 @@ from study.environment import path_named, results_dir, there
 from study.plan import results_folder
 
 MOST_TOLD = 4
-"""Of one verdict, how many changed values are told in words; `--json` has all."""
+"""How many changed values of one verdict are printed; `--json` has all."""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -27,7 +27,7 @@ def add_to(verbs: Verbs) -> None:
         metavar="FILE",
         help="default: verdicts.json in the folder of results (RESULTS_DIR)",
     )
-    text = "new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
+    text = "show new, gone and changed verdicts, and numbers that moved beyond their intervals: exit code 0 equal, 1 not"
     parser = add_verb(verbs, "diff", diff, text, json_option())
     parser.add_argument("before", metavar="A", help="a folder of results, or a commit")
     parser.add_argument("after", metavar="B", nargs="?", help="the same; default: the folder of results (RESULTS_DIR)")
@@ -58,7 +58,7 @@ def check(args: argparse.Namespace) -> int:
         more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
         print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_TOLD])}{more}")
     if changes.any:
-        anew = "; `python -m study report` writes it anew" if can_be_made_anew else ""
+        anew = "; `python -m study report` writes it again" if can_be_made_anew else ""
         print(f"{path} is not what the tables of {folder} say{anew}")
     else:
         print(f"{len(written)} verdicts, as in {path}")
@@ -105,8 +105,8 @@ def diff(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def results_at(written: str) -> Iterator[Path]:
-    """The folder of results that a user named: a folder, or a commit of this repository, whose files are laid out meanwhile.
-    Raises Refused for what is neither."""
+    """Yield the folder of results that a user named. For a commit of this repository it is a temporary folder with the commit's
+    files. Raises Refused for what is neither a folder of results nor a commit with one."""
     if path_named(written, "diff").is_dir():
         if not (Path(written) / "runs.csv").is_file():
             raise Refused(f"{written}: no runs.csv in it; name a folder of results, or a commit")
@@ -131,7 +131,7 @@ def results_at(written: str) -> Iterator[Path]:
 
 
 def _folder_in_repository() -> str:
-    """The folder of results as a path within the repository."""
+    """Return the folder of results as a path within the repository."""
     top = _git("rev-parse", "--show-toplevel")
     folder = results_dir().absolute()
     if top is not None and folder.resolve().is_relative_to(Path(top.decode().strip()).resolve()):
@@ -140,7 +140,7 @@ def _folder_in_repository() -> str:
 
 
 def _git(*words: str) -> bytes | None:
-    """What git prints, in the root of the repository of the working folder; None where it fails."""
+    """Run git in the root of the working folder's repository. Returns what it prints; None where it fails."""
     try:
         top = subprocess.run(["git", "rev-parse", "--show-toplevel"], capture_output=True, check=True).stdout.decode().strip()
         return subprocess.run(["git", "-C", top, *words], capture_output=True, check=True).stdout

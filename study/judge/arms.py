@@ -1,4 +1,4 @@
-"""What is known of one arm of a claim on one base: its runs and their numbers, and which of them learned nothing."""
+"""The runs of one arm of a claim on one base, their values, and which of them learned nothing."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,35 +14,35 @@ from study.judge.intervals import Share, Times, share_of_runs
 Block = tuple[str, int]
 """Machine and seed."""
 FAILED = ("diverged", "stalled")
-"""Outcomes of runs that ended without having learned."""
+"""Outcomes of runs that did not learn."""
 DOUBT = 0.05
-"""A run has learned something where fewer test errors than its would be this unlikely for always answering one class."""
+"""A run has learned something if always answering one class would give so few test errors with at most this probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmRun:
-    """A run of an arm: its row of runs.csv, and what the claim's measure makes of it."""
+    """A run of an arm: its row of runs.csv, and the values of the claim's measure."""
 
     key: str
     machine: str
     seed: int
     outcome: str
-    value: float | None  # of the claim's measure; None where the run has none: it never arrived, or diverged
-    chance: float | None = None  # of a value as large if there were nothing, where the measure gives one a run
-    by_chance: float | None = None  # the mean of `value` if there were nothing, where the measure tells it
-    power: float | None = None  # to show what matters, where the rule asks for it in every run
+    value: float | None  # of the claim's measure; None where the run never reached the target, or diverged
+    chance: float | None = None  # probability of a value this large without any effect, where the measure has one per run
+    by_chance: float | None = None  # the mean of `value` without any effect, where the measure has it
+    power: float | None = None  # to show the smallest effect that matters, where the rule needs it in every run
     seconds_to_target: float | None = None  # of training, where the measure is a time
-    timed: bool = True  # whether it had its cores, or its GPU, to itself: else its seconds say nothing
+    timed: bool = True  # whether it had its cores, or its GPU, to itself; otherwise its seconds mean nothing
     errors: Mapping[str, float] = field(default_factory=dict)  # shares of test images at the end, by tables.TEST_COLUMNS
-    at_end: Mapping[str, float | None] = field(default_factory=dict)  # in percent, by what `AtEnd.of` may be
+    at_end: Mapping[str, float | None] = field(default_factory=dict)  # in percent, by the values of `AtEnd.of`
     curve: Mapping[str, NDArray] = field(default_factory=dict)  # its points, by tables.CURVE_COLUMNS
-    from_weights: Mapping[str, Any] = field(default_factory=dict)  # what was read off its weights, by `Measure.stored_as`
-    started: str = ""  # when it began, as it sorts; empty where that is not known
-    weights: str = ""  # digest of the trained weights; empty where they are not known
-    learned_nothing: bool = False  # whether it answered no better than one that always gives the same answer
-    test_images: int | None = None  # that it was tested on; None in rows of before that was written down
+    from_weights: Mapping[str, Any] = field(default_factory=dict)  # measured on its weights, by `Measure.stored_as`
+    started: str = ""  # when it began, sortable; empty where unknown
+    weights: str = ""  # digest of the trained weights; empty where unknown
+    learned_nothing: bool = False  # whether it is no better than always giving the same answer
+    test_images: int | None = None  # number that it was tested on; None in older rows without it
     wrong: Callable[[str], NDArray | None] = lambda error: None
-    """By the column of an error how wrong its answers are, [images], from 0 to 1; None where it kept none."""
+    """Given the column of an error, returns how wrong each answer is, [images], from 0 to 1; None where none were kept."""
 
     @property
     def block(self) -> Block:
@@ -55,18 +55,18 @@ class ArmRun:
 
     @property
     def failed(self) -> bool:
-        """Whether it came to no result."""
+        """Whether it has no result: it diverged, stalled or learned nothing."""
         return self.outcome in FAILED or self.learned_nothing
 
     @property
     def result(self) -> float | None:
-        """Its value, where it came to a result."""
+        """Its value; None where it failed."""
         return None if self.failed else self.value
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmEvidence:
-    """One arm and its runs: machine by machine, in the order of seeds."""
+    """One arm and its runs, sorted by machine and then by seed."""
 
     label: str
     diff: Mapping[str, object]
@@ -74,12 +74,12 @@ class ArmEvidence:
     recipe: Recipe
     tuned: Mapping[str, Any]  # the entry of tuned.json
     runs: tuple[ArmRun, ...]
-    initial_logits: float | None = None  # how many times as widely they spread as those of the claim's first arm
+    initial_logits: float | None = None  # their spread, as a multiple of that of the claim's first arm
     ensemble: Mapping[str, Any] | None = None  # of the first seeds, where the measure averages them
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Arms of several claims that have the same keys are one."""
+        """The keys of the runs. Arms of several claims with the same keys are one arm."""
         return tuple(run.key for run in self.runs)
 
     @property
@@ -95,7 +95,7 @@ class ArmEvidence:
         return {run.block: run for run in self.runs}
 
     def of(self, blocks: Collection[Block]) -> list[ArmRun]:
-        """Its runs in these blocks."""
+        """Return its runs in these blocks."""
         wanted = set(blocks)
         return [run for run in self.runs if run.block in wanted]
 
@@ -108,7 +108,7 @@ class ArmEvidence:
 
     @property
     def failures(self) -> int:
-        """How many runs came to no result."""
+        """How many runs have no result."""
         return sum(run.failed for run in self.runs)
 
     @property
@@ -121,7 +121,7 @@ class ArmEvidence:
 
     @property
     def times(self) -> Times:
-        """Epochs to the target: steps over the steps of an epoch, the same for all arms of a base."""
+        """Epochs to the target: steps divided by the steps per epoch, which are the same for all arms of a base."""
         return self.times_of(self.runs)
 
     def times_of(self, runs: Iterable[ArmRun]) -> Times:
@@ -134,17 +134,17 @@ class ArmEvidence:
 
     @property
     def known(self) -> list[float]:
-        """The values that there are."""
+        """The values of the runs that have one."""
         return [run.value for run in self.runs if run.value is not None]
 
 
 def learned_nothing(row: Mapping[str, Any]) -> bool:
-    """Whether a run, by its row of runs.csv, cannot be told from a network that always answers the commonest training class.
+    """Return whether a run is no better than a network that always answers the commonest training class.
 
-    Its answers are all the same; or its test error (top-1, of the centre view) is not below that of such a network beyond
-    chance: a binomial test at DOUBT, over the test images. Where nearly all test images are of the commonest class, no error
-    would tell them apart, and the answer is yes: such a test set shows nothing. No where it is not known: rows of before these
-    columns, and runs without a test error, which diverged or stalled."""
+    That is so where all its answers are the same, or where its test error (top-1, centre view) is not significantly below that
+    of such a network, by a binomial test over the test images at DOUBT. Where nearly all test images are of the commonest
+    class, no error is low enough and the answer is always True. False where it is not known: in older rows without these
+    columns, and for runs that diverged or stalled, which have no test error."""
     told = [row.get(name) for name in ("test_error", "chance_error", "predicted_classes", "test_images")]
     known = [float(value) for value in told if value is not None and not pd.isna(value)]
     if len(known) < len(told):
@@ -154,7 +154,7 @@ def learned_nothing(row: Mapping[str, Any]) -> bool:
 
 
 def share_that_show(runs: Sequence[ArmRun], p: float) -> tuple[Share, list[ArmRun]]:
-    """In how many of these runs chance alone would give as much with a probability of at most `p`, of those of which that is
-    known; and the latter."""
+    """Return the share of runs whose value chance alone would give with a probability of at most `p`, and the runs that count:
+    those with a known probability, and failed ones."""
     known = [run for run in runs if run.chance is not None or run.failed]
     return share_of_runs(sum(run.chance is not None and run.chance <= p for run in known), len(known)), known

@@ -1,8 +1,8 @@
-"""Two arms compared block by block. A block is a seed on a machine: what both arms drew alike there cancels.
+"""Compares two arms block by block. A block is a seed on a machine: the random draws that both arms share there cancel.
 
-The estimator is the same for every claim. Where the first arm has more seeds than the other, they help with a weight that is
-fixed beforehand. The spread of a few differences is known badly, so it is moderated by that of all comparisons of the same
-measure, and never taken for less than it was seen to be. Source: Smyth (2004), limma; simulated in benchmarks/judging.py.
+The estimator is the same for every claim. Where the first arm has more seeds than the other, the additional seeds count with a
+weight that is fixed beforehand. A few differences give a poor estimate of their spread, so it is moderated by the spread of all
+comparisons of the same measure; this can only raise it. Source: Smyth (2004), limma; simulated in benchmarks/judging.py.
 """
 
 import math
@@ -16,21 +16,22 @@ from study.judge.arms import Block
 from study.judge.intervals import Difference, Floats, difference_of, mean_and_variance
 
 MOST_PRIOR_DEGREES = 2.0
-"""The spread of other comparisons counts for no more than this many degrees of freedom: the tails of twenty claims need it."""
+"""The spread of other comparisons counts for at most this many degrees of freedom. The correction for twenty claims uses far
+tails, which need this limit."""
 FEWEST_COMPARISONS = 8
-"""With fewer comparisons of one measure, each stands on its own spread."""
+"""With fewer comparisons of one measure, each uses its own spread alone."""
 LEAST_EXCESS = 1e-6
-"""Spreads whose logs vary by no more than this beyond chance are taken to be all alike."""
+"""Spreads whose logs vary by at most this beyond chance are treated as equal."""
 UNLIKE = 0.75
-"""A spread beyond this quantile of what the prior expects is told to be unlike the others."""
+"""A spread beyond this quantile of the prior is reported as unlike the others."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What all comparisons of one measure say about the variance of a difference."""
+    """What all comparisons of one measure together say about the variance of a difference."""
 
     variance: float = math.nan
-    degrees_of_freedom: float = 0.0  # how much that counts
+    degrees_of_freedom: float = 0.0  # its weight
 
 
 NO_PRIOR = Prior()
@@ -41,7 +42,7 @@ class Pairs:
     """Two arms, block by block."""
 
     differences: Floats  # [blocks]: treated - weight * control (or weight * treated - control, where it has the surplus)
-    surplus: Floats  # the further values of the arm that has more of them
+    surplus: Floats  # the values of the larger arm outside the shared blocks
     weight: float  # of the larger arm's value in a block; 1 where there is no surplus
     treated_is_larger: bool
     spread: float  # standard deviation of one run of either arm, pooled
@@ -52,7 +53,7 @@ class Pairs:
 
     @property
     def variance(self) -> float:
-        """Of a difference; NaN with fewer than 2 blocks."""
+        """The variance of a difference; NaN with fewer than 2 blocks."""
         return mean_and_variance(self.differences)[1]
 
     @property
@@ -65,13 +66,13 @@ class Pairs:
 
 
 def pair(treated: Mapping[Block, float], control: Mapping[Block, float]) -> Pairs:
-    """The values of two arms, brought together by block. The larger arm's surplus counts with a fixed weight, (1 + n/N) / 2 of
-    a value within a block where n of its N values are in one; that of the smaller arm is left out."""
+    """Pair the values of two arms by block. The larger arm's surplus counts too: a value of that arm within a block has the
+    fixed weight (1 + n/N) / 2, where n of its N values are in shared blocks. The smaller arm's surplus is left out."""
     shared = [block for block in treated if block in control]
     treated_is_larger = len(treated) > len(control)
     larger = treated if treated_is_larger else control
     surplus = np.array([value for block, value in larger.items() if block not in shared], dtype=float)
-    if len(surplus) < 2:  # the variance of a single value is not known
+    if len(surplus) < 2:  # a single value has no variance
         surplus = surplus[:0]
     weight = (1 + len(shared) / (len(shared) + len(surplus))) / 2 if shared else 1.0
     first = np.array([treated[block] for block in shared], dtype=float)
@@ -84,8 +85,8 @@ def pair(treated: Mapping[Block, float], control: Mapping[Block, float]) -> Pair
 
 
 def prior_of(comparisons: Sequence[Pairs]) -> Prior:
-    """What the spreads of all comparisons of one measure have in common, by the moments of their logs; of comparisons with 3
-    blocks or more in which something varied."""
+    """Estimate the prior of one measure from the spreads of all its comparisons, by the moments of their logs. Uses comparisons
+    with at least 3 blocks and a variance above 0."""
     known = [(pairs.blocks - 1, pairs.variance) for pairs in comparisons if pairs.blocks >= 3 and pairs.variance > 0]
     if len(known) < FEWEST_COMPARISONS:
         return NO_PRIOR
@@ -105,8 +106,8 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def moderated(pairs: Pairs, prior: Prior, level: float = 0.95) -> Difference:
-    """Treated minus control with a t interval. Without limits for fewer than 2 blocks, and where nothing varied: a spread of
-    exactly zero is no certainty."""
+    """Return treated minus control with a t interval. It has no limits with fewer than 2 blocks, and where nothing varied: a
+    spread of exactly zero is no proof of certainty."""
     n = pairs.blocks
     mean, variance = mean_and_variance(pairs.differences)
     beyond, variance_beyond = mean_and_variance(pairs.surplus)
@@ -133,7 +134,7 @@ def moderated(pairs: Pairs, prior: Prior, level: float = 0.95) -> Difference:
 
 
 def unlike_the_others(pairs: Pairs, prior: Prior) -> bool:
-    """Whether a comparison spreads so much more than the others that its interval covers less than it says."""
+    """Return whether a comparison spreads so much more than the others that its interval covers less than its level."""
     if not prior.degrees_of_freedom or pairs.blocks < 3:
         return False
     edge = stats.f.ppf(UNLIKE, pairs.blocks - 1, prior.degrees_of_freedom)
@@ -141,8 +142,8 @@ def unlike_the_others(pairs: Pairs, prior: Prior) -> bool:
 
 
 def agreement_of_machines(treated: Mapping[Block, float], control: Mapping[Block, float]) -> float:
-    """Could the machines share one difference? p value of Welch's analysis of variance of the differences block by block; NaN
-    where fewer than two machines have two blocks or more."""
+    """Return the p value that all machines share one difference, by Welch's analysis of variance of the differences by block.
+    NaN where fewer than two machines have at least two blocks."""
     found: dict[str, list[float]] = {}
     for (machine, seed), value in treated.items():
         if (machine, seed) in control:

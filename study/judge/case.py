@@ -1,4 +1,4 @@
-"""What is judged: a claim on one base with whatever runs are there, and which of them a look may use."""
+"""A claim on one base with the runs that exist, and the choice of the runs that a look may use."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,21 +17,21 @@ from study.record.answers import MEASURES
 from study.record.tables import run_name
 
 SO_FAR = 0
-"""In place of a look's number: all runs that are there."""
+"""Stands for a look's number and means: all existing runs."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A claim on one base, with whatever arms are there."""
+    """A claim on one base, with the arms that have runs."""
 
     claim: Claim
     base: str
     arms: Mapping[str, ArmEvidence]  # by label
     native: bool  # whether the runs are on the paper's own data
     machines: tuple[str, ...] = ()  # in the order in which their runs began
-    first_seed: int = 0  # runs of earlier seeds were seen under another rule
+    first_seed: int = 0  # runs of earlier seeds were seen under an earlier rule
     looks: Looks = LOOKS
-    prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: what comparisons of the same measure say of a spread
+    prior: Callable[[int], Prior] = lambda look: NO_PRIOR  # by look: the prior from all comparisons of the same measure
     over_images: bool = False  # whether the verdict is about other images too, not about these test images alone
 
     @property
@@ -39,19 +39,19 @@ class Case:
         return self.claim.arms[0].label
 
     def seeds_needed(self, label: str, look: int) -> int:
-        """How many seeds of an arm a look asks for."""
+        """Return how many seeds of an arm a look needs."""
         return (self.looks.first_arm if label == self.first_arm else self.looks.arms)[look - 1]
 
     def shared(self, *labels: str) -> list[Block]:
-        """The blocks in which each of these arms has a run: of each machine from the first seed on up to the first that is
-        missing, and of all machines in the order in which they came, so that a later run changes no look that was taken. A run
-        whose number is still to be read off its weights is missing too. Of an early measure a seed counts on the machine alone
-        that had it first."""
+        """Return the blocks in which each of these arms has a run, in the order in which they were run, so that a later run
+        changes no look that was taken. On each machine these are the seeds from the first on, up to the first that is missing.
+        A run whose value must still be measured on its weights counts as missing. For an early measure, a seed counts only on
+        the machine that ran it first."""
         blocks = self._in_order(*labels)
         return first_of_each_seed(blocks) if self.claim.measure.is_early else blocks
 
     def _in_order(self, *labels: str) -> list[Block]:
-        """Those of `shared`, where a seed counts on each machine that has it."""
+        """Return the blocks of `shared`, with a seed on several machines counted on each."""
         there = set.intersection(*(self._there(label) for label in labels))
         began = [self._began(label) for label in labels]
         found: list[tuple[str, int, Block]] = []
@@ -64,14 +64,14 @@ class Case:
         return [block for _, _, block in sorted(found)]
 
     def there_of(self, seeds: int, *labels: str) -> int:
-        """Of the first so many seeds those in which each of these arms has a run, on the machine that has most of them. Unlike
-        `shared` it sees those behind one that is missing: they need not be run again."""
+        """Return how many of the first `seeds` seeds have a run of each of these arms, on the machine that has most of them.
+        Unlike `shared`, it counts seeds after a missing one too: they need not be run again."""
         found = set.intersection(*(self._there(label) for label in labels))
         counts = Counter(machine for machine, seed in found if self.first_seed <= seed < self.first_seed + seeds)
         return max(counts.values(), default=0)
 
     def _first_there(self, *labels: str) -> Callable[[Block], tuple[str, int]]:
-        """What sorts blocks by when the last of these arms had its run in each, and else by the order of machines."""
+        """Return a sort key for blocks: when the last of these arms began its run there, then the order of machines."""
         began, place = [self._began(label) for label in labels], {name: at for at, name in enumerate(self.machines)}
         return lambda block: (max(times.get(block, "") for times in began), place.get(block[0], len(place)))
 
@@ -86,10 +86,10 @@ class Case:
         return self.arms[label].runs if label in self.arms else ()
 
     def at(self, look: int, *labels: str) -> dict[str, list[Block]] | None:
-        """The blocks of each arm that a look uses; None where it is not complete.
+        """Return the blocks of each arm that a look uses; None where the look is not complete.
 
-        The arms' own number of blocks is shared by all. Where these are of one machine, the first arm has its further seeds
-        besides; blocks of several machines are compared pair by pair alone."""
+        All arms share the same blocks, as many as the arm that needs fewest. Where these are all on one machine, the first arm
+        has its additional seeds too; on several machines only pairs are compared."""
         if look == SO_FAR:
             return {label: [run.block for run in self._runs(label)] for label in labels}
         counts = {label: self.seeds_needed(label, look) for label in labels}
@@ -101,20 +101,20 @@ class Case:
         used = {machine for machine, _ in shared[:least]}
         for label, count in counts.items():
             if count > least and len(used) == 1:
-                own = [block for block in self._in_order(label) if block[0] in used]  # another may have had a seed of it first
+                own = [block for block in self._in_order(label) if block[0] in used]  # another machine may have one first
                 if len(own) < count:
                     return None
                 taken[label] = own[:count]
         return taken
 
     def complete_looks(self, *labels: str) -> list[int]:
-        """The looks for which these arms have what they need. A look may be passed over: that of several machines needs no
-        further seeds of the first arm."""
+        """Return the looks for which these arms have enough runs. A look may be skipped: a later one over several machines
+        needs no additional seeds of the first arm."""
         return [look for look in range(1, len(self.looks.arms) + 1) if self.at(look, *labels) is not None]
 
     def values(self, label: str, blocks: Sequence[Block]) -> dict[Block, float]:
-        """The numbers of an arm in these blocks, runs without one left out. Times are natural logs of what is restricted to the
-        budget: every run has one."""
+        """Return an arm's values in these blocks, without the runs that have none. Times are natural logs of times restricted
+        to the budget, which every run has."""
         if label not in self.arms:
             return {}
         arm, runs = self.arms[label], self.arms[label].of(blocks)
@@ -124,23 +124,24 @@ class Case:
         return {run.block: run.result for run in runs if run.result is not None}
 
     def times(self, label: str, blocks: Sequence[Block]) -> Times:
-        """The times of an arm in these blocks, runs that never arrived censored at the budget, which all arms share."""
+        """Return an arm's times in these blocks. Runs that never reached the target are censored at the budget, which all arms
+        share."""
         if label in self.arms:
             return self.arms[label].times_of(self.arms[label].of(blocks))
         budgets = [arm.budget_epochs for arm in self.arms.values()]  # a scale may have its own
         return Times((), float(budgets[0] if budgets else self.claim.bases[self.base].optim.epochs))
 
     def pairs(self, treated: str, control: str, look: int) -> Pairs | None:
-        """Two arms block by block at a look, on the line on which they are judged; None where it is not complete."""
+        """Pair two arms block by block at a look, on the line on which they are judged; None where the look is not complete."""
         blocks = self.compared(treated, control, look)
         if blocks is None:
             return None
         return pair(self.values(treated, blocks[treated]), self.values(control, blocks[control]))
 
     def compared(self, treated: str, control: str, look: int) -> dict[str, list[Block]] | None:
-        """The blocks of `at` whose runs are compared with one of the other arm: at a look all of them."""
+        """Return the blocks of `at` whose runs are compared with a run of the other arm; at a look these are all blocks."""
         blocks = self.at(look, treated, control)
-        if look == SO_FAR and blocks is not None:  # runs of a machine that the other arm has none of compare with nothing
+        if look == SO_FAR and blocks is not None:  # drop runs on machines where the other arm has none
             machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
             if self.claim.measure.is_early:
@@ -152,7 +153,7 @@ class Case:
         return blocks
 
     def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:
-        """An arm against another, in the claim's measure. The estimator of every claim that compares arms is chosen here."""
+        """Compare two arms, in the claim's measure. This chooses the estimator for every claim that compares arms."""
         pairs = self.pairs(treated, control, look)
         assert pairs is not None, f"look {look} of {treated} and {control} is not complete"
         found = moderated(pairs, self.prior(look), level)
@@ -163,8 +164,8 @@ class Case:
         return ratio_of_logs(found, *(self.times(label, blocks[label]).censored for label in (treated, control)))
 
     def comparisons(self, look: int) -> Iterator[tuple[tuple, Pairs]]:
-        """Every arm against the claim's control at a look: the names of the runs, which tell a comparison that claims share,
-        and the runs."""
+        """Yield every arm against the claim's control at a look: the names of its runs, which identify a comparison that
+        several claims share, and the pairs."""
         control = self.claim.rule.control
         for label in self.arms:
             if label == control or control not in self.arms:
@@ -179,11 +180,11 @@ class Case:
         return [run_name(*run.name) for run in self.arms[label].of(blocks)]
 
     def failures(self, label: str, blocks: Sequence[Block]) -> int:
-        """How many runs of an arm in these blocks came to no result."""
+        """Return how many runs of an arm in these blocks have no result."""
         return sum(run.failed for run in self.arms[label].of(blocks)) if label in self.arms else 0
 
     def no_evidence(self, blocks: Mapping[str, Sequence[Block]]) -> Literal["", "did not learn", "changed nothing"]:
-        """Why runs of two arms say nothing: none learned anything, or both arms came to the same weights."""
+        """Return why the runs are no evidence: none learned anything, or both arms ended with the same weights; else empty."""
         runs = [run for label, own in blocks.items() if label in self.arms for run in self.arms[label].of(own)]
         if runs and all(run.failed for run in runs):
             return "did not learn"
@@ -195,11 +196,11 @@ class Case:
         return ""
 
     def _weights(self, label: str) -> dict[Block, str]:
-        return {run.block: run.weights for run in self._runs(label) if run.outcome != "diverged"}  # no numbers are all alike
+        return {run.block: run.weights for run in self._runs(label) if run.outcome != "diverged"}  # all NaNs are equal
 
     def wrong(self, label: str, blocks: Sequence[Block]) -> NDArray | None:
-        """How wrong an arm's answers are in these blocks [blocks, images], where the measure is a test error; None where a run
-        did not keep them."""
+        """Return how wrong an arm's answers are, [blocks, images], where the measure is a test error; None where a run did not
+        keep its answers."""
         error, arm = getattr(self.claim.measure, "of", ""), self.arms.get(label)
         if error not in MEASURES or arm is None or not blocks:
             return None
@@ -211,17 +212,17 @@ class Case:
         return np.stack(whole)
 
     def ratio_of_initial_logits(self, treated: str, control: str) -> float | None:
-        """How many times as widely the first logits of an arm spread as those of another; None where that was not measured."""
+        """Return the spread of an arm's initial logits as a multiple of the control's; None where it was not measured."""
         first, second = (self.arms[label].initial_logits if label in self.arms else None for label in (treated, control))
         return first / second if first and second else None
 
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
-        """The numbers of an arm in these blocks, shape (runs,), on the line on which they are judged."""
+        """Return an arm's values in these blocks, shape (runs,), on the line on which they are judged."""
         return np.array(list(self.values(label, blocks).values()), dtype=float)
 
 
 def first_of_each_seed(blocks: Iterable[Block]) -> list[Block]:
-    """Of each seed the first of these blocks."""
+    """Return the first block of each seed."""
     first: dict[int, Block] = {}
     for block in blocks:
         first.setdefault(block[1], block)

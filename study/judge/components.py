@@ -1,6 +1,6 @@
-"""Where the spread of runs comes from: their arm, what the seed draws for all arms, the rest, and the test images.
+"""Splits the spread of runs into its sources: the arm, the seed (shared by all arms), the rest, and the test images.
 
-A table for the report; no verdict hangs on it."""
+The report shows it as a table; no verdict depends on it."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ LEVEL_IMAGES = "test images, of a level"
 
 @dataclass(frozen=True)
 class ArmRuns:
-    """The runs of an arm on a machine, a run an entry."""
+    """The runs of an arm on a machine, with one entry per run."""
 
     label: str
     keys: Sequence[str]
@@ -30,9 +30,9 @@ class ArmRuns:
 
 
 def runs_of(arms: Iterable[ArmRuns]) -> pd.DataFrame:
-    """The runs of many claims' arms, each once: columns arm, block (a seed on a machine) and value.
+    """Return the runs of many claims' arms, each once: columns arm, block (a seed on a machine) and value.
 
-    Claims share runs under arms of different names: arms that have a run in common are one, by the name that came first."""
+    Claims share runs under arms of different names. Arms that have a run in common count as one, with the first name."""
     names: dict[str, str] = {}
     rows: dict[tuple[str, str], tuple[str, str, float]] = {}
     for arm in arms:
@@ -45,21 +45,21 @@ def runs_of(arms: Iterable[ArmRuns]) -> pd.DataFrame:
 
 
 def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None, level: float = 0.95) -> pd.DataFrame:
-    """The parts of the spread of `runs` (columns arm, block, value) of one base, scale and measure: a row a component.
+    """Return the components of the spread of `runs` (columns arm, block, value) of one base, scale and measure, one per row.
 
-    The model is value = mean + arm + seed + seed x arm, each drawn with a variance of its own. Seeds stand for blocks: a seed
-    on a machine, whose luck all arms share. Runs need not be complete: sums of squares are those that each factor takes beyond
-    the other in a least-squares fit, and are set equal to what they are expected to be (Henderson 1953, method 3; Searle,
-    Casella and McCulloch 1992, chapter 5). Balanced, that is the analysis of variance. "seed x arm" holds what is left, the
-    noise of a run that neither factor has. It is a mean over arms: arms whose spreads differ are not seen in it.
+    The model is value = mean + arm + seed + seed x arm, each term with its own variance. A "seed" is a block: a seed on a
+    machine, whose random draws all arms share. Not every arm needs every seed. The sum of squares of each factor is what it
+    explains beyond the other in a least-squares fit, and is equated with its expectation (Henderson 1953, method 3; Searle,
+    Casella and McCulloch 1992, chapter 5). For balanced runs this is the analysis of variance. "seed x arm" is the residual,
+    the noise of a run. It is a mean over arms, so it does not show whether arms spread differently.
 
-    sd is in the unit of the values, with an interval: of "seed x arm" that of chi squares, of the others Williams's (1962),
-    which is approximate where runs are not complete. sd is 0 where a factor takes no more than noise would. n: how many runs,
-    seeds or arms there are. Rows are NaN where there are too few runs to tell.
+    sd is in the unit of the values, with an interval: from chi-squared for "seed x arm", from Williams (1962) for the others,
+    which is approximate for unbalanced runs. sd is 0 where a factor explains no more than noise would. n is the number of runs,
+    seeds or arms. Rows are NaN with too few runs.
 
-    `answers` [runs, images] by arm, how wrong each answer is (0 to 1), give the standard error of an arm's level that comes
-    from the drawing of the test images, in points: the root of a mean over arms, n of them. Arms with fewer than 2 runs are
-    passed over."""
+    `answers`: by arm, how wrong each answer is (0 to 1), [runs, images]. They give one more row: the standard error, in points,
+    of an arm's level that comes from the sampling of the test images, as the root of a mean over n arms. Arms with fewer than
+    2 runs are skipped."""
     arms, blocks = (pd.get_dummies(runs[name]).to_numpy(dtype=float) for name in ("arm", "block"))
     y = runs["value"].to_numpy(dtype=float)
     both = np.hstack([arms, blocks])
@@ -76,10 +76,11 @@ def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | Non
 
 
 def intraclass_correlation(runs: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
-    """The correlation of two arms at one seed, with its interval: the seed's variance over that of a run about its arm's mean.
+    """Return the correlation of two arms at one seed, with its interval: the seed's variance divided by the variance of a run
+    around its arm's mean.
 
-    The interval is exact for normal values where every arm has every seed (Searle et al. 1992, section 3.6), and may reach
-    below 0. NaN with too few runs."""
+    The interval is exact for normal values where every arm has every seed (Searle et al. 1992, section 3.6). It may reach below
+    0. NaN with too few runs."""
     arms, blocks = (pd.get_dummies(runs[name]).to_numpy(dtype=float) for name in ("arm", "block"))
     y = runs["value"].to_numpy(dtype=float)
     residual, used = _residual(np.hstack([arms, blocks]), y)
@@ -94,14 +95,14 @@ def intraclass_correlation(runs: pd.DataFrame, level: float = 0.95) -> tuple[flo
 
 
 def _residual(design: NDArray, y: NDArray) -> tuple[float, int]:
-    """The sum of squares that a least-squares fit leaves, and the rank of its design."""
+    """Return the residual sum of squares of a least-squares fit, and the rank of its design."""
     fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     return float(((y - design @ fitted) ** 2).sum()), int(rank)
 
 
 def _taken(factor: NDArray, other: NDArray, y: NDArray, residual: float) -> tuple[float, int, float]:
-    """The sum of squares that `factor` takes beyond `other`, its degrees of freedom, and the weight of its variance in the mean
-    square: how many runs stand behind each of its levels, in the mean."""
+    """Return the sum of squares that `factor` explains beyond `other`, its degrees of freedom, and the weight of its variance
+    in the mean square: the mean number of runs per level."""
     alone, rank = _residual(other, y)
     _, both = _residual(np.hstack([factor, other]), y)
     left = factor - other @ np.linalg.lstsq(other, factor, rcond=None)[0]

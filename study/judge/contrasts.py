@@ -1,10 +1,11 @@
-"""Effects read off the cells of a design, with seeds as blocks. A block is a seed (on a machine) that every cell has a run of.
+"""Estimates the effects of a factorial design from its cells, with seeds as blocks.
 
-What a seed draws is shared by all cells of its block (the order of images, crops, first weights) and cancels in a contrast.
-What is left, how differently cells react to a seed, is the error: the mean square seed x cell of a two-way analysis of
-variance, with (cells - 1)(blocks - 1) degrees of freedom. It is pooled over all cells. That is right where a contrast weighs
-all cells alike, as every effect of a two-level design does, also where cells spread unlike; it would be wrong for a single
-cell. Source: Montgomery, Design and Analysis of Experiments (2017), sections 4.1 and 5.6.
+A block is a seed on a machine for which every cell has a run. All cells of a block share the seed's random draws (the order of
+images, crops, initial weights), which cancel in a contrast. The error is how differently cells react to a seed: the mean square
+seed x cell of a two-way analysis of variance, with (cells - 1)(blocks - 1) degrees of freedom, pooled over all cells. Pooling
+is right where a contrast weighs all cells equally, as every effect of a two-level design does, even if cells spread
+differently; it would be wrong for a single cell. Source: Montgomery, Design and Analysis of Experiments (2017), sections 4.1
+and 5.6.
 """
 
 import math
@@ -27,11 +28,11 @@ class Contrast:
     lower: float
     upper: float
     level: float
-    standard_error: float  # NaN with fewer than 2 blocks, and where nothing varied: a spread of zero is no certainty
-    sd: float  # of a run, after what its cell and its block have in common
+    standard_error: float  # NaN with fewer than 2 blocks, and where nothing varied: zero spread is no certainty
+    sd: float  # of a run, without the means of its cell and its block
     degrees_of_freedom: int
-    blocks: int  # that every cell has a value in
-    left_out: int  # that some cell has a value in, and not every one
+    blocks: int  # complete ones: every cell has a value
+    left_out: int  # incomplete ones: some cells have a value, not all
 
     @property
     def leaves_out_zero(self) -> bool:
@@ -39,19 +40,19 @@ class Contrast:
 
 
 def blocks_of(arm: ArmEvidence) -> dict[Hashable, float]:
-    """The values of an arm by block; a run without one, or one that learned nothing, has no entry. The one place that says what
-    a block is."""
+    """Return the values of an arm by block, without failed runs and runs that have no value. Only this function decides what a
+    block is."""
     return {run.block: run.result for run in arm.runs if run.result is not None}
 
 
 def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
-    """The machines of the complete blocks."""
+    """Return the machines of the complete blocks."""
     blocks = [set(arm.by_block) for arm in arms]
     return tuple(sorted({machine for machine, _ in set.intersection(*blocks)})) if blocks else ()
 
 
 def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:
-    """Every effect that the runs of a design can tell, by its name. `arms`: by label, those that are there."""
+    """Return every effect that the runs of a design can show, by its name. `arms`: those that have runs, by label."""
     labels = (control, *design.labels)
     cells = [blocks_of(arms[label]) if label in arms else {} for label in labels]
     return in_blocks(cells, design.contrasts, level)
@@ -60,9 +61,9 @@ def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], le
 def in_blocks(
     cells: Sequence[Mapping[Hashable, float]], weights: Mapping[str, ArrayLike], level: float = 0.95
 ) -> dict[str, Contrast]:
-    """For each name the sum of weights[name][i] * (mean of cell i over the complete blocks), with its t interval.
+    """Return for each name the sum of weights[name][i] * (mean of cell i over the complete blocks), with its t interval.
 
-    `cells`: of each cell its values by block. `weights`: for each name an array of shape [cells] whose sum is 0."""
+    `cells`: the values of each cell by block. `weights`: for each name an array of shape [cells] whose sum is 0."""
     complete = [block for block in cells[0] if all(block in cell for cell in cells)]
     seen = {block for cell in cells for block in cell}
     values = np.array([[cell[block] for block in complete] for cell in cells], dtype=float)  # [cells, blocks]

@@ -1,9 +1,9 @@
-"""From looks at the runs to a verdict, in numbers.
+"""Turns the looks at a claim's runs into a verdict, in numbers.
 
-A claim is looked at after fixed numbers of seeds (study/questions/looks.py). A look gives p values: that the effect is on the
-claim's side, on the other, or within the margin. They are brought together over the looks (spending.py) and over all claims
-(Holm), and the first look that decides is the verdict. Every effect is judged on a line on which no effect is 0 and what the
-paper expects is above 0: ratios by their logs, differences as they are."""
+A claim is looked at after fixed numbers of seeds (study/questions/looks.py). A look gives p values for an effect on the claim's
+side, on the other side, and within the margin. They are combined over the looks (spending.py) and corrected for all claims
+(Holm). The first look that decides is the verdict. Every effect is judged on a line on which no effect is 0 and the paper's
+expectation is above 0: ratios as logs, differences as they are."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,17 +24,17 @@ Direction = Literal[
 Size = Literal["consistent", "smaller", "larger", "undecided", "not judged"]
 SIZE_BANDS: Mapping[Precision, tuple[float, float]] = {
     "measured": (0.5, 1.5),
-    "about": (0.375, 1.875),  # half of 3/4 of it to one and a half of 5/4 of it: "about 2" may be 1.5 or 2.5
-    "over": (0.5, math.inf),  # it is a lower limit: nothing is too large
+    "about": (0.375, 1.875),  # 0.5 * 3/4 to 1.5 * 5/4: "about 2" may be 1.5 or 2.5
+    "over": (0.5, math.inf),  # a lower limit: nothing is too large
 }
-"""A size is consistent with the paper's within these multiples of it, by how the paper gives it."""
+"""A size is consistent with the paper's within these multiples of it. They depend on how exactly the paper gives it."""
 ERROR = 0.05
-"""Of the whole: over all looks and, of directions, over all claims."""
+"""Total error rate: over all looks and, for directions, over all claims."""
 
 
 @dataclass(frozen=True)
 class Failures:
-    """Runs of an arm, at a look, that came to no result: they diverged, stalled or learned nothing."""
+    """The runs of an arm, at a look, that have no result: they diverged, stalled or learned nothing."""
 
     arm: str
     failed: int
@@ -43,56 +43,56 @@ class Failures:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A claim after a number of seeds. The p values are two-sided, but for `p_no_effect`."""
+    """A claim after a number of seeds. The p values are two-sided, except `p_no_effect`."""
 
     number: int  # from 1
-    treated: str = ""  # the arm that was set against the control: of several the least convincing
+    treated: str = ""  # the arm that was compared with the control; of several, the least convincing one
     effect: Effect  # with its 95% interval
     narrow: Effect | None = None  # with its 90% interval
-    p_supported: float = 1.0  # of an effect on the claim's side; 1 where the estimate is on the other
+    p_supported: float = 1.0  # for an effect on the claim's side; 1 where the estimate is on the other
     p_contradicted: float = 1.0
-    p_no_effect: float = 1.0  # of an effect as large as the margin or larger: two one-sided tests
-    failures: tuple[Failures, ...] = ()  # of the arms compared, those that had any
-    by_ranks: bool = False  # whether runs failed, so that the p values are those of ranks, failed runs in the worst place
+    p_no_effect: float = 1.0  # for an effect within the margin: two one-sided tests
+    failures: tuple[Failures, ...] = ()  # of the compared arms that had any
+    by_ranks: bool = False  # whether runs failed, so that the p values are of ranks, with failed runs ranked worst
     nothing: Literal["", "did not learn", "changed nothing"] = ""  # why the runs are no evidence
     machines: tuple[str, ...] = ()
-    seeds: int = 0  # different ones among its blocks: one on two machines counts once here
-    agreement_p: float = math.nan  # of machines, where there are several
-    spread_of_pairs: float = math.nan  # standard deviation of what the interval rests on: differences, or logs of ratios
-    spread_of_others: float = math.nan  # what the other comparisons of this measure show of it at this look
+    seeds: int = 0  # distinct ones among its blocks: a seed on two machines counts once here
+    agreement_p: float = math.nan  # that the machines share one effect, where there are several
+    spread_of_pairs: float = math.nan  # standard deviation that the interval uses: of differences, or of logs of ratios
+    spread_of_others: float = math.nan  # the same, as the other comparisons of this measure show it at this look
     degrees_of_others: float = 0.0  # degrees of freedom that this counts for
     unlike: bool = False  # whether the spread is unlike that of the other comparisons
-    on_other_images: float = math.nan  # half width of the interval if the test images were drawn anew too; NaN: not known
-    image_error: float = 0.0  # the part of the standard error that more seeds do not lessen: of the test images, in points
-    test_images: int = 0  # that the interval is over besides the seeds; 0: it is about these test images alone
-    initial_logits: float | None = None  # how many times as widely the treated arm's first logits spread as the control's
-    # What a permutation test is of, on the line: the runs of two arms, or the differences within runs:
+    on_other_images: float = math.nan  # half width of the interval over seeds and test images; NaN: not known
+    image_error: float = 0.0  # the part of the standard error from the test images, in points; more seeds do not reduce it
+    test_images: int = 0  # that the interval covers besides the seeds; 0: it is about these test images alone
+    initial_logits: float | None = None  # spread of the treated arm's initial logits, as a multiple of the control's
+    # Data of the permutation test, on the line: the runs of two arms, or the differences within runs
     shuffled: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
-    order_p: float = math.nan  # of times alone: by which arm arrives first in each block
-    # Of what is to be seen in every run:
+    order_p: float = math.nan  # only for times: by which arm reaches the target first in each block
+    # For claims that every run should show:
     mean_value: float = math.nan  # of the runs
-    by_chance: float = math.nan  # the same if there were nothing
-    power_of_a_run: float = math.nan  # that one run shows what matters
-    # By a verdict's direction the look at the arm that it is about, where several arms are asked:
+    by_chance: float = math.nan  # the same without any effect
+    power_of_a_run: float = math.nan  # probability that one run shows the smallest effect that matters
+    # By direction of a verdict: the look at the arm that this verdict is about, where the claim has several treated arms
     by_direction: Mapping[str, "Look"] = field(default_factory=dict, repr=False)
 
     @property
     def p(self) -> float:
-        """Of no effect."""
+        """The p value of no effect: the smaller of both directions."""
         return min(self.p_supported, self.p_contradicted)
 
     @property
     def permutation_p(self) -> float:
-        """Counted when it is asked for: it takes long, and of all looks one is told."""
+        """The p value of a permutation test. Computed only on use: it is slow, and only one of the looks is reported."""
         return p_values.shuffled_p(*self.shuffled)
 
     @property
     def permutation_floor(self) -> float:
-        """The least that `permutation_p` could be with so many runs."""
+        """The smallest value that `permutation_p` can have with this number of runs."""
         return p_values.shuffled_floor(*self.shuffled)
 
     def error_with(self, times_seeds: float) -> float:
-        """The standard error that so many times the seeds would have, on the line."""
+        """Return the standard error, on the line, with `times_seeds` times as many seeds."""
         assert isinstance(self.effect, Ratio | Difference)
         if not self.image_error:
             return self.effect.standard_error / math.sqrt(times_seeds)
@@ -102,29 +102,29 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimLooks:
-    """What a rule makes of a claim alone, before it stands among the others."""
+    """The looks of one claim by its rule, before the correction for the other claims."""
 
-    looks: tuple[Look, ...]  # those that are complete
-    shares: tuple[float, ...]  # of all seeds, at each look that is planned
-    so_far: Look  # of all runs that are there; what is shown while no look is complete
-    seeds_of_looks: tuple[int, ...]  # what an arm needs for each
-    seeds: int  # that the arms have, the fewest of any
-    question: "Question | None" = None  # None: nothing is asked of it, so there is no verdict
+    looks: tuple[Look, ...]  # the complete ones
+    shares: tuple[float, ...]  # of all seeds, at each planned look
+    so_far: Look  # of all existing runs; shown while no look is complete
+    seeds_of_looks: tuple[int, ...]  # that an arm needs for each look
+    seeds: int  # of the arm that has the fewest
+    question: "Question | None" = None  # None: the claim asks nothing, so there is no verdict
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
 
     def sequential_p(self, upto: int | None = None) -> float:
-        """Of no effect, over the looks up to number `upto`. NaN where none is complete."""
+        """Return the p value of no effect, over the looks up to number `upto`. NaN where none is complete."""
         return min((spent_by(look.p, look.number, self.shares) for look in self.up_to(upto)), default=math.nan)
 
     def sequential_p_no_effect(self, upto: int | None = None) -> float:
-        """Of an effect beyond the margin, one-sided, over the looks up to number `upto`."""
+        """Return the one-sided p value of an effect beyond the margin, over the looks up to number `upto`."""
         spent = [
             spent_by(2 * p, look.number, self.shares) / 2 if (p := look.p_no_effect) < 0.5 else p for look in self.up_to(upto)
         ]
         return min(spent, default=math.nan)
 
     def up_to(self, number: int | None) -> "list[Look]":
-        """The looks up to this number, or all: some may have been passed over."""
+        """Return the looks up to this number, or all of them. Some numbers may have been skipped."""
         return [look for look in self.looks if number is None or look.number <= number]
 
 
@@ -135,31 +135,31 @@ class Verdict:
     direction: Direction
     size: Size
     reported: float | None = None  # the paper's number; None where it gives a direction alone
-    told: Look  # what the numbers are of: the look that decided, the last one taken, or, with none complete, all runs
+    told: Look  # the reported look: the one that decided, else the last one taken, else (none is complete) all runs
     looks_taken: int = 0  # 0: none is complete
     looks_planned: int = 0
-    alone: Direction | None = None  # what it would be if no other claim were asked, where that differs
+    alone: Direction | None = None  # the verdict without the correction for other claims, where it differs
     p: float = math.nan  # of no effect, over the looks taken: a sequential p value
     holm_p: float = math.nan  # the same, adjusted for all claims of the scale
-    p_no_effect: float = math.nan  # of an effect beyond the margin, over the looks taken; each claim by itself
-    more_seeds: int | None = 0  # an arm needs for the next look; 0 where nothing is open, None where no look is left
-    power: float = math.nan  # that a true effect of the reported size, or the least that matters, is found by the last look
-    power_of_no_effect: float = math.nan  # that a true zero is called "no effect" by the last look
-    contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial: every effect that its runs can tell
+    p_no_effect: float = math.nan  # of an effect beyond the margin, over the looks taken; not adjusted
+    more_seeds: int | None = 0  # that an arm needs for the next look; 0 where nothing is open, None where no look is left
+    power: float = math.nan  # to find the reported effect, or else the margin, by the last look
+    power_of_no_effect: float = math.nan  # to call a true zero "no effect" by the last look
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial design: every effect that can be estimated
 
     @property
     def effect(self) -> Effect:
-        """With its 95% interval."""
+        """The effect with its 95% interval."""
         return self.told.effect
 
     @property
     def narrow(self) -> Effect | None:
-        """With its 90% interval."""
+        """The effect with its 90% interval."""
         return self.told.narrow
 
     @property
     def treated(self) -> str:
-        """The arm that was set against the control: of several the least convincing."""
+        """The arm that was compared with the control; of several, the least convincing one."""
         return self.told.treated
 
     @property
@@ -168,20 +168,20 @@ class Verdict:
 
     @property
     def is_final(self) -> bool:
-        """Whether no further run of the claim's arms will be looked at."""
+        """Whether further runs of the claim's arms will not be looked at."""
         return self.is_decided or self.more_seeds is None
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of an effect, in its place on the line."""
+    """What a claim asks about an effect, on the line."""
 
-    margin: float  # effects within this of 0, both ways, do not matter
+    margin: float  # effects closer to 0 than this, on either side, do not matter
     reported: float | None = None  # the paper's effect as it gives it, not on the line; None where it gives a direction alone
     size: float | None = None  # the same on the line
     band: tuple[float, float] = (math.nan, math.nan)  # sizes that are consistent with it
-    expected: int = 1  # 1: what the paper expects is above 0; -1: below
-    native: bool = True  # whether the runs are on the paper's own data, which alone earn a verdict on size
+    expected: int = 1  # 1: the paper expects an effect above 0; -1: below
+    native: bool = True  # whether the runs are on the paper's own data; only then is the size judged
 
     @property
     def asks_size(self) -> bool:
@@ -189,12 +189,12 @@ class Question:
 
     @property
     def effect_to_find(self) -> float:
-        """What power is told for: the paper's effect, or, where it gives none, the least that matters."""
+        """The effect whose power is reported: the paper's effect, or the margin where the paper gives none."""
         return self.size or self.margin
 
 
 def of_ratio(reported: float, no_effect_within: float, native: bool, precision: Precision = "measured") -> Question:
-    """Do treated runs take longer than control runs, and about `reported` times as long?"""
+    """Ask whether treated runs take longer than control runs, and about `reported` times as long."""
     assert reported > 1 and no_effect_within > 1
     low, high = (math.log(share * reported) for share in SIZE_BANDS[precision])
     return Question(math.log(no_effect_within), reported, math.log(reported), (low, high), 1, native)
@@ -203,7 +203,7 @@ def of_ratio(reported: float, no_effect_within: float, native: bool, precision: 
 def of_difference(
     reported: float | None, expected: int, no_effect_within: float, native: bool, precision: Precision = "measured"
 ) -> Question:
-    """Is a difference in the `expected` direction (+1 or -1), and about as large as `reported`?"""
+    """Ask whether a difference is in the `expected` direction (+1 or -1), and about as large as `reported`."""
     assert expected in (-1, 1) and no_effect_within > 0
     if reported is None:
         return Question(no_effect_within, expected=expected, native=native)
@@ -216,9 +216,9 @@ def of_difference(
 
 
 def weigh(effect: Ratio | Difference, narrow: Ratio | Difference, question: Question, number: int) -> Look:
-    """An effect with its 95% and its 90% interval at look `number`, by t tests on the line.
+    """Make look `number` from an effect with its 95% and its 90% interval, by t tests on the line.
 
-    A bound, which censored runs make of an effect, can only ever speak for what lies on its side."""
+    Censored runs turn an effect into a bound, which can only be evidence for effects on its side."""
     line = effect.on_line(question.expected)
     supported = contradicted = no_effect = 1.0
     if line.standard_error > 0:
@@ -242,10 +242,10 @@ def weigh(effect: Ratio | Difference, narrow: Ratio | Difference, question: Ques
 
 
 def least_convincing(looks: Sequence[Look], question: Question) -> Look:
-    """Of the looks at several arms, every one of which has to be as expected, the one that stands for all.
+    """Return the look that stands for the looks at several treated arms, all of which must be as expected.
 
-    All are supported only where each is, so the largest p value counts. One arm that is not as expected contradicts them all,
-    and so does one without an effect: of each of these the smallest p value counts, as many times as there are arms."""
+    The claim is supported only where each arm is, so the largest p value counts. One arm in the other direction contradicts the
+    claim, and one arm without an effect means "no effect": for these the smallest p value counts, times the number of arms."""
     worst = max(looks, key=lambda look: (look.p_supported, -_on_line(look, question)))
     against = min(looks, key=lambda look: look.p_contradicted)
     nothing = min(looks, key=lambda look: look.p_no_effect)
@@ -270,10 +270,10 @@ def _on_line(look: Look, question: Question) -> float:
 
 
 def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
-    """The verdict on a claim. `holm`: its p value of no effect, adjusted for all claims that are judged with it.
+    """Return the verdict on a claim. `holm` adjusts its p value of no effect for all claims that are judged with it.
 
-    The looks are gone through in their order, and the first that decides is the verdict; it is not judged anew when further
-    runs come in. A direction has to survive Holm's correction; "no effect" is each claim's own."""
+    The looks are taken in order, and the first that decides is the verdict; later runs do not change it. A direction has to
+    survive Holm's correction; "no effect" is not corrected for other claims."""
     told, direction, alone = judged.so_far, "incomplete", None
     for look in judged.looks:
         told = look
@@ -309,7 +309,8 @@ def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
 
 
 def _side(judged: ClaimLooks, upto: int) -> Direction:
-    """Which way the surest of the looks up to this number points, whose p value is the one that counts."""
+    """Return the direction of the look with the smallest spent p value, up to this number. This p value is the one that
+    counts."""
     surest = min(judged.up_to(upto), key=lambda look: spent_by(look.p, look.number, judged.shares))
     return "supported" if surest.p_supported <= surest.p_contradicted else "contradicted"
 
@@ -321,7 +322,7 @@ def _decided(p: float, holm_p: float, p_no_effect: float, side: Direction) -> Di
 
 
 def _size(look: Look, question: Question) -> Size:
-    """By where the 90% interval lies: within the band, beyond it, or neither."""
+    """Judge the size by the 90% interval: within the band, beyond it, or neither."""
     if not question.asks_size or not isinstance(look.narrow, Ratio | Difference):
         return "not judged"
     inner, (low, high) = look.narrow.on_line(question.expected), question.band

@@ -1,7 +1,7 @@
-"""From claims and tables to what was found: for each claim, scale and base its arms, their numbers and a verdict.
+"""Makes findings from claims and tables: the arms, values and verdict of each claim, scale and base.
 
-A pure function of what is committed: no torch, no mlflow. Runs of different data are never pooled; those of several machines
-are compared within each machine.
+The result depends only on committed files and needs no torch and no mlflow. Runs on different data are never pooled; runs of
+several machines are compared within each machine.
 """
 
 import functools
@@ -35,12 +35,12 @@ from study.record import tables
 from study.record.answers import KeptAnswers, read_answers
 
 CurveOf = Callable[[tuple[str, str]], tuple[dict[str, NDArray], Curve]]
-"""The points of a run, named by key and machine: by column, and point by point."""
+"""Returns the points of a run, given its key and machine: by column, and point by point."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """What stands in a folder of results beside the rows of its runs."""
+    """The contents of a folder of results besides runs.csv."""
 
     curve_of: CurveOf
     tuned: Tuned
@@ -51,21 +51,21 @@ class Read:
 
 ALWAYS_MEASURED = ("epoch", "step", "seconds", "running_loss", "running_error")
 SOMETIMES_MEASURED = ("train_error", "validation_error", "test_error")
-"""The columns of curves.csv in the order of a Point's fields; a cell of the latter may be empty."""
+"""The columns of curves.csv in the order of a Point's fields; cells of SOMETIMES_MEASURED may be empty."""
 
 OWN_CORES = 0.8
-"""A run on CPU that got less than this share of its threads' time was disturbed by other work."""
+"""A run on a CPU that got less than this share of its threads' time was disturbed by other work."""
 
 SHARED: Mapping[str, Any] = {"value": None, "tuned_on": "not tuned: the base's own", "at_edge": False, "trials": []}
-"""In place of an entry of tuned.json, where a claim's arms share their base's learning rate."""
+"""Used instead of an entry of tuned.json where a claim's arms share their base's learning rate."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the tables say about all claims."""
+    """The findings of all claims, and the tables' runs."""
 
     found: tuple[Finding, ...]
-    stale: pd.DataFrame  # runs that no claim asks for any more: listed, never pooled
+    stale: pd.DataFrame  # runs that no claim asks for any more: listed, never used
     runs: pd.DataFrame
 
 
@@ -75,11 +75,11 @@ def find(
     most_looks: int | None = None,
     scales: Collection[str] | None = None,
 ) -> Findings:
-    """Everything that the tables of `folder` say about the claims. Which run belongs where is told by its key alone.
+    """Return everything that the tables of `folder` say about the claims. A run's key alone decides where it belongs.
 
-    A scale's fixed rule (study/plan/fixed_rules.py) says from which seed on, with which looks and beside which other claims it
-    is judged; raises Refused where the claim files no longer agree with it. `most_looks`: as if only so many had been taken.
-    `scales`: of these alone, with the same verdicts in a part of the time."""
+    A scale's fixed rule (study/plan/fixed_rules.py) gives the first seed, the looks and the claims that are judged together.
+    Raises Refused where the claim files no longer agree with it. `most_looks`: judge as if at most this many looks had been
+    taken. `scales`: judge only these, with the same verdicts in less time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
     rules = Preregistrations.read(folder)
@@ -103,7 +103,8 @@ def find(
 
 
 def _curve_reader(curves: pd.DataFrame) -> CurveOf:
-    """The points of a run by column and by point; as a frame for each run they would take most of a report's time."""
+    """Return a function that gives the points of a run, by column and by point. A data frame for each run would take most of a
+    report's time."""
     rows_of, columns = curves.groupby(tables.NAME).indices, {name: curves[name].to_numpy() for name in curves}
 
     @functools.cache
@@ -126,7 +127,7 @@ class OnImages:
     rows: Mapping[str, Sequence[Mapping[str, Any]]]  # of runs.csv, by key
     seeds: Sequence[int]
     machines: Sequence[str]  # in the order in which their first runs began, on any images
-    claims: frozenset[str]  # that a run was made for
+    claims: frozenset[str]  # that the runs were made for
 
 
 def _on_images(data: str, fingerprint: str, there: pd.DataFrame, order: Sequence[str]) -> OnImages:
@@ -138,7 +139,7 @@ def _on_images(data: str, fingerprint: str, there: pd.DataFrame, order: Sequence
 
 
 class _Cases:
-    """What is asked and has runs, gathered claim by claim; with the runs that it uses, by key and machine."""
+    """Collects the cases that have runs, claim by claim, and which runs they use, by key and machine."""
 
     def __init__(self, read: Read, rules: Preregistrations):
         self.read, self.rules = read, rules
@@ -147,7 +148,7 @@ class _Cases:
         self.keys_asked = KeysAsked()
 
     def add(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
-        """A claim on one base at one scale, if the runs on these images say anything about it."""
+        """Add a claim on one base at one scale, if the runs on these images say anything about it."""
         rule, role = self.rules.of(scale), claim.role(scale)
         first_seed, looks = first_seed_of(rule, claim), looks_of(rule)
         last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
@@ -157,7 +158,7 @@ class _Cases:
             if entry is None:
                 continue
             rows = self._rows(on, (name, scale, base, arm.label), recipe, claim.tune)
-            # Earlier seeds were judged by an earlier rule, or seen; later ones are no look's, as of a check on fresh seeds.
+            # Earlier seeds were judged by an earlier rule, or seen; later ones (of a check on fresh seeds) belong to no look.
             if rows := [row for row in rows if first_seed <= row["seed"] <= last_seed]:
                 known = _arm(claim, arm, recipe, entry, rows, self.read, first_seed)
                 logits = self._initial_logits(on, claim, scale, base, arm)
@@ -170,7 +171,7 @@ class _Cases:
             self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
 
     def _rows(self, on: OnImages, asked: AskedRun, recipe: Recipe, searched: Collection[str]) -> list[Mapping[str, Any]]:
-        """The rows of an arm's runs, of whatever seeds: machine by machine, in the order of seeds."""
+        """Return the rows of an arm's runs of all seeds, sorted by machine and then by seed."""
         keys = [run_key(recipe, seed, on.fingerprint) for seed in on.seeds]
         self.keys_asked.add(asked, recipe, on.fingerprint, dict(zip(on.seeds, keys, strict=True)), searched)
         rows = [row for key in keys for row in on.rows.get(key, ())]
@@ -178,21 +179,22 @@ class _Cases:
         return sorted(rows, key=lambda row: (on.machines.index(row["machine"]), row["seed"]))
 
     def _initial_logits(self, on: OnImages, claim: Claim, scale: str, base: str, arm: Arm) -> float | None:
-        """As the arms are before their rates are searched for: rates change no first logit."""
+        """Return the spread of an arm's initial logits relative to the first arm's. Uses the recipes before the search for
+        rates, as rates do not change initial logits."""
         control, own = (claim.recipe_at(scale, base, label) for label in (claim.arms[0].label, arm.label))
         return self.read.initial_logits.ratio(own, control, on.fingerprint)
 
 
 def _at_own_rates(tuned: Tuned, claims: Mapping[str, Claim]) -> dict[str, Claim]:
-    """The claims that were asked once more with each arm at its own rate: those that have searched rates. They are in no
+    """Return the claims that were asked again with each arm at its own rate: those with searched rates. They are in no
     family."""
     names = {name: name.removesuffix(SUFFIX) for name in tuned.claims if is_at_own_rates(name)}
     return {name: at_own_rates(of, claims[of]) for name, of in names.items() if of in claims}
 
 
 def _asked(claims: Mapping[str, Claim], data: str, labels: Iterable[str]) -> Iterator[tuple[str, Claim, str, str]]:
-    """Name, claim, scale and base of everything that is asked of the images `data`. `labels`: the scales that runs on them
-    name, of which only those of one's own images are not known to the claims."""
+    """Yield name, claim, scale and base of everything that is asked of the images `data`. `labels`: the scales of the runs on
+    them. Claims know these scales, except those of the user's own images."""
     own = [label for label in labels if is_own(label) and scale_named(label).data == data]
     for name, claim in claims.items():
         for label in (*claim.fixed_scales, *filter(claim.is_asked_at, own)):
@@ -202,15 +204,15 @@ def _asked(claims: Mapping[str, Claim], data: str, labels: Iterable[str]) -> Ite
 
 
 def _answers(claim: Claim, there: set[str]) -> bool:
-    """Whether the arms that have a run say anything: a control that other claims ran is no answer yet, nor are some cells of a
-    design, or three arms of an interaction."""
+    """Return whether the arms that have runs say anything. A control that other claims ran is no answer yet, nor are some cells
+    of a design, or three arms of an interaction."""
     if isinstance(claim.rule, Factorial | Interaction):
         return {claim.rule.control, *claim.rule.treated_arms} <= there
     return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
 
 
 def _place(finding: Finding) -> tuple:
-    """Where a finding stands among the others: by the paper's section, then the claim's own order."""
+    """Return the sort key of a finding: first the paper's section, then the claim's own order."""
     bases = list(dict.fromkeys([*finding.claim.default_bases, *finding.claim.bases]))
     return (
         finding.claim.section,
@@ -223,7 +225,7 @@ def _place(finding: Finding) -> tuple:
 
 
 def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tuned) -> tuple[Recipe, Mapping[str, Any] | None]:
-    """The recipe of an arm and its entry of tuned.json; None where its rate was never searched."""
+    """Return the recipe of an arm and its entry of tuned.json, which is None where its rate was never searched."""
     recipe = claim.recipe_at(scale, base, arm)
     if not claim.tune:
         return recipe, SHARED
@@ -241,7 +243,7 @@ def _arm(
     read: Read,
     first_seed: int,
 ) -> ArmEvidence:
-    """What is known of an arm from its rows of runs.csv."""
+    """Collect what is known of an arm from its rows of runs.csv."""
     runs = tuple(_run(claim, row, read) for row in rows)
     ensemble = None
     if (nets := claim.measure.runs_together) > 1:  # of the first machine that has them

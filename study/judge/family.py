@@ -1,4 +1,4 @@
-"""All claims of a scale, judged together: what their spreads have in common, and Holm's correction over them."""
+"""Judges all claims of a scale together: with a common prior for their spreads, and Holm's correction over all of them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,8 @@ from study.questions.scales import is_own, scale_named
 
 
 def machine_words(machines: Iterable[str]) -> str:
-    """Machines in a few words: "one, bf16" as it is, "one, bf16", "one, fp32" and "two, bf16" as "one (bf16, fp32) and two
-    (bf16)"."""
+    """Return machines in a few words. "one, bf16" alone stays as it is; "one, bf16", "one, fp32" and "two, bf16" become "one
+    (bf16, fp32) and two (bf16)"."""
     named = list(dict.fromkeys(machines))
     if len(named) < 2:
         return "".join(named)
@@ -46,18 +46,18 @@ class Finding:
     fingerprint: str
     arms: tuple[ArmEvidence, ...]
     verdict: Verdict
-    effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every arm but the control, against it, by all runs
+    effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every other arm against the control, by all runs
     seconds_ratio: intervals.Ratio | None
-    all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those that came after the deciding look
+    all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those after the deciding look
     each_seed_once: intervals.Difference | intervals.Share | None = (
-        None  # that of the verdict, where one seed is on several machines
+        None  # the verdict's effect with each seed once, where a seed is on several machines
     )
-    readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # the claim, read otherwise
-    claims_in_family: int = 1  # that Holm's correction counts, those without runs included
+    readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # by other readings
+    claims_in_family: int = 1  # that Holm's correction counts, including those without runs
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
-    rule: Preregistration | None = None  # that was fixed for the scale
+    rule: Preregistration | None = None  # fixed rule of the scale
     other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
-    splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: the effect of each split, and of all
+    splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: each split's effect, and over all
 
     @property
     def word(self) -> str:
@@ -65,7 +65,7 @@ class Finding:
 
     @property
     def machine(self) -> str:
-        """The machines of the runs that the verdict rests on, in a few words."""
+        """The machines of the verdict's runs, in a few words."""
         return machine_words(self.verdict.told.machines or self.machines)
 
     @property
@@ -89,17 +89,17 @@ class Asked:
     data: str
     fingerprint: str
     case: Case
-    was_asked: bool = True  # whether some of its runs were made for it, and not for other claims alone
+    was_asked: bool = True  # whether some of its runs were made for it, not only for other claims
 
     @property
     def name(self) -> tuple[str, str]:
-        """In its family."""
+        """Its name in the family: claim and base."""
         return self.claim_name, self.case.base
 
 
 def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
-    """Claim and base of everything that is tested together at a scale: what the claims run there by default, whether or not
-    runs of it are there yet."""
+    """Return claim and base of everything that is tested together at a scale: what the claims run there by default, with or
+    without runs so far."""
     return [
         (name, base)
         for name, claim in claims.items()
@@ -112,13 +112,13 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
 def judged_together(
     asked: Sequence[Asked], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
 ) -> list[Finding]:
-    """A verdict for each of `asked`. The family is that of the scale's fixed rule, where there is one; of one's own images
-    without a rule, what has runs."""
+    """Return a finding with a verdict for each of `asked`. The family is that of the scale's fixed rule, if there is one. For
+    the user's own images without a rule it is what has runs."""
     found: list[Finding] = []
     for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
-        # Whoever asks one question of their own images is not charged for all that could be asked of them.
+        # One question about own images is not corrected for all the questions that could be asked.
         tested = [one.name for one in together if one.case.claim.rule.is_tested and one.was_asked]
         members = tested if is_own(scale) else family(claims, scale)
         found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)
@@ -126,7 +126,7 @@ def judged_together(
 
 
 def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
-    """The same, each with what all comparisons of its measure on its base say of a spread, look by look."""
+    """Return the same, each with the prior from all comparisons of its measure on its base, look by look."""
     priors: dict[tuple, Prior] = {}
     for look in range(SO_FAR, max(len(one.case.looks.arms) for one in asked) + 1):
         comparisons: dict[tuple, dict[tuple, Pairs]] = {}
@@ -141,8 +141,8 @@ def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _measured(case: Case) -> tuple:
-    """What comparisons are of one kind. Those of arms whose rates were searched for are another than those of arms that share
-    one, so that an extra search moves no spread of a claim that was there before."""
+    """Return the kind of a case's comparisons; a prior pools one kind. Arms with searched rates are another kind than arms that
+    share a rate, so that an extra search does not change the spread of an existing claim."""
     return case.base, case.claim.measure, bool(case.claim.tune)
 
 
@@ -152,7 +152,7 @@ def _judged(
     judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
     judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
-    p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # asked, and not answered yet
+    p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # 1: asked, and not answered yet
 
     def adjusted(name: tuple[str, str], p: float) -> float:
         others = [value for other, value in p_of.items() if other != name]
@@ -196,7 +196,8 @@ def _judged(
 
 
 def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]:
-    """The effect by each arm that reads the claim otherwise, in place of the arm that is not the first."""
+    """Return the effect for each arm that stands for another reading of the claim. It replaces the compared arm that is not the
+    claim's first."""
     rule, found = case.claim.rule, {}
     for label in case.claim.other_readings:
         if isinstance(rule, Interaction):
@@ -211,8 +212,8 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
 
 
 def _seconds_ratio(treated: ArmEvidence | None, control: ArmEvidence | None) -> intervals.Ratio | None:
-    """Secondary: the same ratio in seconds of training, where no run was disturbed or censored (budgets are epochs, not
-    seconds)."""
+    """Return the secondary ratio, in seconds of training. None where a run was disturbed or censored, as budgets are epochs,
+    not seconds."""
     if not treated or not control or not all(run.timed for arm in (treated, control) for run in arm.runs):
         return None
     logs = []

@@ -1,7 +1,7 @@
-"""Estimates and intervals of a handful of seeds: arrays in, intervals out.
+"""Estimates and intervals from a few seeds: arrays in, intervals out.
 
-Intervals are t intervals, because at 3 to 10 seeds the bootstrap covers far less than it says; how two arms are compared is in
-blocks.py. Times to a target are compared as ratios, on logs. A run that never reached its target, a diverged one included, is
+Intervals are t intervals, because at 3 to 10 seeds the bootstrap covers far less than its level; blocks.py compares two arms.
+Times to a target are compared as ratios, on logs. A run that never reached its target, for example because it diverged, is
 censored at the budget: it stays in the sample and turns the estimate into a bound."""
 
 import math
@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Line:
-    """An effect on the linear scale on which it is judged: no effect is 0, what was expected is above it."""
+    """An effect on the linear scale on which it is judged: no effect is 0, the expected direction is above 0."""
 
     estimate: float
     lower: float
     upper: float
-    standard_error: float  # NaN where the runs do not tell it
+    standard_error: float  # NaN where it is not known
     degrees_of_freedom: float
     bound: Bound
 
@@ -33,10 +33,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Times:
-    """When each run of one arm reached its target, in steps or epochs; None for a run that had not by the `budget`."""
+    """When each run of one arm reached its target, in steps or epochs; None for a run that did not within the `budget`."""
 
     values: tuple[float | None, ...]  # one per seed, in (0, budget]
-    budget: float  # same unit; every run was watched this long, or is known never to arrive
+    budget: float  # same unit; every run was observed this long, or is known never to arrive
 
     def __post_init__(self) -> None:
         assert 0 < self.budget < math.inf, f"budget must be positive and finite, not {self.budget}"
@@ -53,7 +53,7 @@ class Times:
 
     @property
     def restricted(self) -> Floats:
-        """The smaller of time and budget, shape (seeds,)."""
+        """The times, with the budget for runs that never arrived, shape (seeds,)."""
         return np.array([self.budget if value is None else value for value in self.values], dtype=float)
 
     @property
@@ -75,11 +75,11 @@ class Ratio:
     n_control: int
     censored_treated: int
     censored_control: int
-    standard_error: float  # of its natural log; NaN where the runs do not tell it
+    standard_error: float  # of its natural log; NaN where it is not known
     degrees_of_freedom: float
 
     def on_line(self, expected: int = 1) -> Line:
-        """On natural logs. A ratio is always expected above 1."""
+        """Return its natural log as a Line. A ratio is always expected above 1."""
         assert expected == 1
         estimate, lower, upper = (_log(end) for end in (self.estimate, self.lower, self.upper))
         return Line(estimate, lower, upper, self.standard_error, self.degrees_of_freedom, self.bound)
@@ -90,11 +90,11 @@ def _log(value: float) -> float:
 
 
 def ratio_of_logs(logs: "Difference", censored_treated: int = 0, censored_control: int = 0) -> Ratio:
-    """The ratio whose natural log is a difference of mean logs of restricted times.
+    """Return the ratio whose natural log is a difference of mean logs of restricted times.
 
-    A censored treated run took longer than its restricted time, so the ratio is "at least" the estimate and has no upper limit;
-    a censored control run makes it "at most", with lower limit 0; both together leave it "unknown", in (0, inf). The limit that
-    remains is that of the two-sided interval.
+    A censored treated run took longer than its restricted time, so the ratio is "at least" the estimate and has no upper limit.
+    A censored control run makes it "at most", with lower limit 0. Both together make it "unknown", in (0, inf). The remaining
+    limit is that of the two-sided interval.
     """
     with np.errstate(over="ignore"):
         estimate, lower, upper = (float(np.exp(value)) for value in (logs.estimate, logs.lower, logs.upper))
@@ -117,10 +117,10 @@ def ratio_of_logs(logs: "Difference", censored_treated: int = 0, censored_contro
 
 
 def kaplan_meier(times: Times) -> tuple[Floats, Floats]:
-    """Which share of runs has not yet reached the target? Times and probabilities, both of shape (points,).
+    """Return the share of runs that have not reached the target yet, as times and probabilities, both of shape (points,).
 
-    From (0, 1) to the budget, each probability holding from its time to the next (draw with where="post"). An empty arm
-    gives NaN probabilities, which draw nothing.
+    The curve goes from (0, 1) to the budget. Each probability holds from its time to the next (draw with where="post"). An
+    empty arm gives NaN probabilities, which draw nothing.
     """
     if not len(times):
         return np.array([0.0, times.budget]), np.full(2, math.nan)
@@ -141,7 +141,7 @@ def as_censored_data(times: Times) -> stats.CensoredData:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much the treated mean exceeds the control mean, in the unit of the values, with its interval."""
+    """Treated mean minus control mean, in the unit of the values, with its interval."""
 
     estimate: float  # NaN if an arm is empty
     lower: float
@@ -149,19 +149,19 @@ class Difference:
     level: float
     n_treated: int
     n_control: int
-    sd: float  # of one run of an arm, pooled over both; of differences within runs, theirs
-    standard_error: float  # NaN where the runs do not tell it: fewer than 2 blocks, or nothing varied
+    sd: float  # of one run of an arm, pooled over both; for differences within runs, of these differences
+    standard_error: float  # NaN where it is not known: fewer than 2 blocks, or nothing varied
     degrees_of_freedom: float
     blocks: int = 0  # pairs of runs that share a seed and a machine
 
     def on_line(self, expected: int = 1) -> Line:
-        """In the unit of the values, mirrored where a difference below 0 is `expected` (-1)."""
+        """Return the difference as a Line, with the sign changed where a difference below 0 is `expected` (-1)."""
         lower, upper = sorted((expected * self.lower, expected * self.upper))
         return Line(expected * self.estimate, lower, upper, self.standard_error, self.degrees_of_freedom, "exact")
 
 
 def within_runs(values: ArrayLike, level: float = 0.95) -> Difference:
-    """The mean of differences within runs, shape (seeds,), set against 0: a one-sample t interval. Without limits for fewer
+    """Return the mean of differences within runs, shape (seeds,), with a one-sample t interval. It has no limits with fewer
     than 2 runs, and where nothing varied."""
     values = as_sample(values)
     mean, variance = mean_and_variance(values)
@@ -179,7 +179,7 @@ def difference_of(
     sd: float,
     blocks: int = 0,
 ) -> Difference:
-    """An estimate with its t interval; without limits where the error is not known."""
+    """Return an estimate with its t interval; without limits where the error is not known."""
     half_width = float(stats.t.ppf((1 + level) / 2, degrees_of_freedom)) * standard_error
     unlimited = not half_width >= 0
     return Difference(
@@ -197,14 +197,15 @@ def difference_of(
 
 
 def difference_over_images(estimate: float, standard_error: float, images: int, nets: int, level: float = 0.95) -> Difference:
-    """Averaged nets minus the mean of the same nets alone; the interval is over test images, the `nets` held fixed."""
+    """Return the error of averaged nets minus the mean error of the same nets alone. The interval is over test images, with the
+    `nets` held fixed."""
     sd = standard_error * math.sqrt(images)
     return difference_of(estimate, standard_error, max(images - 1, 1), level, nets, nets, sd)
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Where does the mean over seeds lie? (mean, lower, upper) by a t interval; NaN limits for fewer than 2 values, and
-    where nothing varies: a spread of zero is no certainty."""
+    """Return the mean over seeds as (mean, lower, upper), by a t interval. NaN limits for fewer than 2 values, and where
+    nothing varies: zero spread is no certainty."""
     values = as_sample(values)
     mean, variance = mean_and_variance(values)
     if values.size < 2 or variance <= 0:
@@ -220,8 +221,8 @@ def as_sample(values: ArrayLike) -> Floats:
 
 
 def mean_and_variance(values: Floats) -> tuple[float, float]:
-    """Measured from the first value, so that equal values have exactly that mean and no variance: what differs beyond the tenth
-    decimal is rounding, which must not be taken for a small spread."""
+    """Return mean and variance, computed relative to the first value, so that equal values have exactly that mean and no
+    variance. Differences beyond the tenth decimal are rounding errors, which must not count as a small spread."""
     if not values.size:
         return math.nan, math.nan
     offsets = np.round(values - values[0], 10)
@@ -252,7 +253,7 @@ class Share:
 
 
 def share_of_runs(seen: int, runs: int, level: float = 0.95) -> Share:
-    """The share `seen` of `runs`. Two-sided exact interval by the binomial distribution."""
+    """Return the share `seen` / `runs` with its two-sided exact binomial interval."""
     assert 0 <= seen <= runs
     if not runs:
         return Share(0, 0, math.nan, math.nan, level)

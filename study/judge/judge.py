@@ -1,4 +1,4 @@
-"""From the arms of a claim to its looks: one function a rule, registered in `judge`. Numbers in, numbers out."""
+"""Computes the looks of a claim from its arms: one function per rule, registered in `judge`. Numbers in, numbers out."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -37,19 +37,19 @@ from study.questions.rules import (
 )
 
 ENOUGH_POWER = 0.8
-"""Silence of a run that would have shown what matters with less than this probability contradicts nothing."""
+"""Runs with less power than this to show the smallest effect that matters contradict nothing when they show none."""
 
 UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 
 
 @singledispatch
 def judge(rule: Rule, case: Case) -> ClaimLooks:
-    """The looks of a rule at a case. A rule that nothing is registered for is refused by its name."""
+    """Return the looks of a rule at a case. Raises Refused for a rule without a registered function."""
     raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.judge.judge.register a function for it")
 
 
 def against_control(case: Case, treated: str, question: Question, number: int) -> Look:
-    """An arm against the control of the claim at a look: by its interval, or, where runs failed, by ranks."""
+    """Compare an arm with the control of the claim at a look: by intervals, or by ranks where runs failed."""
     control = case.claim.rule.control
     blocks = case.compared(treated, control, number)
     pairs = case.pairs(treated, control, number)
@@ -61,7 +61,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     failures = [Failures(label, case.failures(label, own), len(own)) for label, own in blocks.items()]
     failures = tuple(one for one in failures if one.failed)
     is_time = case.claim.measure.kind == "time"
-    if failures and not is_time:  # times have them in their sample, censored at the budget
+    if failures and not is_time:  # times keep failed runs in the sample, censored at the budget
         has_worst = getattr(case.claim.measure, "of", "") != "gap"
         ranked = _by_ranks(samples, failures, treated, control, question) if has_worst else UNDECIDED
         look = replace(look, **ranked, failures=failures, by_ranks=has_worst)
@@ -80,7 +80,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         **_where(blocks[treated]),
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, others),
-        shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # the ranks are shuffled already, failed runs among them
+        shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # p values by ranks are permutation p values already
         order_p=p_values.order_p(*values) if is_time else math.nan,
     )
 
@@ -91,12 +91,12 @@ def _farthest_from_1(*ratios: float | None) -> float | None:
 
 
 def _root(variance: float) -> float:
-    """The standard deviation. Of NaN the one NaN of `math`, so that looks without a spread are equal."""
+    """Return the standard deviation. NaN becomes the object `math.nan`, so that looks without a spread are equal."""
     return math.nan if math.isnan(variance) else math.sqrt(variance)
 
 
 def _where(blocks: Sequence[Block]) -> dict[str, Any]:
-    """The machines of blocks, and how many different seeds they have."""
+    """Return the machines of blocks and the number of distinct seeds, as fields of a Look."""
     return {"machines": tuple(dict.fromkeys(machine for machine, _ in blocks)), "seeds": len({seed for _, seed in blocks})}
 
 
@@ -107,7 +107,7 @@ def _shared(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -
 def _on_other_images(
     case: Case, weights: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
 ) -> OnOtherImages | None:
-    """What the effect would be if the test images were drawn anew too: of the sum of the arms' errors, each `weights` times.
+    """Return the error of the effect over seeds and test images. The effect is the sum of the arms' errors times `weights`.
     None where it is not known."""
     wrong = [case.wrong(label, blocks) for label in weights]
     known = [one for one in wrong if one is not None]
@@ -125,7 +125,7 @@ def _weighed(
     question: Question,
     number: int,
 ) -> Look:
-    """A look by its 95% and its 90% interval; where the verdict is to be about other images too, by those over both."""
+    """Make a look from its 95% and 90% interval; over seeds and images where the verdict is about other images too."""
     if not (case.over_images and both and math.isfinite(both.half_width)):
         return weigh(wide, narrow, question, number)
     assert isinstance(wide, Difference) and isinstance(narrow, Difference)
@@ -136,8 +136,8 @@ def _weighed(
 def _by_ranks(
     samples: tuple[Floats, Floats], failures: Sequence[Failures], treated: str, control: str, question: Question
 ) -> dict[str, float]:
-    """p values where runs failed: of the runs' ranks, the failed ones behind all others, by permutation. Whether there is no
-    effect cannot be told."""
+    """Return p values where runs failed: a permutation test of the runs' ranks, with failed runs after all others. It cannot
+    show "no effect"."""
     failed = {one.arm: one.failed for one in failures}
     values = np.concatenate([*samples, np.full(failed.get(treated, 0) + failed.get(control, 0), np.inf)])
     ranks = stats.rankdata(values)
@@ -154,7 +154,7 @@ def _by_ranks(
 def _looked(
     case: Case, labels: Sequence[str], question: Question | None, look_at: Callable[[int], Look], looks: Sequence[int]
 ) -> ClaimLooks:
-    """A claim about the arms `labels`, with its looks."""
+    """Return the looks of a claim about the arms `labels`."""
     first_alone = list(labels) == [case.first_arm]
     together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
@@ -181,20 +181,20 @@ def _ratio_of_times(rule: RatioOfTimes, case: Case) -> ClaimLooks:
 
 @judge.register
 def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> ClaimLooks:
-    """Of several treated arms every one must be as expected."""
+    """Judge a difference of means. Where there are several treated arms, each must be as expected."""
     question = _asked_of(rule, case)
 
     def look_at(number: int) -> Look:
         return least_convincing([against_control(case, treated, question, number) for treated in rule.treated_arms], question)
 
     complete = [case.complete_looks(treated, rule.control) for treated in rule.treated_arms]
-    looks = sorted(set[int].intersection(*map(set, complete)))  # an arm may pass a look over that another takes
+    looks = sorted(set[int].intersection(*map(set, complete)))  # one arm may skip a look that another takes
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
 def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -> tuple[Difference, list[float], list[Block]]:
-    """Of four arms (both changes, the first, the second, none) what the first change is worth more where the second is made:
-    with its interval, block by block, and of which blocks. One in which a run failed has no number."""
+    """Return how much more the first change matters together with the second, from four arms: both changes, the first, the
+    second, none. Returns the effect with its interval, its value in each block, and these blocks: those without failed runs."""
     both, first, second, control = (case.values(label, blocks) for label in labels)
     whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
     values = [both[block] - second[block] - first[block] + control[block] for block in whole]
@@ -203,8 +203,8 @@ def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -
 
 @judge.register
 def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
-    """Block by block: the four runs of a block give one number, which is set against 0. A block in which one of them failed has
-    none, and the claim is then not decided."""
+    """Judge an interaction. The four runs of a block give one value, which is compared with 0. A block with a failed run has no
+    value, and the claim is then not decided."""
     question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
     needed = case.looks.arms
 
@@ -230,8 +230,8 @@ def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
         )
 
     def nothing(blocks: Sequence[Block]) -> Any:
-        """Of four arms: none of all runs learned anything, or the first change left the weights as they are, with and without
-        the second."""
+        """Return why the four arms are no evidence: no run learned anything, or the first change left the weights unchanged,
+        with and without the second."""
         whole = case.no_evidence(dict.fromkeys(labels, blocks))
         both, first, second, control = labels
         of_the_first = {case.no_evidence(dict.fromkeys(pair, blocks)) for pair in ((both, second), (first, control))}
@@ -243,8 +243,8 @@ def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
 
 @judge.register
 def _within_runs(rule: WithinRuns, case: Case) -> ClaimLooks:
-    """A run that failed has no such difference: a net that diverged says nothing of ten views against one. So there nothing is
-    decided."""
+    """Judge a difference within runs. A failed run has none: a net that diverged says nothing about ten views against one. So a
+    look with failed runs decides nothing."""
     question = _asked_of(rule, case)
 
     def look_at(number: int) -> Look:
@@ -265,10 +265,10 @@ def _within_runs(rule: WithinRuns, case: Case) -> ClaimLooks:
 
 @judge.register
 def _alike(rule: Alike, case: Case) -> ClaimLooks:
-    """By an interval over seeds and images. A run that failed has no two errors, and the claim is then not decided.
+    """Judge whether two errors are alike, by an interval over seeds and images. A look with failed runs decides nothing.
 
-    Of p values the one for "supported" is that of a difference as large as what is allowed or larger, by two one-sided tests;
-    the one for "contradicted" that of a difference within it."""
+    "supported" has the p value of two one-sided tests against a difference beyond what is allowed; "contradicted" has that of
+    a test against a difference within it."""
 
     def look_at(number: int) -> Look:
         blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
@@ -298,8 +298,8 @@ def _alike(rule: Alike, case: Case) -> ClaimLooks:
 
 
 def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> float:
-    """The standard error, in points, that a difference of two error rates has because each is of so few images: of two binomial
-    shares, the mean over runs. NaN where it is not known. More seeds do not lessen it, as their images are the same."""
+    """Return the part of the standard error of a difference of two error rates, in points, that comes from their finite sets of
+    images: of two binomial shares, as a mean over runs. NaN where it is not known. More seeds do not reduce it."""
     if arm is None:
         return math.nan
     variances = []
@@ -313,7 +313,7 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
 
 @judge.register
 def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
-    """One look at one set of nets, which are held fixed: from an estimate and its standard error over test images."""
+    """Judge averaged nets: one look at one fixed set of nets, from an estimate and its standard error over test images."""
     arm = case.arms.get(rule.control)
     told = arm.ensemble if arm else None
     top1 = told["ten_views_top1"] if told else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
@@ -332,9 +332,8 @@ def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
 
 @judge.register
 def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
-    """In how many runs it is seen. Supported only where in every one; contradicted only where so few show it that, with the
-    power that a run has to show what matters, chance does not explain it. A run that failed shows nothing and could not have:
-    it bars "supported" and speaks for nothing."""
+    """Judge in how many runs something is seen. Supported only if every run shows it; contradicted only if fewer runs do than
+    chance explains, given their power to show what matters. A failed run prevents "supported" and is otherwise no evidence."""
 
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
@@ -372,7 +371,8 @@ def _mean(values: Sequence[float]) -> float:
 
 @judge.register
 def _factorial(rule: Factorial, case: Case) -> ClaimLooks:
-    """No verdict, as nothing is claimed: the effect is that of the last cell, most parts off, against the control, all on."""
+    """Estimate a factorial design's effects; it claims nothing, so it has no verdict. The look compares its last cell (most
+    parts off) with the control (all on)."""
     labels = (rule.control, *rule.treated_arms)
     effects = contrasts.effects_of(rule.design, rule.control, case.arms)
     blocks = min(effect.blocks for effect in effects.values())

@@ -1,4 +1,5 @@
-"""Is each row of runs.csv the run that it says it is? A key is a digest of recipe, seed and data, and can be made again."""
+"""Checks that each row of runs.csv is the run that it claims to be, by computing its key (a digest of recipe, seed and data)
+again."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ AskedRun = tuple[str, str, str, str]
 
 
 class KeysAsked:
-    """The keys of all runs that claims ask for, with what each was made of."""
+    """The keys of all runs that claims ask for, with what each key was computed from."""
 
     def __init__(self):
         self.seeds: dict[str, tuple[int, str]] = {}  # and fingerprint, by key
@@ -26,7 +27,7 @@ class KeysAsked:
     def add(
         self, place: AskedRun, recipe: Recipe, fingerprint: str, keys: Mapping[int, str], searched: Collection[str] = ()
     ) -> None:
-        """The keys, by seed, of an arm on some data. `searched`: fields whose values a search finds."""
+        """Add the keys, by seed, of an arm on some data. `searched`: fields whose values a search finds."""
         self.recipes[place], self.searched[place] = recipe, searched
         self.recipe_of |= dict.fromkeys(keys.values(), recipe)
         self.keys[place, fingerprint] = keys
@@ -35,9 +36,9 @@ class KeysAsked:
     def check(self, path: Path, runs: pd.DataFrame) -> None:
         """Raises Refused for a row whose claim, arm, seed or data do not give its key.
 
-        Where settings were changed since, as by a new search of learning rates, no arm and no seed gives the old keys any more:
-        these rows are stale, and no fault. Nor are those at an earlier rate that is another claim's too, such as the shared
-        one."""
+        Where settings were changed since, for example by a new search for learning rates, no arm and seed give the old keys any
+        more. These rows are stale, which is no error. Rows at an earlier rate that another claim still uses, such as the shared
+        one, are no error either."""
         columns = [runs[name].tolist() for name in ("key", "machine", "claim", "scale", "base", "arm", "data_fingerprint")]
         every_seed: dict[AskedRun, Mapping[str, tuple[int, str]]] = {}
         for key, machine, *place, fingerprint, seed, data in zip(*columns, runs.seed.tolist(), runs.data.tolist(), strict=True):
@@ -57,11 +58,11 @@ class KeysAsked:
                 self._refuse(path, f"{key} {machine}", f"images {self.recipes[place].data.name}", data)
 
     def _has_other_rate(self, key: str, place: AskedRun) -> bool:
-        """Whether a key is that of this arm but for what its search found."""
+        """Return whether a key differs from this arm only in the fields that its search sets."""
         return set(differences(self.recipe_of[key], self.recipes[place])) <= set(self.searched[place])
 
     def _every_seed(self, place: AskedRun) -> dict[str, tuple[int, str]]:
-        """Which seed and data would give a key, for all seeds that are ever judged."""
+        """Return the seed and data that give each key, for all seeds that can ever be judged."""
         data = sorted({fingerprint for _, fingerprint in self.keys})
         recipe = self.recipes[place]
         return {run_key(recipe, seed, one): (seed, one) for one in data for seed in range(JUDGED_SEEDS_BELOW)}

@@ -1,4 +1,4 @@
-"""What keeps a verdict on one's own images open: too few seeds, or too few test images, of which no seed makes more."""
+"""Finds what keeps a verdict on the user's own images open: too few seeds, or too few test images."""
 
 import math
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from study.judge.intervals import Difference
 
 @dataclass(frozen=True)
 class Limit:
-    """Which of the two has to grow, and by how much."""
+    """Whether seeds or test images have to increase, and by how much."""
 
     by: Literal["seeds", "images"]
-    seed_error: float  # points, of the standard error
+    seed_error: float  # its part of the standard error, in points
     image_error: float
-    test_images: int  # that there are
-    needed: int  # test images with which seeds without end could decide, if the effect is what it was seen to be
+    test_images: int  # that exist
+    needed: int  # test images with which an unlimited number of seeds could decide, if the effect stays as it is now
 
 
 def limit_of(look: Look, margin: float | None) -> Limit | None:
-    """What limits a look over seeds and images; None for any other.
+    """Return what limits a look over seeds and images; None for any other look.
 
-    With seeds without end the images' part of the error is left. Where that alone leaves the estimate undecided, neither apart
-    from 0 nor within the `margin`, more images are needed. What is needed is told as if Holm's correction and looks cost
-    nothing, so it is the least."""
+    With unlimited seeds, only the images' part of the error is left. More images are needed if this part alone leaves the
+    estimate undecided, neither apart from 0 nor within the `margin`. The number ignores Holm's correction and the cost of
+    several looks, so it is a minimum."""
     effect = look.effect
     if not look.test_images or not isinstance(effect, Difference) or not effect.standard_error > 0:
         return None

@@ -1,4 +1,4 @@
-"""Do two machines agree on a claim? Each machine's own effect, and whether they could share one."""
+"""Checks whether several machines agree on a claim: the effect on each machine, and whether they could share one effect."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
 
 DIFFER = 0.05
-"""Machines differ where chance alone gives differences as large with at most this probability."""
+"""Machines differ where chance alone would give differences this large with at most this probability."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What several machines say of one claim on one base, each by the seeds that it has of all arms compared."""
+    """The effects of one claim on one base on several machines, each from the seeds that it has of all compared arms."""
 
-    treated: str  # of several arms the one on which the machines differ most
+    treated: str  # of several treated arms, the one on which the machines differ most
     effects: Mapping[str, Ratio | Difference]  # by machine
     p: float  # that they share one effect; NaN where fewer than two machines have two seeds
 
@@ -29,7 +29,8 @@ class Agreement:
 
 
 def agreement(finding: Finding) -> Agreement | None:
-    """None where the runs are of one machine, or nothing is compared run by run: shares of runs, averaged nets, designs."""
+    """Return whether the machines of a finding agree. None with one machine, and where nothing is compared run by run: shares
+    of runs, averaged nets, factorial designs."""
     if len(finding.machines) < 2:
         return None
     arms = {arm.label: arm for arm in finding.arms}
@@ -51,7 +52,7 @@ def _treated(finding: Finding) -> Sequence[str]:
 
 
 def _compared(case: Case, treated: str) -> dict[Block, float]:
-    """Block by block the number that is set against 0, on the line on which it is judged."""
+    """Return the value of each block that is compared with 0, on the line on which it is judged."""
     rule = case.claim.rule
     labels = dict.fromkeys((treated, rule.control))
     if isinstance(rule, Interaction):

@@ -1,4 +1,4 @@
-"""What the next look of a claim needs: which runs, and how likely it decides."""
+"""Finds which runs the next look of a claim needs, and how likely it decides."""
 
 import math
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from study.questions.claim import Claim
 from study.questions.looks import Looks
 
 NOT_YET = "~"
-"""Behind every time that stands in a table."""
+"""Sorts after every time in the tables."""
 
 
 @dataclass(frozen=True)
 class WithPlanned(Case):
-    """A case as if the runs of these blocks were in, too."""
+    """A case that pretends that planned runs are done too."""
 
     planned: Mapping[str, frozenset[Block]] = field(default_factory=dict)  # by label
 
@@ -34,23 +34,23 @@ class WithPlanned(Case):
 
 
 def is_open(verdict: Verdict) -> bool:
-    """Whether further runs of a claim would be looked at."""
+    """Return whether further runs of a claim would be looked at."""
     return verdict.direction in ("undecided", "incomplete") and verdict.more_seeds is not None
 
 
 def number_of_looks(claim: Claim, looks: Looks) -> int:
-    """Nets that are averaged are looked at once, when all of them are there."""
+    """Return the number of looks. Nets that are averaged have one look, when all of them are done."""
     return 1 if claim.measure.runs_together > 1 else len(looks.arms)
 
 
 def case_of(finding: Finding | None, claim: Claim, base: str, first_seed: int, looks: Looks) -> Case:
-    """What is known of a claim, as a look sees it; `one` is None where nothing is."""
+    """Return the case of a claim with the runs of `finding`, which is None where there are none."""
     arms = {arm.label: arm for arm in finding.arms} if finding else {}
     return Case(claim, base, arms, False, finding.machines if finding else (), first_seed, looks)
 
 
 def seeds_of_look(case: Case, look: int) -> dict[str, int]:
-    """How many seeds of each arm a look uses where all runs are of one machine."""
+    """Return how many seeds of each arm a look uses where all runs are on one machine."""
     claim = case.claim
     if claim.measure.runs_together > 1:
         return {claim.rule.control: claim.measure.runs_together}
@@ -58,10 +58,10 @@ def seeds_of_look(case: Case, look: int) -> dict[str, int]:
 
 
 def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | None:
-    """The runs, arm and seed, that `machine` still has to make for a look; none where it is complete. None where no run of this
-    machine can complete it: another one has the arms, and only that one can add the further seeds of the first arm.
+    """Return the runs, as arm and seed, that `machine` still has to train for a look; empty where it is complete. None where
+    runs of this machine cannot complete it: another machine has the arms, and only it can add seeds of the first arm.
 
-    Runs of other machines count as far as a look uses them: as pairs."""
+    Runs of other machines count where a look can use them: as pairs."""
     counts, control = seeds_of_look(case, look), case.claim.rule.control
     if case.claim.measure.runs_together > 1:
         if control in case.arms and case.arms[control].ensemble:
@@ -94,8 +94,8 @@ def _with(case: Case, planned: Mapping[str, frozenset[Block]], machine: str) -> 
 
 
 def chance_to_decide(finding: Finding | None, looks: Looks, look: int, open_claims: int) -> float:
-    """How likely a claim is decided by the test at `look`, if effect and spread are what they were seen to be. NaN where
-    nothing was seen yet. `open_claims`: how many Holm's correction divides the error by."""
+    """Return the probability that the test at `look` decides a claim, if effect and spread stay as they are now. NaN where no
+    look was taken yet. `open_claims`: the number that Holm's correction divides the error by."""
     if finding is None or not finding.verdict.looks_taken or not isinstance(finding.verdict.effect, Difference | Ratio):
         return math.nan
     line, margin = finding.verdict.effect.on_line(), finding.claim.rule.smallest_effect

@@ -1,4 +1,4 @@
-"""What a verdict's own runs say by other errors than the one that the claim names. It was not planned and decides nothing."""
+"""Computes the effect of a verdict's runs in other errors than the claim's. This was not planned and decides nothing."""
 
 from typing import get_args
 
@@ -11,12 +11,12 @@ from study.questions.measures.errors import Error
 from study.questions.rules import DifferenceOfMeans
 
 FEWEST_PAIRS = 3
-"""Of fewer an interval says next to nothing."""
+"""With fewer pairs an interval says almost nothing."""
 
 
 def other_errors(case: Case, look: Look) -> dict[str, Difference]:
-    """By the names of `AtEnd.of`, the effect at a look in each other error that all of its runs have, by its own spread alone.
-    Empty for claims about something else than an error at the end, and of too few pairs."""
+    """Return the effect at a look in each other error that all of its runs have, by the names of `AtEnd.of`. Each interval uses
+    its own spread alone. Empty for claims that are not about an error at the end, and with too few pairs."""
     measure, rule = case.claim.measure, case.claim.rule
     if not isinstance(measure, AtEnd) or not isinstance(rule, DifferenceOfMeans):
         return {}

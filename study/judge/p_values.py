@@ -19,10 +19,11 @@ FEWEST_PAIRS = 6
 
 
 def order_p(treated: Mapping[Block, float], control: Mapping[Block, float]) -> float:
-    """Could either arm be the first in a block as often? Exact two-sided p value of the sign test, which is the log-rank test
-    with blocks as strata: the plain log-rank test errs in up to 10% at so few seeds, and so does its normal form with strata.
+    """Return the exact two-sided p value that either arm is first in a block equally often.
 
-    Values are times by block; those that are equal, both at the budget for example, do not count. NaN below FEWEST_PAIRS.
+    This is the sign test, which is the log-rank test with blocks as strata. With so few seeds, the plain log-rank test is wrong
+    in up to 10% of cases, and so is its normal approximation with strata. Values are times by block; equal ones, for example
+    both at the budget, do not count. NaN below FEWEST_PAIRS.
     """
     gaps = [treated[block] - control[block] for block in treated if block in control]
     counted = [gap for gap in gaps if gap]
@@ -32,10 +33,10 @@ def order_p(treated: Mapping[Block, float], control: Mapping[Block, float]) -> f
 
 
 def permutation_p(treated: ArrayLike, control: ArrayLike, generator: np.random.Generator | None = None) -> float:
-    """How often would shuffled arm labels part the means as far as the true labels do? Arrays of shape (seeds,).
+    """Return how often shuffled arm labels separate the means at least as far as the true labels. Arrays of shape (seeds,).
 
-    Two-sided. Exact over all C(n+m, n) splits up to MOST_SPLITS of them; beyond, MOST_SPLITS random splits drawn from
-    `generator`, which is then required. NaN if an arm is empty.
+    Two-sided. Exact over all C(n+m, n) splits if there are at most MOST_SPLITS; otherwise over MOST_SPLITS random splits drawn
+    from `generator`, which is then required. NaN if an arm is empty.
     """
     treated, control = as_sample(treated), as_sample(control)
     if not treated.size or not control.size:
@@ -45,11 +46,11 @@ def permutation_p(treated: ArrayLike, control: ArrayLike, generator: np.random.G
         return 1.0
 
     def gap(first: Floats, second: Floats, axis: int) -> Floats:
-        # Rounded, so that splits that tie stay tied in any order of summing.
+        # Rounded, so that ties stay ties in any order of summation.
         return np.round(np.abs(first.mean(axis=axis) - second.mean(axis=axis)), 12)
 
     samples = (treated - lowest) / spread, (control - lowest) / spread
-    if min(treated.size, control.size) == 1:  # scipy wants two runs of each: the one run may be any of all
+    if min(treated.size, control.size) == 1:  # scipy needs two runs of each: here the single run may be any of all
         everyone = np.concatenate(samples)
         alone = everyone.size - 1 if control.size == 1 else 0
         gaps = np.round(np.abs(everyone - (everyone.sum() - everyone) / (everyone.size - 1)), 12)
@@ -58,10 +59,10 @@ def permutation_p(treated: ArrayLike, control: ArrayLike, generator: np.random.G
 
 
 def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = None) -> float:
-    """How often would differences of random sign have a mean as far from 0? Shape (seeds,), one difference a run.
+    """Return how often differences with random signs have a mean as far from 0. Shape (seeds,), one difference per run.
 
-    Two-sided; exact over all 2^n signs up to MOST_SPLITS of them, else MOST_SPLITS random ones from `generator`. Its floor is
-    2^(1 - n). NaN for none.
+    Two-sided. Exact over all 2^n signs if there are at most MOST_SPLITS, otherwise over MOST_SPLITS random ones from
+    `generator`. The smallest possible value is 2^(1 - n). NaN without differences.
     """
     differences = as_sample(differences)
     if differences.size < 2:
@@ -74,9 +75,10 @@ def sign_flip_p(differences: ArrayLike, generator: np.random.Generator | None = 
     return _permuted((differences,), distance, "samples", 2**differences.size, generator)
 
 
-@functools.lru_cache(10_000)  # a command judges the same runs more than once, and this is most of the time that it takes
+@functools.lru_cache(10_000)  # a command judges the same runs repeatedly, and this takes most of its time
 def shuffled_p(*samples: tuple[float, ...]) -> float:
-    """`permutation_p` of two samples, `sign_flip_p` of one: the same runs always give the same. NaN of none."""
+    """Return `permutation_p` of two samples or `sign_flip_p` of one. The same runs always give the same value. NaN without
+    samples."""
     if not samples:
         return math.nan
     test = sign_flip_p if len(samples) == 1 else permutation_p
@@ -84,7 +86,7 @@ def shuffled_p(*samples: tuple[float, ...]) -> float:
 
 
 def shuffled_floor(*samples: tuple[float, ...]) -> float:
-    """The smallest that `shuffled_p` can be for samples of these sizes. NaN of none."""
+    """Return the smallest possible `shuffled_p` for samples of these sizes. NaN without samples."""
     if len(samples) == 1:
         if 2 ** len(samples[0]) > MOST_SPLITS:
             return 1 / (MOST_SPLITS + 1)
@@ -99,7 +101,7 @@ def _permuted(samples: tuple[Floats, ...], statistic, kind: str, ways: int, gene
         statistic,
         permutation_type=kind,
         vectorized=True,
-        n_resamples=MOST_SPLITS,  # where there are no more ways than these, scipy counts them all
+        n_resamples=MOST_SPLITS,  # if there are no more ways than this, scipy enumerates them all
         alternative="greater",
         rng=generator,
     )
@@ -107,7 +109,7 @@ def _permuted(samples: tuple[Floats, ...], statistic, kind: str, ways: int, gene
 
 
 def permutation_floor(n_treated: int, n_control: int) -> float:
-    """The smallest p value that permutation_p can give for these numbers of runs, however far apart the arms are."""
+    """Return the smallest p value that permutation_p can give for these numbers of runs, however far apart the arms are."""
     splits = _splits(n_treated, n_control)
     if splits > MOST_SPLITS:
         return 1 / (MOST_SPLITS + 1)  # the observed split counts as one more
@@ -119,9 +121,9 @@ def _splits(n_treated: int, n_control: int) -> int:
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Which of several claims survive being tested together? Holm's adjusted p values, shape (claims,) as given.
+    """Return Holm's adjusted p values of several claims that are tested together, shape (claims,), in the given order.
 
-    A NaN stays NaN and does not count as a claim tested.
+    A NaN stays NaN and does not count as a tested claim.
     """
     p_values = np.asarray(p_values, dtype=float)
     adjusted = np.full(p_values.shape, math.nan)

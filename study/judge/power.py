@@ -1,4 +1,4 @@
-"""Power: how likely the test that decides, with its looks and its correction for many claims, finds a true effect."""
+"""Computes power: how likely the deciding test, with its looks and its correction for many claims, finds a true effect."""
 
 import math
 
@@ -12,19 +12,19 @@ MOST_SEEDS = 100_000
 
 
 def power_to_find(effect: float, standard_error: float, degrees_of_freedom: float, p: float) -> float:
-    """How likely a true `effect` gives a two-sided p value of a t test of at most `p`. By the noncentral t distribution; NaN
-    where the error is not known."""
+    """Return the probability that a t test of a true `effect` has a two-sided p value of at most `p`, by the noncentral t
+    distribution. NaN where the standard error is not known."""
     if not standard_error > 0 or not degrees_of_freedom > 0:
         return math.nan
     shift, edge = abs(effect) / standard_error, stats.t.isf(p / 2, degrees_of_freedom)
     upper, lower = stats.nct.sf(edge, degrees_of_freedom, shift), stats.nct.cdf(-edge, degrees_of_freedom, shift)
-    if math.isnan(upper):  # scipy's answer for shifts far beyond the edge
+    if math.isnan(upper):  # scipy returns NaN for shifts far beyond the edge
         return 1.0
     return float(upper + (0.0 if math.isnan(lower) else lower))
 
 
 def power_of_no_effect(margin: float, standard_error: float, degrees_of_freedom: float, p: float) -> float:
-    """How likely a true zero is told to be within `margin` by two one-sided t tests at `p` each."""
+    """Return the probability that two one-sided t tests, at `p` each, show that a true zero is within `margin`."""
     if not standard_error > 0 or not degrees_of_freedom > 0:
         return math.nan
     room = margin / standard_error - stats.t.isf(p, degrees_of_freedom)
@@ -32,14 +32,14 @@ def power_of_no_effect(margin: float, standard_error: float, degrees_of_freedom:
 
 
 def by_the_last_look(judged: ClaimLooks, told: Look, open_claims: int) -> tuple[float, float]:
-    """How likely the effect that the question is about, were it true, is found by the last look, and a true zero called "no
-    effect": by the last look's test alone, which is a little less than by all looks.
+    """Return two probabilities for the last look: that it finds the effect that the question is about, if it is true, and that
+    it calls a true zero "no effect". They are of the last look's test alone, so slightly smaller than of all looks together.
 
-    `open_claims`: how many claims Holm's correction divides the error by. The spread is taken to stay as it was seen."""
+    `open_claims`: the number that Holm's correction divides the error by. Assumes that the spread stays as it is now."""
     question, effect = judged.question, told.effect
     if question is None or math.isnan(question.margin) or not isinstance(effect, Difference | Ratio) or not judged.looks:
         return math.nan, math.nan
-    if isinstance(effect, Ratio) and effect.bound == "unknown":  # runs of both arms never arrived, and no seed changes that
+    if isinstance(effect, Ratio) and effect.bound == "unknown":  # runs of both arms never arrived; more seeds change nothing
         return 0.0, 0.0
     grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
     error = told.error_with(grown)
@@ -52,8 +52,8 @@ def by_the_last_look(judged: ClaimLooks, told: Look, open_claims: int) -> tuple[
 
 
 def seeds_for_no_effect(margin: float, sd: float, correlation: float, shares: tuple[float, ...], power: float = 0.9) -> int:
-    """How many seeds of each arm a last look needs to tell a true zero from the `margin` with this `power`, if one run has the
-    standard deviation `sd` and runs of a seed this `correlation`. With as many seeds of the control."""
+    """Return how many seeds of each arm, the control included, a last look needs to distinguish a true zero from the `margin`
+    with this `power`. One run has the standard deviation `sd`, and two runs of a seed have this `correlation`."""
     assert margin > 0 and sd > 0 and 0 <= correlation < 1
     p = level_at(2 * ERROR, len(shares), shares) / 2
 

@@ -1,7 +1,7 @@
-"""Does an answer hang on the regime? The same comparison at two scales of one image set, set against each other.
+"""Compares one effect at two scales of an image set, to show whether it depends on the regime.
 
-Beside each other two verdicts do not say it: "supported" at one scale and "no effect" at another may be two numbers that hardly
-differ. So the difference of the two effects is told with its own interval. It is in no family and decides nothing."""
+Two verdicts alone do not show this: "supported" at one scale and "no effect" at another may come from two nearly equal numbers.
+So the report gives the difference of the two effects with its own interval. It is in no family and decides nothing."""
 
 import itertools
 import math
@@ -18,21 +18,21 @@ from study.questions.rules import DifferenceOfMeans, Interaction, WithinRuns
 
 @dataclass(frozen=True)
 class RegimeDifference:
-    """One effect at two scales, by all runs of both, in points."""
+    """One effect at two scales, from all runs of both, in points."""
 
     title: str
     base: str
-    arm: str  # of the claim's arms, where several are set against the control; else empty
+    arm: str  # the treated arm, where the claim has several; else empty
     scales: tuple[str, str]
     effects: tuple[Difference, Difference]
     difference: Difference  # the second minus the first
     p: float  # two-sided
-    holm_p: float = math.nan  # among all that are told
+    holm_p: float = math.nan  # among all that are reported
 
 
 def between_regimes(found: Sequence[Finding]) -> list[RegimeDifference]:
-    """Of every claim in points that has effects with an interval at several scales of one image set, in the order of
-    `found`."""
+    """Return the differences of every claim in points that has effects with an interval at several scales of one image set, in
+    the order of `found`."""
     told = [
         _set_against(first, second, label, *effects)
         for first, second in itertools.combinations(found, 2)
@@ -43,14 +43,14 @@ def between_regimes(found: Sequence[Finding]) -> list[RegimeDifference]:
 
 
 def _is_same_question(first: Finding, second: Finding) -> bool:
-    """Whether two findings differ in their scale alone. Those at arms' own rates are asked of few scales, and rest on searches
-    of one each."""
+    """Return whether two findings differ only in their scale. Findings at arms' own rates never count: few scales have them,
+    each from its own search."""
     names = {(one.claim_name, one.base, one.fingerprint) for one in (first, second)}
     return len(names) == 1 and first.scale != second.scale and first.in_family and not first.claim.tune
 
 
 def _shared_effects(first: Finding, second: Finding) -> Iterator[tuple[str, Difference, Difference]]:
-    """The arm and both effects of everything that both findings have with an interval."""
+    """Yield the arm and both effects of everything that has an interval in both findings."""
     rule = first.claim.rule
     if first.claim.measure.unit != "points":
         return
@@ -67,7 +67,7 @@ def _shared_effects(first: Finding, second: Finding) -> Iterator[tuple[str, Diff
 
 
 def _set_against(first: Finding, second: Finding, label: str, one: Difference, other: Difference) -> RegimeDifference:
-    """By Welch's t: the runs at two scales share no weights, and are taken as independent."""
+    """Compare by Welch's t test: runs at two scales share no weights and are treated as independent."""
     difference = welch(one, other)
     t = difference.estimate / difference.standard_error
     return RegimeDifference(
@@ -82,7 +82,7 @@ def _set_against(first: Finding, second: Finding, label: str, one: Difference, o
 
 
 def welch(one: Difference, other: Difference, level: float = 0.95) -> Difference:
-    """`other` minus `one` of two independent effects, with Satterthwaite's degrees of freedom (1946)."""
+    """Return `other` minus `one` of two independent effects, with Satterthwaite's degrees of freedom (1946)."""
     parts = [each.standard_error**2 for each in (one, other)]
     freedom = sum(parts) ** 2 / sum(part**2 / each.degrees_of_freedom for part, each in zip(parts, (one, other), strict=True))
     runs = [min(each.n_treated, each.n_control) for each in (one, other)]

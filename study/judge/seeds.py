@@ -1,8 +1,8 @@
-"""A check of verdicts over several machines: each seed as one value.
+"""Checks verdicts over several machines by counting each seed once.
 
-A pair is a seed on a machine, so one seed on two machines counts twice (docs/statistics.md, "Several machines"). Where its two
-differences are alike because the seed is the same, an interval over pairs is too short. This one has a seed's mean over its
-machines as one value, and stands on its own spread alone, so it errs on the wide side."""
+A pair is a seed on a machine, so one seed on two machines counts twice (docs/statistics.md, "Several machines"). If its two
+differences are similar because the seed is the same, an interval over pairs is too short. The interval here uses a seed's mean
+over its machines as one value, and its own spread alone, so it is rather too wide."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from study.questions.rules import DifferenceOfMeans, EveryRun, Interaction
 
 
 def each_seed_once(case: Case, look: Look) -> Difference | Share | None:
-    """The effect of a look with each seed as one value, `blocks` of them; of "every run shows it" with each seed's first run
-    alone. None where no seed is on two machines, of times (in which it counts once already) and of rules that do not compare
-    runs of one seed."""
+    """Return the effect of a look with each seed as one value, `blocks` of them. For "every run shows it", only each seed's
+    first run counts. None where no seed is on two machines, for times (where a seed counts once already), and for rules that do
+    not compare runs of one seed."""
     rule, number = case.claim.rule, look.number
     if isinstance(rule, EveryRun):
         return _first_run_of_each_seed(rule, case, number)
@@ -40,7 +40,8 @@ def each_seed_once(case: Case, look: Look) -> Difference | Share | None:
 
 
 def _first_run_of_each_seed(rule: EveryRun, case: Case, number: int) -> Share | None:
-    """The kernels of one seed are alike on two machines to the end of training, so that they are not two runs."""
+    """Return the share with each seed's first run only. Kernels of one seed on two machines stay alike until the end of
+    training, so they are not two independent runs."""
     blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
     once = first_of_each_seed(blocks)
     return None if len(once) == len(blocks) else share_that_show(case.arms[rule.control].of(once), rule.p)[0]

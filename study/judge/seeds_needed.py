@@ -1,4 +1,4 @@
-"""How many seeds a claim needs before it can be told that there is no effect: by the spread that the runs show."""
+"""Computes how many seeds a claim needs to be decided as "no effect", from the spread that the runs show."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,24 +18,25 @@ from study.questions.measures import Measure
 from study.questions.rules import Interaction
 
 ASSUMED_SD, ASSUMED_CORRELATIONS = 0.4, (0.0, 0.4)
-"""Before there are runs: points of error of one run, and the correlation of two arms at one seed."""
-WITHIN_RUNS = 0.5  # a mean of differences within runs has the error of a difference of two arms that correlate so
+"""Used before there are runs: the standard deviation of one run, in points of error, and the correlation of two arms at one
+seed."""
+WITHIN_RUNS = 0.5  # with this correlation, the formula for two arms gives the error of a mean of differences within runs
 MOST_CORRELATION = 0.95
 Of = TypeVar("Of")
 
 
 @dataclass(frozen=True)
 class RunSpread:
-    """What the runs of a measure on one base show."""
+    """The spread that the runs of a measure on one base show."""
 
-    sd: float  # of one run: in the unit of the measure, of times of their natural logs
+    sd: float  # of one run, in the unit of the measure; for times, of their natural logs
     correlation: float  # of two arms at one seed
-    runs: int  # that it is from
+    runs: int  # that it is estimated from
 
 
 def spread_of(found: Iterable[Finding], measure: Measure, base: str) -> RunSpread | None:
-    """The spread of a measure on a base, pooled within arms and machines over all claims that are tested; None where no arm has
-    two runs. `found` is of one scale: on other images, or for other epochs, runs spread otherwise."""
+    """Return the spread of a measure on a base, pooled within arms and machines over all tested claims; None where no arm has
+    two runs. `found` must be of one scale: on other images, or with other epochs, runs spread differently."""
     found = list(found)
     assert len({finding.scale for finding in found}) <= 1, "runs of several scales have no spread in common"
     arms: dict[tuple[str, ...], dict[Block, float]] = {}
@@ -57,7 +58,7 @@ def spread_of(found: Iterable[Finding], measure: Measure, base: str) -> RunSprea
     if degrees < 1 or squares <= 0:
         return None
     apart = together = 0.0
-    for rows in (own for both in pairs.values() for own in _by_machine(both)):  # two machines apart are no correlation
+    for rows in (own for both in pairs.values() for own in _by_machine(both)):  # machines that differ are no correlation
         if len(rows) >= 2:
             first, second = np.array(rows).T
             apart += (len(rows) - 1) * float(np.var(first - second, ddof=1))
@@ -81,15 +82,16 @@ def _by_machine(values: Mapping[Block, Of]) -> Sequence[list[Of]]:
 
 
 def seeds_for_claim(claim: Claim, spread: RunSpread | None, looks: Looks = LOOKS) -> tuple[int, int] | None:
-    """The fewest and most seeds of an arm with which a true zero is told to be within the claim's margin in nine of ten cases:
-    the same number twice where the spread is known. None where the claim has no margin, or nothing tells a spread."""
+    """Return the smallest and the largest number of seeds of an arm that show in nine of ten cases that a true zero is within
+    the claim's margin. Both are equal where the spread is known. None where the claim has no margin, or no spread can be
+    given."""
     seeds = [seeds_for_no_effect(margin, sd, one, looks.shares) for margin, sd, one in _worlds(claim, spread)]
     return (min(seeds), max(seeds)) if seeds else None
 
 
 def chance_of_no_effect(claim: Claim, spread: RunSpread | None, looks: Looks = LOOKS) -> float:
-    """How likely a true zero is told to be within the claim's margin by the last look's test; of several correlations that may
-    be, the best. NaN where `seeds_for_claim` is None."""
+    """Return the probability that the last look's test shows that a true zero is within the claim's margin, for the best of the
+    possible correlations. NaN where `seeds_for_claim` is None."""
     seeds, level = most_seeds(claim, looks), level_at(2 * ERROR, len(looks.arms), looks.shares) / 2
     return max(
         (
@@ -101,12 +103,12 @@ def chance_of_no_effect(claim: Claim, spread: RunSpread | None, looks: Looks = L
 
 
 def most_seeds(claim: Claim, looks: Looks) -> int:
-    """At the last look, of the arm that decides."""
+    """Return the number of seeds at the last look, of the arm that decides."""
     return (looks.arms if claim.rule.treated_arms else looks.first_arm)[-1]
 
 
 def _worlds(claim: Claim, spread: RunSpread | None) -> list[tuple[float, float, float]]:
-    """Margin, spread and correlation, as they are or may be."""
+    """Return margin, spread and correlation: as the runs show them, or as assumed before there are runs."""
     margin, kind = claim.rule.smallest_effect, claim.measure.kind
     if margin is None or kind not in ("time", "level", "gain") or (kind == "time" and spread is None):
         return []

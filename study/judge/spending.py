@@ -1,4 +1,4 @@
-"""How an error of 5% is spread over several looks at the same growing set of runs.
+"""Spreads an error of 5% over several looks at the same growing set of runs.
 
 Source: Lan and DeMets (1983), error spending; the recursion of Armitage, McPherson and Rowe (1969) on the score of a Brownian
 motion; Liu and Anderson (2008), sequential p values. The constants are checked in tests against a simulation.
@@ -16,15 +16,15 @@ from scipy.interpolate import PchipInterpolator
 from study.judge.intervals import Floats
 
 POWER = 1.5
-"""Of an error a, the share that is spent when the share t of all seeds is in: t ** POWER."""
-NODES = 100  # of the Gauss-Legendre sums
-SMALLEST, STEPS = 1e-12, 24  # the errors a for which levels are computed; between them they are interpolated
+"""When the share t of all seeds is in, the share t ** POWER of the error is spent."""
+NODES = 100  # of the Gauss-Legendre quadrature
+SMALLEST, STEPS = 1e-12, 24  # grid of errors for which levels are computed; between them they are interpolated
 
 
 def nominal_levels(error: float, shares: Sequence[float]) -> tuple[float, ...]:
-    """The two-sided p value that suffices at each look, so that all looks together err with the probability `error`.
+    """Return the two-sided p value that suffices at each look, so that the error of all looks together is `error`.
 
-    `shares`: of all seeds, how many are in at each look, growing to 1.
+    `shares`: the share of all seeds that is in at each look, growing to 1.
     """
     assert 0 < error < 1 and shares[-1] == 1 and list(shares) == sorted(set(shares))
     if len(shares) == 1:
@@ -33,7 +33,7 @@ def nominal_levels(error: float, shares: Sequence[float]) -> tuple[float, ...]:
     first = error * shares[0] ** POWER
     edge = -math.sqrt(shares[0]) * float(special.ndtri(first / 2))
     levels = [first]
-    score = edge * nodes  # where the score may still be, [NODES], and how likely it is there
+    score = edge * nodes  # [NODES]: where the score may still be; `density` is how likely it is there
     density = _bell(score, math.sqrt(shares[0])) * edge * weights
     for before, share in itertools.pairwise(shares):
         deviation, to_spend = math.sqrt(share - before), error * (share**POWER - before**POWER)
@@ -46,7 +46,7 @@ def nominal_levels(error: float, shares: Sequence[float]) -> tuple[float, ...]:
 
 
 def _edge(score: Floats, density: Floats, deviation: float, to_spend: float, most: float) -> float:
-    """Beyond which edge, on either side, the score is after its next step with the probability `to_spend`."""
+    """Return the edge beyond which, on either side, the score lies after its next step with the probability `to_spend`."""
 
     def too_likely(edge: float) -> float:
         tails = special.ndtr((score - edge) / deviation) + special.ndtr((-score - edge) / deviation)
@@ -62,22 +62,22 @@ def _bell(distance: Floats, deviation: float) -> Floats:
 
 @lru_cache
 def _curves(shares: tuple[float, ...]) -> tuple[tuple[PchipInterpolator, ...], tuple[PchipInterpolator, ...]]:
-    """For each look: from the log of an error to the log of its level, and back."""
+    """Return for each look the function from the log of an error to the log of its level, and its inverse."""
     errors = np.log([*np.geomspace(SMALLEST, 0.1, STEPS), *np.linspace(0.2, 0.9, 8), 0.999])
     levels = np.log([nominal_levels(math.exp(error), shares) for error in errors]).T
     return tuple(PchipInterpolator(errors, one) for one in levels), tuple(PchipInterpolator(one, errors) for one in levels)
 
 
 def level_at(error: float, look: int, shares: Sequence[float]) -> float:
-    """The two-sided p value that suffices at `look` (from 1) for an `error` over all looks, see `nominal_levels`."""
+    """Return the two-sided p value that suffices at `look` (from 1) for an `error` over all looks, see `nominal_levels`."""
     forth, _ = _curves(tuple(shares))
     return math.exp(forth[look - 1](math.log(error)))
 
 
 def spent_by(p: float, look: int, shares: Sequence[float]) -> float:
-    """The least error over all looks at which `p`, two-sided, would have sufficed at `look` (from 1): a sequential p value.
+    """Return the sequential p value: the smallest error over all looks for which the two-sided `p` suffices at `look` (from 1).
 
-    The smallest of them over the looks taken is a p value whenever one stops (Liu and Anderson). NaN stays NaN.
+    The minimum over the looks taken is a valid p value whenever one stops (Liu and Anderson). NaN stays NaN.
     """
     if p != p or p >= 1:
         return p
@@ -85,6 +85,6 @@ def spent_by(p: float, look: int, shares: Sequence[float]) -> float:
     curve = back[look - 1]
     lowest, highest = curve.x[0], curve.x[-1]
     log_p = math.log(max(p, 1e-300))
-    if log_p < lowest:  # below the table both shrink together
+    if log_p < lowest:  # below the grid, both are proportional
         return math.exp(math.log(SMALLEST) + log_p - lowest)
     return 1.0 if log_p > highest else math.exp(curve(log_p))

@@ -1,4 +1,4 @@
-"""One's own images split several ways: how far the split itself moves an effect."""
+"""Estimates how much the split into training and test images moves an effect, from several splits of the user's own images."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from study.questions.scales import scale_named
 
 
 def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.95) -> Difference:
-    """The mean effect of several splits of the same images, with its interval.
+    """Return the mean effect of several splits of the same images, with its interval.
 
-    Splits share images, so their effects are no independent draws: the variance of their mean is (1/k + test/train) times that
-    between them. Source: Nadeau and Bengio (2003), the corrected resampled t test."""
+    Splits share images, so their effects are not independent: the variance of their mean is (1/k + test/train) times the
+    variance between them. Source: Nadeau and Bengio (2003), the corrected resampled t test."""
     values = np.asarray(estimates, dtype=float)
     k = len(values)
     variance = float(values.var(ddof=1)) if k > 1 else math.nan
@@ -24,7 +24,7 @@ def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.
 
 
 def with_splits(found: Sequence[Finding]) -> list[Finding]:
-    """The same findings, each with what all splits of its images came to, where there are several."""
+    """Return the same findings, each with the effects of all splits of its images, where there are several."""
     groups: dict[tuple, list[Finding]] = {}
     for finding in found:
         own = scale_named(finding.scale).own

@@ -1,4 +1,4 @@
-"""Figure 2: the architecture that the code builds, in numbers beside the printed ones."""
+"""Figure 2: compares the numbers of the architecture that the code builds with the printed ones."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from study.report.figures.architecture import draw_architecture
 from study.report.plain_tables import table
 
 PRINTED_NEURONS = (253_440, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000)
-"""Section 3.5 and figure 2. The first is not 55 * 55 * 96, what its own text gives."""
+"""From section 3.5 and figure 2. The first is not 55 * 55 * 96, which the paper's text implies."""
 
 
 def architecture(folder: Path) -> dict[str, Any]:
-    """The table, what it comes to in words, and the drawing, which is made in `folder` where it is not there."""
+    """Return the table, a sentence with its totals, and the picture, which is drawn in `folder` if it is not there yet."""
     path = folder / "figures" / "architecture-source-2012.png"
     model = SOURCE_2012.model
     sizes = sizes_of(model)
@@ -34,9 +34,9 @@ def architecture(folder: Path) -> dict[str, Any]:
     ]
     shares = [count / sum(weights) for layer, count in zip(model.layers, weights, strict=True) if layer.kind == "convolution"]
     counted = (
-        f"The paper says 60 million parameters and 650,000 neurons; counted are {sum(weights):,} and {sum(neurons):,}. It says "
-        "that no convolutional layer has more than 1% of the parameters (section 1); "
-        f"{sum(share > 0.01 for share in shares)} of {len(shares)} have, at most {max(shares):.2%}."
+        f"The paper says 60 million parameters and 650,000 neurons; the code has {sum(weights):,} and {sum(neurons):,}. The "
+        "paper says that no convolutional layer has more than 1% of the parameters (section 1); "
+        f"{sum(share > 0.01 for share in shares)} of {len(shares)} have more, at most {max(shares):.2%}."
     )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

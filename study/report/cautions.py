@@ -1,4 +1,4 @@
-"""What a reader has to know beside a verdict, a sentence each."""
+"""Cautions that a reader needs together with a verdict, one sentence each."""
 
 import math
 from collections.abc import Iterator
@@ -19,46 +19,46 @@ def cautions(finding: Finding) -> list[str]:
 
 
 def _of_runs(finding: Finding) -> Iterator[str]:
-    """What the runs came to."""
+    """Yield cautions about the runs and their results."""
     verdict, look = finding.verdict, finding.verdict.told
     if verdict.direction == "changed nothing":
-        yield "The arm's weights are those of the control to the last bit: it changed nothing, and is no evidence."
+        yield "The arm's weights are the same as the control's to the last bit: it changed nothing, and is no evidence."
     if verdict.direction == "did not learn":
-        yield "No run answered better than one that always gives the same answer: there is nothing to compare."
+        yield "No run was better than always giving the same answer, so there is nothing to compare."
     elif look.by_ranks:
         yield (
-            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is that of the other runs. The verdict "
-            "rests on the ranks of all runs, those without a result in the worst place, and cannot be no effect."
+            f"{capital(no_result_words(look.failures, finding.arms))}. The estimate is from the other runs. The "
+            "verdict uses the ranks of all runs, with those without a result ranked worst, and cannot be no effect."
         )
     elif look.failures:
         yield f"{capital(no_result_words(look.failures, finding.arms))}."
     if isinstance(look.effect, Ratio) and look.effect.bound != "exact":
         yield (
-            "Runs that never arrived count with the whole budget: where one arm spreads much more than the other, such a ratio "
+            "Runs that never arrived count with the whole budget. If one arm spreads much more than the other, such a ratio "
             "can differ from 1 although the arms are equally fast."
         )
     if look.unlike:
         yield "This arm spreads more than the others do, so its interval covers somewhat less than 95%."
     if len(look.machines) > 1:
-        agree = "too few pairs to test whether they agree"
+        agree = "there are too few pairs to test whether they agree"
         if look.agreement_p == look.agreement_p:
-            agree = f"a test whether they agree: p = {number(look.agreement_p, 2)}"
-        yield f"Pairs of {machine_words(look.machines)} together; {agree}."
+            agree = f"test of whether they agree: p = {number(look.agreement_p, 2)}"
+        yield f"The pairs are from several machines, {machine_words(look.machines)}; {agree}."
     if finding.each_seed_once:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
 
 
 def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterator[str]:
-    """What the verdict's effect is where a seed counts once, over its machines."""
+    """Yield the verdict's effect with each seed counted once, over its machines."""
     if isinstance(once, Share):
         yield (
-            "Some seeds were run on several machines, and the kernels of one seed are alike on two, so these are not two runs. "
-            f"With each seed counted once, on the machine that had it first, it is seen in {effect_words(once)}."
+            "Some seeds were run on several machines. The kernels of one seed are alike on all of them, so these runs are not "
+            f"independent. With each seed counted once, on the machine that ran it first, it is seen in {effect_words(once)}."
         )
         return
     open_to_doubt = ""
     if finding.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
-        open_to_doubt = ", which does not leave out 0"
+        open_to_doubt = ", which includes 0"
     yield (
         f"Some seeds were run on several machines and count once on each. With each of the {once.blocks} seeds counted once, "
         f"by their own spread alone, the effect is {effect_words(once, finding.claim.measure.unit)}{open_to_doubt}."
@@ -66,15 +66,15 @@ def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterato
 
 
 def _of_the_decision(finding: Finding) -> Iterator[str]:
-    """How it came to be decided, and for which images."""
+    """Yield cautions about how the claim was decided, and for which images."""
     verdict, look = finding.verdict, finding.verdict.told
-    is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and no effect is what is claimed
+    is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and it claims no effect
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
     if verdict.alone and isinstance(look.effect, Ratio | Difference):
         estimate = look.effect.on_line(getattr(finding.claim.rule, "expected", 1)).estimate
         if (estimate > 0) != (verdict.alone == "supported"):
-            yield f"It is {verdict.alone} alone by an earlier look; by now the estimate lies on the other side."
+            yield f"It is {verdict.alone} alone because of an earlier look; now the estimate is on the other side."
     if not finding.in_family and (others := finding.claims_in_family - 1):
         beside = f"{counted(others, 'claim')} tested together"
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
@@ -85,16 +85,16 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
         changes = ""
         if verdict.direction in ("supported", "contradicted") and abs(look.effect.estimate) < look.on_other_images:
-            changes = ", which does not leave out 0: it is a verdict on these test images alone"
-        yield f"With other test images drawn too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
+            changes = ", which includes 0: the verdict is about these test images alone"
+        yield f"For other test images too, the 95% interval would be +-{look.on_other_images:.2f}{changes}."
 
 
 def _of_own_images(finding: Finding) -> Iterator[str]:
-    """What limits a verdict on one's own images, and how far another split of them moves it."""
+    """Yield what limits a verdict on the user's own images, and how far another split moves it."""
     look = finding.verdict.told
     limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
-        yield "It is about these test images alone: what others would add is not known of this measure, or was not kept."
+        yield "It is about these test images alone: the effect of others is not known for this measure, or was not kept."
     else:
         told = (
             f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
@@ -110,14 +110,14 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
 
 
 def limit_words(limit: Limit) -> str:
-    """What has to grow."""
+    """Say whether more seeds or more images are needed."""
     if limit.by == "seeds":
         return "more seeds can decide it"
-    return f"more images needed: about {limit.needed:,} test images, for seeds alone do not decide it on {limit.test_images:,}"
+    return f"more images needed: about {limit.needed:,} test images, as seeds alone cannot decide it on {limit.test_images:,}"
 
 
 def _runs_before(finding: Finding) -> int:
-    """How many runs of the judged arms, none of which has a seed below the rule's first, were there before the rule."""
+    """Count the runs of the judged arms that existed before the rule. None has a seed below the rule's first."""
     if finding.rule is None:
         return 0
     arms = [arm for arm in finding.arms if arm.label in (finding.claim.rule.control, *finding.claim.rule.treated_arms)]
@@ -125,28 +125,28 @@ def _runs_before(finding: Finding) -> int:
 
 
 def _of_the_arm(finding: Finding) -> Iterator[str]:
-    """What else the arm changed, and what another reading of the claim came to."""
+    """Yield what else the arm changed, and the effect by other readings of the claim."""
     ratio = finding.verdict.told.initial_logits
     if ratio is not None and changes_scale(ratio):
         treated, control = _first_change(finding)
         yield (
             f"Before training, the outputs (logits) of {treated} spread x{number(ratio)} as widely over images as those of "
-            f"{control}. So not the part alone is changed, but the size of the signal too."
+            f"{control}. So not only the part is changed, but also the size of the signal."
         )
     unit = finding.claim.measure.unit
     if (one_view := one_view_differs(finding)) is not None:
         yield (
-            f"By the error of one view in place of ten the same runs say {effect_words(one_view)}: which error is asked "
-            'changes the answer ("The same runs by other errors").'
+            f"By the error of one view instead of ten, the same runs give {effect_words(one_view)}. So the answer depends on "
+            'the error (see "The same runs by other errors").'
         )
     for label, effect in finding.readings.items():
         plain = _plain_arm(finding, label)
         beside = f" ({plain} itself: {effect_words(finding.effects[plain], unit)})" if plain else ""
-        yield f"Read as {label} the effect is {effect_words(effect, unit)}, by all runs{beside}."
+        yield f"By the reading {label}, the effect is {effect_words(effect, unit)}, over all runs{beside}."
 
 
 def _first_change(finding: Finding) -> tuple[str, str]:
-    """With and without what the claim is about, in words; of an interaction the pair whose signals differ the most."""
+    """Return the labels of the arms with and without the change; of an interaction, the pair whose signals differ most."""
     rule = finding.claim.rule
     if not isinstance(rule, Interaction):
         return finding.verdict.treated, rule.control
@@ -164,9 +164,9 @@ LARGER, DIFFERS = "another reading is larger", "another reading differs"
 
 
 def readings_differ(finding: Finding) -> str:
-    """Whether another reading of the claim has an effect whose 95% interval lies apart from that of the verdict; or, where it
-    reads an arm that does not decide, from that of this arm. LARGER where it says the same of a larger effect, else DIFFERS;
-    empty where none lies apart."""
+    """Return whether another reading's 95% interval does not overlap the verdict's, or that of the arm that it reads otherwise
+    if that arm does not decide. LARGER for the same answer with a larger effect, DIFFERS for another answer, empty where all
+    overlap."""
     apart = ""
     for label, other in finding.readings.items():
         plain = _plain_arm(finding, label)
@@ -183,13 +183,13 @@ def readings_differ(finding: Finding) -> str:
 
 
 def own_readings(finding: Finding) -> dict[str, Ratio | Difference]:
-    """The other readings of what the verdict is about: of several arms, of the one that decides."""
+    """Return the other readings of what the verdict is about; of several treated arms, of the one that decides."""
     return {label: effect for label, effect in finding.readings.items() if not _plain_arm(finding, label)}
 
 
 def _plain_arm(finding: Finding, label: str) -> str:
-    """Where several arms are set against the control and the verdict is about another than the one that this reading reads
-    otherwise: that one. Else empty."""
+    """Return the arm that this reading reads otherwise, if the claim has several treated arms and the verdict is about another
+    one; else empty."""
     plain = label.removesuffix(SUFFIX)
     others = [arm for arm in finding.claim.rule.treated_arms if arm != finding.verdict.treated]
     return plain if plain in others and plain in finding.effects else ""

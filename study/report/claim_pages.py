@@ -1,4 +1,4 @@
-"""One claim at one scale as the pages tell it: what the paper says, what was run, every number, and what a referee asks."""
+"""Collects one claim at one scale for the pages: what the paper says, what was run, every number, and what a referee asks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ ERRORS_SHOWN = {
     "top-5, centre view": "test_top5_error",
     "top-5, ten views": "test_top5_error_ten_views",
 }
-ARRIVED, HAVE_NUMBER = "arrived", "have a number"
-"""The column for how many runs the claim's measure has a number of: of a time, and of anything else."""
+ARRIVED, HAVE_NUMBER = "arrived", "with a value"
+"""Head of the column that counts the runs with a value: for times, and for other measures."""
 DRAWN_IN_THE_PAGE = ("errors", "curves")
-"""Kinds of pictures that the web page draws itself, run by run."""
+"""Kinds of pictures that the web page draws itself."""
 
 
 def claim_page(found: Sequence[Finding], pictures: Sequence[Path]) -> dict[str, Any]:
-    """A claim at one scale and one state of the data, on all its bases."""
+    """Return the page of a claim at one scale and one version of the data, on all its bases."""
     finding = found[0]
     drawn = [_picture(path, finding) for path in pictures]
     return {
@@ -62,7 +62,7 @@ def anchor(finding: Finding) -> str:
 
 
 def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """By what a reader can choose findings, and what these are."""
+    """Return the values by which a reader can filter findings."""
     return {
         "verdict": list(dict.fromkeys(map(standing, found))),
         "section": list(dict.fromkeys(map(section_words, found))),
@@ -72,7 +72,7 @@ def facts(found: Sequence[Finding]) -> dict[str, list[str]]:
 
 
 def overview_row(finding: Finding) -> dict[str, str]:
-    """A finding as a row of the table of all."""
+    """Return a finding as a row of the table of all findings."""
     verdict = finding.verdict
     return {
         "claim": finding.claim.title,
@@ -95,13 +95,13 @@ def overview_row(finding: Finding) -> dict[str, str]:
 
 
 KEPT = ("claim", "base", "paper", "here [95%]", "runs", "verdict")
-"""Columns of the table of all findings that are there whatever stands in them."""
+"""Columns of the table of all findings that are always shown."""
 IN_THE_PAGE = ("verdict", "claim", "paper", "here [95%]", "p (Holm)", "runs", "more seeds needed", "scale", "data", "machine")
 PROXY = ", size not judged (proxy)"
 
 
 def overview(found: Sequence[Finding]) -> dict[str, Any]:
-    """The table of all findings, and for the web page what its rows are sorted and chosen by."""
+    """Return the table of all findings, and the values by which the web page sorts and filters its rows."""
     rows = [overview_row(finding) for finding in found]
     whole = table(rows, KEPT)
     shown = [name for name in IN_THE_PAGE if name in whole["head"]]
@@ -125,7 +125,7 @@ def overview(found: Sequence[Finding]) -> dict[str, Any]:
 
 
 def _order(finding: Finding, place: int) -> dict[str, float | None]:
-    """What the rows of the table are sorted by, by column; None comes last."""
+    """Return the sort keys of a row, by column; None comes last."""
     verdict, on_line = finding.verdict, on_paper_line(finding)
     reported = finding.claim.reported.value
     return {
@@ -169,7 +169,7 @@ def _base(finding: Finding) -> dict[str, Any]:
 
 
 def _design(finding: Finding) -> dict[str, Any]:
-    """Of a factorial, what it is, and each effect with what its runs cannot tell from it."""
+    """Describe a factorial design, and each effect with its aliases."""
     if not isinstance(finding.claim.rule, Factorial):
         return {"design": "", "contrasts": None}
     effects, off = finding.verdict.contrasts, finding.claim.rule.off
@@ -177,7 +177,7 @@ def _design(finding: Finding) -> dict[str, Any]:
         {
             "effect, averaged over the other parts": designs.effect_name(group, off),
             "with 95% interval": designs.contrast_words(effects[group.name], finding.claim.measure.unit),
-            "these runs cannot tell it from": designs.alias_words(group),
+            "these runs cannot separate it from": designs.alias_words(group),
         }
         for group in finding.claim.rule.design.groups
     ]
@@ -185,15 +185,15 @@ def _design(finding: Finding) -> dict[str, Any]:
 
 
 def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
-    """An arm as a row."""
+    """Return an arm as a row."""
     timed = all(run.timed for run in arm.runs)
     seconds = [run.seconds_to_target for run in arm.runs if run.seconds_to_target is not None and timed]
-    edge = " (the outermost that was tried)" if arm.tuned["at_edge"] else ""
+    edge = " (at the end of the values tried)" if arm.tuned["at_edge"] else ""
     changes = {**arm.diff, **arm.also.get(finding.base, {})}
     return {
         "arm": arm.label,
         "differs in": ", ".join(f"{k} = {setting_words(v)}" for k, v in changes.items()) or "(control)",
-        "first logits, times the first arm's": NOTHING
+        "spread of initial logits, times the first arm's": NOTHING
         if arm.initial_logits is None
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
@@ -201,25 +201,25 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
-        "seconds to it, mean": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
+        "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
         **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
     }
 
 
 def _runs(arm: ArmEvidence) -> list[str]:
-    """Key and seed of each run, and its machine where there are several."""
+    """Return key and seed of each run, and its machine where there are several."""
     several = len(arm.by_machine) > 1
     return [f"{run.key} (seed {run.seed}{f', {run.machine}' if several else ''})" for run in arm.runs]
 
 
 def _seeds(arm: ArmEvidence) -> str:
-    """Such as "10 to 49 (NVIDIA H100, bf16), 10 to 12 (AMD EPYC x 2, fp32)"; "none" of an arm without runs."""
+    """Return text such as "10 to 49 (NVIDIA H100, bf16), 10 to 12 (AMD EPYC x 2, fp32)"; "none" for an arm without runs."""
     seeds = {machine: [run.seed for run in runs] for machine, runs in arm.by_machine.items()}
     return ", ".join(f"{phrases.in_a_row(own)} ({machine})" for machine, own in seeds.items()) or "none"
 
 
 def _spread_words(finding: Finding) -> str:
-    """What the interval rests on, so that a reader can reckon it anew."""
+    """Return the spreads that the interval uses, so that a reader can compute it again."""
     look, of = (
         finding.verdict.told,
         "logs of the pairs' ratios" if finding.claim.measure.kind == "time" else "pairs' differences",
@@ -239,23 +239,23 @@ def _p_words(finding: Finding) -> str:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
         is_exact = look.permutation_floor > 1 / MOST_SPLITS
-        how = f"the least that so few runs give: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
+        how = f"the smallest with so few runs: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
         told.append(f"{'exact ' * is_exact}permutation p {phrases.number(look.permutation_p, 2)} ({how})")
     if look.order_p == look.order_p:
         told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
     text = "; ".join(told)
-    return f" As a check that assumes nothing of how runs are spread: {text}." if text else ""
+    return f" As a check that assumes nothing about the distribution of runs: {text}." if text else ""
 
 
 def _power_words(finding: Finding) -> str:
-    """Power of the test that decides, by the last look; empty where there is none to tell."""
+    """Return the power of the deciding test at the last look; empty where it is not known or the claim is not open."""
     verdict = finding.verdict
     if verdict.power != verdict.power or verdict.is_final:
         return ""
     value = finding.claim.reported.value
     effect = value or finding.claim.rule.smallest_effect or 0.0
     size = f"x{effect:g}" if finding.claim.measure.kind == "time" else f"{abs(effect):g} {finding.claim.measure.unit}"
-    what = f"the reported {size}" if value else f"{size}, the least that matters here"
+    what = f"the reported {size}" if value else f"{size}, the smallest that matters here"
     found, nothing = (_chance_words(power) for power in (verdict.power, verdict.power_of_no_effect))
     return (
         f" If the spread stays as it is, a true effect of {what} is found by the last look with a probability of {found}, "
@@ -268,7 +268,7 @@ def _chance_words(chance: float) -> str:
 
 
 def _seconds_words(finding: Finding) -> str:
-    """Of a claim about times, the ratio in seconds of training."""
+    """Return the ratio in seconds of training, for a claim about times."""
     if finding.claim.measure.kind != "time":
         return ""
     if not finding.seconds_ratio:
@@ -281,7 +281,8 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
 
 
 def command(found: Sequence[Finding]) -> str:
-    """What makes the runs of a claim on all its bases; with all arms where others than the default ones are there."""
+    """Return the command that trains the runs of a claim on all its bases; with all arms if others than the default ones have
+    runs."""
     one, options = found[0], {"seeds": str(max(map(seeds_asked, found)))}
     if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms):
         options["arms"] = "all"
@@ -290,8 +291,8 @@ def command(found: Sequence[Finding]) -> str:
 
 
 def seeds_asked(finding: Finding) -> int:
-    """The least SEEDS that makes as many seeds of each arm: it counts those of the arms that other claims do not share, from
-    the first seed that is judged on, whatever the machines; the claim's first arm has more by itself."""
+    """Return the smallest SEEDS that trains as many seeds of each arm as there are. Counts seeds from the first judged one on,
+    on any machine. The claim's first arm is left out where there are others: it gets more seeds by itself."""
     looks, begin = looks_of(finding.rule), first_seed_of(finding.rule, finding.claim)
     counts = {arm.label: len({seed for seed in arm.seeds if seed >= begin}) for arm in finding.arms}
     of_first = counts.pop(finding.claim.arms[0].label, 0)
@@ -301,7 +302,7 @@ def seeds_asked(finding: Finding) -> int:
 
 
 def _picture(path: Path, finding: Finding) -> dict[str, str]:
-    """A picture beside the page. Its text says the finding, for those who do not see it."""
+    """Return a picture with a text that says the finding, for readers who do not see it."""
     kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
     found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

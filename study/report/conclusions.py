@@ -1,4 +1,4 @@
-"""What a user is told at the end of a run: the verdict in two sentences, and which command is the next sensible one."""
+"""Texts for the end of a run: the verdict in two sentences, and the next useful command."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from study.report import phrases, sentences
 
 
 def in_two_sentences(finding: Finding) -> str:
-    """The verdict; then the number here beside the paper's."""
+    """Return the verdict, then our number and the paper's."""
     title = finding.claim.title.strip().rstrip(".")
     verdict = f"{title} ({finding.base}): {sentences.verdict_words(finding)}."
     if finding.verdict.direction == "did not learn":
@@ -21,7 +21,7 @@ def in_two_sentences(finding: Finding) -> str:
 
 
 def short_verdict(finding: Finding) -> str:
-    """The verdict in a line of a list."""
+    """Return the verdict as a line of a list."""
     runs = phrases.runs_words(finding)
     return (
         f"{sentences.verdict_words(finding)}; {phrases.observed_words(finding)} with {runs} ({finding.base}, {finding.scale})"
@@ -31,13 +31,13 @@ def short_verdict(finding: Finding) -> str:
 def next_words(
     name: str, scale: str, found: Sequence[Finding], is_there: Callable[[str], bool] = lambda data: True
 ) -> tuple[list[str], str]:
-    """The words of the next sensible command after runs of a claim, and what it is for.
+    """Return the words of the next useful command after runs of a claim, and what it is for.
 
-    `found`: what they came to. `is_there`: whether an image set is at hand, or nothing can download it; a plan would not."""
+    `found`: their findings. `is_there`: whether an image set is there, or cannot be downloaded; `plan` downloads nothing."""
     if found and all(finding.role == "machinery" for finding in found):
         real = next((where for where, role in found[0].claim.scales.items() if role != "machinery"), scale)
         if not is_there(data := scale_named(real).data):
-            return ["data", "pack", data], f"brings real images, for `plan {name} --scale {real}`; these were no evidence"
+            return ["data", "pack", data], f"downloads real images, for `plan {name} --scale {real}`; these were no evidence"
         return ["plan", name, "--scale", real], "what real images would cost; these were no evidence"
     if not found:
         return ["plan", name, "--scale", scale], "which runs are missing"

@@ -1,5 +1,6 @@
-"""What the web page draws itself: every run as a point, every curve, and the interval of a verdict. Places within a picture are
-numbers here; the template makes SVG of them, so that a reader sees, points at and hears each run."""
+"""Computes the pictures that the web page draws itself: every run as a point, every curve, and the interval of a verdict.
+
+Positions are numbers here. The template turns them into SVG, so that a reader can see, point at and hear each run."""
 
 import math
 from collections.abc import Sequence
@@ -17,22 +18,22 @@ from study.report.overview import on_paper_line, standing
 from study.report.referee import training_command
 
 WIDTH, LEFT, RIGHT = 480, 132, 14
-"""Of a picture, in its own units: about pixels on a phone."""
+"""Of a picture, in its own units, which are about pixels on a phone."""
 ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
 LABEL_CHARACTERS = 21
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
 COLOURS = 10
-"""So many arms have colours of their own."""
+"""Number of different colours for arms."""
 DASHES = len(LINES)
-"""Arms are told apart by dashes too, in the order of the other pictures; page.css has one rule for each."""
+"""Arms differ by dashes too, in the order of the other pictures; page.css has one rule for each."""
 CURVES_LEFT = 54
-"""Where the axis of epochs begins: left of it stand the numbers, and turned what they are of."""
+"""Where the axis of epochs begins. Left of it are the numbers and the rotated label of the other axis."""
 REACH = 2.0
-"""An interval may make the scale of a picture longer by so many times the span of its points; beyond, it is marked as cut."""
+"""An interval may extend the scale of a picture by this many times the span of its points; beyond, it is marked as cut."""
 
 
 def points_of(finding: Finding) -> dict[str, Any]:
-    """Every run of a claim on a base as a point on the claim's measure, a row an arm; the mean with its interval below."""
+    """Return every run of a claim on a base as a point, one row per arm, with the mean and its interval below the points."""
     known = [value for arm in finding.arms for value in arm.known]
     budgets = [float(arm.budget_epochs) for arm in finding.arms if arm.censored and finding.claim.measure.kind == "time"]
     means = [phrases.mean_of(arm, finding.claim) for arm in finding.arms]
@@ -80,7 +81,7 @@ def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, 
 
 
 def _with_ends(points: Sequence[float], ends: Sequence[float]) -> list[float]:
-    """What a scale is made of: the points, and the ends of intervals as far as REACH lets them."""
+    """Return the values that a scale must show: the points, and the ends of intervals as far as REACH allows."""
     if not points:
         return list(ends)
     low, high = min(points), max(points)
@@ -89,7 +90,7 @@ def _with_ends(points: Sequence[float], ends: Sequence[float]) -> list[float]:
 
 
 def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float], place: Any) -> dict[str, Any] | None:
-    """A mean with its interval in a picture that shows the values from `shown[0]` to `shown[1]`; None where it has none."""
+    """Return a mean with its interval, in a picture of the values from `shown[0]` to `shown[1]`; None where it has none."""
     middle, low, high = mean
     if not all(map(math.isfinite, mean)):
         return None
@@ -104,7 +105,7 @@ def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float
 
 
 def curves_of(finding: Finding) -> dict[str, Any] | None:
-    """The running training error of every run against epochs; None where nothing was trained."""
+    """Return the curves of running training error against epochs, of every run; None where nothing was trained."""
     curves = [run.curve for arm in finding.arms for run in arm.runs if run.curve]
     if not curves:
         return None
@@ -146,7 +147,8 @@ def curves_of(finding: Finding) -> dict[str, Any] | None:
 
 
 def interval_of(finding: Finding) -> dict[str, Any] | None:
-    """A verdict's interval for a row of the table, on the line of the picture of all claims; None where it has no number."""
+    """Return a verdict's interval for a row of the table, on the same line as in the picture of all claims; None without a
+    number."""
     on_line = on_paper_line(finding)
     if on_line is None or finding.word == "no claim":
         return None
@@ -164,7 +166,7 @@ def interval_of(finding: Finding) -> dict[str, Any] | None:
 
 
 def _scale(values: Sequence[float], start: float, end: float) -> tuple[list[float], Any]:
-    """Ticks at round numbers around `values`, and what places a value between `start` and `end`."""
+    """Return ticks at round numbers around `values`, and a function that maps a value to a position from `start` to `end`."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
@@ -175,7 +177,7 @@ def _scale(values: Sequence[float], start: float, end: float) -> tuple[list[floa
 
 
 def _round(value: float) -> float:
-    """As few digits as a picture needs."""
+    """Round to as few digits as a picture needs."""
     return float(f"{value:.1f}") if value % 1 else int(value)
 
 

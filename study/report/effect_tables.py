@@ -1,4 +1,4 @@
-"""Tables that set effects beside each other: of two regimes, and of several errors of the same runs. They decide nothing."""
+"""Tables that compare effects between two regimes, and between several errors of the same runs. They decide nothing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +20,11 @@ ERROR_NAMES = {
     "test_top5_error": "top-5, one view",
     "test_top5_error_ten_views": "top-5, ten views",
 }
-"""What `AtEnd.of` may be, in the order of the columns."""
+"""The values of `AtEnd.of`, in the order of the columns."""
 
 
 def regimes_table(found: Sequence[Finding]) -> dict[str, Any]:
-    """The effects that were found at two scales of one image set, each against the other, and in words how many differ."""
+    """Compare the effects at two scales of one image set. Returns a table, and a sentence that counts how many differ."""
     compared = between_regimes(found)
     rows = [
         {
@@ -40,12 +40,13 @@ def regimes_table(found: Sequence[Finding]) -> dict[str, Any]:
         for one in compared
     ]
     differ = sum(one.holm_p <= ERROR for one in compared)
-    words = f"Different between the scales, by p (Holm) of at most {ERROR:g}: {differ} of {counted(len(compared), 'effect')}."
+    words = f"{differ} of {counted(len(compared), 'effect')} differ between the scales, with a p (Holm) of at most {ERROR:g}."
     return {"words": words, **table(rows, keep=("claim", "first", "second", "second minus first [95%]", "p (Holm)"))}
 
 
 def other_errors_table(found: Sequence[Finding]) -> dict[str, Any]:
-    """A row for each finding about an error at the end of training: its effect in every error, that which is judged in bold."""
+    """Return a row for each finding about an error at the end of training: its effect in every error; the judged one is
+    marked."""
     told = [one for one in found if one.other_errors]
     rows = [
         {"claim": one.claim.title, "base": one.base, "scale": one.scale}
@@ -67,8 +68,8 @@ def _short(effect: Difference) -> str:
 
 
 def one_view_differs(finding: Finding) -> Difference | None:
-    """The effect in the test error of one view, where ten views are judged and the two say different things: one interval
-    leaves out 0 and the other does not, or they lie on two sides of it. None where they agree."""
+    """Return the effect in the test error of one view if it disagrees with the judged effect of ten views: only one of their
+    intervals excludes 0, or both do on different sides. None where they agree."""
     judged, other = finding.verdict.effect, finding.other_errors.get("test_error")
     if finding.claim.measure != AtEnd("test_error_ten_views") or not isinstance(judged, Difference) or other is None:
         return None

@@ -1,4 +1,4 @@
-"""What limits the findings, told beside them: how few the test images are, runs without a result, what was seen before."""
+"""Limits of the findings: the number of test images, runs without a result, and runs that were seen before the rules."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from study.report.plain_tables import NOTHING, table
 
 
 def image_error_words(finding: Finding) -> str:
-    """The standard error that the control's test error has as it is of so few images: of a binomial share. NOTHING for what is
-    no test error of some column, and where the number of images is not known."""
+    """Return the binomial standard error of the control's test error, which comes from its finite number of images. NOTHING
+    where the measure is not a test error of some column, and where the number of images is not known."""
     measure, control = finding.claim.measure, finding.control
     column = measure.of if isinstance(measure, AtEnd | ViewsGain) else ""
     column = "test_error" if column == "gap" else column
@@ -33,12 +33,12 @@ def image_error_words(finding: Finding) -> str:
 
 
 def test_images(finding: Finding, arm: ArmEvidence) -> int | None:
-    """How many the runs of an arm were tested on; for rows of before that was written down, how many the set has."""
+    """Return how many images an arm's runs were tested on; for older rows without it, how many the set has."""
     return next((run.test_images for run in arm.runs if run.test_images), scale_named(finding.scale).test_images or None)
 
 
 def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
-    """Which arms had runs that came to no result, in words and as a table; and what was seen before each rule was fixed."""
+    """Return which arms had runs without a result, in words and as a table, and what was seen before each rule was fixed."""
     arms = {(finding.base, finding.data, arm.keys): (finding, arm) for finding in findings.found for arm in finding.arms}
     rows = [
         {"base": one.base, "data": one.data, "arm": arm.label, "runs": len(arm.runs)}
@@ -61,13 +61,13 @@ def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
 
 
 def _before_rules(findings: Findings) -> list[str]:
-    """A sentence for each scale that has runs."""
+    """Return a sentence for each scale that has runs."""
     told, runs = [], findings.runs
     rules = {finding.scale: finding.rule for finding in findings.found if finding.role != "machinery"}
     for scale, rule in rules.items():
         own = runs[runs.scale == scale]
         if rule is None:
-            told.append(f"{scale}: no rule was fixed before {counted(len(own), 'run')} came in.")
+            told.append(f"{scale}: no rule was fixed before its {counted(len(own), 'run')}.")
             continue
         before = sum(map(rule.was_seen, own.seed, own.started))
         known, unjudged = "began on an earlier day", ""
@@ -81,7 +81,7 @@ def _before_rules(findings: Findings) -> list[str]:
 
 
 def _before_claims(found: Sequence[Finding], claims: Mapping[str, Claim]) -> list[str]:
-    """Claims that were written after some of their runs had been seen."""
+    """Return a sentence for each claim that was written after some of its runs had been seen."""
     scales = {finding.scale for finding in found if finding.role != "machinery"}
     return [
         f"{claim.title}: runs of its first {counted(claim.seen_seeds, 'seed')} were seen before it was written. They are not "

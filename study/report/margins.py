@@ -1,4 +1,4 @@
-"""A claim's margin, and what it takes to tell that there is no effect beyond it, in words."""
+"""Describes a claim's margin, and how many seeds "no effect" needs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 
 HARDLY = 0.05
-"""An end with a smaller probability than this is not counted as one."""
+"""A verdict with a smaller probability than this is not listed as possible."""
 
 
 def margin_text(claim: Claim) -> str:
-    """Such as "0.5 points" or "x1.25"."""
+    """Return text such as "0.5 points" or "x1.25"."""
     margin = claim.rule.smallest_effect
     if margin is None:
         return "-"
@@ -31,31 +31,31 @@ def margin_text(claim: Claim) -> str:
 
 
 def seeds_text(seeds: tuple[int, int] | None) -> str:
-    """Such as "95", or "57 to 95"."""
+    """Return text such as "95", or "57 to 95"."""
     if seeds is None:
         return "-"
     return str(seeds[0]) if seeds[0] == seeds[1] else f"{seeds[0]} to {seeds[1]}"
 
 
 def ends_text(claim: Claim, chance: float) -> str:
-    """How a claim can end by its last look. `chance`: of "no effect", if that is the truth."""
+    """Return the possible verdicts at the last look. `chance`: the probability of "no effect" if this is true."""
     if claim.rule.smallest_effect is None or chance < HARDLY:
         return "supported, contradicted or undecided"
     return "supported, contradicted, no effect or undecided"
 
 
 def without_seeds(claim: Claim) -> str:
-    """Why no number of seeds is told beside the margin of a claim; empty where one is."""
+    """Return why a claim's margin comes without a number of seeds; empty where there is a number."""
     if claim.rule.smallest_effect is None:
-        return 'no margin: "no effect" is no answer to it'
+        return 'no margin: "no effect" is not one of its answers'
     if claim.measure.runs_together > 1:
         return f"{margin_text(claim)}; its interval is over test images, not over seeds"
     return ""
 
 
 def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_ended: bool = False) -> str:
-    """The seeds that "no effect" needs at the spread of the runs of a base and scale, and whether these looks come to them.
-    `has_ended`: it was told already, so its chance is no question."""
+    """Return a sentence with the seeds that "no effect" needs at the spread of a base and scale, and whether the looks have
+    that many. `has_ended`: the verdict is "no effect" already, so its probability is left out."""
     seeds = seeds_for_claim(claim, spread, looks)
     if seeds is None:
         return 'the seeds that "no effect" needs are not known before there are runs'
@@ -66,14 +66,14 @@ def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_end
         return told
     if chance < HARDLY:
         return f"{told}: within {counted(last, 'seed')} it can end only as {ends_text(claim, chance)}"
-    return f"{told}: within {counted(last, 'seed')} it is told with a probability of at most {chance:.0%}"
+    return f"{told}: within {counted(last, 'seed')} it is found with a probability of at most {chance:.0%}"
 
 
 def at_scale(
     claim: Claim, scale: str, bases: Iterable[str], found: Sequence[Finding], rules: Preregistrations
 ) -> dict[str, list[str]]:
-    """What "no effect" needs of a claim at a scale, by that scale's own runs and looks: the sentences, each with the bases that
-    it is true of. `found`: the findings at that scale and others. Not for a claim that `without_seeds` has a word on."""
+    """Return what "no effect" needs at a scale, from that scale's own runs and looks: sentences, each with the bases that it is
+    true for. `found`: the findings at that scale and others. Not for claims with a text from `without_seeds`."""
     own, told = of_scale(found, scale), {}
     ended = {one.base for one in own if one.claim == claim and one.word == "no effect"}
     for base in bases:
@@ -83,7 +83,7 @@ def at_scale(
 
 
 def lines(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> list[str]:
-    """A claim's margin, what "no effect" needs at each scale that has runs or a rule, and on the bases that have neither."""
+    """Return a claim's margin, and what "no effect" needs at each scale with runs or a rule, and on the bases without them."""
     if why := without_seeds(claim):
         return [why]
     told: dict[str, list[str]] = {}
@@ -98,7 +98,8 @@ def lines(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrat
 
 
 def facts(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> dict[str, Any]:
-    """The same for scripts: by base and scale the fewest and most seeds, the last look's, and the runs that tell it."""
+    """Return the same for scripts: by base and scale, the fewest and most seeds, the last look's seeds, and the number of runs
+    that the spread is from."""
     seeds: dict[str, dict[str, Any]] = {base: {} for base in claim.default_bases}
     for scale, bases in ({} if without_seeds(claim) else _known_at(name, claim, found, rules)).items():
         for base in bases:
@@ -116,12 +117,12 @@ def of_scale(found: Iterable[Finding], scale: str) -> list[Finding]:
 
 
 def looks_at(scale: str, rules: Preregistrations) -> Looks:
-    """Those of the scale's fixed rule; where none was fixed, those that a first run would be judged by."""
+    """Return the looks of the scale's fixed rule; without a rule, those that a first run would be judged by."""
     return looks_of(rules.of(scale))
 
 
 def _known_at(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> dict[str, list[str]]:
-    """By scale the bases of a claim whose spread runs tell, or whose looks a rule has fixed."""
+    """Return, by scale, the bases of a claim that have a spread from runs, or looks fixed by a rule."""
     known = {}
     for scale in dict.fromkeys([*claim.scales, *(finding.scale for finding in found)]):
         if claim.is_asked_at(scale):
@@ -133,7 +134,7 @@ def _known_at(name: str, claim: Claim, found: Sequence[Finding], rules: Preregis
 
 
 def spread_text(claim: Claim, spread: RunSpread | None) -> str:
-    """Where the numbers for a claim come from."""
+    """Return the spread that a claim's number of seeds is computed from."""
     if spread is None:
         between = (
             ""

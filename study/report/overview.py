@@ -1,4 +1,4 @@
-"""All findings at once: how each stands, what they come to, and the sections of the paper that they are told by."""
+"""Summarizes all findings: how each stands, how many there are of each kind, and the sections of the paper."""
 
 import math
 from collections import Counter, defaultdict
@@ -34,37 +34,37 @@ SECTIONS = {
 GLOSSARY = {
     "arm": 'one version of the network, such as "without dropout"; the control is the arm that it is compared with.',
     "base": "the network whose parts the arms change, such as ALEXNET_32: AlexNet cut to images of 32 pixels.",
-    "scale": "which images, how many of them and for how many epochs.",
-    "regime": "a scale that is set beside another of the same images: many images for few epochs, or few for many.",
-    "seed": "what decides a run's random draws. Arms are compared in pairs of runs of one seed on one machine.",
-    "block": "the runs of one seed on one machine. What these do to all arms alike cancels in a difference.",
-    "look": "a claim is judged after fixed numbers of seeds. The first look that decides counts.",
-    "margin": 'the least effect that matters for a claim. "No effect" means: surely less than that.',
-    "alone": "decided by the claim's own test, but not once all claims of its scale are counted (Holm's correction).",
-    "finally": 'of "undecided": the last look is taken, and it did not decide.',
+    "scale": "which images, how many of them, and for how many epochs they are trained on.",
+    "regime": "one of two scales with the same images that are compared: many images for few epochs, or few for many.",
+    "seed": "the number that decides a run's random draws. Arms are compared in pairs of runs with one seed on one machine.",
+    "block": "the runs with one seed on one machine. What seed and machine do to all arms alike cancels in a difference.",
+    "look": "a judgement of a claim after a fixed number of seeds. The first look that decides counts.",
+    "margin": 'the smallest effect that matters for a claim. "No effect" means: the effect is shown to be smaller than this.',
+    "alone": "decided by the claim's own test, but not after the correction for all claims of its scale (Holm's correction).",
+    "finally": 'after "undecided": the last look was taken and did not decide.',
     "reading": "the same claim asked in another way, such as dropout switched off instead of taken out. It decides nothing.",
     "signal-kept": (
-        "an arm in which other weights make up for what taking a part out does to the size of the signal, so that the part "
-        "alone differs. A reading."
+        "a reading. Taking a part out also changes the size of the signal. In this arm other initial weights make up for that, "
+        "so that only the part differs."
     ),
-    "factor-only": "dropout switched off as the code of 2012 does it: no unit is dropped, outputs are still halved. A reading.",
+    "factor-only": "a reading: dropout switched off as in the code of 2012. No unit is dropped, but outputs are still halved.",
     "gap": "test error minus training error, in points: how far a network overfits.",
-    "proxy": "images that stand in for the paper's: a direction is judged, a size is not.",
+    "proxy": "images that stand in for the paper's. The direction of an effect is judged, its size is not.",
     "n": phrases.N_MEANS,
 }
-"""Words that mean more here than elsewhere. This is their one list: docs/ and the README lead to it in the report."""
+"""Words with a special meaning here. This is the only list of them: docs/ and the README link to it in the report."""
 STRICT = (
-    "Each look and each claim is one more chance to be wrong. So tests are made stricter: an effect where there is none "
-    "is found, anywhere among the claims of a scale, in at most one study of twenty. That is so of directions alone: "
-    "'no effect' is tested claim by claim, each at 5%."
+    "Each look and each claim is one more chance to be wrong. So the tests are stricter: at most one study in twenty finds an "
+    "effect where there is none, over all looks and all claims of a scale. This holds for directions only: 'no effect' is "
+    "tested claim by claim, each at 5%."
 )
 VERDICTS = ("supported", "contradicted", "no effect", "supported alone", "contradicted alone", "undecided")
-"""How a claim can stand that was judged, in the order in which they are told. "Alone": decided by its own p value, and open
-among all claims."""
+"""How a judged claim can stand, in the order of the report. "Alone": decided by its own p value, but open when all claims are
+counted."""
 
 
 def section_words(finding: Finding) -> str:
-    """Such as "3.3 Local response normalization"; "not in the paper" for a question of one's own."""
+    """Return text such as "3.3 Local response normalization"; "not in the paper" for a question that is not the paper's."""
     number = finding.claim.section
     if math.isinf(number):
         return "not in the paper"
@@ -72,70 +72,71 @@ def section_words(finding: Finding) -> str:
 
 
 def standing(finding: Finding) -> str:
-    """One of VERDICTS; of a claim that was not judged its direction, such as "incomplete"."""
+    """Return one of VERDICTS; for a claim that was not judged its direction, such as "incomplete"."""
     return f"{finding.verdict.alone} alone" if finding.verdict.alone else finding.word
 
 
 def by_standing(found: Sequence[Finding]) -> str:
-    """Such as "5 supported, 3 supported alone, 12 undecided": findings by how they stand; "nothing was judged" without any."""
+    """Count findings by how they stand: "5 supported, 3 supported alone, 12 undecided"; "nothing was judged" without any."""
     counts = Counter(map(standing, found))
     others = sorted(set(counts) - set(VERDICTS))
     return ", ".join(f"{counts[word]} {word}" for word in (*VERDICTS, *others) if counts[word]) or "nothing was judged"
 
 
 def tested(found: Sequence[Finding]) -> list[Finding]:
-    """Those that something is claimed of. Only they count as findings: a design that claims nothing has no verdict."""
+    """Return the findings that test a claim. Only they count: a design that claims nothing has no verdict."""
     return [finding for finding in found if finding.claim.rule.is_tested]
 
 
 def outcome_words(found: Sequence[Finding]) -> str:
-    """All findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for those who do not see the picture."""
+    """Return all findings in a sentence, such as "20 findings: 5 supported, 15 undecided.", for readers who do not see the
+    picture."""
     asked = tested(found)
     return f"{counted(len(asked), 'finding')}: {by_standing(asked)}."
 
 
 def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
-    """How the numbers of claims, of those asked at a scale, of findings and of rows in a table belong together."""
+    """Explain how the numbers of claims, of claims asked at a scale, of findings and of table rows belong together."""
     asked = tested(found)
     if not asked:
         return ""
     tests = [claim for claim in claims.values() if claim.rule.is_tested]
     of_paper = sum(claim.is_of_the_paper for claim in tests)
-    beyond = f"; beside it we ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
+    beyond = f"; we also ask {counted(len(tests) - of_paper, 'question')} of our own" if len(tests) > of_paper else ""
     family = {finding.scale: finding.claims_in_family for finding in asked if finding.in_family}
     at = Counter(finding.scale for finding in asked)
     extra = sum(not finding.in_family for finding in asked)
     told = [
         f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
-        f"Each scale asks those that suit it: {_listed(family)}." if family else "",
-        f"A finding is what runs say of one claim, on one network, at one scale: {_listed(at)}"
+        f"Each scale tests those that suit it: {_listed(family)}." if family else "",
+        f"A finding is the result for one claim, on one network, at one scale: {_listed(at)}"
         + (f", {len(asked)} in all" if len(at) > 1 else "")
-        + (f" ({extra} of them on an extra question, which no scale counts)." if extra else "."),
+        + (f" ({extra} of them on an extra question, which is not in the count of its scale)." if extra else "."),
     ]
     return " ".join(filter(None, told))
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """Such as "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500"."""
+    """Return text such as "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500"."""
     return ", ".join(f"{count} at {name}" for name, count in counts.items())
 
 
 def looks_words(found: Sequence[Finding]) -> str:
-    """After how many seeds claims are looked at, such as "3, 6, 9 and 12 of an arm"; by scale where these differ."""
+    """Return after how many seeds looks are taken, such as "3, 6, 9 and 12 seeds of an arm"; by scale where these differ."""
     scales: dict[Looks, list[str]] = defaultdict(list)
     for scale, rule in {finding.scale: finding.rule for finding in found}.items():
         scales[looks_of(rule)].append(scale)
-    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} of an arm" for looks in scales}
+    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} seeds of an arm" for looks in scales}
     return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 
 
 def on_paper_line(finding: Finding) -> tuple[float, float, float, float] | None:
-    """Estimate, both ends of its interval and the paper's number (NaN where it gives a direction alone), so that claims of
-    different units compare: no effect is 0, what the paper expects is above it, and 1 is the least effect that matters here.
+    """Return the estimate, both ends of its interval and the paper's number (NaN where it gives only a direction), on a line on
+    which claims of different units compare: no effect is 0, the paper's expectation is above 0, and 1 is the smallest effect
+    that matters here.
 
-    Ratios count by their logarithms. Of a share, the share itself: the paper's "every run" is 1. Of two numbers that are said
-    to be alike, 1 is the most that they may differ by, and what the paper says lies between -1 and 1. None for what has no
-    number.
+    Ratios enter as logarithms. A share enters as it is: the paper's "every run" is 1. For two numbers that should be alike, 1
+    is the largest allowed difference, and the paper's statement lies between -1 and 1. None where there is no number.
     """
     effect, claim = finding.verdict.effect, finding.claim
     if not math.isfinite(effect.estimate):

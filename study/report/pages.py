@@ -1,5 +1,5 @@
-"""From findings to results/REPORT.md, results/REPRODUCTION.md, results/report.html and the figures. Imports neither torch nor
-mlflow."""
+"""Writes results/REPORT.md, results/REPRODUCTION.md, results/report.html and the figures from findings. Imports neither torch
+nor mlflow."""
 
 import base64
 import hashlib
@@ -40,8 +40,8 @@ PAGES = {"REPORT.md": "report.md.j2", "REPRODUCTION.md": "reproduction.md.j2", "
 
 
 def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
-    """Draw and write everything that the tables of `folder` support. `findings`: what they say, where that is known already.
-    Returns the files written."""
+    """Draw and write everything that the tables of `folder` support. `findings`: those of the tables, if known already. Returns
+    the files written."""
     findings = findings or find(folder)
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
@@ -52,13 +52,13 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
 
 
 OVERVIEW_COLOURS = 64
-"""Kept in the PNGs of all claims and of all parts, which the README shows."""
+"""Number of colours kept in the PNGs of all claims and of all parts, which the README shows."""
 PARTS, TOGETHER = "parts.png", "together.png"
 
 
 def _overview(findings: Findings, folder: Path) -> list[Path]:
-    """All claims in one picture; what each part is worth alone in another, where something is known of it; in a third what it
-    is worth on average over the others, for each design that was run at several scales."""
+    """Draw one picture of all claims; one of what each part is worth alone, if it is known; and one of what each is worth on
+    average over the others, for each design that was run at several scales."""
     figures = folder / "figures"
     with style():
         drawn = [
@@ -72,7 +72,7 @@ def _overview(findings: Findings, folder: Path) -> list[Path]:
 
 
 def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Finding]]:
-    """What shares a figure: the bases of one claim at one scale and one state of the data."""
+    """Group the findings that share a figure: the bases of one claim at one scale and one version of the data."""
     groups = defaultdict(list)
     for finding in findings.found:
         groups[finding.claim_name, finding.scale, finding.fingerprint].append(finding)
@@ -82,7 +82,7 @@ def grouped(findings: Findings) -> dict[tuple[str, str, str], list[Finding]]:
 def describe(
     findings: Findings, pictures: Mapping[tuple, Sequence[Path]], drawn: Sequence[Path], folder: Path
 ) -> dict[str, Any]:
-    """Everything the templates say, as plain texts and numbers."""
+    """Return everything that the templates show, as texts and numbers."""
     runs, found = findings.runs, findings.found
     chosen = facts(found)
     return {
@@ -115,7 +115,7 @@ def describe(
 
 
 def _not_run(findings: Findings) -> Iterator[dict]:
-    """What the claims ask for and no run answers: for each claim and scale the bases and arms, and why."""
+    """Yield what claims ask for and has no runs: for each claim and scale, the bases and arms."""
     there = {(finding.claim_name, finding.scale, finding.base, arm.label) for finding in findings.found for arm in finding.arms}
     for name, claim in all_claims().items():
         for scale, role in claim.fixed_scales.items():
@@ -133,7 +133,7 @@ def _unique(frame, columns: list[str]) -> list[dict[str, Any]]:
 
 
 def _spread(one: SpreadTable) -> dict[str, Any]:
-    """A table of where the spread of runs comes from."""
+    """Return a table of the sources of the spread of runs."""
     rows = [
         {
             "component": row["component"],
@@ -144,14 +144,14 @@ def _spread(one: SpreadTable) -> dict[str, Any]:
         for row in one.components.to_dict("records")
     ]
     correlation, lower, upper = one.correlation
-    alike = f"two arms at one seed correlate by {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
+    alike = f"correlation of two arms with one seed: {correlation:.2f} [{lower:.2f}, {upper:.2f}]"
     where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
     title = f"{one.base} on {where} ({one.fingerprint}): {phrases.measured(one.measure)}; {alike}"
     return {"title": title, **table(rows, keep=("component",))}
 
 
 def in_markdown(value: object) -> object:
-    """A text as itself: one line, that opens no tag, ends no cell of a table and makes no link or code."""
+    """Escape a text for Markdown: one line that opens no tag, ends no table cell and makes no link or code."""
     if not isinstance(value, str):
         return value
     return " ".join(re.sub(r"[|<`]|(?<=\])(?=[(:\[])", r"\\\g<0>", value).splitlines())
@@ -168,10 +168,10 @@ def _render(name: str, context: Mapping[str, Any], is_web_page: bool) -> str:
 
 
 TRUSTED = {"style": "page.css", "script": "page.js"}
-"""What the web page holds besides its text. A browser uses it, and nothing else, as its digest stands in the page's policy."""
+"""Style and script of the web page. A browser uses only these, because their digests are in the page's security policy."""
 
 
 def _trusted(path: Path) -> dict[str, Any]:
-    """The text of a file as it stands in the page, and its digest as a policy names it."""
+    """Return the text of a file as it is in the page, and its digest in the form of a security policy."""
     text = path.read_text("utf-8")
     return {"text": Markup(text), "digest": f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"}

@@ -1,4 +1,4 @@
-"""The paper's own tables, with our rows beside the printed ones."""
+"""The paper's own tables, with our numbers next to the printed ones."""
 
 from collections.abc import Sequence
 from functools import singledispatch
@@ -13,7 +13,7 @@ from study.record.tables import TEST_COLUMNS
 
 @singledispatch
 def paper_tables(measure: Measure, finding: Finding) -> list[dict[str, Any]]:
-    """The tables of the paper that a measure has, as {"title", "head", "rows"}; none for most."""
+    """Return the tables of the paper that belong to a measure, as {"title", "head", "rows"}; most measures have none."""
     return []
 
 
@@ -67,7 +67,7 @@ def _(measure: Averaged, finding: Finding) -> list[dict[str, Any]]:
 
 
 def percent_range(errors: Sequence[float]) -> str:
-    """Mean over runs of shares from 0 to 1, in percent, with its interval; "-" where none was measured."""
+    """Return the mean over runs of shares from 0 to 1, in percent, with its interval; "-" where none was measured."""
     mean, lower, upper = mean_interval([100 * error for error in errors if error == error])
     if mean != mean:
         return "-"

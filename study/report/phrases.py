@@ -1,7 +1,7 @@
-"""Findings in words: the same phrases in the terminal, the figures, the reports and MLflow.
+"""Phrases for findings, which the terminal, the figures, the reports and MLflow share.
 
-What is said of a measure and of a rule hangs on their classes. A new one registers its own words; without them it is refused by
-name."""
+The words for a measure or a rule depend on its class. A new class registers its own words; without them it is refused by name.
+"""
 
 import math
 from collections.abc import Iterable, Sequence, Sized
@@ -29,25 +29,25 @@ from study.questions.measures import (
 from study.questions.rules import Alike, DifferenceOfMeans, EveryRun, Factorial, RatioOfTimes, Rule, Signed
 
 NOT_SAID = "not said"
-"""In place of the paper's number where the paper is silent: it does not claim that there is nothing."""
+"""Shown for the paper's number where the paper says nothing, which is not the same as no effect."""
 NO_INTERVAL = "(no interval)"
-"""After an effect of one run an arm, or of one block: its spread is not known."""
+"""Shown after an effect of one run per arm, or of one block, whose spread is not known."""
 NO_RATIO = "no ratio"
-"""In place of a ratio of times that runs of both arms never reached."""
+"""Shown for a ratio of times where runs of both arms never reached the target."""
 NOT_COMPARED = "not compared yet"
-"""In place of an effect where no seed has a run of each arm that it takes."""
+"""Shown for an effect where no seed has a run of every arm that it needs."""
 BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown": ""}
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Such as "3.14", "∞", "-" for what is no number."""
+    """Return text such as "3.14" or "∞"; "-" for NaN."""
     if value != value:
         return "-"
     return "∞" if math.isinf(value) else f"{value:#.{digits}g}".rstrip(".")
 
 
 def p_value(p: float) -> str:
-    """With two digits; with three near 0.05, so that 0.0497 does not look as if it were no less."""
+    """Return a p value with two digits; near 0.05 with three, so that 0.0497 does not look like 0.05."""
     return number(p, 3 if 0.045 <= p < 0.055 else 2)
 
 
@@ -56,7 +56,7 @@ def p_value(p: float) -> str:
 
 @singledispatch
 def measured(measure: Measure) -> str:
-    """What the values of a measure are, as the heading of a column or an axis."""
+    """Return what the values of a measure are, as the label of a column or an axis."""
     raise Refused(f"claim.measure: {type(measure).__name__} has no words; study.report.phrases.measured.register them")
 
 
@@ -105,7 +105,7 @@ def _(measure: Averaged) -> str:
 
 @singledispatch
 def terms(measure: Measure) -> tuple[str, str]:
-    """Of a measure that is a difference within each run: what of which is subtracted."""
+    """Return the two terms of a measure that is a difference within each run: minuend and subtrahend."""
     raise Refused(f"claim.measure: {type(measure).__name__} has no terms; study.report.phrases.terms.register them")
 
 
@@ -125,7 +125,7 @@ def _(measure: NeighbourGain) -> tuple[str, str]:
 
 
 def reported_words(claim: Claim) -> str:
-    """The paper's number in the form of `effect_words`: "x6", "+1.4 points", or its direction alone."""
+    """Return the paper's number in the form of `effect_words`, such as "x6" or "+1.4 points", or only its direction."""
     reported, value = claim.reported, claim.reported.value
     if value is not None:
         told = f"x{value:g}" if claim.measure.kind == "time" else f"{value:+g} {claim.measure.unit}"
@@ -136,14 +136,14 @@ def reported_words(claim: Claim) -> str:
 
 
 def paper_says(claim: Claim) -> str:
-    """Such as "the paper says +1.4 points", "the paper does not say"."""
+    """Return text such as "the paper says +1.4 points" or "the paper does not say"."""
     told = reported_words(claim)
     return f"the paper does not say{told.removeprefix(NOT_SAID)}" if told.startswith(NOT_SAID) else f"the paper says {told}"
 
 
 @singledispatch
 def expected_words(rule: Rule) -> str:
-    """What is expected where the paper gives no number."""
+    """Return what is expected where the paper gives no number."""
     raise Refused(f"claim.rule: {type(rule).__name__} has no words; study.report.phrases.expected_words.register them")
 
 
@@ -177,7 +177,8 @@ def _(rule: Factorial) -> str:
 
 @singledispatch
 def effect_words(effect: Effect, unit: str = "points") -> str:
-    """A ratio, "x3.94 [3.21, 4.83]"; a difference, "+1.42 points [0.31, 2.53]"; a share, "4 of 5 runs [0.28, 0.99]"."""
+    """Return a ratio as "x3.94 [3.21, 4.83]", a difference as "+1.42 points [0.31, 2.53]", a share as "4 of 5 runs [0.28,
+    0.99]"."""
     raise AssertionError(f"no words for {effect!r}")
 
 
@@ -210,34 +211,34 @@ def _(effect: Share, unit: str = "points") -> str:
 
 
 def observed_words(finding: Finding) -> str:
-    """The effect that the verdict is about; of a factorial, which has no such one, how many there are."""
+    """Return the effect that the verdict is about; for a factorial design, which has no single one, the number of effects."""
     if isinstance(finding.claim.rule, Factorial):
         return contrasts_words(finding.verdict.contrasts)
     return effect_words(finding.verdict.effect, finding.claim.measure.unit)
 
 
 def contrasts_words(contrasts: Sized) -> str:
-    """Of the effects of a factorial how many there are: none of them is the one that it is about."""
+    """Return the number of effects of a factorial design, which is about none of them in particular."""
     return f"{counted(len(contrasts), 'effect')}, in its table" if contrasts else NOT_COMPARED
 
 
 def other_images_words(finding: Finding) -> str:
-    """The half width of the effect's interval if the test images were drawn anew too."""
+    """Return the half width of the effect's interval over seeds and test images."""
     half_width, effect = finding.verdict.told.on_other_images, finding.verdict.effect
-    few = isinstance(effect, Difference) and effect.blocks <= FEW_SEEDS  # then it is many times what more seeds would give
+    few = isinstance(effect, Difference) and effect.blocks <= FEW_SEEDS  # with few seeds it is far wider than with more
     return f"+-{half_width:.2f}" if math.isfinite(half_width) and not few else "-"
 
 
 def against_control_words(finding: Finding, arm: ArmEvidence) -> str:
-    """An arm against the control."""
+    """Return the effect of an arm against the control."""
     if arm.label in finding.effects:
         return effect_words(finding.effects[arm.label], finding.claim.measure.unit)
     return "(control)" if arm.label == finding.claim.rule.control else NOT_COMPARED
 
 
 def all_runs_words(finding: Finding) -> str:
-    """What all runs come to where there are more than the verdict rests on, as a claim that is decided is not judged again;
-    else "-"."""
+    """Return the effect by all runs where there are more than the verdict uses (a decided claim is not judged again); else
+    "-"."""
     told, compares = finding.verdict.effect, isinstance(finding.claim.rule, DifferenceOfMeans | RatioOfTimes)
     effect = finding.effects.get(finding.verdict.treated) if compares else finding.all_runs
     if isinstance(effect, Share | None) or isinstance(told, Share):
@@ -247,7 +248,7 @@ def all_runs_words(finding: Finding) -> str:
 
 
 def in_a_row(seeds: Iterable[int]) -> str:
-    """Such as "0 to 2, 5, 100 to 102"."""
+    """Return text such as "0 to 2, 5, 100 to 102"."""
     rows: list[list[int]] = []
     for seed in sorted(seeds):
         if rows and seed == rows[-1][-1] + 1:
@@ -258,19 +259,20 @@ def in_a_row(seeds: Iterable[int]) -> str:
 
 
 def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
-    """The number of one run; of a time that was never reached, the budget as its lower bound."""
+    """Return the value of one run; for a time that was never reached, the budget as its lower bound."""
     if claim.measure.kind == "time":
         return number(value) if value is not None else f"> {arm.budget_epochs}"
     return f"{value:.2f}" if value is not None else "none"
 
 
 def mean_of(arm: ArmEvidence, claim: Claim) -> tuple[float, float, float]:
-    """Mean over runs, and both ends of its 95% interval. Censored times enter at their budget, which makes the mean a bound."""
+    """Return the mean over runs, and both ends of its 95% interval. Censored times enter as their budget, which makes the mean
+    a bound."""
     return mean_interval(arm.times.restricted if claim.measure.kind == "time" else arm.known)
 
 
 def mean_words(arm: ArmEvidence, claim: Claim) -> str:
-    """The mean over runs with its interval."""
+    """Return the mean over runs with its interval."""
     if claim.measure.kind == "time":
         mean, low, high = mean_of(arm, claim)
         bounds = "" if low != low else f" [{number(low)}, {'∞)' if arm.censored else f'{number(high)}]'}"
@@ -280,29 +282,29 @@ def mean_words(arm: ArmEvidence, claim: Claim) -> str:
 
 
 def machine_and_data(finding: Finding) -> str:
-    """Where a finding is from."""
+    """Return the data and the machines of a finding."""
     return f"{finding.data} ({finding.fingerprint}) on {finding.machine}"
 
 
-# ---- How many runs a number rests on -----------------------------------------------------------------------------------
+# ---- How many runs a number uses ---------------------------------------------------------------------------------------
 
 
 N_MEANS = (
-    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 each compared with itself; "
-    "n=12/9: 12 from 9 seeds, some on two machines."
+    "n=3+5: 3 runs of the arm, 5 of the control; n=6: 6 of each, or 6 runs, each compared with itself; "
+    "n=12/9: 12 runs with 9 seeds, some of them on two machines."
 )
-"""What `n_words` writes, explained wherever a reader meets it first."""
+"""Explains what `n_words` writes, wherever a reader meets it first."""
 
 
 def n_words(treated: int, control: int, seeds: int = 0) -> str:
-    """How many runs a number rests on, in the one notation of all pages and pictures: see N_MEANS. `seeds`: how many different
-    ones these are; told where they are fewer than the runs."""
+    """Return how many runs a number uses, in the notation of all pages and pictures (see N_MEANS). `seeds`: the number of
+    distinct seeds, shown where it is smaller than the number of runs."""
     runs = str(treated) if treated == control else f"{treated}+{control}"
     return f"{runs}/{seeds}" if 0 < seeds < min(treated, control) else runs
 
 
 def runs_of(finding: Finding) -> tuple[int, int]:
-    """Runs of the arm and of the control that the verdict rests on, or that are in so far."""
+    """Return how many runs of the arm and of the control the verdict uses, or how many are done so far."""
     effect = finding.verdict.effect
     if isinstance(effect, Share):
         return effect.runs, effect.runs
@@ -317,20 +319,20 @@ def runs_of(finding: Finding) -> tuple[int, int]:
 
 
 def runs_in_brief(finding: Finding) -> str:
-    """For a column of such numbers: "6", "3+5", "12/9"; of a design "48 in 3 blocks"."""
+    """Return the number of runs for a table: "6", "3+5", "12/9"; for a design "48 in 3 blocks"."""
     if contrasts := finding.verdict.contrasts:
         return f"{runs_of(finding)[0]} in {counted(next(iter(contrasts.values())).blocks, 'block')}"
     return n_words(*runs_of(finding), finding.verdict.told.seeds)
 
 
 def runs_words(finding: Finding) -> str:
-    """Such as "n=3+5"."""
+    """Return text such as "n=3+5"."""
     return f"n={runs_in_brief(finding)}"
 
 
 def judged_words(finding: Finding) -> str:
-    """Such as "judged with n=3+5 of the runs shown", where a picture of all runs has more of an arm than the verdict rests on;
-    else "judged"; of what no look was taken at "not judged yet"."""
+    """Return "judged with n=3+5 of the runs shown" where a picture shows more runs of an arm than the verdict uses, "judged"
+    where it shows the same, and "not judged yet" where no look was taken."""
     if finding.verdict.direction == "incomplete":
         return "not judged yet"
     labels = finding.verdict.treated, finding.claim.rule.control
@@ -340,31 +342,31 @@ def judged_words(finding: Finding) -> str:
     return f"judged with {runs_words(finding)} of the runs shown"
 
 
-# ---- Runs that came to no result ---------------------------------------------------------------------------------------
+# ---- Runs without a result ---------------------------------------------------------------------------------------------
 
 
 def no_result_words(failures: Sequence[Failures], arms: Sequence[ArmEvidence]) -> str:
-    """Such as "2 of 5 runs of none diverged", "1 of 3 runs of tanh did not learn"; of several arms one after the other."""
+    """Return text such as "2 of 5 runs of none diverged, 1 of 3 runs of tanh did not learn", arm after arm."""
     by_label = {arm.label: arm for arm in arms}
     told = [f"{one.failed} of {counted(one.runs, 'run')} of {one.arm} {_ended(by_label.get(one.arm))}" for one in failures]
     return ", ".join(told)
 
 
 def _ended(arm: ArmEvidence | None) -> str:
-    """How the runs of an arm that came to no result ended."""
+    """Return how the runs of an arm without a result ended."""
     diverged, idle = no_results(arm) if arm else (0, 0)
     return "diverged" if diverged and not idle else "did not learn" if idle and not diverged else "diverged or did not learn"
 
 
 def without_a_result(arm: ArmEvidence) -> str:
-    """Such as "none", "2 of 5 diverged", "1 of 5 diverged, 3 did not learn"."""
+    """Return text such as "none", "2 of 5 diverged" or "1 of 5 diverged, 3 did not learn"."""
     counts = zip(no_results(arm), ("diverged", "did not learn"), strict=True)
     (first, how), *more = [(count, word) for count, word in counts if count] or [(0, "")]
     return ", ".join([f"{first} of {len(arm.runs)} {how}", *(f"{count} {word}" for count, word in more)]) if first else "none"
 
 
 def no_results(arm: ArmEvidence) -> tuple[int, int]:
-    """How many runs of an arm diverged, and how many did not learn: they stalled, or answered no better than one that always
-    gives the same answer."""
+    """Return how many runs of an arm diverged, and how many did not learn: they stalled, or were no better than always giving
+    the same answer."""
     diverged = sum(run.outcome == "diverged" for run in arm.runs)
     return diverged, arm.failures - diverged

@@ -1,4 +1,4 @@
-"""Tables of texts, as the pages show them: what is the same in every row is said once, beside the table."""
+"""Tables of texts for the pages. A value that is the same in every row is written once, below the table."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,8 +7,8 @@ NOTHING = "-"
 
 
 def table(rows: Sequence[Mapping[str, Any]], keep: Collection[str] = ()) -> dict[str, Any]:
-    """{"head", "rows", "same"} of rows that have the same columns. Of two rows and more, a column that holds the same in all of
-    them is told in "same", and one that is empty in all of them is left out; not those in `keep`."""
+    """Return {"head", "rows", "same"} of rows with the same columns. With two or more rows, a column with the same value in all
+    rows moves to "same", and one that is empty in all rows is left out. Columns in `keep` stay."""
     head = list(rows[0]) if rows else []
     same = []
     for name in head if len(rows) > 1 else ():

@@ -1,5 +1,5 @@
-"""Recipes as all pages tell them: in how many fields two differ, where a schedule of learning rates is one field, and the value
-of a setting."""
+"""Describes recipes for all pages: the fields in which two differ (a schedule of learning rates is one field), and the values
+of settings."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ SCHEDULE = "optim.schedule"
 
 
 def fields_that_differ(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any]]:
-    """By dotted name the value in `base` and that in `recipe`; the schedule of learning rates as one, in words."""
+    """Return, by dotted name, the values in `base` and in `recipe`. The schedule of learning rates is one field, in words."""
     fields: dict[str, tuple[Any, Any]] = {}
     for field, pair in differences(recipe, base).items():
         if field.startswith(f"{SCHEDULE}."):
@@ -23,7 +23,7 @@ def fields_that_differ(recipe: Recipe, base: Recipe) -> dict[str, tuple[Any, Any
 
 
 def _schedule_words(recipe: Recipe) -> str | None:
-    """Such as "5 changes, at epochs 23, 51, 68, 72, 78"; None for none."""
+    """Return text such as "5 changes, at epochs 23, 51, 68, 72, 78"; None without changes."""
     epochs = [change.epoch for change in recipe.optim.schedule]
     if not epochs:
         return None
@@ -31,8 +31,8 @@ def _schedule_words(recipe: Recipe) -> str | None:
 
 
 def setting_words(value: Any) -> str:
-    """The value of a setting with four significant digits: 0.006999999999999999 is told as 0.007. What trains a run again
-    needs every digit, and takes the value itself."""
+    """Return the value of a setting with four significant digits: 0.006999999999999999 becomes 0.007. Commands that train a run
+    again need every digit and use the value itself."""
     if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
         return str(value)
     short = f"{value:.4g}"
@@ -40,7 +40,7 @@ def setting_words(value: Any) -> str:
 
 
 def fields_words(fields: Mapping[str, Any]) -> str:
-    """Such as "21 settings and the schedule of learning rates"."""
+    """Return text such as "21 settings and the schedule of learning rates"."""
     settings = sum(field != SCHEDULE for field in fields)
     told = [counted(settings, "setting")] * bool(settings)
     return " and ".join(told + ["the schedule of learning rates"] * (SCHEDULE in fields))

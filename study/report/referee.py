@@ -1,7 +1,8 @@
-"""What a referee asks: how it was judged, what would change the verdict, what it does not show, what trains a run again.
+"""Answers a referee's questions: how a claim was judged, what would change the verdict, what it does not show, and which
+command trains a run again.
 
-Every sentence is made of the claim and of its numbers. A rule of one's own may register how its runs are set against each
-other; without it the rule is named."""
+Every sentence is built from the claim and its numbers. A new rule may register how it compares runs; otherwise the rule's name
+is given."""
 
 import json
 import math
@@ -33,69 +34,69 @@ from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.sentences import why
 
 HAIR = 1.1
-"""A p value that would be too large were it so many times as large is told as it is."""
+"""A deciding p value that would be too large if multiplied by this is reported as a narrow decision."""
 
 # ---- How it was judged -------------------------------------------------------------------------------------------------
 
 
 def how_judged(finding: Finding) -> str:
-    """One paragraph in ordinary English: what was set against what, by which yardstick, and what came of it."""
+    """Return a paragraph: what was compared, by which looks and margin, and the result."""
     told = [f"{compared(finding.claim.rule, finding)}."]
     if finding.claim.rule.is_tested and finding.verdict.looks_planned:
         looks, others = finding.verdict.looks_planned, finding.claims_in_family
-        beside = f"{counted(others, 'claim')} asked together" if others > 1 else "no other claim asked beside it"
+        beside = f"{counted(others, 'claim')} judged together" if others > 1 else "no other claim judged with it"
         margin = f", a margin of {margin_text(finding.claim)} either way" if finding.claim.rule.smallest_effect else ""
-        told.append(f"{counted(looks, 'look')}, {beside}{margin}.")
+        told.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
     return " ".join((*told, why(finding)))
 
 
 @singledispatch
 def compared(rule: Rule, finding: Finding) -> str:
-    """What was set against what, without the full stop."""
-    return f"The runs were set against each other by {type(rule).__name__}"
+    """Return what was compared with what, without the full stop."""
+    return f"The runs were compared by {type(rule).__name__}"
 
 
 @compared.register
 def _(rule: DifferenceOfMeans, finding: Finding) -> str:
     several = " Of several arms the least convincing decides" if len(rule.treated_arms) > 1 else ""
     arms = " or ".join(rule.treated_arms)
-    paired = "on the same seed and machine"
-    return f"Each run of {arms} was set against the run of {rule.control} {paired}{'.' if several else ''}{several}"
+    paired = "with the same seed on the same machine"
+    return f"Each run of {arms} was compared with the run of {rule.control} {paired}{'.' if several else ''}{several}"
 
 
 @compared.register
 def _(rule: RatioOfTimes, finding: Finding) -> str:
     return (
-        f"The time of each run of {rule.treated} was divided by that of the run of {rule.control} on the same seed and "
-        "machine, and the ratios were averaged on their logarithms"
+        f"The time of each run of {rule.treated} was divided by that of the run of {rule.control} with the same seed on the "
+        "same machine, and the logarithms of the ratios were averaged"
     )
 
 
 @compared.register
 def _(rule: WithinRuns, finding: Finding) -> str:
     minuend, subtrahend = terms(finding.claim.measure)
-    return f"Every run was set against itself: {minuend} minus {subtrahend}, with the same weights"
+    return f"Every run was compared with itself: {minuend} minus {subtrahend}, with the same weights"
 
 
 @compared.register
 def _(rule: Alike, finding: Finding) -> str:
     minuend, subtrahend = terms(finding.claim.measure)
-    return f"Of every run {subtrahend} was taken from {minuend}, each over images of its own, with the same weights"
+    return f"In every run {subtrahend} was subtracted from {minuend}: the same weights, on different images"
 
 
 @compared.register
 def _(rule: Interaction, finding: Finding) -> str:
-    return f"What {rule.first} changes was taken with and without {rule.second}, seed by seed, and the two were subtracted"
+    return f"For each seed, the effect of {rule.first} was measured with and without {rule.second}, and the two were subtracted"
 
 
 @compared.register
 def _(rule: OverImages, finding: Finding) -> str:
-    return "The averaged answers of several nets were set against the mean of the same nets alone, image by image"
+    return "The averaged answers of several nets were compared with the mean of the same nets alone, image by image"
 
 
 @compared.register
 def _(rule: EveryRun, finding: Finding) -> str:
-    return f"In each run of {rule.control} it was asked by itself whether chance alone would show as much"
+    return f"Each run of {rule.control} was tested separately for whether chance alone would show as much"
 
 
 @compared.register
@@ -107,10 +108,10 @@ def _(rule: Factorial, finding: Finding) -> str:
 
 
 def would_change(finding: Finding) -> str:
-    """What runs or numbers would make it another verdict."""
+    """Return which runs or numbers would change the verdict."""
     verdict, rule = finding.verdict, finding.claim.rule
     if not rule.is_tested:
-        return "Nothing: no verdict is asked of it, its numbers alone are told."
+        return "Nothing: it has numbers, and no verdict."
     if verdict.direction in ("did not learn", "changed nothing"):
         return "Other runs of the same arms that learn something, or whose weights differ from those of the control."
     if verdict.is_decided:
@@ -123,24 +124,24 @@ def would_change(finding: Finding) -> str:
 
 def _would_reopen(finding: Finding) -> Iterator[str]:
     verdict = finding.verdict
-    yield f"More seeds of these arms do not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
+    yield f"More seeds of these arms would not: it was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
     if verdict.direction == "no effect":
-        yield "An effect beyond the margin, seen with new seeds or on other images, would."
+        yield "An effect beyond the margin, with new seeds or on other images, would."
     elif verdict.holm_p > ERROR / HAIR:
         p = p_value(verdict.holm_p)
-        yield f"It was decided by a hair: its p value among all claims is {p}, at most {ERROR:g} is asked."
+        yield f"The decision is narrow: its p value among all claims is {p}, and at most {ERROR:g} is allowed."
 
 
 def _would_decide(finding: Finding) -> Iterator[str]:
-    """Of an open claim, by its numbers as they are."""
+    """Yield what would decide an open claim, by its present numbers."""
     verdict, claim = finding.verdict, finding.claim
     if verdict.looks_taken and verdict.holm_p == verdict.holm_p:
-        yield f"A direction needs a p value of {ERROR:g} among all claims, where it now has {p_value(verdict.holm_p)}."
+        yield f"A direction needs a p value of at most {ERROR:g} among all claims; it now has {p_value(verdict.holm_p)}."
     margin, nothing = claim.rule.smallest_effect, verdict.p_no_effect
     if margin and verdict.looks_taken and nothing == nothing:
         beyond = f"x{margin:g} either way" if isinstance(verdict.effect, Ratio) else f"{margin_text(claim)} either way"
         yield (
-            f'"No effect" needs a p value of {ERROR:g}, over the looks taken, against an effect beyond {beyond}; '
+            f'"No effect" needs a p value of at most {ERROR:g}, over the looks taken, against an effect beyond {beyond}; '
             f"it now has {number(nothing, 2)}."
         )
 
@@ -149,7 +150,7 @@ def _would_decide(finding: Finding) -> Iterator[str]:
 
 
 def does_not_show(finding: Finding) -> list[str]:
-    """What a reader could take from the verdict and should not, a sentence each."""
+    """Return what a reader should not conclude from the verdict, one sentence each."""
     return list(_limits(finding))
 
 
@@ -167,13 +168,12 @@ def _limits(finding: Finding) -> Iterator[str]:
 
 
 def holds_for_all(found: Sequence[Finding]) -> list[str]:
-    """What a reader should bear in mind of every finding, a sentence each."""
+    """Return what a reader should remember about every finding, one sentence each."""
     told = [
-        "Where arms are compared, runs of one seed on one machine are set against each other, which cancels what both drew "
-        "alike.",
-        "The first look that decides counts, and more seeds of the same arms do not change it. What is decided before the last "
-        "look is on average somewhat overestimated.",
-        "Undecided does not mean that there is no effect: so few runs cannot tell.",
+        "Arms are compared in pairs of runs with the same seed on the same machine. Random draws that both runs share cancel.",
+        "The first look that decides counts, and more seeds of the same arms do not change it. An effect that is decided "
+        "before the last look is, on average, somewhat overestimated.",
+        "Undecided does not mean that there is no effect: the runs are too few to decide.",
         "Other images, another network or another margin are other questions, and each has its own answer.",
     ]
     proxies = {one.scale: scale_named(one.scale).about for one in found if one.role in ("proxy", "own")}
@@ -189,7 +189,7 @@ def holds_for_all(found: Sequence[Finding]) -> list[str]:
 
 
 def changed_from_2012(finding: Finding) -> dict[str, tuple]:
-    """In which fields an AlexNet differs from the network that the authors ran; none for networks of another kind."""
+    """Return the fields in which an AlexNet differs from the network that the authors ran; none for other networks."""
     if finding.base not in ALEXNETS:
         return {}
     recipe = finding.claim.recipe_at(finding.scale, finding.base, finding.claim.arms[0].label)
@@ -200,7 +200,7 @@ def changed_from_2012(finding: Finding) -> dict[str, tuple]:
 
 
 def training_command(finding: Finding, arm: ArmEvidence) -> str:
-    """What trains a run of an arm again, alone: the seed is to be put at its end."""
+    """Return the command that trains one run of an arm again. The seed must be added at its end."""
     named = finding.claim.recipe(finding.base, arm.label)
     settings = [f"--set {shlex.quote(f'{f}={_written(new)}')}" for f, (_, new) in differences(arm.recipe, named).items()]
     recipe = shlex.quote(f"{finding.claim_name}/{finding.base}/{arm.label}")
@@ -208,15 +208,15 @@ def training_command(finding: Finding, arm: ArmEvidence) -> str:
 
 
 def _written(value: object) -> str:
-    """A value as `--set` reads it."""
+    """Return a value in the form that `--set` reads."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def cost_words(finding: Finding) -> str:
-    """Time of training of all runs shown, which other claims may share."""
+    """Return the training time of all shown runs, some of which other claims may share."""
     seconds = [run.curve["seconds"][-1] for arm in finding.arms for run in arm.runs]
     minutes, each = sum(seconds) / 60, sum(seconds) / len(seconds)
     return (
-        f"{counted(len(seconds), 'run')}, which took {minutes:.0f} min of training in all, {each:.0f} s a run, each on its "
-        "share of the machine. Other claims share some of them."
+        f"{counted(len(seconds), 'run')} with {minutes:.0f} min of training in all, {each:.0f} s per run, each on its share of "
+        "the machine. Other claims share some of them."
     )

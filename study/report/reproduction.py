@@ -1,6 +1,6 @@
-"""The study at a glance beside a full replication, and what was easy, what was hard and where it deviates from the paper.
+"""Compares the study with a full replication, and lists what was easy, what was hard and where it deviates from the paper.
 
-All sentences are made of the claims, the recipes and the tables."""
+All sentences are built from the claims, the recipes and the tables."""
 
 import math
 from collections import Counter
@@ -28,23 +28,24 @@ from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012
 
 DOLLARS_A_CORE_HOUR = 0.05
-"""A price to compare with, assumed and not paid: multiply by your own."""
+"""An assumed price, for comparison."""
 DAYS_A_RUN_2012 = (5, 6)
 """On two GTX 580 of 3 GB, 90 epochs of 1.2 million images (section 5)."""
 HOURS_A_RUN_ON_AN_H100 = 90 * 1_281_167 / 21_810 / 3600
-"""By its steps alone: 21,810 images a second at batch 128 (benchmarks/README.md, goal 7). Reading as many was not tried."""
+"""Training steps only: 21,810 images a second at batch 128 (benchmarks/README.md, goal 7). Reading images at this rate was not
+tried."""
 
 
 # ---- At a glance -------------------------------------------------------------------------------------------------------
 
 
 def _amount(hours_or_dollars: float, places: int = 1) -> str:
-    """Of less than 1 two digits, so that little is not told as nothing."""
+    """Return an amount as text, with two significant digits below 1, so that a small amount does not look like 0."""
     return f"{hours_or_dollars:.{places}f}" if hours_or_dollars >= 1 else f"{hours_or_dollars:.2g}"
 
 
 def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, Any]:
-    """Scope, images, hardware, computing, cost and outcome: of this report, and of the whole paper on its own images."""
+    """Compare scope, images, hardware, computing, cost and outcome of this report with the whole paper on its own images."""
     of_paper = {name: claim for name, claim in claims.items() if claim.is_of_the_paper}
     judged = {
         finding.claim_name for finding in findings.found if finding.claim_name in of_paper and finding.verdict.looks_taken
@@ -70,12 +71,12 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
             "computing",
             " and ".join(computing) or NOTHING,
             f"{few} to {many} days of two GTX 580, at the paper's pace of {DAYS_A_RUN_2012[0]} to {DAYS_A_RUN_2012[1]} days a "
-            f"run; {whole * HOURS_A_RUN_ON_AN_H100:.0f} hours of an H100 by its steps alone, without reading the images",
+            f"run; {whole * HOURS_A_RUN_ON_AN_H100:.0f} hours of an H100 for the training steps alone, without reading images",
         ),
         (
             "cost",
             cost if not gpu_hours else f"{cost}; GPU-hours at your own price",
-            "not known: a whole run on a GPU of today was not tried",
+            "not known: no whole run was tried on a modern GPU",
         ),
         ("outcome", outcome_words(findings.found), "not run"),
     ]
@@ -84,8 +85,8 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
 
 
 def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
-    """Core-hours on CPUs, by the share of its threads' time that each run got; and hours in which a GPU had a run. Runs side by
-    side share them, in one process or several; of two GPUs of one name that worked at once, one is counted."""
+    """Return core-hours on CPUs, by the share of its threads' time that each run got, and hours in which a GPU had a run. Runs
+    that share a GPU at the same time count once. Two GPUs of the same name that work at the same time count as one."""
     on_gpu = runs.device == "cuda"
     cpu, gpu = runs[~on_gpu], runs[on_gpu]
     cores = float((cpu.seconds * cpu.threads * cpu.cpu_share).sum())
@@ -94,7 +95,7 @@ def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
 
 
 def _seconds_with_a_run(runs: pd.DataFrame) -> float:
-    """The length of the union of the runs' times."""
+    """Return the length of the union of the runs' time intervals."""
     began = (pd.to_datetime(runs.started) - pd.Timestamp(0)).dt.total_seconds()
     total, until = 0.0, -math.inf
     for start, seconds in sorted(zip(began, runs.seconds, strict=True)):
@@ -104,7 +105,7 @@ def _seconds_with_a_run(runs: pd.DataFrame) -> float:
 
 
 def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:
-    """Runs on ILSVRC that the first look of every claim needs, those that claims share counted once."""
+    """Return how many runs on ILSVRC the first look of every claim needs. Runs that claims share count once."""
     seeds: dict[Recipe, int] = {}
     for claim in claims.values():
         if claim.scales.get("imagenet") != "native":
@@ -123,24 +124,24 @@ def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:
 
 
 def easy(findings: Findings) -> list[str]:
-    """What went without trouble, a sentence each."""
+    """Return what was easy, one sentence each."""
     runs, found, told = findings.runs, findings.found, []
     failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
     if len(runs) and not failed:
-        told.append(f"Each of {counted(len(runs), 'run')} came to a result: none diverged, none got stuck at guessing.")
+        told.append(f"Each of {counted(len(runs), 'run')} has a result: none diverged, none got stuck at guessing.")
     if early := _named([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1], found):
-        told.append(f"Decided at the first look, among all claims: {'; '.join(early)}.")
+        told.append(f"Decided at the first look, with all claims counted: {'; '.join(early)}.")
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
         told.append(
-            f"Claims share their runs: of {counted(len(shared), 'run')} that findings use {int((shared > 1).sum()):,} serve "
-            f"several, and one serves {int(shared.max())}."
+            f"Claims share their runs: of {counted(len(shared), 'run')} that findings use, {int((shared > 1).sum()):,} are in "
+            f"several findings, and one is in {int(shared.max())}."
         )
     return told
 
 
 def hard(findings: Findings) -> list[str]:
-    """What was not, a sentence each."""
+    """Return what was hard, one sentence each."""
     found = tested(findings.found)
     return [
         *_without_a_result(findings.runs),
@@ -162,16 +163,16 @@ def _open_still(found: Sequence[Finding]) -> Iterator[str]:
     if undecided := [finding for finding in found if finding.word == "undecided"]:
         alone = Counter(finding.verdict.alone for finding in undecided if finding.verdict.alone)
         sides = "".join(f", {count} of them {side} alone" for side, count in sorted(alone.items()))
-        yield f"Undecided with the seeds that are there: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
+        yield f"Undecided with the seeds so far: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
 
 
 def _decided_alone(found: Sequence[Finding]) -> Iterator[str]:
     if alone := _named([finding for finding in found if standing(finding).endswith("alone")], found):
-        yield f"Decided alone, and open once all claims are counted: {'; '.join(alone)}."
+        yield f"Decided alone, but open with all claims counted: {'; '.join(alone)}."
 
 
 def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
-    for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer, of a larger effect")):
+    for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer with a larger effect")):
         if named := _named([finding for finding in found if readings_differ(finding) == apart], found):
             yield f"The claim can be read in another way, which gives {words}: {'; '.join(named)}."
 
@@ -179,13 +180,13 @@ def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
 def _of_another_scale(found: Sequence[Finding]) -> Iterator[str]:
     if scaled := sum(changes_scale(finding.verdict.told.initial_logits) for finding in found):
         yield (
-            f"Taking a part out changes the scale of the signal too, so that the part is not all that is compared, in {scaled} "
-            f"of {counted(len(found), 'finding')}."
+            f"In {scaled} of {counted(len(found), 'finding')}, taking a part out also changes the scale of the signal, so that "
+            "not only the part is compared."
         )
 
 
 def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
-    """Claims that are open, and for which "no effect" takes more seeds than the last look has."""
+    """Yield the open claims for which "no effect" needs more seeds than the last look has."""
     beyond = []
     for finding in found:
         if finding.word != "undecided" or finding.claim.measure.runs_together > 1:
@@ -200,26 +201,26 @@ def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
                 f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(finding.claim)}; the last look has {most})"
             )
     if beyond:
-        yield f'"No effect" would take more seeds of an arm than the last look has: {"; ".join(beyond)}.'
+        yield f'"No effect" would need more seeds of an arm than the last look has: {"; ".join(beyond)}.'
 
 
 def deviations(findings: Findings) -> dict[str, Any]:
-    """Where what was run is not what the paper describes: in words, and setting by setting for every network."""
+    """Return where the runs differ from the paper: in words, and setting by setting for every network."""
     found, words = findings.found, []
     stand_ins = dict.fromkeys(scale_named(one.scale).about for one in found if one.role != "native")
     words += [f"Images: {about}." for about in stand_ins]
     coded = fields_that_differ(SOURCE_2012, PAPER)
     words.append(
         f"The paper as printed and the code that its authors ran differ in {len(coded)} settings, the schedule of learning "
-        "rates counted as one; the networks below are compared with the code. What differs is told by python -m study describe "
-        "PAPER SOURCE_2012."
+        "rates counted as one; the networks below are compared with the code. python -m study describe PAPER SOURCE_2012 shows "
+        "these differences."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
     for one in found:
         where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
         if one.base in ALEXNETS:
             networks.setdefault((one.base, where), changed_from_2012(one))
-        elif (told := f"{one.base} is another network than AlexNet, from the claim: {one.claim.title}.") not in words:
+        elif (told := f"{one.base} is not an AlexNet, but the network of the claim: {one.claim.title}.") not in words:
             words.append(told)
     tables = []
     for (base, where), fields in networks.items():
@@ -234,8 +235,8 @@ def _plain(value: Any) -> str:
 
 
 def _named(some: Sequence[Finding], found: Sequence[Finding]) -> list[str]:
-    """The claims of some findings, each once; in brackets network and scale, where the claim was asked of several of them and
-    not all of these are among the findings."""
+    """Return the claims of some findings, each once. Network and scale follow in brackets if the claim was asked at several and
+    not all of these are in `some`."""
     names: dict[str, list[Finding]] = {}
     for finding in some:
         names.setdefault(finding.claim.title, []).append(finding)
@@ -249,6 +250,6 @@ def _named(some: Sequence[Finding], found: Sequence[Finding]) -> list[str]:
 
 
 def _claims_a_run(found: Sequence[Finding]) -> pd.Series:
-    """How many findings each run is part of, for each that is part of any."""
+    """Return how many findings each run is part of, for runs that are part of any."""
     names = [run_name(*run.name) for finding in found for arm in finding.arms for run in arm.runs]
     return pd.Series(names, dtype=object).value_counts()

@@ -1,5 +1,4 @@
-"""What is said of a verdict: in a cell of a table, and in plain sentences. A rule registers its own; without it is refused by
-name."""
+"""Describes a verdict in a table cell and in sentences. A rule registers its sentence; without one it is refused by name."""
 
 import math
 from functools import singledispatch
@@ -29,11 +28,11 @@ from study.report.cautions import capital, cautions, limit_words, readings_diffe
 from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, terms
 
 NORMAL_95 = 1.645
-"""Of the normal distribution 95% lie below so many standard deviations."""
+"""95% of a normal distribution lies below this number of standard deviations."""
 
 
 def verdict_words(finding: Finding) -> str:
-    """The verdict with what it rests on, for a table cell."""
+    """Return the verdict with its qualifications, for a table cell."""
     verdict = finding.verdict
     if finding.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
@@ -51,12 +50,12 @@ def verdict_words(finding: Finding) -> str:
 
 
 def look_words(verdict: Verdict) -> str:
-    """Such as "1 of 4"."""
+    """Return text such as "1 of 4"."""
     return f"{verdict.looks_taken} of {verdict.looks_planned}"
 
 
 def more_seeds_words(finding: Finding) -> str:
-    """How many more seeds an arm needs for its next look."""
+    """Return how many more seeds an arm needs for its next look."""
     verdict = finding.verdict
     limit = limit_of(verdict.told, finding.claim.rule.smallest_effect)
     if verdict.direction == "undecided" and limit and limit.by == "images":
@@ -65,12 +64,12 @@ def more_seeds_words(finding: Finding) -> str:
         return "none: the last look is taken"
     if not verdict.more_seeds:
         return "none"
-    return f"{verdict.more_seeds} more an arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
+    return f"{verdict.more_seeds} more per arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
 
 
 def why(finding: Finding) -> str:
-    """The verdict and its numbers in plain sentences."""
-    if finding.verdict.direction == "did not learn":  # its numbers are of nothing
+    """Return the verdict and its numbers in sentences."""
+    if finding.verdict.direction == "did not learn":  # its numbers mean nothing
         return " ".join(cautions(finding))
     told = sentence(finding.claim.rule, finding.claim.measure, finding.verdict)
     return " ".join((told, *cautions(finding)))
@@ -78,7 +77,7 @@ def why(finding: Finding) -> str:
 
 @singledispatch
 def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
-    """What a rule says of a verdict, in plain sentences with its numbers."""
+    """Return the sentences of a rule about a verdict, with its numbers."""
     raise Refused(f"claim.rule: {type(rule).__name__} has no sentence; study.report.sentences.sentence.register one")
 
 
@@ -154,16 +153,16 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     p, holm_p, within = p_value(verdict.p), p_value(verdict.holm_p), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
     said = {
-        "supported": f" Against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
-        "contradicted": f" Against a difference of at most {within}: p = {p} {looks}. They differ by more.",
+        "supported": f" Test against a difference of more than {within}: p = {p} {looks}. They are as alike as the paper says.",
+        "contradicted": f" Test against a difference of at most {within}: p = {p} {looks}. They differ by more.",
         "undecided": f" Whether they differ by {within} at most or by more is not decided.",
     }.get(verdict.direction, "")
-    # Two one-sided tests at 5% tell a difference of nothing from `within` where 1.645 standard errors are below it.
+    # Two one-sided tests at 5% distinguish a zero difference from `within` if 1.645 standard errors are less than it.
     if look.image_error == look.image_error and (times := (NORMAL_95 * look.image_error / rule.within) ** 2) > 1:
         many = f"{times:,.0f}" if times >= 10 else number(times, 2)
         said += (
-            f" The images alone give it a standard error of {look.image_error:.2f} {measure.unit}, which no seed lessens: "
-            f"to tell {within} from nothing takes {many} times as many of both sets, or more."
+            f" The images alone give it a standard error of {look.image_error:.2f} {measure.unit}, which more seeds do not "
+            f"reduce: to distinguish {within} from 0, both image sets must be at least {many} times as large."
         )
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} (95% interval over seeds and images "
@@ -172,7 +171,7 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
 
 
 def _n(verdict: Verdict) -> str:
-    """Such as "n=3+5"."""
+    """Return text such as "n=3+5"."""
     found = verdict.effect
     assert isinstance(found, Difference)
     return f"n={n_words(found.n_treated, found.n_control, verdict.told.seeds)}"
@@ -182,7 +181,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
     found = verdict.effect
     assert isinstance(found, Difference)
     if math.isnan(found.estimate):
-        return f"{capital(minuend)} minus {subtrahend} has no number: too few runs came to a result.{_next_step(verdict)}"
+        return f"{capital(minuend)} minus {subtrahend} has no value: too few runs have a result.{_next_step(verdict)}"
     return (
         f"{capital(minuend)} minus {subtrahend} is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval {found.lower:+.2f} to {found.upper:+.2f}; {runs})."
@@ -221,17 +220,17 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 
 def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
-    """What the runs that do not show it are worth."""
+    """Return what the runs that do not show it mean."""
     power = verdict.told.power_of_a_run
     if verdict.direction == "supported":
-        return "It was seen in every one."
+        return "Every run shows it."
     if power != power:
-        return "How likely one such run shows what matters is not known, so its silence contradicts nothing."
+        return "It is not known how likely a run would show what matters, so runs that do not show it contradict nothing."
     told = f"One such run would show a true value of {rule.matters:g} {measure.unit} with a probability of {power:.0%}"
     if verdict.direction == "contradicted":
         return f"{told}: chance does not explain so few."
     if power < ENOUGH_POWER:
-        return f"{told}: too little for its silence to contradict anything."
+        return f"{told}: too little for runs that do not show it to contradict anything."
     return f"{told}: the number of runs that show it is within chance."
 
 
@@ -249,28 +248,28 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     ]
     return (
         f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
-        f"interval that leaves out 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
-        f"They rest on {rests_on}."
+        f"interval that excludes 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"They are from {rests_on}."
     )
 
 
 def _tests(verdict: Verdict, within: str) -> str:
-    """What the tests say of a direction and of no effect: how hard it is to bring the runs together with what each p value is
-    against, which is not how likely that is."""
+    """Return the p values of the tests, each with the hypothesis that it tests. A p value is not the probability of its
+    hypothesis, and the sentences must not suggest it."""
     p, holm_p, nothing = (p_value(value) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f" Against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
-    beyond = f"against an effect beyond {within}: p = {nothing}"
+    told = f" Test against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
+    beyond = f"test against an effect beyond {within}: p = {nothing}"
     return {
         "supported": f"{told}. The effect is in the claim's direction.",
         "contradicted": f"{told}. The effect is in the other direction.",
-        "no effect": f"{told}; {beyond}. There is none that matters.",
-        "undecided": f"{told}; {beyond}. Neither is decided.",
+        "no effect": f"{told}; {beyond}. There is no effect that matters.",
+        "undecided": f"{told}; {beyond}. Neither test decides.",
     }.get(verdict.direction, "")
 
 
 def _sized(verdict: Verdict) -> str:
-    """What the 90% interval says of the size."""
+    """Return what the 90% interval says about the size."""
     if verdict.size == "not judged" or verdict.narrow is None:
         return ""
     narrow = verdict.narrow

@@ -1,4 +1,4 @@
-"""Where the spread of runs comes from, for every base, scale and data set: the table of components for the report."""
+"""Builds the report's tables of where the spread of runs comes from, for every base, scale and image set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from study.judge.family import Finding
 from study.questions.measures import AtEnd, Measure
 
 FEWEST_ARMS = 3
-"""With fewer arms that have two runs of the same seeds, nothing is told."""
+"""With fewer arms there is no table."""
 
 
 @dataclass(frozen=True)
 class SpreadTable:
-    """The parts of the spread of one measure."""
+    """The components of the spread of one measure."""
 
     base: str
     scale: str
@@ -29,11 +29,11 @@ class SpreadTable:
 
 
 def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
-    """One for every base, scale and image set of which arms of several claims have runs: of the error of most claims."""
+    """Return a table for every base, scale and image set with enough arms, for the error that most claims use."""
     measure, told = AtEnd("test_error_ten_views"), []
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for one in found:
-        if one.claim.measure == measure and not one.claim.tune:  # arms of another rate are no arms of these
+        if one.claim.measure == measure and not one.claim.tune:  # arms at their own rates are other arms
             groups.setdefault((one.base, one.scale, one.data, one.fingerprint), []).append(one)
     for (base, scale, data, fingerprint), group in groups.items():
         arms, wrong = [], {}

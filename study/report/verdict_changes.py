@@ -1,4 +1,4 @@
-"""What differs between two sets of verdicts: records of verdict_files.py, by their ids."""
+"""Finds what differs between two sets of verdicts: records of verdict_files.py, by their ids."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,17 +10,17 @@ from study.report.phrases import contrasts_words, effect_words
 from study.report.verdict_files import Record
 
 WORDING = frozenset(("format", "title", "measured", "words", "why", "what", "where", "notes"))
-"""Names of fields that say the same in other words; a verdict is not changed where they alone are."""
+"""Fields that only hold wording. A verdict does not count as changed if only these differ."""
 SAME_NUMBER = 1e-6
-"""Numbers that differ by less than this share are equal: other versions of the libraries round otherwise."""
+"""Numbers that differ by less than this share count as equal, as other versions of the libraries round differently."""
 FIRST = ("verdict.direction", "verdict.size", "verdict.alone", "verdict.effect.", "rule.", "verdict.holm_p", "verdict.")
-"""What of a changed record is told first."""
+"""Which fields of a changed record are shown first."""
 KINDS: Mapping[str, type[Ratio] | type[Difference] | type[Share]] = {"ratio": Ratio, "difference": Difference, "share": Share}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One value of a record, by its path within it."""
+    """A changed value of a record, with its path in the record."""
 
     field: str  # such as "verdict.effect.estimate"
     before: Any
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Moved:
-    """An estimate that lies outside the interval that it has on the other side."""
+    """An estimate that is outside its interval in the other set."""
 
     what: str  # "" for the claim's effect, else a contrast of a factorial
     before: str
@@ -42,11 +42,11 @@ class Moved:
 
 @dataclass(frozen=True)
 class Changes:
-    """From one set of verdicts to another."""
+    """The changes from one set of verdicts to another."""
 
     new: Mapping[str, Record]
     gone: Mapping[str, Record]
-    changed: Mapping[str, tuple[Change, ...]]  # by id, those in which any value is another
+    changed: Mapping[str, tuple[Change, ...]]  # by id, those with any changed value
     moved: Mapping[str, tuple[Moved, ...]]  # by id, where a number moved beyond its interval
     both: Mapping[str, tuple[Record, Record]]
 
@@ -56,7 +56,7 @@ class Changes:
 
     @property
     def other_verdicts(self) -> dict[str, tuple[Record, Record]]:
-        """Of those in both, where the verdict itself is another."""
+        """Records in both sets whose verdict itself changed."""
         return {name: pair for name, pair in self.both.items() if _decision(pair[0]) != _decision(pair[1])}
 
     @property
@@ -88,14 +88,14 @@ def changes_between(before: Mapping[str, Record], after: Mapping[str, Record]) -
 
 
 def effect_of(record: Record) -> str:
-    """The effect of a record in words, such as "+1.88 points [1.31, 2.44]"; of a factorial how many there are."""
+    """Return the effect of a record, such as "+1.88 points [1.31, 2.44]"; for a factorial design, the number of effects."""
     if contrasts := record["verdict"].get("contrasts"):
         return contrasts_words(contrasts)
     return effect_words(_effect(record["verdict"]["effect"]), record.get("unit", ""))
 
 
 def _values(before: Any, after: Any, where: str = "") -> Iterator[Change]:
-    """Every value that differs, wording aside."""
+    """Yield every value that differs, except wording."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
             if name not in WORDING:
@@ -135,7 +135,7 @@ def _moved(before: Record, after: Record) -> Iterator[Moved]:
 
 
 def _beyond(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether one of two estimates lies outside the interval of the other; one without an interval is never beyond it."""
+    """Return whether one of two estimates is outside the interval of the other. Nothing is outside a missing interval."""
     return _outside(old, new.get("estimate")) or _outside(new, old.get("estimate"))
 
 
@@ -147,7 +147,7 @@ def _outside(interval: Mapping[str, Any], estimate: float | None) -> bool:
 
 
 def _effect(told: Mapping[str, Any]) -> Effect:
-    """An effect as it was before it became JSON."""
+    """Build an effect from its JSON."""
     kind = KINDS[told["kind"]]
     for_nothing = {"lower": -math.inf, "upper": math.inf, "bound": "exact"}
     values = {field.name: told.get(field.name) for field in fields(kind)}

@@ -1,7 +1,7 @@
-"""Verdicts as data: results/verdicts.json and .csv, and what `--json` prints. Only here is said what a record looks like.
+"""Writes verdicts as data: results/verdicts.json and .csv, and what `--json` prints. Only this module defines a record.
 
-verdicts.schema.json beside this module describes the file. A record holds numbers, the rule, and the keys of the runs it rests
-on, and no time stamp: the same tables give the same bytes.
+verdicts.schema.json in this folder describes the file. A record holds numbers, the rule and the keys of its runs. It has no
+time stamp, so the same tables give the same bytes.
 """
 
 import csv
@@ -24,18 +24,18 @@ from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
 from study.report import phrases, sentences
 
 FORMAT = 3
-"""Goes up when a field is renamed, removed or comes to mean something else; fields may be added. Format 2 had no files."""
+"""Increases when a field is renamed, removed or gets another meaning; fields may be added. Format 2 had no files."""
 FILE, TABLE, SCHEMA = "verdicts.json", "verdicts.csv", "verdicts.schema.json"
 SOFTWARE = ("torch", "python", "git_commit", "numerics")
-"""Columns of runs.csv that say what a run was trained with."""
+"""Columns of runs.csv that say what software a run was trained with."""
 EFFECTS = ("ratio", "difference", "share")
-AGAIN = "`python -m study report` writes it anew"
+AGAIN = "`python -m study report` writes it again"
 
 Record = Mapping[str, Any]
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of verdicts.json."""
+    """Return the JSON schema of verdicts.json."""
     return json.loads(resources.files("study.report").joinpath(SCHEMA).read_text())
 
 
@@ -43,7 +43,7 @@ def schema() -> dict[str, Any]:
 
 
 def records(findings: Findings, of: Iterable[Finding] | None = None) -> list[dict[str, Any]]:
-    """A record for each finding; or for those of them in `of`."""
+    """Return a record for each finding, or only for those in `of`."""
     runs = findings.runs
     columns = [runs[name].tolist() for name in ("key", "machine", *SOFTWARE)]
     rows: dict[tuple[str, str], dict[str, Any]] = {
@@ -53,8 +53,8 @@ def records(findings: Findings, of: Iterable[Finding] | None = None) -> list[dic
 
 
 def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """One finding as JSON can hold it: what is no number, or infinite, becomes null. `software`: what each run, named by key
-    and machine, was trained with, by the names of SOFTWARE."""
+    """Return a finding as JSON; NaN and infinity become null. `software`: the values of SOFTWARE for each run, by key and
+    machine."""
     told, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
     del told["told"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
@@ -109,13 +109,13 @@ OF_EACH_RUN = {
     "outcomes": "outcome",
     "values": "value",
 }
-"""What is told of every run of an arm, a list each."""
+"""Names of the lists that hold a value for every run of an arm, and the run's field."""
 BESIDE_A_LOOK = ("effect", "narrow", "by_direction")
 
 
 def _look(look: Look) -> dict[str, Any]:
-    """A look without its effects, which stand beside it, and without those at its other arms; of what is shuffled the p value.
-    An interval that is over seeds alone has no error of test images."""
+    """Return a look without its effects, which the record has separately, and without the looks at other arms. The shuffled
+    data are replaced by their p value. An interval over seeds alone has no error of test images."""
     over_images = {} if look.test_images else {"image_error": None, "test_images": None}
     told: dict[str, Any] = {}
     for name, value in {**dataclasses.asdict(look), **over_images}.items():
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_verdicts(folder: Path, findings: Findings) -> list[Path]:
-    """Write verdicts.json and verdicts.csv of what the tables of `folder` say. Returns both paths."""
+    """Write verdicts.json and verdicts.csv for the tables of `folder`. Returns both paths."""
     told = records(findings)
     content = {
         "format": FORMAT,
@@ -159,8 +159,8 @@ def write_verdicts(folder: Path, findings: Findings) -> list[Path]:
 
 
 def read_verdicts(path: Path, can_be_made_anew: bool = True) -> dict[str, Record]:
-    """The records of a verdicts.json by their ids. Raises Refused, naming the file, for one that is not there, is damaged, or
-    is of another format. `can_be_made_anew`: whether it is the file that `report` writes, which is said then."""
+    """Return the records of a verdicts.json by their ids. Raises Refused, naming the file, if it is missing, damaged or of
+    another format. `can_be_made_anew`: whether it is the file that `report` writes, which the message then says."""
     try:
         return {record["id"]: record for record in _content(path)["verdicts"]}
     except Refused as refused:
@@ -170,8 +170,8 @@ def read_verdicts(path: Path, can_be_made_anew: bool = True) -> dict[str, Record
 
 
 def verdicts_of(folder: Path) -> tuple[dict[str, Record], bool]:
-    """The records of a folder of results by their ids, and whether they were read: from its verdicts.json where that was made
-    of the tables as they are, else the tables are judged now."""
+    """Return the records of a folder of results by their ids, and whether they were read. They are read from its verdicts.json
+    if that was made from the present tables; otherwise the tables are judged now."""
     if (folder / FILE).is_file() and _content(folder / FILE)["tables"] == results_folder.digests_of(folder):
         return read_verdicts(folder / FILE), True
     return {record["id"]: record for record in records(find(folder))}, False
@@ -196,7 +196,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _misshapen(told: Mapping[str, Any]) -> str:
-    """What of verdicts.json is not as `check` and `diff` need it, in words; empty where all is. The schema says more."""
+    """Return what in verdicts.json `check` and `diff` cannot use, in words; empty if nothing. The schema is stricter."""
     if not isinstance(told.get("tables"), dict) or not isinstance(told.get("verdicts"), list):
         return "no digests of tables, or no list of verdicts"
     seen: set[str] = set()
@@ -227,7 +227,7 @@ def _is_effect(told: Any) -> bool:
 
 
 def _csv(told: Iterable[Record]) -> bytes:
-    """A row a verdict, for a spreadsheet. What is not known is empty."""
+    """Return one row per verdict, for a spreadsheet. Unknown values are empty."""
     rows = [_row(record) for record in told]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])

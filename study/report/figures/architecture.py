@@ -1,4 +1,4 @@
-"""A network drawn in the manner of the paper's figure 2: a block a layer, a row a column, and lines where columns meet."""
+"""Draws a network like the paper's figure 2: a block per layer, a row per column, and arrows that show who sees whom."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from alexnet.recipe import Model, sizes_of
 from alexnet.recipe.sizes import parameters_of
 from study.report.figures.style import save, style
 
-FACES = ("#dbe7f3", "#f3e3db")  # of the two columns; told apart by place too
+FACES = ("#dbe7f3", "#f3e3db")  # of the two columns, which also differ by place
 EDGE = "0.25"
 
 
 def draw_architecture(model: Model, title: str, path: Path) -> Path:
-    """Write the picture, in the format that the name of `path` ends with."""
+    """Write the picture, in the format of the ending of `path`."""
     with style():
         figure = architecture(model, title)
         if path.suffix == ".png":
@@ -25,7 +25,8 @@ def draw_architecture(model: Model, title: str, path: Path) -> Path:
 
 
 def architecture(model: Model, title: str) -> Figure:
-    """Blocks have height by map size and depth by maps, both on a square-root scale; labels tell the numbers."""
+    """Draw the blocks: height shows the map size and depth the number of maps, both on a square-root scale; labels give the
+    numbers."""
     sizes, columns = sizes_of(model), model.columns
     side = model.image_size + model.border_after
     figure = Figure(figsize=(2.0 + 1.75 * (len(sizes) + 1), 3.0 + 2.2 * columns), layout="constrained")
@@ -88,7 +89,7 @@ def _height(pixels: int) -> float:
 
 
 def _block(axis: Axes, x: float, y: float, pixels: int, maps: int, face: str) -> float:
-    """A box in perspective with its front at (x, y); returns where its right side is."""
+    """Draw a box in perspective with its front at (x, y). Returns the x of its right side."""
     height, depth = _height(pixels), 0.06 + 0.009 * maps**0.5
     lift, front = 0.25, min(0.4, 0.12 + 0.03 * pixels**0.5)
     low, high = y - height / 2, y + height / 2

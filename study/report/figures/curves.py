@@ -15,7 +15,7 @@ from study.judge.family import Finding
 from study.report.figures.style import LINES, MARKS, PALETTE, head
 
 MOST_COLOURED = 5
-"""So many arms are told apart by colours; of more only those that are compared, and the others are grey."""
+"""Up to this many arms have colours; with more, only the compared arms do and the others are grey."""
 GREY = "0.55"
 GREY_DASHES: tuple[Any, ...] = (
     (0, (1, 1)), (0, (4, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)),
@@ -29,8 +29,8 @@ HOW = (
 
 
 def training_curves(found: Sequence[Finding]) -> Figure:
-    """Running training error of every run against epochs, and in a panel beside it where each ended on test images: whether the
-    control has learned."""
+    """Draw the running training error of every run against epochs. A panel beside it shows each run's final test error, and so
+    whether the control has learned."""
     most = max(len(finding.arms) for finding in found)
     figure = Figure(figsize=(1.0 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
     grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
@@ -61,7 +61,7 @@ def training_curves(found: Sequence[Finding]) -> Figure:
 
 
 def _looks(finding: Finding) -> list[dict[str, Any]]:
-    """Of each arm colour, line and mark. Of many arms those that the claim does not compare are grey."""
+    """Return colour, line and mark of each arm. With many arms, those that the claim does not compare are grey."""
     rule, looks, grey = finding.claim.rule, list[dict[str, Any]](), 0
     for place, arm in enumerate(finding.arms):
         if len(finding.arms) <= MOST_COLOURED or arm.label in (rule.control, *rule.treated_arms):
@@ -74,7 +74,7 @@ def _looks(finding: Finding) -> list[dict[str, Any]]:
 
 
 def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any]) -> None:
-    """Of an arm every run and, of those that went on to the end, the mean and, where the arm has a colour, the band."""
+    """Draw every run of an arm, the mean of the runs that trained to the end and, if the arm has a colour, their band."""
     style, is_grey = {"color": look["color"], "linestyle": look["linestyle"]}, look["color"] == GREY
     curves = [run.curve for run in arm.runs]
     traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in curves]

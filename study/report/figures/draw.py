@@ -1,6 +1,6 @@
-"""From findings to figures. Every title names data set and machine; every run is drawn; nothing is told by colour alone.
+"""Draws figures from findings. Every title names data set and machine, every run is drawn, and nothing depends on colour alone.
 
-The pictures of a claim hang on the class of its measure; its rule may take others. A new measure or rule registers its own;
+The class of a claim's measure decides its pictures, and its rule may choose others. A new measure or rule registers its own;
 without them it is refused by name."""
 
 from collections.abc import Callable, Sequence
@@ -46,13 +46,14 @@ from study.report.figures.style import save, style
 from study.report.figures.time_to_target import time_to_target
 
 Pictures = dict[str, Callable[[Sequence[Finding]], Figure | None]]
-"""By kind, as the name of the file ends, what draws it from the bases of one claim. None: what it shows is not there yet."""
+"""By kind (the end of the file's name), the function that draws it from a claim's bases. It returns None while data is
+missing."""
 
 
 def draw(found: Sequence[Finding], results: Path) -> list[Path]:
-    """Draw the figures of one claim at one scale into the folder `results`. Returns those that are there.
+    """Draw the figures of one claim at one scale into the folder `results`. Returns those that exist.
 
-    A picture whose data are not kept, but which was made when they were, stays as it is.
+    A picture that was drawn from data that are no longer kept stays as it is.
     """
     one, drawn = found[0], []
     pictures = of_rule(one.claim.rule, of_measure(one.claim.measure, results))
@@ -70,7 +71,7 @@ def draw(found: Sequence[Finding], results: Path) -> list[Path]:
 
 @singledispatch
 def of_measure(measure: Measure, results: Path) -> Pictures:
-    """The pictures of a claim with this measure; `results` holds what was read off weights for them."""
+    """Return the pictures of a claim with this measure; `results` holds the arrays that were read from weights for them."""
     raise Refused(f"claim.measure: {type(measure).__name__} has no picture; study.report.figures.draw.of_measure.register one")
 
 
@@ -102,7 +103,7 @@ def _(measure: NeighbourGain, results: Path) -> Pictures:
 
 @singledispatch
 def of_rule(rule: Rule, pictures: Pictures) -> Pictures:
-    """What a claim with this rule shows, of the `pictures` of its measure and its own."""
+    """Return the pictures of a claim with this rule: some of the `pictures` of its measure, or its own."""
     raise Refused(f"claim.rule: {type(rule).__name__} has no pictures; study.report.figures.draw.of_rule.register them")
 
 
@@ -118,7 +119,7 @@ def _(rule: Rule, pictures: Pictures) -> Pictures:
 @of_rule.register(Alike)
 @of_rule.register(OverImages)
 def _(rule: Rule, pictures: Pictures) -> Pictures:
-    """Of one arm, whose curve of training says nothing of what its trained nets are asked."""
+    """Leave out training curves: these claims have one arm and ask about its trained nets."""
     return {kind: make for kind, make in pictures.items() if kind != "curves"}
 
 

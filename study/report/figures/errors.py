@@ -1,4 +1,4 @@
-"""What every run came to, and each arm against the control."""
+"""Draws the value of every run, and each arm against the control."""
 
 import math
 from collections import defaultdict
@@ -21,16 +21,16 @@ from study.report.figures.style import INK, PALETTE, Judged, every_run, head, ma
 from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
 
 PANEL = 5.2
-"""Inches of a base's panel, with the names of its arms."""
+"""Width of a base's panel in inches, with the names of its arms."""
 LEAST_RUNS = 3
-"""An interval of two runs is so wide that it would set the axis."""
+"""An interval of two runs is so wide that it would dominate the axis."""
 HOW = f"Every run is a point, with the mean below it. Lines are 95% intervals, from {LEAST_RUNS} runs on."
 JUDGED, ALL_RUNS = "judged", "all runs"
 
 
 def errors_at_end(found: Sequence[Finding]) -> Figure:
-    """Above: every run's value as a point, the mean with its interval. Below, where something is compared: each arm against the
-    control, by the runs that were judged and by all of them, and the paper's number."""
+    """Draw, above, every run's value as a point and the mean with its interval. Below, if arms are compared: each arm against
+    the control, by the judged runs and by all runs, and the paper's number."""
     machines, judged = machines_of(found), [runs_judged(finding) for finding in found]
     rows = max(len(finding.arms) + (_averaged(finding) is not None) for finding in found)
     most = max(len(effects_below(finding)) for finding in found)
@@ -49,7 +49,7 @@ def errors_at_end(found: Sequence[Finding]) -> Figure:
 
 
 def runs_judged(finding: Finding) -> Judged:
-    """By arm the runs that the verdict rests on: those of the look that decided, or of the last one taken. Of a design, which
+    """Return the verdict's runs by arm: those of the look that decided, or of the last one taken. For a factorial design, which
     has no verdict, all runs."""
     rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
     if isinstance(rule, Factorial):
@@ -72,14 +72,14 @@ def runs_judged(finding: Finding) -> Judged:
 
 
 def _averaged_runs(arm: ArmEvidence) -> list[Block]:
-    """Of the nets that were averaged."""
+    """Return the blocks of the nets that were averaged."""
     together = arm.ensemble["runs"] if arm.ensemble else ()
     return [run.block for run in arm.runs if run_name(*run.name) in together]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Of the panel below: an effect, what it is called, and whether the verdict rests on it."""
+    """A row of the panel below: an effect, its name, and whether the verdict uses it."""
 
     label: str
     effect: intervals.Difference
@@ -88,10 +88,10 @@ class Row:
 
 
 def effects_below(finding: Finding) -> list[Row]:
-    """From above to below: the effect that is judged, by the runs of its look and, where there are more, by all; and every
-    other arm against the control, by all runs."""
+    """Return the rows from top to bottom: the judged effect, by the runs of its look and, if there are more, by all runs; and
+    every other arm against the control, by all runs."""
     verdict, rows = finding.verdict, list[Row]()
-    if isinstance(finding.claim.rule, Factorial):  # its effects, each by all runs, have a picture of their own
+    if isinstance(finding.claim.rule, Factorial):  # its effects, each by all runs, have a separate picture
         return []
     is_judged = verdict.looks_taken > 0
     is_arm = verdict.treated in finding.effects and not isinstance(finding.claim.rule, Interaction)
@@ -107,7 +107,7 @@ def effects_below(finding: Finding) -> list[Row]:
 
 
 def _both_ways(name: str, judged: object, by_all: object, is_judged: bool, color: str) -> list[Row]:
-    """An effect by the runs that were judged, if it was, and by all runs, if these are others."""
+    """Return rows of an effect: by the judged runs, if it was judged, and by all runs, if these differ."""
     rows = []
     if is_judged and isinstance(judged, intervals.Difference) and not math.isnan(judged.estimate):
         rows.append(Row(_joined(name, JUDGED), judged, color, True))
@@ -119,7 +119,7 @@ def _both_ways(name: str, judged: object, by_all: object, is_judged: bool, color
 
 
 def _contrast(finding: Finding) -> str:
-    """What an interaction is of, in the names of its arms, in two lines; of another rule there is nothing to say."""
+    """Return an interaction as a formula of its arms, in two lines; empty for other rules."""
     rule = finding.claim.rule
     if not isinstance(rule, Interaction):
         return ""
@@ -157,14 +157,14 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
 
 
 def _in_order(finding: Finding) -> Sequence[ArmEvidence]:
-    """The claim's own; of a design, whose cells have none, the least error first."""
+    """Return the arms in the claim's order; for a factorial design, whose cells have none, by increasing error."""
     if not isinstance(finding.claim.rule, Factorial):
         return finding.arms
     return sorted(finding.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
 
 
 def _averaged(finding: Finding) -> float | None:
-    """The error in percent of the nets that were averaged, as one; None where none are."""
+    """Return the error of the averaged nets together, in percent; None where none were averaged."""
     arm = _control(finding)
     return 100 * arm.ensemble["ten_views_top1"]["averaged"] if arm is not None and arm.ensemble else None
 
@@ -174,7 +174,7 @@ def _control(finding: Finding) -> ArmEvidence | None:
 
 
 def _effect_words(finding: Finding) -> str:
-    """The effect, or what is missing for one."""
+    """Return the effect, or what is missing for it."""
     told = observed_words(finding)
     if told != NOT_COMPARED:
         return told
@@ -210,15 +210,15 @@ def _draw_effects(axis: Axes, finding: Finding) -> None:
 
 
 def _color(finding: Finding, arm: ArmEvidence) -> str:
-    """Of an arm, by its place in the claim: the control's is no other's where there is no run of it. Of a design, whose many
-    cells are told by their rows alone, one for all."""
+    """Return an arm's colour, by its place in the claim, so that no other arm gets the control's colour where the control has
+    no run. All cells of a factorial design have one colour."""
     if isinstance(finding.claim.rule, Factorial):
         return PALETTE[0]
     return PALETTE[[each.label for each in finding.claim.arms].index(arm.label) % len(PALETTE)]
 
 
 def _called(finding: Finding, arm: ArmEvidence) -> str:
-    """Its label; of a factorial, whose arms are named by the parts that are off, with a word that says so."""
+    """Return an arm's label; in a factorial design, where labels name the parts that are off, with a word that says so."""
     rule = finding.claim.rule
     if not isinstance(rule, Factorial) or arm.label == rule.control:
         return arm.label

@@ -1,4 +1,4 @@
-"""The effects of a factorial claim, each with what its runs cannot tell from it."""
+"""Draws the effects of a factorial design, each with its aliases."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,13 +15,13 @@ from study.report.designs import SIZES, alias_counts, design_name, effect_name
 from study.report.figures.style import MARKS, PALETTE, head, panels
 
 TERMS_A_LINE = 2
-"""So many pairs of a group stand in a line of its label."""
+"""Number of pairs of a group in one line of its label."""
 LINE_INCHES = 0.17
 
 
 def effects_and_interactions(found: Sequence[Finding]) -> Figure:
-    """Of a factorial claim: main effects above, then pairs and groups of pairs, then what is of more parts. The largest of each
-    kind first; on the left what an effect is called, its aliases of as many parts among them."""
+    """Draw main effects at the top, then pairs and groups of pairs, then effects of more parts, the largest of each kind first.
+    Labels on the left name each effect with its aliases of the same number of parts."""
     rule = found[0].claim.rule
     assert isinstance(rule, Factorial), "only a factorial has effects of a design"
     lines = sum(label(group, rule.off).count("\n") + 1.4 for group in rule.design.groups)
@@ -58,7 +58,7 @@ def effects_and_interactions(found: Sequence[Finding]) -> Figure:
 
 
 def _key(rule: Factorial, finding: Finding) -> list[str]:
-    """How the picture is to be read, in plain words."""
+    """Return lines that explain how to read the picture."""
     effects = finding.verdict.contrasts
     parts, cells = len(rule.design.factors), len(rule.design.cells) + 1
     of_all = f"{cells} of the {2**parts} combinations" if cells < 2**parts else f"All {cells} combinations"
@@ -86,12 +86,12 @@ MARK_WORDS = ("circles", "squares", "diamonds", "triangles")
 
 
 def in_order(groups: Sequence[EffectGroup], effects: Mapping[str, Contrast]) -> list[EffectGroup]:
-    """Fewest parts first, and of as many the largest effect first."""
+    """Sort by the number of parts, then by the size of the effect, largest first."""
     return sorted(groups, key=lambda group: (group.parts, -np.nan_to_num(abs(effects[group.name].estimate))))
 
 
 def label(group: EffectGroup, off: str) -> str:
-    """What an effect is called, some aliases a line; how many are of more parts stands in brackets."""
+    """Return the name of an effect with its aliases, a few per line; the number of aliases of more parts is in brackets."""
     terms = effect_name(group, off).split(" = ")
     text = " =\n".join(" = ".join(terms[at : at + TERMS_A_LINE]) for at in range(0, len(terms), TERMS_A_LINE))
     more = alias_counts(group)

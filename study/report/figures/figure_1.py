@@ -1,4 +1,4 @@
-"""The paper's figure 1."""
+"""Draws the paper's figure 1: training error against epochs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from study.report.phrases import judged_words, observed_words, reported_words
 
 
 def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
-    """The paper's figure 1: training error against epochs, a panel a base, all with the same axes; every run thin, their mean
-    thick.
+    """Draw the paper's figure 1: training error against epochs, one panel per base with the same axes; every run thin, their
+    mean thick.
 
-    Curves are of the running error, which is measured while the weights move and lies above the exact one: dotted lines lead
-    from where a curve ends to where the exact error was found at the target, or, of a run that never arrived, at the end."""
+    Curves show the running error, which is measured while the weights change and lies above the exact error. A dotted line
+    leads from the end of a curve to the exact error: at the target or, for a run that never reached it, at the end."""
     columns = min(IN_A_ROW, len(found))
     rows = math.ceil(len(found) / columns)
     figure, axes = panels(rows, columns, (1.2 + 4.6 * columns, 0.9 + 4.0 * rows), sharex=True, sharey=True)
@@ -57,7 +57,7 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
 
 
 def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
-    """Every run of an arm, and the mean of their times to each error."""
+    """Draw every run of an arm, and the mean of their times to each error."""
     traces = [_trace(run.curve, run.value) for run in arm.runs]
     exact = [
         (run.value, target) if run.value is not None else (run.curve["epoch"][-1], 100 * run.curve["train_error"][-1])
@@ -90,15 +90,15 @@ def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
 
 
 def _trace(curve: Mapping[str, NDArray], end: float | None) -> tuple[NDArray, NDArray]:
-    """The running error of each epoch in percent, at the epoch's middle, up to the crossing of the target."""
+    """Return the running error of each epoch in percent, at the epoch's middle, up to the time when the target is reached."""
     epochs, errors = curve["epoch"] - 0.5, 100 * curve["running_error"]
     kept = epochs < (math.inf if end is None else end)
     return epochs[kept], errors[kept]
 
 
 def mean_time_to_level(traces: Sequence[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
-    """For each error level that every run reached, the mean over runs of when it was first reached: the mean along time, not
-    along error, as runs end at different times."""
+    """Return, for each error level that every run reached, the mean over runs of the time when it was first reached. The mean
+    is along time, not along error, as runs end at different times."""
     if not traces or not all(len(errors) for _, errors in traces):
         return np.array([]), np.array([])
     firsts = [np.minimum.accumulate(errors) for _, errors in traces]

@@ -1,4 +1,4 @@
-"""The paper's figure 3."""
+"""Draws the paper's figure 3: the kernels of layer 1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from study.report.figures.style import PALETTE, head
 from study.report.phrases import judged_words, observed_words
 
 ROW = 0.24
-"""Inches of a run."""
+"""Height of a run in inches."""
 
 
 def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
-    """The paper's figure 3: layer 1's kernels, column 1 above column 2; below, every kernel's share of colour, each seed.
-    None where no kernels were read yet."""
+    """Draw the paper's figure 3: layer 1's kernels, column 1 above column 2; below them every kernel's share of colour, for
+    each seed. None where no kernels were read yet."""
     told = [
         (finding, arm, [run.from_weights.get(measure.stored_as) for run in arm.runs])
         for finding in found
@@ -68,15 +68,15 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
 
 
 def _beside(axis: Axes, row: float, text: str, **options: Any) -> None:
-    """Text right of a row."""
+    """Write text right of a row."""
     axis.annotate(
         text, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=7, annotation_clip=False, **options
     )
 
 
 def kernel_sheet(kernels: NDArray, across: int = 0) -> NDArray:
-    """Kernels [n, 3, side, side] as one picture [height, width, 3], each half on its own scale from 0 to 1 (as the 2012 code
-    drew them), a pixel apart, `across` in a row (by default as wide as a row of the paper's, or a third of a half)."""
+    """Return kernels [n, 3, side, side] as one picture [height, width, 3]. Each half is scaled to 0 to 1 by itself, as in the
+    2012 code. Kernels are a pixel apart, `across` in a row (default: a third of a half, as in the paper)."""
     n, _, side, _ = kernels.shape
     half = n // 2
     across = across or max(1, -(-half // 3))

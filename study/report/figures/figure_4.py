@@ -1,4 +1,4 @@
-"""The paper's figure 4."""
+"""Draws the paper's figure 4: test images with their best labels and nearest training images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ from study.record.figure_files import arrays_path, read_arrays
 from study.report.figures.style import PALETTE, no_ticks, panels
 
 LETTERS = 17
-"""So many fit over an image."""
+"""Number of letters that fit over an image."""
 
 
 def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) -> Figure | None:
-    """Left: test images with their five best labels. Right: their nearest training images by the last hidden layer.
+    """Draw test images with their five best labels (left) and their nearest training images by the last hidden layer (right).
 
-    None where the arrays that `NeighbourGain.from_weights` reads off a net are not kept in `results`. A net of a machine that
-    the verdict rests on is shown before others.
+    None where the arrays that `NeighbourGain.from_weights` computes from a net are not kept in `results`. Prefers a net of the
+    verdict's machines.
     """
     finding = found[0]
     machines = dict.fromkeys((*finding.verdict.told.machines, *finding.machines))
@@ -36,7 +36,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) ->
     for line, shown, (own, *near), best, chances in zip(
         axes, images, labels, arrays["best"], arrays["probabilities"], strict=True
     ):
-        line[0].imshow(shown[0], interpolation="nearest")  # whole pixels: as they are, and a small file
+        line[0].imshow(shown[0], interpolation="nearest")  # unsmoothed pixels give a small file
         missed = "" if own in best else f"\n(not among\nthe {len(best)} best)"
         line[0].set_ylabel(_wrapped(names[own]) + missed, fontsize=8, rotation=0, ha="right", va="center")
         _best_labels(line[1], names, own, best, chances)
@@ -57,16 +57,16 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) ->
 
 
 def _best_labels(axis: Axes, names: Sequence[str], own: int, best: NDArray, chances: NDArray) -> None:
-    """The labels that the net holds most probable, each on a bar; the right one is hatched."""
+    """Draw the labels that the net finds most probable, each on a bar; the right one is hatched."""
     for place, (label, chance) in enumerate(zip(best, chances, strict=True)):
         right = label == own
         axis.barh(place, chance, color=PALETTE[1 if right else 0], hatch="//" if right else None, edgecolor="white")
         text = axis.text(0.02, place, names[int(label)], va="center", fontsize=7.5, color="black")
-        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable on a bar and beside it
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # readable on and off a bar
     axis.axvline(1, color="0.85", linewidth=0.8)
     axis.set(xlim=(0, 1), ylim=(len(best) - 0.4, -0.6))
 
 
 def _wrapped(name: str) -> str:
-    """A label in lines as long as an image is wide."""
+    """Break a label into lines that fit over an image."""
     return "\n".join(wrap(name, LETTERS))

@@ -1,7 +1,7 @@
-"""The rows of a picture of many claims: a claim has one, with a lane for each regime, network and way of choosing its rates.
+"""Builds the rows of a picture of many claims: one row per claim, with a lane for each regime, network and choice of rates.
 
-A claim that was asked once more with each arm at its own learning rate has no row of its own: its lane stands right below that
-of the same regime at the shared rate."""
+A claim that was asked again with each arm at its own learning rate has no separate row: its lane is right below the lane of the
+same regime at the shared rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from study.questions.scales import scale_named
 
 OWN_RATES = "own rates"
 SHARED_LINE, OWN_LINE = "-", (0, (1, 0.9))
-"""Of an interval of arms that share a rate, and of one whose arms have their own: dots, which a short line has room for."""
+"""Line styles of an interval: for arms that share a rate, and for arms at their own rates (dots fit on a short line)."""
 AT_SHARED, AT_OWN = "all arms at one learning rate", "own rates: each arm at its own best"
 INDENT = "    "
-"""Before the name of a lane whose regime is that of the lane above."""
+"""Put before the name of a lane with the same regime as the lane above."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was found on one claim, from above to below, and what tells these findings from one another."""
+    """The findings on one claim, from top to bottom, and names that distinguish them."""
 
     title: str
     findings: tuple[Finding, ...]
-    names: tuple[str, ...]  # of each finding's lane; empty where there is nothing to tell
+    names: tuple[str, ...]  # of each finding's lane; empty where there is nothing to distinguish
 
     def beside(self, finding: Finding, *more: str) -> str:
-        """The name of a lane below that of a finding, about the same in another way."""
+        """Return the name of a lane below a finding's lane, for another reading of it."""
         return (INDENT if self.names[0] else "") + ", ".join([*_apart(finding, self.findings), *more])
 
 
 def is_at_own(finding: Finding) -> bool:
-    """Whether each arm has a learning rate of its own, in a question that was made of another claim."""
+    """Return whether each arm has its own learning rate, in a question that repeats another claim."""
     return is_at_own_rates(finding.claim_name) and RATE in finding.claim.tune
 
 
@@ -41,7 +41,8 @@ def line_of(finding: Finding) -> str | tuple[int, tuple[float, float]]:
 
 
 def rows_of(found: Sequence[Finding]) -> list[Row]:
-    """By claim, in the order in which claims are first met; regimes and networks likewise, in every row in the same order."""
+    """Group findings by claim, in the order of their first appearance. Regimes and networks are sorted in the same way, with
+    the same order in every row."""
     scales, bases, prints = (list(dict.fromkeys(of)) for of in zip(*map(_place, found), strict=True)) if found else ([], [], [])
     groups: dict[str, list[Finding]] = {}
     for one in found:
@@ -58,7 +59,7 @@ def _place(one: Finding) -> tuple[str, str, str]:
 
 
 def _asked(one: Finding) -> str:
-    """The claim that it is about."""
+    """Return the name of the claim that a finding is about."""
     return one.claim_name.removesuffix(SUFFIX) if is_at_own(one) else one.claim_name
 
 
@@ -73,7 +74,7 @@ def _row(found: Sequence[Finding], several_scales: bool) -> Row:
 
 
 def _apart(one: Finding, row: Sequence[Finding]) -> list[str]:
-    """What tells a finding from those of its row at the same scale."""
+    """Return what distinguishes a finding from the others of its row at the same scale."""
     beside = [other for other in row if other.scale == one.scale]
     base = [one.base] if len({other.base for other in beside}) > 1 else []
     images = [one.fingerprint] if len({other.fingerprint for other in beside}) > 1 else []
@@ -81,7 +82,7 @@ def _apart(one: Finding, row: Sequence[Finding]) -> list[str]:
 
 
 def regime_words(scale: str, found: Sequence[Finding]) -> str:
-    """The scale, which images it is about, and for how many epochs, where that is one number."""
+    """Return the scale, its images, and the number of epochs if it is the same for all arms."""
     about = scale_named(scale).about
     epochs = {arm.budget_epochs for one in found if one.scale == scale for arm in one.arms}
     return f"{scale}: {about}" + (f", for {epochs.pop()} epochs" if len(epochs) == 1 and "epochs" not in about else "")

@@ -1,7 +1,7 @@
-"""What each part is worth: the claims about errors, a row each and a line for each regime, the largest effect first.
+"""Draws what each part is worth: a row for each claim about errors with a line for each regime, the largest effect first.
 
-In points, to the right as the row's claim says, as in the picture of all claims; errors of different kinds have an axis each.
-The numbers beside it are those of the tables, with their sign."""
+Effects are in points. Right of 0 is the claim's direction, as in the picture of all claims. Each kind of error has its own
+axis. The numbers beside the picture are those of the tables, with their sign."""
 
 import itertools
 import math
@@ -57,17 +57,17 @@ KINDS: dict[str, Callable[[Measure], bool]] = {
     "test error minus training error": _is_gap,
     "training error": _is_train_error,
 }
-"""Each an axis of its own: what its points are of, and whether a measure is of that kind."""
+"""Kinds of errors, each with its own axis: the name, and whether a measure is of that kind."""
 DECIDED, NOTHING_MATTERS = ("supported", "contradicted"), "no effect"
 HEADS, BETWEEN = 0.25, 0.62
-"""Inches of the heads of the columns, and below each axis."""
+"""Height in inches of the columns' heads, and of the room below each axis."""
 PLOT = 3.9
-"""Inches of the picture between the names and the numbers."""
+"""Width in inches of the picture between the names and the numbers."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What was found, or what the same came to asked in another way; how many runs that rests on; and what it is called."""
+    """A finding's effect, or its effect by another reading; the number of runs; and the lane's name."""
 
     finding: Finding
     effect: Difference
@@ -93,8 +93,8 @@ class Part:
 
 
 def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
-    """Filled: the direction is decided among all claims; hollow between two bars: no effect is. Crosses on thin lines: what the
-    same came to where it was asked in another way. Grey: less than what matters. None where no finding is about an error."""
+    """Draw what each part is worth. Filled marks: a direction is decided among all claims. Hollow between two bars: no effect.
+    Crosses on thin lines: other readings. Grey: too small to matter. None where no finding is about an error."""
     found = [finding for finding in found if _is_part(finding)]
     rows = sorted(rows_of(found), key=_worth, reverse=True)
     panels = {name: [_part(row) for row in rows if is_kind(row.findings[0].claim.measure)] for name, is_kind in KINDS.items()}
@@ -128,7 +128,7 @@ NUMBERS = ("points [95%]", "n")
 
 
 def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> list[Block]:
-    """Title, where it is from, what the sides of 0, the regimes and the marks mean."""
+    """Return the head: title, data and machines, and what the sides of 0, the regimes and the marks mean."""
     regimes = {
         regime_words(scale, found): Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
         for at, scale in enumerate(scales)
@@ -142,7 +142,7 @@ def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> lis
 
 
 def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
-    """What marks and lines look like by what they mean, in any regime."""
+    """Return how marks and lines look, by their meaning, which is the same in every regime."""
 
     def mark(marker: str, **options: Any) -> Line2D:
         return Line2D([], [], color="0.3", linestyle="", marker=marker, **options)
@@ -160,12 +160,12 @@ def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
 
 
 BAR: dict[str, Any] = {"markersize": 9, "markeredgewidth": 2}
-"""Where what matters begins on either side of an effect of which it is decided that it does not."""
+"""Bars at the margin on either side of 0, drawn where the verdict is "no effect"."""
 ANOTHER_WAY = "the same asked in another way, by all runs"
 
 
 def _is_part(finding: Finding) -> bool:
-    """Whether it says what a part does to an error, and was judged on images that count."""
+    """Return whether a finding says what a part does to an error, and was judged on images that count as evidence."""
     about_a_part = isinstance(finding.claim.rule, DifferenceOfMeans | WithinRuns | OverImages)
     is_error = any(is_kind(finding.claim.measure) for is_kind in KINDS.values())
     effect = finding.verdict.effect
@@ -174,13 +174,13 @@ def _is_part(finding: Finding) -> bool:
 
 
 def _worth(row: Row) -> float:
-    """The mean effect in the paper's direction over regimes: at the rate that all arms share, where it was asked so."""
+    """Return the mean effect in the paper's direction over regimes; only those at a shared rate, if there are any."""
     shared = [one for one in row.findings if not is_at_own(one)]
     return float(np.mean([_line(one)[0] for one in shared or row.findings]))
 
 
 def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, float, float]:
-    """Estimate and interval, in points in the direction of the claim: of the verdict, or of another effect."""
+    """Return estimate and interval in points, positive in the claim's direction: of the verdict, or of another effect."""
     of = effect or finding.verdict.effect
     assert isinstance(of, Difference)
     line = of.on_line(getattr(finding.claim.rule, "expected", 1))
@@ -188,7 +188,7 @@ def _line(finding: Finding, effect: Difference | None = None) -> tuple[float, fl
 
 
 def _part(row: Row) -> Part:
-    """The claim; where the least of several arms decides, with its name, which is in the lanes where regimes differ in it."""
+    """Return a claim's row. Where one of several arms decides, its name is in the title, or in the lanes if regimes differ."""
     several = len(row.findings[0].claim.rule.treated_arms) > 1
     deciding = list(dict.fromkeys(str(one.verdict.treated) for one in row.findings)) if several else []
     told = [*(deciding if len(deciding) == 1 else []), *filter(None, [_when(row.findings[0].claim.measure)])]
@@ -197,7 +197,7 @@ def _part(row: Row) -> Part:
 
 
 def _lanes(row: Row, names_arms: bool) -> list[Lane]:
-    """From above to below: of each regime the findings, and under them the same asked in another way."""
+    """Return the lanes from top to bottom: the findings of each regime, and below them their other readings."""
     lanes: list[Lane] = []
     for _, group in itertools.groupby(zip(row.findings, row.names, strict=True), key=lambda each: _network(each[0])):
         others: list[Lane] = []
@@ -230,7 +230,7 @@ def _other_readings(one: Finding, row: Row) -> list[Lane]:
 
 
 def _seeds_in_common(finding: Finding, label: str) -> int:
-    """Of how many seeds the pairs of a reading are: those of its arm and of the one that it is set against."""
+    """Return how many seeds a reading's arm and the arm that it is compared with have in common."""
     rule, arms = finding.claim.rule, {arm.label: arm for arm in finding.arms}
     other = rule.control if rule.control == finding.claim.arms[0].label else rule.treated_arms[0]
     if not {label, other} <= set(arms):
@@ -239,7 +239,7 @@ def _seeds_in_common(finding: Finding, label: str) -> int:
 
 
 def _when(measure: Measure) -> str:
-    """Of a training error when it is measured, as two of them share an axis."""
+    """Return when a training error is measured, as two such errors share an axis."""
     if isinstance(measure, EarlyError):
         return "running error, first epoch" if measure.epochs == 1 else f"running error, first {measure.epochs} epochs"
     return "at the end" if _is_train_error(measure) else ""
@@ -255,7 +255,7 @@ def _panel(axis: Axes, name: str, parts: Sequence[Part], inches: float, columns:
     axis.axvline(0, color="0.2", linewidth=1.1, zorder=1)
     axis.grid(axis="x", color="0.92", zorder=0)
     axis.tick_params(axis="x", labelsize=8)
-    axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
+    axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # words say what is left of 0
     axis.set_xlabel(f"points of {name}, 95% interval", fontsize=8)
     columns.numbers(axis, HEADS / 2, NUMBERS, color=SOFT)
     at = HEADS
@@ -279,7 +279,7 @@ def _lane(axis: Axes, y: float, lane: Lane, columns: Columns, scale: int) -> Non
 
 
 def _mark(axis: Axes, y: float, finding: Finding, effect: Difference, place: int, is_verdict: bool) -> None:
-    """An effect with its interval, if it has one: of the verdict as it stands, else a cross on a thin line."""
+    """Draw an effect with its interval, if it has one: a verdict with its mark, another reading as a cross on a thin line."""
     value, lower, upper = _line(finding, effect)
     color = _color(place)
     if math.isfinite(upper - lower):

@@ -1,4 +1,4 @@
-"""What the search for learning rates saw."""
+"""Draws the results of the search for learning rates."""
 
 import math
 from collections import Counter
@@ -24,7 +24,7 @@ WITHOUT = {
     "stalled": "did not learn",
     "finished": "trained to the end, target not reached",
 }
-"""How a rate without a value in the picture ended, by the outcome of its trial, in the order of the rows below it."""
+"""Reasons why a rate has no value in the picture, by the outcome of its trial, in the order of the rows below."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Search:
 
 
 def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
-    """What the search saw at each learning rate of the shared list: epochs to the target, or the validation error at the end.
-    With several seeds a rate a dot is a run, and the line goes through their means. Rates with a run that came to no value
-    stand in rows of their own below the axis, by how it ended.
+    """Draw the search's result at each learning rate of the shared list: epochs to the target, or the final validation error.
+    With several seeds per rate, a dot is a run, and the line goes through the means. Trials without a value are in separate
+    rows below the axis, by how they ended.
 
-    `tuned`: all searches; those of arms that have no run yet are drawn too."""
+    `tuned`: all searches; arms that have no run yet are drawn too."""
     by_time = is_by_time(found[0].claim.measure)
     searches = [searches_of(finding, tuned or Tuned()) for finding in found]
     trials = [trial for own in searches for search in own for trial in search.trials]
@@ -57,7 +57,7 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
     for place, ((above, below), one, own) in enumerate(zip(pairs, found, searches, strict=True)):
         for row, search in enumerate(own):
             _values(above, search, by_time, several)
-            shift = 0.3 * (row - (len(own) - 1) / 2) / max(1, len(own) - 1)  # arms side by side, not one on another
+            shift = 0.3 * (row - (len(own) - 1) / 2) / max(1, len(own) - 1)  # arms side by side, so that they do not overlap
             _gone(below, search, by_time, ends, shift)
         above.set(xscale="log")
         best = ", ".join(f"{search.arm} {search.entry['value']:g}" for search in own)
@@ -67,7 +67,7 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
         if place % IN_A_ROW == 0:
             above.set_ylabel(measured(one.claim.measure) if by_time else "validation error at the end, %")
     if by_time:  # errors of rates differ by a few points, which an axis from 0 hides
-        pairs[0][0].set_ylim(0, None)  # of all, as they share it
+        pairs[0][0].set_ylim(0, None)  # for all panels, which share the axis
     seaborn.despine(figure)
     handles = {
         search.arm: Line2D([], [], color=search.color, linestyle=search.line, marker=search.mark, label=search.arm)
@@ -82,7 +82,8 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
 
 
 def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
-    """Of every arm whose rates were searched, whether or not it has a run at the best of them, in the claim's order."""
+    """Return the searches of all arms whose rates were searched, with or without a run at the best rate, in the claim's
+    order."""
     there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
     for place, arm in enumerate(finding.claim.arms):
@@ -94,7 +95,7 @@ def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
 
 
 def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
-    """For each base an axis of values and one of rates without a value below it; all share the axis of values."""
+    """Return for each base an axis of values, and below it one of rates without a value; all share the axis of values."""
     columns = min(IN_A_ROW, count)
     lines = math.ceil(count / columns)
     figure = Figure(figsize=(1.9 + 3.9 * columns, 1.2 + lines * (3.0 + 0.24 * ends)), layout="constrained")
@@ -108,8 +109,8 @@ def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
 
 
 def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
-    """A line through the means of the rates all of whose runs came to a value, and every run that did as a dot. Hollow where
-    others had `several` seeds a rate and this search had one."""
+    """Draw a line through the means of the rates whose runs all have a value, and each run with a value as a dot. Marks are
+    hollow if this search had one seed per rate and others had `several`."""
     runs = [(trial["value"], _height(trial, by_time)) for trial in search.trials]
     by_rate: dict[float, list[float]] = {rate: [] for rate, _ in runs if (rate, None) not in runs}
     for rate, height in runs:
@@ -125,7 +126,7 @@ def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
 
 
 def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift: float) -> None:
-    """The trials without a value, in the row of how they ended."""
+    """Draw the trials without a value, in the row of how they ended."""
     gone = [trial for trial in search.trials if _height(trial, by_time) is None]
     heights = [ends.index(trial["outcome"]) + shift for trial in gone]
     rate = [trial["value"] for trial in gone]
@@ -147,8 +148,8 @@ def _seeds_a_rate(search: Search) -> Iterable[int]:
 
 
 def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:
-    """The part below, of rates without a value: it has rows and no numbers. Empty `ends` are named beside the panel left of
-    it."""
+    """Set up the lower part, which has rows for rates without a value and no numbers. Empty `ends` are labelled at the panel to
+    the left."""
     axis.set(xlabel="learning rate", ylim=(max(1, len(ends)) - 0.5, -0.5))
     axis.set_yticks(range(len(ends)), [end and f"no value: {WITHOUT.get(end, end)}" for end in ends], fontsize=8)
     axis.set_xticks(tried, [f"{rate:g}" for rate in tried], rotation=45)
@@ -162,13 +163,13 @@ def _rows(axis: Axes, ends: Sequence[str], tried: Sequence[float]) -> None:
 
 
 def _ends(trials: Sequence[Mapping[str, Any]], by_time: bool) -> list[str]:
-    """How rates without a value ended, those of WITHOUT first and in its order."""
+    """Return how the trials without a value ended, first those of WITHOUT in its order."""
     seen = dict.fromkeys(trial["outcome"] for trial in trials if _height(trial, by_time) is None)
     return sorted(seen, key=lambda end: list(WITHOUT).index(end) if end in WITHOUT else len(WITHOUT))
 
 
 def _height(trial: Mapping[str, Any], by_time: bool) -> float | None:
-    """Of a trial in the picture; None where it did not come to a result."""
+    """Return a trial's height in the picture; None without a result."""
     if by_time:
         return trial["epochs_to_target"]
     error = trial.get("validation_error")

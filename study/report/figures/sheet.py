@@ -1,5 +1,6 @@
-"""The sheet of a picture of many claims: names, lanes and numbers stand in columns as wide as what is in them, and above them a
-head of as many lines as it takes. All of it is in inches, from above to below."""
+"""Lays out a picture of many claims: columns of names, lanes and numbers that are as wide as their content, below a head.
+
+All lengths are in inches, from top to bottom."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +17,20 @@ from matplotlib.textpath import text_to_path
 from study.report.figures.style import AGAINST, AS_CLAIMED, INK, beside
 
 TEXT, LANE_TEXT, SMALL, HEADING_TEXT = 8, 7.5, 7.5, 8.5
-"""Points of letters: of names and numbers, of lanes, of what is said above, and of headings over rows."""
+"""Font sizes in points: of names and numbers, of lanes, of the head, and of headings over rows."""
 MARGIN, GAP = 0.12, 0.2
 """Inches at the edges of the sheet, and between two columns."""
 NAMES = 2.5
-"""Inches of the claims' names at most: a longer one has several lines."""
+"""Maximum width in inches of a claim's name; a longer one has several lines."""
 LANE, LINE, ROOM = 0.168, 0.145, 0.1
 """Inches from lane to lane, from line to line of a name, and between two rows."""
 SLACK = 1.04
-"""Letters of a picture of dots are a little wider than their outlines."""
+"""Letters in a PNG are a little wider than their outlines."""
 
 
 def inches_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
-    """How wide a line is."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)  # a name may hold the end of a line
+    """Return the width of a line in inches."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)  # a name may contain a line break
     points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size, weight=weight), ismath=False)
     return SLACK * points / 72
 
@@ -39,7 +40,7 @@ def widest(texts: Sequence[str], size: float = TEXT, weight: str = "normal") -> 
 
 
 def wrapped(text: str, inches: float, size: float = TEXT, weight: str = "normal") -> list[str]:
-    """The text in lines that are no wider; a word that is too wide for one is broken."""
+    """Break a text into lines of at most this width; a word that is too wide is broken too."""
     if inches_of(text, size, weight) <= inches:
         return [text]
     lines = [""]
@@ -67,16 +68,16 @@ def _pieces(word: str, inches: float, size: float, weight: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where they stand: the claims' names, their lanes, the plot, and numbers that end at the same place."""
+    """Positions of the columns: the claims' names, their lanes, the plot, and right-aligned numbers."""
 
-    names: float  # inches of them
+    names: float  # width in inches
     lanes: float
     plot: float
     ends: tuple[float, ...]  # of each column of numbers, from the left edge of the plot
 
     @property
     def left(self) -> float:
-        """Of the plot, from the edge of the sheet."""
+        """Left edge of the plot, from the edge of the sheet."""
         return MARGIN + self.names + GAP + (self.lanes + GAP if self.lanes else 0)
 
     @property
@@ -84,11 +85,11 @@ class Columns:
         return self.left + self.ends[-1] + MARGIN
 
     def name(self, axis: Axes, y: float, lines: Sequence[str], **options: Any) -> None:
-        """A name whose first line is beside the lane at the height `y`."""
+        """Write a name whose first line is beside the lane at the height `y`."""
         beside(axis, MARGIN - self.left, y - LINE / 2, "\n".join(lines), va="top", linespacing=1.1, **options)
 
     def lane(self, axis: Axes, y: float, name: str, color: str = INK) -> None:
-        """The name of a lane, as far to the right as the spaces that it begins with are wide."""
+        """Write the name of a lane, indented by its leading spaces."""
         indent = len(name) - len(name.lstrip())
         start = MARGIN + self.names + GAP + inches_of(" " * indent, LANE_TEXT)
         if name:
@@ -100,15 +101,14 @@ class Columns:
                 beside(axis, end, y, text, ha="right", **options)
 
     def with_sides(self, low: float, high: float) -> tuple[float, float]:
-        """The ends of an axis, further out where what is said of either side of its 0 would leave the sheet or stand over
-        numbers."""
+        """Return the ends of an axis, extended if the words about the sides of 0 would leave the sheet or overlap numbers."""
         left = max(0.0, inches_of(AGAINST) + 0.1 - (self.left - MARGIN))
         right = inches_of(AS_CLAIMED) + 0.1
         low = min(low, -left * high / (self.plot - left))
         return low, max(high, -low * right / (self.plot - right))
 
     def rule(self, axis: Axes, y: float, color: str) -> None:
-        """A thin line from edge to edge of the sheet."""
+        """Draw a thin line from edge to edge of the sheet."""
         ends = [(MARGIN - self.left) / self.plot, self.ends[-1] / self.plot]
         axis.plot(ends, [y, y], color=color, linewidth=0.6, clip_on=False, zorder=0, transform=axis.get_yaxis_transform())
 
@@ -116,7 +116,7 @@ class Columns:
 def columns_of(
     titles: Sequence[str], lanes: Sequence[str], plot: float, numbers: Sequence[Sequence[str]], headings: Sequence[str] = ()
 ) -> Columns:
-    """Of all that shall stand in them. `numbers`: the texts of each column, with its head; `headings`: what stands over rows
+    """Compute the columns from their content. `numbers`: the texts of each column, with its head; `headings`: texts over rows,
     beside the plot."""
     lines = [line for title in titles for line in wrapped(title, NAMES)]
     ends, at = [], plot
@@ -129,7 +129,7 @@ def columns_of(
 
 
 def tall(title: Sequence[str], lanes: int) -> float:
-    """Inches of a row: of its lanes, or of its name if that takes more."""
+    """Return the height of a row in inches: of its lanes, or of its name if this is higher."""
     return max(lanes * LANE, LANE + (len(title) - 1) * LINE) + ROOM
 
 
@@ -138,14 +138,14 @@ def tall(title: Sequence[str], lanes: int) -> float:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the head: how many inches it takes, and what draws it so many inches below the upper edge."""
+    """A part of the head: its height in inches, and a function that draws it at a distance from the upper edge."""
 
     height: float
     put: Callable[[Figure, float], object]
 
 
 def text_block(texts: Sequence[str], inches: float, size: float = SMALL, weight: str = "normal", color: str = INK) -> Block:
-    """Texts below one another, in lines that fit into so many inches."""
+    """Return a block of texts, one below the other, in lines that fit into a width of `inches`."""
     lines = [line for text in texts for line in wrapped(text, inches - 2 * MARGIN, size, weight)]
     look: dict[str, Any] = {"fontsize": size, "weight": weight, "color": color, "linespacing": 1.2}
 
@@ -157,7 +157,7 @@ def text_block(texts: Sequence[str], inches: float, size: float = SMALL, weight:
 
 
 def legend_block(entries: Mapping[str, Any], inches: float, most_columns: int = 6) -> Block:
-    """What marks mean, in as many columns as fit into so many inches."""
+    """Return a legend of the marks, with as many columns as fit into a width of `inches`."""
     labels = ["\n".join(wrapped(label, inches - 2 * MARGIN - HANDLE)) for label in entries]
 
     def put(figure: Figure, down: float, columns: int) -> Legend:
@@ -177,7 +177,7 @@ def legend_block(entries: Mapping[str, Any], inches: float, most_columns: int = 
 
 
 BETWEEN, HANDLE = 0.1, 0.4
-"""Inches between two blocks, and of what stands before a label of a legend."""
+"""Inches between two blocks, and width of the mark before a legend's label."""
 
 
 def height_of(head: Sequence[Block]) -> float:

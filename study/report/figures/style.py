@@ -1,4 +1,4 @@
-"""How figures look, and how they are made and written: no global of matplotlib is changed."""
+"""Style of figures, and functions that make and write them. Changes no global setting of matplotlib."""
 
 import io
 from collections.abc import Collection, Mapping, Sequence
@@ -26,24 +26,24 @@ from study.judge.family import Finding, machine_words
 from study.questions.scales import scale_named
 
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
-"""Ten colours that those who see no red and green tell apart."""
+"""Ten colours that readers with red-green colour blindness can distinguish."""
 MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
 MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")
-"""Of the points of single runs, by machine. Their arm is told by their row."""
+"""Marks of single runs, by machine. Their row shows the arm."""
 IN_A_ROW = 2
-"""Panels side by side: as wide as a page shows them in letters that can be read."""
+"""Panels side by side: as many as fit on a page with readable letters."""
 INK, SOFT = "#1b1f24", "#57606a"
-"""Of letters, and of those that only say what the others are."""
+"""Colours of text, and of less important text."""
 Judged = Mapping[str, Collection[Block]]
-"""By arm the runs that a verdict rests on."""
+"""The runs that a verdict uses, by arm."""
 ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
 """As in the paper's figure 1: ReLU solid, tanh dashed."""
 ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
 
 
 def style() -> AbstractContextManager[None]:
-    """Within it figures are made and written in the project's style, whatever the user's own settings are."""
+    """Return a context in which figures have the project's style, whatever the user's own settings are."""
     settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     settings |= seaborn.axes_style("ticks") | seaborn.plotting_context("notebook", font_scale=0.85)
     settings |= {
@@ -56,17 +56,17 @@ def style() -> AbstractContextManager[None]:
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, NDArray]:
-    """A figure of `size` inches and its axes [rows, columns]."""
+    """Return a figure of `size` inches and its axes [rows, columns]."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
-    """What a picture shows, as its title, and below it in small type details of how it is drawn, data set and machines."""
+    """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines."""
     inches = figure.get_figwidth()
     small = [part for line in [*details, *drawn_from(found, judged)] for part in _broken(line, inches, SMALL_POINTS)]
     blank = [Line2D([], [], linestyle="")] * len(small)
-    # A legend, as it alone can have two sizes of type and room that the layout leaves for it.
+    # A legend, as only a legend can have two font sizes and get room from the layout.
     legend = figure.legend(
         handles=blank, labels=small, title="\n".join(_broken(text, inches)), loc="outside upper left", frameon=False,
         fontsize=SMALL_POINTS, title_fontsize=TITLE_POINTS, labelcolor=SOFT, handlelength=0, handletextpad=0, labelspacing=0.15,
@@ -76,7 +76,7 @@ def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = Fal
 
 
 def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
-    """Lines that say which images and machines all runs of these findings are of, or those alone that verdicts rest on."""
+    """Return lines that name the images and machines of all runs of these findings, or only of the judged ones."""
     places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
     machines = [name for finding in found for name in (finding.verdict.told.machines if judged else ()) or finding.machines]
     about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
@@ -85,29 +85,29 @@ def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
 
 TITLE_POINTS, PANEL_POINTS, SMALL_POINTS = 10, 9, 7.5
 PANEL_SHARE = 0.75
-"""A panel's title stands over its middle, which the names beside it move to the right."""
+"""Share of a panel's width for its title, which is centred over the axes; the names on the left move these to the right."""
 MARGIN = 0.2
-"""Inches that are left free beside a title."""
+"""Inches left free beside a title."""
 
 
 def title(figure: Figure, lines: Sequence[str], **options: Any) -> None:
-    """The title of a figure, its lines broken where they would leave it. `options`: of the text, such as y."""
+    """Write the title of a figure, with lines broken where they are too long. `options`: of the text, such as y."""
     inches = figure.get_figwidth()
     figure.suptitle("\n".join(part for line in lines for part in _broken(line, inches)), fontsize=TITLE_POINTS, **options)
 
 
 def panel_title(axis: Axes, lines: Sequence[str], inches: float) -> None:
-    """The title of a panel that is so many inches wide with the names beside it, broken where it would leave it."""
+    """Write the title of a panel, broken where it is too long. `inches`: the panel's width with the names beside it."""
     room = PANEL_SHARE * inches
     broken = (part for line in lines for part in _broken(line, room, PANEL_POINTS))
     axis.set_title("\n".join(broken), fontsize=PANEL_POINTS)
 
 
 def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
-    """The line as it is where it fits; else parts of nine tenths of the letters that would fit, as some letters are wider."""
+    """Break a line that does not fit, at nine tenths of the letters that would fit on average, as some letters are wider."""
     if not line:
         return []
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may hold the end of a line
+    shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may contain a line break
     points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size), ismath=False)
     width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
     return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
@@ -116,8 +116,8 @@ def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
 def every_run(
     axis: Axes, arm: ArmEvidence, row: int, places: Sequence[float | None], machines: Sequence[str], judged: Judged, color: str
 ) -> None:
-    """Every run of an arm that has a value as a point at `places` (a value a run) in the row: one beside the other as far as
-    there is room, its shape that of its machine, filled where the verdict rests on it."""
+    """Draw every run of an arm that has a value as a point in the row, at `places` (one per run). Points are shifted so that
+    they overlap less. The shape shows the machine; runs that the verdict uses are filled."""
     there = [(place, run.block) for place, run in zip(places, arm.runs, strict=True) if place is not None]
     spread = np.linspace(-0.2, 0.2, MOST_LEVELS)
     size = 6 if len(there) < 12 else 4.5
@@ -129,7 +129,7 @@ def every_run(
 
 
 MOST_LEVELS, STEP = 5, 2
-"""Points of a row lie at so many heights, neighbours in the order of runs not side by side."""
+"""Points of a row are at MOST_LEVELS heights; consecutive runs are STEP levels apart."""
 
 
 def machines_of(found: Sequence[Finding]) -> list[str]:
@@ -137,8 +137,8 @@ def machines_of(found: Sequence[Finding]) -> list[str]:
 
 
 def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judged]) -> None:
-    """Below the picture which shape is which machine, where there are several, and what filled and hollow points are, where
-    some are hollow. `judged`: of each finding."""
+    """Explain below the picture the shapes, if there are several machines, and filled and hollow points, if some are hollow.
+    `judged`: of each finding."""
     machines = machines_of(found)
     shapes = [_point(MACHINE_MARKS[at % len(MACHINE_MARKS)], "full", name) for at, name in enumerate(machines)]
     fills = [_point("o", "none", "hollow: not judged yet")]
@@ -158,7 +158,7 @@ def _point(mark: str, fill: Any, label: str) -> Line2D:
 
 
 def beside(axis: Axes, inches: float, y: float, text: str, **options: Any) -> None:
-    """Text that begins (or, ha="right", ends) so many inches from the left edge of the plot, at the height `y` of its rows."""
+    """Write text that begins (with ha="right": ends) at `inches` from the left edge of the plot, at the height `y`."""
     options = {"fontsize": 8, "va": "center", "color": INK} | options
     axis.annotate(
         text, (0, y), (72 * inches, 0), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
@@ -170,13 +170,13 @@ SIDES = (
     "Right of 0: as the claim says; left: against it. Numbers keep their sign: -2 is two points less error, on the right where "
     "less is claimed."
 )
-"""What right and left mean in a picture whose claims are turned to one side: ten views lower the error, as is claimed, so that
-their -2.66 points stand on the right."""
+"""Explains right and left in a picture that shows all claims in the same direction. Ten views lower the error, as claimed, so
+their -2.66 points are on the right."""
 AGAINST, AS_CLAIMED = "← against the claim", "as the claim says →"
 
 
 def sides(axis: Axes, y: float, inches: float) -> None:
-    """Over the zero of an axis that is so many inches wide, at the height `y` of its rows, what either side of it means."""
+    """Write what either side of 0 means, at the height `y`, on an axis that is `inches` wide."""
     low, high = axis.get_xlim()
     zero = -low / (high - low) * inches
     beside(axis, zero - 0.07, y, AGAINST, ha="right", color=SOFT)
@@ -184,22 +184,22 @@ def sides(axis: Axes, y: float, inches: float) -> None:
 
 
 def no_ticks(axis: Axes) -> None:
-    """Leave nothing of an axis but what is drawn in it."""
+    """Remove ticks and frame of an axis."""
     axis.set(xticks=[], yticks=[])
     for side in axis.spines.values():
         side.set_visible(False)
 
 
 def save(figure: Figure, path: Path, colours: int = 0) -> Path:
-    """Write a PNG of 150 dots an inch, or by the ending of `path` an SVG whose text is text: the same figure always gives the
-    same bytes. `colours`: of a PNG, how many are kept, which makes it several times smaller; 0: all."""
+    """Write a PNG with 150 dots per inch or, by the ending of `path`, an SVG whose text stays text. The same figure always
+    gives the same bytes. `colours`: how many a PNG keeps, which makes it several times smaller; 0: all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     if path.suffix == ".svg":
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     else:
         figure.set_dpi(150)
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` draws everything twice to lay it out
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` would draw everything twice
     write_atomically(path, _with_fewer_colours(buffer, colours) if colours and path.suffix == ".png" else buffer.getvalue())
     return path
 
@@ -207,5 +207,5 @@ def save(figure: Figure, path: Path, colours: int = 0) -> Path:
 def _with_fewer_colours(png: io.BytesIO, colours: int) -> bytes:
     smaller = io.BytesIO()
     few = Image.open(png).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
-    few.save(smaller, "PNG", optimize=True)  # without k-means grey areas take the green of the edges of marks
+    few.save(smaller, "PNG", optimize=True)  # without k-means, grey areas turn green
     return smaller.getvalue()

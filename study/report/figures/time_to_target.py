@@ -1,4 +1,4 @@
-"""When every run reached its target."""
+"""Draws when every run reached its target."""
 
 import math
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ from study.report.phrases import judged_words, measured, observed_words, reporte
 
 
 def time_to_target(found: Sequence[Finding]) -> Figure:
-    """Share of runs not yet at the target (Kaplan-Meier) over every run's time; censored runs as open arrows at the
-    budget. All panels have one axis of epochs, so that they can be compared."""
+    """Draw the share of runs not yet at the target (Kaplan-Meier), and below it every run's time; censored runs are open arrows
+    at the budget. All panels share one axis of epochs, so that they can be compared."""
     machines, judged = machines_of(found), [runs_judged(finding) for finding in found]
     columns = min(IN_A_ROW, len(found))
     lines = math.ceil(len(found) / columns)
@@ -49,7 +49,7 @@ def time_to_target(found: Sequence[Finding]) -> Figure:
 
 
 def _shares(axis: Axes, finding: Finding, named: bool) -> None:
-    """The share of each arm's runs that is not at the target yet."""
+    """Draw the share of each arm's runs that is not at the target yet."""
     for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
         line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
         x, share = intervals.kaplan_meier(arm.times)
@@ -58,7 +58,7 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
     axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
     axis.set(ylim=(-0.03, 1.05))
     axis.tick_params(labelbottom=False)
-    # Above the axis, as any place within it may hold a curve.
+    # Above the axis, as a curve may be anywhere inside.
     axis.legend(
         frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=len(finding.arms), fontsize=8.5, borderpad=0.2
     )
@@ -67,7 +67,7 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
 
 
 def _runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged) -> None:
-    """Every run of each arm at its time, those that never arrived as one arrow at the budget."""
+    """Draw every run of each arm at its time, and one arrow at the budget for those that never arrived."""
     for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
         every_run(axis, arm, row, arm.values, machines, judged, color)
         if arm.censored:
@@ -82,7 +82,7 @@ def _runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged)
 
 
 def _end(found: Sequence[Finding]) -> float | None:
-    """Where the axis of epochs ends: soon after the last run that arrived, if all did; else beyond the budget, by itself."""
+    """Return the end of the axis of epochs: soon after the last run if all arrived; else None, so that matplotlib chooses."""
     arms = [arm for finding in found for arm in finding.arms]
     values = [value for arm in arms for value in arm.known]
     return None if any(arm.censored for arm in arms) or not values else 1.15 * max(values)

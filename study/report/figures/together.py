@@ -1,4 +1,4 @@
-"""What each part of a design is worth on average over the others, at every scale it was run at, side by side."""
+"""Draws what each part of a factorial design is worth on average over the others, at all its scales side by side."""
 
 import textwrap
 from collections import defaultdict
@@ -23,7 +23,7 @@ LEGEND_CHARACTERS = 100
 
 
 def at_several_scales(found: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """By the claim's name: the designs that have numbers at more than one scale."""
+    """Return, by the claim's name, the designs that have numbers at more than one scale."""
     groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in found:
         if isinstance(finding.claim.rule, Factorial) and finding.role != "machinery" and any(map(_is_known, _effects(finding))):
@@ -32,8 +32,8 @@ def at_several_scales(found: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def effects_side_by_side(found: Sequence[Finding]) -> Figure:
-    """A row a part, a line a scale with its 95% interval, the part that is worth most above. Hollow marks: one block of runs,
-    so there is no interval."""
+    """Draw a row per part and a line per scale with its 95% interval; the part that is worth most is at the top. Hollow marks
+    have one block of runs, so no interval."""
     rule = found[0].claim.rule
     assert isinstance(rule, Factorial), "only a factorial has effects of a design"
     groups = [group for group in rule.design.groups if group.parts == 1]

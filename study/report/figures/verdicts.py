@@ -1,7 +1,7 @@
-"""All claims in one picture: what was found here beside what the paper says, a row a claim, in the paper's order.
+"""Draws all claims in one picture: our effects and the paper's, one row per claim, in the paper's order.
 
-Claims have different units, so each is drawn in multiples of the least effect that matters for it, to the right as it is
-claimed; its own numbers stand beside it. What is seen in so many runs has no unit and an axis of its own."""
+Claims have different units. So each effect is drawn in multiples of the smallest effect that matters for its claim, with the
+claimed direction to the right; the numbers beside it are in its own unit. Shares of runs have no unit and their own axis."""
 
 import itertools
 import math
@@ -46,31 +46,31 @@ MARKS = {
     "contradicted alone": (PALETTE[3], "X", False),
     "undecided": ("#767676", "D", False),
 }
-"""By how a claim stands: colour, mark, and whether the mark is filled."""
+"""Colour, mark, and whether the mark is filled, by how a claim stands."""
 MEANINGS = {
     "supported alone": "supported alone, open among all claims",
     "contradicted alone": "contradicted alone, open among all claims",
 }
 TICK: dict[str, Any] = {"marker": "|", "markersize": 72 * LANE + 0.5, "markeredgewidth": 2}
-"""The paper's number, behind our marks: as tall as a lane, so that those of a row are one line."""
+"""The paper's number, behind our marks: as tall as a lane, so that the ticks of a row form one line."""
 ARROW = Path(
     [(0, -1), (0, 1), (0, 0), (1.7, 0), (1.1, -0.5), (1.7, 0), (1.1, 0.5)],
     [Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINETO],
 )
 OR_MORE: dict[str, Any] = {"marker": ARROW, "markersize": 20, "markeredgewidth": 1.6, "markerfacecolor": "none"}
-"""The same where the paper gives a number that the effect is over: a tick with an arrow."""
+"""The same for a number that the paper gives as a lower limit: a tick with an arrow."""
 PLOT = 3.2
-"""Inches of the picture between the names and the numbers."""
+"""Width in inches of the picture between the names and the numbers."""
 HEADS, HEADING, BOTTOM = 0.36, 0.25, 0.62
-"""Inches of the heads of the columns, of a section's heading, and below the rows."""
+"""Height in inches of the columns' heads, of a section's heading, and of the room below the rows."""
 LEAST, MOST = (-4.0, 6.0), (-8.0, 15.0)
-"""Multiples that the axis shows at least, and at most; what lies beyond is an arrow."""
+"""Smallest and largest range of multiples that the axis shows; arrows mark what is beyond."""
 AXIS = "Effect divided by the smallest effect that matters (grey band: smaller).\nRatios on a log scale. Bars: 95% intervals."
 
 
 def verdict_forest(found: Sequence[Finding]) -> Figure:
-    """A row a claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict by colour
-    and by mark. A claim on several data sets or networks, or at own learning rates too, has a lane for each in its one row."""
+    """Draw one row per claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict
+    as colour and mark. Each data set, network and choice of learning rates has a lane in the claim's row."""
     judged = [finding for finding in found if standing(finding) in MARKS and on_paper_line(finding)]
     rows = sorted(rows_of(judged), key=lambda row: row.findings[0].claim.section)
     panels = [([row for row in rows if _is_share(row) == is_share], is_share) for is_share in (False, True)]
@@ -102,13 +102,13 @@ def _columns(rows: Sequence[Row], kinds: Sequence[bool]) -> Columns:
 
 
 def _heads(is_share: bool) -> tuple[str, str, str]:
-    """Of the columns of numbers."""
+    """Return the heads of the columns of numbers."""
     unit = "runs" if is_share else "points or x"
     return f"paper,\n{unit}", f"here [95%],\n{unit}", "n"
 
 
 def _numbers(one: Finding, is_first: bool) -> tuple[str, str, str]:
-    """What the paper says, once in a row; what was found here; and how many runs that rests on."""
+    """Return what the paper says (once per row), what was found here, and the number of runs."""
     unit = f" {one.claim.measure.unit}"
     here = phrases.observed_words(one).replace(unit, "").replace(" runs", "")
     if here.startswith(phrases.NO_RATIO):
@@ -126,7 +126,7 @@ def _tall(row: Row) -> float:
 
 
 def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) -> list[Block]:
-    """Title, what it comes to, where it is from, and what the marks mean."""
+    """Return the head: title, outcome, data and machines, and what the marks mean."""
     left_out = len(tested(found)) - len(tested(judged))
     undrawn = [f"Not drawn: {left_out} of which nothing is judged yet."] if left_out else []
     head = [
@@ -144,7 +144,7 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
 
 
 def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
-    """What marks and lines look like by what they mean, of those that there are."""
+    """Return how the marks and lines that occur look, by their meaning."""
     words = [word for word in MARKS if any(standing(finding) == word for finding in judged)]
     entries = {MEANINGS.get(word, word): _handle(marker=MARKS[word][1], **_face(word)) for word in words}
     entries["the paper's number"] = _handle(color="black", **TICK | {"markersize": 10})
@@ -164,7 +164,7 @@ def _handle(**options: Any) -> Line2D:
 
 
 def _panel(axis: Axes, rows: Sequence[Row], inches: float, columns: Columns, is_share: bool) -> None:
-    """Rows from above to below, in inches; x in multiples of the least effect that matters, or shares of runs."""
+    """Draw the rows from top to bottom, in inches; x is in multiples of the smallest effect that matters, or shares of runs."""
     low, high = limits = (0.0, 1.0) if is_share else columns.with_sides(*_limits(rows))
     axis.set(ylim=(inches, HEADS), xlim=limits, yticks=[])
     axis.spines[["top", "right", "left"]].set_visible(False)
@@ -176,7 +176,7 @@ def _panel(axis: Axes, rows: Sequence[Row], inches: float, columns: Columns, is_
     else:
         axis.axvspan(-1, 1, color="0.92", zorder=0, linewidth=0)
         axis.set_xticks([tick for tick in range(-8, 16, 2) if low <= tick <= high])
-        axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # what is left of 0 is said in words
+        axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")  # words say what is left of 0
         axis.set_xlabel(AXIS, fontsize=8)
         sides(axis, HEADS / 2, PLOT)
     axis.grid(axis="x", color="0.93", zorder=0)
@@ -192,14 +192,14 @@ def _panel(axis: Axes, rows: Sequence[Row], inches: float, columns: Columns, is_
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """What the axis shows: all that is finite, within LEAST and MOST."""
+    """Return the range of the axis: all finite values, within LEAST and MOST."""
     values = [value for row in rows for one in row.findings for value in on_paper_line(one) or () if math.isfinite(value)]
     low, high = min([*values, LEAST[0]]) - 0.5, max([*values, LEAST[1]]) + 0.5
     return max(low, MOST[0]), min(high, MOST[1])
 
 
 def _row(axis: Axes, at: float, row: Row, columns: Columns, limits: tuple[float, float]) -> None:
-    """A claim: its name, and a lane for each of its findings."""
+    """Draw a claim: its name, and a lane for each of its findings."""
     columns.name(axis, at + LANE / 2 + ROOM / 2, wrapped(row.title, NAMES))
     for lane, (one, name) in enumerate(zip(row.findings, row.names, strict=True)):
         y = at + ROOM / 2 + (lane + 0.5) * LANE
@@ -209,8 +209,8 @@ def _row(axis: Axes, at: float, row: Row, columns: Columns, limits: tuple[float,
 
 
 def _paper_words(finding: Finding) -> str:
-    """What the paper says; where it is silent and the notes of 2012 are not, what they say. Where it says that two numbers are
-    alike, it speaks of the grey, and not of either side of it."""
+    """Return what the paper says or, where it says nothing, what the notes of 2012 say. A claim that two numbers are alike is
+    about the grey band, not about either side of it."""
     if isinstance(finding.claim.rule, Alike):
         return f"{phrases.reported_words(finding.claim)} (grey)"
     value, unit = finding.claim.reported.value, finding.claim.measure.unit
@@ -229,7 +229,7 @@ def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float]
             axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
     if limits[0] <= estimate <= limits[1]:
         axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(standing(finding)))
-    if not math.isnan(paper):  # behind our own mark, and taller than it
+    if not math.isnan(paper):  # behind our own mark, and taller
         tick = OR_MORE if _is_least(finding) else TICK
         if not limits[0] <= paper <= limits[1]:
             tick = {"marker": ">" if paper > limits[1] else "<", "markersize": 7}
@@ -237,7 +237,7 @@ def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float]
 
 
 def _is_least(finding: Finding) -> bool:
-    """Whether the paper's number is one that the effect is over."""
+    """Return whether the paper gives its number as a lower limit."""
     return finding.claim.reported.value is not None and finding.claim.reported.precision == "over"
 
 

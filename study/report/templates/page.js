@@ -1,10 +1,10 @@
 "use strict";
-// Sorts and chooses findings, and tells of each run what it is. Without it the page is whole, and only stands still.
-// What is chosen stands in the address after "#", as in #verdict=undecided&sort=seeds, so that it can be sent to somebody.
+// Sorts and filters findings, and shows what each run is. Without this script the page is complete, but static.
+// The address has the choices after "#", as in #verdict=undecided&sort=seeds, so that a view can be sent to somebody.
 (() => {
   const form = document.getElementById("choose");
   const tip = document.getElementById("tip");
-  let at = "";  // the claim that the address leads to, beside what is chosen
+  let at = "";  // the claim that the address points to, besides the choices
 
   if (form) {
     const table = document.getElementById("overview");
@@ -19,7 +19,7 @@
     const before = (one, other) => {
       const name = sort.selectedIndex ? sort.value : "claim";
       const [x, y] = [one.order[name], other.order[name]];
-      if (x === null || y === null) return (x === null) - (y === null) || one.place - other.place;  // what has no number comes last
+      if (x === null || y === null) return (x === null) - (y === null) || one.place - other.place;  // rows without a number come last
       return (down.checked ? y - x : x - y) || one.place - other.place;
     };
 
@@ -54,7 +54,7 @@
       } else {
         const view = new URLSearchParams(written);
         for (const choice of choices) choice.value = view.get(choice.name) ?? "";
-        for (const choice of choices) if (choice.selectedIndex < 0) choice.selectedIndex = 0;  // a value that is not here
+        for (const choice of choices) if (choice.selectedIndex < 0) choice.selectedIndex = 0;  // a value that this page does not have
         sort.selectedIndex = Math.max(0, columns.indexOf(view.get("sort") ?? columns[0]));
         down.checked = view.get("down") === "1";
         at = view.get("at") ?? "";
@@ -100,7 +100,7 @@
 
   // ---- Runs: pointed at, reached by the arrow keys, kept open by a click or Enter ----
 
-  let shownBy = "";  // "pointer", "click" or "key": what takes it away again hangs on that
+  let shownBy = "";  // "pointer", "click" or "key", which decides what hides it again
   const say = (by, mark, x, y, more = "") => {
     shownBy = by;
     for (const other of document.querySelectorAll("svg .on")) other.classList.remove("on");
@@ -123,7 +123,7 @@
     tip.hidden = true;
     for (const mark of document.querySelectorAll("svg .on")) mark.classList.remove("on");
   };
-  const name = mark => {  // its title becomes its name, so that the browser does not show it a second time
+  const name = mark => {  // its title becomes its label, so that the browser does not show it twice
     const title = mark.querySelector("title");
     if (!title) return;
     mark.setAttribute("role", "img");

@@ -77,7 +77,7 @@ def refused(line: str, capsys) -> str:
         ("describe relu_sooner", r"^recipe: 'relu_sooner' is a claim; name its base too: relu_sooner/A-2012, "),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
-        ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences of two"),
+        ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences between two"),
         ("describe PAPER --json --figure x.png", r"^--figure: .*not JSON"),
         ("data pack imagenet --side 32", r"^--side: only own images"),
         ("data check empty --from empty", r"^--from: "),

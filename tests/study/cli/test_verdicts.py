@@ -232,7 +232,7 @@ def test_a_run_of_one_key_and_machine_with_other_bits_is_named_and_ours_stays(fo
     tables.merge(other, made)
     before = (folder / "runs.csv").read_bytes()
     assert main(["merge", str(other)]) == 0
-    assert f"{made[0].key}: two runs on test machine, fp32 with other bits" in capsys.readouterr().out
+    assert f"{made[0].key}: two runs on test machine, fp32 with different bits" in capsys.readouterr().out
     assert (folder / "runs.csv").read_bytes() == before
 
 
@@ -241,7 +241,7 @@ def test_two_machines_that_find_the_same_agree_and_two_that_do_not_differ(folder
     assert main(["merge", str(near)]) == 0
     out = capsys.readouterr().out
     assert "relu_sooner, A-2012, cifar10-jpeg: the machines agree" in out and "near, fp32 x2.0" in out
-    assert "of runs on two machines 8 have the same bits, 0 have other bits" in out
+    assert "of runs on two machines 8 have the same bits, 0 have different bits" in out
     assert [one["answer"] for one in told(capsys, "merge", far)[1]["machines"]] == ["differ"]
 
 

@@ -62,8 +62,8 @@ def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowe
 @pytest.mark.parametrize(
     ("gaps", "images", "word", "says"),
     [
-        (GAPS, MANY, "supported", "Against a difference of more than 0.1 points: p = "),
-        ([g + 0.5 for g in GAPS], MANY, "contradicted", "Against a difference of at most 0.1 points: p = "),
+        (GAPS, MANY, "supported", "Test against a difference of more than 0.1 points: p = "),
+        ([g + 0.5 for g in GAPS], MANY, "contradicted", "Test against a difference of at most 0.1 points: p = "),
         (GAPS, 10_000, "undecided", "Whether they differ by 0.1 points at most or by more is not decided."),
     ],
 )
@@ -72,14 +72,14 @@ def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_op
     assert verdict.direction == word
     told = sentence(CLAIM.rule, CLAIM.measure, verdict)
     assert says in told
-    assert ("takes" in told and "times as many of both sets" in told) == (word == "undecided")
+    assert ("both image sets must be at least" in told and "times as large" in told) == (word == "undecided")
 
 
 def test_how_many_images_it_takes_is_what_makes_the_margin_one_test_wide():
     told = sentence(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
     share = 0.27 * 0.73
     by_hand = (1.645 / 0.001) ** 2 * (share / 1_000 + share / 10_000)
-    assert f"takes {by_hand:.0f} times" in told
+    assert f"at least {by_hand:.0f} times as large" in told
 
 
 def test_a_run_that_failed_leaves_it_open_and_is_named():

@@ -18,7 +18,7 @@ SCREENING = Fractional(EIGHT, SCREENING_OF_8)
         (SCREENING, "2^(8-4), resolution IV", "the 28 pairs come in 7 groups of 4"),
         (Fractional(EIGHT, "F=ABC G=ABD H=BCDE"), "2^(8-3), resolution IV", "13 pairs are clear of every other pair"),
         (SCREENING.folded_on("A"), "2^(8-3), resolution IV", "7 pairs are clear of every other pair"),
-        (Fractional(EIGHT, "G=ABCD H=ABEF"), "2^(8-2), resolution V", "pairs are clear of one another"),
+        (Fractional(EIGHT, "G=ABCD H=ABEF"), "2^(8-2), resolution V", "pairs are not aliased with one another"),
         (Fractional(tuple("ABC"), "C=AB"), "2^(3-1), resolution III", "aliased with pairs"),
         (AllCombinations(EIGHT[:4]), "2^4, all combinations", "Nothing is aliased"),
     ],
@@ -53,4 +53,4 @@ def test_an_effect_without_limits_says_so_and_what_was_left_out_is_counted():
     assert math.isinf(effect.upper)
     assert designs.contrast_words(effect, "points") == "+2.00 points (no interval)"
     assert "in 1 block (" in designs.blocks_words(effect, 2)
-    assert "1 further block that not all have is left out" in designs.blocks_words(effect, 2)
+    assert "1 further block without results of all cells is left out" in designs.blocks_words(effect, 2)

@@ -74,7 +74,7 @@ def test_where_every_run_came_to_a_result_that_is_said(tmp_path):
 
 
 def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
-    assert limitations(findings_of(tmp_path), CLAIMS)["before"] == [f"{SCALE}: no rule was fixed before 8 runs came in."]
+    assert limitations(findings_of(tmp_path), CLAIMS)["before"] == [f"{SCALE}: no rule was fixed before its 8 runs."]
 
 
 @pytest.mark.parametrize(

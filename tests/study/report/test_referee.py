@@ -77,9 +77,9 @@ def test_every_setting_is_read_again_as_describe_prints_it(name):
 @pytest.mark.parametrize(
     ("treated", "says"),
     [
-        (HIGHER, "More seeds of these arms do not: it was decided at look "),
+        (HIGHER, "More seeds of these arms would not: it was decided at look "),
         (EQUAL, "An effect beyond the margin"),
-        (WIDE, '"No effect" needs a p value of 0.05'),
+        (WIDE, '"No effect" needs a p value of at most 0.05'),
         ([41.0], "The next look needs 2 more seeds of an arm."),
     ],
 )
@@ -89,7 +89,7 @@ def test_what_would_change_a_verdict_hangs_on_how_it_stands(treated, says):
 
 def test_a_question_without_a_verdict_says_that_nothing_would_change_it():
     verdict = SimpleNamespace(direction="no claim")
-    assert "no verdict is asked of it" in would_change(found(PARTS, name="interactions_of_four", verdict=verdict))
+    assert "it has numbers, and no verdict" in would_change(found(PARTS, name="interactions_of_four", verdict=verdict))
 
 
 def test_the_p_value_and_the_margin_that_no_effect_needs_are_those_of_the_claim():
@@ -103,15 +103,15 @@ def test_a_verdict_by_a_hair_tells_its_p_value():
     one = found()
     one.verdict = replace(one.verdict, holm_p=0.0497)
     told = would_change(one)
-    assert "It was decided by a hair: its p value among all claims is 0.0497, at most 0.05 is asked." in told
+    assert "The decision is narrow: its p value among all claims is 0.0497, and at most 0.05 is allowed." in told
     one.verdict = replace(one.verdict, holm_p=0.02)
-    assert "hair" not in would_change(one)
+    assert "narrow" not in would_change(one)
 
 
 def test_how_it_was_judged_begins_with_what_was_set_against_what():
     told = how_judged(found())
-    assert told.startswith("Each run of none was set against the run of 0.0005 on the same seed and machine")
-    assert "4 looks, 23 claims asked together, a margin of 0.5 points either way." in told
+    assert told.startswith("Each run of none was compared with the run of 0.0005 with the same seed on the same machine")
+    assert "The plan: 4 looks, 23 claims judged together, a margin of 0.5 points either way." in told
 
 
 @pytest.mark.parametrize("name", ["relu_sooner", "ten_views", "averaged_nets", "column_colour", "batch_norm_dropout", "depth"])
@@ -213,20 +213,20 @@ def test_runs_without_a_result_are_hard_and_none_are_easy():
     assert "Of 3 runs 1 diverged." in hard(SimpleNamespace(found=(), runs=RUNS))
     assert "Of 3 runs 1 diverged and 2 did not learn." in hard(SimpleNamespace(found=(), runs=idle))
     (told,) = easy(SimpleNamespace(found=(), runs=whole))
-    assert told.startswith("Each of 3 runs came to a result")
+    assert told.startswith("Each of 3 runs has a result")
 
 
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
     assert any(DECAY.title in told and NORM.title not in told for told in easy(findings))
-    assert "Undecided with the seeds that are there: 1 of 2 findings." in hard(findings)
+    assert "Undecided with the seeds so far: 1 of 2 findings." in hard(findings)
 
 
 def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is_told_apart():
     design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, told=None))
     alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
-    assert "Undecided with the seeds that are there: 2 of 3 findings, 1 of them supported alone." in hard(findings)
+    assert "Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone." in hard(findings)
     assert outcome_words(findings.found) == "3 findings: 1 supported, 1 supported alone, 1 undecided."
 
 
@@ -252,22 +252,23 @@ def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_
     everywhere = [found(scale=scale) for scale in scales]
     here = [found(NORM, treated, "response_norm", scale) for treated, scale in zip((WIDE, HIGHER), scales, strict=True)]
     (told,) = (one for one in easy(SimpleNamespace(found=(*everywhere, *here), runs=RUNS)) if one.startswith("Decided"))
-    assert told == f"Decided at the first look, among all claims: {DECAY.title}; {NORM.title} (cifar10-jpeg-2500)."
+    assert told == f"Decided at the first look, with all claims counted: {DECAY.title}; {NORM.title} (cifar10-jpeg-2500)."
 
 
 def test_how_many_seeds_no_effect_takes_is_counted_against_the_looks_of_its_own_rule(monkeypatch):
     monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
     rules = [SimpleNamespace(looks=Looks((3, last), (5, last + 2)), fixed_on="2100-01-01") for last in (12, 24)]
     told = [hard(SimpleNamespace(found=(found(treated=WIDE, rule=rule),), runs=RUNS)) for rule in rules]
-    few, many = ([one for one in each if one.startswith('"No effect" would take more')] for each in told)
+    few, many = ([one for one in each if one.startswith('"No effect" would need more')] for each in told)
     assert "(about 18 for a margin of 0.5 points; the last look has 12)" in few[0] and not many
 
 
 def test_looks_are_told_by_scale_where_the_rules_differ():
     fast, usual = SimpleNamespace(looks=Looks((6, 12, 18), (10, 20, 30))), SimpleNamespace(looks=LOOKS)
     one, other = found(rule=usual), found(scale="cifar10-jpeg-2500", rule=fast)
-    assert looks_words([one]) == looks_words([found()]) == "3, 6, 9 and 12 of an arm"
-    assert looks_words([one, other]) == "3, 6, 9 and 12 of an arm at cifar10-jpeg; 6, 12 and 18 of an arm at cifar10-jpeg-2500"
+    assert looks_words([one]) == looks_words([found()]) == "3, 6, 9 and 12 seeds of an arm"
+    at_both = "3, 6, 9 and 12 seeds of an arm at cifar10-jpeg; 6, 12 and 18 seeds of an arm at cifar10-jpeg-2500"
+    assert looks_words([one, other]) == at_both
 
 
 def test_the_spread_of_runs_is_that_of_one_scale_whatever_lies_between_scales():

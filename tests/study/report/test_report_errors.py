@@ -81,4 +81,4 @@ def test_with_too_few_runs_it_still_renders_and_gives_no_verdict(tmp_path, seeds
     (found,) = found_in(tmp_path)
     assert found.verdict.direction == "incomplete"
     write_report(tmp_path)
-    assert f"{3 - seeds} more an arm for look 1 of 4" in (tmp_path / "REPORT.md").read_text()
+    assert f"{3 - seeds} more per arm for look 1 of 4" in (tmp_path / "REPORT.md").read_text()

@@ -51,8 +51,8 @@ def says_against_what(text: str) -> bool:
     [
         (HIGHER, "in the claim's direction"),
         ([38.0, 38.1, 37.95], "in the other direction"),
-        (EQUAL, "There is none that matters"),
-        (WIDE, "Neither is decided"),
+        (EQUAL, "There is no effect that matters"),
+        (WIDE, "Neither test decides"),
         ([41.0], "Nothing is judged yet: 1 run of none and 5 of 0.0005 are in, and 2 more of an arm are needed"),
         ([FAILED] * 3, "there is nothing to compare"),
     ],
@@ -62,7 +62,7 @@ def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, s
     told = why(found(DECAY, verdict))
     assert are_sentences(told) and says in told and "nan" not in told
     tested = verdict.direction in ("supported", "contradicted", "no effect", "undecided")
-    assert says_against_what(told) and ("Against no effect at all: p = " in told) == tested
+    assert says_against_what(told) and ("Test against no effect at all: p = " in told) == tested
     assert ("against an effect beyond 0.5 points either way: p = " in told) == (verdict.direction in ("no effect", "undecided"))
     if verdict.is_decided:
         assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
@@ -92,7 +92,7 @@ def test_a_gain_is_told_by_what_is_subtracted_from_what():
 
 def test_the_next_look_and_what_it_needs_are_told():
     verdict = of(WIDE)
-    assert (look_words(verdict), more_seeds_words(found(DECAY, verdict))) == ("1 of 4", "3 more an arm for look 2 of 4")
+    assert (look_words(verdict), more_seeds_words(found(DECAY, verdict))) == ("1 of 4", "3 more per arm for look 2 of 4")
     assert "The next look needs 3 more seeds of an arm." in why(found(DECAY, verdict))
 
 
@@ -125,13 +125,13 @@ def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     judged = judge(DECAY.rule, case_of(DECAY, arms, machines=(HERE, THERE)))
     told = why(found(DECAY, decide(judged, lambda p: p)))
-    assert "Pairs of here and there together; too few pairs to test whether they agree." in told
+    assert "The pairs are from several machines, here and there; there are too few pairs to test whether they agree." in told
     treated = {machine: [*runs, 40.5] for machine, runs in treated.items()}
     control = {machine: [*runs, 40.2, 40.1, 40.0][: 5 if machine == HERE else 3] for machine, runs in control.items()}
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     verdict = decided(DECAY, arms, machines=(HERE, THERE))
     assert verdict.looks_taken == 2
-    assert "Pairs of here and there together; a test whether they agree: p = " in why(found(DECAY, verdict))
+    assert "The pairs are from several machines, here and there; test of whether they agree: p = " in why(found(DECAY, verdict))
 
 
 def test_an_arm_with_the_controls_weights_is_told_to_have_changed_nothing():
