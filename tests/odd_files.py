@@ -17,7 +17,7 @@ from study.run.run_folder import ASKED, ENDED, RunState, finished, states_of_run
 
 LEASE = "lease.json"
 PLANNED_RUNS = [small_run(seed, arm) for seed in range(3) for arm in ("relu", "tanh")]
-STATES = ("reached", "failed", "running", "interrupted", "out of memory", "passed over")
+STATES = ("reached", "failed", "running", "interrupted", "out of memory", "skipped")
 Files = dict[Path, bytes]
 Spoiler = Callable[[Files, Path, random.Random], bytes]
 """From all files and the one that is to be spoiled to its new content."""

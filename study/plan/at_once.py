@@ -52,12 +52,12 @@ def jobs_that_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> tuple
     largest = max((planned.recipe for planned in planned_runs), key=lambda recipe: recipe.model.image_size)
     found = measured_once(largest, machine)
     if found.runs == 1:
-        return 1, "1 at a time: two runs of this size do not fit into what is free of this card's memory"
+        return 1, "1 at a time: two runs of this size do not fit into the free memory of this card"
     jobs = found.jobs(count)
-    when = "measured once" if found.runs == AT_ONCE else "no more fit into what is free of its memory"
+    when = "measured once" if found.runs == AT_ONCE else "no more fit into its free memory"
     return jobs, (
-        f"{jobs} at a time: {counted(found.runs, 'run')} side by side take {found.gain:.1f} times the steps a second of one "
-        f"alone here ({when}; JOBS=N says otherwise)"
+        f"{jobs} at a time: {counted(found.runs, 'run')} side by side do {found.gain:.1f} times the steps per second of one "
+        f"run alone ({when}; JOBS=N overrides it)"
     )
 
 

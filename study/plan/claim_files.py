@@ -39,7 +39,7 @@ def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
         if path.stem in NOT_CLAIMS:
             wrong[path.stem] = Refused(f"{path}: a claim cannot be called {path.stem!r}")
         elif path.stem in files:
-            wrong[path.stem] = Refused(f"{path}: there is a claim {path.stem!r} already")
+            wrong[path.stem] = Refused(f"{path}: there is already a claim {path.stem!r}")
         else:
             files[path.stem] = path
     found: dict[str, Claim] = {}
@@ -76,7 +76,7 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
         text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
         return Refused(f"{path}: {' '.join(text.split())}")
     if not hasattr(module, "CLAIM"):
-        return Refused(f"{path}: it has no CLAIM; a claim file says CLAIM = Claim(...)")
+        return Refused(f"{path}: has no CLAIM; a claim file defines CLAIM = Claim(...)")
     if not isinstance(found := module.CLAIM, Claim):
         return Refused(f"{path}: CLAIM is {type(found).__name__}, not a Claim")
     return found

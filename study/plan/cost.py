@@ -65,7 +65,7 @@ class Pace:
         hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
         most = "at most " if any(may_stop_before(planned, self.tuned) for planned in planned_runs) else ""
         cost = f"{most}about {_time(seconds)} ({hours:.1f} {unit})"
-        words = f"{counted(len(planned_runs), 'run')} to train: {cost}, by the pace of {source}."
+        words = f"{counted(len(planned_runs), 'run')} to train: {cost}, at the pace of {source}."
         return Cost(seconds, source, words)
 
     def _images_an_epoch(self, planned: PlannedRun) -> int:

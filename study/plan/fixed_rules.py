@@ -68,13 +68,15 @@ class Preregistration:
                 continue
             fixed, claim = self.family[name][base], claims[name]
             if base not in claim.bases or not claim.is_asked_at(self.scale):
-                return f"{name} on {base} is in the family that was fixed on {self.fixed_on}, its claim file no longer has it"
+                return (
+                    f"{name} on {base} is in the family that was fixed on {self.fixed_on}, but its claim file no longer has it"
+                )
             now = what_is_judged(claim, base, self.scale)
             for field in dict.fromkeys([*fixed, *now]):
                 if fixed.get(field) != now.get(field):
                     return (
                         f"the {field} of {name} was fixed at {_words(fixed.get(field), now.get(field))} on {self.fixed_on}, "
-                        f"its claim file says {_words(now.get(field), fixed.get(field))}"
+                        f"but its claim file says {_words(now.get(field), fixed.get(field))}"
                     )
         return ""
 
@@ -130,7 +132,7 @@ def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
     first = (max(used) // 10 + 1) * 10 if used else 0
     if first + looks.first_arm[-1] > JUDGED_SEEDS_BELOW:
         most = looks.first_arm[-1]
-        raise Refused(f"--new-rule: looks at {most} seeds from {first} on, but judged seeds end below {JUDGED_SEEDS_BELOW}")
+        raise Refused(f"--new-rule: needs {most} seeds from {first} on, but judged seeds are below {JUDGED_SEEDS_BELOW}")
     return first
 
 
@@ -149,7 +151,7 @@ class Preregistrations:
 
         def shaped(told: Any) -> dict[str, list[Preregistration]]:
             if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
-                raise ValueError("no list of rules for each scale")
+                raise ValueError("not a list of rules for each scale")
             return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()}
 
         return cls(folder, results_folder.read_json(folder, FILE, shaped))
@@ -182,7 +184,7 @@ class Preregistrations:
 def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:
     """Return a rule from its record. Raises Refused for a damaged or changed one."""
     if scale not in SCALES and not is_own(scale):
-        raise Refused(f"{path}: {scale!r} is no scale; choices: {', '.join(SCALES)}")
+        raise Refused(f"{path}: {scale!r} is not a scale; choices: {', '.join(SCALES)}")
     try:
         content = dict(record)
         digest = content.pop("digest")
@@ -193,10 +195,11 @@ def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise Refused(f"{path}: the rule of {scale} is damaged ({type(error).__name__}: {error}); {UNDO}") from None
     if digest != _digest(scale, content):
-        raise Refused(f"{path}: the rule of {scale} is not the one that was fixed (its digest is that of another); {UNDO}")
+        raise Refused(f"{path}: the rule of {scale} was changed since it was fixed (its digest does not match); {UNDO}")
     if (rule.error, rule.spending) != (ERROR, SPENDING):
         raise Refused(
-            f"{path}: the rule of {scale} spends {rule.error:g} by {rule.spending}, this version {ERROR:g} by {SPENDING}"
+            f"{path}: the rule of {scale} spends an error of {rule.error:g} by {rule.spending}, "
+            f"this code {ERROR:g} by {SPENDING}"
         )
     return rule
 
@@ -212,5 +215,5 @@ def _short_digest(text: str) -> str:
 def _words(value: Any, other: Any) -> str:
     """Return a value in words; of a mapping of arms only the entries that differ from `other`."""
     if isinstance(value, dict) and isinstance(other, dict):
-        return ", ".join(f"{name} {one}" for name, one in value.items() if other.get(name) != one) or "fewer of them"
+        return ", ".join(f"{name} {one}" for name, one in value.items() if other.get(name) != one) or "fewer arms"
     return "nothing" if value is None else str(value)

@@ -41,7 +41,7 @@ class InitialLogits:
         try:
             return cls(results_folder.read_json(folder, FILE, _shaped) or {})
         except Refused as error:
-            raise Refused(f"{error}; without it `alexnet-study logits` measures them again") from None
+            raise Refused(f"{error}; without this file `alexnet-study logits` measures the spreads again") from None
 
     def of(self, recipe: Recipe, fingerprint: str) -> Sequence[float] | None:
         return self.spreads.get(run_key(recipe, SEEDS[0], fingerprint))

@@ -71,7 +71,7 @@ def make_plan(
     tuning, for an arm without a tuned rate, and for two arms that are the same run.
     """
     if seeds is not None and seeds < 1:
-        raise Refused(f"SEEDS: {seeds} is not a whole number from 1")
+        raise Refused(f"SEEDS: {seeds} is not a whole number of 1 or more")
     claim = get_claim(claim_name)
     scale = get_scale(claim, scale_name)
     chosen_bases = pick_bases(claim, scale, bases)
@@ -81,8 +81,8 @@ def make_plan(
     first_seed = max(first_seed, claim.seen_seeds)
     if (last := first_seed + looks.seeds_of_first_arm(count) - 1) >= JUDGED_SEEDS_BELOW:
         raise Refused(
-            f"SEEDS: {count} of {claim_name} reach seed {last}, and seeds from {JUDGED_SEEDS_BELOW} on are for tuning; "
-            f"its first seed is {first_seed}"
+            f"SEEDS: {count} seeds of {claim_name}, from its first seed {first_seed} on, reach seed {last}, but seeds from "
+            f"{JUDGED_SEEDS_BELOW} on are for tuning"
         )
     planned_runs = []
     for base in chosen_bases:
@@ -127,8 +127,8 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
     if not found and found_nothing(claim_name, scale_name, base, arm, tuned):
         values = claim.tune[field]
         raise Refused(
-            f"claim.tune: no {field} of {min(values):g} to {max(values):g} took arm {arm!r} of base {base!r} at scale "
-            f"{scale_name!r} to the target, or to its end; {claim_name} needs other values to try"
+            f"claim.tune: arm {arm!r} of base {base!r} at scale {scale_name!r} reached neither the target nor its end with any "
+            f"{field} from {min(values):g} to {max(values):g}; {claim_name} needs other values to try"
         )
     if not found:
         raise Refused(
@@ -177,7 +177,7 @@ def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:
     if labels == ["all"]:
         return known
     if "all" in labels:
-        raise Refused("ARMS: all means every arm and stands alone; leave it out, or name no other")
+        raise Refused("ARMS: all means every arm; name it alone, or leave it out")
     for label in labels:
         choose("ARMS", label, [*known, "all"])
     return [label for label in known if label in labels]

@@ -24,7 +24,7 @@ DIGESTS = "digests.json"
 FORMAT = 1
 """The version of digests.json and of the tables' columns. It goes up if a column is renamed or changes its meaning."""
 FILES = ("runs.csv", "curves.csv", "answers.npz", "trained.json", "tuned.json", "rules.json", "initial_logits.json")
-ACCEPT = "`python -m study table --accept` takes the folder as it is"
+ACCEPT = "`python -m study table --accept` accepts the folder as it is"
 ATTEMPTS = 100
 """How often files are read again if another process writes them at the same time."""
 
@@ -44,12 +44,12 @@ class FilesRead:
         """Raises Refused for a file that was changed or, unless `may_lack`, is gone."""
         for name in self.changed:
             raise Refused(
-                f"{self.folder / name}: changed since it was written (its digest in {DIGESTS} is another); undo the change, or "
-                f"{ACCEPT}"
+                f"{self.folder / name}: changed since it was written (its digest differs from the one in {DIGESTS}); "
+                f"undo the change, or {ACCEPT}"
             )
         for name in () if may_lack else self.lost:
-            again = "`python -m study record` makes it again from the run folders, or " if name in FILES[:3] else ""
-            raise Refused(f"{self.folder / name}: gone, though {DIGESTS} has its digest; bring it back, or {again}{ACCEPT}")
+            again = "`python -m study record` rebuilds it from the run folders, or " if name in FILES[:3] else ""
+            raise Refused(f"{self.folder / name}: missing, but {DIGESTS} has its digest; restore it, or {again}{ACCEPT}")
 
 
 def read(folder: Path, *names: str) -> FilesRead:
@@ -76,7 +76,7 @@ def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape 
         try:
             found = of_shape(folder / name, contents.files[name], shaped)
         except Misshapen as error:
-            raise Refused(f"{folder / name}: damaged ({error}); bring back what was written") from None
+            raise Refused(f"{folder / name}: damaged ({error}); restore the file") from None
     contents.check()
     return found
 
@@ -139,15 +139,15 @@ def unlike_text(content: bytes) -> str:
     if not content.strip():
         return "empty"
     if content.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS in place of the file; `git lfs pull` fetches it"
+        return "a Git LFS pointer instead of the file; `git lfs pull` fetches it"
     if content.lstrip()[:1] == b"<":
-        return "line 1: begins as a page of HTML, or a conflict of git"
+        return "line 1: starts like an HTML page or a git conflict"
     if b"\0" in content:
-        return f"line {content[: content.index(0)].count(10) + 1}: holds bytes of 0, as a power cut leaves them"
+        return f"line {content[: content.index(0)].count(10) + 1}: contains zero bytes, as after a power cut"
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        return f"line {content[: error.start].count(10) + 1}: not text in UTF-8"
+        return f"line {content[: error.start].count(10) + 1}: not UTF-8 text"
     return ""
 
 
@@ -165,13 +165,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} occurs twice")
     return found
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -183,7 +183,7 @@ def _known(folder: Path) -> dict[str, str]:
     path = folder / DIGESTS
     if (content := _bytes(path)) is None:
         return {}
-    anew = "`python -m study table --accept` writes it anew, if the tables are as they should be"
+    anew = "if the tables are right, `python -m study table --accept` writes it again"
     try:
         told = json_of(path, content)
     except Refused as error:
@@ -191,7 +191,7 @@ def _known(folder: Path) -> dict[str, str]:
     if not isinstance(told, dict) or type(told.get("format")) is not int or not isinstance(told.get("sha256"), dict):
         raise Refused(f"{path}: damaged (no format and digests); {anew}")
     if told["format"] > FORMAT:
-        raise Refused(f"{path}: its format is {told['format']}, this code reads formats up to {FORMAT}; update the code")
+        raise Refused(f"{path}: its format is {told['format']}, but this code reads formats up to {FORMAT}; update the code")
     return dict(told["sha256"])
 
 
@@ -235,7 +235,7 @@ def _bytes(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
-        raise Refused(f"{path}: a folder where a file should be; move it away") from None
+        raise Refused(f"{path}: is a folder, not a file; move it away") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror})") from None
 

@@ -84,7 +84,7 @@ def _shaped(told: Any) -> dict[str, dict]:
         raise ValueError("not the learning rates by claim, base and scale")
     for name, arms in told.items():
         if not isinstance(arms, dict) or name.count("/") < 2:
-            raise ValueError(f"no arms of a claim, base and scale under {name!r}")
+            raise ValueError(f"{name!r} is not CLAIM/BASE/SCALE with a mapping of arms")
         for arm, entry in arms.items():
             if not _is_entry(entry):
                 raise ValueError(f"the entry of {name}, {arm}, is not a rate with the trials that found it")

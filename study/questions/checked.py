@@ -8,9 +8,9 @@ from alexnet.errors import Refused
 
 
 def check_text(field: str, value: Any, may_be_empty: bool = False) -> None:
-    """Raises Refused if `value` is not a text, or is blank and may not be."""
+    """Raises Refused if `value` is not a string, or is blank and may not be."""
     if not isinstance(value, str):
-        raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a text")
+        raise Refused(f"{field}: {value!r} is {type(value).__name__}, not a string")
     if not may_be_empty and not value.strip():
         raise Refused(f"{field}: is empty")
 
@@ -39,4 +39,4 @@ def check_mapping(field: str, value: Any, of: type = object) -> None:
     for name, one in value.items():
         check_text(field, name)
         if not isinstance(one, of):
-            raise Refused(f"{field}: what {name!r} stands for is {type(one).__name__}, not {of.__name__}")
+            raise Refused(f"{field}: the value of {name!r} is {type(one).__name__}, not {of.__name__}")

@@ -42,7 +42,7 @@ class Reported:
             check_number("claim.reported.value", self.value)
         choose("claim.reported.precision", self.precision, get_args(Precision))
         if self.in_notes_alone and not (self.notes and self.value is not None):
-            raise Refused("claim.reported.notes: in_notes_alone is set, and there is no number or no word of the notes")
+            raise Refused("claim.reported.notes: in_notes_alone is set, but the notes or the value is missing")
 
 
 @dataclass(frozen=True)
@@ -115,23 +115,23 @@ class Claim:
         check_mapping("claim.bases", self.bases, Recipe)
         if broken := [label for label in self.bases if set(label) & set(" ,*?[]") or not label.isprintable()]:
             raise Refused(
-                f"claim.bases: the label {broken[0]!r} holds a space, a comma or a sign of a pattern, so that BASE= cannot "
-                "name it, or what cannot be printed"
+                f"claim.bases: the label {broken[0]!r} contains a space, a comma, one of *?[] or an unprintable character, "
+                "so BASE= cannot name it"
             )
         check_mapping("claim.scales", self.scales, str)
         check_mapping("claim.tune", self.tune, tuple)
         for name in ("arms", "default_arms", "default_bases", "other_readings"):
             if not isinstance(value := getattr(self, name), tuple):
-                raise Refused(f"claim.{name}: {value!r} is not a tuple with something in it")
+                raise Refused(f"claim.{name}: {value!r} is {type(value).__name__}, not a tuple")
 
     def _check_counts(self) -> None:
         for name in ("arms", "bases", "scales"):
             if not getattr(self, name):
-                raise Refused(f"claim.{name}: none")
+                raise Refused(f"claim.{name}: is empty")
         check_whole("claim.seeds", self.seeds, 1, JUDGED_SEEDS_BELOW)
         check_whole("claim.seen_seeds", self.seen_seeds, 0, JUDGED_SEEDS_BELOW - self.seeds)
         if len(self.tune) > 1:
-            raise Refused(f"claim.tune: one field is tuned at most, not {len(self.tune)}")
+            raise Refused(f"claim.tune: {len(self.tune)} fields, but at most one can be tuned")
 
     def _check_arms(self) -> None:
         for arm in self.arms:
@@ -142,18 +142,18 @@ class Claim:
             check_mapping(f"claim.arms.{arm.label}.also", arm.also, Mapping)
         labels = [arm.label for arm in self.arms]
         if self.arms[0].diff or self.arms[0].also:
-            raise Refused(f"claim.arms: the control {labels[0]!r} must be the empty diff, not {dict(self.arms[0].diff)}")
+            raise Refused(f"claim.arms: the control {labels[0]!r} must have an empty diff, not {dict(self.arms[0].diff)}")
         if len(set(labels)) < len(labels):
-            raise Refused(f"claim.arms: a label stands twice in {labels}")
+            raise Refused(f"claim.arms: a label occurs twice in {labels}")
         if broken := [label for label in labels if not label or set(label) & set(" ,") or not label.isprintable()]:
             raise Refused(
-                f"claim.arms: the label {broken[0]!r} holds a space or a comma, which ARMS= takes as an end, "
-                "or what cannot be printed"
+                f"claim.arms: the label {broken[0]!r} is empty or contains a space, a comma or an unprintable character, "
+                "so ARMS= cannot name it"
             )
         if "all" in labels:
-            raise Refused("claim.arms: no arm can be called 'all', which means all of them")
+            raise Refused("claim.arms: no arm can be called 'all', which means every arm")
         if same := [arm.label for arm in self.arms[1:] if not arm.diff and set(arm.also) < set(self.bases)]:
-            raise Refused(f"claim.arms: {same[0]!r} differs from the control in nothing")
+            raise Refused(f"claim.arms: {same[0]!r} does not differ from the control")
         read = [label for name in self.other_readings for label in self.rule.arms_of_reading(name)]
         for label in (*self.default_arms, *read, self.rule.control, *self.rule.treated_arms):
             choose("claim.arms", label, labels)
@@ -164,7 +164,7 @@ class Claim:
     def _check_defaults(self) -> None:
         compared = dict.fromkeys((self.rule.control, *self.rule.treated_arms))
         if lacking := [label for label in compared if label not in self.default_arms]:
-            raise Refused(f"claim.default_arms: without {lacking[0]!r}, which claim.rule compares, they come to no verdict")
+            raise Refused(f"claim.default_arms: {lacking[0]!r} is missing, but claim.rule needs it for a verdict")
 
     def _check_bases_and_scales(self) -> None:
         for label in self.default_bases:
@@ -173,34 +173,37 @@ class Claim:
             choose("claim.scales", role, ROLES)
             own = own_name(scale)
             if bool(own) != (role == "own"):
-                raise Refused(f"claim.scales: {scale!r} has the role {role!r}; sets of one's own, as own-pets-32px, are own")
+                raise Refused(
+                    f"claim.scales: {scale!r} has the role {role!r}; sets of own images, such as own-pets-32px, have the role "
+                    "'own', and no others do"
+                )
             known = Scale(diff={}, side=own.side, train_images=0) if own else SCALES[choose("claim.scales", scale, SCALES)]
             if not own and ROLES.index(role) < ROLES.index(best := known.best_role):
                 raise Refused(f"claim.scales: {scale!r} cannot be {role!r}, at best {best!r}: {known.about}")
             if not any(known.suits(self.bases[base]) for base in self.default_bases):
                 sides = ", ".join(str(self.bases[base].model.image_size) for base in self.default_bases)
                 raise Refused(
-                    f"claim.default_bases: crops of {sides} pixels suit no image of scale {scale!r}, {known.side} pixels"
+                    f"claim.default_bases: crops of {sides} pixels do not suit the {known.side}-pixel images of scale {scale!r}"
                 )
 
     def _check_rule(self) -> None:
         """Check that the rule can judge the measure, and that the reported value does not contradict the expected sign."""
         for what, found, names in (("measure", self.measure, ("unit", "kind")), ("rule", self.rule, ("judges",))):
             if missing := [name for name in names if not hasattr(found, name)]:
-                raise Refused(f"claim.{what}: {type(found).__name__} does not say its {' and its '.join(missing)}")
+                raise Refused(f"claim.{what}: {type(found).__name__} has no {' and no '.join(missing)}")
         if self.measure.kind not in self.rule.judges:
             able = [rule.__name__ for rule in concrete(Rule) if self.measure.kind in getattr(rule, "judges", ())]
             raise Refused(
                 f"claim.rule: {type(self.rule).__name__} cannot judge {type(self.measure).__name__}; choices: {', '.join(able)}"
             )
         if self.measure.runs_together > self.seeds:
-            raise Refused(f"claim.seeds: {self.seeds} runs are fewer than the {self.measure.runs_together} of claim.measure")
+            raise Refused(f"claim.seeds: {self.seeds} are too few: claim.measure needs {self.measure.runs_together} runs")
         self.rule.check(self.reported.value)
         margin, most = self.rule.smallest_effect, self.largest_margin
         if margin is not None and margin > most:
             raise Refused(
-                f"claim.rule.no_effect_within: {margin:g} is over {most:.3g}: at most {self.measure.largest_margin:g}, and "
-                "at most half of what is reported"
+                f"claim.rule.no_effect_within: {margin:g} is above {most:.3g}; it may be at most "
+                f"{self.measure.largest_margin:g}, and at most half of the reported effect"
             )
 
     def _check_recipes(self) -> None:
@@ -225,7 +228,7 @@ class Claim:
                 if recipe.optim.stop_at_train_error != stop:
                     raise Refused(
                         f"claim.bases.{base}: optim.stop_at_train_error is {recipe.optim.stop_at_train_error}, "
-                        f"claim.measure needs {stop}"
+                        f"but claim.measure needs {stop}"
                     )
                 made[arm.label] = recipe
                 self._check_training(base, arm.label, recipe)
@@ -239,7 +242,7 @@ class Claim:
         images = recipe.data.train_images - recipe.data.validation_images
         if recipe.data.train_images and images < recipe.optim.batch_size:
             raise Refused(
-                f"claim.arms.{arm}: data.train_images of {recipe.data.train_images} leave no batch of "
+                f"claim.arms.{arm}: data.train_images of {recipe.data.train_images} are too few for a batch of "
                 f"{recipe.optim.batch_size} on base {base!r}"
             )
         for scale in self.fixed_scales if self.measure.least_epochs > 1 else ():
@@ -257,8 +260,8 @@ class Claim:
         for scale, side in self._sides.items() if self.measure.needs_ten_views else ():
             if suits(side, self.bases[base]) and crops >= side:
                 raise Refused(
-                    f"claim.bases.{base}: model.image_size of {crops} pixels (arm {arm!r}) leaves no ten views of the {side} "
-                    f"pixels of scale {scale!r}, and {type(self.measure).__name__} of claim.measure needs them"
+                    f"claim.bases.{base}: model.image_size of {crops} pixels (arm {arm!r}) leaves no ten views in the "
+                    f"{side}-pixel images of scale {scale!r}, but {type(self.measure).__name__} of claim.measure needs them"
                 )
 
     @property
@@ -352,7 +355,7 @@ def miscalled(error: BaseException) -> str:
     if call[2] == "missing":
         return f"{where}: {', '.join(named)} {'is' if len(named) == 1 else 'are'} missing ({needs})"
     if call[2] == "takes":
-        return f"{where}: {kind.__name__} takes its fields by their names, as in {next(iter(known))}=... ({needs})"
+        return f"{where}: {kind.__name__} takes its fields by name, as in {next(iter(known))}=... ({needs})"
     try:
         return choose(where, named[0], known)
     except Refused as refused:

@@ -148,14 +148,12 @@ class Fractional(Design):
         for generator in self.generators.split():
             made, _, of = generator.partition("=")
             if len(made) != 1 or made not in letters or len(set(of)) < max(2, len(of)) or set(of) - set(letters):
-                raise Refused(f"design.generators: {generator!r} is not like E=BCD with letters of {letters}")
+                raise Refused(f"design.generators: {generator!r} is not of the form E=BCD with letters from {letters}")
         made = [generator[0] for generator in self.generators.split()]
         if twice := [letter for letter in made if made.count(letter) > 1]:
-            raise Refused(f"design.generators: {twice[0]} is made twice in {self.generators!r}")
+            raise Refused(f"design.generators: {twice[0]} is defined twice in {self.generators!r}")
         if chained := [g for g in self.generators.split() if set(g[2:]) & set(made)]:
-            raise Refused(
-                f"design.generators: {chained[0]} is made of a letter that is itself made; write it out in basic ones"
-            )
+            raise Refused(f"design.generators: {chained[0]} uses a letter that is itself generated; use only basic letters")
 
     @property
     def cells(self) -> tuple[Term, ...]:
@@ -186,7 +184,7 @@ class Folded(Design):
     def __post_init__(self):
         choose("design.part", self.part, self.factors)
         if set(self.fold) & {(), *self.first.cells}:
-            raise Refused(f"design.part: the cells with {self.part!r} turned round are there already")
+            raise Refused(f"design.part: the cells with {self.part!r} switched are already there")
 
     @property
     def fold(self) -> tuple[Term, ...]:
@@ -205,7 +203,7 @@ def screening_generators(parts: int) -> str:
     A product of an odd number of basic letters makes a defining word of even length, so no word has length three. Raises
     Refused for fewer than 5 or more than 16 parts: more than 16 need 64 cells."""
     if not 5 <= parts <= 16:
-        raise Refused(f"design.factors: {parts} are not from 5 to 16")
+        raise Refused(f"design.factors: {parts} parts, not 5 to 16")
     basic = 4 if parts <= 8 else 5
     letters = string.ascii_uppercase
     products = ["".join(chosen) for size in range(3, basic + 1, 2) for chosen in combinations(letters[:basic], size)]

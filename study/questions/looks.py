@@ -22,7 +22,9 @@ class Looks:
             if not counts or counts[0] < 2 or any(later <= one for one, later in itertools.pairwise(counts)):
                 raise Refused(f"looks.{name}: {list(counts)} are not growing numbers of seeds, 2 or more")
         if len(self.arms) != len(self.first_arm) or any(f < a for a, f in zip(self.arms, self.first_arm, strict=True)):
-            raise Refused(f"looks.first_arm: {list(self.first_arm)} is not a number for each look, at least that of looks.arms")
+            raise Refused(
+                f"looks.first_arm: {list(self.first_arm)} needs one number for each look, none below that of looks.arms"
+            )
 
     @property
     def shares(self) -> tuple[float, ...]:

@@ -25,9 +25,9 @@ IN_TITLE = " (each arm at its own best learning rate)"
 def at_own_rates(name: str, claim: Claim) -> Claim:
     """Return the claim with rates to search for. Raises Refused for a claim that already searches, or that compares no arms."""
     if claim.tune:
-        raise Refused(f"claim: {name!r} finds the learning rate of each arm already")
+        raise Refused(f"claim: {name!r} already searches for the learning rate of each arm")
     if not claim.rule.treated_arms:
-        raise Refused(f"claim: {name!r} compares no arms, so there are no rates of their own to find")
+        raise Refused(f"claim: {name!r} compares no arms, so there are no learning rates to search for")
     rates = {base.optim.learning_rate for base in claim.bases.values()}
     return replace(
         claim,

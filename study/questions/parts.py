@@ -14,7 +14,7 @@ def factorial_arms(design: Design, off: Mapping[str, Arm], control: str = "all-o
     Raises Refused for a part that has no such arm, and for two parts that set one field to different values: a cell without
     both could follow only one of them."""
     if missing := [part for part in design.factors if part not in off]:
-        raise Refused(f"claim.arms: nothing says what changes without {missing[0]!r}")
+        raise Refused(f"claim.arms: no arm is given for the part {missing[0]!r}")
     parts = {part: off[part] for part in design.factors}
     bases = dict.fromkeys(base for arm in parts.values() for base in arm.also)
     for base in bases or [""]:
@@ -34,4 +34,6 @@ def _refuse_conflicts(diffs: Mapping[str, Mapping[str, Any]]) -> None:
         for field, value in diff.items():
             other = set_by.setdefault(field, part)
             if diffs[other][field] != value:
-                raise Refused(f"claim.arms: {field} is {diffs[other][field]!r} without {other!r}, {value!r} without {part!r}")
+                raise Refused(
+                    f"claim.arms: {field} is {diffs[other][field]!r} without {other!r}, but {value!r} without {part!r}"
+                )

@@ -34,7 +34,7 @@ class Rule:
         if self.control in self.treated_arms:
             raise Refused(f"claim.rule.treated: {self.control!r} is the control")
         if len(set(self.treated_arms)) < len(self.treated_arms):
-            raise Refused(f"claim.rule.treated: an arm stands twice in {list(self.treated_arms)}")
+            raise Refused(f"claim.rule.treated: an arm occurs twice in {list(self.treated_arms)}")
 
     @property
     def treated_arms(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class RatioOfTimes(Rule):
     def __post_init__(self):
         super().__post_init__()
         if not self.treated:
-            raise Refused("claim.rule.treated: none")
+            raise Refused("claim.rule.treated: names no arm")
         check_number("claim.rule.no_effect_within", self.no_effect_within)
         if not self.no_effect_within > 1:
             raise Refused(f"claim.rule.no_effect_within: {self.no_effect_within!r} is not a ratio above 1")
@@ -82,7 +82,7 @@ class RatioOfTimes(Rule):
 
     def check(self, reported: float | None) -> None:
         if not (reported and reported > 1):
-            raise Refused(f"claim.reported.value: {reported!r} is not a ratio above 1, how much longer {self.treated!r} takes")
+            raise Refused(f"claim.reported.value: {reported!r} is not a ratio above 1 (how much longer {self.treated!r} takes)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class DifferenceOfMeans(Signed):
             )
         super().__post_init__()
         if not self.treated_arms:
-            raise Refused("claim.rule.treated: none")
+            raise Refused("claim.rule.treated: names no arm")
 
     @property
     def treated_arms(self) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def trained_long_enough(base: Recipe, train_images: int) -> dict[str, Any]:
     if train_images < BATCHES_AN_EPOCH * batch:
         batch = min(batch, SMALL_BATCH)
     if train_images < batch:
-        raise Refused(f"images: {train_images} for training are fewer than one batch of {batch}")
+        raise Refused(f"images: {train_images} training images are fewer than one batch of {batch}")
     times = min(MOST_TIMES, max(1, math.ceil(LEAST_UPDATES / (train_images // batch * optim.epochs))))
     kept_back = min(base.data.validation_images, train_images // LEAST_TRAINED)
     return {

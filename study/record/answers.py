@@ -85,9 +85,9 @@ def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
                 columns = {name: file[name] for name in (*TEXTS, "images", "ties", "right", "tied")}
             for name, one in _rows(columns):
                 if kept.setdefault(name, one) != one:
-                    raise ValueError(f"{' '.join(name)} stands there twice, with other answers")
+                    raise ValueError(f"{' '.join(name)} occurs twice, with different answers")
         except Exception as error:  # any error of zipfile or numpy for damaged files
-            remake = "delete it, and `python -m study record` makes it again from the run folders, or `table` from MLflow"
+            remake = "delete it, and `python -m study record` rebuilds it from the run folders, or `table` from MLflow"
             raise Refused(f"{path}: damaged ({error}); {remake}") from None
     contents.check(may_lack)
     return KeptAnswers(kept)
@@ -126,9 +126,9 @@ def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
     kinds = {**dict.fromkeys(TEXTS, "U"), "images": "i", "ties": "i", "right": "u", "tied": "u"}
     for name, kind in kinds.items():
         if columns[name].ndim != 1 or columns[name].dtype.kind != kind:
-            raise ValueError(f"{name} is of another type")
+            raise ValueError(f"{name} has the wrong type")
     if (columns["images"] < 1).any() or (columns["ties"] < 0).any() or not set(columns["measure"].tolist()) <= set(MEASURES):
-        raise ValueError("a count below 0, or answers to something else")
+        raise ValueError("a count is too small, or a measure is unknown")
     right_ends = np.cumsum(-(-columns["images"] // 8)).tolist()
     tied_ends = np.cumsum(columns["ties"] * TIED.itemsize).tolist()
     right, tied = columns["right"].tobytes(), columns["tied"].tobytes()
@@ -142,5 +142,5 @@ def _rows(columns: Mapping[str, NDArray]) -> Iterator[tuple[Name, Kept]]:
         first_right, first_tied = end_right, end_tied
         ties = np.frombuffer(kept.tied, TIED)
         if (ties["image"] >= images).any() or (ties["ways"] < 2).any():
-            raise ValueError(f"ties of {' '.join(kept.name)} are none")
+            raise ValueError(f"the ties of {' '.join(kept.name)} are invalid")
         yield kept.name, kept

@@ -55,4 +55,4 @@ def read_arrays(path: Path) -> dict[str, NDArray] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path}: damaged ({error}); without it the same command makes it again from the weights") from None
+        raise Refused(f"{path}: damaged ({error}); delete it, and the same command makes it again from the weights") from None

@@ -40,9 +40,9 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
     try:
         count = tables.merge(tables_folder, results, odd.append)
     except (Refused, OSError) as error:
-        kept = "the run folders keep the results, the next call records them"
+        kept = "the run folders keep the results, and the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
-    faults = [f"passed over: {told}" for told in odd]
+    faults = [f"skipped: {told}" for told in odd]
     if fault := _into_mlflow(results, spool, count):
         faults.append(fault)
     return Recorded("; ".join(faults))
@@ -54,9 +54,9 @@ def _into_mlflow(results: Iterable[RunResult], spool: Path, count: int) -> str:
         Store().record(results, spool)
     except Exception as error:  # any error of mlflow, for a locked, missing or foreign database; training goes on
         if isinstance(error, ImportError) and error.name == "mlflow":
-            return "mlflow is not installed here: `python -m study record SPOOL` where it is records these runs"
-        kept = "their run folders keep them"
-        return f"MLflow did not take {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}"
+            return "mlflow is not installed here; `python -m study record SPOOL` on a machine that has it records these runs"
+        kept = "but their run folders keep them"
+        return f"MLflow did not accept {counted(count, 'run')}, {kept}: {in_words(error, tracking_uri())}"
     return ""
 
 

@@ -169,8 +169,8 @@ def _add_rates(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
                 own[name] = {**own.get(name, {}), arm: entry}
             elif (here := own[name][arm]["value"]) != entry["value"]:
                 merged.notes.append(
-                    f"{path}: the learning rate of {name}, {arm}, is {_rate(entry['value'])} there and {_rate(here)} here, "
-                    "which stays; runs of the other answer no claim here"
+                    f"{path}: the learning rate of {name}, {arm}, is {_rate(entry['value'])} there and {_rate(here)} here; "
+                    "the one here stays, and runs with the other answer no claim here"
                 )
     if own != before:
         ours.tuned = own
@@ -188,8 +188,8 @@ def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
             ours.rules = Preregistrations(ours.path, {**ours.rules.rules, scale: rules})
         elif here.record != rules[-1].record:
             merged.notes.append(
-                f"{path}: its rule of scale {scale} was fixed on {rules[-1].fixed_on} and is another than that of "
-                f"{here.fixed_on} here, which stays and judges its runs too"
+                f"{path}: its rule of scale {scale}, fixed on {rules[-1].fixed_on}, differs from the rule here, fixed on "
+                f"{here.fixed_on}; the rule here stays and judges its runs too"
             )
 
 
@@ -211,4 +211,4 @@ def check_folders(folder: Path, others: Iterable[Path]) -> None:
         if other.resolve() == folder.resolve():
             raise Refused(f"{other}: is the folder of results itself (RESULTS_DIR)")
         if not any((other / name).is_file() for name in results_folder.FILES):
-            raise Refused(f"{other}: no {tables.RUNS} in it, nor another file of results; name a folder of results")
+            raise Refused(f"{other}: has no {tables.RUNS} or other file of results; name a folder of results")

@@ -11,7 +11,7 @@ from study.run.database import in_a_line, is_postgresql, redacted
 
 CHOICES = "http://HOST:5000, postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
 OTHER_DATABASES = ("mysql", "mssql", "databricks")
-KEPT = "the run folders keep all runs, and `python -m study record` puts them there then"
+KEPT = "the run folders keep all runs, and `python -m study record` records them later"
 
 
 def check_address(uri: str) -> None:
@@ -22,11 +22,12 @@ def check_address(uri: str) -> None:
     if re.fullmatch(r"[\w.-]+:\d+(/\S*)?", uri):
         raise Refused(f"MLFLOW_TRACKING_URI: {uri!r} has no http:// before it; choose http://{uri}")
     if colon and scheme != "file":
-        raise Refused(f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is no address of MLflow; choose {CHOICES}")
+        raise Refused(f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is not an address of MLflow; choose {CHOICES}")
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() != "true":
         raise Refused(
-            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is a folder, in which MLflow keeps no runs any more; choose {CHOICES}; "
-            "`mlflow migrate-filestore` takes along the runs of a folder, and MLFLOW_ALLOW_FILE_STORE=true insists on it"
+            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is a folder, and MLflow no longer keeps runs in folders; "
+            f"choose {CHOICES}; `mlflow migrate-filestore` migrates the runs of a folder, "
+            "and MLFLOW_ALLOW_FILE_STORE=true allows the folder"
         )
 
 
@@ -37,15 +38,15 @@ def lasting(error: BaseException, uri: str) -> Refused | None:
         return error
     if found := re.search(r"found version (\w+), but expected (\w+)", told):
         return Refused(
-            f"{about} is the database of another version of MLflow (its schema is {found[1]}, this one's is {found[2]}); of an "
-            f"older one: keep a copy, then `mlflow db upgrade {redacted(uri)}`; of a newer one: install that version; {KEPT}"
+            f"{about} is the database of another version of MLflow (its schema is {found[1]}, this one's is {found[2]}); if it "
+            f"is older: keep a copy, then `mlflow db upgrade {redacted(uri)}`; if newer: install that version; {KEPT}"
         )
     if "file is not a database" in told or "malformed" in told:
-        return Refused(f"{about} is damaged, or no database at all; move the file away, or choose {CHOICES}; {KEPT}")
+        return Refused(f"{about} is damaged, or is not a database; move the file away, or choose {CHOICES}; {KEPT}")
     if isinstance(error, ImportError) and error.name != "mlflow":
         return Refused(f"{about} needs a package that is not installed ({in_a_line(error)}); install it, or choose {CHOICES}")
     if type(error).__name__ in ("ArgumentError", "InvalidUrlException", "NoSuchModuleError"):
-        return Refused(f"{about} is no address of MLflow ({in_a_line(error)}); choose {CHOICES}")
+        return Refused(f"{about} is not an address of MLflow ({in_a_line(error)}); choose {CHOICES}")
     return None
 
 
@@ -60,4 +61,4 @@ def in_words(error: BaseException, uri: str) -> str:
     """Return why MLflow recorded nothing and what helps: the remedy for a permanent fault, otherwise the next call."""
     if fault := lasting(error, uri):
         return str(fault)
-    return f"{in_a_line(error)}; nothing is lost, the next call puts it there"
+    return f"{in_a_line(error)}; nothing is lost, and the next call records it"

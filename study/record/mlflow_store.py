@@ -118,7 +118,7 @@ def look_at_store() -> str:
             raise fault from None
         if isinstance(error, ImportError):
             return ""
-        return f"MLflow does not answer ({in_a_line(error)}); the runs are kept in their folders, and recorded when it does"
+        return f"MLflow does not answer ({in_a_line(error)}); the run folders keep the runs until it can record them"
     return ""
 
 
@@ -260,7 +260,7 @@ class Store:
                 except (MlflowException, OSError) as error:
                     if not is_gone(error):  # for example if a server does not answer: all later runs would be skipped too
                         raise
-                    pass_over(f"MLflow's run {run.info.run_id}: its result.json is gone from {redacted(_artifacts_of(run))}")
+                    pass_over(f"MLflow's run {run.info.run_id}: its result.json is missing from {redacted(_artifacts_of(run))}")
                 else:
                     yield result
 
@@ -319,7 +319,7 @@ class Store:
 
         with contextlib.suppress(MlflowException):  # another process has just restored it
             self.client.restore_experiment(experiment)
-            _say(f"MLflow: the experiment {name} was deleted; it is restored, with its runs")
+            _say(f"MLflow: the experiment {name} was deleted; it was restored with its runs")
         runs = sorted(self._finished([experiment]), key=lambda run: (run.info.end_time or 0, run.info.run_id))
         newest = {(run.data.tags["study.key"], run.data.tags["study.machine"]): run.info.run_id for run in runs}
         for run in runs:

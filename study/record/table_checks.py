@@ -20,9 +20,7 @@ Columns = Mapping[Hashable, Any]
 Test = tuple[Callable[[pd.Series], pd.Series | NDArray[np.bool_]], str]
 """A function that says which values of a column are valid, and words for an invalid value."""
 
-REMAKE = (
-    "undo the change, or delete it, and `python -m study table` makes it again from MLflow, or `record` from the run folders"
-)
+REMAKE = "undo the change, or delete it, and `python -m study table` rebuilds it from MLflow, or `record` from the run folders"
 NAME = ["key", "machine"]
 ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
 """Columns that older tables do not have."""
@@ -34,15 +32,15 @@ def _like(pattern: str) -> Callable[[pd.Series], pd.Series]:
     return lambda texts: texts.str.fullmatch(pattern)
 
 
-SHARE: Test = (lambda values: values.isna() | values.between(0, 1), "no share from 0 to 1")
+SHARE: Test = (lambda values: values.isna() | values.between(0, 1), "not a share from 0 to 1")
 COUNT: Test = (lambda values: values.isna() | (values >= 1), "less than 1")
-NOT_BELOW_0: Test = (lambda values: values.between(0, np.inf, inclusive="left"), "no finite number from 0 on")
-SOMETHING: Test = (lambda texts: texts != "", "nothing")
+NOT_BELOW_0: Test = (lambda values: values.between(0, np.inf, inclusive="left"), "not a finite number of 0 or more")
+SOMETHING: Test = (lambda texts: texts != "", "empty")
 
 RUN_TESTS: Mapping[str, Test] = {
-    "key": (_like("[0-9a-f]{16}"), "no key of 16 hexadecimal digits"),
+    "key": (_like("[0-9a-f]{16}"), "not a key of 16 hexadecimal digits"),
     **dict.fromkeys(("machine", "claim", "scale", "base", "arm", "data", "data_fingerprint"), SOMETHING),
-    "outcome": (lambda texts: texts.isin(OUTCOMES), f"none of {', '.join(OUTCOMES)}"),
+    "outcome": (lambda texts: texts.isin(OUTCOMES), f"not one of {', '.join(OUTCOMES)}"),
     "seconds": NOT_BELOW_0,
     "seed": NOT_BELOW_0,
     "cpu_share": (lambda values: values.isna() | NOT_BELOW_0[0](values), NOT_BELOW_0[1]),
@@ -50,8 +48,8 @@ RUN_TESTS: Mapping[str, Test] = {
         ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "chance_error"), SHARE
     ),
     **dict.fromkeys(("epochs", "steps", "threads", "jobs", "test_images", "predicted_classes"), COUNT),
-    "started": (_like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "no time such as 2026-11-24 03:26:26"),
-    "weights_sha256": (_like("[0-9a-f]{64}"), "no digest of 64 hexadecimal digits"),
+    "started": (_like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "not a time such as 2026-11-24 03:26:26"),
+    "weights_sha256": (_like("[0-9a-f]{64}"), "not a digest of 64 hexadecimal digits"),
 }
 CURVE_TESTS: Mapping[str, Test] = {
     **dict.fromkeys(("epoch", "step"), COUNT),
@@ -98,16 +96,16 @@ def _header(path: Path, text: str, columns: Columns) -> list[str]:
     if separator:
         why = f"its cells are separated by {separator!r}, not by commas"
     elif odd:
-        why = f"{odd[0][:40]!r} is no column of it: another program or a newer version of this one has written it"
+        why = f"{odd[0][:40]!r} is not one of its columns: another program or a newer version of this one wrote it"
     else:
-        why = f"no column {lacking[0]!r}" if lacking else "a column stands twice"
+        why = f"the column {lacking[0]!r} is missing" if lacking else "a column occurs twice"
     raise Refused(f"{path}: damaged (line 1: {why}); {REMAKE}")
 
 
 def _check_widths(path: Path, text: str, width: int) -> None:
     for line, cells in enumerate(_rows(text), 1):
         if len(cells) != width:
-            raise Refused(f"{path}: damaged (line {line}: {len(cells)} cells under {width} columns); {REMAKE}")
+            raise Refused(f"{path}: damaged (line {line}: {len(cells)} cells for {width} columns); {REMAKE}")
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -125,7 +123,7 @@ def _wrong_cell(text: str, columns: Columns) -> str:
                 continue
             pattern = r"-?\d{1,18}" if kind in ("int64", "Int64") else r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
             if not re.fullmatch(pattern, cell):
-                return f"line {line}: {name} is {cell[:40]!r}, no {'whole ' if 'nt64' in kind else ''}number"
+                return f"line {line}: {name} is {cell[:40]!r}, not a {'whole ' if 'nt64' in kind else ''}number"
     return ""
 
 
@@ -154,11 +152,11 @@ def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True
         one, other = kept.iloc[first], kept.iloc[second]
         differs = next(name for name in kept if one[name] is not other[name] and str(one[name]) != str(other[name]))
         raise Refused(
-            f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} stands there twice, with {differs} "
-            f"{one[differs]} and {other[differs]}; keep one of both rows"
+            f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} occurs twice, with {differs} "
+            f"{one[differs]} and {other[differs]}; keep one of the two rows"
         )
     if say:
-        print(f"{path}: {len(frame) - len(kept)} rows stand there twice, and count once", file=sys.stderr)
+        print(f"{path}: {len(frame) - len(kept)} rows occur twice, and count once", file=sys.stderr)
     return kept
 
 
@@ -179,7 +177,7 @@ def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool
     at = own.get_indexer(of_points)
     if whole and (at < 0).any():
         raise Refused(
-            f"{path}: points of {_named(curves, int((at < 0).argmax()))}, of which {runs_path.name} has no row; {_both()}"
+            f"{path}: has points of {_named(curves, int((at < 0).argmax()))}, but {runs_path.name} has no row of it; {_both()}"
         )
     order = np.lexsort((curves.step.to_numpy(), at))
     order = order[at[order] >= 0]
@@ -195,29 +193,27 @@ def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool
     def check(right: NDArray[np.bool_], words: str) -> None:
         if not right.all():
             run = _named(told, int((~right).argmax()))
-            raise Refused(f"{path}: the points of {run} {words}; one of both tables was changed: undo it, or {_both()}")
+            raise Refused(f"{path}: the points of {run} {words}; one of the two tables was changed: undo that, or {_both()}")
 
     epoch, step, of = curves.epoch.to_numpy(), curves.step.to_numpy(), np.repeat(np.arange(len(there)), counts[there])
     epochs, steps = told.epochs.to_numpy(), told.steps.to_numpy()
-    check(end.epoch.to_numpy() == epochs, f"do not end where {runs_path.name} says, by their epochs")
-    check(end.step.to_numpy() == steps, f"do not end where {runs_path.name} says, by their steps")
-    check(counts[there] == epochs, f"are not as many as its epochs in {runs_path.name}")
-    check(_all(epoch == np.arange(len(curves)) - starts[of] + 1, of, len(there)), "are not one for each epoch")
-    check(_all(step * epochs[of] == steps[of] * epoch, of, len(there)), "do not lie the same number of steps apart")
+    check(end.epoch.to_numpy() == epochs, f"end at a different epoch from {runs_path.name}")
+    check(end.step.to_numpy() == steps, f"end at a different step from {runs_path.name}")
+    check(counts[there] == epochs, f"differ in number from its epochs in {runs_path.name}")
+    check(_all(epoch == np.arange(len(curves)) - starts[of] + 1, of, len(there)), "are not those of epochs 1, 2, 3, ...")
+    check(_all(step * epochs[of] == steps[of] * epoch, of, len(there)), "are not the same number of steps apart")
     seconds = curves.seconds.to_numpy()
     back = np.zeros(len(curves), dtype=bool)
     back[1:] = (seconds[1:] < seconds[:-1]) & (of[1:] == of[:-1])
     check(_all(~back, of, len(there)), "go back in time")
-    check(
-        np.isclose(end.seconds, told.seconds, rtol=0, atol=0.0011), f"do not end where {runs_path.name} says, by their seconds"
-    )
+    check(np.isclose(end.seconds, told.seconds, rtol=0, atol=0.0011), f"end at a different second from {runs_path.name}")
     diverged = (told.outcome == "diverged").to_numpy()
     numbers = np.isfinite(curves.running_loss.to_numpy()) & curves.running_error.between(0, 1).to_numpy()
-    check(_all(numbers | diverged[of], of, len(there)), "have a running loss or error that is none, though it never diverged")
+    check(_all(numbers | diverged[of], of, len(there)), "have an invalid running loss or error, but it did not diverge")
     wanted, seen = told.test_error.to_numpy(), end.test_error.to_numpy()
     to_the_end = told.outcome.isin(TO_THE_END).to_numpy()
     same = np.isclose(wanted, seen, rtol=0, atol=1e-6) | ~np.isfinite(seen)
-    check(same | ~to_the_end, f"end with another test error than {runs_path.name} has")
+    check(same | ~to_the_end, f"end with a different test error from {runs_path.name}")
     return curves
 
 
@@ -227,7 +223,7 @@ def _check_outcomes(path: Path, runs: pd.DataFrame) -> None:
     wrong = (measured & ~runs.outcome.isin(TO_THE_END)).to_numpy()
     if wrong.any():
         at = int(wrong.argmax())
-        raise Refused(f"{path}: damaged ({_named(runs, at)} is {runs.outcome.iloc[at]}, and has a test error); {REMAKE}")
+        raise Refused(f"{path}: damaged ({_named(runs, at)} is {runs.outcome.iloc[at]}, but has a test error); {REMAKE}")
     for top1, top5 in (("test_error", "test_top5_error"), ("test_error_ten_views", "test_top5_error_ten_views")):
         wrong = (runs[top5] > runs[top1]).to_numpy()
         if wrong.any():
@@ -240,4 +236,4 @@ def _all(right: NDArray[np.bool_], of: NDArray[np.int64], count: int) -> NDArray
 
 
 def _both() -> str:
-    return "`python -m study record` makes both again from the run folders, or `table` from MLflow"
+    return "`python -m study record` rebuilds both from the run folders, or `table` from MLflow"

@@ -22,7 +22,7 @@ def shaped(told: Any) -> dict[str, Any]:
         raise ValueError("not the two sections runs and ensembles")
     for name, facts in told["runs"].items():
         if not isinstance(facts, dict):
-            raise ValueError(f"no facts by their names under {name}")
+            raise ValueError(f"the facts of {name} are not a mapping")
         if "kernels" in facts:
             kernels = np.asarray(facts["kernels"], dtype=float)
             if kernels.ndim != 4 or kernels.shape[1] != 3 or kernels.shape[2] != kernels.shape[3] or not kernels.size:
@@ -30,15 +30,15 @@ def shaped(told: Any) -> dict[str, Any]:
         if "neighbours" in facts:
             shares = facts["neighbours"]["same_label"]
             if not all(_is_share(shares[kind]) for kind in ("features", "pixels")):
-                raise ValueError(f"the neighbours of {name} are no shares from 0 to 1")
+                raise ValueError(f"the neighbours of {name} are not shares from 0 to 1")
     seen = set()
     for one in told["ensembles"]:
         runs = tuple(one["runs"])
         if runs in seen or len(set(runs)) < len(runs) or not all(isinstance(name, str) for name in runs):
-            raise ValueError(f"the average of {', '.join(map(str, runs))} is there twice, or has a run twice")
+            raise ValueError(f"the average of {', '.join(map(str, runs))} occurs twice, or contains a run twice")
         seen.add(runs)
         if not all(_is_share(one[test][name]) for test in ENSEMBLE_TESTS for name in ENSEMBLE_ERRORS):
-            raise ValueError(f"the average of {', '.join(runs)} has errors that are no shares from 0 to 1")
+            raise ValueError(f"the average of {', '.join(runs)} has errors that are not shares from 0 to 1")
     return told
 
 
@@ -49,7 +49,7 @@ def content_of(told: Mapping[str, Any]) -> bytes:
         content = (text.replace('},"', '},\n"') + "\n").encode()
         of_shape(Path(FILE), content, shaped)
     except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold
-        raise Refused(f"{FILE}: not written, as it could not be read again: {error}") from None
+        raise Refused(f"{FILE}: not written, because it could not be read again: {error}") from None
     return content
 
 

@@ -135,7 +135,7 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
         kept = arrays_path(results, run.planned.claim, run.planned.scale, run.machine, measure.picture_file)
     if known and (kept is None or kept.exists()):
         return
-    say(f"{run.planned.label}: reading {measure.stored_as} off its weights")
+    say(f"{run.planned.label}: reading {measure.stored_as} from its weights")
     read = measure.from_weights([run])
     if kept and read.arrays:
         write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})

@@ -118,8 +118,8 @@ def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
         f"WHERE locktype = 'advisory' AND objid = {LOCK} AND granted AND pg_locks.database = "
         "(SELECT oid FROM pg_database WHERE datname = current_database())"
     )
-    holder = connection.execute(text(asked)).scalar() or "a process that is not named"
-    words = f"waiting for the tables of {redacted(uri)}, held by {holder}; given up after {PATIENCE_SECONDS:.0f} seconds"
+    holder = connection.execute(text(asked)).scalar() or "an unnamed process"
+    words = f"waiting for the tables of {redacted(uri)}, held by {holder}; giving up after {PATIENCE_SECONDS:.0f} seconds"
     print(words, file=sys.stderr, flush=True)
     wait(PATIENCE_SECONDS - TOLD_AFTER_SECONDS)
 

@@ -72,7 +72,7 @@ class Lease:
         with locked(self.folder / LOCK, self.seconds):
             holder = _named_in(self.folder)
             if holder and _alive(self.folder, holder, self.seconds, _now(self.folder)):
-                raise Busy(f"{holder.words} trains it")
+                raise Busy(f"{holder.words} is training it")
             clear_unfinished(self.folder)
             write_atomically(self.folder / FILE, json.dumps(asdict(self.name)).encode())
 

@@ -146,7 +146,7 @@ def how_it_ended(why: str) -> tuple[str, str]:
     if says_out_of_memory(why):
         return "out of memory", why
     if "ended with code -9" in why:
-        return "out of memory", f"{why}: killed, by the kernel for want of memory or by someone"
+        return "out of memory", f"{why}: killed, by a user or by the kernel because memory ran out"
     return ("interrupted" if "its process ended" in why or why.startswith("LeaseLost") else "failed"), why
 
 

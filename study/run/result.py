@@ -28,7 +28,7 @@ SEEDS_BELOW = 2**63
 """The tables and MLflow can hold seeds below this: signed 64 bits."""
 MOMENTS = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000."""
-NOT_WHAT_WAS_WRITTEN = "what it says is not what was written"
+NOT_WHAT_WAS_WRITTEN = "its content is not what was written"
 OUTCOMES = ("reached", "finished", "diverged", "stalled", "stopped")
 
 
@@ -123,11 +123,11 @@ def from_json(told: Any) -> RunResult:
     of another type, errors that are not shares, or a key that does not match the recipe, seed and data.
     """
     if not isinstance(told, dict):
-        raise DamagedResult(f"{in_short(told)} is no result")
+        raise DamagedResult(f"{in_short(told)} is not a result")
     if type(number := told.get("format", 1)) is not int:
         raise DamagedResult(f"its format is {in_short(number)}")
     if number > FORMAT:
-        raise Refused(f"{RESULT}: its format is {number}, this code reads formats up to {FORMAT}; update the code")
+        raise Refused(f"{RESULT}: its format is {number}, but this code reads formats up to {FORMAT}; update the code")
     try:
         nested = {
             "asked": _made(Asked, told["asked"]),
@@ -143,7 +143,7 @@ def from_json(told: Any) -> RunResult:
     except Refused:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise DamagedResult(f"no result: {'it lacks ' if isinstance(error, KeyError) else ''}{str(error)[:160]}") from None
+        raise DamagedResult(f"not a result: {'it has no ' if isinstance(error, KeyError) else ''}{str(error)[:160]}") from None
     return result
 
 
@@ -168,7 +168,7 @@ def unsealed(text: str) -> RunResult:
     except (ValueError, RecursionError):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN) from None
     if isinstance(told, dict) and "sha256" not in told:
-        raise Refused(f"{RESULT}: has no digest, so nothing tells whether it was changed; delete it to train the run again")
+        raise Refused(f"{RESULT}: has no digest, so it may have been changed; delete it to train the run again")
     begin, comma, rest = text.partition(",")
     if begin + comma != _seal(rest):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
@@ -184,7 +184,7 @@ def _check(result: RunResult) -> None:
             raise ValueError(f"point {number} is at step {point.step} of epoch {point.epoch}, after {point.seconds} seconds")
     for name, error in errors.items():
         if error is not None and not 0 <= error <= 1:
-            raise ValueError(f"{name} is {error}, no share from 0 to 1")
+            raise ValueError(f"{name} is {error}, not a share from 0 to 1")
     if result.outcome not in OUTCOMES or not result.points or not 0 <= result.seed < SEEDS_BELOW:
         raise ValueError(f"outcome {in_short(result.outcome)}, {len(result.points)} points, seed {in_short(result.seed)}")
     if not all(0 <= moment < MOMENTS for moment in (result.started_ms, result.ended_ms)):  # in either order: clocks jump
@@ -194,7 +194,7 @@ def _check(result: RunResult) -> None:
             answers.ways()
     made = run_key(_recipe(json.dumps(result.recipe)), result.seed, result.data.fingerprint, result.numerics)
     if made != result.key:
-        raise DamagedResult(f"its key {in_short(result.key)} is not that of its recipe, seed and data, {made}")
+        raise DamagedResult(f"its key {in_short(result.key)} does not match its recipe, seed and data, which give {made}")
 
 
 @lru_cache(maxsize=64)

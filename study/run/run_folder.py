@@ -24,7 +24,7 @@ from study.run.small_files import Fields, text_of, told_in
 ENDED, ASKED = "ended.json", "asked.json"
 LOST = ("out of memory", "failed", "interrupted")
 """The ways in which a run can end without a result."""
-PASSED_OVER = "passed over"
+PASSED_OVER = "skipped"
 """The state of a run whose result this code can neither use nor replace."""
 KEY = re.compile("[0-9a-f]{16}")
 
@@ -40,7 +40,7 @@ def result_in(folder: Path) -> RunResult | None:
         return None
     result = unsealed(text)
     if result.key != folder.name:
-        raise DamagedResult(f"it is the result of run {result.key}, not of this folder's")
+        raise DamagedResult(f"it is the result of run {result.key}, not of the run that its folder is named after")
     return result
 
 
@@ -109,7 +109,7 @@ def put_damaged_aside(folder: Path) -> str:
     try:
         result_in(folder)
     except DamagedResult as why:
-        return f"{folder.name}: {RESULT} is damaged: {why}; it is now {put_aside(folder).name}, and the run is done again"
+        return f"{folder.name}: {RESULT} is damaged: {why}; it is now {put_aside(folder).name}, and the run is trained again"
     return ""
 
 
@@ -209,7 +209,7 @@ def _asked_in(folder: Path) -> tuple[Asked, int] | None:
 def _ended_in(folder: Path) -> tuple[str, str] | None:
     told = _of_this_run(folder, ENDED, {"outcome": (str,), "reason": (str,)})
     if told and told["outcome"] not in LOST:
-        raise Refused(f"{ENDED}: outcome is {in_short(told['outcome'])}, not {', '.join(LOST)}; delete it")
+        raise Refused(f"{ENDED}: outcome is {in_short(told['outcome'])}, not one of {', '.join(LOST)}; delete it")
     return (told["outcome"], told["reason"]) if told else None
 
 
@@ -217,7 +217,7 @@ def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | No
     """Return the fields of a file that names its run's key. Raises Refused if the key is another run's."""
     told = told_in(folder / name, {**fields, "key": (str,)})
     if told and told["key"] != folder.name:
-        raise Refused(f"{name}: is that of run {in_short(told['key'])}; delete it")
+        raise Refused(f"{name}: belongs to run {in_short(told['key'])}; delete it")
     return told
 
 

@@ -84,15 +84,15 @@ def open_storage(lock: Path) -> optuna.storages.RDBStorage:
     elif is_same(url, tracking_uri()):
         by_default = "" if os.environ.get("MLFLOW_TRACKING_URI") else " (not set: mlflow.db of this folder)"
         raise Refused(
-            f"OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI{by_default}, which only a PostgreSQL database can be; "
-            "choose another"
+            f"OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI{by_default}, but only a PostgreSQL database can serve "
+            "as both; choose another"
         )
     try:
         with locked(lock), laying_out(url, SCHEMA):
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except Refused:  # the lock's
         raise
-    except Exception as error:  # a server that is away, a wrong password, a missing driver, no URL at all
+    except Exception as error:  # a server that does not answer, a wrong password, a missing driver, no URL at all
         raise Refused(
             f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); "
             "choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"

@@ -317,7 +317,7 @@ def before_evidence(machine: Machine, say: Callable[[str], None]) -> None:
         with locked(_file(machine).with_suffix(".lock")):  # of processes that begin together only one checks
             report = kept(machine)
             if not _is_checked(report):
-                say("checking this GPU once, half a minute to two minutes (`gpu-check` shows the table)")
+                say("checking this GPU once, which takes half a minute to two minutes (`gpu-check` shows the table)")
                 done = report.parts if report else {}
                 report = run_checks(machine, lambda row: None if row.passed else say(in_words(row)), done=done)
     assert report

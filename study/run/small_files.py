@@ -59,4 +59,4 @@ def whose(folder: Path) -> str:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:  # a user of another container
         name = str(owner)
-    return f"; {folder} belongs to user {name}, see docs/team-and-mlflow.md on a folder that a team shares"
+    return f"; {folder} belongs to user {name}, see docs/team-and-mlflow.md on shared folders"

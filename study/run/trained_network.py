@@ -25,7 +25,7 @@ def load_network(key: str, spool: Path | None = None) -> AlexNet:
     if not (folder := spool / key).is_dir():
         raise Refused(
             f"key: there is no folder {folder}; the tables hold no weights: copy it from the machine that trained the run, or "
-            "train the run here, and name the directory of runs by SPOOL_DIR"
+            "train the run here, and set SPOOL_DIR to the directory of runs"
         )
     try:
         result = result_in(folder)
@@ -33,7 +33,7 @@ def load_network(key: str, spool: Path | None = None) -> AlexNet:
         raise Refused(f"{folder / RESULT}: {damaged}; `run` trains it again") from None
     if not result:
         state = state_of_run(folder)
-        raise Refused(f"key: run {key} in {spool} has no result, it is {state.state} ({state.why}); `run` takes it to its end")
+        raise Refused(f"key: run {key} in {spool} has no result, it is {state.state} ({state.why}); `run` finishes it")
     network = AlexNet(from_dict(result.recipe), result.seed)
     network.load_state_dict(kept_weights(folder, result.weights_sha256))
     return network.eval()

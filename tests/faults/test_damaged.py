@@ -49,7 +49,7 @@ def test_a_damaged_result_is_found_named_and_trained_again_to_the_same_bits(copi
     path = sorted((copied / "spool").glob("*/result.json"))[1]
     damage(path)
     states = {state.key: (state.state, state.why) for state in states_of_runs(copied / "spool")}
-    assert states[path.parent.name] == ("failed", "result.json is damaged: what it says is not what was written")
+    assert states[path.parent.name] == ("failed", "result.json is damaged: its content is not what was written")
     assert "done already: 3 of 4 runs" in finish(copied)
     equal(copied, f"a {'torn' if damage is cut else 'flipped'} result.json")
 
@@ -82,7 +82,7 @@ def test_with_a_damaged_header_mlflows_database_is_left_alone_and_made_again(cop
         file.write(b"XXXX")
     before = (copied / "mlflow.db").read_bytes()
     (copied / "results" / "runs.csv").unlink()
-    assert "MLflow did not take" in finish(copied)
+    assert "MLflow did not accept" in finish(copied)
     assert (copied / "mlflow.db").read_bytes() == before
     (copied / "mlflow.db").unlink()
     assert "4 new in MLflow" in record(copied)

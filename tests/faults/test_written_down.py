@@ -76,7 +76,7 @@ def test_a_result_of_which_nothing_can_be_told_is_passed_over_and_the_others_are
     (one / RESULT).write_text(json.dumps({**told, **change}))
     (other / RESULT).unlink()
     code, text = ended(copied)
-    assert code == 1 and text.count("\nlost: A-today ") == 1 and "passed over" in text, text
+    assert code == 1 and text.count("\nlost: A-today ") == 1 and "skipped, " in text, text
     assert (other / RESULT).exists()
     (one / RESULT).unlink()
     finish(copied)

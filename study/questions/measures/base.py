@@ -138,4 +138,4 @@ class Measure(ABC):
 
     def from_weights(self, runs: Sequence[TrainedRun]) -> FromWeights:
         """Read from the trained weights of `runs` what `value` needs. There are `runs_together` runs. Needs torch."""
-        raise AssertionError(f"{type(self).__name__} sets stored_as and has no from_weights")
+        raise AssertionError(f"{type(self).__name__} sets stored_as but has no from_weights")

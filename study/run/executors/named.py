@@ -20,7 +20,8 @@ def executor_named(name: str, device: str) -> Executor:
     if launched_ranks() > 1:
         if name != "local":
             raise Refused(
-                f"EXECUTOR: {name!r} under torchrun, whose ranks do the work themselves; choose local, or no torchrun"
+                f"EXECUTOR: {name!r} cannot run under torchrun, whose ranks do the work themselves; "
+                "choose local, or leave out torchrun"
             )
         return _made("torchrun", "Torchrun")
     if name == "local":

@@ -83,7 +83,8 @@ class Ray:
             return
         if "://" in address:
             raise Refused(
-                f"RAY_ADDRESS: {address!r} is a remote client's; start the study on a machine of the cluster: HOST:6379 or auto"
+                f"RAY_ADDRESS: {address!r} is for a remote client; start the study on a machine of the cluster, "
+                "and choose HOST:6379 or auto"
             )
         try:
             self.ray.init(address, **quiet)

@@ -106,7 +106,8 @@ def _options() -> dict[str, str]:
     choose("SLURM_OPTIONS", options["cluster"], ("slurm", "local"))
     if options["cluster"] == "slurm" and not shutil.which("sbatch"):
         raise Refused(
-            "EXECUTOR: 'slurm' needs sbatch on this machine; choose local or ray, or SLURM_OPTIONS=cluster=local to try"
+            "EXECUTOR: 'slurm' needs sbatch on this machine; choose local or ray, "
+            "or SLURM_OPTIONS=cluster=local to try it without a cluster"
         )
     return options
 

@@ -60,7 +60,7 @@ def follow() -> None:
         planned, place = told
         images = images_of(planned.recipe.data.name, place.data_dir)
         assert images.fingerprint == planned.fingerprint, (
-            f"rank {ranks.rank} has other images than rank 0 under {place.data_dir}"
+            f"rank {ranks.rank} has different images from rank 0 in {place.data_dir}"
         )
         checkpoints = Checkpoints(place.spool_dir / planned.key, writes=False)
         fit(planned.recipe, planned.seed, place.machine, images, checkpoints=checkpoints, ranks=ranks, stop=STOP)

@@ -73,7 +73,7 @@ def refused(line: str, capsys) -> str:
         ("plan all depth", r"^claim: all means every claim and stands alone.*\(depth\)"),
         ("run depth all", r"^claim: all .*stands alone"),
         ("settle all depth --plan", r"^claim: all .*stands alone"),
-        ("plan depth --scale shapes --arms all,without-3", r"^ARMS: all .*stands alone"),
+        ("plan depth --scale shapes --arms all,without-3", r"^ARMS: all .*name it alone"),
         ("describe relu_sooner", r"^recipe: 'relu_sooner' is a claim; name its base too: relu_sooner/A-2012, "),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
@@ -326,7 +326,7 @@ def test_a_required_field_that_is_left_out_is_named(where, kind, name):
         ),
         ('control="dropout"', r"claim\.rule: expected, no_effect_within, treated are missing"),
         ('control="dropout", treated="none", expected=1, no_efect_within=1', r"claim\.rule: .*did you mean no_effect_within"),
-        ('"dropout"', r"claim\.rule: DifferenceOfMeans takes its fields by their names"),
+        ('"dropout"', r"claim\.rule: DifferenceOfMeans takes its fields by name"),
         ("**{int('x'): 1}", r"ValueError: "),
     ],
 )

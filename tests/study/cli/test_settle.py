@@ -316,7 +316,7 @@ def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, cap
         ("settle --looks 2,4 --runs 3", "--looks: those of a scale's rule are fixed"),
         ("settle --new-rule --looks 2,two", "--looks: '2,two' are not whole numbers of seeds"),
         ("settle --new-rule --looks 6,6", "--looks: '6,6' are not growing numbers of seeds"),
-        ("settle --new-rule --looks 601", "--new-rule: looks at 1002 seeds from 0 on, but judged seeds end below 1000"),
+        ("settle --new-rule --looks 601", "--new-rule: needs 1002 seeds from 0 on, but judged seeds are below 1000"),
         ("settle --new-rule --runs 3", "--new-rule: it fixes a rule and trains nothing"),
         ("settle lagre --runs 3", "claim: 'lagre' is not one of large, noisy, none; did you mean large"),
         ("settle --runs 3 --scale cifar10", "claim: no claim has scale 'cifar10'"),

@@ -292,5 +292,5 @@ def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(fol
     third = with_runs(folder, "third", seeds=4)
     Preregistrations(third).write(fix("cifar10-jpeg", members, CLAIMS, looks=Looks((2, 9), (2, 9))))
     assert main(["merge", str(third)]) == 0
-    assert "is another than that of" in capsys.readouterr().out
+    assert "differs from the rule here" in capsys.readouterr().out
     assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs

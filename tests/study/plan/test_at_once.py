@@ -40,10 +40,10 @@ def card(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "count", "expected", "words"),
     [
-        ({1: 667e-6, 16: 16 * 340e-6}, 40, 16, "16 at a time: 16 runs side by side take 2.0 times"),  # an H100
+        ({1: 667e-6, 16: 16 * 340e-6}, 40, 16, "16 at a time: 16 runs side by side do 2.0 times"),  # an H100
         ({1: 667e-6, 16: 16 * 340e-6}, 12, 12, "12 at a time"),  # no more than there are
-        ({1: 1.0, 16: 15.0}, 40, 1, "1 at a time: 16 runs side by side take 1.1 times"),  # 1.07: the first result comes sooner
-        ({1: 1.0, 16: None, 8: None, 4: 2.0}, 40, 4, "4 at a time: 4 runs side by side take 2.0 times"),
+        ({1: 1.0, 16: 15.0}, 40, 1, "1 at a time: 16 runs side by side do 1.1 times"),  # 1.07: the first result comes sooner
+        ({1: 1.0, 16: None, 8: None, 4: 2.0}, 40, 4, "4 at a time: 4 runs side by side do 2.0 times"),
         ({1: 1.0, 16: None, 8: None, 4: None, 2: None}, 40, 1, "1 at a time: two runs of this size do not fit"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_rule_that_was_changed_by_hand_is_refused_by_its_digest(fixed, old, ne
     path = fixed / "rules.json"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(Refused, match="not the one that was fixed"):
+    with pytest.raises(Refused, match="was changed since it was fixed"):
         Preregistrations.read(fixed)
 
 
@@ -102,7 +102,7 @@ def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fi
     with pytest.raises(Refused) as refused:
         rules.check(SCALE, changed_margin("response_norm", 0.3))
     assert str(refused.value) == (
-        f"{fixed / 'rules.json'}: the margin of response_norm was fixed at 0.5 on {day}, its claim file says 0.3; "
+        f"{fixed / 'rules.json'}: the margin of response_norm was fixed at 0.5 on {day}, but its claim file says 0.3; "
         "undo the change, or fix a new rule on fresh seeds with `settle --new-rule`"
     )
 

@@ -95,7 +95,7 @@ def test_no_plan_reaches_the_seeds_that_are_for_tuning(tuned_folder, first_seed,
     if fits:
         assert max(planned.seed for planned in plan(tuned_folder, **options)) == 999
     else:
-        with pytest.raises(Refused, match=r"SEEDS: .* reach seed 1000, and seeds from 1000 on are for tuning"):
+        with pytest.raises(Refused, match=r"SEEDS: .* reach seed 1000, but seeds from 1000 on are for tuning"):
             plan(tuned_folder, **options)
 
 
@@ -103,7 +103,8 @@ TRIED = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
 @pytest.mark.parametrize(
-    ("tried", "words"), [(TRIED, r"claim\.tune: no .* of 0\.0005 to 0\.128 "), (TRIED[:3], "`python -m study search")]
+    ("tried", "words"),
+    [(TRIED, r"claim\.tune: arm .* with any .* from 0\.0005 to 0\.128; "), (TRIED[:3], "`python -m study search")],
 )
 def test_a_search_that_found_nothing_is_asked_for_again_only_where_it_would_try_more(tried, words):
     entry = {"value": None, "trials": [{"value": value, "epochs_to_target": None} for value in tried]}

@@ -109,7 +109,7 @@ def test_it_is_planned_judged_drawn_and_reported(study):
     [
         (CLASS + PICTURE + CLAIM, "BestEpoch has no words"),
         (CLASS + WORDS + CLAIM, "BestEpoch has no picture"),
-        (CLASS.replace('    unit = "epochs"\n', "") + WORDS + PICTURE + CLAIM, "BestEpoch does not say its unit"),
+        (CLASS.replace('    unit = "epochs"\n', "") + WORDS + PICTURE + CLAIM, "BestEpoch has no unit"),
         (CLASS.replace("def value", "def number") + WORDS + PICTURE + CLAIM, "BestEpoch.*value"),
     ],
     ids=["words", "picture", "unit", "value"],

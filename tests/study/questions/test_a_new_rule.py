@@ -123,7 +123,7 @@ def test_it_is_planned_judged_drawn_and_reported(study):
         (CLASS + JUDGE + SENTENCE + CLAIM, "SignOfMedian has no pictures"),
         (
             CLASS.replace('    judges = ("level",)\n', "") + JUDGE + SENTENCE + PICTURE + CLAIM,
-            "SignOfMedian does not say its judges",
+            "SignOfMedian has no judges",
         ),
     ],
     ids=["judge", "sentence", "picture", "kinds of measure"],

@@ -326,12 +326,12 @@ BROKEN = {
         'scales={"cifar10": "evidence"}',
         r"claim\.scales: 'evidence' is not one of native, proxy, own, machinery",
     ),
-    "no scale": ("scales=ALEXNET_ROLES", "scales={}", r"claim\.scales: none"),
-    "an arm that differs in nothing": (SECOND, 'Arm("gelu")', r"claim\.arms: 'gelu' differs from the control in nothing"),
+    "no scale": ("scales=ALEXNET_ROLES", "scales={}", r"claim\.scales: is empty"),
+    "an arm that differs in nothing": (SECOND, 'Arm("gelu")', r"claim\.arms: 'gelu' does not differ from the control"),
     "two arms of one label": (
         SECOND,
         f"{SECOND}, {SECOND}",
-        r"claim\.arms: a label stands twice in \['relu', 'gelu', 'gelu'\]",
+        r"claim\.arms: a label occurs twice in \['relu', 'gelu', 'gelu'\]",
     ),
     "a label that ARMS= would split": (
         SECOND,
@@ -341,7 +341,7 @@ BROKEN = {
     "a control with a diff": (
         'Arm("relu")',
         'Arm("relu", {"model.activation": "relu"})',
-        r"claim\.arms: the control 'relu' must be the empty diff",
+        r"claim\.arms: the control 'relu' must have an empty diff",
     ),
     "a treated arm that is none": (
         'treated="gelu"',
@@ -354,7 +354,7 @@ BROKEN = {
         r"claim\.arms: 'rlu' is not one of relu, gelu; did you mean relu",
     ),
     "the control as treated": ('treated="gelu"', 'treated="relu"', r"claim\.rule\.treated: 'relu' is the control"),
-    "no treated arm": ('treated="gelu"', "treated=()", r"claim\.rule\.treated: none"),
+    "no treated arm": ('treated="gelu"', "treated=()", r"claim\.rule\.treated: names no arm"),
     "a default arm that is none": (
         'default_arms=("relu", "gelu")',
         'default_arms=("relu", "gel")',
@@ -365,7 +365,11 @@ BROKEN = {
         'default_bases=("ALEXNET_23",)',
         r"claim\.default_bases: 'ALEXNET_23' is not one of ALEXNET_32",
     ),
-    "arms in no tuple": ('default_arms=("relu", "gelu")', 'default_arms="gelu"', r"claim\.default_arms: 'gelu' is not a tuple"),
+    "arms in no tuple": (
+        'default_arms=("relu", "gelu")',
+        'default_arms="gelu"',
+        r"claim\.default_arms: 'gelu' is str, not a tuple",
+    ),
     "a base that an arm alone knows": (
         SECOND,
         'Arm("gelu", also={"ALEXNET_23": {"model.activation": "gelu"}})',
@@ -374,10 +378,10 @@ BROKEN = {
     "two tuned fields": (
         "tune={}",
         'tune={"optim.momentum": (0.9,), "optim.learning_rate": (0.1,)}',
-        r"claim\.tune: one field",
+        r"claim\.tune: 2 fields, but at most one",
     ),
     "no seeds": ("tune={}", "tune={}, seeds=0", r"claim\.seeds: 0 is not a whole number"),
-    "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"it has no CLAIM; a claim file says"),
+    "no CLAIM": ("CLAIM = ", "CLAIMS = ", r"has no CLAIM; a claim file defines"),
     "a field that a claim lacks": ("tune={}", "tuned={}", r"claim: 'tuned' is not one of .*did you mean tune"),
     "a syntax error": ("CLAIM = Claim(", "CLAIM = Claim((", r"SyntaxError"),
     "a missing import": ("import Arm, Claim", "import Claim", r"NameError: name 'Arm'"),
@@ -485,7 +489,7 @@ WHEN_PLANNED = {  # a report died of most of these, after hours of training
         (RULE, 'Factorial(control="relu", design=AllCombinations(("gelu", "elu")), no_effect_within=float("inf"))'),
     ),
     "a sign that is true": (r"claim\.rule\.expected: True", ("expected=-1", "expected=True")),
-    "an arm that is treated twice": (r"claim\.rule\.treated: an arm stands twice", ('treated="gelu"', 'treated=("gelu",) * 2')),
+    "an arm that is treated twice": (r"claim\.rule\.treated: an arm occurs twice", ('treated="gelu"', 'treated=("gelu",) * 2')),
     "an empty title": (r"claim\.title: is empty", (TITLE, 'title=""')),
     "a title that is a number": (r"claim\.title: 5 is int", (TITLE, "title=5")),
     "a command that is none": (r"claim\.command: None", ('command="python -m study run gelu"', "command=None")),
@@ -494,8 +498,8 @@ WHEN_PLANNED = {  # a report died of most of these, after hours of training
     "seen seeds that are not whole": (r"claim\.seen_seeds: 1\.5", ("tune={}", "tune={}, seen_seeds=1.5")),
     "seen seeds below none": (r"claim\.seen_seeds: -1", ("tune={}", "tune={}, seen_seeds=-1")),
     "the treated arm as control": (r"claim\.rule\.treated: 'gelu' is the control", ('control="relu"', 'control="gelu"')),
-    "defaults without the control": (r"claim\.default_arms: without 'relu'", (DEFAULTS, 'default_arms=("gelu",)')),
-    "defaults without the treated arm": (r"claim\.default_arms: without 'gelu'", (DEFAULTS, 'default_arms=("relu",)')),
+    "defaults without the control": (r"claim\.default_arms: 'relu' is missing", (DEFAULTS, 'default_arms=("gelu",)')),
+    "defaults without the treated arm": (r"claim\.default_arms: 'gelu' is missing", (DEFAULTS, 'default_arms=("relu",)')),
     "an arm called all": (
         r"claim\.arms: no arm can be called 'all'",
         (SECOND, f'{SECOND}, Arm("all", {{"model.width": 2.0}})'),
@@ -512,7 +516,7 @@ WHEN_PLANNED = {  # a report died of most of these, after hours of training
         ("scales=ALEXNET_ROLES", 'scales={"shapes": "proxy"}'),
     ),
     "an arm of one image": (
-        r"claim\.arms\.one: data\.train_images of 1 leave no batch of 128",
+        r"claim\.arms\.one: data\.train_images of 1 are too few for a batch of 128",
         (SECOND, f'{SECOND}, Arm("one", {{"data.train_images": 1}})'),
     ),
     "a rule that is none": (r"claim\.rule: 'lower' is str, not a Rule", (RULE, '"lower"')),
@@ -548,7 +552,7 @@ def test_the_claim_that_is_broken_above_is_found_when_whole(claims_dir):
 def test_a_file_of_a_name_that_exists_is_refused_and_the_claim_of_the_package_stays(claims_dir):
     (claims_dir / "depth.py").write_text(OWN_CLAIM)
     found, wrong = read_claims()
-    assert str(wrong["depth"]).startswith(f"{claims_dir / 'depth.py'}: there is a claim 'depth' already")
+    assert str(wrong["depth"]).startswith(f"{claims_dir / 'depth.py'}: there is already a claim 'depth'")
     assert found["depth"] == CLAIMS["depth"]
 
 

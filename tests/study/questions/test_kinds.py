@@ -85,7 +85,7 @@ def test_what_is_left_out_is_named():
 
 
 def test_a_claim_with_a_measure_that_says_nothing_of_itself_is_refused_by_its_name():
-    with pytest.raises(Refused, match=r"claim\.measure: Bare does not say its unit and its kind"):
+    with pytest.raises(Refused, match=r"claim\.measure: Bare has no unit and no kind"):
         replace(CLAIMS["depth"], measure=Bare())
 
 

@@ -36,5 +36,5 @@ def test_no_interval_is_both_no_effect_and_as_large_as_reported(claim):
 )
 def test_a_margin_may_be_the_largest_and_no_larger(claim, largest):
     assert with_margin(claim, largest).rule.smallest_effect == largest
-    with pytest.raises(Refused, match=r"claim.rule.no_effect_within: .* is over"):
+    with pytest.raises(Refused, match=r"claim.rule.no_effect_within: .* is above"):
         with_margin(claim, largest * 1.01)

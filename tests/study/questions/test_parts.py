@@ -73,10 +73,10 @@ def test_the_screening_costs_what_four_parts_did_and_its_fold_adds_as_many_cells
 
 def test_two_parts_that_set_one_field_to_different_values_are_refused_by_its_name():
     off = {"a": Arm("x", {"optim.momentum": 0.8}), "b": Arm("y", also={"A": {"optim.momentum": 0.7}})}
-    with pytest.raises(Refused, match=r"optim.momentum is 0.8 without 'a', 0.7 without 'b'"):
+    with pytest.raises(Refused, match=r"optim.momentum is 0.8 without 'a', but 0.7 without 'b'"):
         factorial_arms(AllCombinations(("a", "b")), off)
 
 
 def test_a_part_that_nothing_takes_out_is_refused():
-    with pytest.raises(Refused, match="without 'b'"):
+    with pytest.raises(Refused, match="no arm is given for the part 'b'"):
         factorial_arms(AllCombinations(("a", "b")), {"a": Arm("x", {"optim.momentum": 0.8})})

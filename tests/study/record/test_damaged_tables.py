@@ -111,8 +111,8 @@ CELLS = {
     ("test_error", "inf"): "line 2: test_error",
     ("outcome", "done"): "line 2: outcome",
     ("outcome", "diverged"): "has a test error",
-    ("epochs", "4"): "epochs",
-    ("steps", "4000"): "steps",
+    ("epochs", "4"): "a different epoch",
+    ("steps", "4000"): "a different step",
     ("key", "0123456789abcdef"): "points of",
     ("seed", "7"): "is that of seed 0",
     ("arm", "tanh"): "",
@@ -133,7 +133,7 @@ POINTS = {
     ("train_error", "25.1"): "line 2: train_error",
     ("running_loss", ""): "running loss",
     ("running_loss", "inf"): "",
-    ("epoch", "2"): "stands there twice",
+    ("epoch", "2"): "occurs twice",
     ("step", "150"): "steps apart",
     ("seconds", "99"): "back in time",
     ("machine", "other"): "no row",
@@ -149,7 +149,7 @@ def test_a_point_that_cannot_be_is_refused_with_its_line_or_run(folder, cell, wo
 def test_identical_rows_twice_are_dropped_with_a_word(folder, table, capsys):
     before = verdicts(folder)
     assert verdicts(changed(folder, table, twice)) == before
-    assert "stand there twice" in capsys.readouterr().err
+    assert "occur twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("table", "column"), [("runs.csv", "test_error"), ("curves.csv", "train_error")])
@@ -199,7 +199,7 @@ def test_json_of_another_shape_is_refused_by_its_file(tmp_path, name, text):
 
 def test_a_name_that_stands_twice_in_json_is_refused(folder):
     text = (folder / "tuned.json").read_text()
-    refused(changed(folder, "tuned.json", lambda _: text[:-1] + "," + text[1:]), "tuned.json", "stands twice")
+    refused(changed(folder, "tuned.json", lambda _: text[:-1] + "," + text[1:]), "tuned.json", "occurs twice")
 
 
 # ---- Digests ---------------------------------------------------------------------------------------------------------

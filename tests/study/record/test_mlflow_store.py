@@ -311,7 +311,7 @@ def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, 
     assert main(["table"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 run of ") and len(told) == 2
-    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: its result.json is gone from ")
+    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_what_waits_to_be_recorded_is_not_barred_by_a_result_that_contradicts_it
     monkeypatch.setattr("study.record.keeper._into_mlflow", lambda *_: "")
     one, other = made_up_result(small_run(0)), with_two_test_errors(made_up_result(small_run(1)))
     recorded = record_results([one, other], tmp_path / "spool", tmp_path / "results")
-    assert recorded.in_tables and recorded.warning.startswith(f"passed over: {other.key}: ")
+    assert recorded.in_tables and recorded.warning.startswith(f"skipped: {other.key}: ")
     assert tables.read(tmp_path / "results")[0].key.tolist() == [one.key]
 
 

@@ -263,7 +263,7 @@ def test_whoever_waits_for_a_database_that_another_lays_out_says_for_whom(postgr
     with database.laying_out(uri), pytest.raises(OperationalError, match="lock timeout"), database.laying_out(uri):
         pass
     holder = f"process {os.getpid()} on {socket.gethostname()}"
-    assert f"/waited, held by {holder}; given up after 0 seconds" in (told := capsys.readouterr().err)
+    assert f"/waited, held by {holder}; giving up after 0 seconds" in (told := capsys.readouterr().err)
     assert told.count("\n") == 1 and PASSWORD not in told
     with database.laying_out(uri):  # it is free again
         assert capsys.readouterr().err == ""
@@ -298,7 +298,7 @@ def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_p
     (spool / result.key).mkdir(parents=True)
     (spool / result.key / RESULT).write_bytes(sealed(result))
     warning = record_results([result], spool, tmp_path / "results").warning
-    assert "MLflow did not take 1 run," in warning and "their run folders keep them" in warning
+    assert "MLflow did not accept 1 run," in warning and "their run folders keep them" in warning
     assert (tmp_path / "results" / "runs.csv").read_text().count("\n") == 2
     assert main(["record", str(spool)]) == 2
     told = capsys.readouterr().err

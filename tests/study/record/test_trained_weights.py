@@ -197,7 +197,7 @@ def test_facts_that_could_not_be_read_again_are_left_out_and_cost_the_folder_not
     monkeypatch.setattr(Averaged, "from_weights", lambda measure, runs: FromWeights(facts))
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), measure=Averaged(2)))
     derive(planned_runs, place, tmp_path, said.append)
-    assert said[-1].startswith("left out, trained.json: not written, as it could not be read again")
+    assert said[-1].startswith("left out, trained.json: not written, because it could not be read again")
     assert (tmp_path / "trained.json").read_bytes() == before
     assert len(read_trained(tmp_path)["runs"]) == 2
 

@@ -129,7 +129,7 @@ def test_a_runs_folder_of_another_name_is_no_run_of_its_own(spool):
     (spool / "lost+found").mkdir()
     believed, states, named = what_is_said(spool)
     assert len(believed) == 3 and len(states) == 7 and states["backup"].state == "failed"
-    assert named == [f"backup: {RESULT}: it is the result of run {MINE.key}, not of this folder's"]
+    assert named == [f"backup: {RESULT}: it is the result of run {MINE.key}, not of the run that its folder is named after"]
 
 
 @pytest.mark.parametrize("odd", [RESULT, ASKED, ENDED, LEASE])
@@ -176,7 +176,7 @@ def test_every_field_of_a_small_file_is_looked_at(spool, name, field):
 @pytest.mark.parametrize("name", [ASKED, ENDED])
 def test_a_small_file_of_another_run_is_named(spool, name):
     shutil.copy(spool / PLANNED_RUNS[4].key / name, spool / PLANNED_RUNS[3].key)
-    assert state_of_run(spool / PLANNED_RUNS[3].key).odd == f"{name}: is that of run '{PLANNED_RUNS[4].key}'; delete it"
+    assert state_of_run(spool / PLANNED_RUNS[3].key).odd == f"{name}: belongs to run '{PLANNED_RUNS[4].key}'; delete it"
 
 
 def test_a_run_cannot_have_ended_as_if_it_had_a_result(spool):
