@@ -63,7 +63,7 @@ def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[
     kinds = {
         "remarks": list(remarks(facts)),
         "damaged, left out" if skips_damaged() else "damaged": list(facts.damaged),
-        "passed over": [str(one) for one in facts.passed_over],
+        "skipped": [str(one) for one in facts.passed_over],
         "in both parts": [" = ".join(files) for files in facts.in_both_parts],
         "in two classes": [" = ".join(files) for files in facts.in_two_classes],
         "other copies, on one side": [" = ".join(files) for files in facts.copies if files not in worse],

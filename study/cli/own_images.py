@@ -88,6 +88,6 @@ def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
     if folder:
         passed_over = OwnFolders(folder, name, links_choice()).passed_over
         told.append("parts as given" if parts_of(folder) else split)
-        told += [f"{len(passed_over)} passed over: {few(passed_over)}"] if passed_over else []
+        told += [f"{len(passed_over)} skipped: {few(passed_over)}"] if passed_over else []
     told += [left_out_words(images)] if images.left_out else []
     return own_label(text, len(classes), len(images.train_labels)), "; ".join(told)

@@ -65,7 +65,7 @@ def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
 
 def _tell_passed_over(odd: Sequence[str]) -> int:
     for told in odd:
-        Console().say(f"passed over: {told}")
+        Console().say(f"skipped: {told}")
     return 1 if odd else 0
 
 

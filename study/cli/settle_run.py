@@ -271,7 +271,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             was_lost |= not catch_up(settling, planned_runs, console)
     _tell_left(settling, budget, console)
     for key, why in settling.passed_over.items():
-        console.say(f"passed over: {key}, {why}")
+        console.say(f"skipped: {key}, {why}")
     return was_lost or bool(settling.passed_over)
 
 
@@ -280,7 +280,7 @@ def _why_stuck(one: Next) -> str:
         return "its runs were lost; the same command tries them again"
     return (
         "its runs are done, but its look is not complete: another machine trained them in this SPOOL_DIR, their results are "
-        "passed over, or their weights are gone"
+        "skipped, or their weights are gone"
     )
 
 

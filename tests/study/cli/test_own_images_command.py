@@ -75,7 +75,7 @@ def test_a_folder_is_looked_at_and_every_fault_is_named(with_faults, capsys):
     assert "as own-my-pets-32px: " in told and "formats: 25 PNG, 21 BMP" in told and "ant: 12 for training, 3 for tests" in told
     assert "damaged (1)\n  " in told and "ant/0.png: " in told
     assert "in two classes (1)\n  bee/0.png = cat/copied.png" in told
-    assert "passed over (2)" in told and "bee/notes.txt" in told and "@eaDir" in told
+    assert "skipped (2)" in told and "bee/notes.txt" in told and "@eaDir" in told
 
 
 @pytest.mark.parametrize(("choice", "code"), [("refuse", 1), ("skip", 0)])

@@ -288,7 +288,7 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     assert main(["table"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 run of ") and len(told) == 2
-    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: ")
+    assert told[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: ")
 
 
 def test_beside_any_number_of_experiments_of_others_every_result_is_found(store, tmp_path, monkeypatch):
@@ -311,7 +311,7 @@ def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, 
     assert main(["table"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 run of ") and len(told) == 2
-    assert told[1].startswith(f"passed over: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
+    assert told[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
 
 
 @pytest.mark.parametrize(

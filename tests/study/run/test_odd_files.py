@@ -1,4 +1,4 @@
-"""A file in a run's folder that is not what it has to be: its run is named and passed over, or done again; others go on."""
+"""A file in a run's folder that is not what it has to be: its run is named and skipped, or done again; others go on."""
 
 import json
 import shutil
@@ -209,7 +209,7 @@ def test_record_and_status_name_the_odd_ones_at_their_end_and_say_so_by_their_ex
     assert main(["record"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("1 finished run in spool: ")
-    assert [line[:30] for line in told[1:]] == [f"passed over: {key}:" for key in sorted([MINE.key, OTHER.key])]
+    assert [line[:26] for line in told[1:]] == [f"skipped: {key}:" for key in sorted([MINE.key, OTHER.key])]
     assert Path("results/runs.csv").read_text().count("\n") == 2
     assert main(["status", "--device", "cpu"]) == 1
     told = capsys.readouterr().out.splitlines()
