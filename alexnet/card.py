@@ -43,10 +43,10 @@ class Card:
         here = f"{self.name} (compute capability {self.capability_text})"
         if self.is_foreign:
             return (
-                f"{here}: this torch has kernels for {', '.join(self.built_for)} alone; install a torch that was built for an "
+                f"{here}: this torch has kernels only for {', '.join(self.built_for)}; install a torch that was built for an "
                 "older CUDA (for capabilities 5.0 to 7.0: 12.6), or choose cpu"
             )
-        return f"{here} computes nothing: {self.fault}; see what nvidia-smi says, or choose cpu"
+        return f"{here}, which does not compute: {self.fault}; check it with nvidia-smi, or choose cpu"
 
 
 @functools.cache

@@ -76,7 +76,7 @@ def open_no_link(path: Path, mode: int = 0o666) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise Refused(f"{path}: is a link to another file, which would be written to; delete the link") from None
+        raise Refused(f"{path}: is a link to another file, which would be overwritten; delete the link") from None
 
 
 @contextlib.contextmanager
@@ -122,8 +122,4 @@ def _sign(handle: int) -> None:
 def _holder(handle: int) -> str:
     """Return who holds a lock, according to its file."""
     line = os.pread(handle, 512, 0).decode(errors="replace").partition("\n")[0]
-    return (
-        f"by {line.removeprefix(SIGNED)}"
-        if line.startswith(SIGNED) and line.isprintable()
-        else "by a process that is not named"
-    )
+    return f"by {line.removeprefix(SIGNED)}" if line.startswith(SIGNED) and line.isprintable() else "by an unknown process"

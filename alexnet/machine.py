@@ -74,8 +74,8 @@ class Machine:
 
         if not _SETTINGS.acquire(blocking=False):
             raise Refused(
-                "machine: another thread of this process is training, and torch's settings are the whole process's; train "
-                "in another process, or one after the other"
+                "machine: another thread of this process is training, and torch's settings hold for the whole "
+                "process; train in another process, or one after the other"
             )
         with contextlib.ExitStack() as before:
             before.callback(_SETTINGS.release)
@@ -186,7 +186,7 @@ def detect(device: str = "auto", precision: str = "auto", jobs: int = 0) -> Mach
 def _precision_on(gpu: Card, asked: str) -> str:
     if gpu.has_bf16:
         return "bf16" if asked == "auto" else asked
-    here = f"{gpu.name} (compute capability {gpu.capability_text}) has no convolutions in bf16, which begin at 8.0"
+    here = f"{gpu.name} (compute capability {gpu.capability_text}) has no convolutions in bf16, which need 8.0"
     if asked == "bf16":
         raise Refused(f"precision: {here}; choices here: auto, fp32, fp64")
     if asked == "auto":

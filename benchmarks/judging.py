@@ -94,7 +94,8 @@ def levels(_: int) -> list[str]:
         one_sided = rule.levels(np.array([0.10]), TIMES, spending)[0] / 2
         rows.append([name, "no effect, one-sided", " ".join(f"{c:.3g}" for c in one_sided), ""])
     text = (
-        "Nominal two-sided levels at looks 3, 6, 9, 12 for alpha = 0.05 over Holm's divisor, by our recursion and as printed."
+        "Nominal two-sided levels at looks 3, 6, 9, 12 for alpha = 0.05 divided by Holm's divisor, by our recursion and as "
+        "printed."
     )
     return table("Nominal levels", text, ["spending", "divisor", "ours", "printed"], rows)
 
@@ -113,7 +114,8 @@ def coverage(families: int) -> list[str]:
             rows.append([*row, percent(2 * max(f["rule"].error for f in found), 2)])
     text = (
         f"95% intervals of {families:,} families of {made.CLAIMS} claims, in percent and standard deviations of the control, "
-        "for rho 0, 0.4, 0.8. Worst: the arm that covers least, where arms differ in a fixed way. Last: two standard errors."
+        "for rho 0, 0.4, 0.8. Worst: the arm with the lowest coverage, where arms differ in a fixed way. Last column: "
+        "two standard errors."
     )
     head = ["spreads", "arm / control", "rule: covers", "worst", "half width", "Welch: covers", "worst", "half width", "+-"]
     return table("Coverage and width of one look", text, head, rows)
@@ -124,7 +126,7 @@ def family_wise(families: int) -> list[str]:
         "Family-wise error over all looks",
         families,
         {name: Plan(spending=spending, stopping=False) for name, spending in SPENDINGS.items()},
-        "no claim stops before the last: the worst that stopping can do",
+        "no claim stops before the last look, the worst case of stopping",
     )
 
 
@@ -133,7 +135,7 @@ def hardest(families: int) -> list[str]:
         "Family-wise error in the two hardest worlds",
         families,
         {name: Plan(spending=spending, stopping=False) for name, spending in SPENDINGS.items()},
-        "no claim stops before the last; other random numbers than above",
+        "no claim stops before the last look; other random numbers than above",
         [World("wide", 0.8), World("het", 0.8)],
         SEED + 1_000_000,
     )
@@ -144,7 +146,7 @@ def family_wise_stopping(families: int) -> list[str]:
         "Family-wise error, decided claims stopping",
         families,
         {name: Plan(spending=spending) for name, spending in SPENDINGS.items()},
-        f'a claim leaves at its decision, "no effect" within {MARGIN} standard deviations among them',
+        f'a claim stops once it is decided, also as "no effect" (within {MARGIN} standard deviations)',
     )
 
 
@@ -178,7 +180,10 @@ def rivals(families: int) -> list[str]:
         "looks not counted": Plan(spending=None, stopping=False),
         "Welch, control x1, looks not counted": Plan(control=LOOKS, spending=None, stopping=False, paired=False),
     }
-    text = "but for what the column says; no claim stops before the last. Looks not counted: Holm at 5% at each look, as before"
+    text = (
+        "each column says how its rule differs; no claim stops before the last look. Looks not counted: Holm at 5% at each "
+        "look, as before"
+    )
     return _family_wise("Family-wise error of other rules", families, plans, text)
 
 
@@ -190,7 +195,7 @@ def margin(families: int) -> list[str]:
             world = World(spreads, rho, noise)
             found = made.over_families(world, plans, np.full(made.CLAIMS, MARGIN), families, SEED + 4)
             rows.append([world.name, f"{rho:g}", *(told((v.word == 2).mean(-1)) for v in found.values())])
-    text = f'Chance a claim that "no effect" is said where the effect is exactly the margin; {families:,} families.'
+    text = f'Chance, for each claim, of the finding "no effect" if the effect is exactly the margin; {families:,} families.'
     return table('False "no effect" at the margin', text, ["spreads", "rho", *plans], rows)
 
 
@@ -217,7 +222,7 @@ def power(families: int) -> list[str]:
                 )  # fmt: skip
     text = (
         f"8 claims with no effect, 4 each with 0.5, 1 and 2 standard deviations; {families:,} families, control 5, 10, 15, 20. "
-        "Too large by: mean error of the estimates of effects of 1 that were found."
+        "Too large by: mean error of the estimates where an effect of 1 was found."
     )
     head = [
         "spreads", "rho", "spending", "found at .5 1 2, %", "no effect at 0, %", "seeds at 0 .5 1 2", "mean", "decided of 20",
@@ -239,8 +244,8 @@ def times(families: int) -> list[str]:
     error = 200 * np.sqrt(0.05 * 0.95 / families)
     text = (
         "How often a true ratio of 1 is called a difference at 5%, in percent, for rho 0, 0.4, 0.8; log-normal times of n "
-        f"pairs, {families:,} repeats, +-{error:.1f}. Spread: of the arm's logarithms, in the control's; where it is 2 and "
-        "runs do not arrive, the restricted times truly differ, though medians do not. By seed: a stratum is a pair."
+        f"pairs, {families:,} repeats, +-{error:.1f}. Spread: of the arm's logarithms over the control's; where it is 2 and "
+        "some runs do not arrive, the restricted times truly differ, but the medians do not. By seed: each pair is a stratum."
     )
     return table("Times as ratios: level", text, ["n", "spread", "not arrived, %", *timed.TESTS], rows)
 
@@ -270,9 +275,9 @@ def failures(families: int) -> list[str]:
                 row += _failed(World("equal", rho, failing=failing), n, control, effect, families)
             rows.append(row)
     text = (
-        "Runs that diverged have the worst place in an exact rank test, which decides wherever a run of either arm failed; "
-        f"else the paired t test does. {families:,} families, one look. Cells: at 5% / at 0.25% (Holm's first of 20), in "
-        "percent of claims, found worse and found better than the control. Survivors' t: Welch on the runs that did not fail."
+        "Runs that diverged have the worst place in an exact rank test, which decides if a run of either arm failed; "
+        f"otherwise the paired t test decides. {families:,} families, one look. Cells: at 5% / at 0.25% (Holm's first of 20), "
+        "in percent of claims, found worse and found better than the control. Survivors' t: Welch on runs that did not fail."
     )
     head = ["fails", "%", "survivors' effect", "arm / control"]
     head += [
@@ -328,7 +333,10 @@ def failing_families(families: int) -> list[str]:
                 found = made.over_families(world, plans, NULL, families, SEED + 9)
                 cells = (told((np.abs(v.word) == 1).any(-1)) for v in found.values())
                 rows.append([world.name, percent(share, 0), f"{rho:g}", *cells])
-    text = f"All claims null, every arm and the control lose this share of their runs; all looks taken, {families:,} families."
+    text = (
+        "No claim has an effect; every arm and the control lose this share of their runs; all looks are taken; "
+        f"{families:,} families."
+    )
     return table("Failed runs: family-wise error over all looks", text, ["spreads", "fail, %", "rho", *plans], rows)
 
 

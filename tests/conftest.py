@@ -1,4 +1,4 @@
-"""Small things the study's tests share. Nothing here trains for more than a second or two."""
+"""Fixtures that tests share. Nothing here trains for more than a second or two."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ if not Path("/dev/nvidiactl").exists():
 
 @pytest.fixture
 def one_thread():
-    """Torch on one thread while a test runs: small tensors are slower on two, and much slower beside other work."""
+    """Run torch on one thread in a test: small tensors are slower on two, and much slower if other work runs in parallel."""
     import torch
 
     before = torch.get_num_threads()
@@ -32,7 +32,7 @@ def one_thread():
 
 @pytest.fixture
 def small_shapes(monkeypatch) -> None:
-    """The set "shapes" holds 700 images, over and over, instead of 10,000, which take seconds to draw."""
+    """Let the set "shapes" repeat 700 images: to draw 10,000 takes seconds."""
     from made_up_images import few_shapes_over_and_over
 
     monkeypatch.setattr("alexnet.data.synthetic_shapes.make_shapes", few_shapes_over_and_over)
@@ -40,7 +40,7 @@ def small_shapes(monkeypatch) -> None:
 
 @pytest.fixture
 def tuned_folder(tmp_path: Path) -> Path:
-    """A results folder with rates for both treatments of network A on shapes."""
+    """Return a results folder with learning rates for both treatments of network A on shapes."""
     folder = tmp_path / "results"
     write_tuned(folder, {base: {"relu": 0.01, "tanh": 0.02} for base in ("A-2012", "A-today")})
     return folder
@@ -51,21 +51,21 @@ FAULTS: list[tuple[str, int, int, int]] = []
 
 @pytest.fixture
 def fault_table() -> list[tuple[str, int, int, int]]:
-    """What was injected, how often, runs lost and runs doubled: told at the end of the session."""
+    """Collect the faults injected, how often, and the runs lost or doubled. Printed at the end of the session."""
     return FAULTS
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """made_once(name, make): a folder of that name as make(folder) filled it, once for all processes of pytest-xdist. It is
-    to be read only."""
+    """made_once(name, make) returns a folder that make(folder) filled, once for all processes of pytest-xdist. Tests must not
+    write to it."""
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
 
     def folder_of(name: str, make: Callable[[Path], object]) -> Path:
         folder, made = root / name, root / f".{name}.made"
         with locked(root / f".{name}.lock"):
-            if not made.exists():  # what failed half-way is made anew
+            if not made.exists():  # what failed half-way is made again
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
                 make(folder)
@@ -77,7 +77,7 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once) -> Path:
-    """The folder of a small study that nothing happened to."""
+    """Return the folder of a small study that ran without faults."""
     from injured import finish
 
     return made_once("undisturbed", finish)
@@ -85,13 +85,13 @@ def undisturbed(made_once) -> Path:
 
 @pytest.fixture
 def copied(undisturbed, tmp_path) -> Path:
-    """The undisturbed study, to be damaged."""
+    """Return a copy of the undisturbed study, which the test may damage."""
     return Path(shutil.copytree(undisturbed, tmp_path / "copied"))
 
 
 @pytest.fixture(scope="session")
 def empty_mlflow(made_once) -> Path:
-    """An SQLite file with MLflow's schema, which takes seconds to make: to be copied."""
+    """Return an SQLite file with MLflow's schema. It takes seconds to make, so tests copy it."""
 
     def make(folder: Path) -> None:
         from study.record.mlflow_store import Store
@@ -103,7 +103,7 @@ def empty_mlflow(made_once) -> Path:
 
 @pytest.fixture
 def laid_out(tmp_path, empty_mlflow) -> Path:
-    """The folder of a small study that has not begun, with an empty MLflow store."""
+    """Return the folder of a small study that has not begun, with an empty MLflow store."""
     folder = tmp_path / "study"
     folder.mkdir()
     shutil.copy(empty_mlflow, folder)
@@ -112,7 +112,7 @@ def laid_out(tmp_path, empty_mlflow) -> Path:
 
 @pytest.fixture
 def equal(undisturbed, fault_table):
-    """equal(folder, fault, times): `folder` holds what the undisturbed study holds, once; noted in the table of faults."""
+    """equal(folder, fault, times) asserts that `folder` holds what the undisturbed study holds, once, and notes the fault."""
     import pandas as pd
     from injured import bits, recorded
 
@@ -134,7 +134,7 @@ def equal(undisturbed, fault_table):
 
 
 def pytest_sessionfinish(session) -> None:
-    """Under pytest-xdist each process has a table of its own; the first process gathers them."""
+    """Collect the tables of faults in the first process: under pytest-xdist each process has its own."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["faults"] = FAULTS
 

@@ -10,7 +10,7 @@ import torch
 
 
 class Hostile:
-    """Unpickled, it creates a file."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path):
         self.path = path

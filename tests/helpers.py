@@ -1,4 +1,4 @@
-"""Small things that tests share: a network trained in a second, runs and rates made up."""
+"""Helpers that tests share: a network that trains in a second, fake runs and fake learning rates."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def made_up_result(
     steps_per_epoch: int = 100,
     epochs: int | None = None,
 ) -> RunResult:
-    """A result as `run_planned` returns it, of a run whose exact error falls straight through 25% at `crossing` epochs."""
+    """Return a result as `run_planned` does, of a run whose exact error falls linearly and is 25% at `crossing` epochs."""
     last = epochs or (planned.recipe.optim.epochs if crossing is None else int(-(-crossing // 1)))
     slope = 0.2 / crossing if crossing else 0.0
     exact = [0.25 + slope * (crossing - epoch) if crossing else 0.4 for epoch in range(1, last + 1)]
@@ -76,14 +76,14 @@ def made_up_result(
 
 
 def with_seal(text: str) -> bytes:
-    """A result.json that says `text`, a JSON object, with the digest that it has to have."""
+    """Return the content of a result.json with `text`, a JSON object, and the right digest."""
     rest = text.partition("{")[2]
     digest = hashlib.sha256(f"{{{rest}".encode()).hexdigest()
     return f'{{\n "sha256": "{digest}",{rest}'.encode()
 
 
 def write_run(spool: Path, planned: PlannedRun, weights_seed: int) -> Path:
-    """The folder of a run as `run_planned` leaves it, with the first weights of another seed in the place of trained ones."""
+    """Write the folder of a run as `run_planned` leaves it, with the initial weights of another seed, not trained ones."""
     import torch
 
     from alexnet.model.network import AlexNet
@@ -99,13 +99,13 @@ def write_run(spool: Path, planned: PlannedRun, weights_seed: int) -> Path:
 
 
 def accepted(folder: Path) -> Path:
-    """The same folder of results, whose files a test has changed on purpose: with no digests that tell so."""
+    """Return the same folder of results after deleting its digests, which would show that a test changed its files."""
     (folder / DIGESTS).unlink(missing_ok=True)
     return folder
 
 
 def write_tuned(folder: Path, rates: dict[str, dict[str, float]], claim: str = "relu_sooner", scale: str = "shapes") -> None:
-    """A tuned.json with one trial an arm: {base: {arm: rate}}."""
+    """Write a tuned.json with one trial an arm: {base: {arm: rate}}."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = {
         f"{claim}/{base}/{scale}": {

@@ -1,4 +1,4 @@
-"""A Python process that lacks packages which are installed here, for tests of what needs them."""
+"""Start a Python process without some of the installed packages, to test what happens when they are missing."""
 
 import re
 from importlib import metadata
@@ -16,7 +16,7 @@ sys.meta_path.insert(0, Blocked())
 
 
 def needed_by(*names: str) -> set[str]:
-    """The distributions that those of `names` require, with themselves."""
+    """Return the distributions `names` and all that they require."""
     found, left = set(), list(names)
     while left:
         name = re.sub(r"[-_.]+", "-", left.pop()).lower()
@@ -31,7 +31,7 @@ def needed_by(*names: str) -> set[str]:
 
 
 def all_but(*names: str) -> list[str]:
-    """The modules of every distribution that is installed here and that none of `names` needs."""
+    """Return the modules of every installed distribution that none of `names` needs."""
     allowed = needed_by(*names)
     return sorted(
         module
@@ -41,5 +41,5 @@ def all_but(*names: str) -> list[str]:
 
 
 def program(text: str, *names: str) -> str:
-    """`text` as a program for `python -c`, in a process that has only the distributions of `names` and what they need."""
+    """Return `text` as a program for `python -c` that can import only the distributions `names` and what they need."""
     return f"BLOCKED = set({all_but(*names)!r})\n{BLOCK}{text}"

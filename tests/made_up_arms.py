@@ -1,4 +1,4 @@
-"""Arms of a claim with made-up numbers, and what is judged of them."""
+"""Arms of a claim with synthetic numbers, and findings on them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -12,7 +12,7 @@ from study.judge.judge import judge
 from study.questions.claim import Claim
 
 FAILED = "diverged"
-"""In place of a number: the run diverged."""
+"""Stands for a number: the run diverged."""
 HERE, THERE = "here", "there"
 OF_A_RUN = {field.name for field in fields(ArmRun)}
 
@@ -20,10 +20,10 @@ Runs = Sequence[float | str | None]
 
 
 def arm_of(label: str, runs: Runs | Mapping[str, Runs] = (), started: Mapping[str, int] | None = None, **more) -> ArmEvidence:
-    """An arm with these numbers of the seeds 0, 1, 2, ..., of one machine or by machine; nothing else matters to a verdict.
+    """Return an arm whose seeds 0, 1, 2, ... have these numbers, on one machine or by machine. A verdict needs nothing else.
 
-    `started`: by machine, in which second its first run began; the others follow second by second. `more`: fields of the arm,
-    and those of a run as a sequence, an entry a run."""
+    `started`: for each machine, the second in which its first run began; its other runs begin a second apart. `more`: fields
+    of the arm; a field of its runs is a sequence with an entry for each run."""
     by_machine = runs if isinstance(runs, Mapping) else {HERE: runs}
     rows = tuple(
         ArmRun(
@@ -43,14 +43,14 @@ def arm_of(label: str, runs: Runs | Mapping[str, Runs] = (), started: Mapping[st
 
 
 def with_runs(arm: ArmEvidence, **facts: Sequence[object]) -> ArmEvidence:
-    """With these fields of its runs, an entry a run."""
+    """Return the arm with these fields of its runs: a sequence with an entry for each run."""
     assert all(len(values) == len(arm.runs) for values in facts.values())
     rows = [{name: values[at] for name, values in facts.items()} for at in range(len(arm.runs))]
     return replace(arm, runs=tuple(replace(run, **row) for run, row in zip(arm.runs, rows, strict=True)))
 
 
 def arms_of(**runs) -> dict[str, ArmEvidence]:
-    """By label, "_" standing for "-"."""
+    """Return arms by label; "_" stands for "-"."""
     return {label.replace("_", "-"): arm_of(label.replace("_", "-"), one) for label, one in runs.items()}
 
 
@@ -59,13 +59,13 @@ def case_of(claim: Claim, arms: Mapping[str, ArmEvidence], base: str = "ALEXNET_
 
 
 def finding_of(claim: Claim, verdict: Verdict, **more) -> SimpleNamespace:
-    """A finding, as far as sentences, cautions and pictures need it; `more` are fields of it."""
+    """Return a finding with all that sentences, cautions and pictures need; `more`: further fields."""
     facts = {"role": "proxy", "rule": None, "in_family": True, "each_seed_once": None, "other_errors": {}, "readings": {}}
     return SimpleNamespace(**(facts | {"claim": claim, "verdict": verdict, "arms": ()} | more))
 
 
 def alone(p: float) -> float:
-    """In place of Holm's correction: no other claim is asked."""
+    """Replaces Holm's correction, as if there were no other claim."""
     return p
 
 

@@ -1,4 +1,4 @@
-"""Findings with made-up numbers, and what stands where in a picture of many of them."""
+"""Findings with synthetic numbers, and the order of rows and lanes in a picture of several findings."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ SCALE, FEW, LARGER = "cifar10-jpeg", "cifar10-jpeg-2500", "tiny-imagenet-100"
 
 
 def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=None, **more) -> SimpleNamespace:
-    """A finding on a claim, every arm but the first with the same runs. `claim`: in place of the study's of this name."""
+    """Return a finding in which all arms except the first have the same runs. `claim` replaces the study's own of this name."""
     claim = claim or CLAIMS[name]
     arms = {arm.label: arm_of(arm.label, treated if place else control) for place, arm in enumerate(claim.arms)}
     facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": SCALE, "base": "ALEXNET_32"}
@@ -31,18 +31,18 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=Non
 
 
 def at_own(name: str, treated=HIGHER, scale: str = FEW, **more) -> SimpleNamespace:
-    """The same claim with each arm at its own learning rate."""
+    """Return the same claim with each arm at its own learning rate."""
     return found(name + SUFFIX, treated, scale, claim=at_own_rates(name, CLAIMS[name]), **more)
 
 
 def titles(axis: Axes) -> list[str]:
-    """Names of the rows, from above to below."""
+    """Return the names of the rows, from top to bottom."""
     rows = sorted((text for text in axis.texts if text.get_va() == "top"), key=_height)
     return [text.get_text().replace("\n", " ") for text in rows]
 
 
 def lanes(axis: Axes) -> list[str]:
-    """Names of the lanes of all rows, from above to below."""
+    """Return the names of the lanes of all rows, from top to bottom."""
     beside = [text for text in axis.texts if text.get_ha() == "left" and text.get_va() == "center" and text.xyann[0] < 0]
     return [text.get_text() for text in sorted(beside, key=_height) if text.get_weight() == "normal"]
 

@@ -1,4 +1,4 @@
-"""Image sets of random pixels, and few shapes, for tests."""
+"""Image sets of random pixels, and small sets of shapes, for tests."""
 
 import functools
 from dataclasses import replace
@@ -13,18 +13,18 @@ from alexnet.data.image_sets import ImageSet
 from alexnet.data.packed import fingerprint_of
 
 few_shapes = functools.partial(synthetic_shapes.make_shapes, 600, 100)
-"""In the place of `synthetic_shapes.make_shapes`: to draw all 10,000 images takes each process longer than to train on 512."""
+"""Replaces `synthetic_shapes.make_shapes`: drawing all 10,000 images takes each process longer than training on 512."""
 
 
 def few_shapes_over_and_over() -> synthetic_shapes.Shapes:
-    """As many training images as there are, 8,000, of which 600 differ: for plans, which ask whether there are enough."""
+    """Return all 8,000 training images, of which only 600 differ. For plans, which check that there are enough."""
     made, rows = few_shapes(), np.arange(8000) % few_shapes.args[0]
     return replace(made, train_images=made.train_images[rows], train_labels=made.train_labels[rows])
 
 
 def blank_images(name: str = "shapes", download: bool = True) -> ImageSet:
-    """An image set of the size of the built-in one that takes no memory, for plans that train nothing. `download`: as for
-    `load_known`, in whose place it stands."""
+    """Return an image set as large as the built-in one that takes no memory, for plans that train nothing. Replaces
+    `load_known` and has its argument `download`."""
     pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8).expand(8000, 32, 32, 3)
     labels = torch.arange(8000) % 10
     return ImageSet(name, pixels, labels, pixels[:2000], labels[:2000], "f" * 12)
@@ -35,7 +35,7 @@ def random_pixels(n: int, side: int, seed: int = 0) -> np.ndarray:
 
 
 def image_set(train: np.ndarray, test: np.ndarray | None = None) -> ImageSet:
-    """Images labelled by their place, so that a batch's labels say which images it holds."""
+    """Return images labelled by their position, so that a batch's labels show which images it holds."""
     test = random_pixels(5, train.shape[1], seed=9) if test is None else test
     arrays = [train, np.arange(len(train)), test, np.arange(len(test))]
     return ImageSet("random", *map(torch.from_numpy, arrays), fingerprint_of(arrays))
@@ -62,7 +62,7 @@ def write_images(root: Path, splits=(("train", 4), ("val", 2)), side: int = 16) 
 
 
 def image_folders(folder: Path) -> None:
-    """A few images of noise in the layout of cifar10-jpeg."""
+    """Write a few images of noise in the layout of cifar10-jpeg."""
     random = np.random.default_rng(0)
     for split, count in (("train", 64), ("test", 6)):
         for label in range(10):

@@ -1,4 +1,4 @@
-"""The small files of a runs' folder damaged at random, for tests and for `python tests/odd_files.py CASES [SEED]`."""
+"""Damage the small files of a directory of runs at random, for tests and for `python tests/odd_files.py CASES [SEED]`."""
 
 import json
 import os
@@ -20,11 +20,11 @@ PLANNED_RUNS = [small_run(seed, arm) for seed in range(3) for arm in ("relu", "t
 STATES = ("reached", "failed", "running", "interrupted", "out of memory", "skipped")
 Files = dict[Path, bytes]
 Spoiler = Callable[[Files, Path, random.Random], bytes]
-"""From all files and the one that is to be spoiled to its new content."""
+"""Takes all files and the one to spoil; returns its new content."""
 
 
 def write_runs(spool: Path) -> None:
-    """Three runs with results, one that was lost, one that was interrupted, one that another machine trains."""
+    """Write three runs with results, one lost run, one interrupted run, and one that another machine trains."""
     for planned in PLANNED_RUNS:
         (spool / planned.key).mkdir(parents=True)
         write_asked(spool / planned.key, planned, 0)
@@ -59,7 +59,7 @@ def random_bytes(files: Files, path: Path, chance: random.Random) -> bytes:
 
 
 def merged(files: Files, path: Path, chance: random.Random) -> bytes:
-    """The first part of it and the last of another, or both one after the other, or between the marks of git."""
+    """Return its start and the end of another file, or both files one after the other, or both in git's conflict marks."""
     other = files[chance.choice(sorted(files))]
     first, last = chance.randrange(len(files[path])), chance.randrange(len(other))
     return chance.choice(
@@ -87,7 +87,7 @@ def another_shape(files: Files, path: Path, chance: random.Random) -> bytes:
 
 
 def other_value(files: Files, path: Path, chance: random.Random) -> bytes:
-    """One field another, at any depth; of a result without its digest, with an old one, or with a right one."""
+    """Change one field, at any depth; in a result, leave out the digest, keep the old one, or write a right one."""
     told = json.loads(files[path])
     node = told
     while True:
@@ -115,14 +115,14 @@ SPOILERS = {
 
 
 def what_is_said(spool: Path) -> tuple[dict[str, RunResult], dict[str, RunState], list[str]]:
-    """What `record` and `status` make of a directory of runs: results believed, states, and the files named as odd."""
+    """Return what `record` and `status` say about a directory of runs: results believed, states, and files reported as odd."""
     named: list[str] = []
     believed = {result.key: result for result in finished(spool, named.append)}
     return believed, {state.key: state for state in states_of_runs(spool)}, named
 
 
 def judged(spool: Path, key: str, path: Path, whole: tuple, kind: str) -> str:
-    """What came of one spoiled file of the run `key`."""
+    """Return what happened to one spoiled file of the run `key`, in words."""
     believed, states, named = what_is_said(spool)
     before, states_before, _ = whole
     others = {name: state for name, state in states.items() if name != key}
@@ -144,7 +144,7 @@ def judged(spool: Path, key: str, path: Path, whole: tuple, kind: str) -> str:
 
 
 def count(cases: int, seed: int = 0) -> Counter:
-    """How many of so many spoiled files were named, read or believed, by kind. What must not be stands in capitals."""
+    """Count how many spoiled files were reported, read or believed, by kind. Outcomes that must not occur are in capitals."""
     outcomes: Counter = Counter()
     with tempfile.TemporaryDirectory() as name:
         spool = Path(name)

@@ -1,4 +1,4 @@
-"""Work that tests give to processes on a cluster. Each of them imports this module, and what it imports."""
+"""Work that tests give to processes on a cluster. Each process imports this module and its imports."""
 
 import os
 import time
@@ -20,7 +20,7 @@ def work(word, place, report):
 
 
 def train_slowly(planned, place, report):
-    """A run that tells its node at each epoch, and takes so long that the node can be lost meanwhile."""
+    """Train a run that reports its node at each epoch and lasts long enough for the node to be lost meanwhile."""
     import ray
 
     def tell(point):

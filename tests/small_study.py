@@ -1,7 +1,7 @@
-"""A small plan run to its end as `study run` does it, for tests that hurt it: `python tests/small_study.py FOLDER`.
+"""Run a small plan to its end as `study run` does, for tests that inject faults: `python tests/small_study.py FOLDER`.
 
-Workers import this file too, and pay for what is imported at its top. What is asked by DIE_AT and ADDRESS_SPACE_MB happens to
-them, not to the process that plans.
+Workers import this file too, so imports at its top slow each of them. DIE_AT and ADDRESS_SPACE_MB affect the workers, not the
+process that plans.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ USED_UP: list[bytearray] = []
 
 
 def die_at(call: str, count: int) -> None:
-    """End this process without a word at the `count`th call of os.`call`."""
+    """End this process silently at the `count`th call of os.`call`."""
     real, calls = getattr(os, call), itertools.count(1)
 
     def dies(*args):
@@ -37,7 +37,7 @@ def die_at(call: str, count: int) -> None:
 
 
 def out_of_all_shapes():
-    """The images of `few_shapes`, out of all 10,000, for which limited memory is too little."""
+    """Return the images of `few_shapes`, cut from all 10,000, which do not fit into limited memory."""
     from made_up_images import few_shapes
 
     from alexnet.data.synthetic_shapes import Shapes
@@ -47,8 +47,8 @@ def out_of_all_shapes():
 
 
 def limit_memory(megabytes: float) -> None:
-    """Of address space, beyond what the process has when torch is there. What the allocator keeps in hand (MALLOC_TOP_PAD_: a
-    gigabyte) is used up first."""
+    """Limit the address space that the process can add after importing torch. It first uses up what the allocator holds in
+    reserve (MALLOC_TOP_PAD_: a gigabyte)."""
     import numpy.random
     import torch
 
@@ -66,7 +66,7 @@ def limit_memory(megabytes: float) -> None:
 
 
 def clock_ahead(seconds: float) -> None:
-    """This machine's clock, and the times of the leases that it renews, are so many seconds ahead of the file system's."""
+    """Set this machine's clock, and the times of the leases that it renews, ahead of the file system's by some seconds."""
     real_time, real_utime = time.time, os.utime
     time.time = lambda: real_time() + seconds
     os.utime = lambda path, times=None, **options: real_utime(path, times or (time.time(), time.time()), **options)

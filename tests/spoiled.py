@@ -1,4 +1,4 @@
-"""Files of results damaged at random, for tests and for `python tests/spoiled.py RESULTS CASES [CLAIM...]`."""
+"""Damage files of results at random, for tests and for `python tests/spoiled.py RESULTS CASES [CLAIM...]`."""
 
 import random
 import shutil
@@ -14,12 +14,12 @@ from study.plan.claim_files import get_claim
 
 Files = Mapping[str, bytes]
 Spoiler = Callable[[Files, random.Random], tuple[str, bytes]]
-"""From the files of a folder to one of them with another content."""
+"""Takes the files of a folder; returns one of them with other content."""
 SUFFIXES = (".csv", ".json", ".npz")
 
 
 def verdicts(folder: Path, *claims: str) -> list[tuple]:
-    """What a report would say of the tables of `folder`; of all claims, or of these."""
+    """Return what a report would say about the tables of `folder`: about all claims, or these."""
     asked = {name: get_claim(name) for name in claims} or None
     return [
         (one.claim_name, one.scale, one.base, one.word, str(one.verdict.effect), [(arm.keys, arm.values) for arm in one.arms])
@@ -73,14 +73,14 @@ def doubled(files: Files, chance: random.Random) -> tuple[str, bytes]:
 
 
 def merged(files: Files, chance: random.Random) -> tuple[str, bytes]:
-    """Two versions of the table put together, as by merge=union: in the second some digits are others."""
+    """Merge two versions of the table as merge=union does; in the second, some digits differ."""
     name, header, rows = _rows(files, chance)
     others = [row.replace(b"0.3", b"0.2") if chance.random() < 0.3 else row for row in rows]
     return name, header + b"".join(row for pair in zip(rows, others, strict=True) for row in dict.fromkeys(pair))
 
 
 def _cells(rows: list[bytes]) -> list[list[bytes]]:
-    """The cells of rows in which only the label of the machine has a comma."""
+    """Split rows into cells; only the machine's label may hold a comma."""
     return [row.strip().replace(b", ", b"\1").split(b",") for row in rows]
 
 
@@ -130,7 +130,7 @@ SPOILERS: Mapping[str, Spoiler] = {
 
 
 def count(results: Path, cases: int, with_digests: bool, *claims: str) -> Counter:
-    """How many of so many damaged folders were refused, said the same, or said something else, by kind."""
+    """Count how many damaged folders were refused, gave the same report, or gave another one, by kind."""
     outcomes: Counter = Counter()
     with tempfile.TemporaryDirectory() as copy:
         folder = Path(copy)

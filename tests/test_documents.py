@@ -1,4 +1,4 @@
-"""The README and docs/: every link, command and number in them is there, and every module has its line."""
+"""The README and docs/: every link, command and number in them is right, and every module has its line."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""pyproject.toml, requirements.lock and environment.yml say the same, and none names where packages come from."""
+"""pyproject.toml, requirements.lock and environment.yml agree, and none names where packages come from."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The folders follow the way of the data: each imports only what comes before it. And no module is longer than 400 lines."""
+"""Folders are layers in the order of the data flow: each imports only earlier ones. No module is longer than 400 lines."""
 
 import ast
 import graphlib

@@ -1,4 +1,4 @@
-"""docs/library.md, "In your own code": its blocks run one after another, on the folder of an untrained run and a few images."""
+"""docs/library.md, "In your own code": its code blocks run in order, on the folder of an untrained run and a few images."""
 
 import csv
 import functools

@@ -1,4 +1,4 @@
-"""docs/ask-your-own-question.ipynb, its cells run one after another as a notebook server runs them, on the smallest scale."""
+"""docs/ask-your-own-question.ipynb, its cells run in order as on a notebook server, on the smallest scale."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A user's own file, in a folder of its own, under the strict type checkers."""
+"""A user's own file, in a separate folder, passes the strict type checkers."""
 
 import os
 import subprocess

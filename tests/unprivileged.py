@@ -1,6 +1,6 @@
-"""What a user without privileges does, and a disk that is really full.
+"""Run code as a user without privileges, and on a disk that is really full.
 
-The tests' own process is often root's, whom no mode of a folder stops; only root can become another user, and mount."""
+Tests often run as root, whom folder permissions do not stop. Only root can become another user, or mount."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="two users: only root 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """An empty folder in which everybody may write, where everybody can reach it: pytest's own are root's alone."""
+    """Return an empty folder that everybody can reach and write to: pytest's own folders belong to root alone."""
     folder = Path(tempfile.mkdtemp(prefix="open-"))
     folder.chmod(0o777)
     yield folder
@@ -29,7 +29,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Callable[[Path, int], Path]]:
-    """small_disk(folder, left): mounts a disk of 8 MB at `folder` with so many bytes of room left; gives the file that fills
+    """small_disk(folder, left): mounts a disk of 8 MB at `folder` with `left` bytes free, and returns the file that fills
     it."""
     mounted = []
 
@@ -54,7 +54,7 @@ def remount(folder: Path, how: str) -> None:
 
 
 def as_nobody(function: Callable[[], object]) -> object:
-    """What `function` returns in a process of user nobody, without groups, and with the usual umask."""
+    """Return what `function` returns in a process of user nobody, without groups, and with the usual umask."""
     here, there = multiprocessing.Pipe()
     child = os.fork()
     if not child:

@@ -38,10 +38,10 @@ def check_images(recipe: Recipe, images: ImageSet) -> None:
     data, model, there = recipe.data, recipe.model, len(images.train_labels)
     count = data.train_images or there
     if count > there:
-        raise Refused(f"data.train_images: {count} of the {there} that {images.name} has")
+        raise Refused(f"data.train_images: {count} is more than the {there} images of {images.name}")
     trained = count - data.validation_images
     if trained < 1:
-        raise Refused(f"data.validation_images: {data.validation_images} of {count} training images leave none")
+        raise Refused(f"data.validation_images: {data.validation_images} of {count} training images leave none to train on")
     if recipe.optim.batch_size > trained:
         raise Refused(f"optim.batch_size: {recipe.optim.batch_size} is more than the {trained} training images")
     side = images.train_images.shape[1]
@@ -53,19 +53,19 @@ def check_images(recipe: Recipe, images: ImageSet) -> None:
     if highest >= model.classes:
         raise Refused(f"model.classes: {model.classes}, but {images.name} has label {highest}")
     if data.crop_offsets > (offsets := offsets_of(recipe, side)):
-        raise Refused(f"data.crop_offsets: {data.crop_offsets} of the {offsets} there are")
+        raise Refused(f"data.crop_offsets: {data.crop_offsets} is more than the {offsets} positions there are")
 
 
 def _check_part(name: str, part: str, images: Images, labels: Tensor) -> None:
     """Raises Refused unless these are images [n, side, side, 3] uint8 with labels [n] int64."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
-        raise Refused(f"images: {name}.{part}_images are {list(shape)}; needed are [n, side, side, 3]")
+        raise Refused(f"images: {name}.{part}_images are {list(shape)}; expected [n, side, side, 3]")
     if isinstance(images, Tensor) and images.dtype != torch.uint8:
-        raise Refused(f"images: {name}.{part}_images are {images.dtype}; needed are pixels of 0 to 255 as torch.uint8")
+        raise Refused(f"images: {name}.{part}_images are {images.dtype}; expected pixels from 0 to 255 as torch.uint8")
     if labels.dtype != torch.int64 or len(labels) != len(images):
         there, needed = f"{len(labels)} of {labels.dtype}", f"{len(images)} of torch.int64"
-        raise Refused(f"images: {name}.{part}_labels are {there}; needed are {needed}")
+        raise Refused(f"images: {name}.{part}_labels are {there}; expected {needed}")
     if len(labels) and (least := int(labels.min())) < 0:
         raise Refused(f"images: {name}.{part}_labels has {least}; labels begin at 0")
 
@@ -290,7 +290,9 @@ def normalization(data: Data, sums: PixelSums) -> tuple[Tensor, Tensor]:
     """Return the mean and the factor, float32, that turn pixels [n, height, width, 3] into inputs."""
     if data.inputs == "standardized":
         if not bool((sums.variance > 0).all()):
-            raise Refused("data.inputs: 'standardized' divides by each colour's spread; one has none; choose minus_mean_image")
+            raise Refused(
+                "data.inputs: 'standardized' divides by each colour's spread, and one colour has none; choose minus_mean_image"
+            )
         return sums.mean_colour.float(), sums.variance.rsqrt().float()
     return sums.mean_image.float(), torch.ones(3, dtype=torch.float32, device=sums.pixels.device)
 

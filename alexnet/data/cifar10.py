@@ -91,7 +91,7 @@ def download(folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         if not has_md5(archive, CIFAR10.tgz_md5):
             if archive.exists():
-                damaged = f"; the {archive.name} that lies there is another file ({archive.stat().st_size:,} bytes)"
+                damaged = f"; the {archive.name} there is a different file ({archive.stat().st_size:,} bytes)"
             bring(published, archive)
         unpack(archive, folder, FOLDER)
         return ""
@@ -103,7 +103,7 @@ def download(folder: Path) -> str:
             with contextlib.suppress(OSError):  # fails unless it is empty
                 folder.rmdir()
         why = f"CIFAR-10 is not under {folder} and could not be downloaded ({type(error).__name__}: {error})"
-        go_on = f"; {kept:,} bytes of it are kept, and the same command goes on from there" if kept else ""
+        go_on = f"; {kept:,} bytes of it are kept; the same command continues from there" if kept else ""
         return f"{why}{damaged}{go_on}; {published.by_hand}"
 
 

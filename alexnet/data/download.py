@@ -36,7 +36,7 @@ class Published:
     @property
     def by_hand(self) -> str:
         """What a user needs to know to fetch the file by hand."""
-        return f"{self.url.rpartition('/')[2]} ({self.size:,} bytes, MD5 {self.md5}) may be laid there by hand"
+        return f"{self.url.rpartition('/')[2]} ({self.size:,} bytes, MD5 {self.md5}) can be copied there by hand"
 
 
 class DownloadProgress:
@@ -61,7 +61,7 @@ class DownloadProgress:
             _say(f"{self.file.title}: {have / 1e6:.1f} of {_megabytes(self.file.size)}, {rate / 1e6:.2f} MB/s{left}")
             self.tenths, self.told_at = max(tenths, self.tenths), now
         if now - self.began >= SLOW_AFTER_SECONDS and not self.told_how_else:
-            _say(f"this is slow: {self.file.by_hand}, in {self.folder}; stopped, the same command goes on from here")
+            _say(f"this is slow: {self.file.by_hand} ({self.folder}); if stopped, the same command continues from here")
             self.told_how_else = True
 
 
@@ -76,12 +76,12 @@ def bring(file: Published, path: Path) -> None:
         progress = DownloadProgress(file, path.parent, had)
         _receive_all(file, part, progress)
         if had and not has_md5(name, file.md5):
-            _say(f"{file.title}: what an earlier download left is damaged, begun again")
+            _say(f"{file.title}: the rest of an earlier download is damaged; starting again")
             part.truncate(0)
             _receive_all(file, part, progress)
         if not has_md5(name, file.md5):
             part.truncate(0)
-            raise ValueError(f"what {file.url} sent is damaged: its MD5 is not {file.md5}")
+            raise ValueError(f"the file from {file.url} is damaged: its MD5 is not {file.md5}")
         os.fsync(part.fileno())
         os.replace(name, path)
 
@@ -159,7 +159,7 @@ def _receive_all(file: Published, part: BinaryIO, progress: DownloadProgress) ->
     most = have = part.seek(0, os.SEEK_END)
     came, in_vain = False, 0
     while have != file.size:
-        failure: Exception = ConnectionError(f"{file.url} ended too early")
+        failure: Exception = ConnectionError(f"{file.url}: the download ended too early")
         try:
             _receive(file, part, have, progress)
         except (OSError, HTTPException) as error:
@@ -181,7 +181,7 @@ def _receive(file: Published, part: BinaryIO, start: int, progress: DownloadProg
             start = 0
         sent = answer.headers["Content-Length"]
         if sent is not None and start + int(sent) != file.size:
-            raise ValueError(f"what {file.url} sends has {start + int(sent):,} bytes, not {file.size:,}")
+            raise ValueError(f"{file.url} sends {start + int(sent):,} bytes, not {file.size:,}")
         have = start
         part.truncate(start)
         part.seek(start)
@@ -193,7 +193,7 @@ def _receive(file: Published, part: BinaryIO, start: int, progress: DownloadProg
             progress.at(have)
     if have > file.size:
         part.truncate(0)
-        raise ValueError(f"what {file.url} sends has more than {file.size:,} bytes")
+        raise ValueError(f"{file.url} sends more than {file.size:,} bytes")
 
 
 def _megabytes(count: int) -> str:

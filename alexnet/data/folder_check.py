@@ -126,18 +126,19 @@ def remarks(facts: FolderFacts) -> Iterator[str]:
     """Yield what a reader should know about a set, one sentence each. Single files are not named."""
     _, test = facts.images
     if facts.in_both_parts:
-        yield f"{len(facts.in_both_parts)} images lie in both parts: tests on them show what was learned by heart"
+        yield f"{len(facts.in_both_parts)} images lie in both parts: tests on them measure memorization"
     if facts.in_two_classes:
-        yield f"{len(facts.in_two_classes)} images lie in two classes: no answer to them is right"
+        yield f"{len(facts.in_two_classes)} images lie in two classes: no answer for them is right"
     if facts.imbalance >= FAR_APART:
         yield (
             f"the largest class has {facts.imbalance:.1f} times the training images of the smallest: a network that always "
-            "answers it looks good"
+            "answers that class looks good"
         )
     if test < FEW_TEST_IMAGES:
-        yield f"{test} test images are few: at an error of 30% they alone leave +-{196 * (0.21 / test) ** 0.5:.1f} points open"
+        half = 196 * (0.21 / test) ** 0.5
+        yield f"{test} test images are few: at an error of 30% their number alone makes it uncertain by +-{half:.1f} points"
     if facts.deeper:
-        yield f"{facts.deeper} images lie in folders within a class, and are of that class"
+        yield f"{facts.deeper} images lie in folders within a class and belong to that class"
 
 
 def _looked_at(root: Path, files: list[str], observe: Observe) -> Iterator[tuple[tuple[int, int] | None, str, str]]:

@@ -61,12 +61,12 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
         else:
             loose.append(entry)
     if not found.classes and any(is_image_name(entry.name) for entry in loose):
-        raise Refused(f"{root}: images lie in it directly; sort them into one folder a class, named as under train")
+        raise Refused(f"{root}: images lie directly in it; sort them into one folder a class, named as under train")
     if not found.classes or not all(found.classes.values()):
         empty = next((f" (none in {name})" for name, files in found.classes.items() if not files), "")
         raise Refused(
-            f"{root}: expected one folder a class with images in it{empty}: files ending in {', '.join(ENDINGS)}, or others "
-            "that begin as such images do"
+            f"{root}: expected one folder a class with images in it{empty}: files ending in {', '.join(ENDINGS)}, or files "
+            "whose first bytes are those of such images"
         )
     found.passed_over.extend(PassedOver(entry.path, "in no class folder") for entry in loose)
     return found
@@ -100,7 +100,7 @@ def same_classes(root: Path, first: Found, second: Found) -> None:
     for one, other in ((first, second), (second, first)):
         for name in one.classes.keys() - other.classes.keys():
             near = difflib.get_close_matches(name, other.classes, n=1, cutoff=0.5)
-            told.append(f"{name!r} in {one.root.name} alone" + (f" (did you mean {near[0]!r}?)" if near else ""))
+            told.append(f"{name!r} only in {one.root.name}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if told:
         raise Refused(f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(told))}")
 
@@ -126,12 +126,12 @@ def _files_below(
         elif is_image_name(entry.name) or begins_as_image(_start_of(entry, tree)):
             yield name, _facts(entry, tree)
         else:
-            passed_over.append(PassedOver(entry.path, "no image of a kind that is read"))
+            passed_over.append(PassedOver(entry.path, "not an image of a supported format"))
 
 
 def _refuse_too_deep(folder: str, depth: int) -> None:
     if depth > DEEPEST:
-        raise Refused(f"{folder}: more than {DEEPEST} folders deep, as links lead that point at a folder above them")
+        raise Refused(f"{folder}: more than {DEEPEST} folders deep; a link in it may point at a folder above")
 
 
 def _entries(folder: str | Path) -> list[os.DirEntry]:

@@ -85,7 +85,7 @@ def _check_jpeg(content: bytes) -> None:
     try:
         from simplejpeg import decode_jpeg, decode_jpeg_header
     except ImportError:
-        warnings.warn("simplejpeg is not installed: JPEG files that are damaged inside are taken for sound", stacklevel=2)
+        warnings.warn("simplejpeg is not installed: damage inside JPEG files is not detected", stacklevel=2)
         return
 
     *_, colours, _ = decode_jpeg_header(content)
@@ -142,13 +142,13 @@ def _of_no_scale(image) -> str:
     if image.format != "TIFF":
         return ""
     if image.mode == "I":
-        return "its pixels are whole numbers with a sign or of 32 bits"
+        return "its pixels are signed or 32-bit integers"
     if 2 in np.atleast_1d(image.tag_v2.get(SAMPLE_FORMAT, 1)):
-        return "its pixels are whole numbers with a sign"
+        return "its pixels are signed integers"
     if image.mode.startswith("I;16") and image.tag_v2[BITS] != (16,):
         return f"its pixels have {image.tag_v2[BITS][0]} bits"
     if image.mode.startswith("I;16") and image.tag_v2[PHOTOMETRIC] == 0:
-        return "its 16-bit pixels count from white"
+        return "its 16-bit pixels have 0 for white"
     return ""
 
 

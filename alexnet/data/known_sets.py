@@ -43,7 +43,7 @@ def unlike_its_name(images: ImageSet) -> str:
     known = KNOWN.get(images.name)
     classes = int(images.train_labels.max()) + 1
     own = counts_in_words(classes, len(images.train_labels), len(images.test_labels))
-    return f"{own}, where {images.name} has {known.words}" if known and own != known.words else ""
+    return f"{own}, but {images.name} has {known.words}" if known and own != known.words else ""
 
 
 def known_as(class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> str:
@@ -62,4 +62,4 @@ def known_as(class_names: Sequence[str], train_images: int, test_images: int, fi
 def refuse_known(root: Path, class_names: Sequence[str], train_images: int, test_images: int, fingerprint: str = "") -> None:
     """Raises Refused if the user's own images in `root` are a known set."""
     if known := known_as(class_names, train_images, test_images, fingerprint):
-        raise Refused(f"{root}: these images are {known}; ask for them by that name, not as one's own")
+        raise Refused(f"{root}: these images are {known}; ask for them by that name, not as your own")

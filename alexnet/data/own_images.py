@@ -35,7 +35,7 @@ class OwnSet(PackedSource):
 
     def __init__(self, name: str):
         parts = own_name(name)
-        assert parts, f"{name} is no name of a set of one's own"
+        assert parts, f"{name} is not the name of a set of the user's own images"
         super().__init__(name, f"own images, {parts.word!r}")
         self.parts = parts
 
@@ -73,7 +73,7 @@ class OwnFolders:
         self.given: ClassFolders | None = None
         if parts := parts_of(root):
             if name.split or name.test_percent != TEST_PERCENT:
-                raise Refused(f"{root}: it has its own parts {' and '.join(parts)}, so nothing is split here")
+                raise Refused(f"{root}: it has its own parts {' and '.join(parts)}, so it is not split")
             self.given = ClassFolders(root, name.side, parts[1], links)
             self.found = self.given.found["train"]
         else:
@@ -81,7 +81,7 @@ class OwnFolders:
         self.classes = list(self.found.classes)
         if len(self.classes) < 2:
             raise Refused(
-                f"{root}: one class alone ({self.classes[0]}), and there is nothing to tell apart; if its folders are the "
+                f"{root}: only one class ({self.classes[0]}), so there is nothing to classify; if its folders are the "
                 f"classes, name {root / self.classes[0]}"
             )
 
@@ -129,9 +129,7 @@ def parts_of(root: Path) -> tuple[str, str] | None:
         return None
     if len(tests) != 1:
         has = f"both {' and '.join(tests)}" if tests else f"none of {', '.join(TEST_PARTS)}"
-        raise Refused(
-            f"{root}: it has train and {has}; name {root / 'train'}, which is then split, or leave one folder for tests"
-        )
+        raise Refused(f"{root}: it has train and {has}; name {root / 'train'} to split it, or leave only one folder for tests")
     return "train", tests[0]
 
 
@@ -199,7 +197,7 @@ def side_for(sizes: Sequence[tuple[int, int]], train_images: int) -> tuple[int, 
     larger = next((side for side in SIDES if side > chosen), 0)
     why = f"half of the images have a shorter side of {short:.0f} pixels or more"
     if larger and short >= larger:
-        why += f", and {larger} needs {LEAST_IMAGES[larger]:,} training images, here are {train_images:,}"
+        why += f", but {larger} needs {LEAST_IMAGES[larger]:,} training images, and there are {train_images:,}"
     return chosen, why
 
 
@@ -207,7 +205,7 @@ def word_of(root: Path) -> str:
     """Turn a folder's name into a set's: lower-case letters and digits, joined by "-"."""
     word = "-".join(re.findall(r"[a-z0-9]+", root.resolve().name.lower()))
     if not word:
-        raise Refused(f"name: none can be made of {str(root)!r}; give one")
+        raise Refused(f"name: none can be made from {str(root)!r}; give one")
     return word
 
 

@@ -123,7 +123,7 @@ def in_memory(name: str, cache: Path, splits: Mapping[str, Split], skip_damaged:
     set."""
     shape = _shape(splits)
     if is_large(_bytes(splits, shape)):
-        raise Refused(f"folder: cannot write to {cache}, and {name} is too large to be decoded anew at each load")
+        raise Refused(f"folder: cannot write to {cache}, and {name} is too large to be decoded again at each load")
     arrays = {split: np.zeros((len(source.labels), *shape), np.uint8) for split, source in splits.items()}
     kept = {split: np.zeros(len(source.labels), bool) for split, source in splits.items()}
 
@@ -179,7 +179,7 @@ def pack(
         missing = sum(part.missing_bytes() for part in parts.values())
         if missing > (free := shutil.disk_usage(cache).free):
             told = f"{name} packed takes {missing / 1e9:.1f} GB more in {place}, where {free / 1e9:.1f} GB are free"
-            way_out = f"; without {cache}, the set as it was packed before, there is more room" if place != cache else ""
+            way_out = f"; deleting {cache}, the set as it was packed before, makes room" if place != cache else ""
             raise Refused(f"folder: {told}{way_out}")
         try:
             for part in parts.values():
@@ -189,7 +189,7 @@ def pack(
             for part in parts.values():
                 part.sync()
         except OSError as error:
-            raise Refused(f"folder: cannot write to {cache} ({error.strerror}); the same call goes on from there") from None
+            raise Refused(f"folder: cannot write to {cache} ({error.strerror}); the same call continues from there") from None
         for split, part in parts.items():
             if len(part.records) and not part.records[:, MARK:].any():
                 raise Refused(f"{split} of {name}: no image could be read")
@@ -219,8 +219,8 @@ def _refuse_other_folder(name: str, cache: Path, before: str, now: str) -> None:
     if Path(before).resolve() != Path(now).resolve():
         field, way_out = ("name", "choose another name") if own_name(name) else ("source", f"name {before}")
         raise Refused(
-            f"{field}: {name} is packed from {before}, and the files in {now} are others; {way_out}, or delete {cache} to pack "
-            "these in their place"
+            f"{field}: {name} is packed from {before}, but the files in {now} are different; {way_out}, or delete {cache} to "
+            "pack these instead"
         )
 
 

@@ -54,7 +54,7 @@ class PackedFile:
             raise NeedsPacking(
                 f"{self.path}: image {row} is damaged on disk (not the bytes that were packed)",
                 self.path.parent.name,
-                "finds all that are and mends them from their source",
+                "finds all damaged images and repairs them from their source",
             )
         self.checked[row] = True
         return pixels

@@ -142,7 +142,7 @@ class PackedSource(ABC):
             return self._image_set(replace(found, left_out=tuple(manifest["skipped"])), cache)
         if manifest and root is None:
             raise NeedsPacking(
-                f"{cache}: damaged, and there is nothing to pack it from again", self.name, "does, where the images are"
+                f"{cache}: damaged, and its source is not there", self.name, "packs it again from a folder with the images"
             )
         splits, facts = self._look(root or self.home(folder), False, choices.links)
         try:
@@ -183,7 +183,7 @@ class PackedSource(ABC):
             way_out = holds if self.can_download else ""
             raise Refused(f"source: {why}{way_out}")
         if why := self.fetch(root):
-            raise NeedsPacking(f"folder: {why}", self.name, "packs images that lie elsewhere")
+            raise NeedsPacking(f"folder: {why}", self.name, "packs images from another folder")
         times = self.folder_times(root, links)
         contents = self.contents(root, links)
         facts = {"source": contents.state(), "folders": times, "from": str(root.absolute()), "classes": contents.classes}
@@ -218,10 +218,10 @@ class PackedSource(ABC):
             if rows := packed.damaged_rows(cache, split):
                 few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
                 where = cache / f"{split}_images.npy"
-                raise NeedsPacking(f"{where}: {len(rows)} images damaged ({few})", self.name, "mends them")
+                raise NeedsPacking(f"{where}: {len(rows)} images damaged ({few})", self.name, "repairs them")
         found = packed.opened(cache)
         if found.fingerprint != manifest["fingerprint"]:
-            raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "mends them")
+            raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "repairs them")
         if choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
         self.look_at(self.home(folder), manifest["classes"], found)

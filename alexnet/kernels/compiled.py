@@ -28,7 +28,7 @@ def compiler() -> list[str]:
     try:
         command = shlex.split(os.environ.get("CC", "")) or ["cc"]
     except ValueError as error:
-        raise Refused(f"CC: {os.environ['CC']!r} is no command of a shell ({error})") from None
+        raise Refused(f"CC: {os.environ['CC']!r} is not a shell command ({error})") from None
     program = shutil.which(command[0])
     return [program, *command[1:]] if program else []
 
@@ -54,7 +54,7 @@ def library(
         loaded = ctypes.CDLL(str(made))  # stays loaded after its file is deleted
     if not is_right(loaded):
         raise Refused(
-            f"{' '.join(compiler)}: what it makes of {source.name} computes other numbers than torch; CC names another compiler"
+            f"{' '.join(compiler)}: {source.name} compiled by it computes other numbers than torch; set CC to another compiler"
         )
     write_atomically(folder / f"{name}-{_digest(content)}.so", content)
     return loaded
@@ -67,12 +67,12 @@ def own_folder() -> Path:
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-study"
     except RuntimeError:  # the user has no home, as in some containers
-        raise Refused("XDG_CACHE_HOME: is not set, and this user has no home; let it name a folder of yours") from None
+        raise Refused("XDG_CACHE_HOME: is not set, and this user has no home; set it to a folder of yours") from None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.geteuid():
         raise Refused(
-            f"{folder}: belongs to another user, who could change what is run here; let XDG_CACHE_HOME name a folder of yours"
+            f"{folder}: belongs to another user, who could change what is run here; set XDG_CACHE_HOME to a folder of yours"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)
@@ -100,12 +100,12 @@ def _kept(path: Path, is_right: Callable[[ctypes.CDLL], bool]) -> ctypes.CDLL | 
     wrong."""
     try:
         if _digest(path.read_bytes()) != path.stem.rpartition("-")[2]:
-            why = "is not what was written there"
+            why = "has changed since it was written"
         elif is_right(loaded := ctypes.CDLL(str(path))):
             return loaded
         else:
             why = "computes other numbers than torch"
     except OSError as error:
         why = f"cannot be loaded ({error.strerror or error})"
-    print(f"{path} {why}; the CPU kernels are compiled anew", file=sys.stderr)
+    print(f"{path} {why}; the CPU kernels are compiled again", file=sys.stderr)
     return None

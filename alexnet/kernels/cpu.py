@@ -119,7 +119,9 @@ def kernels() -> ctypes.CDLL | None:
         compiler = compiled.compiler()
         return compiled.library(SOURCE, FLAGS, compiler, _typed_and_right) if compiler else None
     except (OSError, subprocess.SubprocessError, Refused) as error:
-        print(f"the CPU kernels stay uncompiled, torch does their work: {type(error).__name__}: {error}", file=sys.stderr)
+        print(
+            f"the CPU kernels are not compiled, torch operations replace them: {type(error).__name__}: {error}", file=sys.stderr
+        )
         return None
 
 

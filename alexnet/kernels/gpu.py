@@ -34,7 +34,7 @@ LAUNCH = {"enable_fp_fusion": True}
 def has_triton() -> bool:
     """Whether this file's kernels can be used on this machine's GPU. If not, a line on stderr says why, once."""
     if why := why_not():
-        print(f"normalization, pools, dropout and update by torch operations on the GPU: {why}", file=sys.stderr)
+        print(f"normalization, pooling, dropout and updates use torch operations on the GPU: {why}", file=sys.stderr)
     return not why
 
 
@@ -45,13 +45,13 @@ def why_not(device: str = "cuda") -> str:
     The smallest kernel is launched to find out: an installed Triton may lack a C compiler, Python's headers or a folder to
     write to, and reports it only at its first launch."""
     if triton_kernels is None:
-        return "there is no Triton"
+        return "Triton is not installed"
     if os.environ.get("ALEXNET_COMPILED") == "0":
         return "ALEXNET_COMPILED=0"
     try:
         w, v, g = (torch.full((2,), value, device=device) for value in (1.0, 2.0, 3.0))
         update(w, v, g, 0.5, 0.0, 2.0)
-        return "" if w.tolist() == [8.0, 8.0] else f"Triton makes {w.tolist()} of 1 + 0.5 * 2 + 2 * 3"
+        return "" if w.tolist() == [8.0, 8.0] else f"Triton computes {w.tolist()} for 1 + 0.5 * 2 + 2 * 3"
     except Exception as error:  # any error that compilers, linkers and drivers cause in Triton
         return f"Triton does not work here ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
 

@@ -194,7 +194,7 @@ class AlexNet(nn.Module):
 
 def _not_here(*_) -> NoReturn:
     raise Refused(
-        "features, classifier: what is changed there would not be in the network; `reset_classifier(n)` makes a last layer for "
+        "features, classifier: a change there would not reach the network; `reset_classifier(n)` makes a last layer for "
         "n classes, and `layers` takes other layers"
     )
 
@@ -208,9 +208,7 @@ class SharedLayers(nn.Sequential):
 def with_classes(model: Model, classes: int) -> Model:
     """Return the same model with a last layer for `classes` classes. Raises Refused for fewer than one."""
     if classes < 1:
-        raise Refused(
-            f"classes: {classes} is less than 1; forward_head(maps, pre_logits=True) gives what a last layer would see"
-        )
+        raise Refused(f"classes: {classes} is less than 1; forward_head(maps, pre_logits=True) gives the input of a last layer")
     return changed(model, {"classes": classes, "layers.last.outputs": classes})
 
 
@@ -219,8 +217,8 @@ def _of_side(images: Tensor, side: int) -> Tensor:
     """Return the same images. Raises Refused if they are not [n, 3, side, side]."""
     if not torch.jit.is_tracing() and (images.dim() != 4 or images.shape[1:] != (3, side, side)):
         raise Refused(
-            f"images: {list(images.shape)} given, [n, 3, {side}, {side}] wanted; resize them to model.image_size = {side}, or "
-            "build the network for others: changed(recipe, {'model.image_size': ...})"
+            f"images: {list(images.shape)} given, [n, 3, {side}, {side}] expected; resize them to model.image_size = {side}, "
+            "or build the network for others: changed(recipe, {'model.image_size': ...})"
         )
     return images
 

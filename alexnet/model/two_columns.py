@@ -26,7 +26,7 @@ class Column(nn.Module):
         super().__init__()
         model = network.model
         if model.columns != 2:
-            raise Refused(f"model.columns: {model.columns} cannot be laid over two devices; 2 can")
+            raise Refused(f"model.columns: {model.columns} cannot be split over two devices; choose 2")
         self.model, self.column, last = model, column, len(model.layers) - 1
         stages: list[tuple[bool, list[nn.Module]]] = [(False, [network.border])]
         layers = []

@@ -49,7 +49,7 @@ def _part(node: Any, name: str, written: str, prefix: str, root: Any) -> Any:
     if isinstance(node, tuple):
         return node[int(choose(written, name, [str(i) for i in range(len(node))]))]
     if not dataclasses.is_dataclass(node):
-        raise Refused(f"{written}: {name!r} looks inside a plain value")
+        raise Refused(f"{written}: {prefix.rstrip('.')} is a plain value and has no field {name!r}")
     names = [field.name for field in dataclasses.fields(node)]
     if name not in names:
         known = [f"{prefix}{n}" for n in names] if prefix else _fields_below(root)

@@ -55,13 +55,14 @@ class Layer(CheckedFields):
         0.0, "share of the outputs that are set to zero in training; see model.dropout_form", least=0, below=1
     )
     crosses: bool = option(
-        False, "with two columns: sees the maps of both, not of its own alone; the first layer always sees the whole image"
+        False,
+        "with two columns: each sees the maps of both, not only its own; in the first layer both always see the whole image",
     )
-    present: bool = option(True, "an absent layer passes its input on; its pool stays")
+    present: bool = option(True, "False: the layer is left out and passes its input on; its pool stays")
     weight_std: float = option(
         0.01, 'standard deviation of the initial weights, where model.init is "listed"', least=0, most=1000
     )
-    initial_bias: float = option(0.0, 'where model.init is "listed"', least=-1000, most=1000)
+    initial_bias: float = option(0.0, 'initial biases, where model.init is "listed"', least=-1000, most=1000)
     decay_factor: float = option(1.0, "factor on optim.weight_decay for the weights of this layer", least=0, most=100)
 
     def check_together(self) -> None:
@@ -78,18 +79,18 @@ class ResponseNorm(CheckedFields):
     NAME = "norm"
 
     size: int = option(5, "the paper's n: maps, or pixels a side; odd", least=1, most=2_000_000)
-    k: float = option(2.0, "added to the sum, so that small responses are left alone", above=0, most=1e6)
+    k: float = option(2.0, "added to the sum, so that small responses have little effect", above=0, most=1e6)
     alpha: float = option(1e-4, "factor on the squares", least=0, most=1e6)
     beta: float = option(0.75, "exponent", least=0, most=10)
     alpha_times: str = option(
         "sum",
-        'of the squares, as printed; the 2012 code and torch take the "mean": alpha / size each (/ size^2 within a map)',
+        'alpha multiplies the sum of squares (printed) or their "mean" (2012 code, torch): alpha / size, within a map / size^2',
         choices=("sum", "mean"),
     )
 
     def check_together(self) -> None:
         if self.size % 2 == 0:
-            raise Refused(f"norm.size: {self.size} is even; a window has one map in its middle")
+            raise Refused(f"norm.size: {self.size} is even; a window needs one map in its middle: choose an odd size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,33 +107,39 @@ class Model(CheckedFields):
         choices=INITIALIZATIONS,
     )
     image_size: int = option(32, "pixels a side, after cropping", least=1, most=MOST_PIXELS)
-    classes: int = option(10, "how many the images are told apart into", least=1, most=1_000_000)
+    classes: int = option(10, "number of classes", least=1, most=1_000_000)
     pool_window: int = option(
-        3, "pixels a side: 3 with stride 2 overlap (section 3.4), 2 with stride 2 is the usual kind", least=1, most=MOST_PIXELS
+        3,
+        "pixels a side: windows of 3 with stride 2 overlap (section 3.4), windows of 2 with stride 2 do not",
+        least=1,
+        most=MOST_PIXELS,
     )
     pool_stride: int = option(2, "pixels", least=1, most=MOST_PIXELS)
     border_after: int = option(
         0,
-        "pixels of zeros right of and below the image: 3 in the 2012 code, which makes 55 of 224 (printed: 224 and 55)",
+        "pixels of zeros at the right and the bottom of the image: 3 in the 2012 code, so that 224 pixels give maps of 55",
         least=0,
         most=1000,
     )
     columns: int = option(
-        1, "2: section 3.2, half of each layer's maps on each GPU, which meet only in layers that cross", choices=(1, 2)
+        1,
+        "2: section 3.2, each GPU has half of each layer's maps and sees the other half only in layers that cross",
+        choices=(1, 2),
     )
     norm_across: str = option(
         "column",
-        'windows of cross-map normalization end at the edge of a column, as in the 2012 code; as printed, of the whole "layer"',
+        'where windows of cross-map normalization end: at the edge of a column (2012 code) or of the whole "layer" (printed)',
         choices=("layer", "column"),
     )
-    cross_map_norm: ResponseNorm = option(ResponseNorm(), 'of layers with norm "cross_map"')
+    cross_map_norm: ResponseNorm = option(ResponseNorm(), 'settings of layers with norm "cross_map"')
     within_map_norm: ResponseNorm = option(
-        ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean"), "of layer 2 in the 2012 code; not in the paper"
+        ResponseNorm(k=1.0, alpha=1e-3, alpha_times="mean"),
+        'settings of layers with norm "within_map": layer 2 in the 2012 code, none in the paper',
     )
     dropout_form: str = option(
         "inverted",
-        '"inverted": kept outputs are divided by the kept share in training; "2012": in tests all are multiplied by it; '
-        '"2012_disabled": always multiplied by it and none dropped, which is what the 2012 code does with enable=false',
+        '"inverted": training divides kept outputs by the kept share; "2012": tests multiply all outputs by it; '
+        '"2012_disabled": none are dropped, and all are always multiplied by it, as the 2012 code does with enable=false',
         choices=DROPOUT_FORMS,
     )
     width: float = option(1.0, "factor on the outputs of every layer but the last", above=0, most=1000)
@@ -153,10 +160,10 @@ class Model(CheckedFields):
         if not last.present:
             raise Refused("model.layers: the last layer cannot be absent")
         if last.dropout or last.norm != "none":
-            raise Refused("model.layers: nothing follows the last layer, neither norm nor dropout")
+            raise Refused("model.layers: the last layer takes neither norm nor dropout")
         if self.columns == 2 and not self.layers[0].present:
             raise Refused(
-                "model.layers.0.present: with model.columns = 2 the first layer, which parts the image, cannot be absent"
+                "model.layers.0.present: with model.columns = 2 the first layer, which makes the columns, cannot be absent"
             )
         if self.columns == 2 and len(self.layers) > 1 and not last.crosses:
             raise Refused("model.layers: with model.columns = 2 the last layer must cross: it sees both columns")
@@ -246,4 +253,6 @@ def _check_windows(model: Model, layer: Layer, place: str, maps: int, side: int)
     for field, count, what in (("cross_map", maps // parts, "maps"), ("within_map", side, "pixels a side")):
         size, most = getattr(model, f"{field}_norm").size, max(2 * count - 1, PAPERS_WINDOW)
         if field in kinds and size > most:
-            raise Refused(f"model.{field}_norm.size: {size} is more than {most}, which sees all {count} {what} of {place}")
+            raise Refused(
+                f"model.{field}_norm.size: {size} is more than {most}; {most} already covers all {count} {what} of {place}"
+            )

@@ -30,40 +30,44 @@ class Data(CheckedFields):
 
     NAME = "data"
 
-    name: str = option("cifar10", "of the image set")
-    train_images: int = option(0, "the first so many of the training set; 0 takes all", least=0, most=MOST_IMAGES)
+    name: str = option("cifar10", "name of the image set")
+    train_images: int = option(
+        0, "number of images to use, from the start of the training set; 0: all", least=0, most=MOST_IMAGES
+    )
     validation_images: int = option(
         0,
-        "of those the last so many are not trained on, but measured: when test images are; with optim.drops after each epoch",
+        "number of these images, from the end, that are not trained on; their error is measured whenever the test images are "
+        "tested, and with optim.drops after every epoch",
         least=0,
         most=MOST_IMAGES,
     )
     inputs: str = option(
         "minus_mean_image",
-        "pixels from 0 to 255 minus the training mean of each pixel; minus the centre of that mean image wherever the crop is "
-        "(2012 code); or each colour brought to mean 0 and variance 1",
+        "pixels from 0 to 255, minus the mean training image at the crop's place; minus the centre of the mean image, wherever "
+        "the crop is (2012 code); or each colour scaled to mean 0 and variance 1",
         choices=INPUTS,
     )
     shift: int = option(
         0,
-        "pixels of zeros (the mean colour) around the image, out of which a crop of model.image_size is cut",
+        "pixels of zeros (the mean colour) added on each side of the image before a crop of model.image_size is cut",
         least=0,
         most=1000,
     )
     crops: str = option("random", "where crops are cut in training", choices=("random", "centre"))
     crop_offsets: int = option(
         0,
-        "of a crop, each way: 0 takes all there are (2012 code: 33); 32 is what the printed factor 2048 counts",
+        "positions of a crop in each direction; 0: all (2012 code: 33); 32 gives the printed factor of 2048",
         least=0,
         most=MOST_PIXELS,
     )
-    flip: bool = option(False, "half of the training images, drawn by the seed, are mirrored")
+    flip: bool = option(False, "mirror half of the training images, drawn at random from the seed")
     images_per_draw: int = option(
         1, "consecutive images that share a crop and a flip: 32 in the 2012 code", least=1, most=1_000_000
     )
     order: str = option(
         "reshuffled",
-        'in each epoch; "fixed": one order for all (2012 code); what is beyond its last whole batch is never trained on',
+        'a new order in each epoch; "fixed": one order for all (2012 code), so that images after its last whole batch are '
+        "never trained on",
         choices=("reshuffled", "fixed"),
     )
     colour_noise: float = option(
@@ -74,13 +78,13 @@ class Data(CheckedFields):
     )
     colour_noise_times: str = option(
         "standard_deviation",
-        'of each component (2012 code); as printed its "eigenvalue", of pixels from 0 to 1',
+        'what the draws are multiplied by, for each component (2012 code); printed: its "eigenvalue", for pixels from 0 to 1',
         choices=("standard_deviation", "eigenvalue"),
     )
     colour_noise_divisor: float = option(
-        1.0, "of the image after the noise: 1.1 in the 2012 code, not printed", least=1, most=1000
+        1.0, "divides the image after the noise is added: 1.1 in the 2012 code, not printed", least=1, most=1000
     )
-    colour_noise_epochs: int = option(0, "only the first so many; 0: all", least=0, most=1_000_000)
+    colour_noise_epochs: int = option(0, "number of epochs with noise, from the first; 0: all", least=0, most=1_000_000)
 
     def check_together(self) -> None:
         if self.shift and self.inputs == "minus_centre_of_mean_image":
@@ -89,7 +93,8 @@ class Data(CheckedFields):
             )
         if self.train_images and self.validation_images >= self.train_images:
             raise Refused(
-                f"data.validation_images: {self.validation_images} of data.train_images = {self.train_images} leave none"
+                f"data.validation_images: {self.validation_images} of data.train_images = {self.train_images} leave none "
+                "to train on"
             )
 
 
@@ -102,7 +107,7 @@ class RateChange(CheckedFields):
     epoch: int = option(REQUIRED, "0 is the first", least=0, most=1_000_000)
     weights: float = option(REQUIRED, "factor on the rate of weights", least=0, most=100)
     biases: float = option(REQUIRED, "factor on the rate of biases", least=0, most=100)
-    layers: tuple[int, ...] = option((), "positions in model.layers; none: all of them")
+    layers: tuple[int, ...] = option((), "positions in model.layers; empty: all layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,35 +116,39 @@ class Optim(CheckedFields):
 
     NAME = "optim"
 
-    learning_rate: float = option(0.001, "of weights", least=0, most=1e30)
+    learning_rate: float = option(0.001, "learning rate of weights", least=0, most=1e30)
     bias_rate_factor: float = option(
         2.0,
-        "rate of biases over that of weights: epsB over epsW in the 2012 code; printed: one rate for all layers",
+        "rate of biases divided by that of weights: epsB / epsW in the 2012 code; printed: one rate for all layers",
         least=0,
         most=100,
     )
-    momentum: float = option(0.9, "share of the velocity that stays at each update", least=0, most=10)
-    weight_decay: float = option(0.0, "share of a weight that is taken off at each update, times the rate", least=0, most=10)
+    momentum: float = option(0.9, "share of the velocity that is kept at each update", least=0, most=10)
+    weight_decay: float = option(0.0, "share of a weight that is subtracted at each update, times the rate", least=0, most=10)
     decay_biases: bool = option(False, "the 2012 code never decays biases; torch's usual setting does")
     update: str = option(
         "torch",
-        'the rate multiplies the velocity; "paper": it is inside, so that a drop is felt slowly (printed and 2012 code)',
+        'the rate multiplies the velocity; "paper": it multiplies the gradient that enters the velocity, so that a drop takes '
+        "effect slowly (printed and 2012 code)",
         choices=("torch", "paper"),
     )
     batch_size: int = option(128, "images an update", least=1, most=1_000_000)
     epochs: int = option(60, "passes over the training images, at most", least=1, most=1_000_000)
     test_every: int = option(
-        1, "epochs from one test of the centre view to the next; the last epoch is tested always", least=1, most=1_000_000
+        1, "epochs from one test of the centre view to the next; the last epoch is always tested", least=1, most=1_000_000
     )
-    schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs, in their order")
+    schedule: tuple[RateChange, ...] = option((), "changes of the rate at fixed epochs, in ascending order")
     drops: int = option(
-        0, "or, as printed, so many drops of the rate, each when the validation error has stopped improving", least=0, most=1000
+        0,
+        "number of drops of the rate (printed), each when the validation error has stopped improving; excludes optim.schedule",
+        least=0,
+        most=1000,
     )
     drop_factor: float = option(0.1, "factor on all rates at each drop", least=0, most=1)
     drop_patience: int = option(3, "epochs without a new lowest validation error before a drop", least=1, most=1_000_000)
     stop_at_train_error: float = option(
         0.0,
-        "a share of images: the run ends with the first epoch that reaches it on the whole training set; 0: never",
+        "share of images: the run ends after the first epoch with at most this error on the whole training set; 0: never",
         least=0,
         most=1,
     )

@@ -133,7 +133,7 @@ class Checkpoints:
         state = self.load()
         if state is None or sha256_of(state["network"]) != digest:
             raise RuntimeError(
-                f"{self.folder / CHECKPOINT} was damaged on disk; called again, the run goes on from the one before"
+                f"{self.folder / CHECKPOINT} was damaged on disk; when called again, the run continues from the one before"
             )
         buffer = io.BytesIO()
         torch.save(state["network"], buffer)

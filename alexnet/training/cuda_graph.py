@@ -124,7 +124,7 @@ class Graphed:
                 for training in failure.trainings:
                     self.eager.add(training)
                     training.how = f"eager: {failure.reason}"
-                count = f"{len(failure.trainings)} runs go on" if len(failure.trainings) > 1 else "a run goes on"
+                count = f"{len(failure.trainings)} runs continue" if len(failure.trainings) > 1 else "a run continues"
                 print(f"{count} without CUDA graphs, which cannot hold its steps ({failure.reason})", file=sys.stderr)
         for training in together:
             training.how = "graph"

@@ -70,12 +70,14 @@ class Ranks:
     def check(self, recipe: Recipe) -> None:
         """Raises Refused for a recipe that several ranks cannot train as one process would."""
         if self.count > recipe.optim.batch_size:
-            raise Refused(f"ranks: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one an image")
+            raise Refused(
+                f"ranks: {self.count} ranks for batches of {recipe.optim.batch_size} images; at most one rank an image"
+            )
         norms = [layer.norm for layer in recipe.model.layers]
         if self.count > 1 and "batch" in norms:
             raise Refused(
-                f"model.layers: norm 'batch' takes its statistics over a whole batch, which {self.count} ranks do not see; "
-                "choose another norm or one process"
+                f"model.layers: norm 'batch' needs the statistics of a whole batch, but each of {self.count} ranks sees a part "
+                "of it; choose another norm or one process"
             )
 
 

@@ -15,13 +15,13 @@ def check_fits(recipe: Recipe, images: ImageSet, memory: int | None = None, rank
     This finds only what can never fit in memory: a step takes several times as much as is counted here.
     """
     if not recipe.model.layers:
-        raise Refused("model.layers: none; a network has one layer at least, the full one that gives the logits")
+        raise Refused("model.layers: none; a network has at least one layer, the full one that gives the logits")
     ranks.check(recipe)
     check_images(recipe, images)
     batch = recipe.optim.batch_size
     needed = least_bytes(recipe, -(-batch // ranks.count))
     if memory is not None and needed > memory:
         raise Refused(
-            f"model: a step with batches of {batch} takes {needed / 1e9:,.1f} GB of memory at least, and the machine has "
+            f"model: a step with batches of {batch} needs at least {needed / 1e9:,.1f} GB of memory, and the machine has "
             f"{memory / 1e9:,.1f}; choose a smaller model.width, optim.batch_size, data.shift or padding"
         )

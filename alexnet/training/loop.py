@@ -264,7 +264,9 @@ class Training:
         Raises Refused for a checkpoint of another run: this run would present its weights as its own."""
         if isinstance(state, dict) and state.get("run", self.name) != self.name:  # checkpoints before 2026-11-27 have none
             folder = self.checkpoints.folder if self.checkpoints else ""
-            raise Refused(f"checkpoints: {folder} holds those of another recipe, seed or image set; name a folder for this run")
+            raise Refused(
+                f"checkpoints: {folder} holds those of another recipe, seed or image set; name another folder for this run"
+            )
         try:
             points = [Point(**point) for point in state["points"]]
             shapes = {name: tensor.shape for name, tensor in state["network"].items()}

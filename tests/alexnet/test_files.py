@@ -1,4 +1,4 @@
-"""Files are written whole, under names that nobody can know beforehand, and never through links that others laid."""
+"""Files are written completely or not at all, under names that nobody can guess, and never through links that others made."""
 
 import inspect
 import multiprocessing
@@ -127,7 +127,11 @@ def test_every_lock_has_a_limit():
 
 def test_of_a_lock_in_whose_file_something_else_stands_nobody_is_named(tmp_path):
     (tmp_path / ".lock").write_bytes(PRECIOUS)
-    with locked(tmp_path / ".lock"), pytest.raises(TimeoutError, match="not named"), locked(tmp_path / ".lock", 0.0):
+    with (
+        locked(tmp_path / ".lock"),
+        pytest.raises(TimeoutError, match="by an unknown process"),
+        locked(tmp_path / ".lock", 0.0),
+    ):
         pass
 
 

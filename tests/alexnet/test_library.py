@@ -1,4 +1,4 @@
-"""alexnet as a library: what it exports, and that it leaves its caller's process as it was."""
+"""alexnet as a library: what it exports, and that it does not change its caller's process."""
 
 import json
 import subprocess

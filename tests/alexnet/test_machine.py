@@ -1,4 +1,4 @@
-"""alexnet/machine.py on machines that are pretended: other processors, other core counts, a GPU or none."""
+"""alexnet/machine.py on simulated machines: other processors, other core counts, a GPU or none."""
 
 import os
 import platform
@@ -171,7 +171,9 @@ def test_gpus_from_capability_8_on_train_in_bf16(pretend, capability):
 
 def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused_by_name_and_left_where_any_will_do(pretend, capsys):
     pretend(gpu=P100)
-    with pytest.raises(Refused, match=r"^device: 'cuda' is Tesla P100 .*6\.0.* sm_75, sm_90 alone; install .* or choose cpu$"):
+    with pytest.raises(
+        Refused, match=r"^device: 'cuda' is Tesla P100 .*6\.0.* only for sm_75, sm_90; install .* or choose cpu$"
+    ):
         detect("cuda")
     assert detect("auto").name == "Test CPU x 4"
     assert capsys.readouterr().err.startswith("on the CPU: Tesla P100")

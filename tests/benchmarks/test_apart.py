@@ -1,4 +1,4 @@
-"""benchmarks/apart.py: whatever a part does, the rows of the others and its own are kept."""
+"""benchmarks/apart.py: whatever one part does, its rows and those of the others are kept."""
 
 import sys
 

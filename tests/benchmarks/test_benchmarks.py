@@ -1,4 +1,4 @@
-"""benchmarks/: what the tables say comes from the results they are given."""
+"""benchmarks/: the tables show exactly the results they are given."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""benchmarks/judging*.py: what the simulation is made of, checked against other libraries and counts by hand."""
+"""benchmarks/judging*.py: the parts of the simulation, checked against other libraries and counts by hand."""
 
 import itertools
 import math

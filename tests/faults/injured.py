@@ -1,4 +1,4 @@
-"""A small study in a process of its own, to be hurt, and what is left of it afterwards."""
+"""Start a small study in another process, injure it, and read what is left afterwards."""
 
 import functools
 import json
@@ -22,13 +22,13 @@ RUNS = 4  # of the small study
 
 
 ALL = os.environ.get("FAULTS") == "all"
-"""Whether `make faults` runs this: it hurts more often, and in more ways, than `make test`."""
+"""Whether `make faults` runs this: it injects more faults, and more kinds, than `make test`."""
 in_make_faults = pytest.mark.skipif(not ALL, reason="takes most of a minute: `make faults` runs it")
 
 
 @functools.cache
 def fingerprint() -> str:
-    """Of the images of the small study, which thus need not be drawn, nor torch imported, in the process that plans."""
+    """Return the fingerprint of the small study's images. So the process that plans need not draw them or import torch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic_shapes, "make_shapes", few_shapes)
         return load("shapes", Path("nowhere")).fingerprint
@@ -41,7 +41,7 @@ def start(
     checkout: Path = TESTS.parent,
     **settings: str,
 ) -> subprocess.Popen:
-    """The small study on `folder`, with a process group of its own. `settings`: environment variables that it reads."""
+    """Start the small study on `folder`, in its own process group. `settings`: environment variables that it reads."""
     environment = {**os.environ, "PYTHONPATH": f"{checkout}:{TESTS}", "OMP_NUM_THREADS": "1", **settings}
     if "SMALL_DATA" not in settings:
         environment["SMALL_FINGERPRINT"] = fingerprint()
@@ -72,7 +72,7 @@ def small_files_only() -> None:
 
 
 def bits(folder: Path) -> dict:
-    """Everything measured but times: weights and points of every run."""
+    """Return everything that was measured except times: weights and points of every run."""
     kept = {}
     for path in (folder / "spool").glob("*/result.json"):
         result = json.loads(path.read_text())
@@ -82,7 +82,7 @@ def bits(folder: Path) -> dict:
 
 
 def recorded(folder: Path) -> dict:
-    """Every point in MLflow, by run key: {key: [(name, step, value), ...]}, asserting one MLflow run a key."""
+    """Return every point in MLflow by run key: {key: [(name, step, value), ...]}. Asserts that each key has one MLflow run."""
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
@@ -97,7 +97,7 @@ def recorded(folder: Path) -> dict:
 
 
 def workers_of(process: subprocess.Popen) -> list[int]:
-    """The processes that train for it, by number."""
+    """Return the ids of the processes that train for it."""
     try:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
@@ -106,7 +106,7 @@ def workers_of(process: subprocess.Popen) -> list[int]:
 
 
 def record(folder: Path) -> str:
-    """`python -m study record` on what lies in the spool."""
+    """Run `python -m study record` on the spool."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(TESTS.parent),

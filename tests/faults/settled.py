@@ -1,4 +1,4 @@
-"""`settle` on two tiny claims, killed at random moments and compared with one that nobody touched.
+"""Kill `settle` on two tiny claims at random moments, and compare the result with an undisturbed one.
 
 python tests/faults/settled.py --kills 10 --seed 17
 """
@@ -64,7 +64,7 @@ CLAIM = Claim(
 
 
 def prepare(folder: Path) -> None:
-    """Two claims that share their control, one with an effect as large as can be, and a rule of three small looks."""
+    """Write two claims that share their control, one of them with the largest possible effect."""
     (folder / "claims").mkdir(parents=True)
     (folder / "results").mkdir()
     for name, diff in (("tiny_rate", {"optim.learning_rate": 0.0001}), ("tiny_decay", {"optim.weight_decay": 0.01})):
@@ -72,7 +72,7 @@ def prepare(folder: Path) -> None:
 
 
 def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate")) -> None:
-    """As `settle` would fix it, but for its looks."""
+    """Fix the rule as `settle` would, except for its looks."""
     from study.plan.claim_files import _told_by
 
     claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in names}
@@ -80,7 +80,7 @@ def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate"))
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen:
-    """`settle` on `folder`, with a process group of its own."""
+    """Start `settle` on `folder`, in its own process group."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -114,7 +114,7 @@ def finish(folder: Path) -> str:
 
 
 def kill(folder: Path, luck: random.Random, most_seconds: float) -> bool:
-    """Begin or go on, and kill the whole process group after a random time. Returns whether it was still at work."""
+    """Start or continue, and kill the whole process group after a random time. Returns whether it was still working."""
     process = start(folder)
     over = time.monotonic() + luck.uniform(1.0, most_seconds)
     while time.monotonic() < over and process.poll() is None:
@@ -127,13 +127,13 @@ def kill(folder: Path, luck: random.Random, most_seconds: float) -> bool:
 
 
 def tables_of(folder: Path) -> list[pd.DataFrame]:
-    """Runs and curves without the times that they took."""
+    """Return runs and curves without their times."""
     names = ("runs.csv", "curves.csv")
     return [pd.read_csv(folder / "results" / name).drop(columns=TIMES_TAKEN, errors="ignore") for name in names]
 
 
 def compare(folder: Path, undisturbed: Path) -> tuple[int, int, bool]:
-    """Runs lost, runs doubled in the tables or in MLflow, and whether all is equal: tables, weights, points, the rule."""
+    """Return runs lost, runs doubled in the tables or in MLflow, and whether tables, weights, points and the rule are equal."""
     ours, theirs = tables_of(folder), tables_of(undisturbed)
     lost = len(set(theirs[0].key) - set(ours[0].key))
     doubled = int(ours[0].duplicated(["key", "machine"]).sum())

@@ -1,7 +1,7 @@
 """`make soak`: a small plan under random kills for a bounded time; prints runs, kills and losses (0).
 
-Each round is a whole study on a folder of its own, killed again and again until it is over, and compared bit for bit with one
-that nobody touched. What is killed is drawn anew each time: the orchestrator alone, with all its workers, or one worker.
+Each round runs a whole study in a new folder, kills it repeatedly until it ends, and compares it bit for bit with an
+undisturbed one. What to kill is drawn each time: the orchestrator alone, the orchestrator with all workers, or one worker.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from injured import RUNS, bits, finish, recorded, start, workers_of
 from alexnet.machine import detect
 
 KILLS_A_ROUND = 12
-"""Then the study may end: a round with more would hardly come further, a kill every few seconds leaves time to start only."""
+"""After this number of kills the study may end: with a kill every few seconds, there is only time to start."""
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
-"""Damaged files, want of memory, hostile or edited input: what remains equals the undisturbed study.
+"""Damaged files, too little memory, hostile or edited input: what remains equals the undisturbed study.
 
-And nothing else is trained on. A hostile archive is in tests/alexnet/data/test_packed.py, with the code that unpacks it.
+Nothing else is used for training. A hostile archive is in tests/alexnet/data/test_packed.py, with the code that unpacks it.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A study that is hurt while it runs ends as the undisturbed one: same bits, same tables, each point in MLflow once."""
+"""A study that is killed while it runs ends like the undisturbed one: same bits, same tables, each point in MLflow once."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""`settle` that is killed again and again ends where the undisturbed one ends."""
+"""`settle`, killed repeatedly, ends with the same results as when undisturbed."""
 
 import random
 

@@ -1,6 +1,6 @@
-"""What cannot be written, what was copied to the wrong place, clocks that jump: the same command mends it to the same bits.
+"""Failed writes, files copied to the wrong place, jumping clocks: the same command repairs all and gives the same bits.
 
-The disk is really full: a small tmpfs with a file in it that leaves no room. Mounting it needs root.
+The disk is really full: a small tmpfs that a file fills. Mounting it needs root.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""tools/digests.py: no change moves a number of the committed results unseen."""
+"""tools/digests.py: no change to a number of the committed results goes unnoticed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""tools/gpu_lease.py: the stages fit into a lease, and a step that fails or hangs costs no other."""
+"""tools/gpu_lease.py: the stages fit into a lease, and a step that fails or hangs does not affect the others."""
 
 import json
 import tarfile

@@ -1,4 +1,4 @@
-"""tools/lease_runs.py: what is wanted most comes first, each run once, and the end of the time ends it in order."""
+"""tools/lease_runs.py: runs come in order of priority, each once, and it stops cleanly when its time is up."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a lease needs is on a lent machine, which lacks most of our packages, and what it brings home is taken up here."""
+"""A lease runs on a lent machine, which lacks most of our packages, and its results can be read here."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a network is fed and how its answers are put together: colour noise, crops and views of section 4.1, ensembles."""
+"""Batches of training images and averaged answers: colour noise, crops and views of section 4.1, ensembles."""
 
 import dataclasses
 import itertools
@@ -612,7 +612,7 @@ def test_one_crop_offset_is_the_first_one_with_or_without_flips(flip):
         ("test_images", torch.zeros(4, 4, 5, 3, dtype=torch.uint8), r"images: .*\.test_images are \[4, 4, 5, 3\]"),
         ("test_images", torch.zeros(4, 5, 5, 3, dtype=torch.uint8), "test_images have 5 pixels a side, and its train_images 4"),
         ("train_images", torch.zeros(8, 3, 4, 4, dtype=torch.uint8), r"images: .*\.train_images are \[8, 3, 4, 4\]"),
-        ("train_labels", torch.arange(7), "train_labels are 7 of torch.int64; needed are 8"),
+        ("train_labels", torch.arange(7), "train_labels are 7 of torch.int64; expected 8"),
         ("test_labels", torch.arange(4, dtype=torch.int32), "test_labels are 4 of torch.int32"),
         ("train_labels", torch.arange(8) - 1, "train_labels has -1"),
         ("test_labels", torch.arange(4) + 9, "model.classes: 8, but .* has label 12"),

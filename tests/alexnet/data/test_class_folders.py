@@ -1,4 +1,4 @@
-"""Class folders of any images: squared as section 2 says, every mode read, damage named or left out, never fatal halfway."""
+"""Class folders of any images: made square as in section 2, every mode read, damaged files named or left out, never a crash."""
 
 import json
 import os

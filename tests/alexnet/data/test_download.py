@@ -1,4 +1,4 @@
-"""A download that is cut, sent wrongly or slow, from a server on this machine."""
+"""Downloads that break off, are slow or send wrong bytes, from a server on this machine."""
 
 import contextlib
 import hashlib
@@ -125,9 +125,9 @@ def test_what_an_earlier_download_left_damaged_is_brought_anew(server, tmp_path,
     "content, tells_length, words",
     [
         (CONTENT[::-1], True, "its MD5 is not"),
-        (b"<html>Log in</html>", True, "has 19 bytes, not 500,000"),
-        (CONTENT + b"x", True, "has 500,001 bytes, not 500,000"),
-        (CONTENT + b"x", False, "has more than 500,000 bytes"),
+        (b"<html>Log in</html>", True, "sends 19 bytes, not 500,000"),
+        (CONTENT + b"x", True, "sends 500,001 bytes, not 500,000"),
+        (CONTENT + b"x", False, "sends more than 500,000 bytes"),
     ],
     ids=["other bytes", "another page", "longer", "longer without a word"],
 )
@@ -166,8 +166,8 @@ def test_each_tenth_and_each_minute_are_told_and_once_how_else_it_may_come(tmp_p
         f"downloading A set, 100.0 MB, from http://there/set.tar.gz to {tmp_path}",
         "A set: 10.0 of 100.0 MB, 1.00 MB/s, about 2 min left",  # 90 MB at 1 MB/s
         "A set: 20.0 of 100.0 MB, 0.40 MB/s, about 3 min left",  # 80 MB at 0.4 MB/s
-        f"this is slow: set.tar.gz (100,000,000 bytes, MD5 {'0' * 32}) may be laid there by hand, in {tmp_path}; stopped, the "
-        "same command goes on from here",
+        f"this is slow: set.tar.gz (100,000,000 bytes, MD5 {'0' * 32}) can be copied there by hand ({tmp_path}); if "
+        "stopped, the same command continues from here",
         "A set: 21.0 of 100.0 MB, 0.19 MB/s, about 7 min left",  # 79 MB at 21 MB in 110 s
     ]
 
@@ -196,7 +196,7 @@ def test_cifar10_says_what_is_kept_of_it_and_goes_on(server, archive, tmp_path):
     folder = tmp_path / "data"
     server.cuts = [100_000, 0, 0, 0]
     why = cifar10.download(folder)
-    assert "100,000 bytes of it are kept, and the same command goes on from there" in why and "laid there by hand" in why
+    assert "100,000 bytes of it are kept; the same command continues from there" in why and "copied there by hand" in why
     assert cifar10.download(folder) == "" and server.asked[-1] == "bytes=100000-"
     assert (folder / cifar10.FOLDER / "data_batch_1").read_bytes() == CONTENT
 
@@ -231,4 +231,4 @@ def test_another_archive_laid_there_by_hand_is_named_and_never_unpacked(server, 
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(archive[:-10])
     server.content = archive[::-1]
     why = cifar10.download(tmp_path)
-    assert f"that lies there is another file ({len(archive) - 10:,} bytes)" in why and "is damaged: its MD5 is not" in why
+    assert f"there is a different file ({len(archive) - 10:,} bytes)" in why and "is damaged: its MD5 is not" in why

@@ -1,4 +1,4 @@
-"""Image folders as they are found: what is an image, a class, damage or neither, a kind of finding each."""
+"""Image folders as users have them: what counts as an image, a class, damage, or nothing of these."""
 
 import errno
 import io
@@ -151,10 +151,10 @@ def tiff(pixels: np.ndarray, **options) -> bytes:
 
 OF_NO_SCALE = {
     "floating-point numbers": tiff(RAMP.astype(np.float32) / 255),
-    "a sign or of 32 bits": tiff(RAMP.astype(np.int32) * 2**23),
-    "numbers with a sign": tiff(RAMP // 2, tiffinfo={339: 2}),
+    "signed or 32-bit integers": tiff(RAMP.astype(np.int32) * 2**23),
+    "signed integers": tiff(RAMP // 2, tiffinfo={339: 2}),
     "12 bits": with_tag(tiff(RAMP.astype(np.uint16) * 16), 258, 12),
-    "count from white": with_tag(tiff(RAMP.astype(np.uint16) * 257), 262, 0),
+    "have 0 for white": with_tag(tiff(RAMP.astype(np.uint16) * 257), 262, 0),
 }
 
 
@@ -218,7 +218,7 @@ def test_a_class_in_one_part_alone_is_named_with_the_nearest_of_the_other(tmp_pa
     for place in ("train/cat", "train/dog", "val/cat", "val/dogs"):
         (tmp_path / place).mkdir(parents=True)
         Image.fromarray(photograph()).save(tmp_path / place / "x.png")
-    with pytest.raises(Refused, match=r"'dog' in train alone \(did you mean 'dogs'\?\), 'dogs' in val alone"):
+    with pytest.raises(Refused, match=r"'dog' only in train \(did you mean 'dogs'\?\), 'dogs' only in val"):
         ClassFolders(tmp_path, test="val")
 
 

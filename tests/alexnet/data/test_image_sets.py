@@ -1,4 +1,4 @@
-"""alexnet/data/image_sets.py against plain numpy crops and means, and against disks that damage what they keep."""
+"""alexnet/data/image_sets.py against plain numpy crops and means, and with files that the disk damaged."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Images of one's own: split by content, brought to one side, known by name to every process."""
+"""A user's own images: split by content, resized to one side, found by name in every process."""
 
 import shutil
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_parts_that_were_given_are_kept(tmp_path):
 )
 def test_parts_that_are_no_two_are_refused_with_the_way_out(tmp_path, parts, told):
     root = write_images(tmp_path / "given", [(part, 2) for part in parts])
-    with pytest.raises(Refused, match=rf"{told}.*name .*train, which is then split"):
+    with pytest.raises(Refused, match=rf"{told}.*name .*train to split it"):
         pack(str(NAME), tmp_path / "data", root)
 
 
@@ -135,12 +135,12 @@ def test_parts_beside_a_folder_of_notes_are_parts(tmp_path):
 def test_two_parts_without_class_folders_are_no_two_classes(folder, tmp_path):
     for name, part in (("ant", "train"), ("bee", "val")):
         shutil.copytree(folder / name, tmp_path / "given" / part)
-    with pytest.raises(Refused, match="images lie in it directly; sort them into one folder a class"):
+    with pytest.raises(Refused, match="images lie directly in it; sort them into one folder a class"):
         pack(str(NAME), tmp_path / "data", tmp_path / "given")
 
 
 def test_a_folder_around_the_class_folders_is_told(folder, tmp_path):
-    with pytest.raises(Refused, match=rf"one class alone \(pets\).*name {folder}"):
+    with pytest.raises(Refused, match=rf"only one class \(pets\).*name {folder}"):
         pack(str(NAME), tmp_path / "data", folder.parent)
 
 
@@ -214,7 +214,8 @@ def test_two_folders_of_one_name_are_not_silently_one_set(folder, tmp_path):
     (other / CLASSES[0] / "0.png").write_bytes(b"no image")
     shutil.rmtree(folder)
     told = (
-        rf"name: {NAME} is packed from {folder}, and the files in {other} are others; choose another name, or delete {cache} "
+        rf"name: {NAME} is packed from {folder}, but the files in {other} are different; choose another name, or "
+        rf"delete {cache} "
     )
     with pytest.raises(Refused, match=told):
         pack(str(NAME), tmp_path / "data", other)
@@ -235,7 +236,7 @@ def test_a_folder_that_became_a_known_set_is_refused_and_the_set_stays_as_it_was
 def test_a_known_name_on_other_images_is_told_with_both_counts(tmp_path):
     images = pack("imagenet", tmp_path / "data", write_images(tmp_path / "few"))
     assert unlike_its_name(images) == (
-        "3 classes, 12 training and 6 test images, where imagenet has 1,000 classes, 1,281,167 training and 50,000 test images"
+        "3 classes, 12 training and 6 test images, but imagenet has 1,000 classes, 1,281,167 training and 50,000 test images"
     )
 
 

@@ -1,5 +1,5 @@
-"""alexnet/data/packed.py: packed once on all cores, killed at any moment, hurt on disk, and used without what it was made
-from."""
+"""alexnet/data/packed.py: packed once on all cores, killed at any moment, damaged on disk, and used without the source
+files."""
 
 import io
 import os
@@ -231,7 +231,7 @@ def test_a_small_set_that_is_damaged_and_has_no_source_is_refused(ilsvrc, tmp_pa
         os.truncate(path, 150)
     else:
         flip_byte(path, 140)
-    with pytest.raises(Refused, match="nothing to pack it from again"):
+    with pytest.raises(Refused, match="damaged, and its source is not there"):
         load("imagenet", tmp_path)
 
 
@@ -242,7 +242,7 @@ def test_a_large_set_that_is_cut_short_is_refused_and_does_not_end_the_process(i
     with pytest.raises(Refused, match="image 3 is damaged"):
         images.read()
     shutil.rmtree(ilsvrc)
-    with pytest.raises(Refused, match="nothing to pack it from again"):
+    with pytest.raises(Refused, match="damaged, and its source is not there"):
         load("imagenet", tmp_path)
 
 
@@ -382,7 +382,7 @@ def test_a_disk_that_fills_up_is_refused_and_the_next_call_goes_on(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "data"), str(ilsvrc)]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("folder: cannot write to") and "goes on from there" in ended.stdout
+    assert ended.stdout.startswith("folder: cannot write to") and "continues from there" in ended.stdout
     assert len(pack("imagenet", tmp_path / "data", ilsvrc).train_labels) == 12
 
 
@@ -421,7 +421,9 @@ def test_other_files_in_another_folder_are_refused_naming_both_and_the_way_out(i
     first, cache = pack("imagenet", tmp_path, ilsvrc), tmp_path / ".cache" / "imagenet"
     shutil.rmtree(ilsvrc)
     other = write_images(tmp_path / "other")
-    told = rf"source: imagenet is packed from {ilsvrc}, and the files in {other} are others; name {ilsvrc}, or delete {cache} "
+    told = (
+        rf"source: imagenet is packed from {ilsvrc}, but the files in {other} are different; name {ilsvrc}, or delete {cache} "
+    )
     with pytest.raises(Refused, match=told):
         pack("imagenet", tmp_path, other)
     assert same(load("imagenet", tmp_path), first)
@@ -469,7 +471,7 @@ def test_a_change_that_was_refused_goes_on_where_it_stopped(ilsvrc, tmp_path, de
 def test_a_disk_without_room_for_both_is_refused_with_the_way_out_and_the_set_stays(ilsvrc, tmp_path, monkeypatch):
     first = pack("imagenet", tmp_path, ilsvrc)
     add_image(ilsvrc)
-    with monkeypatch.context() as full, pytest.raises(Refused, match=rf"are free; without {first.cache}, the set as it was"):
+    with monkeypatch.context() as full, pytest.raises(Refused, match=rf"are free; deleting {first.cache}, the set as it was"):
         full.setattr(shutil, "disk_usage", lambda path: type("", (), {"free": 10**6})())
         pack("imagenet", tmp_path, ilsvrc)
     shutil.rmtree(ilsvrc)
@@ -559,7 +561,7 @@ def test_images_in_no_class_folder_are_refused_saying_what_to_do(ilsvrc, tmp_pat
         path.rename(ilsvrc / "val" / f"{path.parent.name}{path.name}")
     for name in CLASSES:
         (ilsvrc / "val" / name).rmdir()
-    with pytest.raises(Refused, match=r"val: images lie in it directly; sort them into one folder a class"):
+    with pytest.raises(Refused, match=r"val: images lie directly in it; sort them into one folder a class"):
         pack("imagenet", tmp_path, ilsvrc)
 
 

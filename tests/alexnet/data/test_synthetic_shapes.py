@@ -1,4 +1,4 @@
-"""The built-in image set: the same pixels everywhere, fair to its classes, and not solvable without looking at shape."""
+"""The built-in image set: the same pixels everywhere, balanced classes, and not solvable without looking at shape."""
 
 import hashlib
 from math import acos, pi, sqrt

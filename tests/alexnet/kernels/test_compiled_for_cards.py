@@ -1,4 +1,4 @@
-"""Every Triton kernel is compiled, without a GPU: for the oldest card that torch is built for, an H100 and the newest."""
+"""Every Triton kernel compiles without a GPU, for the oldest card that torch supports, an H100 and the newest card."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""alexnet/kernels/cpu.py and cpu.c: the same bits as torch's operations, and nothing lost where there is no compiler."""
+"""alexnet/kernels/cpu.py and cpu.c: the same bits as torch's operations, which are used where there is no compiler."""
 
 import ctypes
 import hashlib
@@ -228,7 +228,7 @@ def test_a_compiler_that_no_shell_would_run_is_said_in_one_line(fresh, monkeypat
     monkeypatch.setenv("CC", "'gcc")
     assert cpu.kernels() is None
     (said,) = capfd.readouterr().err.splitlines()
-    assert 'CC: "\'gcc" is no command of a shell (No closing quotation)' in said
+    assert 'CC: "\'gcc" is not a shell command (No closing quotation)' in said
 
 
 DAMAGES = {
@@ -282,7 +282,7 @@ def test_a_kept_library_that_is_damaged_is_built_anew_with_a_word(kept, damage, 
     sound = path.read_bytes()
     path.write_bytes(DAMAGES[damage](sound))
     assert cpu.kernels() is not None and normalizes() and builds.count == 1
-    assert f"{path} is not what was written there; the CPU kernels are compiled anew" in capfd.readouterr().err
+    assert f"{path} has changed since it was written; the CPU kernels are compiled again" in capfd.readouterr().err
     assert path.read_bytes() == sound
     cpu.kernels.cache_clear()
     assert cpu.kernels() is not None and builds.count == 1 and capfd.readouterr().err == ""
@@ -305,7 +305,7 @@ def test_a_library_that_computes_other_numbers_even_when_built_anew_is_not_used(
     monkeypatch.setattr(cpu, "_normalizes", lambda library: False)
     assert cpu.kernels() is None and builds.count == 1
     told = capfd.readouterr().err.splitlines()
-    assert told[-1].endswith("cpu.c computes other numbers than torch; CC names another compiler")
+    assert told[-1].endswith("cpu.c compiled by it computes other numbers than torch; set CC to another compiler")
     assert list(path.parent.iterdir()) == []
 
 
@@ -356,7 +356,7 @@ def test_a_compiler_that_fails_is_said_in_one_line_and_torch_does_it(fresh, monk
     monkeypatch.setenv("CC", wrapper(fresh, f'case "$*" in *--version*) exec {COMPILER} "$@";; *) exit 1;; esac'))
     assert cpu.kernels() is None
     said = capfd.readouterr().err.strip().splitlines()
-    assert said[-1].startswith("the CPU kernels stay uncompiled, torch does their work: CalledProcessError")
+    assert said[-1].startswith("the CPU kernels are not compiled, torch operations replace them: CalledProcessError")
     assert list((fresh / "cache" / "alexnet-study").iterdir()) == []
 
 

@@ -1,5 +1,5 @@
-"""The kernels for a GPU: on one where there is one, else as Triton's interpreter runs them on the CPU (conftest.py asks for
-it)."""
+"""The kernels for a GPU: on a GPU if there is one, else in Triton's interpreter on the CPU (which conftest.py turns
+on)."""
 
 import contextlib
 import functools
@@ -203,7 +203,7 @@ def test_a_triton_that_cannot_launch_is_found_out_and_one_line_says_why(monkeypa
     monkeypatch.setattr(gpu, "why_not", functools.partial(gpu.why_not.__wrapped__, DEVICE))
     assert not gpu.has_triton.__wrapped__()
     assert capsys.readouterr().err == (
-        "normalization, pools, dropout and update by torch operations on the GPU: "
+        "normalization, pooling, dropout and updates use torch operations on the GPU: "
         "Triton does not work here (RuntimeError: Failed to find C compiler.)\n"
     )
     assert gpu.in_words().startswith("torch: Triton does not work here")

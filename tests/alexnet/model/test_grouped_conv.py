@@ -1,4 +1,4 @@
-"""A convolution in groups as one of all maps, as a GPU computes it, against torch's own in groups."""
+"""A grouped convolution computed as one over all maps, as on a GPU, against torch's grouped convolution."""
 
 import pytest
 import torch

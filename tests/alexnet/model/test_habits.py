@@ -1,4 +1,4 @@
-"""The network as users of torchvision and timm use one: other classes, features, a new last layer, images of the wrong size."""
+"""The network used in the ways of torchvision and timm: other classes, features, a new last layer, images of the wrong size."""
 
 import pytest
 import torch
@@ -68,7 +68,7 @@ def test_a_part_that_would_not_be_in_the_network_is_refused(network, part):
 
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (3, 28, 28), (1, 1, 28, 28)])
 def test_images_of_another_shape_are_refused_with_both(network, shape):
-    with pytest.raises(Refused, match=r"\[n, 3, 28, 28\] wanted") as refused:
+    with pytest.raises(Refused, match=r"\[n, 3, 28, 28\] expected") as refused:
         network(torch.zeros(shape))
     assert str(list(shape)) in str(refused.value)
 

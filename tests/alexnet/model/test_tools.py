@@ -1,5 +1,5 @@
 """The network under torch's tools: compiled, exported, traced, transformed, copied and sent to other processes, for each of
-three recipes. Everything is compared with what the network gives as it stands; on a CPU most of it in the same bits."""
+three recipes. All outputs are compared with the plain network's; on a CPU most are equal bit for bit."""
 
 import copy
 import io

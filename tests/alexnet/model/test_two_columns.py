@@ -1,5 +1,5 @@
-"""alexnet/model/two_columns.py and benchmarks/rank_columns.py: three layouts of one network give the same numbers; the 2012
-crossings are where bytes go across."""
+"""alexnet/model/two_columns.py and benchmarks/rank_columns.py: three layouts of one network give the same numbers; bytes are
+exchanged only at the crossings of 2012."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""alexnet/recipe/schema.py: keys against hashes written by hand, refusals, round trips, and the networks' numbers of 2012."""
+"""alexnet/recipe/schema.py: keys against hashes written by hand, refusals, round trips, and the networks' sizes of 2012."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Which test images were answered rightly: alexnet/training/answers.py, and `examined` of evaluate.py."""
+"""Which test images were answered correctly: alexnet/training/answers.py, and `examined` of evaluate.py."""
 
 import math
 from dataclasses import replace

@@ -1,5 +1,5 @@
-"""alexnet/training/checkpoint.py: what is left after a write was interrupted, a file torn or altered, or a checkpoint
-forged."""
+"""alexnet/training/checkpoint.py: what is left after an interrupted write, a torn or altered file, or a forged
+checkpoint."""
 
 import io
 import os

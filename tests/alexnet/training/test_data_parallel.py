@@ -1,4 +1,4 @@
-"""One run on two processes (gloo) gives what it gives on one."""
+"""One run on two processes (gloo) gives the same result as on one."""
 
 import atexit
 import json

@@ -1,4 +1,4 @@
-"""Every number of a recipe has bounds: what lies within them is refused in a line, or is a network that takes a step."""
+"""Every number of a recipe has bounds: within them a recipe is refused in one line, or its network takes a step."""
 
 import dataclasses
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Runs side by side in one process: each is what it is alone, whatever befalls its neighbours."""
+"""Runs side by side in one process: each gives the same result as alone, whatever happens to its neighbours."""
 
 import contextlib
 import gc
@@ -351,7 +351,7 @@ def test_a_step_that_fails_in_its_capture_is_taken_by_itself_and_the_others_stay
     assert [training.how for training in trainings] == ["graph", "eager: RuntimeError: an operation that", "graph"]
     assert take_round.captures == 1 and len(take_round.graph.updates) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "a run goes on without CUDA graphs, which cannot hold its steps (RuntimeError: an operation that)"
+        "a run continues without CUDA graphs, which cannot hold its steps (RuntimeError: an operation that)"
     ]
 
 
