@@ -154,7 +154,7 @@ def sections(report: str, title: str) -> Iterator[tuple[str, str]]:
 def readings_of(report: str, title: str) -> Iterator[str]:
     """Yield each reading, such as "factor-only, +0.31 points [-0.77, 1.40] (cifar10-jpeg)"."""
     for scale, text in sections(report, title):
-        for label, effect in re.findall(r"Read as (\S+) the effect is (.*?), by all runs", text):
+        for label, effect in re.findall(r"By the reading (\S+), the effect is (.*?), over all runs", text):
             yield f"{label}, {effect} ({in_words(scale)})"
 
 
