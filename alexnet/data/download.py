@@ -57,7 +57,7 @@ class DownloadProgress:
         if tenths > self.tenths or now - self.told_at >= 60:
             seconds = max(now - self.began, 1e-9)
             rate = (have - self.had) / seconds
-            left = f", about {(self.file.size - have) / rate / 60:.0f} min left" if rate > 0 else ""
+            left = f", about {max(0, self.file.size - have) / rate / 60:.0f} min left" if rate > 0 else ""
             _say(f"{self.file.title}: {have / 1e6:.1f} of {_megabytes(self.file.size)}, {rate / 1e6:.2f} MB/s{left}")
             self.tenths, self.told_at = max(tenths, self.tenths), now
         if now - self.began >= SLOW_AFTER_SECONDS and not self.told_how_else:

@@ -65,7 +65,7 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
         above.tick_params(labelbottom=False)
         _rows(below, ends if place % IN_A_ROW == 0 else [""] * len(ends), sorted({t["value"] for s in own for t in s.trials}))
         if place % IN_A_ROW == 0:
-            above.set_ylabel(measured(one.claim.measure) if by_time else "validation error at the end, %")
+            above.set_ylabel(measured(one.claim.measure) if by_time else "validation error, %")
     if by_time:  # errors of rates differ by a few points, which an axis from 0 hides
         pairs[0][0].set_ylim(0, None)  # for all panels, which share the axis
     seaborn.despine(figure)
@@ -137,7 +137,7 @@ def _how_tried(searches: Sequence[Sequence[Search]]) -> str:
     each = "one run of one seed each (n=1, so no intervals)"
     most = [max(_seeds_a_rate(search)) for own in searches for search in own]
     if (seeds := max(most)) > 1:
-        each = f"a dot a run, the line through the means of {seeds} seeds"
+        each = f"each measured at the end of training. A dot is a run; the line joins the means of {seeds} seeds"
         each += "; hollow: one run of one seed a rate, by an earlier search" if min(most) == 1 else ""
     where = sorted({search.entry["tuned_on"] for own in searches for search in own})
     return f"Learning rates tried on {', '.join(where)}, {each}"
