@@ -121,7 +121,7 @@ def test_every_finding_of_the_report_stands_in_the_readme_in_its_column_with_its
 
 
 def test_every_reading_that_the_report_gives_stands_in_the_findings_but_for_the_top_5_halves():
-    """The tables are made by searching the report for its sentences: a sentence in other words would be missed without a word."""
+    """The tables are made by searching the report for its sentences. In other words a sentence would not be found."""
     report, findings = ((ROOT / name).read_text() for name in ("results/REPORT.md", "docs/findings.md"))
     by_claim = [part for part in re.split(r"^## ", report, flags=re.M) if "top-5" not in part.partition("\n")[0]]
     readings = [words for part in by_claim for words in re.findall(r"reading \S+, the effect is ([^\]]*\])", part)]
@@ -152,7 +152,9 @@ def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, sectio
 def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report_does():
     report = (ROOT / "results" / "REPORT.md").read_text()
     row = r"\|[^|\n]*\|[^|\n]*\| (\d+) \|"
-    found = re.findall(rf"correlation of two arms with one seed: (\S+ \[.*?\]):\n.*?\| arm {row}.*?\| seed x arm {row}", report, re.S)
+    found = re.findall(
+        rf"correlation of two arms with one seed: (\S+ \[.*?\]):\n.*?\| arm {row}.*?\| seed x arm {row}", report, re.S
+    )
     told = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
     assert len(told) == 2 and set(told) <= set(found)
 

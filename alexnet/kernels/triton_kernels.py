@@ -1,6 +1,6 @@
 """The kernels that Triton compiles for a GPU: gpu.py says what each is for. Importable only if Triton is installed."""
-# pyright: reportArgumentType=false, reportGeneralTypeIssues=false (Triton's compiler gives this code a meaning that a type
-# checker does not know.)
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
+# (Triton's compiler gives this code a meaning that a type checker does not know.)
 
 import triton
 import triton.language as tl

@@ -181,6 +181,8 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
     shared = SharedTrials(search, keys, place) if os.environ.get("OPTUNA_STORAGE") else None
     ended: list[FrozenTrial] = []
     trials: list[dict] = []
+    scores: dict[float, float | None] = {}
+    winner: float | None = None
     waiting, count = list(listed.items()), len(keys)
     while waiting:
         value, of_a_value = waiting.pop(0)

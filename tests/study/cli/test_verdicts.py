@@ -252,7 +252,7 @@ def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys)
     accepted(other)
     assert main(["merge", str(other)]) == 0
     out = capsys.readouterr().out
-    assert "the learning rate of relu_sooner/A-2012/cifar10-jpeg, tanh, is 0.03 there and 0.02 here, which stays" in out
+    assert "the learning rate of relu_sooner/A-2012/cifar10-jpeg, tanh, is 0.03 there and 0.02 here; the one here stays" in out
     assert Tuned.read(folder).find("relu_sooner", "A-2012", "tanh", "cifar10-jpeg")["value"] == 0.02
 
 

@@ -658,7 +658,9 @@ def test_ten_views_of_crops_as_large_as_the_images_are_refused_before_anything_i
     """Every run would train, and none would have the number; an average of them would be a damaged trained.json."""
     whole = {"bases": {"whole": changed(TINY, {"model.image_size": 32})}, "default_bases": ("whole",)}
     scales = {"scales": {scale: "machinery" if scale == "shapes" else "own"}}
-    with pytest.raises(Refused, match=rf"claim\.bases\.whole: model\.image_size of 32 pixels .* 32 pixels of scale '{scale}'"):
+    with pytest.raises(
+        Refused, match=rf"claim\.bases\.whole: model\.image_size of 32 pixels .* in the 32-pixel images of scale '{scale}'"
+    ):
         dataclasses.replace(TINY_CLAIM, measure=measure, rule=rule, **whole, **scales)
     dataclasses.replace(TINY_CLAIM, measure=measure, rule=rule, **scales)
     dataclasses.replace(TINY_CLAIM, **whole, **scales)  # an error of the centre view can be asked there

@@ -169,7 +169,11 @@ def test_curves_in_another_order_are_read_as_before(folder):
 
 
 def test_curves_without_the_last_points_are_refused(folder):
-    refused(changed(folder, "curves.csv", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"), "curves.csv", "do not end")
+    refused(
+        changed(folder, "curves.csv", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"),
+        "curves.csv",
+        "end at a different epoch",
+    )
 
 
 @pytest.mark.parametrize("column", ["key", "seed", "arm", "epochs"])

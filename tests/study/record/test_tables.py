@@ -77,7 +77,11 @@ def test_a_result_that_contradicts_itself_is_named_and_passed_over_and_the_other
     odd: list[str] = []
     assert tables.merge(tmp_path, [one, other], odd.append) == 1
     assert tables.read(tmp_path)[0].key.tolist() == [one.key]
-    assert len(odd) == 1 and odd[0].startswith(f"{other.key}: ") and odd[0].endswith("another test error than runs.csv has")
+    assert (
+        len(odd) == 1
+        and odd[0].startswith(f"{other.key}: ")
+        and odd[0].endswith("end with a different test error from runs.csv")
+    )
 
 
 def test_what_waits_to_be_recorded_is_not_barred_by_a_result_that_contradicts_itself(tmp_path, monkeypatch):
