@@ -38,7 +38,7 @@ $(READY): requirements.lock
 reproduce-relu-speedup: $(READY) ## figure 1, ReLU against tanh (TREATMENT=today: the quick half)
 	$(STUDY) run relu_sooner
 
-search-relu-speedup: $(READY) ## its learning rates anew, into results/tuned.json
+search-relu-speedup: $(READY) ## search for its learning rates again, into results/tuned.json
 	$(STUDY) search relu_sooner
 
 ablate-lrn: $(READY) ## section 3.3, with and without response normalization (ARMS=all: all its forms)
@@ -80,7 +80,7 @@ reproduce-top5: $(READY) ## the top-5 halves of sections 3.2 to 4.1, at 64 pixel
 reproduce-tables: $(READY) ## tables 1 and 2: one net, five averaged, ten views
 	$(STUDY) run averaged_nets
 
-reproduce-figure-3: $(READY) ## figure 3: kernels, and whether the columns part in colour
+reproduce-figure-3: $(READY) ## figure 3: kernels, and whether one column specializes in colour
 	$(STUDY) run column_colour
 
 reproduce-figure-4: $(READY) ## figure 4: best labels and nearest training images
@@ -89,7 +89,7 @@ reproduce-figure-4: $(READY) ## figure 4: best labels and nearest training image
 ablate-interactions: $(READY) ## beyond the paper: eight parts at once, in 16 of their 256 combinations
 	$(STUDY) run interactions
 
-ablate-interactions-folded: $(READY) ## and 16 combinations more, which tell normalization's pairs apart
+ablate-interactions-folded: $(READY) ## and 16 more combinations, which separate normalization's pairs
 	$(STUDY) run interactions_folded
 
 ablate-interactions-of-four: $(READY) ## beyond the paper: four parts in all 16 combinations
@@ -98,7 +98,7 @@ ablate-interactions-of-four: $(READY) ## beyond the paper: four parts in all 16 
 ablate-editions: $(READY) ## beyond the paper: sixteen differences between editions at once (not run yet)
 	$(STUDY) run editions
 
-ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth beside it
+ablate-batch-norm: $(READY) ## beyond the paper: batch normalization instead, and what dropout is worth with it
 	$(STUDY) run batch_norm batch_norm_dropout
 
 ablate-validation: $(READY) ## section 6: does the validation error differ from the test error? (few images)
@@ -110,17 +110,17 @@ ablate-rate-drops: $(READY) ## section 5: the rate divided when the error stops 
 ablate-fidelity: $(READY) ## beyond the paper: as printed against as coded (ARMS=all: each difference)
 	$(STUDY) run fidelity
 
-reproduce-all: $(READY) ## every claim but the designs, cheapest first, each run once; stop and go on at any time
+reproduce-all: $(READY) ## every claim except the designs, cheapest first, each run once; stop and continue at any time
 	$(STUDY) run all
 
 # HOURS, SCALE and the like may stand in the environment; CLAIMS are names, none means all.
-settle: $(READY) ## all claims (CLAIMS=), look after look, until they are decided or HOURS= are over
+settle: $(READY) ## all claims (CLAIMS=), one look after the other, until they are decided or HOURS= are over
 	$(STUDY) settle $(CLAIMS) $(if $(HOURS),--hours $(HOURS)) $(if $(RUNS),--runs $(RUNS)) $(if $(HOURS)$(RUNS),,--plan)
 
-quick: $(READY) ## the whole way on small made-up images, into quick/: shows that everything runs
+quick: $(READY) ## everything once on small synthetic images, into quick/: shows that it works here
 	$(STUDY) quick
 
-data-imagenet: $(READY) ## pack ILSVRC once, FROM=DIR with train/CLASS and val/CLASS; killed, it goes on
+data-imagenet: $(READY) ## pack ILSVRC once, FROM=DIR with train/CLASS and val/CLASS; if killed, run it again to continue
 	$(STUDY) data pack imagenet $(if $(FROM),--from "$(FROM)")
 
 plan: $(READY) ## runs and cost of every claim, before anything starts
@@ -131,7 +131,7 @@ report: $(READY) ## results/REPORT.md, report.html and figures from the committe
 
 # HOST is taken from the command line alone: shells have a variable of this name of their own.
 ui: HOST := 127.0.0.1
-ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 for other machines too)
+ui: $(READY) ## the MLflow UI on http://127.0.0.1:5000 (PORT= another; HOST=0.0.0.0 to allow other machines)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "MLFLOW_TRACKING_URI is an MLflow server: open it in a browser"; exit;; esac; \
 	echo "MLflow on http://$(HOST):$(or $(PORT),5000)/#/experiments?workflowType=machine_learning ($(if $(filter 127.0.0.1 localhost,$(HOST)),this machine only,NOT this machine only: anyone who reaches this address can read and change runs); Ctrl-C ends it)"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_BACKEND_STORE_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" exec $(VENV)/bin/mlflow server --host $(HOST) --port $(or $(PORT),5000) --workers 1
@@ -154,30 +154,30 @@ lint: $(READY) ## the first half of check: format, lint, types (.pre-commit-conf
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/basedpyright
 
-test: lint ## check and every slow test, the quick faults and the installed wheel among them
+test: lint ## check and every slow test, including the quick faults and the installed wheel
 	$(PYTEST)
 
-faults: $(READY) ## every fault injected, with a table of what was lost and doubled; `quick` from the installed wheel
+faults: $(READY) ## inject every fault and print a table of what was lost or doubled; `quick` from the installed wheel
 	FAULTS=all $(VENV)/bin/python -m pytest --durations=8 tests/faults tests/study/run/test_executors.py tests/test_package.py
 
 soak: $(READY) ## a small plan under 200 random kills; prints runs, kills, losses (KILLS= SEED=)
 	PYTHONPATH=.:tests $(VENV)/bin/python tests/faults/soak.py --kills $(or $(KILLS),200) --seed $(or $(SEED),2012)
 
-audit: $(READY) ## locked packages against those installed and known advisories; without a network it says so and fails
+audit: $(READY) ## compare locked packages with the installed ones and with known advisories; fails without a network
 	$(VENV)/bin/python .ci/audit.py
 
-digests: $(READY) ## digests of run keys, tables, golden losses and verdicts: equal before and after a change that moves no number
+digests: $(READY) ## check that run keys, tables, golden losses and verdicts are as before a change
 	$(VENV)/bin/python -m tools.digests
 
-findings: $(READY) ## the tables of README.md and docs/findings.md anew, from results/REPORT.md
+findings: $(READY) ## write the tables of README.md and docs/findings.md again, from results/REPORT.md
 	$(VENV)/bin/python -m tools.findings_tables
 
-docs-map: $(READY) ## the tables of modules in docs/modules.md anew, from their docstrings
+docs-map: $(READY) ## write the tables of modules in docs/modules.md again, from their docstrings
 	$(VENV)/bin/python -m tools.file_map
 
 # Not uv.lock: it writes the address of the package registry, and of each file there, into the repository (3,206 addresses, tried on
 # 2026-11-25); this file holds versions and hashes alone, and pip and conda read it too.
-lock: $(READY) ## requirements.lock anew from pyproject.toml
+lock: $(READY) ## write requirements.lock again from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal --python-version 3.11 --quiet -o requirements.lock
 
 clean: ## .venv and caches; never data, results, unfinished runs or mlflow.db
