@@ -131,7 +131,8 @@ def test_what_a_step_has_made_is_in_the_archive_before_the_step_ends(small, tmp_
     archive = tmp_path / "back" / "stage-1.tar.gz"
     ended = small(
         "mkdir -p $OUT/spool/key; echo came > $OUT/spool/key/result.json;"
-        f"until tar tzf {archive} | grep -q spool/key/result.json; do sleep 0.05; done"
+        f"until tar tzf {archive} | grep -q spool/key/result.json; do sleep 0.05; done",
+        seconds=20,
     )
     assert [one["ended"] for one in ended] == ["done"]
 

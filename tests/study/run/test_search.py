@@ -29,7 +29,7 @@ SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
 VALUES = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
-def searched(monkeypatch, epochs_needed, planned_runs=None) -> dict:
+def searched(monkeypatch, epochs_needed, planned_runs=None, told=None) -> dict:
     """Search where a rate needs `epochs_needed(rate)` epochs; None never arrives. Slower runs have higher errors."""
 
     def stand_in(planned, place, observe):
@@ -45,7 +45,7 @@ def searched(monkeypatch, epochs_needed, planned_runs=None) -> dict:
         return replace(result, points=points)
 
     monkeypatch.setattr(search_module, "run_planned", stand_in)
-    return search_arm(SEARCH, PLACE, lambda message: None)
+    return search_arm(SEARCH, PLACE, told.append if told is not None else lambda message: None)
 
 
 def best_at(best: float):
@@ -76,6 +76,13 @@ def test_every_rate_gets_its_trial_with_the_tuning_seed_which_is_never_judged(mo
     assert [t["value"] for t in entry["trials"]] == sorted(VALUES)
     assert [entry["tuning_seeds"]] == [[seed] for seed in {c.seed for c in planned_runs}]
     assert entry["tuning_seeds"][0] >= JUDGED_SEEDS_BELOW
+
+
+def test_the_runs_of_a_search_are_counted_also_those_beyond_its_list(monkeypatch):
+    told = []
+    searched(monkeypatch, best_at(VALUES[0]), told=told)
+    counted = [(number, count) for _, number, count, _ in told]
+    assert counted[0] == (1, len(VALUES)) and counted[-1] == (len(VALUES) + 1,) * 2
 
 
 def test_where_nothing_arrives_there_is_no_winner(monkeypatch):
