@@ -240,7 +240,7 @@ def run_stage(own: Sequence[Step], out: Path, work: Path, device: str, share: fl
 
     def keep() -> None:
         while not done.wait(ARCHIVE_EVERY):
-            with turn:
+            with turn, contextlib.suppress(OSError):  # a file that shrank while it was packed: the next time packs it
                 archive(work, out / f"stage-{stage}.tar.gz")
 
     keeper = threading.Thread(target=keep)

@@ -36,16 +36,14 @@ def test_the_plan_names_every_step(data):
 
 
 @pytest.mark.parametrize("data", RUNS)
-def test_whatever_a_lease_trains_or_searches_can_be_read(data):
+def test_whatever_a_lease_trains_can_be_read(data):
     """A word that is refused would cost a lease."""
     lines = [step.command for step in steps_of(1, data) if "tools.lease_runs" in step.command]
     for line in lines:
         words = line.partition("tools.lease_runs ")[2].split(" --device")[0].split()
         args = lease_runs.parser().parse_args(words)
         assert scale_named(args.scale).data == data
-        if args.verb == "trials":
-            assert all(get_claim(claim).tune for claim in args.claims)
-        elif args.verb == "train":
+        if args.verb == "train":
             assert set(args.without) <= set(all_claims())
             for asked in args.first:
                 claim = get_claim(asked.claim) if asked.claim != lease_runs.READINGS else None
