@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.errors import Refused, choose
-from alexnet.machine import detect
+from alexnet.machine import PRECISIONS, detect
 from study.cli.arguments import converter, whole_number
 from study.cli.console import Console
 from study.cli.images import load_known
@@ -303,6 +303,7 @@ def parser() -> argparse.ArgumentParser:
     reading.add_argument("claims", nargs="*", metavar="CLAIM", help="default: those of the scale's rule")
     for one in (training, trying, reading):
         one.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+        one.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: auto, as for `study run`")
     return parser
 
 
@@ -311,7 +312,7 @@ def main(arguments: list[str]) -> int:
     save a checkpoint."""
     args = parser().parse_args(arguments)
     try:
-        machine = detect(args.device, jobs=getattr(args, "at_once", 1))
+        machine = detect(args.device, args.precision, jobs=getattr(args, "at_once", 1))
         place = Place(machine, data_dir(), spool_dir(), CHECKPOINT_SECONDS)
         if args.verb == "read":
             read_off(args.scale, args.claims, place, say)
