@@ -3,7 +3,7 @@
 # TREATMENT (2012, today) NETWORK (A, B, C) RESULTS_DIR SPOOL_DIR MLFLOW_TRACKING_URI OPTUNA_STORAGE
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce-relu-speedup search-relu-speedup ablate-lrn ablate-lrn-cifar ablate-overlap-pooling ablate-dropout ablate-weight-decay ablate-two-gpu ablate-augmentation ablate-depth ablate-bias-init ablate-views reproduce-tables reproduce-figure-3 reproduce-figure-4 ablate-interactions ablate-interactions-folded ablate-interactions-of-four ablate-editions ablate-batch-norm ablate-validation ablate-rate-drops ablate-fidelity ablate-fidelity-data reproduce-top5 reproduce-all \
-  settle quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
+  settle replicate quick data-imagenet plan report ui ui-picture bench check lint test faults soak digests audit lock docs-map findings clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -116,6 +116,9 @@ reproduce-all: $(READY) ## every claim except the designs, cheapest first, each 
 # HOURS, SCALE and the like may stand in the environment; CLAIMS are names, none means all.
 settle: $(READY) ## all claims (CLAIMS=), one look after the other, until they are decided or HOURS= are over
 	$(STUDY) settle $(CLAIMS) $(if $(HOURS),--hours $(HOURS)) $(if $(RUNS),--runs $(RUNS)) $(if $(HOURS)$(RUNS),,--plan)
+
+replicate: $(READY) ## a finding once more on fresh seeds: CLAIM=depth SCALE=cifar10-jpeg-2500 (PAIRS=10)
+	$(STUDY) replicate $(CLAIM) $(if $(PAIRS),--pairs $(PAIRS))
 
 quick: $(READY) ## everything once on small synthetic images, into quick/: shows that it works here
 	$(STUDY) quick

@@ -70,6 +70,8 @@ REGIMES = {
     "cifar10-jpeg-2500": "CIFAR-10, 2,500 images, 90 epochs",
     "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
 }
+NOT_CONFIRMED = "not confirmed"
+"""The outcome of a replication (study/judge/replications.py); "seen again" stands in the table as it is."""
 OWN_RATES = "the same, own learning rates"
 LEGEND = """
 Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
@@ -79,7 +81,9 @@ taken ([later runs](docs/findings.md)). "-": not asked. Incomplete: too few runs
   from nine seeds. Of averaged nets the interval is over test images.
 - Supported, contradicted: significant after correction for the many claims. Alone: only before it. No effect: within the
   margin, half a point for most. Finally: the last of [four looks](docs/statistics.md) is taken.
-- †: the claim read in another way gave another result.""".splitlines()
+- †: the claim read in another way gave another result. ‡: not confirmed when it was
+  [run again on fresh seeds](results/REPORT.md#replications-findings-run-again-on-fresh-seeds). "Seen again":
+  confirmed.""".splitlines()
 
 
 def in_words(scale: str) -> str:
@@ -116,7 +120,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
 def in_a_cell(row: dict[str, str]) -> str:
     """Return effect, runs and verdict of a finding, in two lines."""
     verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
-    verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
+    verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "").replace(f"; {NOT_CONFIRMED}", "‡")
     if verdict == "incomplete":
         return verdict
     here = row["here [95%]"].replace(" points", "")

@@ -25,6 +25,7 @@ from study.cli import (
     plan,
     quick,
     record,
+    replicate,
     report,
     run,
     search,
@@ -56,6 +57,7 @@ EXAMPLES = """examples:
   {prog} run relu_sooner --seeds 5           the experiment; stopped, the same command goes on
   {prog} run relu_sooner --base 'B-*'        the same on another network
   {prog} settle --hours 8                    all claims, until they are decided or the time is over
+  {prog} replicate depth                     a finding once more, on fresh seeds
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
   {prog} data check DIR                      your own images, before anything is trained
@@ -81,7 +83,24 @@ IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, err
 is refused before the work."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
 """Which of pyproject.toml's extras installs a package; all other packages come with `study`."""
-FAMILIES = (quick, plan, run, settle, search, record, report, verdicts, merge, describe, logits, train, data, status, gpu_check)
+FAMILIES = (
+    quick,
+    plan,
+    run,
+    settle,
+    replicate,
+    search,
+    record,
+    report,
+    verdicts,
+    merge,
+    describe,
+    logits,
+    train,
+    data,
+    status,
+    gpu_check,
+)
 """Modules that add verbs to the parser."""
 FOLDERS = ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI")
 """Environment variables that a command may set for itself."""

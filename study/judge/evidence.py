@@ -20,10 +20,12 @@ from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
 from study.judge.family import Asked, Finding, judged_together
 from study.judge.keys_asked import AskedRun, KeysAsked
+from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
 from study.plan.initial_logits import InitialLogits
+from study.plan.replications import Replication, Replications
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import AtEnd, Curve, Run
@@ -82,7 +84,7 @@ def find(
     taken. `scales`: judge only these, with the same verdicts in less time."""
     claims = claims if claims is not None else all_claims()
     runs, curves = tables.read(folder)
-    rules = Preregistrations.read(folder)
+    rules, replications = Preregistrations.read(folder), Replications.read(folder)
     for scale in sorted(set(runs.scale) & set(rules.rules)):
         rules.check(scale, claims)
     read = Read(
@@ -95,8 +97,11 @@ def find(
         for name, claim, scale, base in _asked(asked_of, on.data, there.scale.unique()):
             if scales is None or scale in scales:
                 cases.add(on, name, claim, scale, base)
+                for rule in replications.of(name, scale, base):
+                    cases.replicate(on, rule, claim)
     cases.keys_asked.check(folder / tables.RUNS, runs)
-    found = sorted(with_splits(judged_together(cases.asked, claims, rules, most_looks)), key=_place)
+    judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
+    found = sorted((replace(one, replications=cases.replications_of(one)) for one in judged), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
     is_stale = [name not in cases.used for name in zip(looked_at.key, looked_at.machine, strict=True)]
     return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
@@ -144,6 +149,7 @@ class _Cases:
     def __init__(self, read: Read, rules: Preregistrations):
         self.read, self.rules = read, rules
         self.asked: list[Asked] = []
+        self.replicated: dict[tuple[str, str, str, str], list[Replicated]] = {}  # by claim, scale, base and fingerprint
         self.used: set[tuple[str, str]] = set()
         self.keys_asked = KeysAsked()
 
@@ -169,6 +175,20 @@ class _Cases:
             native, over_images = role == "native", role == "own"
             case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
             self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
+
+    def replicate(self, on: OnImages, rule: Replication, claim: Claim) -> None:
+        """Add what the runs on these images say in a replication of a claim."""
+        runs = {}
+        for label in rule.arms:
+            keys = [run_key(rule.recipe(claim, label), seed, on.fingerprint) for seed in rule.seeds]
+            rows = [row for key in keys for row in on.rows.get(key, ())]
+            self.used |= {(row["key"], row["machine"]) for row in rows}
+            runs[label] = [_run(claim, row, self.read) for row in rows]
+        told = replicated(rule, claim.measure.kind, runs, on.machines)
+        self.replicated.setdefault((rule.claim, rule.scale, rule.base, on.fingerprint), []).append(told)
+
+    def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:
+        return tuple(self.replicated.get((finding.claim_name, finding.scale, finding.base, finding.fingerprint), ()))
 
     def _rows(self, on: OnImages, asked: AskedRun, recipe: Recipe, searched: Collection[str]) -> list[Mapping[str, Any]]:
         """Return the rows of an arm's runs of all seeds, sorted by machine and then by seed."""

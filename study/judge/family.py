@@ -13,6 +13,7 @@ from study.judge.judge import interaction_of, judge
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
+from study.judge.replications import Replicated
 from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.questions.claim import Claim
@@ -58,6 +59,7 @@ class Finding:
     rule: Preregistration | None = None  # fixed rule of the scale
     other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: each split's effect, and over all
+    replications: tuple[Replicated, ...] = ()  # on fresh seeds, in their order
 
     @property
     def word(self) -> str:
@@ -71,6 +73,11 @@ class Finding:
     @property
     def role(self) -> str:
         return self.claim.role(self.scale)
+
+    @property
+    def replicated(self) -> Replicated | None:
+        """Its last replication that has all pairs; None without one."""
+        return next((one for one in reversed(self.replications) if one.outcome != "incomplete"), None)
 
     @property
     def control(self) -> ArmEvidence | None:

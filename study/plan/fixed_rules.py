@@ -104,7 +104,7 @@ def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:
         "reported precision": claim.reported.precision,
         "first arm": claim.arms[0].label,
         "seeds seen before": claim.seen_seeds,
-        "arms": {label: _short_digest(claim.recipe_at(scale, base, label).key_text) for label in labels},
+        "arms": {label: short_digest(claim.recipe_at(scale, base, label).key_text) for label in labels},
     }
     return json.loads(json.dumps(content))
 
@@ -205,10 +205,11 @@ def _read_rule(path: Path, scale: str, record: Any) -> Preregistration:
 
 
 def _digest(scale: str, content: Mapping[str, Any]) -> str:
-    return _short_digest(json.dumps([scale, content], sort_keys=True))
+    return short_digest(json.dumps([scale, content], sort_keys=True))
 
 
-def _short_digest(text: str) -> str:
+def short_digest(text: str) -> str:
+    """Return 16 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -23,7 +23,10 @@ from alexnet.files import clear_unfinished, locked, write_atomically
 DIGESTS = "digests.json"
 FORMAT = 1
 """The version of digests.json and of the tables' columns. It goes up if a column is renamed or changes its meaning."""
-FILES = ("runs.csv", "curves.csv", "answers.npz", "trained.json", "tuned.json", "rules.json", "initial_logits.json")
+FILES = (
+    "runs.csv", "curves.csv", "answers.npz", "trained.json", "tuned.json", "rules.json", "replications.json",
+    "initial_logits.json",
+)  # fmt: skip
 ACCEPT = "`python -m study table --accept` accepts the folder as it is"
 ATTEMPTS = 100
 """How often files are read again if another process writes them at the same time."""

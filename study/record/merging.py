@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from alexnet.errors import Refused
-from study.plan import fixed_rules, initial_logits, results_folder, tuned
+from study.plan import fixed_rules, initial_logits, replications, results_folder, tuned
 from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
+from study.plan.replications import Replications
 from study.plan.tuned import Tuned
 from study.record import answers, tables, trained_facts
 from study.record.answers import Kept, Name, read_answers
@@ -73,6 +74,7 @@ class _Folder:
     trained: dict[str, Any]
     tuned: dict[str, dict] | None  # None if there is no file; then the package's rates apply
     rules: Preregistrations
+    replications: Replications
     logits: dict[str, Any]
 
     @classmethod
@@ -86,6 +88,7 @@ class _Folder:
             tables.read_trained(path),
             dict(Tuned.read(path).entries) if (path / tuned.FILE).exists() else None,
             Preregistrations.read(path),
+            Replications.read(path),
             dict(InitialLogits.read(path).spreads),
         )
 
@@ -103,6 +106,8 @@ class _Folder:
             found[tuned.FILE] = Tuned(self.tuned).content
         if self.rules.rules:
             found[fixed_rules.FILE] = self.rules.content
+        if self.replications.rules:
+            found[replications.FILE] = self.replications.content
         if self.logits:
             found[initial_logits.FILE] = InitialLogits(self.logits).content
         return found
@@ -130,6 +135,7 @@ def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
     _add_trained(ours.trained, theirs.trained, {tables.run_name(*run) for run in new | same})
     _add_rates(ours, theirs, path, merged)
     _add_rules(ours, theirs, path, merged)
+    _add_replications(ours, theirs, path, merged)
     ours.logits = {**theirs.logits, **ours.logits}
     figures = path / "figures"
     for file in sorted(figures.glob("*.npz")) if figures.is_dir() else ():
@@ -190,6 +196,19 @@ def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
             merged.notes.append(
                 f"{path}: its rule of scale {scale}, fixed on {rules[-1].fixed_on}, differs from the rule here, fixed on "
                 f"{here.fixed_on}; the rule here stays and judges its runs too"
+            )
+
+
+def _add_replications(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
+    """Add the rules of replications that ours lacks. If both have one of the same claim and seeds, ours stays."""
+    here = {rule.name: rule for rule in ours.replications.rules}
+    for rule in theirs.replications.rules:
+        if rule.name not in here:
+            ours.replications.rules.append(rule)
+        elif here[rule.name] != rule:
+            merged.notes.append(
+                f"{path}: its replication of {rule.claim} at scale {rule.scale} from seed {rule.first_seed} on, fixed on "
+                f"{rule.fixed_on}, differs from the one here, fixed on {here[rule.name].fixed_on}; the one here stays"
             )
 
 

@@ -12,6 +12,7 @@ from study.questions.readings import SUFFIX
 from study.questions.rules import Alike, Interaction
 from study.report.effect_tables import one_view_differs
 from study.report.phrases import effect_words, no_result_words, number
+from study.report.replications import replication_sentence
 
 
 def cautions(finding: Finding) -> list[str]:
@@ -80,6 +81,8 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
     if finding.rule and verdict.looks_taken and (before := _runs_before(finding)):
         yield f"The rule was fixed on {finding.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
+    if finding.replicated:
+        yield replication_sentence(finding.replicated, finding)
     if finding.role == "own":
         yield from _of_own_images(finding)
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):

@@ -32,6 +32,7 @@ from study.report.limitations import limitations
 from study.report.overview import GLOSSARY, STRICT, counts_words, looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.referee import holds_for_all
+from study.report.replications import replications_table
 from study.report.reproduction import at_a_glance, deviations, easy, hard
 from study.report.spreads import SpreadTable, spreads_of
 
@@ -104,6 +105,7 @@ def describe(
         "of_all": holds_for_all(found),
         "regimes": regimes_table(found),
         "other_errors": other_errors_table(found),
+        "replications": replications_table(found),
         "spreads": [_spread(one) for one in spreads_of(found)],
         "figure_2": architecture(folder),
         "not_run": table(list(_not_run(findings)), keep=("claim", "scale", "base", "arms")),

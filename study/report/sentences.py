@@ -46,7 +46,8 @@ def verdict_words(finding: Finding) -> str:
         direction = "undecided, finally"
     failed = f"; {no_result_words(verdict.told.failures, finding.arms)}" if verdict.told.failures else ""
     other = f"; {differ}" if (differ := readings_differ(finding)) else ""
-    return f"{direction}{size}{failed}{other}"
+    again = f"; {finding.replicated.outcome}" if finding.replicated else ""
+    return f"{direction}{size}{failed}{other}{again}"
 
 
 def look_words(verdict: Verdict) -> str:

@@ -19,6 +19,7 @@ from alexnet.files import write_atomically
 from study.judge.decision import Look
 from study.judge.evidence import Findings, find
 from study.judge.family import Finding
+from study.judge.replications import Replicated
 from study.plan import results_folder
 from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
 from study.report import phrases, sentences
@@ -89,6 +90,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
             "looks": dataclasses.asdict(looks_of(finding.rule)),
         },
         "claims_in_family": finding.claims_in_family,
+        **({"replications": [_replication(told) for told in finding.replications]} if finding.replications else {}),
         "other_errors": {of: _effect(effect) for of, effect in finding.other_errors.items()},
         "arms": {
             arm.label: {
@@ -124,6 +126,19 @@ def _look(look: Look) -> dict[str, Any]:
         elif name not in BESIDE_A_LOOK:
             told[name] = value
     return told
+
+
+def _replication(told: Replicated) -> dict[str, Any]:
+    """Return a replication with its rule."""
+    return {
+        **dataclasses.asdict(told.rule),
+        "outcome": told.outcome,
+        "pairs_there": told.pairs,
+        "pairs_without_result": told.without_result,
+        "effect": _effect(told.effect) if told.effect else None,
+        "bound": told.bound,
+        "machines": told.machines,
+    }
 
 
 def _effect(effect: Any) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""`replicate`: runs a finding again on fresh seeds, by a rule that is fixed before."""
+
+import argparse
+
+from study.cli.arguments import (
+    Verbs,
+    add_verb,
+    base_option,
+    executor_option,
+    json_option,
+    machine_options,
+    scale_option,
+    whole_number,
+)
+from study.plan.replications import PAIRS
+
+TEXT = (
+    "run a finding again on fresh seeds: fixes which arms, seeds and direction in replications.json, trains the pairs of runs, "
+    "and says whether the finding is seen again; after a kill, the same command goes on"
+)
+FEWEST, MOST = 3, 100
+
+
+def add_to(verbs: Verbs) -> None:
+    parents = scale_option(), base_option(), executor_option(), machine_options(), json_option()
+    parser = add_verb(verbs, "replicate", replicate, TEXT, *parents)
+    parser.add_argument("claim", metavar="CLAIM", help="name of a claim that compares two arms and has runs (see `list`)")
+    parser.add_argument("--pairs", type=whole_number("--pairs", FEWEST, MOST), help=f"of a new replication; default: {PAIRS}")
+    parser.add_argument("--new", action="store_true", help="fix another one, if the last one has all its pairs")
+    parser.add_argument("--plan", action="store_true", help="show what would be done, and stop")
+
+
+def replicate(args: argparse.Namespace) -> int:
+    from study.cli.replicate_run import replicate_finding  # loads pandas and scipy, for which other verbs should not wait
+
+    return replicate_finding(args)

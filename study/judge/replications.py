@@ -1,0 +1,70 @@
+"""Says what a replication shows: whether a finding is seen again on fresh seeds.
+
+Each seed gives one difference between two arms, from two runs on one machine. A one-sided t bound of these differences decides,
+in the direction that the rule named before the runs: the finding is *seen again* if the whole side of "no effect" is excluded,
+else it is *not confirmed*. Nothing is said before all pairs are there. Only these pairs count, with their own spread.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from study.judge.arms import ArmRun, Block
+from study.judge.blocks import NO_PRIOR, moderated, pair
+from study.judge.intervals import Difference, Ratio, ratio_of_logs
+from study.plan.replications import Replication
+from study.questions.measures import Kind
+
+KINDS: tuple[Kind, ...] = ("level", "time")
+"""Kinds of measures that a replication can compare."""
+Outcome = Literal["seen again", "not confirmed", "incomplete"]
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """A replication and what its runs show."""
+
+    rule: Replication
+    pairs: int  # whose two runs are there
+    without_result: int  # of these, pairs with a run that diverged or never arrived
+    outcome: Outcome
+    effect: Difference | Ratio | None  # with its two-sided 95% interval; None as long as pairs are missing
+    bound: float  # the one-sided limit that decides, in the unit of the effect; NaN where it is not known
+    machines: tuple[str, ...]
+
+
+def replicated(rule: Replication, kind: Kind, runs: Mapping[str, Sequence[ArmRun]], machines: Sequence[str]) -> Replicated:
+    """Judge the runs of both arms, by arm. A seed counts on the first of `machines` that has both of its runs. Runs of other
+    seeds do not count, nor do runs that began on a day before the rule was fixed."""
+    fresh = {
+        arm: {run.block: run for run in runs.get(arm, ()) if run.seed in rule.seeds and not rule.was_seen(run.started)}
+        for arm in rule.arms
+    }
+    treated, control = (fresh[arm] for arm in rule.arms)
+    blocks: list[Block] = []
+    for seed in rule.seeds:
+        there = [(name, seed) for name in machines if (name, seed) in treated and (name, seed) in control]
+        blocks += there[:1]
+    whole = [block for block in blocks if treated[block].result is not None and control[block].result is not None]
+    used = tuple(dict.fromkeys(machine for machine, _ in blocks))
+    told = Replicated(rule, len(blocks), len(blocks) - len(whole), "incomplete", None, math.nan, used)
+    if len(blocks) < rule.pairs:
+        return told
+    compared = pair(*({block: _on_line(arm[block], kind) for block in whole} for arm in (treated, control)))
+    effect = moderated(compared, NO_PRIOR)
+    one_sided = moderated(compared, NO_PRIOR, level=2 * rule.confidence - 1)
+    bound = one_sided.lower if rule.direction > 0 else one_sided.upper
+    again = len(whole) == len(blocks) and rule.direction * bound > 0
+    as_ratio = kind == "time"
+    return replace(
+        told,
+        outcome="seen again" if again else "not confirmed",
+        effect=ratio_of_logs(effect) if as_ratio else effect,
+        bound=math.exp(bound) if as_ratio else bound,
+    )
+
+
+def _on_line(run: ArmRun, kind: Kind) -> float:
+    assert run.result is not None
+    return math.log(run.result) if kind == "time" else run.result

@@ -1,0 +1,192 @@
+"""Replications: findings that are run again on fresh seeds. results/replications.json has their rules.
+
+The first runs that pass a test overestimate an effect on average, and among many claims one may pass by chance. So a finding
+can be run once more: a few pairs of runs, on seeds that no run has used. Which arms, which seeds and which direction is written
+down here before these runs, with a digest. They enter no verdict; study/judge/replications.py says what they show.
+"""
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet.errors import Refused
+from alexnet.files import locked
+from alexnet.recipe import Recipe, changed
+from study.plan import results_folder
+from study.plan.fixed_rules import short_digest
+from study.plan.tuned import Tuned
+from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+
+FILE = "replications.json"
+FIRST_SEED = 100
+"""Replications use no seed below this one. Those below are left to the looks of the fixed rules."""
+CONFIDENCE = 0.95
+"""Confidence of the one-sided bound that decides."""
+PAIRS = 10
+"""The number of pairs, where the user gives none."""
+UNDO = "undo the change"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replication:
+    """The rule of one replication."""
+
+    claim: str
+    scale: str
+    base: str
+    treated: str
+    control: str
+    rates: Mapping[str, float]  # of both arms, where a search found them; empty where they share their base's
+    direction: int  # the sign of treated minus control (of times: of the log of their ratio) in the finding
+    finding: str  # the finding that is run again, in words
+    first_seed: int
+    pairs: int
+    confidence: float = CONFIDENCE
+    fixed_on: str  # the day, such as "2026-11-28"
+    recipes: Mapping[str, str]  # digest of the recipe of each of the two arms, at its rate
+    note: str = ""
+
+    @property
+    def name(self) -> tuple[str, str, str, int]:
+        """Claim, scale, base and first seed, which identify it."""
+        return self.claim, self.scale, self.base, self.first_seed
+
+    @property
+    def seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.pairs)
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        return self.treated, self.control
+
+    def recipe(self, claim: Claim, arm: str) -> Recipe:
+        """Return the recipe of one of the two arms. Raises Refused if the claim file now gives another one than was fixed."""
+        recipe = recipe_of(claim, self.scale, self.base, arm, self.rates)
+        if short_digest(recipe.key_text) != self.recipes[arm]:
+            raise Refused(
+                f"{FILE}: the recipe of arm {arm!r} of {self.claim} at scale {self.scale} is not the one that was fixed on "
+                f"{self.fixed_on} for seeds {self.seeds[0]} to {self.seeds[-1]}; {UNDO}"
+            )
+        return recipe
+
+    def was_seen(self, started: str) -> bool:
+        """Return whether a run began on a day before the rule was fixed ("2026-11-24 03:26:26")."""
+        return started[: len(self.fixed_on)] < self.fixed_on
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The rule as the file holds it."""
+        content = json.loads(json.dumps(asdict(self)))
+        return {**content, "digest": short_digest(json.dumps(content, sort_keys=True))}
+
+
+def recipe_of(claim: Claim, scale: str, base: str, arm: str, rates: Mapping[str, float]) -> Recipe:
+    """Return the recipe of an arm at a scale, at its rate in `rates` if the claim searches for rates."""
+    recipe = claim.recipe_at(scale, base, arm)
+    return changed(recipe, {field: rates[arm] for field in claim.tune}) if rates else recipe
+
+
+def fix(
+    name: str,
+    claim: Claim,
+    scale: str,
+    base: str,
+    arms: tuple[str, str],
+    tuned: Tuned,
+    *,
+    direction: int,
+    finding: str,
+    first_seed: int,
+    pairs: int,
+) -> Replication:
+    """Return the rule of a replication of today. `arms`: the treated one and the control. Raises Refused for an arm without a
+    tuned rate."""
+    rates: dict[str, float] = {}
+    for arm in arms if claim.tune else ():
+        entry = tuned.find(name, base, arm, scale)
+        if not entry:
+            raise Refused(f"tuned.json: no learning rate for arm {arm!r} of {name} on base {base!r} at scale {scale!r}")
+        rates[arm] = entry["value"]
+    return Replication(
+        claim=name,
+        scale=scale,
+        base=base,
+        treated=arms[0],
+        control=arms[1],
+        rates=rates,
+        direction=direction,
+        finding=finding,
+        first_seed=first_seed,
+        pairs=pairs,
+        fixed_on=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        recipes={arm: short_digest(recipe_of(claim, scale, base, arm, rates).key_text) for arm in arms},
+    )
+
+
+def fresh_first_seed(seeds: Iterable[int], pairs: int) -> int:
+    """Return the first seed of a new replication: the next multiple of ten above all `seeds` of runs. Raises Refused if too few
+    seeds are left."""
+    used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
+    first = max(FIRST_SEED, (max(used, default=-1) // 10 + 1) * 10)
+    if first + pairs > JUDGED_SEEDS_BELOW:
+        raise Refused(f"--pairs: {pairs} pairs need seeds from {first} on, but judged seeds are below {JUDGED_SEEDS_BELOW}")
+    return first
+
+
+class Replications:
+    """The rules of all replications, in the order in which they were fixed."""
+
+    def __init__(self, folder: Path, rules: Iterable[Replication] = ()):
+        self.path, self.rules = folder / FILE, list(rules)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Replications":
+        """Read the rules of `folder`; none if it has no file. Raises Refused for a damaged file, and for a rule that does not
+        match its digest."""
+
+        def shaped(told: Any) -> list[Replication]:
+            if not isinstance(told, list):
+                raise ValueError("not a list of replications")
+            rules = [_read_rule(folder / FILE, record) for record in told]
+            if len({rule.name for rule in rules}) < len(rules):
+                raise ValueError("a replication is there twice")
+            return rules
+
+        return cls(folder, results_folder.read_json(folder, FILE, shaped) or ())
+
+    def of(self, claim: str, scale: str, base: str) -> list[Replication]:
+        """Return the replications of a claim on one base at a scale, in the order of their seeds."""
+        return sorted((rule for rule in self.rules if rule.name[:3] == (claim, scale, base)), key=lambda rule: rule.first_seed)
+
+    def write(self, rule: Replication) -> None:
+        """Add a rule."""
+        with locked(self.path.with_name(".replications.lock")):
+            there = Replications.read(self.path.parent).rules
+            assert rule.name not in {one.name for one in there}, f"{rule.name} is fixed already"
+            self.rules = [*there, rule]
+            results_folder.write(self.path.parent, {FILE: self.content})
+
+    @property
+    def content(self) -> bytes:
+        """The content of the file."""
+        return (json.dumps([rule.record for rule in self.rules], indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read_rule(path: Path, record: Any) -> Replication:
+    """Return a rule from its record. Raises Refused for a changed one, and another error for a misshapen one."""
+    content = dict(record)
+    digest = content.pop("digest")
+    rule = Replication(**content)
+    if rule.record["digest"] != digest:
+        raise Refused(
+            f"{path}: the replication of {rule.claim} from seed {rule.first_seed} on was changed since it was fixed (its "
+            f"digest does not match); {UNDO}"
+        )
+    if not (
+        rule.direction in (-1, 1) and rule.pairs >= 2 and 0.5 < rule.confidence < 1 and set(rule.recipes) == set(rule.arms)
+    ):
+        raise ValueError(f"the replication of {rule.claim} from seed {rule.first_seed} on has an impossible value")
+    return rule

@@ -1,0 +1,95 @@
+"""results/replications.json: the rules of replications, fixed before their runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet.errors import Refused
+from alexnet.recipe import changed
+from study.plan.claim_files import get_claim
+from study.plan.replications import FIRST_SEED, Replications, fix, fresh_first_seed
+from study.plan.tuned import Tuned
+
+NAME, SCALE, BASE = "response_norm", "cifar10-jpeg", "ALEXNET_32"
+CLAIM = get_claim(NAME)
+
+
+def made(first_seed: int = 100, pairs: int = 10, finding: str = "+1 ä"):
+    return fix(
+        NAME, CLAIM, SCALE, BASE, ("none", "2012"), Tuned({}), direction=1, finding=finding, first_seed=first_seed, pairs=pairs
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    Replications(tmp_path).write(made())
+    return tmp_path
+
+
+def test_rules_are_read_back_as_they_were_fixed_and_kept_in_their_order(folder):
+    later = made(120, 3)
+    Replications(folder).write(later)
+    assert Replications.read(folder).rules == [made(), later]
+    assert Replications.read(folder).of(NAME, SCALE, BASE) == [made(), later]
+    assert Replications.read(folder).of(NAME, SCALE, "SOURCE_2012") == []
+
+
+def test_a_folder_without_a_file_has_none(tmp_path):
+    assert Replications.read(tmp_path).rules == []
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ('"direction": 1', '"direction": -1'),
+        ('"pairs": 10', '"pairs": 9'),
+        ('"first_seed": 100', '"first_seed": 110'),
+        ('"confidence": 0.95', '"confidence": 0.9'),
+        ('"fixed_on": "2', '"fixed_on": "1'),
+        ('"treated": "none"', '"treated": "across"'),
+    ],
+)
+def test_a_rule_that_was_changed_by_hand_is_refused_in_a_line(folder, old, new):
+    path = folder / "replications.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(Refused, match=r"replications\.json: the replication of response_norm [^\n]* was changed since [^\n]*$"):
+        Replications.read(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[3]", "[{}]", '[{"digest": "0"}]', '[{"digest": "0", "claim": 3}]'])
+def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, text):
+    (tmp_path / "replications.json").write_text(text)
+    with pytest.raises(Refused, match=r"replications\.json: [^\n]*$"):
+        Replications.read(tmp_path)
+
+
+def test_a_recipe_that_changed_since_is_refused():
+    other = replace(CLAIM, bases={**CLAIM.bases, BASE: changed(CLAIM.bases[BASE], {"optim.momentum": 0.8})})
+    with pytest.raises(Refused, match="is not the one that was fixed on"):
+        made().recipe(other, "none")
+    assert made().recipe(CLAIM, "none") == CLAIM.recipe_at(SCALE, BASE, "none")
+
+
+def test_an_arm_without_a_rate_is_refused():
+    with pytest.raises(Refused, match="no learning rate for arm 'tanh'"):
+        fix(
+            "relu_sooner", get_claim("relu_sooner"), SCALE, "A-today", ("tanh", "relu"), Tuned({}),
+            direction=1, finding="", first_seed=100, pairs=3,
+        )  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(seeds=st.lists(st.integers(0, 1100), max_size=8), pairs=st.integers(2, 40))
+def test_fresh_seeds_are_above_those_of_all_judged_runs(seeds, pairs):
+    judged = [seed for seed in seeds if seed < 1000]
+    try:
+        first = fresh_first_seed(seeds, pairs)
+    except Refused:
+        assert max(judged) + 11 + pairs > 1000
+        return
+    assert first >= FIRST_SEED and first % 10 == 0 and first > max(judged, default=-1) and first + pairs <= 1000
+    assert first == FIRST_SEED or first - max(judged) <= 10
