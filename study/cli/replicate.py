@@ -1,6 +1,7 @@
 """`replicate`: runs a finding again on fresh seeds, by a rule that is fixed before."""
 
 import argparse
+from typing import get_args
 
 from study.cli.arguments import (
     Verbs,
@@ -9,16 +10,19 @@ from study.cli.arguments import (
     executor_option,
     json_option,
     machine_options,
+    one_of,
     scale_option,
     whole_number,
 )
 from study.plan.replications import PAIRS
+from study.questions.measures.errors import Error
 
 TEXT = (
     "run a finding again on fresh seeds: fixes which arms, seeds and direction in replications.json, trains the pairs of runs, "
     "and says whether the finding is seen again; after a kill, the same command goes on"
 )
 FEWEST, MOST = 3, 100
+ERRORS = get_args(Error)
 
 
 def add_to(verbs: Verbs) -> None:
@@ -26,6 +30,8 @@ def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "replicate", replicate, TEXT, *parents)
     parser.add_argument("claim", metavar="CLAIM", help="name of a claim that compares two arms and has runs (see `list`)")
     parser.add_argument("--pairs", type=whole_number("--pairs", FEWEST, MOST), help=f"of a new replication; default: {PAIRS}")
+    text = f"compare by this error at the end of training, not by the claim's own measure: {', '.join(ERRORS)}"
+    parser.add_argument("--error", type=one_of("--error", ERRORS), help=text)
     parser.add_argument("--new", action="store_true", help="fix another one, if the last one has all its pairs")
     parser.add_argument("--plan", action="store_true", help="show what would be done, and stop")
 

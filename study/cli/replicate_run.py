@@ -23,15 +23,16 @@ from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio
 from study.judge.replications import KINDS
-from study.judge.seeds_needed import spread_of
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
 from study.plan.replications import FILE, PAIRS, Replication, Replications, fix, fresh_first_seed
 from study.plan.tuned import Tuned
+from study.questions.measures import AtEnd
 from study.questions.scales import scale_named
 from study.record import tables
 from study.record.keeper import record_results
 from study.report import phrases, sentences
+from study.report.effect_tables import ERROR_NAMES
 from study.report.replications import replication_sentence
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
@@ -92,10 +93,11 @@ def replicate_finding(args: argparse.Namespace) -> int:
 def question_words(goal: Goal) -> str:
     """Describe what is run again, what decides, and the chances of a new replication."""
     finding, rule = goal.finding, goal.rule
-    nothing = "x1" if finding.claim.measure.kind == "time" else "0"
+    nothing = "x1" if finding.claim.measure.kind == "time" and not rule.error else "0"
     side = "above" if rule.direction > 0 else "below"
+    by = f", by {ERROR_NAMES[rule.error]}" if rule.error else ""
     lines = [
-        f"{finding.claim.title} ({finding.base}, {finding.scale}): {rule.finding}",
+        f"{finding.claim.title} ({finding.base}, {finding.scale}{by}): {rule.finding}",
         f"{counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control}, seeds {rule.seeds[0]} to {rule.seeds[-1]}. "
         f"Seen again if the effect is {side} {nothing} with {100 * rule.confidence:g}% confidence.",
     ]
@@ -142,32 +144,46 @@ def answer_words(goal: Goal, results: Path) -> str:
 def goal_of(args: argparse.Namespace) -> Goal:
     """Return what the arguments select. Raises Refused for a claim, scale or base without a finding that compares two arms."""
     finding = finding_of(args)
-    claim, results = finding.claim, results_dir()
-    treated, control = finding.verdict.treated or claim.rule.treated_arms[0], claim.rule.control
-    known = Replications.read(results)
-    of_claim = known.of(finding.claim_name, finding.scale, finding.base)
-    if of_claim and not args.new:
-        if args.pairs not in (None, of_claim[-1].pairs):
+    name, claim, results = finding.claim_name, finding.claim, results_dir()
+    known, error = Replications.read(results), args.error or ""
+    if error and claim.measure == AtEnd(args.error):
+        error = ""  # the claim's own measure
+    last = next((one for one in reversed(known.of(name, finding.scale, finding.base)) if one.error == error), None)
+    if last and not args.new:
+        if args.pairs not in (None, last.pairs):
             raise Refused(
-                f"--pairs: {args.pairs}, but {of_claim[-1].pairs} were fixed on {of_claim[-1].fixed_on}; --new fixes another "
-                "replication"
+                f"--pairs: {args.pairs}, but {last.pairs} were fixed on {last.fixed_on}; --new fixes another replication"
             )
-        return Goal(finding, of_claim[-1], False, None)
-    if of_claim and any(one.outcome == "incomplete" for one in finding.replications):
-        raise Refused(f"--new: a replication of {finding.claim_name} lacks pairs; without --new they are trained")
-    effect, pairs = finding.verdict.effect, args.pairs or PAIRS
-    assert isinstance(effect, Difference | Ratio)
-    found = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
+        return Goal(finding, last, False, None)
+    if last and any(one.rule == last and one.outcome == "incomplete" for one in finding.replications):
+        raise Refused(f"--new: a replication of {name} lacks pairs; without --new they are trained")
+    effect, pairs = effect_of(finding, error), args.pairs or PAIRS
     seeds = [*seeds_of_runs(finding.scale), *(rule.seeds[-1] for rule in known.rules if rule.scale == finding.scale)]
+    on_line = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
+    told = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
     rule = fix(
-        finding.claim_name, claim, finding.scale, finding.base, (treated, control), Tuned.read(results),
-        direction=1 if found > 0 else -1,
-        finding=f"{phrases.observed_words(finding)}, {sentences.verdict_words(finding)}",
+        name, claim, finding.scale, finding.base, (finding.verdict.treated, claim.rule.control), Tuned.read(results),
+        direction=1 if on_line > 0 else -1,
+        finding=f"{told}, not judged" if error else f"{told}, {sentences.verdict_words(finding)}",
         first_seed=fresh_first_seed(seeds, pairs),
         pairs=pairs,
+        error=error,
     )  # fmt: skip
-    chances = chance(found, finding, rule), chance(found / 2, finding, rule)
+    chances = chance(on_line, effect, rule), chance(on_line / 2, effect, rule)
     return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
+
+
+def effect_of(finding: Finding, error: str) -> Difference | Ratio:
+    """Return the effect that is run again. Raises Refused where it is not known, or nothing."""
+    effect = finding.other_errors.get(error) if error else finding.verdict.effect
+    if isinstance(effect, Ratio) and effect.bound == "exact" and effect.estimate > 0 and effect.estimate != 1:
+        return effect
+    if isinstance(effect, Difference) and math.isfinite(effect.estimate) and effect.estimate != 0:
+        return effect
+    raise Refused(
+        f"claim: {finding.claim_name} has no effect at scale {finding.scale}{f' by {error}' if error else ''} yet that could "
+        f"be seen again; `{command_line('run', finding.claim_name)}` makes one"
+    )
 
 
 def finding_of(args: argparse.Namespace) -> Finding:
@@ -181,33 +197,24 @@ def finding_of(args: argparse.Namespace) -> Finding:
         found = [one for one in found if one.scale == args.scale]
     if args.base:
         found = [one for one in found if any(fnmatch.fnmatchcase(one.base, pattern) for pattern in args.base)]
-    known = [one for one in found if _is_known(one)]
-    if not known:
+    if not found:
         raise Refused(
-            f"claim: {args.claim} has no effect yet in {results_dir()} that could be seen again; "
-            f"`{command_line('run', args.claim)}` makes one"
+            f"claim: {args.claim} has no runs there in {results_dir()} that could be seen again; "
+            f"`{command_line('run', args.claim)}` makes them"
         )
     for field, option in (("scale", "SCALE"), ("base", "BASE")):
-        names = list(dict.fromkeys(getattr(one, field) for one in known))
+        names = list(dict.fromkeys(getattr(one, field) for one in found))
         if len(names) > 1:
             raise Refused(f"{option}: {args.claim} has findings at {', '.join(names)}; name one: --{field} {names[0]}")
-    return known[0]
+    return found[0]
 
 
-def _is_known(finding: Finding) -> bool:
-    effect = finding.verdict.effect
-    if isinstance(effect, Ratio):
-        return effect.bound == "exact" and effect.estimate > 0 and effect.estimate != 1
-    return isinstance(effect, Difference) and math.isfinite(effect.estimate) and effect.estimate != 0
-
-
-def chance(effect: float, finding: Finding, rule: Replication) -> float:
-    """Return the probability that the pairs show an effect of this size, by the noncentral t distribution. Uses the spread that
-    the runs of the same measure show. NaN where that is not known."""
-    spread = spread_of([finding], finding.claim.measure, finding.base)
-    if spread is None or not spread.sd > 0:
+def chance(true: float, effect: Difference | Ratio, rule: Replication) -> float:
+    """Return the probability that the pairs show a true effect of this size (of a ratio, its log), by the noncentral t
+    distribution, if they spread as those of `effect`. NaN where their spread is not known."""
+    error = effect.standard_error * math.sqrt(min(effect.n_treated, effect.n_control) / rule.pairs)
+    if not error > 0:
         return math.nan
-    error = spread.sd * math.sqrt(2 * (1 - spread.correlation) / rule.pairs)
     edge = stats.t.ppf(rule.confidence, rule.pairs - 1)
-    power = float(stats.nct.sf(edge, rule.pairs - 1, abs(effect) / error))
+    power = float(stats.nct.sf(edge, rule.pairs - 1, abs(true) / error))
     return 1.0 if math.isnan(power) else power  # scipy returns NaN for shifts far beyond the edge

@@ -183,8 +183,10 @@ class _Cases:
             keys = [run_key(rule.recipe(claim, label), seed, on.fingerprint) for seed in rule.seeds]
             rows = [row for key in keys for row in on.rows.get(key, ())]
             self.used |= {(row["key"], row["machine"]) for row in rows}
-            runs[label] = [_run(claim, row, self.read) for row in rows]
-        told = replicated(rule, claim.measure.kind, runs, on.machines)
+            made = [_run(claim, row, self.read) for row in rows]
+            runs[label] = [replace(run, value=run.at_end[rule.error]) for run in made] if rule.error else made
+        kind = AtEnd.kind if rule.error else claim.measure.kind
+        told = replicated(rule, kind, runs, on.machines)
         self.replicated.setdefault((rule.claim, rule.scale, rule.base, on.fingerprint), []).append(told)
 
     def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:

@@ -76,8 +76,9 @@ class Finding:
 
     @property
     def replicated(self) -> Replicated | None:
-        """Its last replication that has all pairs; None without one."""
-        return next((one for one in reversed(self.replications) if one.outcome != "incomplete"), None)
+        """Its last replication in the claim's own measure that has all pairs; None without one."""
+        told = [one for one in self.replications if one.outcome != "incomplete" and not one.rule.error]
+        return told[-1] if told else None
 
     @property
     def control(self) -> ArmEvidence | None:

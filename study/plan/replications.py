@@ -44,6 +44,7 @@ class Replication:
     finding: str  # the finding that is run again, in words
     first_seed: int
     pairs: int
+    error: str = ""  # another error at the end of training than the claim's, named as in `AtEnd.of`; empty: the claim's measure
     confidence: float = CONFIDENCE
     fixed_on: str  # the day, such as "2026-11-28"
     recipes: Mapping[str, str]  # digest of the recipe of each of the two arms, at its rate
@@ -51,7 +52,7 @@ class Replication:
 
     @property
     def name(self) -> tuple[str, str, str, int]:
-        """Claim, scale, base and first seed, which identify it."""
+        """Claim, scale, base and first seed, which identify it: no two replications share seeds."""
         return self.claim, self.scale, self.base, self.first_seed
 
     @property
@@ -101,9 +102,10 @@ def fix(
     finding: str,
     first_seed: int,
     pairs: int,
+    error: str = "",
 ) -> Replication:
-    """Return the rule of a replication of today. `arms`: the treated one and the control. Raises Refused for an arm without a
-    tuned rate."""
+    """Return the rule of a replication of today. `arms`: the treated one and the control. `error`: see
+    Replication. Raises Refused for an arm without a tuned rate."""
     rates: dict[str, float] = {}
     for arm in arms if claim.tune else ():
         entry = tuned.find(name, base, arm, scale)
@@ -121,6 +123,7 @@ def fix(
         finding=finding,
         first_seed=first_seed,
         pairs=pairs,
+        error=error,
         fixed_on=datetime.datetime.now(datetime.UTC).date().isoformat(),
         recipes={arm: short_digest(recipe_of(claim, scale, base, arm, rates).key_text) for arm in arms},
     )

@@ -81,8 +81,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
     if finding.rule and verdict.looks_taken and (before := _runs_before(finding)):
         yield f"The rule was fixed on {finding.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
-    if finding.replicated:
-        yield replication_sentence(finding.replicated, finding)
+    yield from (replication_sentence(told, finding) for told in finding.replications if told.outcome != "incomplete")
     if finding.role == "own":
         yield from _of_own_images(finding)
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):

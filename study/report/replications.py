@@ -6,7 +6,9 @@ from typing import Any
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Ratio
 from study.judge.replications import Replicated
+from study.questions.measures import AtEnd
 from study.report import phrases
+from study.report.effect_tables import ERROR_NAMES
 from study.report.plain_tables import NOTHING, table
 
 
@@ -18,6 +20,7 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
             "scale": one.scale,
             "base": one.base,
             "arms": f"{told.rule.treated} against {told.rule.control}",
+            "measure": ERROR_NAMES.get(told.rule.error) or phrases.measured(one.claim.measure),
             "finding": told.rule.finding,
             "fixed on": told.rule.fixed_on,
             "seeds": f"{told.rule.seeds[0]} to {told.rule.seeds[-1]}",
@@ -30,7 +33,7 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
         for one in found
         for told in one.replications
     ]
-    return table(rows, keep=("claim", "scale", "arms", "finding", "pairs", "fresh pairs [95%]", "bound", "outcome"))
+    return table(rows, keep=("claim", "scale", "arms", "measure", "finding", "pairs", "fresh pairs [95%]", "bound", "outcome"))
 
 
 def replication_sentence(told: Replicated, finding: Finding) -> str:
@@ -38,14 +41,15 @@ def replication_sentence(told: Replicated, finding: Finding) -> str:
     -0.22 points [-0.70, 0.26], and with 95% confidence below +0.17 points: not confirmed."."""
     seeds = f"seeds {told.rule.seeds[0]} to {told.rule.seeds[-1]}"
     without = f"; {told.without_result} of the pairs have no result" if told.without_result else ""
+    of = f"By the error {ERROR_NAMES[told.rule.error]}, run" if told.rule.error else "Run"
     return (
-        f"Run again on {told.rule.pairs} fresh pairs ({seeds}), it is {effect_words(told, finding)}, and "
+        f"{of} again on {told.rule.pairs} fresh pairs ({seeds}), it is {effect_words(told, finding)}, and "
         f"with {100 * told.rule.confidence:g}% confidence {bound_words(told, finding)}{without}: {told.outcome}."
     )
 
 
 def effect_words(told: Replicated, finding: Finding) -> str:
-    return NOTHING if told.effect is None else phrases.effect_words(told.effect, finding.claim.measure.unit)
+    return NOTHING if told.effect is None else phrases.effect_words(told.effect, _unit(told, finding))
 
 
 def bound_words(told: Replicated, finding: Finding) -> str:
@@ -53,5 +57,9 @@ def bound_words(told: Replicated, finding: Finding) -> str:
     if told.effect is None or told.bound != told.bound:
         return NOTHING
     side = "above" if told.rule.direction > 0 else "below"
-    value = f"x{told.bound:.3g}" if isinstance(told.effect, Ratio) else f"{told.bound:+.2f} {finding.claim.measure.unit}"
+    value = f"x{told.bound:.3g}" if isinstance(told.effect, Ratio) else f"{told.bound:+.2f} {_unit(told, finding)}"
     return f"{side} {value}"
+
+
+def _unit(told: Replicated, finding: Finding) -> str:
+    return AtEnd.unit if told.rule.error else finding.claim.measure.unit
