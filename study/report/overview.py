@@ -42,7 +42,7 @@ GLOSSARY = {
     "margin": 'the smallest effect that matters for a claim. "No effect" means: the effect is shown to be smaller than this.',
     "alone": "decided by the claim's own test, but not after the correction for all claims of its scale (Holm's correction).",
     "finally": 'after "undecided": the last look was taken and did not decide.',
-    "seen again": 'the finding was run again on fresh seeds and shown once more. "Not confirmed": it was not.',
+    "replication": 'a finding run again on fresh seeds, by a rule fixed before: "seen again" or "not confirmed".',
     "reading": "the same claim asked in another way, such as dropout switched off instead of taken out. It decides nothing.",
     "signal-kept": (
         "a reading. Taking a part out also changes the size of the signal. In this arm other initial weights make up for that, "

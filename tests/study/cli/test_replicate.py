@@ -158,7 +158,7 @@ def test_a_new_one_is_refused_while_the_last_one_lacks_pairs(folder, trainer, ca
         (["nothing"], "claim: 'nothing' is not one of question"),
         (["question", "--scale", "smoke"], "SCALE: "),
         (["question", "--pairs", "2"], "--pairs: 2 is less than 3"),
-        (["question", "--base", "LARGE"], "claim: question has no effect yet"),
+        (["question", "--base", "LARGE"], "claim: question has no runs there"),
     ],
 )
 def test_a_mistake_is_refused_in_a_line_and_nothing_is_written(folder, trainer, capsys, words, said):

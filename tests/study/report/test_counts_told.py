@@ -37,5 +37,7 @@ def test_of_no_finding_nothing_is_counted():
 
 
 def test_the_one_list_of_words_has_each_that_pages_and_tables_use_in_a_sense_of_their_own():
-    private = "arm base scale regime seed block look margin alone finally reading signal-kept factor-only gap proxy n"
+    private = (
+        "arm base scale regime seed block look margin alone finally replication reading signal-kept factor-only gap proxy n"
+    )
     assert set(private.split()) == set(GLOSSARY)
