@@ -14,9 +14,11 @@ from helpers import accepted, made_up_result, write_tuned
 
 from study.cli.main import main
 from study.judge.evidence import find
+from study.plan import replications
 from study.plan.claim_files import get_claim
 from study.plan.fixed_rules import Preregistrations, fix
 from study.plan.plan import make_plan
+from study.plan.replications import Replication, Replications
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
 from study.record import tables
@@ -294,3 +296,24 @@ def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(fol
     assert main(["merge", str(third)]) == 0
     assert "differs from the rule here" in capsys.readouterr().out
     assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs
+
+
+def test_replications_of_both_are_kept_and_of_two_with_the_same_seeds_ours(folder, elsewhere, capsys):
+    other = elsewhere()
+    mine, theirs, same = (
+        replicated_from(seed, found) for seed, found in ((100, "ours"), (110, "theirs"), (100, "other words"))
+    )
+    Replications(folder).write(mine)
+    Replications(other).write(same)
+    Replications(other).write(theirs)
+    assert main(["merge", str(other)]) == 0
+    assert Replications.read(folder).rules == [mine, theirs]
+    said = [line for line in capsys.readouterr().out.splitlines() if "replication of relu_sooner" in line]
+    assert len(said) == 1 and "from seed 100 on" in said[0] and said[0].endswith("the one here stays")
+
+
+def replicated_from(first_seed: int, found: str) -> Replication:
+    return replications.fix(
+        "relu_sooner", get_claim("relu_sooner"), "cifar10-jpeg", "A-2012", ("tanh", "relu"), Tuned.read(RESULTS),
+        direction=1, finding=found, first_seed=first_seed, pairs=3,
+    )  # fmt: skip
