@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from study.counted import counted
 from study.judge.family import Finding
-from study.judge.intervals import Difference, Ratio, Share
+from study.judge.intervals import Difference, Effect, Ratio, Share
 from study.plan.fixed_rules import looks_of
 from study.questions.claim import Claim
 from study.questions.looks import Looks
@@ -131,15 +131,16 @@ def looks_words(found: Sequence[Finding]) -> str:
     return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
 
 
-def on_paper_line(finding: Finding) -> tuple[float, float, float, float] | None:
+def on_paper_line(finding: Finding, other: Effect | None = None) -> tuple[float, float, float, float] | None:
     """Return the estimate, both ends of its interval and the paper's number (NaN where it gives only a direction), on a line on
     which claims of different units compare: no effect is 0, the paper's expectation is above 0, and 1 is the smallest effect
     that matters here.
 
     Ratios enter as logarithms. A share enters as it is: the paper's "every run" is 1. For two numbers that should be alike, 1
-    is the largest allowed difference, and the paper's statement lies between -1 and 1. None where there is no number.
+    is the largest allowed difference, and the paper's statement lies between -1 and 1. None where there is no number. `other`:
+    take this effect, not the verdict's.
     """
-    effect, claim = finding.verdict.effect, finding.claim
+    effect, claim = other or finding.verdict.effect, finding.claim
     if not math.isfinite(effect.estimate):
         return None
     if isinstance(effect, Share):

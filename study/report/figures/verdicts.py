@@ -6,6 +6,7 @@ claimed direction to the right; the numbers beside it are in its own unit. Share
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matplotlib.path import Path
 
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Share
+from study.judge.replications import Replicated
 from study.questions.rules import Alike
 from study.report import phrases
 from study.report.figures.lanes import AT_OWN, AT_SHARED, OWN_LINE, SHARED_LINE, Row, is_at_own, line_of, regime_words, rows_of
@@ -47,9 +49,13 @@ MARKS = {
     "undecided": ("#767676", "D", False),
 }
 """Colour, mark, and whether the mark is filled, by how a claim stands."""
+REPLICATED = {"seen again": (INK, "^", True), "not confirmed": (INK, "^", False)}
+"""The same for a finding that was run again on fresh seeds."""
+FRESH = "fresh seeds"
 MEANINGS = {
     "supported alone": "supported alone, open among all claims",
     "contradicted alone": "contradicted alone, open among all claims",
+    **{word: f"{FRESH}: {word}" for word in REPLICATED},
 }
 TICK: dict[str, Any] = {"marker": "|", "markersize": 72 * LANE + 0.5, "markeredgewidth": 2}
 """The paper's number, behind our marks: as tall as a lane, so that the ticks of a row form one line."""
@@ -70,7 +76,8 @@ AXIS = "Effect divided by the smallest effect that matters (grey band: smaller).
 
 def verdict_forest(found: Sequence[Finding]) -> Figure:
     """Draw one row per claim, grouped by the paper's sections: the 95% interval, the paper's number as a tick, and the verdict
-    as colour and mark. Each data set, network and choice of learning rates has a lane in the claim's row."""
+    as colour and mark. Each data set, network and choice of learning rates has a lane in the claim's row; a finding that was
+    run again on fresh seeds has a second one."""
     judged = [finding for finding in found if standing(finding) in MARKS and on_paper_line(finding)]
     rows = sorted(rows_of(judged), key=lambda row: row.findings[0].claim.section)
     panels = [([row for row in rows if _is_share(row) == is_share], is_share) for is_share in (False, True)]
@@ -95,10 +102,10 @@ def _is_share(row: Row) -> bool:
 
 
 def _columns(rows: Sequence[Row], kinds: Sequence[bool]) -> Columns:
-    numbers = [_numbers(one, is_first=True) for row in rows for one in row.findings]
+    numbers = [_numbers(lane, is_first=True) for row in rows for lane in _lanes(row)]
     texts = [[*column] for column in zip(*map(_heads, kinds or [False]), *numbers, strict=True)]
     headings = [section_words(row.findings[0]) for row in rows]
-    return columns_of([row.title for row in rows], [name for row in rows for name in row.names], PLOT, texts, headings)
+    return columns_of([row.title for row in rows], [lane.name for row in rows for lane in _lanes(row)], PLOT, texts, headings)
 
 
 def _heads(is_share: bool) -> tuple[str, str, str]:
@@ -107,9 +114,41 @@ def _heads(is_share: bool) -> tuple[str, str, str]:
     return f"paper,\n{unit}", f"here [95%],\n{unit}", "n"
 
 
-def _numbers(one: Finding, is_first: bool) -> tuple[str, str, str]:
+@dataclass(frozen=True)
+class Lane:
+    """A lane of a claim's row: a finding, or its replication."""
+
+    name: str
+    finding: Finding
+    told: Replicated | None = None
+
+    @property
+    def word(self) -> str:
+        """Its key in MARKS or REPLICATED."""
+        return self.told.outcome if self.told else standing(self.finding)
+
+    @property
+    def on_line(self) -> tuple[float, float, float, float]:
+        """See `on_paper_line`; NaN where there is no number."""
+        return on_paper_line(self.finding, self.told and self.told.effect) or (math.nan,) * 4
+
+
+def _lanes(row: Row) -> list[Lane]:
+    """Return the lanes of a row from top to bottom."""
+    lanes = []
+    for one, name in zip(row.findings, row.names, strict=True):
+        lanes.append(Lane(name, one))
+        if (told := one.replicated) and told.effect:
+            lanes.append(Lane(row.beside(one, FRESH), one, told))
+    return lanes
+
+
+def _numbers(lane: Lane, is_first: bool) -> tuple[str, str, str]:
     """Return what the paper says (once per row), what was found here, and the number of runs."""
-    unit = f" {one.claim.measure.unit}"
+    one, unit = lane.finding, f" {lane.finding.claim.measure.unit}"
+    if lane.told and lane.told.effect:
+        here = phrases.effect_words(lane.told.effect, one.claim.measure.unit).replace(unit, "")
+        return "", here, phrases.n_words(lane.told.effect.n_treated, lane.told.effect.n_control)
     here = phrases.observed_words(one).replace(unit, "").replace(" runs", "")
     if here.startswith(phrases.NO_RATIO):
         here = phrases.NO_RATIO
@@ -122,7 +161,7 @@ def _height(rows: Sequence[Row]) -> float:
 
 
 def _tall(row: Row) -> float:
-    return tall(wrapped(row.title, NAMES), len(row.findings))
+    return tall(wrapped(row.title, NAMES), len(_lanes(row)))
 
 
 def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) -> list[Block]:
@@ -145,8 +184,9 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
 
 def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
     """Return how the marks and lines that occur look, by their meaning."""
-    words = [word for word in MARKS if any(standing(finding) == word for finding in judged)]
-    entries = {MEANINGS.get(word, word): _handle(marker=MARKS[word][1], **_face(word)) for word in words}
+    there = {standing(finding) for finding in judged} | {one.replicated.outcome for one in judged if one.replicated}
+    marks = {word: mark for word, mark in (MARKS | REPLICATED).items() if word in there}
+    entries = {MEANINGS.get(word, word): _handle(marker=mark[1], **_face(word)) for word, mark in marks.items()}
     entries["the paper's number"] = _handle(color="black", **TICK | {"markersize": 10})
     if any(_is_least(finding) for finding in judged):
         entries["    the paper: over this"] = _handle(color="black", **OR_MORE | {"markersize": 16})
@@ -193,7 +233,7 @@ def _panel(axis: Axes, rows: Sequence[Row], inches: float, columns: Columns, is_
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     """Return the range of the axis: all finite values, within LEAST and MOST."""
-    values = [value for row in rows for one in row.findings for value in on_paper_line(one) or () if math.isfinite(value)]
+    values = [value for row in rows for lane in _lanes(row) for value in lane.on_line if math.isfinite(value)]
     low, high = min([*values, LEAST[0]]) - 0.5, max([*values, LEAST[1]]) + 0.5
     return max(low, MOST[0]), min(high, MOST[1])
 
@@ -201,11 +241,11 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
 def _row(axis: Axes, at: float, row: Row, columns: Columns, limits: tuple[float, float]) -> None:
     """Draw a claim: its name, and a lane for each of its findings."""
     columns.name(axis, at + LANE / 2 + ROOM / 2, wrapped(row.title, NAMES))
-    for lane, (one, name) in enumerate(zip(row.findings, row.names, strict=True)):
-        y = at + ROOM / 2 + (lane + 0.5) * LANE
-        columns.lane(axis, y, name)
-        _finding(axis, y, one, limits)
-        columns.numbers(axis, y, _numbers(one, is_first=lane == 0))
+    for place, lane in enumerate(_lanes(row)):
+        y = at + ROOM / 2 + (place + 0.5) * LANE
+        columns.lane(axis, y, lane.name)
+        _draw(axis, y, lane, limits)
+        columns.numbers(axis, y, _numbers(lane, is_first=place == 0))
 
 
 def _paper_words(finding: Finding) -> str:
@@ -217,9 +257,9 @@ def _paper_words(finding: Finding) -> str:
     return f"{value:+g} {unit} (notes)" if finding.claim.reported.in_notes_alone else phrases.reported_words(finding.claim)
 
 
-def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float]) -> None:
-    estimate, lower, upper, paper = on_paper_line(finding) or (math.nan,) * 4
-    color, mark, _ = MARKS[standing(finding)]
+def _draw(axis: Axes, y: float, lane: Lane, limits: tuple[float, float]) -> None:
+    finding, (estimate, lower, upper, paper) = lane.finding, lane.on_line
+    color, mark, _ = (MARKS | REPLICATED)[lane.word]
     low, middle, high = np.clip([lower, estimate, upper], *limits).tolist()
     if not math.isnan(low + high):
         axis.plot([low, high], [y, y], color=color, linewidth=2, linestyle=line_of(finding), solid_capstyle="butt",
@@ -228,7 +268,7 @@ def _finding(axis: Axes, y: float, finding: Finding, limits: tuple[float, float]
         if beyond:
             axis.plot([end], [y], arrow, color=color, markersize=7, clip_on=False, zorder=3)
     if limits[0] <= estimate <= limits[1]:
-        axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(standing(finding)))
+        axis.plot([middle], [y], mark, clip_on=False, zorder=5, **_face(lane.word))
     if not math.isnan(paper):  # behind our own mark, and taller
         tick = OR_MORE if _is_least(finding) else TICK
         if not limits[0] <= paper <= limits[1]:
@@ -242,6 +282,6 @@ def _is_least(finding: Finding) -> bool:
 
 
 def _face(word: str) -> dict:
-    color, _, filled = MARKS[word]
+    color, _, filled = (MARKS | REPLICATED)[word]
     return {"color": color, "markerfacecolor": color if filled else "white", "markeredgecolor": color, "markersize": 6.5,
             "markeredgewidth": 1.4}  # fmt: skip

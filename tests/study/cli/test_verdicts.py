@@ -298,11 +298,10 @@ def test_their_rule_comes_with_their_runs_and_ours_stays_where_there_are_two(fol
     assert Preregistrations.read(folder).of("cifar10-jpeg") == theirs
 
 
-def test_replications_of_both_are_kept_and_of_two_with_the_same_seeds_ours(folder, elsewhere, capsys):
-    other = elsewhere()
-    mine, theirs, same = (
-        replicated_from(seed, found) for seed, found in ((100, "ours"), (110, "theirs"), (100, "other words"))
-    )
+def test_replications_of_both_are_kept_and_of_two_with_the_same_seeds_ours(folder, capsys):
+    other = with_runs(folder, "other", seeds=4)
+    mine, theirs = replicated_from(100, "ours"), replicated_from(110, "theirs")
+    same = replicated_from(100, "in other words")
     Replications(folder).write(mine)
     Replications(other).write(same)
     Replications(other).write(theirs)

@@ -4,11 +4,12 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from made_up_arms import arm_of, decided
 from made_up_findings import lanes, titles
 
-from study.judge.intervals import share_of_runs
+from study.judge.intervals import Difference, share_of_runs
 from study.plan.claim_files import all_claims
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import ARROW, MARKS, verdict_forest
@@ -27,7 +28,14 @@ def found(name: str, treated=HIGHER, data: str = "cifar10", base: str = "ALEXNET
         claim.rule.control: arm_of(claim.rule.control, FIVE)
     }
     facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": data, "base": base}
-    facts |= {"fingerprint": "f00d", "machines": ("here",), "role": "proxy", "scale": "cifar10", "arms": tuple(arms.values())}
+    facts |= {
+        "fingerprint": "f00d",
+        "machines": ("here",),
+        "role": "proxy",
+        "scale": "cifar10",
+        "arms": tuple(arms.values()),
+        "replicated": None,
+    }
     one = SimpleNamespace(**(facts | more))
     one.word = one.verdict.direction
     return one
@@ -166,3 +174,21 @@ def test_it_is_small_and_its_bytes_are_the_same_each_time(kind, tmp_path):
             written.append(save(verdict_forest([found("response_norm")]), tmp_path / f"{name}.{kind}", 64).read_bytes())
     assert written[0] == written[1]
     assert (RESULTS / "figures" / f"verdicts.{kind}").stat().st_size < 250_000
+
+
+def test_a_finding_that_was_run_again_has_a_second_lane_with_its_own_interval_number_and_mark():
+    effect = Difference(
+        estimate=0.2, lower=-0.3, upper=0.7, level=0.95, n_treated=10, n_control=10, sd=0.5, standard_error=0.2,
+        degrees_of_freedom=9, blocks=10,
+    )  # fmt: skip
+    again = SimpleNamespace(effect=effect, outcome="not confirmed")
+    figure_axis = drawn(found("response_norm", replicated=again))[0]
+    texts = [text.get_text() for text in figure_axis.texts]
+    assert "+0.20 [-0.30, 0.70]" in texts and "10" in texts and any("fresh seeds" in text for text in texts)
+    bars = [line.get_xdata() for line in figure_axis.lines if len(line.get_xdata()) == 2]
+    margin = CLAIMS["response_norm"].rule.no_effect_within
+    assert any(np.allclose(bar, [-0.3 / margin, 0.7 / margin]) for bar in bars)
+    words = [text.get_text() for legend in figure_axis.figure.legends for text in legend.get_texts()]
+    assert "fresh seeds: not confirmed" in words
+    plain = [text.get_text() for text in drawn(found("response_norm"))[0].texts]
+    assert not any("fresh seeds" in text for text in plain)
