@@ -22,7 +22,7 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=Non
     arms = {arm.label: arm_of(arm.label, treated if place else control) for place, arm in enumerate(claim.arms)}
     facts = {"claim_name": name, "claim": claim, "verdict": decided(claim, arms), "data": SCALE, "base": "ALEXNET_32"}
     facts |= {"fingerprint": "f00d", "machines": (HERE,), "role": "proxy", "scale": scale, "arms": tuple(arms.values())}
-    facts |= {"rule": None, "all_runs": None, "replicated": None}
+    facts |= {"rule": None, "all_runs": None, "replicated": ()}
     case = case_of(claim, arms)
     effects = {label: case.compare(label, claim.rule.control) for label in arms if label != claim.rule.control}
     one = SimpleNamespace(**(facts | {"effects": effects, "readings": readings_of(case)} | more))

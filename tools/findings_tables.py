@@ -120,7 +120,8 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
 def in_a_cell(row: dict[str, str]) -> str:
     """Return effect, runs and verdict of a finding, in two lines."""
     verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
-    verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "").replace(f"; {NOT_CONFIRMED}", "‡")
+    verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
+    verdict = re.sub(rf"; {NOT_CONFIRMED}( in \d+ replications)?", "‡", verdict)
     if verdict == "incomplete":
         return verdict
     here = row["here [95%]"].replace(" points", "")

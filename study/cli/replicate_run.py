@@ -1,16 +1,18 @@
-"""Runs `replicate`: picks the finding, fixes the rule, trains the pairs and shows what they say."""
+"""Runs `replicate`: picks the finding, writes the rule, trains the pairs and shows what they say."""
 
 import argparse
 import fnmatch
+import json
 import math
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scipy import stats
 
-from alexnet.errors import Refused
-from study.cli.arguments import machine_of, writable_all
+from alexnet.errors import Refused, choose
+from study.cli.arguments import machine_of, writable, writable_all
 from study.cli.console import Console, command_line
 from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, check_can_be_trained, pace_of
@@ -22,12 +24,14 @@ from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio
-from study.judge.replications import KINDS
-from study.plan.claim_files import get_claim
+from study.plan.claim_files import get_claim, get_scale
+from study.plan.cost import Cost
+from study.plan.fixed_rules import Preregistrations, fresh_first_seed
 from study.plan.plan import PlannedRun
-from study.plan.replications import FILE, PAIRS, Replication, Replications, fix, fresh_first_seed
+from study.plan.replications import FILE, FIRST_SEED, PAIRS, Replication, Replications, fix
 from study.plan.tuned import Tuned
 from study.questions.measures import AtEnd
+from study.questions.rules import DifferenceOfMeans, RatioOfTimes
 from study.questions.scales import scale_named
 from study.record import tables
 from study.record.keeper import record_results
@@ -38,6 +42,9 @@ from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.run_folder import Results, is_done
 
+COMPARES = (DifferenceOfMeans, RatioOfTimes)
+"""The rules that compare two arms pair by pair."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -45,38 +52,44 @@ class Goal:
 
     finding: Finding
     rule: Replication
-    to_write: bool  # whether the rule is new
-    chances: (
-        tuple[float, float] | None
-    )  # None: not known, or fixed before; of seeing the finding again: if it is as large as found, and half as large
+    is_new: bool
+    chances: tuple[float, float] | None = None
+    """Of seeing the finding again, if it is as large as found and if it is half as large. None: not known, or not new."""
+
+
+# ---- The verb ----------------------------------------------------------------------------------------------------------
 
 
 def replicate_finding(args: argparse.Namespace) -> int:
     console, results = Console(to_stderr=args.json), there(results_dir(), "RESULTS_DIR")
-    if args.plan:
-        there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
     goal = goal_of(args)
     console.say(question_words(goal))
+    if args.plan:
+        there(spool_dir(), "SPOOL_DIR", may_be_new=True)
+    elif goal.is_new:
+        rules = Replications(writable(results, "RESULTS_DIR"))
+        rules.write(goal.rule)
+        console.say(f"Written to {rules.path}. Commit it; the same command then trains the pairs.")
+        if args.json:
+            print(json.dumps(goal.rule.record, indent=1))
+        return 0
     images = load_known(scale_named(goal.rule.scale).data, may_download(args))
     pairs = pairs_of(goal, images.fingerprint)
     planned_runs = [run for pair in pairs for run in pair]
     check_can_be_trained(planned_runs, images, machine if args.executor == "local" else None)
     place = Place(machine, data_dir(), spool_dir())
-    missing = [run for pair in pairs for run in not_recorded(pair, results, machine.label)]
+    missing = not_recorded(pairs, goal.rule, results, machine.label)
     todo = [run for run in missing if not is_done(place.spool_dir / run.key)]
-    console.say(pace_of(machine).cost(todo).words if todo else "All runs are there.")
+    cost = pace_of(machine).cost(todo)
+    console.say(cost.words if todo else "All runs are there.")
     if args.plan:
-        if goal.to_write:
-            console.say(f"The first call without --plan fixes this in {FILE}.")
+        if args.json:
+            print(json.dumps(plan_as_json(goal, todo, cost), indent=1))
         return 0
     look_at_mlflow(console)
     writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
-    if goal.to_write:
-        rules = Replications(results)
-        rules.write(goal.rule)
-        console.say(f"fixed in {rules.path}: commit it before its first run")
     signal.signal(signal.SIGTERM, leave)
     lost = train_and_record(missing, place, results, executor, console, tells_numbers=False)
     recorded = record_results(Results(place.spool_dir, missing), place.spool_dir, results)
@@ -84,10 +97,10 @@ def replicate_finding(args: argparse.Namespace) -> int:
         console.say(recorded.warning)
     asked = ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked")
     conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console, here_alone=False)
-    console.say(answer_words(goal, results))
+    is_whole = tell_answer(goal, results, console)
     for reason in lost:
         console.say(f"lost: {reason}; the same command tries it again")
-    return 0 if recorded.in_tables and not lost else 1
+    return 0 if recorded.in_tables and is_whole else 1
 
 
 def question_words(goal: Goal) -> str:
@@ -99,12 +112,132 @@ def question_words(goal: Goal) -> str:
     lines = [
         f"{finding.claim.title} ({finding.base}, {finding.scale}{by}): {rule.finding}",
         f"{counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control}, seeds {rule.seeds[0]} to {rule.seeds[-1]}. "
-        f"Seen again if the effect is {side} {nothing} with {100 * rule.confidence:g}% confidence.",
+        f"Seen again if the one-sided {100 * rule.confidence:g}% bound of the effect is {side} {nothing}.",
     ]
     if goal.chances:
         whole, half = (f"{100 * chance:.0f}%" for chance in goal.chances)
         lines.append(f"If the effect is as large as found, the chance of that is {whole}; if it is half as large, {half}.")
     return "\n".join(lines)
+
+
+def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
+    whole, half = goal.chances or (None, None)
+    return {
+        "rule": goal.rule.record,
+        "is_new": goal.is_new,
+        "chance_if_as_large": whole,
+        "chance_if_half_as_large": half,
+        "runs_to_train": len(todo),
+        "seconds": cost.seconds,
+    }
+
+
+def tell_answer(goal: Goal, results: Path, console: Console) -> bool:
+    """Print what the replication shows now. Returns whether all of its pairs are there."""
+    found = find(results, scales={goal.rule.scale}).found
+    told = next(told for one in found for told in one.replications if told.rule == goal.rule)
+    if told.outcome == "incomplete":
+        console.say(f"{told.pairs} of {told.rule.pairs} pairs are there; nothing is computed before all are.")
+        return False
+    console.say(replication_sentence(told, goal.finding))
+    return True
+
+
+# ---- Which finding, by which rule --------------------------------------------------------------------------------------
+
+
+def goal_of(args: argparse.Namespace) -> Goal:
+    """Return what the arguments select. Raises Refused for what cannot be run again."""
+    finding = finding_of(args)
+    name, claim, results = finding.claim_name, finding.claim, results_dir()
+    error = "" if args.error and claim.measure == AtEnd(args.error) else args.error or ""
+    effect, known = effect_of(finding, error), Replications.read(results)
+    arms = finding.verdict.treated, claim.rule.control
+    own = [rule for rule in known.of(name, finding.scale, finding.base) if (rule.error, rule.arms) == (error, arms)]
+    if own and not args.new:
+        if args.pairs not in (None, own[-1].pairs):
+            raise Refused(f"--pairs: {args.pairs}, but {own[-1].pairs} were planned on {own[-1].fixed_on}; --new plans more")
+        return Goal(finding, own[-1], is_new=False)
+    pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
+    taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
+    taken += [rule_of_scale.last_seed] if rule_of_scale else []
+    on_line = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
+    told = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
+    rule = fix(
+        name, claim, finding.scale, finding.base, arms, Tuned.read(results),
+        direction=1 if on_line > 0 else -1,
+        finding=f"{told}, {'not judged' if error else sentences.own_words(finding)}",
+        first_seed=fresh_first_seed(taken, pairs, "--pairs", FIRST_SEED),
+        pairs=pairs,
+        error=error,
+    )  # fmt: skip
+    spread = effect.standard_error * math.sqrt(min(effect.n_treated, effect.n_control))
+    if not error and finding.verdict.told.spread_of_pairs > 0:
+        spread = finding.verdict.told.spread_of_pairs
+    chances = chance(on_line, spread, rule), chance(on_line / 2, spread, rule)
+    return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
+
+
+def finding_of(args: argparse.Namespace) -> Finding:
+    """Return the one finding that the arguments select. Raises Refused if there is none, or if there are several."""
+    claim = get_claim(args.claim)
+    if not isinstance(claim.rule, COMPARES):
+        raise Refused(f"claim: {args.claim} does not compare two arms, so there are no pairs of runs that could be made again")
+    if args.scale:
+        get_scale(claim, args.scale)
+    for pattern in args.base:
+        if not fnmatch.filter(claim.bases, pattern):
+            choose("BASE", pattern, claim.bases)
+    found = [
+        one
+        for one in find(results_dir(), scales={args.scale} if args.scale else None).found
+        if one.claim_name == args.claim
+        and (not args.base or any(fnmatch.fnmatchcase(one.base, pattern) for pattern in args.base))
+    ]
+    if not found:
+        raise Refused(
+            f"claim: {args.claim} has no runs{f' at scale {args.scale}' if args.scale else ''} in {results_dir()}; "
+            f"`{command_line('run', args.claim)}` makes them"
+        )
+    for field, option in (("scale", "SCALE"), ("base", "BASE")):
+        names = list(dict.fromkeys(getattr(one, field) for one in found))
+        if len(names) > 1:
+            raise Refused(f"{option}: {args.claim} has findings at {', '.join(names)}; name one: --{field} {names[0]}")
+    return found[0]
+
+
+def effect_of(finding: Finding, error: str) -> Difference | Ratio:
+    """Return the effect that is run again: the verdict's, or that of another error. Raises Refused where there is no direction
+    to see again."""
+    if error and error not in finding.other_errors:
+        by = ", ".join(finding.other_errors)
+        raise Refused(
+            f"--error: the runs of {finding.claim_name} at scale {finding.scale} are not compared by {error!r}; "
+            f"{f'choices: {by}' if by else 'leave it out'}"
+        )
+    effect = finding.other_errors[error] if error else finding.verdict.effect
+    if not error and not finding.has_direction:
+        raise Refused(
+            f"claim: {finding.claim_name} is {finding.verdict.direction} at scale {finding.scale}; only what is supported or "
+            "contradicted can be seen again"
+        )
+    assert isinstance(effect, Difference | Ratio)
+    if not math.isfinite(effect.estimate) or effect.estimate == (1 if isinstance(effect, Ratio) else 0):
+        raise Refused(f"claim: {finding.claim_name} has no effect by {error} at scale {finding.scale} that could be seen again")
+    return effect
+
+
+def chance(true: float, spread: float, rule: Replication) -> float:
+    """Return the probability that the pairs show a true effect of this size (of a ratio, its log), by the noncentral t
+    distribution. `spread`: the standard deviation of the pairs' differences. NaN where that is not known."""
+    if not spread > 0:
+        return math.nan
+    edge = stats.t.ppf(rule.confidence, rule.pairs - 1)
+    power = float(stats.nct.sf(edge, rule.pairs - 1, abs(true) / spread * math.sqrt(rule.pairs)))
+    return 1.0 if math.isnan(power) else power  # scipy returns NaN for shifts far beyond the edge
+
+
+# ---- Its runs ----------------------------------------------------------------------------------------------------------
 
 
 def pairs_of(goal: Goal, fingerprint: str) -> list[list[PlannedRun]]:
@@ -121,100 +254,20 @@ def pairs_of(goal: Goal, fingerprint: str) -> list[list[PlannedRun]]:
     ]
 
 
-def not_recorded(pair: list[PlannedRun], results: Path, machine: str) -> list[PlannedRun]:
-    """Return the runs of a pair that the tables lack: none if both are there from one machine, else those that this machine has
-    not made, since a pair counts only within one machine."""
-    runs = tables.read_runs(results)
-    machines = [set(runs.machine[runs.key == run.key]) for run in pair]
-    if set.intersection(*machines):
-        return []
-    return [run for run, own in zip(pair, machines, strict=True) if machine not in own]
-
-
-def answer_words(goal: Goal, results: Path) -> str:
-    """Return what the replication shows now."""
-    found = find(results, scales={goal.rule.scale}).found
-    for told in (told for one in found for told in one.replications if told.rule.name == goal.rule.name):
-        if told.effect:
-            return replication_sentence(told, goal.finding)
-        return f"The replication has {told.pairs} of {goal.rule.pairs} pairs; nothing is computed before all are there."
-    raise AssertionError(f"no finding has the replication {goal.rule.name}")
-
-
-def goal_of(args: argparse.Namespace) -> Goal:
-    """Return what the arguments select. Raises Refused for a claim, scale or base without a finding that compares two arms."""
-    finding = finding_of(args)
-    name, claim, results = finding.claim_name, finding.claim, results_dir()
-    known, error = Replications.read(results), args.error or ""
-    if error and claim.measure == AtEnd(args.error):
-        error = ""  # the claim's own measure
-    last = next((one for one in reversed(known.of(name, finding.scale, finding.base)) if one.error == error), None)
-    if last and not args.new:
-        if args.pairs not in (None, last.pairs):
-            raise Refused(
-                f"--pairs: {args.pairs}, but {last.pairs} were fixed on {last.fixed_on}; --new fixes another replication"
-            )
-        return Goal(finding, last, False, None)
-    if last and any(one.rule == last and one.outcome == "incomplete" for one in finding.replications):
-        raise Refused(f"--new: a replication of {name} lacks pairs; without --new they are trained")
-    effect, pairs = effect_of(finding, error), args.pairs or PAIRS
-    seeds = [*seeds_of_runs(finding.scale), *(rule.seeds[-1] for rule in known.rules if rule.scale == finding.scale)]
-    on_line = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
-    told = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
-    rule = fix(
-        name, claim, finding.scale, finding.base, (finding.verdict.treated, claim.rule.control), Tuned.read(results),
-        direction=1 if on_line > 0 else -1,
-        finding=f"{told}, not judged" if error else f"{told}, {sentences.verdict_words(finding)}",
-        first_seed=fresh_first_seed(seeds, pairs),
-        pairs=pairs,
-        error=error,
-    )  # fmt: skip
-    chances = chance(on_line, effect, rule), chance(on_line / 2, effect, rule)
-    return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
-
-
-def effect_of(finding: Finding, error: str) -> Difference | Ratio:
-    """Return the effect that is run again. Raises Refused where it is not known, or nothing."""
-    effect = finding.other_errors.get(error) if error else finding.verdict.effect
-    if isinstance(effect, Ratio) and effect.bound == "exact" and effect.estimate > 0 and effect.estimate != 1:
-        return effect
-    if isinstance(effect, Difference) and math.isfinite(effect.estimate) and effect.estimate != 0:
-        return effect
-    raise Refused(
-        f"claim: {finding.claim_name} has no effect at scale {finding.scale}{f' by {error}' if error else ''} yet that could "
-        f"be seen again; `{command_line('run', finding.claim_name)}` makes one"
-    )
-
-
-def finding_of(args: argparse.Namespace) -> Finding:
-    """Return the one finding that the arguments select."""
-    claim = get_claim(args.claim)
-    if claim.measure.kind not in KINDS or len(claim.rule.treated_arms) < 1 or not claim.rule.is_tested:
-        raise Refused(f"claim: {args.claim} does not compare two arms, so there are no pairs of runs to replicate")
-    found = [one for one in find(results_dir()).found if one.claim_name == args.claim]
-    if args.scale:
-        claim.role(args.scale)
-        found = [one for one in found if one.scale == args.scale]
-    if args.base:
-        found = [one for one in found if any(fnmatch.fnmatchcase(one.base, pattern) for pattern in args.base)]
-    if not found:
-        raise Refused(
-            f"claim: {args.claim} has no runs there in {results_dir()} that could be seen again; "
-            f"`{command_line('run', args.claim)}` makes them"
-        )
-    for field, option in (("scale", "SCALE"), ("base", "BASE")):
-        names = list(dict.fromkeys(getattr(one, field) for one in found))
-        if len(names) > 1:
-            raise Refused(f"{option}: {args.claim} has findings at {', '.join(names)}; name one: --{field} {names[0]}")
-    return found[0]
-
-
-def chance(true: float, effect: Difference | Ratio, rule: Replication) -> float:
-    """Return the probability that the pairs show a true effect of this size (of a ratio, its log), by the noncentral t
-    distribution, if they spread as those of `effect`. NaN where their spread is not known."""
-    error = effect.standard_error * math.sqrt(min(effect.n_treated, effect.n_control) / rule.pairs)
-    if not error > 0:
-        return math.nan
-    edge = stats.t.ppf(rule.confidence, rule.pairs - 1)
-    power = float(stats.nct.sf(edge, rule.pairs - 1, abs(true) / error))
-    return 1.0 if math.isnan(power) else power  # scipy returns NaN for shifts far beyond the edge
+def not_recorded(pairs: Sequence[Sequence[PlannedRun]], rule: Replication, results: Path, machine: str) -> list[PlannedRun]:
+    """Return the runs that the tables lack. Of a pair that is whole on one machine these are none, else those that this machine
+    has not made, since a pair counts only within one machine. Raises Refused where a run began on a day before the rule."""
+    runs, lacking = tables.read_runs(results), list[PlannedRun]()
+    for pair in pairs:
+        machines = []
+        for run in pair:
+            rows = runs[runs.key == run.key]
+            if any(map(rule.was_seen, rows.started)):
+                raise Refused(
+                    f"{FILE}: the run of {run.arm} with seed {run.seed} began on a day before the rule was fixed, on "
+                    f"{rule.fixed_on}, so it is not fresh; look at the clock, and plan another replication with --new"
+                )
+            machines.append(set(rows.machine))
+        if not set.intersection(*machines):
+            lacking += [run for run, own in zip(pair, machines, strict=True) if machine not in own]
+    return lacking

@@ -24,6 +24,7 @@ from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, sprea
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
 from study.plan.plan import PlannedRun, tuned_recipe
+from study.plan.replications import Replications
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
@@ -71,7 +72,9 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         in_place = rule is not None and not any(seed >= rule.first_seed for seed in seeds)
         note = f"there were {counted(len(seeds), 'run')} of earlier seeds, which it does not judge" if seeds else ""
         looks = args.looks or LOOKS
-        new = fix(scale, members, claims, first_seed=fresh_first_seed(seeds, looks), looks=looks, note=note)
+        taken = [*seeds, *Replications.read(results_dir()).seeds_of(scale)]
+        first_seed = fresh_first_seed(taken, looks.first_arm[-1], "--new-rule")
+        new = fix(scale, members, claims, first_seed=first_seed, looks=looks, note=note)
     elif rule is None or rule.difference(claims):
         seeds = seeds_of_runs(scale)
         if seeds:
@@ -112,13 +115,15 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
 
 
 def seeds_of_runs(scale: str) -> list[int]:
-    """Return the seeds of all runs of a scale, in the tables or begun in the directory of runs."""
+    """Return the seeds of all runs of a scale, in the tables or begun in the directory of runs, without replications."""
     runs = tables.read_runs(results_dir())
     begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
     of_scale = [(one.key, one.seed) for one in begun if one.asked.scale == scale]
     in_spool = {key: seed for key, seed in of_scale if seed is not None and seed < JUDGED_SEEDS_BELOW}
     mine = runs[runs.scale == scale]
-    return list({**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values())
+    of_replications = Replications.read(results_dir()).seeds_of(scale)
+    seeds = {**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values()
+    return [seed for seed in seeds if seed not in of_replications]
 
 
 def members_of(goal: Goal, console: Console) -> list[OpenClaim]:

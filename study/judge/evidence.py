@@ -25,7 +25,7 @@ from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
 from study.plan.initial_logits import InitialLogits
-from study.plan.replications import Replication, Replications
+from study.plan.replications import Replications
 from study.plan.tuned import Tuned
 from study.questions.claim import ROLES, Arm, Claim
 from study.questions.measures import AtEnd, Curve, Run
@@ -91,14 +91,13 @@ def find(
         _curve_reader(curves), Tuned.read(folder), tables.read_trained(folder), read_answers(folder), InitialLogits.read(folder)
     )
     order = tuple(runs.groupby("machine").started.min().sort_values(kind="stable").index)
-    asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules)
+    asked_of, cases = {**_at_own_rates(read.tuned, claims), **claims}, _Cases(read, rules, replications)
     for place, there in runs.groupby(["data", "data_fingerprint"]):
         on = _on_images(*cast(tuple[str, str], place), there, order)
         for name, claim, scale, base in _asked(asked_of, on.data, there.scale.unique()):
             if scales is None or scale in scales:
                 cases.add(on, name, claim, scale, base)
-                for rule in replications.of(name, scale, base):
-                    cases.replicate(on, rule, claim)
+                cases.replicate(on, name, claim, scale, base)
     cases.keys_asked.check(folder / tables.RUNS, runs)
     judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in judged), key=_place)
@@ -146,8 +145,8 @@ def _on_images(data: str, fingerprint: str, there: pd.DataFrame, order: Sequence
 class _Cases:
     """Collects the cases that have runs, claim by claim, and which runs they use, by key and machine."""
 
-    def __init__(self, read: Read, rules: Preregistrations):
-        self.read, self.rules = read, rules
+    def __init__(self, read: Read, rules: Preregistrations, replications: Replications):
+        self.read, self.rules, self.replications = read, rules, replications
         self.asked: list[Asked] = []
         self.replicated: dict[tuple[str, str, str, str], list[Replicated]] = {}  # by claim, scale, base and fingerprint
         self.used: set[tuple[str, str]] = set()
@@ -157,15 +156,16 @@ class _Cases:
         """Add a claim on one base at one scale, if the runs on these images say anything about it."""
         rule, role = self.rules.of(scale), claim.role(scale)
         first_seed, looks = first_seed_of(rule, claim), looks_of(rule)
-        last_seed = first_seed + looks.first_arm[-1] - 1 if rule else math.inf
+        last_seed, of_replications = rule.last_seed if rule else math.inf, self.replications.seeds_of(scale)
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
             recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)
             if entry is None:
                 continue
             rows = self._rows(on, (name, scale, base, arm.label), recipe, claim.tune)
-            # Earlier seeds were judged by an earlier rule, or seen; later ones (of a check on fresh seeds) belong to no look.
-            if rows := [row for row in rows if first_seed <= row["seed"] <= last_seed]:
+            # Earlier seeds were judged by an earlier rule, or seen; later ones, and those of replications, belong to no look.
+            rows = [row for row in rows if first_seed <= row["seed"] <= last_seed and row["seed"] not in of_replications]
+            if rows:
                 known = _arm(claim, arm, recipe, entry, rows, self.read, first_seed)
                 logits = self._initial_logits(on, claim, scale, base, arm)
                 arms[arm.label] = replace(known, initial_logits=logits)
@@ -176,18 +176,20 @@ class _Cases:
             case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
             self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
 
-    def replicate(self, on: OnImages, rule: Replication, claim: Claim) -> None:
-        """Add what the runs on these images say in a replication of a claim."""
-        runs = {}
-        for label in rule.arms:
-            keys = [run_key(rule.recipe(claim, label), seed, on.fingerprint) for seed in rule.seeds]
-            rows = [row for key in keys for row in on.rows.get(key, ())]
-            self.used |= {(row["key"], row["machine"]) for row in rows}
-            made = [_run(claim, row, self.read) for row in rows]
-            runs[label] = [replace(run, value=run.at_end[rule.error]) for run in made] if rule.error else made
-        kind = AtEnd.kind if rule.error else claim.measure.kind
-        told = replicated(rule, kind, runs, on.machines)
-        self.replicated.setdefault((rule.claim, rule.scale, rule.base, on.fingerprint), []).append(told)
+    def replicate(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
+        """Add what the runs on these images say in the replications of a claim."""
+        for rule in self.replications.of(name, scale, base):
+            runs, budget = {}, math.nan
+            for label in rule.arms:
+                recipe = rule.recipe(claim, label)
+                rows = [row for seed in rule.seeds for row in on.rows.get(run_key(recipe, seed, on.fingerprint), ())]
+                self.used |= {(row["key"], row["machine"]) for row in rows}
+                made = [_run(claim, row, self.read) for row in rows]
+                runs[label] = [replace(run, value=run.at_end[rule.error]) for run in made] if rule.error else made
+                budget = float(recipe.optim.epochs)
+            kind = AtEnd.kind if rule.error else claim.measure.kind
+            told = replicated(rule, kind, runs, on.machines, budget)
+            self.replicated.setdefault((name, scale, base, on.fingerprint), []).append(told)
 
     def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:
         return tuple(self.replicated.get((finding.claim_name, finding.scale, finding.base, finding.fingerprint), ()))

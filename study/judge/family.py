@@ -75,10 +75,23 @@ class Finding:
         return self.claim.role(self.scale)
 
     @property
-    def replicated(self) -> Replicated | None:
-        """Its last replication in the claim's own measure that has all pairs; None without one."""
-        told = [one for one in self.replications if one.outcome != "incomplete" and not one.rule.error]
-        return told[-1] if told else None
+    def has_direction(self) -> bool:
+        """Whether it is supported or contradicted, among all claims or alone."""
+        return (self.verdict.alone or self.verdict.direction) in ("supported", "contradicted")
+
+    @property
+    def replicated(self) -> tuple[Replicated, ...]:
+        """Its replications that have all pairs and are about what is now found: the same measure, arms and direction. None for
+        a finding without a direction."""
+        effect, arms = self.verdict.effect, (self.verdict.treated, self.claim.rule.control)
+        if isinstance(effect, intervals.Share) or not self.has_direction:
+            return ()
+        side = math.copysign(1, effect.estimate - (1 if isinstance(effect, intervals.Ratio) else 0))
+        return tuple(
+            one
+            for one in self.replications
+            if one.outcome != "incomplete" and not one.rule.error and one.rule.arms == arms and one.rule.direction == side
+        )
 
     @property
     def control(self) -> ArmEvidence | None:

@@ -20,7 +20,9 @@ def other_errors(case: Case, look: Look) -> dict[str, Difference]:
     measure, rule = case.claim.measure, case.claim.rule
     if not isinstance(measure, AtEnd) or not isinstance(rule, DifferenceOfMeans):
         return {}
-    blocks = case.compared(look.treated, rule.control, look.number) if look.treated in case.arms else None
+    if not {look.treated, rule.control} <= set(case.arms):
+        return {}
+    blocks = case.compared(look.treated, rule.control, look.number)
     if not blocks:
         return {}
     treated, control = (case.arms[label].of(blocks[label]) for label in (look.treated, rule.control))

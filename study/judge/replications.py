@@ -34,37 +34,42 @@ class Replicated:
     machines: tuple[str, ...]
 
 
-def replicated(rule: Replication, kind: Kind, runs: Mapping[str, Sequence[ArmRun]], machines: Sequence[str]) -> Replicated:
-    """Judge the runs of both arms, by arm. A seed counts on the first of `machines` that has both of its runs. Runs of other
-    seeds do not count, nor do runs that began on a day before the rule was fixed."""
+def replicated(
+    rule: Replication, kind: Kind, runs: Mapping[str, Sequence[ArmRun]], machines: Sequence[str], budget: float = math.nan
+) -> Replicated:
+    """Judge the runs of both arms, by arm. Runs of other seeds do not count, nor do runs that began on a day before the rule
+    was fixed. A seed on several machines counts on the one whose pair began first (then in the order of `machines`), so that
+    pairs that are made later change nothing. `budget`: of times, in epochs."""
     fresh = {
         arm: {run.block: run for run in runs.get(arm, ()) if run.seed in rule.seeds and not rule.was_seen(run.started)}
         for arm in rule.arms
     }
     treated, control = (fresh[arm] for arm in rule.arms)
+
+    def began(block: Block) -> tuple[str, int]:
+        return max(treated[block].started, control[block].started), machines.index(block[0])
+
     blocks: list[Block] = []
     for seed in rule.seeds:
         there = [(name, seed) for name in machines if (name, seed) in treated and (name, seed) in control]
-        blocks += there[:1]
-    whole = [block for block in blocks if treated[block].result is not None and control[block].result is not None]
+        blocks += sorted(there, key=began)[:1]
     used = tuple(dict.fromkeys(machine for machine, _ in blocks))
-    told = Replicated(rule, len(blocks), len(blocks) - len(whole), "incomplete", None, math.nan, used)
+    lacking = [block for block in blocks if treated[block].result is None or control[block].result is None]
+    told = Replicated(rule, len(blocks), len(lacking), "incomplete", None, math.nan, used)
     if len(blocks) < rule.pairs:
         return told
-    compared = pair(*({block: _on_line(arm[block], kind) for block in whole} for arm in (treated, control)))
-    effect = moderated(compared, NO_PRIOR)
-    one_sided = moderated(compared, NO_PRIOR, level=2 * rule.confidence - 1)
+    if kind == "time":  # a run that never arrived counts with its whole budget, and its ratio is a bound
+        pairs = pair(*({block: math.log(arm[block].result or budget) for block in blocks} for arm in (treated, control)))
+    else:
+        whole = [block for block in blocks if block not in lacking]
+        pairs = pair(*({block: arm[block].result or 0.0 for block in whole} for arm in (treated, control)))
+    effect, one_sided = moderated(pairs, NO_PRIOR), moderated(pairs, NO_PRIOR, level=2 * rule.confidence - 1)
     bound = one_sided.lower if rule.direction > 0 else one_sided.upper
-    again = len(whole) == len(blocks) and rule.direction * bound > 0
-    as_ratio = kind == "time"
-    return replace(
-        told,
-        outcome="seen again" if again else "not confirmed",
-        effect=ratio_of_logs(effect) if as_ratio else effect,
-        bound=math.exp(bound) if as_ratio else bound,
+    again = not lacking and rule.direction * bound > 0
+    told = replace(
+        told, outcome="seen again" if again else "not confirmed", bound=math.nan if lacking else bound, effect=effect
     )
-
-
-def _on_line(run: ArmRun, kind: Kind) -> float:
-    assert run.result is not None
-    return math.log(run.result) if kind == "time" else run.result
+    if kind == "time":
+        censored = [sum(arm[block].result is None for block in blocks) for arm in (treated, control)]
+        told = replace(told, effect=ratio_of_logs(effect, *censored), bound=math.exp(told.bound))
+    return told

@@ -53,6 +53,11 @@ class Preregistration:
         return seed < self.first_seed or started[: len(self.fixed_on)] < self.fixed_on
 
     @property
+    def last_seed(self) -> int:
+        """The last seed that any look of the rule may use."""
+        return self.first_seed + self.looks.first_arm[-1] - 1
+
+    @property
     def record(self) -> dict[str, Any]:
         """The rule as rules.json holds it, without the scale."""
         content = asdict(self)
@@ -125,14 +130,13 @@ def fix(
     return Preregistration(scale, datetime.datetime.now(datetime.UTC).date().isoformat(), first_seed, looks, family, note)
 
 
-def fresh_first_seed(seeds: Iterable[int], looks: Looks = LOOKS) -> int:
-    """Return the first seed of a new rule: the next multiple of ten above all `seeds` of runs. Raises Refused if too few seeds
-    are left."""
+def fresh_first_seed(seeds: Iterable[int], count: int, option: str, least: int = 0) -> int:
+    """Return the first of `count` fresh seeds: the next multiple of ten above all `seeds` of runs, `least` or more. Raises
+    Refused, naming the option, if too few seeds are left."""
     used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
-    first = (max(used) // 10 + 1) * 10 if used else 0
-    if first + looks.first_arm[-1] > JUDGED_SEEDS_BELOW:
-        most = looks.first_arm[-1]
-        raise Refused(f"--new-rule: needs {most} seeds from {first} on, but judged seeds are below {JUDGED_SEEDS_BELOW}")
+    first = max(least, (max(used, default=-1) // 10 + 1) * 10)
+    if first + count > JUDGED_SEEDS_BELOW:
+        raise Refused(f"{option}: needs {count} seeds from {first} on, but judged seeds are below {JUDGED_SEEDS_BELOW}")
     return first
 
 

@@ -7,10 +7,11 @@ down here before these runs, with a digest. They enter no verdict; study/judge/r
 
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from alexnet.errors import Refused
 from alexnet.files import locked
@@ -19,6 +20,8 @@ from study.plan import results_folder
 from study.plan.fixed_rules import short_digest
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+from study.questions.measures.errors import Error
+from study.questions.scales import SCALES, is_own
 
 FILE = "replications.json"
 FIRST_SEED = 100
@@ -28,6 +31,7 @@ CONFIDENCE = 0.95
 PAIRS = 10
 """The number of pairs, where the user gives none."""
 UNDO = "undo the change"
+CHANGED = "undo the change of the claim, or give the changed claim another name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,11 @@ class Replication:
         return self.claim, self.scale, self.base, self.first_seed
 
     @property
+    def where(self) -> str:
+        """Which one it is, for messages."""
+        return f"{FILE}: the replication of {self.claim} at scale {self.scale}, fixed on {self.fixed_on}"
+
+    @property
     def seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.pairs)
 
@@ -65,12 +74,12 @@ class Replication:
 
     def recipe(self, claim: Claim, arm: str) -> Recipe:
         """Return the recipe of one of the two arms. Raises Refused if the claim file now gives another one than was fixed."""
-        recipe = recipe_of(claim, self.scale, self.base, arm, self.rates)
+        try:
+            recipe = recipe_of(claim, self.scale, self.base, arm, self.rates)
+        except Refused as refused:
+            raise Refused(f"{self.where}: {refused}; {CHANGED}") from None
         if short_digest(recipe.key_text) != self.recipes[arm]:
-            raise Refused(
-                f"{FILE}: the recipe of arm {arm!r} of {self.claim} at scale {self.scale} is not the one that was fixed on "
-                f"{self.fixed_on} for seeds {self.seeds[0]} to {self.seeds[-1]}; {UNDO}"
-            )
+            raise Refused(f"{self.where}: the recipe of arm {arm!r} is not the one that was fixed then; {CHANGED}")
         return recipe
 
     def was_seen(self, started: str) -> bool:
@@ -129,16 +138,6 @@ def fix(
     )
 
 
-def fresh_first_seed(seeds: Iterable[int], pairs: int) -> int:
-    """Return the first seed of a new replication: the next multiple of ten above all `seeds` of runs. Raises Refused if too few
-    seeds are left."""
-    used = [seed for seed in seeds if seed < JUDGED_SEEDS_BELOW]
-    first = max(FIRST_SEED, (max(used, default=-1) // 10 + 1) * 10)
-    if first + pairs > JUDGED_SEEDS_BELOW:
-        raise Refused(f"--pairs: {pairs} pairs need seeds from {first} on, but judged seeds are below {JUDGED_SEEDS_BELOW}")
-    return first
-
-
 class Replications:
     """The rules of all replications, in the order in which they were fixed."""
 
@@ -154,8 +153,9 @@ class Replications:
             if not isinstance(told, list):
                 raise ValueError("not a list of replications")
             rules = [_read_rule(folder / FILE, record) for record in told]
-            if len({rule.name for rule in rules}) < len(rules):
-                raise ValueError("a replication is there twice")
+            for at, rule in enumerate(rules):
+                if any(shares_seeds(rule, other) for other in rules[:at]):
+                    raise ValueError(f"two replications of {rule.claim} at scale {rule.scale} share seeds")
             return rules
 
         return cls(folder, results_folder.read_json(folder, FILE, shaped) or ())
@@ -164,12 +164,19 @@ class Replications:
         """Return the replications of a claim on one base at a scale, in the order of their seeds."""
         return sorted((rule for rule in self.rules if rule.name[:3] == (claim, scale, base)), key=lambda rule: rule.first_seed)
 
+    def seeds_of(self, scale: str) -> set[int]:
+        """Return the seeds of all replications at a scale. Their runs are in no verdict."""
+        return {seed for rule in self.rules if rule.scale == scale for seed in rule.seeds}
+
     def write(self, rule: Replication) -> None:
-        """Add a rule."""
+        """Add a rule. Raises Refused if another process has fixed one with these seeds meanwhile."""
         with locked(self.path.with_name(".replications.lock")):
-            there = Replications.read(self.path.parent).rules
-            assert rule.name not in {one.name for one in there}, f"{rule.name} is fixed already"
-            self.rules = [*there, rule]
+            there = Replications.read(self.path.parent)
+            if there.seeds_of(rule.scale) & set(rule.seeds):
+                raise Refused(
+                    f"{self.path}: another process has fixed seeds {rule.seeds[0]} to {rule.seeds[-1]} meanwhile; try again"
+                )
+            self.rules = [*there.rules, rule]
             results_folder.write(self.path.parent, {FILE: self.content})
 
     @property
@@ -178,8 +185,14 @@ class Replications:
         return (json.dumps([rule.record for rule in self.rules], indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def shares_seeds(one: Replication, other: Replication) -> bool:
+    """Return whether two replications of the same claim, scale and base have a seed in common."""
+    return one.name[:3] == other.name[:3] and bool(set(one.seeds) & set(other.seeds))
+
+
 def _read_rule(path: Path, record: Any) -> Replication:
-    """Return a rule from its record. Raises Refused for a changed one, and another error for a misshapen one."""
+    """Return a rule from its record. Raises Refused for a changed one and for an impossible value, and another error for a
+    record with other fields."""
     content = dict(record)
     digest = content.pop("digest")
     rule = Replication(**content)
@@ -188,8 +201,48 @@ def _read_rule(path: Path, record: Any) -> Replication:
             f"{path}: the replication of {rule.claim} from seed {rule.first_seed} on was changed since it was fixed (its "
             f"digest does not match); {UNDO}"
         )
-    if not (
-        rule.direction in (-1, 1) and rule.pairs >= 2 and 0.5 < rule.confidence < 1 and set(rule.recipes) == set(rule.arms)
-    ):
-        raise ValueError(f"the replication of {rule.claim} from seed {rule.first_seed} on has an impossible value")
+    for field, is_possible in POSSIBLE.items():
+        if not is_possible(rule):
+            raise Refused(f"{path}: {field}: {getattr(rule, field)!r} is impossible in a replication; {UNDO}")
     return rule
+
+
+def _is_text(field: str) -> Callable[[Replication], bool]:
+    return lambda rule: type(getattr(rule, field)) is str and bool(getattr(rule, field))
+
+
+def _has_rates(rule: Replication) -> bool:
+    rates = rule.rates
+    if type(rates) is not dict or not (not rates or set(rates) == set(rule.arms)):
+        return False
+    return all(type(rate) in (int, float) and 0 < rate < math.inf for rate in rates.values())
+
+
+def _is_day(rule: Replication) -> bool:
+    try:
+        return datetime.date.fromisoformat(rule.fixed_on).isoformat() == rule.fixed_on
+    except (TypeError, ValueError):
+        return False
+
+
+POSSIBLE: Mapping[str, Callable[[Replication], bool]] = {
+    **{field: _is_text(field) for field in ("claim", "base", "treated", "control", "finding")},
+    "scale": lambda rule: type(rule.scale) is str and (rule.scale in SCALES or is_own(rule.scale)),
+    "control": lambda rule: type(rule.control) is str and bool(rule.control) and rule.control != rule.treated,
+    "rates": _has_rates,
+    "direction": lambda rule: type(rule.direction) is int and rule.direction in (-1, 1),
+    "pairs": lambda rule: type(rule.pairs) is int and 2 <= rule.pairs <= JUDGED_SEEDS_BELOW,
+    "first_seed": lambda rule: (
+        type(rule.first_seed) is int and FIRST_SEED <= rule.first_seed <= JUDGED_SEEDS_BELOW - rule.pairs
+    ),
+    "error": lambda rule: rule.error in ("", *get_args(Error)),
+    "confidence": lambda rule: type(rule.confidence) is float and 0.5 < rule.confidence < 1,
+    "fixed_on": _is_day,
+    "recipes": lambda rule: (
+        type(rule.recipes) is dict
+        and set(rule.recipes) == set(rule.arms)
+        and all(type(v) is str for v in rule.recipes.values())
+    ),
+    "note": lambda rule: type(rule.note) is str,
+}
+"""By field, in this order: whether its value can be in a rule."""

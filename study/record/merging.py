@@ -16,7 +16,7 @@ from alexnet.errors import Refused
 from study.plan import fixed_rules, initial_logits, replications, results_folder, tuned
 from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
-from study.plan.replications import Replications
+from study.plan.replications import Replications, shares_seeds
 from study.plan.tuned import Tuned
 from study.record import answers, tables, trained_facts
 from study.record.answers import Kept, Name, read_answers
@@ -200,15 +200,16 @@ def _add_rules(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> No
 
 
 def _add_replications(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
-    """Add the rules of replications that ours lacks. If both have one of the same claim and seeds, ours stays."""
-    here = {rule.name: rule for rule in ours.replications.rules}
+    """Add the rules of replications that ours lacks. If both have one of the same claim that share seeds, ours stays."""
     for rule in theirs.replications.rules:
-        if rule.name not in here:
+        here = next((one for one in ours.replications.rules if shares_seeds(one, rule)), None)
+        if here is None:
             ours.replications.rules.append(rule)
-        elif here[rule.name] != rule:
+        elif here != rule:
             merged.notes.append(
-                f"{path}: its replication of {rule.claim} at scale {rule.scale} from seed {rule.first_seed} on, fixed on "
-                f"{rule.fixed_on}, differs from the one here, fixed on {here[rule.name].fixed_on}; the one here stays"
+                f"{path}: its replication of {rule.claim} at scale {rule.scale} with seeds {rule.seeds[0]} to "
+                f"{rule.seeds[-1]}, fixed on {rule.fixed_on}, shares seeds with one here, fixed on {here.fixed_on}; the one "
+                "here stays"
             )
 
 

@@ -1,8 +1,10 @@
 """Tells replications: findings that were run again on fresh seeds."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from study.counted import counted
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Ratio
 from study.judge.replications import Replicated
@@ -36,15 +38,25 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
     return table(rows, keep=("claim", "scale", "arms", "measure", "finding", "pairs", "fresh pairs [95%]", "bound", "outcome"))
 
 
+def replicated_words(finding: Finding) -> str:
+    """Return what replications say of a finding in a few words; empty without any."""
+    told = finding.replicated
+    if len(told) < 2:
+        return "".join(one.outcome for one in told)
+    seen = sum(one.outcome == "seen again" for one in told)
+    return f"seen again in {seen} of {len(told)} replications" if seen else f"not confirmed in {len(told)} replications"
+
+
 def replication_sentence(told: Replicated, finding: Finding) -> str:
-    """Return a sentence on a replication that has all its pairs, such as "Run again on 10 fresh pairs (seeds 103 to 112), it is
-    -0.22 points [-0.70, 0.26], and with 95% confidence below +0.17 points: not confirmed."."""
-    seeds = f"seeds {told.rule.seeds[0]} to {told.rule.seeds[-1]}"
-    without = f"; {told.without_result} of the pairs have no result" if told.without_result else ""
-    of = f"By the error {ERROR_NAMES[told.rule.error]}, run" if told.rule.error else "Run"
+    """Return a sentence on a replication that has all its pairs, such as "Run again on 10 fresh pairs of without-3 and all-five
+    (seeds 103 to 112), it is -0.22 points [-0.70, 0.26], and with 95% confidence below +0.17 points: not confirmed."."""
+    rule = told.rule
+    of = f"By the error {ERROR_NAMES[rule.error]}, run" if rule.error else "Run"
+    without = f", {counted(told.without_result, 'pair')} without a result" if told.without_result else ""
     return (
-        f"{of} again on {told.rule.pairs} fresh pairs ({seeds}), it is {effect_words(told, finding)}, and "
-        f"with {100 * told.rule.confidence:g}% confidence {bound_words(told, finding)}{without}: {told.outcome}."
+        f"{of} again on {counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control} (seeds {rule.seeds[0]} to "
+        f"{rule.seeds[-1]}{without}), it is {effect_words(told, finding)}, and with {100 * rule.confidence:g}% confidence "
+        f"{bound_words(told, finding)}: {told.outcome}."
     )
 
 
@@ -53,12 +65,18 @@ def effect_words(told: Replicated, finding: Finding) -> str:
 
 
 def bound_words(told: Replicated, finding: Finding) -> str:
-    """Return the limit that decides; it is on the side of "no effect"."""
-    if told.effect is None or told.bound != told.bound:
+    """Return the limit that decides, with enough digits to show its side of "no effect"; "without a bound" if there is none."""
+    is_ratio = isinstance(told.effect, Ratio)
+    if told.effect is None:
         return NOTHING
+    if not math.isfinite(told.bound) or (is_ratio and told.bound == 0):
+        return "without a bound"
     side = "above" if told.rule.direction > 0 else "below"
-    value = f"x{told.bound:.3g}" if isinstance(told.effect, Ratio) else f"{told.bound:+.2f} {_unit(told, finding)}"
-    return f"{side} {value}"
+    if is_ratio:
+        return f"{side} x{told.bound:.3g}"
+    short = f"{told.bound:+.2f}"
+    value = short if float(short) else f"{told.bound:+.1g}"
+    return f"{side} {value} {_unit(told, finding)}"
 
 
 def _unit(told: Replicated, finding: Finding) -> str:

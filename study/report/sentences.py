@@ -26,13 +26,20 @@ from study.questions.rules import (
 from study.report import designs
 from study.report.cautions import capital, cautions, limit_words, readings_differ
 from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, terms
+from study.report.replications import replicated_words
 
 NORMAL_95 = 1.645
 """95% of a normal distribution lies below this number of standard deviations."""
 
 
 def verdict_words(finding: Finding) -> str:
-    """Return the verdict with its qualifications, for a table cell."""
+    """Return the verdict with its qualifications, and what replications say of it, for a table cell."""
+    again = replicated_words(finding)
+    return f"{own_words(finding)}; {again}" if again else own_words(finding)
+
+
+def own_words(finding: Finding) -> str:
+    """Return the verdict with its qualifications, without replications."""
     verdict = finding.verdict
     if finding.role == "machinery":
         return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
@@ -46,8 +53,7 @@ def verdict_words(finding: Finding) -> str:
         direction = "undecided, finally"
     failed = f"; {no_result_words(verdict.told.failures, finding.arms)}" if verdict.told.failures else ""
     other = f"; {differ}" if (differ := readings_differ(finding)) else ""
-    again = f"; {finding.replicated.outcome}" if finding.replicated else ""
-    return f"{direction}{size}{failed}{other}{again}"
+    return f"{direction}{size}{failed}{other}"
 
 
 def look_words(verdict: Verdict) -> str:

@@ -130,7 +130,8 @@ class Lane:
     @property
     def on_line(self) -> tuple[float, float, float, float]:
         """See `on_paper_line`; NaN where there is no number."""
-        return on_paper_line(self.finding, self.told and self.told.effect) or (math.nan,) * 4
+        nothing = (math.nan, math.nan, math.nan, math.nan)
+        return on_paper_line(self.finding, self.told and self.told.effect) or nothing
 
 
 def _lanes(row: Row) -> list[Lane]:
@@ -138,8 +139,7 @@ def _lanes(row: Row) -> list[Lane]:
     lanes = []
     for one, name in zip(row.findings, row.names, strict=True):
         lanes.append(Lane(name, one))
-        if (told := one.replicated) and told.effect:
-            lanes.append(Lane(row.beside(one, FRESH), one, told))
+        lanes += [Lane(row.beside(one, FRESH), one, told) for told in one.replicated]
     return lanes
 
 
@@ -184,7 +184,7 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
 
 def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
     """Return how the marks and lines that occur look, by their meaning."""
-    there = {standing(finding) for finding in judged} | {one.replicated.outcome for one in judged if one.replicated}
+    there = {standing(finding) for finding in judged} | {told.outcome for finding in judged for told in finding.replicated}
     marks = {word: mark for word, mark in (MARKS | REPLICATED).items() if word in there}
     entries = {MEANINGS.get(word, word): _handle(marker=mark[1], **_face(word)) for word, mark in marks.items()}
     entries["the paper's number"] = _handle(color="black", **TICK | {"markersize": 10})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made_up_arms import arm_of
 from scipy import stats
 
+from alexnet.recipe import run_key
 from study.judge.evidence import find
 from study.judge.replications import replicated
 from study.plan.claim_files import get_claim
@@ -87,12 +88,13 @@ def test_seeds_outside_the_rule_do_not_count():
     )
 
 
-def test_a_seed_on_two_machines_counts_on_the_first_that_has_both_runs():
-    there = runs({HERE: [30.0, 31.0], THERE: [10.0, 11.0, 32.0]}, {HERE: [40.0, 41.5], THERE: [40.0, 41.5, 42.0]})
-    told = replicated(rule(), "level", there, [HERE, THERE])
-    assert told.effect.estimate == pytest.approx(np.mean([-10.0, -10.5, -10.0])) and told.machines == (HERE, THERE)
-    told = replicated(rule(), "level", there, [THERE, HERE])
-    assert told.effect.estimate == pytest.approx(np.mean([-30.0, -30.5, -10.0])) and told.machines == (THERE,)
+@pytest.mark.parametrize("order", [[HERE, THERE], [THERE, HERE]])
+def test_a_seed_on_two_machines_counts_where_its_pair_began_first_so_that_later_runs_change_nothing(order):
+    there = runs({HERE: [30.0, 31.0, 32.0]}, {HERE: [40.0, 41.5, 42.0]})
+    before = replicated(rule(), "level", there, order)
+    later = runs({THERE: [50.0, 51.0, 52.0]}, {THERE: [40.0, 41.5, 42.0]}, started="2026-11-29 08:00:00")
+    both = {arm: there[arm] + later[arm] for arm in there}
+    assert replicated(rule(), "level", both, order) == before and before.outcome == "seen again"
 
 
 def test_two_runs_of_a_seed_on_different_machines_are_no_pair():
@@ -100,11 +102,21 @@ def test_two_runs_of_a_seed_on_different_machines_are_no_pair():
     assert replicated(rule(), "level", there, [HERE, THERE]).pairs == 2
 
 
-@pytest.mark.parametrize("kind, ended", [("level", "diverged"), ("time", None)])
-def test_a_pair_without_a_result_is_told_and_leaves_it_unconfirmed(kind, ended):
-    told = replicated(rule(4), kind, runs([3.0, 3.1, 3.2, ended], [4.0, 4.15, 4.2, 4.1]), [HERE])
-    assert (told.outcome, told.pairs, told.without_result) == ("not confirmed", 4, 1)
-    assert told.effect.blocks == 3 if kind == "level" else told.effect.n_treated == 3
+def test_a_pair_with_a_run_that_diverged_is_told_and_leaves_it_unconfirmed():
+    told = replicated(rule(4), "level", runs([3.0, 3.1, 3.2, "diverged"], [4.0, 4.15, 4.2, 4.1]), [HERE])
+    assert (told.outcome, told.pairs, told.without_result, told.effect.blocks) == ("not confirmed", 4, 1, 3)
+
+
+@pytest.mark.parametrize("never, bound", [((3, 0), "at least"), ((0, 3), "at most"), ((3, 3), "unknown")])
+def test_a_time_that_never_arrived_counts_with_its_budget_and_makes_the_ratio_a_bound(never, bound):
+    treated, control = [3.0, 3.1, 3.2, 3.0], [4.0, 4.15, 4.2, 4.1]
+    for times, place in zip((treated, control), never, strict=True):
+        if place:
+            times[place] = None
+    told = replicated(rule(4), "time", runs(treated, control), [HERE], budget=12.0)
+    logs = [math.log((first or 12.0) / (second or 12.0)) for first, second in zip(treated, control, strict=True)]
+    assert told.effect.estimate == pytest.approx(math.exp(np.mean(logs)))
+    assert (told.outcome, told.effect.bound, told.without_result) == ("not confirmed", bound, 1) and math.isnan(told.bound)
 
 
 def test_without_any_result_there_is_no_bound():
@@ -117,28 +129,43 @@ def test_differences_that_do_not_vary_confirm_nothing():
     assert told.outcome == "not confirmed"
 
 
-def test_the_runs_of_a_replication_change_no_verdict_and_are_not_stale(tmp_path):
-    """With the committed tables: without the rules of replications, every verdict is the same."""
-    with_rules = find(ROOT / "results")
-    for name in ("runs.csv", "curves.csv", "answers.npz", "trained.json", "tuned.json", "rules.json", "initial_logits.json"):
-        (tmp_path / name).write_bytes((ROOT / "results" / name).read_bytes())
-    without = find(tmp_path)
-    assert any(one.replications for one in with_rules.found) and not any(one.replications for one in without.found)
-    assert [repr(one.verdict) for one in with_rules.found] == [repr(one.verdict) for one in without.found]  # NaN is not itself
-    assert len(with_rules.stale) <= len(without.stale)
+@pytest.mark.parametrize("with_rules", [True, False])
+def test_with_or_without_the_runs_of_replications_every_verdict_is_the_same(tmp_path, with_rules):
+    """Also where a scale has no fixed rule. From the committed tables, the runs of one scale."""
+    scale, results = "cifar10-jpeg-2500", ROOT / "results"
+    kept, without, fresh = tmp_path / "kept", tmp_path / "without", Replications.read(results).seeds_of(scale)
+    table, curves = (pd.read_csv(results / name) for name in ("runs.csv", "curves.csv"))
+    found = []
+    for folder, leaves_out in ((kept, set()), (without, fresh)):
+        folder.mkdir()
+        mine = table[(table.scale == scale) & ~table.seed.isin(leaves_out)]
+        mine.to_csv(folder / "runs.csv", index=False)
+        curves.merge(mine[["key", "machine"]]).to_csv(folder / "curves.csv", index=False)
+        for name in ("tuned.json", "replications.json", *(["rules.json"] if with_rules else [])):
+            (folder / name).write_bytes((results / name).read_bytes())
+        found.append(find(folder, {"depth": get_claim("depth")} if not with_rules else None).found)
+    assert len(pd.read_csv(kept / "runs.csv")) > len(pd.read_csv(without / "runs.csv")) + 30
+    first, second = found
+    assert first and [repr(one.verdict) for one in first] == [repr(one.verdict) for one in second]
+    assert [[arm.seeds for arm in one.arms] for one in first] == [[arm.seeds for arm in one.arms] for one in second]
+    counts = [sum(told.pairs for one in findings for told in one.replications) for findings in found]
+    assert counts[0] >= 10 and counts[1] == 0
 
 
 def test_the_committed_replications_are_the_plain_t_intervals_of_their_runs():
-    """Straight from runs.csv, without the code that judges."""
-    table, told = pd.read_csv(ROOT / "results" / "runs.csv"), find(ROOT / "results").found
-    ended = [one for finding in told for one in finding.replications if one.outcome != "incomplete"]
-    assert {one.rule.claim for one in ended} >= {"depth_own_rate"}
-    for one in ended:
-        if get_claim(one.rule.claim).measure.kind != "level":
-            continue
-        rows = table[table.claim.isin([one.rule.claim]) & table.seed.isin(one.rule.seeds) & (table.scale == one.rule.scale)]
-        error = rows.pivot(index="seed", columns="arm", values="test_error_ten_views") * 100
-        test = stats.ttest_1samp(error[one.rule.treated] - error[one.rule.control], 0)
+    """Straight from runs.csv, by keys, without the code that judges."""
+    table = pd.read_csv(ROOT / "results" / "runs.csv")
+    found = [(finding, one) for finding in find(ROOT / "results").found for one in finding.replications]
+    ended = [(finding, one) for finding, one in found if one.outcome != "incomplete" and finding.claim.measure.kind == "level"]
+    assert {one.rule.claim for _, one in ended} >= {"depth_own_rate", "depth"}
+    for finding, one in ended:
+        column, errors = one.rule.error or finding.claim.measure.of, {}
+        for arm in one.rule.arms:
+            recipe = one.rule.recipe(finding.claim, arm)
+            keys = [run_key(recipe, seed, finding.fingerprint) for seed in one.rule.seeds]
+            rows = table[table.key.isin(keys)].drop_duplicates("key").set_index("key")
+            errors[arm] = 100 * rows.loc[keys, column].to_numpy()
+        test = stats.ttest_rel(*(errors[arm] for arm in one.rule.arms))
         assert (one.effect.lower, one.effect.upper) == pytest.approx(tuple(test.confidence_interval(0.95)))
 
 

@@ -141,9 +141,9 @@ def test_a_new_rule_begins_above_all_seeds_that_were_used_on_a_ten(seeds):
     judged = [seed for seed in seeds if seed < 1000]
     if max(judged, default=0) >= 970:
         with pytest.raises(Refused):
-            fresh_first_seed(seeds)
+            fresh_first_seed(seeds, 20, "--new-rule")
     else:
-        first = fresh_first_seed(seeds)
+        first = fresh_first_seed(seeds, 20, "--new-rule")
         assert first % 10 == 0 and all(seed < first for seed in judged) and first <= 980
         assert not judged or first - max(judged) <= 10
 

@@ -1,5 +1,6 @@
 """results/replications.json: the rules of replications, fixed before their runs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from alexnet.errors import Refused
 from alexnet.recipe import changed
 from study.plan.claim_files import get_claim
-from study.plan.replications import FIRST_SEED, Replications, fix, fresh_first_seed
+from study.plan.fixed_rules import fresh_first_seed, short_digest
+from study.plan.replications import FIRST_SEED, Replications, fix
 from study.plan.tuned import Tuned
 
 NAME, SCALE, BASE = "response_norm", "cifar10-jpeg", "ALEXNET_32"
@@ -69,7 +71,7 @@ def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, text):
 
 def test_a_recipe_that_changed_since_is_refused():
     other = replace(CLAIM, bases={**CLAIM.bases, BASE: changed(CLAIM.bases[BASE], {"optim.momentum": 0.8})})
-    with pytest.raises(Refused, match="is not the one that was fixed on"):
+    with pytest.raises(Refused, match="the recipe of arm 'none' is not the one that was fixed then"):
         made().recipe(other, "none")
     assert made().recipe(CLAIM, "none") == CLAIM.recipe_at(SCALE, BASE, "none")
 
@@ -87,9 +89,57 @@ def test_an_arm_without_a_rate_is_refused():
 def test_fresh_seeds_are_above_those_of_all_judged_runs(seeds, pairs):
     judged = [seed for seed in seeds if seed < 1000]
     try:
-        first = fresh_first_seed(seeds, pairs)
-    except Refused:
-        assert max(judged) + 11 + pairs > 1000
+        first = fresh_first_seed(seeds, pairs, "--pairs", FIRST_SEED)
+    except Refused as refused:
+        assert str(refused).startswith("--pairs: ") and max(judged) + 11 + pairs > 1000
         return
     assert first >= FIRST_SEED and first % 10 == 0 and first > max(judged, default=-1) and first + pairs <= 1000
     assert first == FIRST_SEED or first - max(judged) <= 10
+
+
+IMPOSSIBLE = {
+    "first_seed": ["100", 100.0, None, 99, -5, 995, True],
+    "pairs": [2.5, 3.0, 1, True, "10", 5000],
+    "rates": [3, [], {"none": 0.1}, {"none": "0.1", "2012": 0.1}, {"none": 0, "2012": 0.1}, {"x": 1.0}],
+    "recipes": [["none", "2012"], {"none": "0"}, {"none": 3, "2012": "0"}],
+    "direction": [True, 1.0, 0, "1"],
+    "error": ["nonsense", 3, None],
+    "confidence": [0.5, 1, 1.5, "0.95"],
+    "fixed_on": [3, "", "tomorrow", "2026-1-1"],
+    "finding": [3, None, ""],
+    "note": [[1], None],
+    "claim": [3, ""],
+    "scale": ["nowhere", 3],
+    "base": [3, ""],
+    "treated": [3, ""],
+    "control": ["none", 3],
+}
+
+
+@pytest.mark.parametrize("field, value", [(field, value) for field, values in IMPOSSIBLE.items() for value in values])
+def test_an_impossible_value_is_refused_in_a_line_that_names_file_field_and_value_even_with_its_digest(tmp_path, field, value):
+    record = {**made().record, field: value}
+    del record["digest"]
+    record["digest"] = short_digest(json.dumps(record, sort_keys=True))
+    (tmp_path / "replications.json").write_text(json.dumps([record]))
+    with pytest.raises(Refused) as refused:
+        Replications.read(tmp_path)
+    told = str(refused.value)
+    assert "\n" not in told and "replications.json: " in told
+    assert field in told or field == "treated"  # "treated" changes which rates and recipes there must be
+
+
+def test_two_rules_of_a_claim_that_share_a_seed_are_refused(tmp_path):
+    for others, refuses in ((made(109, 3), True), (made(110, 3), False)):
+        (tmp_path / "replications.json").write_text(json.dumps([made().record, others.record]))
+        if refuses:
+            with pytest.raises(Refused, match="two replications of response_norm at scale cifar10-jpeg share seeds"):
+                Replications.read(tmp_path)
+        else:
+            assert len(Replications.read(tmp_path).rules) == 2
+
+
+def test_an_arm_that_is_gone_is_refused_with_the_rule_that_names_it():
+    one = replace(made(), treated="gone", recipes={"gone": "0", "2012": "0"})
+    with pytest.raises(Refused, match=r"replications\.json: the replication of response_norm .*: .*'gone' is not one of"):
+        one.recipe(CLAIM, "gone")

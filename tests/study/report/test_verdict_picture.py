@@ -34,7 +34,7 @@ def found(name: str, treated=HIGHER, data: str = "cifar10", base: str = "ALEXNET
         "role": "proxy",
         "scale": "cifar10",
         "arms": tuple(arms.values()),
-        "replicated": None,
+        "replicated": (),
     }
     one = SimpleNamespace(**(facts | more))
     one.word = one.verdict.direction
@@ -182,7 +182,7 @@ def test_a_finding_that_was_run_again_has_a_second_lane_with_its_own_interval_nu
         degrees_of_freedom=9, blocks=10,
     )  # fmt: skip
     again = SimpleNamespace(effect=effect, outcome="not confirmed")
-    figure_axis = drawn(found("response_norm", replicated=again))[0]
+    figure_axis = drawn(found("response_norm", replicated=(again,)))[0]
     texts = [text.get_text() for text in figure_axis.texts]
     assert "+0.20 [-0.30, 0.70]" in texts and "10" in texts and any("fresh seeds" in text for text in texts)
     bars = [line.get_xdata() for line in figure_axis.lines if len(line.get_xdata()) == 2]
