@@ -24,9 +24,9 @@ from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio
-from study.plan.claim_files import get_claim, get_scale
+from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.cost import Cost
-from study.plan.fixed_rules import Preregistrations, fresh_first_seed
+from study.plan.fixed_rules import Preregistrations, fresh_first_seed, last_seed_of
 from study.plan.plan import PlannedRun
 from study.plan.replications import FILE, FIRST_SEED, PAIRS, Replication, Replications, fix
 from study.plan.tuned import Tuned
@@ -160,7 +160,8 @@ def goal_of(args: argparse.Namespace) -> Goal:
         return Goal(finding, own[-1], is_new=False)
     pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
     taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
-    taken += [rule_of_scale.last_seed] if rule_of_scale else []
+    if rule_of_scale:
+        taken += [last_seed_of(rule_of_scale, other) for other in all_claims().values()]
     on_line = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
     told = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
     rule = fix(

@@ -23,7 +23,7 @@ from study.judge.keys_asked import AskedRun, KeysAsked
 from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import Preregistrations, first_seed_of, looks_of
+from study.plan.fixed_rules import Preregistrations, first_seed_of, last_seed_of, looks_of
 from study.plan.initial_logits import InitialLogits
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
@@ -156,7 +156,7 @@ class _Cases:
         """Add a claim on one base at one scale, if the runs on these images say anything about it."""
         rule, role = self.rules.of(scale), claim.role(scale)
         first_seed, looks = first_seed_of(rule, claim), looks_of(rule)
-        last_seed, of_replications = rule.last_seed if rule else math.inf, self.replications.seeds_of(scale)
+        last_seed, of_replications = last_seed_of(rule, claim) if rule else math.inf, self.replications.seeds_of(scale)
         arms: dict[str, ArmEvidence] = {}
         for arm in claim.arms:
             recipe, entry = _recipe(name, claim, scale, base, arm.label, self.read.tuned)

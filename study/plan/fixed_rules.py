@@ -53,11 +53,6 @@ class Preregistration:
         return seed < self.first_seed or started[: len(self.fixed_on)] < self.fixed_on
 
     @property
-    def last_seed(self) -> int:
-        """The last seed that any look of the rule may use."""
-        return self.first_seed + self.looks.first_arm[-1] - 1
-
-    @property
     def record(self) -> dict[str, Any]:
         """The rule as rules.json holds it, without the scale."""
         content = asdict(self)
@@ -94,6 +89,11 @@ def looks_of(rule: Preregistration | None) -> Looks:
 def first_seed_of(rule: Preregistration | None, claim: Claim) -> int:
     """Return the first judged seed. Earlier seeds were judged by an earlier rule, or seen before the claim was written."""
     return max(rule.first_seed if rule else 0, claim.seen_seeds)
+
+
+def last_seed_of(rule: Preregistration, claim: Claim) -> int:
+    """Return the last seed that any look at a claim may use."""
+    return first_seed_of(rule, claim) + rule.looks.first_arm[-1] - 1
 
 
 def what_is_judged(claim: Claim, base: str, scale: str) -> JudgedFacts:

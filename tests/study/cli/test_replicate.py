@@ -14,7 +14,7 @@ from study.cli.main import main
 from study.judge.evidence import find
 from study.plan.claim_files import _claim_of, get_claim
 from study.plan.cost import Cost
-from study.plan.fixed_rules import Preregistrations
+from study.plan.fixed_rules import Preregistrations, last_seed_of
 from study.plan.plan import PlannedRun
 from study.plan.replications import Replications
 from study.questions.scales import SCALES
@@ -206,7 +206,7 @@ def test_a_replication_takes_no_seed_that_a_look_of_the_scale_may_use(folder, tr
     for arm, seed in [(arm, seed) for seed in range(100, 105) for arm in ("control", "treated")]:
         record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")
     main(COMMAND)
-    assert (rule.first_seed, rule.last_seed) == (100, 119)
+    assert (rule.first_seed, last_seed_of(rule, get_claim("question"))) == (100, 119)
     assert Replications.read(folder / "results").rules[0].first_seed == 120
 
 

@@ -15,7 +15,7 @@ from study.judge.evidence import find
 from study.judge.family import family
 from study.judge.spending import POWER
 from study.plan.claim_files import all_claims
-from study.plan.fixed_rules import ERROR, SPENDING, Preregistrations, fix, fresh_first_seed
+from study.plan.fixed_rules import ERROR, SPENDING, Preregistrations, fix, fresh_first_seed, last_seed_of
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
@@ -233,3 +233,9 @@ def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_h
 @pytest.mark.parametrize("scale", Preregistrations.read(ROOT / "results").rules)
 def test_the_committed_rule_of_every_scale_is_that_of_the_claim_files(scale):
     assert Preregistrations.read(ROOT / "results").of(scale).difference(CLAIMS) == ""
+
+
+def test_the_looks_of_a_claim_whose_first_seeds_were_seen_end_as_much_later():
+    rule = Preregistrations.read(ROOT / "results").of(SCALE)
+    plain, seen = CLAIMS["response_norm"], CLAIMS["batch_norm"]
+    assert last_seed_of(rule, plain) == rule.first_seed + 19 and last_seed_of(rule, seen) == seen.seen_seeds + 19
