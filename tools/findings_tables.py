@@ -121,6 +121,7 @@ def in_a_cell(row: dict[str, str]) -> str:
     """Return effect, runs and verdict of a finding, in two lines."""
     verdict = re.sub(r"undecided among all claims \((\w+) alone\)", r"\1 alone", row["verdict"])
     verdict = verdict.replace(f"; {DIFFERS}", "†").replace(f"; {LARGER}", "")
+    verdict = verdict.replace("; seen again", ", seen again")
     verdict = re.sub(rf"; {NOT_CONFIRMED}( in \d+ replications)?", "‡", verdict)
     if verdict == "incomplete":
         return verdict
