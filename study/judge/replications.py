@@ -16,8 +16,6 @@ from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.plan.replications import Replication
 from study.questions.measures import Kind
 
-KINDS: tuple[Kind, ...] = ("level", "time")
-"""Kinds of measures that a replication can compare."""
 Outcome = Literal["seen again", "not confirmed", "incomplete"]
 
 

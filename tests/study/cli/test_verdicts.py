@@ -308,7 +308,7 @@ def test_replications_of_both_are_kept_and_of_two_with_the_same_seeds_ours(folde
     assert main(["merge", str(other)]) == 0
     assert Replications.read(folder).rules == [mine, theirs]
     said = [line for line in capsys.readouterr().out.splitlines() if "replication of relu_sooner" in line]
-    assert len(said) == 1 and "from seed 100 on" in said[0] and said[0].endswith("the one here stays")
+    assert len(said) == 1 and "with seeds 100 to 102" in said[0] and said[0].endswith("the one here stays")
 
 
 def replicated_from(first_seed: int, found: str) -> Replication:
