@@ -103,7 +103,7 @@ def regime_lines(report: str, scales: list[str]) -> list[str]:
         if row["claim"] in designs or scale not in scales:
             continue  # a design has many effects, and none represents the others
         title, at_own_rates = row["claim"].removesuffix(IN_TITLE), row["claim"].endswith(IN_TITLE)
-        claim = f"{title} ({row['base']})" if row["base"].startswith("A-") else title
+        claim = f"{title} ({row['base']})" if re.match("[ABC]-", row["base"]) else title
         found.setdefault((claim, row["paper"].replace(" points", "")), {})[scale, at_own_rates] = in_a_cell(row)
 
     there = {column for told in found.values() for column in told}
