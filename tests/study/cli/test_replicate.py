@@ -175,17 +175,6 @@ def test_the_words_of_the_finding_do_not_hold_the_outcome_of_the_last_one(folder
     assert first.finding == second.finding and "seen again" not in second.finding
 
 
-def test_a_finding_whose_direction_changed_keeps_its_replication_in_the_table_alone(folder, trainer):
-    """Twenty more seeds turn the verdict round: what was run again is no longer what is found."""
-    main(COMMAND)
-    main(COMMAND)
-    for arm, seed in [(arm, seed) for seed in range(5, 25) for arm in ("control", "treated")]:
-        record(planned_run(arm, seed), results(), -8.0, "elsewhere, fp32")
-    (finding,) = find(folder / "results").found
-    assert len(finding.replications) == 1
-    assert bool(finding.replicated) == (finding.has_direction and finding.verdict.effect.estimate > 0)
-
-
 def test_a_run_that_began_on_a_day_before_the_rule_is_told_and_refused(folder, trainer, capsys):
     main(COMMAND)
     record(planned_run("treated", 101), results(), 5.0, "elsewhere, fp32", started=time.time() - 2 * 86400)

@@ -1,6 +1,7 @@
 """A replication: what pairs of runs on fresh seeds say of a finding, by a rule that was fixed before."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,16 @@ def test_the_committed_rules_can_be_read_and_their_recipes_are_those_of_the_clai
     for one in rules:
         for arm in one.arms:
             one.recipe(get_claim(one.claim), arm)
+
+
+def test_only_a_replication_of_what_is_found_now_stands_beside_a_verdict():
+    finding = next(one for one in find(ROOT / "results", scales={"cifar10-jpeg-2500"}).found if one.claim_name == "depth")
+    (told,) = finding.replicated
+    for change in ({"direction": 1}, {"treated": "without-2"}, {"error": "test_error"}):
+        other = replace(told, rule=replace(told.rule, **change))
+        assert replace(finding, replications=(other,)).replicated == ()
+        assert replace(finding, replications=(told, other, told)).replicated == (told, told)
+    assert replace(finding, replications=(replace(told, outcome="incomplete"),)).replicated == ()
+    undecided = replace(finding.verdict, direction="undecided", alone=None)
+    assert replace(finding, verdict=undecided).replicated == ()
+    assert replace(finding, verdict=replace(undecided, alone="contradicted")).replicated == (told,)
