@@ -1,9 +1,11 @@
 """`replicate`: a finding once more on fresh seeds. Runs are made up: what trains is a stand-in."""
 
 import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers import accepted, made_up_result
@@ -12,6 +14,7 @@ from made_up_images import blank_images
 from study.cli import replicate_run
 from study.cli.main import main
 from study.judge.evidence import find
+from study.judge.intervals import difference_of
 from study.plan.claim_files import _claim_of, get_claim
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, last_seed_of
@@ -19,6 +22,7 @@ from study.plan.plan import PlannedRun
 from study.plan.replications import Replications
 from study.questions.scales import SCALES
 from study.record import tables
+from study.report.replications import bound_words
 from study.report.sentences import verdict_words
 
 CLAIM = '''
@@ -259,6 +263,8 @@ def test_a_pair_from_another_machine_counts_and_half_a_pair_is_made_here_whole(f
     main(COMMAND)  # writes the rule
     for arm, seed in (("control", 101), ("control", 102), ("treated", 102)):
         record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")
+    for arm, machine in (("control", "elsewhere, fp32"), ("treated", "a third, fp32")):  # no pair, though both are there
+        record(planned_run(arm, 103), results(), 5.0, machine)
     main(COMMAND)
     assert trainer.trained == [(arm, seed) for seed in (100, 101, 103) for arm in ("treated", "control")]
     (finding,) = find(folder / "results").found
@@ -269,3 +275,13 @@ def test_the_seeds_of_any_run_of_the_scale_are_no_longer_fresh(folder, trainer):
     record(planned_run("control", 123), results(), 5.0, "elsewhere, fp32")
     main(COMMAND)
     assert Replications.read(folder / "results").rules[0].first_seed == 130
+
+
+@pytest.mark.parametrize(
+    "bound, direction, words",
+    [(0.321, 1, "above +0.32 points"), (-0.004, -1, "below -0.004 points"), (math.nan, 1, "without a bound")],
+)
+def test_a_bound_is_told_with_enough_digits_to_show_its_side(bound, direction, words):
+    effect = difference_of(bound, 0.1, 9, 0.95, 10, 10, 0.3, 10)
+    told = SimpleNamespace(effect=effect, bound=bound, rule=SimpleNamespace(direction=direction, error="test_error"))
+    assert bound_words(told, SimpleNamespace()) == words
