@@ -8,6 +8,7 @@ from study.counted import counted
 from study.judge.family import Finding, machine_words
 from study.judge.intervals import Ratio
 from study.judge.replications import Replicated
+from study.plan.replications import FILE
 from study.questions.measures import AtEnd
 from study.report import phrases
 from study.report.effect_tables import ERROR_NAMES
@@ -25,6 +26,7 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
             "measure": ERROR_NAMES.get(told.rule.error) or phrases.measured(one.claim.measure),
             "finding": told.rule.finding,
             "fixed on": told.rule.fixed_on,
+            "fixed in": told.rule.note or FILE,
             "seeds": f"{told.rule.seeds[0]} to {told.rule.seeds[-1]}",
             "pairs": f"{told.pairs} of {told.rule.pairs}",
             "fresh pairs [95%]": effect_words(told, one),
@@ -35,7 +37,10 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
         for one in found
         for told in one.replications
     ]
-    return table(rows, keep=("claim", "scale", "arms", "measure", "finding", "pairs", "fresh pairs [95%]", "bound", "outcome"))
+    return table(
+        rows,
+        keep=("claim", "scale", "arms", "measure", "finding", "fixed in", "pairs", "fresh pairs [95%]", "bound", "outcome"),
+    )
 
 
 def replicated_words(finding: Finding) -> str:
@@ -73,7 +78,8 @@ def bound_words(told: Replicated, finding: Finding) -> str:
         return "without a bound"
     side = "above" if told.rule.direction > 0 else "below"
     if is_ratio:
-        return f"{side} x{told.bound:.3g}"
+        short = f"{told.bound:.3g}"
+        return f"{side} x{short if float(short) != 1 else f'{told.bound:.6g}'}"
     short = f"{told.bound:+.2f}"
     value = short if float(short) else f"{told.bound:+.1g}"
     return f"{side} {value} {_unit(told, finding)}"

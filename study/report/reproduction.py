@@ -1,4 +1,4 @@
-"""Compares the study with a full replication, and lists what was easy, what was hard and where it deviates from the paper.
+"""Compares the study with the whole paper, and lists what was easy, what was hard and where it deviates from the paper.
 
 All sentences are built from the claims, the recipes and the tables."""
 
@@ -80,8 +80,8 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
         ),
         ("outcome", outcome_words(findings.found), "not run"),
     ]
-    rows = [{"what": what, "this report": here, "a full replication": there} for what, here, there in told]
-    return table(rows, keep=("what", "this report", "a full replication"))
+    rows = [{"what": what, "this report": here, "the whole paper": there} for what, here, there in told]
+    return table(rows, keep=("what", "this report", "the whole paper"))
 
 
 def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from made_up_images import blank_images
 from study.cli import replicate_run
 from study.cli.main import main
 from study.judge.evidence import find
-from study.judge.intervals import difference_of
+from study.judge.intervals import difference_of, ratio_of_logs
 from study.plan.claim_files import _claim_of, get_claim
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, last_seed_of
@@ -285,3 +285,10 @@ def test_a_bound_is_told_with_enough_digits_to_show_its_side(bound, direction, w
     effect = difference_of(bound, 0.1, 9, 0.95, 10, 10, 0.3, 10)
     told = SimpleNamespace(effect=effect, bound=bound, rule=SimpleNamespace(direction=direction, error="test_error"))
     assert bound_words(told, SimpleNamespace()) == words
+
+
+def test_a_bound_of_a_ratio_close_to_1_is_told_with_its_side_too():
+    effect = ratio_of_logs(difference_of(-0.1, 0.05, 9, 0.95, 10, 10, 0.1, 10))
+    rule = SimpleNamespace(direction=-1, error="")
+    assert bound_words(SimpleNamespace(effect=effect, bound=0.9996, rule=rule), SimpleNamespace()) == "below x0.9996"
+    assert bound_words(SimpleNamespace(effect=effect, bound=0.95, rule=rule), SimpleNamespace()) == "below x0.95"
