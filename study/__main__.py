@@ -17,7 +17,7 @@ def command() -> int:
         return main()
     except SystemExit as asked:
         if asked.code == EXIT_LATER:
-            print("stopped; the same command goes on from here", file=sys.stderr)
+            print("stopped; the same command continues from here", file=sys.stderr)
         raise
 
 

@@ -48,7 +48,7 @@ DESCRIPTION = """Tests the claims of the AlexNet paper (2012) again with several
 
 All folders are in the working folder, unless environment variables name others: results/ has the tables
 and pages of results (RESULTS_DIR), spool/ the finished and unfinished runs (SPOOL_DIR), and data/ the
-images (DATA_DIR). Results on made-up images and on your own images go to my-results/."""
+images (DATA_DIR). Results on synthetic images and on your own images go to my-results/."""
 
 EXAMPLES = """examples:
   {prog} quick                               everything once, small, into ./quick
@@ -83,25 +83,14 @@ IN_THE_WAY = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, err
 is refused before the work."""
 EXTRAS = {"optuna": "search", "ray": "ray", "submitit": "slurm", "psycopg": "postgresql"}
 """Which of pyproject.toml's extras installs a package; all other packages come with `study`."""
+# fmt: off
 FAMILIES = (
-    quick,
-    plan,
-    run,
-    settle,
-    replicate,
-    search,
-    record,
-    report,
-    verdicts,
-    merge,
-    describe,
-    logits,
-    train,
-    data,
-    status,
+    quick, plan, run, settle, replicate, search, record, report, verdicts, merge, describe, logits, train, data, status,
     gpu_check,
 )
+# fmt: on
 """Modules that add verbs to the parser."""
+VERBS_THAT_TRAIN = ("quick", "replicate", "run", "search", "settle", "train")
 FOLDERS = ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI")
 """Environment variables that a command may set for itself."""
 
@@ -165,14 +154,14 @@ def _main(arguments: list[str] | None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        console.say("\nstopped; the same command goes on from here")
+        console.say("\nstopped; the same command continues from here")
         return 130
     except (Interrupted, LeaseLost) as error:
-        console.say(f"{error}; the same command goes on from here")
+        console.say(f"{error}; the same command continues from here")
         return EXIT_LATER
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if args.verb in ("quick", "run", "search", "settle", "train") else 0  # these were not finished
+        return 1 if args.verb in VERBS_THAT_TRAIN else 0  # these were not finished
     except OSError as error:
         if not (error.errno in (*NOT_OURS, *IN_THE_WAY) or isinstance(error, TimeoutError)):
             raise

@@ -39,7 +39,7 @@ def resolve(args: argparse.Namespace) -> None:
 
 
 def asks_apart(args: argparse.Namespace) -> bool:
-    """Return whether the results are kept apart from the study's: those of made-up images and of the user's own."""
+    """Return whether the results are kept apart from the study's: those of synthetic images and of the user's own."""
     scale: str = getattr(args, "scale", None) or ""
     return getattr(args, "images", None) is not None or bool(own_name(scale)) or is_apart(scale)
 

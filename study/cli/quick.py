@@ -1,4 +1,4 @@
-"""`quick`: goes through everything on small made-up images, from training to the report, in a separate folder."""
+"""`quick`: goes through everything on small synthetic images, from training to the report, in a separate folder."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ COMMAND = ("run", "relu_sooner", "--scale", "smoke")
 
 
 def add_to(verbs: Verbs) -> None:
-    text = "run everything once on small made-up images, into ./quick, to show that it works on this machine"
+    text = "run everything once on small synthetic images, into ./quick, to show that it works on this machine"
     add_verb(verbs, "quick", quick, text)
 
 

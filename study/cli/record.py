@@ -53,12 +53,12 @@ def record_runs(args: argparse.Namespace) -> int:
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return the results that belong in the folder of results. The study's folder takes no runs on made-up images or on the
+    """Return the results that belong in the folder of results. The study's folder takes no runs on synthetic images or on the
     user's own."""
     mine = [result for result in results if is_chosen() or not is_apart(result.asked.scale)]
     if left_out := len(results) - len(mine):
         Console().say(
-            f"{left_out} on made-up images or your own are left out of {results_dir()}; RESULTS_DIR={MY_RESULTS} takes them"
+            f"{left_out} on synthetic images or your own are left out of {results_dir()}; RESULTS_DIR={MY_RESULTS} takes them"
         )
     return mine
 

@@ -81,7 +81,7 @@ def searched(searches: Sequence["Search"], place: Place, console: Console) -> bo
                 case RateFound():
                     console.say(_found_words(event))
                 case SearchLost(one, reason):
-                    console.say(f"{one.label}: lost, {reason}; the same command goes on from here")
+                    console.say(f"{one.label}: lost, {reason}; the same command continues from here")
                     some_lost = True
     return some_lost
 

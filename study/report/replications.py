@@ -56,10 +56,10 @@ def replication_sentence(told: Replicated, finding: Finding) -> str:
     """Return a sentence on a replication that has all its pairs, such as "Run again on 10 fresh pairs of without-3 and all-five
     (seeds 103 to 112), it is -0.22 points [-0.70, 0.26], and with 95% confidence below +0.17 points: not confirmed."."""
     rule = told.rule
-    of = f"By the error {ERROR_NAMES[rule.error]}, run" if rule.error else "Run"
+    by = f", by {ERROR_NAMES[rule.error]}," if rule.error else ""
     without = f", {counted(told.without_result, 'pair')} without a result" if told.without_result else ""
     return (
-        f"{of} again on {counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control} (seeds {rule.seeds[0]} to "
+        f"Run again{by} on {counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control} (seeds {rule.seeds[0]} to "
         f"{rule.seeds[-1]}{without}), it is {effect_words(told, finding)}, and with {100 * rule.confidence:g}% confidence "
         f"{bound_words(told, finding)}: {told.outcome}."
     )

@@ -5,6 +5,7 @@ All sentences are built from the claims, the recipes and the tables."""
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from alexnet.recipe import PAPER, SOURCE_2012, Recipe
 from study.counted import counted
 from study.judge.evidence import Findings
 from study.judge.family import Finding
+from study.judge.replications import Outcome
 from study.judge.seeds_needed import most_seeds, seeds_for_claim, spread_of
 from study.plan.fixed_rules import looks_of
 from study.plan.initial_logits import changes_scale
@@ -26,6 +28,7 @@ from study.report.overview import outcome_words, standing, tested
 from study.report.plain_tables import NOTHING, table
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012
+from study.report.replications import replication_sentence
 
 DOLLARS_A_CORE_HOUR = 0.05
 """An assumed price, for comparison."""
@@ -123,73 +126,102 @@ def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:
 # ---- Easy, hard, different ---------------------------------------------------------------------------------------------
 
 
-def easy(findings: Findings) -> list[str]:
-    """Return what was easy, one sentence each."""
-    runs, found, told = findings.runs, findings.found, []
-    failed = int(runs.outcome.isin(["diverged", "stalled"]).sum())
-    if len(runs) and not failed:
-        told.append(f"Each of {counted(len(runs), 'run')} has a result: none diverged, none got stuck at guessing.")
+@dataclass(frozen=True)
+class Remark:
+    """What was easy or hard, and for what: a sentence, or the beginning of a list."""
+
+    text: str
+    each: Sequence[str] = ()
+
+
+def easy(findings: Findings) -> list[Remark]:
+    """Return what was easy."""
+    runs, found = findings.runs, findings.found
+    return [*_all_with_a_result(runs), *_early(found), *_run_again(found, "seen again"), *_shared(found)]
+
+
+def _all_with_a_result(runs: pd.DataFrame) -> Iterator[Remark]:
+    if len(runs) and not runs.outcome.isin(["diverged", "stalled"]).any():
+        yield Remark(f"Each of {counted(len(runs), 'run')} has a result: none diverged, none got stuck at guessing.")
+
+
+def _early(found: Sequence[Finding]) -> Iterator[Remark]:
     if early := _named([one for one in found if one.verdict.is_decided and one.verdict.looks_taken == 1], found):
-        told.append(f"Decided at the first look, with all claims counted: {'; '.join(early)}.")
+        yield Remark("Decided at the first look, with all claims counted:", early)
+
+
+def _shared(found: Sequence[Finding]) -> Iterator[Remark]:
     shared = _claims_a_run(found)
     if len(shared) and shared.max() > 1:
-        told.append(
+        yield Remark(
             f"Claims share their runs: of {counted(len(shared), 'run')} that findings use, {int((shared > 1).sum()):,} are in "
             f"several findings, and one is in {int(shared.max())}."
         )
-    return told
 
 
-def hard(findings: Findings) -> list[str]:
-    """Return what was hard, one sentence each."""
+def hard(findings: Findings) -> list[Remark]:
+    """Return what was hard."""
     found = tested(findings.found)
     return [
         *_without_a_result(findings.runs),
         *_open_still(found),
         *_decided_alone(found),
         *_out_of_reach(found),
+        *_run_again(findings.found, "not confirmed"),
         *_read_otherwise(found),
         *_of_another_scale(found),
     ]
 
 
-def _without_a_result(runs: pd.DataFrame) -> Iterator[str]:
+def _without_a_result(runs: pd.DataFrame) -> Iterator[Remark]:
     counts = {"diverged": int((runs.outcome == "diverged").sum()), "did not learn": int((runs.outcome == "stalled").sum())}
     if ended := [f"{count:,} {word}" for word, count in counts.items() if count]:
-        yield f"Of {counted(len(runs), 'run')} {' and '.join(ended)}."
+        yield Remark(f"Of {counted(len(runs), 'run')} {' and '.join(ended)}.")
 
 
-def _open_still(found: Sequence[Finding]) -> Iterator[str]:
+def _open_still(found: Sequence[Finding]) -> Iterator[Remark]:
     if undecided := [finding for finding in found if finding.word == "undecided"]:
         alone = Counter(finding.verdict.alone for finding in undecided if finding.verdict.alone)
         sides = "".join(f", {count} of them {side} alone" for side, count in sorted(alone.items()))
-        yield f"Undecided with the seeds so far: {len(undecided)} of {counted(len(found), 'finding')}{sides}."
+        yield Remark(f"Undecided with the seeds so far: {len(undecided)} of {counted(len(found), 'finding')}{sides}.")
 
 
-def _decided_alone(found: Sequence[Finding]) -> Iterator[str]:
+def _decided_alone(found: Sequence[Finding]) -> Iterator[Remark]:
     if alone := _named([finding for finding in found if standing(finding).endswith("alone")], found):
-        yield f"Decided alone, but open with all claims counted: {'; '.join(alone)}."
+        yield Remark("Decided alone, but open with all claims counted:", alone)
 
 
-def _read_otherwise(found: Sequence[Finding]) -> Iterator[str]:
+def _run_again(found: Sequence[Finding], outcome: Outcome) -> Iterator[Remark]:
+    again = [
+        f"{_named([one], found)[0]}: {told.rule.finding}. {replication_sentence(told, one)}"
+        for one in found
+        for told in one.replications
+        if told.outcome == outcome
+    ]
+    if again:
+        yield Remark(f"{outcome.capitalize()} on fresh seeds:", again)
+
+
+def _read_otherwise(found: Sequence[Finding]) -> Iterator[Remark]:
     for apart, words in ((DIFFERS, "another answer"), (LARGER, "the same answer with a larger effect")):
         if named := _named([finding for finding in found if readings_differ(finding) == apart], found):
-            yield f"The claim can be read in another way, which gives {words}: {'; '.join(named)}."
+            yield Remark(f"The claim can be read in another way, which gives {words}:", named)
 
 
-def _of_another_scale(found: Sequence[Finding]) -> Iterator[str]:
+def _of_another_scale(found: Sequence[Finding]) -> Iterator[Remark]:
     if scaled := sum(changes_scale(finding.verdict.told.initial_logits) for finding in found):
-        yield (
+        yield Remark(
             f"In {scaled} of {counted(len(found), 'finding')}, taking a part out also changes the scale of the signal, so that "
             "not only the part is compared."
         )
 
 
-def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
-    """Yield the open claims for which "no effect" needs more seeds than the last look has."""
+def _out_of_reach(found: Sequence[Finding]) -> Iterator[Remark]:
+    """Yield the open claims for which "no effect" needs more seeds than the last look has. Those that are decided alone are
+    left out: they will hardly end so."""
     beyond = []
     for finding in found:
-        if finding.word != "undecided" or finding.claim.measure.runs_together > 1:
+        if standing(finding) != "undecided" or finding.claim.measure.runs_together > 1:
             continue
         looks = looks_of(finding.rule)
         of_its_scale = [other for other in found if other.scale == finding.scale]
@@ -198,10 +230,10 @@ def _out_of_reach(found: Sequence[Finding]) -> Iterator[str]:
         if seeds and seeds[0] > most:
             (name,) = _named([finding], found)
             beyond.append(
-                f"{name} (about {seeds_text(seeds)} for a margin of {margin_text(finding.claim)}; the last look has {most})"
+                f"{name}: about {seeds_text(seeds)} for a margin of {margin_text(finding.claim)}; the last look has {most}"
             )
     if beyond:
-        yield f'"No effect" would need more seeds of an arm than the last look has: {"; ".join(beyond)}.'
+        yield Remark('"No effect" would need more seeds of an arm than the last look has:', beyond)
 
 
 def deviations(findings: Findings) -> dict[str, Any]:
@@ -216,12 +248,14 @@ def deviations(findings: Findings) -> dict[str, Any]:
         "these differences."
     )
     networks: dict[tuple[str, str], dict[str, tuple]] = {}
+    others: dict[str, dict[str, None]] = {}
     for one in found:
         where = one.data if one.scale == one.data else f"{one.data}, scale {one.scale}"
         if one.base in ALEXNETS:
             networks.setdefault((one.base, where), changed_from_2012(one))
-        elif (told := f"{one.base} is not an AlexNet, but the network of the claim: {one.claim.title}.") not in words:
-            words.append(told)
+        else:
+            others.setdefault(one.claim.title, {})[one.base] = None
+    words += [f"Of other networks than AlexNet: {title} ({', '.join(bases)})." for title, bases in others.items()]
     tables = []
     for (base, where), fields in networks.items():
         rows = [{"setting": field, "authors' code": _plain(old), "here": _plain(new)} for field, (old, new) in fields.items()]

@@ -1,4 +1,4 @@
-"""Results of made-up images and of one's own stay out of the study's own folder."""
+"""Results of synthetic images and of one's own stay out of the study's own folder."""
 
 import argparse
 import os
@@ -116,6 +116,6 @@ def test_what_is_recorded_of_a_directory_of_runs_is_kept_apart_likewise(
     assert main(["record"]) == 0
     told = capsys.readouterr().out
     assert set(tables.read_runs(here / (folder or "results")).scale) == scales
-    assert ("1 on made-up images or your own are left out of results; RESULTS_DIR=my-results takes them" in told) == (
+    assert ("1 on synthetic images or your own are left out of results; RESULTS_DIR=my-results takes them" in told) == (
         not folder
     )

@@ -146,17 +146,28 @@ def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     assert len({r["key"] for r in plan["runs"]}) == 2
 
 
-@pytest.mark.parametrize(("verb", "code"), [("run", 1), ("report", 0)])
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [*((verb, 1) for verb in ("quick", "replicate", "run", "search", "settle", "train")), ("report", 0)],
+)
 def test_a_reader_that_goes_away_is_no_mistake_but_a_plan_that_was_not_trained_is_not_done(here, monkeypatch, verb, code):
     """`... | head`: a script must not take 0 for trained."""
 
     def nobody_reads(*_):
         raise BrokenPipeError
 
-    monkeypatch.setattr({"run": "study.cli.run.run", "report": "study.cli.report.write_pages"}[verb], nobody_reads)
+    monkeypatch.setattr("study.cli.report.write_pages" if verb == "report" else f"study.cli.{verb}.{verb}", nobody_reads)
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
-    assert main([verb, *(["relu_sooner"] if verb == "run" else [])]) == code
+    assert (
+        main(
+            [
+                verb,
+                *{"run": ["relu_sooner"], "search": ["relu_sooner"], "replicate": ["depth"], "train": ["PAPER"]}.get(verb, []),
+            ]
+        )
+        == code
+    )
 
 
 @pytest.mark.parametrize("ends", [0, Refused("no"), KeyboardInterrupt(), ZeroDivisionError()], ids=repr)

@@ -162,7 +162,7 @@ def test_asked_to_stop_while_python_started_again_a_command_says_that_it_stopped
         [sys.executable, "-c", HELD_BACK, "list"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
-    assert (ended.returncode, ended.stderr) == (75, "stopped; the same command goes on from here\n")
+    assert (ended.returncode, ended.stderr) == (75, "stopped; the same command continues from here\n")
 
 
 TOLD_BY_ITS_HANDLER = """
@@ -192,4 +192,4 @@ def test_asked_to_stop_in_its_first_second_a_command_ends_with_75(tmp_path, seco
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in error
-    assert error.endswith("stopped; the same command goes on from here\n")
+    assert error.endswith("stopped; the same command continues from here\n")

@@ -511,7 +511,7 @@ WHEN_PLANNED = {  # a report died of most of these, after hours of training
         r"claim\.scales: 'cifar10-jpeg' cannot be 'native', at best 'proxy'",
         ("scales=ALEXNET_ROLES", 'scales={"cifar10-jpeg": "native"}'),
     ),
-    "made-up images as evidence": (
+    "synthetic images as evidence": (
         r"claim\.scales: 'shapes' cannot be 'proxy', at best 'machinery'",
         ("scales=ALEXNET_ROLES", 'scales={"shapes": "proxy"}'),
     ),

@@ -133,7 +133,7 @@ STUDIES = {
     "one short title": [titled("Deep is better")],
     "long titles": [titled(LONG), titled("colour" * 30, "colour_noise", scale=FEW)],
     "one's own images": [found("response_norm", scale=OWN_IMAGES), found("response_norm")],
-    "made-up images": [found("colour_noise", scale="shapes", role="machinery"), found("ten_views", scale="smoke")],
+    "synthetic images": [found("colour_noise", scale="shapes", role="machinery"), found("ten_views", scale="smoke")],
     "all against the claims": [titled("Deep", treated=[31.0, 31.1, 30.95]), found("colour_noise", [35.0, 35.1, 34.9])],
     "all far beyond": [titled("Deep", treated=[91.0, 91.1, 90.95], **PLAIN)],
     "nothing": [],

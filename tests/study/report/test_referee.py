@@ -22,7 +22,7 @@ from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.recipe_words import fields_that_differ, fields_words
 from study.report.referee import changed_from_2012, does_not_show, holds_for_all, how_judged, training_command, would_change
-from study.report.reproduction import at_a_glance, deviations, easy, hard, hours_of_computing, runs_of_full_replication
+from study.report.reproduction import Remark, at_a_glance, deviations, easy, hard, hours_of_computing, runs_of_full_replication
 from study.report.spreads import spreads_of
 
 CLAIMS = all_claims()
@@ -210,23 +210,23 @@ def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
 
 def test_runs_without_a_result_are_hard_and_none_are_easy():
     whole, idle = RUNS.assign(outcome="finished"), RUNS.assign(outcome=["stalled", "diverged", "stalled"])
-    assert "Of 3 runs 1 diverged." in hard(SimpleNamespace(found=(), runs=RUNS))
-    assert "Of 3 runs 1 diverged and 2 did not learn." in hard(SimpleNamespace(found=(), runs=idle))
+    assert Remark("Of 3 runs 1 diverged.") in hard(SimpleNamespace(found=(), runs=RUNS))
+    assert Remark("Of 3 runs 1 diverged and 2 did not learn.") in hard(SimpleNamespace(found=(), runs=idle))
     (told,) = easy(SimpleNamespace(found=(), runs=whole))
-    assert told.startswith("Each of 3 runs has a result")
+    assert told.text.startswith("Each of 3 runs has a result")
 
 
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
-    assert any(DECAY.title in told and NORM.title not in told for told in easy(findings))
-    assert "Undecided with the seeds so far: 1 of 2 findings." in hard(findings)
+    assert any(told.each == [DECAY.title] for told in easy(findings))
+    assert Remark("Undecided with the seeds so far: 1 of 2 findings.") in hard(findings)
 
 
 def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is_told_apart():
     design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, told=None))
     alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
-    assert "Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone." in hard(findings)
+    assert Remark("Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone.") in hard(findings)
     assert outcome_words(findings.found) == "3 findings: 1 supported, 1 supported alone, 1 undecided."
 
 
@@ -251,16 +251,34 @@ def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_
     scales = ("cifar10-jpeg", "cifar10-jpeg-2500")
     everywhere = [found(scale=scale) for scale in scales]
     here = [found(NORM, treated, "response_norm", scale) for treated, scale in zip((WIDE, HIGHER), scales, strict=True)]
-    (told,) = (one for one in easy(SimpleNamespace(found=(*everywhere, *here), runs=RUNS)) if one.startswith("Decided"))
-    assert told == f"Decided at the first look, with all claims counted: {DECAY.title}; {NORM.title} (cifar10-jpeg-2500)."
+    findings = SimpleNamespace(found=(*everywhere, *here), runs=RUNS)
+    (told,) = (one for one in easy(findings) if one.text.startswith("Decided"))
+    assert told.each == [DECAY.title, f"{NORM.title} (cifar10-jpeg-2500)"]
 
 
 def test_how_many_seeds_no_effect_takes_is_counted_against_the_looks_of_its_own_rule(monkeypatch):
     monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
     rules = [SimpleNamespace(looks=Looks((3, last), (5, last + 2)), fixed_on="2100-01-01") for last in (12, 24)]
     told = [hard(SimpleNamespace(found=(found(treated=WIDE, rule=rule),), runs=RUNS)) for rule in rules]
-    few, many = ([one for one in each if one.startswith('"No effect" would need more')] for each in told)
-    assert "(about 18 for a margin of 0.5 points; the last look has 12)" in few[0] and not many
+    few, many = ([one for one in each if one.text.startswith('"No effect" would need more')] for each in told)
+    assert few[0].each == [f"{DECAY.title}: about 18 for a margin of 0.5 points; the last look has 12"] and not many
+
+
+def test_of_what_is_decided_alone_it_is_not_told_what_no_effect_would_take(monkeypatch):
+    monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
+    alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
+    told = hard(SimpleNamespace(found=(alone,), runs=RUNS))
+    assert [one.each for one in told if one.each] == [[DECAY.title]]  # as decided alone, and as nothing else
+
+
+@pytest.mark.parametrize(("outcome", "tells"), [("seen again", easy), ("not confirmed", hard)])
+def test_a_finding_run_again_on_fresh_seeds_is_told_where_it_belongs(outcome, tells, monkeypatch):
+    monkeypatch.setattr("study.report.reproduction.replication_sentence", lambda told, finding: f"Run again: {told.outcome}.")
+    one = found()
+    one.replications = (SimpleNamespace(rule=SimpleNamespace(finding="+1 points"), outcome=outcome),)
+    for each in (easy, hard):
+        told = [item.each for item in each(SimpleNamespace(found=(one,), runs=RUNS)) if item.text.endswith("on fresh seeds:")]
+        assert told == ([[f"{DECAY.title}: +1 points. Run again: {outcome}."]] if each is tells else [])
 
 
 def test_looks_are_told_by_scale_where_the_rules_differ():
