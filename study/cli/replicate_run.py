@@ -96,8 +96,8 @@ def replicate_finding(args: argparse.Namespace) -> int:
     if recorded.warning:
         console.say(recorded.warning)
     asked = ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked")
-    conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console, here_alone=False)
-    is_whole = tell_answer(goal, results, console)
+    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console, here_alone=False)
+    is_whole = tell_answer(goal, findings.found, console)
     for reason in lost:
         console.say(f"lost: {reason}; the same command tries it again")
     return 0 if recorded.in_tables and is_whole else 1
@@ -132,9 +132,8 @@ def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
     }
 
 
-def tell_answer(goal: Goal, results: Path, console: Console) -> bool:
+def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
     """Print what the replication shows now. Returns whether all of its pairs are there."""
-    found = find(results, scales={goal.rule.scale}).found
     told = next(told for one in found for told in one.replications if told.rule == goal.rule)
     if told.outcome == "incomplete":
         console.say(f"{told.pairs} of {told.rule.pairs} pairs are there; nothing is computed before all are.")

@@ -38,6 +38,7 @@ from study.run.run_folder import Results, is_done
 from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
+    from study.judge.evidence import Findings
     from study.record.keeper import Keeper
 
 
@@ -292,9 +293,9 @@ def conclude(
     results: Path,
     console: Console,
     here_alone: bool = True,
-) -> None:
-    """Write the report, print the verdicts, and put summaries into MLflow. `here_alone`: print only findings that have runs of
-    this machine."""
+) -> "Findings":
+    """Write the report, print the verdicts, put summaries into MLflow, and return the findings. `here_alone`: print only
+    findings that have runs of this machine."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
     from study.record.figure_files import picture_prefix
@@ -344,3 +345,4 @@ def conclude(
     console.say(f"next: {command_line(*words)}  ({why})")
     if args.json:
         print(json.dumps(records(findings, told), indent=1))
+    return findings

@@ -1,5 +1,6 @@
 """Collects one claim at one scale for the pages: what the paper says, what was run, every number, and what a referee asks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def _order(finding: Finding, place: int) -> dict[str, float | None]:
         "verdict": VERDICTS.index(standing(finding)) if standing(finding) in VERDICTS else len(VERDICTS),
         "claim": place,
         "paper": None if reported is None or on_line is None else on_line[3],
-        "here [95%]": None if on_line is None else on_line[0],
+        "here [95%]": None if on_line is None or math.isnan(on_line[0]) else on_line[0],
         "p (Holm)": None if verdict.holm_p != verdict.holm_p else verdict.holm_p,
         "runs": min(phrases.runs_of(finding)),
         "more seeds needed": verdict.more_seeds,

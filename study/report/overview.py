@@ -137,8 +137,9 @@ def on_paper_line(finding: Finding, other: Effect | None = None) -> tuple[float,
     that matters here.
 
     Ratios enter as logarithms. A share enters as it is: the paper's "every run" is 1. For two numbers that should be alike, 1
-    is the largest allowed difference, and the paper's statement lies between -1 and 1. None where there is no number. `other`:
-    take this effect, not the verdict's.
+    is the largest allowed difference, and the paper's statement lies between -1 and 1. Of a ratio of which nothing is known, as
+    runs of both arms never arrived, only the paper's number is not NaN. None where there is no number. `other`: take this
+    effect, not the verdict's.
     """
     effect, claim = other or finding.verdict.effect, finding.claim
     if not math.isfinite(effect.estimate):
@@ -152,4 +153,6 @@ def on_paper_line(finding: Finding, other: Effect | None = None) -> tuple[float,
     line = effect.on_line(expected)
     unit = math.log(margin) if is_ratio else margin
     paper = math.nan if reported is None else math.log(reported) if is_ratio else expected * reported
+    if is_ratio and effect.bound == "unknown":
+        return math.nan, math.nan, math.nan, paper / unit
     return line.estimate / unit, line.lower / unit, line.upper / unit, paper / unit

@@ -80,7 +80,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.setattr(replicate_run, "pace_of", lambda machine: Pace())
     monkeypatch.setattr(replicate_run, "load_known", blank_images)
-    monkeypatch.setattr(replicate_run, "conclude", lambda *_, **__: None)
+    monkeypatch.setattr(replicate_run, "conclude", lambda *_, **__: find(results()))
     monkeypatch.chdir(tmp_path)
     for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
         record(planned_run(arm, seed), results(), 5.0, "elsewhere, fp32")

@@ -11,6 +11,8 @@ from made_up_findings import lanes, titles
 
 from study.judge.intervals import Difference, share_of_runs
 from study.plan.claim_files import all_claims
+from study.report.claim_pages import _order
+from study.report.drawn import interval_of
 from study.report.figures.style import save, style
 from study.report.figures.verdicts import ARROW, MARKS, verdict_forest
 from study.report.overview import VERDICTS, on_paper_line, outcome_words, section_words, standing
@@ -106,6 +108,17 @@ def test_the_paper_is_told_once_in_a_row():
 def test_runs_of_both_arms_that_never_arrived_are_no_ratio_in_the_column():
     (axis,) = drawn(found("dropout_slower", [None, None, None], verdict=never("dropout_slower")))
     assert [text.get_text() for text in axis.texts].count("no ratio") == 1
+
+
+def test_of_runs_that_never_arrived_only_the_papers_number_is_drawn():
+    one = found("dropout_slower", [None, None, None], verdict=never("dropout_slower"))
+    (axis,) = drawn(one)
+    marks = [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1]
+    assert marks == [pytest.approx(math.log(2) / math.log(1.25))]
+    assert not [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 2]  # no interval
+    bar = interval_of(one)
+    assert (bar["middle"], bar["lower"], bar["upper"]) == (None, None, None) and bar["paper"] is not None
+    assert _order(one, 0)["here [95%]"] is None
 
 
 def test_a_row_of_one_regime_says_which_where_the_picture_has_several():
