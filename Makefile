@@ -117,8 +117,8 @@ reproduce-all: $(READY) ## every claim except the designs, cheapest first, each 
 settle: $(READY) ## all claims (CLAIMS=), one look after the other, until they are decided or HOURS= are over
 	$(STUDY) settle $(CLAIMS) $(if $(HOURS),--hours $(HOURS)) $(if $(RUNS),--runs $(RUNS)) $(if $(HOURS)$(RUNS),,--plan)
 
-replicate: $(READY) ## a finding once more on fresh seeds: CLAIM=depth SCALE=cifar10-jpeg-2500 (PAIRS=10)
-	$(STUDY) replicate $(CLAIM) $(if $(PAIRS),--pairs $(PAIRS))
+replicate: $(READY) ## a finding once more on fresh seeds: CLAIM=batch_norm SCALE=cifar10-jpeg-2500 (PAIRS=10, NEW=1)
+	$(STUDY) replicate $(CLAIM) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(NEW),--new)
 
 quick: $(READY) ## everything once on small synthetic images, into quick/: shows that it works here
 	$(STUDY) quick

@@ -75,12 +75,14 @@ NOT_CONFIRMED = "not confirmed"
 OWN_RATES = "the same, own learning rates"
 LEGEND = """
 Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
-taken ([later runs](docs/findings.md)). "-": not asked. Incomplete: too few runs for a look.
+taken ([later runs](docs/findings.md)). "-": no runs. Incomplete: too few runs for a look.
 
 - n=3+5: runs of the changed network and of its control; n=6: six of each, or six compared with themselves; 12/9: twelve pairs
   from nine seeds. Of averaged nets the interval is over test images.
-- Supported, contradicted: significant after correction for the many claims. Alone: only before it. No effect: within the
-  margin, half a point for most. Finally: the last of [four looks](docs/statistics.md) is taken.
+- A, B: two networks of [figure 1](docs/figure-1.md); 2012, today: how inputs and weights are set.
+- Supported, contradicted: significant over [four looks](docs/statistics.md) and after correction for the many claims. Alone:
+  only over the looks. Intervals are corrected for neither. No effect: within the margin, half a point for most. Finally: the
+  last look is taken.
 - †: the claim read in another way gave another result. ‡: not confirmed when it was
   [run again on fresh seeds](results/REPORT.md#replications-findings-run-again-on-fresh-seeds). "Seen again":
   confirmed.""".splitlines()

@@ -141,7 +141,7 @@ def claim_options() -> Parser:
         type=names,
         default=os.environ.get("ARMS") or "",
         help="which of the claim's arms (the control and its changes), separated by commas, or all; "
-        "default: the claim's own choice",
+        "default: the claim's own choice; on a GPU `plan` and `run` take all",
     )
     return parent
 

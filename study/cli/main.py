@@ -57,7 +57,7 @@ EXAMPLES = """examples:
   {prog} run relu_sooner --seeds 5           the experiment; stopped, the same command goes on
   {prog} run relu_sooner --base 'B-*'        the same on another network
   {prog} settle --hours 8                    all claims, until they are decided or the time is over
-  {prog} replicate depth                     a finding once more, on fresh seeds
+  {prog} replicate batch_norm --scale cifar10-jpeg   a finding once more, on fresh seeds
   {prog} describe relu_sooner/A-2012         a recipe's settings and layers
   {prog} data pack imagenet --from DIR       ILSVRC, decoded once
   {prog} data check DIR                      your own images, before anything is trained

@@ -65,10 +65,11 @@ def make_plan(
     """Return the runs of one claim at one scale: base after base, in each base seed after seed, with a seed's arms together.
 
     `bases` may hold patterns ("A-*"); empty means the claim's defaults. `seeds` is the number of seeds of each arm except the
-    first, which has as many as their last look needs (study/questions/looks.py). `first_seed` and `looks` come from the scale's
-    fixed rule, if there is one. With `every_arm` and no `arms`, all arms that can be trained (`arms_with_rates`) replace the
-    claim's defaults. Raises Refused for names that do not exist, for a number of seeds below 1, for seeds that are kept for
-    tuning, for an arm without a tuned rate, and for two arms that are the same run.
+    first, which has as many as their last look needs (study/questions/looks.py); by default as many as the first look takes, if
+    neither scale nor claim says more. `first_seed` and `looks` come from the scale's fixed rule, if there is one. With
+    `every_arm` and no `arms`, all arms that can be trained (`arms_with_rates`) replace the claim's defaults. Raises Refused for
+    names that do not exist, for a number of seeds below 1, for seeds that are kept for tuning, for an arm without a tuned rate,
+    and for two arms that are the same run.
     """
     if seeds is not None and seeds < 1:
         raise Refused(f"SEEDS: {seeds} is not a whole number of 1 or more")
@@ -77,7 +78,7 @@ def make_plan(
     chosen_bases = pick_bases(claim, scale, bases)
     named = list(arms)
     pick_arms(claim, named)  # refuse a wrong name before a missing rate
-    count = seeds or scale.seeds or claim.seeds
+    count = seeds or scale.seeds or max(claim.seeds, looks.arms[0])
     first_seed = max(first_seed, claim.seen_seeds)
     if (last := first_seed + looks.seeds_of_first_arm(count) - 1) >= JUDGED_SEEDS_BELOW:
         raise Refused(

@@ -14,6 +14,7 @@ from alexnet.recipe import RECIPES
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, pick_bases, seed_count
 from study.plan.tuned import Tuned
+from study.questions.looks import Looks
 from study.questions.scales import SCALES
 
 
@@ -26,6 +27,12 @@ def test_the_default_is_the_claims_bases_arms_and_seeds(tuned_folder):
     assert {c.base for c in planned_runs} == {"A-today", "A-2012"}
     asked = {arm: [c.seed for c in planned_runs if (c.base, c.arm) == ("A-2012", arm)] for arm in ("relu", "tanh")}
     assert asked == {"relu": [0, 1, 2, 3, 4], "tanh": [0, 1, 2]}  # of the first arm as many as the first look needs
+
+
+def test_without_a_number_of_seeds_the_first_look_of_the_scales_rule_can_be_taken(tuned_folder):
+    """Else `make ablate-lrn` at such a scale would end in "incomplete"."""
+    counts = Counter(c.arm for c in plan(tuned_folder, bases=["A-2012"], looks=Looks((6, 12), (10, 20)), first_seed=10))
+    assert counts == {"relu": 10, "tanh": 6}
 
 
 @pytest.mark.parametrize(("seeds", "of_first_arm"), [(1, 1), (3, 5), (4, 5), (6, 10), (12, 20), (25, 25)])
