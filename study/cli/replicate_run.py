@@ -96,7 +96,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     if recorded.warning:
         console.say(recorded.warning)
     asked = ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked")
-    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console, here_alone=False)
+    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console)
     is_whole = tell_answer(goal, findings.found, console)
     for reason in lost:
         console.say(f"lost: {reason}; the same command tries it again")

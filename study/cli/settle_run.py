@@ -199,7 +199,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         for name in dict.fromkeys(member.name for member in members)
         if (own := [member for member in members if member.name == name])
     ]
-    conclude(args, plans, settling.place, results, console, here_alone=False)
+    conclude(args, plans, settling.place, results, console)
     return 1 if was_lost else 0
 
 

@@ -111,6 +111,20 @@ class Case:
                 taken[label] = own[:count]
         return taken
 
+    def lacks(self, look: int, compared: Iterable[Sequence[str]]) -> dict[str, int]:
+        """Return how many seeds of the first arm a look lacks, though it has its pairs of each two arms in `compared`; empty if
+        it lacks none, or pairs too."""
+        needed, most = self.looks.arms[look - 1], 0
+        for labels in compared:
+            pairs = self.shared(*labels)
+            if len(labels) != 2 or len(pairs) < needed:
+                return {}
+            used = {machine for machine, _ in pairs[:needed]}
+            if len(used) == 1 and self.first_arm in labels:
+                own = [block for block in self._in_order(self.first_arm) if block[0] in used]
+                most = max(most, self.looks.first_arm[look - 1] - len(own))
+        return {self.first_arm: most} if most else {}
+
     def complete_looks(self, *labels: str) -> list[int]:
         """Return the looks for which these arms have enough runs. A look may be skipped: a later one over several machines
         needs no additional seeds of the first arm."""

@@ -155,8 +155,8 @@ def _looked(
     case: Case, labels: Sequence[str], question: Question | None, look_at: Callable[[int], Look], looks: Sequence[int]
 ) -> ClaimLooks:
     """Return the looks of a claim about the arms `labels`."""
-    first_alone = list(labels) == [case.first_arm]
-    together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
+    first_alone, all_at_once = list(labels) == [case.first_arm], isinstance(case.claim.rule, Interaction)
+    together = [labels] if first_alone or all_at_once else [(label, labels[-1]) for label in labels[:-1]]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
     following = next(iter(seeds_of_looks[max(looks, default=0) :]), 0)
     return ClaimLooks(
@@ -165,6 +165,7 @@ def _looked(
         so_far=look_at(SO_FAR),
         seeds_of_looks=seeds_of_looks,
         seeds=min(max(len(case.shared(*own)), case.there_of(following, *own)) for own in together),
+        lacks=case.lacks(max(looks, default=0) + 1, together) if following else {},
         question=question,
     )
 

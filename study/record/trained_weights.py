@@ -40,6 +40,7 @@ class Trained:
     planned: PlannedRun
     place: Place
     machine: str  # the machine that trained it
+    precision: str  # in which it was trained
 
     @property
     def name(self) -> str:
@@ -63,7 +64,7 @@ class Trained:
 
     @property
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.place.machine.device, torch.bfloat16, enabled=self.place.machine.precision == "bf16")
+        return torch.autocast(self.place.machine.device, torch.bfloat16, enabled=self.precision == "bf16")
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -124,7 +125,7 @@ def _finished(planned: PlannedRun, place: Place, say: Callable[[str], None]) -> 
     except Refused as refused:
         say(f"{planned.label}: left out, {refused}")
         return None
-    return Trained(planned, place, result.machine.label)
+    return Trained(planned, place, result.machine.label, result.machine.precision)
 
 
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], is_pictured: bool) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
-from study.judge.decision import Look
+from study.judge.decision import Look, decide
 from study.judge.intervals import difference_of, ratio_of_logs
 from study.judge.judge import judge
 from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
@@ -96,6 +96,15 @@ def test_of_an_interaction_a_machine_that_has_two_arms_trains_the_others_and_a_n
     assert runs_to_look(one, 1, HERE) == {(label, seed) for label in (rule.second, rule.both) for seed in three}
     assert runs_to_look(one, 1, THERE) == {(rule.first, seed) for seed in three}
     assert len(runs_to_look(one, 1, "a third")) == 4 * 3
+
+
+def test_of_a_look_that_has_its_pairs_it_is_told_which_arm_lacks_seeds():
+    """Six of each arm: the second look takes six pairs and ten of the control."""
+    there = {label: {(HERE, seed) for seed in range(6)} for label in ("2012", "none")}
+    verdict = decide(judge(NORM.rule, case(NORM, there)), lambda p: p)
+    assert (verdict.more_seeds, verdict.more_seeds_of) == (4, "2012") and verdict.looks_taken == 1
+    fewer = decide(judge(NORM.rule, case(NORM, {**there, "none": {(HERE, seed) for seed in range(4)}})), lambda p: p)
+    assert (fewer.more_seeds, fewer.more_seeds_of) == (2, "")
 
 
 def test_a_failed_run_is_a_run():

@@ -55,7 +55,7 @@ def trained(tmp_path_factory):
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
     planned_runs, place, results = trained
     for planned, result in zip(planned_runs, results, strict=True):
-        assert weights_sha256(Trained(planned, place, "here").network) == result.weights_sha256
+        assert weights_sha256(Trained(planned, place, "here", "fp32").network) == result.weights_sha256
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
         images = images_of("shapes", place.data_dir)
         feed = Feed(planned.recipe, images, planned.seed)
         scores, _ = probabilities(
-            Trained(planned, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
+            Trained(planned, place, "here", "fp32").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
         )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
         assert wrong == pytest.approx(result.test_error, abs=1e-3)  # ties share their credit there
@@ -74,12 +74,12 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
 @pytest.mark.slow
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     planned_runs, place, _ = trained
-    told = ensemble_of([Trained(planned, place, "here") for planned in planned_runs])["one_view_top1"]
+    told = ensemble_of([Trained(planned, place, "here", "fp32") for planned in planned_runs])["one_view_top1"]
     feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
     each = torch.stack(
         [
-            probabilities(Trained(planned, place, "here").network, feed.views(*feed.test), autocast)[0]
+            probabilities(Trained(planned, place, "here", "fp32").network, feed.views(*feed.test), autocast)[0]
             for planned in planned_runs
         ]
     )
@@ -94,7 +94,7 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
 @pytest.mark.slow
 def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
     planned_runs, place, _ = trained
-    network = Trained(planned_runs[0], place, "here").network
+    network = Trained(planned_runs[0], place, "here", "fp32").network
     feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     features, logits = features_of(network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
     (full,) = [m for m in network.layers[-1].modules() if isinstance(m, nn.Linear)]
@@ -102,9 +102,20 @@ def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("reads_in", ["fp32", "bf16"])
+def test_weights_are_read_in_the_precision_of_their_training_whatever_reads_them(trained, monkeypatch, reads_in):
+    """A claim's runs of another machine, or of PRECISION=fp32, are read here by a command without it."""
+    planned_runs, place, results = trained
+    assert results[0].machine.precision == "fp32"
+    kept = trained_weights._finished(planned_runs[0], replace(place, machine=replace(MACHINE, precision=reads_in)), print)
+    with kept.autocast:
+        assert torch.nn.functional.linear(torch.ones(1, 2), torch.ones(1, 2)).dtype == torch.float32
+
+
+@pytest.mark.slow
 def test_kernels_are_told_to_four_digits(trained):
     planned_runs, place, _ = trained
-    run = Trained(planned_runs[0], place, "here")
+    run = Trained(planned_runs[0], place, "here", "fp32")
     kernels, network = ColumnColour().from_weights([run]).facts, run.network
     np.testing.assert_allclose(kernels, network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
 
@@ -176,7 +187,7 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
     kept = read_arrays(arrays_path(tmp_path, "nearest_images", planned_runs[0].scale, MACHINE.label, "figure-4"))
-    feed = Trained(planned_runs[0], place, MACHINE.label).feed
+    feed = Trained(planned_runs[0], place, MACHINE.label, "fp32").feed
     queries = spread(feed.test[1].tolist(), 8)
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
     assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
@@ -211,7 +222,7 @@ def test_what_is_read_is_of_the_seeds_that_are_judged(tmp_path, monkeypatch, fir
     planned_runs = [replace(small_run(seed), claim=name) for name in ("averaged_nets", "nearest_images") for seed in range(40)]
     pictured, together = [], []
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), seen_seeds=seen_seeds))
-    monkeypatch.setattr(trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, "here"))
+    monkeypatch.setattr(trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, "here", "fp32"))
     monkeypatch.setattr(
         trained_weights, "_derive_alone", lambda run, *more: pictured.append(run.planned.seed) if more[-1] else None
     )
