@@ -17,7 +17,6 @@ import torch
 from alexnet.data.batches import Feed
 from alexnet.data.image_sets import class_names
 from alexnet.errors import Refused
-from alexnet.files import locked
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
 from alexnet.training.checkpoint import WEIGHTS, kept_weights
@@ -140,7 +139,7 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     read = measure.from_weights([run])
     if kept and read.arrays:
         write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})
-    with locked(results / ".table.lock"):
+    with results_folder.held(results):
         told = read_trained(results)
         told["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
         _write(results, told, say)
@@ -157,7 +156,7 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
         return
     say(f"averaging {len(runs)} nets, {runs[0].planned.base} {runs[0].planned.arm}")
     read = measure.from_weights(runs)
-    with locked(results / ".table.lock"):
+    with results_folder.held(results):
         told = read_trained(results)
         if not known(told):  # unless another process has just added it
             told["ensembles"].append({"runs": names, **read.facts})
