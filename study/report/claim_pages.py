@@ -282,9 +282,11 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
 
 
 def command(found: Sequence[Finding]) -> str:
-    """Return the command that trains the runs of a claim on all its bases; with all arms if others than the default ones have
-    runs."""
+    """Return the command that trains the runs of a claim on these bases. It names bases and arms if others than the default
+    ones have runs."""
     one, options = found[0], {"seeds": str(max(map(seeds_asked, found)))}
+    if not {each.base for each in found} <= set(one.claim.default_bases):
+        options["base"] = ",".join(each.base for each in found)
     if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms):
         options["arms"] = "all"
     scale = one.data if scale_named(one.scale).own else one.scale

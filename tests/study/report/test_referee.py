@@ -17,7 +17,7 @@ from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
-from study.report.claim_pages import seeds_asked
+from study.report.claim_pages import command, seeds_asked
 from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.recipe_words import fields_that_differ, fields_words
@@ -228,6 +228,14 @@ def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
     assert Remark("Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone.") in hard(findings)
     assert outcome_words(findings.found) == "3 findings: 1 supported, 1 supported alone, 1 undecided."
+
+
+def test_the_command_of_a_claim_names_networks_that_it_does_not_run_by_default():
+    relu = get_claim("relu_sooner")
+    some = [SimpleNamespace(claim=relu, claim_name="relu_sooner", base=base, scale="cifar10", data="cifar10",
+                            arms=(), rule=None) for base in (*relu.default_bases, "B-2012")]  # fmt: skip
+    told = "make reproduce-relu-speedup SCALE=cifar10 SEEDS=1"
+    assert command(some[:-1]) == told and command(some) == f"{told} BASE=A-today,A-2012,B-2012"
 
 
 def test_a_schedule_is_one_field_wherever_fields_are_counted():
