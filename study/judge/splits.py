@@ -35,7 +35,8 @@ def with_splits(found: Sequence[Finding]) -> list[Finding]:
             groups.setdefault((finding.claim_name, finding.base, *images), []).append(finding)
     told: dict[int, tuple[tuple[float, ...], Difference]] = {}
     for (_, _, own, *_), mine in groups.items():
-        splits = {scale_named(one.scale).own: one for one in sorted(mine, key=_last_begun)}
+        splits = {_split(one): one for one in sorted(mine, key=_last_begun)}
+        splits = {split: splits[split] for split in sorted(splits)}
         if len(splits) > 1:
             estimates = tuple(
                 one.verdict.effect.estimate for one in splits.values() if isinstance(one.verdict.effect, Difference)
@@ -46,3 +47,9 @@ def with_splits(found: Sequence[Finding]) -> list[Finding]:
 
 def _last_begun(finding: Finding) -> str:
     return max(run.started for arm in finding.arms for run in arm.runs)
+
+
+def _split(finding: Finding) -> int:
+    own = scale_named(finding.scale).own
+    assert own
+    return own.split
