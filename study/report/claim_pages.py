@@ -304,6 +304,6 @@ def seeds_asked(finding: Finding) -> int:
 
 def _picture(path: Path, finding: Finding) -> dict[str, str]:
     """Return a picture with a text that says the finding, for readers who do not see it."""
-    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
+    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale, finding.version))
     found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

@@ -1,5 +1,6 @@
 """A claim about errors at the end of a budget, from a frozen table to the report."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,9 +18,9 @@ WITH = [0.300, 0.302, 0.301, 0.299, 0.3005]  # of the control 5 seeds, for the f
 WITHOUT = [0.320, 0.3215, 0.321, 0.319]
 
 
-def runs_of(seeds: int, diverged: int = 0) -> list[RunResult]:
+def runs_of(seeds: int, diverged: int = 0, fingerprint: str = "f00dfeed0000") -> list[RunResult]:
     """Made-up runs of the normalization claim, `diverged` of them without it."""
-    planned_runs = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
+    planned_runs = make_plan("response_norm", "cifar10-jpeg", fingerprint, Tuned(), seeds=seeds)
     runs = []
     for planned in planned_runs:
         run = made_up_result(planned, crossing=None)
@@ -61,6 +62,20 @@ def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
         "response_norm-cifar10-jpeg-errors.png",
         "response_norm-cifar10-jpeg-curves.png",
     }
+
+
+@pytest.mark.slow
+def test_each_version_of_the_images_has_a_picture_of_its_own_which_its_section_shows(tmp_path):
+    """The errors of the second version are ten points higher: its picture cannot be that of the first."""
+    for fingerprint, higher in (("f00dfeed0000", 0.0), ("0123456789ab", 0.1)):
+        made = [replace(run, test_error_ten_views=run.test_error_ten_views + higher) for run in runs_of(4, 0, fingerprint)]
+        tables.merge(tmp_path, made)
+    write_report(tmp_path)
+    sections = re.split(r"(?=, fingerprint \w{12})", (tmp_path / "REPORT.md").read_text())
+    shown = [re.findall(r"figures/(response_norm-cifar10-jpeg-\S*errors\.png)", section) for section in sections]
+    first, second = (tmp_path / "figures" / picture for pictures in shown for picture in pictures)
+    assert first.read_bytes() != second.read_bytes()
+    assert "0123456789ab" in first.name and "f00dfeed0000" in second.name
 
 
 @pytest.mark.slow
