@@ -86,9 +86,10 @@ def _with_ends(points: Sequence[float], ends: Sequence[float]) -> list[float]:
 
 
 def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float], place: Any) -> dict[str, Any] | None:
-    """Return a mean with its interval, in a picture of the values from `shown[0]` to `shown[1]`; None where it has none."""
+    """Return a mean with its interval, in a picture of the values from `shown[0]` to `shown[1]`; None where it has none. An
+    interval without an upper end is cut there."""
     middle, low, high = mean
-    if not all(map(math.isfinite, mean)):
+    if math.isnan(middle + low):
         return None
     return {
         "low": _round(place(max(low, shown[0]))),

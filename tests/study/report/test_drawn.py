@@ -67,6 +67,14 @@ def test_the_mean_that_is_drawn_is_that_of_the_table_also_of_times_that_never_ca
     assert float(told[1]) == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.1)
 
 
+def test_the_interval_of_a_mean_that_is_only_a_lower_bound_goes_on_to_the_edge_and_beyond():
+    arms = with_recipes(TIMES, none=[8.0, 9.0, 8.5], dropout=[10.0, None, 9.5])
+    picture = shown(TIMES, *arms)
+    whole, bound = (arm["mean"] for arm in picture["arms"])
+    assert "∞)" in bound["text"] and bound["is_cut_above"] and bound["high"] == WIDTH - RIGHT and picture["is_cut"]
+    assert "∞" not in whole["text"] and not whole["is_cut_above"] and whole["high"] < WIDTH - RIGHT
+
+
 @pytest.mark.parametrize(
     ("effect", "points", "middle"),
     [
