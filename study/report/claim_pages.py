@@ -199,11 +199,11 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
         "without a result": phrases.without_a_result(arm),
-        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
+        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
-        **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
+        **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
     }
 
 

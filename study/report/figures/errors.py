@@ -150,11 +150,12 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
     for row, arm in enumerate(arms):
         color = color_of(finding.claim, arm.label)
         every_run(axis, arm, row, arm.values, machines, judged, color)
-        mean, low, high = intervals.mean_interval(arm.known)
-        if len(arm.known) >= LEAST_RUNS:
+        mean, low, high = intervals.mean_interval(arm.results)
+        if len(arm.results) >= LEAST_RUNS:
             axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-    counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in arms]
+    without = [len(arm.runs) - len(arm.results) for arm in arms]
+    counts = [f"n={len(arm.results)}{f', {gone} without' if gone else ''}" for arm, gone in zip(arms, without, strict=True)]
     names = [f"{_called(finding, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
     if (averaged := _averaged(finding)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
@@ -171,7 +172,7 @@ def _in_order(finding: Finding) -> Sequence[ArmEvidence]:
     """Return the arms in the claim's order; for a factorial design, whose cells have none, by increasing error."""
     if not isinstance(finding.claim.rule, Factorial):
         return finding.arms
-    return sorted(finding.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
+    return sorted(finding.arms, key=lambda arm: float(np.mean(arm.results)) if arm.results else math.inf)
 
 
 def _averaged(finding: Finding) -> float | None:

@@ -8,12 +8,14 @@ from made_up_arms import HERE, THERE, arm_of, case_of, decided
 from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, MadeUp, at_own, found, lanes, titles
 
 from study.questions.measures import NeighbourGain
+from study.record.tables import TEST_COLUMNS
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
 from study.report.figures.style import MACHINE_MARKS, PALETTE, color_of
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
+from study.report.paper_tables import paper_tables
 from study.report.phrases import NO_INTERVAL
 
 
@@ -234,6 +236,13 @@ def test_averaged_nets_have_a_row_of_their_own_and_the_nets_that_were_averaged_a
     assert above.get_yticklabels()[-1].get_text() == "those 5 averaged"
     assert [line.get_fillstyle() for line in marks(above, "o")] == ["full"] * 5 + ["none"]
     assert below.get_yticklabels()[0].get_text() == "judged"
+
+
+def test_the_papers_tables_are_of_the_nets_that_learned_something():
+    errors = [dict.fromkeys(TEST_COLUMNS, error) for error in (0.4, 0.4, 0.9)]
+    one = of_nets(3, errors=errors, learned_nothing=(False, False, True))
+    (told,) = paper_tables(one.claim.measure, one)
+    assert told["head"][1].startswith("top-1, n=2") and told["rows"][0][1] == "40.0%"
 
 
 def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_many_there_are():
