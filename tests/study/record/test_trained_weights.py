@@ -126,13 +126,13 @@ def test_shown_images_are_the_first_of_their_labels():
 
 
 def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_between():
-    kernels = np.zeros((4, 3, 2, 2))
-    kernels[0, 0, 0, 0], kernels[2, 2, 1, 1] = 5.0, 0.001
-    sheet = kernel_sheet(kernels, across=2)
-    assert sheet.shape == (9, 7, 3)  # 2 rows of kernels 2 high with a pixel about, and three lines between; 2 kernels across
+    kernels = np.zeros((8, 3, 2, 2))
+    kernels[0, 0, 0, 0], kernels[4, 2, 1, 1] = 5.0, 0.001
+    sheet = kernel_sheet(kernels)
+    assert sheet.shape == (15, 7, 3)  # twice 2 rows of kernels 2 high with a pixel about, and three lines between; 2 across
     assert sheet[1, 1].tolist() == [1, 0, 0]
-    assert sheet[7, 2].tolist() == [0, 0, 1]
-    assert (sheet[4] == 0).all()
+    assert sheet[10, 2].tolist() == [0, 0, 1]
+    assert (sheet[7] == 0).all()
 
 
 def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
