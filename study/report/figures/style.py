@@ -46,8 +46,8 @@ def color_of(claim: Claim, label: str) -> str:
     """Return an arm's colour: the same in every picture of its claim, whichever arms have runs, and the control's for no other
     arm. All cells of a factorial design have one colour."""
     control, *others = PALETTE
-    place = _place(claim, label)
-    return control if place == 0 or isinstance(claim.rule, Factorial) else others[(place - 1) % len(others)]
+    place, again = _place(claim, label), [*others, *reversed(others)]  # the first arms, which claims compare, share theirs last
+    return control if place == 0 or isinstance(claim.rule, Factorial) else again[(place - 1) % len(again)]
 
 
 def look_of(claim: Claim, label: str) -> dict[str, Any]:
