@@ -294,8 +294,8 @@ def conclude(
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
-    from study.record.figure_files import picture_prefix
     from study.report.conclusions import in_two_sentences, next_words
+    from study.report.figures.draw import drawn_of
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
@@ -315,7 +315,7 @@ def conclude(
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
         console.say("\n".join(in_two_sentences(finding) for finding in mine))
-        pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
+        pictures = drawn_of(mine[0], results) if mine else []
         console.say("\n".join(f"picture: {path}" for path in pictures))
         try:
             from study.record.mlflow_store import Store

@@ -59,6 +59,7 @@ class Finding:
     other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: each split's effect, and over all
     replications: tuple[Replicated, ...] = ()  # on fresh seeds, in their order
+    version: str = ""  # the fingerprint, if its claim has findings on other versions of these images too; for names of files
 
     @property
     def word(self) -> str:

@@ -305,9 +305,9 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
         return math.nan
     variances = []
     for run in arm.of(blocks):
-        if run.value is not None and run.test_images:
+        if run.result is not None and run.test_images:
             test, count = run.errors["test_error"], arm.recipe.data.validation_images
-            validation = test + run.value / 100
+            validation = test + run.result / 100
             variances.append(validation * (1 - validation) / count + test * (1 - test) / run.test_images)
     return 100 * math.sqrt(float(np.mean(variances))) if variances else math.nan
 
@@ -359,8 +359,8 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
             nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
             power_of_a_run=power,
-            by_chance=_mean([run.by_chance for run in known if run.by_chance is not None]),
-            mean_value=_mean([run.value for run in known if run.value is not None]),
+            by_chance=_mean([run.by_chance for run in able if run.by_chance is not None]),
+            mean_value=_mean([run.value for run in able if run.value is not None]),
         )
 
     return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))

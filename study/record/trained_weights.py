@@ -132,7 +132,8 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
     kept = None
     if measure.picture_file and is_pictured:
-        kept = arrays_path(results, run.planned.claim, run.planned.scale, run.machine, measure.picture_file)
+        asked = run.planned
+        kept = arrays_path(results, asked.claim, asked.scale, asked.base, asked.fingerprint, run.machine, measure.picture_file)
     if known and (kept is None or kept.exists()):
         return
     say(f"{run.planned.label}: reading {measure.stored_as} from its weights")

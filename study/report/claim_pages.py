@@ -199,11 +199,11 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
         "without a result": phrases.without_a_result(arm),
-        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
+        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
-        **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
+        **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
     }
 
 
@@ -306,6 +306,6 @@ def seeds_asked(finding: Finding) -> int:
 
 def _picture(path: Path, finding: Finding) -> dict[str, str]:
     """Return a picture with a text that says the finding, for readers who do not see it."""
-    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
+    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale, finding.version))
     found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

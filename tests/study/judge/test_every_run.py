@@ -101,6 +101,12 @@ def test_what_chance_alone_would_give_is_told_beside_the_mean():
     assert "a probability of 37%: too little" in why(verdict)
 
 
+def test_the_mean_beside_the_share_is_that_of_the_runs_that_learned():
+    arms = runs_of([0.9] * 5, values=[30.0] * 4 + [80.0])
+    arms["2012"] = with_runs(arms["2012"], learned_nothing=[False] * 4 + [True])
+    assert decided(COLOUR, arms).told.mean_value == 30.0
+
+
 def test_a_power_that_nobody_knows_is_not_told_as_a_number():
     assert "nan" not in why(decided(COLOUR, runs_of([0.9] * 5, power=None)))
 

@@ -3,6 +3,7 @@ same."""
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
 from study.plan.claim_files import get_claim
-from study.questions.measures import Averaged, ColumnColour
+from study.plan.plan import PlannedRun
+from study.questions.measures import Averaged, ColumnColour, NeighbourGain
 from study.questions.measures.base import FromWeights
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
@@ -135,13 +137,13 @@ def test_shown_images_are_the_first_of_their_labels():
 
 
 def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_between():
-    kernels = np.zeros((4, 3, 2, 2))
-    kernels[0, 0, 0, 0], kernels[2, 2, 1, 1] = 5.0, 0.001
-    sheet = kernel_sheet(kernels, across=2)
-    assert sheet.shape == (9, 7, 3)  # 2 rows of kernels 2 high with a pixel about, and three lines between; 2 kernels across
+    kernels = np.zeros((8, 3, 2, 2))
+    kernels[0, 0, 0, 0], kernels[4, 2, 1, 1] = 5.0, 0.001
+    sheet = kernel_sheet(kernels)
+    assert sheet.shape == (15, 7, 3)  # twice 2 rows of kernels 2 high with a pixel about, and three lines between; 2 across
     assert sheet[1, 1].tolist() == [1, 0, 0]
-    assert sheet[7, 2].tolist() == [0, 0, 1]
-    assert (sheet[4] == 0).all()
+    assert sheet[10, 2].tolist() == [0, 0, 1]
+    assert (sheet[7] == 0).all()
 
 
 def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
@@ -174,6 +176,27 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     assert not (tmp_path / "trained.json").exists()
 
 
+def arrays_of(planned: PlannedRun, folder: Path) -> Path:
+    of = planned.scale, planned.base, planned.fingerprint
+    return arrays_path(folder, "nearest_images", *of, MACHINE.label, "figure-4")
+
+
+def test_the_same_net_on_another_version_of_the_images_has_arrays_of_its_own(tmp_path, monkeypatch):
+    """A second version of a user's images, under the same name: what was kept of the first stays as it was."""
+    facts = {"same_label": {"features": 0.5, "pixels": 0.25}, "queries": 4, "nearest": 6}
+    monkeypatch.setattr(NeighbourGain, "from_weights", lambda *_: FromWeights(facts, {"labels": np.zeros(1)}))
+    monkeypatch.setattr(
+        trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, MACHINE.label, "fp32")
+    )
+    titles = {}
+    for fingerprint in ("0123456789ab", "ba9876543210"):
+        planned = replace(small_run(fingerprint=fingerprint), claim="nearest_images")
+        derive([planned], Place(MACHINE, tmp_path, tmp_path / "spool"), tmp_path, print)
+        titles[fingerprint] = str(read_arrays(arrays_of(planned, tmp_path))["title"])
+    assert all(f"({fingerprint})" in title for fingerprint, title in titles.items())
+    assert len(list((tmp_path / "figures").glob("*.npz"))) == 2
+
+
 @pytest.mark.slow
 def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
     planned_runs, place, _ = trained
@@ -186,7 +209,7 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
         facts = told[run_name(planned.key, MACHINE.label)]
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
-    kept = read_arrays(arrays_path(tmp_path, "nearest_images", planned_runs[0].scale, MACHINE.label, "figure-4"))
+    kept = read_arrays(arrays_of(planned_runs[0], tmp_path))
     feed = Trained(planned_runs[0], place, MACHINE.label, "fp32").feed
     queries = spread(feed.test[1].tolist(), 8)
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
