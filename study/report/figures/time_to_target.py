@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import seaborn
 from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
     """Draw the share of each arm's runs that is not at the target yet."""
     for arm in finding.arms:
         x, share = intervals.kaplan_meier(arm.times)
-        look = look_of(finding.claim, arm.label) | {"marker": ""}
+        look: dict[str, Any] = {**look_of(finding.claim, arm.label), "marker": ""}
         axis.step(x, share, where="post", linewidth=2, label=f"{arm.label} (n={len(arm.runs)})", **look)
     told = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
     axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
