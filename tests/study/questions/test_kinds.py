@@ -111,4 +111,4 @@ def test_the_judge_gives_numbers_and_no_texts_but_labels():
     claim: Claim = CLAIMS["depth"]
     verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
     texts = {name for numbers in (verdict, verdict.told) for name, value in vars(numbers).items() if isinstance(value, str)}
-    assert texts == {"direction", "size", "treated", "nothing"}
+    assert texts == {"direction", "size", "treated", "nothing", "more_seeds_of"}
