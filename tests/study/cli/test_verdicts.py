@@ -277,6 +277,16 @@ def test_a_folder_that_is_damaged_is_refused_and_nothing_is_written(folder, caps
     assert files_of(folder) == before
 
 
+def test_a_damaged_file_of_arrays_is_not_copied(folder, capsys):
+    other = with_runs(folder, "other", seeds=4)
+    (other / "figures").mkdir()
+    (other / "figures" / "a-figure-4.npz").write_bytes(b"cut")
+    before = files_of(folder)
+    assert main(["merge", str(other)]) == 2
+    assert capsys.readouterr().err.startswith(f"{other / 'figures' / 'a-figure-4.npz'}: damaged (")
+    assert files_of(folder) == before and not (folder / "figures").exists()
+
+
 @pytest.mark.parametrize("which", ["results", "empty"])
 def test_a_folder_with_nothing_to_merge_is_refused(folder, capsys, which):
     (folder.parent / "empty").mkdir()
