@@ -26,10 +26,15 @@ ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
 """Columns that older tables do not have."""
 TO_THE_END = ("reached", "finished")
 OUTCOMES = (*TO_THE_END, "diverged", "stalled", "stopped")
+TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def _like(pattern: str) -> Callable[[pd.Series], pd.Series]:
     return lambda texts: texts.str.fullmatch(pattern)
+
+
+def _are_times(texts: pd.Series) -> pd.Series:
+    return _like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")(texts) & pd.to_datetime(texts, format=TIME, errors="coerce").notna()
 
 
 SHARE: Test = (lambda values: values.isna() | values.between(0, 1), "not a share from 0 to 1")
@@ -48,7 +53,7 @@ RUN_TESTS: Mapping[str, Test] = {
         ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "chance_error"), SHARE
     ),
     **dict.fromkeys(("epochs", "steps", "threads", "jobs", "test_images", "predicted_classes"), COUNT),
-    "started": (_like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "not a time such as 2026-11-24 03:26:26"),
+    "started": (_are_times, "not a time such as 2026-11-24 03:26:26"),
     "weights_sha256": (_like("[0-9a-f]{64}"), "not a digest of 64 hexadecimal digits"),
 }
 CURVE_TESTS: Mapping[str, Test] = {

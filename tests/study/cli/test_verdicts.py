@@ -128,6 +128,9 @@ DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace('"kind": "ratio"', '"kind": "x"'),
         "is none of ratio, difference, share",
     ),
+    "a list of contrasts": (lambda text: text.replace('"contrasts": {}', '"contrasts": [1]'), "the contrasts of relu_sooner"),
+    "a contrast that is no effect": (lambda text: text.replace('"contrasts": {}', '"contrasts": {"x": 1}'), "the x of relu"),
+    "a bound that is none": (lambda text: text.replace('"bound": "exact"', '"bound": "x"'), "has no estimate"),
     "not a number": (lambda text: text.replace('"estimate": ', '"estimate": NaN, "was": '), "not JSON"),
 }
 
