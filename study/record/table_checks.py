@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
+from alexnet.recipe.options import in_short
 from study.plan.results_folder import unlike_text
 
 Columns = Mapping[Hashable, Any]
@@ -138,7 +139,7 @@ def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> 
         wrong = ~np.asarray(right(cast(pd.Series, frame[name])), dtype=bool)
         if wrong.any():
             at = int(wrong.argmax())
-            why = f"line {at + 2}: {name} of {_named(frame, at)} is {frame[name].iloc[at]}, {words}"
+            why = f"line {at + 2}: {name} of {_named(frame, at)} is {_shown(frame[name].iloc[at])}, {words}"
             raise Refused(f"{path}: damaged ({why}); {REMAKE}")
 
 
@@ -158,11 +159,18 @@ def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True
         differs = next(name for name in kept if one[name] is not other[name] and str(one[name]) != str(other[name]))
         raise Refused(
             f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} occurs twice, with {differs} "
-            f"{one[differs]} and {other[differs]}; keep one of the two rows"
+            f"{_shown(one[differs])} and {_shown(other[differs])}; keep one of the two rows"
         )
     if say:
         print(f"{path}: {len(frame) - len(kept)} rows occur twice, and count once", file=sys.stderr)
     return kept
+
+
+def _shown(cell: Any) -> str:
+    """Return a cell as a message shows it: text in quotes, and so an empty cell too."""
+    if pd.isna(cell):
+        cell = ""
+    return in_short(cell) if isinstance(cell, str) else str(cell)
 
 
 def _named(frame: pd.DataFrame, at: int) -> str:

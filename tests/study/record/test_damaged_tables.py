@@ -162,6 +162,18 @@ def test_two_rows_of_a_name_that_differ_are_refused_by_it(folder, table, column)
     refused(changed(folder, table, lambda text: text + other(text).splitlines()[1] + "\n"), table, "twice", column)
 
 
+@pytest.mark.parametrize(
+    ("column", "told"), [("arm", "'', empty"), ("outcome", "'', not one of"), ("seconds", "'', not a finite")]
+)
+def test_an_empty_cell_is_shown_in_quotes(folder, column, told):
+    refused(changed(folder, "runs.csv", cells_changed(column, lambda _: "")), f"line 2: {column} of ", f" is {told}")
+
+
+def test_two_rows_of_a_name_of_which_one_has_an_empty_cell_are_told_with_quotes(folder):
+    other = cells_changed("test_top5_error", lambda _: "")
+    refused(changed(folder, "runs.csv", lambda text: text + other(text).splitlines()[1] + "\n"), "test_top5_error 0.05 and ''")
+
+
 def test_curves_in_another_order_are_read_as_before(folder):
     before = verdicts(folder)
 
