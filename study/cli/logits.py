@@ -28,7 +28,7 @@ def measure_logits(args: argparse.Namespace) -> None:
     machine = machine_of_one_run(args.device)
     selected = select_claims(args, machine.device == "cuda")  # refused before anything is written
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
-    known = InitialLogits.read(folder)
+    known = InitialLogits.read(folder, may_lack=True)  # a damaged file that was deleted is measured again
     for asked in selected:
         claim, scale = asked.claim, scale_named(asked.scale)
         images = load_known(scale.data)

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet.errors import Refused
 from alexnet.recipe.options import in_short
-from study.plan.results_folder import Misshapen, of_shape
+from study.plan.results_folder import Misshapen, json_of, of_shape
 
 FILE = "trained.json"
 ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
@@ -52,7 +52,7 @@ def content_of(told: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
         content = (text.replace('},"', '},\n"') + "\n").encode()
-        of_shape(Path(FILE), content, shaped)
+        of_shape(json_of(Path(FILE), content), shaped)
     except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold
         raise Refused(f"{FILE}: not written, because it could not be read again: {error}") from None
     return content
