@@ -13,7 +13,7 @@ from scipy import stats
 
 from alexnet.errors import Refused, choose
 from study.cli.arguments import machine_of, writable, writable_all
-from study.cli.console import Console, command_line
+from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, check_can_be_trained, pace_of
 from study.cli.run import conclude, leave, look_at_mlflow, train_and_record
@@ -197,7 +197,7 @@ def finding_of(args: argparse.Namespace) -> Finding:
     if not found:
         raise Refused(
             f"claim: {args.claim} has no runs{f' at scale {args.scale}' if args.scale else ''} in {results_dir()}; "
-            f"`{command_line('run', args.claim)}` makes them"
+            f"`{command_line('run', args.claim, *asked_words(args))}` makes them"
         )
     for field, option in (("scale", "SCALE"), ("base", "BASE")):
         names = list(dict.fromkeys(getattr(one, field) for one in found))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, writable, writable_all
-from study.cli.console import Console
+from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
@@ -49,7 +49,7 @@ def search(args: argparse.Namespace) -> int:
         if not one.claim.tune:
             raise Refused(
                 f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate; "
-                f"`search {one.name}{SUFFIX}` finds one for each"
+                f"`{command_line('search', one.name + SUFFIX, *asked_words(args))}` finds one for each"
             )
         pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
     if os.environ.get("OPTUNA_STORAGE"):

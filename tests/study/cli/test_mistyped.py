@@ -75,6 +75,10 @@ def refused(line: str, capsys) -> str:
         ("settle all depth --plan", r"^claim: all .*stands alone"),
         ("plan depth --scale shapes --arms all,without-3", r"^ARMS: all .*name it alone"),
         ("describe relu_sooner", r"^recipe: 'relu_sooner' is a claim; name its base too: relu_sooner/A-2012, "),
+        (
+            "search response_norm --scale shapes --base ALEXNET_32 --arms none",
+            r"study search response_norm_own_rate --scale shapes --base ALEXNET_32 --arms none` finds",
+        ),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences between two"),
