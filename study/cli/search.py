@@ -16,7 +16,7 @@ from study.cli.run import leave
 from study.cli.selection import select_claims
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir
-from study.plan.claim_files import all_claims, get_scale
+from study.plan.claim_files import get_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.plan.trials import mean_scores
 from study.questions.own_rates import SUFFIX
@@ -42,9 +42,7 @@ def search(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, leave)
     machine = machine_of(args)
-    if args.claims == ["all"]:
-        args.claims = [name for name, claim in all_claims().items() if claim.tune]
-    some_lost, selected = False, select_claims(args, machine.device == "cuda")
+    some_lost, selected = False, select_claims(args, machine.device == "cuda", all_means=lambda claim: bool(claim.tune))
     for one in selected:  # refuse wrong requests before data are loaded and anything is written
         if not one.claim.tune:
             raise Refused(

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,6 +79,10 @@ def refused(line: str, capsys) -> str:
         (
             "search response_norm --scale shapes --base ALEXNET_32 --arms none",
             r"study search response_norm_own_rate --scale shapes --base ALEXNET_32 --arms none` finds",
+        ),
+        (
+            "search all --scale cifar10-2500",
+            r"^SCALE: no claim of `search all` is asked at 'cifar10-2500'; choices: cifar10, cifar10-jpeg, shapes, smoke$",
         ),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
@@ -191,6 +196,18 @@ def test_no_claim_that_was_named_is_left_out_beside_another(here, monkeypatch):
     assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}), on_gpu=False)} == {
         name for name, claim in CLAIMS.items() if claim.rule.is_tested and set(FALLBACK) & set(claim.scales)
     }
+
+
+def test_a_search_of_all_leaves_out_claims_that_tune_nothing_or_are_not_asked_at_the_scale(here, monkeypatch):
+    mine = dataclasses.replace(CLAIMS["relu_sooner"], scales={"cifar10-2500": "proxy"})
+    claims, made = {**CLAIMS, "mine": mine}, []
+    monkeypatch.setattr(selection, "all_claims", lambda: claims)
+    monkeypatch.setattr(selection, "get_claim", claims.get)
+    monkeypatch.setattr("study.cli.search.load_known", lambda name: SimpleNamespace(fingerprint="0"))
+    monkeypatch.setattr("study.plan.trials.planned_runs_of", lambda searches: [])
+    monkeypatch.setattr("study.cli.search.searched", lambda searches, *_: bool(made.extend(searches)))
+    assert main(["search", "all", "--scale", "cifar10-2500"]) == 0
+    assert {search.claim for search in made} == {"mine"}
 
 
 @pytest.mark.parametrize(
