@@ -27,6 +27,7 @@ from study.plan.replications import Replications
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
+from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES, is_own, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
@@ -57,9 +58,10 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     with the claim files."""
     claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
     for name in named:
-        choose("claim", name, claims)
-        if not claims[name].rule.is_tested:
-            run = command_line("run", name, *asked_words(args))
+        run = command_line("run", name, *asked_words(args))
+        if name not in claims and is_at_own_rates(name):
+            raise Refused(f"claim: {name} has no claim file that a rule could fix, so it is not settled; `{run}` trains it")
+        if not claims[choose("claim", name, claims)].rule.is_tested:
             raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `{run}` trains it")
     scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
     rules = Preregistrations.read(results_dir())

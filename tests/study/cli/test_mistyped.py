@@ -84,6 +84,11 @@ def refused(line: str, capsys) -> str:
             "search all --scale cifar10-2500",
             r"^SCALE: no claim of `search all` is asked at 'cifar10-2500'; choices: cifar10, cifar10-jpeg, shapes, smoke$",
         ),
+        ("describe depth_own_rate", r"^recipe: 'depth_own_rate' is a claim; name its base too: depth_own_rate/ALEXNET_32"),
+        (
+            "settle depth_own_rate --scale cifar10-jpeg --plan",
+            r"^claim: depth_own_rate has no claim file .*run depth_own_rate --scale cifar10-jpeg` trains it$",
+        ),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences between two"),
