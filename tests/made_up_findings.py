@@ -6,7 +6,7 @@ from made_up_arms import HERE, arm_of, case_of, decided
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from study.judge.family import readings_of
+from study.judge.family import Finding, readings_of
 from study.plan.claim_files import all_claims
 from study.questions.own_rates import SUFFIX, at_own_rates
 
@@ -16,7 +16,13 @@ HIGHER, LITTLE, WIDE = [42.0, 42.1, 41.95], [40.3, 40.4, 40.35], [38.0, 42.5, 40
 SCALE, FEW, LARGER = "cifar10-jpeg", "cifar10-jpeg-2500", "tiny-imagenet-100"
 
 
-def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=None, **more) -> SimpleNamespace:
+class MadeUp(SimpleNamespace):
+    """Has what a finding derives from its arms."""
+
+    control, arm = Finding.control, Finding.arm
+
+
+def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=None, **more) -> MadeUp:
     """Return a finding in which all arms except the first have the same runs. `claim` replaces the study's own of this name."""
     claim = claim or CLAIMS[name]
     arms = {arm.label: arm_of(arm.label, treated if place else control) for place, arm in enumerate(claim.arms)}
@@ -25,12 +31,12 @@ def found(name: str, treated=HIGHER, scale: str = SCALE, control=FIVE, claim=Non
     facts |= {"rule": None, "all_runs": None, "replicated": ()}
     case = case_of(claim, arms)
     effects = {label: case.compare(label, claim.rule.control) for label in arms if label != claim.rule.control}
-    one = SimpleNamespace(**(facts | {"effects": effects, "readings": readings_of(case)} | more))
+    one = MadeUp(**(facts | {"effects": effects, "readings": readings_of(case)} | more))
     one.word = one.verdict.direction
     return one
 
 
-def at_own(name: str, treated=HIGHER, scale: str = FEW, **more) -> SimpleNamespace:
+def at_own(name: str, treated=HIGHER, scale: str = FEW, **more) -> MadeUp:
     """Return the same claim with each arm at its own learning rate."""
     return found(name + SUFFIX, treated, scale, claim=at_own_rates(name, CLAIMS[name]), **more)
 

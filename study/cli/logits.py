@@ -7,6 +7,7 @@ from study.cli.console import Console
 from study.cli.images import load_known
 from study.cli.selection import select_claims
 from study.environment import results_dir
+from study.plan import results_folder
 from study.plan.initial_logits import FILE, SEEDS, InitialLogits, changes_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.questions.scales import scale_named
@@ -37,8 +38,10 @@ def measure_logits(args: argparse.Namespace) -> None:
             for label in pick_arms(claim, args.arms or ["all"]):
                 recipe = claim.recipe_at(asked.scale, base, label)  # rates, which may be tuned, change no first logit
                 if not known.of(recipe, images.fingerprint):
-                    known = known.put(recipe, images.fingerprint, spreads_of(recipe, images))
-                    known.write(folder)
+                    spreads = spreads_of(recipe, images)
+                    with results_folder.held(folder):  # another process may have measured other arms meanwhile
+                        known = InitialLogits.read(folder, may_lack=True).put(recipe, images.fingerprint, spreads)
+                        known.write(folder)
                 ratio = known.ratio(recipe, control, images.fingerprint)
                 if ratio is not None and recipe != control:
                     mark = "  changes the scale of the signal too" if changes_scale(ratio) else ""

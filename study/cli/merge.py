@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from alexnet.files import locked, write_atomically
+from alexnet.files import write_atomically
 from study.cli.arguments import Verbs, add_verb, existing_folder, json_option, writable
 from study.counted import counted
-from study.environment import results_dir
+from study.environment import is_chosen, results_dir
 from study.plan import results_folder
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def merge(args: argparse.Namespace) -> None:
     folder = results_dir()
     check_folders(folder, args.folders)
     writable(folder, "RESULTS_DIR")
-    with locked(folder / ".table.lock"):
-        merged = put_together(folder, args.folders)
+    with results_folder.held(folder):
+        merged = put_together(folder, args.folders, study_alone=not is_chosen())
         findings = _judged(folder, merged)
         if merged.files:
             results_folder.write(folder, merged.files)

@@ -32,9 +32,10 @@ def outcome_words(result: RunResult) -> str:
 def value_of(planned: PlannedRun, result: RunResult) -> str:
     """Return a run's value for its claim, as text; how the run ended where it has no value, or where the value must be read
     from its weights."""
+    from study.record.tables import TEST_COLUMNS
+
     measure = get_claim(planned.claim).measure
-    errors = ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views")
-    run = Run(outcome=result.outcome, **{name: getattr(result, name) for name in errors})
+    run = Run(outcome=result.outcome, **{name: getattr(result, name) for name in TEST_COLUMNS})
     value = None if measure.stored_as else measure.value(run, result.points)
     if value is not None:
         return f"{value:#.3g}" if measure.kind == "time" else f"{value:.2f}"

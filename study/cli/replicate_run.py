@@ -95,7 +95,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     if recorded.warning:
         console.say(recorded.warning)
     asked = ClaimAtScale(goal.rule.claim, goal.finding.claim, goal.rule.scale, "as asked")
-    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console, here_alone=False)
+    findings = conclude(args, [ClaimPlan(asked, planned_runs)], place, results, console)
     is_whole = tell_answer(goal, findings.found, console)
     for reason in lost:
         console.say(f"lost: {reason}; the same command tries it again")
@@ -133,7 +133,8 @@ def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
 
 def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
     """Print what the replication shows now. Returns whether all of its pairs are there."""
-    told = next(told for one in found for told in one.replications if told.rule == goal.rule)
+    same_images = [one for one in found if one.fingerprint == goal.finding.fingerprint]
+    told = next(told for one in same_images for told in one.replications if told.rule == goal.rule)
     if told.outcome == "incomplete":
         console.say(f"{told.pairs} of {told.rule.pairs} pairs are there; nothing is computed before all are.")
         return False
@@ -149,13 +150,15 @@ def goal_of(args: argparse.Namespace) -> Goal:
     finding = finding_of(args)
     name, claim, results = finding.claim_name, finding.claim, results_dir()
     error = "" if args.error and claim.measure == AtEnd(args.error) else args.error or ""
-    effect, known = effect_of(finding, error), Replications.read(results)
-    arms = finding.verdict.treated, claim.rule.control
+    known, arms = Replications.read(results), (finding.verdict.treated, claim.rule.control)
     own = [rule for rule in known.of(name, finding.scale, finding.base) if (rule.error, rule.arms) == (error, arms)]
+    if not own:  # later runs may have made another arm the one that is judged; what was begun is ended first
+        own = [told.rule for told in finding.replications if (told.rule.error, told.outcome) == (error, "incomplete")]
     if own and not args.new:
         if args.pairs not in (None, own[-1].pairs):
             raise Refused(f"--pairs: {args.pairs}, but {own[-1].pairs} were planned on {own[-1].fixed_on}; --new plans more")
         return Goal(finding, own[-1], is_new=False)
+    effect = effect_of(finding, error)
     pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
     taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
     if rule_of_scale:
@@ -199,6 +202,9 @@ def finding_of(args: argparse.Namespace) -> Finding:
         names = list(dict.fromkeys(getattr(one, field) for one in found))
         if len(names) > 1:
             raise Refused(f"{option}: {args.claim} has findings at {', '.join(names)}; name one: --{field} {names[0]}")
+    if len(found) > 1:  # the images were changed: of the versions the one that is there
+        there = load_known(found[0].data, may_download(args)).fingerprint
+        return next((one for one in found if one.fingerprint == there), found[0])
     return found[0]
 
 

@@ -243,14 +243,12 @@ class FirstNumbers:
 def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
     """Show the result of the claim and base of each of `planned_runs`; with `draw`, also the picture of the first claim."""
     from study.judge.evidence import find
-    from study.plan.claim_files import get_claim
     from study.report import phrases
     from study.report.sentences import look_words
 
     planned_runs = list(planned_runs)
-    claims = {planned.claim: get_claim(planned.claim) for planned in planned_runs}
     asked = {(planned.claim, planned.scale, planned.base, planned.fingerprint) for planned in planned_runs}
-    found = find(results, claims, scales={planned.scale for planned in planned_runs}).found
+    found = find(results, scales={planned.scale for planned in planned_runs}).found
     groups = [f for f in found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
     for one in groups:
         effect, runs = phrases.observed_words(one), phrases.runs_words(one)
@@ -292,14 +290,12 @@ def conclude(
     place: Place,
     results: Path,
     console: Console,
-    here_alone: bool = True,
 ) -> "Findings":
-    """Write the report, print the verdicts, put summaries into MLflow, and return the findings. `here_alone`: print only
-    findings that have runs of this machine."""
+    """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
     from study.cli.text_tables import verdict_table
     from study.judge.evidence import find
-    from study.record.figure_files import picture_prefix
     from study.report.conclusions import in_two_sentences, next_words
+    from study.report.figures.draw import drawn_of
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
@@ -312,7 +308,6 @@ def conclude(
             for finding in findings.found
             if (finding.claim_name, finding.scale, finding.fingerprint)
             == (asked.name, asked.scale, plan.planned_runs[0].fingerprint)
-            and (place.machine.label in finding.machines or not here_alone)
             and finding.base in bases
         ]
         told += mine
@@ -320,7 +315,7 @@ def conclude(
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
         console.say("\n".join(in_two_sentences(finding) for finding in mine))
-        pictures = [path for path in written if path.name.startswith(picture_prefix(asked.name, asked.scale))]
+        pictures = drawn_of(mine[0], results) if mine else []
         console.say("\n".join(f"picture: {path}" for path in pictures))
         try:
             from study.record.mlflow_store import Store

@@ -48,6 +48,7 @@ class Goal:
     scale: str
     why: str  # reason for the scale, in words
     rule: Preregistration
+    rules: Preregistrations  # as they were read
     to_write: bool  # whether the rule is new
     in_place: bool  # whether it replaces a rule that judged no run
     wanted: list[tuple[str, str]]  # claim and base
@@ -97,7 +98,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         wanted = [(name, base) for name, base in wanted if base in bases]
     if not wanted:
         raise Refused(f"claim: no claim has scale {scale!r} as evidence; name those that are to be settled")
-    return Goal(scale, why, new, new is not rule, in_place, wanted)
+    return Goal(scale, why, new, rules, new is not rule, in_place, wanted)
 
 
 def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool) -> tuple[str, str]:
@@ -201,12 +202,11 @@ def settle_claims(args: argparse.Namespace) -> int:
         for name in dict.fromkeys(member.name for member in members)
         if (own := [member for member in members if member.name == name])
     ]
-    conclude(args, plans, settling.place, results, console, here_alone=False)
+    conclude(args, plans, settling.place, results, console)
     return 1 if was_lost else 0
 
 
 def _fix(goal: Goal, only_told: bool, console: Console) -> None:
-    rules = Preregistrations(results_dir())
     count = len(goal.rule.members)
     looks = ", ".join(map(str, goal.rule.looks.arms))
     seeds = f"looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
@@ -215,8 +215,8 @@ def _fix(goal: Goal, only_told: bool, console: Console) -> None:
         console.say(f"would fix {told}")
         return
     writable(results_dir(), "RESULTS_DIR")
-    rules.write(goal.rule, goal.in_place)
-    console.say(f"fixed {told}, in {rules.path}: commit it before its first run")
+    goal.rules.write(goal.rule, goal.in_place)
+    console.say(f"fixed {told}, in {goal.rules.path}: commit it before its first run")
 
 
 def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Console) -> bool:

@@ -32,7 +32,7 @@ def verdict_table(found: list[Finding]) -> str:
             rows.append((
                 arm.label,
                 f"{arm.rate:g}",
-                f"{len(arm.known)} of {len(arm.runs)}",
+                phrases.measured_words(arm, finding.claim),
                 phrases.mean_words(arm, finding.claim),
                 phrases.against_control_words(finding, arm),
                 " ".join(phrases.value_words(arm, value, finding.claim).replace(" ", "") for value in arm.values),

@@ -137,6 +137,16 @@ class ArmEvidence:
         """The values of the runs that have one."""
         return [run.value for run in self.runs if run.value is not None]
 
+    @property
+    def with_a_result(self) -> list[ArmRun]:
+        """The runs that did not fail. Means and comparisons use only these, except those of times."""
+        return [run for run in self.runs if not run.failed]
+
+    @property
+    def results(self) -> list[float]:
+        """The values of the runs with a result."""
+        return [run.value for run in self.with_a_result if run.value is not None]
+
 
 def learned_nothing(row: Mapping[str, Any]) -> bool:
     """Return whether a run is no better than a network that always answers the commonest training class.

@@ -45,10 +45,10 @@ class Case:
     def shared(self, *labels: str) -> list[Block]:
         """Return the blocks in which each of these arms has a run, in the order in which they were run, so that a later run
         changes no look that was taken. On each machine these are the seeds from the first on, up to the first that is missing.
-        A run whose value must still be measured on its weights counts as missing. For an early measure, a seed counts only on
-        the machine that ran it first."""
+        A run whose value must still be measured on its weights counts as missing. Where a seed counts once, it counts on the
+        machine that ran it first."""
         blocks = self._in_order(*labels)
-        return first_of_each_seed(blocks) if self.claim.measure.is_early else blocks
+        return first_of_each_seed(blocks) if self.claim.measure.counts_each_seed_once else blocks
 
     def _in_order(self, *labels: str) -> list[Block]:
         """Return the blocks of `shared`, with a seed on several machines counted on each."""
@@ -91,7 +91,11 @@ class Case:
         All arms share the same blocks, as many as the arm that needs fewest. Where these are all on one machine, the first arm
         has its additional seeds too; on several machines only pairs are compared."""
         if look == SO_FAR:
-            return {label: [run.block for run in self._runs(label)] for label in labels}
+            blocks = {label: [run.block for run in self._runs(label)] for label in labels}
+            if len(labels) == 1 and self.claim.measure.counts_each_seed_once:
+                there = sorted(self._there(labels[0]), key=self._first_there(labels[0]))
+                return {labels[0]: first_of_each_seed(there)}
+            return blocks
         counts = {label: self.seeds_needed(label, look) for label in labels}
         least = min(counts.values())
         shared = self.shared(*labels)
@@ -106,6 +110,20 @@ class Case:
                     return None
                 taken[label] = own[:count]
         return taken
+
+    def lacks(self, look: int, compared: Iterable[Sequence[str]]) -> dict[str, int]:
+        """Return how many seeds of the first arm a look lacks, though it has its pairs of each two arms in `compared`; empty if
+        it lacks none, or pairs too."""
+        needed, most = self.looks.arms[look - 1], 0
+        for labels in compared:
+            pairs = self.shared(*labels)
+            if len(labels) != 2 or len(pairs) < needed:
+                return {}
+            used = {machine for machine, _ in pairs[:needed]}
+            if len(used) == 1 and self.first_arm in labels:
+                own = [block for block in self._in_order(self.first_arm) if block[0] in used]
+                most = max(most, self.looks.first_arm[look - 1] - len(own))
+        return {self.first_arm: most} if most else {}
 
     def complete_looks(self, *labels: str) -> list[int]:
         """Return the looks for which these arms have enough runs. A look may be skipped: a later one over several machines
@@ -144,7 +162,7 @@ class Case:
         if look == SO_FAR and blocks is not None:  # drop runs on machines where the other arm has none
             machines = {machine for machine, _ in blocks[treated]} & {machine for machine, _ in blocks[control]}
             both = set(blocks[treated]) & set(blocks[control])
-            if self.claim.measure.is_early:
+            if self.claim.measure.counts_each_seed_once:
                 both = set(first_of_each_seed(sorted(both, key=self._first_there(treated, control))))
             blocks = {
                 label: [block for block in own if block[0] in machines and (len(machines) == 1 or block in both)]

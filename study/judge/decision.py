@@ -109,6 +109,7 @@ class ClaimLooks:
     so_far: Look  # of all existing runs; shown while no look is complete
     seeds_of_looks: tuple[int, ...]  # that an arm needs for each look
     seeds: int  # of the arm that has the fewest
+    lacks: Mapping[str, int] = field(default_factory=dict)  # by arm: seeds that the next look lacks, though it has its pairs
     question: "Question | None" = None  # None: the claim asks nothing, so there is no verdict
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
 
@@ -143,6 +144,7 @@ class Verdict:
     holm_p: float = math.nan  # the same, adjusted for all claims of the scale
     p_no_effect: float = math.nan  # of an effect beyond the margin, over the looks taken; not adjusted
     more_seeds: int | None = 0  # that an arm needs for the next look; 0 where nothing is open, None where no look is left
+    more_seeds_of: str = ""  # the only arm that needs them; empty: each
     power: float = math.nan  # to find the reported effect, or else the margin, by the last look
     power_of_no_effect: float = math.nan  # to call a true zero "no effect" by the last look
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)  # of a factorial design: every effect that can be estimated
@@ -290,7 +292,7 @@ def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
         direction, alone = ("no claim" if judged.looks else "incomplete"), None
     taken = told.number if judged.looks else 0
     open_still = direction in ("undecided", "incomplete")
-    following = judged.seeds_of_looks[taken:]
+    following, (lacking, lacks) = judged.seeds_of_looks[taken:], next(iter(judged.lacks.items()), ("", 0))
     p = judged.sequential_p(taken) if judged.question else math.nan
     return Verdict(
         direction=direction,
@@ -303,7 +305,8 @@ def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
         p=p,
         holm_p=holm(p),
         p_no_effect=judged.sequential_p_no_effect(taken) if judged.question else math.nan,
-        more_seeds=0 if not open_still else max(1, following[0] - judged.seeds) if following else None,
+        more_seeds=0 if not open_still else lacks or max(1, following[0] - judged.seeds) if following else None,
+        more_seeds_of=lacking if open_still and following else "",
         contrasts=judged.contrasts,
     )
 

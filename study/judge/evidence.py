@@ -6,6 +6,7 @@ several machines are compared within each machine.
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,7 +101,7 @@ def find(
                 cases.replicate(on, name, claim, scale, base)
     cases.keys_asked.check(folder / tables.RUNS, runs)
     judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
-    found = sorted((replace(one, replications=cases.replications_of(one)) for one in judged), key=_place)
+    found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
     is_stale = [name not in cases.used for name in zip(looked_at.key, looked_at.machine, strict=True)]
     return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
@@ -233,6 +234,12 @@ def _answers(claim: Claim, there: set[str]) -> bool:
     if isinstance(claim.rule, Factorial | Interaction):
         return {claim.rule.control, *claim.rule.treated_arms} <= there
     return bool(there - {claim.arms[0].label}) or (bool(there) and len(claim.arms) == 1)
+
+
+def _with_versions(found: Sequence[Finding]) -> list[Finding]:
+    """Return the same findings, each with its version where its claim has findings on several versions of the same images."""
+    versions = Counter((name, scale) for name, scale, _ in {(one.claim_name, one.scale, one.fingerprint) for one in found})
+    return [replace(one, version=one.fingerprint) if versions[one.claim_name, one.scale] > 1 else one for one in found]
 
 
 def _place(finding: Finding) -> tuple:

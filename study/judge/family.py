@@ -17,6 +17,7 @@ from study.judge.replications import Replicated
 from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import Preregistration, Preregistrations
 from study.questions.claim import Claim
+from study.questions.own_rates import is_at_own_rates
 from study.questions.rules import Interaction
 from study.questions.scales import is_own, scale_named
 
@@ -50,9 +51,7 @@ class Finding:
     effects: Mapping[str, intervals.Ratio | intervals.Difference]  # of every other arm against the control, by all runs
     seconds_ratio: intervals.Ratio | None
     all_runs: intervals.Effect | None = None  # the claim's effect by all runs, also those after the deciding look
-    each_seed_once: intervals.Difference | intervals.Share | None = (
-        None  # the verdict's effect with each seed once, where a seed is on several machines
-    )
+    each_seed_once: intervals.Difference | None = None  # the verdict's effect so, where a seed on several machines counts twice
     readings: Mapping[str, intervals.Ratio | intervals.Difference] = field(default_factory=dict)  # by other readings
     claims_in_family: int = 1  # that Holm's correction counts, including those without runs
     in_family: bool = True  # False: an extra question, judged as if it were one more of them
@@ -60,6 +59,7 @@ class Finding:
     other_errors: Mapping[str, intervals.Difference] = field(default_factory=dict)  # of the verdict's runs, by `AtEnd.of`
     splits: tuple[tuple[float, ...], intervals.Difference] | None = None  # of own images: each split's effect, and over all
     replications: tuple[Replicated, ...] = ()  # on fresh seeds, in their order
+    version: str = ""  # the fingerprint, if its claim has findings on other versions of these images too; for names of files
 
     @property
     def word(self) -> str:
@@ -140,7 +140,8 @@ def judged_together(
         together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
         # One question about own images is not corrected for all the questions that could be asked.
-        tested = [one.name for one in together if one.case.claim.rule.is_tested and one.was_asked]
+        asked_here = [one for one in together if one.was_asked and not is_at_own_rates(one.claim_name)]
+        tested = [one.name for one in asked_here if one.case.claim.rule.is_tested]
         members = tested if is_own(scale) else family(claims, scale)
         found += _judged(_with_priors(together), rule.members if rule else members, rule, most_looks)
     return found

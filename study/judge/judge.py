@@ -155,8 +155,8 @@ def _looked(
     case: Case, labels: Sequence[str], question: Question | None, look_at: Callable[[int], Look], looks: Sequence[int]
 ) -> ClaimLooks:
     """Return the looks of a claim about the arms `labels`."""
-    first_alone = list(labels) == [case.first_arm]
-    together = [(label,) if first_alone else tuple(dict.fromkeys((label, labels[-1]))) for label in labels]
+    first_alone, all_at_once = list(labels) == [case.first_arm], isinstance(case.claim.rule, Interaction)
+    together = [labels] if first_alone or all_at_once else [(label, labels[-1]) for label in labels[:-1]]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
     following = next(iter(seeds_of_looks[max(looks, default=0) :]), 0)
     return ClaimLooks(
@@ -165,6 +165,7 @@ def _looked(
         so_far=look_at(SO_FAR),
         seeds_of_looks=seeds_of_looks,
         seeds=min(max(len(case.shared(*own)), case.there_of(following, *own)) for own in together),
+        lacks=case.lacks(max(looks, default=0) + 1, together) if following else {},
         question=question,
     )
 
@@ -304,9 +305,9 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
         return math.nan
     variances = []
     for run in arm.of(blocks):
-        if run.value is not None and run.test_images:
+        if run.result is not None and run.test_images:
             test, count = run.errors["test_error"], arm.recipe.data.validation_images
-            validation = test + run.value / 100
+            validation = test + run.result / 100
             variances.append(validation * (1 - validation) / count + test * (1 - test) / run.test_images)
     return 100 * math.sqrt(float(np.mean(variances))) if variances else math.nan
 
@@ -358,8 +359,8 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
             nothing=case.no_evidence({rule.control: blocks}),
             **_where(blocks),
             power_of_a_run=power,
-            by_chance=_mean([run.by_chance for run in known if run.by_chance is not None]),
-            mean_value=_mean([run.value for run in known if run.value is not None]),
+            by_chance=_mean([run.by_chance for run in able if run.by_chance is not None]),
+            mean_value=_mean([run.value for run in able if run.value is not None]),
         )
 
     return _looked(case, (rule.control,), Question(margin=math.nan), look_at, case.complete_looks(rule.control))

@@ -1,7 +1,7 @@
 """Finds which runs the next look of a claim needs, and how likely it decides."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scipy import stats
@@ -15,6 +15,7 @@ from study.judge.power import power_to_find
 from study.judge.spending import level_at
 from study.questions.claim import Claim
 from study.questions.looks import Looks
+from study.questions.rules import Interaction
 
 NOT_YET = "~"
 """Sorts after every time in the tables."""
@@ -54,7 +55,10 @@ def seeds_of_look(case: Case, look: int) -> dict[str, int]:
     claim = case.claim
     if claim.measure.runs_together > 1:
         return {claim.rule.control: claim.measure.runs_together}
-    return {label: case.seeds_needed(label, look) for label in (claim.rule.control, *claim.rule.treated_arms)}
+    labels = (claim.rule.control, *claim.rule.treated_arms)
+    if isinstance(claim.rule, Interaction):  # compares blocks of all four arms, so more seeds of one are of no use
+        return dict.fromkeys(labels, case.looks.arms[look - 1])
+    return {label: case.seeds_needed(label, look) for label in labels}
 
 
 def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | None:
@@ -68,13 +72,12 @@ def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | 
             return set()
         return {(control, seed) for seed in range(case.first_seed, case.first_seed + counts[control])}
     needed: set[tuple[str, int]] = set()
-    for treated in case.claim.rule.treated_arms or (control,):
-        labels = tuple(dict.fromkeys((treated, control)))
+    for labels in _compared_together(case.claim):
         least = min(counts[label] for label in labels)
         choices = [*(dict.fromkeys(labels, pairs) for pairs in range(least + 1)), {label: counts[label] for label in labels}]
         for choice in choices:
             planned = {label: frozenset(_blocks(case, machine, count)) for label, count in choice.items()}
-            if _with(case, planned, machine).at(look, *labels) is not None:
+            if _is_complete(_with(case, planned, machine), look, labels):
                 break
         else:
             return None
@@ -82,6 +85,20 @@ def runs_to_look(case: Case, look: int, machine: str) -> set[tuple[str, int]] | 
             known = case._there(label) if label in case.arms else set()
             needed |= {(label, block[1]) for block in planned[label] - known}
     return needed
+
+
+def _compared_together(claim: Claim) -> list[tuple[str, ...]]:
+    """Return the groups of arms whose runs of one seed and machine are compared: of an interaction all four, else pairs."""
+    rule = claim.rule
+    if isinstance(rule, Interaction):
+        return [(*rule.treated_arms, rule.control)]
+    return [tuple(dict.fromkeys((treated, rule.control))) for treated in rule.treated_arms or (rule.control,)]
+
+
+def _is_complete(case: Case, look: int, labels: Sequence[str]) -> bool:
+    if isinstance(case.claim.rule, Interaction):
+        return len(case.shared(*labels)) >= case.looks.arms[look - 1]
+    return case.at(look, *labels) is not None
 
 
 def _blocks(case: Case, machine: str, count: int) -> list[Block]:

@@ -6,21 +6,17 @@ over its machines as one value, and its own spread alone, so it is rather too wi
 
 import numpy as np
 
-from study.judge.arms import share_that_show
-from study.judge.case import SO_FAR, Case, first_of_each_seed
+from study.judge.case import SO_FAR, Case
 from study.judge.decision import Look
-from study.judge.intervals import Difference, Share, within_runs
+from study.judge.intervals import Difference, within_runs
 from study.judge.judge import interaction_of
-from study.questions.rules import DifferenceOfMeans, EveryRun, Interaction
+from study.questions.rules import DifferenceOfMeans, Interaction
 
 
-def each_seed_once(case: Case, look: Look) -> Difference | Share | None:
-    """Return the effect of a look with each seed as one value, `blocks` of them. For "every run shows it", only each seed's
-    first run counts. None where no seed is on two machines, for times (where a seed counts once already), and for rules that do
-    not compare runs of one seed."""
+def each_seed_once(case: Case, look: Look) -> Difference | None:
+    """Return the effect of a look with each seed as one value, `blocks` of them. None where no seed is on two machines, where a
+    seed counts once anyway, and for rules that do not compare runs of one seed."""
     rule, number = case.claim.rule, look.number
-    if isinstance(rule, EveryRun):
-        return _first_run_of_each_seed(rule, case, number)
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
         blocks = case.shared(*labels)[: None if number == SO_FAR else case.looks.arms[number - 1]]
@@ -37,11 +33,3 @@ def each_seed_once(case: Case, look: Look) -> Difference | Share | None:
     if len(of_seed) == len(blocks):
         return None
     return within_runs([float(np.mean(each)) for each in of_seed.values()])
-
-
-def _first_run_of_each_seed(rule: EveryRun, case: Case, number: int) -> Share | None:
-    """Return the share with each seed's first run only. Kernels of one seed on two machines stay alike until the end of
-    training, so they are not two independent runs."""
-    blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-    once = first_of_each_seed(blocks)
-    return None if len(once) == len(blocks) else share_that_show(case.arms[rule.control].of(once), rule.p)[0]

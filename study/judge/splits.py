@@ -24,18 +24,32 @@ def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.
 
 
 def with_splits(found: Sequence[Finding]) -> list[Finding]:
-    """Return the same findings, each with the effects of all splits of its images, where there are several."""
+    """Return the same findings, each with the effects of all splits of its images, where there are several. Splits are of the
+    same images if classes and training images are as many; of two versions of a split the one that was run last counts."""
     groups: dict[tuple, list[Finding]] = {}
     for finding in found:
-        own = scale_named(finding.scale).own
+        scale = scale_named(finding.scale)
+        own = scale.own
         if own and isinstance(finding.verdict.effect, Difference) and math.isfinite(finding.verdict.effect.estimate):
-            groups.setdefault((finding.claim_name, finding.base, replace(own, split=0)), []).append(finding)
+            images = replace(own, split=0), scale.diff["model.classes"], scale.train_images
+            groups.setdefault((finding.claim_name, finding.base, *images), []).append(finding)
     told: dict[int, tuple[tuple[float, ...], Difference]] = {}
-    for (_, _, own), mine in groups.items():
-        splits = {scale_named(one.scale).own: one for one in mine}
+    for (_, _, own, *_), mine in groups.items():
+        splits = {_split(one): one for one in sorted(mine, key=_last_begun)}
+        splits = {split: splits[split] for split in sorted(splits)}
         if len(splits) > 1:
             estimates = tuple(
                 one.verdict.effect.estimate for one in splits.values() if isinstance(one.verdict.effect, Difference)
             )
             told |= dict.fromkeys(map(id, mine), (estimates, over_splits(estimates, own.test_percent)))
     return [replace(finding, splits=told[id(finding)]) if id(finding) in told else finding for finding in found]
+
+
+def _last_begun(finding: Finding) -> str:
+    return max(run.started for arm in finding.arms for run in arm.runs)
+
+
+def _split(finding: Finding) -> int:
+    own = scale_named(finding.scale).own
+    assert own
+    return own.split

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Refused
-from alexnet.files import locked
 from study.plan import results_folder
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS, Looks
@@ -171,9 +170,12 @@ class Preregistrations:
             raise Refused(f"{self.path}: {difference}; {UNDO}")
 
     def write(self, rule: Preregistration, in_place_of_last: bool = False) -> None:
-        """Append a rule to those of its scale, or replace the last one, by which no run was judged."""
-        with locked(self.path.with_name(".rules.lock")):
-            self.rules = Preregistrations.read(self.path.parent).rules
+        """Append a rule to those of its scale, or replace the last one, by which no run was judged. Raises Refused if another
+        process has fixed one of this scale since the rules were read."""
+        with results_folder.held(self.path.parent):
+            before, self.rules = self.of(rule.scale), Preregistrations.read(self.path.parent).rules
+            if self.of(rule.scale) != before:
+                raise Refused(f"{self.path}: another process has fixed a rule of {rule.scale} meanwhile; try again")
             own = self.rules.setdefault(rule.scale, [])
             self.rules[rule.scale] = [*(own[:-1] if in_place_of_last else own), rule]
             results_folder.write(self.path.parent, {FILE: self.content})

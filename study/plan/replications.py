@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from alexnet.errors import Refused
-from alexnet.files import locked
 from alexnet.recipe import Recipe, changed
 from study.plan import results_folder
 from study.plan.fixed_rules import short_digest
@@ -170,7 +169,7 @@ class Replications:
 
     def write(self, rule: Replication) -> None:
         """Add a rule. Raises Refused if another process has fixed one with these seeds meanwhile."""
-        with locked(self.path.with_name(".replications.lock")):
+        with results_folder.held(self.path.parent):
             there = Replications.read(self.path.parent)
             if there.seeds_of(rule.scale) & set(rule.seeds):
                 raise Refused(

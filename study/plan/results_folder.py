@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,6 +109,11 @@ def of_shape(told: Any, shaped: Callable[[Any], Shape]) -> Shape:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise Misshapen(str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}") from None
+
+
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Return the lock on the files of a folder of results: hold it from reading a file until it is written again."""
+    return locked(folder / ".table.lock")
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -22,21 +22,32 @@ def slug(text: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
-def picture_prefix(claim: str, scale: str) -> str:
-    """Return the start of the names of all files of a claim at one scale. If the claim's name has characters that a link cannot
-    hold, such as a space, they are replaced and a few digits of its digest are added, so that no two claims share a file."""
+def linkable(claim: str) -> str:
+    """Return a claim's name as part of a file name. If it has characters that a link cannot hold, such as a space, they are
+    replaced and a few digits of its digest are added, so that no two claims share a file."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", claim)
-    return f"{safe if safe == claim else f'{safe}-{sha256(claim.encode()).hexdigest()[:6]}'}-{scale}-"
+    return safe if safe == claim else f"{safe}-{sha256(claim.encode()).hexdigest()[:6]}"
 
 
-def picture_path(results: Path, claim: str, scale: str, kind: str) -> Path:
+def picture_prefix(claim: str, scale: str, version: str = "") -> str:
+    """Return the start of the names of all pictures of a claim at one scale. `version`: see `Finding.version`."""
+    return f"{linkable(claim)}-{scale}-{version and f'{version}-'}"
+
+
+def picture_path(results: Path, claim: str, scale: str, kind: str, version: str = "") -> Path:
     """Return the path of the picture of this `kind` ("errors", "figure-4") of a claim at one scale."""
-    return results / "figures" / f"{picture_prefix(claim, scale)}{kind}.png"
+    return results / "figures" / f"{picture_prefix(claim, scale, version)}{kind}.png"
 
 
-def arrays_path(results: Path, claim: str, scale: str, machine: str, kind: str) -> Path:
-    """Return the path of the arrays that the picture of this `kind` is drawn from, made on one machine."""
-    return results / "figures" / f"{picture_prefix(claim, scale)}{slug(machine)}-{kind}.npz"
+def arrays_path(results: Path, claim: str, scale: str, base: str, fingerprint: str, machine: str, kind: str) -> Path:
+    """Return the path of the arrays that the picture of this `kind` is drawn from: of a net of this base, trained on one
+    machine on the images with this fingerprint. Older files have neither in their name, but both in their title."""
+    start, end = f"{picture_prefix(claim, scale)}{slug(machine)}", f"-{kind}.npz"
+    older = results / "figures" / f"{start}{end}"
+    title = str((read_arrays(older) or {}).get("title", ""))
+    if title.startswith(f"{base}, ") and f"({fingerprint})" in title:
+        return older
+    return results / "figures" / f"{start}-{slug(base)}-{fingerprint}{end}"
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:

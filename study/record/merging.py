@@ -6,18 +6,20 @@ results, and then writes all of them or nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from alexnet.errors import Refused
+from study.environment import MY_RESULTS
 from study.plan import fixed_rules, initial_logits, replications, results_folder, tuned
 from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import InitialLogits
 from study.plan.replications import Replications, shares_seeds
 from study.plan.tuned import Tuned
+from study.questions.scales import is_apart
 from study.record import answers, tables, trained_facts
 from study.record.answers import Kept, Name, read_answers
 from study.record.figure_files import read_arrays
@@ -52,13 +54,15 @@ class Merged:
     notes: list[str] = field(default_factory=list)
 
 
-def put_together(folder: Path, others: Iterable[Path]) -> Merged:
-    """Return the results of `folder` merged with those of `others`. Each run is taken from the first folder that has it. Raises
-    Refused for files of any folder that are damaged or were changed."""
+def put_together(folder: Path, others: Iterable[Path], study_alone: bool = False) -> Merged:
+    """Return the results of `folder` merged with those of `others`. Each run is taken from the first folder that has it.
+    `study_alone`: leave out runs that are not of the study, those on synthetic images and on own images. Raises Refused for
+    files of any folder that are damaged or were changed."""
     both, merged = _Folder.read(folder), Merged()
     before = both.contents
     for other in others:
-        _add(both, _Folder.read(other), other, merged)
+        theirs = _Folder.read(other)
+        _add(both, _of_the_study(theirs, other, merged) if study_alone else theirs, other, merged)
     _tell_other_bits(both.runs, merged)
     merged.files = {name: content for name, content in both.contents.items() if before.get(name) != content}
     return merged
@@ -117,6 +121,18 @@ class _Folder:
     def weights(self) -> dict[RunName, str]:
         """The digest of each run's weights."""
         return dict(zip(zip(self.runs.key, self.runs.machine, strict=True), self.runs.weights_sha256, strict=True))
+
+
+def _of_the_study(theirs: _Folder, path: Path, merged: Merged) -> _Folder:
+    """Return the same without the runs that are not part of the study, and note how many these are."""
+    apart = theirs.runs.scale.map(is_apart)
+    if not apart.any():
+        return theirs
+    merged.notes.append(
+        f"{path}: {int(apart.sum())} runs on synthetic images or your own are left out; RESULTS_DIR={MY_RESULTS} takes them"
+    )
+    runs = theirs.runs.loc[~apart.astype(bool)]
+    return replace(theirs, runs=runs, curves=_rows_of(theirs.curves, set(zip(runs.key, runs.machine, strict=True))))
 
 
 def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from alexnet.errors import Refused
-from alexnet.files import locked
 from study.plan import results_folder
 from study.questions.claim import OWN_QUESTION
 from study.record import answers
@@ -167,7 +166,7 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
     if not rows:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".table.lock"):
+    with results_folder.held(folder):
         _write_merged(folder, list(rows.values()), {name: kept for name, kept in given.items() if name[:2] in rows})
     return sum(name in rows for name in names)
 

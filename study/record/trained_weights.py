@@ -17,7 +17,6 @@ import torch
 from alexnet.data.batches import Feed
 from alexnet.data.image_sets import class_names
 from alexnet.errors import Refused
-from alexnet.files import locked
 from alexnet.model.network import AlexNet
 from alexnet.recipe import Recipe
 from alexnet.training.checkpoint import WEIGHTS, kept_weights
@@ -40,6 +39,7 @@ class Trained:
     planned: PlannedRun
     place: Place
     machine: str  # the machine that trained it
+    precision: str  # in which it was trained
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class Trained:
 
     @property
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.place.machine.device, torch.bfloat16, enabled=self.place.machine.precision == "bf16")
+        return torch.autocast(self.place.machine.device, torch.bfloat16, enabled=self.precision == "bf16")
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -124,7 +124,7 @@ def _finished(planned: PlannedRun, place: Place, say: Callable[[str], None]) -> 
     except Refused as refused:
         say(f"{planned.label}: left out, {refused}")
         return None
-    return Trained(planned, place, result.machine.label)
+    return Trained(planned, place, result.machine.label, result.machine.precision)
 
 
 def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[str], None], is_pictured: bool) -> None:
@@ -132,14 +132,15 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     known = measure.stored_as in read_trained(results)["runs"].get(run.name, {})
     kept = None
     if measure.picture_file and is_pictured:
-        kept = arrays_path(results, run.planned.claim, run.planned.scale, run.machine, measure.picture_file)
+        asked = run.planned
+        kept = arrays_path(results, asked.claim, asked.scale, asked.base, asked.fingerprint, run.machine, measure.picture_file)
     if known and (kept is None or kept.exists()):
         return
     say(f"{run.planned.label}: reading {measure.stored_as} from its weights")
     read = measure.from_weights([run])
     if kept and read.arrays:
         write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})
-    with locked(results / ".table.lock"):
+    with results_folder.held(results):
         told = read_trained(results)
         told["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
         _write(results, told, say)
@@ -156,7 +157,7 @@ def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, s
         return
     say(f"averaging {len(runs)} nets, {runs[0].planned.base} {runs[0].planned.arm}")
     read = measure.from_weights(runs)
-    with locked(results / ".table.lock"):
+    with results_folder.held(results):
         told = read_trained(results)
         if not known(told):  # unless another process has just added it
             told["ensembles"].append({"runs": names, **read.facts})

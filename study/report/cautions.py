@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from study.counted import counted
 from study.judge.family import Finding, machine_words
-from study.judge.intervals import Difference, Ratio, Share
+from study.judge.intervals import Difference, Ratio
 from study.judge.limits import Limit, limit_of
 from study.plan.initial_logits import changes_scale
 from study.questions.readings import SUFFIX
@@ -49,14 +49,8 @@ def _of_runs(finding: Finding) -> Iterator[str]:
         yield from _of_seeds_on_machines(finding, finding.each_seed_once)
 
 
-def _of_seeds_on_machines(finding: Finding, once: Difference | Share) -> Iterator[str]:
+def _of_seeds_on_machines(finding: Finding, once: Difference) -> Iterator[str]:
     """Yield the verdict's effect with each seed counted once, over its machines."""
-    if isinstance(once, Share):
-        yield (
-            "Some seeds were run on several machines. The kernels of one seed are alike on all of them, so these runs are not "
-            f"independent. With each seed counted once, on the machine that ran it first, it is seen in {effect_words(once)}."
-        )
-        return
     open_to_doubt = ""
     if finding.verdict.direction in ("supported", "contradicted") and once.lower <= 0 <= once.upper:
         open_to_doubt = ", which includes 0"

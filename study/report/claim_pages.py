@@ -199,11 +199,11 @@ def _arm(finding: Finding, arm: ArmEvidence) -> dict[str, str]:
         else f"x{phrases.number(arm.initial_logits)}",
         "learning rate (tuned on)": f"{arm.rate:g}{edge} ({arm.tuned['tuned_on']})",
         "without a result": phrases.without_a_result(arm),
-        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: f"{len(arm.known)} of {len(arm.runs)}",
+        ARRIVED if finding.claim.measure.kind == "time" else HAVE_NUMBER: phrases.measured_words(arm, finding.claim),
         f"{phrases.measured(finding.claim.measure)}, mean [95%]": phrases.mean_words(arm, finding.claim),
         "against control": phrases.against_control_words(finding, arm),
         "mean seconds to arrive": phrases.number(sum(seconds) / len(seconds)) if seconds else NOTHING,
-        **{name: percent_range([run.errors[column] for run in arm.runs]) for name, column in ERRORS_SHOWN.items()},
+        **{name: percent_range([run.errors[column] for run in arm.with_a_result]) for name, column in ERRORS_SHOWN.items()},
     }
 
 
@@ -282,9 +282,11 @@ def _diff_words(diff: Mapping[str, tuple]) -> str:
 
 
 def command(found: Sequence[Finding]) -> str:
-    """Return the command that trains the runs of a claim on all its bases; with all arms if others than the default ones have
-    runs."""
+    """Return the command that trains the runs of a claim on these bases. It names bases and arms if others than the default
+    ones have runs."""
     one, options = found[0], {"seeds": str(max(map(seeds_asked, found)))}
+    if not {each.base for each in found} <= set(one.claim.default_bases):
+        options["base"] = ",".join(each.base for each in found)
     if any(arm.label not in one.claim.default_arms for each in found for arm in each.arms):
         options["arms"] = "all"
     scale = one.data if scale_named(one.scale).own else one.scale
@@ -304,6 +306,6 @@ def seeds_asked(finding: Finding) -> int:
 
 def _picture(path: Path, finding: Finding) -> dict[str, str]:
     """Return a picture with a text that says the finding, for readers who do not see it."""
-    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale))
+    kind = path.stem.removeprefix(picture_prefix(finding.claim_name, finding.scale, finding.version))
     found = f"{finding.claim.title}, {finding.scale}: {kind}. {standing(finding)}, {phrases.observed_words(finding)}"
     return {"path": f"figures/{path.name}", "kind": kind, "alt": f"{found}; the paper: {phrases.reported_words(finding.claim)}"}

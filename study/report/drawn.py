@@ -13,7 +13,7 @@ from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.judge.intervals import Share
 from study.report import phrases
-from study.report.figures.style import LINES
+from study.report.figures.style import LINES, PALETTE, look_of
 from study.report.overview import on_paper_line, standing
 from study.report.referee import training_command
 
@@ -22,10 +22,6 @@ WIDTH, LEFT, RIGHT = 480, 132, 14
 ARM, AXIS, CURVES_HEIGHT = 30, 36, 230
 LABEL_CHARACTERS = 21
 BAR_WIDTH, BAR_LIMITS = 150, (-6.0, 14.0)
-COLOURS = 10
-"""Number of different colours for arms."""
-DASHES = len(LINES)
-"""Arms differ by dashes too, in the order of the other pictures; page.css has one rule for each."""
 CURVES_LEFT = 54
 """Where the axis of epochs begins. Left of it are the numbers and the rotated label of the other axis."""
 REACH = 2.0
@@ -74,7 +70,7 @@ def _arm(finding: Finding, arm: ArmEvidence, row: int, place: Any) -> dict[str, 
         "label": arm.label,
         "short": _short(arm.label),
         "y": y,
-        "colour": row % COLOURS,
+        **_look(finding, arm),
         "train": training_command(finding, arm),
         "points": points,
     }
@@ -90,9 +86,10 @@ def _with_ends(points: Sequence[float], ends: Sequence[float]) -> list[float]:
 
 
 def _mean(mean: tuple[float, float, float], text: str, shown: tuple[float, float], place: Any) -> dict[str, Any] | None:
-    """Return a mean with its interval, in a picture of the values from `shown[0]` to `shown[1]`; None where it has none."""
+    """Return a mean with its interval, in a picture of the values from `shown[0]` to `shown[1]`; None where it has none. An
+    interval without an upper end is cut there."""
     middle, low, high = mean
-    if not all(map(math.isfinite, mean)):
+    if math.isnan(middle + low):
         return None
     return {
         "low": _round(place(max(low, shown[0]))),
@@ -118,15 +115,14 @@ def curves_of(finding: Finding) -> dict[str, Any] | None:
     def x_place(epoch: float) -> float:
         return CURVES_LEFT + (WIDTH - RIGHT - CURVES_LEFT) * epoch / epochs
 
-    for row, arm in enumerate(finding.arms):
+    for arm in finding.arms:
         for run in arm.runs:
             if not (curve := run.curve):
                 continue
             pairs = zip(curve["epoch"].tolist(), (100 * curve["running_error"]).tolist(), strict=True)
             lines.append({
                 "points": " ".join(f"{_round(x_place(x))},{_round(y_place(y))}" for x, y in pairs),
-                "colour": row % COLOURS,
-                "dashes": row % DASHES,
+                **_look(finding, arm),
                 "text": f"{arm.label}, seed {run.seed}: ended at {100 * curve['running_error'][-1]:.1f}%",
             })  # fmt: skip
     return {
@@ -138,12 +134,14 @@ def curves_of(finding: Finding) -> dict[str, Any] | None:
         "x_ticks": [{"x": _round(x_place(tick)), "text": f"{tick:g}"} for tick in x_ticks if tick <= epochs],
         "y_ticks": [{"y": _round(y_place(tick)), "text": f"{tick:g}"} for tick in y_ticks],
         "lines": lines,
-        "names": [
-            {"label": arm.label, "colour": row % COLOURS, "dashes": row % DASHES}
-            for row, arm in enumerate(finding.arms)
-            if any(run.curve for run in arm.runs)
-        ],
+        "names": [{"label": arm.label, **_look(finding, arm)} for arm in finding.arms if any(run.curve for run in arm.runs)],
     }
+
+
+def _look(finding: Finding, arm: ArmEvidence) -> dict[str, int]:
+    """Return the numbers of an arm's colour and dashes, which are those of the other pictures; page.css has a rule for each."""
+    look = look_of(finding.claim, arm.label)
+    return {"colour": PALETTE.index(look["color"]), "dashes": LINES.index(look["linestyle"])}
 
 
 def interval_of(finding: Finding) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ def image_error_words(finding: Finding) -> str:
     column = "test_error" if column == "gap" else column
     if control is None or column not in TEST_COLUMNS:
         return NOTHING
-    errors = [error for run in control.runs if (error := run.errors[column]) == error]
+    errors = [error for run in control.with_a_result if (error := run.errors[column]) == error]
     images = test_images(finding, control)
     if not errors or not images:
         return NOTHING

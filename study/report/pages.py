@@ -19,7 +19,7 @@ from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
-from study.record.figure_files import read_arrays
+from study.record.figure_files import linkable, read_arrays
 from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
@@ -71,7 +71,7 @@ def _overview(findings: Findings, folder: Path) -> list[Path]:
         if parts := worth_of_parts(findings.found):
             drawn.append(save(parts, figures / PARTS, OVERVIEW_COLOURS))
         for name, found in at_several_scales(findings.found).items():
-            drawn.append(save(effects_side_by_side(found), figures / f"{name}-{TOGETHER}", OVERVIEW_COLOURS))
+            drawn.append(save(effects_side_by_side(found), figures / f"{linkable(name)}-{TOGETHER}", OVERVIEW_COLOURS))
         return drawn
 
 

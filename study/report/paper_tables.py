@@ -23,7 +23,7 @@ def _(measure: Averaged, finding: Finding) -> list[dict[str, Any]]:
     control = finding.control
     if not control:
         return []
-    mean = {column: percent_range([run.errors[column] for run in control.runs]) for column in TEST_COLUMNS}
+    mean = {column: percent_range([run.errors[column] for run in control.with_a_result]) for column in TEST_COLUMNS}
     ensemble = control.ensemble or {}
     averaged = {
         name: f"{100 * ensemble[name]['averaged']:.1f}%" if ensemble else "not averaged yet"
@@ -62,7 +62,7 @@ def _(measure: Averaged, finding: Finding) -> list[dict[str, Any]]:
     ]
     other = "a net of another size on other images: only the order of rows compares"
     title = f"Tables 1 and 2, {finding.base} on {finding.data} ({other})"
-    head = ("what", f"top-1, n={len(control.runs)}, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
+    head = ("what", f"top-1, n={len(control.with_a_result)}, mean [95%]", "top-5", "paper's top-1", "paper's top-5", "where")
     return [{"title": title, "head": head, "rows": rows}]
 
 

@@ -273,15 +273,24 @@ def value_words(arm: ArmEvidence, value: float | None, claim: Claim) -> str:
 
 def mean_of(arm: ArmEvidence, claim: Claim) -> tuple[float, float, float]:
     """Return the mean over runs, and both ends of its 95% interval. Censored times enter as their budget, which makes the mean
-    a bound."""
-    return mean_interval(arm.times.restricted if claim.measure.kind == "time" else arm.known)
+    a lower bound and leaves the interval open above. Of other measures, runs without a result are left out, as they are where
+    arms are compared."""
+    if claim.measure.kind != "time":
+        return mean_interval(arm.results)
+    mean, low, high = mean_interval(arm.times.restricted)
+    return mean, low, math.inf if arm.censored and low == low else high
+
+
+def measured_words(arm: ArmEvidence, claim: Claim) -> str:
+    """Return of how many runs the mean is: "5 of 6". Of times, those that arrived."""
+    return f"{len(arm.known if claim.measure.kind == 'time' else arm.results)} of {len(arm.runs)}"
 
 
 def mean_words(arm: ArmEvidence, claim: Claim) -> str:
     """Return the mean over runs with its interval."""
     if claim.measure.kind == "time":
         mean, low, high = mean_of(arm, claim)
-        bounds = "" if low != low else f" [{number(low)}, {'∞)' if arm.censored else f'{number(high)}]'}"
+        bounds = "" if low != low else f" [{number(low)}, {number(high)}{')' if math.isinf(high) else ']'}"
         return f"{'at least ' if arm.censored else ''}{number(mean)}{bounds}"
     mean, low, high = ("-" if v != v else f"{v:.2f}" for v in mean_of(arm, claim))
     return f"{mean} [{low}, {high}]"

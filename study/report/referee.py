@@ -31,7 +31,7 @@ from study.questions.scales import ALEXNETS, scale_named
 from study.report.margins import margin_text
 from study.report.phrases import number, p_value, terms
 from study.report.recipe_words import fields_that_differ, fields_words
-from study.report.sentences import why
+from study.report.sentences import next_look_words, why
 
 HAIR = 1.1
 """A deciding p value that would be too large if multiplied by this is reported as a narrow decision."""
@@ -116,7 +116,7 @@ def would_change(finding: Finding) -> str:
         return "Other runs of the same arms that learn something, or whose weights differ from those of the control."
     if verdict.is_decided:
         return " ".join(_would_reopen(finding))
-    needs = f"The next look needs {counted(verdict.more_seeds or 0, 'more seed')} of an arm."
+    needs = next_look_words(verdict)
     if verdict.more_seeds is None:
         needs = "No look is left: only a new question with new seeds can decide it."
     return " ".join((needs, *_would_decide(finding)))

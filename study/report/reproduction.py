@@ -12,6 +12,7 @@ import pandas as pd
 
 from alexnet.recipe import PAPER, SOURCE_2012, Recipe
 from study.counted import counted
+from study.judge.arms import FAILED, learned_nothing
 from study.judge.evidence import Findings
 from study.judge.family import Finding
 from study.judge.replications import Outcome
@@ -142,7 +143,7 @@ def easy(findings: Findings) -> list[Remark]:
 
 
 def _all_with_a_result(runs: pd.DataFrame) -> Iterator[Remark]:
-    if len(runs) and not runs.outcome.isin(["diverged", "stalled"]).any():
+    if len(runs) and not any(_without_a_result_by_end(runs).values()):
         yield Remark(f"Each of {counted(len(runs), 'run')} has a result: none diverged, none got stuck at guessing.")
 
 
@@ -175,9 +176,15 @@ def hard(findings: Findings) -> list[Remark]:
 
 
 def _without_a_result(runs: pd.DataFrame) -> Iterator[Remark]:
-    counts = {"diverged": int((runs.outcome == "diverged").sum()), "did not learn": int((runs.outcome == "stalled").sum())}
-    if ended := [f"{count:,} {word}" for word, count in counts.items() if count]:
+    if ended := [f"{count:,} {word}" for word, count in _without_a_result_by_end(runs).items() if count]:
         yield Remark(f"Of {counted(len(runs), 'run')} {' and '.join(ended)}.")
+
+
+def _without_a_result_by_end(runs: pd.DataFrame) -> dict[str, int]:
+    """Return how many runs diverged, and how many stalled or learned nothing."""
+    diverged = int((runs.outcome == "diverged").sum())
+    failed = sum(row["outcome"] in FAILED or learned_nothing(row) for row in runs.to_dict("records"))
+    return {"diverged": diverged, "did not learn": failed - diverged}
 
 
 def _open_still(found: Sequence[Finding]) -> Iterator[Remark]:

@@ -71,7 +71,8 @@ def more_seeds_words(finding: Finding) -> str:
         return "none: the last look is taken"
     if not verdict.more_seeds:
         return "none"
-    return f"{verdict.more_seeds} more per arm for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
+    which = f"of {verdict.more_seeds_of}" if verdict.more_seeds_of else "per arm"
+    return f"{verdict.more_seeds} more {which} for look {verdict.looks_taken + 1} of {verdict.looks_planned}"
 
 
 def why(finding: Finding) -> str:
@@ -298,7 +299,8 @@ def _pairs_in(effect: Ratio | Difference, treated: str, control: str) -> str:
 
 
 def _not_yet(runs: str, verdict: Verdict) -> str:
-    needed = f", and {verdict.more_seeds} more of an arm are needed for the first look" if verdict.more_seeds else ""
+    which = verdict.more_seeds_of or "an arm"
+    needed = f", and {verdict.more_seeds} more of {which} are needed for the first look" if verdict.more_seeds else ""
     return f"Nothing is judged yet: {runs}{needed}."
 
 
@@ -307,4 +309,9 @@ def _next_step(verdict: Verdict) -> str:
         return " The last look is taken, so it stays open; a new question needs new seeds."
     if not verdict.more_seeds:
         return ""
-    return f" The next look needs {counted(verdict.more_seeds, 'more seed')} of an arm."
+    return f" {next_look_words(verdict)}"
+
+
+def next_look_words(verdict: Verdict) -> str:
+    """Return which seeds the next look needs."""
+    return f"The next look needs {counted(verdict.more_seeds or 0, 'more seed')} of {verdict.more_seeds_of or 'an arm'}."

@@ -43,8 +43,8 @@ def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
                 for machine, own in arm.by_machine.items():
                     keys, seeds, values = ([getattr(run, fact) for run in own] for fact in ("key", "seed", "result"))
                     arms.append(ArmRuns(name, keys, seeds, machine, values))
-                kept = [each for run in arm.runs if (each := run.wrong("test_error_ten_views")) is not None]
-                if len(kept) == len(arm.runs) and arm.keys not in wrong:
+                kept = [each for run in arm.with_a_result if (each := run.wrong("test_error_ten_views")) is not None]
+                if 0 < len(kept) == len(arm.with_a_result) and arm.keys not in wrong:
                     wrong[arm.keys] = np.stack(kept)
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:

@@ -60,6 +60,8 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
     machine."""
     told, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
     del told["told"]
+    if not verdict.more_seeds_of:
+        del told["more_seeds_of"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
     names = [run.name for arm in finding.arms for run in arm.runs]
     return _plain({

@@ -27,6 +27,7 @@ from alexnet.files import locked
 from alexnet.training.cuda_graph import one_by_one
 from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
+from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
 from study.plan.trials import BEYOND, Search, is_by_time, mean_scores, next_beyond, score_of, trials_of, tuning_seeds
@@ -287,7 +288,7 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                     yield TrialPoint(search, *told)
                 case Done(result=entry):
                     try:
-                        with locked(results / ".table.lock"):  # others may search other arms
+                        with results_folder.held(results):  # others may search other arms
                             Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
                     except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
                         yield SearchLost(search, in_a_line(error))

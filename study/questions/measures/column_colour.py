@@ -21,6 +21,7 @@ class ColumnColour(Measure):
     unit = "points"
     kind = "chance"
     stored_as = "kernels"
+    counts_each_seed_once = True
 
     def value(self, run: Run, curve: Curve) -> float | None:
         kernels = run.from_weights.get(self.stored_as)

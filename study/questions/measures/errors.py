@@ -46,7 +46,7 @@ class EarlyError(Measure):
 
     unit = "points"
     kind = "level"
-    is_early = True
+    counts_each_seed_once = True
 
     def __post_init__(self):
         check_whole("claim.measure.epochs", self.epochs, 1)

@@ -21,7 +21,7 @@ class TimeTo(Measure):
 
     unit = "epochs"
     kind = "time"
-    is_early = True
+    counts_each_seed_once = True
     largest_margin = 1.25
     example: ClassVar[Mapping[str, Any]] = {"level": 0.25}
 

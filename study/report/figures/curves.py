@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
-from study.report.figures.style import LINES, MARKS, PALETTE, head
+from study.report.figures.style import head, look_of
 
 MOST_COLOURED = 5
 """Up to this many arms have colours; with more, only the compared arms do and the others are grey."""
@@ -62,15 +62,20 @@ def training_curves(found: Sequence[Finding]) -> Figure:
 
 def _looks(finding: Finding) -> list[dict[str, Any]]:
     """Return colour, line and mark of each arm. With many arms, those that the claim does not compare are grey."""
-    rule, looks, grey = finding.claim.rule, list[dict[str, Any]](), 0
-    for place, arm in enumerate(finding.arms):
-        if len(finding.arms) <= MOST_COLOURED or arm.label in (rule.control, *rule.treated_arms):
-            line, mark, color = LINES[place % len(LINES)], MARKS[place % len(MARKS)], PALETTE[place % len(PALETTE)]
-        else:
-            line, mark, color = GREY_DASHES[grey % len(GREY_DASHES)], GREY_MARKS[grey % len(GREY_MARKS)], GREY
-            grey += 1
-        looks.append({"color": color, "linestyle": line, "marker": mark})
-    return looks
+    claim = finding.claim
+    compared = (claim.rule.control, *claim.rule.treated_arms)
+    others = [arm.label for arm in claim.arms if arm.label not in compared]
+    return [
+        look_of(claim, arm.label)
+        if len(finding.arms) <= MOST_COLOURED or arm.label in compared
+        else _grey(others.index(arm.label))
+        for arm in finding.arms
+    ]
+
+
+def _grey(place: int) -> dict[str, Any]:
+    dashes, mark = GREY_DASHES[place % len(GREY_DASHES)], GREY_MARKS[place % len(GREY_MARKS)]
+    return {"color": GREY, "linestyle": dashes, "marker": mark}
 
 
 def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any]) -> None:

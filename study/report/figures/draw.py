@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from alexnet.errors import Refused
 from study.judge.family import Finding
 from study.plan.tuned import Tuned
+from study.questions.claim import Claim
 from study.questions.measures import (
     AtEnd,
     Averaged,
@@ -55,18 +56,24 @@ def draw(found: Sequence[Finding], results: Path) -> list[Path]:
 
     A picture that was drawn from data that are no longer kept stays as it is.
     """
-    one, drawn = found[0], []
-    pictures = of_rule(one.claim.rule, of_measure(one.claim.measure, results))
-    if one.claim.tune:
-        pictures = {**pictures, "rates": partial(rates, tuned=Tuned.read(results))}
-    for kind, make in pictures.items():
-        path = picture_path(results, one.claim_name, one.scale, kind)
+    one = found[0]
+    for kind, make in pictures_of(one.claim, results).items():
         with style():
             if figure := make(found):
-                save(figure, path)
-        if path.exists():
-            drawn.append(path)
-    return drawn
+                save(figure, picture_path(results, one.claim_name, one.scale, kind, one.version))
+    return drawn_of(one, results)
+
+
+def drawn_of(one: Finding, results: Path) -> list[Path]:
+    """Return the figures of a finding's claim at its scale that exist in the folder `results`."""
+    paths = (picture_path(results, one.claim_name, one.scale, kind, one.version) for kind in pictures_of(one.claim, results))
+    return [path for path in paths if path.exists()]
+
+
+def pictures_of(claim: Claim, results: Path) -> Pictures:
+    """Return the pictures of a claim; see `of_measure` and `of_rule`."""
+    pictures = of_rule(claim.rule, of_measure(claim.measure, results))
+    return {**pictures, "rates": partial(rates, tuned=Tuned.read(results))} if claim.tune else pictures
 
 
 @singledispatch

@@ -17,7 +17,18 @@ from study.judge.family import Finding
 from study.plan.fixed_rules import first_seed_of, looks_of
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
-from study.report.figures.style import INK, PALETTE, Judged, every_run, head, machines_of, panel_title, panels, runs_legend
+from study.report.figures.style import (
+    INK,
+    PALETTE,
+    Judged,
+    color_of,
+    every_run,
+    head,
+    machines_of,
+    panel_title,
+    panels,
+    runs_legend,
+)
 from study.report.phrases import NOT_COMPARED, judged_words, measured, observed_words, reported_words
 
 PANEL = 5.2
@@ -102,7 +113,7 @@ def effects_below(finding: Finding) -> list[Row]:
     for arm in finding.arms:
         effect = finding.effects.get(arm.label)
         judged = verdict.effect if is_arm and arm.label == verdict.treated else None
-        rows += _both_ways(_called(finding, arm), judged, effect, is_judged, _color(finding, arm))
+        rows += _both_ways(_called(finding, arm), judged, effect, is_judged, color_of(finding.claim, arm.label))
     return rows
 
 
@@ -137,13 +148,14 @@ def _runs(effect: object) -> tuple[int, int] | None:
 def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged) -> None:
     arms = _in_order(finding)
     for row, arm in enumerate(arms):
-        color = _color(finding, arm)
+        color = color_of(finding.claim, arm.label)
         every_run(axis, arm, row, arm.values, machines, judged, color)
-        mean, low, high = intervals.mean_interval(arm.known)
-        if len(arm.known) >= LEAST_RUNS:
+        mean, low, high = intervals.mean_interval(arm.results)
+        if len(arm.results) >= LEAST_RUNS:
             axis.plot([low, high], [row + 0.32] * 2, "-", color=color, linewidth=2)
         axis.plot([mean], [row + 0.32], "|", color=color, markersize=11, markeredgewidth=2)
-    counts = [f"n={len(arm.known)}{f', {arm.censored} without' if arm.censored else ''}" for arm in arms]
+    without = [len(arm.runs) - len(arm.results) for arm in arms]
+    counts = [f"n={len(arm.results)}{f', {gone} without' if gone else ''}" for arm, gone in zip(arms, without, strict=True)]
     names = [f"{_called(finding, arm)} ({count})" for arm, count in zip(arms, counts, strict=True)]
     if (averaged := _averaged(finding)) is not None:
         axis.plot([averaged], [len(names)], "*", color=INK, markersize=11)
@@ -160,17 +172,13 @@ def _in_order(finding: Finding) -> Sequence[ArmEvidence]:
     """Return the arms in the claim's order; for a factorial design, whose cells have none, by increasing error."""
     if not isinstance(finding.claim.rule, Factorial):
         return finding.arms
-    return sorted(finding.arms, key=lambda arm: float(np.mean(arm.known)) if arm.known else math.inf)
+    return sorted(finding.arms, key=lambda arm: float(np.mean(arm.results)) if arm.results else math.inf)
 
 
 def _averaged(finding: Finding) -> float | None:
     """Return the error of the averaged nets together, in percent; None where none were averaged."""
-    arm = _control(finding)
+    arm = finding.control
     return 100 * arm.ensemble["ten_views_top1"]["averaged"] if arm is not None and arm.ensemble else None
-
-
-def _control(finding: Finding) -> ArmEvidence | None:
-    return next((arm for arm in finding.arms if arm.label == finding.claim.rule.control), None)
 
 
 def _effect_words(finding: Finding) -> str:
@@ -178,7 +186,7 @@ def _effect_words(finding: Finding) -> str:
     told = observed_words(finding)
     if told != NOT_COMPARED:
         return told
-    control, needed = _control(finding), finding.claim.measure.runs_together
+    control, needed = finding.control, finding.claim.measure.runs_together
     if control is None:
         return f"{told}: no run of {finding.claim.rule.control}"
     if needed > 1 and not control.ensemble:
@@ -207,14 +215,6 @@ def _draw_effects(axis: Axes, finding: Finding) -> None:
     against += ", or as written" * isinstance(finding.claim.rule, Interaction)
     axis.set_xlabel(f"{finding.claim.measure.unit}{against}, with 95% interval")
     axis.grid(axis="x", color="0.9")
-
-
-def _color(finding: Finding, arm: ArmEvidence) -> str:
-    """Return an arm's colour, by its place in the claim, so that no other arm gets the control's colour where the control has
-    no run. All cells of a factorial design have one colour."""
-    if isinstance(finding.claim.rule, Factorial):
-        return PALETTE[0]
-    return PALETTE[[each.label for each in finding.claim.arms].index(arm.label) % len(PALETTE)]
 
 
 def _called(finding: Finding, arm: ArmEvidence) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import seaborn
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.questions.measures import TimeTo
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, PALETTE, head, panels
+from study.report.figures.style import IN_A_ROW, head, look_of, panels
 from study.report.phrases import judged_words, observed_words, reported_words
 
 
@@ -29,8 +30,8 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
     for axis in axes.flat[len(found) :]:
         axis.set_visible(False)
     for axis, one in zip(axes.flat, found, strict=False):
-        for color, arm in zip(PALETTE, one.arms, strict=False):
-            _curves(axis, arm, target, color)
+        for arm in one.arms:
+            _curves(axis, arm, target, look_of(one.claim, arm.label))
         axis.axhline(target, color="0.35", linewidth=0.9, dashes=(1, 1.5))
         axis.text(
             0.995,
@@ -56,14 +57,14 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
     return figure
 
 
-def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
+def _curves(axis: Axes, arm: ArmEvidence, target: float, look: Mapping[str, Any]) -> None:
     """Draw every run of an arm, and the mean of their times to each error."""
     traces = [_trace(run.curve, run.value) for run in arm.runs]
     exact = [
         (run.value, target) if run.value is not None else (run.curve["epoch"][-1], 100 * run.curve["train_error"][-1])
         for run in arm.runs
     ]
-    line = ACTIVATION_LINES.get(arm.label, "-.")
+    color, line = look["color"], look["linestyle"]
     for (epochs, errors), (at, error) in zip(traces, exact, strict=True):
         axis.plot(epochs, errors, line, color=color, linewidth=0.8, alpha=0.45)
         axis.plot([*epochs[-1:], at], [*errors[-1:], error], ":", color=color, linewidth=0.8, alpha=0.45)
@@ -78,7 +79,7 @@ def _curves(axis: Axes, arm: ArmEvidence, target: float, color: str) -> None:
     axis.plot(
         ends,
         [target] * len(ends),
-        ACTIVATION_MARKS.get(arm.label, "P"),
+        look["marker"],
         color=color,
         markersize=5,
         markeredgecolor="white",

@@ -74,12 +74,12 @@ def _beside(axis: Axes, row: float, text: str, **options: Any) -> None:
     )
 
 
-def kernel_sheet(kernels: NDArray, across: int = 0) -> NDArray:
+def kernel_sheet(kernels: NDArray) -> NDArray:
     """Return kernels [n, 3, side, side] as one picture [height, width, 3]. Each half is scaled to 0 to 1 by itself, as in the
-    2012 code. Kernels are a pixel apart, `across` in a row (default: a third of a half, as in the paper)."""
+    2012 code, and has at most three rows, as in the paper. Kernels are a pixel apart."""
     n, _, side, _ = kernels.shape
     half = n // 2
-    across = across or max(1, -(-half // 3))
+    across = max(1, -(-half // 3))
     rows = -(-half // across)
     sheet = np.ones((2 * rows * (side + 1) + 3, across * (side + 1) + 1, 3))
     for column in range(2):

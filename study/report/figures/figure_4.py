@@ -22,11 +22,13 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) ->
     """Draw test images with their five best labels (left) and their nearest training images by the last hidden layer (right).
 
     None where the arrays that `NeighbourGain.from_weights` computes from a net are not kept in `results`. Prefers a net of the
-    verdict's machines.
+    first base, and of the verdict's machines.
     """
-    finding = found[0]
-    machines = dict.fromkeys((*finding.verdict.told.machines, *finding.machines))
-    paths = [arrays_path(results, finding.claim_name, finding.scale, machine, measure.picture_file) for machine in machines]
+    paths = [
+        arrays_path(results, one.claim_name, one.scale, one.base, one.fingerprint, machine, measure.picture_file)
+        for one in found
+        for machine in dict.fromkeys((*one.verdict.told.machines, *one.machines))
+    ]
     arrays = next((kept for path in paths if (kept := read_arrays(path)) is not None), None)
     if arrays is None:
         return None
@@ -50,7 +52,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) ->
     which = "each label" if count == len(names) else f"{count} of {len(names)} labels"
     figure.suptitle(
         f"Figure 4: first test image of {which}; right, the six nearest training images by the last hidden layer "
-        f"(in brackets: another label)\n{finding.scale}: {arrays['title']}",
+        f"(in brackets: another label)\n{found[0].scale}: {arrays['title']}",
         fontsize=9,
     )
     return figure

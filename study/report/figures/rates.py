@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 from study.judge.family import Finding
 from study.plan.trials import is_by_time
 from study.plan.tuned import Tuned
-from study.report.figures.style import ACTIVATION_LINES, ACTIVATION_MARKS, IN_A_ROW, LINES, MARKS, PALETTE, SOFT, head
+from study.report.figures.style import IN_A_ROW, SOFT, head, look_of
 from study.report.phrases import measured
 
 WITHOUT = {
@@ -33,9 +33,7 @@ class Search:
 
     arm: str
     entry: Mapping[str, Any]
-    color: str
-    line: Any  # as matplotlib names it
-    mark: str
+    look: Mapping[str, Any]  # see `look_of`
 
     @property
     def trials(self) -> Sequence[Mapping[str, Any]]:
@@ -71,11 +69,7 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure | None
     if by_time:  # errors of rates differ by a few points, which an axis from 0 hides
         pairs[0][0].set_ylim(0, None)  # for all panels, which share the axis
     seaborn.despine(figure)
-    handles = {
-        search.arm: Line2D([], [], color=search.color, linestyle=search.line, marker=search.mark, label=search.arm)
-        for own in searches
-        for search in own
-    }
+    handles = {search.arm: Line2D([], [], label=search.arm, **search.look) for own in searches for search in own}
     figure.legend(
         handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=9, handlelength=3.4
     )
@@ -88,12 +82,10 @@ def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
     A rate without trials was not searched for."""
     there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
-    for place, arm in enumerate(finding.claim.arms):
+    for arm in finding.claim.arms:
         entry = there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale)
         if entry and entry["trials"]:
-            line = ACTIVATION_LINES.get(arm.label, LINES[place % len(LINES)])
-            mark = ACTIVATION_MARKS.get(arm.label, MARKS[place % len(MARKS)])
-            found.append(Search(arm.label, entry, PALETTE[place % len(PALETTE)], line, mark))
+            found.append(Search(arm.label, entry, look_of(finding.claim, arm.label)))
     return found
 
 
@@ -121,11 +113,11 @@ def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
             by_rate[rate].append(height)
     means = {rate: sum(heights) / len(heights) for rate, heights in by_rate.items()}
     is_one_seed = len(runs) == len(dict(runs))
-    face = "white" if is_one_seed and several else search.color
-    axis.plot(list(means), list(means.values()), search.line, marker=search.mark, color=search.color, markerfacecolor=face)
+    face = "white" if is_one_seed and several else search.look["color"]
+    axis.plot(list(means), list(means.values()), markerfacecolor=face, **search.look)
     if not is_one_seed:
         dots = [(rate, height) for rate, height in runs if height is not None]
-        axis.plot(*zip(*dots, strict=True), ".", color=search.color, alpha=0.5, markersize=5)
+        axis.plot(*zip(*dots, strict=True), ".", color=search.look["color"], alpha=0.5, markersize=5)
 
 
 def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift: float) -> None:
@@ -133,7 +125,7 @@ def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift:
     gone = [trial for trial in search.trials if _height(trial, by_time) is None]
     heights = [ends.index(trial["outcome"]) + shift for trial in gone]
     rate = [trial["value"] for trial in gone]
-    axis.plot(rate, heights, search.mark, color=search.color, markerfacecolor="none", markersize=5)
+    axis.plot(rate, heights, markerfacecolor="none", markersize=5, **{**search.look, "linestyle": ""})
 
 
 def _how_tried(searches: Sequence[Sequence[Search]]) -> str:

@@ -23,12 +23,15 @@ from PIL import Image
 from alexnet.files import write_atomically
 from study.judge.arms import ArmEvidence, Block
 from study.judge.family import Finding, machine_words
+from study.questions.claim import Claim
+from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex())
 """Ten colours that readers with red-green colour blindness can distinguish."""
 MARKS = ("o", "s", "D", "^", "v", "P")
 LINES = ("-", "--", "-.", ":")
+"""The control's is solid and the next arm's dashed, as ReLU's and tanh's are in the paper's figure 1."""
 MACHINE_MARKS = ("o", "s", "^", "D", "v", "P")
 """Marks of single runs, by machine. Their row shows the arm."""
 IN_A_ROW = 2
@@ -37,9 +40,31 @@ INK, SOFT = "#1b1f24", "#57606a"
 """Colours of text, and of less important text."""
 Judged = Mapping[str, Collection[Block]]
 """The runs that a verdict uses, by arm."""
-ACTIVATION_LINES = {"relu": "-", "tanh": "--", "sigmoid": ":"}
-"""As in the paper's figure 1: ReLU solid, tanh dashed."""
-ACTIVATION_MARKS = {"relu": "o", "tanh": "s", "sigmoid": "D"}
+
+
+def color_of(claim: Claim, label: str) -> str:
+    """Return an arm's colour: the same in every picture of its claim, whichever arms have runs, and the control's for no other
+    arm. All cells of a factorial design have one colour."""
+    control, *others = PALETTE
+    place, again = _place(claim, label), [*others, *reversed(others)]  # the first arms, which claims compare, share theirs last
+    return control if place == 0 or isinstance(claim.rule, Factorial) else again[(place - 1) % len(again)]
+
+
+def look_of(claim: Claim, label: str) -> dict[str, Any]:
+    """Return an arm's colour, line and mark, as matplotlib names them: the same in every picture of its claim. No two arms have
+    the same colour and line."""
+    place = _place(claim, label)
+    return {
+        "color": color_of(claim, label),
+        "linestyle": LINES[place % len(LINES)],
+        "marker": MARKS[place % len(MARKS)],
+    }
+
+
+def _place(claim: Claim, label: str) -> int:
+    """Return an arm's place in its claim: 0 for the control, then the others in the claim's order."""
+    control = claim.rule.control
+    return [control, *(arm.label for arm in claim.arms if arm.label != control)].index(label)
 
 
 def style() -> AbstractContextManager[None]:

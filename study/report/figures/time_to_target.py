@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import seaborn
 from matplotlib.axes import Axes
@@ -10,17 +11,7 @@ from matplotlib.figure import Figure
 from study.judge import intervals
 from study.judge.family import Finding
 from study.report.figures.errors import runs_judged
-from study.report.figures.style import (
-    ACTIVATION_LINES,
-    IN_A_ROW,
-    LINES,
-    PALETTE,
-    Judged,
-    every_run,
-    head,
-    machines_of,
-    runs_legend,
-)
+from study.report.figures.style import IN_A_ROW, Judged, color_of, every_run, head, look_of, machines_of, runs_legend
 from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
@@ -50,10 +41,10 @@ def time_to_target(found: Sequence[Finding]) -> Figure:
 
 def _shares(axis: Axes, finding: Finding, named: bool) -> None:
     """Draw the share of each arm's runs that is not at the target yet."""
-    for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
-        line = ACTIVATION_LINES.get(arm.label, LINES[row % len(LINES)])
+    for arm in finding.arms:
         x, share = intervals.kaplan_meier(arm.times)
-        axis.step(x, share, line, where="post", color=color, linewidth=2, label=f"{arm.label} (n={len(arm.runs)})")
+        look: dict[str, Any] = {**look_of(finding.claim, arm.label), "marker": ""}
+        axis.step(x, share, where="post", linewidth=2, label=f"{arm.label} (n={len(arm.runs)})", **look)
     told = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
     axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
     axis.set(ylim=(-0.03, 1.05))
@@ -68,7 +59,8 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
 
 def _runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Judged) -> None:
     """Draw every run of each arm at its time, and one arrow at the budget for those that never arrived."""
-    for row, (color, arm) in enumerate(zip(PALETTE, finding.arms, strict=False)):
+    for row, arm in enumerate(finding.arms):
+        color = color_of(finding.claim, arm.label)
         every_run(axis, arm, row, arm.values, machines, judged, color)
         if arm.censored:
             axis.plot([arm.budget_epochs], [row], ">", color=color, markersize=8, markerfacecolor="none")

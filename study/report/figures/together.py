@@ -97,7 +97,8 @@ def _legend(finding: Finding) -> str:
     seeds = {seed for _, seed in set.intersection(*(set(arm.by_block) for arm in finding.arms))}
     apart = f" ({counted(len(seeds), 'seed')}, some on several machines)" if 0 < len(seeds) < blocks else ""
     runs = f"n={blocks * cells}, {counted(blocks, 'block')} of {cells} runs with the same seed{apart}"
-    return textwrap.shorten(f"{finding.scale}: {runs}", LEGEND_CHARACTERS)
+    images = " ".join(filter(None, (finding.scale, finding.version)))
+    return textwrap.shorten(f"{images}: {runs}", LEGEND_CHARACTERS)
 
 
 def _mark(lane: int, finding: Finding) -> Line2D:

@@ -220,6 +220,27 @@ def test_two_at_once_take_different_seeds_or_one_is_refused(folder, trainer, mon
     assert "another process has fixed seeds 100 to 103 meanwhile; try again" in capsys.readouterr().err
 
 
+def test_a_replication_that_was_fixed_is_trained_though_its_finding_is_undecided_by_now(folder, trainer, capsys):
+    main(COMMAND)
+    for name in ("runs.csv", "curves.csv", "answers.npz"):
+        (results() / name).unlink(missing_ok=True)
+    accepted(results())
+    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
+        record(planned_run(arm, seed), results(), (-1) ** seed, "elsewhere, fp32")
+    (finding,) = find(results()).found
+    assert finding.verdict.direction == "undecided" and not finding.verdict.alone
+    assert main(COMMAND) == 0 and len(trainer.trained) == 8
+    assert main([*COMMAND, "--new"]) == 2
+
+
+def test_of_images_that_were_changed_the_finding_on_those_that_are_there_is_run_again(folder, trainer):
+    earlier = "0" * 12
+    for arm, seed in [(arm, seed) for seed in range(5) for arm in ("control", "treated")]:
+        record(replace(planned_run(arm, seed), fingerprint=earlier), results(), 5.0, "elsewhere, fp32")
+    assert find(results()).found[0].fingerprint == earlier
+    assert main(COMMAND) == 0 and main(COMMAND) == 0 and len(trainer.trained) == 8
+
+
 def test_a_plan_as_json_has_the_rule_and_the_cost(folder, trainer, capsys):
     assert main([*COMMAND, "--plan", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

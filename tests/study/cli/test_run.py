@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers import made_up_result, small_run
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from alexnet.machine import Machine
 from study.cli import run as run_verb
 from study.cli.console import Console
 from study.cli.main import main
+from study.judge.evidence import Findings
 from study.plan.plan import PlannedRun, make_plan
 from study.plan.tuned import Tuned
 from study.record import keeper
@@ -37,6 +39,18 @@ def place_in(folder: Path) -> Place:
 def write(folder: Path, result: RunResult) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).write_bytes(sealed(result))
+
+
+def test_what_is_shown_meanwhile_is_judged_among_all_claims_as_at_the_end(monkeypatch, tmp_path):
+    asked = []
+
+    def find(folder, claims=None, most_looks=None, scales=None):
+        asked.append((claims, most_looks))
+        return Findings((), pd.DataFrame(), pd.DataFrame())
+
+    monkeypatch.setattr("study.judge.evidence.find", find)
+    run_verb.tell_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
+    assert asked == [(None, None)]
 
 
 # ---- Kept some at a time ---------------------------------------------------------------------------------------------

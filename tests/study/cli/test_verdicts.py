@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -21,7 +22,7 @@ from study.plan.plan import make_plan
 from study.plan.replications import Replication, Replications
 from study.plan.tuned import Tuned
 from study.questions.looks import Looks
-from study.record import tables
+from study.record import merging, tables
 from study.record.answers import read_answers
 from study.report.verdict_files import write_verdicts
 
@@ -228,6 +229,41 @@ def test_runs_of_two_folders_come_into_one_each_once(folder, capsys):
     before = files_of(folder)
     assert told(capsys, "merge", other)[1]["new_runs"] == {str(other): 0}
     assert files_of(folder) == before
+
+
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_runs_on_synthetic_images_stay_out_of_the_studys_own_folder(folder, capsys, monkeypatch, is_chosen):
+    """As `record` keeps them out. A folder that the user names takes all."""
+    other = with_runs(folder, "other", seeds=5)
+    planned = make_plan("relu_sooner", "shapes", "f00dfeed0000", Tuned.read(other), bases=["A-2012"], seeds=1)
+    tables.merge(other, [made_up_result(one, 3.0, machine="test machine") for one in planned])
+    folder.rename(folder.parent / "results")
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("RESULTS_DIR", "results") if is_chosen else monkeypatch.delenv("RESULTS_DIR", raising=False)
+    assert main(["merge", str(other)]) == 0
+    scales = tables.read_runs(folder.parent / "results").scale.value_counts().to_dict()
+    assert scales == {"cifar10-jpeg": 10, **({"shapes": 2} if is_chosen else {})}
+    assert ("2 runs on synthetic images or your own are left out" in capsys.readouterr().out) != is_chosen
+
+
+def test_a_rule_that_is_fixed_while_folders_are_merged_is_kept(folder, monkeypatch):
+    """The other process waits for the lock, which the merge holds from its reading to its writing."""
+    other, rule, put_together = with_runs(folder, "other", seeds=5), fix("shapes", (), CLAIMS), merging.put_together
+    writer = threading.Thread(target=lambda: Preregistrations.read(folder).write(rule))
+
+    def meanwhile(*given, **more):
+        merged = put_together(*given, **more)
+        writer.start()
+        writer.join(0.5)  # long enough to write, if nothing held it back
+        return merged
+
+    monkeypatch.setattr(merging, "put_together", meanwhile)
+    theirs = fix("cifar10-jpeg", (), CLAIMS)
+    Preregistrations.read(other).write(theirs)
+    assert main(["merge", str(other)]) == 0
+    writer.join()
+    kept = Preregistrations.read(folder)
+    assert (kept.of("shapes"), kept.of("cifar10-jpeg")) == (rule, theirs)
 
 
 def test_a_run_of_one_key_and_machine_with_other_bits_is_named_and_ours_stays(folder, capsys):

@@ -38,6 +38,13 @@ def test_the_standard_error_that_images_bring_is_that_of_two_binomial_shares():
     assert look.effect.standard_error == pytest.approx(math.hypot(look.image_error, stats.sem(GAPS)))
 
 
+def test_a_run_that_learned_nothing_adds_nothing_to_the_images_error():
+    errors, idle = [{"test_error": 0.9}] + [{"test_error": 0.27}] * 4, (True,) + (False,) * 4
+    arm = arm_of("2012", GAPS, recipe=RECIPE, errors=errors, test_images=(10_000,) * 5, learned_nothing=idle)
+    by_hand = 100 * math.sqrt(0.27 * 0.73 / RECIPE.data.validation_images + 0.27 * 0.73 / 10_000)
+    assert decided(CLAIM, {"2012": arm}).told.image_error == pytest.approx(by_hand, rel=1e-3)
+
+
 def test_where_images_are_plenty_it_is_statsmodels_test_of_equivalence_over_seeds():
     wide = [3 * gap for gap in GAPS]
     p, *_ = DescrStatsW(wide).ttost_mean(-0.1, 0.1)

@@ -106,6 +106,16 @@ def test_a_claim_outside_the_family_is_judged_as_one_more_and_takes_nothing_from
     assert found["extra"].verdict.holm_p == pytest.approx(multipletests([p, other, 1, 1, 1, 1], method="holm")[1][0])
 
 
+def test_a_claim_on_ones_own_images_is_not_corrected_for_being_asked_at_own_rates_too():
+    own = "own-pets-32px-10classes-200images"
+    claims = {name: DECAY for name in ("weight_decay", "weight_decay_own_rate")}
+    one, at_own_rates = (replace(asked(name, claims, shifted(0.5)), scale=own) for name in claims)
+    (without,) = judged_together([one], claims)
+    together = judged_together([one, at_own_rates], claims)
+    assert [each.in_family for each in together] == [True, False]
+    assert together[0].verdict.holm_p == pytest.approx(without.verdict.p)
+
+
 def test_what_other_claims_find_takes_no_direction_from_a_claim():
     """Holm's correction grows milder with every claim that is decided, never stricter."""
     claims = claims_of(8)

@@ -13,17 +13,19 @@ from scipy import stats
 from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
-from study.judge.decision import Look
+from study.judge.decision import Look, decide
 from study.judge.intervals import difference_of, ratio_of_logs
+from study.judge.judge import judge
 from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
 from study.judge.seeds_needed import RunSpread, chance_of_no_effect, seeds_for_claim
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS
+from study.questions.rules import Interaction
 
 few_examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 CLAIMS = all_claims()
-NORM, DEPTH, VIEWS = CLAIMS["response_norm"], CLAIMS["depth"], CLAIMS["ten_views"]
+NORM, DEPTH, VIEWS, WORTH = (CLAIMS[name] for name in ("response_norm", "depth", "ten_views", "batch_norm_dropout"))
 HERE, THERE = "here", "there"
 
 
@@ -48,6 +50,8 @@ def with_runs(one: Case, runs) -> Case:
 
 def is_complete(one: Case, look: int) -> bool:
     rule = one.claim.rule
+    if isinstance(rule, Interaction):
+        return look in {taken.number for taken in judge(rule, one).looks}
     pairs = [(treated, rule.control) for treated in rule.treated_arms] or [(rule.control,)]
     return all(look in one.complete_looks(*dict.fromkeys(labels)) for labels in pairs)
 
@@ -55,7 +59,7 @@ def is_complete(one: Case, look: int) -> bool:
 seeds = st.sets(st.integers(0, 22))
 
 
-@pytest.mark.parametrize("claim", [NORM, DEPTH, VIEWS], ids=["one arm", "several arms", "within runs"])
+@pytest.mark.parametrize("claim", [NORM, DEPTH, VIEWS, WORTH], ids=["one arm", "several arms", "within runs", "interaction"])
 @few_examples
 @given(data=st.data(), look=st.integers(1, 4), first_seed=st.sampled_from([0, 10]))
 def test_with_these_runs_the_look_is_complete_and_without_any_one_of_them_it_is_not(claim, data, look, first_seed):
@@ -81,6 +85,26 @@ def test_pairs_of_another_machine_need_not_be_made_again(pairs_there, look):
         assert needed == {(label, seed) for label in there for seed in range(LOOKS.arms[look - 1] - pairs_there)}
     else:  # that machine has all pairs; its further seeds of the first arm only itself can make
         assert needed == (set() if pairs_there >= LOOKS.first_arm[look - 1] else None)
+
+
+def test_of_an_interaction_a_machine_that_has_two_arms_trains_the_others_and_a_new_one_trains_all_four():
+    """Of pairs each is complete somewhere, and no block has all four."""
+    rule, three = WORTH.rule, range(3)
+    there = {label: {(THERE, seed) for seed in three} for label in (rule.second, rule.both)}
+    there |= {rule.control: {(where, seed) for where in (HERE, THERE) for seed in three}}
+    one = case(WORTH, there | {rule.first: {(HERE, seed) for seed in three}}, machines=(HERE, THERE))
+    assert runs_to_look(one, 1, HERE) == {(label, seed) for label in (rule.second, rule.both) for seed in three}
+    assert runs_to_look(one, 1, THERE) == {(rule.first, seed) for seed in three}
+    assert len(runs_to_look(one, 1, "a third")) == 4 * 3
+
+
+def test_of_a_look_that_has_its_pairs_it_is_told_which_arm_lacks_seeds():
+    """Six of each arm: the second look takes six pairs and ten of the control."""
+    there = {label: {(HERE, seed) for seed in range(6)} for label in ("2012", "none")}
+    verdict = decide(judge(NORM.rule, case(NORM, there)), lambda p: p)
+    assert (verdict.more_seeds, verdict.more_seeds_of) == (4, "2012") and verdict.looks_taken == 1
+    fewer = decide(judge(NORM.rule, case(NORM, {**there, "none": {(HERE, seed) for seed in range(4)}})), lambda p: p)
+    assert (fewer.more_seeds, fewer.more_seeds_of) == (2, "")
 
 
 def test_a_failed_run_is_a_run():

@@ -1,7 +1,8 @@
 """Verdicts on one's own images: over seeds and images, what limits them, and how far another split moves them."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,19 @@ from study.judge.images import image_variance, on_other_images
 from study.judge.intervals import difference_of, within_runs
 from study.judge.limits import limit_of
 from study.judge.power import by_the_last_look
-from study.judge.splits import over_splits
+from study.judge.splits import over_splits, with_splits
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding, as far as splits need it."""
+
+    claim_name: str
+    base: str
+    scale: str
+    verdict: SimpleNamespace
+    arms: tuple
+    splits: tuple | None = None
 
 
 def look_at(estimate: float, seed_error: float, image_error: float, images: int = 300, degrees: float = 8.0) -> Look:
@@ -85,6 +98,18 @@ def test_splits_are_told_by_the_corrected_resampled_t_test():
     found = over_splits([1.0, 2.0, 6.0], 20)
     assert found.estimate == 3 and found.standard_error == pytest.approx(math.sqrt(7 * (1 / 3 + 1 / 4)))
     assert found.upper - found.estimate == pytest.approx(stats.t.ppf(0.975, 2) * math.sqrt(7 * 7 / 12))
+
+
+def test_splits_of_an_earlier_set_of_other_size_and_earlier_versions_of_a_split_are_left_out():
+    def found(label: str, effect: float, started: str) -> SimpleNamespace:
+        arms = (SimpleNamespace(runs=(SimpleNamespace(started=started),)),)
+        verdict = SimpleNamespace(effect=difference_of(effect, 1.0, 5, 0.95, 3, 3, 1.0, 3))
+        return Told("response_norm", "ALEXNET_32", f"own-pets-32px-{label}", verdict, arms)
+
+    now = [found("10classes-200images", 1.0, "c"), found("split1-10classes-200images", 2.0, "b")]
+    earlier = [found("10classes-160images", 9.0, "a"), found("split1-10classes-200images", 7.0, "a")]
+    told = with_splits([*now, *earlier])
+    assert [one.splits and one.splits[0] for one in told] == [(1.0, 2.0), (1.0, 2.0), None, (1.0, 2.0)]
 
 
 def test_one_split_tells_nothing_of_the_others():

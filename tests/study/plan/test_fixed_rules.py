@@ -148,6 +148,14 @@ def test_a_new_rule_begins_above_all_seeds_that_were_used_on_a_ten(seeds):
         assert not judged or first - max(judged) <= 10
 
 
+def test_of_two_processes_that_fix_a_rule_at_once_the_later_is_refused(tmp_path):
+    one, other = Preregistrations.read(tmp_path), Preregistrations.read(tmp_path)
+    one.write(fix(SCALE, MEMBERS, CLAIMS))
+    with pytest.raises(Refused, match="another process has fixed a rule of cifar10-jpeg meanwhile; try again"):
+        other.write(fix(SCALE, MEMBERS[:2], CLAIMS))
+    assert [len(rule.members) for rule in Preregistrations.read(tmp_path).rules[SCALE]] == [len(MEMBERS)]
+
+
 def test_a_new_rule_stands_behind_the_old_one_and_counts(fixed):
     rules, other = Preregistrations.read(fixed), fix("shapes", (), CLAIMS)
     rules.write(other)

@@ -3,6 +3,7 @@ same."""
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from alexnet.training.checkpoint import WEIGHTS
 from alexnet.training.evaluate import probabilities
 from alexnet.training.loop import weights_sha256
 from study.plan.claim_files import get_claim
-from study.questions.measures import Averaged, ColumnColour
+from study.plan.plan import PlannedRun
+from study.questions.measures import Averaged, ColumnColour, NeighbourGain
 from study.questions.measures.base import FromWeights
 from study.questions.measures.ensembles import ensemble_of
 from study.questions.measures.nearest import features_of, nearest, spread
@@ -55,7 +57,7 @@ def trained(tmp_path_factory):
 def test_the_kept_weights_are_those_the_result_names_by_digest(trained):
     planned_runs, place, results = trained
     for planned, result in zip(planned_runs, results, strict=True):
-        assert weights_sha256(Trained(planned, place, "here").network) == result.weights_sha256
+        assert weights_sha256(Trained(planned, place, "here", "fp32").network) == result.weights_sha256
 
 
 @pytest.mark.slow
@@ -65,7 +67,7 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
         images = images_of("shapes", place.data_dir)
         feed = Feed(planned.recipe, images, planned.seed)
         scores, _ = probabilities(
-            Trained(planned, place, "here").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
+            Trained(planned, place, "here", "fp32").network, feed.views(*feed.test), torch.autocast("cpu", enabled=False)
         )
         wrong = (scores.argmax(1) != feed.test[1]).float().mean().item()
         assert wrong == pytest.approx(result.test_error, abs=1e-3)  # ties share their credit there
@@ -74,12 +76,12 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
 @pytest.mark.slow
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     planned_runs, place, _ = trained
-    told = ensemble_of([Trained(planned, place, "here") for planned in planned_runs])["one_view_top1"]
+    told = ensemble_of([Trained(planned, place, "here", "fp32") for planned in planned_runs])["one_view_top1"]
     feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
     each = torch.stack(
         [
-            probabilities(Trained(planned, place, "here").network, feed.views(*feed.test), autocast)[0]
+            probabilities(Trained(planned, place, "here", "fp32").network, feed.views(*feed.test), autocast)[0]
             for planned in planned_runs
         ]
     )
@@ -94,7 +96,7 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
 @pytest.mark.slow
 def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
     planned_runs, place, _ = trained
-    network = Trained(planned_runs[0], place, "here").network
+    network = Trained(planned_runs[0], place, "here", "fp32").network
     feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     features, logits = features_of(network, feed.views(*feed.test), torch.autocast("cpu", enabled=False))
     (full,) = [m for m in network.layers[-1].modules() if isinstance(m, nn.Linear)]
@@ -102,9 +104,20 @@ def test_the_last_hidden_layer_is_what_the_last_layer_reads(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("reads_in", ["fp32", "bf16"])
+def test_weights_are_read_in_the_precision_of_their_training_whatever_reads_them(trained, monkeypatch, reads_in):
+    """A claim's runs of another machine, or of PRECISION=fp32, are read here by a command without it."""
+    planned_runs, place, results = trained
+    assert results[0].machine.precision == "fp32"
+    kept = trained_weights._finished(planned_runs[0], replace(place, machine=replace(MACHINE, precision=reads_in)), print)
+    with kept.autocast:
+        assert torch.nn.functional.linear(torch.ones(1, 2), torch.ones(1, 2)).dtype == torch.float32
+
+
+@pytest.mark.slow
 def test_kernels_are_told_to_four_digits(trained):
     planned_runs, place, _ = trained
-    run = Trained(planned_runs[0], place, "here")
+    run = Trained(planned_runs[0], place, "here", "fp32")
     kernels, network = ColumnColour().from_weights([run]).facts, run.network
     np.testing.assert_allclose(kernels, network.layers[0].weights.weight.detach().numpy(), rtol=5e-4)
 
@@ -124,13 +137,13 @@ def test_shown_images_are_the_first_of_their_labels():
 
 
 def test_the_sheet_of_kernels_shows_each_half_on_its_own_scale_with_a_line_between():
-    kernels = np.zeros((4, 3, 2, 2))
-    kernels[0, 0, 0, 0], kernels[2, 2, 1, 1] = 5.0, 0.001
-    sheet = kernel_sheet(kernels, across=2)
-    assert sheet.shape == (9, 7, 3)  # 2 rows of kernels 2 high with a pixel about, and three lines between; 2 kernels across
+    kernels = np.zeros((8, 3, 2, 2))
+    kernels[0, 0, 0, 0], kernels[4, 2, 1, 1] = 5.0, 0.001
+    sheet = kernel_sheet(kernels)
+    assert sheet.shape == (15, 7, 3)  # twice 2 rows of kernels 2 high with a pixel about, and three lines between; 2 across
     assert sheet[1, 1].tolist() == [1, 0, 0]
-    assert sheet[7, 2].tolist() == [0, 0, 1]
-    assert (sheet[4] == 0).all()
+    assert sheet[10, 2].tolist() == [0, 0, 1]
+    assert (sheet[7] == 0).all()
 
 
 def test_labels_of_class_folders_are_their_names_or_what_the_word_list_says(tmp_path):
@@ -163,6 +176,27 @@ def test_weights_that_are_not_those_that_were_trained_are_left_out_and_named(tra
     assert not (tmp_path / "trained.json").exists()
 
 
+def arrays_of(planned: PlannedRun, folder: Path) -> Path:
+    of = planned.scale, planned.base, planned.fingerprint
+    return arrays_path(folder, "nearest_images", *of, MACHINE.label, "figure-4")
+
+
+def test_the_same_net_on_another_version_of_the_images_has_arrays_of_its_own(tmp_path, monkeypatch):
+    """A second version of a user's images, under the same name: what was kept of the first stays as it was."""
+    facts = {"same_label": {"features": 0.5, "pixels": 0.25}, "queries": 4, "nearest": 6}
+    monkeypatch.setattr(NeighbourGain, "from_weights", lambda *_: FromWeights(facts, {"labels": np.zeros(1)}))
+    monkeypatch.setattr(
+        trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, MACHINE.label, "fp32")
+    )
+    titles = {}
+    for fingerprint in ("0123456789ab", "ba9876543210"):
+        planned = replace(small_run(fingerprint=fingerprint), claim="nearest_images")
+        derive([planned], Place(MACHINE, tmp_path, tmp_path / "spool"), tmp_path, print)
+        titles[fingerprint] = str(read_arrays(arrays_of(planned, tmp_path))["title"])
+    assert all(f"({fingerprint})" in title for fingerprint, title in titles.items())
+    assert len(list((tmp_path / "figures").glob("*.npz"))) == 2
+
+
 @pytest.mark.slow
 def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_without_them(trained, tmp_path):
     planned_runs, place, _ = trained
@@ -175,8 +209,8 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
         facts = told[run_name(planned.key, MACHINE.label)]
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
-    kept = read_arrays(arrays_path(tmp_path, "nearest_images", planned_runs[0].scale, MACHINE.label, "figure-4"))
-    feed = Trained(planned_runs[0], place, MACHINE.label).feed
+    kept = read_arrays(arrays_of(planned_runs[0], tmp_path))
+    feed = Trained(planned_runs[0], place, MACHINE.label, "fp32").feed
     queries = spread(feed.test[1].tolist(), 8)
     np.testing.assert_array_equal(kept["images"][:, 0], feed.test[0][queries].numpy())
     assert kept["labels"][:, 0].tolist() == feed.test[1][queries].tolist()
@@ -211,7 +245,7 @@ def test_what_is_read_is_of_the_seeds_that_are_judged(tmp_path, monkeypatch, fir
     planned_runs = [replace(small_run(seed), claim=name) for name in ("averaged_nets", "nearest_images") for seed in range(40)]
     pictured, together = [], []
     monkeypatch.setattr(trained_weights, "get_claim", lambda name: replace(get_claim(name), seen_seeds=seen_seeds))
-    monkeypatch.setattr(trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, "here"))
+    monkeypatch.setattr(trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, "here", "fp32"))
     monkeypatch.setattr(
         trained_weights, "_derive_alone", lambda run, *more: pictured.append(run.planned.seed) if more[-1] else None
     )

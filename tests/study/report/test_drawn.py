@@ -11,9 +11,9 @@ from scipy import stats
 
 from study.judge.intervals import Difference
 from study.plan.claim_files import all_claims
-from study.questions.rules import Factorial
 from study.report import drawn
-from study.report.drawn import BAR_WIDTH, COLOURS, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
+from study.report.drawn import BAR_WIDTH, LEFT, RIGHT, WIDTH, curves_of, interval_of, points_of
+from study.report.figures.style import PALETTE
 
 CLAIMS = all_claims()
 TIMES = CLAIMS["dropout_slower"]
@@ -67,6 +67,14 @@ def test_the_mean_that_is_drawn_is_that_of_the_table_also_of_times_that_never_ca
     assert float(told[1]) == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.1)
 
 
+def test_the_interval_of_a_mean_that_is_only_a_lower_bound_goes_on_to_the_edge_and_beyond():
+    arms = with_recipes(TIMES, none=[8.0, 9.0, 8.5], dropout=[10.0, None, 9.5])
+    picture = shown(TIMES, *arms)
+    whole, bound = (arm["mean"] for arm in picture["arms"])
+    assert "∞)" in bound["text"] and bound["is_cut_above"] and bound["high"] == WIDTH - RIGHT and picture["is_cut"]
+    assert "∞" not in whole["text"] and not whole["is_cut_above"] and whole["high"] < WIDTH - RIGHT
+
+
 @pytest.mark.parametrize(
     ("effect", "points", "middle"),
     [
@@ -90,22 +98,16 @@ def test_what_goes_on_beyond_the_small_picture_of_a_row_is_marked(effect, points
     assert all(0 <= bar[end] <= BAR_WIDTH for end in ("lower", "upper", "paper"))
 
 
-def test_no_two_arms_of_a_claim_have_curves_that_look_alike_and_the_first_ten_differ_in_colour():
-    curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
-    most = max(len(claim.arms) for claim in CLAIMS.values() if not isinstance(claim.rule, Factorial))
-    arms = tuple(arm_of(f"arm-{place}", [1.0], curve=(curve,)) for place in range(most))
-    names = curves_of(SimpleNamespace(arms=arms))["names"]
-    assert len({(name["colour"], name["dashes"]) for name in names}) == most > 8
-    assert len({name["colour"] for name in names[:COLOURS]}) == COLOURS == 10
+def test_the_page_has_ten_colours_for_arms_in_each_of_its_schemes():
     style = (Path(drawn.__file__).parent / "templates" / "page.css").read_text()
     schemes = [dict(re.findall(r"--a(\d): (#\w+)", part)) for part in re.split(r"@media", style) if "--a0" in part]
-    assert len(schemes) == 3 and all(len(set(colours.values())) == COLOURS for colours in schemes)
+    assert len(schemes) == 3 and all(len(set(colours.values())) == len(PALETTE) == 10 for colours in schemes)
 
 
 def test_arms_that_share_a_colour_have_other_dashes_and_the_first_have_dashes_of_their_own():
-    curve = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}
-    arms = tuple(arm_of(f"arm-{place}", [1.0], curve=(curve,)) for place in range(12))
-    picture = curves_of(SimpleNamespace(arms=arms))
+    curve, claim = {"epoch": np.array([1.0, 2.0]), "running_error": np.array([0.6, 0.4])}, CLAIMS["fidelity"]
+    arms = tuple(arm_of(arm.label, [1.0], curve=(curve,)) for arm in claim.arms)
+    picture = curves_of(SimpleNamespace(claim=claim, arms=arms))
     looks = [(line["colour"], line["dashes"]) for line in picture["lines"]]
-    assert len(set(looks)) == len(arms) and len({dashes for _, dashes in looks[:4]}) == 4
+    assert len(set(looks)) == len(arms) > len(PALETTE) and len({dashes for _, dashes in looks[:4]}) == 4
     assert looks == [(name["colour"], name["dashes"]) for name in picture["names"]]

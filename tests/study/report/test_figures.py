@@ -26,7 +26,7 @@ from study.questions.scales import SCALES
 from study.record import tables
 from study.record.figure_files import arrays_path, picture_path, read_arrays, slug, write_arrays
 from study.report.figures.curves import GREY, training_curves
-from study.report.figures.draw import draw, of_measure, of_rule
+from study.report.figures.draw import draw, drawn_of, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
@@ -72,13 +72,18 @@ def arrays(shown: int = 3) -> dict[str, np.ndarray]:
     }
 
 
+def write_nearest(folder: Path, machine: str = "test machine, fp32", **other) -> None:
+    where = "nearest_images", "cifar10-jpeg", "ALEXNET_32", "f00dfeed0000"
+    write_arrays(arrays_path(folder, *where, machine, "figure-4"), arrays() | other)
+
+
 def kept_at(folder: Path) -> Path:
     return picture_path(folder, "nearest_images", "cifar10-jpeg", "figure-4")
 
 
 def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_labels(nearest):
     found, folder = nearest
-    write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4"), arrays())
+    write_nearest(folder)
     drawn = figure_4(NeighbourGain(), folder, found)
     images = [image.get_array()[0, 0, 0] for image in drawn.findobj(AxesImage)]
     assert images == [0, 1, 2, 3, 4, 5, 6] * 3
@@ -88,9 +93,7 @@ def test_figure_4_shows_each_query_with_its_six_nearest_and_brackets_other_label
 
 def test_figure_4_says_where_the_right_label_is_not_among_the_best(nearest):
     found, folder = nearest
-    made = arrays()
-    made["best"] = np.array([[1, 0], [0, 0], [1, 0]])
-    write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4"), made)
+    write_nearest(folder, best=np.array([[1, 0], [0, 0], [1, 0]]))
     axes = figure_4(NeighbourGain(), folder, found).axes
     assert ["not among" in axes[at].get_ylabel() for at in (0, 8, 16)] == [False, True, False]
 
@@ -98,8 +101,7 @@ def test_figure_4_says_where_the_right_label_is_not_among_the_best(nearest):
 def test_figure_4_shows_a_net_of_a_machine_that_the_verdict_rests_on(nearest):
     (one,), folder = nearest
     for machine in ("first", "judged"):
-        kept = {**arrays(), "title": np.array(machine)}
-        write_arrays(arrays_path(folder, "nearest_images", "cifar10-jpeg", machine, "figure-4"), kept)
+        write_nearest(folder, machine, title=np.array(machine))
     verdict = replace(one.verdict, told=replace(one.verdict.told, machines=("judged",)))
     figure = figure_4(NeighbourGain(), folder, [replace(one, machines=("first", "judged"), verdict=verdict)])
     assert figure.get_suptitle().endswith("judged")
@@ -111,6 +113,15 @@ def test_without_its_arrays_figure_4_is_kept_as_it_was_made_before(nearest):
     kept_at(folder).write_bytes(b"as it was")
     assert draw(found, folder)[0] == kept_at(folder)
     assert kept_at(folder).read_bytes() == b"as it was"
+
+
+def test_the_pictures_of_a_claim_are_those_of_its_scale_and_not_of_another_whose_name_goes_on(nearest):
+    (one,), folder = nearest
+    own = kept_at(folder)
+    for path in (own, own.with_name(own.name.replace("cifar10-jpeg", "cifar10-jpeg-2500"))):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert drawn_of(one, folder) == [own]
 
 
 def test_what_is_kept_is_read_again_and_a_damaged_file_is_refused_by_its_name(tmp_path):
@@ -141,8 +152,8 @@ def one_array() -> bytes:
 @pytest.mark.parametrize("spoil", [flipped, lambda content: one_array(), lambda content: b"", lambda content: content[:-9]])
 def test_a_report_of_a_damaged_file_of_arrays_is_refused_in_a_line_and_draws_nothing(nearest, spoil):
     _, folder = nearest
-    path = arrays_path(folder, "nearest_images", "cifar10-jpeg", "test machine, fp32", "figure-4")
-    write_arrays(path, arrays())
+    write_nearest(folder)
+    (path,) = (folder / "figures").iterdir()
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(Refused) as error:
         write_report(folder)

@@ -54,6 +54,15 @@ def test_the_images_error_is_that_of_a_binomial_share_of_the_sets_test_images(tm
     assert image_error_words(one) == f"{100 * math.sqrt(share * (1 - share) / 10_000):.2f} (10,000 images)"
 
 
+def test_the_images_error_is_that_of_the_runs_that_learned_something(tmp_path):
+    (one,) = findings_of(tmp_path).found
+    *others, last = one.control.runs
+    idle = replace(last, learned_nothing=True, errors={**last.errors, "test_error_ten_views": 0.9})
+    control = replace(one.control, runs=(*others, idle))
+    arms = tuple(control if arm.label == control.label else arm for arm in one.arms)
+    assert image_error_words(replace(one, arms=arms)) == f"{100 * math.sqrt(0.3015 * 0.6985 / 10_000):.2f} (10,000 images)"
+
+
 @pytest.mark.parametrize("name", [name for name, scale in SCALES.items() if scale.data in KNOWN])
 def test_a_scale_has_the_test_images_of_its_set(name):
     assert SCALES[name].test_images == KNOWN[SCALES[name].data].test_images

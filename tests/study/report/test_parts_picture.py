@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from made_up_arms import HERE, THERE, arm_of, case_of, decided
-from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, at_own, found, lanes, titles
+from made_up_findings import CLAIMS, FEW, FIVE, HIGHER, LITTLE, SCALE, WIDE, MadeUp, at_own, found, lanes, titles
 
 from study.questions.measures import NeighbourGain
+from study.record.tables import TEST_COLUMNS
 from study.report.figures.errors import errors_at_end
 from study.report.figures.figure_3 import figure_3
 from study.report.figures.parts import KINDS, worth_of_parts
-from study.report.figures.style import MACHINE_MARKS, PALETTE
+from study.report.figures.style import MACHINE_MARKS, PALETTE, color_of
 from study.report.figures.time_to_target import time_to_target
 from study.report.figures.verdicts import verdict_forest
+from study.report.paper_tables import paper_tables
 from study.report.phrases import NO_INTERVAL
 
 
@@ -122,7 +123,7 @@ def test_every_effect_that_has_an_interval_is_drawn_with_it_the_same_asked_in_an
     one = found("dropout_error", [42.0, 42.1, 41.95])
     ((label, like),) = one.readings.items()
     reading = replace(like, estimate=-1.0, lower=-3.0, upper=1.0)
-    (axis,) = worth_of_parts([SimpleNamespace(**vars(one) | {"readings": {label: reading}})]).axes
+    (axis,) = worth_of_parts([MadeUp(**vars(one) | {"readings": {label: reading}})]).axes
     (cross,) = marks(axis, "x")
     height = cross.get_ydata()[0]
     ends = [sorted(line.get_xdata()) for line in axis.lines if len(line.get_xdata()) == 2 and set(line.get_ydata()) == {height}]
@@ -134,7 +135,7 @@ def test_an_effect_without_an_interval_says_so_beside_it():
     one = found("dropout_error")
     (label,) = one.readings
     alone = replace(one.readings[label], lower=-math.inf, upper=math.inf)
-    (axis,) = worth_of_parts([SimpleNamespace(**vars(one) | {"readings": {label: alone}})]).axes
+    (axis,) = worth_of_parts([MadeUp(**vars(one) | {"readings": {label: alone}})]).axes
     assert sum(NO_INTERVAL in text.get_text() for text in axis.texts) == 1
 
 
@@ -167,20 +168,21 @@ def test_without_a_finding_about_an_error_there_is_no_picture(others):
     assert worth_of_parts(others) is None
 
 
-def of_two_machines(name: str) -> SimpleNamespace:
+def of_two_machines(name: str) -> MadeUp:
     """A finding whose control ran on two machines."""
     one = found(name)
     (control, *rest) = one.arms
-    return SimpleNamespace(
+    return MadeUp(
         **vars(one) | {"arms": (arm_of(control.label, {HERE: FIVE, THERE: FIVE[:2]}), *rest), "machines": (HERE, THERE)}
     )
 
 
 @pytest.mark.parametrize(("draw", "name", "at"), [(errors_at_end, "response_norm", 0), (time_to_target, "dropout_slower", 1)])
 def test_each_machines_runs_have_a_shape_of_their_own_which_the_legend_names(draw, name, at):
-    figure = draw([of_two_machines(name)])
-    of_control = [line.get_marker() for line in figure.axes[at].lines if line.get_color() == PALETTE[0]]
-    assert [of_control.count(mark) for mark in MACHINE_MARKS[:3]] == [5, 2, 0]
+    one = of_two_machines(name)
+    figure, color = draw([one]), color_of(one.claim, one.arms[0].label)
+    of_both = [line.get_marker() for line in figure.axes[at].lines if line.get_color() == color]
+    assert [of_both.count(mark) for mark in MACHINE_MARKS[:3]] == [5, 2, 0]
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == [HERE, THERE]
 
 
@@ -189,7 +191,7 @@ def test_runs_that_the_verdict_rests_on_are_filled_and_later_ones_hollow():
     one = found("response_norm")
     more = {"2012": [*FIVE, 40.3, 40.4], "none": [*HIGHER, 42.4]}
     arms = tuple(arm_of(label, values) for label, values in more.items())
-    axis = errors_at_end([SimpleNamespace(**vars(one) | {"arms": arms})]).axes[0]
+    axis = errors_at_end([MadeUp(**vars(one) | {"arms": arms})]).axes[0]
     filled = {line.get_xdata()[0]: line.get_fillstyle() == "full" for line in marks(axis, "o")}
     assert filled == {value: value in FIVE + HIGHER for values in more.values() for value in values}
 
@@ -198,7 +200,7 @@ def test_the_judged_effect_stands_above_that_of_all_runs_where_these_are_more():
     one = found("response_norm")
     arms = {label: arm_of(label, values) for label, values in (("2012", FIVE), ("none", [*HIGHER, 43.0]))}
     by_all = case_of(one.claim, arms).compare("none", "2012")
-    more = SimpleNamespace(**vars(one) | {"arms": tuple(arms.values()), "effects": {"none": by_all}})
+    more = MadeUp(**vars(one) | {"arms": tuple(arms.values()), "effects": {"none": by_all}})
     below = errors_at_end([more]).axes[1]
     assert [label.get_text() for label in below.get_yticklabels()] == ["none, judged", "none, all runs"]
     for row, effect in enumerate((one.verdict.effect, by_all)):
@@ -216,10 +218,10 @@ def test_of_an_interaction_the_difference_of_differences_is_drawn_and_named_by_i
     assert name == "(batch+no-dropout − batch) − (no-dropout − 2012), judged"
 
 
-def of_nets(count: int, **more) -> SimpleNamespace:
+def of_nets(count: int, **more) -> MadeUp:
     """A finding on averaged nets from so many runs."""
     claim, arm = CLAIMS["averaged_nets"], arm_of("2012", [*FIVE, 40.3][:count], **more)
-    return SimpleNamespace(
+    return MadeUp(
         **vars(found("response_norm"))
         | {"claim": claim, "arms": (arm,), "effects": {}, "verdict": decided(claim, {"2012": arm})}
     )
@@ -236,6 +238,13 @@ def test_averaged_nets_have_a_row_of_their_own_and_the_nets_that_were_averaged_a
     assert below.get_yticklabels()[0].get_text() == "judged"
 
 
+def test_the_papers_tables_are_of_the_nets_that_learned_something():
+    errors = [dict.fromkeys(TEST_COLUMNS, error) for error in (0.4, 0.4, 0.9)]
+    one = of_nets(3, errors=errors, learned_nothing=(False, False, True))
+    (told,) = paper_tables(one.claim.measure, one)
+    assert told["head"][1].startswith("top-1, n=2") and told["rows"][0][1] == "40.0%"
+
+
 def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_many_there_are():
     (only,) = errors_at_end([of_nets(3)]).axes
     assert "not compared yet, with 3 of the 5 nets" in only.get_title()
@@ -243,7 +252,7 @@ def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_m
 
 def test_without_a_run_of_the_control_no_other_arm_has_its_colour_and_nothing_is_compared():
     one = found("dropout_error")
-    alone = SimpleNamespace(**vars(one) | {"arms": one.arms[1:2], "effects": {}, "verdict": decided(one.claim, {})})
+    alone = MadeUp(**vars(one) | {"arms": one.arms[1:2], "effects": {}, "verdict": decided(one.claim, {})})
     (only,) = errors_at_end([alone]).axes
     assert {line.get_color() for line in only.lines} == {PALETTE[1]} and "no run of dropout" in only.get_title()
 
@@ -251,9 +260,7 @@ def test_without_a_run_of_the_control_no_other_arm_has_its_colour_and_nothing_is
 def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
     one = found("response_norm")
     arms = (arm_of("2012", [40.0, None, 40.1]), *one.arms[1:])
-    labels = [
-        text.get_text() for text in errors_at_end([SimpleNamespace(**vars(one) | {"arms": arms})]).axes[0].get_yticklabels()
-    ]
+    labels = [text.get_text() for text in errors_at_end([MadeUp(**vars(one) | {"arms": arms})]).axes[0].get_yticklabels()]
     assert labels[0] == "2012 (n=2, 1 without)"
 
 
@@ -261,7 +268,7 @@ def test_runs_without_a_value_stand_beside_the_number_of_those_with_one():
 def test_the_axis_of_times_ends_soon_after_the_last_run_if_all_arrived(last, never, end):
     one = found("dropout_slower", [5.0, 6.0, None if never else last])
     arms = (arm_of("dropout", [4.0, 4.5, last]), *one.arms[1:2])
-    right = time_to_target([SimpleNamespace(**vars(one) | {"arms": arms})]).axes[1].get_xlim()[1]
+    right = time_to_target([MadeUp(**vars(one) | {"arms": arms})]).axes[1].get_xlim()[1]
     assert right >= end if never else right == pytest.approx(end)
 
 
@@ -279,7 +286,7 @@ def test_figure_3_has_a_row_for_each_run_whose_kernels_were_kept_and_says_in_whi
     kernels = [[[[float(i == c)] for _ in range(1)] for c in range(3)] for i in range(4)]  # 4 kernels, 3 colours, a pixel
     kept = ({claim.measure.stored_as: kernels}, {}, {claim.measure.stored_as: kernels})
     arm = arm_of("2012", [1.0, None, 3.0], chance=(0.5, None, 0.04), from_weights=kept)
-    one = SimpleNamespace(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
+    one = MadeUp(**vars(found("response_norm")) | {"claim": claim, "arms": (arm,)})
     shares = figure_3(claim.measure, [one]).axes[1]
     assert [text.get_text() for text in shares.get_yticklabels()] == ["seed 0", "seed 2"]
     beside = [text.get_text() for text in shares.texts if text.xy[0] > 1]

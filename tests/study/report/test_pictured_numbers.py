@@ -266,6 +266,13 @@ def test_seeds_that_ran_on_several_machines_are_told_beside_the_blocks(four):
     assert told[1].endswith("2 blocks of 16 runs with the same seed (1 seed, some on several machines)")
 
 
+def test_two_versions_of_the_images_of_a_scale_have_an_entry_each_in_the_legend(four):
+    found = [replace(one, version=version) for one in four["cifar10-jpeg", 1] for version in ("f00d", "beef")]
+    with style():
+        told = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
+    assert [text.partition(":")[0] for text in told[:2]] == ["cifar10-jpeg f00d", "cifar10-jpeg beef"]
+
+
 @pytest.mark.parametrize(
     ("recipe", "crossing"),
     [

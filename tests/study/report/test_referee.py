@@ -7,6 +7,7 @@ import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up_arms import arm_of, arms_of, decided, finding_of
@@ -17,7 +18,7 @@ from study.cli.text_tables import named_recipe, read_settings
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES
-from study.report.claim_pages import seeds_asked
+from study.report.claim_pages import command, seeds_asked
 from study.report.overview import looks_words, outcome_words
 from study.report.plain_tables import table
 from study.report.recipe_words import fields_that_differ, fields_words
@@ -221,6 +222,12 @@ def test_runs_without_a_result_are_hard_and_none_are_easy():
     assert told.text.startswith("Each of 3 runs has a result")
 
 
+def test_a_finished_run_that_always_gives_one_answer_has_no_result_either():
+    idle = RUNS.assign(outcome="finished", predicted_classes=[10, 1, 10], test_error=0.5, chance_error=0.9, test_images=10_000)
+    assert easy(SimpleNamespace(found=(), runs=idle)) == []
+    assert hard(SimpleNamespace(found=(), runs=idle)) == [Remark("Of 3 runs 1 did not learn.")]
+
+
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
     assert any(told.each == [DECAY.title] for told in easy(findings))
@@ -233,6 +240,14 @@ def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
     assert Remark("Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone.") in hard(findings)
     assert outcome_words(findings.found) == "3 findings: 1 supported, 1 supported alone, 1 undecided."
+
+
+def test_the_command_of_a_claim_names_networks_that_it_does_not_run_by_default():
+    relu = get_claim("relu_sooner")
+    some = [SimpleNamespace(claim=relu, claim_name="relu_sooner", base=base, scale="cifar10", data="cifar10",
+                            arms=(), rule=None) for base in (*relu.default_bases, "B-2012")]  # fmt: skip
+    told = "make reproduce-relu-speedup SCALE=cifar10 SEEDS=1"
+    assert command(some[:-1]) == told and command(some) == f"{told} BASE=A-today,A-2012,B-2012"
 
 
 def test_a_schedule_is_one_field_wherever_fields_are_counted():
@@ -313,6 +328,23 @@ def test_the_spread_of_runs_is_that_of_one_scale_whatever_lies_between_scales():
         assert one.components.drop(columns="component").to_numpy() == pytest.approx(
             alone[0].components.drop(columns="component").to_numpy(), nan_ok=True
         )
+
+
+def test_the_images_part_of_the_spread_is_of_the_runs_that_learned_something():
+    """Two runs of each arm answer the same half of the images wrongly, the last none: without the first, no two agree."""
+    wrong = [lambda _: np.arange(100) % 2] * 2 + [lambda _: np.zeros(100)]
+
+    def level(idle: bool) -> float:
+        facts = {"wrong": wrong, "learned_nothing": (idle, False, False)}
+        arms = [
+            arm_of(label, [40.0, 40.3, 40 + at / 9], key=[f"{label} {seed}" for seed in range(3)], **facts)
+            for at, label in enumerate(("all-five", "without-2", "without-3"))
+        ]
+        where = {"base": "ALEXNET_32", "scale": "near", "data": "x", "fingerprint": "f"}
+        (told,) = spreads_of([SimpleNamespace(claim=CLAIMS["depth"], claim_name="depth", arms=arms, **where)])
+        return float(told.components.sd.iloc[-1])
+
+    assert level(idle=False) > 0 == level(idle=True)
 
 
 # ---- Tables ------------------------------------------------------------------------------------------------------------

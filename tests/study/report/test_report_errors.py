@@ -1,7 +1,9 @@
 """A claim about errors at the end of a budget, from a frozen table to the report."""
 
+import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import made_up_result
 
@@ -10,16 +12,19 @@ from study.judge.evidence import find
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
+from study.report.claim_pages import claim_page
+from study.report.figures.errors import errors_at_end
 from study.report.pages import write_report
+from study.report.phrases import mean_of, measured_words
 from study.run.result import RunResult
 
 WITH = [0.300, 0.302, 0.301, 0.299, 0.3005]  # of the control 5 seeds, for the first look
 WITHOUT = [0.320, 0.3215, 0.321, 0.319]
 
 
-def runs_of(seeds: int, diverged: int = 0) -> list[RunResult]:
+def runs_of(seeds: int, diverged: int = 0, fingerprint: str = "f00dfeed0000") -> list[RunResult]:
     """Made-up runs of the normalization claim, `diverged` of them without it."""
-    planned_runs = make_plan("response_norm", "cifar10-jpeg", "f00dfeed0000", Tuned(), seeds=seeds)
+    planned_runs = make_plan("response_norm", "cifar10-jpeg", fingerprint, Tuned(), seeds=seeds)
     runs = []
     for planned in planned_runs:
         run = made_up_result(planned, crossing=None)
@@ -64,6 +69,20 @@ def test_report_and_terminal_say_the_difference_and_the_papers_number(results):
 
 
 @pytest.mark.slow
+def test_each_version_of_the_images_has_a_picture_of_its_own_which_its_section_shows(tmp_path):
+    """The errors of the second version are ten points higher: its picture cannot be that of the first."""
+    for fingerprint, higher in (("f00dfeed0000", 0.0), ("0123456789ab", 0.1)):
+        made = [replace(run, test_error_ten_views=run.test_error_ten_views + higher) for run in runs_of(4, 0, fingerprint)]
+        tables.merge(tmp_path, made)
+    write_report(tmp_path)
+    sections = re.split(r"(?=, fingerprint \w{12})", (tmp_path / "REPORT.md").read_text())
+    shown = [re.findall(r"figures/(response_norm-cifar10-jpeg-\S*errors\.png)", section) for section in sections]
+    first, second = (tmp_path / "figures" / picture for pictures in shown for picture in pictures)
+    assert first.read_bytes() != second.read_bytes()
+    assert "0123456789ab" in first.name and "f00dfeed0000" in second.name
+
+
+@pytest.mark.slow
 def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     tables.merge(tmp_path, runs_of(4, diverged=1))
     (found,) = found_in(tmp_path)
@@ -72,6 +91,45 @@ def test_a_diverged_run_is_shown_and_has_no_error(tmp_path):
     write_report(tmp_path)
     page = (tmp_path / "REPORT.md").read_text()
     assert "| 3 of 4 |" in page and "1 of 3 runs of none diverged" in page
+
+
+@pytest.fixture
+def with_an_idle_run(tmp_path):
+    """Of four runs without normalization one gave the same answer for every image: it is far above the others."""
+    runs = runs_of(4)
+    idle = next(at for at, run in enumerate(runs) if (run.asked.arm, run.seed) == ("none", 1))
+    runs[idle] = replace(runs[idle], predicted_classes=1, test_error=0.9, test_error_ten_views=0.9)
+    tables.merge(tmp_path, runs)
+    (found,) = found_in(tmp_path)
+    return found
+
+
+def test_the_mean_of_an_arm_leaves_out_a_run_that_learned_nothing_as_the_comparison_with_the_control_does(with_an_idle_run):
+    found = with_an_idle_run
+    others = [100 * error for seed, error in enumerate(WITHOUT) if seed != 1]
+    arm, control = found.arm("none"), np.mean([100 * error for error in (WITH[0], *WITH[2:4])])
+    assert mean_of(arm, found.claim)[0] == pytest.approx(np.mean(others))
+    assert found.effects["none"].estimate == pytest.approx(np.mean(others) - control, abs=0.1)
+    assert measured_words(arm, found.claim) == "3 of 4" and arm.values[1] == 90
+
+
+def test_every_number_of_an_arm_is_of_the_same_runs(with_an_idle_run):
+    """The table's mean errors, and the mean and the count in the picture, beside which the run itself is a point."""
+    found = with_an_idle_run
+    expected = 100 * np.mean([error for seed, error in enumerate(WITHOUT) if seed != 1])
+    (row,) = (row for row in _rows(claim_page([found], [])) if row["arm"] == "none")
+    assert row["ten views"].startswith(f"{expected:.1f}% [") and row["without a result"] == "1 of 4 did not learn"
+    axis = errors_at_end([found]).axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    at = names.index("none (n=3, 1 without)")
+    (mean,) = (line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|" and line.get_ydata()[0] == at + 0.32)
+    assert mean == pytest.approx(expected)
+    assert 90 in [value for line in axis.lines for value in line.get_xdata()]
+
+
+def _rows(page: dict) -> list[dict[str, str]]:
+    told = page["bases"][0]["arm_table"]
+    return [dict(zip(told["head"], row, strict=True)) for row in told["rows"]]
 
 
 @pytest.mark.slow
