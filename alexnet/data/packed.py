@@ -70,7 +70,7 @@ def count_of(cache: Path) -> int:
         return 0
     try:
         return len(np.load(cache / "train_labels.npy", mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):  # damaged: reported when the set is loaded
+    except Exception:  # any error of numpy for a damaged file, which is reported when the set is loaded
         return 0
 
 

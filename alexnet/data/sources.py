@@ -214,14 +214,19 @@ class PackedSource(ABC):
     def _checked(self, folder: Path, manifest: Mapping[str, Any], choices: Choices) -> ImageSet:
         """Return a packed set whose source files are gone, after reading and checking every image."""
         cache = self.cache(folder)
-        for split in ("train", "test"):
-            if rows := packed.damaged_rows(cache, split):
-                few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
-                where = cache / f"{split}_images.npy"
-                raise NeedsPacking(f"{where}: {len(rows)} images damaged ({few})", self.name, "repairs them")
-        found = packed.opened(cache)
-        if found.fingerprint != manifest["fingerprint"]:
-            raise NeedsPacking(f"{cache}: labels or digests are damaged", self.name, "repairs them")
+        try:
+            for split in ("train", "test"):
+                if rows := packed.damaged_rows(cache, split):
+                    few = ", ".join(map(str, rows[: packed.LISTED])) + (" ..." if len(rows) > packed.LISTED else "")
+                    where = cache / f"{split}_images.npy"
+                    raise NeedsPacking(f"{where}: {len(rows)} images damaged ({few})", self.name, "repairs them")
+            found = packed.opened(cache)
+        except Refused:
+            raise
+        except Exception:  # any error of numpy for a damaged file
+            found = None
+        if not found or found.fingerprint != manifest["fingerprint"]:
+            raise NeedsPacking(f"{cache}: headers, labels or digests are damaged", self.name, "repairs them")
         if choices.damaged == "refuse":
             packed.refuse_skipped(manifest)
         self.look_at(self.home(folder), manifest["classes"], found)

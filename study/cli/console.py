@@ -1,5 +1,6 @@
 """Prints a command's output, with passwords replaced by ***."""
 
+import argparse
 import errno
 import os
 import shlex
@@ -57,3 +58,10 @@ def command_line(*words: str) -> str:
     is_apart = os.environ.get("RESULTS_DIR") == MY_RESULTS and "--scale" not in words  # --scale alone decides where results are
     needs += [f"RESULTS_DIR={MY_RESULTS}"] if is_apart else []
     return " ".join([*needs, program(), shlex.join(words)])
+
+
+def asked_words(args: argparse.Namespace) -> list[str]:
+    """Return --scale, --base and --arms as the user gave them, for another command about the same runs."""
+    scale = ["--scale", args.scale] if args.scale else []
+    listed = {"--base": args.base, "--arms": getattr(args, "arms", ())}
+    return [*scale, *(word for option, names in listed.items() if names for word in (option, ",".join(names)))]

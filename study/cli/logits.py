@@ -29,7 +29,7 @@ def measure_logits(args: argparse.Namespace) -> None:
     machine = machine_of_one_run(args.device)
     selected = select_claims(args, machine.device == "cuda")  # refused before anything is written
     console, folder = Console(), writable(results_dir(), "RESULTS_DIR")
-    known = InitialLogits.read(folder)
+    known = InitialLogits.read(folder, may_lack=True)  # a damaged file that was deleted is measured again
     for asked in selected:
         claim, scale = asked.claim, scale_named(asked.scale)
         images = load_known(scale.data)
@@ -40,7 +40,7 @@ def measure_logits(args: argparse.Namespace) -> None:
                 if not known.of(recipe, images.fingerprint):
                     spreads = spreads_of(recipe, images)
                     with results_folder.held(folder):  # another process may have measured other arms meanwhile
-                        known = InitialLogits.read(folder).put(recipe, images.fingerprint, spreads)
+                        known = InitialLogits.read(folder, may_lack=True).put(recipe, images.fingerprint, spreads)
                         known.write(folder)
                 ratio = known.ratio(recipe, control, images.fingerprint)
                 if ratio is not None and recipe != control:

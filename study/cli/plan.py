@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
+from study.cli.console import command_line
 from study.cli.images import load_known
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
@@ -261,8 +262,22 @@ def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], ma
         )
         print(f"  {_seeds_words(one.claim)}. {_scored_words(one.claim, planned_runs[0])}")
         print(f"  The search: {pace.cost(planned_runs).words}")
-        arms = ",".join(dict.fromkeys(search.arm for search in own))
-        print(f"  `python -m study search {one.name} --scale {one.scale} --arms {arms}` runs it; then `plan` shows the runs.")
+        commands = [f"`{command_line(*words)}`" for words in search_words(own)]
+        runs = "runs" if len(commands) == 1 else "run"
+        print(f"  {' and '.join(commands)} {runs} it; then `plan` shows the runs.")
+
+
+def search_words(searches: Sequence[Search]) -> list[list[str]]:
+    """Return the words of the commands that make exactly these searches of one claim: one for all bases that lack the same
+    arms."""
+    arms_of: dict[str, list[str]] = {}
+    for one in searches:
+        arms_of.setdefault(one.base, []).append(one.arm)
+    bases_of: dict[str, list[str]] = {}
+    for base, arms in arms_of.items():
+        bases_of.setdefault(",".join(arms), []).append(base)
+    start = ["search", searches[0].claim, "--scale", searches[0].scale]
+    return [[*start, "--base", ",".join(bases), "--arms", arms] for arms, bases in bases_of.items()]
 
 
 def _seeds_words(claim: Claim) -> str:

@@ -1,7 +1,6 @@
 """Runs `replicate`: picks the finding, writes the rule, trains the pairs and shows what they say."""
 
 import argparse
-import fnmatch
 import json
 import math
 import signal
@@ -11,9 +10,9 @@ from pathlib import Path
 
 from scipy import stats
 
-from alexnet.errors import Refused, choose
+from alexnet.errors import Refused
 from study.cli.arguments import machine_of, writable, writable_all
-from study.cli.console import Console, command_line
+from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, check_can_be_trained, pace_of
 from study.cli.run import conclude, leave, look_at_mlflow, train_and_record
@@ -27,7 +26,7 @@ from study.judge.intervals import Difference, Ratio
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, fresh_first_seed, last_seed_of
-from study.plan.plan import PlannedRun
+from study.plan.plan import PlannedRun, matching
 from study.plan.replications import FILE, FIRST_SEED, PAIRS, Replication, Replications, fix
 from study.plan.tuned import Tuned
 from study.questions.measures import AtEnd
@@ -188,19 +187,16 @@ def finding_of(args: argparse.Namespace) -> Finding:
         raise Refused(f"claim: {args.claim} does not compare two arms, so there are no pairs of runs that could be made again")
     if args.scale:
         get_scale(claim, args.scale)
-    for pattern in args.base:
-        if not fnmatch.filter(claim.bases, pattern):
-            choose("BASE", pattern, claim.bases)
+    bases = matching(claim.bases, args.base or ["*"])
     found = [
         one
         for one in find(results_dir(), scales={args.scale} if args.scale else None).found
-        if one.claim_name == args.claim
-        and (not args.base or any(fnmatch.fnmatchcase(one.base, pattern) for pattern in args.base))
+        if one.claim_name == args.claim and one.base in bases
     ]
     if not found:
         raise Refused(
             f"claim: {args.claim} has no runs{f' at scale {args.scale}' if args.scale else ''} in {results_dir()}; "
-            f"`{command_line('run', args.claim)}` makes them"
+            f"`{command_line('run', args.claim, *asked_words(args))}` makes them"
         )
     for field, option in (("scale", "SCALE"), ("base", "BASE")):
         names = list(dict.fromkeys(getattr(one, field) for one in found))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, writable, writable_all
-from study.cli.console import Console
+from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
 from study.cli.plan import check_can_be_trained
 from study.cli.run import leave
 from study.cli.selection import select_claims
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir
-from study.plan.claim_files import all_claims, get_scale
+from study.plan.claim_files import get_scale
 from study.plan.plan import pick_arms, pick_bases
 from study.plan.trials import mean_scores
 from study.questions.own_rates import SUFFIX
@@ -42,14 +42,12 @@ def search(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, leave)
     machine = machine_of(args)
-    if args.claims == ["all"]:
-        args.claims = [name for name, claim in all_claims().items() if claim.tune]
-    some_lost, selected = False, select_claims(args, machine.device == "cuda")
+    some_lost, selected = False, select_claims(args, machine.device == "cuda", all_means=lambda claim: bool(claim.tune))
     for one in selected:  # refuse wrong requests before data are loaded and anything is written
         if not one.claim.tune:
             raise Refused(
                 f"claim: {one.name!r} tunes nothing; its arms share their base's learning rate; "
-                f"`search {one.name}{SUFFIX}` finds one for each"
+                f"`{command_line('search', one.name + SUFFIX, *asked_words(args))}` finds one for each"
             )
         pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
     if os.environ.get("OPTUNA_STORAGE"):

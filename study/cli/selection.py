@@ -1,7 +1,7 @@
 """Finds which claims the options of a command select, and at which scale; `arguments.py` defines the options."""
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from alexnet.errors import Refused
@@ -32,16 +32,22 @@ class ClaimAtScale:
         )
 
 
-def select_claims(args: argparse.Namespace, on_gpu: bool) -> list[ClaimAtScale]:
+def is_tested(claim: Claim) -> bool:
+    return claim.rule.is_tested
+
+
+def select_claims(args: argparse.Namespace, on_gpu: bool, all_means: Callable[[Claim], bool] = is_tested) -> list[ClaimAtScale]:
     """Return the claims that the arguments name, each at its scale.
 
-    "all" leaves out claims that are not asked at the scale. It also leaves out factorial designs, which claim nothing and take
-    a day: they are run by name. `on_gpu`: whether the runs would be trained on a GPU, which decides the scale where none is
-    named; so every verb takes the same scale as `run`. Writes nothing. Raises Refused for names that do not exist.
+    "all" leaves out claims that are not asked at the scale, and those that `all_means` does not: by default factorial designs,
+    which claim nothing and take a day, so they are run by name. `on_gpu`: whether the runs would be trained on a GPU, which
+    decides the scale where none is named; so every verb takes the same scale as `run`. Writes nothing. Raises Refused for names
+    that do not exist.
     """
     everything, selected, why = means_all(args.claims), [], ""
     looked: dict[str, str] = {}
-    for name, claim in named_claims(args).items():
+    named = named_claims(args, all_means)
+    for name, claim in named.items():
         if not args.scale:
             scale, why = first_scale_there([claim], args, on_gpu, looked)
             if scale:
@@ -58,12 +64,13 @@ def select_claims(args: argparse.Namespace, on_gpu: bool) -> list[ClaimAtScale]:
                     raise Refused(f"SCALE: {name} has no network for images of {side} pixels; its crops are of {sides}")
                 selected.append(ClaimAtScale(name, claim, scale, why))
     if not selected:
-        none_has = f"SCALE: no claim has {args.scale!r}"
+        scales = ", ".join(dict.fromkeys(scale for claim in named.values() for scale in claim.scales))
+        none_has = f"SCALE: no claim of `{args.verb} all` is asked at {args.scale!r}; choices: {scales}"
         raise Refused(none_has if args.scale else name_a_scale("every claim", [MADE_UP], why, args))
     return selected
 
 
-def named_claims(args: argparse.Namespace) -> dict[str, Claim]:
+def named_claims(args: argparse.Namespace, all_means: Callable[[Claim], bool] = is_tested) -> dict[str, Claim]:
     """Return the claims that the arguments name. Raises Refused for claims and arms that do not exist, so that a command can
     refuse them before it packs images."""
     everything = means_all(args.claims)
@@ -74,7 +81,7 @@ def named_claims(args: argparse.Namespace) -> dict[str, Claim]:
                 raise Refused(str(wrong[name]))
     named = {name: get_claim(name) for name in (all_claims() if everything else dict.fromkeys(args.claims))}
     if everything:
-        named = {name: claim for name, claim in named.items() if claim.rule.is_tested}
+        named = {name: claim for name, claim in named.items() if all_means(claim)}
     for claim in named.values():
         pick_arms(claim, getattr(args, "arms", ()))
     return named

@@ -1,7 +1,6 @@
 """Runs `settle`: selects the claims and their rule, trains look after look, and prints how the claims stand."""
 
 import argparse
-import fnmatch
 import json
 import signal
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 from alexnet.errors import Refused, choose
 from alexnet.machine import Machine
 from study.cli.arguments import machine_of, writable, writable_all
-from study.cli.console import Console
+from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
 from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
 from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
@@ -23,11 +22,12 @@ from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.plan.claim_files import all_claims
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
-from study.plan.plan import PlannedRun, tuned_recipe
+from study.plan.plan import PlannedRun, matching, tuned_recipe
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
 from study.questions.looks import LOOKS
+from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES, is_own, scale_named
 from study.record import tables
 from study.record.keeper import Recorded, record_results
@@ -59,9 +59,11 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
     with the claim files."""
     claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
     for name in named:
-        choose("claim", name, claims)
-        if not claims[name].rule.is_tested:
-            raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `run {name}` trains it")
+        run = command_line("run", name, *asked_words(args))
+        if name not in claims and is_at_own_rates(name):
+            raise Refused(f"claim: {name} has no claim file that a rule could fix, so it is not settled; `{run}` trains it")
+        if not claims[choose("claim", name, claims)].rule.is_tested:
+            raise Refused(f"claim: nothing of {name} is tested, so there is nothing to settle; `{run}` trains it")
     scale, why = scale_of(args, {name: claims[name] for name in named}, on_gpu)
     rules = Preregistrations.read(results_dir())
     rule, in_place = rules.of(scale), False
@@ -88,12 +90,12 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         new = rule
     wanted = [(name, base) for name, base in new.members if name in claims and (not named or name in named)]
     for name in named:  # a claim outside the family is judged as one more
-        bases = args.base or claims[name].default_bases
-        suiting = [base for base, recipe in claims[name].bases.items() if scale_named(scale).suits(recipe)]
-        more = [base for base in suiting if any(fnmatch.fnmatchcase(base, one) for one in bases)]
-        wanted += [(name, base) for base in more if (name, base) not in wanted]
-    if args.base:
-        wanted = [(name, base) for name, base in wanted if any(fnmatch.fnmatchcase(base, one) for one in args.base)]
+        bases = claims[name].bases if args.base else claims[name].default_bases
+        suiting = [base for base in bases if scale_named(scale).suits(claims[name].bases[base])]
+        wanted += [(name, base) for base in suiting if (name, base) not in wanted]
+    if args.base and wanted:
+        bases = matching(dict.fromkeys(base for _, base in wanted), args.base)
+        wanted = [(name, base) for name, base in wanted if base in bases]
     if not wanted:
         raise Refused(f"claim: no claim has scale {scale!r} as evidence; name those that are to be settled")
     return Goal(scale, why, new, rules, new is not rule, in_place, wanted)

@@ -7,6 +7,7 @@ from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed, settings
 from study.judge.family import Finding
 from study.plan.claim_files import all_claims, get_claim
+from study.questions.own_rates import is_at_own_rates
 from study.report import phrases, sentences
 
 
@@ -51,14 +52,14 @@ def verdict_table(found: list[Finding]) -> str:
 def named_recipe(name: str) -> Recipe:
     """Return a recipe by its name, such as FIGURE_1_A, or by claim/base or claim/base/arm."""
     if "/" not in name:
-        if name in (claims := all_claims()):
-            bases = ", ".join(f"{name}/{base}" for base in claims[name].bases)
+        if name in all_claims() or is_at_own_rates(name):
+            bases = ", ".join(f"{name}/{base}" for base in get_claim(name).bases)
             raise Refused(f"recipe: {name!r} is a claim; name its base too: {bases}")
         return RECIPES[choose("recipe", name, [*RECIPES, "CLAIM/BASE"])]
     claim_name, base, *arm = name.split("/", 2)
     claim = get_claim(claim_name)
-    recipe = claim.bases[choose("base", base, claim.bases)]
-    return claim.recipe(base, arm[0]) if arm else recipe
+    recipe = claim.bases[choose("base of the recipe", base, claim.bases)]
+    return claim.recipe(base, choose("arm of the recipe", arm[0], [one.label for one in claim.arms])) if arm else recipe
 
 
 def read_settings(recipe: Recipe, written: list[str]) -> Recipe:

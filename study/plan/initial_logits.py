@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import Refused
 from alexnet.recipe import Recipe, run_key
 from study.plan import results_folder
 
@@ -36,12 +35,10 @@ class InitialLogits:
     spreads: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> "InitialLogits":
-        """Read the spreads of `folder`; empty if nothing was measured. Raises Refused for a damaged file."""
-        try:
-            return cls(results_folder.read_json(folder, FILE, _shaped) or {})
-        except Refused as error:
-            raise Refused(f"{error}; without this file `alexnet-study logits` measures the spreads again") from None
+    def read(cls, folder: Path, may_lack: bool = False) -> "InitialLogits":
+        """Read the spreads of `folder`; empty if nothing was measured. Raises Refused for a damaged file and, unless it
+        `may_lack`, for one that was written but is gone."""
+        return cls(results_folder.read_json(folder, FILE, _shaped, may_lack) or {})
 
     def of(self, recipe: Recipe, fingerprint: str) -> Sequence[float] | None:
         return self.spreads.get(run_key(recipe, SEEDS[0], fingerprint))

@@ -2,7 +2,7 @@
 
 import fnmatch
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from alexnet.errors import Refused, choose
@@ -166,10 +166,16 @@ def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]
     suiting = [base for base, recipe in claim.bases.items() if scale.suits(recipe)]
     if not (patterns := list(patterns)):
         return [base for base in claim.default_bases if base in suiting][: scale.bases or None]
+    return matching(suiting, patterns)
+
+
+def matching(bases: Collection[str], patterns: Iterable[str]) -> list[str]:
+    """Return those of `bases` that match a pattern, such as "A-*". Raises Refused for a pattern that none matches."""
+    patterns = list(patterns)
     for pattern in patterns:
-        if not fnmatch.filter(suiting, pattern):
-            choose("BASE", pattern, suiting)
-    return [base for base in suiting if any(fnmatch.fnmatchcase(base, p) for p in patterns)]
+        if not fnmatch.filter(bases, pattern):
+            choose("BASE", pattern, bases)
+    return [base for base in bases if any(fnmatch.fnmatchcase(base, pattern) for pattern in patterns)]
 
 
 def pick_arms(claim: Claim, labels: Iterable[str]) -> list[str]:

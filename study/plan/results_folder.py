@@ -29,6 +29,12 @@ FILES = (
     "initial_logits.json",
 )  # fmt: skip
 ACCEPT = "`python -m study table --accept` accepts the folder as it is"
+RECORD = "`python -m study record` rebuilds it from the run folders"
+MADE_AGAIN = {
+    "runs.csv": RECORD, "curves.csv": RECORD, "answers.npz": RECORD,
+    "initial_logits.json": "`python -m study logits` measures it again",
+}  # fmt: skip
+"""Which command makes a file again."""
 ATTEMPTS = 100
 """How often files are read again if another process writes them at the same time."""
 
@@ -52,7 +58,7 @@ class FilesRead:
                 f"undo the change, or {ACCEPT}"
             )
         for name in () if may_lack else self.lost:
-            again = "`python -m study record` rebuilds it from the run folders, or " if name in FILES[:3] else ""
+            again = f"{MADE_AGAIN[name]}, or " if name in MADE_AGAIN else ""
             raise Refused(f"{self.folder / name}: missing, but {DIGESTS} has its digest; restore it, or {again}{ACCEPT}")
 
 
@@ -71,17 +77,23 @@ def read(folder: Path, *names: str) -> FilesRead:
     return FilesRead(folder, there, changed, tuple(name for name in named if name not in there))
 
 
-def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape]) -> Shape | None:
+def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape], may_lack: bool = False) -> Shape | None:
     """Return the result of `shaped` for the content of a JSON file; None if there is no file. `shaped` raises ValueError with
-    the fault, or another error that a wrong shape causes. Raises Refused for a file that is damaged, misshapen or changed."""
-    contents = read(folder, name)
+    the fault, or another error that a wrong shape causes. Raises Refused for a file that is damaged, misshapen or changed and,
+    unless it `may_lack`, for one that was written but is gone."""
+    path, contents = folder / name, read(folder, name)
     found = None
     if name in contents.files:
+        remedy = f"delete it, and {MADE_AGAIN[name]}" if name in MADE_AGAIN else "restore the file"
         try:
-            found = of_shape(folder / name, contents.files[name], shaped)
+            told = json_of(path, contents.files[name])
+        except Refused as error:
+            raise Refused(f"{error}; {remedy}") from None
+        try:
+            found = of_shape(told, shaped)
         except Misshapen as error:
-            raise Refused(f"{folder / name}: damaged ({error}); restore the file") from None
-    contents.check()
+            raise Refused(f"{path}: damaged ({error}); {remedy}") from None
+    contents.check(may_lack)
     return found
 
 
@@ -89,10 +101,8 @@ class Misshapen(Exception):
     """The JSON of a file has the wrong shape. The text says what is wrong."""
 
 
-def of_shape(path: Path, content: bytes, shaped: Callable[[Any], Shape]) -> Shape:
-    """Return the result of `shaped` for the JSON in `content`, see `read_json`. Raises Refused if it is not JSON, and
-    Misshapen."""
-    told = json_of(path, content)
+def of_shape(told: Any, shaped: Callable[[Any], Shape]) -> Shape:
+    """Return the result of `shaped` for parsed JSON, see `read_json`. Raises Misshapen."""
     try:
         return shaped(told)
     except Refused:

@@ -4,12 +4,13 @@ The file in `results/` is the original. An installed package has no `results/` a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from alexnet.files import write_atomically
+from alexnet.recipe.options import in_short
 from study.plan import results_folder
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES
@@ -86,20 +87,49 @@ def _shaped(told: Any) -> dict[str, dict]:
         if not isinstance(arms, dict) or name.count("/") < 2:
             raise ValueError(f"{name!r} is not CLAIM/BASE/SCALE with a mapping of arms")
         for arm, entry in arms.items():
-            if not _is_entry(entry):
-                raise ValueError(f"the entry of {name}, {arm}, is not a rate with the trials that found it")
+            if fault := _fault(entry):
+                raise ValueError(f"the entry of {name}, {arm}: {fault}")
     return told
 
 
-def _is_entry(entry: Any) -> bool:
-    rate, trials = entry["value"], entry["trials"]
-    tried = [(trial["value"], trial["epochs_to_target"]) for trial in trials]
-    return (
-        (rate is None or (_is_number(rate) and rate > 0 and (not tried or rate in [value for value, _ in tried])))
-        and all(_is_number(value) and (took is None or (_is_number(took) and took >= 0)) for value, took in tried)
-        and isinstance(entry.get("at_edge", False), bool)
-    )
+def _fault(entry: Any) -> str:
+    """Return what is wrong with the entry of an arm, in words; empty if nothing. A rate that was not searched for here has no
+    trials."""
+    if fault := _wrong_field(entry, ENTRY):
+        return fault
+    for number, trial in enumerate(entry["trials"], 1):
+        if fault := _wrong_field(trial, TRIAL):
+            return f"trial {number}: {fault}"
+    rate, tried = entry["value"], [trial["value"] for trial in entry["trials"]]
+    return f"value {rate} is that of no trial" if tried and rate is not None and rate not in tried else ""
+
+
+def _wrong_field(told: Any, possible: Mapping[str, tuple[Callable[[Any], bool], str]]) -> str:
+    """Return the first field that is missing or has an impossible value, in words; empty if there is none."""
+    if not isinstance(told, dict):
+        return f"{in_short(told)} is not a mapping with {', '.join(possible)}"
+    for field, (is_possible, words) in possible.items():
+        if field not in told and field != MAY_LACK:
+            return f"{field} is missing"
+        if not is_possible(told.get(field)):
+            return f"{field} is {in_short(told[field])}, not {words}"
+    return ""
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+ENTRY: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "value": (lambda value: value is None or (_is_number(value) and value > 0), "a number above 0, or null if none was found"),
+    "at_edge": (lambda value: isinstance(value, bool), "true or false"),
+    "trials": (lambda value: isinstance(value, list), "a list"),
+}
+MAY_LACK = "validation_error"  # of a search by time
+TRIAL: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "value": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "outcome": (lambda value: isinstance(value, str), "a text"),
+    "epochs_to_target": (lambda value: value is None or (_is_number(value) and value >= 0), "a number of 0 or more, or null"),
+    MAY_LACK: (lambda value: value is None or (_is_number(value) and 0 <= value <= 1), "a share from 0 to 1, or null"),
+}
+"""The fields of an entry and of a trial that are used: whether a value is possible, and which ones are."""

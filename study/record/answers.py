@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from alexnet.errors import Refused
 from alexnet.training.answers import TIED, Answers, unpacked, wrong_of
 from study.plan import results_folder
+from study.run.database import in_a_line
 from study.run.result import RunResult
 
 FILE = "answers.npz"
@@ -88,7 +89,7 @@ def read_answers(folder: Path, may_lack: bool = False) -> KeptAnswers:
                     raise ValueError(f"{' '.join(name)} occurs twice, with different answers")
         except Exception as error:  # any error of zipfile or numpy for damaged files
             remake = "delete it, and `python -m study record` rebuilds it from the run folders, or `table` from MLflow"
-            raise Refused(f"{path}: damaged ({error}); {remake}") from None
+            raise Refused(f"{path}: damaged ({in_a_line(error)}); {remake}") from None
     contents.check(may_lack)
     return KeptAnswers(kept)
 

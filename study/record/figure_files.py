@@ -5,7 +5,6 @@ drawn without weights and images."""
 
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
+from study.run.database import in_a_line
 
 
 def slug(text: str) -> str:
@@ -59,11 +59,32 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray] | None:
-    """Read the arrays that a picture is drawn from; None if there is no file. Raises Refused for a damaged file."""
+    """Read the arrays that a picture is drawn from; None if there is no file. Raises Refused for a damaged file, and for arrays
+    that figure 4 cannot be drawn from."""
     try:
         with np.load(path, allow_pickle=False) as kept:
-            return dict(kept)
+            arrays = dict(kept)
+        if path.stem.endswith("figure-4"):
+            _check_figure_4(arrays)
+        return arrays
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path}: damaged ({error}); delete it, and the same command makes it again from the weights") from None
+    except Exception as error:  # any error of zipfile, zlib or numpy for a damaged file
+        remake = "delete it, and the `run` of its claim makes it again from the weights"
+        raise Refused(f"{path}: damaged ({in_a_line(error)}); {remake}") from None
+
+
+def _check_figure_4(arrays: Mapping[str, NDArray]) -> None:
+    """Raises ValueError for arrays that do not fit together, and KeyError if one is missing; see `neighbours_of`."""
+    images, labels, best, chances = (arrays[name] for name in ("images", "labels", "best", "probabilities"))
+    names, title = arrays["names"], arrays["title"]
+    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[1] != 7 or images.shape[4] != 3 or not images.size:
+        raise ValueError("images are not a test image and its six nearest in each row")
+    if labels.shape != images.shape[:2] or best.ndim != 2 or best.shape != chances.shape or len(best) != len(images):
+        raise ValueError("labels, best or probabilities are not those of the images")
+    if names.ndim != 1 or names.dtype.kind != "U" or title.ndim or title.dtype.kind != "U":
+        raise ValueError("names or title are not text")
+    if any(one.dtype.kind not in "iu" or one.min(initial=0) < 0 or one.max(initial=0) >= len(names) for one in (labels, best)):
+        raise ValueError("a label has no name")
+    if chances.dtype.kind != "f" or not np.isfinite(chances).all():
+        raise ValueError("probabilities are not finite numbers")

@@ -22,6 +22,7 @@ from study.plan.tuned import Tuned
 from study.questions.scales import is_apart
 from study.record import answers, tables, trained_facts
 from study.record.answers import Kept, Name, read_answers
+from study.record.figure_files import read_arrays
 
 RunName = tuple[str, str]
 """Key and machine."""
@@ -156,6 +157,7 @@ def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
     figures = path / "figures"
     for file in sorted(figures.glob("*.npz")) if figures.is_dir() else ():
         if not (ours.path / "figures" / file.name).exists():
+            read_arrays(file)  # refuses a damaged one
             merged.arrays.setdefault(file.name, file.read_bytes())
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alexnet.errors import Refused
+from alexnet.recipe.options import in_short
 from study.plan.results_folder import unlike_text
 
 Columns = Mapping[Hashable, Any]
@@ -26,10 +27,15 @@ ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
 """Columns that older tables do not have."""
 TO_THE_END = ("reached", "finished")
 OUTCOMES = (*TO_THE_END, "diverged", "stalled", "stopped")
+TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def _like(pattern: str) -> Callable[[pd.Series], pd.Series]:
     return lambda texts: texts.str.fullmatch(pattern)
+
+
+def _are_times(texts: pd.Series) -> pd.Series:
+    return _like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")(texts) & pd.to_datetime(texts, format=TIME, errors="coerce").notna()
 
 
 SHARE: Test = (lambda values: values.isna() | values.between(0, 1), "not a share from 0 to 1")
@@ -48,7 +54,7 @@ RUN_TESTS: Mapping[str, Test] = {
         ("test_error", "test_top5_error", "test_error_ten_views", "test_top5_error_ten_views", "chance_error"), SHARE
     ),
     **dict.fromkeys(("epochs", "steps", "threads", "jobs", "test_images", "predicted_classes"), COUNT),
-    "started": (_like(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "not a time such as 2026-11-24 03:26:26"),
+    "started": (_are_times, "not a time such as 2026-11-24 03:26:26"),
     "weights_sha256": (_like("[0-9a-f]{64}"), "not a digest of 64 hexadecimal digits"),
 }
 CURVE_TESTS: Mapping[str, Test] = {
@@ -133,7 +139,7 @@ def check_values(path: Path, frame: pd.DataFrame, tests: Mapping[str, Test]) -> 
         wrong = ~np.asarray(right(cast(pd.Series, frame[name])), dtype=bool)
         if wrong.any():
             at = int(wrong.argmax())
-            why = f"line {at + 2}: {name} of {_named(frame, at)} is {frame[name].iloc[at]}, {words}"
+            why = f"line {at + 2}: {name} of {_named(frame, at)} is {_shown(frame[name].iloc[at])}, {words}"
             raise Refused(f"{path}: damaged ({why}); {REMAKE}")
 
 
@@ -153,11 +159,18 @@ def once(path: Path, frame: pd.DataFrame, names: Sequence[str], say: bool = True
         differs = next(name for name in kept if one[name] is not other[name] and str(one[name]) != str(other[name]))
         raise Refused(
             f"{path}: {' '.join(filter(None, (_named(kept, first), where)))} occurs twice, with {differs} "
-            f"{one[differs]} and {other[differs]}; keep one of the two rows"
+            f"{_shown(one[differs])} and {_shown(other[differs])}; keep one of the two rows"
         )
     if say:
         print(f"{path}: {len(frame) - len(kept)} rows occur twice, and count once", file=sys.stderr)
     return kept
+
+
+def _shown(cell: Any) -> str:
+    """Return a cell as a message shows it: text in quotes, and so an empty cell too."""
+    if pd.isna(cell):
+        cell = ""
+    return in_short(cell) if isinstance(cell, str) else str(cell)
 
 
 def _named(frame: pd.DataFrame, at: int) -> str:

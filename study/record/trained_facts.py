@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from alexnet.errors import Refused
-from study.plan.results_folder import Misshapen, of_shape
+from alexnet.recipe.options import in_short
+from study.plan.results_folder import Misshapen, json_of, of_shape
 
 FILE = "trained.json"
 ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views_top5")
@@ -18,8 +19,8 @@ ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
 def shaped(told: Any) -> dict[str, Any]:
     """Return `told` if it has the right shape. Otherwise raises ValueError, or another error of a wrong shape. Facts of unknown
     measures may have any shape."""
-    if not isinstance(told, dict) or set(told) != {"runs", "ensembles"}:
-        raise ValueError("not the two sections runs and ensembles")
+    if not isinstance(told, dict) or set(told) != {"runs", "ensembles"} or not isinstance(told["ensembles"], list):
+        raise ValueError("not the two sections runs and ensembles, the second a list")
     for name, facts in told["runs"].items():
         if not isinstance(facts, dict):
             raise ValueError(f"the facts of {name} are not a mapping")
@@ -33,10 +34,14 @@ def shaped(told: Any) -> dict[str, Any]:
                 raise ValueError(f"the neighbours of {name} are not shares from 0 to 1")
     seen = set()
     for one in told["ensembles"]:
+        if not isinstance(one["runs"], list) or not all(isinstance(name, str) for name in one["runs"]):
+            raise ValueError(f"the runs of an average are {in_short(one['runs'])}, not a list of names")
         runs = tuple(one["runs"])
-        if runs in seen or len(set(runs)) < len(runs) or not all(isinstance(name, str) for name in runs):
-            raise ValueError(f"the average of {', '.join(map(str, runs))} occurs twice, or contains a run twice")
+        if runs in seen or len(set(runs)) < len(runs):
+            raise ValueError(f"the average of {', '.join(runs)} occurs twice, or contains a run twice")
         seen.add(runs)
+        if type(one.get("images")) is not int or one["images"] < 1:
+            raise ValueError(f"the images of the average of {', '.join(runs)} are {in_short(one.get('images'))}, not 1 or more")
         if not all(_is_share(one[test][name]) for test in ENSEMBLE_TESTS for name in ENSEMBLE_ERRORS):
             raise ValueError(f"the average of {', '.join(runs)} has errors that are not shares from 0 to 1")
     return told
@@ -47,7 +52,7 @@ def content_of(told: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
         content = (text.replace('},"', '},\n"') + "\n").encode()
-        of_shape(Path(FILE), content, shaped)
+        of_shape(json_of(Path(FILE), content), shaped)
     except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold
         raise Refused(f"{FILE}: not written, because it could not be read again: {error}") from None
     return content

@@ -19,7 +19,7 @@ from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.plan.claim_files import all_claims
 from study.questions.scales import scale_named
-from study.record.figure_files import linkable
+from study.record.figure_files import linkable, read_arrays
 from study.report import phrases
 from study.report.architecture_table import architecture
 from study.report.claim_pages import claim_page, facts, overview
@@ -45,6 +45,8 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
     """Draw and write everything that the tables of `folder` support. `findings`: those of the tables, if known already. Returns
     the files written."""
     findings = findings or find(folder)
+    for path in (folder / "figures").glob("*.npz"):
+        read_arrays(path)  # refuses a damaged one before anything is drawn
     pictures = {group: draw(found, folder) for group, found in grouped(findings).items()}
     drawn = _overview(findings, folder)
     context = describe(findings, pictures, drawn, folder)

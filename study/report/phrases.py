@@ -40,10 +40,16 @@ BOUNDS = {"exact": "", "at least": "at least ", "at most": "at most ", "unknown"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return text such as "3.14" or "∞"; "-" for NaN."""
+    """Return text such as "3.14", "1234" or "∞"; "-" for NaN."""
     if value != value:
         return "-"
-    return "∞" if math.isinf(value) else f"{value:#.{digits}g}".rstrip(".")
+    return "∞" if math.isinf(value) else plain(value, f"#.{digits}g").rstrip(".")
+
+
+def plain(value: float, form: str = ".3g") -> str:
+    """Return a number in this format, but a large one as "1234" instead of "1.23e+03"."""
+    text = format(value, form)
+    return f"{value:.0f}" if "e+" in text else text
 
 
 def p_value(p: float) -> str:

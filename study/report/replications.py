@@ -78,7 +78,7 @@ def bound_words(told: Replicated, finding: Finding) -> str:
         return "without a bound"
     side = "above" if told.rule.direction > 0 else "below"
     if is_ratio:
-        short = f"{told.bound:.3g}"
+        short = phrases.plain(told.bound)
         return f"{side} x{short if float(short) != 1 else f'{told.bound:.6g}'}"
     short = f"{told.bound:+.2f}"
     value = short if float(short) else f"{told.bound:+.1g}"

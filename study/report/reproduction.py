@@ -22,6 +22,7 @@ from study.plan.initial_logits import changes_scale
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.scales import ALEXNETS, SCALES, scale_named
+from study.record.table_checks import TIME
 from study.record.tables import run_name
 from study.report.cautions import DIFFERS, LARGER, readings_differ
 from study.report.margins import margin_text, seeds_text
@@ -100,7 +101,7 @@ def hours_of_computing(runs: pd.DataFrame) -> tuple[float, float]:
 
 def _seconds_with_a_run(runs: pd.DataFrame) -> float:
     """Return the length of the union of the runs' time intervals."""
-    began = (pd.to_datetime(runs.started) - pd.Timestamp(0)).dt.total_seconds()
+    began = (pd.to_datetime(runs.started, format=TIME) - pd.Timestamp("1970-01-01")).dt.total_seconds()
     total, until = 0.0, -math.inf
     for start, seconds in sorted(zip(began, runs.seconds, strict=True)):
         total += max(0.0, start + seconds - max(start, until))

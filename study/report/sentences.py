@@ -25,7 +25,7 @@ from study.questions.rules import (
 )
 from study.report import designs
 from study.report.cautions import capital, cautions, limit_words, readings_differ
-from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, terms
+from study.report.phrases import BOUNDS, n_words, no_result_words, number, p_value, plain, terms
 from study.report.replications import replicated_words
 
 NORMAL_95 = 1.645
@@ -95,7 +95,9 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
     if verdict.direction == "incomplete":
         return _not_yet(_pairs_in(ratio, rule.treated, rule.control), verdict)
-    multiple = "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{ratio.estimate:.3g} times"
+    multiple = (
+        "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{plain(ratio.estimate)} times"
+    )
     runs = f"n={n_words(ratio.n_treated, ratio.n_control, verdict.told.seeds)}"
     if ratio.bound != "exact":
         never = ((rule.treated, ratio.censored_treated), (rule.control, ratio.censored_control))
@@ -103,7 +105,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     low, high = f"{1 / rule.no_effect_within:.3g}", f"{rule.no_effect_within:.3g}"
     return (
         f"{capital(rule.treated)} took {multiple} as long as {rule.control} "
-        f"(95% interval {ratio.lower:.3g} to {ratio.upper:.3g}; {runs})."
+        f"(95% interval {plain(ratio.lower)} to {plain(ratio.upper)}; {runs})."
         f"{_tests(verdict, f'x{low} to x{high}')}{_sized(verdict)}{_next_step(verdict)}"
     )
 
@@ -281,7 +283,7 @@ def _sized(verdict: Verdict) -> str:
     if verdict.size == "not judged" or verdict.narrow is None:
         return ""
     narrow = verdict.narrow
-    inner = f"{narrow.lower:.3g} to {narrow.upper:.3g}"
+    inner = f"{plain(narrow.lower)} to {plain(narrow.upper)}"
     return {
         "consistent": f" The 90% interval {inner} is consistent with the reported size.",
         "smaller": f" The 90% interval {inner} lies below what would be consistent with the reported size.",

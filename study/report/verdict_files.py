@@ -30,6 +30,8 @@ FILE, TABLE, SCHEMA = "verdicts.json", "verdicts.csv", "verdicts.schema.json"
 SOFTWARE = ("torch", "python", "git_commit", "numerics")
 """Columns of runs.csv that say what software a run was trained with."""
 EFFECTS = ("ratio", "difference", "share")
+SHOWN = ("estimate", "lower", "upper", "seen", "runs")
+"""Fields of an effect that its words show."""
 AGAIN = "`python -m study report` writes it again"
 
 Record = Mapping[str, Any]
@@ -226,7 +228,9 @@ def _misshapen(told: Mapping[str, Any]) -> str:
         verdict = record.get("verdict")
         if not isinstance(verdict, dict) or not all(isinstance(verdict.get(text), str) for text in ("direction", "words")):
             return f"{name} has no verdict"
-        effects = {"effect": verdict.get("effect"), **(verdict.get("contrasts") or {})}
+        if not isinstance(contrasts := verdict.get("contrasts") or {}, dict):
+            return f"the contrasts of {name} are not effects by their names"
+        effects = {"effect": verdict.get("effect"), **contrasts}
         if odd := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
             return f"the {odd[0]} of {name} has no estimate with its limits"
         if verdict["effect"].get("kind") not in EFFECTS:
@@ -235,9 +239,9 @@ def _misshapen(told: Mapping[str, Any]) -> str:
 
 
 def _is_effect(told: Any) -> bool:
-    if not isinstance(told, dict):
+    if not isinstance(told, dict) or told.get("bound") not in (None, *phrases.BOUNDS):
         return False
-    return all(told.get(end) is None or type(told[end]) in (int, float) for end in ("estimate", "lower", "upper"))
+    return all(told.get(name) is None or type(told[name]) in (int, float) for name in SHOWN)
 
 
 # ---- The table -------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from study.run.executors.local import LocalProcesses
 from study.run.executors.one_gpu import OneGpu
 from study.run.one_run import Observe, Place, run_planned, steps_of_planned
 from study.run.result import RunResult
+from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
     from alexnet.training.loop import Training
@@ -117,11 +118,14 @@ def _tried(
     train: Train,
 ) -> Steps[FrozenTrial]:
     """Make the trial of a value, one run per seed, and return it. Its attribute ROWS goes into the entry's "trials". `report`
-    gets each point with the number of runs that ended before."""
+    gets each point with the number of runs that ended before, but not the points of a run that was done before: it is only
+    read."""
     rows: list[dict] = []
+    was_done = False
 
     def is_hopeless(point: Point) -> bool:
-        report(len(rows), point)
+        if not was_done:
+            report(len(rows), point)
         if not isinstance(measure, TimeTo):
             return False
         if math.isfinite(point.running_error):
@@ -129,6 +133,7 @@ def _tried(
         return point.step >= best or trial.should_prune()
 
     for planned in planned_runs:
+        was_done = is_done(place.spool_dir / planned.key)
         result = yield from train(planned, place, is_hopeless)
         trial.set_user_attr("machine", result.machine.label)
         last = result.points[-1]

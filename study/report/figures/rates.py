@@ -40,15 +40,17 @@ class Search:
         return self.entry["trials"]
 
 
-def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
+def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure | None:
     """Draw the search's result at each learning rate of the shared list: epochs to the target, or the final validation error.
     With several seeds per rate, a dot is a run, and the line goes through the means. Trials without a value are in separate
-    rows below the axis, by how they ended.
+    rows below the axis, by how they ended. None if the rates have no trials.
 
     `tuned`: all searches; arms that have no run yet are drawn too."""
     by_time = is_by_time(found[0].claim.measure)
     searches = [searches_of(finding, tuned or Tuned()) for finding in found]
     trials = [trial for own in searches for search in own for trial in search.trials]
+    if not trials:
+        return None
     ends = _ends(trials, by_time)
     several = max(seeds for own in searches for search in own for seeds in _seeds_a_rate(search)) > 1
     figure, pairs = _panels(len(found), len(ends))
@@ -76,12 +78,13 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure:
 
 
 def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
-    """Return the searches of all arms whose rates were searched, with or without a run at the best rate, in the claim's
-    order."""
+    """Return the searches of all arms whose rates were searched, with or without a run at the best rate, in the claim's order.
+    A rate without trials was not searched for."""
     there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
     for arm in finding.claim.arms:
-        if entry := there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale):
+        entry = there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale)
+        if entry and entry["trials"]:
             found.append(Search(arm.label, entry, look_of(finding.claim, arm.label)))
     return found
 

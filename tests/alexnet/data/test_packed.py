@@ -235,6 +235,34 @@ def test_a_small_set_that_is_damaged_and_has_no_source_is_refused(ilsvrc, tmp_pa
         load("imagenet", tmp_path)
 
 
+SPOILED = {
+    "cut short": lambda content: content[:150],
+    "of zeros": lambda content: bytes(len(content)),
+    "with an open bracket in its header": lambda content: content.replace(b")", b"(", 1),  # numpy: tokenize.TokenError
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("file", ["train_images", "train_labels", "test_digests"])
+def test_checking_a_damaged_set_without_its_source_refuses_it_in_a_line(ilsvrc, tmp_path, file, how):
+    pack("imagenet", tmp_path, ilsvrc)
+    shutil.rmtree(ilsvrc)
+    path = tmp_path / ".cache" / "imagenet" / f"{file}.npy"
+    path.write_bytes(SPOILED[how](path.read_bytes()))
+    with pytest.raises(Refused, match=f"^{path.parent}.*damaged.*repairs them$") as error:
+        pack("imagenet", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_the_labels_of_a_damaged_set_are_not_counted(ilsvrc, tmp_path, how):
+    pack("imagenet", tmp_path, ilsvrc)
+    path = tmp_path / ".cache" / "imagenet" / "train_labels.npy"
+    assert packed.count_of(path.parent) == 12
+    path.write_bytes(SPOILED[how](path.read_bytes()))
+    assert packed.count_of(path.parent) == 0
+
+
 def test_a_large_set_that_is_cut_short_is_refused_and_does_not_end_the_process(ilsvrc, tmp_path, large):
     images = pack("imagenet", tmp_path, ilsvrc).train_images
     images.read()  # and finds them whole

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +76,19 @@ def refused(line: str, capsys) -> str:
         ("settle all depth --plan", r"^claim: all .*stands alone"),
         ("plan depth --scale shapes --arms all,without-3", r"^ARMS: all .*name it alone"),
         ("describe relu_sooner", r"^recipe: 'relu_sooner' is a claim; name its base too: relu_sooner/A-2012, "),
+        (
+            "search response_norm --scale shapes --base ALEXNET_32 --arms none",
+            r"study search response_norm_own_rate --scale shapes --base ALEXNET_32 --arms none` finds",
+        ),
+        (
+            "search all --scale cifar10-2500",
+            r"^SCALE: no claim of `search all` is asked at 'cifar10-2500'; choices: cifar10, cifar10-jpeg, shapes, smoke$",
+        ),
+        ("describe depth_own_rate", r"^recipe: 'depth_own_rate' is a claim; name its base too: depth_own_rate/ALEXNET_32"),
+        (
+            "settle depth_own_rate --scale cifar10-jpeg --plan",
+            r"^claim: depth_own_rate has no claim file .*run depth_own_rate --scale cifar10-jpeg` trains it$",
+        ),
         ("describe nope", r"^recipe: 'nope' is not one of .*SOURCE_2012.*CLAIM/BASE"),
         ("check nowhere.json", r"^nowhere.json: no such file$"),
         ("describe PAPER SOURCE_2012 --figure x.png", r"^--figure: .*not the differences between two"),
@@ -187,6 +201,18 @@ def test_no_claim_that_was_named_is_left_out_beside_another(here, monkeypatch):
     assert {one.name for one in select_claims(argparse.Namespace(**vars(args) | {"claims": ["all"]}), on_gpu=False)} == {
         name for name, claim in CLAIMS.items() if claim.rule.is_tested and set(FALLBACK) & set(claim.scales)
     }
+
+
+def test_a_search_of_all_leaves_out_claims_that_tune_nothing_or_are_not_asked_at_the_scale(here, monkeypatch):
+    mine = dataclasses.replace(CLAIMS["relu_sooner"], scales={"cifar10-2500": "proxy"})
+    claims, made = {**CLAIMS, "mine": mine}, []
+    monkeypatch.setattr(selection, "all_claims", lambda: claims)
+    monkeypatch.setattr(selection, "get_claim", claims.get)
+    monkeypatch.setattr("study.cli.search.load_known", lambda name: SimpleNamespace(fingerprint="0"))
+    monkeypatch.setattr("study.plan.trials.planned_runs_of", lambda searches: [])
+    monkeypatch.setattr("study.cli.search.searched", lambda searches, *_: bool(made.extend(searches)))
+    assert main(["search", "all", "--scale", "cifar10-2500"]) == 0
+    assert {search.claim for search in made} == {"mine"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """The plan of every claim as it comes: on a GPU, which has time for every arm, as on a CPU."""
 
 import argparse
+import itertools
 from types import SimpleNamespace
 
 import pytest
 
 from alexnet.machine import Machine
 from study.cli import plan as plan_verb
-from study.plan.claim_files import all_claims
+from study.cli.main import main, parser
+from study.plan.claim_files import all_claims, get_scale
+from study.plan.plan import pick_arms, pick_bases
+from study.plan.trials import Search
 from study.plan.tuned import Tuned
 
 ON = {
@@ -47,3 +51,35 @@ def test_a_gpu_plans_the_arms_that_are_named_and_no_others(planned):
 
 def test_a_cpu_plans_the_default_arms(planned):
     assert {planned.arm for planned in planned("cpu", "relu_sooner", "smoke")} == {"relu", "tanh"}
+
+
+# ---- The search that a plan needs first ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        [("B-today", "sigmoid"), ("C-2012", "sigmoid")],
+        [("A-2012", "relu")],
+        [("A-2012", "relu"), ("A-2012", "sigmoid"), ("B-today", "sigmoid")],
+    ],
+)
+def test_the_searches_that_are_suggested_are_those_that_are_missing_and_no_others(missing):
+    claim = all_claims()["relu_sooner"]
+    searches = [Search("relu_sooner", "shapes", base, arm, "0") for base, arm in missing]
+    made = []
+    for words in plan_verb.search_words(searches):
+        args = parser().parse_args(words)
+        assert (args.claims, args.scale) == (["relu_sooner"], "shapes")
+        bases, arms = pick_bases(claim, get_scale(claim, args.scale), args.base), pick_arms(claim, args.arms)
+        made += itertools.product(bases, arms)
+    assert sorted(made) == sorted(missing)
+
+
+def test_a_plan_prints_the_search_with_its_bases(monkeypatch, tmp_path, capsys, small_shapes):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "relu_sooner", "--scale", "smoke", "--base", "B-today,C-2012", "--arms", "sigmoid"]) == 0
+    command = (
+        "study search relu_sooner --scale smoke --base C-2012,B-today --arms sigmoid` runs it; then `plan` shows the runs."
+    )
+    assert capsys.readouterr().out.splitlines()[-1].endswith(command)

@@ -274,6 +274,13 @@ def test_a_mistake_is_refused_in_a_line_and_nothing_is_written(folder, trainer, 
     assert not (folder / "results" / "replications.json").exists() and not trainer.trained
 
 
+def test_what_has_no_runs_is_refused_with_the_command_that_trains_them_at_that_scale_on_that_base(folder, monkeypatch, capsys):
+    monkeypatch.setenv("RESULTS_DIR", str(folder / "empty"))
+    (folder / "empty").mkdir()
+    assert main([*COMMAND, "--base", "SMA*"]) == 2
+    assert capsys.readouterr().err.endswith(" python -m study run question --scale shapes --base 'SMA*'` makes them\n")
+
+
 def test_other_numbers_of_pairs_than_were_fixed_are_refused(folder, trainer, capsys):
     main(COMMAND)
     assert main([*COMMAND[:-1], "5"]) == 2

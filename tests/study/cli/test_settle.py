@@ -320,6 +320,9 @@ def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, cap
         ("settle --new-rule --runs 3", "--new-rule: it fixes a rule and trains nothing"),
         ("settle lagre --runs 3", "claim: 'lagre' is not one of large, noisy, none; did you mean large"),
         ("settle --runs 3 --scale cifar10", "claim: no claim has scale 'cifar10'"),
+        ("settle --runs 3 --base SMAL", "BASE: 'SMAL' is not one of SMALL; did you mean SMALL?"),
+        ("settle large --runs 3 --base SMAL", "BASE: 'SMAL' is not one of SMALL; did you mean SMALL?"),
+        ("settle large --runs 3 --base SMALL,B-*", "BASE: 'B-*' is not one of SMALL"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused_in_one_line(folder, trainer, capsys, line, message):

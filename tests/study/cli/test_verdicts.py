@@ -129,6 +129,9 @@ DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace('"kind": "ratio"', '"kind": "x"'),
         "is none of ratio, difference, share",
     ),
+    "a list of contrasts": (lambda text: text.replace('"contrasts": {}', '"contrasts": [1]'), "the contrasts of relu_sooner"),
+    "a contrast that is no effect": (lambda text: text.replace('"contrasts": {}', '"contrasts": {"x": 1}'), "the x of relu"),
+    "a bound that is none": (lambda text: text.replace('"bound": "exact"', '"bound": "x"'), "has no estimate"),
     "not a number": (lambda text: text.replace('"estimate": ', '"estimate": NaN, "was": '), "not JSON"),
 }
 
@@ -311,6 +314,16 @@ def test_a_folder_that_is_damaged_is_refused_and_nothing_is_written(folder, caps
     assert main(["merge", str(good), str(bad)]) == 2
     assert str(bad / "curves.csv") in capsys.readouterr().err
     assert files_of(folder) == before
+
+
+def test_a_damaged_file_of_arrays_is_not_copied(folder, capsys):
+    other = with_runs(folder, "other", seeds=4)
+    (other / "figures").mkdir()
+    (other / "figures" / "a-figure-4.npz").write_bytes(b"cut")
+    before = files_of(folder)
+    assert main(["merge", str(other)]) == 2
+    assert capsys.readouterr().err.startswith(f"{other / 'figures' / 'a-figure-4.npz'}: damaged (")
+    assert files_of(folder) == before and not (folder / "figures").exists()
 
 
 @pytest.mark.parametrize("which", ["results", "empty"])

@@ -38,10 +38,25 @@ def test_the_ratio_is_the_geometric_mean_over_seeds_and_unknown_where_an_arm_was
     assert read.ratio(LISTED, other, "other images") is None
 
 
-def test_a_damaged_file_is_refused_by_its_name(tmp_path):
-    (tmp_path / FILE).write_text('{"spreads": [1, 2]}')
-    with pytest.raises(Refused, match=FILE):
+REMEDY = f"delete it, and `python -m study {verb.__name__.rpartition('.')[2]}` measures it again"
+
+
+@pytest.mark.parametrize("text", ['{"spreads": [1, 2]}', "{", "", '{"seeds": [1], "images": 2, "spreads": {}}'])
+def test_a_damaged_file_is_refused_by_its_name_with_the_command_that_measures_it_again(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(Refused, match=rf"{FILE}: .*; {REMEDY}$"):
         InitialLogits.read(tmp_path)
+
+
+def test_a_file_that_was_deleted_is_measured_again_by_the_command_that_its_refusal_names(tmp_path, monkeypatch):
+    InitialLogits().put(LISTED, "f", (1.0, 2.0, 4.0)).write(tmp_path)
+    (tmp_path / FILE).unlink()
+    with pytest.raises(Refused, match=rf"{FILE}: missing.*`python -m study logits` measures it again, or"):
+        InitialLogits.read(tmp_path)
+    monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
+    monkeypatch.setattr(verb, "load_known", lambda name: IMAGES)
+    assert main(["logits", "relu_sooner", "--scale", "shapes", "--base", "A-2012"]) == 0
+    assert len(InitialLogits.read(tmp_path).spreads) > 1
 
 
 def test_the_command_tells_each_arm_and_measures_none_twice(tmp_path, monkeypatch, capsys):

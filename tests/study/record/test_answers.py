@@ -1,8 +1,10 @@
 """results/answers.npz: which test images each run answered rightly."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from helpers import accepted, made_up_result, small_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,6 +133,15 @@ def test_a_file_that_is_cut_or_changed_is_refused_by_its_name_or_says_what_it_sa
         assert read_answers(folder).kept == said
     except Refused as refused:
         assert FILE in str(refused)
+
+
+def test_a_fault_that_numpy_tells_in_two_lines_is_told_in_one(tmp_path):
+    """That of a header of more than 10,000 bytes."""
+    with zipfile.ZipFile(tmp_path / FILE, "w") as file:
+        file.writestr("key.npy", b"\x93NUMPY\x01\x00" + (20_000).to_bytes(2, "little") + b" " * 20_000)
+    with pytest.raises(Refused, match=FILE) as error:
+        read_answers(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_ten_thousand_test_images_take_two_and_a_half_kilobytes_a_run_and_a_little_for_names(tmp_path):

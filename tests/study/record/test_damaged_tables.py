@@ -21,6 +21,7 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.record.answers import read_answers
+from study.record.trained_facts import ENSEMBLE_TESTS
 
 TABLES = ("runs.csv", "curves.csv")
 JSONS: dict[str, Callable[[Path], object]] = {
@@ -118,6 +119,9 @@ CELLS = {
     ("arm", "tanh"): "",
     ("data_fingerprint", "beef"): "f00dfeed0000",
     ("started", "yesterday"): "line 2: started",
+    ("started", "2026-13-45 25:61:61"): "line 2: started",
+    ("started", "2026-02-29 00:00:00"): "line 2: started",
+    ("started", "2026-1-2 03:04:05"): "line 2: started",
 }
 
 
@@ -158,6 +162,18 @@ def test_two_rows_of_a_name_that_differ_are_refused_by_it(folder, table, column)
     refused(changed(folder, table, lambda text: text + other(text).splitlines()[1] + "\n"), table, "twice", column)
 
 
+@pytest.mark.parametrize(
+    ("column", "told"), [("arm", "'', empty"), ("outcome", "'', not one of"), ("seconds", "'', not a finite")]
+)
+def test_an_empty_cell_is_shown_in_quotes(folder, column, told):
+    refused(changed(folder, "runs.csv", cells_changed(column, lambda _: "")), f"line 2: {column} of ", f" is {told}")
+
+
+def test_two_rows_of_a_name_of_which_one_has_an_empty_cell_are_told_with_quotes(folder):
+    other = cells_changed("test_top5_error", lambda _: "")
+    refused(changed(folder, "runs.csv", lambda text: text + other(text).splitlines()[1] + "\n"), "test_top5_error 0.05 and ''")
+
+
 def test_curves_in_another_order_are_read_as_before(folder):
     before = verdicts(folder)
 
@@ -191,6 +207,28 @@ def test_a_column_sorted_alone_is_refused(folder, column):
 
 WRONG_JSON = ["[]", "null", "{", "3", '{"a": 1}', '{"a": {"b": NaN}}', "\0\0", '{"runs": {}}', '{"a/b/c": {"d": {}}}']
 WRONG_JSON += ['{"a/b/c": {"d": []}}', '{"a/b/c": {"d": {"trials": []}}}', '{"seeds": 1, "spreads": []}', "[" * 100_000]
+WRONG_JSON += ['{"runs": {}, "ensembles": {}}', '{"runs": [], "ensembles": []}']
+
+
+ERRORS = {"averaged": 0.25, "alone": 0.27, "standard_error": 0.001}
+AVERAGE = {"runs": ["0 a", "1 a"], "images": 20, **dict.fromkeys(ENSEMBLE_TESTS, ERRORS)}
+WRONG_AVERAGES = {
+    "no images": ({name: value for name, value in AVERAGE.items() if name != "images"}, "images of the average of 0 a, 1 a"),
+    "half an image": ({**AVERAGE, "images": 0.5}, "images of the average of 0 a, 1 a are 0.5"),
+    "a text for runs": ({**AVERAGE, "runs": "ab"}, "'ab', not a list of names"),
+    "an error of 27": ({**AVERAGE, "ten_views_top1": {**ERRORS, "alone": 27}}, "not shares"),
+    "no error of ten views": ({name: value for name, value in AVERAGE.items() if name != "ten_views_top1"}, "ten_views_top1"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_AVERAGES)
+def test_an_average_without_a_field_that_is_used_is_refused_by_it(tmp_path, what):
+    average, words = WRONG_AVERAGES[what]
+    (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": [AVERAGE]}))
+    assert tables.read_trained(tmp_path)["ensembles"] == [AVERAGE]
+    (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": [average]}))
+    with pytest.raises(Refused, match=rf"trained\.json: damaged .*{words}"):
+        tables.read_trained(tmp_path)
 
 
 @pytest.mark.parametrize("name", JSONS)

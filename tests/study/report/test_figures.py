@@ -1,5 +1,6 @@
 """study/report/figures: what is drawn from kept arrays, and that drawing leaves the caller's process as it was."""
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -29,6 +30,7 @@ from study.report.figures.draw import draw, drawn_of, of_measure, of_rule
 from study.report.figures.figure_1 import figure_1
 from study.report.figures.figure_4 import figure_4
 from study.report.figures.style import panels, style, title
+from study.report.pages import write_report
 
 IMPORT = """
 import sys, matplotlib
@@ -133,6 +135,54 @@ def test_what_is_kept_is_read_again_and_a_damaged_file_is_refused_by_its_name(tm
     assert path.read_bytes() == first
     path.write_bytes(first[:100])
     with pytest.raises(Refused, match=r"a\.npz: damaged"):
+        read_arrays(path)
+
+
+def flipped(content: bytes) -> bytes:
+    spoiled = bytearray(content)
+    spoiled[200:400] = bytes(byte ^ 0x5A for byte in spoiled[200:400])
+    return bytes(spoiled)
+
+
+def one_array() -> bytes:
+    np.save(buffer := io.BytesIO(), np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("spoil", [flipped, lambda content: one_array(), lambda content: b"", lambda content: content[:-9]])
+def test_a_report_of_a_damaged_file_of_arrays_is_refused_in_a_line_and_draws_nothing(nearest, spoil):
+    _, folder = nearest
+    write_nearest(folder)
+    (path,) = (folder / "figures").iterdir()
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(Refused) as error:
+        write_report(folder)
+    assert str(error.value).startswith(f"{path}: damaged (") and "\n" not in str(error.value)
+    assert list(path.parent.iterdir()) == [path] and not list(folder.glob("*.md"))
+
+
+UNLIKE = {
+    "without labels": {"labels": None},
+    "without names": {"names": None},
+    "a label without a name": {"labels": np.full((3, 7), 2)},
+    "a negative label": {"best": np.full((3, 2), -1)},
+    "labels of fewer images": {"labels": np.ones((2, 7), int)},
+    "one neighbour less": {"images": np.zeros((3, 6, 8, 8, 3), np.uint8), "labels": np.ones((3, 6), int)},
+    "no image": {name: value[:0] for name, value in arrays().items() if name not in ("names", "title")},
+    "grey images": {"images": np.zeros((3, 7, 8, 8), np.uint8)},
+    "a probability that is no number": {"probabilities": np.full((3, 2), np.nan)},
+    "probabilities of fewer labels": {"probabilities": np.ones((3, 1))},
+    "numbers for names": {"names": np.arange(2)},
+}
+
+
+@pytest.mark.parametrize("what", UNLIKE)
+def test_arrays_that_figure_4_cannot_be_drawn_from_are_refused_by_their_file(tmp_path, what):
+    path = tmp_path / "mine-figure-4.npz"
+    write_arrays(path, arrays())
+    assert read_arrays(path)
+    write_arrays(path, {name: value for name, value in {**arrays(), **UNLIKE[what]}.items() if value is not None})
+    with pytest.raises(Refused, match=r"mine-figure-4\.npz: damaged \("):
         read_arrays(path)
 
 

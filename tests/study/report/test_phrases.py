@@ -30,6 +30,11 @@ def test_numbers_say_what_they_know():
     assert [number(v) for v in (3.14159, 12.345, 0.5, math.inf, math.nan)] == ["3.14", "12.3", "0.500", "∞", "-"]
 
 
+def test_a_large_number_is_told_without_powers_of_ten_and_a_small_one_with_them():
+    assert [number(v) for v in (999.4, 999.7, 1234.5, 99999, -1234.5)] == ["999", "1000", "1234", "99999", "-1234"]
+    assert number(1.2e-5, 2) == "1.2e-05" and number(123.4, 2) == "123"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -165,6 +165,16 @@ def test_an_arm_that_was_searched_and_has_no_run_yet_has_its_trials_in_the_pictu
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["2012", "none"]
 
 
+def test_rates_that_have_no_trials_have_no_picture_and_those_beside_them_keep_theirs(norm):
+    trials = [{"value": rate, "validation_error": error, "epochs": 12} for rate, error in ((0.01, 0.31), (0.02, 0.29))]
+    given = {"value": 0.02, "tuned_on": "made up"}
+    for each, lines in (([], []), None), ((trials, []), 1):
+        arms = tuple(replace(arm, tuned={**given, "trials": own}) for arm, own in zip(norm.arms[:2], each, strict=True))
+        with style():
+            figure = rates([replace(norm, claim=at_own_rates("response_norm", norm.claim), arms=arms)])
+        assert (figure and len(figure.axes[0].lines)) == lines
+
+
 def test_effects_stand_single_parts_first_and_the_largest_of_a_kind_above():
     design = CLAIMS["interactions_of_four"].rule.design
     sizes = dict(zip((group.name for group in design.groups), itertools.cycle((0.3, -2.0, 1.1)), strict=False))

@@ -191,6 +191,11 @@ def test_gpu_hours_are_those_in_which_a_card_had_a_run(times, hours):
     assert hours_of_computing(runs) == pytest.approx((0, hours))
 
 
+def test_a_card_whose_clock_was_wrong_by_centuries_has_its_hours_too():
+    cards = RUNS[RUNS.device == "cuda"]
+    assert hours_of_computing(cards.assign(started="9999-01-01 00:00:00")) == hours_of_computing(cards) == pytest.approx((0, 1))
+
+
 def test_runs_that_claims_share_are_counted_once_in_a_full_replication():
     alone = {name: runs_of_full_replication({name: CLAIMS[name]}) for name in ("response_norm", "weight_decay")}
     assert alone == {"response_norm": 8, "weight_decay": 8}  # 5 of the control and 3 of the other arm, at the first look

@@ -46,6 +46,12 @@ def says_against_what(text: str) -> bool:
 # ---- Sentences -------------------------------------------------------------------------------------------------------
 
 
+def test_limits_of_a_few_scattered_times_are_told_without_powers_of_ten():
+    verdict = decided(RELU, arms_of(relu=[2.0, 0.5, 3.0, 2.0, 2.0], tanh=[5.0, 55.0, 3.0]))
+    assert verdict.effect.upper > 1000
+    assert f" to {verdict.effect.upper:.0f}; n=3+5)" in why(found(RELU, verdict))
+
+
 @pytest.mark.parametrize(
     ("treated", "says"),
     [

@@ -17,7 +17,7 @@ from alexnet.recipe import changed
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.side_by_side import side_by_side
 from study.plan.claim_files import get_claim
-from study.plan.trials import Search, outward
+from study.plan.trials import Search, outward, trials_of
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
 from study.run.database import redacted
@@ -99,6 +99,15 @@ def test_a_search_replayed_from_finished_trials_decides_the_same(monkeypatch):
     first = searched(monkeypatch, lambda rate: 3 + 1000 * abs(rate - 0.004))
     second = searched(monkeypatch, lambda rate: 3 + 1000 * abs(rate - 0.004))
     assert json.dumps(first) == json.dumps(second)
+
+
+def test_of_trials_that_were_done_before_no_epoch_is_told_again(monkeypatch):
+    told, known = [], VALUES[::2]
+    done = [planned.key for of_a_value in trials_of(SEARCH, known)[1].values() for planned in of_a_value]
+    monkeypatch.setattr(search_module, "is_done", lambda folder: folder.name in done)
+    entry = searched(monkeypatch, best_at(0.004), told=told)
+    tried = {trial["value"] for trial in entry["trials"]}
+    assert {value for value, *_ in told} == tried - set(known) and set(known) <= tried
 
 
 def test_outward_goes_from_the_middle_to_both_ends():
