@@ -184,7 +184,9 @@ def arrays_of(planned: PlannedRun, folder: Path) -> Path:
 def test_the_same_net_on_another_version_of_the_images_has_arrays_of_its_own(tmp_path, monkeypatch):
     """A second version of a user's images, under the same name: what was kept of the first stays as it was."""
     facts = {"same_label": {"features": 0.5, "pixels": 0.25}, "queries": 4, "nearest": 6}
-    monkeypatch.setattr(NeighbourGain, "from_weights", lambda *_: FromWeights(facts, {"labels": np.zeros(1)}))
+    pictures = {"images": np.zeros((1, 7, 4, 4, 3), np.uint8), "labels": np.zeros((1, 7), int)}
+    answers = {"best": np.zeros((1, 1), int), "probabilities": np.ones((1, 1)), "names": np.array(["frog"])}
+    monkeypatch.setattr(NeighbourGain, "from_weights", lambda *_: FromWeights(facts, pictures | answers))
     monkeypatch.setattr(
         trained_weights, "_finished", lambda planned, place, say: Trained(planned, place, MACHINE.label, "fp32")
     )
