@@ -171,10 +171,12 @@ def test_a_search_that_has_no_trials_or_cuts_them_short_is_refused(claim):
 
 
 def test_an_arm_whose_rate_no_search_found_is_left_out():
-    """sigmoid has none: `--only` reaches it through `readings`, as the order of the whole rule does."""
-    rule = rule_at("cifar10-jpeg")
-    planned_runs = wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read("readings:1")], only=True)
-    assert {planned.arm for planned in planned_runs if planned.claim == "relu_sooner"} == {"relu", "tanh"}
+    """`--only` reaches it through `readings`, as the order of the whole rule does."""
+    rule, entries = rule_at("cifar10-jpeg"), Tuned.read(RESULTS).entries
+    without = {name: {arm: entry for arm, entry in arms.items() if arm != "sigmoid"} for name, arms in entries.items()}
+    for tuned, arms in ((Tuned(entries), {"relu", "tanh", "sigmoid"}), (Tuned(without), {"relu", "tanh"})):
+        planned_runs = wanted(rule, "0", tuned, first=[Asked.read("readings:1")], only=True)
+        assert {planned.arm for planned in planned_runs if planned.claim == "relu_sooner"} == arms
     assert wanted(rule, "0", Tuned({}), first=[Asked.read("relu_sooner:1")], only=True) == []
 
 
