@@ -156,7 +156,7 @@ def _looked(
 ) -> ClaimLooks:
     """Return the looks of a claim about the arms `labels`."""
     first_alone, all_at_once = list(labels) == [case.first_arm], isinstance(case.claim.rule, Interaction)
-    together = [labels] if first_alone or all_at_once else [(label, labels[-1]) for label in labels[:-1]]
+    together = [labels] if len(labels) == 1 or all_at_once else [(label, labels[-1]) for label in labels[:-1]]
     seeds_of_looks = case.looks.first_arm if first_alone else case.looks.arms
     following = next(iter(seeds_of_looks[max(looks, default=0) :]), 0)
     return ClaimLooks(

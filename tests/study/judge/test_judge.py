@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from study.judge.intervals import Difference, Ratio
 from study.judge.judge import judge
 from study.judge.seeds import each_seed_once
 from study.plan.claim_files import all_claims
+from study.questions.claim import Arm
 from study.report.sentences import sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -262,6 +264,14 @@ def test_what_ten_views_gain_is_judged_within_runs():
     assert verdict.told.p == pytest.approx(expected.pvalue)
     assert (verdict.effect.lower, verdict.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert why(VIEWS, verdict).startswith("Ten views minus the centre view is -1.55 points")
+
+
+def test_a_gain_within_runs_may_be_that_of_an_arm_that_is_not_the_first():
+    """It is judged by its own seeds, three at the first look, as the first arm's five are for pairs."""
+    arms = VIEWS.arms[0], Arm("decay-off", {"optim.weight_decay": 0.0})
+    other = replace(VIEWS, arms=arms, default_arms=(), rule=replace(VIEWS.rule, control="decay-off"))
+    verdict = decided(other, {"decay-off": arm_of("decay-off", GAINS)})
+    assert (verdict.direction, verdict.effect.n_control) == ("supported", 3)
 
 
 def test_gains_are_tested_by_sign_flips_and_tell_their_floor():
