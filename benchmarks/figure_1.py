@@ -46,14 +46,17 @@ def measure(device: str) -> list[dict]:
 
 
 def committed(folder: Path) -> dict[str, int]:
-    """Return the work of the committed CPU runs of figure 1's network A, for both treatments and the first seeds.
+    """Return the work of the committed runs of figure 1's network A on the first CPU that has all, for both treatments and the
+    first seeds.
 
     These are the updates by arm, runs, epochs, and images seen for their exact training error.
     """
     with open(folder / "runs.csv") as file:
         runs = [r for r in csv.DictReader(file) if r["claim"] == "relu_sooner" and r["base"] in ("A-2012", "A-today")]
     runs = [r for r in runs if r["seed"] in SEEDS and r["arm"] in ("relu", "tanh") and r["device"] == "cpu"]
-    assert len(runs) == 12, f"{folder} holds {len(runs)} of the 12 runs of figure 1"
+    by_cpu = [[r for r in runs if r["machine"] == machine] for machine in dict.fromkeys(r["machine"] for r in runs)]
+    runs = next((own for own in by_cpu if len(own) == 12), [])
+    assert runs, f"no CPU in {folder} has the 12 runs of figure 1"
     names = {(r["key"], r["machine"]) for r in runs}
     with open(folder / "curves.csv") as file:
         points = [r for r in csv.DictReader(file) if (r["key"], r["machine"]) in names]
