@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alexnet.errors import Refused, choose
-from alexnet.machine import Machine
 from study.cli.arguments import machine_of, writable, writable_all
 from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
@@ -21,6 +20,7 @@ from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.plan.claim_files import all_claims
+from study.plan.cost import hours_on
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
 from study.plan.plan import PlannedRun, matching, tuned_recipe
 from study.plan.replications import Replications
@@ -313,8 +313,8 @@ def _tell_left(settling: Settling, budget: Budget, console: Console) -> None:
         why = settling.set_aside.get(member, "")
         if not why:
             planned_runs = settling.untrained(settling.to_look(member, look, view) or (), view)
-            hours = f"{_hours(settling, pace.cost(planned_runs).seconds):.1f} {_unit(settling)}"
-            why = f"look {look} needs {len(planned_runs)} more runs ({hours})"
+            hours, unit = hours_on(settling.machine, pace.cost(planned_runs).seconds)
+            why = f"look {look} needs {len(planned_runs)} more runs ({hours:.1f} {unit})"
         console.say(f"open: {member.words}, {why}; {budget.words}")
 
 
@@ -346,21 +346,11 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
                 planned_runs = settling.to_look(member, look, view)
                 left = settling.untrained(planned_runs or (), view)
                 row[f"runs_to_{name}_look"] = None if planned_runs is None else len(left)
-                row[f"hours_to_{name}_look"] = round(_hours(settling, pace.cost(left).seconds), 2)
-            row["unit"] = _unit(settling)
+                hours, row["unit"] = hours_on(settling.machine, pace.cost(left).seconds)
+                row[f"hours_to_{name}_look"] = round(hours, 2)
             row["comes_to_look"] = reach[member]
         found.append(row)
     return found
-
-
-def _unit(settling: Settling) -> str:
-    return "GPU-h" if settling.machine.device == "cuda" else "core-h"
-
-
-def _hours(settling: Settling, seconds: float) -> float:
-    """Convert seconds to the unit of `_unit`."""
-    machine: Machine = settling.machine
-    return seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
 
 
 def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:

@@ -31,6 +31,13 @@ class Cost:
     words: str
 
 
+def hours_on(machine: Machine, wall_seconds: float) -> tuple[float, str]:
+    """Return the GPU-hours or core-hours of a machine that is in use for so many seconds, and which of them they are."""
+    if machine.device == "cuda":
+        return wall_seconds / 3600, "GPU-hours"
+    return wall_seconds / 3600 * machine.threads * machine.jobs, "core-hours"
+
+
 class Pace:
     """Estimates what runs will cost on one machine.
 
@@ -61,8 +68,7 @@ class Pace:
             total += expected_epochs(planned, self.tuned) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
         source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
-        unit = "GPU-hours" if machine.device == "cuda" else "core-hours"
-        hours = seconds * (1 if machine.device == "cuda" else machine.threads * machine.jobs) / 3600
+        hours, unit = hours_on(machine, seconds)
         most = "at most " if any(may_stop_before(planned, self.tuned) for planned in planned_runs) else ""
         cost = f"{most}about {_time(seconds)} ({hours:.1f} {unit})"
         words = f"{counted(len(planned_runs), 'run')} to train: {cost}, at the pace of {source}."

@@ -231,7 +231,7 @@ def test_a_plan_trains_and_writes_nothing_and_tells_what_each_claim_needs(folder
     assert trainer.trained == [] and not (folder / "results").exists() and not (folder / "spool").exists()
     row = rows["noisy"]
     assert (row["runs_to_next_look"], row["runs_to_last_look"]) == (3 + 5, 12 + 20)
-    assert row["unit"] == "core-h"
+    assert row["unit"] == "core-hours"
     assert row["hours_to_next_look"] == pytest.approx(8 / 60 * 2, abs=0.01)  # a minute each on two cores
     assert row["seeds_of_next_look"] == {"control": 5, "treated": 3} and row["can_end_as"].endswith("undecided")
 
@@ -242,10 +242,10 @@ def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, mon
     monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
     assert main(["settle", "--scale", "shapes", "--runs", "3", "--jobs", "1"]) == 0  # no look is begun with so few
     told = capsys.readouterr().out
-    assert "look 1 needs 8 more runs (0.1 GPU-h)" in told and "core-h" not in told
+    assert "look 1 needs 8 more runs (0.1 GPU-hours)" in told and "core-h" not in told
     assert main(["settle", "--scale", "shapes", "--plan", "--json", "--jobs", "1"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["unit"] for row in rows} == {"GPU-h"} and rows[0]["hours_to_next_look"] == round(8 / 60, 2)
+    assert {row["unit"] for row in rows} == {"GPU-hours"} and rows[0]["hours_to_next_look"] == round(8 / 60, 2)
 
 
 def test_the_first_call_fixes_the_rule_and_says_so(folder, trainer, capsys):
