@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from alexnet.errors import Refused
-from study.run.database import redacted
+from study.output import redacted
 
 
 def main(arguments: list[str]) -> int:

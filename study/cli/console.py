@@ -2,14 +2,15 @@
 
 import argparse
 import errno
+import json
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from study.environment import MY_RESULTS
-from study.run.database import redacted
+from study.output import redacted, without_nan
 
 
 class Says(Protocol):
@@ -43,6 +44,11 @@ class Console:
 
     def so_far(self, base: str, text: str) -> None:
         self.say(f"  so far, {base}: {text}")
+
+
+def print_json(content: Any) -> None:
+    """Print JSON for a script. NaN and infinity become null."""
+    print(json.dumps(without_nan(content), indent=1, allow_nan=False))
 
 
 def program() -> str:

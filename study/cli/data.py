@@ -1,13 +1,12 @@
 """`data pack`: decodes an image set once and keeps it packed."""
 
 import argparse
-import json
 import time
 
 from alexnet.data.own_names import own_name
 from alexnet.errors import choose
 from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of
-from study.cli.console import Console
+from study.cli.console import Console, print_json
 from study.cli.data_check import check
 from study.cli.images import left_out_words, packing_told
 from study.environment import damaged_choice, data_dir, links_choice
@@ -49,7 +48,7 @@ def pack_images(args: argparse.Namespace) -> None:
     console = Console(to_stderr=args.json)
     if args.json:
         facts = {"name": args.name, "training_images": train, "test_images": test, "fingerprint": images.fingerprint}
-        print(json.dumps({**facts, "packed_in": str(images.cache), "left_out": list(images.left_out)}, indent=1))
+        print_json({**facts, "packed_in": str(images.cache), "left_out": list(images.left_out)})
     counts = f"{train:,} training and {test:,} test images"
     console.say(
         f"{args.name}: {counts} packed and checked in {images.cache}, fingerprint {images.fingerprint} "

@@ -1,12 +1,11 @@
 """`data check`: checks a folder of the user's own images before anything is trained."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused, choose
-from study.cli.console import Console
+from study.cli.console import Console, print_json
 from study.cli.images import packing_told
 from study.cli.own_images import named_folder
 from study.environment import damaged_choice, links_choice, path_named
@@ -32,7 +31,7 @@ def check(args: argparse.Namespace) -> int:
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)
     if args.json:
-        print(json.dumps(as_json(facts, str(name), why), indent=1))
+        print_json(as_json(facts, str(name), why))
     else:
         console.say("\n".join(line for heading, lines in told(facts, str(name), why) for line in _plain(heading, lines)))
     return 1 if (facts.damaged and not skips_damaged()) or facts.in_both_parts or facts.in_two_classes else 0

@@ -1,7 +1,6 @@
 """`describe`: shows a recipe's settings and layers, or how two recipes differ."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from alexnet.files import new_file_beside
 from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
 from study.cli.arguments import Verbs, add_verb, json_option, writable
+from study.cli.console import print_json
 from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -40,7 +40,7 @@ def describe_recipes(args: argparse.Namespace) -> None:
     if len(recipes) == 2:
         _compare(*recipes, as_json=args.json)
     elif args.json:
-        print(json.dumps(settings(recipes[0]), indent=1))
+        print_json(settings(recipes[0]))
     elif args.figure:
         from study.report.figures.architecture import draw_architecture
 
@@ -73,7 +73,7 @@ def check_name(path: Path) -> None:
 def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:
     diff = differences(other, recipe)
     if as_json:
-        print(json.dumps(diff, indent=1))
+        print_json(diff)
     else:
         print("\n".join(f"{name}: {old} -> {new}" for name, (old, new) in diff.items()) or "no difference")
 

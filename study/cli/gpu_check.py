@@ -1,10 +1,9 @@
 """`gpu-check`: checks that this machine computes correctly, before its runs count as evidence."""
 
 import argparse
-import json
 
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options, whole_number
-from study.cli.console import Console
+from study.cli.console import Console, print_json
 
 
 def add_to(verbs: Verbs) -> None:
@@ -34,5 +33,5 @@ def gpu_check(args: argparse.Namespace) -> int:
         checks += f"; not reached in {seconds} s (--seconds gives it more): {', '.join(report.not_reached)}"
     console.say(f"{checks}; results name this check {report.digest}")
     if args.json:
-        print(json.dumps({**report.to_json(), "digest": report.digest}, indent=1))
+        print_json({**report.to_json(), "digest": report.digest})
     return 0 if report.passed else 1

@@ -1,7 +1,6 @@
 """`merge`: adds other people's results to the folder of results."""
 
 import argparse
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from study.cli.arguments import Verbs, add_verb, existing_folder, json_option, writable
+from study.cli.console import print_json
 from study.counted import counted
 from study.environment import is_chosen, results_dir
 from study.plan import results_folder
@@ -56,7 +56,7 @@ def merge(args: argparse.Namespace) -> None:
         Tuned.read(folder).copy_of(folder)
     told = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
     if args.json:
-        print(json.dumps(_as_json(merged, told), indent=1))
+        print_json(_as_json(merged, told))
     else:
         print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, told)]))
         print("next: `python -m study report`")

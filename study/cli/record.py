@@ -12,9 +12,10 @@ from study.cli.arguments import Verbs, add_verb, path_of, writable
 from study.cli.console import Console
 from study.counted import counted
 from study.environment import MY_RESULTS, is_chosen, results_dir, spool_dir, there
+from study.output import in_a_line
 from study.plan import results_folder
 from study.questions.scales import is_apart
-from study.run.database import in_a_line, tracking_uri
+from study.run.database import tracking_uri
 from study.run.result import RunResult
 from study.run.run_folder import finished
 

@@ -1,12 +1,12 @@
 """`status`: shows the machine, and which runs are done or begun."""
 
 import argparse
-import json
 from collections import Counter
 from dataclasses import asdict
 
 from alexnet.card import card
 from study.cli.arguments import Verbs, add_verb, json_option, machine_of, machine_options
+from study.cli.console import print_json
 from study.counted import counted
 from study.environment import spool_dir, there
 from study.run.one_run import ALLOCATOR, software
@@ -25,7 +25,7 @@ def show_status(args: argparse.Namespace) -> int:
     machine, states = machine_of(args), states_of_runs(there(spool_dir(), "SPOOL_DIR"))
     if args.json:
         facts = {**asdict(machine), "label": machine.label}
-        print(json.dumps({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR}, indent=1))
+        print_json({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR})
         return int(any(state.odd for state in states))
     print(f"machine   {machine.label}; {counted(machine.jobs, 'run')} at a time, {counted(machine.threads, 'thread')} each")
     print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")

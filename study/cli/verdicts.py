@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, json_option, path_of
+from study.cli.console import print_json
 from study.environment import path_named, results_dir, there
 from study.plan import results_folder
 
@@ -49,7 +49,7 @@ def check(args: argparse.Namespace) -> int:
         raise Refused(f"RESULTS_DIR: no runs.csv in {folder}")
     changes = changes_between(written, {record["id"]: record for record in records(find(folder))})
     if args.json:
-        print(json.dumps(changes.as_json, indent=1))
+        print_json(changes.as_json)
         return int(changes.any)
     for what, names in (("new", changes.new), ("gone", changes.gone)):
         for name in names:
@@ -83,7 +83,7 @@ def diff(args: argparse.Namespace) -> int:
         said.append(f"{written} ({len(found)} verdicts, {'as written' if were_read else 'judged now'})")
     changes = changes_between(*told)
     if args.json:
-        print(json.dumps(changes.as_json, indent=1))
+        print_json(changes.as_json)
         return int(changes.any)
     print(f"From {said[0]} to {said[1]}:")
     for what, names in (("new", changes.new), ("gone", changes.gone)):

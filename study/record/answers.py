@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.training.answers import TIED, Answers, unpacked, wrong_of
+from study.output import in_a_line
 from study.plan import results_folder
-from study.run.database import in_a_line
 from study.run.result import RunResult
 
 FILE = "answers.npz"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.files import write_atomically
-from study.run.database import in_a_line
+from study.output import in_a_line
 
 
 def slug(text: str) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from study.counted import counted
+from study.output import in_a_line
 from study.record import tables
 from study.record.mlflow_faults import in_words
 from study.record.mlflow_store import Store
-from study.run.database import in_a_line, tracking_uri
+from study.run.database import tracking_uri
 from study.run.result import RunResult
 
 WRITING_SHARE = 10

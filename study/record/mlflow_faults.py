@@ -7,7 +7,8 @@ import os
 import re
 
 from alexnet.errors import Refused
-from study.run.database import in_a_line, is_postgresql, redacted
+from study.output import in_a_line, redacted
+from study.run.database import is_postgresql
 
 CHOICES = "http://HOST:5000, postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
 OTHER_DATABASES = ("mysql", "mssql", "databricks")

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
 from alexnet.files import locked
+from study.output import in_a_line, redacted
 from study.record.mlflow_faults import check_address, is_gone, lasting
 from study.record.mlflow_view import SHARED, VIEW_STATE
 from study.record.mlflow_words import (
@@ -39,7 +40,7 @@ from study.record.mlflow_words import (
     run_params,
     run_tags,
 )
-from study.run.database import in_a_line, laying_out, redacted, tracking_uri
+from study.run.database import laying_out, tracking_uri
 from study.run.one_run import NO_TELEMETRY
 from study.run.result import DamagedResult, RunResult, from_json, to_json
 

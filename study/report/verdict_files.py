@@ -20,6 +20,7 @@ from study.judge.decision import Look
 from study.judge.evidence import Findings, find
 from study.judge.family import Finding
 from study.judge.replications import Replicated
+from study.output import without_nan
 from study.plan import results_folder
 from study.plan.fixed_rules import first_seed_of, looks_of, what_is_judged
 from study.report import phrases, sentences
@@ -64,7 +65,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
         del told["more_seeds_of"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
     names = [run.name for arm in finding.arms for run in arm.runs]
-    return _plain({
+    return without_nan({
         "format": FORMAT,
         "id": "/".join((finding.claim_name, finding.scale, finding.base, finding.fingerprint)),
         "claim": finding.claim_name,
@@ -147,14 +148,6 @@ def _replication(told: Replicated) -> dict[str, Any]:
 
 def _effect(effect: Any) -> dict[str, Any]:
     return {"kind": type(effect).__name__.lower(), "estimate": effect.estimate, **dataclasses.asdict(effect)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
 # ---- Files -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Helpers for a team's database: they hide its password, and let only one process at a time create its tables."""
+"""Helpers for a team's database: its address, and a lock, so that only one process at a time creates its tables."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.errors import Refused
 from alexnet.files import TOLD_AFTER_SECONDS
+from study.output import redacted
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -21,16 +21,6 @@ LOCK = 2012
 PATIENCE_SECONDS = 60.0
 WAITED_TOO_LONG = "55P03"
 """PostgreSQL's error code for an expired lock_timeout."""
-
-PASSWORDS = re.compile(
-    r"(?P<web>https?://[^\s:/@]*):(?!\d+/)\S*@"  # not a port
-    # A password may contain a slash, a quote or an @. The example in our refusals is not a password.
-    r"|(?P<database>(?<!http)(?<!https)://(?!(?-i:USER:PASSWORD@HOST/DATABASE)(?![^\s,;)]))[^\s:/@]*):\S*@"
-    r"|(?P<token>https?://)[^\s:/@]+@"
-    r"|\b(?P<name>password=)[^\s&'\"]+",
-    re.I,
-)
-HIDDEN = {"web": ":***@", "database": ":***@", "token": "***@", "name": "***"}
 
 
 def tracking_uri() -> str:
@@ -48,25 +38,6 @@ def _file_of(uri: str) -> Path | None:
     if not (found := re.match(r"sqlite(?:\+\w+)?:///(?:file:)?([^?]+)", uri)):
         return None
     return Path(found[1]).resolve()
-
-
-def redacted(text: object) -> str:
-    """Return `text` with *** for every password in it, in URIs ("postgresql://user:***@host/db") and in "password=..."."""
-    return PASSWORDS.sub(_hidden, str(text))
-
-
-def _hidden(found: re.Match[str]) -> str:
-    kind = found.lastgroup
-    assert kind, "every alternative of PASSWORDS has a name"
-    return found[kind] + HIDDEN[kind]
-
-
-def in_a_line(error: BaseException) -> str:
-    """Return the type and first line of an error, without passwords. A Refused keeps its text: it is one line for the user."""
-    if isinstance(error, Refused):
-        return redacted(error)
-    line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: a cut password would have no @ after it
-    return f"{type(error).__name__}: {line[:160]}"
 
 
 def is_postgresql(uri: str) -> bool:

@@ -27,13 +27,14 @@ from alexnet.files import locked
 from alexnet.training.cuda_graph import one_by_one
 from alexnet.training.history import Point
 from alexnet.training.side_by_side import to_its_end
+from study.output import in_a_line
 from study.plan import results_folder
 from study.plan.claim_files import get_claim
 from study.plan.plan import PlannedRun
 from study.plan.trials import BEYOND, Search, is_by_time, mean_scores, next_beyond, score_of, trials_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.measures import Measure, TimeTo, time_to
-from study.run.database import in_a_line, is_postgresql, is_same, laying_out, tracking_uri
+from study.run.database import is_postgresql, is_same, laying_out, tracking_uri
 from study.run.executors.base import Done, Lost, Message, Report, Task
 from study.run.executors.local import LocalProcesses
 from study.run.executors.one_gpu import OneGpu

@@ -12,7 +12,7 @@ from typing import Any
 
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from study.run.database import in_a_line
+from study.output import in_a_line
 from study.run.executors.base import Event, Lost, Message, Task, attempt, worker_environment
 from study.run.one_run import NO_TELEMETRY
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.training.history import Point
-from study.run.database import in_a_line
+from study.output import in_a_line
 from study.run.executors.base import Event, Lost, Message, Task, attempt, worker_environment
 from study.run.one_run import Place
 

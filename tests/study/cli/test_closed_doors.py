@@ -19,11 +19,11 @@ from alexnet.errors import Refused
 from alexnet.machine import Machine
 from alexnet.training.checkpoint import CHECKPOINT
 from study.cli.main import main
+from study.output import in_a_line, redacted
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.record import tables
 from study.report.pages import in_markdown, write_report
-from study.run.database import in_a_line, redacted
 from study.run.executors.base import worker_environment
 from study.run.one_run import NO_TELEMETRY, Place, run_planned
 from study.run.result import sealed
@@ -44,7 +44,7 @@ def calls_of(path: Path, name: str):
 def test_errors_are_cut_to_a_line_in_one_place_of_the_study_which_hides_passwords():
     own = [path for path in SOURCES if path.is_relative_to(ROOT / "study")]
     cut = [path.name for path in own if re.search(r"__name__\}: \{\(?str\(error\)|str\(error\)\.strip\(\)", path.read_text())]
-    assert cut == ["database.py"]
+    assert cut == ["output.py"]
 
 
 @pytest.mark.slow

@@ -16,11 +16,11 @@ from alexnet.machine import Machine, detect
 from alexnet.recipe import changed
 from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.side_by_side import side_by_side
+from study.output import redacted
 from study.plan.claim_files import get_claim
 from study.plan.trials import Search, outward, trials_of
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.run import search as search_module
-from study.run.database import redacted
 from study.run.one_run import Place
 from study.run.search import open_storage, search_arm, search_in_steps
 

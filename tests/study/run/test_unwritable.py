@@ -14,7 +14,7 @@ from alexnet.machine import Machine
 from study.cli import main as main_module
 from study.cli.console import Console
 from study.cli.main import main
-from study.cli.run import train_and_record
+from study.cli.training import train_and_record
 from study.environment import share_with_group
 from study.record import tables
 from study.record.keeper import Keeper, record_results
