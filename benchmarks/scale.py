@@ -21,7 +21,7 @@ from alexnet.machine import Machine
 from alexnet.recipe import NUMERICS, as_dict
 from alexnet.training.history import Point
 from study.cli.console import Console
-from study.cli.run import train_and_record
+from study.cli.training import train_and_record
 from study.plan.claim_files import all_claims
 from study.plan.plan import PlannedRun, make_plan
 from study.plan.tuned import Tuned

@@ -41,7 +41,7 @@ from alexnet.machine import PRECISIONS, detect
 from study.cli.arguments import converter, whole_number
 from study.cli.console import Console
 from study.cli.images import load_known
-from study.cli.run import leave
+from study.cli.training import leave
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.fixed_rules import Preregistration, Preregistrations

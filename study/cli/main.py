@@ -39,7 +39,7 @@ from study.cli.console import Console, program
 from study.cli.refusals import as_typed
 from study.cli.selection import means_all, named_claims
 from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
-from study.run.database import in_a_line
+from study.output import in_a_line
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
 from study.run.stop import EXIT_LATER
@@ -122,6 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
         for name, value in folders.items():
             if value is None:
                 os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         if before is not None and signal.getsignal(signal.SIGTERM) is not before:
             signal.signal(signal.SIGTERM, before)
 

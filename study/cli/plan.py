@@ -1,36 +1,30 @@
 """`list` and `plan`: show what can be asked, and what it would cost."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet.errors import Refused
 from alexnet.machine import Machine
 from study.cli.arguments import Verbs, add_verb, claim_options, json_option, machine_of, machine_options, seed_option
-from study.cli.console import command_line
+from study.cli.console import command_line, print_json
 from study.cli.images import load_known
+from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
-from study.environment import data_dir, launched_ranks, results_dir, spool_dir, there
+from study.environment import results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
-from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import Preregistrations
-from study.plan.plan import PlannedRun, found_nothing, make_plan, pick_arms, pick_bases
+from study.plan.plan import PlannedRun, found_nothing, pick_arms, pick_bases
 from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
-from study.run.one_run import Place
-from study.run.queue import cheapest_first, in_order
 from study.run.run_folder import is_done
 
 if TYPE_CHECKING:
-    from alexnet.data.image_sets import ImageSet
     from study.judge.family import Finding
 
 
@@ -62,7 +56,7 @@ def list_claims(args: argparse.Namespace) -> None:
             }
             for name, claim in claims.items()
         }
-        print(json.dumps(told, indent=1))
+        print_json(told)
         return
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
@@ -98,99 +92,6 @@ def _with_defaults(labels: Iterable[str], defaults: Sequence[str]) -> str:
     return ", ".join(f"{label} (default)" if label in defaults else label for label in labels)
 
 
-# ---- Plans of several claims -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ClaimPlan:
-    """A claim at a scale, with its runs in training order."""
-
-    asked: ClaimAtScale
-    planned_runs: list[PlannedRun]
-
-
-def plans_of(args: argparse.Namespace, machine: Machine, in_one_process: bool) -> tuple[list[ClaimPlan], Place]:
-    """Return the plan of each claim that the arguments select, and where the runs are trained.
-
-    Loads each image set once, for its fingerprint. `in_one_process`: whether the runs share a process, as on a GPU; then as
-    many run in parallel as is faster, unless `--jobs` gives the number.
-    """
-    tuned, rules = Tuned.read(results_dir()), Preregistrations.read(results_dir())
-    on_gpu = machine.device == "cuda"  # fast enough for every arm
-    selected = select_claims(args, on_gpu)
-
-    def planned_runs_of(one: ClaimAtScale, fingerprint: str) -> list[PlannedRun]:
-        rule = rules.of(one.scale)
-        by_rule = {"first_seed": rule.first_seed, "looks": rule.looks} if rule else {}
-        picked = {"bases": args.base, "arms": args.arms, "seeds": args.seeds, "every_arm": on_gpu}
-        return make_plan(one.name, one.scale, fingerprint, tuned, **picked, **by_rule)
-
-    for one in selected:  # refuse wrong requests before data are loaded
-        check_ranks(planned_runs_of(one, ""))
-    data = {one.scale: scale_named(one.scale).data for one in selected}
-    images = {scale: load_known(name, may_download(args)) for scale, name in data.items()}
-    plans = []
-    for one in selected:
-        planned_runs = planned_runs_of(one, images[one.scale].fingerprint)
-        check_can_be_trained(
-            planned_runs, images[one.scale], machine if getattr(args, "executor", "local") == "local" else None
-        )
-        plans.append(ClaimPlan(one, in_order(planned_runs, [expected_epochs(planned, tuned) for planned in planned_runs])))
-    if in_one_process and args.jobs == 0:
-        machine = as_many_as_pay([planned for plan in plans for planned in plan.planned_runs], machine)
-    return plans, Place(machine, data_dir(), spool_dir())
-
-
-def check_ranks(planned_runs: Iterable[PlannedRun]) -> None:
-    """Raises Refused where a run cannot be divided among the processes that torchrun started."""
-    if launched_ranks() > 1:
-        from alexnet.training.data_parallel import asked
-
-        for planned in planned_runs:
-            asked().check(planned.recipe)
-
-
-def check_can_be_trained(planned_runs: Iterable[PlannedRun], images: "ImageSet", machine: Machine | None) -> None:
-    """Raises Refused, naming the first arm that cannot be trained: with these images, or in the memory of `machine`. `machine`
-    is None where the runs are trained elsewhere."""
-    from alexnet.machine import memory_bytes
-    from alexnet.training.fits import check_fits
-
-    memory = memory_bytes(machine.device) if machine else None
-    for recipe, planned in {planned.recipe: planned for planned in planned_runs}.items():
-        try:
-            check_fits(recipe, images, memory)
-        except Refused as refused:
-            raise Refused(f"{refused} ({planned.claim}/{planned.base}/{planned.arm} at scale {planned.scale})") from None
-
-
-def pace_of(machine: Machine) -> Pace:
-    """Return the pace of `machine`, estimated from the earlier runs in the tables of RESULTS_DIR."""
-    from study.record import tables
-
-    results = results_dir()
-    return Pace(machine, Tuned.read(results), tables.seconds_a_step(results, machine.label), data_dir())
-
-
-def each_run_once(plans: Sequence[ClaimPlan], pace: Pace, spool) -> list[PlannedRun]:
-    """Return the runs of all plans, each once, those of the cheapest plan first."""
-    done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(spool / planned.key)}
-    return cheapest_first(
-        [plan.planned_runs for plan in plans],
-        lambda planned_runs: pace.cost([planned for planned in planned_runs if planned.key not in done]).seconds,
-    )
-
-
-def as_many_as_pay(planned_runs: Sequence[PlannedRun], machine: Machine) -> Machine:
-    """Return the machine with as many of these runs at a time as make a GPU fastest. Prints the reason on stderr."""
-    from study.plan.at_once import jobs_that_pay
-
-    jobs, why = jobs_that_pay(planned_runs, machine)
-    if why:
-        print(why, file=sys.stderr, flush=True)
-    return replace(machine, jobs=jobs)
-
-
 # ---- plan ------------------------------------------------------------------------------------------------------------
 
 
@@ -199,9 +100,9 @@ def show_plans(args: argparse.Namespace) -> None:
     there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     if not args.json and (searches := searches_before(args, machine.device == "cuda")):
-        _show_searches(searches, machine)
+        _show_searches(args, searches, machine)
         return
-    plans, place = plans_of(args, machine, in_one_process=machine.device == "cuda" and machine.ranks == 1)
+    plans, place = plans_of(args, machine)
     done = {planned.key for plan in plans for planned in plan.planned_runs if is_done(place.spool_dir / planned.key)}
     pace = pace_of(place.machine)
 
@@ -215,7 +116,7 @@ def show_plans(args: argparse.Namespace) -> None:
             for plan in plans
             for planned in plan.planned_runs
         ]
-        print(json.dumps({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source}, indent=1))
+        print_json({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source})
         return
     found = found_at(results, {plan.asked.scale for plan in plans})
     for plan in plans:
@@ -246,10 +147,13 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
     return needed
 
 
-def _show_searches(searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], machine: Machine) -> None:
+def _show_searches(
+    args: argparse.Namespace, searches: Sequence[tuple[ClaimAtScale, Sequence[Search]]], machine: Machine
+) -> None:
     """Print what has to be searched for, what it costs, and the command. A search by time stops trials early, so it costs
     less."""
-    pace = pace_of(machine)
+    trials = [planned for _, own in searches for planned in planned_runs_of(own)]
+    pace = pace_of(with_jobs_that_pay(args, machine, trials))
     for one, own in searches:
         ((field, values),) = one.claim.tune.items()
         most = "at most " if is_by_time(one.claim.measure) else ""

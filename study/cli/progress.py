@@ -89,7 +89,8 @@ class RunProgress:
     def over(self, planned: PlannedRun, text: str, value: str = "") -> None:
         """Show that a run ended. `text` says how; `value` is its value for its claim, empty where the run was lost."""
         self.ended.add(planned.key)
-        (self.lost.discard if value else self.lost.add)(planned.key)
+        if not value:
+            self.lost.add(planned.key)
         self.values[_arm(planned)][planned.seed] = value or "lost"
         ended = f"[{len(self.ended)}/{counted(len(self.planned_runs), 'run')}]"
         line = f"{ended} {self.line_of(_arm(planned))}; seed {planned.seed} {text}"
@@ -97,6 +98,13 @@ class RunProgress:
             self._redraw()
         else:
             self.console.say(f"{line}{self._left()}")
+
+    def again(self, planned: PlannedRun) -> None:
+        """Take back that a run was lost: it is trained again."""
+        self.ended.discard(planned.key)
+        self.lost.discard(planned.key)
+        self.values[_arm(planned)].pop(planned.seed, None)
+        self.epochs[planned.key] = 0
 
     def say(self, text: str) -> None:
         """Print another message, above the block."""

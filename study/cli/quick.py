@@ -24,9 +24,9 @@ def quick(args: argparse.Namespace) -> int:
     The result is no evidence for or against the claim. Uses RESULTS_DIR, SPOOL_DIR and MLFLOW_TRACKING_URI where they are set.
     """
     folder = Path.cwd() / "quick"
-    os.environ.setdefault("RESULTS_DIR", str(folder / "results"))
-    os.environ.setdefault("SPOOL_DIR", str(folder / "spool"))
-    if "MLFLOW_TRACKING_URI" not in os.environ:
+    for name, inside in (("RESULTS_DIR", "results"), ("SPOOL_DIR", "spool")):
+        os.environ[name] = os.environ.get(name) or str(folder / inside)
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
         writable(folder, "quick")
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     parser = Parser(prog=program())

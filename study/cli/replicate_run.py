@@ -1,7 +1,6 @@
 """Runs `replicate`: picks the finding, writes the rule, trains the pairs and shows what they say."""
 
 import argparse
-import json
 import math
 import signal
 from collections.abc import Sequence
@@ -12,12 +11,11 @@ from scipy import stats
 
 from alexnet.errors import Refused
 from study.cli.arguments import machine_of, writable, writable_all
-from study.cli.console import Console, asked_words, command_line
+from study.cli.console import Console, asked_words, command_line, print_json
 from study.cli.images import load_known
-from study.cli.plan import ClaimPlan, check_can_be_trained, pace_of
-from study.cli.run import conclude, leave, look_at_mlflow, train_and_record
+from study.cli.planning import ClaimPlan, check_can_be_trained, pace_of, seeds_of_runs, trains_elsewhere, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, may_download
-from study.cli.settle_run import seeds_of_runs
+from study.cli.training import conclude, leave, look_at_mlflow, train_and_record
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.evidence import find
@@ -72,20 +70,21 @@ def replicate_finding(args: argparse.Namespace) -> int:
         rules.write(goal.rule)
         console.say(f"Written to {rules.path}. Commit it; the same command then trains the pairs.")
         if args.json:
-            print(json.dumps(goal.rule.record, indent=1))
+            print_json(goal.rule.record)
         return 0
     images = load_known(scale_named(goal.rule.scale).data, may_download(args))
     pairs = pairs_of(goal, images.fingerprint)
     planned_runs = [run for pair in pairs for run in pair]
-    check_can_be_trained(planned_runs, images, machine if args.executor == "local" else None)
-    place = Place(machine, data_dir(), spool_dir())
+    check_can_be_trained(planned_runs, images, None if trains_elsewhere(args) else machine)
     missing = not_recorded(pairs, goal.rule, results, machine.label)
-    todo = [run for run in missing if not is_done(place.spool_dir / run.key)]
+    todo = [run for run in missing if not is_done(spool_dir() / run.key)]
+    machine = with_jobs_that_pay(args, machine, todo)
+    place = Place(machine, data_dir(), spool_dir())
     cost = pace_of(machine).cost(todo)
     console.say(cost.words if todo else "All runs are there.")
     if args.plan:
         if args.json:
-            print(json.dumps(plan_as_json(goal, todo, cost), indent=1))
+            print_json(plan_as_json(goal, todo, cost))
         return 0
     look_at_mlflow(console)
     writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)

@@ -1,11 +1,8 @@
 """`run`: trains the missing runs of claims, records them and shows the results."""
 
 import argparse
-import contextlib
-import json
 import signal
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
@@ -20,30 +17,19 @@ from study.cli.arguments import (
     seed_option,
     writable_all,
 )
-from study.cli.console import Console, Says, command_line
-from study.cli.plan import ClaimPlan, each_run_once, pace_of, plans_of
-from study.cli.progress import RunProgress, outcome_words, value_of
-from study.counted import counted
-from study.environment import data_dir, launched_ranks, results_dir
-from study.plan.cost import expected_epochs
-from study.plan.fixed_rules import Preregistrations
+from study.cli.console import Console
+from study.cli.planning import ClaimPlan, each_run_once, pace_of, plans_of
+from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
+from study.environment import results_dir
+from study.output import in_a_line
 from study.plan.plan import PlannedRun
-from study.plan.tuned import Tuned
-from study.run.database import in_a_line, tracking_uri
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
-from study.run.queue import FewerAtATime, RunDone, RunElsewhere, RunLost, RunPoint, missing, work_off
 from study.run.run_folder import Results, is_done
-from study.run.stop import EXIT_LATER, STOP
 
 if TYPE_CHECKING:
-    from study.judge.evidence import Findings
-    from study.record.keeper import Keeper
-
-
-ENDS = ("estimate", "lower", "upper")
-"""Fields of an effect that MLflow's summary has as metrics."""
+    pass
 
 
 def add_to(verbs: Verbs) -> None:
@@ -57,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(to_stderr=args.json)
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)  # refused before anything is written
-    in_one_process = machine.device == "cuda" and machine.ranks == 1 and args.executor == "local"
-    plans, place = plans_of(args, machine, in_one_process)
+    plans, place = plans_of(args, machine)
     look_at_mlflow(Console(to_stderr=True))
     writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=place.spool_dir)
     for plan in plans:
@@ -68,14 +53,6 @@ def run(args: argparse.Namespace) -> int:
             console.say(plan.asked.headline(place.machine, plan.planned_runs[0].fingerprint))
     planned_runs = each_run_once(plans, pace_of(place.machine), place.spool_dir)
     return train_and_conclude(args, plans, planned_runs, place, executor, console)
-
-
-def look_at_mlflow(console: Console) -> None:
-    """Before training, print a warning where MLflow does not answer. Raises Refused where it will never accept the runs."""
-    from study.record.mlflow_store import look_at_store
-
-    if warning := look_at_store():
-        console.say(warning)
 
 
 def train_and_conclude(
@@ -113,231 +90,3 @@ def train_and_conclude(
     if lost:
         console.say("the same command tries the lost runs again")
     return 0 if told and recorded.in_tables and not lost else 1
-
-
-def leave(*_) -> None:
-    """Handle SIGTERM: each worker writes a checkpoint and ends, and the same command continues. Under torchrun this process
-    trains itself, so it only sets STOP."""
-    if launched_ranks() > 1:
-        STOP.set()
-    else:
-        raise SystemExit(EXIT_LATER)
-
-
-# ---- While runs are trained --------------------------------------------------------------------------------------------
-
-
-def train_and_record(
-    planned_runs: Sequence[PlannedRun],
-    place: Place,
-    results: Path,
-    executor: Executor,
-    console: Console,
-    tells_numbers: bool = True,
-    asked: Iterable[PlannedRun] = (),
-) -> list[str]:
-    """Train those of `planned_runs` that are not done, record them as they end, and show the progress.
-
-    As soon as two arms of a claim, scale, base and seed are done, shows their result and draws the first picture (only with
-    `tells_numbers`). `asked`: see FirstNumbers. Returns the label and the reason of each lost run. If the process is killed,
-    results that are not recorded yet are still in the run folders.
-    """
-    from study.record.keeper import Keeper
-
-    todo = missing(planned_runs, place)
-    if len(todo) < len(planned_runs):
-        console.say(f"done already: {len(planned_runs) - len(todo)} of {counted(len(planned_runs), 'run')}")
-    if not todo:
-        return []
-    if place.machine.device == "cuda" and launched_ranks() == 1:
-        from study.run.self_check import before_evidence
-
-        before_evidence(place.machine, console.say)
-    tuned = Tuned.read(results)
-    to_do = {planned.key for planned in todo}
-    done = [planned for planned in planned_runs if planned.key not in to_do]
-    progress = RunProgress(todo, [expected_epochs(planned, tuned) for planned in todo], place.machine.jobs, console, done)
-    keeper = Keeper(place.spool_dir, results)
-    first_numbers = FirstNumbers(done, results, progress, asked)
-    lost: dict[str, RunLost] = {}
-    with contextlib.closing(progress), contextlib.closing(work_off(todo, place, executor)) as events:
-        for event in events:
-            match event:
-                case RunPoint(planned, point):
-                    progress.point(planned, point)
-                case RunDone(planned, result):
-                    progress.over(
-                        planned, outcome_words(result), value_of(planned, result) if tells_numbers else result.outcome
-                    )
-                    keeper.add(result)
-                    if tells_numbers:
-                        first_numbers.add(planned)
-                case RunElsewhere(planned):
-                    progress.say(f"{planned.label}: another process trains it")
-                case RunLost(planned, outcome, reason):
-                    progress.over(planned, f"LOST, {outcome}: {reason}")
-                    lost[planned.key] = event
-                case FewerAtATime(too_large, jobs):
-                    progress.say(f"{counted(len(too_large), 'run')} lost because memory ran out; again, {jobs} at a time")
-                    for planned in too_large:
-                        del lost[planned.key]
-            if keeper.is_due or first_numbers.first_pair_waits:
-                _write(keeper, first_numbers, progress)
-        _write(keeper, first_numbers, progress)
-    return [f"{one.planned.label}: {one.reason}" for one in lost.values()]
-
-
-def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> None:
-    with keeper.written() as warning:
-        if warning:
-            console.say(warning)
-        first_numbers.tell()
-
-
-class FirstNumbers:
-    """Shows the results so far while other runs are trained. `done`: the runs that were done before. `asked`: every run of
-    every claim, so that a run that several claims share counts for each of them."""
-
-    def __init__(self, done: Iterable[PlannedRun], results: Path, console: Says, asked: Iterable[PlannedRun] = ()):
-        self.results, self.console = results, console
-        self.places: dict[str, list[PlannedRun]] = {}  # by the key of a run, its place in every claim
-        for planned in asked:
-            self.places.setdefault(planned.key, []).append(planned)
-        self.arms: dict[tuple[str, str, str, int], set[str]] = {}  # done, by claim, scale, base and seed
-        self.to_tell: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base: the last run to complete a pair
-        self.has_told = False
-        for planned in done:
-            self._pairs_with(planned)
-
-    @property
-    def first_pair_waits(self) -> bool:
-        """Whether the first pair of arms is done, and nothing was shown yet."""
-        return bool(self.to_tell) and not self.has_told
-
-    def add(self, planned: PlannedRun) -> None:
-        for place in self._pairs_with(planned):
-            self.to_tell[place.claim, place.scale, place.base] = place
-
-    def tell(self) -> None:
-        """Show the result of each claim and base with new pairs; the first time with a picture."""
-        if not self.to_tell:
-            return
-        try:
-            tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
-        except (Refused, OSError) as error:  # e.g. a table that must be written again, or a full disk; training goes on
-            self.console.say(f"  no result shown yet: {in_a_line(error)}")
-        self.to_tell.clear()
-        self.has_told = True
-
-    def _pairs_with(self, planned: PlannedRun) -> list[PlannedRun]:
-        """Note that this run is done. Returns its places with at least two arms of one claim, scale, base and seed done."""
-        found = []
-        for place in self.places.get(planned.key, [planned]):
-            arms = self.arms.setdefault((place.claim, place.scale, place.base, place.seed), set())
-            arms.add(place.arm)
-            if len(arms) >= 2:
-                found.append(place)
-        return found
-
-
-def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
-    """Show the result of the claim and base of each of `planned_runs`; with `draw`, also the picture of the first claim."""
-    from study.judge.evidence import find
-    from study.report import phrases
-    from study.report.sentences import look_words
-
-    planned_runs = list(planned_runs)
-    asked = {(planned.claim, planned.scale, planned.base, planned.fingerprint) for planned in planned_runs}
-    found = find(results, scales={planned.scale for planned in planned_runs}).found
-    groups = [f for f in found if (f.claim_name, f.scale, f.base, f.fingerprint) in asked]
-    for one in groups:
-        effect, runs = phrases.observed_words(one), phrases.runs_words(one)
-        unfinished = f"unfinished, {look_words(one.verdict)} looks taken" if one.verdict.more_seeds else "as it was decided"
-        console.so_far(one.base, f"{effect} with {runs} on {one.machine}; {unfinished}")
-    if draw and groups:
-        from study.report.figures.draw import draw as draw_figures
-
-        first = [f for f in groups if f.claim_name == groups[0].claim_name]
-        paths = draw_figures(first, results)
-        console.say(f"  first picture: {paths[0]}")
-
-
-# ---- When they are over ------------------------------------------------------------------------------------------------
-
-
-def derive_from_weights(planned_runs: Sequence[PlannedRun], place: Place, results: Path, console: Console) -> None:
-    """Measure what claims need from the weights of finished runs, where it is not there yet."""
-    from study.record.trained_weights import asks_weights, derive
-
-    rules = Preregistrations.read(results)
-    for scale in dict.fromkeys(planned.scale for planned in planned_runs):
-        mine = [planned for planned in planned_runs if planned.scale == scale and asks_weights(planned)]
-        rule = rules.of(scale)
-        if mine:
-            derive(mine, place, results, console.say, rule.first_seed if rule else 0)
-
-
-def _is_there(data: str) -> bool:
-    """Return whether an image set is there, or cannot be downloaded."""
-    from alexnet.data.image_sets import available, source_of
-
-    return not (source_of(data).can_download and available(data, data_dir(), download=False))
-
-
-def conclude(
-    args: argparse.Namespace,
-    plans: Sequence[ClaimPlan],
-    place: Place,
-    results: Path,
-    console: Console,
-) -> "Findings":
-    """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
-    from study.cli.text_tables import verdict_table
-    from study.judge.evidence import find
-    from study.report.conclusions import in_two_sentences, next_words
-    from study.report.figures.draw import drawn_of
-    from study.report.pages import write_report
-    from study.report.verdict_files import records, write_verdicts
-
-    findings, told = find(results), []
-    written = [*write_report(results, findings), *write_verdicts(results, findings)]
-    for plan in plans:
-        asked, bases = plan.asked, {planned.base for planned in plan.planned_runs}
-        mine = [
-            finding
-            for finding in findings.found
-            if (finding.claim_name, finding.scale, finding.fingerprint)
-            == (asked.name, asked.scale, plan.planned_runs[0].fingerprint)
-            and finding.base in bases
-        ]
-        told += mine
-        if len(plans) > 1:
-            console.say(f"\n{asked.claim.title}")
-        console.say(verdict_table(mine))
-        console.say("\n".join(in_two_sentences(finding) for finding in mine))
-        pictures = drawn_of(mine[0], results) if mine else []
-        console.say("\n".join(f"picture: {path}" for path in pictures))
-        try:
-            from study.record.mlflow_store import Store
-
-            Store().summarize(
-                asked.name,
-                asked.scale,
-                {finding.base: verdict_table([finding]) for finding in mine},
-                [*pictures, results / "REPORT.md"],
-                place.spool_dir,
-                {finding.base: finding.word for finding in mine},
-                {f"{end} {finding.base}": getattr(finding.verdict.effect, end) for finding in mine for end in ENDS},
-            )
-        except Exception as error:  # mlflow may raise anything where its store does not answer
-            from study.record.mlflow_faults import in_words
-
-            console.say(f"the summary is not in MLflow: {in_words(error, tracking_uri())}")
-    console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
-    words, why = ["list"], "every verdict"
-    if len(plans) == 1:
-        words, why = next_words(plans[0].asked.name, plans[0].asked.scale, told, _is_there)
-    console.say(f"next: {command_line(*words)}  ({why})")
-    if args.json:
-        print(json.dumps(records(findings, told), indent=1))
-    return findings

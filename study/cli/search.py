@@ -11,9 +11,9 @@ from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, claim_options, machine_of, machine_options, writable, writable_all
 from study.cli.console import Console, asked_words, command_line
 from study.cli.images import load_known
-from study.cli.plan import check_can_be_trained
-from study.cli.run import leave
+from study.cli.planning import check_can_be_trained, with_jobs_that_pay
 from study.cli.selection import select_claims
+from study.cli.training import leave
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir
 from study.plan.claim_files import get_scale
@@ -58,9 +58,10 @@ def search(args: argparse.Namespace) -> int:
         bases = pick_bases(one.claim, scale, args.base)
         arms = pick_arms(one.claim, args.arms)
         searches = [Search(one.name, one.scale, base, arm, fingerprint) for base in bases for arm in arms]
-        check_can_be_trained(planned_runs_of(searches), images, machine)
+        trials = planned_runs_of(searches)
+        check_can_be_trained(trials, images, machine)
         writable_all(RESULTS_DIR=results_dir(), SPOOL_DIR=spool_dir())
-        place = Place(machine, data_dir(), spool_dir())
+        place = Place(with_jobs_that_pay(args, machine, trials), data_dir(), spool_dir())
         Console().say(one.headline(machine, fingerprint))
         some_lost |= searched(searches, place, Console())
     return 1 if some_lost else 0

@@ -1,19 +1,18 @@
 """Runs `settle`: selects the claims and their rule, trains look after look, and prints how the claims stand."""
 
 import argparse
-import json
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alexnet.errors import Refused, choose
 from study.cli.arguments import machine_of, writable, writable_all
-from study.cli.console import Console, asked_words, command_line
+from study.cli.console import Console, asked_words, command_line, print_json
 from study.cli.images import load_known
-from study.cli.plan import ClaimPlan, as_many_as_pay, check_can_be_trained, pace_of
-from study.cli.run import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
+from study.cli.planning import ClaimPlan, check_can_be_trained, pace_of, seeds_of_runs, trains_elsewhere, with_jobs_that_pay
 from study.cli.selection import ClaimAtScale, first_scale_there, may_download, means_all, name_a_scale
 from study.cli.settle_plan import Budget, Next, OpenClaim, Settling, View, budget_of
+from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
@@ -25,18 +24,17 @@ from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed
 from study.plan.plan import PlannedRun, matching, tuned_recipe
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
-from study.questions.claim import JUDGED_SEEDS_BELOW, Claim
+from study.questions.claim import Claim
 from study.questions.looks import LOOKS
 from study.questions.own_rates import is_at_own_rates
 from study.questions.scales import SCALES, is_own, scale_named
-from study.record import tables
 from study.record.keeper import Recorded, record_results
 from study.report import margins, phrases, sentences
 from study.run.executors.base import Executor
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.result import DamagedResult
-from study.run.run_folder import result_in, states_of_runs
+from study.run.run_folder import result_in
 
 # ---- Which claims, by which rule -------------------------------------------------------------------------------------
 
@@ -117,18 +115,6 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
     raise Refused(name_a_scale(", ".join(claims), common, why, args))
 
 
-def seeds_of_runs(scale: str) -> list[int]:
-    """Return the seeds of all runs of a scale, in the tables or begun in the directory of runs, without replications."""
-    runs = tables.read_runs(results_dir())
-    begun = states_of_runs(spool_dir()) if spool_dir().is_dir() else []
-    of_scale = [(one.key, one.seed) for one in begun if one.asked.scale == scale]
-    in_spool = {key: seed for key, seed in of_scale if seed is not None and seed < JUDGED_SEEDS_BELOW}
-    mine = runs[runs.scale == scale]
-    of_replications = Replications.read(results_dir()).seeds_of(scale)
-    seeds = {**in_spool, **dict(zip(mine.key, mine.seed.tolist(), strict=True))}.values()
-    return [seed for seed in seeds if seed not in of_replications]
-
-
 def members_of(goal: Goal, console: Console) -> list[OpenClaim]:
     """Return the claims with their recipes. Prints the claims without a tuned rate, and leaves them out."""
     claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
@@ -174,9 +160,8 @@ def settle_claims(args: argparse.Namespace) -> int:
     place = Place(machine, data_dir(), spool_dir())
     settling = Settling(members, goal.scale, goal.rule, fingerprint, place, results)
     planned_runs = [planned for member in members for planned in settling.all_planned_runs(member)]
-    check_can_be_trained(planned_runs, images, machine if args.executor == "local" else None)
-    if machine.device == "cuda" and args.executor == "local" and args.jobs == 0:
-        settling.place = replace(place, machine=as_many_as_pay(planned_runs, machine))
+    check_can_be_trained(planned_runs, images, None if trains_elsewhere(args) else machine)
+    settling.place = replace(place, machine=with_jobs_that_pay(args, machine, planned_runs))
     console.say(ClaimAtScale("", members[0].claim, goal.scale, goal.why).headline(settling.machine, fingerprint))
     if not args.plan:
         look_at_mlflow(console)
@@ -187,7 +172,7 @@ def settle_claims(args: argparse.Namespace) -> int:
     console.say(table_of(rows, settling, budget))
     if args.plan:
         if args.json:
-            print(json.dumps(rows, indent=1))
+            print_json(rows)
         if goal.to_write:
             console.say("the first call without --plan fixes the rule of this scale in rules.json")
         return 0

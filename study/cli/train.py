@@ -1,7 +1,6 @@
 """`train`: trains one recipe with any fields changed, in this process: your own question."""
 
 import argparse
-import json
 import signal
 
 from alexnet.recipe import changed
@@ -16,11 +15,11 @@ from study.cli.arguments import (
     whole_number,
     writable,
 )
-from study.cli.console import Console
+from study.cli.console import Console, print_json
 from study.cli.images import load_images
-from study.cli.plan import check_ranks
+from study.cli.planning import check_ranks
 from study.cli.progress import outcome_words
-from study.cli.run import look_at_mlflow
+from study.cli.training import look_at_mlflow
 from study.environment import data_dir, spool_dir
 from study.plan.plan import PlannedRun
 from study.questions.claim import OWN_QUESTION
@@ -82,7 +81,7 @@ def train(args: argparse.Namespace) -> int:
 
         console.say(f"not in MLflow: {in_words(error, tracking_uri())}; `python -m study record` puts it there")
     if args.json:
-        print(json.dumps(to_json(result), indent=1))
+        print_json(to_json(result))
     return 0
 
 

@@ -11,9 +11,10 @@ from made_up_images import write_images
 from study.cli.console import command_line
 from study.cli.main import main
 from study.cli.quick import quick
-from study.environment import MY_RESULTS, results_dir
+from study.environment import MY_RESULTS, results_dir, spool_dir
 from study.plan.plan import PlannedRun
 from study.record import tables
+from study.run.database import tracking_uri
 from study.run.result import RESULT, sealed
 
 STUDY = ("cifar10", "cifar10-jpeg", "cifar10-2500", "cifar10-jpeg-2500", "tiny-imagenet-100", "imagenet")
@@ -94,8 +95,19 @@ def test_the_folders_that_a_command_chooses_for_itself_are_not_left_to_whoever_c
     assert main(["quick"]) == 0
     assert not set(folders) & set(os.environ)
     monkeypatch.setenv("SPOOL_DIR", "mine")
+    monkeypatch.setenv("RESULTS_DIR", "")  # the same as none, and left as it was
     assert main(["quick"]) == 0
-    assert {name: os.environ[name] for name in folders if name in os.environ} == {"SPOOL_DIR": "mine"}
+    assert {name: os.environ[name] for name in folders if name in os.environ} == {"SPOOL_DIR": "mine", "RESULTS_DIR": ""}
+
+
+def test_a_quick_run_keeps_to_its_folder_where_the_variables_are_empty(here, monkeypatch):
+    seen = []
+    monkeypatch.setattr("study.cli.run.run", lambda args: seen.extend((results_dir(), spool_dir(), tracking_uri())) or 0)
+    for name in ("RESULTS_DIR", "SPOOL_DIR", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "")
+    assert main(["quick"]) == 0
+    folder = here / "quick"
+    assert seen == [folder / "results", folder / "spool", f"sqlite:///{folder / 'mlflow.db'}"]
 
 
 @pytest.mark.slow

@@ -215,6 +215,17 @@ def test_a_search_of_all_leaves_out_claims_that_tune_nothing_or_are_not_asked_at
     assert {search.claim for search in made} == {"mine"}
 
 
+def test_a_search_on_a_gpu_makes_as_many_trials_at_a_time_as_pay(here, monkeypatch):
+    gpu, places = Machine(device="cuda", name="a GPU", precision="bf16", threads=8), []
+    monkeypatch.setattr("study.cli.search.machine_of", lambda args: gpu)
+    monkeypatch.setattr("study.cli.search.load_known", lambda name: SimpleNamespace(fingerprint="0"))
+    monkeypatch.setattr("study.cli.search.check_can_be_trained", lambda *_: None)
+    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
+    monkeypatch.setattr("study.cli.search.searched", lambda searches, place, _: bool(places.append(place)))
+    assert main(["search", "relu_sooner", "--scale", "smoke"]) == 0
+    assert [place.machine.jobs for place in places] == [5]
+
+
 @pytest.mark.parametrize(
     ("command", "downloads"),
     [
@@ -277,7 +288,7 @@ def test_every_verb_on_a_gpu_takes_the_scale_that_a_run_takes(here, monkeypatch,
     gpu = Machine(device="cuda", name="a card", precision="bf16", threads=1)
     monkeypatch.setattr("alexnet.machine.detect", lambda *_: gpu)
     monkeypatch.setattr("alexnet.data.image_sets.available", lambda *_: "")
-    for module in ("plan", "search", "logits", "settle_run"):
+    for module in ("plan", "planning", "search", "logits", "settle_run"):
         monkeypatch.setattr(f"study.cli.{module}.load_known", load_known)
     monkeypatch.setattr("study.record.mlflow_store.look_at_store", lambda: "")
     assert main(shlex.split(line)) == 2

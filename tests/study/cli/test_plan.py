@@ -8,6 +8,7 @@ import pytest
 
 from alexnet.machine import Machine
 from study.cli import plan as plan_verb
+from study.cli import planning
 from study.cli.main import main, parser
 from study.plan.claim_files import all_claims, get_scale
 from study.plan.plan import pick_arms, pick_bases
@@ -25,12 +26,12 @@ EVERYWHERE = [(name, scale) for name, claim in all_claims().items() for scale in
 def planned(monkeypatch, tmp_path):
     """planned(device, claim, scale, arms): the planned runs, by the rates that come with the package; no image is loaded."""
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path / "none"))
-    monkeypatch.setattr(plan_verb, "load_known", lambda name, may_download: SimpleNamespace(fingerprint="f" * 12))
-    monkeypatch.setattr(plan_verb, "check_can_be_trained", lambda *_: None)
+    monkeypatch.setattr(planning, "load_known", lambda name, may_download: SimpleNamespace(fingerprint="f" * 12))
+    monkeypatch.setattr(planning, "check_can_be_trained", lambda *_: None)
 
     def made(device: str, claim: str, scale: str, *arms: str):
         args = argparse.Namespace(verb="plan", claims=[claim], scale=scale, base=[], arms=list(arms), seeds=1, jobs=1)
-        plans, _ = plan_verb.plans_of(args, ON[device], in_one_process=False)
+        plans, _ = planning.plans_of(args, ON[device])
         return plans[0].planned_runs
 
     return made

@@ -47,6 +47,8 @@ def test_a_run_that_was_lost_and_then_trained_counts_once():
     progress = of(PLANNED_RUNS)
     progress.over(PLANNED_RUNS[0], "LOST, out of memory")
     assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith("1 of 3 seeds: lost")
+    progress.again(PLANNED_RUNS[0])
+    assert not progress.ended and progress.line_of(("relu_sooner", "A-today", "relu")).endswith("0 of 3 seeds")
     end(progress, PLANNED_RUNS[0])
     assert progress.line_of(("relu_sooner", "A-today", "relu")).endswith("1 of 3 seeds: 4.00")
 

@@ -11,6 +11,7 @@ import pytest
 from helpers import accepted, made_up_result
 from made_up_images import blank_images
 
+from alexnet.machine import Machine
 from study.cli import replicate_run
 from study.cli.main import main
 from study.judge.evidence import find
@@ -48,10 +49,11 @@ class Trainer:
     """In place of training: results made up, straight into the tables. The treated arm is higher by `effect` points."""
 
     def __init__(self):
-        self.trained, self.effect, self.stops_at = [], 5.0, None
+        self.trained, self.effect, self.stops_at, self.jobs = [], 5.0, None, 0
 
     def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
         assert not tells_numbers  # nothing is judged before all pairs are there
+        self.jobs = place.machine.jobs
         for planned in planned_runs:
             if len(self.trained) == self.stops_at:
                 raise KeyboardInterrupt
@@ -117,6 +119,15 @@ def test_the_first_call_writes_the_rule_and_the_second_trains_its_pairs(folder, 
     (finding,) = find(folder / "results").found
     assert [told.outcome for told in finding.replicated] == ["seen again"]
     assert all(arm.seeds == tuple(range(5)) for arm in finding.arms)  # its runs are in no verdict
+
+
+def test_on_a_gpu_as_many_runs_at_a_time_are_trained_as_pay(folder, trainer, monkeypatch):
+    gpu = Machine(device="cuda", name="a GPU", precision="bf16", threads=8)
+    monkeypatch.setattr(replicate_run, "machine_of", lambda args: gpu)
+    monkeypatch.setattr(replicate_run, "check_can_be_trained", lambda *_: None)
+    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
+    assert main(COMMAND) == main(COMMAND) == 0
+    assert trainer.trained and trainer.jobs == 5
 
 
 @pytest.mark.parametrize("effect", [0.0, -5.0])

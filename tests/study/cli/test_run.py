@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.machine import Machine
-from study.cli import run as run_verb
+from study.cli import training
 from study.cli.console import Console
 from study.cli.main import main
 from study.judge.evidence import Findings
@@ -49,7 +49,7 @@ def test_what_is_shown_meanwhile_is_judged_among_all_claims_as_at_the_end(monkey
         return Findings((), pd.DataFrame(), pd.DataFrame())
 
     monkeypatch.setattr("study.judge.evidence.find", find)
-    run_verb.tell_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
+    training.tell_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
     assert asked == [(None, None)]
 
 
@@ -73,8 +73,8 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         patch.setattr(
             keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or keeper.Recorded()
         )
-        patch.setattr(run_verb, "tell_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
-        assert run_verb.train_and_record(PLANNED_RUNS, place, folder / "results", AtOnce(finished), Console(True)) == []
+        patch.setattr(training, "tell_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
+        assert training.train_and_record(PLANNED_RUNS, place, folder / "results", AtOnce(finished), Console(True)) == []
     assert kept == [planned.key for planned in finished]
     assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
     pairs = {(planned.base, planned.seed, planned.arm) for i, planned in enumerate(PLANNED_RUNS) if i in done}
@@ -102,7 +102,7 @@ def of(claim: str, arm: str, is_control: bool, scale: str = "smoke") -> PlannedR
 def test_a_pair_is_two_arms_of_one_claim_at_one_scale(tmp_path, ended, pairs, was_done):
     first, second = ended
     asked = [*ended, replace(first, claim="shared", arm="control")]
-    numbers = run_verb.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
+    numbers = training.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
     for planned in [second] if was_done else ended:
         numbers.add(planned)
     assert {claim for claim, _, _ in numbers.to_tell} == pairs
@@ -134,9 +134,9 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     monkeypatch.setattr(keeper, "KEPT_AT_ONCE", 3)
     monkeypatch.setattr(keeper.Keeper, "next_at", property(lambda self: float("inf"), lambda self, value: None), raising=False)
     monkeypatch.setattr(keeper, "record_results", lambda results, *_: keeper.Recorded())
-    monkeypatch.setattr(run_verb, "tell_so_far", lambda *_, **__: None)
+    monkeypatch.setattr(training, "tell_so_far", lambda *_, **__: None)
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
-    run_verb.train_and_record(PLANNED_RUNS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
+    training.train_and_record(PLANNED_RUNS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
     assert len(held) == len(PLANNED_RUNS) and max(held) == 2
 
 

@@ -67,10 +67,12 @@ class Trainer:
 
     def __init__(self):
         self.trained, self.waves, self.planned_runs, self.dies_at, self.lose = [], [], [], None, ()
+        self.jobs: set[int] = set()
 
     def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
         self.waves.append([(planned.claim, planned.arm, planned.seed) for planned in planned_runs])
         self.planned_runs += planned_runs
+        self.jobs.add(place.machine.jobs)
         ended = []
         for planned in planned_runs:
             if len(self.trained) == self.dies_at:
@@ -234,6 +236,15 @@ def test_a_plan_trains_and_writes_nothing_and_tells_what_each_claim_needs(folder
     assert row["unit"] == "core-hours"
     assert row["hours_to_next_look"] == pytest.approx(8 / 60 * 2, abs=0.01)  # a minute each on two cores
     assert row["seeds_of_next_look"] == {"control": 5, "treated": 3} and row["can_end_as"].endswith("undecided")
+
+
+def test_on_a_gpu_as_many_runs_at_a_time_are_trained_as_pay(folder, trainer, monkeypatch):
+    gpu = Machine(device="cuda", name="a GPU", precision="bf16", threads=8)
+    monkeypatch.setattr(settle_run, "machine_of", lambda args: gpu)
+    monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
+    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
+    assert main(["settle", "--scale", "shapes", "--runs", "8"]) == 0
+    assert trainer.trained and trainer.jobs == {5}
 
 
 def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, monkeypatch, capsys):
