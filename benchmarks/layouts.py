@@ -31,7 +31,7 @@ from benchmarks.rank_columns import RankColumn
 def main(arguments: list[str]) -> int:
     """Run `python -m benchmarks columns` and return the exit code."""
     from study.cli.arguments import Parser, whole_number
-    from study.cli.text_tables import named_recipe
+    from study.cli.recipes import named_recipe
 
     parser = Parser(prog="python -m benchmarks columns", description="bytes exchanged and time of a step, by two-GPU layout")
     parser.add_argument("recipe", nargs="?", default="SOURCE_2012", help="a recipe of two columns; default: SOURCE_2012")

@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 from alexnet.errors import Refused
-from alexnet.machine import launched
 from alexnet.recipe.options import in_short
 
 MY_RESULTS = "my-results"
@@ -91,8 +90,3 @@ def damaged_choice() -> str:
 def links_choice() -> str:
     """Return what to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse"."""
     return os.environ.get("LINKS") or "refuse"
-
-
-def launched_ranks() -> int:
-    """Return the number of processes that torchrun started for this command; 1 without torchrun."""
-    return launched().count

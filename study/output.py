@@ -1,7 +1,7 @@
-"""What is fit to be shown: texts without passwords, errors in one line, JSON without NaN."""
+"""What is fit to be shown: texts without passwords, errors in one line, aligned columns, JSON without NaN."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alexnet.errors import Refused
@@ -34,6 +34,19 @@ def in_a_line(error: BaseException) -> str:
         return redacted(error)
     line = redacted((str(error).strip().splitlines() or [""])[0])  # before it is cut: a cut password would have no @ after it
     return f"{type(error).__name__}: {line[:160]}"
+
+
+def aligned(rows: Sequence[Sequence[str]], numbers: bool = False) -> list[str]:
+    """Return a line for each row, with its cells below one another: to the left, or, if all columns but the first are
+    `numbers`, those to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if numbers and i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def without_nan(content: Any) -> Any:

@@ -27,9 +27,6 @@ class ClassFolderSet(PackedSource):
         super().__init__(name, about)
         self.side, self.test = side, test
 
-    def home(self, folder: Path) -> Path:
-        return folder / self.name
-
     def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
         places = [Path(manifest["from"])] if manifest else []
         return next((place for place in (*places, self.home(folder)) if (place / "train").is_dir()), None)

@@ -39,9 +39,6 @@ class OwnSet(PackedSource):
         super().__init__(name, f"own images, {parts.word!r}")
         self.parts = parts
 
-    def home(self, folder: Path) -> Path:
-        return folder / self.name
-
     def find(self, folder: Path, manifest: Mapping[str, Any]) -> Path | None:
         root = Path(manifest["from"]) if manifest else self.home(folder)
         return root if root.is_dir() else None

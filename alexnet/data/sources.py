@@ -103,9 +103,9 @@ class PackedSource(ABC):
     def contents(self, root: Path, links: str) -> SourceFiles:
         """Return the files under `root`. Raises Refused if they are not as expected."""
 
-    @abstractmethod
     def home(self, folder: Path) -> Path:
         """Return the folder in which the files are looked for by default."""
+        return folder / self.name
 
     @abstractmethod
     def class_names(self, folder: Path) -> list[str]: ...

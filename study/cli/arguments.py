@@ -15,7 +15,7 @@ from alexnet.errors import Refused, choose
 from alexnet.files import new_file_beside
 from alexnet.machine import DEVICES, OTHER_WORDS, PRECISIONS, Machine, cores, launched
 from alexnet.recipe.options import in_short
-from study.environment import launched_ranks, path_named
+from study.environment import path_named
 from study.plan.plan import seed_count
 from study.questions.scales import FALLBACK, FALLBACK_ON_GPU, SCALES, is_own
 from study.run.executors.named import PACKAGES
@@ -308,9 +308,9 @@ def machine_of_one_run(device: str, precision: str = "auto", jobs: int = 1) -> M
     """Return this machine, for one run or for `jobs` at a time. Raises Refused for a device that is not there."""
     from alexnet.machine import detect
 
-    ranks = launched_ranks()
-    machine = detect(device, precision, 1 if ranks > 1 else jobs)
-    return replace(machine, ranks=ranks, threads=max(1, machine.threads // launched().local_count))
+    ranks = launched()
+    machine = detect(device, precision, 1 if ranks.count > 1 else jobs)
+    return replace(machine, ranks=ranks.count, threads=max(1, machine.threads // ranks.local_count))
 
 
 # ---- Folders ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from alexnet.recipe import Recipe, differences, settings
 from alexnet.recipe.schema import field_docs
 from study.cli.arguments import Verbs, add_verb, json_option, writable
 from study.cli.console import print_json
+from study.cli.recipes import layer_lines, named_recipe
 from study.environment import path_named
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -26,8 +27,6 @@ def add_to(verbs: Verbs) -> None:
 
 
 def describe_recipes(args: argparse.Namespace) -> None:
-    from study.cli.text_tables import named_recipe
-
     if len(args.recipe) > 2:
         raise Refused(f"describe: one recipe, or two to compare, not {len(args.recipe)}")
     if args.figure is not None:
@@ -79,8 +78,6 @@ def _compare(recipe: Recipe, other: Recipe, as_json: bool) -> None:
 
 
 def _show(recipe: Recipe) -> None:
-    from study.cli.text_tables import layer_lines
-
     docs = field_docs()
     for name, value in settings(recipe).items():
         if not name.startswith("model.layers."):

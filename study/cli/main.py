@@ -38,7 +38,7 @@ from study.cli.arguments import Parser
 from study.cli.console import Console, program
 from study.cli.refusals import as_typed
 from study.cli.selection import means_all, named_claims
-from study.environment import keep_apart, launched_ranks, results_dir, share_with_group, spool_dir
+from study.environment import keep_apart, results_dir, share_with_group, spool_dir
 from study.output import in_a_line
 from study.run.lease import LeaseLost
 from study.run.one_run import NO_TELEMETRY, start_again_with_allocator
@@ -137,12 +137,12 @@ def _main(arguments: list[str] | None) -> int:
     console = Console(to_stderr=True)
     try:
         args = parser().parse_args(arguments)
-        if arguments is None and (args.verb == "train" or launched_ranks() > 1):  # trains in this process
+        if arguments is None and (args.verb == "train" or launched().count > 1):  # trains in this process
             start_again_with_allocator()
         if own_images.asks_apart(args):
             keep_apart()
         share_with_group(results_dir(), spool_dir())
-        return _on_all_ranks(args) if launched_ranks() > 1 else _done(args)
+        return _on_all_ranks(args) if launched().count > 1 else _done(args)
     except Refused as error:
         console.say(as_typed(error))
         return 2

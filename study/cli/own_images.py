@@ -7,6 +7,7 @@ from pathlib import Path
 from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.errors import Refused
 from study.cli.images import left_out_words, packing_told
+from study.cli.recipes import named_recipe
 from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
 
@@ -66,8 +67,6 @@ def named_folder(folder: Path, args: argparse.Namespace) -> tuple[OwnName, str]:
 
 def suiting_side(recipe: str) -> int:
     """Return the first of SIDES that suits a recipe, so that crops can be cut; the recipe's own image size if none does."""
-    from study.cli.text_tables import named_recipe
-
     base = named_recipe(recipe)
     sides = [side for side in SIDES if Scale(diff={}, side=side, train_images=0).suits(base)]
     return sides[0] if sides else base.model.image_size

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
-from alexnet.machine import Machine
+from alexnet.machine import Machine, launched
 from study.cli.images import load_known
 from study.cli.selection import ClaimAtScale, may_download, select_claims
-from study.environment import data_dir, launched_ranks, results_dir, spool_dir
+from study.environment import data_dir, results_dir, spool_dir
 from study.plan.cost import Pace, expected_epochs
 from study.plan.fixed_rules import Preregistrations
 from study.plan.plan import PlannedRun, make_plan
@@ -62,7 +62,7 @@ def plans_of(args: argparse.Namespace, machine: Machine) -> tuple[list[ClaimPlan
 
 def check_ranks(planned_runs: Iterable[PlannedRun]) -> None:
     """Raises Refused where a run cannot be divided among the processes that torchrun started."""
-    if launched_ranks() > 1:
+    if launched().count > 1:
         from alexnet.training.data_parallel import asked
 
         for planned in planned_runs:
@@ -105,7 +105,7 @@ def with_jobs_that_pay(args: argparse.Namespace, machine: Machine, planned_runs:
     and --jobs gives no number. Prints the reason on stderr."""
     if machine.device != "cuda" or machine.ranks > 1 or args.jobs or trains_elsewhere(args):
         return machine
-    from study.plan.at_once import jobs_that_pay
+    from study.run.at_once import jobs_that_pay
 
     jobs, why = jobs_that_pay(planned_runs, machine)
     if why:

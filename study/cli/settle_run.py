@@ -18,6 +18,7 @@ from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.family import family
 from study.judge.next_look import case_of, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
+from study.output import aligned
 from study.plan.claim_files import all_claims
 from study.plan.cost import hours_on
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
@@ -342,20 +343,17 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
     """Format the rows for a terminal, with sentences on verdicts that are out of reach."""
     lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
     for row in rows:
-        planned_runs = [row["claim"], row["base"], row["stands"], row["margin"]]
+        cells = [row["claim"], row["base"], row["stands"], row["margin"]]
         if row["is_open"]:
-            planned_runs.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
+            cells.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
             for name in ("next", "last"):
                 runs = row[f"runs_to_{name}_look"]
                 hours = row[f"hours_to_{name}_look"]
-                planned_runs.append(
-                    "not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}"
-                )
+                cells.append("not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}")
             fits = row["comes_to_look"] > row["looks_taken"]
-            planned_runs += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
-        lines.append(tuple(planned_runs) + ("",) * (9 - len(planned_runs)))
-    widths = [max(len(line[i]) for line in lines) for i in range(9)]
-    told = ["  ".join(planned.ljust(width) for planned, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+            cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
+        lines.append((*cells, *[""] * (len(lines[0]) - len(cells))))
+    told = aligned(lines)
     for row in rows:
         if row["is_open"] and row["seeds_for_no_effect"] and "no effect" not in row["can_end_as"]:
             seeds = margins.seeds_text(row["seeds_for_no_effect"])

@@ -19,6 +19,7 @@ from study.cli.console import Console, print_json
 from study.cli.images import load_images
 from study.cli.planning import check_ranks
 from study.cli.progress import outcome_words
+from study.cli.recipes import named_recipe, read_settings
 from study.cli.training import look_at_mlflow
 from study.environment import data_dir, spool_dir
 from study.plan.plan import PlannedRun
@@ -48,7 +49,6 @@ def train(args: argparse.Namespace) -> int:
     """Train one run. The result goes to its run folder and to MLflow, not to the tables of the claims."""
     from alexnet.machine import memory_bytes
     from alexnet.training.fits import check_fits
-    from study.cli.text_tables import named_recipe, read_settings
 
     console = Console(to_stderr=args.json)
     recipe, own = named_recipe(args.recipe), getattr(args, "own", {})

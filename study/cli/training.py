@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused
+from alexnet.machine import launched
 from study.cli.console import Console, Says, command_line, print_json
 from study.cli.planning import ClaimPlan
 from study.cli.progress import RunProgress, outcome_words, value_of
 from study.counted import counted
-from study.environment import data_dir, launched_ranks
+from study.environment import data_dir
 from study.output import in_a_line
 from study.plan.cost import expected_epochs
 from study.plan.fixed_rules import Preregistrations
@@ -42,7 +43,7 @@ def look_at_mlflow(console: Console) -> None:
 def leave(*_) -> None:
     """Handle SIGTERM: each worker writes a checkpoint and ends, and the same command continues. Under torchrun this process
     trains itself, so it only sets STOP."""
-    if launched_ranks() > 1:
+    if launched().count > 1:
         STOP.set()
     else:
         raise SystemExit(EXIT_LATER)
@@ -73,7 +74,7 @@ def train_and_record(
         console.say(f"done already: {len(planned_runs) - len(todo)} of {counted(len(planned_runs), 'run')}")
     if not todo:
         return []
-    if place.machine.device == "cuda" and launched_ranks() == 1:
+    if place.machine.device == "cuda" and launched().count == 1:
         from study.run.self_check import before_evidence
 
         before_evidence(place.machine, console.say)
@@ -217,7 +218,7 @@ def conclude(
     console: Console,
 ) -> "Findings":
     """Write the report, print the verdicts, put summaries into MLflow, and return the findings."""
-    from study.cli.text_tables import verdict_table
+    from study.cli.verdict_table import verdict_table
     from study.judge.evidence import find
     from study.report.conclusions import in_two_sentences, next_words
     from study.report.figures.draw import drawn_of

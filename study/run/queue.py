@@ -1,15 +1,16 @@
 """Trains the missing runs of a plan: a loop over an executor's events. It does not record, judge, draw or print anything."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet.errors import Refused, says_out_of_memory
+from alexnet.machine import launched
 from alexnet.training.checkpoint import Interrupted
 from alexnet.training.history import Point
-from study.environment import launched_ranks
 from study.plan.plan import PlannedRun
 from study.run.executors.base import Done, Executor, Lost, Message, Report, Task
 from study.run.lease import Busy, LeaseLost, holder_of
@@ -125,8 +126,8 @@ def _trained(
                     yield RunElsewhere(planned)
                 case Done(result=result):
                     yield RunDone(planned, result)
-                case Lost(reason=why):
-                    outcome, reason = how_it_ended(why)
+                case Lost() as lost:
+                    outcome, reason = how_it_ended(lost)
                     write_ended(place.spool_dir / planned.key, outcome, reason)
                     yield RunLost(planned, outcome, reason)
 
@@ -141,13 +142,15 @@ def _free_again(planned_runs: Sequence[PlannedRun], place: Place) -> list[Planne
     return []
 
 
-def how_it_ended(why: str) -> tuple[str, str]:
-    """Return outcome and reason of a lost run, from its worker's message or from how the worker ended."""
-    if says_out_of_memory(why):
-        return "out of memory", why
-    if "ended with code -9" in why:
-        return "out of memory", f"{why}: killed, by a user or by the kernel because memory ran out"
-    return ("interrupted" if "its process ended" in why or why.startswith("LeaseLost") else "failed"), why
+def how_it_ended(lost: Lost) -> tuple[str, str]:
+    """Return outcome and reason of a lost run, from its worker's exit code or from the error that it sent."""
+    if lost.exit_code == -signal.SIGKILL:
+        return "out of memory", f"{lost.reason}: killed, by a user or by the kernel because memory ran out"
+    if lost.exit_code is not None:
+        return "interrupted", lost.reason
+    if says_out_of_memory(lost.reason):
+        return "out of memory", lost.reason
+    return "interrupted" if lost.reason.startswith(LeaseLost.__name__) else "failed", lost.reason
 
 
 # ---- What workers do -------------------------------------------------------------------------------------------------
@@ -169,7 +172,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
     except Busy:
         return None
     except LeaseLost:
-        if launched_ranks() > 1:
+        if launched().count > 1:
             raise
         return None
 

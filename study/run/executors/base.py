@@ -56,10 +56,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Lost:
-    """The task is over without a result: its work raised an error, or its worker died."""
+    """The task is over without a result: its work raised an error, or its worker died, with this exit code."""
 
     position: int
     reason: str
+    exit_code: int | None = None
+
+
+def died(position: int, exit_code: int | None) -> Lost:
+    """Return the end of a task whose worker process died."""
+    return Lost(position, f"its process ended with code {exit_code}", exit_code)
 
 
 Event = Message | Done | Lost

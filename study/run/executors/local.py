@@ -19,6 +19,7 @@ from study.run.executors.base import (
     Message,
     Task,
     allocator_set,
+    died,
     leave_with_parent,
     reason_of,
 )
@@ -69,7 +70,7 @@ class _Workers:
         except (EOFError, OSError):
             del self.busy[pipe]
             process.join()
-            yield Lost(position, f"its process ended with code {process.exitcode}")
+            yield died(position, process.exitcode)
             if self.waiting:
                 self.start()
             return

@@ -1,9 +1,7 @@
 """Finds the executor that a user names."""
 
-import importlib
-
 from alexnet.errors import Refused, choose
-from study.environment import launched_ranks
+from alexnet.machine import launched
 from study.run.executors.base import Executor
 
 PACKAGES = {"local": "", "ray": "ray", "slurm": "submitit"}
@@ -17,25 +15,35 @@ def executor_named(name: str, device: str) -> Executor:
     another name, and if the package that the executor needs is not installed.
     """
     choose("EXECUTOR", name, PACKAGES)
-    if launched_ranks() > 1:
+    # Only the chosen one is imported, because each needs packages that the others do not.
+    if launched().count > 1:
         if name != "local":
             raise Refused(
                 f"EXECUTOR: {name!r} cannot run under torchrun, whose ranks do the work themselves; "
                 "choose local, or leave out torchrun"
             )
-        return _made("torchrun", "Torchrun")
+        from study.run.executors.torchrun import Torchrun
+
+        return Torchrun()
+    if name == "local" and device == "cuda":
+        from study.run.executors.one_gpu import OneGpu
+
+        return OneGpu()
     if name == "local":
-        return _made("one_gpu", "OneGpu") if device == "cuda" else _made("local", "LocalProcesses")
+        from study.run.executors.local import LocalProcesses
+
+        return LocalProcesses()
     try:
-        return _made(name, name.capitalize())
+        if name == "ray":
+            from study.run.executors.ray import Ray
+
+            return Ray()
+        from study.run.executors.slurm import Slurm
+
+        return Slurm()
     except ImportError as error:
         package = PACKAGES[name]
         raise Refused(
             f"EXECUTOR: {name!r} needs the package {package}, which cannot be imported ({error}): pip install {package}; "
             f"or choose {', '.join(other for other in PACKAGES if other != name)}"
         ) from None
-
-
-def _made(module: str, kind: str) -> Executor:
-    """Import and create an executor. Only the chosen one is imported, because each needs packages that the others do not."""
-    return getattr(importlib.import_module(f"study.run.executors.{module}"), kind)()

@@ -22,6 +22,7 @@ from study.run.executors.base import (
     Message,
     Task,
     allocator_set,
+    died,
     leave_with_parent,
     reason_of,
 )
@@ -63,7 +64,7 @@ class OneGpu:
             for position in sorted(under_way):
                 if deaths[position] >= DEATHS:
                     del left[position]
-                    yield Lost(position, f"its process ended with code {process.exitcode}")
+                    yield died(position, process.exitcode)
             jobs = max(1, jobs // 2)
 
 

@@ -220,7 +220,7 @@ def test_a_search_on_a_gpu_makes_as_many_trials_at_a_time_as_pay(here, monkeypat
     monkeypatch.setattr("study.cli.search.machine_of", lambda args: gpu)
     monkeypatch.setattr("study.cli.search.load_known", lambda name: SimpleNamespace(fingerprint="0"))
     monkeypatch.setattr("study.cli.search.check_can_be_trained", lambda *_: None)
-    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
+    monkeypatch.setattr("study.run.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
     monkeypatch.setattr("study.cli.search.searched", lambda searches, place, _: bool(places.append(place)))
     assert main(["search", "relu_sooner", "--scale", "smoke"]) == 0
     assert [place.machine.jobs for place in places] == [5]

@@ -15,7 +15,7 @@ PLANNED_RUNS = [small_run(seed) for seed in range(3)]
 
 @pytest.fixture(autouse=True)
 def five_pay(monkeypatch):
-    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, "made up"))
+    monkeypatch.setattr("study.run.at_once.jobs_that_pay", lambda planned_runs, machine: (5, "made up"))
 
 
 @pytest.mark.parametrize("asked", [{"executor": "local"}, {}])  # `search` and `plan` have no --executor

@@ -242,7 +242,7 @@ def test_on_a_gpu_as_many_runs_at_a_time_are_trained_as_pay(folder, trainer, mon
     gpu = Machine(device="cuda", name="a GPU", precision="bf16", threads=8)
     monkeypatch.setattr(settle_run, "machine_of", lambda args: gpu)
     monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
-    monkeypatch.setattr("study.plan.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
+    monkeypatch.setattr("study.run.at_once.jobs_that_pay", lambda planned_runs, machine: (5, ""))
     assert main(["settle", "--scale", "shapes", "--runs", "8"]) == 0
     assert trainer.trained and trainer.jobs == {5}
 

@@ -146,7 +146,7 @@ def imported_with(modules) -> set[str]:
 
 @pytest.mark.slow
 def test_planning_and_reporting_import_neither_torch_nor_mlflow():
-    modules = "study.plan.plan", "study.plan.cost", "study.report.pages", "study.cli.text_tables", "study.cli.main"
+    modules = "study.plan.plan", "study.plan.cost", "study.report.pages", "study.cli.verdict_table", "study.cli.main"
     assert imported_with(modules) & {"torch", "mlflow", "optuna"} == set()
 
 

@@ -6,7 +6,7 @@ import pytest
 from helpers import made_up_result
 
 from alexnet.errors import Refused
-from study.cli.text_tables import verdict_table
+from study.cli.verdict_table import verdict_table
 from study.judge.evidence import find
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan

@@ -14,7 +14,7 @@ from made_up_arms import arm_of, arms_of, decided, finding_of
 
 from alexnet.recipe import PAPER, RECIPES, SOURCE_2012, changed, settings
 from study.claims import fidelity
-from study.cli.text_tables import named_recipe, read_settings
+from study.cli.recipes import named_recipe, read_settings
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.looks import LOOKS, Looks
 from study.questions.scales import SCALES

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import made_up_result
 
-from study.cli.text_tables import verdict_table
+from study.cli.verdict_table import verdict_table
 from study.judge.evidence import find
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned

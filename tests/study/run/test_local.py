@@ -56,7 +56,7 @@ def test_a_task_that_raises_or_is_killed_is_lost_with_its_reason_and_the_rest_go
     assert ended == [
         Done(0, "aa"),
         Lost(1, "ValueError: as asked"),
-        Lost(2, "its process ended with code -9"),
+        Lost(2, "its process ended with code -9", -9),
         Done(3, "bb"),
     ]
 

@@ -11,7 +11,7 @@ from alexnet.machine import Machine
 from alexnet.training.checkpoint import Interrupted
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
-from study.run.executors.base import Done, Lost, Message
+from study.run.executors.base import Done, Lost, Message, died
 from study.run.lease import Lease
 from study.run.one_run import Place
 from study.run.queue import (
@@ -118,17 +118,18 @@ def test_closing_it_closes_the_executor(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("why", "outcome"),
+    ("lost", "outcome"),
     [
-        ("OutOfMemoryError: CUDA out of memory", "out of memory"),
-        ("its process ended with code -9", "out of memory"),
-        ("its process ended with code 1", "interrupted"),
-        ("LeaseLost: another process took it over", "interrupted"),
-        ("ValueError: as asked", "failed"),
+        (Lost(0, "OutOfMemoryError: CUDA out of memory"), "out of memory"),
+        (died(0, -9), "out of memory"),
+        (died(0, 1), "interrupted"),
+        (Lost(0, "LeaseLost: another process took it over"), "interrupted"),
+        (Lost(0, "ValueError: as asked"), "failed"),
+        (Lost(0, "ValueError: its process ended with code -9"), "failed"),  # an error that quotes another's end
     ],
 )
-def test_how_a_lost_run_ended_is_read_off_what_its_worker_said(why, outcome):
-    assert how_it_ended(why)[0] == outcome and how_it_ended(why)[1].startswith(why)
+def test_how_a_lost_run_ended_is_read_off_its_exit_code_or_its_error(lost, outcome):
+    assert how_it_ended(lost)[0] == outcome and how_it_ended(lost)[1].startswith(lost.reason)
 
 
 # ---- In which order --------------------------------------------------------------------------------------------------

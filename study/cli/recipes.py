@@ -1,52 +1,13 @@
-"""Formats findings and recipes as plain text for a terminal."""
+"""The recipe that a user names, its changed settings, and its layers as text."""
 
 import json
 from typing import Any
 
 from alexnet.errors import Refused, choose
 from alexnet.recipe import RECIPES, Recipe, changed, settings
-from study.judge.family import Finding
+from study.output import aligned
 from study.plan.claim_files import all_claims, get_claim
 from study.questions.own_rates import is_at_own_rates
-from study.report import phrases, sentences
-
-
-def verdict_table(found: list[Finding]) -> str:
-    """Return the arms and the verdict of each base, as text."""
-    if not found:
-        return "nothing to judge yet"
-    lines = []
-    for finding in found:
-        lines += ["", f"{finding.base} on {phrases.machine_and_data(finding)}"]
-        rows = [
-            (
-                "arm",
-                "rate",
-                "measured",
-                f"{phrases.measured(finding.claim.measure)}, mean [95%]",
-                "against control",
-                "every run",
-            )
-        ]
-        for arm in finding.arms:
-            rows.append((
-                arm.label,
-                f"{arm.rate:g}",
-                phrases.measured_words(arm, finding.claim),
-                phrases.mean_words(arm, finding.claim),
-                phrases.against_control_words(finding, arm),
-                " ".join(phrases.value_words(arm, value, finding.claim).replace(" ", "") for value in arm.values),
-            ))  # fmt: skip
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.append(
-            f"  observed {phrases.observed_words(finding)}, paper {phrases.reported_words(finding.claim)}: "
-            f"{sentences.verdict_words(finding)}; "
-            f"look {sentences.look_words(finding.verdict)} with {phrases.runs_words(finding)}, more needed: "
-            f"{sentences.more_seeds_words(finding)}"
-        )
-        lines.append(f"  {sentences.why(finding)}")
-    return "\n".join(lines).lstrip("\n")
 
 
 def named_recipe(name: str) -> Recipe:
@@ -90,8 +51,4 @@ def layer_lines(recipe: Recipe) -> str:
     summed = ("parameters", "neurons", "multiply_adds", "activation_bytes")
     texts = [columns, *([f"{row[c]:,}" if isinstance(row[c], int) else row[c] for c in columns] for row in rows)]
     texts.append(["total", *(f"{sum(row[c] for row in rows):,}" if c in summed else "" for c in columns[1:])])
-    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
-        for line in texts
-    )
+    return "\n".join(aligned(texts, numbers=True))

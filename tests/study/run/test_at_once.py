@@ -8,8 +8,8 @@ from helpers import SMALL, small_run
 
 from alexnet.machine import Machine
 from alexnet.recipe import changed
-from study.plan import at_once
-from study.plan.at_once import AT_ONCE, jobs_that_pay
+from study.run import at_once
+from study.run.at_once import AT_ONCE, jobs_that_pay
 
 CARD = Machine(device="cuda", name="a card", precision="bf16", threads=1, jobs=1)
 PLANNED_RUNS = [small_run(seed) for seed in range(40)]
