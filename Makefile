@@ -23,7 +23,7 @@ export BASE ?= $(if $(TREATMENT),$(NET)-$(TREATMENT),$(NET)-today $(NET)-2012)
 endif
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
 
 setup: $(READY) ## .venv with the locked packages, every extra and the tools
 

@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from alexnet.errors import Refused
+from alexnet.errors import Refused, choose
 from alexnet.recipe.options import in_short
 
 MY_RESULTS = "my-results"
@@ -83,10 +83,12 @@ def _is_shared(folder: Path) -> bool:
 
 
 def damaged_choice() -> str:
-    """Return what to do with damaged image files, "refuse" or "skip": DAMAGED, else "refuse"."""
-    return os.environ.get("DAMAGED") or "refuse"
+    """Return what to do with damaged image files, "refuse" or "skip": DAMAGED, else "refuse". Raises Refused for
+    another word."""
+    return choose("DAMAGED", os.environ.get("DAMAGED") or "refuse", ("refuse", "skip"))
 
 
 def links_choice() -> str:
-    """Return what to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse"."""
-    return os.environ.get("LINKS") or "refuse"
+    """Return what to do with links that lead out of an image set's folder, "refuse" or "follow": LINKS, else "refuse".
+    Raises Refused for another word."""
+    return choose("LINKS", os.environ.get("LINKS") or "refuse", ("refuse", "follow"))

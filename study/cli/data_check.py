@@ -23,10 +23,14 @@ def check(args: argparse.Namespace) -> int:
     from alexnet.data.folder_check import check_folder
 
     folder = path_named(args.name, "data")
+    if folder.is_file():
+        raise Refused(f"data: {args.name} is a file; name the folder of the images")
     if not args.name.strip() or not folder.is_dir():
         raise Refused(f"data: no folder {args.name or repr(args.name)}")
     if args.source:
         raise Refused("--from: only `data pack NAME` takes it; `data check DIR` already names its folder")
+    if args.images:
+        raise Refused("--images: `data check DIR` already names its folder")
     name, why = named_folder(folder, args)
     facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
     console = Console(to_stderr=args.json)

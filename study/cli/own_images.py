@@ -20,9 +20,10 @@ def resolve(args: argparse.Namespace) -> None:
     a description. Does nothing where no images are named. Raises Refused where images cannot be packed."""
     folder: Path | None = getattr(args, "images", None)
     scale: str = getattr(args, "scale", None) or ""
+    if args.verb == "data" and args.action == "check":  # names its folder itself, and packs nothing
+        return
     if folder is None and not own_name(scale) and not is_own(scale):
-        if not (args.verb == "data" and args.action == "check"):  # takes its folder without --images
-            refuse_own_options(args)
+        refuse_own_options(args)
         return
     if args.splits > 1 and args.verb not in SEVERAL:
         raise Refused(f"--splits: {', '.join(SEVERAL)} repeat the split, {args.verb} takes one")

@@ -15,11 +15,13 @@ from study.cli.selection import ClaimAtScale, may_download, select_claims
 from study.counted import counted
 from study.environment import results_dir, spool_dir, there
 from study.plan.claim_files import all_claims, get_scale
+from study.plan.cost import hours_on
 from study.plan.fixed_rules import Preregistrations
-from study.plan.plan import PlannedRun, found_nothing, pick_arms, pick_bases
+from study.plan.plan import PlannedRun, found_nothing, matching, pick_arms, pick_bases
 from study.plan.trials import Search, is_by_time, planned_runs_of, tuning_seeds
 from study.plan.tuned import Tuned
 from study.questions.claim import Claim
+from study.questions.own_rates import SUFFIX, is_at_own_rates
 from study.questions.rules import Factorial
 from study.questions.scales import scale_named
 from study.run.run_folder import is_done
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Verbs) -> None:
-    add_verb(verbs, "list", list_claims, "show the claims with their verdicts, bases, arms, scales and commands", json_option())
+    text = "show the claims with their verdicts, bases, arms, scales and commands"
+    listing = add_verb(verbs, "list", list_claims, text, json_option())
+    listing.add_argument("named", nargs="*", metavar="CLAIM", help="show only these; patterns such as dropout* are allowed")
     text = "show the runs of claims and what they will cost, before anything starts"
     add_verb(verbs, "plan", show_plans, text, claim_options(), seed_option(), machine_options(), json_option())
 
@@ -44,9 +48,12 @@ def list_claims(args: argparse.Namespace) -> None:
     from study.report.verdict_files import records
 
     folder = there(results_dir(), "RESULTS_DIR")
-    claims, findings, rules = all_claims(), find(folder), Preregistrations.read(folder)
+    claims = all_claims()
+    if args.named:
+        claims = {name: claims[name] for name in matching(claims, args.named, "claim")}
+    findings, rules = find(folder), Preregistrations.read(folder)
     found = findings.found
-    own = {name: [finding for finding in found if finding.claim_name == name] for name in claims}
+    own = {name: [one for one in found if one.claim_name in (name, name + SUFFIX)] for name in claims}
     if args.json:
         told = {
             name: {
@@ -61,7 +68,8 @@ def list_claims(args: argparse.Namespace) -> None:
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
         for one in own[name]:
-            print(f"  verdict   {short_verdict(one)}")
+            rates = ", own rates" if is_at_own_rates(one.claim_name) else ""
+            print(f"  verdict{rates}   {short_verdict(one)}")
         if not own[name]:
             print("  verdict   not run yet")
         print(f"  reported  {claim.reported.what}: {phrases.reported_words(claim)} ({claim.reported.where})")
@@ -110,20 +118,50 @@ def show_plans(args: argparse.Namespace) -> None:
         return pace.cost([planned for planned in planned_runs if planned.key not in done])
 
     total = cost(each_run_once(plans, pace, place.spool_dir))
+    found = found_at(results, {plan.asked.scale for plan in plans})
     if args.json:
         rows = [
-            {**asdict(planned.asked), "seed": planned.seed, "key": planned.key, "done": planned.key in done}
+            {
+                **asdict(planned.asked),
+                "seed": planned.seed,
+                "learning_rate": planned.recipe.optim.learning_rate,
+                "key": planned.key,
+                "done": planned.key in done,
+            }
             for plan in plans
             for planned in plan.planned_runs
         ]
-        print_json({"runs": rows, "expected_seconds": total.seconds, "pace_from": total.source})
+        hours, unit = hours_on(place.machine, total.seconds)
+        print_json(
+            {
+                "machine": {**asdict(place.machine), "label": place.machine.label},
+                "claims": [_plan_facts(plan, found) for plan in plans],
+                "runs": rows,
+                "expected_seconds": total.seconds,
+                unit.replace("-", "_"): hours,
+                "pace_from": total.source,
+            }
+        )
         return
-    found = found_at(results, {plan.asked.scale for plan in plans})
     for plan in plans:
         _show(plan, place.machine, done, found)
         print("  " + cost(plan.planned_runs).words)
     if len(plans) > 1:
         print(f"All together, each run once: {total.words}")
+
+
+def _plan_facts(plan: ClaimPlan, found: "Sequence[Finding]") -> dict[str, Any]:
+    asked, planned_runs = plan.asked, plan.planned_runs
+    return {
+        "claim": asked.name,
+        "title": asked.claim.title,
+        "scale": asked.scale,
+        "scale_chosen": asked.why,
+        "role": asked.claim.role(asked.scale),
+        "fingerprint": planned_runs[0].fingerprint,
+        "margin": margin_lines(asked, dict.fromkeys(planned.base for planned in planned_runs), found),
+        "runs": len(planned_runs),
+    }
 
 
 def found_at(folder: Path, scales: set[str]) -> "Sequence[Finding]":

@@ -85,7 +85,7 @@ def export_table(args: argparse.Namespace) -> int:
         results = list(Store().results(pass_over=odd.append))
     # Outside of _mlflow_answers: an error of the disk with the tables is not MLflow's.
     count = tables.merge(folder, _of_this_folder(results), odd.append)
-    Console().say(f"{counted(count, 'run')} of {tracking_uri()} in {folder / 'runs.csv'}")
+    Console().say(f"{counted(count, 'run')} taken from {tracking_uri()} into {folder / 'runs.csv'}; other runs in it stay")
     return _tell_passed_over(odd)
 
 

@@ -21,6 +21,7 @@ from study.environment import data_dir, results_dir, spool_dir, there
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio
+from study.judge.replications import Replicated
 from study.plan.claim_files import all_claims, get_claim, get_scale
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, fresh_first_seed, last_seed_of
@@ -35,6 +36,7 @@ from study.record.keeper import record_results
 from study.report import phrases, sentences
 from study.report.effect_tables import ERROR_NAMES
 from study.report.replications import replication_sentence
+from study.report.verdict_files import replication_json
 from study.run.executors.named import executor_named
 from study.run.one_run import Place
 from study.run.run_folder import Results, is_done
@@ -63,6 +65,11 @@ def replicate_finding(args: argparse.Namespace) -> int:
     executor = executor_named(args.executor, machine.device)
     goal = goal_of(args)
     console.say(question_words(goal))
+    if (told := answer_of(goal, [goal.finding])) and told.outcome != "incomplete":  # needs neither images nor runs
+        console.say(replication_sentence(told, goal.finding))
+        if args.json:
+            print_json({**replication_json(told), "runs_to_train": 0})
+        return 0
     if args.plan:
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     elif goal.is_new:
@@ -113,7 +120,7 @@ def question_words(goal: Goal) -> str:
         f"Seen again if the one-sided {100 * rule.confidence:g}% bound of the effect is {side} {nothing}.",
     ]
     if goal.chances:
-        whole, half = (f"{100 * chance:.0f}%" for chance in goal.chances)
+        whole, half = ("over 99%" if chance > 0.995 else f"{100 * chance:.0f}%" for chance in goal.chances)
         lines.append(f"If the effect is as large as found, the chance of that is {whole}; if it is half as large, {half}.")
     return "\n".join(lines)
 
@@ -132,13 +139,19 @@ def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
 
 def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
     """Print what the replication shows now. Returns whether all of its pairs are there."""
-    same_images = [one for one in found if one.fingerprint == goal.finding.fingerprint]
-    told = next(told for one in same_images for told in one.replications if told.rule == goal.rule)
+    told = answer_of(goal, found)
+    assert told, "a fixed rule is judged with its finding"
     if told.outcome == "incomplete":
         console.say(f"{told.pairs} of {told.rule.pairs} pairs are there; nothing is computed before all are.")
         return False
     console.say(replication_sentence(told, goal.finding))
     return True
+
+
+def answer_of(goal: Goal, found: Sequence[Finding]) -> Replicated | None:
+    """Return what the runs in the tables say by the rule; None for a rule that was not among those judged."""
+    same_images = [one for one in found if one.fingerprint == goal.finding.fingerprint]
+    return next((told for one in same_images for told in one.replications if told.rule == goal.rule), None)
 
 
 # ---- Which finding, by which rule --------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def add_to(verbs: Verbs) -> None:
 
 def search(args: argparse.Namespace) -> int:
     from study.plan.trials import Search, planned_runs_of
-    from study.run.search import LOCK, open_storage
+    from study.run.search import LOCK, address_of_storage, open_storage
 
     signal.signal(signal.SIGTERM, leave)
     machine = machine_of(args)
@@ -51,6 +51,7 @@ def search(args: argparse.Namespace) -> int:
             )
         pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
     if os.environ.get("OPTUNA_STORAGE"):
+        address_of_storage()  # before a folder is made
         open_storage(writable(spool_dir(), "SPOOL_DIR") / LOCK)  # creates its tables
     for one in selected:
         images, scale = load_known(scale_named(one.scale).data), get_scale(one.claim, one.scale)

@@ -15,8 +15,8 @@ from study.cli.settle_plan import Budget, Next, OpenClaim, Settling, View, budge
 from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
-from study.judge.family import family
-from study.judge.next_look import case_of, number_of_looks, seeds_of_look
+from study.judge.family import Finding, family
+from study.judge.next_look import case_of, is_open, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.output import aligned
 from study.plan.claim_files import all_claims
@@ -314,18 +314,18 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
     for member in settling.members:
         claim, one, last = member.claim, view.of(member), number_of_looks(member.claim, looks)
         spread = spread_of(view.everything, claim.measure, member.base)
-        taken, is_open = view.looks_taken(member), view.is_open(member)
+        taken, still_open = view.looks_taken(member), view.is_open(member)
         row = {
             "claim": member.name,
             "base": member.base,
-            "stands": f"look {taken} of {last}" if is_open or one is None else f"{one.word}, look {taken} of {last}",
+            "stands": f"{_standing_words(one)}look {taken} of {last}",
             "looks_taken": taken,
-            "is_open": is_open,
+            "is_open": still_open,
             "margin": margins.margin_text(claim),
             "seeds_for_no_effect": seeds_for_claim(claim, spread, looks),
-            "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if is_open else "",
+            "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if still_open else "",
         }
-        if is_open:
+        if still_open:
             case = case_of(one, claim, member.base, first_seed_of(settling.rule, claim), looks)
             row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
             for name, look in (("next", taken + 1), ("last", last)):
@@ -333,10 +333,17 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
                 left = settling.untrained(planned_runs or (), view)
                 row[f"runs_to_{name}_look"] = None if planned_runs is None else len(left)
                 hours, row["unit"] = hours_on(settling.machine, pace.cost(left).seconds)
-                row[f"hours_to_{name}_look"] = round(hours, 2)
+                row[f"hours_to_{name}_look"] = None if planned_runs is None else round(hours, 2)
             row["comes_to_look"] = reach[member]
         found.append(row)
     return found
+
+
+def _standing_words(one: Finding | None) -> str:
+    """Return a word for a verdict that says something, decided or not."""
+    if one is None or one.word == "incomplete" or (is_open(one.verdict) and not one.verdict.alone):
+        return ""
+    return f"{one.verdict.alone} alone, " if one.verdict.alone else f"{one.word}, "
 
 
 def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
@@ -345,11 +352,12 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
     for row in rows:
         cells = [row["claim"], row["base"], row["stands"], row["margin"]]
         if row["is_open"]:
-            cells.append(" ".join(f"{label} {count}" for label, count in row["seeds_of_next_look"].items()))
+            cells.append(", ".join(f"{label}: {count}" for label, count in row["seeds_of_next_look"].items()))
             for name in ("next", "last"):
                 runs = row[f"runs_to_{name}_look"]
                 hours = row[f"hours_to_{name}_look"]
-                cells.append("not on this machine" if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}")
+                of_another = "runs of another machine"
+                cells.append(of_another if runs is None else f"{counted(runs, 'run')}, {hours:.1f} {row['unit']}")
             fits = row["comes_to_look"] > row["looks_taken"]
             cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
         lines.append((*cells, *[""] * (len(lines[0]) - len(cells))))

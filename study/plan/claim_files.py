@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 
 import study.claims as claims
@@ -38,6 +39,8 @@ def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
     for path in sorted(own.glob("[!_]*.py")) if own else ():
         if path.stem in NOT_CLAIMS:
             wrong[path.stem] = Refused(f"{path}: a claim cannot be called {path.stem!r}")
+        elif not path.stem.isidentifier():
+            wrong[path.stem] = Refused(f"{path}: a claim's file name has letters, digits and _ only, and no digit in front")
         elif path.stem in files:
             wrong[path.stem] = Refused(f"{path}: there is already a claim {path.stem!r}")
         else:
@@ -74,7 +77,9 @@ def _claim_of(path: Path, changed_ns: int, size: int) -> Claim | Refused:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # any error of the user's file
         text = str(error) if isinstance(error, Refused) else miscalled(error) or f"{type(error).__name__}: {error}"
-        return Refused(f"{path}: {' '.join(text.split())}")
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f" (line {lines[-1]})" if lines else ""
+        return Refused(f"{path}: {' '.join(text.split())}{where}")
     if not hasattr(module, "CLAIM"):
         return Refused(f"{path}: has no CLAIM; a claim file defines CLAIM = Claim(...)")
     if not isinstance(found := module.CLAIM, Claim):

@@ -3,6 +3,7 @@
 import functools
 import gc
 import itertools
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from study.plan.tuned import Tuned
 from study.questions.scales import scale_named
 
 CALIBRATION_IMAGES = 32
+BUSY = 0.5
+"""From this load on, in processes for each core, other work makes a calibration slower."""
 OVERHEAD = 1.15
 """A factor for evaluation, start-up and runs of unequal length."""
 
@@ -48,6 +51,7 @@ class Pace:
     def __init__(self, machine: Machine, tuned: Tuned, seconds_a_step: Mapping[tuple[str, str], float], data_dir: Path):
         self.machine, self.tuned, self.seconds_a_step, self.data_dir = machine, tuned, seconds_a_step, data_dir
         self.calibrated: dict[tuple[str, str], float] = {}  # also by base and data set: a base's arms take about as long
+        self.calibration = "a calibration"
         self.packed: dict[str, int] = {}  # training images by set; 0: it is not packed here
 
     def cost(self, planned_runs: Sequence[PlannedRun]) -> Cost:
@@ -67,10 +71,10 @@ class Pace:
                 seconds_per_step = self.calibrated[kind]
             total += expected_epochs(planned, self.tuned) * steps_per_epoch * seconds_per_step
         seconds = OVERHEAD * total
-        source = f"a calibration on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
+        source = f"{self.calibration} on {machine.label}" if is_calibrated else f"earlier runs on {machine.label}"
         hours, unit = hours_on(machine, seconds)
         most = "at most " if any(may_stop_before(planned, self.tuned) for planned in planned_runs) else ""
-        cost = f"{most}about {_time(seconds)} ({hours:.1f} {unit})"
+        cost = f"{most}about {_time(seconds)} ({hours:{'.1f' if hours >= 1 else '.2g'}} {unit})"
         words = f"{counted(len(planned_runs), 'run')} to train: {cost}, at the pace of {source}."
         return Cost(seconds, source, words)
 
@@ -86,6 +90,8 @@ class Pace:
 
     def _calibrated(self, recipe: Recipe) -> float:
         """Return the measured seconds per step of the whole machine, which trains `machine.jobs` runs at a time."""
+        if os.getloadavg()[0] > BUSY * self.machine.threads * self.machine.jobs and self.machine.device == "cpu":
+            self.calibration = "a calibration beside other work (so perhaps too slow)"
         step = seconds_of_a_step(recipe, self.machine) / self.machine.jobs
         reading = seconds_of_reading(recipe, self.machine, self.data_dir)
         return step + reading if self.machine.device == "cpu" else max(step, reading)  # a GPU trains while images are read

@@ -169,12 +169,13 @@ def pick_bases(claim: Claim, scale: Scale, patterns: Iterable[str]) -> list[str]
     return matching(suiting, patterns)
 
 
-def matching(bases: Collection[str], patterns: Iterable[str]) -> list[str]:
-    """Return those of `bases` that match a pattern, such as "A-*". Raises Refused for a pattern that none matches."""
+def matching(bases: Collection[str], patterns: Iterable[str], field: str = "BASE") -> list[str]:
+    """Return those of `bases`, or of other names, that match a pattern, such as "A-*". Raises Refused, naming `field`, for a
+    pattern that none matches."""
     patterns = list(patterns)
     for pattern in patterns:
         if not fnmatch.filter(bases, pattern):
-            choose("BASE", pattern, bases)
+            choose(field, pattern, bases)
     return [base for base in bases if any(fnmatch.fnmatchcase(base, pattern) for pattern in patterns)]
 
 

@@ -287,6 +287,9 @@ class Claim:
             if not self.is_asked_at(scale):
                 choose("SCALE", scale_named(scale).data, [label for label in self.scales if own_name(label)])
             return "own"
+        if scale in SCALES and scale not in self.scales:
+            own = ", ".join(self.fixed_scales)
+            raise Refused(f"SCALE: {scale!r} is not one of {own}: at these {self.title!r} is asked")
         return self.scales[choose("SCALE", scale, self.fixed_scales)]
 
     def is_asked_at(self, scale: str) -> bool:

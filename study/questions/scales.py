@@ -88,7 +88,6 @@ SCALES = {
         side=64,
         train_images=50_000,
         test_images=5_000,
-        seeds=10,
         about="the first 100 classes of Tiny-ImageNet, 64 pixels a side, stand-in for ILSVRC",
         best_role="proxy",
     ),

@@ -95,7 +95,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
             "looks": dataclasses.asdict(looks_of(finding.rule)),
         },
         "claims_in_family": finding.claims_in_family,
-        **({"replications": [_replication(told) for told in finding.replications]} if finding.replications else {}),
+        **({"replications": [replication_json(told) for told in finding.replications]} if finding.replications else {}),
         "other_errors": {of: _effect(effect) for of, effect in finding.other_errors.items()},
         "arms": {
             arm.label: {
@@ -133,7 +133,7 @@ def _look(look: Look) -> dict[str, Any]:
     return told
 
 
-def _replication(told: Replicated) -> dict[str, Any]:
+def replication_json(told: Replicated) -> dict[str, Any]:
     """Return a replication with its rule."""
     return {
         **dataclasses.asdict(told.rule),

@@ -11,9 +11,10 @@ UNKNOWN = "unknown"
 
 @functools.cache
 def commit_of(file: Path) -> str:
-    """Return the commit of the checkout that `file` is in. It ends with "+" if files differ from the commit, and with "?" if
-    git cannot say so. It is "unknown", with a line on standard error, if git says nothing about the checkout. It is empty
-    outside of a checkout, as in an installed package."""
+    """Return the commit of the checkout that `file` is in. It ends with "+" if code of the packages differs from the commit, or
+    is in no commit, and with "?" if git cannot say so. (Until 2026-11-28 any file that git tracks counted, tables too.) It is
+    "unknown", with a line on standard error, if git says nothing about the checkout. It is empty outside of a checkout, as in
+    an installed package."""
     root = next((folder for folder in file.parents if os.path.lexists(folder / ".git")), None)
     if root is None:
         return ""
@@ -26,9 +27,18 @@ def commit_of(file: Path) -> str:
         print(f"the commit of {root} is recorded as {UNKNOWN}: {(told or [''])[0]}", file=sys.stderr, flush=True)
         return UNKNOWN
     try:
-        return commit + ("+" if _git(root, "status", "--porcelain", "-uno") else "")
+        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=all", "--", *_code(root, file)) else "")
     except (OSError, subprocess.SubprocessError):
         return f"{commit}?"
+
+
+def _code(root: Path, file: Path) -> list[str]:
+    """Return git's pathspecs of the package that `file` is in and of those beside it, without the tables of rates in them."""
+    package = file.parent
+    while (package.parent / "__init__.py").is_file():
+        package = package.parent
+    packages = [folder for folder in sorted(package.parent.iterdir()) if (folder / "__init__.py").is_file()] or [package]
+    return [*(f":(top,literal){folder.relative_to(root)}" for folder in packages), ":(top,exclude,glob)**/*.json"]
 
 
 def _git(root: Path, *words: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import optuna
+import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from alexnet.errors import Refused
@@ -80,26 +81,37 @@ class SharedTrials:
 
 def open_storage(lock: Path) -> optuna.storages.RDBStorage:
     """Open the storage of OPTUNA_STORAGE and create its tables. Raises Refused if it cannot be used."""
-    url = os.environ["OPTUNA_STORAGE"]
+    url = address_of_storage()
     options: dict = {}
     if is_postgresql(url):
         options = {"pool_pre_ping": True, "connect_args": {"options": f"-csearch_path={SCHEMA}", "connect_timeout": 10}}
-    elif is_same(url, tracking_uri()):
-        by_default = "" if os.environ.get("MLFLOW_TRACKING_URI") else " (not set: mlflow.db of this folder)"
-        raise Refused(
-            f"OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI{by_default}, but only a PostgreSQL database can serve "
-            "as both; choose another"
-        )
     try:
         with locked(lock), laying_out(url, SCHEMA):
             return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except Refused:  # the lock's
         raise
     except Exception as error:  # a server that does not answer, a wrong password, a missing driver, no URL at all
+        raise Refused(_unusable(url, in_a_line(error))) from None
+
+
+def address_of_storage() -> str:
+    """Return OPTUNA_STORAGE. Raises Refused if it is no address of a database, or is MLflow's. Writes nothing."""
+    url = os.environ["OPTUNA_STORAGE"]
+    try:
+        sqlalchemy.engine.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        raise Refused(_unusable(url, "not the address of a database")) from None
+    if not is_postgresql(url) and is_same(url, tracking_uri()):
+        by_default = "" if os.environ.get("MLFLOW_TRACKING_URI") else " (not set: mlflow.db of this folder)"
         raise Refused(
-            f"OPTUNA_STORAGE: {url} cannot be used ({in_a_line(error)}); "
-            "choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
-        ) from None
+            f"OPTUNA_STORAGE: the same as MLFLOW_TRACKING_URI{by_default}, but only a PostgreSQL database can serve "
+            "as both; choose another"
+        )
+    return url
+
+
+def _unusable(url: str, why: str) -> str:
+    return f"OPTUNA_STORAGE: {url} cannot be used ({why}); choose postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE"
 
 
 Steps = Generator["Training", None, Shape]

@@ -146,6 +146,20 @@ def test_the_plan_for_scripts_lists_every_run_with_its_key(here, capsys):
     plan = json.loads(capsys.readouterr().out)
     assert [(r["base"], r["arm"], r["seed"]) for r in plan["runs"]] == [("A-today", arm, 0) for arm in ("relu", "tanh")]
     assert len({r["key"] for r in plan["runs"]}) == 2
+    assert [(claim["claim"], claim["scale"], claim["runs"]) for claim in plan["claims"]] == [("relu_sooner", "smoke", 2)]
+    machine = plan["machine"]
+    assert plan["core_hours"] == pytest.approx(plan["expected_seconds"] * machine["threads"] * machine["jobs"] / 3600)
+
+
+@pytest.mark.slow
+def test_a_list_of_some_claims_has_no_others_and_tells_their_verdicts_at_own_rates(capsys, monkeypatch):
+    monkeypatch.setenv("RESULTS_DIR", str(ROOT / "results"))
+    assert main(["list", "dropout_e*", "depth", "--json"]) == 0
+    claims = json.loads(capsys.readouterr().out)
+    assert set(claims) == {"dropout_error", "depth"}
+    assert any(one["id"].startswith("dropout_error_own_rate/") for one in claims["dropout_error"]["verdicts"])
+    assert main(["list", "dropuot"]) == 2
+    assert "claim: 'dropuot' is not one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 import shlex
 
 import pytest
+from made_up_images import write_images
 
 from study.cli.main import main
 
@@ -82,3 +83,25 @@ def test_a_search_for_what_there_is_not_leaves_neither_tables_nor_folders(here, 
     assert main(shlex.split(f"search {claim} --scale smoke")) == 2
     assert "\n" not in capsys.readouterr().err.strip()
     assert files(here) == before and not (here / "optuna.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "variables", "field"),
+    [
+        ("search relu_sooner --scale smoke", {"OPTUNA_STORAGE": "nonsense"}, "OPTUNA_STORAGE"),
+        ("data check pictures", {"LINKS": "maybe"}, "LINKS"),
+        ("data check pictures", {"DAMAGED": "maybe"}, "DAMAGED"),
+        ("data check pictures --images pictures", {}, "--images"),  # which would pack them
+        ("data check a-file", {}, "data"),
+    ],
+)
+def test_a_wrong_word_is_refused_before_a_folder_is_made(here, capsys, monkeypatch, line, variables, field):
+    write_images(here / "pictures")
+    (here / "a-file").touch()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    before = files(here)
+    assert main(shlex.split(line)) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error and error.startswith(f"{field}: "), error
+    assert files(here) == before

@@ -130,6 +130,21 @@ def test_on_a_gpu_as_many_runs_at_a_time_are_trained_as_pay(folder, trainer, mon
     assert trainer.trained and trainer.jobs == 5
 
 
+@pytest.mark.parametrize("asked", [[], ["--plan"]])
+def test_a_replication_that_is_done_tells_its_outcome_without_images_and_trains_nothing(
+    folder, trainer, capsys, monkeypatch, asked
+):
+    assert main(COMMAND) == main(COMMAND) == 0
+    trained = list(trainer.trained)
+    monkeypatch.setattr(replicate_run, "load_known", None)
+    capsys.readouterr()
+    assert main([*COMMAND, *asked]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("seen again.")
+    assert main([*COMMAND, *asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["outcome"], told["runs_to_train"]) == ("seen again", 0) and trainer.trained == trained
+
+
 @pytest.mark.parametrize("effect", [0.0, -5.0])
 def test_another_effect_on_fresh_seeds_is_not_confirmed(folder, trainer, capsys, effect):
     trainer.effect = effect - 0.1  # spread around it: -0.1, 0 and +0.1

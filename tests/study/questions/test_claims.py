@@ -560,7 +560,7 @@ def test_a_faulty_file_stops_only_itself_and_is_told_once(claims_dir, capsys):
     (claims_dir / "gelu.py").write_text(OWN_CLAIM)
     (claims_dir / "broken.py").write_text("CLAIM = 1 / 0")
     assert set(all_claims()) == set(all_claims()) == {*CLAIMS, "gelu"}
-    assert capsys.readouterr().err == f"left out: {claims_dir / 'broken.py'}: ZeroDivisionError: division by zero\n"
+    assert capsys.readouterr().err == f"left out: {claims_dir / 'broken.py'}: ZeroDivisionError: division by zero (line 1)\n"
     assert get_claim("gelu").title.startswith("With GELU")
 
 

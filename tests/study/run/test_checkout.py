@@ -45,6 +45,27 @@ def test_a_commit_is_read_and_files_that_differ_from_it_are_told(tmp_path):
     assert commit_of(file) == f"{commit}+"
 
 
+@pytest.mark.parametrize(
+    ("changed", "mark"),
+    [
+        ("package/other/new.py", "+"),  # in no commit
+        ("beside/module.py", "+"),  # another package of the checkout
+        ("package/rates.json", ""),
+        ("results/runs.csv", ""),  # the tables change while runs are made
+    ],
+)
+def test_the_plus_says_that_code_differs_and_not_a_table(tmp_path, changed, mark):
+    file = make_checkout(tmp_path / "mine")
+    for name in ("package/__init__.py", "package/rates.json", "beside/__init__.py", "beside/module.py", "results/runs.csv"):
+        (tmp_path / "mine" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "mine" / name).touch()
+    git(tmp_path / "mine", "add", ".")
+    git(tmp_path / "mine", "commit", "-q", "-m", "second")
+    (tmp_path / "mine" / changed).parent.mkdir(exist_ok=True)
+    (tmp_path / "mine" / changed).write_text("changed")
+    assert commit_of(file) == git(tmp_path / "mine", "rev-parse", "--short=12", "HEAD") + mark
+
+
 @needs_root
 def test_in_the_checkout_of_another_user_the_commit_is_read_all_the_same_and_nothing_is_run(open_folder):  # noqa: F811
     file = make_checkout(open_folder / "theirs")
