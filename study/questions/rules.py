@@ -4,13 +4,12 @@ A new rule is one frozen dataclass here. The way it judges is registered in `stu
 in `study.report`. A rule that lacks one of them is refused by its name.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from alexnet.errors import Refused
 from study.questions.checked import check_number, check_text
-from study.questions.designs import AllCombinations, Design
+from study.questions.designs import Design
 from study.questions.measures import Kind
 
 
@@ -22,7 +21,6 @@ class Rule:
     with the control. It refuses invalid settings in `__post_init__`, and a reported number that does not fit it in `check`."""
 
     judges: ClassVar[tuple[Kind, ...]]
-    example: ClassVar[Mapping[str, Any]]  # valid settings, for the test that goes through all rules
     is_tested: ClassVar[bool] = True  # whether its p value, if it has one, counts in Holm's correction over all claims
 
     control: str
@@ -59,7 +57,6 @@ class RatioOfTimes(Rule):
     """How many times longer `treated` takes than `control`. Ratios within a factor of `no_effect_within` of 1 do not matter."""
 
     judges = ("time",)
-    example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "no_effect_within": 1.25}
 
     treated: str
     no_effect_within: float
@@ -114,7 +111,6 @@ class DifferenceOfMeans(Signed):
     the verdict is that of the least convincing one."""
 
     judges = ("level",)
-    example: ClassVar[Mapping[str, Any]] = {"treated": "treated", "control": "control", "expected": 1, "no_effect_within": 0.5}
 
     treated: str | tuple[str, ...]
 
@@ -137,14 +133,6 @@ class Interaction(Signed):
     """How much more the change `first` does if `second` is made too: (both - second) - (first - control), seed by seed."""
 
     judges = ("level",)
-    example: ClassVar[Mapping[str, Any]] = {
-        "control": "control",
-        "first": "treated",
-        "second": "other",
-        "both": "treated+other",
-        "expected": -1,
-        "no_effect_within": 0.5,
-    }
 
     first: str
     second: str
@@ -165,7 +153,6 @@ class WithinRuns(Signed):
     """The measure itself, a difference within each run of `control`, is compared with 0."""
 
     judges = ("gain",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": 1, "no_effect_within": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +162,6 @@ class Alike(Rule):
     sets of images."""
 
     judges = ("gain",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control", "within": 0.1}
 
     within: float
 
@@ -190,7 +176,6 @@ class OverImages(Signed):
     over test images and says nothing about other nets."""
 
     judges = ("ensemble",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control", "expected": -1, "no_effect_within": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +184,6 @@ class EveryRun(Rule):
     counts as an effect, in the unit of the measure. A run that shows nothing counts only if it could have seen `matters`."""
 
     judges = ("chance",)
-    example: ClassVar[Mapping[str, Any]] = {"control": "control", "matters": 20.0}
 
     matters: float
     p: float = 0.05
@@ -220,11 +204,6 @@ class Factorial(Rule):
     kind, so there is no verdict."""
 
     judges = ("level",)
-    example: ClassVar[Mapping[str, Any]] = {
-        "control": "on",
-        "design": AllCombinations(("treated", "other")),
-        "no_effect_within": 0.5,
-    }
     is_tested = False
 
     design: Design

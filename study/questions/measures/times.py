@@ -1,8 +1,7 @@
 """Measures the time to an error rate: "25% training error" in section 3.1, and convergence in section 4.2."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 from alexnet.errors import Refused, choose
 from study.questions.checked import check_number
@@ -23,7 +22,6 @@ class TimeTo(Measure):
     kind = "time"
     counts_each_seed_once = True
     largest_margin = 1.25
-    example: ClassVar[Mapping[str, Any]] = {"level": 0.25}
 
     def __post_init__(self):
         choose("claim.measure.of", self.of, get_args(Watched))

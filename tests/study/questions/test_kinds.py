@@ -10,6 +10,7 @@ from study.judge.decision import decide
 from study.judge.judge import judge
 from study.plan.claim_files import all_claims
 from study.questions.claim import Claim, concrete
+from study.questions.designs import AllCombinations
 from study.questions.measures import Kind, Measure, Run
 from study.questions.rules import Rule
 from study.report.figures.draw import of_measure, of_rule
@@ -17,6 +18,19 @@ from study.report.phrases import expected_words, measured, terms
 from study.report.sentences import sentence
 
 CLAIMS = all_claims()
+SIGNED = {"control": "control", "expected": 1, "no_effect_within": 0.5}
+SETTINGS = {
+    "TimeTo": {"level": 0.25},
+    "RatioOfTimes": {"control": "control", "treated": "treated", "no_effect_within": 1.25},
+    "DifferenceOfMeans": {**SIGNED, "treated": "treated"},
+    "Interaction": {**SIGNED, "first": "treated", "second": "other", "both": "treated+other"},
+    "WithinRuns": SIGNED,
+    "OverImages": SIGNED,
+    "Alike": {"control": "control", "within": 0.1},
+    "EveryRun": {"control": "control", "matters": 20.0},
+    "Factorial": {"control": "on", "design": AllCombinations(("treated", "other")), "no_effect_within": 0.5},
+}
+"""Valid settings of a measure or rule that has settings without a default."""
 
 
 def shipped(kind: type) -> list[type]:
@@ -24,11 +38,13 @@ def shipped(kind: type) -> list[type]:
     return [found for found in concrete(kind) if found.__module__.startswith("study.")]
 
 
+def made(kind: type):
+    return kind(**SETTINGS.get(kind.__name__, {}))
+
+
 def missing(kind: type) -> list[str]:
     """What a class of measure or rule lacks."""
-    said = (
-        {"unit": "unit", "kind": "kind"} if issubclass(kind, Measure) else {"judges": "kinds of measure", "example": "example"}
-    )
+    said = {"unit": "unit", "kind": "kind"} if issubclass(kind, Measure) else {"judges": "kinds of measure"}
     lacks = [words for name, words in said.items() if not hasattr(kind, name)]
     registered = {"words": measured, "picture": of_measure}
     if issubclass(kind, Rule):
@@ -37,9 +53,9 @@ def missing(kind: type) -> list[str]:
         registered["terms"] = terms
     lacks += [words for words, known in registered.items() if known.dispatch(kind) is known.dispatch(object)]
     try:
-        kind(**getattr(kind, "example", {}))
-    except Exception as error:
-        lacks.append(f"example settings ({error})")
+        made(kind)
+    except (TypeError, Refused) as error:
+        lacks.append(f"valid settings in this test ({error})")
     return lacks
 
 
@@ -58,7 +74,7 @@ def test_each_kind_of_number_has_a_rule_that_judges_it(kind):
     assert any(kind in rule.judges for rule in shipped(Rule))
 
 
-READ_OFF = [one for kind in shipped(Measure) if (one := kind(**kind.example)).stored_as and one.runs_together == 1]
+READ_OFF = [one for kind in shipped(Measure) if (one := made(kind)).stored_as and one.runs_together == 1]
 
 
 @pytest.mark.parametrize("measure", READ_OFF, ids=lambda one: type(one).__name__)
@@ -81,7 +97,7 @@ class BareRule(Rule):
 
 def test_what_is_left_out_is_named():
     assert missing(Bare) == ["unit", "kind", "words", "picture"]
-    assert missing(BareRule)[:-1] == ["kinds of measure", "example", "words", "sentence", "judge", "picture"]
+    assert missing(BareRule)[:-1] == ["kinds of measure", "words", "sentence", "judge", "picture"]
 
 
 def test_a_claim_with_a_measure_that_says_nothing_of_itself_is_refused_by_its_name():
