@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.counted import counted
@@ -37,13 +38,8 @@ def effects_and_interactions(found: Sequence[Finding]) -> Figure:
             places.append(place)
             effect, kind = effects[group.name], min(group.parts, len(MARKS)) - 1
             color = PALETTE[kind] if effect.leaves_out_zero else "0.45"
-            if known := np.isfinite(effect.lower):
-                axis.plot([effect.lower, effect.upper], [place, place], "-", color=color, linewidth=2)
-            inside = {} if known else {"markerfacecolor": "white"}
-            axis.plot([effect.estimate], [place], MARKS[kind], color=color, markersize=6.5, **inside)
-        least = rule.no_effect_within
-        axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
-        axis.axvline(0, color="0.3", linewidth=0.9)
+            draw_effect(axis, effect, place, color, MARKS[kind])
+        draw_zero(axis, rule)
         axis.set(yticks=places, ylim=(at, 0), title=f"{one.base}: {blocks_line(effects, one)}")
         axis.set_yticklabels([label(group, rule.off) for group in rows], fontsize=8)
         unit = one.claim.measure.unit
@@ -55,6 +51,20 @@ def effects_and_interactions(found: Sequence[Finding]) -> Figure:
     seaborn.despine(figure)
     head(figure, found, found[0].claim.title, judged=True, details=_key(rule, found[0]))
     return figure
+
+
+def draw_effect(axis: Axes, effect: Contrast, y: float, color: str, mark: str) -> None:
+    """Draw an effect with its interval; one of a single block, which has no interval, is a hollow mark."""
+    if has_interval := bool(np.isfinite(effect.lower)):
+        axis.plot([effect.lower, effect.upper], [y, y], "-", color=color, linewidth=2)
+    face = color if has_interval else "white"
+    axis.plot([effect.estimate], [y], mark, color=color, markersize=6.5, markerfacecolor=face)
+
+
+def draw_zero(axis: Axes, rule: Factorial) -> None:
+    """Draw where there is no effect, and shade the effects that are too little to matter."""
+    axis.axvspan(-rule.no_effect_within, rule.no_effect_within, color="0.93", zorder=0, linewidth=0)
+    axis.axvline(0, color="0.3", linewidth=0.9)
 
 
 def _key(rule: Factorial, finding: Finding) -> list[str]:

@@ -15,6 +15,7 @@ from study.judge.contrasts import Contrast
 from study.judge.family import Finding
 from study.questions.rules import Factorial
 from study.report.designs import effect_name
+from study.report.figures.factorial import draw_effect, draw_zero
 from study.report.figures.style import MARKS, PALETTE, drawn_from, panels, title
 from study.report.phrases import NO_INTERVAL
 
@@ -52,19 +53,12 @@ def effects_side_by_side(found: Sequence[Finding]) -> Figure:
             effect, color = one.verdict.contrasts[group.name], PALETTE[lane % len(PALETTE)]
             if not _is_known(effect):
                 continue
-            if has_interval := bool(np.isfinite(effect.lower)):
-                axis.plot([effect.lower, effect.upper], [y, y], "-", color=color, linewidth=2)
-            axis.plot(
-                [effect.estimate], [y], MARKS[lane % len(MARKS)], color=color, markersize=6.5,
-                markerfacecolor=color if has_interval else "white",
-            )  # fmt: skip
-            bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if has_interval else NO_INTERVAL
+            draw_effect(axis, effect, y, color, MARKS[lane % len(MARKS)])
+            bounds = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if np.isfinite(effect.lower) else NO_INTERVAL
             axis.annotate(
                 f"{effect.estimate:+.2f} {bounds}", (1.02, y), xycoords=axis.get_yaxis_transform(), fontsize=8, va="center"
             )
-    least = rule.no_effect_within
-    axis.axvspan(-least, least, color="0.93", zorder=0, linewidth=0)
-    axis.axvline(0, color="0.3", linewidth=0.9)
+    draw_zero(axis, rule)
     axis.grid(axis="x", color="0.92")
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
@@ -75,7 +69,7 @@ def effects_side_by_side(found: Sequence[Finding]) -> Figure:
     what = f"{unit} of error with the part off minus on, averaged over the others, 95% interval, not corrected for {effects}"
     axis.set_xlabel(f"{what}\n(right of 0: more error without the part)", fontsize=8.5)
     legend: dict[str, Artist] = {_legend(one): _mark(lane, one) for lane, one in enumerate(found)}
-    legend[f"shaded: less than {least:g} {unit}, too little to matter"] = Patch(color="0.93")
+    legend[f"shaded: less than {rule.no_effect_within:g} {unit}, too little to matter"] = Patch(color="0.93")
     figure.legend(
         handles=list(legend.values()), labels=list(legend), loc="outside lower left", frameon=False, fontsize=8,
     )  # fmt: skip
