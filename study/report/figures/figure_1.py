@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
 from study.questions.measures import TimeTo
-from study.report.figures.style import IN_A_ROW, head, look_of, panels
+from study.report.figures.style import head, look_of, panels, rows_and_columns
 from study.report.phrases import judged_words, observed_words, reported_words
 
 
@@ -23,8 +23,7 @@ def figure_1(measure: TimeTo, found: Sequence[Finding]) -> Figure:
 
     Curves show the running error, which is measured while the weights change and lies above the exact error. A dotted line
     leads from the end of a curve to the exact error: at the target or, for a run that never reached it, at the end."""
-    columns = min(IN_A_ROW, len(found))
-    rows = math.ceil(len(found) / columns)
+    rows, columns = rows_and_columns(len(found))
     figure, axes = panels(rows, columns, (1.2 + 4.6 * columns, 0.9 + 4.0 * rows), sharex=True, sharey=True)
     target = 100 * measure.level
     for axis in axes.flat[len(found) :]:

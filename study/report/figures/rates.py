@@ -1,6 +1,5 @@
 """Draws the results of the search for learning rates."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from study.judge.family import Finding
 from study.plan.trials import is_by_time
 from study.plan.tuned import Tuned
-from study.report.figures.style import IN_A_ROW, SOFT, head, look_of
+from study.report.figures.style import IN_A_ROW, SOFT, head, look_of, rows_and_columns
 from study.report.phrases import measured
 
 WITHOUT = {
@@ -28,7 +27,7 @@ WITHOUT = {
 
 
 @dataclass(frozen=True)
-class Search:
+class ArmSearch:
     """The search of one arm: its entry of tuned.json, and how it is drawn."""
 
     arm: str
@@ -77,7 +76,7 @@ def rates(found: Sequence[Finding], tuned: Tuned | None = None) -> Figure | None
     return figure
 
 
-def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
+def searches_of(finding: Finding, tuned: Tuned) -> list[ArmSearch]:
     """Return the searches of all arms whose rates were searched, with or without a run at the best rate, in the claim's order.
     A rate without trials was not searched for."""
     there = {arm.label: arm.tuned for arm in finding.arms}
@@ -85,14 +84,13 @@ def searches_of(finding: Finding, tuned: Tuned) -> list[Search]:
     for arm in finding.claim.arms:
         entry = there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale)
         if entry and entry["trials"]:
-            found.append(Search(arm.label, entry, look_of(finding.claim, arm.label)))
+            found.append(ArmSearch(arm.label, entry, look_of(finding.claim, arm.label)))
     return found
 
 
 def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Return for each base an axis of values, and below it one of rates without a value; all share the axis of values."""
-    columns = min(IN_A_ROW, count)
-    lines = math.ceil(count / columns)
+    lines, columns = rows_and_columns(count)
     figure = Figure(figsize=(1.9 + 3.9 * columns, 1.2 + lines * (3.0 + 0.24 * ends)), layout="constrained")
     grid = figure.add_gridspec(2 * lines, columns, height_ratios=[3.0, 0.1 + 0.3 * max(1, ends)] * lines)
     pairs: list[tuple[Axes, Axes]] = []
@@ -103,7 +101,7 @@ def _panels(count: int, ends: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     return figure, pairs
 
 
-def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
+def _values(axis: Axes, search: ArmSearch, by_time: bool, several: bool) -> None:
     """Draw a line through the means of the rates whose runs all have a value, and each run with a value as a dot. Marks are
     hollow if this search had one seed per rate and others had `several`."""
     runs = [(trial["value"], _height(trial, by_time)) for trial in search.trials]
@@ -120,7 +118,7 @@ def _values(axis: Axes, search: Search, by_time: bool, several: bool) -> None:
         axis.plot(*zip(*dots, strict=True), ".", color=search.look["color"], alpha=0.5, markersize=5)
 
 
-def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift: float) -> None:
+def _gone(axis: Axes, search: ArmSearch, by_time: bool, ends: Sequence[str], shift: float) -> None:
     """Draw the trials without a value, in the row of how they ended."""
     gone = [trial for trial in search.trials if _height(trial, by_time) is None]
     heights = [ends.index(trial["outcome"]) + shift for trial in gone]
@@ -128,7 +126,7 @@ def _gone(axis: Axes, search: Search, by_time: bool, ends: Sequence[str], shift:
     axis.plot(rate, heights, markerfacecolor="none", markersize=5, **{**search.look, "linestyle": ""})
 
 
-def _how_tried(searches: Sequence[Sequence[Search]]) -> str:
+def _how_tried(searches: Sequence[Sequence[ArmSearch]]) -> str:
     each = "one run of one seed each (n=1, so no intervals)"
     most = [max(_seeds_a_rate(search)) for own in searches for search in own]
     if (seeds := max(most)) > 1:
@@ -138,7 +136,7 @@ def _how_tried(searches: Sequence[Sequence[Search]]) -> str:
     return f"Learning rates tried on {', '.join(where)}, {each}"
 
 
-def _seeds_a_rate(search: Search) -> Iterable[int]:
+def _seeds_a_rate(search: ArmSearch) -> Iterable[int]:
     return Counter(trial["value"] for trial in search.trials).values()
 
 

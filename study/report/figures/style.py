@@ -1,6 +1,7 @@
 """Style of figures, and functions that make and write them. Changes no global setting of matplotlib."""
 
 import io
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -86,6 +87,12 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def rows_and_columns(count: int) -> tuple[int, int]:
+    """Return how many rows and columns of panels hold `count` of them."""
+    columns = min(IN_A_ROW, count)
+    return math.ceil(count / columns), columns
+
+
 def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = False, details: Sequence[str] = ()) -> None:
     """Write a picture's title, and below it in small letters how it is drawn, the data set and the machines."""
     inches = figure.get_figwidth()
@@ -132,10 +139,14 @@ def _broken(line: str, inches: float, size: float = TITLE_POINTS) -> list[str]:
     """Break a line that does not fit, at nine tenths of the letters that would fit on average, as some letters are wider."""
     if not line:
         return []
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may contain a line break
-    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size), ismath=False)
-    width, room = points / 72, inches - MARGIN  # a point is a 72nd of an inch
+    width, room = width_in_points(line, size) / 72, inches - MARGIN  # a point is a 72nd of an inch
     return [line] if width <= room else wrap(line, max(1, int(0.9 * len(line) * room / width)))
+
+
+def width_in_points(line: str, size: float, weight: str = "normal") -> float:
+    """Return how wide the outlines of a line's letters are."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in line)  # a name may contain a line break
+    return text_to_path.get_text_width_height_descent(shown, FontProperties(size=size, weight=weight), ismath=False)[0]
 
 
 def every_run(

@@ -1,6 +1,5 @@
 """Draws when every run reached its target."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from study.judge import intervals
 from study.judge.family import Finding
 from study.report.figures.errors import runs_judged
-from study.report.figures.style import IN_A_ROW, Judged, color_of, every_run, head, look_of, machines_of, runs_legend
+from study.report.figures.style import Judged, color_of, every_run, head, look_of, machines_of, rows_and_columns, runs_legend
 from study.report.phrases import judged_words, measured, observed_words, reported_words
 
 
@@ -19,8 +18,7 @@ def time_to_target(found: Sequence[Finding]) -> Figure:
     """Draw the share of runs not yet at the target (Kaplan-Meier), and below it every run's time; censored runs are open arrows
     at the budget. All panels share one axis of epochs, so that they can be compared."""
     machines, judged = machines_of(found), [runs_judged(finding) for finding in found]
-    columns = min(IN_A_ROW, len(found))
-    lines = math.ceil(len(found) / columns)
+    lines, columns = rows_and_columns(len(found))
     figure = Figure(figsize=(1.6 + 4.6 * columns, 1.0 + 4.6 * lines), layout="constrained")
     grid = figure.add_gridspec(2 * lines, columns, height_ratios=[2, 1.2] * lines)
     first: Axes | None = None
