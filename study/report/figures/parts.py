@@ -25,14 +25,13 @@ from study.report.figures.sheet import (
     LANE,
     NAMES,
     ROOM,
-    Block,
     Columns,
+    HeadPart,
     columns_of,
-    height_of,
-    legend_block,
-    put_head,
+    legend_part,
+    sheet,
     tall,
-    text_block,
+    text_part,
     wrapped,
 )
 from study.report.figures.style import INK, MARKS, PALETTE, SIDES, SOFT, drawn_from, sides
@@ -103,17 +102,10 @@ def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
         return None
     columns = _columns([part for parts in panels.values() for part in parts])
     scales = list(dict.fromkeys(finding.scale for finding in found))
-    head = _head(found, scales, columns.width)
     heights = [HEADS + sum(part.tall for part in parts) for parts in panels.values()]
-    height = height_of(head) + sum(heights) + BETWEEN * len(panels)
-    figure = Figure(figsize=(columns.width, height))
-    put_head(figure, head)
-    at = height - height_of(head)
-    for (name, parts), inches in zip(panels.items(), heights, strict=True):
-        corner = columns.left / columns.width, (at - inches) / height
-        axis = figure.add_axes((*corner, PLOT / columns.width, (inches - HEADS) / height))
+    figure, axes = sheet(columns, _head(found, scales, columns.width), heights, HEADS, BETWEEN)
+    for axis, (name, parts), inches in zip(axes, panels.items(), heights, strict=True):
         _panel(axis, name, parts, inches, columns, scales)
-        at -= inches + BETWEEN
     return figure
 
 
@@ -127,17 +119,17 @@ NUMBERS = ("points [95%]", "n")
 """Heads of the columns beside the picture."""
 
 
-def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> list[Block]:
+def _head(found: Sequence[Finding], scales: Sequence[str], inches: float) -> list[HeadPart]:
     """Return the head: title, data and machines, and what the sides of 0, the regimes and the marks mean."""
     regimes = {
         regime_words(scale, found): Line2D([], [], color=_color(at), marker=MARKS[at % len(MARKS)])
         for at, scale in enumerate(scales)
     }
     return [
-        text_block(["What each part is worth, in each regime"], inches, 12, weight="bold", color=INK),
-        text_block([*drawn_from(found)[:1], SIDES, N_MEANS], inches, color=SOFT),
-        legend_block(regimes, inches, most_columns=1),
-        legend_block(_meanings(found), inches),
+        text_part(["What each part is worth, in each regime"], inches, 12, weight="bold", color=INK),
+        text_part([*drawn_from(found)[:1], SIDES, N_MEANS], inches, color=SOFT),
+        legend_part(regimes, inches, most_columns=1),
+        legend_part(_meanings(found), inches),
     ]
 
 

@@ -9,12 +9,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.legend_handler import HandlerTuple
-from matplotlib.textpath import text_to_path
 
-from study.report.figures.style import AGAINST, AS_CLAIMED, INK, beside
+from study.report.figures.style import AGAINST, AS_CLAIMED, INK, beside, width_in_points
 
 TEXT, LANE_TEXT, SMALL, HEADING_TEXT = 8, 7.5, 7.5, 8.5
 """Font sizes in points: of names and numbers, of lanes, of the head, and of headings over rows."""
@@ -30,9 +28,7 @@ SLACK = 1.04
 
 def inches_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
     """Return the width of a line in inches."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)  # a name may contain a line break
-    points, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size, weight=weight), ismath=False)
-    return SLACK * points / 72
+    return SLACK * width_in_points(text, size, weight) / 72
 
 
 def widest(texts: Sequence[str], size: float = TEXT, weight: str = "normal") -> float:
@@ -133,19 +129,19 @@ def tall(title: Sequence[str], lanes: int) -> float:
     return max(lanes * LANE, LANE + (len(title) - 1) * LINE) + ROOM
 
 
-# ---- Head ------------------------------------------------------------------------------------------------------------
+# ---- Sheet and head --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Block:
-    """A part of the head: its height in inches, and a function that draws it at a distance from the upper edge."""
+class HeadPart:
+    """Part of the head: its height in inches, and a function that draws it at a distance from the upper edge."""
 
     height: float
     put: Callable[[Figure, float], object]
 
 
-def text_block(texts: Sequence[str], inches: float, size: float = SMALL, weight: str = "normal", color: str = INK) -> Block:
-    """Return a block of texts, one below the other, in lines that fit into a width of `inches`."""
+def text_part(texts: Sequence[str], inches: float, size: float = SMALL, weight: str = "normal", color: str = INK) -> HeadPart:
+    """Return texts, one below the other, in lines that fit into a width of `inches`."""
     lines = [line for text in texts for line in wrapped(text, inches - 2 * MARGIN, size, weight)]
     look: dict[str, Any] = {"fontsize": size, "weight": weight, "color": color, "linespacing": 1.2}
 
@@ -153,10 +149,10 @@ def text_block(texts: Sequence[str], inches: float, size: float = SMALL, weight:
         width, height = figure.get_size_inches()
         figure.text(MARGIN / width, 1 - down / height, "\n".join(lines), va="top", **look)
 
-    return Block(len(lines) * size * 1.42 / 72, put)
+    return HeadPart(len(lines) * size * 1.42 / 72, put)
 
 
-def legend_block(entries: Mapping[str, Any], inches: float, most_columns: int = 6) -> Block:
+def legend_part(entries: Mapping[str, Any], inches: float, most_columns: int = 6) -> HeadPart:
     """Return a legend of the marks, with as many columns as fit into a width of `inches`."""
     labels = ["\n".join(wrapped(label, inches - 2 * MARGIN - HANDLE)) for label in entries]
 
@@ -172,20 +168,29 @@ def legend_block(entries: Mapping[str, Any], inches: float, most_columns: int = 
         scratch = Figure(figsize=(inches, 10))
         box = put(scratch, 0, columns).get_window_extent(FigureCanvasAgg(scratch).get_renderer())
         if SLACK * box.width / scratch.dpi <= inches - 2 * MARGIN or columns == 1:
-            return Block(box.height / scratch.dpi, lambda figure, down, columns=columns: put(figure, down, columns))
+            return HeadPart(box.height / scratch.dpi, lambda figure, down, columns=columns: put(figure, down, columns))
     raise AssertionError("one column is always drawn")
 
 
 BETWEEN, HANDLE = 0.1, 0.4
-"""Inches between two blocks, and width of the mark before a legend's label."""
+"""Inches between two parts of the head, and width of the mark before a legend's label."""
 
 
-def height_of(head: Sequence[Block]) -> float:
-    return MARGIN + sum(block.height + BETWEEN for block in head)
-
-
-def put_head(figure: Figure, head: Sequence[Block]) -> None:
+def sheet(
+    columns: Columns, head: Sequence[HeadPart], panels: Sequence[float], heads: float, below: float
+) -> tuple[Figure, list[Axes]]:
+    """Return a sheet with a head, and below it an axis between the names and the numbers for each of `panels`. `panels`: their
+    heights, with the heads of their columns, which are `heads` high. `below`: the room below each panel."""
+    of_head = MARGIN + sum(part.height + BETWEEN for part in head)
+    height = of_head + sum(panels) + below * max(1, len(panels))
+    figure = Figure(figsize=(columns.width, height))
     down = MARGIN
-    for block in head:
-        block.put(figure, down)
-        down += block.height + BETWEEN
+    for part in head:
+        part.put(figure, down)
+        down += part.height + BETWEEN
+    axes, at = [], height - of_head
+    for inches in panels:
+        corner = columns.left / columns.width, (at - inches) / height
+        axes.append(figure.add_axes((*corner, columns.plot / columns.width, (inches - heads) / height)))
+        at -= inches + below
+    return figure, axes

@@ -27,14 +27,13 @@ from study.report.figures.sheet import (
     MARGIN,
     NAMES,
     ROOM,
-    Block,
     Columns,
+    HeadPart,
     columns_of,
-    height_of,
-    legend_block,
-    put_head,
+    legend_part,
+    sheet,
     tall,
-    text_block,
+    text_part,
     wrapped,
 )  # fmt: skip
 from study.report.figures.style import INK, PALETTE, SIDES, SOFT, beside, sides
@@ -83,17 +82,10 @@ def verdict_forest(found: Sequence[Finding]) -> Figure:
     panels = [([row for row in rows if _is_share(row) == is_share], is_share) for is_share in (False, True)]
     panels = [(rows, is_share) for rows, is_share in panels if rows]
     columns = _columns(rows, [is_share for _, is_share in panels])
-    head = _head(found, judged, columns.width)
     heights = [_height(rows) for rows, _ in panels]
-    height = height_of(head) + sum(heights) + BOTTOM * max(1, len(panels))
-    figure = Figure(figsize=(columns.width, height))
-    put_head(figure, head)
-    at = height - height_of(head)
-    for (rows, is_share), inches in zip(panels, heights, strict=True):
-        corner = columns.left / columns.width, (at - inches) / height
-        axis = figure.add_axes((*corner, PLOT / columns.width, (inches - HEADS) / height))
+    figure, axes = sheet(columns, _head(found, judged, columns.width), heights, HEADS, BOTTOM)
+    for axis, (rows, is_share), inches in zip(axes, panels, heights, strict=True):
         _panel(axis, rows, inches, columns, is_share)
-        at -= inches + BOTTOM
     return figure
 
 
@@ -164,13 +156,13 @@ def _tall(row: Row) -> float:
     return tall(wrapped(row.title, NAMES), len(_lanes(row)))
 
 
-def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) -> list[Block]:
+def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) -> list[HeadPart]:
     """Return the head: title, outcome, data and machines, and what the marks mean."""
     left_out = len(tested(found)) - len(tested(judged))
     undrawn = [f"Not drawn: {left_out} of which nothing is judged yet."] if left_out else []
     head = [
-        text_block(["What the paper claims, and what was found here"], inches, 12, weight="bold", color=INK),
-        text_block([outcome_words(found), *undrawn], inches, 9, color=INK),
+        text_part(["What the paper claims, and what was found here"], inches, 12, weight="bold", color=INK),
+        text_part([outcome_words(found), *undrawn], inches, 9, color=INK),
     ]
     if judged:
         machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
@@ -178,7 +170,7 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
         scales = dict.fromkeys(one.scale for one in judged)
         about = [regime_words(scale, judged) for scale in scales]
         told = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
-        head += [text_block(told, inches, color=SOFT), legend_block(_meanings(judged), inches)]
+        head += [text_part(told, inches, color=SOFT), legend_part(_meanings(judged), inches)]
     return head
 
 
