@@ -15,13 +15,8 @@ EDGE = "0.25"
 
 
 def draw_architecture(model: Model, title: str, path: Path) -> Path:
-    """Write the picture, in the format of the ending of `path`."""
     with style():
-        figure = architecture(model, title)
-        if path.suffix == ".png":
-            return save(figure, path)
-        figure.savefig(path)
-    return path
+        return save(architecture(model, title), path)
 
 
 def architecture(model: Model, title: str) -> Figure:

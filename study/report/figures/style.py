@@ -13,6 +13,7 @@ import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -227,12 +228,14 @@ def no_ticks(axis: Axes) -> None:
 
 
 def save(figure: Figure, path: Path, colours: int = 0) -> Path:
-    """Write a PNG with 150 dots per inch or, by the ending of `path`, an SVG whose text stays text. The same figure always
-    gives the same bytes. `colours`: how many a PNG keeps, which makes it several times smaller; 0: all."""
+    """Write a PNG with 150 dots per inch or, by the ending of `path`, a PDF or an SVG whose text stays text. The same figure
+    always gives the same bytes. `colours`: how many a PNG keeps, which makes it several times smaller; 0: all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     if path.suffix == ".svg":
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    elif path.suffix == ".pdf":
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
         figure.set_dpi(150)
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` would draw everything twice

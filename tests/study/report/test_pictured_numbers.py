@@ -20,7 +20,7 @@ from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
 from study.questions.own_rates import at_own_rates
 from study.record import tables
-from study.report.figures.architecture import architecture
+from study.report.figures.architecture import architecture, draw_architecture
 from study.report.figures.curves import training_curves
 from study.report.figures.errors import errors_at_end
 from study.report.figures.factorial import effects_and_interactions, in_order
@@ -286,3 +286,9 @@ def test_a_network_has_two_lines_across_for_each_layer_that_sees_both_columns(re
         figure = architecture(recipe.model, "made up")
     arrows = [one.arrow_patch for one in figure.findobj(Annotation) if one.arrow_patch]
     assert sum(to_hex(arrow.get_edgecolor()) == "#b2452f" for arrow in arrows) == crossing
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_the_file_of_a_drawn_network_has_no_date_and_the_same_bytes_each_time(kind, tmp_path):
+    written = [draw_architecture(FIGURE_1_A.model, "made up", tmp_path / f"{name}.{kind}").read_bytes() for name in "ab"]
+    assert written[0] == written[1] and b"Date" not in written[0]
