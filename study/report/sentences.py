@@ -79,13 +79,59 @@ def why(finding: Finding) -> str:
     """Return the verdict and its numbers in sentences."""
     if finding.verdict.direction == "did not learn":  # its numbers mean nothing
         return " ".join(cautions(finding))
-    told = sentence(finding.claim.rule, finding.claim.measure, finding.verdict)
+    told = verdict_sentences(finding.claim.rule, finding.claim.measure, finding.verdict)
     return " ".join((told, *cautions(finding)))
+
+
+def verdict_sentences(rule: Rule, measure: Measure, verdict: Verdict) -> str:
+    """Return what a rule says about a verdict, or that nothing is judged yet."""
+    return unjudged(rule, verdict) if verdict.direction == "incomplete" else sentence(rule, measure, verdict)
+
+
+# ---- Not judged yet --------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def unjudged(rule: Rule, verdict: Verdict) -> str:
+    """Return which runs there are, and how many more the first look needs. A rule may register another sentence."""
+    effect, control = verdict.effect, rule.control
+    if not rule.treated_arms:
+        count = effect.runs if isinstance(effect, Share) else effect.n_treated
+        return _not_yet(f"of {control} there are {counted(count, 'run')}", verdict)
+    assert not isinstance(effect, Share), "a share is of the runs of one arm"
+    if effect.estimate != effect.estimate and not (effect.n_treated and effect.n_control):
+        return _not_yet(f"no seed has a run of {verdict.treated} and one of {control}", verdict)
+    runs = counted(effect.n_treated, "run")
+    return _not_yet(f"{runs} of {verdict.treated} and {effect.n_control} of {control} are in", verdict)
+
+
+@unjudged.register
+def _(rule: Interaction, verdict: Verdict) -> str:
+    return _not_yet(f"{counted(_difference(verdict).n_treated, 'seed')} of all four arms so far", verdict)
+
+
+@unjudged.register
+def _(rule: OverImages, verdict: Verdict) -> str:
+    return f"The probabilities of {counted(_difference(verdict).n_treated, 'net')} were not averaged yet."
+
+
+@unjudged.register
+def _(rule: Factorial, verdict: Verdict) -> str:
+    return f"Not all {len(rule.treated_arms) + 1} cells have two seeds in common yet: {_blocks(rule, verdict)}."
+
+
+def _not_yet(runs: str, verdict: Verdict) -> str:
+    which = verdict.more_seeds_of or "an arm"
+    needed = f", and {verdict.more_seeds} more of {which} are needed for the first look" if verdict.more_seeds else ""
+    return f"Nothing is judged yet: {runs}{needed}."
+
+
+# ---- Judged ----------------------------------------------------------------------------------------------------------
 
 
 @singledispatch
 def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
-    """Return the sentences of a rule about a verdict, with its numbers."""
+    """Return the sentences of a rule about the verdict on a judged claim, with its numbers."""
     raise Refused(f"claim.rule: {type(rule).__name__} has no sentence; study.report.sentences.sentence.register one")
 
 
@@ -93,8 +139,6 @@ def sentence(rule: Rule, measure: Measure, verdict: Verdict) -> str:
 def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     ratio, narrow, reported = verdict.effect, verdict.narrow, verdict.reported
     assert isinstance(ratio, Ratio) and isinstance(narrow, Ratio) and reported
-    if verdict.direction == "incomplete":
-        return _not_yet(_pairs_in(ratio, rule.treated, rule.control), verdict)
     multiple = (
         "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{plain(ratio.estimate)} times"
     )
@@ -112,53 +156,25 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: DifferenceOfMeans, measure: Measure, verdict: Verdict) -> str:
-    found = verdict.effect
-    assert isinstance(found, Difference)
-    if verdict.direction == "incomplete":
-        return _not_yet(_pairs_in(found, verdict.treated, rule.control), verdict)
-    runs = f"{_n(verdict)}; pairs that share a seed: {found.blocks}"
-    return _difference(rule, measure, verdict, verdict.treated, rule.control, runs)
+    runs = f"{_n(verdict)}; pairs that share a seed: {_difference(verdict).blocks}"
+    return _minus(rule, measure, verdict, verdict.treated, rule.control, runs)
 
 
 @sentence.register
 def _(rule: Interaction, measure: Measure, verdict: Verdict) -> str:
-    found = verdict.effect
-    assert isinstance(found, Difference)
-    if verdict.direction == "incomplete":
-        return _not_yet(f"{counted(found.n_treated, 'seed')} of all four arms so far", verdict)
     what = f"{rule.first} minus {rule.control}"
     minuend, subtrahend = f"{rule.both} minus {rule.second}", f"the same without {rule.second} ({what})"
-    return _difference(
-        rule,
-        measure,
-        verdict,
-        minuend,
-        subtrahend,
-        f"{_n(verdict)}, each time four runs of the same seed",
-    )
+    return _minus(rule, measure, verdict, minuend, subtrahend, f"{_n(verdict)}, each time four runs of the same seed")
 
 
 @sentence.register
 def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
-    found = verdict.effect
-    assert isinstance(found, Difference)
-    if verdict.direction == "incomplete":
-        return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
-    return _difference(
-        rule,
-        measure,
-        verdict,
-        *terms(measure),
-        f"{_n(verdict)}, each run against itself",
-    )
+    return _minus(rule, measure, verdict, *terms(measure), f"{_n(verdict)}, each run against itself")
 
 
 @sentence.register
 def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
-    found, look = verdict.effect, verdict.told
-    assert isinstance(found, Difference)
-    if verdict.direction == "incomplete":
-        return _not_yet(f"of {rule.control} there are {counted(found.n_treated, 'run')}", verdict)
+    found, look = _difference(verdict), verdict.told
     minuend, subtrahend = terms(measure)
     p, holm_p, within = p_value(verdict.p), p_value(verdict.holm_p), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
@@ -180,16 +196,20 @@ def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
     )
 
 
+def _difference(verdict: Verdict) -> Difference:
+    """Return the effect of a rule that compares numbers as differences."""
+    assert isinstance(verdict.effect, Difference)
+    return verdict.effect
+
+
 def _n(verdict: Verdict) -> str:
     """Return text such as "n=3+5"."""
-    found = verdict.effect
-    assert isinstance(found, Difference)
+    found = _difference(verdict)
     return f"n={n_words(found.n_treated, found.n_control, verdict.told.seeds)}"
 
 
-def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
-    found = verdict.effect
-    assert isinstance(found, Difference)
+def _minus(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
+    found = _difference(verdict)
     if math.isnan(found.estimate):
         return f"{capital(minuend)} minus {subtrahend} has no value: too few runs have a result.{_next_step(verdict)}"
     return (
@@ -201,10 +221,7 @@ def _difference(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, 
 
 @sentence.register
 def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
-    found = verdict.effect
-    assert isinstance(found, Difference)
-    if verdict.direction == "incomplete":
-        return f"The probabilities of {counted(found.n_treated, 'net')} were not averaged yet."
+    found = _difference(verdict)
     return (
         f"{counted(found.n_treated, 'net')} averaged minus the same nets alone is {found.estimate:+.2f} {measure.unit} "
         f"(95% interval over {found.degrees_of_freedom + 1:,.0f} test images {found.lower:+.2f} to {found.upper:+.2f}; "
@@ -216,8 +233,6 @@ def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
 def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     share, look = verdict.effect, verdict.told
     assert isinstance(share, Share)
-    if verdict.direction == "incomplete":
-        return _not_yet(f"of {rule.control} there are {counted(share.runs, 'run')}", verdict)
     because = _silence(rule, measure, verdict)
     chance = ""
     if look.mean_value == look.mean_value and look.by_chance == look.by_chance:
@@ -246,10 +261,7 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
-    effects, cells = verdict.contrasts, len(rule.treated_arms) + 1
-    rests_on = designs.blocks_words(next(iter(effects.values())), cells)
-    if verdict.direction == "incomplete":
-        return f"Not all {cells} cells have two seeds in common yet: {rests_on}."
+    effects = verdict.contrasts
     told = [
         f"{designs.effect_name(group, rule.off)} {effects[group.name].estimate:+.2f} "
         f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
@@ -259,8 +271,12 @@ def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     return (
         f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
         f"interval that excludes 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
-        f"They are from {rests_on}."
+        f"They are from {_blocks(rule, verdict)}."
     )
+
+
+def _blocks(rule: Factorial, verdict: Verdict) -> str:
+    return designs.blocks_words(next(iter(verdict.contrasts.values())), len(rule.treated_arms) + 1)
 
 
 def _tests(verdict: Verdict, within: str) -> str:
@@ -290,18 +306,6 @@ def _sized(verdict: Verdict) -> str:
         "larger": f" The 90% interval {inner} lies beyond what would be consistent with the reported size.",
         "undecided": f" The 90% interval {inner} does not decide on the size.",
     }[verdict.size]
-
-
-def _pairs_in(effect: Ratio | Difference, treated: str, control: str) -> str:
-    if effect.estimate != effect.estimate and not (effect.n_treated and effect.n_control):
-        return f"no seed has a run of {treated} and one of {control}"
-    return f"{counted(effect.n_treated, 'run')} of {treated} and {effect.n_control} of {control} are in"
-
-
-def _not_yet(runs: str, verdict: Verdict) -> str:
-    which = verdict.more_seeds_of or "an arm"
-    needed = f", and {verdict.more_seeds} more of {which} are needed for the first look" if verdict.more_seeds else ""
-    return f"Nothing is judged yet: {runs}{needed}."
 
 
 def _next_step(verdict: Verdict) -> str:

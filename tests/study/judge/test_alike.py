@@ -15,7 +15,7 @@ from study.plan.claim_files import all_claims
 from study.questions.measures import Run
 from study.report.cautions import cautions
 from study.report.overview import on_paper_line
-from study.report.sentences import sentence
+from study.report.sentences import verdict_sentences
 
 pytestmark = pytest.mark.filterwarnings("error")
 CLAIM = all_claims()["validation_error"]
@@ -77,13 +77,13 @@ def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowe
 def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word, says):
     verdict = verdict_of(gaps, images, validation=10**9 if images == MANY else 1_000)
     assert verdict.direction == word
-    told = sentence(CLAIM.rule, CLAIM.measure, verdict)
+    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict)
     assert says in told
     assert ("both image sets must be at least" in told and "times as large" in told) == (word == "undecided")
 
 
 def test_how_many_images_it_takes_is_what_makes_the_margin_one_test_wide():
-    told = sentence(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
+    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
     share = 0.27 * 0.73
     by_hand = (1.645 / 0.001) ** 2 * (share / 1_000 + share / 10_000)
     assert f"at least {by_hand:.0f} times as large" in told

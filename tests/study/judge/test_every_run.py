@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 from study.plan.claim_files import all_claims
 from study.questions.measures import ColumnColour, Run
 from study.questions.measures.column_colour import chroma_shares, column_difference
-from study.report.sentences import sentence
+from study.report.sentences import verdict_sentences
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -27,7 +27,7 @@ def runs_of(chances, power: float | None = 0.9, values=None, **more):
 
 
 def why(verdict) -> str:
-    return sentence(COLOUR.rule, COLOUR.measure, verdict)
+    return verdict_sentences(COLOUR.rule, COLOUR.measure, verdict)
 
 
 def test_seen_in_every_run_is_supported():

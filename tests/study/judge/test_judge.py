@@ -18,7 +18,7 @@ from study.judge.judge import judge
 from study.judge.seeds import each_seed_once
 from study.plan.claim_files import all_claims
 from study.questions.claim import Arm
-from study.report.sentences import sentence
+from study.report.sentences import verdict_sentences
 
 pytestmark = pytest.mark.filterwarnings("error")
 few_examples = settings(max_examples=8, deadline=None, derandomize=True, database=None)
@@ -30,7 +30,7 @@ CONTROL = "0.0005"
 
 
 def why(claim, verdict) -> str:
-    return sentence(claim.rule, claim.measure, verdict)
+    return verdict_sentences(claim.rule, claim.measure, verdict)
 
 
 # ---- Every rule ------------------------------------------------------------------------------------------------------

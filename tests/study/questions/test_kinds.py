@@ -15,7 +15,7 @@ from study.questions.measures import Kind, Measure, Run
 from study.questions.rules import Rule
 from study.report.figures.draw import of_measure, of_rule
 from study.report.phrases import expected_words, measured, terms
-from study.report.sentences import sentence
+from study.report.sentences import sentence, verdict_sentences
 
 CLAIMS = all_claims()
 SIGNED = {"control": "control", "expected": 1, "no_effect_within": 0.5}
@@ -121,6 +121,13 @@ def test_a_claim_with_a_measure_that_says_nothing_of_itself_is_refused_by_its_na
 def test_what_nobody_registered_is_refused_by_name_and_never_taken_for_another(ask, name):
     with pytest.raises(Refused, match=name):
         ask()
+
+
+def test_of_a_claim_that_is_not_judged_yet_a_new_rule_need_not_register_a_sentence():
+    claim = CLAIMS["depth"]
+    verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
+    told = verdict_sentences(BareRule(control="a"), Bare(), verdict)
+    assert told == "Nothing is judged yet: of a there are 0 runs, and 3 more of an arm are needed for the first look."
 
 
 def test_the_judge_gives_numbers_and_no_texts_but_labels():

@@ -11,7 +11,7 @@ from study.judge.decision import decide
 from study.judge.judge import judge
 from study.plan.claim_files import all_claims
 from study.report.cautions import cautions
-from study.report.sentences import look_words, more_seeds_words, sentence, verdict_words, why
+from study.report.sentences import look_words, more_seeds_words, verdict_sentences, verdict_words, why
 
 few_examples = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
@@ -79,7 +79,7 @@ def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, s
 @given(*[st.lists(st.none() | st.floats(1, 50), max_size=5)] * 2)
 def test_of_times_it_is_told_in_whole_sentences_that_hold_the_interval(tanh, relu):
     verdict = decided(RELU, arms_of(tanh=tanh, relu=relu), "A-2012")
-    told = sentence(RELU.rule, RELU.measure, verdict)
+    told = verdict_sentences(RELU.rule, RELU.measure, verdict)
     assert are_sentences(told) and says_against_what(told)
     if verdict.direction != "incomplete":
         assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in told
@@ -87,12 +87,12 @@ def test_of_times_it_is_told_in_whole_sentences_that_hold_the_interval(tanh, rel
 
 def test_of_times_that_never_came_it_says_at_least():
     verdict = decided(RELU, arms_of(tanh=[None] * 3, relu=[9.0, 11.0, 10.0, 9.5, 10.5]), "A-2012")
-    assert re.match(r"Tanh took at least [\d.]+ times as long as relu", sentence(RELU.rule, RELU.measure, verdict))
+    assert re.match(r"Tanh took at least [\d.]+ times as long as relu", verdict_sentences(RELU.rule, RELU.measure, verdict))
 
 
 def test_a_gain_is_told_by_what_is_subtracted_from_what():
     verdict = decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.6, -1.4, -1.55, -1.45])})
-    told = sentence(VIEWS.rule, VIEWS.measure, verdict)
+    told = verdict_sentences(VIEWS.rule, VIEWS.measure, verdict)
     assert told.startswith("Ten views minus the centre view is -1.50 points") and "; n=5, each run against itself" in told
 
 
