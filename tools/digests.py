@@ -32,9 +32,7 @@ FINGERPRINT = "30a9876f240c"  # of the images in the run keys; any value works, 
 def run_keys() -> dict[str, str]:
     """Return the keys of two seeds of every arm of every claim, and of the named recipes."""
     keys = {
-        f"{name}/{scale}/{base}/{arm.label}/{seed}": run_key(
-            claim.recipe(base, arm.label, SCALES[scale].diff), seed, FINGERPRINT
-        )
+        f"{name}/{scale}/{base}/{arm.label}/{seed}": run_key(claim.recipe_at(scale, base, arm.label), seed, FINGERPRINT)
         for name, claim in all_claims().items()
         for scale in claim.fixed_scales
         for base, recipe in claim.bases.items()

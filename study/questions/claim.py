@@ -246,7 +246,7 @@ class Claim:
                 f"{recipe.optim.batch_size} on base {base!r}"
             )
         for scale in self.fixed_scales if self.measure.least_epochs > 1 else ():
-            epochs = self.recipe(base, arm, SCALES[scale].diff).optim.epochs
+            epochs = self.recipe_at(scale, base, arm).optim.epochs
             if SCALES[scale].suits(recipe) and epochs < self.measure.least_epochs:
                 raise Refused(
                     f"claim.measure.epochs: {self.measure.least_epochs} are more than the {epochs} of arm {arm!r} on base "
@@ -304,14 +304,18 @@ class Claim:
         """`scales` without the sets of own images."""
         return {label: role for label, role in self.scales.items() if label in SCALES}
 
-    def recipe(self, base: str, arm: str, scale: Mapping[str, Any] | None = None) -> Recipe:
-        """Return the recipe of base + scale + arm."""
-        chosen = self.arm(arm)
-        return changed(changed(self.bases[base], scale or {}), {**chosen.diff, **chosen.also.get(base, {})})
+    def recipe(self, base: str, arm: str) -> Recipe:
+        """Return the recipe of base + arm, at no scale."""
+        return self._with_arm(self.bases[base], base, arm)
 
     def recipe_at(self, scale: str, base: str, arm: str) -> Recipe:
         """Return the recipe of the runs at the named scale, without a learning rate that a search found."""
-        return self.recipe(base, arm, scale_named(scale).on(self.bases[base]))
+        whole = self.bases[base]
+        return self._with_arm(changed(whole, scale_named(scale).on(whole)), base, arm)
+
+    def _with_arm(self, recipe: Recipe, base: str, label: str) -> Recipe:
+        arm = self.arm(label)
+        return changed(recipe, {**arm.diff, **arm.also.get(base, {})})
 
     @property
     def section(self) -> float:

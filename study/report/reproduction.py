@@ -119,7 +119,7 @@ def runs_of_full_replication(claims: Mapping[str, Claim]) -> int:
             if not SCALES["imagenet"].suits(claim.bases[base]):
                 continue
             for label in claim.default_arms:
-                recipe = claim.recipe(base, label, SCALES["imagenet"].diff)
+                recipe = claim.recipe_at("imagenet", base, label)
                 needed = (LOOKS.first_arm if label == claim.arms[0].label else LOOKS.arms)[0]
                 seeds[recipe] = max(seeds.get(recipe, 0), needed, claim.measure.runs_together)
     return sum(seeds.values())

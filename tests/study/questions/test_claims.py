@@ -45,17 +45,17 @@ CASES = [
 @pytest.mark.parametrize("claim, scale, base", CASES)
 def test_the_control_is_the_base_at_its_scale(claim, scale, base):
     diff = SCALES[scale].diff
-    control = claim.recipe(base, claim.arms[0].label, diff)
+    control = claim.recipe_at(scale, base, claim.arms[0].label)
     assert set(differences(control, claim.bases[base])) <= set(diff)
     assert {field: settings(control)[field] for field in diff} == dict(diff)
 
 
 @pytest.mark.parametrize("claim, scale, base", CASES)
 def test_an_arm_differs_from_the_control_in_the_fields_that_it_names_alone_and_has_their_values(claim, scale, base):
-    control = claim.recipe(base, claim.arms[0].label, SCALES[scale].diff)
+    control = claim.recipe_at(scale, base, claim.arms[0].label)
     last = f"model.layers.{len(control.model.layers) - 1}."
     for arm in claim.arms[1:]:
-        recipe = claim.recipe(base, arm.label, SCALES[scale].diff)
+        recipe = claim.recipe_at(scale, base, arm.label)
         named = {**arm.diff, **arm.also.get(base, {})}
         named = {field.replace("model.layers.last.", last): value for field, value in named.items()}
         whole = tuple(
@@ -68,7 +68,7 @@ def test_an_arm_differs_from_the_control_in_the_fields_that_it_names_alone_and_h
 
 @pytest.mark.parametrize("claim, scale, base", CASES)
 def test_no_arm_equals_another(claim, scale, base):
-    recipes = {arm.label: claim.recipe(base, arm.label, SCALES[scale].diff) for arm in claim.arms}
+    recipes = {arm.label: claim.recipe_at(scale, base, arm.label) for arm in claim.arms}
     same = [pair for pair in itertools.combinations(recipes, 2) if recipes[pair[0]] == recipes[pair[1]]]
     assert not same
 
@@ -77,7 +77,7 @@ def test_no_arm_equals_another(claim, scale, base):
 def test_runs_stop_at_the_target_of_a_time_to_a_training_error_and_else_run_their_budget(claim, scale, base):
     wants = isinstance(claim.measure, TimeTo) and claim.measure.of == "train_error"
     for arm in claim.arms:
-        optim = claim.recipe(base, arm.label, SCALES[scale].diff).optim
+        optim = claim.recipe_at(scale, base, arm.label).optim
         assert optim.stop_at_train_error == (claim.measure.level if wants else 0)
 
 
@@ -206,7 +206,7 @@ def tiny_results(tmp_path_factory) -> tuple[Path, dict]:
     place = Place(Machine(device="cpu", name="test machine", precision="fp32", threads=1), folder, folder / "spool")
     results = {}
     for arm in TINY_CLAIM.arms:
-        recipe = TINY_CLAIM.recipe("tiny", arm.label, SCALES["shapes"].diff)
+        recipe = TINY_CLAIM.recipe_at("shapes", "tiny", arm.label)
         planned = PlannedRun("tiny", "shapes", "tiny", arm.label, 0, recipe, images.fingerprint)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(one_run, "images_of", lambda name, folder, device: images)

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from alexnet.data.batches import Feed
 from alexnet.errors import Refused
 from alexnet.machine import Machine
-from alexnet.recipe import differences
+from alexnet.recipe import changed, differences
 from study.judge.evidence import find
 from study.plan.claim_files import all_claims, get_claim
 from study.plan.plan import make_plan, tuned_recipe
@@ -21,7 +21,7 @@ from study.plan.trials import Search, trials_of
 from study.plan.tuned import Tuned
 from study.questions.claim import JUDGED_SEEDS_BELOW
 from study.questions.own_rates import RATE, SUFFIX
-from study.questions.scales import SCALES, trained_long_enough
+from study.questions.scales import trained_long_enough
 from study.record import tables
 from study.report.figures.rates import rates
 from study.run import search as search_module
@@ -68,7 +68,7 @@ def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_
     assert (field, set(trials)) == (RATE, set(claim.tune[RATE]))
     for rate, planned_runs in trials.items():
         assert [planned.seed for planned in planned_runs] == [1000, 1001, 1002] and JUDGED_SEEDS_BELOW == 1000
-        plain = claim.recipe(BASE, arm, {**SCALES[scale].diff, RATE: rate})
+        plain = changed(claim.recipe_at(scale, BASE, arm), {RATE: rate})
         for planned in planned_runs:
             assert {field: new for field, (_, new) in differences(planned.recipe, plain).items()} == differs
 
@@ -76,7 +76,7 @@ def test_each_rate_is_tried_on_three_unjudged_seeds_and_differs_from_the_arm_in_
 def test_where_the_scale_leaves_images_out_a_trial_trains_on_the_arms_own_and_is_measured_on_others():
     name, scale = NAME, "cifar10-jpeg-2500"
     trial = trials_of(Search(name, scale, BASE, "none", "0"))[1][0.01][0].recipe
-    arm = get_claim(name).recipe(BASE, "none", SCALES[scale].diff)
+    arm = get_claim(name).recipe_at(scale, BASE, "none")
     made_up = image_set(random_pixels(6_000, side=32))
     images = replace(made_up, train_labels=made_up.train_labels % 10)
     tried, plain = Feed(trial, images, 0), Feed(arm, images, 0)

@@ -13,10 +13,9 @@ from study.plan.fixed_rules import Preregistrations
 from study.plan.initial_logits import SAME_SCALE, InitialLogits
 from study.questions.claim import Arm
 from study.questions.readings import SUFFIX, signal_kept
-from study.questions.scales import SCALES
 
 RESULTS = Path(__file__).parents[3] / "results"
-SCALE = SCALES["cifar10-jpeg"]
+SCALE = "cifar10-jpeg"
 CLAIMS = {name: claim for name, claim in all_claims().items() if "ALEXNET_32" in claim.bases and "cifar10-jpeg" in claim.scales}
 KEPT = [(name, arm.label) for name, claim in CLAIMS.items() for arm in claim.arms if arm.label.endswith(SUFFIX)]
 # Arms that change the scale of the signal and have no second reading, and why.
@@ -29,7 +28,7 @@ def ratio(claim, base: str, label: str) -> float | None:
     runs = pd.read_csv(RESULTS / "runs.csv")
     (fingerprint,) = set(runs[runs.data == "cifar10-jpeg"].data_fingerprint)
     known = InitialLogits.read(RESULTS)
-    recipes = [claim.recipe(base, one, SCALE.diff) for one in (label, claim.arms[0].label)]
+    recipes = [claim.recipe_at(SCALE, base, one) for one in (label, claim.arms[0].label)]
     return known.ratio(*recipes, fingerprint)
 
 

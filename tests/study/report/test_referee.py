@@ -58,7 +58,7 @@ SEVERAL = [
 def test_the_command_of_a_run_names_the_recipe_that_was_run_whatever_the_scale_and_the_tuned_rate(name, base, scale):
     claim = CLAIMS[name]
     for arm in (claim.arms[0], claim.arms[-1]):
-        recipe = changed(claim.recipe(base, arm.label, SCALES[scale].diff), {"optim.learning_rate": 0.0123})
+        recipe = changed(claim.recipe_at(scale, base, arm.label), {"optim.learning_rate": 0.0123})
         one = SimpleNamespace(claim=claim, claim_name=name, base=base)
         words = shlex.split(training_command(one, arm_of(arm.label, recipe=recipe, diff=arm.diff)))
         assert words[:4] == ["python", "-m", "study", "train"] and words[-1] == "--seed"
