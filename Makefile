@@ -172,7 +172,7 @@ audit: $(READY) ## compare locked packages with the installed ones and with know
 digests: $(READY) ## check that run keys, tables, golden losses and verdicts are as before a change
 	$(VENV)/bin/python -m tools.digests
 
-findings: $(READY) ## write the tables of README.md and docs/findings.md again, from results/REPORT.md
+findings: $(READY) ## write the tables of README.md and docs/findings.md again, from what is found in results/
 	$(VENV)/bin/python -m tools.findings_tables
 
 docs-map: $(READY) ## write the tables of modules in docs/modules.md again, from their docstrings

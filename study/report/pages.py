@@ -58,6 +58,11 @@ def write_report(folder: Path, findings: Findings | None = None) -> list[Path]:
 OVERVIEW_COLOURS = 64
 """Number of colours kept in the PNGs of all claims and of all parts, which the README shows."""
 PARTS, TOGETHER = "parts.png", "together.png"
+SHOWS = {
+    PARTS: "What each part is worth in each regime",
+    TOGETHER: "What each part is worth on average over the others, in each regime",
+}
+"""What these pictures show, by the end of the file's name."""
 
 
 def _overview(findings: Findings, folder: Path) -> list[Path]:
@@ -95,6 +100,7 @@ def describe(
         "looks": looks_words(findings.found),
         "parts": f"figures/{PARTS}" if (folder / "figures" / PARTS) in drawn else "",
         "together": [f"figures/{path.name}" for path in drawn if path.name.endswith(TOGETHER)],
+        "shows": {"parts": SHOWS[PARTS], "together": SHOWS[TOGETHER]},
         "overview": overview(found),
         "glossary": GLOSSARY,
         "strict": STRICT,

@@ -14,6 +14,9 @@ from study.report import phrases
 from study.report.effect_tables import ERROR_NAMES
 from study.report.plain_tables import NOTHING, table
 
+SEEN_AGAIN, NOT_CONFIRMED = "seen again", "not confirmed"
+"""Outcomes of a replication that has all its pairs (study/judge/replications.py)."""
+
 
 def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
     """Return a row for each replication, also for those that lack pairs."""
@@ -48,8 +51,8 @@ def replicated_words(finding: Finding) -> str:
     told = finding.replicated
     if len(told) < 2:
         return "".join(one.outcome for one in told)
-    seen = sum(one.outcome == "seen again" for one in told)
-    return f"seen again in {seen} of {len(told)} replications" if seen else f"not confirmed in {len(told)} replications"
+    seen = sum(one.outcome == SEEN_AGAIN for one in told)
+    return f"{SEEN_AGAIN} in {seen} of {len(told)} replications" if seen else f"{NOT_CONFIRMED} in {len(told)} replications"
 
 
 def replication_sentence(told: Replicated, finding: Finding) -> str:

@@ -40,20 +40,28 @@ def verdict_words(finding: Finding) -> str:
 
 def own_words(finding: Finding) -> str:
     """Return the verdict with its qualifications, without replications."""
-    verdict = finding.verdict
     if finding.role == "machinery":
-        return f"{verdict.direction} (stand-in data: shows the machinery, is no evidence)"
+        return f"{finding.verdict.direction} (stand-in data: shows the machinery, is no evidence)"
+    other = f"; {differ}" if (differ := readings_differ(finding)) else ""
+    return f"{decision_words(finding)}{other}"
+
+
+AMONG_ALL = "undecided among all claims ({} alone)"
+
+
+def decision_words(finding: Finding, alone: str = AMONG_ALL) -> str:
+    """Return the verdict with its size and the runs without a result. `alone`: the words for one that is decided alone."""
+    verdict = finding.verdict
     size = "" if verdict.size == "not judged" else f", size {verdict.size}"
     if finding.role in ("proxy", "own") and verdict.is_decided:
         size = f", size not judged ({'own images' if finding.role == 'own' else 'proxy'})"
     direction = verdict.direction
     if verdict.alone:
-        direction = f"undecided among all claims ({verdict.alone} alone)"
+        direction = alone.format(verdict.alone)
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
     failed = f"; {no_result_words(verdict.told.failures, finding.arms)}" if verdict.told.failures else ""
-    other = f"; {differ}" if (differ := readings_differ(finding)) else ""
-    return f"{direction}{size}{failed}{other}"
+    return f"{direction}{size}{failed}"
 
 
 def look_words(verdict: Verdict) -> str:
