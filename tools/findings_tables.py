@@ -120,15 +120,18 @@ def in_words(scale: str) -> str:
 
 
 def regime_lines(found: Sequence[Finding], scales: Sequence[str]) -> list[str]:
-    """Return a table of all findings: one row a claim, in the order of the report, and one column a scale.
+    """Return a table of all findings: one row a claim and, if it was asked on several, base, in the order of the report, and
+    one column a scale.
 
     A scale at which claims were also asked with each arm at its own learning rate has a second column."""
+    bases = Counter((one.claim_name, one.scale) for one in found)
+    on_several = {name for (name, _), count in bases.items() if count > 1}
     cells: dict[tuple[str, str], dict[tuple[str, bool], str]] = {}
     for one in found:
         if isinstance(one.claim.rule, Factorial) or one.scale not in scales:
             continue  # a design has many effects, and none represents the others
         title, paper = one.claim.title.removesuffix(IN_TITLE), phrases.reported_words(one.claim).replace(" points", "")
-        claim = f"{title} ({one.base})" if re.match("[ABC]-", one.base) else title
+        claim = f"{title} ({one.base})" if one.claim_name in on_several else title
         cells.setdefault((claim, paper), {})[one.scale, is_at_own_rates(one.claim_name)] = in_a_cell(one)
 
     there = {column for of_claim in cells.values() for column in of_claim}
