@@ -75,7 +75,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
         yield f"It is not among the {beside}: it is judged as if it were one more of them."
     if finding.rule and verdict.looks_taken and (before := _runs_before(finding)):
         yield f"The rule was fixed on {finding.rule.fixed_on}; {before} of these runs began on an earlier day (NOTES.md)."
-    yield from (replication_sentence(told, finding) for told in finding.replications if told.outcome != "incomplete")
+    yield from (replication_sentence(one, finding) for one in finding.replications if one.outcome != "incomplete")
     if finding.role == "own":
         yield from _of_own_images(finding)
     elif not is_alike and math.isfinite(look.on_other_images) and isinstance(look.effect, Difference):
@@ -92,13 +92,13 @@ def _of_own_images(finding: Finding) -> Iterator[str]:
     if limit is None:
         yield "It is about these test images alone: the effect of others is not known for this measure, or was not kept."
     else:
-        told = (
+        words = (
             f"The interval is over seeds and test images; its standard error is {limit.seed_error:.2f} points from the seeds "
             f"and {limit.image_error:.2f} from the {limit.test_images:,} test images."
         )
         if not finding.verdict.is_decided:
-            told += f" {capital(limit_words(limit))}."
-        yield told
+            words += f" {capital(limit_words(limit))}."
+        yield words
     if finding.splits:
         each = ", ".join(f"{value:+.2f}" for value in finding.splits[0])
         splits = counted(len(finding.splits[0]), "split")

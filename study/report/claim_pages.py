@@ -227,24 +227,24 @@ def _spread_words(finding: Finding) -> str:
     )
     if look.spread_of_pairs != look.spread_of_pairs:
         return ""
-    told = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
+    words = f" The {of} have a standard deviation of {phrases.number(look.spread_of_pairs)}"
     if not look.degrees_of_others:
-        return f"{told}; no spread of other comparisons is used."
+        return f"{words}; no spread of other comparisons is used."
     others = phrases.number(look.spread_of_others)
-    return f"{told}; other comparisons have {others}, weighted as {look.degrees_of_others:.2g} degrees of freedom."
+    return f"{words}; other comparisons have {others}, weighted as {look.degrees_of_others:.2g} degrees of freedom."
 
 
 def _p_words(finding: Finding) -> str:
-    look, told = finding.verdict.told, []
+    look, checks = finding.verdict.told, []
     if look.permutation_p == look.permutation_p:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""
         is_exact = look.permutation_floor > 1 / MOST_SPLITS
         how = f"the smallest with so few runs: {floor}{binds}" if is_exact else f"of {MOST_SPLITS:,} random splits"
-        told.append(f"{'exact ' * is_exact}permutation p {phrases.number(look.permutation_p, 2)} ({how})")
+        checks.append(f"{'exact ' * is_exact}permutation p {phrases.number(look.permutation_p, 2)} ({how})")
     if look.order_p == look.order_p:
-        told.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
-    text = "; ".join(told)
+        checks.append(f"of the order of arrivals, seed by seed, p {phrases.number(look.order_p, 2)}")
+    text = "; ".join(checks)
     return f" As a check that assumes nothing about the distribution of runs: {text}." if text else ""
 
 

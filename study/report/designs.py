@@ -53,7 +53,7 @@ def _roman(number: int) -> str:
 def design_words(design: Design) -> str:
     """Explain what a factorial design is and how to read this one, for readers who do not know any."""
     parts, cells = len(design.factors), len(design.cells) + 1
-    told = [
+    sentences = [
         f"A factorial design switches several parts off at once: here {cells} of the {2**parts} combinations of {parts} parts "
         f"({design_name(design)})."
         if cells < 2**parts
@@ -64,8 +64,8 @@ def design_words(design: Design) -> str:
         "The effect of a pair is half of how much more one part does where the other is off too.",
     ]
     if together := _pairs_together(design):
-        told.append(together)
-    return " ".join(told)
+        sentences.append(together)
+    return " ".join(sentences)
 
 
 def _pairs_together(design: Design) -> str:

@@ -47,11 +47,11 @@ def regimes_table(found: Sequence[Finding]) -> dict[str, Any]:
 def other_errors_table(found: Sequence[Finding]) -> dict[str, Any]:
     """Return a row for each finding about an error at the end of training: its effect in every error; the judged one is
     marked."""
-    told = [one for one in found if one.other_errors]
+    compared = [one for one in found if one.other_errors]
     rows = [
         {"claim": one.claim.title, "base": one.base, "scale": one.scale}
         | {name: _in_error(one, of) for of, name in ERROR_NAMES.items()}
-        for one in told
+        for one in compared
     ]
     return table(rows, keep=("claim", "scale", *ERROR_NAMES.values()))
 

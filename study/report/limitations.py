@@ -50,11 +50,11 @@ def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     diverged = sum(run.outcome == "diverged" for run in runs.values())
     idle = sum(run.failed for run in runs.values()) - diverged
     ended = [f"{count:,} {word}" for count, word in ((diverged, "diverged"), (idle, "did not learn")) if count]
-    told = f"Of {counted(len(runs), 'run')} that findings use, {' and '.join(ended)}; by arm:"
+    no_result = f"Of {counted(len(runs), 'run')} that findings use, {' and '.join(ended)}; by arm:"
     if not ended:
-        told = f"None of {counted(len(runs), 'run')} that findings use: none diverged, and each learned something."
+        no_result = f"None of {counted(len(runs), 'run')} that findings use: none diverged, and each learned something."
     return {
-        "no_result": told if runs else "",
+        "no_result": no_result if runs else "",
         "no_results": table(rows, keep=("arm", "diverged", "did not learn")),
         "before": [*_before_rules(findings), *_before_claims(findings.found, claims)],
     }
@@ -62,12 +62,12 @@ def limitations(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
 
 def _before_rules(findings: Findings) -> list[str]:
     """Return a sentence for each scale that has runs."""
-    told, runs = [], findings.runs
+    sentences, runs = [], findings.runs
     rules = {finding.scale: finding.rule for finding in findings.found if finding.role != "machinery"}
     for scale, rule in rules.items():
         own = runs[runs.scale == scale]
         if rule is None:
-            told.append(f"{scale}: no rule was fixed before its {counted(len(own), 'run')}.")
+            sentences.append(f"{scale}: no rule was fixed before its {counted(len(own), 'run')}.")
             continue
         before = sum(map(rule.was_seen, own.seed, own.started))
         known, unjudged = "began on an earlier day", ""
@@ -76,8 +76,8 @@ def _before_rules(findings: Findings) -> list[str]:
             unjudged = f" Runs of seeds below {rule.first_seed} are not judged."
         note = f" ({rule.note})" if rule.note else ""
         of_all = f"{before} of its {counted(len(own), 'run')}"
-        told.append(f"{scale}: the rule was fixed on {rule.fixed_on}; {of_all} {known}{note}.{unjudged}")
-    return told
+        sentences.append(f"{scale}: the rule was fixed on {rule.fixed_on}; {of_all} {known}{note}.{unjudged}")
+    return sentences
 
 
 def _before_claims(found: Sequence[Finding], claims: Mapping[str, Claim]) -> list[str]:

@@ -60,13 +60,13 @@ def seeds_sentence(claim: Claim, spread: RunSpread | None, looks: Looks, has_end
     if seeds is None:
         return 'the seeds that "no effect" needs are not known before there are runs'
     fewest = f"{seeds[0]} to " if seeds[0] != seeds[1] else ""
-    told = f'"no effect" needs about {fewest}{counted(seeds[1], "seed")} of each arm ({spread_text(claim, spread)})'
+    words = f'"no effect" needs about {fewest}{counted(seeds[1], "seed")} of each arm ({spread_text(claim, spread)})'
     chance, last = chance_of_no_effect(claim, spread, looks), most_seeds(claim, looks)
     if has_ended or not claim.rule.is_tested or seeds[0] <= last:
-        return told
+        return words
     if chance < HARDLY:
-        return f"{told}: within {counted(last, 'seed')} it can end only as {ends_text(claim, chance)}"
-    return f"{told}: within {counted(last, 'seed')} it is found with a probability of at most {chance:.0%}"
+        return f"{words}: within {counted(last, 'seed')} it can end only as {ends_text(claim, chance)}"
+    return f"{words}: within {counted(last, 'seed')} it is found with a probability of at most {chance:.0%}"
 
 
 def at_scale(
@@ -74,27 +74,27 @@ def at_scale(
 ) -> dict[str, list[str]]:
     """Return what "no effect" needs at a scale, from that scale's own runs and looks: sentences, each with the bases that it is
     true for. `found`: the findings at that scale and others. Not for claims with a text from `without_seeds`."""
-    own, told = of_scale(found, scale), {}
+    own, bases_of = of_scale(found, scale), {}
     ended = {one.base for one in own if one.claim == claim and one.word == "no effect"}
     for base in bases:
         sentence = seeds_sentence(claim, spread_of(own, claim.measure, base), looks_at(scale, rules), base in ended)
-        told.setdefault(sentence, []).append(base)
-    return told
+        bases_of.setdefault(sentence, []).append(base)
+    return bases_of
 
 
 def lines(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> list[str]:
     """Return a claim's margin, and what "no effect" needs at each scale with runs or a rule, and on the bases without them."""
     if why := without_seeds(claim):
         return [why]
-    told: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     left = list(claim.default_bases)
     for scale, bases in _known_at(name, claim, found, rules).items():
         for sentence, same in at_scale(claim, scale, bases, found, rules).items():
-            told.setdefault(sentence, []).append(", ".join([scale, *(same if len(claim.bases) > 1 else ())]))
+            places.setdefault(sentence, []).append(", ".join([scale, *(same if len(claim.bases) > 1 else ())]))
         left = [base for base in left if base not in bases]
     if left:
-        told.setdefault(seeds_sentence(claim, None, LOOKS), []).append(", ".join(left))
-    return [margin_text(claim), *(f"{'; '.join(where)}: {sentence}" for sentence, where in told.items())]
+        places.setdefault(seeds_sentence(claim, None, LOOKS), []).append(", ".join(left))
+    return [margin_text(claim), *(f"{'; '.join(where)}: {sentence}" for sentence, where in places.items())]
 
 
 def facts(name: str, claim: Claim, found: Sequence[Finding], rules: Preregistrations) -> dict[str, Any]:

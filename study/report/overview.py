@@ -107,14 +107,14 @@ def counts_words(found: Sequence[Finding], claims: Mapping[str, Claim]) -> str:
     family = {finding.scale: finding.claims_in_family for finding in asked if finding.in_family}
     at = Counter(finding.scale for finding in asked)
     extra = sum(not finding.in_family for finding in asked)
-    told = [
+    sentences = [
         f"The paper makes {counted(of_paper, 'claim')} that can be tested here{beyond}.",
         f"Each scale tests those that suit it: {_listed(family)}." if family else "",
         f"A finding is the result for one claim, on one network, at one scale: {_listed(at)}"
         + (f", {len(asked)} in all" if len(at) > 1 else "")
         + (f" ({extra} of them on an extra question, which is not in the count of its scale)." if extra else "."),
     ]
-    return " ".join(filter(None, told))
+    return " ".join(filter(None, sentences))
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -127,8 +127,10 @@ def looks_words(found: Sequence[Finding]) -> str:
     scales: dict[Looks, list[str]] = defaultdict(list)
     for scale, rule in {finding.scale: finding.rule for finding in found}.items():
         scales[looks_of(rule)].append(scale)
-    told = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} seeds of an arm" for looks in scales}
-    return "; ".join(words + (f" at {', '.join(scales[looks])}" if len(told) > 1 else "") for looks, words in told.items())
+    by_looks = {looks: f"{', '.join(map(str, looks.arms[:-1]))} and {looks.arms[-1]} seeds of an arm" for looks in scales}
+    return "; ".join(
+        words + (f" at {', '.join(scales[looks])}" if len(by_looks) > 1 else "") for looks, words in by_looks.items()
+    )
 
 
 def on_paper_line(finding: Finding, other: Effect | None = None) -> tuple[float, float, float, float] | None:

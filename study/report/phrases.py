@@ -134,17 +134,17 @@ def reported_words(claim: Claim) -> str:
     """Return the paper's number in the form of `effect_words`, such as "x6" or "+1.4 points", or only its direction."""
     reported, value = claim.reported, claim.reported.value
     if value is not None:
-        told = f"x{value:g}" if claim.measure.kind == "time" else f"{value:+g} {claim.measure.unit}"
+        words = f"x{value:g}" if claim.measure.kind == "time" else f"{value:+g} {claim.measure.unit}"
         if reported.in_notes_alone:
-            return f"{NOT_SAID} (2012 notes: {told})"
-        return told if reported.precision == "measured" else f"{reported.precision} {told}"
+            return f"{NOT_SAID} (2012 notes: {words})"
+        return words if reported.precision == "measured" else f"{reported.precision} {words}"
     return NOT_SAID if math.isinf(claim.section) else expected_words(claim.rule)
 
 
 def paper_says(claim: Claim) -> str:
     """Return text such as "the paper says +1.4 points" or "the paper does not say"."""
-    told = reported_words(claim)
-    return f"the paper does not say{told.removeprefix(NOT_SAID)}" if told.startswith(NOT_SAID) else f"the paper says {told}"
+    words = reported_words(claim)
+    return f"the paper does not say{words.removeprefix(NOT_SAID)}" if words.startswith(NOT_SAID) else f"the paper says {words}"
 
 
 @singledispatch
@@ -245,11 +245,11 @@ def against_control_words(finding: Finding, arm: ArmEvidence) -> str:
 def all_runs_words(finding: Finding) -> str:
     """Return the effect by all runs where there are more than the verdict uses (a decided claim is not judged again); else
     "-"."""
-    told, compares = finding.verdict.effect, isinstance(finding.claim.rule, DifferenceOfMeans | RatioOfTimes)
+    judged, compares = finding.verdict.effect, isinstance(finding.claim.rule, DifferenceOfMeans | RatioOfTimes)
     effect = finding.effects.get(finding.verdict.treated) if compares else finding.all_runs
-    if isinstance(effect, Share | None) or isinstance(told, Share):
+    if isinstance(effect, Share | None) or isinstance(judged, Share):
         return "-"
-    are_all = (effect.n_treated, effect.n_control) == (told.n_treated, told.n_control)
+    are_all = (effect.n_treated, effect.n_control) == (judged.n_treated, judged.n_control)
     return "-" if are_all else effect_words(effect, finding.claim.measure.unit)
 
 
@@ -363,8 +363,8 @@ def judged_words(finding: Finding) -> str:
 def no_result_words(failures: Sequence[Failures], arms: Sequence[ArmEvidence]) -> str:
     """Return text such as "2 of 5 runs of none diverged, 1 of 3 runs of tanh did not learn", arm after arm."""
     by_label = {arm.label: arm for arm in arms}
-    told = [f"{one.failed} of {counted(one.runs, 'run')} of {one.arm} {_ended(by_label.get(one.arm))}" for one in failures]
-    return ", ".join(told)
+    parts = [f"{one.failed} of {counted(one.runs, 'run')} of {one.arm} {_ended(by_label.get(one.arm))}" for one in failures]
+    return ", ".join(parts)
 
 
 def _ended(arm: ArmEvidence | None) -> str:

@@ -42,5 +42,5 @@ def setting_words(value: Any) -> str:
 def fields_words(fields: Mapping[str, Any]) -> str:
     """Return text such as "21 settings and the schedule of learning rates"."""
     settings = sum(field != SCHEDULE for field in fields)
-    told = [counted(settings, "setting")] * bool(settings)
-    return " and ".join(told + ["the schedule of learning rates"] * (SCHEDULE in fields))
+    parts = [counted(settings, "setting")] * bool(settings)
+    return " and ".join(parts + ["the schedule of learning rates"] * (SCHEDULE in fields))

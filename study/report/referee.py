@@ -41,13 +41,13 @@ HAIR = 1.1
 
 def how_judged(finding: Finding) -> str:
     """Return a paragraph: what was compared, by which looks and margin, and the result."""
-    told = [f"{compared(finding.claim.rule, finding)}."]
+    sentences = [f"{compared(finding.claim.rule, finding)}."]
     if finding.claim.rule.is_tested and finding.verdict.looks_planned:
         looks, others = finding.verdict.looks_planned, finding.claims_in_family
         beside = f"{counted(others, 'claim')} judged together" if others > 1 else "no other claim judged with it"
         margin = f", a margin of {margin_text(finding.claim)} either way" if finding.claim.rule.smallest_effect else ""
-        told.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
-    return " ".join((*told, why(finding)))
+        sentences.append(f"The plan: {counted(looks, 'look')}, {beside}{margin}.")
+    return " ".join((*sentences, why(finding)))
 
 
 @singledispatch
@@ -169,7 +169,7 @@ def _limits(finding: Finding) -> Iterator[str]:
 
 def holds_for_all(found: Sequence[Finding]) -> list[str]:
     """Return what a reader should remember about every finding, one sentence each."""
-    told = [
+    sentences = [
         "Arms are compared in pairs of runs with the same seed on the same machine. Random draws that both runs share cancel.",
         "The first look that decides counts, and more seeds of the same arms do not change it. An effect that is decided "
         "before the last look is, on average, somewhat overestimated.",
@@ -177,7 +177,7 @@ def holds_for_all(found: Sequence[Finding]) -> list[str]:
         "Other images, another network or another margin are other questions, and each has its own answer.",
     ]
     proxies = {one.scale: scale_named(one.scale).about for one in found if one.role in ("proxy", "own")}
-    told += [
+    sentences += [
         f"{scale}: {about}. The size of an effect on the paper's images is not judged." for scale, about in proxies.items()
     ]
     networks = {
@@ -185,7 +185,7 @@ def holds_for_all(found: Sequence[Finding]) -> list[str]:
         for one in found
         if one.role != "machinery" and (changes := changed_from_2012(one))
     }
-    return [*told, *sorted(networks)]
+    return [*sentences, *sorted(networks)]
 
 
 def changed_from_2012(finding: Finding) -> dict[str, tuple]:

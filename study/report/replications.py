@@ -25,20 +25,20 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
             "claim": one.claim.title,
             "scale": one.scale,
             "base": one.base,
-            "arms": f"{told.rule.treated} against {told.rule.control}",
-            "measure": ERROR_NAMES.get(told.rule.error) or phrases.measured(one.claim.measure),
-            "finding": told.rule.finding,
-            "fixed on": told.rule.fixed_on,
-            "fixed in": told.rule.note or FILE,
-            "seeds": f"{told.rule.seeds[0]} to {told.rule.seeds[-1]}",
-            "pairs": f"{told.pairs} of {told.rule.pairs}",
-            "fresh pairs [95%]": effect_words(told, one),
-            "bound": bound_words(told, one),
-            "outcome": told.outcome,
-            "machine": machine_words(told.machines) or NOTHING,
+            "arms": f"{again.rule.treated} against {again.rule.control}",
+            "measure": ERROR_NAMES.get(again.rule.error) or phrases.measured(one.claim.measure),
+            "finding": again.rule.finding,
+            "fixed on": again.rule.fixed_on,
+            "fixed in": again.rule.note or FILE,
+            "seeds": f"{again.rule.seeds[0]} to {again.rule.seeds[-1]}",
+            "pairs": f"{again.pairs} of {again.rule.pairs}",
+            "fresh pairs [95%]": effect_words(again, one),
+            "bound": bound_words(again, one),
+            "outcome": again.outcome,
+            "machine": machine_words(again.machines) or NOTHING,
         }
         for one in found
-        for told in one.replications
+        for again in one.replications
     ]
     return table(
         rows,
@@ -48,45 +48,45 @@ def replications_table(found: Sequence[Finding]) -> dict[str, Any]:
 
 def replicated_words(finding: Finding) -> str:
     """Return what replications say of a finding in a few words; empty without any."""
-    told = finding.replicated
-    if len(told) < 2:
-        return "".join(one.outcome for one in told)
-    seen = sum(one.outcome == SEEN_AGAIN for one in told)
-    return f"{SEEN_AGAIN} in {seen} of {len(told)} replications" if seen else f"{NOT_CONFIRMED} in {len(told)} replications"
+    again = finding.replicated
+    if len(again) < 2:
+        return "".join(one.outcome for one in again)
+    seen = sum(one.outcome == SEEN_AGAIN for one in again)
+    return f"{SEEN_AGAIN} in {seen} of {len(again)} replications" if seen else f"{NOT_CONFIRMED} in {len(again)} replications"
 
 
-def replication_sentence(told: Replicated, finding: Finding) -> str:
+def replication_sentence(again: Replicated, finding: Finding) -> str:
     """Return a sentence on a replication that has all its pairs, such as "Run again on 10 fresh pairs of without-3 and all-five
     (seeds 103 to 112), it is -0.22 points [-0.70, 0.26], and with 95% confidence below +0.17 points: not confirmed."."""
-    rule = told.rule
+    rule = again.rule
     by = f", by {ERROR_NAMES[rule.error]}," if rule.error else ""
-    without = f", {counted(told.without_result, 'pair')} without a result" if told.without_result else ""
+    without = f", {counted(again.without_result, 'pair')} without a result" if again.without_result else ""
     return (
         f"Run again{by} on {counted(rule.pairs, 'fresh pair')} of {rule.treated} and {rule.control} (seeds {rule.seeds[0]} to "
-        f"{rule.seeds[-1]}{without}), it is {effect_words(told, finding)}, and with {100 * rule.confidence:g}% confidence "
-        f"{bound_words(told, finding)}: {told.outcome}."
+        f"{rule.seeds[-1]}{without}), it is {effect_words(again, finding)}, and with {100 * rule.confidence:g}% confidence "
+        f"{bound_words(again, finding)}: {again.outcome}."
     )
 
 
-def effect_words(told: Replicated, finding: Finding) -> str:
-    return NOTHING if told.effect is None else phrases.effect_words(told.effect, _unit(told, finding))
+def effect_words(again: Replicated, finding: Finding) -> str:
+    return NOTHING if again.effect is None else phrases.effect_words(again.effect, _unit(again, finding))
 
 
-def bound_words(told: Replicated, finding: Finding) -> str:
+def bound_words(again: Replicated, finding: Finding) -> str:
     """Return the limit that decides, with enough digits to show its side of "no effect"; "without a bound" if there is none."""
-    is_ratio = isinstance(told.effect, Ratio)
-    if told.effect is None:
+    is_ratio = isinstance(again.effect, Ratio)
+    if again.effect is None:
         return NOTHING
-    if not math.isfinite(told.bound) or (is_ratio and told.bound == 0):
+    if not math.isfinite(again.bound) or (is_ratio and again.bound == 0):
         return "without a bound"
-    side = "above" if told.rule.direction > 0 else "below"
+    side = "above" if again.rule.direction > 0 else "below"
     if is_ratio:
-        short = phrases.plain(told.bound)
-        return f"{side} x{short if float(short) != 1 else f'{told.bound:.6g}'}"
-    short = f"{told.bound:+.2f}"
-    value = short if float(short) else f"{told.bound:+.1g}"
-    return f"{side} {value} {_unit(told, finding)}"
+        short = phrases.plain(again.bound)
+        return f"{side} x{short if float(short) != 1 else f'{again.bound:.6g}'}"
+    short = f"{again.bound:+.2f}"
+    value = short if float(short) else f"{again.bound:+.1g}"
+    return f"{side} {value} {_unit(again, finding)}"
 
 
-def _unit(told: Replicated, finding: Finding) -> str:
-    return AtEnd.unit if told.rule.error else finding.claim.measure.unit
+def _unit(again: Replicated, finding: Finding) -> str:
+    return AtEnd.unit if again.rule.error else finding.claim.measure.unit

@@ -67,7 +67,7 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
     computing = [f"{_amount(core_hours)} core-hours"] * bool(core_hours)
     computing += [f"{_amount(gpu_hours)} GPU-hours"] * bool(gpu_hours)
     cost = f"{_amount(core_hours * DOLLARS_A_CORE_HOUR, 2)} dollars at {DOLLARS_A_CORE_HOUR:g} a core-hour (assumed, not paid)"
-    told = [
+    facts = [
         ("scope", f"{len(judged)} of {counted(len(of_paper), 'claim')} of the paper judged", counted(len(of_paper), "claim")),
         ("images", data, f"ILSVRC, 1.2 million of 1000 classes; CIFAR-10 for {cifar} of the claims"),
         ("hardware", machines, "the paper's: two GTX 580 of 3 GB"),
@@ -85,7 +85,7 @@ def at_a_glance(findings: Findings, claims: Mapping[str, Claim]) -> dict[str, An
         ),
         ("outcome", outcome_words(findings.found), "not run"),
     ]
-    rows = [{"what": what, "this report": here, "the whole paper": there} for what, here, there in told]
+    rows = [{"what": what, "this report": here, "the whole paper": there} for what, here, there in facts]
     return table(rows, keep=("what", "this report", "the whole paper"))
 
 
@@ -201,10 +201,10 @@ def _decided_alone(found: Sequence[Finding]) -> Iterator[Remark]:
 
 def _run_again(found: Sequence[Finding], outcome: Outcome) -> Iterator[Remark]:
     again = [
-        f"{_named([one], found)[0]}: {told.rule.finding}. {replication_sentence(told, one)}"
+        f"{_named([one], found)[0]}: {again.rule.finding}. {replication_sentence(again, one)}"
         for one in found
-        for told in one.replications
-        if told.outcome == outcome
+        for again in one.replications
+        if again.outcome == outcome
     ]
     if again:
         yield Remark(f"{outcome.capitalize()} on fresh seeds:", again)
@@ -282,13 +282,13 @@ def _named(some: Sequence[Finding], found: Sequence[Finding]) -> list[str]:
     names: dict[str, list[Finding]] = {}
     for finding in some:
         names.setdefault(finding.claim.title, []).append(finding)
-    told = []
+    named = []
     for name, own in names.items():
         asked = [finding for finding in found if finding.claim.title == name]
         facts = [fact for fact in ("base", "scale") if len({getattr(finding, fact) for finding in asked}) > 1]
         places = "; ".join(", ".join(getattr(one, fact) for fact in facts) for one in own)
-        told.append(f"{name} ({places})" if facts and len(own) < len(asked) else name)
-    return told
+        named.append(f"{name} ({places})" if facts and len(own) < len(asked) else name)
+    return named
 
 
 def _claims_a_run(found: Sequence[Finding]) -> pd.Series:

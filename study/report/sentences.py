@@ -87,8 +87,7 @@ def why(finding: Finding) -> str:
     """Return the verdict and its numbers in sentences."""
     if finding.verdict.direction == "did not learn":  # its numbers mean nothing
         return " ".join(cautions(finding))
-    told = verdict_sentences(finding.claim.rule, finding.claim.measure, finding.verdict)
-    return " ".join((told, *cautions(finding)))
+    return " ".join((verdict_sentences(finding.claim.rule, finding.claim.measure, finding.verdict), *cautions(finding)))
 
 
 def verdict_sentences(rule: Rule, measure: Measure, verdict: Verdict) -> str:
@@ -259,26 +258,26 @@ def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
         return "Every run shows it."
     if power != power:
         return "It is not known how likely a run would show what matters, so runs that do not show it contradict nothing."
-    told = f"One such run would show a true value of {rule.matters:g} {measure.unit} with a probability of {power:.0%}"
+    power_words = f"One such run would show a true value of {rule.matters:g} {measure.unit} with a probability of {power:.0%}"
     if verdict.direction == "contradicted":
-        return f"{told}: chance does not explain so few."
+        return f"{power_words}: chance does not explain so few."
     if power < ENOUGH_POWER:
-        return f"{told}: too little for runs that do not show it to contradict anything."
-    return f"{told}: the number of runs that show it is within chance."
+        return f"{power_words}: too little for runs that do not show it to contradict anything."
+    return f"{power_words}: the number of runs that show it is within chance."
 
 
 @sentence.register
 def _(rule: Factorial, measure: Measure, verdict: Verdict) -> str:
     effects = verdict.contrasts
-    told = [
+    shown = [
         f"{designs.effect_name(group, rule.off)} {effects[group.name].estimate:+.2f} "
         f"[{effects[group.name].lower:.2f}, {effects[group.name].upper:.2f}]"
         for group in rule.design.groups
         if effects[group.name].leaves_out_zero
     ]
     return (
-        f"The paper claims nothing here. Averaged over the other parts, {len(told)} of {len(effects)} effects have a 95% "
-        f"interval that excludes 0 (by chance alone about one in twenty would): {', '.join(told) or 'none'}. "
+        f"The paper claims nothing here. Averaged over the other parts, {len(shown)} of {len(effects)} effects have a 95% "
+        f"interval that excludes 0 (by chance alone about one in twenty would): {', '.join(shown) or 'none'}. "
         f"They are from {_blocks(rule, verdict)}."
     )
 
@@ -292,13 +291,13 @@ def _tests(verdict: Verdict, within: str) -> str:
     hypothesis, and the sentences must not suggest it."""
     p, holm_p, nothing = (p_value(value) for value in (verdict.p, verdict.holm_p, verdict.p_no_effect))
     looks = f"over {verdict.looks_taken} of {verdict.looks_planned} looks" if verdict.looks_planned > 1 else "at its one look"
-    told = f" Test against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
+    tests = f" Test against no effect at all: p = {p} {looks}, and {holm_p} among all claims"
     beyond = f"test against an effect beyond {within}: p = {nothing}"
     return {
-        "supported": f"{told}. The effect is in the claim's direction.",
-        "contradicted": f"{told}. The effect is in the other direction.",
-        "no effect": f"{told}; {beyond}. There is no effect that matters.",
-        "undecided": f"{told}; {beyond}. Neither test decides.",
+        "supported": f"{tests}. The effect is in the claim's direction.",
+        "contradicted": f"{tests}. The effect is in the other direction.",
+        "no effect": f"{tests}; {beyond}. There is no effect that matters.",
+        "undecided": f"{tests}; {beyond}. Neither test decides.",
     }.get(verdict.direction, "")
 
 

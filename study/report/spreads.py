@@ -30,7 +30,7 @@ class SpreadTable:
 
 def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
     """Return a table for every base, scale and image set with enough arms, for the error that most claims use."""
-    measure, told = AtEnd("test_error_ten_views"), []
+    measure, tables = AtEnd("test_error_ten_views"), []
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for one in found:
         if one.claim.measure == measure and not one.claim.tune:  # arms at their own rates are other arms
@@ -49,8 +49,8 @@ def spreads_of(found: Sequence[Finding]) -> list[SpreadTable]:
         runs = runs_of(arms)
         if runs.arm.nunique() >= FEWEST_ARMS and runs.block.nunique() >= 2:
             components = variance_components(runs, _by_arm(wrong))
-            told.append(SpreadTable(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
-    return told
+            tables.append(SpreadTable(base, scale, data, fingerprint, measure, components, intraclass_correlation(runs)))
+    return tables
 
 
 def _by_arm(wrong: dict[tuple[str, ...], NDArray]) -> dict[str, NDArray]:

@@ -146,11 +146,11 @@ def _outside(interval: Mapping[str, Any], estimate: float | None) -> bool:
     return (lower is not None and estimate < lower) or (upper is not None and estimate > upper)
 
 
-def _effect(told: Mapping[str, Any]) -> Effect:
+def _effect(content: Mapping[str, Any]) -> Effect:
     """Build an effect from its JSON."""
-    kind = KINDS[told["kind"]]
+    kind = KINDS[content["kind"]]
     for_nothing = {"lower": -math.inf, "upper": math.inf, "bound": "exact"}
-    values = {field.name: told.get(field.name) for field in fields(kind)}
+    values = {field.name: content.get(field.name) for field in fields(kind)}
     return kind(**{name: for_nothing.get(name, math.nan) if value is None else value for name, value in values.items()})
 
 

@@ -59,10 +59,10 @@ def records(findings: Findings, of: Iterable[Finding] | None = None) -> list[dic
 def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Return a finding as JSON; NaN and infinity become null. `software`: the values of SOFTWARE for each run, by key and
     machine."""
-    told, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
-    del told["told"]
+    content, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
+    del content["told"]
     if not verdict.more_seeds_of:
-        del told["more_seeds_of"]
+        del content["more_seeds_of"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
     names = [run.name for arm in finding.arms for run in arm.runs]
     return without_nan({
@@ -80,7 +80,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
         "unit": finding.claim.measure.unit,
         "reported": {**dataclasses.asdict(reported), "words": phrases.reported_words(finding.claim)},
         "verdict": {
-            **told,
+            **content,
             "words": sentences.verdict_words(finding),
             "effect": _effect(verdict.effect),
             "narrow": _effect(verdict.narrow) if verdict.narrow else None,
@@ -95,7 +95,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
             "looks": dataclasses.asdict(looks_of(finding.rule)),
         },
         "claims_in_family": finding.claims_in_family,
-        **({"replications": [replication_json(told) for told in finding.replications]} if finding.replications else {}),
+        **({"replications": [replication_json(one) for one in finding.replications]} if finding.replications else {}),
         "other_errors": {of: _effect(effect) for of, effect in finding.other_errors.items()},
         "arms": {
             arm.label: {
@@ -124,25 +124,25 @@ def _look(look: Look) -> dict[str, Any]:
     """Return a look without its effects, which the record has separately, and without the looks at other arms. The shuffled
     data are replaced by their p value. An interval over seeds alone has no error of test images."""
     over_images = {} if look.test_images else {"image_error": None, "test_images": None}
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in {**dataclasses.asdict(look), **over_images}.items():
         if name == "shuffled":
-            told |= {"permutation_p": look.permutation_p, "permutation_floor": look.permutation_floor}
+            fields |= {"permutation_p": look.permutation_p, "permutation_floor": look.permutation_floor}
         elif name not in BESIDE_A_LOOK:
-            told[name] = value
-    return told
+            fields[name] = value
+    return fields
 
 
-def replication_json(told: Replicated) -> dict[str, Any]:
+def replication_json(one: Replicated) -> dict[str, Any]:
     """Return a replication with its rule."""
     return {
-        **dataclasses.asdict(told.rule),
-        "outcome": told.outcome,
-        "pairs_there": told.pairs,
-        "pairs_without_result": told.without_result,
-        "effect": _effect(told.effect) if told.effect else None,
-        "bound": told.bound,
-        "machines": told.machines,
+        **dataclasses.asdict(one.rule),
+        "outcome": one.outcome,
+        "pairs_there": one.pairs,
+        "pairs_without_result": one.without_result,
+        "effect": _effect(one.effect) if one.effect else None,
+        "bound": one.bound,
+        "machines": one.machines,
     }
 
 
@@ -155,18 +155,18 @@ def _effect(effect: Any) -> dict[str, Any]:
 
 def write_verdicts(folder: Path, findings: Findings) -> list[Path]:
     """Write verdicts.json and verdicts.csv for the tables of `folder`. Returns both paths."""
-    told = records(findings)
+    verdicts = records(findings)
     content = {
         "format": FORMAT,
         "schema": SCHEMA,
         "alexnet_study": __version__,
         "tables": results_folder.digests_of(folder),
         "runs": len(findings.runs),
-        "verdicts": told,
+        "verdicts": verdicts,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / FILE, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-    write_atomically(folder / TABLE, _csv(told))
+    write_atomically(folder / TABLE, _csv(verdicts))
     return [folder / FILE, folder / TABLE]
 
 
@@ -196,23 +196,23 @@ def _content(path: Path) -> dict[str, Any]:
         raise Refused(f"{path}: no such file; {AGAIN}") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror})") from None
-    told = results_folder.json_of(path, content)
-    if not isinstance(told, dict) or type(told.get("format")) is not int:
+    parsed = results_folder.json_of(path, content)
+    if not isinstance(parsed, dict) or type(parsed.get("format")) is not int:
         raise Refused(f"{path}: damaged (no format); {AGAIN}")
-    if told["format"] != FORMAT:
-        newer = told["format"] > FORMAT
-        raise Refused(f"{path}: its format is {told['format']}, not {FORMAT}; {'update the code' if newer else AGAIN}")
-    if why := _misshapen(told):
+    if parsed["format"] != FORMAT:
+        newer = parsed["format"] > FORMAT
+        raise Refused(f"{path}: its format is {parsed['format']}, not {FORMAT}; {'update the code' if newer else AGAIN}")
+    if why := _misshapen(parsed):
         raise Refused(f"{path}: damaged ({why}); {AGAIN}")
-    return told
+    return parsed
 
 
-def _misshapen(told: Mapping[str, Any]) -> str:
+def _misshapen(parsed: Mapping[str, Any]) -> str:
     """Return what in verdicts.json `check` and `diff` cannot use, in words; empty if nothing. The schema is stricter."""
-    if not isinstance(told.get("tables"), dict) or not isinstance(told.get("verdicts"), list):
+    if not isinstance(parsed.get("tables"), dict) or not isinstance(parsed.get("verdicts"), list):
         return "no digests of tables, or no list of verdicts"
     seen: set[str] = set()
-    for number, record in enumerate(told["verdicts"], 1):
+    for number, record in enumerate(parsed["verdicts"], 1):
         if not isinstance(record, dict) or not isinstance(name := record.get("id"), str):
             return f"verdict {number} has no id"
         if name in seen:
@@ -231,18 +231,18 @@ def _misshapen(told: Mapping[str, Any]) -> str:
     return ""
 
 
-def _is_effect(told: Any) -> bool:
-    if not isinstance(told, dict) or told.get("bound") not in (None, *phrases.BOUNDS):
+def _is_effect(effect: Any) -> bool:
+    if not isinstance(effect, dict) or effect.get("bound") not in (None, *phrases.BOUNDS):
         return False
-    return all(told.get(name) is None or type(told[name]) in (int, float) for name in SHOWN)
+    return all(effect.get(name) is None or type(effect[name]) in (int, float) for name in SHOWN)
 
 
 # ---- The table -------------------------------------------------------------------------------------------------------
 
 
-def _csv(told: Iterable[Record]) -> bytes:
+def _csv(verdicts: Iterable[Record]) -> bytes:
     """Return one row per verdict, for a spreadsheet. Unknown values are empty."""
-    rows = [_row(record) for record in told]
+    rows = [_row(record) for record in verdicts]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
     return text.getvalue().encode()

@@ -163,8 +163,11 @@ def _draw_runs(axis: Axes, finding: Finding, machines: Sequence[str], judged: Ju
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.5), xlabel=measured(finding.claim.measure))
     if isinstance(finding.claim.rule, Factorial):  # their names are long
         axis.tick_params(axis="y", labelsize=8)
-    told = f": {_effect_words(finding)}", f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
-    panel_title(axis, [finding.base] if isinstance(finding.claim.rule, Factorial) else [finding.base + told[0], told[1]], PANEL)
+    title = [finding.base]
+    if not isinstance(finding.claim.rule, Factorial):
+        below = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
+        title = [f"{finding.base}: {_effect_words(finding)}", below]
+    panel_title(axis, title, PANEL)
     axis.grid(axis="x", color="0.9")
 
 
@@ -183,16 +186,16 @@ def _averaged(finding: Finding) -> float | None:
 
 def _effect_words(finding: Finding) -> str:
     """Return the effect, or what is missing for it."""
-    told = observed_words(finding)
-    if told != NOT_COMPARED:
-        return told
+    words = observed_words(finding)
+    if words != NOT_COMPARED:
+        return words
     control, needed = finding.control, finding.claim.measure.runs_together
     if control is None:
-        return f"{told}: no run of {finding.claim.rule.control}"
+        return f"{words}: no run of {finding.claim.rule.control}"
     if needed > 1 and not control.ensemble:
         there = len(control.known)
-        return f"{told}, with {there} of the {needed} nets" if there < needed else f"{told}: the nets are not averaged yet"
-    return f"{told}: no seed has a run of both" if finding.claim.rule.treated_arms else told
+        return f"{words}, with {there} of the {needed} nets" if there < needed else f"{words}: the nets are not averaged yet"
+    return f"{words}: no seed has a run of both" if finding.claim.rule.treated_arms else words
 
 
 def _draw_effects(axis: Axes, finding: Finding) -> None:

@@ -75,14 +75,14 @@ def _key(rule: Factorial, finding: Finding) -> list[str]:
     clear = CLEAR[min(rule.design.resolution, max(CLEAR))] if rule.design.resolution else ""
     sizes = sorted({min(group.parts, len(MARK_WORDS)) for group in rule.design.groups})
     marks = ", ".join(f"{MARK_WORDS[size - 1]}: {SIZES[size]}s" for size in sizes)
-    told = [f"{of_all} of {parts} parts ({design_name(rule.design)}){clear}. {marks.capitalize()}."]
+    lines = [f"{of_all} of {parts} parts ({design_name(rule.design)}){clear}. {marks.capitalize()}."]
     if counts := list(filter(None, map(alias_counts, rule.design.groups))):
-        told.append(f'"=": these runs see only the sum. "(= {counts[0]})": so many effects of more parts are in the sum too.')
+        lines.append(f'"=": these runs see only the sum. "(= {counts[0]})": so many effects of more parts are in the sum too.')
     some = any(np.isfinite(effect.lower) for effect in effects.values())
     intervals = "Lines: 95% intervals; grey where they reach 0" if some else "Hollow: one block of runs, so no interval"
     margin = f"less than {rule.no_effect_within:g} {finding.claim.measure.unit}, too little to matter"
-    told.append(f"{intervals}. Shaded: {margin}. A block: the runs of one seed on one machine.")
-    return told
+    lines.append(f"{intervals}. Shaded: {margin}. A block: the runs of one seed on one machine.")
+    return lines
 
 
 CLEAR = {

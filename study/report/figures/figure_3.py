@@ -21,12 +21,12 @@ ROW = 0.24
 def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
     """Draw the paper's figure 3: layer 1's kernels, column 1 above column 2; below them every kernel's share of colour, for
     each seed. None where no kernels were read yet."""
-    told = [
+    all_arms = [
         (finding, arm, [run.from_weights.get(measure.stored_as) for run in arm.runs])
         for finding in found
         for arm in finding.arms
     ]
-    with_kernels = [(one, arm, kernels) for one, arm, kernels in told if any(kernels)]
+    with_kernels = [(one, arm, kernels) for one, arm, kernels in all_arms if any(kernels)]
     if not with_kernels:
         return None
     level = getattr(found[0].claim.rule, "p", EveryRun.p)
@@ -61,9 +61,9 @@ def figure_3(measure: ColumnColour, found: Sequence[Finding]) -> Figure | None:
         shares.set_yticklabels(names, fontsize=7)
         shares.set_xlabel("share of a kernel's energy spent on colour, % (bars: means of a column)")
         shares.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    told = f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {level:g} or less)."
+    shaded = f"Shaded: runs in which one column is seen to specialize in colour (p by chance of {level:g} or less)."
     judged = [f"{finding.base}: {observed_words(finding)}, {judged_words(finding)}." for finding in found]
-    head(figure, found, f"Figure 3: {found[0].claim.title}", details=[told, *judged])
+    head(figure, found, f"Figure 3: {found[0].claim.title}", details=[shaded, *judged])
     return figure
 
 

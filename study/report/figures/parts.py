@@ -183,8 +183,8 @@ def _part(row: Row) -> Part:
     """Return a claim's row. Where one of several arms decides, its name is in the title, or in the lanes if regimes differ."""
     several = len(row.findings[0].claim.rule.treated_arms) > 1
     deciding = list(dict.fromkeys(str(one.verdict.treated) for one in row.findings)) if several else []
-    told = [*(deciding if len(deciding) == 1 else []), *filter(None, [_when(row.findings[0].claim.measure)])]
-    title = row.title + "".join(f" ({words})" for words in told)
+    details = [*(deciding if len(deciding) == 1 else []), *filter(None, [_when(row.findings[0].claim.measure)])]
+    title = row.title + "".join(f" ({words})" for words in details)
     return Part(wrapped(title, NAMES), _lanes(row, names_arms=len(deciding) > 1))
 
 
@@ -196,8 +196,8 @@ def _lanes(row: Row, names_arms: bool) -> list[Lane]:
         for one, name in group:
             assert isinstance(one.verdict.effect, Difference)
             arm = [str(one.verdict.treated)] if names_arms else []
-            told = ", ".join(filter(None, [name, *arm]))
-            lanes.append(Lane(one, one.verdict.effect, True, runs_in_brief(one), told))
+            beside = ", ".join(filter(None, [name, *arm]))
+            lanes.append(Lane(one, one.verdict.effect, True, runs_in_brief(one), beside))
             others += _other_readings(one, row)
         lanes += others
     return lanes

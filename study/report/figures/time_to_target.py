@@ -43,8 +43,8 @@ def _shares(axis: Axes, finding: Finding, named: bool) -> None:
         x, share = intervals.kaplan_meier(arm.times)
         look: dict[str, Any] = {**look_of(finding.claim, arm.label), "marker": ""}
         axis.step(x, share, where="post", linewidth=2, label=f"{arm.label} (n={len(arm.runs)})", **look)
-    told = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
-    axis.set_title(f"{finding.base}: {observed_words(finding)}\n{told}", fontsize=9.5, pad=24)
+    below = f"({judged_words(finding)}; paper: {reported_words(finding.claim)})"
+    axis.set_title(f"{finding.base}: {observed_words(finding)}\n{below}", fontsize=9.5, pad=24)
     axis.set(ylim=(-0.03, 1.05))
     axis.tick_params(labelbottom=False)
     # Above the axis, as a curve may be anywhere inside.

@@ -112,18 +112,18 @@ class Lane:
 
     name: str
     finding: Finding
-    told: Replicated | None = None
+    again: Replicated | None = None
 
     @property
     def word(self) -> str:
         """Its key in MARKS or REPLICATED."""
-        return self.told.outcome if self.told else standing(self.finding)
+        return self.again.outcome if self.again else standing(self.finding)
 
     @property
     def on_line(self) -> tuple[float, float, float, float]:
         """See `on_paper_line`; NaN where there is no number."""
         nothing = (math.nan, math.nan, math.nan, math.nan)
-        return on_paper_line(self.finding, self.told and self.told.effect) or nothing
+        return on_paper_line(self.finding, self.again and self.again.effect) or nothing
 
 
 def _lanes(row: Row) -> list[Lane]:
@@ -131,16 +131,16 @@ def _lanes(row: Row) -> list[Lane]:
     lanes = []
     for one, name in zip(row.findings, row.names, strict=True):
         lanes.append(Lane(name, one))
-        lanes += [Lane(row.beside(one, FRESH), one, told) for told in one.replicated]
+        lanes += [Lane(row.beside(one, FRESH), one, again) for again in one.replicated]
     return lanes
 
 
 def _numbers(lane: Lane, is_first: bool) -> tuple[str, str, str]:
     """Return what the paper says (once per row), what was found here, and the number of runs."""
     one, unit = lane.finding, f" {lane.finding.claim.measure.unit}"
-    if lane.told and lane.told.effect:
-        here = phrases.effect_words(lane.told.effect, one.claim.measure.unit).replace(unit, "")
-        return "", here, phrases.n_words(lane.told.effect.n_treated, lane.told.effect.n_control)
+    if lane.again and lane.again.effect:
+        here = phrases.effect_words(lane.again.effect, one.claim.measure.unit).replace(unit, "")
+        return "", here, phrases.n_words(lane.again.effect.n_treated, lane.again.effect.n_control)
     here = phrases.observed_words(one).replace(unit, "").replace(" runs", "")
     if here.startswith(phrases.NO_RATIO):
         here = phrases.NO_RATIO
@@ -169,14 +169,14 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
         places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
         scales = dict.fromkeys(one.scale for one in judged)
         about = [regime_words(scale, judged) for scale in scales]
-        told = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
-        head += [text_part(told, inches, color=SOFT), legend_part(_meanings(judged), inches)]
+        texts = [*about, f"Images: {', '.join(places)}. Machines: {machine_words(machines)}.", SIDES, phrases.N_MEANS]
+        head += [text_part(texts, inches, color=SOFT), legend_part(_meanings(judged), inches)]
     return head
 
 
 def _meanings(judged: Sequence[Finding]) -> dict[str, Line2D]:
     """Return how the marks and lines that occur look, by their meaning."""
-    there = {standing(finding) for finding in judged} | {told.outcome for finding in judged for told in finding.replicated}
+    there = {standing(finding) for finding in judged} | {one.outcome for finding in judged for one in finding.replicated}
     marks = {word: mark for word, mark in (MARKS | REPLICATED).items() if word in there}
     entries = {MEANINGS.get(word, word): _handle(marker=mark[1], **_face(word)) for word, mark in marks.items()}
     entries["the paper's number"] = _handle(color="black", **TICK | {"markersize": 10})
