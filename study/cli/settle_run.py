@@ -348,7 +348,9 @@ def _standing_words(one: Finding | None) -> str:
 
 def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
     """Format the rows for a terminal, with sentences on verdicts that are out of reach."""
-    lines = [("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")]
+    lines: list[Sequence[str]] = [
+        ("claim", "base", "stands", "margin", "seeds", "next look", "last look", "within the limit", "can end as")
+    ]
     for row in rows:
         cells = [row["claim"], row["base"], row["stands"], row["margin"]]
         if row["is_open"]:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import optuna
-import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from alexnet.errors import Refused
 from alexnet.files import locked
@@ -98,8 +99,8 @@ def address_of_storage() -> str:
     """Return OPTUNA_STORAGE. Raises Refused if it is no address of a database, or is MLflow's. Writes nothing."""
     url = os.environ["OPTUNA_STORAGE"]
     try:
-        sqlalchemy.engine.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
+        make_url(url)
+    except ArgumentError:
         raise Refused(_unusable(url, "not the address of a database")) from None
     if not is_postgresql(url) and is_same(url, tracking_uri()):
         by_default = "" if os.environ.get("MLFLOW_TRACKING_URI") else " (not set: mlflow.db of this folder)"
