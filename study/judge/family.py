@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
-from study.judge.case import SO_FAR, Case
+from study.judge.case import SO_FAR, Case, of_interaction
 from study.judge.decision import ERROR, Verdict, decide
-from study.judge.judge import interaction_of, judge
+from study.judge.judge import judge
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
@@ -225,7 +225,8 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
         if isinstance(rule, Interaction):
             labels = (*rule.arms_of_reading(label), rule.second, rule.control)
             if set(labels) <= set(case.arms):
-                found[label] = interaction_of(case, labels, case.shared(*labels))[0]
+                values = case.contrast(of_interaction(labels), case.shared(*labels))
+                found[label] = intervals.within_runs(list(values.values()))
             continue
         pair_of = (label, rule.control) if rule.control == case.first_arm else (rule.treated_arms[0], label)
         if all(one in case.arms for one in pair_of):

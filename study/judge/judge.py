@@ -13,7 +13,7 @@ from alexnet.errors import Refused
 from study.judge import contrasts, p_values
 from study.judge.arms import ArmEvidence, Block, share_that_show
 from study.judge.blocks import agreement_of_machines, unlike_the_others
-from study.judge.case import SO_FAR, Case
+from study.judge.case import SO_FAR, Case, in_both, of_interaction
 from study.judge.decision import ClaimLooks, Failures, Look, Question, least_convincing, of_difference, of_ratio, weigh
 from study.judge.images import OnOtherImages, on_other_images, with_images
 from study.judge.intervals import (
@@ -55,7 +55,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     pairs = case.pairs(treated, control, number)
     assert blocks is not None and pairs is not None
     wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
-    both = _on_other_images(case, {treated: 1, control: -1}, _shared(blocks, treated, control), wide)
+    both = _on_other_images(case, {treated: 1, control: -1}, in_both(blocks, treated, control), wide)
     look = _weighed(case, wide, narrow, both, question, number)
     samples = case.on_line(treated, blocks[treated]), case.on_line(control, blocks[control])
     facts, is_time = _facts(case, blocks), case.claim.measure.kind == "time"
@@ -110,20 +110,16 @@ def _alone(case: Case, number: int) -> tuple[list[Block], dict[str, Any]]:
     return blocks, _facts(case, {label: blocks})
 
 
-def _shared(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -> list[Block]:
-    return [block for block in blocks[treated] if block in set(blocks[control])]
-
-
 def _on_other_images(
-    case: Case, weights: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
+    case: Case, signs: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
 ) -> OnOtherImages | None:
-    """Return the error of the effect over seeds and test images. The effect is the sum of the arms' errors times `weights`.
-    None where it is not known."""
-    wrong = [case.wrong(label, blocks) for label in weights]
+    """Return the error of the effect over seeds and test images. The effect is the sum of the arms' errors times `signs`. None
+    where it is not known."""
+    wrong = [case.wrong(label, blocks) for label in signs]
     known = [one for one in wrong if one is not None]
     if len(known) < len(wrong) or len({one.shape for one in known}) > 1 or not isinstance(effect, Difference):
         return None
-    contrast = sum(weight * one for weight, one in zip(weights.values(), known, strict=True))
+    contrast = sum(sign * one for sign, one in zip(signs.values(), known, strict=True))
     return on_other_images(contrast, effect.standard_error / 100, effect.degrees_of_freedom)
 
 
@@ -203,28 +199,19 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> ClaimLooks:
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
-def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -> tuple[Difference, list[float], list[Block]]:
-    """Return how much more the first change matters together with the second, from four arms: both changes, the first, the
-    second, none. Returns the effect with its interval, its value in each block, and these blocks: those without failed runs."""
-    both, first, second, control = (case.values(label, blocks) for label in labels)
-    whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
-    values = [both[block] - second[block] - first[block] + control[block] for block in whole]
-    return within_runs(values), values, whole
-
-
 @judge.register
 def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
     """Judge an interaction. The four runs of a block give one value, which is compared with 0. A block with a failed run has no
     value, and the claim is then not decided."""
     question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
-    needed = case.looks.arms
+    signs = of_interaction(labels)
 
     def look_at(number: int) -> Look:
-        blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
-        wide, values, whole = interaction_of(case, labels, blocks)
-        weights = dict(zip(labels, (1, -1, -1, 1), strict=True))
-        both_ways = _on_other_images(case, weights, whole, wide)
-        look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
+        blocks = case.shared_at(number, *labels)
+        whole = case.contrast(signs, blocks)
+        values = list(whole.values())
+        wide, narrow = (within_runs(values, level) for level in (0.95, 0.90))
+        look = _weighed(case, wide, narrow, _on_other_images(case, signs, list(whole), wide), question, number)
         facts = _facts(case, dict.fromkeys(labels, blocks))
         return replace(
             look,
