@@ -15,7 +15,7 @@ from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.replications import Replicated
 from study.judge.seeds import each_seed_once
-from study.plan.fixed_rules import Preregistration, Preregistrations
+from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, looks_of
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.rules import Interaction
@@ -99,6 +99,13 @@ class Finding:
 
     def arm(self, label: str) -> ArmEvidence | None:
         return next((arm for arm in self.arms if arm.label == label), None)
+
+
+def case_of(finding: Finding | None, claim: Claim, base: str, rule: Preregistration | None) -> Case:
+    """Return the case of a claim with the runs of `finding`, which is None where there are none, by a rule of the scale."""
+    arms = {arm.label: arm for arm in finding.arms} if finding else {}
+    native, machines = bool(finding and finding.role == "native"), finding.machines if finding else ()
+    return Case(claim, base, arms, native, machines, first_seed_of(rule, claim), looks_of(rule))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from study.judge.arms import Block
 from study.judge.blocks import NO_PRIOR, agreement_of_machines, moderated, pair
 from study.judge.case import Case, of_interaction
-from study.judge.family import Finding
+from study.judge.family import Finding, case_of
 from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
 
@@ -33,8 +33,7 @@ def agreement(finding: Finding) -> Agreement | None:
     of runs, averaged nets, factorial designs."""
     if len(finding.machines) < 2:
         return None
-    arms = {arm.label: arm for arm in finding.arms}
-    case = Case(finding.claim, finding.base, arms, finding.role == "native", finding.machines)
+    case = case_of(finding, finding.claim, finding.base, finding.rule)
     found = [(label, _compared(case, label)) for label in _treated(finding)]
     told = [(_p(values), label, values) for label, values in found if values]
     if not told:
