@@ -105,7 +105,7 @@ def find(
     judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
-    is_stale = [name not in cases.used for name in zip(looked_at.key, looked_at.machine, strict=True)]
+    is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
     return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
 
 
