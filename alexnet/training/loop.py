@@ -27,7 +27,7 @@ from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import Examined, error_rates, examined
 from alexnet.training.fits import check_fits
-from alexnet.training.history import History, Point
+from alexnet.training.history import TO_THE_END, History, Point
 from alexnet.training.optimizer import PaperSGD, make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
 from alexnet.training.train_error import TrainErrors
@@ -194,7 +194,7 @@ class Training:
         The errors are measured now. The last point may have been measured on another machine, before a checkpoint. So it gets
         this test error too, and both numbers agree."""
         labels, digest = self.feed.test[1], weights_sha256(self.network)
-        if self.outcome not in ("reached", "finished") or not len(labels):
+        if self.outcome not in TO_THE_END or not len(labels):
             return History(tuple(self.points), self.outcome, None, None, None, None, digest)
         larger = self.feed.test[0].shape[1] > self.feed.size
         ten = self._tested(ten=True) if larger else None
