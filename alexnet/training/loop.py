@@ -226,8 +226,9 @@ class Training:
         if stopped and not self.outcome:
             self.outcome = "stopped"
 
-    def _errors(self, images: tuple[Images, Tensor], tops: tuple[int, ...] = (1,), ten: bool = False) -> tuple[float, ...]:
-        return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.all_reduce)
+    def _error(self, images: tuple[Images, Tensor]) -> float:
+        """Return the top-1 error, of the centre view."""
+        return error_rates(self.network, self.feed.views(*images), self.autocast, (1,), self.ranks.all_reduce)[0]
 
     def _measured(self, point: Point) -> Point:
         """Return the point with the errors that are measured after its epoch, in evaluation mode."""
@@ -239,9 +240,9 @@ class Training:
                 self.points[-1] = replace(self.points[-1], train_error=earlier)
         due = last or point.epoch % optim.test_every == 0
         if len(feed.validation[1]) and (due or optim.drops):  # the next epoch's rate depends on it
-            (taken["validation_error"],) = self._errors(feed.validation)
+            taken["validation_error"] = self._error(feed.validation)
         if len(feed.test[1]) and not target and finite and due:
-            (taken["test_error"],) = self._errors(feed.test)
+            taken["test_error"] = self._error(feed.test)
         return replace(point, **taken)
 
     def _tested(self, ten: bool) -> Examined:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
-from study.judge.intervals import Difference, Floats, Ratio, Times, ratio_of_logs
+from study.judge.intervals import LEVEL, Difference, Floats, Ratio, Times, ratio_of_logs
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 from study.record.answers import MEASURES
@@ -185,7 +185,7 @@ class Case:
             }
         return blocks
 
-    def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:
+    def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = LEVEL) -> Ratio | Difference:
         """Compare two arms, in the claim's measure. This chooses the estimator for every claim that compares arms."""
         pairs = self.pairs(treated, control, look)
         assert pairs is not None, f"look {look} of {treated} and {control} is not complete"

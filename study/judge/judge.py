@@ -17,6 +17,7 @@ from study.judge.case import SO_FAR, Case, in_both, of_interaction
 from study.judge.decision import ClaimLooks, Failures, Look, Question, least_convincing, of_difference, of_ratio, weigh
 from study.judge.images import OnOtherImages, on_other_images, with_images
 from study.judge.intervals import (
+    LEVEL,
     Difference,
     Floats,
     Ratio,
@@ -39,6 +40,9 @@ from study.questions.rules import (
 ENOUGH_POWER = 0.8
 """Runs with less power than this to show the smallest effect that matters contradict nothing when they show none."""
 
+NARROW = 0.90
+"""The level of the interval beside that at LEVEL: two one-sided tests at 5% ask whether it is within the margin."""
+
 UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 
 
@@ -54,7 +58,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     blocks = case.compared(treated, control, number)
     pairs = case.pairs(treated, control, number)
     assert blocks is not None and pairs is not None
-    wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
+    wide, narrow = (case.compare(treated, control, number, level) for level in (LEVEL, NARROW))
     both = _on_other_images(case, {treated: 1, control: -1}, in_both(blocks, treated, control), wide)
     look = _weighed(case, wide, narrow, both, question, number)
     samples = case.on_line(treated, blocks[treated]), case.on_line(control, blocks[control])
@@ -210,7 +214,7 @@ def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
         blocks = case.shared_at(number, *labels)
         whole = case.contrast(signs, blocks)
         values = list(whole.values())
-        wide, narrow = (within_runs(values, level) for level in (0.95, 0.90))
+        wide, narrow = (within_runs(values, level) for level in (LEVEL, NARROW))
         look = _weighed(case, wide, narrow, _on_other_images(case, signs, list(whole), wide), question, number)
         facts = _facts(case, dict.fromkeys(labels, blocks))
         return replace(
@@ -244,7 +248,7 @@ def _within_runs(rule: WithinRuns, case: Case) -> ClaimLooks:
     def look_at(number: int) -> Look:
         blocks, facts = _alone(case, number)
         values = case.on_line(rule.control, blocks)
-        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
+        look = weigh(within_runs(values), within_runs(values, NARROW), question, number)
         return replace(look, **(UNDECIDED if facts["failures"] else {}), **facts, shuffled=(tuple(values),))
 
     return _looked(case, (rule.control,), question, look_at, case.complete_looks(rule.control))
@@ -261,7 +265,7 @@ def _alike(rule: Alike, case: Case) -> ClaimLooks:
         blocks, facts = _alone(case, number)
         values = case.on_line(rule.control, blocks)
         over_seeds, images = within_runs(values), _error_of_both_sets(case.arms.get(rule.control), blocks)
-        wide, narrow = (with_images(over_seeds, images, level) for level in (0.95, 0.90))
+        wide, narrow = (with_images(over_seeds, images, level) for level in (LEVEL, NARROW))
         alike = apart = 1.0
         if wide.standard_error > 0 and not facts["failures"]:
             above, below = ((wide.estimate + side * rule.within) / wide.standard_error for side in (-1, 1))
@@ -306,7 +310,7 @@ def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
     images, nets = told["images"] if told else 0, case.claim.measure.runs_together
     there = min(nets - 1, case.there_of(nets, rule.control))
     question = _asked_of(rule, case)
-    effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (0.95, 0.90))
+    effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (LEVEL, NARROW))
     machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()
     look = replace(weigh(effect, narrow, question, 1), machines=machines)
     looks = (look,) if images else ()
