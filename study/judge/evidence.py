@@ -275,7 +275,7 @@ def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tun
     if not claim.tune:
         return recipe, SHARED
     (field,) = claim.tune
-    entry = tuned.find(name, base, arm, scale)
+    entry = tuned.entry(name, scale, base, arm)
     return (changed(recipe, {field: entry["value"]}), entry) if entry else (recipe, None)
 
 
