@@ -39,7 +39,7 @@ def measure(device: str) -> list[dict]:
         for base in ("A-2012", "A-today"):
             for activation in SLOPES:
                 searched = activation if activation != "sigmoid" else "tanh"
-                found = rates.find("relu_sooner", base, searched, "cifar10-jpeg")
+                found = rates.entry("relu_sooner", "cifar10-jpeg", base, searched)
                 assert found, f"tuned.json has no rate for {base}, {searched}"
                 recipe = recipe_of(base, activation, found["value"], name)
                 shares = [before_and_after(recipe, seed, images, machine) for seed in SEEDS]

@@ -15,6 +15,8 @@ SERVICE_FILES = ("thumbs.db", "desktop.ini")
 LINKS = ("refuse", "follow")
 DEEPEST = 20
 """Most levels of folders within a class: followed links may lead in circles."""
+LISTED = 5
+"""How many of several texts a message names."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,11 @@ def same_classes(root: Path, first: Found, second: Found) -> None:
         raise Refused(f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(told))}")
 
 
-def few(texts: Iterable[object], most: int = 5) -> str:
-    """Return the first `most` texts, and how many more there are."""
+def few(texts: Iterable[object]) -> str:
+    """Return the first texts, LISTED of them, and how many more there are."""
     listed = [str(one) for one in texts]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return f"{', '.join(listed[:most])}{more}"
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return f"{', '.join(listed[:LISTED])}{more}"
 
 
 def _files_below(

@@ -172,13 +172,13 @@ def parted(
 # ---- Which side ------------------------------------------------------------------------------------------------------
 
 
-def sizes_of_images(found: Found, most: int = MEASURED) -> list[tuple[int, int]]:
-    """Return width and height of evenly spread images, fewer than 2 * `most`. Images that cannot be opened are skipped."""
+def sizes_of_images(found: Found) -> list[tuple[int, int]]:
+    """Return width and height of evenly spread images, fewer than 2 * MEASURED. Images that cannot be opened are skipped."""
     from PIL import Image
 
     rows = [found.root / name for name, *_ in found.rows("")]
     sizes = []
-    for path in rows[:: max(1, len(rows) // most)]:
+    for path in rows[:: max(1, len(rows) // MEASURED)]:
         try:
             with Image.open(path, formats=FORMATS) as image:
                 sizes.append(image.size)

@@ -67,7 +67,6 @@ def examined(
     positions: Tensor,
     images: int,
     classes: int,
-    tops: tuple[int, ...] = (1, 5),
     total: Callable[[Tensor], Tensor] = lambda sums: sums,
 ) -> Examined:
     """Return `error_rates` of a test set of `images` images and at most `classes` classes, and the answer to each image.
@@ -86,7 +85,7 @@ def examined(
         waiting = waiting[len(own) :]
         predicted.add_(F.one_hot(scores.argmax(1), classes).sum(0))
 
-    *wrong, seen = count_wrong(network, batches, autocast, tops, total, see=keep)
+    *wrong, seen = count_wrong(network, batches, autocast, (1, 5), total, see=keep)
     answers = answers_of(total(ways).cpu().numpy())
     return Examined(tuple(count / seen for count in wrong), answers, int((total(predicted) > 0).sum()))
 

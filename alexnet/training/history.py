@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from alexnet.training.answers import Answers
 
+TO_THE_END = ("reached", "finished")
+"""Outcomes of runs that reached their target, or ran all their epochs."""
+FAILED = ("diverged", "stalled")
+"""Outcomes of runs that did not learn: the loss was not finite, or never better than that of guessing."""
+OUTCOMES = (*TO_THE_END, *FAILED, "stopped")
+"""All outcomes. The observer of a run can stop it."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -35,8 +42,7 @@ class History:
     points: tuple[Point, ...]
     """One for each epoch."""
     outcome: str
-    """"reached" its target, "finished" its epochs, "diverged" (the loss was not finite), "stalled" (never better than
-    guessing), or "stopped" by the observer."""
+    """One of `OUTCOMES`."""
     test_error: float | None
     """Top-1, of the centre view. None, like the other errors, if the run did not reach its end or there are no test images."""
     test_top5_error: float | None

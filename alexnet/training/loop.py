@@ -27,7 +27,7 @@ from alexnet.training.cuda_graph import rounds_on
 from alexnet.training.data_parallel import ALONE, Ranks
 from alexnet.training.evaluate import Examined, error_rates, examined
 from alexnet.training.fits import check_fits
-from alexnet.training.history import History, Point
+from alexnet.training.history import TO_THE_END, History, Point
 from alexnet.training.optimizer import PaperSGD, make_optimizer, set_rates
 from alexnet.training.step_counter import DeviceStepCounter, HostStepCounter
 from alexnet.training.train_error import TrainErrors
@@ -194,7 +194,7 @@ class Training:
         The errors are measured now. The last point may have been measured on another machine, before a checkpoint. So it gets
         this test error too, and both numbers agree."""
         labels, digest = self.feed.test[1], weights_sha256(self.network)
-        if self.outcome not in ("reached", "finished") or not len(labels):
+        if self.outcome not in TO_THE_END or not len(labels):
             return History(tuple(self.points), self.outcome, None, None, None, None, digest)
         larger = self.feed.test[0].shape[1] > self.feed.size
         ten = self._tested(ten=True) if larger else None
@@ -226,8 +226,9 @@ class Training:
         if stopped and not self.outcome:
             self.outcome = "stopped"
 
-    def _errors(self, images: tuple[Images, Tensor], tops: tuple[int, ...] = (1,), ten: bool = False) -> tuple[float, ...]:
-        return error_rates(self.network, self.feed.views(*images, ten=ten), self.autocast, tops, self.ranks.all_reduce)
+    def _error(self, images: tuple[Images, Tensor]) -> float:
+        """Return the top-1 error, of the centre view."""
+        return error_rates(self.network, self.feed.views(*images), self.autocast, (1,), self.ranks.all_reduce)[0]
 
     def _measured(self, point: Point) -> Point:
         """Return the point with the errors that are measured after its epoch, in evaluation mode."""
@@ -239,9 +240,9 @@ class Training:
                 self.points[-1] = replace(self.points[-1], train_error=earlier)
         due = last or point.epoch % optim.test_every == 0
         if len(feed.validation[1]) and (due or optim.drops):  # the next epoch's rate depends on it
-            (taken["validation_error"],) = self._errors(feed.validation)
+            taken["validation_error"] = self._error(feed.validation)
         if len(feed.test[1]) and not target and finite and due:
-            (taken["test_error"],) = self._errors(feed.test)
+            taken["test_error"] = self._error(feed.test)
         return replace(point, **taken)
 
     def _tested(self, ten: bool) -> Examined:

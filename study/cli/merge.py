@@ -1,8 +1,6 @@
 """`merge`: adds other people's results to the folder of results."""
 
 import argparse
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -64,18 +62,14 @@ def merge(args: argparse.Namespace) -> None:
 
 def _judged(folder: Path, merged: "Merged") -> "Findings":
     """Judge the files that are to be written. Raises Refused where they cannot be judged."""
-    from study.judge.evidence import find
+    from study.judge.evidence import find_in
 
-    with tempfile.TemporaryDirectory() as copy:
-        for name in (*results_folder.FILES, results_folder.DIGESTS):
-            if (folder / name).is_file():
-                shutil.copy(folder / name, copy)
-        try:
-            if merged.files:
-                results_folder.write(Path(copy), merged.files)
-            return find(Path(copy))
-        except Refused as error:
-            raise Refused(f"{str(error).replace(copy, 'merged')}; nothing was written") from None
+    ours = results_folder.read(folder, *results_folder.FILES)
+    ours.check()
+    try:
+        return find_in({**ours.files, **merged.files}, "merged")
+    except Refused as error:
+        raise Refused(f"{error}; nothing was written") from None
 
 
 def _counts(merged: "Merged", folder: Path) -> list[str]:

@@ -178,7 +178,7 @@ def searches_before(args: argparse.Namespace, on_gpu: bool) -> list[tuple[ClaimA
     for one in select_claims(args, on_gpu):
         bases = pick_bases(one.claim, get_scale(one.claim, one.scale), args.base)
         places = [(base, arm) for base in bases for arm in pick_arms(one.claim, args.arms)] if one.claim.tune else []
-        missing = [place for place in places if not tuned.find(one.name, *place, one.scale)]
+        missing = [place for place in places if not tuned.entry(one.name, one.scale, *place)]
         if missing := [place for place in missing if not found_nothing(one.name, one.scale, *place, tuned)]:
             fingerprint = load_known(scale_named(one.scale).data, may_download(args)).fingerprint
             needed.append((one, [Search(one.name, one.scale, *place, fingerprint) for place in missing]))
@@ -256,7 +256,7 @@ def _show(plan: ClaimPlan, machine: Machine, done: set[str], found: "Sequence[Fi
                 groups.setdefault((base, planned.arm), []).append(planned)
     width = max(14, *(len(arm) for _, arm in groups))
     for (base, arm), planned_runs in groups.items():
-        entry = tuned.find(asked.name, base, arm, asked.scale) if asked.claim.tune else None
+        entry = tuned.entry(asked.name, asked.scale, base, arm) if asked.claim.tune else None
         rate = f"tuned on {entry['tuned_on']}" if entry else "the base's own"
         there = sum(planned.key in done for planned in planned_runs)
         print(

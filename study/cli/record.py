@@ -2,10 +2,7 @@
 
 import argparse
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from alexnet.errors import Refused
 from study.cli.arguments import Verbs, add_verb, path_of, writable
@@ -91,18 +88,10 @@ def export_table(args: argparse.Namespace) -> int:
 
 def accept_tables() -> None:
     """Write the digests of the tables as they are. Raises Refused where the tables cannot be judged."""
-    from study.judge.evidence import find
+    from study.judge.evidence import find_in
 
-    folder = there(results_dir(), "RESULTS_DIR")
-    with tempfile.TemporaryDirectory() as copy:
-        for name in results_folder.FILES:
-            if (folder / name).is_file():
-                shutil.copy(folder / name, copy)
-        try:
-            find(Path(copy))
-        except Refused as error:
-            raise Refused(str(error).replace(copy, str(folder))) from None
-    changed = results_folder.accept(writable(folder, "RESULTS_DIR"))
+    folder = writable(there(results_dir(), "RESULTS_DIR"), "RESULTS_DIR")
+    changed = results_folder.accept(folder, lambda files: find_in(files, str(folder)))
     Console().say("\n".join(f"accepted {folder / name}" for name in changed) or "nothing was changed")
 
 

@@ -14,8 +14,8 @@ from alexnet.machine import Machine
 from alexnet.recipe import Recipe
 from study.counted import counted
 from study.judge.evidence import find
-from study.judge.family import Finding
-from study.judge.next_look import case_of, chance_to_decide, is_open, number_of_looks, runs_to_look
+from study.judge.family import Finding, case_of
+from study.judge.next_look import chance_to_decide, is_open, number_of_looks, runs_to_look
 from study.plan.cost import Pace
 from study.plan.fixed_rules import Preregistration, first_seed_of
 from study.plan.plan import PlannedRun
@@ -149,7 +149,7 @@ class Settling:
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[PlannedRun] | None:
         """Return the runs that a look still needs from this machine, trained or not; None where this machine cannot complete
         the look."""
-        case = case_of(view.of(member), member.claim, member.base, first_seed_of(self.rule, member.claim), self.rule.looks)
+        case = case_of(view.of(member), member.claim, member.base, self.rule)
         needed = runs_to_look(case, look, self.machine.label)
         if needed is None:
             return None

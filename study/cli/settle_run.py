@@ -15,13 +15,13 @@ from study.cli.settle_plan import Budget, Next, OpenClaim, Settling, View, budge
 from study.cli.training import conclude, derive_from_weights, leave, look_at_mlflow, train_and_record
 from study.counted import counted
 from study.environment import data_dir, results_dir, spool_dir, there
-from study.judge.family import Finding, family
-from study.judge.next_look import case_of, is_open, number_of_looks, seeds_of_look
+from study.judge.family import Finding, case_of, family
+from study.judge.next_look import is_open, number_of_looks, seeds_of_look
 from study.judge.seeds_needed import chance_of_no_effect, seeds_for_claim, spread_of
 from study.output import aligned
 from study.plan.claim_files import all_claims
 from study.plan.cost import hours_on
-from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, fix, fresh_first_seed
+from study.plan.fixed_rules import Preregistration, Preregistrations, fix, fresh_first_seed
 from study.plan.plan import PlannedRun, matching, tuned_recipe
 from study.plan.replications import Replications
 from study.plan.tuned import Tuned
@@ -326,7 +326,7 @@ def standing(settling: Settling, view: View, budget: Budget) -> list[dict]:
             "can_end_as": margins.ends_text(claim, chance_of_no_effect(claim, spread, looks)) if still_open else "",
         }
         if still_open:
-            case = case_of(one, claim, member.base, first_seed_of(settling.rule, claim), looks)
+            case = case_of(one, claim, member.base, settling.rule)
             row["seeds_of_next_look"] = seeds_of_look(case, taken + 1)
             for name, look in (("next", taken + 1), ("last", last)):
                 planned_runs = settling.to_look(member, look, view)

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alexnet.recipe import Recipe
+from alexnet.training.history import FAILED
 from study.judge.intervals import Share, Times, share_of_runs
 
 Block = tuple[str, int]
 """Machine and seed."""
-FAILED = ("diverged", "stalled")
-"""Outcomes of runs that did not learn."""
 DOUBT = 0.05
 """A run has learned something if always answering one class would give so few test errors with at most this probability."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from study.judge.arms import Block
-from study.judge.intervals import Difference, Floats, difference_of, mean_and_variance
+from study.judge.intervals import LEVEL, Difference, Floats, difference_of, mean_and_variance
 
 MOST_PRIOR_DEGREES = 2.0
 """The spread of other comparisons counts for at most this many degrees of freedom. The correction for twenty claims uses far
@@ -105,7 +105,7 @@ def _inverse_trigamma(value: float) -> float:
     return math.exp(optimize.root_scalar(above, bracket=(-20.0, 20.0), method="brentq").root)
 
 
-def moderated(pairs: Pairs, prior: Prior, level: float = 0.95) -> Difference:
+def moderated(pairs: Pairs, prior: Prior, level: float = LEVEL) -> Difference:
     """Return treated minus control with a t interval. It has no limits with fewer than 2 blocks, and where nothing varied: a
     spread of exactly zero is no proof of certainty."""
     n = pairs.blocks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from study.judge.arms import ArmEvidence, ArmRun, Block
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair
-from study.judge.intervals import Difference, Floats, Ratio, Times, ratio_of_logs
+from study.judge.intervals import LEVEL, Difference, Floats, Ratio, Times, ratio_of_logs
 from study.questions.claim import Claim
 from study.questions.looks import LOOKS, Looks
 from study.record.answers import MEASURES
@@ -62,6 +62,10 @@ class Case:
                 found.append((latest, place, block))
                 seed += 1
         return [block for _, _, block in sorted(found)]
+
+    def shared_at(self, look: int, *labels: str) -> list[Block]:
+        """Return the blocks of `shared` that a look uses where all of these arms have as many seeds."""
+        return self.shared(*labels)[: None if look == SO_FAR else self.looks.arms[look - 1]]
 
     def there_of(self, seeds: int, *labels: str) -> int:
         """Return how many of the first `seeds` seeds have a run of each of these arms, on the machine that has most of them.
@@ -141,6 +145,17 @@ class Case:
             return {run.block: log for run, log in zip(runs, logs, strict=True)}
         return {run.block: run.result for run in runs if run.result is not None}
 
+    def contrast(self, signs: Mapping[str, int], blocks: Iterable[Block]) -> dict[Block, float]:
+        """Return the sum of the arms' values times their signs, for each of these blocks in which all arms have a value.
+        Another order of `signs` can change the last digit of a sum."""
+        blocks = list(blocks)
+        values = {label: self.values(label, blocks) for label in signs}
+        whole = [block for block in blocks if all(block in own for own in values.values())]
+        found = dict.fromkeys(whole, 0.0)
+        for label, sign in signs.items():  # not with `sum`, which rounds in another way
+            found = {block: value + sign * values[label][block] for block, value in found.items()}
+        return found
+
     def times(self, label: str, blocks: Sequence[Block]) -> Times:
         """Return an arm's times in these blocks. Runs that never reached the target are censored at the budget, which all arms
         share."""
@@ -170,7 +185,7 @@ class Case:
             }
         return blocks
 
-    def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = 0.95) -> Ratio | Difference:
+    def compare(self, treated: str, control: str, look: int = SO_FAR, level: float = LEVEL) -> Ratio | Difference:
         """Compare two arms, in the claim's measure. This chooses the estimator for every claim that compares arms."""
         pairs = self.pairs(treated, control, look)
         assert pairs is not None, f"look {look} of {treated} and {control} is not complete"
@@ -237,6 +252,19 @@ class Case:
     def on_line(self, label: str, blocks: Sequence[Block]) -> Floats:
         """Return an arm's values in these blocks, shape (runs,), on the line on which they are judged."""
         return np.array(list(self.values(label, blocks).values()), dtype=float)
+
+
+def of_interaction(labels: Sequence[str]) -> dict[str, int]:
+    """Return the signs of `Case.contrast` for how much more the first change matters together with the second. The four arms
+    have both changes, the first, the second and none."""
+    both, first, second, control = labels
+    return {both: 1, second: -1, first: -1, control: 1}
+
+
+def in_both(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -> list[Block]:
+    """Return the blocks of the treated arm that the control has too."""
+    others = set(blocks[control])
+    return [block for block in blocks[treated] if block in others]
 
 
 def first_of_each_seed(blocks: Iterable[Block]) -> list[Block]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from study.judge.images import image_variance
+from study.judge.intervals import LEVEL
 
 COLUMNS = ("component", "sd", "lower", "upper", "n", "degrees_of_freedom")
 ARM, SEED, REST = "arm", "seed", "seed x arm"
@@ -44,7 +45,7 @@ def runs_of(arms: Iterable[ArmRuns]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), columns=["arm", "block", "value"])
 
 
-def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None, level: float = 0.95) -> pd.DataFrame:
+def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | None = None) -> pd.DataFrame:
     """Return the components of the spread of `runs` (columns arm, block, value) of one base, scale and measure, one per row.
 
     The model is value = mean + arm + seed + seed x arm, each term with its own variance. A "seed" is a block: a seed on a
@@ -66,16 +67,16 @@ def variance_components(runs: pd.DataFrame, answers: Mapping[str, NDArray] | Non
     residual, used = _residual(both, y)
     df = len(y) - used
     rows = [
-        _factor(ARM, arms, blocks, y, residual, df, level),
-        _factor(SEED, blocks, arms, y, residual, df, level),
-        _rest(residual, df, len(y), level),
+        _factor(ARM, arms, blocks, y, residual, df),
+        _factor(SEED, blocks, arms, y, residual, df),
+        _rest(residual, df, len(y)),
     ]
     if answers is not None:
         rows.append(_of_images(answers))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def intraclass_correlation(runs: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
+def intraclass_correlation(runs: pd.DataFrame) -> tuple[float, float, float]:
     """Return the correlation of two arms at one seed, with its interval: the seed's variance divided by the variance of a run
     around its arm's mean.
 
@@ -88,7 +89,7 @@ def intraclass_correlation(runs: pd.DataFrame, level: float = 0.95) -> tuple[flo
     of_seeds, seeds_df, each = _taken(blocks, arms, y, residual)
     if df < 1 or seeds_df < 1 or residual <= 0:
         return math.nan, math.nan, math.nan
-    ratio, tail = of_seeds / seeds_df / (residual / df), (1 - level) / 2
+    ratio, tail = of_seeds / seeds_df / (residual / df), (1 - LEVEL) / 2
     limits = [1.0, *(float(stats.f.ppf(p, seeds_df, df)) for p in (1 - tail, tail))]
     estimate, lower, upper = ((ratio / limit - 1) / (ratio / limit - 1 + each) for limit in limits)
     return estimate, lower, upper
@@ -110,12 +111,12 @@ def _taken(factor: NDArray, other: NDArray, y: NDArray, residual: float) -> tupl
     return alone - residual, df, float((left**2).sum()) / df if df else math.nan
 
 
-def _factor(name: str, factor: NDArray, other: NDArray, y: NDArray, residual: float, df: int, level: float) -> tuple:
+def _factor(name: str, factor: NDArray, other: NDArray, y: NDArray, residual: float, df: int) -> tuple:
     taken, own_df, each = _taken(factor, other, y, residual)
     levels = factor.shape[1]
     if df < 1 or own_df < 1:
         return name, math.nan, math.nan, math.nan, levels, own_df
-    own, noise, tail = taken / own_df, residual / df, (1 - level) / 2
+    own, noise, tail = taken / own_df, residual / df, (1 - LEVEL) / 2
     lower, upper = (
         (own - float(stats.f.ppf(p, own_df, df)) * noise) * own_df / float(stats.chi2.ppf(p, own_df)) / each
         for p in (1 - tail, tail)
@@ -123,10 +124,10 @@ def _factor(name: str, factor: NDArray, other: NDArray, y: NDArray, residual: fl
     return name, _root((own - noise) / each), _root(lower), _root(upper), levels, own_df
 
 
-def _rest(residual: float, df: int, runs: int, level: float) -> tuple:
+def _rest(residual: float, df: int, runs: int) -> tuple:
     if df < 1:
         return REST, math.nan, math.nan, math.nan, runs, df
-    lower, upper = (residual / float(stats.chi2.ppf(p, df)) for p in ((1 + level) / 2, (1 - level) / 2))
+    lower, upper = (residual / float(stats.chi2.ppf(p, df)) for p in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
     return REST, _root(residual / df), _root(lower), _root(upper), runs, df
 
 

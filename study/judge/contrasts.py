@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from study.judge.arms import ArmEvidence
+from study.judge.intervals import LEVEL
 from study.questions.designs import Design
 
 
@@ -51,15 +52,15 @@ def machines_of(arms: Iterable[ArmEvidence]) -> tuple[str, ...]:
     return tuple(sorted({machine for machine, _ in set.intersection(*blocks)})) if blocks else ()
 
 
-def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence], level: float = 0.95) -> dict[str, Contrast]:
+def effects_of(design: Design, control: str, arms: Mapping[str, ArmEvidence]) -> dict[str, Contrast]:
     """Return every effect that the runs of a design can show, by its name. `arms`: those that have runs, by label."""
     labels = (control, *design.labels)
     cells = [blocks_of(arms[label]) if label in arms else {} for label in labels]
-    return in_blocks(cells, design.contrasts, level)
+    return in_blocks(cells, design.contrasts)
 
 
 def in_blocks(
-    cells: Sequence[Mapping[Hashable, float]], weights: Mapping[str, ArrayLike], level: float = 0.95
+    cells: Sequence[Mapping[Hashable, float]], weights: Mapping[str, ArrayLike], level: float = LEVEL
 ) -> dict[str, Contrast]:
     """Return for each name the sum of weights[name][i] * (mean of cell i over the complete blocks), with its t interval.
 

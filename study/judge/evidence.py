@@ -6,6 +6,7 @@ several machines are compared within each machine.
 
 import functools
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any, cast, get_args
 import pandas as pd
 from numpy.typing import NDArray
 
+from alexnet.errors import Refused
 from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
@@ -103,8 +105,20 @@ def find(
     judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
-    is_stale = [name not in cases.used for name in zip(looked_at.key, looked_at.machine, strict=True)]
+    is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
     return Findings(tuple(found), looked_at.loc[is_stale, :], looked_at)
+
+
+def find_in(files: Mapping[str, bytes], named: str) -> Findings:
+    """Judge files of results, given as contents by name, before they are accepted or written. Raises Refused if they cannot be
+    judged; it calls their folder `named`."""
+    with tempfile.TemporaryDirectory() as copy:
+        for name, content in files.items():
+            (Path(copy) / name).write_bytes(content)
+        try:
+            return find(Path(copy))
+        except Refused as error:
+            raise Refused(str(error).replace(copy, named)) from None
 
 
 def _curve_reader(curves: pd.DataFrame) -> CurveOf:
@@ -261,7 +275,7 @@ def _recipe(name: str, claim: Claim, scale: str, base: str, arm: str, tuned: Tun
     if not claim.tune:
         return recipe, SHARED
     (field,) = claim.tune
-    entry = tuned.find(name, base, arm, scale)
+    entry = tuned.entry(name, scale, base, arm)
     return (changed(recipe, {field: entry["value"]}), entry) if entry else (recipe, None)
 
 

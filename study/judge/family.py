@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from study.judge import intervals
 from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
-from study.judge.case import SO_FAR, Case
+from study.judge.case import SO_FAR, Case, of_interaction
 from study.judge.decision import ERROR, Verdict, decide
-from study.judge.judge import interaction_of, judge
+from study.judge.judge import judge
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.replications import Replicated
 from study.judge.seeds import each_seed_once
-from study.plan.fixed_rules import Preregistration, Preregistrations
+from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, looks_of
 from study.questions.claim import Claim
 from study.questions.own_rates import is_at_own_rates
 from study.questions.rules import Interaction
@@ -99,6 +99,13 @@ class Finding:
 
     def arm(self, label: str) -> ArmEvidence | None:
         return next((arm for arm in self.arms if arm.label == label), None)
+
+
+def case_of(finding: Finding | None, claim: Claim, base: str, rule: Preregistration | None) -> Case:
+    """Return the case of a claim with the runs of `finding`, which is None where there are none, by a rule of the scale."""
+    arms = {arm.label: arm for arm in finding.arms} if finding else {}
+    native, machines = bool(finding and finding.role == "native"), finding.machines if finding else ()
+    return Case(claim, base, arms, native, machines, first_seed_of(rule, claim), looks_of(rule))
 
 
 @dataclass(frozen=True)
@@ -225,7 +232,8 @@ def readings_of(case: Case) -> dict[str, intervals.Ratio | intervals.Difference]
         if isinstance(rule, Interaction):
             labels = (*rule.arms_of_reading(label), rule.second, rule.control)
             if set(labels) <= set(case.arms):
-                found[label] = interaction_of(case, labels, case.shared(*labels))[0]
+                values = case.contrast(of_interaction(labels), case.shared(*labels))
+                found[label] = intervals.within_runs(list(values.values()))
             continue
         pair_of = (label, rule.control) if rule.control == case.first_arm else (rule.treated_arms[0], label)
         if all(one in case.arms for one in pair_of):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from study.judge.intervals import Difference, difference_of
+from study.judge.intervals import LEVEL, Difference, difference_of
 
 FEW_SEEDS = 3
 """Up to this many seeds the degrees of freedom stay those of the seeds. Satterthwaite's would be too many, estimated from so
@@ -22,7 +22,7 @@ class OnOtherImages:
     """The error of a difference of two error rates over seeds and images, in shares of images (0.01 is a point)."""
 
     half_width: float
-    """Of the interval around the estimate; infinite with fewer than 2 blocks."""
+    """Of the interval around the estimate, at LEVEL; infinite with fewer than 2 blocks."""
     image_error: float
     """The standard error from the images alone; 0 where the seeds explain all the variation."""
     seed_error: float
@@ -54,7 +54,7 @@ def image_variance(values: ArrayLike) -> float:
     return max(0.0, float(products.mean() - values.mean() ** 2)) / images
 
 
-def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: float, level: float = 0.95) -> OnOtherImages:
+def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: float) -> OnOtherImages:
     """Return the error of a contrast of arms over seeds and images of this kind.
 
     `contrast`, [blocks, images], is the contrast of how wrong each answer was (0 to 1): for two arms, treated minus control,
@@ -68,7 +68,7 @@ def on_other_images(contrast: ArrayLike, seed_error: float, degrees_of_freedom: 
     variance, df = seed_error**2 + of_images, degrees_of_freedom
     if blocks > FEW_SEEDS and seed_error > 0:
         df *= (variance / seed_error**2) ** 2  # Satterthwaite, with an image part that counts as known
-    half_width = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance)
+    half_width = float(stats.t.ppf((1 + LEVEL) / 2, df)) * math.sqrt(variance)
     return OnOtherImages(half_width, math.sqrt(of_images), seed_error, df, blocks, images)
 
 

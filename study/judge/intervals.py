@@ -14,6 +14,8 @@ from scipy import stats
 
 Bound = Literal["exact", "at least", "at most", "unknown"]
 Floats = NDArray[np.float64]
+LEVEL = 0.95
+"""Of all intervals but those that say another."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Difference:
         return Line(expected * self.estimate, lower, upper, self.standard_error, self.degrees_of_freedom, "exact")
 
 
-def within_runs(values: ArrayLike, level: float = 0.95) -> Difference:
+def within_runs(values: ArrayLike, level: float = LEVEL) -> Difference:
     """Return the mean of differences within runs, shape (seeds,), with a one-sample t interval. It has no limits with fewer
     than 2 runs, and where nothing varied."""
     values = as_sample(values)
@@ -196,14 +198,14 @@ def difference_of(
     )
 
 
-def difference_over_images(estimate: float, standard_error: float, images: int, nets: int, level: float = 0.95) -> Difference:
+def difference_over_images(estimate: float, standard_error: float, images: int, nets: int, level: float = LEVEL) -> Difference:
     """Return the error of averaged nets minus the mean error of the same nets alone. The interval is over test images, with the
     `nets` held fixed."""
     sd = standard_error * math.sqrt(images)
     return difference_of(estimate, standard_error, max(images - 1, 1), level, nets, nets, sd)
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
     """Return the mean over seeds as (mean, lower, upper), by a t interval. NaN limits for fewer than 2 values, and where
     nothing varies: zero spread is no certainty."""
     values = as_sample(values)
@@ -252,7 +254,7 @@ class Share:
         return self.seen / self.runs if self.runs else math.nan
 
 
-def share_of_runs(seen: int, runs: int, level: float = 0.95) -> Share:
+def share_of_runs(seen: int, runs: int, level: float = LEVEL) -> Share:
     """Return the share `seen` / `runs` with its two-sided exact binomial interval."""
     assert 0 <= seen <= runs
     if not runs:

@@ -13,10 +13,11 @@ from alexnet.errors import Refused
 from study.judge import contrasts, p_values
 from study.judge.arms import ArmEvidence, Block, share_that_show
 from study.judge.blocks import agreement_of_machines, unlike_the_others
-from study.judge.case import SO_FAR, Case
+from study.judge.case import SO_FAR, Case, in_both, of_interaction
 from study.judge.decision import ClaimLooks, Failures, Look, Question, least_convincing, of_difference, of_ratio, weigh
 from study.judge.images import OnOtherImages, on_other_images, with_images
 from study.judge.intervals import (
+    LEVEL,
     Difference,
     Floats,
     Ratio,
@@ -39,6 +40,9 @@ from study.questions.rules import (
 ENOUGH_POWER = 0.8
 """Runs with less power than this to show the smallest effect that matters contradict nothing when they show none."""
 
+NARROW = 0.90
+"""The level of the interval beside that at LEVEL: two one-sided tests at 5% ask whether it is within the margin."""
+
 UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 
 
@@ -54,17 +58,15 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
     blocks = case.compared(treated, control, number)
     pairs = case.pairs(treated, control, number)
     assert blocks is not None and pairs is not None
-    wide, narrow = (case.compare(treated, control, number, level) for level in (0.95, 0.90))
-    both = _on_other_images(case, {treated: 1, control: -1}, _shared(blocks, treated, control), wide)
+    wide, narrow = (case.compare(treated, control, number, level) for level in (LEVEL, NARROW))
+    both = _on_other_images(case, {treated: 1, control: -1}, in_both(blocks, treated, control), wide)
     look = _weighed(case, wide, narrow, both, question, number)
     samples = case.on_line(treated, blocks[treated]), case.on_line(control, blocks[control])
-    failures = [Failures(label, case.failures(label, own), len(own)) for label, own in blocks.items()]
-    failures = tuple(one for one in failures if one.failed)
-    is_time = case.claim.measure.kind == "time"
-    if failures and not is_time:  # times keep failed runs in the sample, censored at the budget
+    facts, is_time = _facts(case, blocks), case.claim.measure.kind == "time"
+    if facts["failures"] and not is_time:  # times keep failed runs in the sample, censored at the budget
         has_worst = getattr(case.claim.measure, "of", "") != "gap"
-        ranked = _by_ranks(samples, failures, treated, control, question) if has_worst else UNDECIDED
-        look = replace(look, **ranked, failures=failures, by_ranks=has_worst)
+        ranked = _by_ranks(samples, facts["failures"], treated, control, question) if has_worst else UNDECIDED
+        look = replace(look, **ranked, by_ranks=has_worst)
     values = [case.values(label, blocks[label]) for label in (treated, control)]
     others = case.prior(number)
     return replace(
@@ -75,9 +77,7 @@ def against_control(case: Case, treated: str, question: Question, number: int) -
         on_other_images=100 * both.half_width if both else math.nan,
         initial_logits=case.ratio_of_initial_logits(treated, control),
         treated=treated,
-        failures=failures,
-        nothing=case.no_evidence(blocks),
-        **_where(blocks[treated]),
+        **facts,
         agreement_p=agreement_of_machines(*values),
         unlike=unlike_the_others(pairs, others),
         shuffled=() if look.by_ranks else tuple(map(tuple, samples)),  # p values by ranks are permutation p values already
@@ -95,25 +95,35 @@ def _root(variance: float) -> float:
     return math.nan if math.isnan(variance) else math.sqrt(variance)
 
 
-def _where(blocks: Sequence[Block]) -> dict[str, Any]:
-    """Return the machines of blocks and the number of distinct seeds, as fields of a Look."""
-    return {"machines": tuple(dict.fromkeys(machine for machine, _ in blocks)), "seeds": len({seed for _, seed in blocks})}
+def _facts(case: Case, blocks: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
+    """Return what is known of a look's runs besides their values, as fields of a Look: failed runs, why they are no evidence,
+    and machines and distinct seeds of the first arm. `blocks`: by arm, the treated one first."""
+    failed, of_first = {label: case.failures(label, own) for label, own in blocks.items()}, next(iter(blocks.values()))
+    return {
+        "failures": tuple(Failures(label, failed[label], len(own)) for label, own in blocks.items() if failed[label]),
+        "nothing": case.no_evidence(blocks),
+        "machines": tuple(dict.fromkeys(machine for machine, _ in of_first)),
+        "seeds": len({seed for _, seed in of_first}),
+    }
 
 
-def _shared(blocks: Mapping[str, Sequence[Block]], treated: str, control: str) -> list[Block]:
-    return [block for block in blocks[treated] if block in set(blocks[control])]
+def _alone(case: Case, number: int) -> tuple[list[Block], dict[str, Any]]:
+    """Return the blocks of a claim about one arm at a look, and their facts. No blocks where the look is not complete."""
+    label = case.claim.rule.control
+    blocks = (case.at(number, label) or {}).get(label, [])
+    return blocks, _facts(case, {label: blocks})
 
 
 def _on_other_images(
-    case: Case, weights: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
+    case: Case, signs: Mapping[str, int], blocks: Sequence[Block], effect: Ratio | Difference
 ) -> OnOtherImages | None:
-    """Return the error of the effect over seeds and test images. The effect is the sum of the arms' errors times `weights`.
-    None where it is not known."""
-    wrong = [case.wrong(label, blocks) for label in weights]
+    """Return the error of the effect over seeds and test images. The effect is the sum of the arms' errors times `signs`. None
+    where it is not known."""
+    wrong = [case.wrong(label, blocks) for label in signs]
     known = [one for one in wrong if one is not None]
     if len(known) < len(wrong) or len({one.shape for one in known}) > 1 or not isinstance(effect, Difference):
         return None
-    contrast = sum(weight * one for weight, one in zip(weights.values(), known, strict=True))
+    contrast = sum(sign * one for sign, one in zip(signs.values(), known, strict=True))
     return on_other_images(contrast, effect.standard_error / 100, effect.degrees_of_freedom)
 
 
@@ -193,50 +203,37 @@ def _difference_of_means(rule: DifferenceOfMeans, case: Case) -> ClaimLooks:
     return _looked(case, (*rule.treated_arms, rule.control), question, look_at, looks)
 
 
-def interaction_of(case: Case, labels: Sequence[str], blocks: Sequence[Block]) -> tuple[Difference, list[float], list[Block]]:
-    """Return how much more the first change matters together with the second, from four arms: both changes, the first, the
-    second, none. Returns the effect with its interval, its value in each block, and these blocks: those without failed runs."""
-    both, first, second, control = (case.values(label, blocks) for label in labels)
-    whole = [block for block in blocks if all(block in values for values in (both, first, second, control))]
-    values = [both[block] - second[block] - first[block] + control[block] for block in whole]
-    return within_runs(values), values, whole
-
-
 @judge.register
 def _interaction(rule: Interaction, case: Case) -> ClaimLooks:
     """Judge an interaction. The four runs of a block give one value, which is compared with 0. A block with a failed run has no
     value, and the claim is then not decided."""
     question, labels = _asked_of(rule, case), (*rule.treated_arms, rule.control)
-    needed = case.looks.arms
+    signs = of_interaction(labels)
 
     def look_at(number: int) -> Look:
-        blocks = case.shared(*labels)[: None if number == SO_FAR else needed[number - 1]]
-        wide, values, whole = interaction_of(case, labels, blocks)
-        weights = dict(zip(labels, (1, -1, -1, 1), strict=True))
-        both_ways = _on_other_images(case, weights, whole, wide)
-        look = _weighed(case, wide, within_runs(values, 0.90), both_ways, question, number)
-        failures = tuple(Failures(label, failed, len(blocks)) for label in labels if (failed := case.failures(label, blocks)))
-        if failures:
-            look = replace(look, **UNDECIDED, failures=failures)
+        blocks = case.shared_at(number, *labels)
+        whole = case.contrast(signs, blocks)
+        values = list(whole.values())
+        wide, narrow = (within_runs(values, level) for level in (LEVEL, NARROW))
+        look = _weighed(case, wide, narrow, _on_other_images(case, signs, list(whole), wide), question, number)
+        facts = _facts(case, dict.fromkeys(labels, blocks))
         return replace(
             look,
+            **(UNDECIDED if facts["failures"] else {}),
+            **facts | {"nothing": facts["nothing"] or nothing(blocks)},
             spread_of_pairs=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
             initial_logits=_farthest_from_1(
                 case.ratio_of_initial_logits(rule.both, rule.second), case.ratio_of_initial_logits(rule.first, rule.control)
             ),
             treated=rule.both,
-            nothing=nothing(blocks),
-            **_where(blocks),
             shuffled=(tuple(values),),
         )
 
-    def nothing(blocks: Sequence[Block]) -> Any:
-        """Return why the four arms are no evidence: no run learned anything, or the first change left the weights unchanged,
-        with and without the second."""
-        whole = case.no_evidence(dict.fromkeys(labels, blocks))
+    def nothing(blocks: Sequence[Block]) -> str:
+        """Return "changed nothing" where the first change left the weights unchanged, with and without the second."""
         both, first, second, control = labels
         of_the_first = {case.no_evidence(dict.fromkeys(pair, blocks)) for pair in ((both, second), (first, control))}
-        return whole or ("changed nothing" if of_the_first == {"changed nothing"} else "")
+        return "changed nothing" if of_the_first == {"changed nothing"} else ""
 
     complete = case.looks.at(len(case.shared(*labels)))
     return _looked(case, labels, question, look_at, range(1, complete + 1))
@@ -249,17 +246,10 @@ def _within_runs(rule: WithinRuns, case: Case) -> ClaimLooks:
     question = _asked_of(rule, case)
 
     def look_at(number: int) -> Look:
-        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-        values, failed = case.on_line(rule.control, blocks), case.failures(rule.control, blocks)
-        look = weigh(within_runs(values), within_runs(values, 0.90), question, number)
-        if failed:
-            look = replace(look, **UNDECIDED, failures=(Failures(rule.control, failed, len(blocks)),))
-        return replace(
-            look,
-            nothing=case.no_evidence({rule.control: blocks}),
-            **_where(blocks),
-            shuffled=(tuple(values),),
-        )
+        blocks, facts = _alone(case, number)
+        values = case.on_line(rule.control, blocks)
+        look = weigh(within_runs(values), within_runs(values, NARROW), question, number)
+        return replace(look, **(UNDECIDED if facts["failures"] else {}), **facts, shuffled=(tuple(values),))
 
     return _looked(case, (rule.control,), question, look_at, case.complete_looks(rule.control))
 
@@ -272,12 +262,12 @@ def _alike(rule: Alike, case: Case) -> ClaimLooks:
     a test against a difference within it."""
 
     def look_at(number: int) -> Look:
-        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
-        values, failed = case.on_line(rule.control, blocks), case.failures(rule.control, blocks)
+        blocks, facts = _alone(case, number)
+        values = case.on_line(rule.control, blocks)
         over_seeds, images = within_runs(values), _error_of_both_sets(case.arms.get(rule.control), blocks)
-        wide, narrow = (with_images(over_seeds, images, level) for level in (0.95, 0.90))
+        wide, narrow = (with_images(over_seeds, images, level) for level in (LEVEL, NARROW))
         alike = apart = 1.0
-        if wide.standard_error > 0 and not failed:
+        if wide.standard_error > 0 and not facts["failures"]:
             above, below = ((wide.estimate + side * rule.within) / wide.standard_error for side in (-1, 1))
             alike = float(max(stats.t.cdf(above, wide.degrees_of_freedom), stats.t.sf(below, wide.degrees_of_freedom)))
             beyond = (abs(wide.estimate) - rule.within) / wide.standard_error
@@ -288,9 +278,7 @@ def _alike(rule: Alike, case: Case) -> ClaimLooks:
             narrow=narrow,
             p_supported=alike,
             p_contradicted=apart,
-            failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
-            nothing=case.no_evidence({rule.control: blocks}),
-            **_where(blocks),
+            **facts,
             on_other_images=wide.upper - wide.estimate,
             image_error=images,
         )
@@ -322,7 +310,7 @@ def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
     images, nets = told["images"] if told else 0, case.claim.measure.runs_together
     there = min(nets - 1, case.there_of(nets, rule.control))
     question = _asked_of(rule, case)
-    effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (0.95, 0.90))
+    effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (LEVEL, NARROW))
     machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()
     look = replace(weigh(effect, narrow, question, 1), machines=machines)
     looks = (look,) if images else ()
@@ -338,7 +326,7 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
 
     def look_at(number: int) -> Look:
         arm = case.arms.get(rule.control)
-        blocks = (case.at(number, rule.control) or {}).get(rule.control, [])
+        blocks, facts = _alone(case, number)
         share, known = share_that_show(arm.of(blocks) if arm else (), rule.p)
         seen, n = share.seen, share.runs
         able = [run for run in known if not run.failed]
@@ -349,15 +337,12 @@ def _every_run(rule: EveryRun, case: Case) -> ClaimLooks:
             supported = float(rule.p**n)
         elif n and power >= ENOUGH_POWER:
             contradicted = min(1.0, 2 * float(stats.binom.cdf(seen, len(able), power)))
-        failed = case.failures(rule.control, blocks)
         return Look(
             number=number,
             effect=share,
             p_supported=supported,
             p_contradicted=contradicted,
-            failures=(Failures(rule.control, failed, len(blocks)),) if failed else (),
-            nothing=case.no_evidence({rule.control: blocks}),
-            **_where(blocks),
+            **facts,
             power_of_a_run=power,
             by_chance=_mean([run.by_chance for run in able if run.by_chance is not None]),
             mean_value=_mean([run.value for run in able if run.value is not None]),

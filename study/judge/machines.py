@@ -6,8 +6,8 @@ from typing import Literal
 
 from study.judge.arms import Block
 from study.judge.blocks import NO_PRIOR, agreement_of_machines, moderated, pair
-from study.judge.case import Case
-from study.judge.family import Finding
+from study.judge.case import Case, of_interaction
+from study.judge.family import Finding, case_of
 from study.judge.intervals import Difference, Ratio, ratio_of_logs
 from study.questions.rules import DifferenceOfMeans, Interaction, RatioOfTimes, WithinRuns
 
@@ -33,8 +33,7 @@ def agreement(finding: Finding) -> Agreement | None:
     of runs, averaged nets, factorial designs."""
     if len(finding.machines) < 2:
         return None
-    arms = {arm.label: arm for arm in finding.arms}
-    case = Case(finding.claim, finding.base, arms, finding.role == "native", finding.machines)
+    case = case_of(finding, finding.claim, finding.base, finding.rule)
     found = [(label, _compared(case, label)) for label in _treated(finding)]
     told = [(_p(values), label, values) for label, values in found if values]
     if not told:
@@ -54,17 +53,11 @@ def _treated(finding: Finding) -> Sequence[str]:
 def _compared(case: Case, treated: str) -> dict[Block, float]:
     """Return the value of each block that is compared with 0, on the line on which it is judged."""
     rule = case.claim.rule
-    labels = dict.fromkeys((treated, rule.control))
     if isinstance(rule, Interaction):
-        labels = dict.fromkeys((rule.both, rule.first, rule.second, rule.control))
-    values = {label: case.values(label, list(case.arms[label].by_block)) if label in case.arms else {} for label in labels}
-    shared = [block for block in values[treated] if all(block in own for own in values.values())]
-    if isinstance(rule, WithinRuns):
-        return {block: values[treated][block] for block in shared}
-    if isinstance(rule, Interaction):
-        both, first, second, control = (values[label] for label in labels)
-        return {block: both[block] - second[block] - first[block] + control[block] for block in shared}
-    return {block: values[treated][block] - values[rule.control][block] for block in shared}
+        signs = of_interaction((*rule.treated_arms, rule.control))
+    else:
+        signs = {treated: 1} if isinstance(rule, WithinRuns) else {treated: 1, rule.control: -1}
+    return case.contrast(signs, case.arms[treated].by_block if treated in case.arms else ())
 
 
 def _p(values: Mapping[Block, float]) -> float:

@@ -44,12 +44,6 @@ def number_of_looks(claim: Claim, looks: Looks) -> int:
     return 1 if claim.measure.runs_together > 1 else len(looks.arms)
 
 
-def case_of(finding: Finding | None, claim: Claim, base: str, first_seed: int, looks: Looks) -> Case:
-    """Return the case of a claim with the runs of `finding`, which is None where there are none."""
-    arms = {arm.label: arm for arm in finding.arms} if finding else {}
-    return Case(claim, base, arms, False, finding.machines if finding else (), first_seed, looks)
-
-
 def seeds_of_look(case: Case, look: int) -> dict[str, int]:
     """Return how many seeds of each arm a look uses where all runs are on one machine."""
     claim = case.claim

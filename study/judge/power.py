@@ -9,6 +9,8 @@ from study.judge.intervals import Difference, Ratio
 from study.judge.spending import level_at
 
 MOST_SEEDS = 100_000
+PLANNED_POWER = 0.9
+"""The power that seeds are planned for."""
 
 
 def power_to_find(effect: float, standard_error: float, degrees_of_freedom: float, p: float) -> float:
@@ -51,15 +53,15 @@ def by_the_last_look(judged: ClaimLooks, told: Look, open_claims: int) -> tuple[
     )
 
 
-def seeds_for_no_effect(margin: float, sd: float, correlation: float, shares: tuple[float, ...], power: float = 0.9) -> int:
+def seeds_for_no_effect(margin: float, sd: float, correlation: float, shares: tuple[float, ...]) -> int:
     """Return how many seeds of each arm, the control included, a last look needs to distinguish a true zero from the `margin`
-    with this `power`. One run has the standard deviation `sd`, and two runs of a seed have this `correlation`."""
+    with PLANNED_POWER. One run has the standard deviation `sd`, and two runs of a seed have this `correlation`."""
     assert margin > 0 and sd > 0 and 0 <= correlation < 1
     p = level_at(2 * ERROR, len(shares), shares) / 2
 
     def lacking(seeds: float) -> float:
         error = sd * math.sqrt(2 * (1 - correlation) / seeds)
-        return power - power_of_no_effect(margin, error, seeds - 1, p)
+        return PLANNED_POWER - power_of_no_effect(margin, error, seeds - 1, p)
 
     if lacking(2) <= 0:
         return 2

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from study.judge.family import Finding
-from study.judge.intervals import Difference, difference_of
+from study.judge.intervals import LEVEL, Difference, difference_of
 from study.judge.p_values import holm
 from study.questions.rules import DifferenceOfMeans, Interaction, WithinRuns
 
@@ -81,11 +81,11 @@ def _set_against(first: Finding, second: Finding, label: str, one: Difference, o
     )
 
 
-def welch(one: Difference, other: Difference, level: float = 0.95) -> Difference:
+def welch(one: Difference, other: Difference) -> Difference:
     """Return `other` minus `one` of two independent effects, with Satterthwaite's degrees of freedom (1946)."""
     parts = [each.standard_error**2 for each in (one, other)]
     freedom = sum(parts) ** 2 / sum(part**2 / each.degrees_of_freedom for part, each in zip(parts, (one, other), strict=True))
     runs = [min(each.n_treated, each.n_control) for each in (one, other)]
     return difference_of(
-        other.estimate - one.estimate, math.sqrt(sum(parts)), freedom, level, runs[0], runs[1], math.nan, min(runs)
+        other.estimate - one.estimate, math.sqrt(sum(parts)), freedom, LEVEL, runs[0], runs[1], math.nan, min(runs)
     )

@@ -6,10 +6,9 @@ over its machines as one value, and its own spread alone, so it is rather too wi
 
 import numpy as np
 
-from study.judge.case import SO_FAR, Case
+from study.judge.case import Case, in_both, of_interaction
 from study.judge.decision import Look
 from study.judge.intervals import Difference, within_runs
-from study.judge.judge import interaction_of
 from study.questions.rules import DifferenceOfMeans, Interaction
 
 
@@ -19,17 +18,14 @@ def each_seed_once(case: Case, look: Look) -> Difference | None:
     rule, number = case.claim.rule, look.number
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
-        blocks = case.shared(*labels)[: None if number == SO_FAR else case.looks.arms[number - 1]]
-        _, values, blocks = interaction_of(case, labels, blocks)
+        values = case.contrast(of_interaction(labels), case.shared_at(number, *labels))
     elif isinstance(rule, DifferenceOfMeans) and (compared := case.compared(look.treated, rule.control, number)):
-        treated, control = (case.values(label, compared[label]) for label in (look.treated, rule.control))
-        blocks = [block for block in compared[look.treated] if block in treated and block in control]
-        values = [treated[block] - control[block] for block in blocks]
+        values = case.contrast({look.treated: 1, rule.control: -1}, in_both(compared, look.treated, rule.control))
     else:
         return None
     of_seed: dict[int, list[float]] = {}
-    for (_, seed), value in zip(blocks, values, strict=True):
+    for (_, seed), value in values.items():
         of_seed.setdefault(seed, []).append(value)
-    if len(of_seed) == len(blocks):
+    if len(of_seed) == len(values):
         return None
     return within_runs([float(np.mean(each)) for each in of_seed.values()])

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from study.judge.family import Finding
-from study.judge.intervals import Difference, difference_of
+from study.judge.intervals import LEVEL, Difference, difference_of
 from study.questions.scales import scale_named
 
 
-def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.95) -> Difference:
+def over_splits(estimates: Sequence[float], test_percent: int) -> Difference:
     """Return the mean effect of several splits of the same images, with its interval.
 
     Splits share images, so their effects are not independent: the variance of their mean is (1/k + test/train) times the
@@ -20,7 +20,7 @@ def over_splits(estimates: Sequence[float], test_percent: int, level: float = 0.
     k = len(values)
     variance = float(values.var(ddof=1)) if k > 1 else math.nan
     error = math.sqrt((1 / k + test_percent / (100 - test_percent)) * variance) if k > 1 and variance > 0 else math.nan
-    return difference_of(float(values.mean()), error, k - 1, level, k, k, math.sqrt(variance) if k > 1 else math.nan, k)
+    return difference_of(float(values.mean()), error, k - 1, LEVEL, k, k, math.sqrt(variance) if k > 1 else math.nan, k)
 
 
 def with_splits(found: Sequence[Finding]) -> list[Finding]:

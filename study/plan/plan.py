@@ -124,7 +124,7 @@ def tuned_recipe(claim_name: str, scale_name: str, base: str, arm: str, tuned: T
     if not claim.tune:
         return recipe
     (field,) = claim.tune
-    found = tuned.find(claim_name, base, arm, scale_name)
+    found = tuned.entry(claim_name, scale_name, base, arm)
     if not found and found_nothing(claim_name, scale_name, base, arm, tuned):
         values = claim.tune[field]
         raise Refused(
@@ -149,7 +149,7 @@ def arms_with_rates(claim_name: str, scale_name: str, base: str, tuned: Tuned) -
 
 def has_rate(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:
     """Return whether an arm can be trained: its claim searches for no rate, or the rate was found."""
-    return not get_claim(claim_name).tune or tuned.find(claim_name, base, arm, scale_name) is not None
+    return not get_claim(claim_name).tune or tuned.entry(claim_name, scale_name, base, arm) is not None
 
 
 def found_nothing(claim_name: str, scale_name: str, base: str, arm: str, tuned: Tuned) -> bool:

@@ -116,7 +116,7 @@ def fix(
     Replication. Raises Refused for an arm without a tuned rate."""
     rates: dict[str, float] = {}
     for arm in arms if claim.tune else ():
-        entry = tuned.find(name, base, arm, scale)
+        entry = tuned.entry(name, scale, base, arm)
         if not entry:
             raise Refused(f"tuned.json: no learning rate for arm {arm!r} of {name} on base {base!r} at scale {scale!r}")
         rates[arm] = entry["value"]

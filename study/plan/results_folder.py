@@ -130,16 +130,18 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         _take_names(folder, known)
 
 
-def accept(folder: Path) -> list[str]:
-    """Accept the files of `folder` as they are. Returns the names of files that changed, appeared or disappeared. The caller
-    must check them before."""
+def accept(folder: Path, check: Callable[[Mapping[str, bytes]], object]) -> list[str]:
+    """Accept the files of `folder` as they are, unless `check` raises Refused for their contents by name. Returns the names of
+    files that changed, appeared or disappeared."""
     with locked(folder / ".digests.lock"):
         try:
             known = _known(folder)
         except Refused:  # digests.json itself is damaged
             known = {}
         _take_names(folder, known)
-        now = {name: _digest(content) for name in FILES if (content := _bytes(folder / name)) is not None}
+        files = {name: content for name in FILES if (content := _bytes(folder / name)) is not None}
+        check(files)
+        now = {name: _digest(content) for name, content in files.items()}
         _write_digests(folder, now)
     return [name for name in FILES if now.get(name) != known.get(name)]
 

@@ -43,7 +43,7 @@ class Tuned:
         """Read the rates that come with the package."""
         return cls(json.loads(committed_text()))
 
-    def put(self, claim: str, base: str, scale: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
+    def with_entry(self, claim: str, scale: str, base: str, arm: str, entry: Mapping[str, Any]) -> "Tuned":
         """Return the same rates with `entry` for one arm."""
         name = f"{claim}/{base}/{scale}"
         return Tuned({**self.entries, name: {**self.entries.get(name, {}), arm: dict(entry)}})
@@ -64,7 +64,7 @@ class Tuned:
         ordered = {name: dict(sorted(self.entries[name].items())) for name in sorted(self.entries)}
         return (json.dumps(ordered, indent=1) + "\n").encode()
 
-    def find(self, claim: str, base: str, arm: str, scale: str) -> dict | None:
+    def entry(self, claim: str, scale: str, base: str, arm: str) -> dict | None:
         """Return the entry of an arm at this scale, or at the first other scale that has one; "tuned_on" says which. A claim at
         own rates uses only the entry of its own scale, because the best rate after a whole budget depends on the scale."""
         for name in (scale,) if is_at_own_rates(claim) else dict.fromkeys((scale, *SCALES)):

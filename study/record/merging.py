@@ -117,11 +117,6 @@ class _Folder:
             found[initial_logits.FILE] = InitialLogits(self.logits).content
         return found
 
-    @property
-    def weights(self) -> dict[RunName, str]:
-        """The digest of each run's weights."""
-        return dict(zip(zip(self.runs.key, self.runs.machine, strict=True), self.runs.weights_sha256, strict=True))
-
 
 def _of_the_study(theirs: _Folder, path: Path, merged: Merged) -> _Folder:
     """Return the same without the runs that are not part of the study, and note how many these are."""
@@ -132,12 +127,12 @@ def _of_the_study(theirs: _Folder, path: Path, merged: Merged) -> _Folder:
         f"{path}: {int(apart.sum())} runs on synthetic images or your own are left out; RESULTS_DIR={MY_RESULTS} takes them"
     )
     runs = theirs.runs.loc[~apart.astype(bool)]
-    return replace(theirs, runs=runs, curves=_rows_of(theirs.curves, set(zip(runs.key, runs.machine, strict=True))))
+    return replace(theirs, runs=runs, curves=_rows_of(theirs.curves, set(tables.names_of(runs))))
 
 
 def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
     """Add to `ours` what only `theirs` has."""
-    mine, weights = ours.weights, theirs.weights
+    mine, weights = tables.weights_of(ours.runs), tables.weights_of(theirs.runs)
     new = {run for run in weights if run not in mine}
     same = {run for run in weights if mine.get(run) == weights[run]}
     merged.new[path], merged.known[path] = len(new), len(same)
@@ -162,7 +157,7 @@ def _add(ours: _Folder, theirs: _Folder, path: Path, merged: Merged) -> None:
 
 
 def _rows_of(table: pd.DataFrame, runs: set[RunName]) -> pd.DataFrame:
-    return table.loc[[name in runs for name in zip(table.key, table.machine, strict=True)]]
+    return table.loc[[name in runs for name in tables.names_of(table)]]
 
 
 def _what(row: Any) -> str:

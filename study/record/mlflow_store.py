@@ -243,13 +243,13 @@ class Store:
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
-    def results(self, claim: str | None = None, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Yield every recorded result, or those of one claim. `pass_over` is called with a message for each run whose result is
+    def results(self, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
+        """Yield every recorded result. `pass_over` is called with a message for each run whose result is
         gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        experiments = [one.experiment_id for one in self.experiments(claim)]
+        experiments = [one.experiment_id for one in self.experiments()]
         with tempfile.TemporaryDirectory() as folder:
             for run in self._finished(experiments):
                 there = None if _artifacts_of(run).startswith("file:") else folder  # a local file is read in place
@@ -265,13 +265,13 @@ class Store:
                 else:
                     yield result
 
-    def experiments(self, claim: str | None = None) -> "Iterator[Experiment]":
-        """Yield the experiments of the study, or of one claim. Other teams may have thousands in the same store, and a page of
+    def experiments(self) -> "Iterator[Experiment]":
+        """Yield the experiments of the study. Other teams may have thousands in the same store, and a page of
         MLflow's search holds one thousand."""
-        prefix, token = f"alexnet/{claim}/" if claim else "alexnet/", None
+        token = None
         while True:
             page = self.client.search_experiments(max_results=1000, filter_string="name LIKE 'alexnet/%'", page_token=token)
-            yield from (one for one in page if one.name.startswith(prefix))
+            yield from (one for one in page if one.name.startswith("alexnet/"))
             if not (token := page.token):
                 return
 

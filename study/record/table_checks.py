@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from alexnet.errors import Refused
 from alexnet.recipe.options import in_short
+from alexnet.training.history import OUTCOMES, TO_THE_END
 from study.plan.results_folder import unlike_text
 
 Columns = Mapping[Hashable, Any]
@@ -25,8 +26,6 @@ REMAKE = "undo the change, or delete it, and `python -m study table` rebuilds it
 NAME = ["key", "machine"]
 ADDED_LATER = ("cpu_share", "test_images", "predicted_classes", "chance_error")
 """Columns that older tables do not have."""
-TO_THE_END = ("reached", "finished")
-OUTCOMES = (*TO_THE_END, "diverged", "stalled", "stopped")
 TIME = "%Y-%m-%d %H:%M:%S"
 
 

@@ -18,7 +18,7 @@ from alexnet.errors import Refused
 from study.plan import results_folder
 from study.questions.claim import OWN_QUESTION
 from study.record import answers
-from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, Test, agreeing, check_values, frame_of, once
+from study.record.table_checks import CURVE_TESTS, NAME, RUN_TESTS, Columns, agreeing, check_values, frame_of, once
 from study.record.trained_facts import shaped
 from study.run.result import RunResult
 
@@ -73,47 +73,36 @@ def to_rows(result: RunResult) -> Rows:
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read runs, and curves run by run in the order of their steps. If nothing was written yet, the frames are empty but have
     the right columns. Raises Refused, naming file and line or run, if a table is damaged, was changed, or the two disagree."""
-    contents = results_folder.read(folder, RUNS, CURVES)
-    runs, curves = _runs_of(contents), _curves_of(contents)
-    contents.check()
+    runs, curves = _read(folder)
     return runs, agreeing(folder, runs, curves)
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
     """Read only runs, as `read`. Also empty if the table was deleted so that it is made again."""
     contents = results_folder.read(folder, RUNS)
-    runs = _runs_of(contents)
+    runs = _table(contents, RUNS)
     contents.check(may_lack=True)
     return runs
 
 
 def check(folder: Path) -> None:
     """Raises Refused if nothing can be merged into the tables of `folder`."""
-    _to_merge(folder)
+    _read(folder, may_lack=True)
     answers.read_answers(folder, may_lack=True)
 
 
-def _to_merge(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read both tables. One may be gone: merging makes it again."""
+def _read(folder: Path, may_lack: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read both tables, in the order of their rows. If it `may_lack`, one may be gone: merging makes it again."""
     contents = results_folder.read(folder, RUNS, CURVES)
-    runs, curves = _runs_of(contents), _curves_of(contents)
-    contents.check(may_lack=True)
+    runs, curves = _table(contents, RUNS), _table(contents, CURVES)
+    contents.check(may_lack)
     return runs, curves
 
 
-def _runs_of(contents: results_folder.FilesRead) -> pd.DataFrame:
-    return _table(contents, RUNS, RUN_COLUMNS, RUN_TESTS, NAME)
-
-
-def _curves_of(contents: results_folder.FilesRead) -> pd.DataFrame:
-    return _table(contents, CURVES, CURVE_COLUMNS, CURVE_TESTS, POINT)
-
-
-def _table(
-    contents: results_folder.FilesRead, name: str, columns: Columns, tests: Mapping[str, Test], names: Sequence[str]
-) -> pd.DataFrame:
+def _table(contents: results_folder.FilesRead, name: str) -> pd.DataFrame:
+    columns, tests, names = (RUN_COLUMNS, RUN_TESTS, NAME) if name == RUNS else (CURVE_COLUMNS, CURVE_TESTS, POINT)
     if name not in contents.files:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+        return pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in columns.items()})
     path = contents.folder / name
     frame = frame_of(path, contents.files[name], columns)
     check_values(path, frame, tests)
@@ -128,8 +117,14 @@ def seconds_a_step(folder: Path, machine: str) -> dict[tuple[str, str], float]:
     return (own.seconds / own.steps / own.jobs).groupby([own.base, own.data]).median().to_dict()
 
 
-def _typed(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    return frame.astype(dict(columns))
+def names_of(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return key and machine of each row of either table."""
+    return list(zip(frame.key, frame.machine, strict=True))
+
+
+def weights_of(runs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return the digest of each run's weights, by key and machine."""
+    return dict(zip(names_of(runs), runs.weights_sha256, strict=True))
 
 
 def run_name(key: str, machine: str) -> str:
@@ -198,8 +193,8 @@ def _fitting(
 def _frames(rows: Sequence[Rows]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of results as frames of runs and curves."""
     points = pd.DataFrame([point for _, points in rows for point in points], columns=list(CURVE_COLUMNS))
-    runs = _typed(pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)), RUN_COLUMNS)
-    return runs, _typed(points, CURVE_COLUMNS).drop_duplicates([*NAME, "step"], keep="last")
+    runs = pd.DataFrame([run for run, _ in rows], columns=list(RUN_COLUMNS)).astype(dict(RUN_COLUMNS))
+    return runs, points.astype(dict(CURVE_COLUMNS)).drop_duplicates([*NAME, "step"], keep="last")
 
 
 def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -212,10 +207,9 @@ def _first_asked(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def _write_merged(folder: Path, rows: Sequence[Rows], given: Mapping[tuple[str, str, str], answers.Kept]) -> None:
     new_runs, new_curves = _frames(rows)
-    runs, curves = _to_merge(folder)
+    runs, curves = _read(folder, may_lack=True)
     runs, curves = joined(folder, runs, curves, _first_asked(runs, new_runs), new_curves)
-    weights = dict(zip(zip(runs.key, runs.machine, strict=True), runs.weights_sha256, strict=True))
-    files = {CURVES: as_csv(curves), RUNS: as_csv(runs), **answers.merged(folder, given, weights)}
+    files = {CURVES: as_csv(curves), RUNS: as_csv(runs), **answers.merged(folder, given, weights_of(runs))}
     results_folder.write(folder, files)
 
 
@@ -226,9 +220,9 @@ def joined(
     runs, curves = (pd.concat([_without(old, new_runs), new]) for old, new in ((runs, new_runs), (curves, new_curves)))
     order = ["claim", "scale", "data_fingerprint", "machine", "base", "arm", "seed", "key"]
     runs = runs.sort_values(order, ignore_index=True)
-    place = {name: i for i, name in enumerate(zip(runs.key, runs.machine, strict=True))}
+    place = {name: i for i, name in enumerate(names_of(runs))}
     last = len(place)  # for curves without a run, left by a kill between the two files: until the run is merged again
-    curves = curves.assign(_place=[place.get(name, last) for name in zip(curves.key, curves.machine, strict=True)])
+    curves = curves.assign(_place=[place.get(name, last) for name in names_of(curves)])
     curves = curves.sort_values(["_place", *NAME, "step"], ignore_index=True).drop(columns="_place")
     check_values(folder / RUNS, runs, RUN_TESTS)
     check_values(folder / CURVES, curves, CURVE_TESTS)
@@ -243,5 +237,5 @@ def as_csv(frame: pd.DataFrame) -> bytes:
 
 
 def _without(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    replaced = set(zip(new.key, new.machine, strict=True))
-    return old.loc[[name not in replaced for name in zip(old.key, old.machine, strict=True)]]
+    replaced = set(names_of(new))
+    return old.loc[[name not in replaced for name in names_of(old)]]

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from alexnet.recipe import PAPER, SOURCE_2012, Recipe
+from alexnet.training.history import FAILED
 from study.counted import counted
-from study.judge.arms import FAILED, learned_nothing
+from study.judge.arms import learned_nothing
 from study.judge.evidence import Findings
 from study.judge.family import Finding
 from study.judge.replications import Outcome

@@ -9,7 +9,6 @@ import dataclasses
 import io
 import json
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,6 @@ SHOWN = ("estimate", "lower", "upper", "seen", "runs")
 AGAIN = "`python -m study report` writes it again"
 
 Record = Mapping[str, Any]
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of verdicts.json."""
-    return json.loads(resources.files("study.report").joinpath(SCHEMA).read_text())
 
 
 # ---- Records ---------------------------------------------------------------------------------------------------------

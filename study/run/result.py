@@ -14,7 +14,7 @@ from alexnet.errors import Refused
 from alexnet.recipe import Recipe, from_dict, run_key
 from alexnet.recipe.options import in_short
 from alexnet.training.answers import Answers
-from alexnet.training.history import Point
+from alexnet.training.history import OUTCOMES, Point
 from study.plan.plan import Asked
 
 RESULT = "result.json"
@@ -29,7 +29,6 @@ SEEDS_BELOW = 2**63
 MOMENTS = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000."""
 NOT_WHAT_WAS_WRITTEN = "its content is not what was written"
-OUTCOMES = ("reached", "finished", "diverged", "stalled", "stopped")
 
 
 class DamagedResult(Exception):
@@ -98,7 +97,7 @@ class RunResult:
     cpu_share: float | None = None  # CPU seconds over wall seconds of all threads: below 1 if other work took the cores
     started_ms: int  # since 1970: when the run was first begun, even if it was stopped and went on later
     ended_ms: int
-    outcome: str  # "reached", "finished", "diverged", "stalled" or "stopped", see `alexnet.training.history.History`
+    outcome: str  # one of `alexnet.training.history.OUTCOMES`
     test_error: float | None = None
     test_top5_error: float | None = None
     test_error_ten_views: float | None = None

@@ -14,6 +14,7 @@ from alexnet.errors import Refused
 from alexnet.files import write_atomically
 from alexnet.recipe.options import in_short
 from alexnet.training.checkpoint import CHECKPOINT, PREVIOUS
+from alexnet.training.history import FAILED
 from study.counted import counted
 from study.plan.plan import Asked, PlannedRun
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
@@ -230,7 +231,7 @@ def _has_checkpoint(folder: Path) -> bool:
 
 
 def _why(result: RunResult) -> str:
-    if result.outcome not in ("diverged", "stalled"):
+    if result.outcome not in FAILED:
         return ""
     last = result.points[-1]
     return f"loss {last.running_loss:.4g} after {counted(last.epoch, 'epoch')}"

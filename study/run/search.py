@@ -303,7 +303,8 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
                 case Done(result=entry):
                     try:
                         with results_folder.held(results):  # others may search other arms
-                            Tuned.read(results).put(search.claim, search.base, search.scale, search.arm, entry).write(results)
+                            asked = search.claim, search.scale, search.base, search.arm
+                            Tuned.read(results).with_entry(*asked, entry).write(results)
                     except (Refused, OSError) as error:  # its trials are in the run folders; other searches go on
                         yield SearchLost(search, in_a_line(error))
                     else:

@@ -72,7 +72,7 @@ class Comparison:
         return self.apart <= self.limit  # false if it is NaN
 
 
-def parts(machine: Machine, bases: Mapping[str, Recipe]) -> dict[str, Callable[[], Rows]]:
+def parts(machine: Machine) -> dict[str, Callable[[], Rows]]:
     """Return the checks by name, the most informative first. Each must be called within `machine.torch_settings()`."""
     has_bf16 = machine.device == "cpu" or card().has_bf16
     kinds = [kind for kind in ROUNDED if has_bf16 or kind != torch.bfloat16]
@@ -80,7 +80,7 @@ def parts(machine: Machine, bases: Mapping[str, Recipe]) -> dict[str, Callable[[
         **{f"kernels, {_name(kind)}": functools.partial(_kernels, machine.device, kind) for kind in kinds},
         "update and draws": functools.partial(_update_and_draws, machine.device),
         "runs among others": functools.partial(_runs, machine),
-        **{f"gradients of {name}": functools.partial(_gradients, machine, name, recipe) for name, recipe in bases.items()},
+        **{f"gradients of {name}": functools.partial(_gradients, machine, name, recipe) for name, recipe in BASES.items()},
     }
 
 
@@ -258,7 +258,6 @@ def identity(machine: Machine) -> dict[str, str]:
 def run_checks(
     machine: Machine,
     say: Callable[[Comparison], None],
-    bases: Mapping[str, Recipe] = BASES,
     seconds: float = math.inf,
     done: Mapping[str, tuple[Comparison, ...]] | None = None,
 ) -> CheckReport:
@@ -268,7 +267,7 @@ def run_checks(
     one hangs, the caller must end it.
     """
     until, found = time.monotonic() + seconds, dict(done or {})
-    todo = {name: part for name, part in parts(machine, bases).items() if name not in found}
+    todo = {name: part for name, part in parts(machine).items() if name not in found}
     report = CheckReport(identity(machine), found, tuple(todo))
     with replace(machine, ranks=1).torch_settings():
         for name, part in todo.items():

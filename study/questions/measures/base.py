@@ -38,7 +38,7 @@ Curve = Sequence[Point]
 class Run:
     """What a measure gets of a run besides its curve: its row of runs.csv, and the facts read from its weights."""
 
-    outcome: str  # "finished", "reached", "diverged", "stalled" or "stopped"
+    outcome: str  # one of `alexnet.training.history.OUTCOMES`
     test_error: float | None = None  # shares of images from 0 to 1; None or NaN if not measured
     test_top5_error: float | None = None
     test_error_ten_views: float | None = None

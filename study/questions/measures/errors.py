@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from alexnet.errors import choose
+from alexnet.training.history import FAILED
 from study.questions.checked import check_whole
 from study.questions.measures.base import Curve, Measure, Run
 
@@ -56,7 +57,7 @@ class EarlyError(Measure):
         return self.epochs
 
     def value(self, run: Run, curve: Curve) -> float | None:
-        if run.outcome in ("diverged", "stalled"):
+        if run.outcome in FAILED:
             return None
         early = [point.running_error for point in curve[: self.epochs]]
         return 100 * sum(early) / len(early)

@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 
 from study.judge import intervals
 from study.judge.arms import ArmEvidence, Block
-from study.judge.case import Case
-from study.judge.family import Finding
-from study.plan.fixed_rules import first_seed_of, looks_of
+from study.judge.family import Finding, case_of
 from study.questions.rules import Factorial, Interaction, OverImages
 from study.record.tables import run_name
 from study.report.figures.style import (
@@ -69,12 +67,10 @@ def runs_judged(finding: Finding) -> Judged:
         return {}
     if isinstance(rule, OverImages):
         return {label: _averaged_runs(arm) for label, arm in arms.items()}
-    first_seed, looks = first_seed_of(finding.rule, finding.claim), looks_of(finding.rule)
-    case = Case(finding.claim, finding.base, arms, finding.role == "native", finding.machines, first_seed, looks)
-    look = finding.verdict.told.number
+    case, look = case_of(finding, finding.claim, finding.base, finding.rule), finding.verdict.told.number
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
-        return dict.fromkeys(labels, case.shared(*labels)[: looks.arms[look - 1]])
+        return dict.fromkeys(labels, case.shared_at(look, *labels))
     judged: dict[str, set[Block]] = defaultdict(set)
     for treated in rule.treated_arms or (rule.control,):
         for label, blocks in (case.at(look, *dict.fromkeys((treated, rule.control))) or {}).items():

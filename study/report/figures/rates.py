@@ -82,7 +82,7 @@ def searches_of(finding: Finding, tuned: Tuned) -> list[ArmSearch]:
     there = {arm.label: arm.tuned for arm in finding.arms}
     found = []
     for arm in finding.claim.arms:
-        entry = there.get(arm.label) or tuned.find(finding.claim_name, finding.base, arm.label, finding.scale)
+        entry = there.get(arm.label) or tuned.entry(finding.claim_name, finding.scale, finding.base, arm.label)
         if entry and entry["trials"]:
             found.append(ArmSearch(arm.label, entry, look_of(finding.claim, arm.label)))
     return found

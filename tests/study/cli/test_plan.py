@@ -42,7 +42,7 @@ def test_a_gpu_plans_each_claim_with_every_arm_that_it_has_a_rate_for(planned, n
     claim, tuned = all_claims()[name], Tuned.committed()
     planned_runs = planned("cuda", name, scale)
     for base in {planned.base for planned in planned_runs}:
-        arms = {arm.label for arm in claim.arms if not claim.tune or tuned.find(name, base, arm.label, scale)}
+        arms = {arm.label for arm in claim.arms if not claim.tune or tuned.entry(name, scale, base, arm.label)}
         assert {planned.arm for planned in planned_runs if planned.base == base} == arms >= set(claim.default_arms)
 
 

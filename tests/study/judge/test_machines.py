@@ -19,7 +19,9 @@ def test_of_several_arms_the_smallest_p_value_of_the_machines_counts_as_often_as
         for label, by in zip(labels, (0, 0.5, 0), strict=True)
     }
     arms = [arm_of("all-five", control), *(arm_of(label, runs) for label, runs in treated.items())]
-    finding = SimpleNamespace(claim=all_claims()["depth"], base="ALEXNET_32", arms=arms, role="proxy", machines=(HERE, THERE))
+    finding = SimpleNamespace(
+        claim=all_claims()["depth"], base="ALEXNET_32", arms=arms, role="proxy", machines=(HERE, THERE), rule=None
+    )
     told = agreement(finding)
     p_of = {
         label: stats.ttest_ind(*(np.subtract(runs[at], control[at]) for at in (HERE, THERE)), equal_var=False).pvalue

@@ -85,7 +85,7 @@ def test_overlapping_poolings_margin_of_a_fifth_of_a_point_needs_as_many_seeds_a
 
 def test_seeds_for_no_effect_find_true_zeros_as_often_as_asked():
     """A true zero at the last look, paired, its level one-sided 0.034; two standard errors are 1%."""
-    seeds = seeds_for_no_effect(0.3, 0.4, 0.0, SHARES, power=0.9)
+    seeds = seeds_for_no_effect(0.3, 0.4, 0.0, SHARES)
     runs = np.random.default_rng(4).normal(0, 0.4, (2, 4000, seeds))
     differences = runs[0] - runs[1]
     error = differences.std(axis=1, ddof=1) / math.sqrt(seeds)

@@ -288,6 +288,15 @@ def test_writing_one_file_leaves_another_that_was_changed_refused(folder):
     refused(folder, "runs.csv", "changed")
 
 
+def test_a_merge_after_a_killed_write_judges_what_was_written(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "other")
+    with monkeypatch.context() as killed:
+        killed.setattr(results_folder, "_take_names", lambda *known: None)
+        results_folder.write(folder, {one: (folder / one).read_bytes().replace(b"\n", b"\r\n") for one in TABLES})
+    monkeypatch.setenv("RESULTS_DIR", str(folder))
+    assert main(["merge", str(tmp_path / "other")]) == 0
+
+
 @pytest.mark.parametrize("death", range(6))
 def test_killed_at_any_write_readers_and_the_next_write_find_all_old_or_all_new(folder, monkeypatch, death):
     contents = {name: (folder / name).read_bytes() for name in TABLES}

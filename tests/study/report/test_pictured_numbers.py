@@ -158,7 +158,7 @@ def test_an_arm_that_was_searched_and_has_no_run_yet_has_its_trials_in_the_pictu
     entry = {"trials": trials, "value": 0.02}
     searched = replace(norm, claim_name="norm_own_rate", claim=at_own_rates("response_norm", norm.claim))
     alone = replace(searched, arms=(replace(norm.arms[1], tuned={**entry, "tuned_on": "made up"}),))
-    tuned = Tuned().put(searched.claim_name, norm.base, norm.scale, "2012", entry)
+    tuned = Tuned().with_entry(searched.claim_name, norm.scale, norm.base, "2012", entry)
     with style():
         figure = rates([alone], tuned)
     assert len(figure.axes[0].lines) == 2

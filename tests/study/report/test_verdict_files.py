@@ -4,6 +4,7 @@ import copy
 import csv
 import json
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import jsonschema
@@ -12,9 +13,13 @@ import pytest
 from study.judge.decision import Look
 from study.judge.intervals import within_runs
 from study.report.verdict_changes import changes_between, effect_of
-from study.report.verdict_files import COLUMNS, _look, schema
+from study.report.verdict_files import COLUMNS, SCHEMA, _look
 
 RESULTS = Path(__file__).parents[3] / "results"
+
+
+def schema() -> dict:
+    return json.loads(resources.files("study.report").joinpath(SCHEMA).read_text())
 
 
 @pytest.fixture(scope="module")

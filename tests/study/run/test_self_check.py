@@ -38,7 +38,7 @@ def found(monkeypatch, *rows: Comparison) -> list[str]:
         yield row
 
     named = {f"part {number}": functools.partial(part, f"part {number}", row) for number, row in enumerate(rows)}
-    monkeypatch.setattr(self_check, "parts", lambda machine, bases: named)
+    monkeypatch.setattr(self_check, "parts", lambda machine: named)
     return made
 
 
@@ -125,7 +125,7 @@ def test_who_begins_while_a_gpu_is_checked_waits_and_does_not_check_it_again(mon
         waited.append(other.is_alive())
         yield GOOD
 
-    self_check.parts(GPU, {})["part 0"] = part
+    self_check.parts(GPU)["part 0"] = part
     before_evidence(GPU, lambda line: None)
     other.join()
     assert (made, waited) == (["part 0"], [True])
@@ -160,7 +160,7 @@ def test_a_check_that_is_killed_leaves_the_parts_that_it_ended(monkeypatch):
         raise SystemExit
         yield
 
-    self_check.parts(GPU, {})["part 1"] = killed
+    self_check.parts(GPU)["part 1"] = killed
     with pytest.raises(SystemExit):
         run_checks(GPU, lambda row: None)
     assert kept(GPU).not_reached == ("part 1",)
