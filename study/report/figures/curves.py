@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from study.judge.arms import ArmEvidence
 from study.judge.family import Finding
+from study.questions.measures import TimeTo
 from study.report.figures.style import head, look_of
 
 MOST_COLOURED = 5
@@ -22,41 +23,47 @@ GREY_DASHES: tuple[Any, ...] = (
     (0, (10, 2, 4, 2)), (0, (3, 4)),
 )  # fmt: skip
 GREY_MARKS = ("^", "v", "P", "X", "<", ">", "p", "h", "*")
-HOW = (
-    "Lines: training error while training, every run thin, the mean thick, a band from the least to the highest.",
-    "Right: test error of every run at the end, one view.",
-)
+WHILE = "Lines: {} every run thin, the mean thick, a band from the least to the highest."
+DRAWN = {
+    "running_error": ("training error, %", WHILE.format("training error while training,")),
+    "test_error": ("test error, %", WHILE.format("test error after each epoch, one view,")),
+}
+"""The errors that can be drawn against epochs: the name of their axis, and how the lines are to be read."""
+ENDS = "Right: test error of every run at the end, one view, on an axis of its own."
 
 
 def training_curves(found: Sequence[Finding]) -> Figure:
-    """Draw the running training error of every run against epochs. A panel beside it shows each run's final test error, and so
-    whether the control has learned."""
-    most = max(len(finding.arms) for finding in found)
-    figure = Figure(figsize=(1.0 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
+    """Draw the running training error of every run against epochs, or the test error where the claim is about the time to one,
+    with the error that it asks for. A panel beside it shows each run's final test error, and so whether the control has
+    learned."""
+    most, measure = max(len(finding.arms) for finding in found), found[0].claim.measure
+    of = "test_error" if isinstance(measure, TimeTo) and measure.of == "test_error" else "running_error"
+    name, how = DRAWN[of]
+    figure = Figure(figsize=(1.6 + (6.2 + 0.1 * most) * len(found), 4.6), layout="constrained")
     grid = figure.add_gridspec(1, 2 * len(found), width_ratios=[4.0, 0.3 + 0.12 * most] * len(found))
-    first: Axes | None = None
+    first: tuple[Axes, Axes] | tuple[None, None] = (None, None)
     for place, one in enumerate(found):
-        axis = figure.add_subplot(grid[0, 2 * place], sharey=first)
-        first = first or axis
-        ends = figure.add_subplot(grid[0, 2 * place + 1], sharey=first)
+        axis = figure.add_subplot(grid[0, 2 * place], sharey=first[0])
+        ends = figure.add_subplot(grid[0, 2 * place + 1], sharey=first[1])
+        first = first if first[0] else (axis, ends)
         looks = _looks(one)
         for row, (arm, look) in enumerate(zip(one.arms, looks, strict=True)):
-            _curves(axis, arm, look)
+            _curves(axis, arm, look, of)
             errors = [100 * error for run in arm.runs if (error := run.errors["test_error"]) == error]
             ends.plot([row] * len(errors), errors, look["marker"], color=look["color"], markersize=4, alpha=0.7)
-        axis.set(title=one.base, xlabel="epochs", xlim=(0, None))
+        if isinstance(measure, TimeTo):
+            axis.axhline(100 * measure.level, color="0.2", linewidth=1, linestyle=(0, (2, 2)), zorder=0.5)
+        axis.set(title=one.base, xlabel="epochs", xlim=(0, None), ylabel=name if place == 0 else "")
         axis.set_xticks([tick for tick in axis.get_xticks() if tick <= max(arm.budget_epochs for arm in one.arms)])
         ends.set(xticks=[], xlim=(-0.8, len(one.arms) - 0.2))
-        ends.set_title("test\nerror", fontsize=8)
+        ends.set_title("test\nerror, %", fontsize=8)
         ends.set_facecolor("0.96")
-        ends.tick_params(labelleft=False)
+        ends.tick_params(axis="y", labelsize=8)
         names = [f"{arm.label} (n={len(arm.runs)})" for arm in one.arms]
         handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
         ends.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, handlelength=3.4)
-    assert first is not None, "a claim has a base"
-    first.set_ylabel("error, %")
     seaborn.despine(figure)
-    head(figure, found, found[0].claim.title, details=HOW)
+    head(figure, found, found[0].claim.title, details=(how, ENDS))
     return figure
 
 
@@ -78,13 +85,14 @@ def _grey(place: int) -> dict[str, Any]:
     return {"color": GREY, "linestyle": dashes, "marker": mark}
 
 
-def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any]) -> None:
-    """Draw every run of an arm, the mean of the runs that trained to the end and, if the arm has a colour, their band."""
+def _curves(axis: Axes, arm: ArmEvidence, look: dict[str, Any], of: str) -> None:
+    """Draw the error `of` of every run of an arm, the mean of the runs that trained to the end and, if the arm has a colour,
+    their band. Leaves out runs in which a test error was not measured after every epoch."""
     style, is_grey = {"color": look["color"], "linestyle": look["linestyle"]}, look["color"] == GREY
-    curves = [run.curve for run in arm.runs]
-    traces = [np.column_stack([curve["epoch"], 100 * curve["running_error"]]) for curve in curves]
+    curves = [run.curve for run in arm.runs if of == "running_error" or np.isfinite(run.curve[of]).all()]
+    traces = [np.column_stack([curve["epoch"], 100 * curve[of]]) for curve in curves]
     axis.add_collection(LineCollection(traces, linewidth=0.7, alpha=0.2 if is_grey else 0.45, zorder=1, **style))
-    whole = [100 * curve["running_error"] for curve in curves if len(curve["epoch"]) == arm.budget_epochs]
+    whole = [100 * curve[of] for curve in curves if len(curve["epoch"]) == arm.budget_epochs]
     if not whole:
         return
     epochs = np.arange(1, arm.budget_epochs + 1)

@@ -66,13 +66,14 @@ PLOT = 3.9
 
 @dataclass(frozen=True)
 class Lane:
-    """A finding's effect, or its effect by another reading; the number of runs; and the lane's name."""
+    """A finding's effect, or its effect by another reading or on fresh seeds; the number of runs; and the lane's name."""
 
     finding: Finding
     effect: Difference
     is_verdict: bool
     runs: str
     name: str
+    mark: str = ""  # of another effect than the verdict's
 
     @property
     def numbers(self) -> tuple[str, str]:
@@ -93,7 +94,8 @@ class Part:
 
 def worth_of_parts(found: Sequence[Finding]) -> Figure | None:
     """Draw what each part is worth. Filled marks: a direction is decided among all claims. Hollow between two bars: no effect.
-    Crosses on thin lines: other readings. Grey: too small to matter. None where no finding is about an error."""
+    On thin lines: other readings (x), and findings run again on fresh seeds (+). Grey: too small to matter. None where no
+    finding is about an error."""
     found = [finding for finding in found if _is_part(finding)]
     rows = sorted(rows_of(found), key=_worth, reverse=True)
     panels = {name: [_part(row) for row in rows if is_kind(row.findings[0].claim.measure)] for name, is_kind in KINDS.items()}
@@ -145,7 +147,12 @@ def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
         "filled: a direction is decided": mark("o", markersize=6.5),
         "hollow: undecided": mark("o", **hollow),
         "hollow between two bars: no effect": (mark("|", **BAR), mark("o", **hollow), mark("|", **BAR)),
-        ANOTHER_WAY: Line2D([], [], color="0.3", marker="x", markersize=5, linewidth=1),
+        ANOTHER_WAY: Line2D([], [], color="0.3", marker=READING_MARK, markersize=5, linewidth=1),
+        **(
+            {AGAIN: Line2D([], [], color="0.3", marker=FRESH_MARK, markersize=8, linewidth=1)}
+            if any(finding.replicated for finding in found)
+            else {}
+        ),
         "too small to matter": Patch(color="0.9"),
         **{meaning: Line2D([], [], color="0.3", linewidth=2, linestyle=line) for meaning, line in rates.items()},
     }
@@ -153,7 +160,8 @@ def _meanings(found: Sequence[Finding]) -> dict[str, Any]:
 
 BAR: dict[str, Any] = {"markersize": 9, "markeredgewidth": 2}
 """Bars at the margin on either side of 0, drawn where the verdict is "no effect"."""
-ANOTHER_WAY = "the same asked in another way, by all runs"
+ANOTHER_WAY, READING_MARK = "the same asked in another way, by all runs", "x"
+AGAIN, FRESH, FRESH_MARK = "run again on fresh seeds", "fresh seeds", "+"
 
 
 def _is_part(finding: Finding) -> bool:
@@ -198,6 +206,7 @@ def _lanes(row: Row, names_arms: bool) -> list[Lane]:
             arm = [str(one.verdict.treated)] if names_arms else []
             beside = ", ".join(filter(None, [name, *arm]))
             lanes.append(Lane(one, one.verdict.effect, True, runs_in_brief(one), beside))
+            lanes += _on_fresh_seeds(one, row)
             others += _other_readings(one, row)
         lanes += others
     return lanes
@@ -205,6 +214,15 @@ def _lanes(row: Row, names_arms: bool) -> list[Lane]:
 
 def _network(one: Finding) -> tuple[str, str, str]:
     return one.scale, one.base, one.fingerprint
+
+
+def _on_fresh_seeds(one: Finding, row: Row) -> list[Lane]:
+    """Return a lane for each replication of what is found now."""
+    return [
+        Lane(one, again.effect, False, str(again.pairs), row.beside(one, f"{FRESH}, {again.outcome}"), FRESH_MARK)
+        for again in one.replicated
+        if isinstance(again.effect, Difference)
+    ]
 
 
 def _other_readings(one: Finding, row: Row) -> list[Lane]:
@@ -215,6 +233,7 @@ def _other_readings(one: Finding, row: Row) -> list[Lane]:
             False,
             n_words(effect.n_treated, effect.n_control, _seeds_in_common(one, label)),
             row.beside(one, label),
+            READING_MARK,
         )
         for label, effect in own_readings(one).items()
         if isinstance(effect, Difference) and math.isfinite(effect.estimate)
@@ -264,21 +283,22 @@ def _panel(axis: Axes, name: str, parts: Sequence[Part], inches: float, columns:
 def _lane(axis: Axes, y: float, lane: Lane, columns: Columns, scale: int) -> None:
     if margin := lane.finding.claim.rule.smallest_effect:
         axis.fill_betweenx([y - LANE / 2, y + LANE / 2], -margin, margin, color="0.9", linewidth=0, zorder=0)
-    _mark(axis, y, lane.finding, lane.effect, scale, lane.is_verdict)
+    _mark(axis, y, lane, scale)
     color = INK if lane.is_verdict else SOFT
     columns.lane(axis, y, lane.name, color)
     columns.numbers(axis, y, lane.numbers, color=color)
 
 
-def _mark(axis: Axes, y: float, finding: Finding, effect: Difference, place: int, is_verdict: bool) -> None:
-    """Draw an effect with its interval, if it has one: a verdict with its mark, another reading as a cross on a thin line."""
-    value, lower, upper = _line(finding, effect)
+def _mark(axis: Axes, y: float, lane: Lane, place: int) -> None:
+    """Draw an effect with its interval, if it has one: a verdict with its mark, any other as a cross on a thin line."""
+    finding, is_verdict = lane.finding, lane.is_verdict
+    value, lower, upper = _line(finding, lane.effect)
     color = _color(place)
     if math.isfinite(upper - lower):
         axis.plot([lower, upper], [y, y], color=color, linewidth=2 if is_verdict else 1, linestyle=line_of(finding), zorder=3,
                   solid_capstyle="butt")  # fmt: skip
     if not is_verdict:
-        axis.plot([value], [y], "x", color=color, markersize=5, zorder=4)
+        axis.plot([value], [y], lane.mark, color=color, markersize=8 if lane.mark == FRESH_MARK else 5, zorder=4)
         return
     face = color if standing(finding) in DECIDED else "white"
     axis.plot([value], [y], MARKS[place % len(MARKS)], color=color, markerfacecolor=face, markersize=6.5, zorder=5)

@@ -41,10 +41,10 @@ from study.report.overview import on_paper_line, outcome_words, section_words, s
 
 MARKS = {
     "supported": (PALETTE[2], "o", True),
-    "contradicted": (PALETTE[3], "X", True),
+    "contradicted": (PALETTE[3], "v", True),
     "no effect": (PALETTE[0], "s", True),
     "supported alone": (PALETTE[2], "o", False),
-    "contradicted alone": (PALETTE[3], "X", False),
+    "contradicted alone": (PALETTE[3], "v", False),
     "undecided": ("#767676", "D", False),
 }
 """Colour, mark, and whether the mark is filled, by how a claim stands."""

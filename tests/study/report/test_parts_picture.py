@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from made_up_arms import HERE, THERE, arm_of, case_of, decided
@@ -52,6 +53,15 @@ def test_another_reading_has_a_lane_below_its_regime_by_the_name_of_its_arm():
     expected = f"{effect.estimate:+.2f} [{effect.lower:.2f}, {effect.upper:.2f}]"
     (name, *_) = (text for text in axis.texts if text.get_text() == "factor-only")
     assert expected in [text.get_text() for text in axis.texts if text.xy[1] == name.xy[1]]
+
+
+def test_a_finding_that_was_run_again_has_a_lane_with_what_its_fresh_seeds_say():
+    one = found("response_norm", HIGHER)
+    effect = replace(one.verdict.effect, estimate=0.2, lower=-0.3, upper=0.7)
+    one.replicated = (SimpleNamespace(effect=effect, pairs=10, outcome="not confirmed"),)
+    (axis,) = worth_of_parts([one]).axes
+    assert [line.get_xdata()[0] for line in marks(axis, "+")] == [0.2] and "fresh seeds, not confirmed" in lanes(axis)
+    assert [line.get_xdata()[0] for line in marks(axis, "o")] == [one.verdict.effect.estimate]  # the verdict's own mark stays
 
 
 def test_where_regimes_differ_in_the_arm_that_decides_each_lane_names_its_own():
@@ -109,7 +119,7 @@ def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_
     places = {}
     for draw in (worth_of_parts, verdict_forest):
         (axis,) = draw(both).axes
-        (first, second) = (line for line in axis.lines if line.get_marker() in ("o", "X"))
+        (first, second) = (line for line in axis.lines if line.get_marker() in ("o", "v"))
         places[draw] = [first.get_xdata()[0] > 0, second.get_xdata()[0] > 0]
         told = {text.get_text(): text for text in axis.texts}
         against, as_said = told["← against the claim"], told["as the claim says →"]

@@ -292,3 +292,21 @@ def test_a_network_has_two_lines_across_for_each_layer_that_sees_both_columns(re
 def test_the_file_of_a_drawn_network_has_no_date_and_the_same_bytes_each_time(kind, tmp_path):
     written = [draw_architecture(FIGURE_1_A.model, "made up", tmp_path / f"{name}.{kind}").read_bytes() for name in "ab"]
     assert written[0] == written[1] and b"Date" not in written[0]
+
+
+def test_the_curves_of_a_time_to_a_test_error_are_test_errors_with_a_line_at_that_error(tmp_path):
+    errors = {"dropout": 0.6, "none": 0.7}  # fall by a tenth an epoch
+    runs = []
+    for planned in make_plan("dropout_slower", "cifar10-jpeg", "0" * 12, Tuned.read(tmp_path), bases=["ALEXNET_32"]):
+        if planned.arm in errors:
+            made = made_up_result(planned, crossing=None)
+            points = tuple(replace(one, test_error=errors[planned.arm] * 0.9**one.epoch) for one in made.points)
+            runs.append(replace(made, answers=None, points=points, test_error=points[-1].test_error))
+    tables.merge(tmp_path, runs)
+    (one,) = find(tmp_path, {"dropout_slower": CLAIMS["dropout_slower"]}).found
+    with style():
+        axis = training_curves([one]).axes[0]
+    lines = {line.get_label(): line.get_ydata() for line in axis.lines}
+    for arm, error in errors.items():
+        np.testing.assert_allclose(lines[arm], 100 * error * 0.9 ** np.arange(1, len(lines[arm]) + 1))
+    assert any(set(ydata) == {40.0} for ydata in lines.values()) and axis.get_ylabel() == "test error, %"

@@ -141,7 +141,7 @@ def test_the_heads_of_the_columns_say_what_stands_below_them():
 
 def test_a_number_that_the_effect_is_over_is_a_tick_with_an_arrow_behind_our_mark():
     (axis,) = drawn(found("colour_noise"))
-    ours = next(line for line in axis.lines if line.get_marker() in ("o", "D", "X", "s"))
+    ours = next(line for line in axis.lines if line.get_marker() in ("o", "D", "v", "s"))
     (paper,) = (line for line in axis.lines if line.get_marker() is ARROW)
     assert paper.get_xdata()[0] == pytest.approx(1 / 0.5) and paper.get_zorder() < ours.get_zorder()
     assert not any(line.get_marker() is ARROW for line in drawn(found("response_norm"))[0].lines)
