@@ -99,8 +99,7 @@ REGIMES = {
     "tiny-imagenet-100": "Tiny-ImageNet, 50,000 images, 40 epochs",
 }
 OWN_RATES = "the same, own learning rates"
-LEGEND = """
-Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
+LEGEND = """Points with 95% intervals, or factors (x), at the [look](results/REPORT.md#words-used-here) that decided, else the last one
 taken ([later runs](docs/findings.md)). "-": no runs. Incomplete: too few runs for a look.
 
 - n=3+5: runs of the changed network and of its control; n=6: six of each, or six compared with themselves; 12/9: twelve pairs
@@ -137,10 +136,11 @@ def regime_lines(found: Sequence[Finding], scales: Sequence[str]) -> list[str]:
     there = {column for of_claim in cells.values() for column in of_claim}
     columns = [(scale, at_own_rates) for scale in scales for at_own_rates in (False, True) if (scale, at_own_rates) in there]
     return [
+        *LEGEND,
+        "",
         row("claim", "paper", *(OWN_RATES if at_own_rates else REGIMES[scale] for scale, at_own_rates in columns)),
         row(*["---"] * (2 + len(columns))),
         *(row(*claim, *(of_claim.get(column, "-") for column in columns)) for claim, of_claim in cells.items()),
-        *LEGEND,
     ]
 
 
