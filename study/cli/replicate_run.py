@@ -186,8 +186,8 @@ def goal_of(args: argparse.Namespace) -> Goal:
         error=error,
     )  # fmt: skip
     spread = effect.standard_error * math.sqrt(min(effect.n_treated, effect.n_control))
-    if not error and finding.verdict.told.spread_of_pairs > 0:
-        spread = finding.verdict.told.spread_of_pairs
+    if not error and finding.verdict.look.spread_of_pairs > 0:
+        spread = finding.verdict.look.spread_of_pairs
     chances = chance(on_line, spread, rule), chance(on_line / 2, spread, rule)
     return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
 

@@ -68,7 +68,7 @@ class Finding:
     @property
     def machine(self) -> str:
         """The machines of the verdict's runs, in a few words."""
-        return machine_words(self.verdict.told.machines or self.machines)
+        return machine_words(self.verdict.look.machines or self.machines)
 
     @property
     def role(self) -> str:
@@ -193,7 +193,7 @@ def _judged(
         alone, case = judged[one.name], one.case
         is_tested = case.claim.rule.is_tested
         verdict = decide(alone, (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p))
-        power, power_of_nothing = by_the_last_look(alone, verdict.told, len(p_of) - int(decided))
+        power, power_of_nothing = by_the_last_look(alone, verdict.look, len(p_of) - int(decided))
         verdict = replace(verdict, power=power, power_of_no_effect=power_of_nothing)
         control = case.claim.rule.control
         others = [label for label in case.arms if label != control] if control in case.arms else []
@@ -213,8 +213,8 @@ def _judged(
                 effects={label: case.compare(label, control) for label in others},
                 readings=readings_of(case),
                 all_runs=alone.so_far.effect,
-                each_seed_once=each_seed_once(case, verdict.told),
-                other_errors=other_errors(case, verdict.told),
+                each_seed_once=each_seed_once(case, verdict.look),
+                other_errors=other_errors(case, verdict.look),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,

@@ -111,7 +111,7 @@ def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = Fal
 def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
     """Return lines that name the images and machines of all runs of these findings, or only of the judged ones."""
     places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
-    machines = [name for finding in found for name in (finding.verdict.told.machines if judged else ()) or finding.machines]
+    machines = [name for finding in found for name in (finding.verdict.look.machines if judged else ()) or finding.machines]
     about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 

@@ -242,7 +242,7 @@ def test_a_share_of_runs_has_no_size():
 
 def test_what_failed_is_told_with_the_look_that_decided():
     verdict = decide(judged(look(1, supported=1e-6, failures=(Failures("none", 2, 3),)), look(2)), alone)
-    assert verdict.told.failures == (Failures("none", 2, 3),)
+    assert verdict.look.failures == (Failures("none", 2, 3),)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def told(treated_errors, control_errors, claim=NORM) -> dict:
     """Of three pairs of runs; each entry the errors of a run."""
     arms = {"none": arm_of("none", TREATED, at_end=treated_errors), "2012": arm_of("2012", CONTROL, at_end=control_errors)}
     case = case_of(claim, arms)
-    return other_errors(case, decide(judge(claim.rule, case), lambda p: p).told)
+    return other_errors(case, decide(judge(claim.rule, case), lambda p: p).look)
 
 
 def test_the_interval_in_another_error_is_that_of_the_paired_t_test():
@@ -51,7 +51,7 @@ def test_a_claim_about_something_else_than_an_error_at_the_end_has_none():
     claim = CLAIMS["bias_init"]  # the running error of the first epoch
     arms = {arm: arm_of(arm, TREATED, at_end=[{ONE: 1.0}] * 3) for arm in (claim.rule.control, *claim.rule.treated_arms)}
     case = case_of(claim, arms)
-    assert other_errors(case, decide(judge(claim.rule, case), lambda p: p).told) == {}
+    assert other_errors(case, decide(judge(claim.rule, case), lambda p: p).look) == {}
 
 
 @pytest.mark.parametrize(("one_view", "is_told"), [(0.02, False), (0.0, True), (-0.02, True)])

@@ -101,7 +101,7 @@ def test_the_report_tells_how_many_effects_differ_between_the_scales(tmp_path):
 def test_a_reader_can_reckon_an_interval_anew_from_what_the_verdict_tells_of_spreads(tmp_path):
     """By docs/statistics.md, "The interval": three runs of the arm, five of the control."""
     (one,) = findings(tmp_path, {FIRST: 1.0}, seeds=5)
-    look, (treated, control) = one.verdict.told, (np.array(one.arm(label).values) for label in ("none", "0.0005"))
+    look, (treated, control) = one.verdict.look, (np.array(one.arm(label).values) for label in ("none", "0.0005"))
     assert (look.effect.n_treated, look.effect.n_control) == (3, 5)
     weight = (1 + 3 / 5) / 2
     estimate = (treated[:3] - weight * control[:3]).mean() - (1 - weight) * control[3:].mean()

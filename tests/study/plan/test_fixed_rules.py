@@ -235,7 +235,7 @@ def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_h
     (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": ensembles}))
     Preregistrations(tmp_path).write(fix(SCALE, [("averaged_nets", "ALEXNET_32")], asked, first_seed=10))
     (one,) = find(tmp_path, asked).found
-    assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.told.machines == ("b, fp32",)
+    assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.look.machines == ("b, fp32",)
 
 
 @pytest.mark.parametrize("scale", Preregistrations.read(ROOT / "results").rules)

@@ -133,5 +133,5 @@ def test_of_a_claim_that_is_not_judged_yet_a_new_rule_need_not_register_a_senten
 def test_the_judge_gives_numbers_and_no_texts_but_labels():
     claim: Claim = CLAIMS["depth"]
     verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
-    texts = {name for numbers in (verdict, verdict.told) for name, value in vars(numbers).items() if isinstance(value, str)}
+    texts = {name for numbers in (verdict, verdict.look) for name, value in vars(numbers).items() if isinstance(value, str)}
     assert texts == {"direction", "size", "treated", "nothing", "more_seeds_of"}

@@ -22,7 +22,7 @@ ARMS = {
 
 def found(**told):
     verdict = decided(DROPOUT, ARMS)
-    verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
+    verdict = dataclasses.replace(verdict, look=dataclasses.replace(verdict.look, **told))
     return finding_of(DROPOUT, verdict, readings=readings_of(case_of(DROPOUT, ARMS)))
 
 

@@ -106,7 +106,7 @@ def titled(title: str, name: str = "response_norm", **more) -> SimpleNamespace:
 def shown(count: int) -> SimpleNamespace:
     """Seen in so many of 20 runs."""
     told = SimpleNamespace(machines=(), seeds=15)
-    verdict = SimpleNamespace(effect=share_of_runs(count, 20), direction="undecided", alone=None, contrasts={}, told=told)
+    verdict = SimpleNamespace(effect=share_of_runs(count, 20), direction="undecided", alone=None, contrasts={}, look=told)
     facts = {"claim_name": "column_colour", "claim": CLAIMS["column_colour"], "verdict": verdict, "word": "undecided"}
     return SimpleNamespace(**vars(found("response_norm")) | facts)
 

@@ -51,7 +51,7 @@ def test_a_verdict_says_that_the_images_limit_it(results):
     """Two more of 40 images wrong: 5 points, where the images alone have an error of 2.8 and 5 / 1.96 would be allowed."""
     (found,) = only(results)
     assert found.verdict.effect.estimate == pytest.approx(5.0) and found.verdict.direction == "undecided"
-    assert found.verdict.told.image_error == pytest.approx(2.78, abs=0.01) and found.verdict.told.test_images == IMAGES
+    assert found.verdict.look.image_error == pytest.approx(2.78, abs=0.01) and found.verdict.look.test_images == IMAGES
     assert "more images needed: about" in more_seeds_words(found) and "from the 40 test images" in why(found)
     assert verdict_words(found).startswith("undecided")
 

@@ -68,7 +68,7 @@ def test_where_regimes_differ_in_the_arm_that_decides_each_lane_names_its_own():
     one, other = found("depth"), found("depth", scale=FEW)
     (axis,) = worth_of_parts([one, other]).axes
     assert titles(axis) == [f"{one.claim.title} ({one.verdict.treated})"]
-    other.verdict = replace(other.verdict, told=replace(other.verdict.told, treated="without-4"))
+    other.verdict = replace(other.verdict, look=replace(other.verdict.look, treated="without-4"))
     (axis,) = worth_of_parts([one, other]).axes
     assert titles(axis) == [one.claim.title]
     assert [name for name in lanes(axis) if "kept" not in name] == [f"{SCALE}, {one.verdict.treated}", f"{FEW}, without-4"]

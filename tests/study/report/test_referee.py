@@ -235,7 +235,7 @@ def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
 
 
 def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is_told_apart():
-    design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, told=None))
+    design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, look=None))
     alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
     assert Remark("Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone.") in hard(findings)
