@@ -293,8 +293,8 @@ def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
     except Exception as error:  # if the baseline fails, our row is still kept
         yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
     else:
-        told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
-        yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": told, **ratio(theirs, ours)}
+        baseline = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
+        yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": baseline, **ratio(theirs, ours)}
     yield {
         "goal": 12,
         "what": "ninety ImageNet epochs, extrapolated from the step",

@@ -90,21 +90,21 @@ def rows_of(table: str, names: Iterable[str]) -> str:
 def now(names: list[str]) -> dict[str, Any]:
     """Return the run keys, digests of the tables and verdicts that this checkout gives for these runs."""
     keys = run_keys()
-    told: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
+    contents: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
     trained = json.loads((RESULTS / "trained.json").read_text())
     known = {_trained_name(name) for name in names}
     trained["runs"] = {name: facts for name, facts in sorted(trained["runs"].items()) if name in known}
     trained["ensembles"] = [one for one in trained["ensembles"] if set(one["runs"]) <= known]
     files = {table: rows_of(table, names) for table in ("runs.csv", "curves.csv")}
     files |= {"trained.json": json.dumps(trained), "tuned.json": (RESULTS / "tuned.json").read_text()}
-    told["files"] = {name: _sha256(text) for name, text in files.items()}
+    contents["files"] = {name: _sha256(text) for name, text in files.items()}
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
-        told["verdicts"] = {
+        contents["verdicts"] = {
             "/".join((one.claim_name, one.scale, one.base, one.fingerprint)): numbers(one) for one in find(Path(folder)).found
         }
-    return told
+    return contents
 
 
 def _sha256(text: str) -> str:

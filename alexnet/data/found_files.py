@@ -98,13 +98,15 @@ def holds_images(folder: Path) -> bool:
 
 def same_classes(root: Path, first: Found, second: Found) -> None:
     """Raises Refused if two parts have different classes. The message names them, each with the other part's nearest name."""
-    told = []
+    unmatched = []
     for one, other in ((first, second), (second, first)):
         for name in one.classes.keys() - other.classes.keys():
             near = difflib.get_close_matches(name, other.classes, n=1, cutoff=0.5)
-            told.append(f"{name!r} only in {one.root.name}" + (f" (did you mean {near[0]!r}?)" if near else ""))
-    if told:
-        raise Refused(f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(told))}")
+            unmatched.append(f"{name!r} only in {one.root.name}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    if unmatched:
+        raise Refused(
+            f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(unmatched))}"
+        )
 
 
 def few(texts: Iterable[object]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused, choose
 from study.cli.console import Console, print_json
-from study.cli.images import packing_told
+from study.cli.images import packing_progress
 from study.cli.own_images import named_folder
 from study.environment import damaged_choice, links_choice, path_named
 
@@ -32,12 +32,12 @@ def check(args: argparse.Namespace) -> int:
     if args.images:
         raise Refused("--images: `data check DIR` already names its folder")
     name, why = named_folder(folder, args)
-    facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
+    facts = check_folder(folder, name, links_choice(), packing_progress(str(name)))
     console = Console(to_stderr=args.json)
     if args.json:
         print_json(as_json(facts, str(name), why))
     else:
-        console.say("\n".join(line for heading, lines in told(facts, str(name), why) for line in _plain(heading, lines)))
+        console.say("\n".join(line for heading, lines in sections(facts, str(name), why) for line in _plain(heading, lines)))
     return 1 if (facts.damaged and not skips_damaged()) or facts.in_both_parts or facts.in_two_classes else 0
 
 
@@ -48,7 +48,7 @@ def skips_damaged() -> bool:
     return choose("DAMAGED", damaged_choice(), DAMAGED) == "skip"
 
 
-def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
+def sections(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
     """Yield headings and the lines under each, with at most LISTED files under a heading."""
     from alexnet.data.folder_check import remarks
 

@@ -45,9 +45,9 @@ def record_runs(args: argparse.Namespace) -> int:
     with _mlflow_answers():
         new = Store().record(results, spool)
     count = tables.merge(folder, _of_this_folder(results), odd.append)
-    told = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
-    Console().say(f"{counted(len(results), 'finished run')} in {spool}: {told}")
-    return _tell_passed_over(odd)
+    counts = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
+    Console().say(f"{counted(len(results), 'finished run')} in {spool}: {counts}")
+    return _print_skipped(odd)
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
@@ -61,9 +61,9 @@ def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
     return mine
 
 
-def _tell_passed_over(odd: Sequence[str]) -> int:
-    for told in odd:
-        Console().say(f"skipped: {told}")
+def _print_skipped(odd: Sequence[str]) -> int:
+    for one in odd:
+        Console().say(f"skipped: {one}")
     return 1 if odd else 0
 
 
@@ -83,7 +83,7 @@ def export_table(args: argparse.Namespace) -> int:
     # Outside of _mlflow_answers: an error of the disk with the tables is not MLflow's.
     count = tables.merge(folder, _of_this_folder(results), odd.append)
     Console().say(f"{counted(count, 'run')} taken from {tracking_uri()} into {folder / 'runs.csv'}; other runs in it stay")
-    return _tell_passed_over(odd)
+    return _print_skipped(odd)
 
 
 def accept_tables() -> None:

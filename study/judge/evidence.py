@@ -203,8 +203,8 @@ class _Cases:
                 runs[label] = [replace(run, value=run.at_end[rule.error]) for run in made] if rule.error else made
                 budget = float(recipe.optim.epochs)
             kind = AtEnd.kind if rule.error else claim.measure.kind
-            told = replicated(rule, kind, runs, on.machines, budget)
-            self.replicated.setdefault((name, scale, base, on.fingerprint), []).append(told)
+            answer = replicated(rule, kind, runs, on.machines, budget)
+            self.replicated.setdefault((name, scale, base, on.fingerprint), []).append(answer)
 
     def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:
         return tuple(self.replicated.get((finding.claim_name, finding.scale, finding.base, finding.fingerprint), ()))

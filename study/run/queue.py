@@ -159,7 +159,7 @@ def how_it_ended(lost: Lost) -> tuple[str, str]:
 def train(planned: PlannedRun, place: Place, report: Report) -> RunResult | None:
     """Train a run as the work of a Task. Returns None if another process trains the run: there is no need to wait."""
     try:
-        return run_planned(planned, place, _only_telling(report), wait=False)
+        return run_planned(planned, place, _only_reporting(report), wait=False)
     except (Busy, LeaseLost):
         return None
 
@@ -168,7 +168,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
     """Do `train` step by step. Under torchrun it raises LeaseLost, because the other ranks are then in the middle of the
     run."""
     try:
-        return (yield from steps_of_planned(planned, place, _only_telling(report)))
+        return (yield from steps_of_planned(planned, place, _only_reporting(report)))
     except Busy:
         return None
     except LeaseLost:
@@ -177,7 +177,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
         return None
 
 
-def _only_telling(report: Report) -> Callable[[Point], None]:
+def _only_reporting(report: Report) -> Callable[[Point], None]:
     """Return an observer that only calls `report` and never stops a run."""
 
     def observe(point: Point) -> None:

@@ -183,7 +183,7 @@ def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judge
         fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
     rows = zip(found, judged, strict=True)
     hollow = any(set(arm.by_block) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
-    columns = [column for column, is_told in ((shapes, len(machines) > 1), (fills, hollow)) if is_told]
+    columns = [column for column, is_shown in ((shapes, len(machines) > 1), (fills, hollow)) if is_shown]
     if columns:
         tall = max(map(len, columns))
         handles = [handle for column in columns for handle in column + [_point("", "none", " ")] * (tall - len(column))]

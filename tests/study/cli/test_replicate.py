@@ -51,8 +51,8 @@ class Trainer:
     def __init__(self):
         self.trained, self.effect, self.stops_at, self.jobs = [], 5.0, None, 0
 
-    def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
-        assert not tells_numbers  # nothing is judged before all pairs are there
+    def __call__(self, planned_runs, place, results, executor, console, shows_numbers):
+        assert not shows_numbers  # nothing is judged before all pairs are there
         self.jobs = place.machine.jobs
         for planned in planned_runs:
             if len(self.trained) == self.stops_at:

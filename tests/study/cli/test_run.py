@@ -49,7 +49,7 @@ def test_what_is_shown_meanwhile_is_judged_among_all_claims_as_at_the_end(monkey
         return Findings((), pd.DataFrame(), pd.DataFrame())
 
     monkeypatch.setattr("study.judge.evidence.find", find)
-    training.tell_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
+    training.show_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
     assert asked == [(None, None)]
 
 
@@ -73,7 +73,7 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         patch.setattr(
             keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or keeper.Recorded()
         )
-        patch.setattr(training, "tell_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
+        patch.setattr(training, "show_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
         assert training.train_and_record(PLANNED_RUNS, place, folder / "results", AtOnce(finished), Console(True)) == []
     assert kept == [planned.key for planned in finished]
     assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
@@ -105,7 +105,7 @@ def test_a_pair_is_two_arms_of_one_claim_at_one_scale(tmp_path, ended, pairs, wa
     numbers = training.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
     for planned in [second] if was_done else ended:
         numbers.add(planned)
-    assert {claim for claim, _, _ in numbers.to_tell} == pairs
+    assert {claim for claim, _, _ in numbers.to_show} == pairs
 
 
 class AtOnce:
@@ -134,7 +134,7 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     monkeypatch.setattr(keeper, "KEPT_AT_ONCE", 3)
     monkeypatch.setattr(keeper.Keeper, "next_at", property(lambda self: float("inf"), lambda self, value: None), raising=False)
     monkeypatch.setattr(keeper, "record_results", lambda results, *_: keeper.Recorded())
-    monkeypatch.setattr(training, "tell_so_far", lambda *_, **__: None)
+    monkeypatch.setattr(training, "show_so_far", lambda *_, **__: None)
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
     training.train_and_record(PLANNED_RUNS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
     assert len(held) == len(PLANNED_RUNS) and max(held) == 2

@@ -69,7 +69,7 @@ class Trainer:
         self.trained, self.waves, self.planned_runs, self.dies_at, self.lose = [], [], [], None, ()
         self.jobs: set[int] = set()
 
-    def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
+    def __call__(self, planned_runs, place, results, executor, console, shows_numbers):
         self.waves.append([(planned.claim, planned.arm, planned.seed) for planned in planned_runs])
         self.planned_runs += planned_runs
         self.jobs.add(place.machine.jobs)

@@ -259,7 +259,7 @@ def test_two_machines_may_be_the_first_in_an_empty_database(postgresql, tmp_path
 @needs_postgresql
 def test_whoever_waits_for_a_database_that_another_lays_out_says_for_whom(postgresql, monkeypatch, capsys):
     uri = postgresql("waited")
-    monkeypatch.setattr(database, "TOLD_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(database, "NOTICE_AFTER_SECONDS", 0.05)
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
     with database.laying_out(uri), pytest.raises(OperationalError, match="lock timeout"), database.laying_out(uri):
         pass

@@ -76,7 +76,7 @@ def no_training(monkeypatch, tmp_path_factory):
 def trained_in(folder: Path) -> list[str]:
     """The runs that are lost of three, with the reason."""
     place = Place(MACHINE, folder, folder / "spool")
-    return train_and_record(PLANNED_RUNS, place, folder / "results", InThisProcess(), Console(), tells_numbers=False)
+    return train_and_record(PLANNED_RUNS, place, folder / "results", InThisProcess(), Console(), shows_numbers=False)
 
 
 # ---- A full disk -----------------------------------------------------------------------------------------------------
