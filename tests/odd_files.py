@@ -131,16 +131,16 @@ def judged(spool: Path, key: str, path: Path, whole: tuple, kind: str) -> str:
     if {name: result for name, result in believed.items() if name != key} != {n: r for n, r in before.items() if n != key}:
         return "ANOTHER RUN'S RESULT"
     state = states[key]
-    if state.state not in STATES or "\n" in state.odd:
-        return f"STATE {state.state} {state.odd}"
+    if state.state not in STATES or "\n" in state.fault:
+        return f"STATE {state.state} {state.fault}"
     if path.name != RESULT:  # files that only say how a run stands
-        return "named" if state.odd else "read"
+        return "named" if state.fault else "read"
     if key in believed and believed[key] != before.get(key):
         forged = kind == "other_value" and (believed[key].key, believed[key].seed) == (key, before[key].seed)
         return "read with its digest made anew" if forged else "ANOTHER RESULT"
     if key in believed:
         return "the same"
-    return "named" if named and state.odd else "NOT NAMED"
+    return "named" if named and state.fault else "NOT NAMED"
 
 
 def count(cases: int, seed: int = 0) -> Counter:

@@ -66,7 +66,7 @@ def sections(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, l
     kinds = {
         "remarks": list(remarks(facts)),
         "damaged, left out" if skips_damaged() else "damaged": list(facts.damaged),
-        "skipped": [str(one) for one in facts.passed_over],
+        "skipped": [str(one) for one in facts.skipped],
         "in both parts": [" = ".join(files) for files in facts.in_both_parts],
         "in two classes": [" = ".join(files) for files in facts.in_two_classes],
         "other copies, on one side": [" = ".join(files) for files in facts.copies if files not in worse],
@@ -96,7 +96,7 @@ def as_json(facts: "FolderFacts", name: str, why: str) -> dict[str, Any]:
         "classes": {label: {"train": ours, "test": theirs} for label, (ours, theirs) in facts.classes.items()},
         "remarks": list(remarks(facts)),
         "damaged": list(facts.damaged),
-        "passed_over": [str(one) for one in facts.passed_over],
+        "passed_over": [str(one) for one in facts.skipped],
         "in_both_parts": [list(files) for files in facts.in_both_parts],
         "in_two_classes": [list(files) for files in facts.in_two_classes],
         "copies": [list(files) for files in facts.copies],

@@ -86,8 +86,8 @@ def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
     split = f"{name.test_percent}% of each class for tests, by a hash of each file's content, seed {name.split}"
     facts = [f"{len(images.test_labels):,} test images", f"{name.side} pixels a side, {why}"]
     if folder:
-        passed_over = OwnFolders(folder, name, links_choice()).passed_over
+        skipped = OwnFolders(folder, name, links_choice()).skipped
         facts.append("parts as given" if parts_of(folder) else split)
-        facts += [f"{len(passed_over)} skipped: {few(passed_over)}"] if passed_over else []
+        facts += [f"{len(skipped)} skipped: {few(skipped)}"] if skipped else []
     facts += [left_out_words(images)] if images.left_out else []
     return own_label(text, len(classes), len(images.train_labels)), "; ".join(facts)

@@ -111,7 +111,7 @@ class Settling:
         self.place, self.results = place, results
         self.set_aside: dict[OpenClaim, str] = {}  # with the reason: this call trains no more for them
         self.damaged: set[str] = set()  # keys of results that are trained again
-        self.passed_over: dict[str, str] = {}  # keys of results that are neither used nor trained again, with the reason
+        self.skipped: dict[str, str] = {}  # keys of results that are neither used nor trained again, with the reason
 
     @property
     def machine(self) -> Machine:

@@ -217,7 +217,7 @@ def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Co
         except DamagedResult:  # it is trained again, with a message, when its turn comes
             settling.damaged.add(key)
         except Refused as refused:
-            settling.passed_over[key] = str(refused)
+            settling.skipped[key] = str(refused)
     recorded = record_results(results, settling.place.spool_dir, settling.results) if results else Recorded()
     if recorded.warning:
         console.say(recorded.warning)
@@ -263,9 +263,9 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             budget.trained += len(planned_runs)
             was_lost |= not catch_up(settling, planned_runs, console)
     _tell_left(settling, budget, console)
-    for key, why in settling.passed_over.items():
+    for key, why in settling.skipped.items():
         console.say(f"skipped: {key}, {why}")
-    return was_lost or bool(settling.passed_over)
+    return was_lost or bool(settling.skipped)
 
 
 def _why_stuck(one: Next) -> str:

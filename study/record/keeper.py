@@ -37,13 +37,13 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
     could not be recorded, and the next call records it. `results` is read twice, so it must be a list or the Results of run
     folders.
     """
-    odd: list[str] = []
+    skipped: list[str] = []
     try:
-        count = tables.merge(tables_folder, results, odd.append)
+        count = tables.merge(tables_folder, results, skipped.append)
     except (Refused, OSError) as error:
         kept = "the run folders keep the results, and the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
-    faults = [f"skipped: {one}" for one in odd]
+    faults = [f"skipped: {one}" for one in skipped]
     if fault := _into_mlflow(results, spool, count):
         faults.append(fault)
     return Recorded("; ".join(faults))

@@ -243,8 +243,8 @@ class Store:
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
-    def results(self, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Yield every recorded result. `pass_over` is called with a message for each run whose result is
+    def results(self, skip: Callable[[str], object] = _say) -> Iterator[RunResult]:
+        """Yield every recorded result. `skip` is called with a message for each run whose result is
         gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -257,11 +257,11 @@ class Store:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                     result = from_json(json.loads(Path(path).read_text()))
                 except (Refused, DamagedResult, ValueError) as why:
-                    pass_over(f"MLflow's run {run.info.run_id}: {why}")
+                    skip(f"MLflow's run {run.info.run_id}: {why}")
                 except (MlflowException, OSError) as error:
                     if not is_gone(error):  # for example if a server does not answer: all later runs would be skipped too
                         raise
-                    pass_over(f"MLflow's run {run.info.run_id}: its result.json is missing from {redacted(_artifacts_of(run))}")
+                    skip(f"MLflow's run {run.info.run_id}: its result.json is missing from {redacted(_artifacts_of(run))}")
                 else:
                     yield result
 

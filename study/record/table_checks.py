@@ -93,15 +93,15 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
 
 def _header(path: Path, text: str, columns: Columns) -> list[str]:
     header = next(_rows(text))
-    odd = [name for name in header if name not in columns]
+    unknown = [name for name in header if name not in columns]
     lacking = [name for name in columns if name not in header and name not in ADDED_LATER]
-    if not odd and not lacking and len(set(header)) == len(header):
+    if not unknown and not lacking and len(set(header)) == len(header):
         return header
     separator = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), "")
     if separator:
         why = f"its cells are separated by {separator!r}, not by commas"
-    elif odd:
-        why = f"{odd[0][:40]!r} is not one of its columns: another program or a newer version of this one wrote it"
+    elif unknown:
+        why = f"{unknown[0][:40]!r} is not one of its columns: another program or a newer version of this one wrote it"
     else:
         why = f"the column {lacking[0]!r} is missing" if lacking else "a column occurs twice"
     raise Refused(f"{path}: damaged (line 1: {why}); {REMAKE}")

@@ -218,8 +218,8 @@ def _misshapen(parsed: Mapping[str, Any]) -> str:
         if not isinstance(contrasts := verdict.get("contrasts") or {}, dict):
             return f"the contrasts of {name} are not effects by their names"
         effects = {"effect": verdict.get("effect"), **contrasts}
-        if odd := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
-            return f"the {odd[0]} of {name} has no estimate with its limits"
+        if wrong := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
+            return f"the {wrong[0]} of {name} has no estimate with its limits"
         if verdict["effect"].get("kind") not in EFFECTS:
             return f"the effect of {name} is none of {', '.join(EFFECTS)}"
     return ""

@@ -25,7 +25,7 @@ from study.run.small_files import Fields, fields_of, text_of
 ENDED, ASKED = "ended.json", "asked.json"
 LOST = ("out of memory", "failed", "interrupted")
 """The ways in which a run can end without a result."""
-PASSED_OVER = "skipped"
+SKIPPED = "skipped"
 """The state of a run whose result this code can neither use nor replace."""
 KEY = re.compile("[0-9a-f]{16}")
 
@@ -53,7 +53,7 @@ def read_result(folder: Path) -> RunResult | None:
         return None
 
 
-def passed_over(folder: Path) -> str:
+def why_skipped(folder: Path) -> str:
     """Return why the result of a run can be neither used nor replaced; empty for every other run."""
     try:
         read_result(folder)
@@ -125,7 +125,7 @@ def put_aside(folder: Path) -> Path:
 class RunState:
     """The state of a run. `state` is one of: the outcome of a result ("finished", "reached", "stopped"; "diverged" and
     "stalled" have not learned); "running"; "out of memory", "failed" or "interrupted" for a run without a result that can be
-    begun again; or PASSED_OVER."""
+    begun again; or SKIPPED."""
 
     key: str
     asked: Asked
@@ -147,7 +147,7 @@ def state_of_run(folder: Path) -> RunState:
             return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
         wrong, state = "", None
     except Refused as refused:
-        wrong, state = str(refused), (PASSED_OVER, str(refused))
+        wrong, state = str(refused), (SKIPPED, str(refused))
     except DamagedResult as damaged:
         wrong, state = f"{RESULT}: {damaged}", ("failed", f"{RESULT} is damaged: {damaged}")
     faults = [wrong] if wrong else []
@@ -169,14 +169,14 @@ def states_of_runs(spool: Path) -> list[RunState]:
     return [state_of_run(folder) for folder in folders_of_runs(spool)]
 
 
-def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunResult]:
-    """Yield the results of all runs except the trials of a search. `pass_over` is called with a message, which names the run,
+def finished(spool: Path, skip: Callable[[str], object]) -> Iterator[RunResult]:
+    """Yield the results of all runs except the trials of a search. `skip` is called with a message, which names the run,
     for each result that is damaged or refused."""
     for folder in folders_of_runs(spool):
         try:
             result = result_in(folder)
         except (Refused, DamagedResult) as why:
-            pass_over(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
+            skip(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
             continue
         if result and not _is_trial(result.asked, result.seed):
             yield result

@@ -250,7 +250,7 @@ def test_a_check_names_what_is_wrong_by_kind(folder):
     shutil.copy(folder / "bee" / "2.png", folder / "cat" / "bee.png")
     facts = check_folder(folder, NAME, "refuse", lambda done, total: None)
     assert [Path(why.split(":")[0]).name for why in facts.damaged] == ["bad.jpg"]
-    assert [Path(one.path).name for one in facts.passed_over] == ["notes.txt"]
+    assert [Path(one.path).name for one in facts.skipped] == ["notes.txt"]
     assert facts.copies == (("bee/1.png", "bee/copy.png"), ("bee/2.png", "cat/bee.png"))
     assert facts.in_two_classes == (("bee/2.png", "cat/bee.png"),) and not facts.in_both_parts
     assert facts.formats == {"PNG": 32} and sum(facts.images) == 33 and facts.shorter_sides == (40, 58, 70)

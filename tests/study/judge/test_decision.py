@@ -259,7 +259,7 @@ def test_of_claims_without_an_effect_5_percent_are_ever_decided_over_four_looks(
     assert isinstance(looks[0].effect, Difference)
 
 
-def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_passed_over():
+def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_skipped():
     """Looks 2 and 3 were taken: at look 2 the third is still to come."""
     one = judged(look(2, supported=0.004), look(3, supported=1e-7), seeds=9)
     assert one.sequential_p(2) == pytest.approx(spent_by(0.004, 2, SHARES))

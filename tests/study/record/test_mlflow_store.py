@@ -331,10 +331,10 @@ def test_a_store_of_artifacts_that_does_not_answer_stops_the_table(store, tmp_pa
 
     store.record([made_up_result(small_run())], tmp_path)
     monkeypatch.setattr(LocalArtifactRepository, "download_artifacts", fails)
-    odd = []
+    skipped = []
     with contextlib.nullcontext() if gone else pytest.raises(MlflowException):
-        assert list(store.results(pass_over=odd.append)) == []
-    assert len(odd) == gone
+        assert list(store.results(skip=skipped.append)) == []
+    assert len(skipped) == gone
 
 
 def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tmp_path, monkeypatch, capsys):
