@@ -73,7 +73,7 @@ CHECKPOINT_SECONDS = 1000.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class WantedRuns:
     """One entry of `--first`."""
 
     claim: str
@@ -83,7 +83,7 @@ class Asked:
     first_seed: int | None = None  # None: the rule's
 
     @classmethod
-    def read(cls, text: str) -> "Asked":
+    def read(cls, text: str) -> "WantedRuns":
         """Read an entry. Raises Refused for any other form."""
         what, _, numbers = text.rpartition(":")
         (seeds, at, first_seed), (claim, *rest) = numbers.partition("@"), what.split("/")
@@ -104,7 +104,7 @@ def wanted(
     fingerprint: str,
     tuned: Tuned,
     without: Sequence[str] = (),
-    first: Sequence[Asked] = (),
+    first: Sequence[WantedRuns] = (),
     only: bool = False,
 ) -> list[PlannedRun]:
     """Return the runs of a scale's rule in order of priority, each once.
@@ -294,7 +294,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
     trying.add_argument("claims", nargs="+", metavar="CLAIM")
     training.add_argument("--without", nargs="*", default=[], metavar="CLAIM")
-    training.add_argument("--first", type=converter(Asked.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above")
+    training.add_argument(
+        "--first", type=converter(WantedRuns.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above"
+    )
     training.add_argument("--only", action="store_true", help="what --first asks for, and nothing else")
     training.add_argument(
         "--not-in", type=Path, metavar="DIR", help="leave out what this folder of results has of such a machine"

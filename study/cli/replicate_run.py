@@ -46,7 +46,7 @@ COMPARES = (DifferenceOfMeans, RatioOfTimes)
 
 
 @dataclass(frozen=True)
-class Goal:
+class ReplicationGoal:
     """The finding that is run again, and the rule by which."""
 
     finding: Finding
@@ -63,7 +63,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     console, results = Console(to_stderr=args.json), there(results_dir(), "RESULTS_DIR")
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
-    goal = goal_of(args)
+    goal = replication_goal_of(args)
     console.say(question_words(goal))
     if (answer := answer_of(goal, [goal.finding])) and answer.outcome != "incomplete":  # needs neither images nor runs
         console.say(replication_sentence(answer, goal.finding))
@@ -108,7 +108,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     return 0 if recorded.in_tables and is_whole else 1
 
 
-def question_words(goal: Goal) -> str:
+def question_words(goal: ReplicationGoal) -> str:
     """Describe what is run again, what decides, and the chances of a new replication."""
     finding, rule = goal.finding, goal.rule
     nothing = "x1" if finding.claim.measure.kind == "time" and not rule.error else "0"
@@ -125,7 +125,7 @@ def question_words(goal: Goal) -> str:
     return "\n".join(lines)
 
 
-def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
+def plan_as_json(goal: ReplicationGoal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
     whole, half = goal.chances or (None, None)
     return {
         "rule": goal.rule.record,
@@ -137,7 +137,7 @@ def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
     }
 
 
-def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
+def tell_answer(goal: ReplicationGoal, found: Sequence[Finding], console: Console) -> bool:
     """Print what the replication shows now. Returns whether all of its pairs are there."""
     answer = answer_of(goal, found)
     assert answer, "a fixed rule is judged with its finding"
@@ -148,7 +148,7 @@ def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
     return True
 
 
-def answer_of(goal: Goal, found: Sequence[Finding]) -> Replicated | None:
+def answer_of(goal: ReplicationGoal, found: Sequence[Finding]) -> Replicated | None:
     """Return what the runs in the tables say by the rule; None for a rule that was not among those judged."""
     same_images = [one for one in found if one.fingerprint == goal.finding.fingerprint]
     return next((answer for one in same_images for answer in one.replications if answer.rule == goal.rule), None)
@@ -157,7 +157,7 @@ def answer_of(goal: Goal, found: Sequence[Finding]) -> Replicated | None:
 # ---- Which finding, by which rule --------------------------------------------------------------------------------------
 
 
-def goal_of(args: argparse.Namespace) -> Goal:
+def replication_goal_of(args: argparse.Namespace) -> ReplicationGoal:
     """Return what the arguments select. Raises Refused for what cannot be run again."""
     finding = finding_of(args)
     name, claim, results = finding.claim_name, finding.claim, results_dir()
@@ -169,7 +169,7 @@ def goal_of(args: argparse.Namespace) -> Goal:
     if own and not args.new:
         if args.pairs not in (None, own[-1].pairs):
             raise Refused(f"--pairs: {args.pairs}, but {own[-1].pairs} were planned on {own[-1].fixed_on}; --new plans more")
-        return Goal(finding, own[-1], is_new=False)
+        return ReplicationGoal(finding, own[-1], is_new=False)
     effect = effect_of(finding, error)
     pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
     taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
@@ -189,7 +189,7 @@ def goal_of(args: argparse.Namespace) -> Goal:
     if not error and finding.verdict.look.spread_of_pairs > 0:
         spread = finding.verdict.look.spread_of_pairs
     chances = chance(on_line, spread, rule), chance(on_line / 2, spread, rule)
-    return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
+    return ReplicationGoal(finding, rule, True, None if math.isnan(chances[0]) else chances)
 
 
 def finding_of(args: argparse.Namespace) -> Finding:
@@ -254,7 +254,7 @@ def chance(true: float, spread: float, rule: Replication) -> float:
 # ---- Its runs ----------------------------------------------------------------------------------------------------------
 
 
-def pairs_of(goal: Goal, fingerprint: str) -> list[list[PlannedRun]]:
+def pairs_of(goal: ReplicationGoal, fingerprint: str) -> list[list[PlannedRun]]:
     """Return the two runs of each seed. Raises Refused if the images are not those of the finding."""
     finding, rule = goal.finding, goal.rule
     if fingerprint != finding.fingerprint:

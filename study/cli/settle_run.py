@@ -41,7 +41,7 @@ from study.run.run_folder import result_in
 
 
 @dataclass(frozen=True)
-class Goal:
+class SettleGoal:
     """What is to be settled."""
 
     scale: str
@@ -53,7 +53,7 @@ class Goal:
     wanted: list[tuple[str, str]]  # claim and base
 
 
-def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
+def settle_goal_of(args: argparse.Namespace, on_gpu: bool) -> SettleGoal:
     """Return what the arguments select. Raises Refused for names that do not exist, and where a rule with runs no longer agrees
     with the claim files."""
     claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
@@ -97,7 +97,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         wanted = [(name, base) for name, base in wanted if base in bases]
     if not wanted:
         raise Refused(f"claim: no claim has scale {scale!r} as evidence; name those that are to be settled")
-    return Goal(scale, why, new, rules, new is not rule, in_place, wanted)
+    return SettleGoal(scale, why, new, rules, new is not rule, in_place, wanted)
 
 
 def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool) -> tuple[str, str]:
@@ -116,7 +116,7 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
     raise Refused(name_a_scale(", ".join(claims), common, why, args))
 
 
-def members_of(goal: Goal, console: Console) -> list[OpenClaim]:
+def members_of(goal: SettleGoal, console: Console) -> list[OpenClaim]:
     """Return the claims with their recipes. Prints the claims without a tuned rate, and leaves them out."""
     claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
     for name, base in goal.wanted:
@@ -150,7 +150,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
-    goal = goal_of(args, machine.device == "cuda")
+    goal = settle_goal_of(args, machine.device == "cuda")
     results = results_dir()
     if args.new_rule:
         _fix(goal, args.plan, console)
@@ -192,7 +192,7 @@ def settle_claims(args: argparse.Namespace) -> int:
     return 1 if was_lost else 0
 
 
-def _fix(goal: Goal, is_plan: bool, console: Console) -> None:
+def _fix(goal: SettleGoal, is_plan: bool, console: Console) -> None:
     count = len(goal.rule.members)
     looks = ", ".join(map(str, goal.rule.looks.arms))
     seeds = f"looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"

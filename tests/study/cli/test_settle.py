@@ -350,6 +350,6 @@ PETS = "own-pets-32px-3classes-2000images"
 def test_of_ones_own_images_the_claims_that_are_named_alone_are_counted(tmp_path, monkeypatch, named, counted):
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
     args = argparse.Namespace(claims=named, scale=PETS, base=(), looks=None, new_rule=False)
-    goal = settle_run.goal_of(args, on_gpu=False)
+    goal = settle_run.settle_goal_of(args, on_gpu=False)
     asked = {name for name, _ in family(all_claims(), PETS)}
     assert len(asked) > 10 and {name for name, _ in goal.rule.members} == (counted or asked)

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Asked, Finding, family, machine_words
+from study.judge.family import Finding, Unjudged, family, machine_words
 from study.judge.power import power_to_find
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
@@ -36,12 +36,12 @@ def claims_of(count: int) -> dict:
     return {f"claim-{number:02}": replace(DECAY, scales={SCALE: "proxy"}) for number in range(count)}
 
 
-def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
+def asked(name: str, claims, treated, control=CONTROLS) -> Unjudged:
     runs = {"0.0005": control, "none": treated}
     arms = {
         label: arm_of(label, values, key=[f"{name} {label} {n}" for n in range(len(values))]) for label, values in runs.items()
     }
-    return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
+    return Unjudged(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
 
 
 def judged_together(asked_now, claims) -> list[Finding]:
