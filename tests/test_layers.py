@@ -101,7 +101,7 @@ def test_no_module_is_longer_than_is_read_at_once(path):
 
 
 @pytest.mark.parametrize(
-    "module, source, told",
+    "module, source, lines",
     [
         ("alexnet.model.network", "from alexnet.recipe import Recipe", []),
         ("alexnet.recipe.key", "import alexnet.training.loop", ["line 1 imports alexnet.training.loop, which comes after it"]),
@@ -114,5 +114,5 @@ def test_no_module_is_longer_than_is_read_at_once(path):
         ("study.cli.main", "from benchmarks.x import y", ["line 1 imports benchmarks.x, which is not in the package"]),
     ],
 )
-def test_an_import_against_the_layers_is_told_with_its_line(module, source, told):
-    assert what_is_wrong(source, module) == told
+def test_an_import_against_the_layers_is_told_with_its_line(module, source, lines):
+    assert what_is_wrong(source, module) == lines

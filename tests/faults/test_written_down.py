@@ -71,9 +71,9 @@ def test_a_result_that_was_copied_to_another_runs_folder_is_put_aside_and_that_r
 @pytest.mark.parametrize("change", [{"format": 99}, {"test_error": 0.01}])
 def test_a_result_of_which_nothing_can_be_told_is_skipped_and_the_others_are_trained(copied, equal, change):
     one, other, *_ = runs_of(copied)
-    told = json.loads((one / RESULT).read_text())
-    del told["sha256"]
-    (one / RESULT).write_text(json.dumps({**told, **change}))
+    content = json.loads((one / RESULT).read_text())
+    del content["sha256"]
+    (one / RESULT).write_text(json.dumps({**content, **change}))
     (other / RESULT).unlink()
     code, text = ended(copied)
     assert code == 1 and text.count("\nlost: A-today ") == 1 and "skipped, " in text, text

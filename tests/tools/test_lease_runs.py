@@ -187,8 +187,8 @@ def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_w
     left = not_recorded(planned_runs, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
     runs = pd.read_csv(RESULTS / "runs.csv")
     has_run = set(runs.key[runs.machine == "NVIDIA H100 80GB HBM3, bf16"])
-    told = json.loads((RESULTS / "trained.json").read_text())["runs"]
-    has_kernels = {name.partition(" ")[0] for name, facts in told.items() if "H100" in name and "kernels" in facts}
+    content = json.loads((RESULTS / "trained.json").read_text())["runs"]
+    has_kernels = {name.partition(" ")[0] for name, facts in content.items() if "H100" in name and "kernels" in facts}
     assert {planned.key for planned in planned_runs} - {planned.key for planned in left} == {
         c.key for c in planned_runs
     } & has_run & has_kernels
@@ -239,12 +239,12 @@ class MadeUp:
 def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, ended):
     place = Place(Machine(device="cpu", name="a", precision="fp32", threads=1), tmp_path, tmp_path / "spool")
     place = replace(place, machine=replace(place.machine, jobs=4))
-    told = []
-    assert train([small_run(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
-    assert told[0] == "4 of 4 runs to train, 4 at a time"
-    assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
-    assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in told) == (seconds < 0)
-    assert any("the time is over, 4 runs are not trained" in line for line in told) == (seconds < 0)
+    reported = []
+    assert train([small_run(seed) for seed in range(4)], place, MadeUp(), seconds, reported.append) == ended
+    assert reported[0] == "4 of 4 runs to train, 4 at a time"
+    assert any("LOST A-today relu seed 1: failed, made up" in line for line in reported) == (seconds > 0)
+    assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in reported) == (seconds < 0)
+    assert any("the time is over, 4 runs are not trained" in line for line in reported) == (seconds < 0)
 
 
 def test_asked_to_stop_it_closes_the_executor_which_has_runs_keep_checkpoints(monkeypatch):

@@ -142,10 +142,10 @@ def seeds_of(folder: Path) -> dict[str, int]:
 def test_a_decided_claim_gets_no_more_runs_and_an_open_one_goes_to_its_last_look(folder, trainer, capsys):
     small_looks(folder)
     assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
-    told = verdicts(folder)
-    assert told["large"][:2] == ("supported", 1) and told["none"][:2] == ("no effect", 1)
-    assert told["noisy"] == ("undecided", 3, None)
-    looks = {name: look for name, (_, look, _) in told.items()}
+    found = verdicts(folder)
+    assert found["large"][:2] == ("supported", 1) and found["none"][:2] == ("no effect", 1)
+    assert found["noisy"] == ("undecided", 3, None)
+    looks = {name: look for name, (_, look, _) in found.items()}
     assert seeds_of(folder) == {**{name: LOOKS.arms[look - 1] for name, look in looks.items()}, "control": 8}
     assert len(trainer.trained) == len(set(trainer.trained))
     said = capsys.readouterr().out
@@ -252,8 +252,8 @@ def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, mon
     monkeypatch.setattr(settle_run, "machine_of", lambda args: gpu)
     monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
     assert main(["settle", "--scale", "shapes", "--runs", "3", "--jobs", "1"]) == 0  # no look is begun with so few
-    told = capsys.readouterr().out
-    assert "look 1 needs 8 more runs (0.1 GPU-hours)" in told and "core-h" not in told
+    printed = capsys.readouterr().out
+    assert "look 1 needs 8 more runs (0.1 GPU-hours)" in printed and "core-h" not in printed
     assert main(["settle", "--scale", "shapes", "--plan", "--json", "--jobs", "1"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["unit"] for row in rows} == {"GPU-hours"} and rows[0]["hours_to_next_look"] == round(8 / 60, 2)
@@ -338,8 +338,8 @@ def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, cap
 )
 def test_what_is_asked_wrongly_is_refused_in_one_line(folder, trainer, capsys, line, message):
     assert main([*line.split(), *([] if "--scale" in line else ["--scale", "shapes"])]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(message) and told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(message) and printed.count("\n") == 1
     assert trainer.trained == []
 
 

@@ -77,16 +77,16 @@ def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowe
 def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word, says):
     verdict = verdict_of(gaps, images, validation=10**9 if images == MANY else 1_000)
     assert verdict.direction == word
-    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict)
-    assert says in told
-    assert ("both image sets must be at least" in told and "times as large" in told) == (word == "undecided")
+    sentences = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict)
+    assert says in sentences
+    assert ("both image sets must be at least" in sentences and "times as large" in sentences) == (word == "undecided")
 
 
 def test_how_many_images_it_takes_is_what_makes_the_margin_one_test_wide():
-    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
+    sentences = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
     share = 0.27 * 0.73
     by_hand = (1.645 / 0.001) ** 2 * (share / 1_000 + share / 10_000)
-    assert f"at least {by_hand:.0f} times as large" in told
+    assert f"at least {by_hand:.0f} times as large" in sentences
 
 
 def test_a_run_that_failed_leaves_it_open_and_is_named():

@@ -113,8 +113,8 @@ def test_all_arms_have_to_be_so_and_one_that_is_not_counts_once_for_each_there_i
     strong, weak, wrong = look(1, supported=0.001), look(1, supported=0.02), look(1, contradicted=0.01)
     question = of_difference(None, 1, 0.5, True)
     assert least_convincing([strong, weak], question).p_supported == 0.02
-    told = least_convincing([strong, weak, wrong], question)
-    assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(0.03))
+    combined = least_convincing([strong, weak, wrong], question)
+    assert (combined.p_supported, combined.p_contradicted) == (1, pytest.approx(0.03))
 
 
 def arm_at(name: str, estimate: float, error: float) -> Look:
@@ -269,8 +269,8 @@ def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_skipped()
 
 def test_of_several_arms_the_failed_runs_of_each_are_told():
     failed = Failures("without-3", 3, 3)
-    told = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
-    assert told.failures == (failed,) == told.by_direction["contradicted"].failures
+    combined = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
+    assert combined.failures == (failed,) == combined.by_direction["contradicted"].failures
 
 
 def test_an_effect_that_is_too_small_to_matter_stands_as_no_effect_and_not_as_supported_alone():

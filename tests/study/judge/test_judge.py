@@ -151,13 +151,13 @@ def test_runs_that_failed_are_named_with_their_arm_and_of_how_many():
 def test_where_runs_failed_ranks_decide_with_the_failed_ones_in_the_worst_place():
     """All six arms are above all ten controls: two of them because they diverged."""
     treated = [FAILED, FAILED, 41.0, 41.1, 41.2, 41.3]
-    told = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": treated})).look
+    look = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": treated})).look
     ranks = scipy_stats.rankdata([math.inf, math.inf, *treated[2:], *CONTROLS])
     expected = scipy_stats.permutation_test(
         (ranks[:6], ranks[6:]), lambda a, b, axis: abs(a.mean(axis=axis) - b.mean(axis=axis)), vectorized=True,
         n_resamples=np.inf, alternative="greater",
     )  # fmt: skip
-    assert told.p_supported == pytest.approx(expected.pvalue) and told.p_contradicted == 1
+    assert look.p_supported == pytest.approx(expected.pvalue) and look.p_contradicted == 1
 
 
 def test_a_gap_that_failed_runs_do_not_have_supports_nothing():
@@ -275,8 +275,8 @@ def test_a_gain_within_runs_may_be_that_of_an_arm_that_is_not_the_first():
 
 
 def test_gains_are_tested_by_sign_flips_and_tell_their_floor():
-    told = decided(VIEWS, {"2012": arm_of("2012", GAINS)}).look
-    assert told.permutation_p == told.permutation_floor == 1 / 16  # all five of one sign
+    look = decided(VIEWS, {"2012": arm_of("2012", GAINS)}).look
+    assert look.permutation_p == look.permutation_floor == 1 / 16  # all five of one sign
 
 
 def test_ten_views_that_lose_contradict_the_claim():
@@ -313,19 +313,19 @@ def test_an_interaction_of_runs_that_learned_nothing_or_of_equal_weights_says_so
 
 
 def test_an_interaction_is_scipys_t_test_of_one_number_a_seed():
-    told = decided(WORTH, {label: arm_of(label, runs) for label, runs in FOUR.items()}).look
+    look = decided(WORTH, {label: arm_of(label, runs) for label, runs in FOUR.items()}).look
     control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())  # of the first look
     expected = scipy_stats.ttest_1samp((both - second) - (first - control), 0)
-    assert (told.p_supported, told.p_contradicted) == (pytest.approx(expected.pvalue), 1)
-    assert (told.effect.lower, told.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert (look.p_supported, look.p_contradicted) == (pytest.approx(expected.pvalue), 1)
+    assert (look.effect.lower, look.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
 def test_an_interaction_tells_the_spread_it_stands_on_and_the_larger_change_of_its_two_pairs_first_logits():
     logits = {"2012": 1.0, "no-dropout": 3.0, "batch": 2.0, "batch+no-dropout": 0.5}
-    told = decided(WORTH, {label: arm_of(label, runs, initial_logits=logits[label]) for label, runs in FOUR.items()}).look
+    look = decided(WORTH, {label: arm_of(label, runs, initial_logits=logits[label]) for label, runs in FOUR.items()}).look
     control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())
-    assert told.spread_of_pairs == pytest.approx(np.std((both - second) - (first - control), ddof=1))
-    assert told.initial_logits == pytest.approx(0.25)  # of 3 times as much and a quarter of it
+    assert look.spread_of_pairs == pytest.approx(np.std((both - second) - (first - control), ddof=1))
+    assert look.initial_logits == pytest.approx(0.25)  # of 3 times as much and a quarter of it
 
 
 @pytest.mark.parametrize("label", FOUR)
@@ -414,7 +414,7 @@ def test_effects_are_what_was_put_into_the_cells():
     found = decided(PARTS, cells_of({"norm": 1.5, "dropout": 3.0, "norm x dropout": -1.0}, spread=1e-9)).contrasts
     # norm: +1.5 where dropout is on, +0.5 where it is off; the interaction is half of their difference.
     expected = {"norm": 1.0, "dropout": 2.5, "norm x dropout": -0.5}
-    assert {name: told.estimate for name, told in found.items()} == pytest.approx(
+    assert {name: effect.estimate for name, effect in found.items()} == pytest.approx(
         {name: expected.get(name, 0.0) for name in found}, abs=1e-6
     )
 
@@ -423,9 +423,9 @@ def test_a_factorial_claims_nothing_and_tells_the_effects_that_leave_out_zero():
     arms = cells_of({"norm": 2.0, "decay": -3.0})
     verdict = decided(PARTS, arms)
     assert (verdict.direction, verdict.size) == ("no claim", "not judged")
-    told = why(PARTS, verdict)
-    assert "averaged over the other parts" in told.lower()
-    assert "without norm +2.0" in told and "without decay -3.0" in told
+    sentences = why(PARTS, verdict)
+    assert "averaged over the other parts" in sentences.lower()
+    assert "without norm +2.0" in sentences and "without decay -3.0" in sentences
 
 
 @pytest.mark.parametrize("missing", ["all-on", "norm", "norm+overlap+dropout+decay"])
@@ -437,13 +437,13 @@ def test_a_factorial_with_one_run_in_a_cell_is_incomplete(missing):
 
 def test_failed_runs_of_an_arm_that_is_expected_to_be_better_speak_against_the_claim():
     treated = [FAILED, FAILED, 41.0, 41.1, 41.2, 41.3]
-    told = decided(CLAIMS["batch_norm"], {"2012": arm_of("2012", CONTROLS), "batch": arm_of("batch", treated)}).look
+    look = decided(CLAIMS["batch_norm"], {"2012": arm_of("2012", CONTROLS), "batch": arm_of("batch", treated)}).look
     ranks = scipy_stats.rankdata([math.inf, math.inf, *treated[2:], *CONTROLS])
     expected = scipy_stats.permutation_test(
         (ranks[:6], ranks[6:]), lambda a, b, axis: abs(a.mean(axis=axis) - b.mean(axis=axis)), vectorized=True,
         n_resamples=np.inf, alternative="greater",
     )  # fmt: skip
-    assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(expected.pvalue))
+    assert (look.p_supported, look.p_contradicted) == (1, pytest.approx(expected.pvalue))
 
 
 def spread_to(mean: float, error: float, runs: int) -> list[float]:

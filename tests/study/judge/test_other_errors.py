@@ -25,7 +25,7 @@ TEN, ONE, TRAINED = "test_error_ten_views", "test_error", "train_error"
 TREATED, CONTROL = [41.0, 42.1, 40.6], [40.0, 40.2, 40.1]
 
 
-def told(treated_errors, control_errors, claim=NORM) -> dict:
+def errors_found(treated_errors, control_errors, claim=NORM) -> dict:
     """Of three pairs of runs; each entry the errors of a run."""
     arms = {"none": arm_of("none", TREATED, at_end=treated_errors), "2012": arm_of("2012", CONTROL, at_end=control_errors)}
     case = case_of(claim, arms)
@@ -34,7 +34,7 @@ def told(treated_errors, control_errors, claim=NORM) -> dict:
 
 def test_the_interval_in_another_error_is_that_of_the_paired_t_test():
     treated, control = [3.0, 3.9, 4.1], [2.9, 3.1, 2.8]
-    found = told([{ONE: value} for value in treated], [{ONE: value} for value in control])
+    found = errors_found([{ONE: value} for value in treated], [{ONE: value} for value in control])
     expected = stats.ttest_rel(treated, control).confidence_interval(0.95)
     assert list(found) == [ONE] and found[ONE].estimate == pytest.approx(np.mean(treated) - np.mean(control))
     np.testing.assert_allclose((found[ONE].lower, found[ONE].upper), expected)
@@ -43,8 +43,8 @@ def test_the_interval_in_another_error_is_that_of_the_paired_t_test():
 def test_the_judged_error_is_not_told_twice_and_an_error_that_a_run_lacks_is_left_out():
     whole = [{TEN: 1.0, ONE: 2.0 + n, TRAINED: 3.0 + n} for n in range(3)]
     lacking = [*whole[:2], {TEN: 1.0, ONE: 2.0, TRAINED: None}]
-    assert set(told(whole, whole)) == {ONE, TRAINED}
-    assert set(told(whole, lacking)) == {ONE}
+    assert set(errors_found(whole, whole)) == {ONE, TRAINED}
+    assert set(errors_found(whole, lacking)) == {ONE}
 
 
 def test_a_claim_about_something_else_than_an_error_at_the_end_has_none():

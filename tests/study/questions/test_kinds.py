@@ -126,8 +126,8 @@ def test_what_nobody_registered_is_refused_by_name_and_never_taken_for_another(a
 def test_of_a_claim_that_is_not_judged_yet_a_new_rule_need_not_register_a_sentence():
     claim = CLAIMS["depth"]
     verdict = decide(judge(claim.rule, Case(claim, "ALEXNET_32", {}, native=True)), lambda p: p)
-    told = verdict_sentences(BareRule(control="a"), Bare(), verdict)
-    assert told == "Nothing is judged yet: of a there are 0 runs, and 3 more of an arm are needed for the first look."
+    sentences = verdict_sentences(BareRule(control="a"), Bare(), verdict)
+    assert sentences == "Nothing is judged yet: of a there are 0 runs, and 3 more of an arm are needed for the first look."
 
 
 def test_the_judge_gives_numbers_and_no_texts_but_labels():

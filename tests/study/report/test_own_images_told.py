@@ -25,9 +25,9 @@ def runs(label: str, fingerprint: str, without: int) -> list:
     for planned in make_plan("response_norm", label, fingerprint, Tuned(), seeds=3):
         more = without + (0, 1, -1)[planned.seed] if planned.arm == "none" else 0
         wrong = np.arange(IMAGES) < 12 + more
-        told = replace(made_up_result(planned, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
+        answers = replace(made_up_result(planned, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
         error = float(wrong.mean())
-        found.append(replace(told, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
+        found.append(replace(answers, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
     return found
 
 

@@ -68,10 +68,10 @@ def test_a_number_of_the_notes_is_never_told_as_the_papers():
 
 def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
     """ "No effect" beside "nothing" would read as if the paper claimed that there is none."""
-    told = {name: paper_says(claim) for name, claim in CLAIMS.items()}
-    assert told["response_norm"] == "the paper says +1.4 points" and told["fidelity"] == "the paper does not say"
-    assert told["column_crossing"] == "the paper does not say (2012 notes: +1.16 points)"
-    assert not any("nothing" in words for words in told.values())
+    texts = {name: paper_says(claim) for name, claim in CLAIMS.items()}
+    assert texts["response_norm"] == "the paper says +1.4 points" and texts["fidelity"] == "the paper does not say"
+    assert texts["column_crossing"] == "the paper does not say (2012 notes: +1.16 points)"
+    assert not any("nothing" in words for words in texts.values())
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_effects_are_told_with_their_intervals():
 
 
 def test_a_measure_in_another_unit_is_told_in_it():
-    told = reported_words(
+    text = reported_words(
         replace(CLAIMS["response_norm"], reported=replace(CLAIMS["response_norm"].reported, precision="about"))
     )
-    assert told == "about +1.4 points"
+    assert text == "about +1.4 points"
 
 
 @pytest.mark.parametrize("count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")])
@@ -173,8 +173,8 @@ def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
 
 def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone():
     finding = SimpleNamespace(claim=CLAIMS["response_norm"], effects={})
-    told = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
-    assert told == {"2012": "(control)", "none": "not compared yet"}
+    texts = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
+    assert texts == {"2012": "(control)", "none": "not compared yet"}
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def as_json(result, **changed) -> dict:
     return {**json.loads(json.dumps(to_json(result))), **changed}
 
 
-def text(told) -> bytes:
-    return json.dumps(told, indent=1).encode()
+def text(content) -> bytes:
+    return json.dumps(content, indent=1).encode()
 
 
 SEALED = {  # with a right digest, and yet not the result of MINE; the run is done again
@@ -96,8 +96,8 @@ def test_a_run_whose_result_is_damaged_or_anothers_is_done_again_and_the_file_is
     folder = spool / MINE.key
     (folder / RESULT).write_bytes(content)
     assert missing(PLANNED_RUNS[:3], Place(MACHINE, spool, spool)) == [MINE] and state_of_run(folder).state == "failed"
-    told = put_damaged_aside(folder)
-    assert MINE.key in told and "result.1.json" in told and "\n" not in told
+    message = put_damaged_aside(folder)
+    assert MINE.key in message and "result.1.json" in message and "\n" not in message
     assert (folder / "result.1.json").read_bytes() == content and read_result(folder) is None
     assert put_damaged_aside(folder) == ""
 
@@ -163,7 +163,7 @@ def test_a_small_file_of_another_shape_is_named_and_touches_no_other_run(spool, 
     assert (believed, named) == (before, []) and now == {key: one for key, one in states.items() if key != PLANNED_RUNS[3].key}
 
 
-@pytest.mark.parametrize("name, field", [(name, field) for name, told in WHOLE.items() for field in told])
+@pytest.mark.parametrize("name, field", [(name, field) for name, fields in WHOLE.items() for field in fields])
 def test_every_field_of_a_small_file_is_looked_at(spool, name, field):
     folder = spool / PLANNED_RUNS[3].key
     for value in (*ODD_VALUES, 5 if isinstance(WHOLE[name][field], str) else "5"):
@@ -207,14 +207,14 @@ def test_record_and_status_name_the_odd_ones_at_their_end_and_say_so_by_their_ex
     (here / PLANNED_RUNS[5].key / LEASE).write_text('{"host": 7}')
     shutil.rmtree("results")
     assert main(["record"]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 finished run in spool: ")
-    assert [line[:26] for line in told[1:]] == [f"skipped: {key}:" for key in sorted([MINE.key, OTHER.key])]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("1 finished run in spool: ")
+    assert [line[:26] for line in printed[1:]] == [f"skipped: {key}:" for key in sorted([MINE.key, OTHER.key])]
     assert Path("results/runs.csv").read_text().count("\n") == 2
     assert main(["status", "--device", "cpu"]) == 1
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     odd = (MINE.key, OTHER.key, PLANNED_RUNS[3].key, PLANNED_RUNS[5].key)
-    assert sorted(line[:17] for line in told[-4:]) == sorted(f"{key}:" for key in odd)
+    assert sorted(line[:17] for line in printed[-4:]) == sorted(f"{key}:" for key in odd)
     assert main(["status", "--device", "cpu", "--json"]) == 1
     assert sum(bool(run["odd"]) for run in json.loads(capsys.readouterr().out)["runs"]) == 4
 
