@@ -17,7 +17,7 @@ from study.cli import settle_plan, settle_run
 from study.cli.main import main
 from study.judge.evidence import find
 from study.judge.family import family
-from study.plan.claim_files import _claim_of, _told_by, all_claims
+from study.plan.claim_files import _claim_in, _claim_of, all_claims
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, fix
 from study.questions.looks import Looks
@@ -122,7 +122,7 @@ def write_claim(folder: Path, name: str, rate: float, **changes: str) -> None:
 
 def small_looks(folder: Path) -> None:
     """A rule with three looks at few seeds."""
-    claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in RATES}
+    claims = {name: _claim_in(folder / "claims" / f"{name}.py") for name in RATES}
     (folder / "results").mkdir(exist_ok=True)
     Preregistrations(folder / "results").write(fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
 
