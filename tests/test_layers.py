@@ -110,7 +110,7 @@ def test_no_module_is_longer_than_is_read_at_once(path):
         ("alexnet.rng", "def f():\n    from study.run import queue", ["line 2 imports study.run: alexnet never imports study"]),
         ("alexnet.recipe.__init__", "from .key import key_of\nfrom ..errors import Refused", []),
         ("study.run.queue", "from ..judge import judge", ["line 1 imports study.judge, which comes after it"]),
-        ("study.judge.judge", "from study.run.run_folder import Results\nfrom alexnet.training import loop", []),
+        ("study.judge.rules", "from study.run.run_folder import Results\nfrom alexnet.training import loop", []),
         ("study.cli.main", "from benchmarks.x import y", ["line 1 imports benchmarks.x, which is not in the package"]),
     ],
 )

@@ -9,11 +9,11 @@ from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case, of_interaction
 from study.judge.decision import ERROR, Verdict, decide
-from study.judge.judge import judge
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.replications import Replicated
+from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, looks_of
 from study.questions.claim import Claim

@@ -8,8 +8,8 @@ from study.counted import counted
 from study.judge.decision import Verdict
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio, Share
-from study.judge.judge import ENOUGH_POWER
 from study.judge.limits import limit_of
+from study.judge.rules import ENOUGH_POWER
 from study.questions.measures import Measure
 from study.questions.rules import (
     Alike,

@@ -1,4 +1,4 @@
-"""Two error rates of the same weights over different images: study/judge/judge.py, the rule Alike."""
+"""Two error rates of the same weights over different images: study/judge/rules.py, the rule Alike."""
 
 import math
 from types import SimpleNamespace

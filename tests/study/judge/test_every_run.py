@@ -1,4 +1,4 @@
-"""study/judge/judge.py: what is to be seen in every run, and what the silence of a run is worth."""
+"""study/judge/rules.py: what is to be seen in every run, and what the silence of a run is worth."""
 
 import math
 from dataclasses import replace

@@ -7,7 +7,7 @@ from made_up_arms import FAILED, HERE, THERE, arm_of, case_of, decided, with_run
 
 from alexnet.errors import Refused
 from study.judge.case import SO_FAR
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS, Looks
 

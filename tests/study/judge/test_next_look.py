@@ -15,8 +15,8 @@ from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
 from study.judge.decision import Look, decide
 from study.judge.intervals import difference_of, ratio_of_logs
-from study.judge.judge import judge
 from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
+from study.judge.rules import judge
 from study.judge.seeds_needed import RunSpread, chance_of_no_effect, seeds_for_claim
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims

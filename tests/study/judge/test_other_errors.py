@@ -10,8 +10,8 @@ from scipy import stats
 
 from study.judge.decision import decide
 from study.judge.evidence import find
-from study.judge.judge import judge
 from study.judge.other_errors import other_errors
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned

@@ -15,8 +15,8 @@ from study.judge.decision import Question
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import within_runs
-from study.judge.judge import against_control
 from study.judge.regimes import between_regimes, welch
+from study.judge.rules import against_control
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned

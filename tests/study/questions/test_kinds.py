@@ -7,7 +7,7 @@ import pytest
 from alexnet.errors import Refused
 from study.judge.case import Case
 from study.judge.decision import decide
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.questions.claim import Claim, concrete
 from study.questions.designs import AllCombinations

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided, finding_of, with_runs
 
 from study.judge.decision import decide
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.report.cautions import cautions
 from study.report.sentences import look_words, more_seeds_words, verdict_sentences, verdict_words, why

@@ -49,7 +49,7 @@ UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 @singledispatch
 def judge(rule: Rule, case: Case) -> ClaimLooks:
     """Return the looks of a rule at a case. Raises Refused for a rule without a registered function."""
-    raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.judge.judge.register a function for it")
+    raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.rules.judge.register a function for it")
 
 
 def against_control(case: Case, treated: str, question: Question, number: int) -> Look:

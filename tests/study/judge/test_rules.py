@@ -1,4 +1,4 @@
-"""study/judge/judge.py: from the arms of a claim to its verdict, a rule at a time, on runs made up by hand."""
+"""study/judge/rules.py: from the arms of a claim to its verdict, a rule at a time, on runs made up by hand."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from alexnet.recipe import FIGURE_1_A
 from study.judge.family import readings_of
 from study.judge.intervals import Difference, Ratio
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
 from study.plan.claim_files import all_claims
 from study.questions.claim import Arm
