@@ -62,7 +62,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return error is not None and (says_out_of_memory(f"{type(error).__name__}: {error}") or is_out_of_memory(error.__context__))
 
 
-def let_go(error: Exception) -> Exception:
+def without_held_memory(error: Exception) -> Exception:
     """Return the same error. If memory ran out, drop its traceback and causes first: they keep alive what filled the memory."""
     if is_out_of_memory(error):
         error.__traceback__ = error.__context__ = error.__cause__ = None

@@ -20,7 +20,7 @@ from alexnet.errors import Refused
 
 PATIENCE_SECONDS = 600.0
 """How long to wait for a lock that others hold for seconds at a time."""
-TOLD_AFTER_SECONDS = 5.0
+NOTICE_AFTER_SECONDS = 5.0
 UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}")
 """Matches the names that `new_file_beside` makes."""
 SIGNED = "held by "
@@ -83,7 +83,7 @@ def open_no_link(path: Path, mode: int = 0o666) -> int:
 def locked(path: Path, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Wait for the lock file `path` and hold it against other processes. The kernel frees it when a process dies.
 
-    After TOLD_AFTER_SECONDS of waiting, a line on standard error says who holds the lock. Raises TimeoutError, which says it
+    After NOTICE_AFTER_SECONDS of waiting, a line on standard error says who holds the lock. Raises TimeoutError, which says it
     too, after `patience_seconds`: the holder may be suspended. Raises Refused if `path` is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def locked(path: Path, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[N
 
 
 def _lock_within(handle: int, path: Path, seconds: float) -> None:
-    began, told = time.monotonic(), False
+    began, notice_printed = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,8 +102,8 @@ def _lock_within(handle: int, path: Path, seconds: float) -> None:
             waited = time.monotonic() - began
             if waited > seconds:
                 raise TimeoutError(f"{path} has been held for {seconds:.0f} seconds {_holder(handle)}") from None
-            if waited > TOLD_AFTER_SECONDS and not told:
-                told = True
+            if waited > NOTICE_AFTER_SECONDS and not notice_printed:
+                notice_printed = True
                 words = f"waiting for {path}, held {_holder(handle)}; given up after {seconds:.0f} seconds"
                 print(words, file=sys.stderr, flush=True)
         time.sleep(0.05)

@@ -243,9 +243,9 @@ def memory_bytes(device: str) -> int:
         import torch
 
         return torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    told = _limit("memory.max")
+    limit = _limit("memory.max")
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(whole, int(told)) if told.isdecimal() else whole
+    return min(whole, int(limit)) if limit.isdecimal() else whole
 
 
 def _limit(name: str) -> str:

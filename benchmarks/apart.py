@@ -63,8 +63,8 @@ def _rows_of(module: str, name: str, part: Part, device: str, file: Path, log: P
     """Yield the rows of one part. Return why it failed; "" if it did not."""
     command = command_of(module, name, device, file)
     until, seen = time.monotonic() + part.seconds, 0
-    with log.open("w") as told:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, start_new_session=True)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             while True:
                 ended = process.poll() is not None

@@ -106,13 +106,13 @@ def goals_table(found: list[dict]) -> list[str]:
     """Return the lines of the table, one row a goal, from the results `found`. Each of their rows may hold a goal's number."""
     lines = ["| goal | measured | reach | moonshot | why it falls short |", "| --- | --- | --- | --- | --- |"]
     for goal in GOALS:
-        told = [
+        lines_of_goal = [
             f"**{number(row)}** {row['what']}, {row['case']} ({results['machine']}, {results['when']})"
             for results in found
             for row in results["rows"]
             if row.get("goal") == goal.number
         ]
-        measured = "<br>".join(told) or "not measured"
+        measured = "<br>".join(lines_of_goal) or "not measured"
         lines.append(f"| {goal.number}, {goal.what} | {measured} | {goal.reach} | {goal.moonshot} | {goal.why} |")
     return lines
 
@@ -121,8 +121,8 @@ def number(row: dict) -> str:
     """Return the main number of a row of any kind, as text."""
     floor = [f"{row['over_floor']:.2g}x its floor"] if "over_floor" in row else []
     floor += [f"{row['share_of_floor']:.0%} of its floor's pace"] if "share_of_floor" in row else []
-    if told := [*([f"{row['ratio']:.1f}x"] if "ratio" in row else []), *floor]:
-        return "; ".join(told)
+    if numbers := [*([f"{row['ratio']:.1f}x"] if "ratio" in row else []), *floor]:
+        return "; ".join(numbers)
     if "share" in row:
         return f"{row['share']:.0%}"
     if "equal" in row:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from alexnet import ALEXNET_32, SOURCE_2012, AlexNet
 from alexnet.data.image_sets import available, load
-from alexnet.errors import let_go
+from alexnet.errors import without_held_memory
 from alexnet.machine import Machine
 from alexnet.model.network import layer_table
 from alexnet.model.response_norm import CrossMapNorm
@@ -173,7 +173,10 @@ def several_runs(machine: Machine) -> Iterator[dict]:
                 for _ in range(2 if small else 5)
             ]
         except Exception as error:
-            yield {"what": f"network A, {runs} runs at once", "failed": f"{type(let_go(error)).__name__}: {str(error)[:300]}"}
+            yield {
+                "what": f"network A, {runs} runs at once",
+                "failed": f"{type(without_held_memory(error)).__name__}: {str(error)[:300]}",
+            }
             continue
         alone = alone or rounds
         yield {
@@ -291,10 +294,10 @@ def _full_network(machine: Machine, goal: int, batch: int) -> Iterator[dict]:
     try:
         theirs = _eager_steps(batch, machine, rounds)
     except Exception as error:  # if the baseline fails, our row is still kept
-        yield {**row, "failed": f"its baseline: {type(let_go(error)).__name__}: {str(error)[:300]}"}
+        yield {**row, "failed": f"its baseline: {type(without_held_memory(error)).__name__}: {str(error)[:300]}"}
     else:
-        told = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
-        yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": told, **ratio(theirs, ours)}
+        baseline = "eager, autocast, nn.LocalResponseNorm, torch's SGD"
+        yield {**row, "baseline_ms": 1000 * statistics.median(theirs), "baseline": baseline, **ratio(theirs, ours)}
     yield {
         "goal": 12,
         "what": "ninety ImageNet epochs, extrapolated from the step",

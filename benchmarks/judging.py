@@ -75,7 +75,7 @@ def table(title: str, text: str, head: list[str], rows: list[list[str]]) -> list
     ]
 
 
-def told(hits: made.Floats) -> str:
+def share_words(hits: made.Floats) -> str:
     """Return a share with two standard errors, as text."""
     mean, error = made.share(hits)
     return f"{mean:.4f} +-{2 * error:.4f}"
@@ -161,7 +161,7 @@ def _family_wise(
     rows = []
     for world in worlds:
         found = made.over_families(world, plans, NULL, families, seed)
-        rows.append([world.name, f"{world.rho:g}", *(told((np.abs(v.word) == 1).any(-1)) for v in found.values())])
+        rows.append([world.name, f"{world.rho:g}", *(share_words((np.abs(v.word) == 1).any(-1)) for v in found.values())])
     text = (
         f"Chance that one of {made.CLAIMS} true nulls is ever called an effect; looks 3, 6, 9, 12, control 5, 10, 15, 20; "
         f"{text}. {families:,} families, +- two standard errors."
@@ -194,7 +194,7 @@ def margin(families: int) -> list[str]:
         for rho in RHOS:
             world = World(spreads, rho, noise)
             found = made.over_families(world, plans, np.full(made.CLAIMS, MARGIN), families, SEED + 4)
-            rows.append([world.name, f"{rho:g}", *(told((v.word == 2).mean(-1)) for v in found.values())])
+            rows.append([world.name, f"{rho:g}", *(share_words((v.word == 2).mean(-1)) for v in found.values())])
     text = f'Chance, for each claim, of the finding "no effect" if the effect is exactly the margin; {families:,} families.'
     return table('False "no effect" at the margin', text, ["spreads", "rho", *plans], rows)
 
@@ -216,7 +216,7 @@ def power(families: int) -> list[str]:
                     [
                         world.name, f"{rho:g}", name, " ".join(percent(r.mean(), 0) for r in right),
                         percent((v.word == 2)[:, MIX == 0].mean(), 0), " ".join(seeds), f"{v.seeds.mean():.2f}",
-                        f"{(v.word != 0).sum(-1).mean():.1f}", told(wrong), percent(missed, 2),
+                        f"{(v.word != 0).sum(-1).mean():.1f}", share_words(wrong), percent(missed, 2),
                         f"{percent(v.covered.mean())} / {percent(early.mean())}", f"{one.mean() - 1:+.2f}",
                     ]
                 )  # fmt: skip
@@ -331,7 +331,7 @@ def failing_families(families: int) -> list[str]:
             for rho in (0.0, 0.8):
                 world = World(spreads, rho, failing=(share, share))
                 found = made.over_families(world, plans, NULL, families, SEED + 9)
-                cells = (told((np.abs(v.word) == 1).any(-1)) for v in found.values())
+                cells = (share_words((np.abs(v.word) == 1).any(-1)) for v in found.values())
                 rows.append([world.name, percent(share, 0), f"{rho:g}", *cells])
     text = (
         "No claim has an effect; every arm and the control lose this share of their runs; all looks are taken; "

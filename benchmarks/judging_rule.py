@@ -75,12 +75,12 @@ def prior(variance: Floats, freedom: Floats, most: float = 2.0, capped: bool = F
     degrees, place = np.unique(freedom, return_inverse=True)  # few different ones: they depend on the number of seeds
     half = degrees / 2
     expected, scatter = (f[place].reshape(np.shape(freedom)) for f in (special.digamma(half) - np.log(half), trigamma(half)))
-    told = np.isfinite(variance)
-    count = told.sum(-1, keepdims=True)
+    known = np.isfinite(variance)
+    count = known.sum(-1, keepdims=True)
     enough = count >= FEWEST
 
     def mean(values: Floats) -> Floats:
-        return np.where(told, values, 0.0).sum(-1, keepdims=True) / np.maximum(count, 1)
+        return np.where(known, values, 0.0).sum(-1, keepdims=True) / np.maximum(count, 1)
 
     logs = np.log(variance) - expected
     middle = mean(logs)

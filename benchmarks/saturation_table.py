@@ -15,8 +15,8 @@ def saturation_lines(rows: list[dict]) -> list[str]:
             next(r for r in rows if (r["saturated"], r["case"]) == (activation, f"{base}, {when} training"))
             for when in ("before", "after")
         )
-        told = [
+        shares = [
             f"{b[1]:.0%} → {a[1]:.0%} [{a[0]:.0%}, {a[2]:.0%}]" for b, a in zip(before["layers"], after["layers"], strict=True)
         ]
-        lines.append(f"| {base.removeprefix('A-')} | {activation} | {after['rate']:g} | {' | '.join(told)} |")
+        lines.append(f"| {base.removeprefix('A-')} | {activation} | {after['rate']:g} | {' | '.join(shares)} |")
     return lines

@@ -56,7 +56,7 @@ def images_per_second(way: str, jobs: int, threads: int, device: str, allocator:
     environment |= ALLOCATOR if allocator else {}
     command = [sys.executable, "-m", "benchmarks.worker", way, "--device", device, *more]
     running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(jobs)]
-    told = [process.communicate()[0] for process in running]
+    outputs = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise RuntimeError(f"{' '.join(command)} failed")
-    return sum(json.loads(text)["images_per_second"] for text in told)
+    return sum(json.loads(text)["images_per_second"] for text in outputs)

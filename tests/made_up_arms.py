@@ -8,7 +8,7 @@ from alexnet.recipe import FIGURE_1_A
 from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
 from study.judge.decision import Verdict, decide
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.questions.claim import Claim
 
 FAILED = "diverged"

@@ -32,9 +32,9 @@ def write_runs(spool: Path) -> None:
         (spool / planned.key / RESULT).write_bytes(sealed(made_up_result(planned)))
     write_ended(spool / PLANNED_RUNS[3].key, "failed", "RuntimeError: x")
     write_ended(spool / PLANNED_RUNS[4].key, "interrupted", "its process ended with code 9")
-    told = {"host": "elsewhere/0/0", "pid": 5, "born": "1", "token": "0"}
+    lease = {"host": "elsewhere/0/0", "pid": 5, "born": "1", "token": "0"}
     for planned in (PLANNED_RUNS[3], PLANNED_RUNS[5]):  # of the first, what a process left that died elsewhere
-        (spool / planned.key / LEASE).write_text(json.dumps(told))
+        (spool / planned.key / LEASE).write_text(json.dumps(lease))
     os.utime(spool / PLANNED_RUNS[3].key / LEASE, (0, 0))
 
 
@@ -88,8 +88,8 @@ def another_shape(files: Files, path: Path, chance: random.Random) -> bytes:
 
 def other_value(files: Files, path: Path, chance: random.Random) -> bytes:
     """Change one field, at any depth; in a result, leave out the digest, keep the old one, or write a right one."""
-    told = json.loads(files[path])
-    node = told
+    content = json.loads(files[path])
+    node = content
     while True:
         at = chance.choice(list(node) if isinstance(node, dict) else range(len(node)))
         if not isinstance(node[at], dict | list) or not node[at] or chance.random() < 0.2:
@@ -100,10 +100,14 @@ def other_value(files: Files, path: Path, chance: random.Random) -> bytes:
         del node[at]
     else:
         node[at] = chance.choice(odd)
-    digest = isinstance(told, dict) and told.pop("sha256", None)
+    digest = isinstance(content, dict) and content.pop("sha256", None)
     if path.name != RESULT or chance.random() < 0.3:
-        return json.dumps(told, indent=1).encode()
-    return json.dumps({"sha256": digest, **told}, indent=1).encode() if chance.random() < 0.5 else with_seal(json.dumps(told))
+        return json.dumps(content, indent=1).encode()
+    return (
+        json.dumps({"sha256": digest, **content}, indent=1).encode()
+        if chance.random() < 0.5
+        else with_seal(json.dumps(content))
+    )
 
 
 SPOILERS = {
@@ -131,16 +135,16 @@ def judged(spool: Path, key: str, path: Path, whole: tuple, kind: str) -> str:
     if {name: result for name, result in believed.items() if name != key} != {n: r for n, r in before.items() if n != key}:
         return "ANOTHER RUN'S RESULT"
     state = states[key]
-    if state.state not in STATES or "\n" in state.odd:
-        return f"STATE {state.state} {state.odd}"
+    if state.state not in STATES or "\n" in state.fault:
+        return f"STATE {state.state} {state.fault}"
     if path.name != RESULT:  # files that only say how a run stands
-        return "named" if state.odd else "read"
+        return "named" if state.fault else "read"
     if key in believed and believed[key] != before.get(key):
         forged = kind == "other_value" and (believed[key].key, believed[key].seed) == (key, before[key].seed)
         return "read with its digest made anew" if forged else "ANOTHER RESULT"
     if key in believed:
         return "the same"
-    return "named" if named and state.odd else "NOT NAMED"
+    return "named" if named and state.fault else "NOT NAMED"
 
 
 def count(cases: int, seed: int = 0) -> Counter:

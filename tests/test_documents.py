@@ -79,8 +79,8 @@ def test_every_target_of_the_makefile_is_listed_with_a_word_on_it():
 @pytest.mark.parametrize("target", ["ui-picture", "bench", "soak", "audit", "digests", "docs-map", "findings"])
 def test_what_a_target_starts_besides_the_study_answers_help(target):
     command = ["make", "--no-print-directory", "--dry-run", target]  # `make test` is another make, whose lines would stand here
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    command = told.splitlines()[-1].replace(".venv/bin/python", sys.executable)
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = output.splitlines()[-1].replace(".venv/bin/python", sys.executable)
     asked = subprocess.run(f"{command} --help", shell=True, cwd=ROOT, capture_output=True, text=True)
     assert asked.returncode == 0 and asked.stdout.startswith("usage: "), asked.stderr
 
@@ -106,13 +106,13 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_every_finding_of_the_report_stands_in_the_readme_in_its_column_with_its_number_and_verdict():
-    told = {row["claim"]: row for row in rows(README)}
+    in_readme = {row["claim"]: row for row in rows(README)}
     found = rows((ROOT / "results" / "REPORT.md").read_text())
     assert len(found) > 2
     designs = {claim.title for claim in all_claims().values() if isinstance(claim.rule, Factorial)}
     for row in [row for row in found if row["claim"] not in designs and row["scale"] in REGIMES]:
         title = row["claim"].removesuffix(" (each arm at its own best learning rate)")
-        line = told[f"{title} ({row['base']})" if re.match("[ABC]-", row["base"]) else title]
+        line = in_readme[f"{title} ({row['base']})" if re.match("[ABC]-", row["base"]) else title]
         cell = line["the same, own learning rates" if title != row["claim"] else REGIMES[row["scale"]]]
         if row["verdict"] == "incomplete":
             assert cell == "incomplete"
@@ -138,9 +138,9 @@ def test_every_number_in_a_sentence_on_results_is_one_of_the_report(name, sectio
     part = page.partition(f"## {section}\n")[2].partition("\n## ")[0] if section else page
     prose = re.sub(r"<!-- [a-z]+: .*?<!-- end -->|\]\([^)]*\)", "", part, flags=re.S)  # nor tables, nor what links lead to
     number = r"(?<![\w.])(?:x|[+-])?\d+\.\d+(?!\d)"
-    told = set(re.findall(number, prose)) | set(re.findall(r"\[-?[\d.]+, -?[\d.]+\]", prose))
-    assert told, "nothing to test"
-    assert told <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
+    in_prose = set(re.findall(number, prose)) | set(re.findall(r"\[-?[\d.]+, -?[\d.]+\]", prose))
+    assert in_prose, "nothing to test"
+    assert in_prose <= {*re.findall(number, report), *re.findall(r"\[[^]]*\]", report)}
 
 
 def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report_does():
@@ -149,8 +149,8 @@ def test_the_page_of_statistics_tells_how_alike_runs_of_a_seed_are_as_the_report
     found = re.findall(
         rf"correlation of two arms with one seed: (\S+ \[.*?\]):\n.*?\| arm {row}.*?\| seed x arm {row}", report, re.S
     )
-    told = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
-    assert len(told) == 2 and set(told) <= set(found)
+    on_page = re.findall(r"by (\S+ \[[^]]*\]) \((\d+) arms, (\d+) runs", (ROOT / "docs" / "statistics.md").read_text())
+    assert len(on_page) == 2 and set(on_page) <= set(found)
 
 
 def test_no_page_of_results_tells_a_number_with_the_noise_of_arithmetic():
@@ -161,8 +161,8 @@ def test_no_page_of_results_tells_a_number_with_the_noise_of_arithmetic():
 
 def test_every_claim_of_the_paper_stands_in_the_findings_or_is_the_half_of_one_that_does():
     page = (ROOT / "docs" / "findings.md").read_text()
-    told = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}
-    missing = {name for name, claim in all_claims().items() if claim.rule.is_tested} - told
+    on_page = {name.strip() for names in re.findall(r"<!-- found: (.*?) -->", page) for name in names.split(",")}
+    missing = {name for name, claim in all_claims().items() if claim.rule.is_tested} - on_page
     assert missing == {name for name in missing if name.endswith("_top5")}
 
 
@@ -196,10 +196,10 @@ def test_the_library_is_used_in_three_lines_as_the_page_says(page, tmp_path):
 
 def test_the_page_of_costs_counts_the_runs_that_a_plan_has():
     """On cifar10-jpeg, those that claims of one command share counted once."""
-    told = dict(re.findall(r"^\| `(make [\w-]+)` \| [^|]+ \| (\d+) \|", (ROOT / "docs" / "costs.md").read_text(), re.M))
+    on_page = dict(re.findall(r"^\| `(make [\w-]+)` \| [^|]+ \| (\d+) \|", (ROOT / "docs" / "costs.md").read_text(), re.M))
     planned: dict[str, set[str]] = {}
     for name, claim in all_claims().items():
         if claim.scales.get("cifar10-jpeg"):
             planned_runs = make_plan(name, "cifar10-jpeg", "30a9876f240c", Tuned.read(ROOT / "results"))
             planned.setdefault(claim.command, set()).update(planned.key for planned in planned_runs)
-    assert told == {command: str(len(keys)) for command, keys in planned.items()}
+    assert on_page == {command: str(len(keys)) for command, keys in planned.items()}

@@ -101,7 +101,7 @@ def test_no_module_is_longer_than_is_read_at_once(path):
 
 
 @pytest.mark.parametrize(
-    "module, source, told",
+    "module, source, lines",
     [
         ("alexnet.model.network", "from alexnet.recipe import Recipe", []),
         ("alexnet.recipe.key", "import alexnet.training.loop", ["line 1 imports alexnet.training.loop, which comes after it"]),
@@ -110,9 +110,9 @@ def test_no_module_is_longer_than_is_read_at_once(path):
         ("alexnet.rng", "def f():\n    from study.run import queue", ["line 2 imports study.run: alexnet never imports study"]),
         ("alexnet.recipe.__init__", "from .key import key_of\nfrom ..errors import Refused", []),
         ("study.run.queue", "from ..judge import judge", ["line 1 imports study.judge, which comes after it"]),
-        ("study.judge.judge", "from study.run.run_folder import Results\nfrom alexnet.training import loop", []),
+        ("study.judge.rules", "from study.run.run_folder import Results\nfrom alexnet.training import loop", []),
         ("study.cli.main", "from benchmarks.x import y", ["line 1 imports benchmarks.x, which is not in the package"]),
     ],
 )
-def test_an_import_against_the_layers_is_told_with_its_line(module, source, told):
-    assert what_is_wrong(source, module) == told
+def test_an_import_against_the_layers_is_told_with_its_line(module, source, lines):
+    assert what_is_wrong(source, module) == lines

@@ -47,17 +47,17 @@ def test_the_blocks_of_the_page_run_one_after_another(tmp_path, monkeypatch, one
             Image.fromarray(pixels).save(tmp_path / "birds" / f"class {label}" / f"{number}.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    told: dict = {}
+    names: dict = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own parts
         for block in BLOCKS:
-            exec(compile(block.replace(KEY, planned.key), "docs/library.md", "exec"), told)
-    network, pixels = told["network"], told["pixels"]
+            exec(compile(block.replace(KEY, planned.key), "docs/library.md", "exec"), names)
+    network, pixels = names["network"], names["pixels"]
     assert pixels.shape == (32, 3, 28, 28) and network.num_classes == 10
-    assert told["features"](*told["feed"].test)[0].shape == (20, network.num_features)  # two images of eight, of ten classes
-    assert 0 <= told["accuracy"] <= 1
+    assert names["features"](*names["feed"].test)[0].shape == (20, network.num_features)  # two images of eight, of ten classes
+    assert 0 <= names["accuracy"] <= 1
     expected = network(pixels).detach()
-    torch.testing.assert_close(told["logits"].detach(), expected, rtol=1e-5, atol=1e-6)  # torch's own operations, compiled
+    torch.testing.assert_close(names["logits"].detach(), expected, rtol=1e-5, atol=1e-6)  # torch's own operations, compiled
     onnxruntime = pytest.importorskip("onnxruntime", reason="no onnxruntime")
     session = onnxruntime.InferenceSession("network.onnx")
     for count in (1, 32):

@@ -44,14 +44,14 @@ TINY = Scale(
 def test_the_notebook_runs_from_the_claim_to_the_figure(tmp_path, monkeypatch, capsys, empty_mlflow):
     """With a network of one convolution, one seed and a scale of two epochs, to be quick; the rest is the notebook's own."""
     claim = next(source for source in cells("code") if source.startswith("claim ="))
-    told: dict = {}
-    exec(claim.partition("path = ")[0], told)
+    names: dict = {}
+    exec(claim.partition("path = ")[0], names)
     layers = '"model.layers": (Layer(outputs=4, kernel=5, padding=2), Layer(kind="full", outputs=10))'
     net = f'{layers}, "model.init": "torch", "model.columns": 1'
     small = f'bases={{"SMALL": changed(ALEXNET_32, {{{net}}})}},\n    scales={{"tiny": "machinery"}},\n    measure='
     folder = tmp_path / "question"
     (folder / "claims").mkdir(parents=True)
-    text = "from alexnet.recipe import ALEXNET_32, Layer, changed\n" + told["claim"].replace("measure=", small)
+    text = "from alexnet.recipe import ALEXNET_32, Layer, changed\n" + names["claim"].replace("measure=", small)
     (folder / "claims" / "gelu.py").write_text(text)
     shutil.copy(empty_mlflow, folder)
     monkeypatch.setitem(SCALES, "tiny", TINY)

@@ -104,45 +104,45 @@ def test_the_wheel_holds_the_two_packages_and_the_files_they_read(wheel):
 
 
 def test_the_packages_come_from_the_wheel_and_not_from_the_checkout(call):
-    told = call("python", "-c", "import alexnet, study; print(alexnet.__file__, study.__file__)").stdout
-    assert str(ROOT) not in told and told.count("/env/lib/") == 2
+    output = call("python", "-c", "import alexnet, study; print(alexnet.__file__, study.__file__)").stdout
+    assert str(ROOT) not in output and output.count("/env/lib/") == 2
 
 
 def test_a_claim_of_ones_own_goes_from_training_to_its_report(call, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "claims").mkdir()
     (elsewhere / "claims" / "mine.py").write_text(OWN_CLAIM)
-    told = call("alexnet-study", "run", "mine", "--scale", "shapes", "--seeds", "1", CLAIMS_DIR="claims").stdout
+    output = call("alexnet-study", "run", "mine", "--scale", "shapes", "--seeds", "1", CLAIMS_DIR="claims").stdout
     made = sorted(path.name for path in elsewhere.iterdir() if not path.name.startswith("."))
     assert {"mlflow.db", "my-results", "spool"} <= set(made)
     report = (elsewhere / "my-results" / "REPORT.md").read_text()
-    assert "A question from another folder" in report and "my-results/REPORT.md" in told
+    assert "A question from another folder" in report and "my-results/REPORT.md" in output
     assert list((tmp_path / "cache" / "alexnet-study").glob("kernels-*.so"))  # built from the wheel's C source
 
 
 @in_make_faults  # which runs what takes minutes
 def test_the_quick_run_goes_from_training_to_its_report(call, tmp_path):
-    told = call("alexnet-study", "quick").stdout
+    output = call("alexnet-study", "quick").stdout
     folder = tmp_path / "elsewhere" / "quick"
     made = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     assert made == ["mlartifacts", "mlflow.db", "results", "spool"]
     report = (folder / "results" / "REPORT.md").read_text()
-    assert "ReLUs reach 25% training error" in report and str(folder / "results" / "REPORT.md") in told
+    assert "ReLUs reach 25% training error" in report and str(folder / "results" / "REPORT.md") in output
     assert list((tmp_path / "elsewhere").iterdir()) == [folder]
 
 
 def test_figure_1_is_planned_with_the_rates_that_were_found_for_it(call):
-    told = call("alexnet-study", "plan", "relu_sooner", "--scale", "shapes").stdout
+    output = call("alexnet-study", "plan", "relu_sooner", "--scale", "shapes").stdout
     committed = json.loads((ROOT / "results" / "tuned.json").read_text())
     for base in ("A-today", "A-2012"):
         for arm, found in committed[f"relu_sooner/{base}/cifar10-jpeg"].items():
             if arm in ("relu", "tanh"):
-                assert re.search(rf"{base} +{arm} .*learning rate {found['value']} ", told)
+                assert re.search(rf"{base} +{arm} .*learning rate {found['value']} ", output)
 
 
 def test_an_ablation_is_planned_at_the_rate_of_its_base(call):
-    told = call("alexnet-study", "plan", "response_norm", "--scale", "shapes").stdout
-    assert re.search(r"ALEXNET_32 +none +3 seeds, 0 done, learning rate 0.01 ", told)
+    output = call("alexnet-study", "plan", "response_norm", "--scale", "shapes").stdout
+    assert re.search(r"ALEXNET_32 +none +3 seeds, 0 done, learning rate 0.01 ", output)
 
 
 def test_a_folder_of_own_claims_is_read_from_anywhere(call, tmp_path):
@@ -154,5 +154,5 @@ def test_a_folder_of_own_claims_is_read_from_anywhere(call, tmp_path):
 def test_the_library_is_used_with_torch_and_numpy_alone(call):
     blocked = all_but("torch", "numpy")
     assert {"pandas", "mlflow", "matplotlib", "scipy", "PIL", "torchvision"} <= set(blocked)
-    told = call("python", "-c", program(ALONE, "torch", "numpy")).stdout.split()
-    assert str(ROOT) not in told[0] and int(told[1]) > 60_000_000  # "60 million parameters", section 1 of the paper
+    output = call("python", "-c", program(ALONE, "torch", "numpy")).stdout.split()
+    assert str(ROOT) not in output[0] and int(output[1]) > 60_000_000  # "60 million parameters", section 1 of the paper

@@ -70,6 +70,6 @@ def test_a_users_file_passes_the_strict_type_checker_and_a_wrong_one_does_not(tm
     command = [Path(sys.executable).with_name(checker), CHECKERS[checker], sys.executable, "right.py", "wrong.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    told = [line for line in done.stdout.splitlines() if " error: " in line]
-    assert [line for line in told if "right.py" in line] == [], done.stdout + done.stderr
-    assert len(told) == 1 and "classes" in told[0], done.stdout + done.stderr
+    errors = [line for line in done.stdout.splitlines() if " error: " in line]
+    assert [line for line in errors if "right.py" in line] == [], done.stdout + done.stderr
+    assert len(errors) == 1 and "classes" in errors[0], done.stdout + done.stderr

@@ -70,8 +70,8 @@ def as_nobody(function: Callable[[], object]) -> object:
             os._exit(0)
     there.close()
     try:
-        went_well, told = here.recv()
+        went_well, message = here.recv()
     finally:
         os.waitpid(child, 0)
-    assert went_well, told
-    return told
+    assert went_well, message
+    return message

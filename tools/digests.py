@@ -54,9 +54,9 @@ def numbers(finding: Finding) -> dict[str, Any]:
         "looks_taken": verdict.looks_taken,
         "p": verdict.p,
         "p_no_effect": verdict.p_no_effect,
-        "permutation_p": verdict.told.permutation_p,
-        "permutation_floor": verdict.told.permutation_floor,
-        "order_p": verdict.told.order_p,
+        "permutation_p": verdict.look.permutation_p,
+        "permutation_floor": verdict.look.permutation_floor,
+        "order_p": verdict.look.order_p,
         "more_seeds": verdict.more_seeds,
         "holm": verdict.holm_p,
         "power": verdict.power,
@@ -90,21 +90,21 @@ def rows_of(table: str, names: Iterable[str]) -> str:
 def now(names: list[str]) -> dict[str, Any]:
     """Return the run keys, digests of the tables and verdicts that this checkout gives for these runs."""
     keys = run_keys()
-    told: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
+    contents: dict[str, Any] = {"run_keys": {"count": len(keys), "sha256": _sha256(json.dumps(keys, sort_keys=True))}}
     trained = json.loads((RESULTS / "trained.json").read_text())
     known = {_trained_name(name) for name in names}
     trained["runs"] = {name: facts for name, facts in sorted(trained["runs"].items()) if name in known}
     trained["ensembles"] = [one for one in trained["ensembles"] if set(one["runs"]) <= known]
     files = {table: rows_of(table, names) for table in ("runs.csv", "curves.csv")}
     files |= {"trained.json": json.dumps(trained), "tuned.json": (RESULTS / "tuned.json").read_text()}
-    told["files"] = {name: _sha256(text) for name, text in files.items()}
+    contents["files"] = {name: _sha256(text) for name, text in files.items()}
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
-        told["verdicts"] = {
+        contents["verdicts"] = {
             "/".join((one.claim_name, one.scale, one.base, one.fingerprint)): numbers(one) for one in find(Path(folder)).found
         }
-    return told
+    return contents
 
 
 def _sha256(text: str) -> str:

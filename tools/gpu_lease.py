@@ -308,13 +308,13 @@ def bring_home(files: Sequence[Path]) -> int:
 def run_step(step: Step, work: Path, device: str, limit: float) -> dict:
     """Run one step. Returns its line for steps.jsonl."""
     data = ROOT / DATA if (ROOT / DATA).is_dir() else work.absolute() / DATA
-    told = {"PY": sys.executable, "OUT": str(work.absolute()), "DATA_DIR": str(data), "DEVICE": device}
-    told |= {"RESULTS_DIR": str(work.absolute() / RESULTS), "SPOOL_DIR": str(work.absolute() / SPOOL)}
-    told["SECONDS_LEFT"] = str(max(1, int(limit - ORDERLY_SECONDS)))
+    variables = {"PY": sys.executable, "OUT": str(work.absolute()), "DATA_DIR": str(data), "DEVICE": device}
+    variables |= {"RESULTS_DIR": str(work.absolute() / RESULTS), "SPOOL_DIR": str(work.absolute() / SPOOL)}
+    variables["SECONDS_LEFT"] = str(max(1, int(limit - ORDERLY_SECONDS)))
     started, ended = time.monotonic(), ""
     with (work / f"{step.stage}-{step.name}.log").open("w") as log:
         process = subprocess.Popen(
-            ["bash", "-c", step.line(device)], cwd=ROOT, env={**os.environ, **told}, stdout=log, stderr=subprocess.STDOUT,
+            ["bash", "-c", step.line(device)], cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
         try:

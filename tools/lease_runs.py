@@ -67,13 +67,13 @@ FIRST_READINGS, LAST_READINGS = 3, (6, 12)
 SCREENING, SCREENING_SEEDS = "interactions", 3
 READINGS = "readings"
 """The word in --first for all arms of all claims of the rule."""
-TOLD_EVERY = 12
+PRINTED_EVERY = 12
 CHECKPOINT_SECONDS = 1000.0
 """A run takes half a minute. It saves a checkpoint when the time is over."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class WantedRuns:
     """One entry of `--first`."""
 
     claim: str
@@ -83,7 +83,7 @@ class Asked:
     first_seed: int | None = None  # None: the rule's
 
     @classmethod
-    def read(cls, text: str) -> "Asked":
+    def read(cls, text: str) -> "WantedRuns":
         """Read an entry. Raises Refused for any other form."""
         what, _, numbers = text.rpartition(":")
         (seeds, at, first_seed), (claim, *rest) = numbers.partition("@"), what.split("/")
@@ -104,7 +104,7 @@ def wanted(
     fingerprint: str,
     tuned: Tuned,
     without: Sequence[str] = (),
-    first: Sequence[Asked] = (),
+    first: Sequence[WantedRuns] = (),
     only: bool = False,
 ) -> list[PlannedRun]:
     """Return the runs of a scale's rule in order of priority, each once.
@@ -223,7 +223,7 @@ def train(
     todo = missing(planned_runs, place)
     say(f"{len(todo)} of {len(planned_runs)} runs to train, {place.machine.jobs} at a time")
 
-    def told(words: str) -> None:
+    def log(words: str) -> None:
         say(f"{time.monotonic() - began:.1f} s: {words}")
 
     with closing(work_off(todo, place, executor)) as events:
@@ -233,22 +233,22 @@ def train(
             elif isinstance(event, RunDone):
                 under_way.pop(event.planned, None)
                 ended["done"] += 1
-                if ended["done"] % TOLD_EVERY == 1:
+                if ended["done"] % PRINTED_EVERY == 1:
                     result = event.result
                     how = f", steps by {result.gpu.steps}" if result.gpu else ""
-                    told(f"{ended['done']} done; {event.planned.label} {result.outcome}, error {result.test_error:.4f}{how}")
+                    log(f"{ended['done']} done; {event.planned.label} {result.outcome}, error {result.test_error:.4f}{how}")
             elif isinstance(event, RunLost):
                 under_way.pop(event.planned, None)
                 ended[event.outcome] += 1
-                told(f"LOST {event.planned.label}: {event.outcome}, {event.reason}")
+                log(f"LOST {event.planned.label}: {event.outcome}, {event.reason}")
             if time.monotonic() - began > seconds:
-                told(f"the time is over, {len(todo) - sum(ended.values())} runs are not trained")
+                log(f"the time is over, {len(todo) - sum(ended.values())} runs are not trained")
                 if under_way:
                     planned = max(under_way, key=lambda planned: under_way[planned] / planned.recipe.optim.epochs)
                     epochs = f"{under_way[planned]} of {planned.recipe.optim.epochs}"
-                    told(f"{len(under_way)} under way, the furthest {planned.label}: epoch {epochs}")
+                    log(f"{len(under_way)} under way, the furthest {planned.label}: epoch {epochs}")
                 break
-    told(", ".join(f"{count} {outcome}" for outcome, count in ended.items()) or "no run ended")
+    log(", ".join(f"{count} {outcome}" for outcome, count in ended.items()) or "no run ended")
     return ended
 
 
@@ -294,7 +294,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--list", action="store_true", help="the order alone; nothing is trained")
     trying.add_argument("claims", nargs="+", metavar="CLAIM")
     training.add_argument("--without", nargs="*", default=[], metavar="CLAIM")
-    training.add_argument("--first", type=converter(Asked.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above")
+    training.add_argument(
+        "--first", type=converter(WantedRuns.read), nargs="*", default=[], metavar="CLAIM:SEEDS", help="see above"
+    )
     training.add_argument("--only", action="store_true", help="what --first asks for, and nothing else")
     training.add_argument(
         "--not-in", type=Path, metavar="DIR", help="leave out what this folder of results has of such a machine"

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from alexnet.data.found_files import PassedOver, files_by_class, folders_below, same_classes, service
+from alexnet.data.found_files import Skipped, files_by_class, folders_below, same_classes, service
 from alexnet.data.image_files import read
 from alexnet.data.packed import manifest_of
 from alexnet.data.packed_files import MARK, Split
@@ -87,8 +87,8 @@ class ClassFolders:
             same_classes(root, self.found["train"], self.found[test])
 
     @property
-    def passed_over(self) -> list[PassedOver]:
-        return [one for found in self.found.values() for one in found.passed_over]
+    def skipped(self) -> list[Skipped]:
+        return [one for found in self.found.values() for one in found.skipped]
 
     def state(self) -> str:
         """Return a digest of the names, sizes and times of all files, and of `side`."""

@@ -45,24 +45,24 @@ class DownloadProgress:
 
     def __init__(self, file: Published, folder: Path, had: int, clock: Callable[[], float] = time.monotonic):
         self.file, self.folder, self.had, self.clock = file, folder, had, clock
-        self.began = self.told_at = clock()
+        self.began = self.printed_at = clock()
         self.tenths = 10 * had // file.size
-        self.told_how_else = False
+        self.printed_by_hand = False
         from_where = f", of which {_megabytes(had)} are there already" if had else ""
         _say(f"downloading {file.title}, {_megabytes(file.size)}{from_where}, from {file.url} to {folder}")
 
     def at(self, have: int) -> None:
         """Report that `have` bytes are there now."""
         now, tenths = self.clock(), 10 * have // self.file.size
-        if tenths > self.tenths or now - self.told_at >= 60:
+        if tenths > self.tenths or now - self.printed_at >= 60:
             seconds = max(now - self.began, 1e-9)
             rate = (have - self.had) / seconds
             left = f", about {max(0, self.file.size - have) / rate / 60:.0f} min left" if rate > 0 else ""
             _say(f"{self.file.title}: {have / 1e6:.1f} of {_megabytes(self.file.size)}, {rate / 1e6:.2f} MB/s{left}")
-            self.tenths, self.told_at = max(tenths, self.tenths), now
-        if now - self.began >= SLOW_AFTER_SECONDS and not self.told_how_else:
+            self.tenths, self.printed_at = max(tenths, self.tenths), now
+        if now - self.began >= SLOW_AFTER_SECONDS and not self.printed_by_hand:
             _say(f"this is slow: {self.file.by_hand} ({self.folder}); if stopped, the same command continues from here")
-            self.told_how_else = True
+            self.printed_by_hand = True
 
 
 def bring(file: Published, path: Path) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.data.found_files import PassedOver
+from alexnet.data.found_files import Skipped
 from alexnet.data.image_files import FORMATS, read
 from alexnet.data.own_images import OwnFolders, digests_of, parted
 from alexnet.data.own_names import OwnName
@@ -31,7 +31,7 @@ class FolderFacts:
     sizes: tuple[tuple[int, int], ...]  # width and height, of every image that could be opened
     formats: Mapping[str, int]
     damaged: tuple[str, ...]  # each with what is wrong
-    passed_over: tuple[PassedOver, ...]
+    skipped: tuple[Skipped, ...]
     deeper: int  # images in folders within a class
     copies: tuple[tuple[str, ...], ...]  # files of equal content
     in_both_parts: tuple[tuple[str, ...], ...]  # those of `copies` that are in both parts
@@ -88,7 +88,7 @@ def check_folder(root: Path, name: OwnName, links: str, observe: Observe) -> Fol
         sizes=tuple(size for size, _, _ in looked if size),
         formats=dict(collections.Counter(kind for _, kind, _ in looked if kind).most_common()),
         damaged=tuple(why for _, _, why in looked if why),
-        passed_over=tuple(folders.passed_over),
+        skipped=tuple(folders.skipped),
         deeper=sum("/" in one.name for one in listed),
         copies=tuple(map(_names, copies)),
         in_both_parts=tuple(_names(files) for files in copies if len({one.part for one in files}) > 1),

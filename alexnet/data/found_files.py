@@ -20,7 +20,7 @@ LISTED = 5
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class Skipped:
     """A skipped file or folder, and why it is not read."""
 
     path: str
@@ -36,7 +36,7 @@ class Found:
 
     root: Path
     classes: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    passed_over: list[PassedOver] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
     def rows(self, folder: str) -> Iterator[tuple[str, int, int]]:
         """Yield name, bytes and time of each file, class after class. `folder` is put before the names."""
@@ -56,10 +56,10 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
     found, loose, tree = Found(root), [], root.resolve() if links == "refuse" else None
     for entry in _entries(root):
         if why := service(entry.name):
-            found.passed_over.append(PassedOver(entry.path, why))
+            found.skipped.append(Skipped(entry.path, why))
         elif _is_folder(entry):
             _refuse_leading_out(entry, tree)
-            found.classes[entry.name] = dict(_files_below(entry.path, "", tree, found.passed_over, 0))
+            found.classes[entry.name] = dict(_files_below(entry.path, "", tree, found.skipped, 0))
         else:
             loose.append(entry)
     if not found.classes and any(is_image_name(entry.name) for entry in loose):
@@ -70,7 +70,7 @@ def files_by_class(root: Path, links: str = "refuse") -> Found:
             f"{root}: expected one folder a class with images in it{empty}: files ending in {', '.join(ENDINGS)}, or files "
             "whose first bytes are those of such images"
         )
-    found.passed_over.extend(PassedOver(entry.path, "in no class folder") for entry in loose)
+    found.skipped.extend(Skipped(entry.path, "in no class folder") for entry in loose)
     return found
 
 
@@ -98,13 +98,15 @@ def holds_images(folder: Path) -> bool:
 
 def same_classes(root: Path, first: Found, second: Found) -> None:
     """Raises Refused if two parts have different classes. The message names them, each with the other part's nearest name."""
-    told = []
+    unmatched = []
     for one, other in ((first, second), (second, first)):
         for name in one.classes.keys() - other.classes.keys():
             near = difflib.get_close_matches(name, other.classes, n=1, cutoff=0.5)
-            told.append(f"{name!r} only in {one.root.name}" + (f" (did you mean {near[0]!r}?)" if near else ""))
-    if told:
-        raise Refused(f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(told))}")
+            unmatched.append(f"{name!r} only in {one.root.name}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    if unmatched:
+        raise Refused(
+            f"{root}: {first.root.name} and {second.root.name} have different class folders: {few(sorted(unmatched))}"
+        )
 
 
 def few(texts: Iterable[object]) -> str:
@@ -115,20 +117,20 @@ def few(texts: Iterable[object]) -> str:
 
 
 def _files_below(
-    folder: str, prefix: str, tree: Path | None, passed_over: list[PassedOver], depth: int
+    folder: str, prefix: str, tree: Path | None, skipped: list[Skipped], depth: int
 ) -> Iterator[tuple[str, tuple[int, int]]]:
     _refuse_too_deep(folder, depth)
     for entry in _entries(folder):
         name = f"{prefix}{entry.name}"
         if why := service(entry.name):
-            passed_over.append(PassedOver(entry.path, why))
+            skipped.append(Skipped(entry.path, why))
         elif _is_folder(entry):
             _refuse_leading_out(entry, tree)
-            yield from _files_below(entry.path, f"{name}/", tree, passed_over, depth + 1)
+            yield from _files_below(entry.path, f"{name}/", tree, skipped, depth + 1)
         elif is_image_name(entry.name) or begins_as_image(_start_of(entry, tree)):
             yield name, _facts(entry, tree)
         else:
-            passed_over.append(PassedOver(entry.path, "not an image of a supported format"))
+            skipped.append(Skipped(entry.path, "not an image of a supported format"))
 
 
 def _refuse_too_deep(folder: str, depth: int) -> None:

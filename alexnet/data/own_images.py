@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.class_folders import ClassFolders, Row, split_of, state_of, times_of_folders
-from alexnet.data.found_files import Found, PassedOver, files_by_class, folder_names, holds_images
+from alexnet.data.found_files import Found, Skipped, files_by_class, folder_names, holds_images
 from alexnet.data.image_files import FORMATS, content_of
 from alexnet.data.known_sets import refuse_known
 from alexnet.data.own_names import MOST_TEST_PERCENT, SIDES, TEST_PERCENT, OwnName, own_name
@@ -83,8 +83,8 @@ class OwnFolders:
             )
 
     @property
-    def passed_over(self) -> list[PassedOver]:
-        return self.given.passed_over if self.given else self.found.passed_over
+    def skipped(self) -> list[Skipped]:
+        return self.given.skipped if self.given else self.found.skipped
 
     def state(self) -> str:
         return self.given.state() if self.given else state_of(self.name.side, list(self.found.rows("")))

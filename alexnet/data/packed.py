@@ -178,9 +178,9 @@ def pack(
         todo = {split: np.flatnonzero(~part.whole()) for split, part in parts.items()}
         missing = sum(part.missing_bytes() for part in parts.values())
         if missing > (free := shutil.disk_usage(cache).free):
-            told = f"{name} packed takes {missing / 1e9:.1f} GB more in {place}, where {free / 1e9:.1f} GB are free"
+            too_large = f"{name} packed takes {missing / 1e9:.1f} GB more in {place}, where {free / 1e9:.1f} GB are free"
             way_out = f"; deleting {cache}, the set as it was packed before, makes room" if place != cache else ""
-            raise Refused(f"folder: {told}{way_out}")
+            raise Refused(f"folder: {too_large}{way_out}")
         try:
             for part in parts.values():
                 part.prepare()

@@ -58,8 +58,8 @@ class Part:
 
     def whole(self) -> np.ndarray:
         """Return, for every row, whether its image is that of its source and has the bytes that were packed: [n] bool."""
-        told = (self.records[:, :MARK] == self.source.marks).all(1)
-        return rows_whole(self.images, len(self.header), self.image_bytes, self.records[:, MARK:], told)
+        unchanged = (self.records[:, :MARK] == self.source.marks).all(1)
+        return rows_whole(self.images, len(self.header), self.image_bytes, self.records[:, MARK:], unchanged)
 
     def missing_bytes(self) -> int:
         """Return how many more bytes of disk the images will take."""

@@ -103,11 +103,11 @@ class TwoDevices(nn.Module):
         for stage, (meets, _) in enumerate(self.pair[0].stages):
             columns = (0,) if stage == count - 1 else (0, 1)
             if meets:
-                outputs = [self._meet(outputs, column) for column in columns]
+                outputs = [self._exchange(outputs, column) for column in columns]
             outputs = [self.pair[c].run(stage, outputs[c]) for c in columns]
         return outputs[0]
 
-    def _meet(self, outputs: Sequence[Tensor], column: int) -> Tensor:
+    def _exchange(self, outputs: Sequence[Tensor], column: int) -> Tensor:
         """Return the outputs of both columns on one column's device. The copy's backward returns the gradient to its column."""
         other = outputs[1 - column]
         self.bytes_exchanged += other.numel() * other.element_size() * (2 if other.requires_grad else 1)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from alexnet.errors import is_out_of_memory, let_go
+from alexnet.errors import is_out_of_memory, without_held_memory
 
 WARM_UP = 3
 """The number of updates before a training's first capture. In them, libraries create their handles and make their choices."""
@@ -60,7 +60,7 @@ def one_by_one(trainings: Sequence[Member]) -> Failed[Member]:
         try:
             training.update()
         except Exception as error:
-            failed.append((training, let_go(error)))
+            failed.append((training, without_held_memory(error)))
     return failed
 
 

@@ -89,8 +89,8 @@ ends the others."""
 
 def asked() -> Ranks:
     """Return the ranks that torchrun set, before the processes have joined; ALONE without torchrun."""
-    told = launched()
-    return Ranks(told.rank, told.count)
+    processes = launched()
+    return Ranks(processes.rank, processes.count)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from alexnet.errors import is_out_of_memory, let_go
+from alexnet.errors import is_out_of_memory, without_held_memory
 from alexnet.training.cuda_graph import Graphed, Round
 from alexnet.training.loop import Training
 
@@ -80,7 +80,7 @@ class _Runs:
                 yield position, end.value
             except Exception as error:
                 if is_out_of_memory(error):
-                    yield from self._make_room(let_go(error), position)
+                    yield from self._make_room(without_held_memory(error), position)
                 else:
                     del self.going[position]
                     yield position, error
@@ -93,7 +93,7 @@ class _Runs:
             if not is_out_of_memory(error):
                 raise
             # A capture ran out of memory: no training was updated, and those that stay are still due.
-            yield from self._make_room(let_go(error), max(self.due.values()))
+            yield from self._make_room(without_held_memory(error), max(self.due.values()))
             return
         failed = [(self.due[training], error) for training, error in failed]
         self.due.clear()

@@ -8,7 +8,7 @@ from alexnet.errors import choose
 from study.cli.arguments import Verbs, add_verb, existing_folder, images_option, json_option, one_of
 from study.cli.console import Console, print_json
 from study.cli.data_check import check
-from study.cli.images import left_out_words, packing_told
+from study.cli.images import left_out_words, packing_progress
 from study.environment import damaged_choice, data_dir, links_choice
 
 
@@ -43,7 +43,7 @@ def pack_images(args: argparse.Namespace) -> None:
     started = time.monotonic()
     if not own_name(args.name):
         choose("NAME", args.name, [name for name, source in SOURCES.items() if isinstance(source, PackedSource)])
-    images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_told(args.name), links_choice())
+    images = pack(args.name, data_dir(), args.source, damaged_choice(), packing_progress(args.name), links_choice())
     train, test = len(images.train_labels), len(images.test_labels)
     console = Console(to_stderr=args.json)
     if args.json:

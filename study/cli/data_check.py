@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.errors import Refused, choose
 from study.cli.console import Console, print_json
-from study.cli.images import packing_told
+from study.cli.images import packing_progress
 from study.cli.own_images import named_folder
 from study.environment import damaged_choice, links_choice, path_named
 
@@ -32,12 +32,12 @@ def check(args: argparse.Namespace) -> int:
     if args.images:
         raise Refused("--images: `data check DIR` already names its folder")
     name, why = named_folder(folder, args)
-    facts = check_folder(folder, name, links_choice(), packing_told(str(name)))
+    facts = check_folder(folder, name, links_choice(), packing_progress(str(name)))
     console = Console(to_stderr=args.json)
     if args.json:
         print_json(as_json(facts, str(name), why))
     else:
-        console.say("\n".join(line for heading, lines in told(facts, str(name), why) for line in _plain(heading, lines)))
+        console.say("\n".join(line for heading, lines in sections(facts, str(name), why) for line in _plain(heading, lines)))
     return 1 if (facts.damaged and not skips_damaged()) or facts.in_both_parts or facts.in_two_classes else 0
 
 
@@ -48,7 +48,7 @@ def skips_damaged() -> bool:
     return choose("DAMAGED", damaged_choice(), DAMAGED) == "skip"
 
 
-def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
+def sections(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[str]]]:
     """Yield headings and the lines under each, with at most LISTED files under a heading."""
     from alexnet.data.folder_check import remarks
 
@@ -66,7 +66,7 @@ def told(facts: "FolderFacts", name: str, why: str) -> Iterator[tuple[str, list[
     kinds = {
         "remarks": list(remarks(facts)),
         "damaged, left out" if skips_damaged() else "damaged": list(facts.damaged),
-        "skipped": [str(one) for one in facts.passed_over],
+        "skipped": [str(one) for one in facts.skipped],
         "in both parts": [" = ".join(files) for files in facts.in_both_parts],
         "in two classes": [" = ".join(files) for files in facts.in_two_classes],
         "other copies, on one side": [" = ".join(files) for files in facts.copies if files not in worse],
@@ -96,7 +96,7 @@ def as_json(facts: "FolderFacts", name: str, why: str) -> dict[str, Any]:
         "classes": {label: {"train": ours, "test": theirs} for label, (ours, theirs) in facts.classes.items()},
         "remarks": list(remarks(facts)),
         "damaged": list(facts.damaged),
-        "passed_over": [str(one) for one in facts.passed_over],
+        "passed_over": [str(one) for one in facts.skipped],
         "in_both_parts": [list(files) for files in facts.in_both_parts],
         "in_two_classes": [list(files) for files in facts.in_two_classes],
         "copies": [list(files) for files in facts.copies],

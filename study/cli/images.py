@@ -21,7 +21,7 @@ def load_images(name: str) -> "ImageSet":
     files that are left out."""
     from alexnet.data.image_sets import load
 
-    images = load(name, data_dir(), damaged_choice(), packing_told(name), links_choice())
+    images = load(name, data_dir(), damaged_choice(), packing_progress(name), links_choice())
     if images.left_out:
         print(left_out_words(images), file=sys.stderr, flush=True)
     return images
@@ -51,7 +51,7 @@ def load_known(name: str, download: bool = True) -> "ImageSet":
     return images
 
 
-def packing_told(name: str) -> Callable[[int, int], None]:
+def packing_progress(name: str) -> Callable[[int, int], None]:
     """Return an observer that prints the progress of packing, every ten seconds."""
     began = said = time.monotonic()
 

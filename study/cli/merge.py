@@ -52,11 +52,11 @@ def merge(args: argparse.Namespace) -> None:
             write_atomically(folder / "figures" / name, content)
     if tuned.FILE in merged.files:
         Tuned.read(folder).copy_of(folder)
-    told = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
+    agreements = [(finding, agreement(finding)) for finding in findings.found if len(finding.machines) > 1]
     if args.json:
-        print_json(_as_json(merged, told))
+        print_json(_as_json(merged, agreements))
     else:
-        print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, told)]))
+        print("\n".join([*_counts(merged, folder), *merged.notes, *_bits(merged), *map(_line, agreements)]))
         print("next: `python -m study report`")
 
 
@@ -97,11 +97,11 @@ def _bits(merged: "Merged") -> list[str]:
     return lines
 
 
-def _line(told: "tuple[Finding, Agreement | None]") -> str:
+def _line(agreement: "tuple[Finding, Agreement | None]") -> str:
     """Return a line that says whether the machines of a finding agree."""
     from study.report.phrases import effect_words, number
 
-    one, agreed = told
+    one, agreed = agreement
     where = f"{one.claim_name}, {one.base}, {one.scale}"
     if agreed is None:
         return f"{where}: whether its machines agree is not asked, as nothing is compared run by run"
@@ -117,7 +117,7 @@ def _line(told: "tuple[Finding, Agreement | None]") -> str:
     return f"{where}: {answer}: {each}"
 
 
-def _as_json(merged: "Merged", told: "Sequence[tuple[Finding, Agreement | None]]") -> dict:
+def _as_json(merged: "Merged", agreements: "Sequence[tuple[Finding, Agreement | None]]") -> dict:
     return {
         "new_runs": {str(path): count for path, count in merged.new.items()},
         "known_runs": {str(path): count for path, count in merged.known.items()},
@@ -137,6 +137,6 @@ def _as_json(merged: "Merged", told: "Sequence[tuple[Finding, Agreement | None]]
                     for machine, effect in (agreed.effects if agreed else {}).items()
                 },
             }
-            for one, agreed in told
+            for one, agreed in agreements
         ],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alexnet.data.own_names import SIDES, TEST_PERCENT, OwnName, own_name
 from alexnet.errors import Refused
-from study.cli.images import left_out_words, packing_told
+from study.cli.images import left_out_words, packing_progress
 from study.cli.recipes import named_recipe
 from study.environment import damaged_choice, data_dir, links_choice
 from study.questions.scales import Scale, is_apart, is_own, own_label, scale_named
@@ -80,14 +80,14 @@ def _packed(name: OwnName, folder: Path | None, why: str) -> tuple[str, str]:
     from alexnet.data.own_images import OwnFolders, parts_of
 
     text = str(name)
-    options = damaged_choice(), packing_told(text), links_choice()
+    options = damaged_choice(), packing_progress(text), links_choice()
     images = pack(text, data_dir(), folder.absolute(), *options) if folder else load(text, data_dir(), *options)
     classes = class_names(text, data_dir())
     split = f"{name.test_percent}% of each class for tests, by a hash of each file's content, seed {name.split}"
-    told = [f"{len(images.test_labels):,} test images", f"{name.side} pixels a side, {why}"]
+    facts = [f"{len(images.test_labels):,} test images", f"{name.side} pixels a side, {why}"]
     if folder:
-        passed_over = OwnFolders(folder, name, links_choice()).passed_over
-        told.append("parts as given" if parts_of(folder) else split)
-        told += [f"{len(passed_over)} skipped: {few(passed_over)}"] if passed_over else []
-    told += [left_out_words(images)] if images.left_out else []
-    return own_label(text, len(classes), len(images.train_labels)), "; ".join(told)
+        skipped = OwnFolders(folder, name, links_choice()).skipped
+        facts.append("parts as given" if parts_of(folder) else split)
+        facts += [f"{len(skipped)} skipped: {few(skipped)}"] if skipped else []
+    facts += [left_out_words(images)] if images.left_out else []
+    return own_label(text, len(classes), len(images.train_labels)), "; ".join(facts)

@@ -55,7 +55,7 @@ def list_claims(args: argparse.Namespace) -> None:
     found = findings.found
     own = {name: [one for one in found if one.claim_name in (name, name + SUFFIX)] for name in claims}
     if args.json:
-        told = {
+        facts = {
             name: {
                 **_facts(name, claim),
                 **margins.facts(name, claim, found, rules),
@@ -63,7 +63,7 @@ def list_claims(args: argparse.Namespace) -> None:
             }
             for name, claim in claims.items()
         }
-        print_json(told)
+        print_json(facts)
         return
     for name, claim in claims.items():
         print(f"{name}: {claim.title}")
@@ -270,5 +270,5 @@ def margin_lines(asked: ClaimAtScale, bases: Iterable[str], found: "Sequence[Fin
 
     if why := margins.without_seeds(asked.claim):
         return [f"margin: {why}"]
-    told = margins.at_scale(asked.claim, asked.scale, bases, found, Preregistrations.read(results_dir()))
-    return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in told.items()]
+    bases_of = margins.at_scale(asked.claim, asked.scale, bases, found, Preregistrations.read(results_dir()))
+    return [f"margin on {', '.join(same)}: {margins.margin_text(asked.claim)}; {each}" for each, same in bases_of.items()]

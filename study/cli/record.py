@@ -38,16 +38,16 @@ def record_runs(args: argparse.Namespace) -> int:
     spool = args.spool or spool_dir()
     if not spool.is_dir():
         raise Refused(f"spool: no folder {spool}")
-    odd: list[str] = []
-    results = list(finished(spool, odd.append))
+    skipped: list[str] = []
+    results = list(finished(spool, skipped.append))
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
     with _mlflow_answers():
         new = Store().record(results, spool)
-    count = tables.merge(folder, _of_this_folder(results), odd.append)
-    told = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
-    Console().say(f"{counted(len(results), 'finished run')} in {spool}: {told}")
-    return _tell_passed_over(odd)
+    count = tables.merge(folder, _of_this_folder(results), skipped.append)
+    counts = f"{new} new in MLflow, {count} of claims in {folder / 'runs.csv'}"
+    Console().say(f"{counted(len(results), 'finished run')} in {spool}: {counts}")
+    return _print_skipped(skipped)
 
 
 def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
@@ -61,10 +61,10 @@ def _of_this_folder(results: Sequence[RunResult]) -> list[RunResult]:
     return mine
 
 
-def _tell_passed_over(odd: Sequence[str]) -> int:
-    for told in odd:
-        Console().say(f"skipped: {told}")
-    return 1 if odd else 0
+def _print_skipped(skipped: Sequence[str]) -> int:
+    for one in skipped:
+        Console().say(f"skipped: {one}")
+    return 1 if skipped else 0
 
 
 def export_table(args: argparse.Namespace) -> int:
@@ -77,13 +77,13 @@ def export_table(args: argparse.Namespace) -> int:
 
     folder = writable(results_dir(), "RESULTS_DIR")
     tables.check(folder)
-    odd: list[str] = []
+    skipped: list[str] = []
     with _mlflow_answers():
-        results = list(Store().results(pass_over=odd.append))
+        results = list(Store().results(skip=skipped.append))
     # Outside of _mlflow_answers: an error of the disk with the tables is not MLflow's.
-    count = tables.merge(folder, _of_this_folder(results), odd.append)
+    count = tables.merge(folder, _of_this_folder(results), skipped.append)
     Console().say(f"{counted(count, 'run')} taken from {tracking_uri()} into {folder / 'runs.csv'}; other runs in it stay")
-    return _tell_passed_over(odd)
+    return _print_skipped(skipped)
 
 
 def accept_tables() -> None:

@@ -46,7 +46,7 @@ COMPARES = (DifferenceOfMeans, RatioOfTimes)
 
 
 @dataclass(frozen=True)
-class Goal:
+class ReplicationGoal:
     """The finding that is run again, and the rule by which."""
 
     finding: Finding
@@ -63,12 +63,12 @@ def replicate_finding(args: argparse.Namespace) -> int:
     console, results = Console(to_stderr=args.json), there(results_dir(), "RESULTS_DIR")
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
-    goal = goal_of(args)
+    goal = replication_goal_of(args)
     console.say(question_words(goal))
-    if (told := answer_of(goal, [goal.finding])) and told.outcome != "incomplete":  # needs neither images nor runs
-        console.say(replication_sentence(told, goal.finding))
+    if (answer := answer_of(goal, [goal.finding])) and answer.outcome != "incomplete":  # needs neither images nor runs
+        console.say(replication_sentence(answer, goal.finding))
         if args.json:
-            print_json({**replication_json(told), "runs_to_train": 0})
+            print_json({**replication_json(answer), "runs_to_train": 0})
         return 0
     if args.plan:
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
@@ -96,7 +96,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     look_at_mlflow(console)
     writable_all(RESULTS_DIR=results, SPOOL_DIR=place.spool_dir)
     signal.signal(signal.SIGTERM, leave)
-    lost = train_and_record(missing, place, results, executor, console, tells_numbers=False)
+    lost = train_and_record(missing, place, results, executor, console, shows_numbers=False)
     recorded = record_results(Results(place.spool_dir, missing), place.spool_dir, results)
     if recorded.warning:
         console.say(recorded.warning)
@@ -108,7 +108,7 @@ def replicate_finding(args: argparse.Namespace) -> int:
     return 0 if recorded.in_tables and is_whole else 1
 
 
-def question_words(goal: Goal) -> str:
+def question_words(goal: ReplicationGoal) -> str:
     """Describe what is run again, what decides, and the chances of a new replication."""
     finding, rule = goal.finding, goal.rule
     nothing = "x1" if finding.claim.measure.kind == "time" and not rule.error else "0"
@@ -125,7 +125,7 @@ def question_words(goal: Goal) -> str:
     return "\n".join(lines)
 
 
-def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
+def plan_as_json(goal: ReplicationGoal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
     whole, half = goal.chances or (None, None)
     return {
         "rule": goal.rule.record,
@@ -137,27 +137,27 @@ def plan_as_json(goal: Goal, todo: Sequence[PlannedRun], cost: Cost) -> dict:
     }
 
 
-def tell_answer(goal: Goal, found: Sequence[Finding], console: Console) -> bool:
+def tell_answer(goal: ReplicationGoal, found: Sequence[Finding], console: Console) -> bool:
     """Print what the replication shows now. Returns whether all of its pairs are there."""
-    told = answer_of(goal, found)
-    assert told, "a fixed rule is judged with its finding"
-    if told.outcome == "incomplete":
-        console.say(f"{told.pairs} of {told.rule.pairs} pairs are there; nothing is computed before all are.")
+    answer = answer_of(goal, found)
+    assert answer, "a fixed rule is judged with its finding"
+    if answer.outcome == "incomplete":
+        console.say(f"{answer.pairs} of {answer.rule.pairs} pairs are there; nothing is computed before all are.")
         return False
-    console.say(replication_sentence(told, goal.finding))
+    console.say(replication_sentence(answer, goal.finding))
     return True
 
 
-def answer_of(goal: Goal, found: Sequence[Finding]) -> Replicated | None:
+def answer_of(goal: ReplicationGoal, found: Sequence[Finding]) -> Replicated | None:
     """Return what the runs in the tables say by the rule; None for a rule that was not among those judged."""
     same_images = [one for one in found if one.fingerprint == goal.finding.fingerprint]
-    return next((told for one in same_images for told in one.replications if told.rule == goal.rule), None)
+    return next((answer for one in same_images for answer in one.replications if answer.rule == goal.rule), None)
 
 
 # ---- Which finding, by which rule --------------------------------------------------------------------------------------
 
 
-def goal_of(args: argparse.Namespace) -> Goal:
+def replication_goal_of(args: argparse.Namespace) -> ReplicationGoal:
     """Return what the arguments select. Raises Refused for what cannot be run again."""
     finding = finding_of(args)
     name, claim, results = finding.claim_name, finding.claim, results_dir()
@@ -165,31 +165,31 @@ def goal_of(args: argparse.Namespace) -> Goal:
     known, arms = Replications.read(results), (finding.verdict.treated, claim.rule.control)
     own = [rule for rule in known.of(name, finding.scale, finding.base) if (rule.error, rule.arms) == (error, arms)]
     if not own:  # later runs may have made another arm the one that is judged; what was begun is ended first
-        own = [told.rule for told in finding.replications if (told.rule.error, told.outcome) == (error, "incomplete")]
+        own = [one.rule for one in finding.replications if (one.rule.error, one.outcome) == (error, "incomplete")]
     if own and not args.new:
         if args.pairs not in (None, own[-1].pairs):
             raise Refused(f"--pairs: {args.pairs}, but {own[-1].pairs} were planned on {own[-1].fixed_on}; --new plans more")
-        return Goal(finding, own[-1], is_new=False)
+        return ReplicationGoal(finding, own[-1], is_new=False)
     effect = effect_of(finding, error)
     pairs, rule_of_scale = args.pairs or PAIRS, Preregistrations.read(results).of(finding.scale)
     taken = [*seeds_of_runs(finding.scale), *known.seeds_of(finding.scale)]
     if rule_of_scale:
         taken += [last_seed_of(rule_of_scale, other) for other in all_claims().values()]
     on_line = effect.estimate if isinstance(effect, Difference) else math.log(effect.estimate)
-    told = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
+    effect_text = phrases.effect_words(effect, AtEnd.unit if error else claim.measure.unit)
     rule = fix(
         name, claim, finding.scale, finding.base, arms, Tuned.read(results),
         direction=1 if on_line > 0 else -1,
-        finding=f"{told}, {'not judged' if error else sentences.own_words(finding)}",
+        finding=f"{effect_text}, {'not judged' if error else sentences.own_words(finding)}",
         first_seed=fresh_first_seed(taken, pairs, "--pairs", FIRST_SEED),
         pairs=pairs,
         error=error,
     )  # fmt: skip
     spread = effect.standard_error * math.sqrt(min(effect.n_treated, effect.n_control))
-    if not error and finding.verdict.told.spread_of_pairs > 0:
-        spread = finding.verdict.told.spread_of_pairs
+    if not error and finding.verdict.look.spread_of_pairs > 0:
+        spread = finding.verdict.look.spread_of_pairs
     chances = chance(on_line, spread, rule), chance(on_line / 2, spread, rule)
-    return Goal(finding, rule, True, None if math.isnan(chances[0]) else chances)
+    return ReplicationGoal(finding, rule, True, None if math.isnan(chances[0]) else chances)
 
 
 def finding_of(args: argparse.Namespace) -> Finding:
@@ -254,7 +254,7 @@ def chance(true: float, spread: float, rule: Replication) -> float:
 # ---- Its runs ----------------------------------------------------------------------------------------------------------
 
 
-def pairs_of(goal: Goal, fingerprint: str) -> list[list[PlannedRun]]:
+def pairs_of(goal: ReplicationGoal, fingerprint: str) -> list[list[PlannedRun]]:
     """Return the two runs of each seed. Raises Refused if the images are not those of the finding."""
     finding, rule = goal.finding, goal.rule
     if fingerprint != finding.fingerprint:

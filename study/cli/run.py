@@ -76,7 +76,7 @@ def train_and_conclude(
         planned for plan in plans for planned in plan.planned_runs
     ]  # a run that several claims share is shown under each of them
     lost = train_and_record(planned_runs, place, results, executor, console, asked=asked)
-    recorded, told = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
+    recorded, all_shown = record_results(Results(place.spool_dir, asked), place.spool_dir, results), True
     if recorded.warning:
         console.say(recorded.warning)
     try:
@@ -84,9 +84,9 @@ def train_and_conclude(
         conclude(args, plans, place, results, console)
     except (Refused, OSError) as error:
         console.say(f"results not shown: {in_a_line(error)}; the same command shows them")
-        told = False
+        all_shown = False
     for reason in lost:
         console.say(f"lost: {reason}")
     if lost:
         console.say("the same command tries the lost runs again")
-    return 0 if told and recorded.in_tables and not lost else 1
+    return 0 if all_shown and recorded.in_tables and not lost else 1

@@ -111,7 +111,7 @@ class Settling:
         self.place, self.results = place, results
         self.set_aside: dict[OpenClaim, str] = {}  # with the reason: this call trains no more for them
         self.damaged: set[str] = set()  # keys of results that are trained again
-        self.passed_over: dict[str, str] = {}  # keys of results that are neither used nor trained again, with the reason
+        self.skipped: dict[str, str] = {}  # keys of results that are neither used nor trained again, with the reason
 
     @property
     def machine(self) -> Machine:
@@ -141,9 +141,9 @@ class Settling:
 
     def view(self, most_looks: int | None = None) -> View:
         """Return what the tables say, as if at most `most_looks` looks had been taken."""
-        told = find(self.results, most_looks=most_looks, scales=[self.scale])
-        mine = [finding for finding in told.found if (finding.scale, finding.fingerprint) == (self.scale, self.fingerprint)]
-        done = told.runs.key[told.runs.machine == self.machine.label]
+        findings = find(self.results, most_looks=most_looks, scales=[self.scale])
+        mine = [finding for finding in findings.found if (finding.scale, finding.fingerprint) == (self.scale, self.fingerprint)]
+        done = findings.runs.key[findings.runs.machine == self.machine.label]
         return View({(finding.claim_name, finding.base): finding for finding in mine}, mine, frozenset(done))
 
     def to_look(self, member: OpenClaim, look: int, view: View) -> list[PlannedRun] | None:

@@ -41,7 +41,7 @@ from study.run.run_folder import result_in
 
 
 @dataclass(frozen=True)
-class Goal:
+class SettleGoal:
     """What is to be settled."""
 
     scale: str
@@ -53,7 +53,7 @@ class Goal:
     wanted: list[tuple[str, str]]  # claim and base
 
 
-def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
+def settle_goal_of(args: argparse.Namespace, on_gpu: bool) -> SettleGoal:
     """Return what the arguments select. Raises Refused for names that do not exist, and where a rule with runs no longer agrees
     with the claim files."""
     claims, named = all_claims(), [] if means_all(args.claims) else list(dict.fromkeys(args.claims))
@@ -97,7 +97,7 @@ def goal_of(args: argparse.Namespace, on_gpu: bool) -> Goal:
         wanted = [(name, base) for name, base in wanted if base in bases]
     if not wanted:
         raise Refused(f"claim: no claim has scale {scale!r} as evidence; name those that are to be settled")
-    return Goal(scale, why, new, rules, new is not rule, in_place, wanted)
+    return SettleGoal(scale, why, new, rules, new is not rule, in_place, wanted)
 
 
 def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool) -> tuple[str, str]:
@@ -116,7 +116,7 @@ def scale_of(args: argparse.Namespace, claims: Mapping[str, Claim], on_gpu: bool
     raise Refused(name_a_scale(", ".join(claims), common, why, args))
 
 
-def members_of(goal: Goal, console: Console) -> list[OpenClaim]:
+def members_of(goal: SettleGoal, console: Console) -> list[OpenClaim]:
     """Return the claims with their recipes. Prints the claims without a tuned rate, and leaves them out."""
     claims, tuned, found = all_claims(), Tuned.read(results_dir()), []
     for name, base in goal.wanted:
@@ -150,7 +150,7 @@ def settle_claims(args: argparse.Namespace) -> int:
         there(spool_dir(), "SPOOL_DIR", may_be_new=True)
     machine = machine_of(args)
     executor = executor_named(args.executor, machine.device)
-    goal = goal_of(args, machine.device == "cuda")
+    goal = settle_goal_of(args, machine.device == "cuda")
     results = results_dir()
     if args.new_rule:
         _fix(goal, args.plan, console)
@@ -192,17 +192,17 @@ def settle_claims(args: argparse.Namespace) -> int:
     return 1 if was_lost else 0
 
 
-def _fix(goal: Goal, only_told: bool, console: Console) -> None:
+def _fix(goal: SettleGoal, is_plan: bool, console: Console) -> None:
     count = len(goal.rule.members)
     looks = ", ".join(map(str, goal.rule.looks.arms))
     seeds = f"looks at {looks} seeds of an arm from seed {goal.rule.first_seed} on"
-    told = f"the rule of {goal.scale}: {counted(count, 'claim')}, {seeds}"
-    if only_told:
-        console.say(f"would fix {told}")
+    words = f"the rule of {goal.scale}: {counted(count, 'claim')}, {seeds}"
+    if is_plan:
+        console.say(f"would fix {words}")
         return
     writable(results_dir(), "RESULTS_DIR")
     goal.rules.write(goal.rule, goal.in_place)
-    console.say(f"fixed {told}, in {goal.rules.path}: commit it before its first run")
+    console.say(f"fixed {words}, in {goal.rules.path}: commit it before its first run")
 
 
 def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Console) -> bool:
@@ -217,7 +217,7 @@ def catch_up(settling: Settling, planned_runs: Sequence[PlannedRun], console: Co
         except DamagedResult:  # it is trained again, with a message, when its turn comes
             settling.damaged.add(key)
         except Refused as refused:
-            settling.passed_over[key] = str(refused)
+            settling.skipped[key] = str(refused)
     recorded = record_results(results, settling.place.spool_dir, settling.results) if results else Recorded()
     if recorded.warning:
         console.say(recorded.warning)
@@ -230,7 +230,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
     read: set[tuple[str, str]] = set()  # claims and runs whose weights were measured
     was_lost = False
     view = settling.view()
-    told = {member for member in settling.members if not view.is_open(member)}
+    decided = {member for member in settling.members if not view.is_open(member)}
     for look in range(1, settling.last_look + 1):
         while True:
             view = settling.view(look - 1)
@@ -247,7 +247,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
                     was_lost = was_lost or bool(one.planned_runs)
                 else:
                     waiting.append(one)
-            _tell_decided(settling, told, console)
+            _tell_decided(settling, decided, console)
             chosen, planned_runs = settling.wave(waiting, view, budget)
             if not chosen:
                 break
@@ -255,7 +255,7 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             console.say(f"\nlook {look} of {settling.last_look}: {names}; {budget.words}")
             console.say(pace_of(settling.machine).cost(planned_runs).words)
             for reason in train_and_record(
-                planned_runs, settling.place, settling.results, executor, console, tells_numbers=False
+                planned_runs, settling.place, settling.results, executor, console, shows_numbers=False
             ):
                 console.say(f"lost: {reason}")
                 was_lost = True
@@ -263,9 +263,9 @@ def _train(settling: Settling, budget: Budget, executor: Executor, console: Cons
             budget.trained += len(planned_runs)
             was_lost |= not catch_up(settling, planned_runs, console)
     _tell_left(settling, budget, console)
-    for key, why in settling.passed_over.items():
+    for key, why in settling.skipped.items():
         console.say(f"skipped: {key}, {why}")
-    return was_lost or bool(settling.passed_over)
+    return was_lost or bool(settling.skipped)
 
 
 def _why_stuck(one: Next) -> str:
@@ -277,13 +277,13 @@ def _why_stuck(one: Next) -> str:
     )
 
 
-def _tell_decided(settling: Settling, told: set[OpenClaim], console: Console) -> None:
+def _tell_decided(settling: Settling, decided: set[OpenClaim], console: Console) -> None:
     """Print a line for each claim that was open until now."""
     view = settling.view()
     for member in settling.members:
         one = view.of(member)
-        if one and member not in told and not view.is_open(member):
-            told.add(member)
+        if one and member not in decided and not view.is_open(member):
+            decided.add(member)
             words = f"{sentences.verdict_words(one)} at look {sentences.look_words(one.verdict)}"
             console.say(f"{member.words}: {words}, {phrases.observed_words(one)}")
 
@@ -363,16 +363,16 @@ def table_of(rows: Sequence[dict], settling: Settling, budget: Budget) -> str:
             fits = row["comes_to_look"] > row["looks_taken"]
             cells += [f"to look {row['comes_to_look']}" if fits else "no look", row["can_end_as"]]
         lines.append((*cells, *[""] * (len(lines[0]) - len(cells))))
-    told = aligned(lines)
+    table = aligned(lines)
     for row in rows:
         if row["is_open"] and row["seeds_for_no_effect"] and "no effect" not in row["can_end_as"]:
             seeds = margins.seeds_text(row["seeds_for_no_effect"])
-            told.append(
+            table.append(
                 f'{row["claim"]} on {row["base"]}: its margin of {row["margin"]} needs about {seeds} seeds for "no effect" at '
                 f"the spread seen so far: by its last look it can end only as {row['can_end_as']}"
             )
     decided = sum(not row["is_open"] for row in rows)
-    told.append(f"{decided} of {len(rows)} claims are settled; {budget.words}. Claims share runs, which are trained once.")
+    table.append(f"{decided} of {len(rows)} claims are settled; {budget.words}. Claims share runs, which are trained once.")
     if settling.rule.note:
-        told.append(f"Rule of {settling.rule.fixed_on}: {settling.rule.note}.")
-    return "\n".join(told)
+        table.append(f"Rule of {settling.rule.fixed_on}: {settling.rule.note}.")
+    return "\n".join(table)

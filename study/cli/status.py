@@ -26,7 +26,7 @@ def show_status(args: argparse.Namespace) -> int:
     if args.json:
         facts = {**asdict(machine), "label": machine.label}
         print_json({"machine": facts, "runs": [_as_json(state) for state in states], "allocator": ALLOCATOR})
-        return int(any(state.odd for state in states))
+        return int(any(state.fault for state in states))
     print(f"machine   {machine.label}; {counted(machine.jobs, 'run')} at a time, {counted(machine.threads, 'thread')} each")
     print(f"kernels   {software().kernels} (normalization, pools, 2012 update on a CPU: in C, or by torch in the same bits)")
     if machine.device == "cuda":
@@ -41,10 +41,10 @@ def show_status(args: argparse.Namespace) -> int:
         claim, scale, base, arm, word = group
         why = f" ({reasons[group]})" if group in reasons else ""
         print(f"  {count:>3} {word:<13} {claim} {scale} {base} {arm}{why}")
-    odd = [state for state in states if state.odd]
-    for state in odd:
-        print(f"{state.key}: {state.odd}")
-    return 1 if odd else 0
+    faulty = [state for state in states if state.fault]
+    for state in faulty:
+        print(f"{state.key}: {state.fault}")
+    return 1 if faulty else 0
 
 
 def _word(state: RunState) -> str:
@@ -58,5 +58,5 @@ def _as_json(state: RunState) -> dict:
         "seed": state.seed,
         "state": _word(state),
         "why": state.why,
-        "odd": state.odd,
+        "odd": state.fault,
     }

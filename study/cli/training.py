@@ -58,13 +58,13 @@ def train_and_record(
     results: Path,
     executor: Executor,
     console: Console,
-    tells_numbers: bool = True,
+    shows_numbers: bool = True,
     asked: Iterable[PlannedRun] = (),
 ) -> list[str]:
     """Train those of `planned_runs` that are not done, record them as they end, and show the progress.
 
     As soon as two arms of a claim, scale, base and seed are done, shows their result and draws the first picture (only with
-    `tells_numbers`). `asked`: see FirstNumbers. Returns the label and the reason of each lost run. If the process is killed,
+    `shows_numbers`). `asked`: see FirstNumbers. Returns the label and the reason of each lost run. If the process is killed,
     results that are not recorded yet are still in the run folders.
     """
     from study.record.keeper import Keeper
@@ -92,10 +92,10 @@ def train_and_record(
                     progress.point(planned, point)
                 case RunDone(planned, result):
                     progress.over(
-                        planned, outcome_words(result), value_of(planned, result) if tells_numbers else result.outcome
+                        planned, outcome_words(result), value_of(planned, result) if shows_numbers else result.outcome
                     )
                     keeper.add(result)
-                    if tells_numbers:
+                    if shows_numbers:
                         first_numbers.add(planned)
                 case RunElsewhere(planned):
                     progress.say(f"{planned.label}: another process trains it")
@@ -117,7 +117,7 @@ def _write(keeper: "Keeper", first_numbers: "FirstNumbers", console: Says) -> No
     with keeper.written() as warning:
         if warning:
             console.say(warning)
-        first_numbers.tell()
+        first_numbers.show()
 
 
 class FirstNumbers:
@@ -130,30 +130,30 @@ class FirstNumbers:
         for planned in asked:
             self.places.setdefault(planned.key, []).append(planned)
         self.arms: dict[tuple[str, str, str, int], set[str]] = {}  # done, by claim, scale, base and seed
-        self.to_tell: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base: the last run to complete a pair
-        self.has_told = False
+        self.to_show: dict[tuple[str, str, str], PlannedRun] = {}  # by claim, scale and base: the last run to complete a pair
+        self.has_shown = False
         for planned in done:
             self._pairs_with(planned)
 
     @property
     def first_pair_waits(self) -> bool:
         """Whether the first pair of arms is done, and nothing was shown yet."""
-        return bool(self.to_tell) and not self.has_told
+        return bool(self.to_show) and not self.has_shown
 
     def add(self, planned: PlannedRun) -> None:
         for place in self._pairs_with(planned):
-            self.to_tell[place.claim, place.scale, place.base] = place
+            self.to_show[place.claim, place.scale, place.base] = place
 
-    def tell(self) -> None:
+    def show(self) -> None:
         """Show the result of each claim and base with new pairs; the first time with a picture."""
-        if not self.to_tell:
+        if not self.to_show:
             return
         try:
-            tell_so_far(self.to_tell.values(), self.results, self.console, draw=not self.has_told)
+            show_so_far(self.to_show.values(), self.results, self.console, draw=not self.has_shown)
         except (Refused, OSError) as error:  # e.g. a table that must be written again, or a full disk; training goes on
             self.console.say(f"  no result shown yet: {in_a_line(error)}")
-        self.to_tell.clear()
-        self.has_told = True
+        self.to_show.clear()
+        self.has_shown = True
 
     def _pairs_with(self, planned: PlannedRun) -> list[PlannedRun]:
         """Note that this run is done. Returns its places with at least two arms of one claim, scale, base and seed done."""
@@ -166,7 +166,7 @@ class FirstNumbers:
         return found
 
 
-def tell_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
+def show_so_far(planned_runs: Iterable[PlannedRun], results: Path, console: Says, draw: bool) -> None:
     """Show the result of the claim and base of each of `planned_runs`; with `draw`, also the picture of the first claim."""
     from study.judge.evidence import find
     from study.report import phrases
@@ -225,7 +225,7 @@ def conclude(
     from study.report.pages import write_report
     from study.report.verdict_files import records, write_verdicts
 
-    findings, told = find(results), []
+    findings, judged = find(results), []
     written = [*write_report(results, findings), *write_verdicts(results, findings)]
     for plan in plans:
         asked, bases = plan.asked, {planned.base for planned in plan.planned_runs}
@@ -236,7 +236,7 @@ def conclude(
             == (asked.name, asked.scale, plan.planned_runs[0].fingerprint)
             and finding.base in bases
         ]
-        told += mine
+        judged += mine
         if len(plans) > 1:
             console.say(f"\n{asked.claim.title}")
         console.say(verdict_table(mine))
@@ -262,8 +262,8 @@ def conclude(
     console.say("\n".join(f"wrote {path}" for path in written if path.parent == results))
     words, why = ["list"], "every verdict"
     if len(plans) == 1:
-        words, why = next_words(plans[0].asked.name, plans[0].asked.scale, told, _is_there)
+        words, why = next_words(plans[0].asked.name, plans[0].asked.scale, judged, _is_there)
     console.say(f"next: {command_line(*words)}  ({why})")
     if args.json:
-        print_json(records(findings, told))
+        print_json(records(findings, judged))
     return findings

@@ -13,7 +13,7 @@ from study.cli.console import print_json
 from study.environment import path_named, results_dir, there
 from study.plan import results_folder
 
-MOST_TOLD = 4
+MOST_NAMED = 4
 """How many changed values of one verdict are printed; `--json` has all."""
 
 
@@ -55,8 +55,8 @@ def check(args: argparse.Namespace) -> int:
         for name in names:
             print(f"{what:<8} {name}")
     for name, found in changes.changed.items():
-        more = f"; and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
-        print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_TOLD])}{more}")
+        more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        print(f"changed  {name}: {'; '.join(change.words for change in found[:MOST_NAMED])}{more}")
     if changes.any:
         anew = "; `python -m study report` writes it again" if can_be_made_anew else ""
         print(f"{path} is not what the tables of {folder} say{anew}")
@@ -72,16 +72,16 @@ def diff(args: argparse.Namespace) -> int:
     from study.report.verdict_changes import changes_between, effect_of
     from study.report.verdict_files import verdicts_of
 
-    told, said = [], []
+    compared, said = [], []
     for written in (args.before, args.after or str(there(results_dir(), "RESULTS_DIR"))):
         with results_at(written) as folder:
             try:
                 found, were_read = verdicts_of(folder)
             except Refused as error:
                 raise Refused(f"{written}: {str(error).replace(str(folder), written)}") from None
-        told.append(found)
+        compared.append(found)
         said.append(f"{written} ({len(found)} verdicts, {'as written' if were_read else 'judged now'})")
-    changes = changes_between(*told)
+    changes = changes_between(*compared)
     if args.json:
         print_json(changes.as_json)
         return int(changes.any)

@@ -154,9 +154,9 @@ def learned_nothing(row: Mapping[str, Any]) -> bool:
     of such a network, by a binomial test over the test images at DOUBT. Where nearly all test images are of the commonest
     class, no error is low enough and the answer is always True. False where it is not known: in older rows without these
     columns, and for runs that diverged or stalled, which have no test error."""
-    told = [row.get(name) for name in ("test_error", "chance_error", "predicted_classes", "test_images")]
-    known = [float(value) for value in told if value is not None and not pd.isna(value)]
-    if len(known) < len(told):
+    values = [row.get(name) for name in ("test_error", "chance_error", "predicted_classes", "test_images")]
+    known = [float(value) for value in values if value is not None and not pd.isna(value)]
+    if len(known) < len(values):
         return False
     error, chance, classes, images = known
     return classes <= 1 or float(stats.binom.cdf(round(error * images), images, chance)) > DOUBT

@@ -136,7 +136,7 @@ class Verdict:
     direction: Direction
     size: Size
     reported: float | None = None  # the paper's number; None where it gives a direction alone
-    told: Look  # the reported look: the one that decided, else the last one taken, else (none is complete) all runs
+    look: Look  # the reported look: the one that decided, else the last one taken, else (none is complete) all runs
     looks_taken: int = 0  # 0: none is complete
     looks_planned: int = 0
     alone: Direction | None = None  # the verdict without the correction for other claims, where it differs
@@ -152,17 +152,17 @@ class Verdict:
     @property
     def effect(self) -> Effect:
         """The effect with its 95% interval."""
-        return self.told.effect
+        return self.look.effect
 
     @property
     def narrow(self) -> Effect | None:
         """The effect with its 90% interval."""
-        return self.told.narrow
+        return self.look.narrow
 
     @property
     def treated(self) -> str:
         """The arm that was compared with the control; of several, the least convincing one."""
-        return self.told.treated
+        return self.look.treated
 
     @property
     def is_decided(self) -> bool:
@@ -276,9 +276,8 @@ def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
 
     The looks are taken in order, and the first that decides is the verdict; later runs do not change it. A direction has to
     survive Holm's correction; "no effect" is not corrected for other claims."""
-    told, direction, alone = judged.so_far, "incomplete", None
+    look, direction, alone = judged.so_far, "incomplete", None
     for look in judged.looks:
-        told = look
         p, p_no_effect = judged.sequential_p(look.number), judged.sequential_p_no_effect(look.number)
         side = _side(judged, look.number)
         direction = _decided(p, holm(p), p_no_effect, side)
@@ -287,17 +286,17 @@ def decide(judged: ClaimLooks, holm: Callable[[float], float]) -> Verdict:
             direction, alone = look.nothing, None
         if direction != "undecided":
             break
-    told = told.by_direction.get(direction, told)
+    look = look.by_direction.get(direction, look)
     if judged.question is None:
         direction, alone = ("no claim" if judged.looks else "incomplete"), None
-    taken = told.number if judged.looks else 0
+    taken = look.number if judged.looks else 0
     open_still = direction in ("undecided", "incomplete")
     following, (lacking, lacks) = judged.seeds_of_looks[taken:], next(iter(judged.lacks.items()), ("", 0))
     p = judged.sequential_p(taken) if judged.question else math.nan
     return Verdict(
         direction=direction,
-        size=_size(told, judged.question) if judged.looks and judged.question else "not judged",
-        told=told,
+        size=_size(look, judged.question) if judged.looks and judged.question else "not judged",
+        look=look,
         reported=judged.question.reported if judged.question else None,
         looks_taken=taken,
         looks_planned=len(judged.shares),

@@ -21,7 +21,7 @@ from alexnet.recipe import Recipe, changed, run_key
 from alexnet.training.history import Point
 from study.judge.arms import ArmEvidence, ArmRun, learned_nothing
 from study.judge.case import Case
-from study.judge.family import Asked, Finding, judged_together
+from study.judge.family import Finding, Unjudged, judged_together
 from study.judge.keys_asked import AskedRun, KeysAsked
 from study.judge.replications import Replicated, replicated
 from study.judge.splits import with_splits
@@ -102,7 +102,7 @@ def find(
                 cases.add(on, name, claim, scale, base)
                 cases.replicate(on, name, claim, scale, base)
     cases.keys_asked.check(folder / tables.RUNS, runs)
-    judged = with_splits(judged_together(cases.asked, claims, rules, most_looks))
+    judged = with_splits(judged_together(cases.unjudged, claims, rules, most_looks))
     found = sorted((replace(one, replications=cases.replications_of(one)) for one in _with_versions(judged)), key=_place)
     looked_at = runs if scales is None else runs.loc[runs.scale.isin(list(scales)), :]
     is_stale = [name not in cases.used for name in tables.names_of(looked_at)]
@@ -162,7 +162,7 @@ class _Cases:
 
     def __init__(self, read: Read, rules: Preregistrations, replications: Replications):
         self.read, self.rules, self.replications = read, rules, replications
-        self.asked: list[Asked] = []
+        self.unjudged: list[Unjudged] = []
         self.replicated: dict[tuple[str, str, str, str], list[Replicated]] = {}  # by claim, scale, base and fingerprint
         self.used: set[tuple[str, str]] = set()
         self.keys_asked = KeysAsked()
@@ -189,7 +189,7 @@ class _Cases:
             machines = tuple(machine for machine in on.machines if machine in used)
             native, over_images = role == "native", role == "own"
             case = Case(claim, base, arms, native, machines, first_seed, looks, over_images=over_images)
-            self.asked.append(Asked(name, scale, on.data, on.fingerprint, case, name in on.claims))
+            self.unjudged.append(Unjudged(name, scale, on.data, on.fingerprint, case, name in on.claims))
 
     def replicate(self, on: OnImages, name: str, claim: Claim, scale: str, base: str) -> None:
         """Add what the runs on these images say in the replications of a claim."""
@@ -203,8 +203,8 @@ class _Cases:
                 runs[label] = [replace(run, value=run.at_end[rule.error]) for run in made] if rule.error else made
                 budget = float(recipe.optim.epochs)
             kind = AtEnd.kind if rule.error else claim.measure.kind
-            told = replicated(rule, kind, runs, on.machines, budget)
-            self.replicated.setdefault((name, scale, base, on.fingerprint), []).append(told)
+            answer = replicated(rule, kind, runs, on.machines, budget)
+            self.replicated.setdefault((name, scale, base, on.fingerprint), []).append(answer)
 
     def replications_of(self, finding: Finding) -> tuple[Replicated, ...]:
         return tuple(self.replicated.get((finding.claim_name, finding.scale, finding.base, finding.fingerprint), ()))

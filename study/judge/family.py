@@ -9,11 +9,11 @@ from study.judge.arms import ArmEvidence
 from study.judge.blocks import NO_PRIOR, Pairs, Prior, moderated, pair, prior_of
 from study.judge.case import SO_FAR, Case, of_interaction
 from study.judge.decision import ERROR, Verdict, decide
-from study.judge.judge import judge
 from study.judge.other_errors import other_errors
 from study.judge.p_values import holm
 from study.judge.power import by_the_last_look
 from study.judge.replications import Replicated
+from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
 from study.plan.fixed_rules import Preregistration, Preregistrations, first_seed_of, looks_of
 from study.questions.claim import Claim
@@ -68,7 +68,7 @@ class Finding:
     @property
     def machine(self) -> str:
         """The machines of the verdict's runs, in a few words."""
-        return machine_words(self.verdict.told.machines or self.machines)
+        return machine_words(self.verdict.look.machines or self.machines)
 
     @property
     def role(self) -> str:
@@ -109,7 +109,7 @@ def case_of(finding: Finding | None, claim: Claim, base: str, rule: Preregistrat
 
 
 @dataclass(frozen=True)
-class Asked:
+class Unjudged:
     """A claim on one base at one scale with its runs, before it is judged."""
 
     claim_name: str
@@ -138,13 +138,13 @@ def family(claims: Mapping[str, Claim], scale: str) -> list[tuple[str, str]]:
 
 
 def judged_together(
-    asked: Sequence[Asked], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
+    unjudged: Sequence[Unjudged], claims: Mapping[str, Claim], rules: Preregistrations, most_looks: int | None = None
 ) -> list[Finding]:
-    """Return a finding with a verdict for each of `asked`. The family is that of the scale's fixed rule, if there is one. For
-    the user's own images without a rule it is what has runs."""
+    """Return a finding with a verdict for each of `unjudged`. The family is that of the scale's fixed rule, if there is one.
+    For the user's own images without a rule it is what has runs."""
     found: list[Finding] = []
-    for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in asked):
-        together = [one for one in asked if (one.scale, one.fingerprint) == (scale, fingerprint)]
+    for scale, fingerprint in dict.fromkeys((one.scale, one.fingerprint) for one in unjudged):
+        together = [one for one in unjudged if (one.scale, one.fingerprint) == (scale, fingerprint)]
         rule = rules.of(scale)
         # One question about own images is not corrected for all the questions that could be asked.
         asked_here = [one for one in together if one.was_asked and not is_at_own_rates(one.claim_name)]
@@ -154,19 +154,19 @@ def judged_together(
     return found
 
 
-def _with_priors(asked: Sequence[Asked]) -> list[Asked]:
+def _with_priors(unjudged: Sequence[Unjudged]) -> list[Unjudged]:
     """Return the same, each with the prior from all comparisons of its measure on its base, look by look."""
     priors: dict[tuple, Prior] = {}
-    for look in range(SO_FAR, max(len(one.case.looks.arms) for one in asked) + 1):
+    for look in range(SO_FAR, max(len(one.case.looks.arms) for one in unjudged) + 1):
         comparisons: dict[tuple, dict[tuple, Pairs]] = {}
-        for one in asked:
+        for one in unjudged:
             comparisons.setdefault(_measured(one.case), {}).update(one.case.comparisons(look))
         priors |= {(*measured, look): prior_of(list(pairs.values())) for measured, pairs in comparisons.items()}
 
     def of(case: Case):
         return lambda look: priors.get((*_measured(case), look), NO_PRIOR)
 
-    return [replace(one, case=replace(one.case, prior=of(one.case))) for one in asked]
+    return [replace(one, case=replace(one.case, prior=of(one.case))) for one in unjudged]
 
 
 def _measured(case: Case) -> tuple:
@@ -176,9 +176,9 @@ def _measured(case: Case) -> tuple:
 
 
 def _judged(
-    asked: Sequence[Asked], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
+    unjudged: Sequence[Unjudged], members: Sequence[tuple[str, str]], rule: Preregistration | None, most_looks: int | None
 ) -> list[Finding]:
-    judged = {one.name: judge(one.case.claim.rule, one.case) for one in asked}
+    judged = {one.name: judge(one.case.claim.rule, one.case) for one in unjudged}
     judged = {name: replace(one, looks=one.looks[:most_looks]) for name, one in judged.items()}
     p_of = {name: judged[name].sequential_p() if name in judged else 1.0 for name in members}
     p_of = {name: 1.0 if p != p else p for name, p in p_of.items()}  # 1: asked, and not answered yet
@@ -189,11 +189,11 @@ def _judged(
 
     decided = sum(value <= ERROR for value in holm(list(p_of.values())))
     found = []
-    for one in asked:
+    for one in unjudged:
         alone, case = judged[one.name], one.case
         is_tested = case.claim.rule.is_tested
         verdict = decide(alone, (lambda p, name=one.name: adjusted(name, p)) if is_tested else (lambda p: p))
-        power, power_of_nothing = by_the_last_look(alone, verdict.told, len(p_of) - int(decided))
+        power, power_of_nothing = by_the_last_look(alone, verdict.look, len(p_of) - int(decided))
         verdict = replace(verdict, power=power, power_of_no_effect=power_of_nothing)
         control = case.claim.rule.control
         others = [label for label in case.arms if label != control] if control in case.arms else []
@@ -213,8 +213,8 @@ def _judged(
                 effects={label: case.compare(label, control) for label in others},
                 readings=readings_of(case),
                 all_runs=alone.so_far.effect,
-                each_seed_once=each_seed_once(case, verdict.told),
-                other_errors=other_errors(case, verdict.told),
+                each_seed_once=each_seed_once(case, verdict.look),
+                other_errors=other_errors(case, verdict.look),
                 seconds_ratio=_seconds_ratio(*(case.arms.get(label) for label in (*treated, control))) if is_time else None,
                 claims_in_family=len(p_of) + (one.name not in p_of),
                 in_family=one.name in p_of or not is_tested,

@@ -68,8 +68,8 @@ class KeysAsked:
         return {run_key(recipe, seed, one): (seed, one) for one in data for seed in range(JUDGED_SEEDS_BELOW)}
 
     @staticmethod
-    def _refuse(path: Path, run: str, made_of: str, told: str) -> None:
+    def _refuse(path: Path, run: str, made_of: str, row: str) -> None:
         raise Refused(
-            f"{path}: the key of {run} is that of {made_of}, its row says {told}; undo the change, or delete the row, and "
+            f"{path}: the key of {run} is that of {made_of}, its row says {row}; undo the change, or delete the row, and "
             "`python -m study record` makes it again from the run folders"
         )

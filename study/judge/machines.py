@@ -35,12 +35,12 @@ def agreement(finding: Finding) -> Agreement | None:
         return None
     case = case_of(finding, finding.claim, finding.base, finding.rule)
     found = [(label, _compared(case, label)) for label in _treated(finding)]
-    told = [(_p(values), label, values) for label, values in found if values]
-    if not told:
+    compared = [(_p(values), label, values) for label, values in found if values]
+    if not compared:
         return None
-    p, label, values = min(told, key=lambda one: (one[0] != one[0], one[0]))
+    p, label, values = min(compared, key=lambda one: (one[0] != one[0], one[0]))
     effects = {machine: _effect(case, values, machine) for machine in finding.machines if any(m == machine for m, _ in values)}
-    return Agreement(label, effects, min(1.0, len(told) * p))
+    return Agreement(label, effects, min(1.0, len(compared) * p))
 
 
 def _treated(finding: Finding) -> Sequence[str]:

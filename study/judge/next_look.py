@@ -114,7 +114,7 @@ def chance_to_decide(finding: Finding | None, looks: Looks, look: int, open_clai
         return math.nan
     margin = math.log(margin) if isinstance(finding.verdict.effect, Ratio) else margin
     before = min(finding.verdict.looks_taken, look)
-    error = finding.verdict.told.error_with(looks.arms[look - 1] / looks.arms[before - 1])
+    error = finding.verdict.look.error_with(looks.arms[look - 1] / looks.arms[before - 1])
     degrees = line.degrees_of_freedom + looks.arms[look - 1] - looks.arms[before - 1]
     found = power_to_find(line.estimate, error, degrees, level_at(ERROR / max(open_claims, 1), look, looks.shares))
     room = margin - float(stats.t.isf(level_at(2 * ERROR, look, looks.shares) / 2, degrees)) * error

@@ -33,19 +33,19 @@ def power_of_no_effect(margin: float, standard_error: float, degrees_of_freedom:
     return max(0.0, float(2 * stats.t.cdf(room, degrees_of_freedom) - 1)) if room > 0 else 0.0
 
 
-def by_the_last_look(judged: ClaimLooks, told: Look, open_claims: int) -> tuple[float, float]:
+def by_the_last_look(judged: ClaimLooks, look: Look, open_claims: int) -> tuple[float, float]:
     """Return two probabilities for the last look: that it finds the effect that the question is about, if it is true, and that
     it calls a true zero "no effect". They are of the last look's test alone, so slightly smaller than of all looks together.
 
     `open_claims`: the number that Holm's correction divides the error by. Assumes that the spread stays as it is now."""
-    question, effect = judged.question, told.effect
+    question, effect = judged.question, look.effect
     if question is None or math.isnan(question.margin) or not isinstance(effect, Difference | Ratio) or not judged.looks:
         return math.nan, math.nan
     if isinstance(effect, Ratio) and effect.bound == "unknown":  # runs of both arms never arrived; more seeds change nothing
         return 0.0, 0.0
-    grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[told.number - 1]
-    error = told.error_with(grown)
-    degrees = effect.degrees_of_freedom + judged.seeds_of_looks[-1] - judged.seeds_of_looks[told.number - 1]
+    grown = judged.seeds_of_looks[-1] / judged.seeds_of_looks[look.number - 1]
+    error = look.error_with(grown)
+    degrees = effect.degrees_of_freedom + judged.seeds_of_looks[-1] - judged.seeds_of_looks[look.number - 1]
     last = len(judged.shares)
     return (
         power_to_find(question.effect_to_find, error, degrees, level_at(ERROR / max(open_claims, 1), last, judged.shares)),

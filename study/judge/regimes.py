@@ -33,13 +33,13 @@ class RegimeDifference:
 def between_regimes(found: Sequence[Finding]) -> list[RegimeDifference]:
     """Return the differences of every claim in points that has effects with an interval at several scales of one image set, in
     the order of `found`."""
-    told = [
+    differences = [
         _set_against(first, second, label, *effects)
         for first, second in itertools.combinations(found, 2)
         if _is_same_question(first, second)
         for label, *effects in _shared_effects(first, second)
     ]
-    return [replace(one, holm_p=float(p)) for one, p in zip(told, holm([one.p for one in told]), strict=True)]
+    return [replace(one, holm_p=float(p)) for one, p in zip(differences, holm([one.p for one in differences]), strict=True)]
 
 
 def _is_same_question(first: Finding, second: Finding) -> bool:

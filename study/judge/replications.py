@@ -53,9 +53,9 @@ def replicated(
         blocks += sorted(there, key=began)[:1]
     used = tuple(dict.fromkeys(machine for machine, _ in blocks))
     lacking = [block for block in blocks if treated[block].result is None or control[block].result is None]
-    told = Replicated(rule, len(blocks), len(lacking), "incomplete", None, math.nan, used)
+    answer = Replicated(rule, len(blocks), len(lacking), "incomplete", None, math.nan, used)
     if len(blocks) < rule.pairs:
-        return told
+        return answer
     if kind == "time":  # a run that never arrived counts with its whole budget, and its ratio is a bound
         pairs = pair(*({block: math.log(arm[block].result or budget) for block in blocks} for arm in (treated, control)))
     else:
@@ -64,10 +64,10 @@ def replicated(
     effect, one_sided = moderated(pairs, NO_PRIOR), moderated(pairs, NO_PRIOR, level=2 * rule.confidence - 1)
     bound = one_sided.lower if rule.direction > 0 else one_sided.upper
     again = not lacking and rule.direction * bound > 0
-    told = replace(
-        told, outcome="seen again" if again else "not confirmed", bound=math.nan if lacking else bound, effect=effect
+    answer = replace(
+        answer, outcome="seen again" if again else "not confirmed", bound=math.nan if lacking else bound, effect=effect
     )
     if kind == "time":
         censored = [sum(arm[block].result is None for block in blocks) for arm in (treated, control)]
-        told = replace(told, effect=ratio_of_logs(effect, *censored), bound=math.exp(told.bound))
-    return told
+        answer = replace(answer, effect=ratio_of_logs(effect, *censored), bound=math.exp(answer.bound))
+    return answer

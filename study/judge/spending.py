@@ -34,13 +34,13 @@ def nominal_levels(error: float, shares: Sequence[float]) -> tuple[float, ...]:
     edge = -math.sqrt(shares[0]) * float(special.ndtri(first / 2))
     levels = [first]
     score = edge * nodes  # [NODES]: where the score may still be; `density` is how likely it is there
-    density = _bell(score, math.sqrt(shares[0])) * edge * weights
+    density = _normal_density(score, math.sqrt(shares[0])) * edge * weights
     for before, share in itertools.pairwise(shares):
         deviation, to_spend = math.sqrt(share - before), error * (share**POWER - before**POWER)
         edge = _edge(score, density, deviation, to_spend, most=40 * math.sqrt(share))
         levels.append(2 * float(special.ndtr(-edge / math.sqrt(share))))
         grid = edge * nodes
-        density = density @ _bell(grid[None, :] - score[:, None], deviation) * edge * weights
+        density = density @ _normal_density(grid[None, :] - score[:, None], deviation) * edge * weights
         score = grid
     return tuple(levels)
 
@@ -56,7 +56,7 @@ def _edge(score: Floats, density: Floats, deviation: float, to_spend: float, mos
     return float(found.root)
 
 
-def _bell(distance: Floats, deviation: float) -> Floats:
+def _normal_density(distance: Floats, deviation: float) -> Floats:
     return np.exp(-0.5 * (distance / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
 
 

@@ -33,7 +33,7 @@ def with_splits(found: Sequence[Finding]) -> list[Finding]:
         if own and isinstance(finding.verdict.effect, Difference) and math.isfinite(finding.verdict.effect.estimate):
             images = replace(own, split=0), scale.diff["model.classes"], scale.train_images
             groups.setdefault((finding.claim_name, finding.base, *images), []).append(finding)
-    told: dict[int, tuple[tuple[float, ...], Difference]] = {}
+    splits_of: dict[int, tuple[tuple[float, ...], Difference]] = {}
     for (_, _, own, *_), mine in groups.items():
         splits = {_split(one): one for one in sorted(mine, key=_last_begun)}
         splits = {split: splits[split] for split in sorted(splits)}
@@ -41,8 +41,8 @@ def with_splits(found: Sequence[Finding]) -> list[Finding]:
             estimates = tuple(
                 one.verdict.effect.estimate for one in splits.values() if isinstance(one.verdict.effect, Difference)
             )
-            told |= dict.fromkeys(map(id, mine), (estimates, over_splits(estimates, own.test_percent)))
-    return [replace(finding, splits=told[id(finding)]) if id(finding) in told else finding for finding in found]
+            splits_of |= dict.fromkeys(map(id, mine), (estimates, over_splits(estimates, own.test_percent)))
+    return [replace(finding, splits=splits_of[id(finding)]) if id(finding) in splits_of else finding for finding in found]
 
 
 def _last_begun(finding: Finding) -> str:

@@ -16,7 +16,7 @@ from study.questions.scales import Scale, scale_named
 
 NOT_CLAIMS = ("all", OWN_QUESTION)
 """Names that no claim may have, because they mean every claim and the runs of `python -m study train`."""
-TOLD: set[str] = set()
+PRINTED: set[str] = set()
 """Messages about wrong files that were already shown; each is shown once."""
 
 
@@ -25,8 +25,8 @@ def all_claims() -> dict[str, Claim]:
     A file that is not a claim or contradicts itself is left out, with a line on standard error."""
     found, wrong = read_claims()
     for refusal in wrong.values():
-        if str(refusal) not in TOLD:
-            TOLD.add(str(refusal))
+        if str(refusal) not in PRINTED:
+            PRINTED.add(str(refusal))
             print(f"left out: {refusal}", file=sys.stderr)
     return found
 
@@ -47,15 +47,15 @@ def read_claims() -> tuple[dict[str, Claim], dict[str, Refused]]:
             files[path.stem] = path
     found: dict[str, Claim] = {}
     for name in sorted(files):
-        told = _told_by(files[name])
-        if isinstance(told, Claim):
-            found[name] = told
+        loaded = _claim_in(files[name])
+        if isinstance(loaded, Claim):
+            found[name] = loaded
         else:
-            wrong[name] = told
+            wrong[name] = loaded
     return found, wrong
 
 
-def _told_by(path: Path) -> Claim | Refused:
+def _claim_in(path: Path) -> Claim | Refused:
     try:
         state = path.stat()
     except OSError as error:  # such as a link to nothing

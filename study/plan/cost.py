@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.errors import is_out_of_memory, let_go
+from alexnet.errors import is_out_of_memory, without_held_memory
 from alexnet.machine import Machine
 from alexnet.recipe import Recipe, changed
 from study.counted import counted
@@ -155,7 +155,7 @@ def seconds_of_rounds(recipe: Recipe, machine: Machine, runs: int, take_round=No
             for own in steps:
                 next(own)
             for _, error in take_round(trainings):
-                raise let_go(error)
+                raise without_held_memory(error)
         if on_gpu:  # the host runs ahead of the GPU, as in training, which waits only at the end of an epoch
             torch.cuda.synchronize()
             return [(time.perf_counter() - begun[warm]) / timed]

@@ -152,10 +152,10 @@ class Preregistrations:
         match its digest."""
         path = folder / FILE
 
-        def shaped(told: Any) -> dict[str, list[Preregistration]]:
-            if not isinstance(told, dict) or not all(isinstance(records, list) for records in told.values()):
+        def shaped(content: Any) -> dict[str, list[Preregistration]]:
+            if not isinstance(content, dict) or not all(isinstance(records, list) for records in content.values()):
                 raise ValueError("not a list of rules for each scale")
-            return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in told.items()}
+            return {scale: [_read_rule(path, scale, one) for one in records] for scale, records in content.items()}
 
         return cls(folder, results_folder.read_json(folder, FILE, shaped))
 

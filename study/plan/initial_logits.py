@@ -61,15 +61,15 @@ class InitialLogits:
     def content(self) -> bytes:
         """The content of initial_logits.json."""
         ordered = {key: [float(f"{spread:.5g}") for spread in self.spreads[key]] for key in sorted(self.spreads)}
-        told = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
-        return (json.dumps(told, indent=1) + "\n").encode()
+        content = {"seeds": SEEDS, "images": IMAGES, "spreads": ordered}
+        return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _shaped(told: Any) -> dict[str, tuple[float, ...]]:
+def _shaped(content: Any) -> dict[str, tuple[float, ...]]:
     """Return the spreads in initial_logits.json. Raises ValueError, or another error of a wrong shape, for anything else."""
-    if (tuple(told["seeds"]), told["images"]) != (SEEDS, IMAGES):
+    if (tuple(content["seeds"]), content["images"]) != (SEEDS, IMAGES):
         raise ValueError("spreads of other seeds or images")
-    found = {key: tuple(map(float, spreads)) for key, spreads in told["spreads"].items()}
+    found = {key: tuple(map(float, spreads)) for key, spreads in content["spreads"].items()}
     for key, spreads in found.items():
         if len(spreads) != len(SEEDS) or not all(spread > 0 for spread in spreads):
             raise ValueError(f"the spreads of {key} are not {len(SEEDS)} numbers above 0")

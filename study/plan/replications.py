@@ -148,10 +148,10 @@ class Replications:
         """Read the rules of `folder`; none if it has no file. Raises Refused for a damaged file, and for a rule that does not
         match its digest."""
 
-        def shaped(told: Any) -> list[Replication]:
-            if not isinstance(told, list):
+        def shaped(content: Any) -> list[Replication]:
+            if not isinstance(content, list):
                 raise ValueError("not a list of replications")
-            rules = [_read_rule(folder / FILE, record) for record in told]
+            rules = [_read_rule(folder / FILE, record) for record in content]
             for at, rule in enumerate(rules):
                 if any(shares_seeds(rule, other) for other in rules[:at]):
                     raise ValueError(f"two replications of {rule.claim} at scale {rule.scale} share seeds")

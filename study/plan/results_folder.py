@@ -86,11 +86,11 @@ def read_json(folder: Path, name: str, shaped: Callable[[Any], Shape], may_lack:
     if name in contents.files:
         remedy = f"delete it, and {MADE_AGAIN[name]}" if name in MADE_AGAIN else "restore the file"
         try:
-            told = json_of(path, contents.files[name])
+            content = json_of(path, contents.files[name])
         except Refused as error:
             raise Refused(f"{error}; {remedy}") from None
         try:
-            found = of_shape(told, shaped)
+            found = of_shape(content, shaped)
         except Misshapen as error:
             raise Refused(f"{path}: damaged ({error}); {remedy}") from None
     contents.check(may_lack)
@@ -101,10 +101,10 @@ class Misshapen(Exception):
     """The JSON of a file has the wrong shape. The text says what is wrong."""
 
 
-def of_shape(told: Any, shaped: Callable[[Any], Shape]) -> Shape:
+def of_shape(content: Any, shaped: Callable[[Any], Shape]) -> Shape:
     """Return the result of `shaped` for parsed JSON, see `read_json`. Raises Misshapen."""
     try:
-        return shaped(told)
+        return shaped(content)
     except Refused:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
@@ -206,19 +206,19 @@ def _known(folder: Path) -> dict[str, str]:
         return {}
     anew = "if the tables are right, `python -m study table --accept` writes it again"
     try:
-        told = json_of(path, content)
+        parsed = json_of(path, content)
     except Refused as error:
         raise Refused(f"{error}; {anew}") from None
-    if not isinstance(told, dict) or type(told.get("format")) is not int or not isinstance(told.get("sha256"), dict):
+    if not isinstance(parsed, dict) or type(parsed.get("format")) is not int or not isinstance(parsed.get("sha256"), dict):
         raise Refused(f"{path}: damaged (no format and digests); {anew}")
-    if told["format"] > FORMAT:
-        raise Refused(f"{path}: its format is {told['format']}, but this code reads formats up to {FORMAT}; update the code")
-    return dict(told["sha256"])
+    if parsed["format"] > FORMAT:
+        raise Refused(f"{path}: its format is {parsed['format']}, but this code reads formats up to {FORMAT}; update the code")
+    return dict(parsed["sha256"])
 
 
 def _write_digests(folder: Path, known: Mapping[str, str]) -> None:
-    told = {"format": FORMAT, "sha256": dict(sorted(known.items()))}
-    write_atomically(folder / DIGESTS, (json.dumps(told, indent=1) + "\n").encode())
+    content = {"format": FORMAT, "sha256": dict(sorted(known.items()))}
+    write_atomically(folder / DIGESTS, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _take_names(folder: Path, known: Mapping[str, str]) -> None:

@@ -79,17 +79,17 @@ class Tuned:
         return list(dict.fromkeys(name.split("/")[0] for name in self.entries))
 
 
-def _shaped(told: Any) -> dict[str, dict]:
+def _shaped(content: Any) -> dict[str, dict]:
     """Return the entries of tuned.json. Raises ValueError, or another error of a wrong shape, for anything else."""
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise ValueError("not the learning rates by claim, base and scale")
-    for name, arms in told.items():
+    for name, arms in content.items():
         if not isinstance(arms, dict) or name.count("/") < 2:
             raise ValueError(f"{name!r} is not CLAIM/BASE/SCALE with a mapping of arms")
         for arm, entry in arms.items():
             if fault := _fault(entry):
                 raise ValueError(f"the entry of {name}, {arm}: {fault}")
-    return told
+    return content
 
 
 def _fault(entry: Any) -> str:
@@ -104,15 +104,15 @@ def _fault(entry: Any) -> str:
     return f"value {rate} is that of no trial" if tried and rate is not None and rate not in tried else ""
 
 
-def _wrong_field(told: Any, possible: Mapping[str, tuple[Callable[[Any], bool], str]]) -> str:
+def _wrong_field(value: Any, possible: Mapping[str, tuple[Callable[[Any], bool], str]]) -> str:
     """Return the first field that is missing or has an impossible value, in words; empty if there is none."""
-    if not isinstance(told, dict):
-        return f"{in_short(told)} is not a mapping with {', '.join(possible)}"
+    if not isinstance(value, dict):
+        return f"{in_short(value)} is not a mapping with {', '.join(possible)}"
     for field, (is_possible, words) in possible.items():
-        if field not in told and field != MAY_LACK:
+        if field not in value and field != MAY_LACK:
             return f"{field} is missing"
-        if not is_possible(told.get(field)):
-            return f"{field} is {in_short(told[field])}, not {words}"
+        if not is_possible(value.get(field)):
+            return f"{field} is {in_short(value[field])}, not {words}"
     return ""
 
 

@@ -1,6 +1,6 @@
 """Rules: how the numbers of a claim's arms are compared.
 
-A new rule is one frozen dataclass here. The way it judges is registered in `study.judge.judge`, its sentence and its pictures
+A new rule is one frozen dataclass here. The way it judges is registered in `study.judge.rules`, its sentence and its pictures
 in `study.report`. A rule that lacks one of them is refused by its name.
 """
 

@@ -56,10 +56,10 @@ class Kept:
 def kept_of(result: RunResult) -> Iterator[Kept]:
     """Yield the answers of a result, if it has any."""
     for measure, field in MEASURES.items():
-        told: Answers | None = getattr(result, field)
-        if told:
+        answers: Answers | None = getattr(result, field)
+        if answers:
             own = result.key, result.machine.label, measure, result.data.fingerprint, result.weights_sha256
-            yield Kept(*own, told.images, base64.b64decode(told.right), base64.b64decode(told.tied))
+            yield Kept(*own, answers.images, base64.b64decode(answers.right), base64.b64decode(answers.tied))
 
 
 class KeptAnswers:

@@ -37,13 +37,13 @@ def record_results(results: Iterable[RunResult], spool: Path, tables_folder: Pat
     could not be recorded, and the next call records it. `results` is read twice, so it must be a list or the Results of run
     folders.
     """
-    odd: list[str] = []
+    skipped: list[str] = []
     try:
-        count = tables.merge(tables_folder, results, odd.append)
+        count = tables.merge(tables_folder, results, skipped.append)
     except (Refused, OSError) as error:
         kept = "the run folders keep the results, and the next call records them"
         return Recorded(f"nothing was written to {tables_folder} ({in_a_line(error)}); {kept}", in_tables=False)
-    faults = [f"skipped: {told}" for told in odd]
+    faults = [f"skipped: {one}" for one in skipped]
     if fault := _into_mlflow(results, spool, count):
         faults.append(fault)
     return Recorded("; ".join(faults))
@@ -69,7 +69,7 @@ class Keeper:
         self.spool, self.tables_folder = spool, tables_folder
         self.waiting: list[RunResult] = []
         self.next_at = time.monotonic()
-        self.told = ""
+        self.last_warning = ""
 
     def add(self, result: RunResult) -> None:
         self.waiting.append(result)
@@ -89,7 +89,7 @@ class Keeper:
             self.waiting.clear()
         else:  # they wait for the next time; those above the limit are recorded from their run folders by the next call
             del self.waiting[: -KEPT_AT_ONCE + 1]
-        yield "" if recorded.warning == self.told else recorded.warning
-        self.told = recorded.warning
+        yield "" if recorded.warning == self.last_warning else recorded.warning
+        self.last_warning = recorded.warning
         ended = time.monotonic()
         self.next_at = ended + WRITING_SHARE * (ended - started)

@@ -63,7 +63,7 @@ def put_together(folder: Path, others: Iterable[Path], study_alone: bool = False
     for other in others:
         theirs = _Folder.read(other)
         _add(both, _of_the_study(theirs, other, merged) if study_alone else theirs, other, merged)
-    _tell_other_bits(both.runs, merged)
+    _note_other_bits(both.runs, merged)
     merged.files = {name: content for name, content in both.contents.items() if before.get(name) != content}
     return merged
 
@@ -226,7 +226,7 @@ def _add_replications(ours: _Folder, theirs: _Folder, path: Path, merged: Merged
             )
 
 
-def _tell_other_bits(runs: pd.DataFrame, merged: Merged) -> None:
+def _note_other_bits(runs: pd.DataFrame, merged: Merged) -> None:
     """Note which runs that several machines trained have the same weights, and which do not."""
     for _, rows in runs.groupby("key", sort=False):
         first = rows.iloc[0]

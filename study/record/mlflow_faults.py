@@ -34,15 +34,15 @@ def check_address(uri: str) -> None:
 
 def lasting(error: BaseException, uri: str) -> Refused | None:
     """Return the permanent fault behind an error, with its remedy. None if another call may work."""
-    told, about = redacted(str(error)), f"MLFLOW_TRACKING_URI: {redacted(uri)}"
+    message, about = redacted(str(error)), f"MLFLOW_TRACKING_URI: {redacted(uri)}"
     if isinstance(error, Refused):
         return error
-    if found := re.search(r"found version (\w+), but expected (\w+)", told):
+    if found := re.search(r"found version (\w+), but expected (\w+)", message):
         return Refused(
             f"{about} is the database of another version of MLflow (its schema is {found[1]}, this one's is {found[2]}); if it "
             f"is older: keep a copy, then `mlflow db upgrade {redacted(uri)}`; if newer: install that version; {KEPT}"
         )
-    if "file is not a database" in told or "malformed" in told:
+    if "file is not a database" in message or "malformed" in message:
         return Refused(f"{about} is damaged, or is not a database; move the file away, or choose {CHOICES}; {KEPT}")
     if isinstance(error, ImportError) and error.name != "mlflow":
         return Refused(f"{about} needs a package that is not installed ({in_a_line(error)}); install it, or choose {CHOICES}")

@@ -220,31 +220,31 @@ class Store:
             tags = [RunTag(f"study.verdict.{_in_a_name(label)}"[:250], text[:4000]) for label, text in verdicts.items()]
             self.client.log_batch(run.info.run_id, tags=[RunTag("study.claim", claim), RunTag("study.scale", scale), *tags])
             stamp, before = round(time.time() * 1000), run.data.metrics
-            told = {_in_a_name(name)[:250]: value for name, value in (numbers or {}).items() if math.isfinite(value)}
-            metrics = [Metric(name, value, stamp, 0) for name, value in told.items() if before.get(name) != value]
+            finite = {_in_a_name(name)[:250]: value for name, value in (numbers or {}).items() if math.isfinite(value)}
+            metrics = [Metric(name, value, stamp, 0) for name, value in finite.items() if before.get(name) != value]
             self.client.log_batch(run.info.run_id, metrics=metrics)
-            self._tell_note(experiment, note_of(claim, scale, experiment, verdicts))
+            self._write_note(experiment, note_of(claim, scale, experiment, verdicts))
             for file in files:
                 self.client.log_artifact(run.info.run_id, str(file))
             self.client.set_terminated(run.info.run_id, "FINISHED")
             if directions:
-                self._tell_directions(experiment, directions)
+                self._tag_directions(experiment, directions)
 
-    def _tell_note(self, experiment: str, note: str) -> None:
+    def _write_note(self, experiment: str, note: str) -> None:
         """Set the experiment's description, unless a user has written another one."""
         tags = self.client.get_experiment(experiment).tags
         if tags.get(NOTE, "") == tags.get(OWN_NOTE, "") != note:
             self.client.set_experiment_tag(experiment, NOTE, note)
             self.client.set_experiment_tag(experiment, OWN_NOTE, note)
 
-    def _tell_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
+    def _tag_directions(self, experiment: str, directions: Mapping[str, str]) -> None:
         for run in self._finished([experiment]):
             direction = directions.get(run.data.tags["study.base"])  # compared here, because a filter cannot quote every name
             if direction and run.data.tags.get("study.verdict") != direction:
                 self.client.set_tag(run.info.run_id, "study.verdict", direction)
 
-    def results(self, pass_over: Callable[[str], object] = _say) -> Iterator[RunResult]:
-        """Yield every recorded result. `pass_over` is called with a message for each run whose result is
+    def results(self, skip: Callable[[str], object] = _say) -> Iterator[RunResult]:
+        """Yield every recorded result. `skip` is called with a message for each run whose result is
         gone or damaged."""
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -257,11 +257,11 @@ class Store:
                     path = get_artifact_repository(_artifacts_of(run), self.uri).download_artifacts("result.json", there)
                     result = from_json(json.loads(Path(path).read_text()))
                 except (Refused, DamagedResult, ValueError) as why:
-                    pass_over(f"MLflow's run {run.info.run_id}: {why}")
+                    skip(f"MLflow's run {run.info.run_id}: {why}")
                 except (MlflowException, OSError) as error:
                     if not is_gone(error):  # for example if a server does not answer: all later runs would be skipped too
                         raise
-                    pass_over(f"MLflow's run {run.info.run_id}: its result.json is missing from {redacted(_artifacts_of(run))}")
+                    skip(f"MLflow's run {run.info.run_id}: its result.json is missing from {redacted(_artifacts_of(run))}")
                 else:
                     yield result
 
@@ -304,7 +304,7 @@ class Store:
         tags = {**TRAINING, SHARED: VIEW_STATE}
         try:
             made = self.client.create_experiment(name, artifact_location=where, tags=tags)
-            self._tell_note(made, note_of(claim, scale, made))  # the note contains the experiment's number
+            self._write_note(made, note_of(claim, scale, made))  # the note contains the experiment's number
             return made
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another machine has just created it

@@ -41,9 +41,9 @@ def run_name(result: RunResult) -> str:
 
 def run_params(result: RunResult) -> dict[str, str]:
     """Return the settings that differ between the runs of an experiment, and those that a reader wants first."""
-    told = settings(from_dict(result.recipe))
+    values = settings(from_dict(result.recipe))
     names = {*ASKED_FIRST, *_fields_that_arms_change(result.asked.claim)}
-    known = {name: value for name, value in told.items() if name in names} if _claim(result.asked.claim) else told
+    known = {name: value for name, value in values.items() if name in names} if _claim(result.asked.claim) else values
     own = {"arm": result.asked.arm, "base": result.asked.base, "seed": result.seed}
     return {name: str(value)[:6000] for name, value in {**own, **known}.items()}
 

@@ -93,15 +93,15 @@ def frame_of(path: Path, content: bytes, columns: Columns) -> pd.DataFrame:
 
 def _header(path: Path, text: str, columns: Columns) -> list[str]:
     header = next(_rows(text))
-    odd = [name for name in header if name not in columns]
+    unknown = [name for name in header if name not in columns]
     lacking = [name for name in columns if name not in header and name not in ADDED_LATER]
-    if not odd and not lacking and len(set(header)) == len(header):
+    if not unknown and not lacking and len(set(header)) == len(header):
         return header
     separator = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), "")
     if separator:
         why = f"its cells are separated by {separator!r}, not by commas"
-    elif odd:
-        why = f"{odd[0][:40]!r} is not one of its columns: another program or a newer version of this one wrote it"
+    elif unknown:
+        why = f"{unknown[0][:40]!r} is not one of its columns: another program or a newer version of this one wrote it"
     else:
         why = f"the column {lacking[0]!r} is missing" if lacking else "a column occurs twice"
     raise Refused(f"{path}: damaged (line 1: {why}); {REMAKE}")
@@ -200,15 +200,15 @@ def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool
     there = np.flatnonzero(counts)
     ends = np.cumsum(counts)[there]
     starts, last = ends - counts[there], ends - 1
-    told, end = runs.iloc[there], curves.iloc[last]
+    with_points, end = runs.iloc[there], curves.iloc[last]
 
     def check(right: NDArray[np.bool_], words: str) -> None:
         if not right.all():
-            run = _named(told, int((~right).argmax()))
+            run = _named(with_points, int((~right).argmax()))
             raise Refused(f"{path}: the points of {run} {words}; one of the two tables was changed: undo that, or {_both()}")
 
     epoch, step, of = curves.epoch.to_numpy(), curves.step.to_numpy(), np.repeat(np.arange(len(there)), counts[there])
-    epochs, steps = told.epochs.to_numpy(), told.steps.to_numpy()
+    epochs, steps = with_points.epochs.to_numpy(), with_points.steps.to_numpy()
     check(end.epoch.to_numpy() == epochs, f"end at a different epoch from {runs_path.name}")
     check(end.step.to_numpy() == steps, f"end at a different step from {runs_path.name}")
     check(counts[there] == epochs, f"differ in number from its epochs in {runs_path.name}")
@@ -218,12 +218,12 @@ def agreeing(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, whole: bool
     back = np.zeros(len(curves), dtype=bool)
     back[1:] = (seconds[1:] < seconds[:-1]) & (of[1:] == of[:-1])
     check(_all(~back, of, len(there)), "go back in time")
-    check(np.isclose(end.seconds, told.seconds, rtol=0, atol=0.0011), f"end at a different second from {runs_path.name}")
-    diverged = (told.outcome == "diverged").to_numpy()
+    check(np.isclose(end.seconds, with_points.seconds, rtol=0, atol=0.0011), f"end at a different second from {runs_path.name}")
+    diverged = (with_points.outcome == "diverged").to_numpy()
     numbers = np.isfinite(curves.running_loss.to_numpy()) & curves.running_error.between(0, 1).to_numpy()
     check(_all(numbers | diverged[of], of, len(there)), "have an invalid running loss or error, but it did not diverge")
-    wanted, seen = told.test_error.to_numpy(), end.test_error.to_numpy()
-    to_the_end = told.outcome.isin(TO_THE_END).to_numpy()
+    wanted, seen = with_points.test_error.to_numpy(), end.test_error.to_numpy()
+    to_the_end = with_points.outcome.isin(TO_THE_END).to_numpy()
     same = np.isclose(wanted, seen, rtol=0, atol=1e-6) | ~np.isfinite(seen)
     check(same | ~to_the_end, f"end with a different test error from {runs_path.name}")
     return curves

@@ -137,11 +137,11 @@ def read_trained(folder: Path) -> dict:
     return results_folder.read_json(folder, "trained.json", shaped) or {"runs": {}, "ensembles": []}
 
 
-def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str], object] | None = None) -> int:
+def merge(folder: Path, results: Iterable[RunResult], skip: Callable[[str], object] | None = None) -> int:
     """Put results into the tables of `folder` and return their number. Without results nothing is written.
 
-    A result that contradicts itself, for example by two test errors at its end, is passed to `pass_over` as a message, and the
-    others are put in. Without `pass_over` one such result refuses them all. Runs of `python -m study train` belong to no claim
+    A result that contradicts itself, for example by two test errors at its end, is passed to `skip` as a message, and the
+    others are put in. Without `skip` one such result refuses them all. Runs of `python -m study train` belong to no claim
     and stay out: they are in their run folders and in MLflow.
     """
     rows: dict[tuple[str, str], Rows] = {}
@@ -156,8 +156,8 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
         if name in rows:  # the last measurement, under the claim that asked first: as if merged one by one
             run |= {column: rows[name][0][column] for column in ASKED_COLUMNS}
         rows[name] = run, points
-    if pass_over:
-        rows = _fitting(folder, rows, pass_over)
+    if skip:
+        rows = _fitting(folder, rows, skip)
     if not rows:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,10 +166,8 @@ def merge(folder: Path, results: Iterable[RunResult], pass_over: Callable[[str],
     return sum(name in rows for name in names)
 
 
-def _fitting(
-    folder: Path, rows: Mapping[tuple[str, str], Rows], pass_over: Callable[[str], object]
-) -> dict[tuple[str, str], Rows]:
-    """Return the rows whose run and points fit together, and pass the others to `pass_over`. All rows are checked at once, and
+def _fitting(folder: Path, rows: Mapping[tuple[str, str], Rows], skip: Callable[[str], object]) -> dict[tuple[str, str], Rows]:
+    """Return the rows whose run and points fit together, and pass the others to `skip`. All rows are checked at once, and
     one by one only if that fails."""
 
     def why_not(some: Sequence[Rows]) -> str:
@@ -184,10 +182,10 @@ def _fitting(
 
     if not rows or not why_not(list(rows.values())):
         return dict(rows)
-    odd = {name: why for name, one in rows.items() if (why := why_not([one]))}
-    for name, why in odd.items():
-        pass_over(f"{name[0]}: would not fit into {why}")
-    return {name: one for name, one in rows.items() if name not in odd}
+    faulty = {name: why for name, one in rows.items() if (why := why_not([one]))}
+    for name, why in faulty.items():
+        skip(f"{name[0]}: would not fit into {why}")
+    return {name: one for name, one in rows.items() if name not in faulty}
 
 
 def _frames(rows: Sequence[Rows]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -16,12 +16,12 @@ ENSEMBLE_TESTS = ("one_view_top1", "one_view_top5", "ten_views_top1", "ten_views
 ENSEMBLE_ERRORS = ("averaged", "alone", "standard_error")
 
 
-def shaped(told: Any) -> dict[str, Any]:
-    """Return `told` if it has the right shape. Otherwise raises ValueError, or another error of a wrong shape. Facts of unknown
-    measures may have any shape."""
-    if not isinstance(told, dict) or set(told) != {"runs", "ensembles"} or not isinstance(told["ensembles"], list):
+def shaped(content: Any) -> dict[str, Any]:
+    """Return `content` if it has the right shape. Otherwise raises ValueError, or another error of a wrong shape. Facts of
+    unknown measures may have any shape."""
+    if not isinstance(content, dict) or set(content) != {"runs", "ensembles"} or not isinstance(content["ensembles"], list):
         raise ValueError("not the two sections runs and ensembles, the second a list")
-    for name, facts in told["runs"].items():
+    for name, facts in content["runs"].items():
         if not isinstance(facts, dict):
             raise ValueError(f"the facts of {name} are not a mapping")
         if "kernels" in facts:
@@ -33,7 +33,7 @@ def shaped(told: Any) -> dict[str, Any]:
             if not all(_is_share(shares[kind]) for kind in ("features", "pixels")):
                 raise ValueError(f"the neighbours of {name} are not shares from 0 to 1")
     seen = set()
-    for one in told["ensembles"]:
+    for one in content["ensembles"]:
         if not isinstance(one["runs"], list) or not all(isinstance(name, str) for name in one["runs"]):
             raise ValueError(f"the runs of an average are {in_short(one['runs'])}, not a list of names")
         runs = tuple(one["runs"])
@@ -44,13 +44,13 @@ def shaped(told: Any) -> dict[str, Any]:
             raise ValueError(f"the images of the average of {', '.join(runs)} are {in_short(one.get('images'))}, not 1 or more")
         if not all(_is_share(one[test][name]) for test in ENSEMBLE_TESTS for name in ENSEMBLE_ERRORS):
             raise ValueError(f"the average of {', '.join(runs)} has errors that are not shares from 0 to 1")
-    return told
+    return content
 
 
-def content_of(told: Mapping[str, Any]) -> bytes:
+def content_of(facts: Mapping[str, Any]) -> bytes:
     """Return the bytes of trained.json. Raises Refused if they could not be read again; then nothing is written."""
     try:
-        text = json.dumps({**told, "runs": dict(sorted(told["runs"].items()))}, separators=(",", ":"))
+        text = json.dumps({**facts, "runs": dict(sorted(facts["runs"].items()))}, separators=(",", ":"))
         content = (text.replace('},"', '},\n"') + "\n").encode()
         of_shape(json_of(Path(FILE), content), shaped)
     except (TypeError, ValueError, Refused, Misshapen) as error:  # the first two: for values that JSON cannot hold

@@ -141,34 +141,34 @@ def _derive_alone(run: Trained, measure: Measure, results: Path, say: Callable[[
     if kept and read.arrays:
         write_arrays(kept, {**read.arrays, "title": np.array(run.picture_title)})
     with results_folder.held(results):
-        told = read_trained(results)
-        told["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
-        _write(results, told, say)
+        facts = read_trained(results)
+        facts["runs"].setdefault(run.name, {})[measure.stored_as] = read.facts
+        _write(results, facts, say)
 
 
 def _derive_together(runs: Sequence[Trained], measure: Measure, results: Path, say: Callable[[str], None]) -> None:
     """Compute the facts of several runs together, if all of them are there."""
     names = [run.name for run in runs]
 
-    def known(told: Mapping[str, Any]) -> bool:
-        return any(one["runs"] == names for one in told["ensembles"])
+    def known(facts: Mapping[str, Any]) -> bool:
+        return any(one["runs"] == names for one in facts["ensembles"])
 
     if len(runs) < measure.runs_together or known(read_trained(results)):
         return
     say(f"averaging {len(runs)} nets, {runs[0].planned.base} {runs[0].planned.arm}")
     read = measure.from_weights(runs)
     with results_folder.held(results):
-        told = read_trained(results)
-        if not known(told):  # unless another process has just added it
-            told["ensembles"].append({"runs": names, **read.facts})
-            _write(results, told, say)
+        facts = read_trained(results)
+        if not known(facts):  # unless another process has just added it
+            facts["ensembles"].append({"runs": names, **read.facts})
+            _write(results, facts, say)
 
 
-def _write(results: Path, told: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def _write(results: Path, facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
     """Write trained.json. Facts that could not be read again are left out, with a message, so that one measure does not make
     the whole folder unreadable."""
     try:
-        content = content_of(told)
+        content = content_of(facts)
     except Refused as refused:
         say(f"left out, {refused}")
         return

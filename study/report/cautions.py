@@ -21,7 +21,7 @@ def cautions(finding: Finding) -> list[str]:
 
 def _of_runs(finding: Finding) -> Iterator[str]:
     """Yield cautions about the runs and their results."""
-    verdict, look = finding.verdict, finding.verdict.told
+    verdict, look = finding.verdict, finding.verdict.look
     if verdict.direction == "changed nothing":
         yield "The arm's weights are the same as the control's to the last bit: it changed nothing, and is no evidence."
     if verdict.direction == "did not learn":
@@ -62,7 +62,7 @@ def _of_seeds_on_machines(finding: Finding, once: Difference) -> Iterator[str]:
 
 def _of_the_decision(finding: Finding) -> Iterator[str]:
     """Yield cautions about how the claim was decided, and for which images."""
-    verdict, look = finding.verdict, finding.verdict.told
+    verdict, look = finding.verdict, finding.verdict.look
     is_alike = isinstance(finding.claim.rule, Alike)  # its interval is over images already, and it claims no effect
     if not is_alike and verdict.direction in ("supported", "contradicted") and verdict.looks_taken < verdict.looks_planned:
         yield f"It was decided at look {verdict.looks_taken} of {verdict.looks_planned}."
@@ -87,7 +87,7 @@ def _of_the_decision(finding: Finding) -> Iterator[str]:
 
 def _of_own_images(finding: Finding) -> Iterator[str]:
     """Yield what limits a verdict on the user's own images, and how far another split moves it."""
-    look = finding.verdict.told
+    look = finding.verdict.look
     limit = limit_of(look, finding.claim.rule.smallest_effect)
     if limit is None:
         yield "It is about these test images alone: the effect of others is not known for this measure, or was not kept."
@@ -122,7 +122,7 @@ def _runs_before(finding: Finding) -> int:
 
 def _of_the_arm(finding: Finding) -> Iterator[str]:
     """Yield what else the arm changed, and the effect by other readings of the claim."""
-    ratio = finding.verdict.told.initial_logits
+    ratio = finding.verdict.look.initial_logits
     if ratio is not None and changes_scale(ratio):
         treated, control = _first_change(finding)
         yield (

@@ -222,7 +222,7 @@ def _seeds(arm: ArmEvidence) -> str:
 def _spread_words(finding: Finding) -> str:
     """Return the spreads that the interval uses, so that a reader can compute it again."""
     look, of = (
-        finding.verdict.told,
+        finding.verdict.look,
         "logs of the pairs' ratios" if finding.claim.measure.kind == "time" else "pairs' differences",
     )
     if look.spread_of_pairs != look.spread_of_pairs:
@@ -235,7 +235,7 @@ def _spread_words(finding: Finding) -> str:
 
 
 def _p_words(finding: Finding) -> str:
-    look, checks = finding.verdict.told, []
+    look, checks = finding.verdict.look, []
     if look.permutation_p == look.permutation_p:
         floor = phrases.number(look.permutation_floor, 2)
         binds = ", so it cannot be below 0.05" if look.permutation_floor > 0.05 else ""

@@ -230,7 +230,7 @@ def contrasts_words(contrasts: Sized) -> str:
 
 def other_images_words(finding: Finding) -> str:
     """Return the half width of the effect's interval over seeds and test images."""
-    half_width, effect = finding.verdict.told.on_other_images, finding.verdict.effect
+    half_width, effect = finding.verdict.look.on_other_images, finding.verdict.effect
     few = isinstance(effect, Difference) and effect.blocks <= FEW_SEEDS  # with few seeds it is far wider than with more
     return f"+-{half_width:.2f}" if math.isfinite(half_width) and not few else "-"
 
@@ -337,7 +337,7 @@ def runs_in_brief(finding: Finding) -> str:
     """Return the number of runs for a table: "6", "3+5", "12/9"; for a design "48 in 3 blocks"."""
     if contrasts := finding.verdict.contrasts:
         return f"{runs_of(finding)[0]} in {counted(next(iter(contrasts.values())).blocks, 'block')}"
-    return n_words(*runs_of(finding), finding.verdict.told.seeds)
+    return n_words(*runs_of(finding), finding.verdict.look.seeds)
 
 
 def runs_words(finding: Finding) -> str:

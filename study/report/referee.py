@@ -161,9 +161,9 @@ def _limits(finding: Finding) -> Iterator[str]:
     verdict = finding.verdict
     if isinstance(finding.claim.rule, OverImages):
         yield "What other nets would give: its interval is over test images, with these nets alone."
-    elif not math.isfinite(verdict.told.on_other_images):
+    elif not math.isfinite(verdict.look.on_other_images):
         yield "What other test images would give: its interval is over seeds, on these images alone."
-    if len(set(verdict.told.machines or finding.machines)) == 1:
+    if len(set(verdict.look.machines or finding.machines)) == 1:
         yield f"Whether another kind of machine agrees: all judged runs are of {finding.machine}."
 
 

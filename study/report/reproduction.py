@@ -218,7 +218,7 @@ def _read_otherwise(found: Sequence[Finding]) -> Iterator[Remark]:
 
 
 def _of_another_scale(found: Sequence[Finding]) -> Iterator[Remark]:
-    if scaled := sum(changes_scale(finding.verdict.told.initial_logits) for finding in found):
+    if scaled := sum(changes_scale(finding.verdict.look.initial_logits) for finding in found):
         yield Remark(
             f"In {scaled} of {counted(len(found), 'finding')}, taking a part out also changes the scale of the signal, so that "
             "not only the part is compared."

@@ -8,8 +8,8 @@ from study.counted import counted
 from study.judge.decision import Verdict
 from study.judge.family import Finding
 from study.judge.intervals import Difference, Ratio, Share
-from study.judge.judge import ENOUGH_POWER
 from study.judge.limits import limit_of
+from study.judge.rules import ENOUGH_POWER
 from study.questions.measures import Measure
 from study.questions.rules import (
     Alike,
@@ -60,7 +60,7 @@ def decision_words(finding: Finding, alone: str = AMONG_ALL) -> str:
         direction = alone.format(verdict.alone)
     elif direction == "undecided" and verdict.more_seeds is None:
         direction = "undecided, finally"
-    failed = f"; {no_result_words(verdict.told.failures, finding.arms)}" if verdict.told.failures else ""
+    failed = f"; {no_result_words(verdict.look.failures, finding.arms)}" if verdict.look.failures else ""
     return f"{direction}{size}{failed}"
 
 
@@ -72,7 +72,7 @@ def look_words(verdict: Verdict) -> str:
 def more_seeds_words(finding: Finding) -> str:
     """Return how many more seeds an arm needs for its next look."""
     verdict = finding.verdict
-    limit = limit_of(verdict.told, finding.claim.rule.smallest_effect)
+    limit = limit_of(verdict.look, finding.claim.rule.smallest_effect)
     if verdict.direction == "undecided" and limit and limit.by == "images":
         return limit_words(limit)
     if verdict.more_seeds is None:
@@ -149,7 +149,7 @@ def _(rule: RatioOfTimes, measure: Measure, verdict: Verdict) -> str:
     multiple = (
         "an unknown number of times" if ratio.bound == "unknown" else f"{BOUNDS[ratio.bound]}{plain(ratio.estimate)} times"
     )
-    runs = f"n={n_words(ratio.n_treated, ratio.n_control, verdict.told.seeds)}"
+    runs = f"n={n_words(ratio.n_treated, ratio.n_control, verdict.look.seeds)}"
     if ratio.bound != "exact":
         never = ((rule.treated, ratio.censored_treated), (rule.control, ratio.censored_control))
         runs += f"; {', '.join(f'{count} of {arm}' for arm, count in never if count)} never arrived"
@@ -181,7 +181,7 @@ def _(rule: WithinRuns, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: Alike, measure: Measure, verdict: Verdict) -> str:
-    found, look = _difference(verdict), verdict.told
+    found, look = _difference(verdict), verdict.look
     minuend, subtrahend = terms(measure)
     p, holm_p, within = p_value(verdict.p), p_value(verdict.holm_p), f"{rule.within:g} {measure.unit}"
     looks = f"over {verdict.looks_taken} of {counted(verdict.looks_planned, 'look')}, and {holm_p} among all claims"
@@ -212,7 +212,7 @@ def _difference(verdict: Verdict) -> Difference:
 def _n(verdict: Verdict) -> str:
     """Return text such as "n=3+5"."""
     found = _difference(verdict)
-    return f"n={n_words(found.n_treated, found.n_control, verdict.told.seeds)}"
+    return f"n={n_words(found.n_treated, found.n_control, verdict.look.seeds)}"
 
 
 def _minus(rule: Signed, measure: Measure, verdict: Verdict, minuend: str, subtrahend: str, runs: str) -> str:
@@ -238,7 +238,7 @@ def _(rule: OverImages, measure: Measure, verdict: Verdict) -> str:
 
 @sentence.register
 def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
-    share, look = verdict.effect, verdict.told
+    share, look = verdict.effect, verdict.look
     assert isinstance(share, Share)
     because = _silence(rule, measure, verdict)
     chance = ""
@@ -253,7 +253,7 @@ def _(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
 
 def _silence(rule: EveryRun, measure: Measure, verdict: Verdict) -> str:
     """Return what the runs that do not show it mean."""
-    power = verdict.told.power_of_a_run
+    power = verdict.look.power_of_a_run
     if verdict.direction == "supported":
         return "Every run shows it."
     if power != power:

@@ -54,7 +54,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
     """Return a finding as JSON; NaN and infinity become null. `software`: the values of SOFTWARE for each run, by key and
     machine."""
     content, verdict, reported = dataclasses.asdict(finding.verdict), finding.verdict, finding.claim.reported
-    del content["told"]
+    del content["look"]
     if not verdict.more_seeds_of:
         del content["more_seeds_of"]
     judged = what_is_judged(finding.claim, finding.base, finding.scale)
@@ -78,7 +78,7 @@ def as_json(finding: Finding, software: Mapping[tuple[str, str], Mapping[str, An
             "words": sentences.verdict_words(finding),
             "effect": _effect(verdict.effect),
             "narrow": _effect(verdict.narrow) if verdict.narrow else None,
-            "look": _look(verdict.told),
+            "look": _look(verdict.look),
             "is_final": verdict.is_final,
             "why": sentences.why(finding),
         },
@@ -218,8 +218,8 @@ def _misshapen(parsed: Mapping[str, Any]) -> str:
         if not isinstance(contrasts := verdict.get("contrasts") or {}, dict):
             return f"the contrasts of {name} are not effects by their names"
         effects = {"effect": verdict.get("effect"), **contrasts}
-        if odd := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
-            return f"the {odd[0]} of {name} has no estimate with its limits"
+        if wrong := [kind for kind, effect in effects.items() if not _is_effect(effect)]:
+            return f"the {wrong[0]} of {name} has no estimate with its limits"
         if verdict["effect"].get("kind") not in EFFECTS:
             return f"the effect of {name} is none of {', '.join(EFFECTS)}"
     return ""

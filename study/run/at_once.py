@@ -97,8 +97,8 @@ def _seconds(recipe: Recipe, machine: Machine, runs: int) -> float:
 
 def _file(recipe: Recipe, machine: Machine) -> Path | None:
     """Return the file of the measurement; None if this user has no folder for it."""
-    told = [machine.label, torch.__version__, as_dict(recipe)["model"], recipe.optim.batch_size]
-    name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    facts = [machine.label, torch.__version__, as_dict(recipe)["model"], recipe.optim.batch_size]
+    name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     try:
         return own_folder() / f"at-once-{name}.json"
     except (Refused, OSError):

@@ -23,8 +23,8 @@ def commit_of(file: Path) -> str:
             return ""
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
     except (OSError, subprocess.SubprocessError) as error:
-        told = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        print(f"the commit of {root} is recorded as {UNKNOWN}: {(told or [''])[0]}", file=sys.stderr, flush=True)
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        print(f"the commit of {root} is recorded as {UNKNOWN}: {(lines or [''])[0]}", file=sys.stderr, flush=True)
         return UNKNOWN
     try:
         return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=all", "--", *_code(root, file)) else "")

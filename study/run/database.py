@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.files import TOLD_AFTER_SECONDS
+from alexnet.files import NOTICE_AFTER_SECONDS
 from study.output import redacted
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def laying_out(uri: str, schema: str | None = None) -> Iterator[None]:
     """Keep other machines from creating tables in this PostgreSQL database, and create `schema` in it. Other databases need
     nothing.
 
-    MLflow and Optuna both fail if two processes start on an empty database at the same time. After TOLD_AFTER_SECONDS of
+    MLflow and Optuna both fail if two processes start on an empty database at the same time. After NOTICE_AFTER_SECONDS of
     waiting, a line on standard error says which process holds the lock.
     """
     if not is_postgresql(uri):
@@ -80,7 +80,7 @@ def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
         connection.execute(text(f"SELECT pg_advisory_lock({LOCK})"))
 
     try:
-        return wait(TOLD_AFTER_SECONDS)
+        return wait(NOTICE_AFTER_SECONDS)
     except DBAPIError as error:
         if _code(error) != WAITED_TOO_LONG:
             raise
@@ -92,7 +92,7 @@ def _lock(connection: "sqlalchemy.Connection", uri: str) -> None:
     holder = connection.execute(text(asked)).scalar() or "an unnamed process"
     words = f"waiting for the tables of {redacted(uri)}, held by {holder}; giving up after {PATIENCE_SECONDS:.0f} seconds"
     print(words, file=sys.stderr, flush=True)
-    wait(PATIENCE_SECONDS - TOLD_AFTER_SECONDS)
+    wait(PATIENCE_SECONDS - NOTICE_AFTER_SECONDS)
 
 
 def _code(error: "DBAPIError") -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from alexnet.errors import Refused
 from alexnet.files import clear_unfinished, locked, new_file_beside, write_atomically
-from study.run.small_files import Unreadable, told_in, whose
+from study.run.small_files import Unreadable, fields_of, whose
 
 LEASE_SECONDS = 60.0
 RENEWALS = 6  # while a lease lasts
@@ -110,8 +110,8 @@ def holder_of(folder: Path, seconds: float = LEASE_SECONDS) -> Holder | None:
 
 def holder_in(folder: Path) -> Holder | None:
     """Return the holder that the lease names, dead or alive; None if there is no lease. Raises Refused for a damaged lease."""
-    told = told_in(folder / FILE, {"host": (str,), "pid": (int,), "born": (str,), "token": (str,)})
-    return Holder(**told) if told else None
+    content = fields_of(folder / FILE, {"host": (str,), "pid": (int,), "born": (str,), "token": (str,)})
+    return Holder(**content) if content else None
 
 
 def is_held(folder: Path, holder: Holder, seconds: float = LEASE_SECONDS) -> bool:

@@ -101,8 +101,8 @@ def steps_of_planned(planned: PlannedRun, place: Place, observe: Observe) -> Gen
 def _trained_under(lease: Lease, planned: PlannedRun, place: Place, observe: Observe) -> Generator["Training", None, RunResult]:
     """Train the run, and write weights and result into its folder."""
     folder = lease.folder
-    if told := put_damaged_aside(folder):
-        print(told, file=sys.stderr, flush=True)
+    if message := put_damaged_aside(folder):
+        print(message, file=sys.stderr, flush=True)
     (folder / ENDED).unlink(missing_ok=True)
     with lease.held():
         began_ms = write_asked(folder, planned, round(time.time() * 1000))

@@ -16,7 +16,7 @@ from study.run.executors.base import Done, Executor, Lost, Message, Report, Task
 from study.run.lease import Busy, LeaseLost, holder_of
 from study.run.one_run import Place, run_planned, steps_of_planned
 from study.run.result import RunResult
-from study.run.run_folder import PASSED_OVER, passed_over, read_result, write_ended
+from study.run.run_folder import SKIPPED, read_result, why_skipped, write_ended
 from study.run.stop import STOP
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def work_off(planned_runs: Sequence[PlannedRun], place: Place, executor: Executo
     """
     there = replace(place, data_dir=place.data_dir.absolute(), spool_dir=place.spool_dir.absolute())  # workers start elsewhere
     jobs = place.machine.jobs
-    refused = {planned: why for planned in planned_runs if (why := passed_over(place.spool_dir / planned.key))}
+    refused = {planned: why for planned in planned_runs if (why := why_skipped(place.spool_dir / planned.key))}
     for planned, why in refused.items():
-        yield RunLost(planned, "failed", f"{PASSED_OVER}, {why}")
+        yield RunLost(planned, "failed", f"{SKIPPED}, {why}")
     now: Sequence[PlannedRun] = [planned for planned in planned_runs if planned not in refused]
     elsewhere: list[PlannedRun] = []
     while now:
@@ -159,7 +159,7 @@ def how_it_ended(lost: Lost) -> tuple[str, str]:
 def train(planned: PlannedRun, place: Place, report: Report) -> RunResult | None:
     """Train a run as the work of a Task. Returns None if another process trains the run: there is no need to wait."""
     try:
-        return run_planned(planned, place, _only_telling(report), wait=False)
+        return run_planned(planned, place, _only_reporting(report), wait=False)
     except (Busy, LeaseLost):
         return None
 
@@ -168,7 +168,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
     """Do `train` step by step. Under torchrun it raises LeaseLost, because the other ranks are then in the middle of the
     run."""
     try:
-        return (yield from steps_of_planned(planned, place, _only_telling(report)))
+        return (yield from steps_of_planned(planned, place, _only_reporting(report)))
     except Busy:
         return None
     except LeaseLost:
@@ -177,7 +177,7 @@ def train_in_steps(planned: PlannedRun, place: Place, report: Report) -> Generat
         return None
 
 
-def _only_telling(report: Report) -> Callable[[Point], None]:
+def _only_reporting(report: Report) -> Callable[[Point], None]:
     """Return an observer that only calls `report` and never stops a run."""
 
     def observe(point: Point) -> None:

@@ -115,29 +115,29 @@ def to_json(result: RunResult) -> dict[str, Any]:
     return {"format": FORMAT, **asdict(result)}
 
 
-def from_json(told: Any) -> RunResult:
+def from_json(content: Any) -> RunResult:
     """Return the result that `to_json` wrote, in this or an earlier format.
 
     Raises Refused for the format of newer code. Raises DamagedResult for anything that is not a result: missing fields, fields
     of another type, errors that are not shares, or a key that does not match the recipe, seed and data.
     """
-    if not isinstance(told, dict):
-        raise DamagedResult(f"{in_short(told)} is not a result")
-    if type(number := told.get("format", 1)) is not int:
+    if not isinstance(content, dict):
+        raise DamagedResult(f"{in_short(content)} is not a result")
+    if type(number := content.get("format", 1)) is not int:
         raise DamagedResult(f"its format is {in_short(number)}")
     if number > FORMAT:
         raise Refused(f"{RESULT}: its format is {number}, but this code reads formats up to {FORMAT}; update the code")
     try:
         nested = {
-            "asked": _made(Asked, told["asked"]),
-            "data": _made(DataFacts, told["data"]),
-            "machine": _made(MachineFacts, told["machine"]),
-            "software": _made(SoftwareFacts, told["software"]),
-            "points": tuple(_made(Point, point) for point in told["points"]),
-            **{name: _made(Answers, told[name]) if told.get(name) else None for name in ("answers", "answers_ten_views")},
-            "gpu": _made(GpuFacts, told["gpu"]) if told.get("gpu") else None,
+            "asked": _made(Asked, content["asked"]),
+            "data": _made(DataFacts, content["data"]),
+            "machine": _made(MachineFacts, content["machine"]),
+            "software": _made(SoftwareFacts, content["software"]),
+            "points": tuple(_made(Point, point) for point in content["points"]),
+            **{name: _made(Answers, content[name]) if content.get(name) else None for name in ("answers", "answers_ten_views")},
+            "gpu": _made(GpuFacts, content["gpu"]) if content.get("gpu") else None,
         }
-        result = _made(RunResult, {**told, **nested})
+        result = _made(RunResult, {**content, **nested})
         _check(result)
     except Refused:
         raise
@@ -163,15 +163,15 @@ def unsealed(text: str) -> RunResult:
     of newer code, for settings that this code does not know, and for a file without a digest.
     """
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN) from None
-    if isinstance(told, dict) and "sha256" not in told:
+    if isinstance(content, dict) and "sha256" not in content:
         raise Refused(f"{RESULT}: has no digest, so it may have been changed; delete it to train the run again")
     begin, comma, rest = text.partition(",")
     if begin + comma != _seal(rest):
         raise DamagedResult(NOT_WHAT_WAS_WRITTEN)
-    return from_json(told)
+    return from_json(content)
 
 
 def _check(result: RunResult) -> None:
@@ -208,13 +208,13 @@ def _recipe(text: str) -> Recipe:
 Facts = TypeVar("Facts")
 
 
-def _made(kind: type[Facts], told: Any) -> Facts:
+def _made(kind: type[Facts], content: Any) -> Facts:
     """Return a dataclass made from plain values. Unknown names are ignored: they come from other versions of the code. Raises
     ValueError for a value of another type, and TypeError for a missing value."""
-    if not isinstance(told, Mapping):
-        raise ValueError(f"{in_short(told)} has no fields of {kind.__name__}")
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{in_short(content)} has no fields of {kind.__name__}")
     types_of = _types(kind)
-    values = {name: told[name] for name in types_of if name in told}
+    values = {name: content[name] for name in types_of if name in content}
     for name, value in values.items():
         if type(value) not in types_of[name]:
             raise ValueError(f"{name} is {in_short(value)}")

@@ -20,12 +20,12 @@ from study.plan.plan import Asked, PlannedRun
 from study.questions.claim import JUDGED_SEEDS_BELOW, OWN_QUESTION
 from study.run.lease import holder_in, is_held
 from study.run.result import RESULT, DamagedResult, RunResult, unsealed
-from study.run.small_files import Fields, text_of, told_in
+from study.run.small_files import Fields, fields_of, text_of
 
 ENDED, ASKED = "ended.json", "asked.json"
 LOST = ("out of memory", "failed", "interrupted")
 """The ways in which a run can end without a result."""
-PASSED_OVER = "skipped"
+SKIPPED = "skipped"
 """The state of a run whose result this code can neither use nor replace."""
 KEY = re.compile("[0-9a-f]{16}")
 
@@ -53,7 +53,7 @@ def read_result(folder: Path) -> RunResult | None:
         return None
 
 
-def passed_over(folder: Path) -> str:
+def why_skipped(folder: Path) -> str:
     """Return why the result of a run can be neither used nor replaced; empty for every other run."""
     try:
         read_result(folder)
@@ -89,20 +89,20 @@ def write_asked(folder: Path, planned: PlannedRun, began_ms: int) -> int:
     when the run was begun; if it goes on from a checkpoint, when it was first begun."""
     if _has_checkpoint(folder):
         with contextlib.suppress(Refused):
-            before = told_in(folder / ASKED, {"began_ms": (int,)})
+            before = fields_of(folder / ASKED, {"began_ms": (int,)})
             began_ms = min(began_ms, before["began_ms"]) if before else began_ms
-    told = {**asdict(planned.asked), "seed": planned.seed, "key": folder.name, "began_ms": began_ms}
-    write_atomically(folder / ASKED, json.dumps(told).encode())
+    content = {**asdict(planned.asked), "seed": planned.seed, "key": folder.name, "began_ms": began_ms}
+    write_atomically(folder / ASKED, json.dumps(content).encode())
     return began_ms
 
 
 def write_ended(folder: Path, outcome: str, reason: str) -> None:
     """Write how a run without a result ended. The file is deleted when the run is begun again. If it cannot be written (a full
     disk, a folder of another user), nothing is written: the caller reports the loss, and the run can still be begun again."""
-    told = {"outcome": outcome, "reason": reason, "key": folder.name}
+    content = {"outcome": outcome, "reason": reason, "key": folder.name}
     with contextlib.suppress(OSError):
         if folder.is_dir():
-            write_atomically(folder / ENDED, json.dumps(told).encode())
+            write_atomically(folder / ENDED, json.dumps(content).encode())
 
 
 def put_damaged_aside(folder: Path) -> str:
@@ -125,14 +125,14 @@ def put_aside(folder: Path) -> Path:
 class RunState:
     """The state of a run. `state` is one of: the outcome of a result ("finished", "reached", "stopped"; "diverged" and
     "stalled" have not learned); "running"; "out of memory", "failed" or "interrupted" for a run without a result that can be
-    begun again; or PASSED_OVER."""
+    begun again; or SKIPPED."""
 
     key: str
     asked: Asked
     seed: int | None  # None if it is not known
     state: str
     why: str  # a reason in words, may be empty
-    odd: str = ""  # what is wrong with files in its folder
+    fault: str = ""  # what is wrong with files in its folder
 
     @property
     def is_trial(self) -> bool:
@@ -145,17 +145,17 @@ def state_of_run(folder: Path) -> RunState:
     try:
         if result := result_in(folder):
             return RunState(folder.name, result.asked, result.seed, result.outcome, _why(result))
-        wrong, told = "", None
+        wrong, state = "", None
     except Refused as refused:
-        wrong, told = str(refused), (PASSED_OVER, str(refused))
+        wrong, state = str(refused), (SKIPPED, str(refused))
     except DamagedResult as damaged:
-        wrong, told = f"{RESULT}: {damaged}", ("failed", f"{RESULT} is damaged: {damaged}")
-    odd = [wrong] if wrong else []
-    asked, seed = _told(_asked_in, folder, odd) or (Asked("?", "?", "?", "?"), None)
-    holder, ended = _told(holder_in, folder, odd), _told(_ended_in, folder, odd)
+        wrong, state = f"{RESULT}: {damaged}", ("failed", f"{RESULT} is damaged: {damaged}")
+    faults = [wrong] if wrong else []
+    asked, seed = _read_or_note(_asked_in, folder, faults) or (Asked("?", "?", "?", "?"), None)
+    holder, ended = _read_or_note(holder_in, folder, faults), _read_or_note(_ended_in, folder, faults)
     if holder and is_held(folder, holder):
-        told = "running", holder.words
-    return RunState(folder.name, asked, seed, *(told or ended or _interrupted(folder)), odd="; ".join(odd))
+        state = "running", holder.words
+    return RunState(folder.name, asked, seed, *(state or ended or _interrupted(folder)), fault="; ".join(faults))
 
 
 def folders_of_runs(spool: Path) -> list[Path]:
@@ -169,14 +169,14 @@ def states_of_runs(spool: Path) -> list[RunState]:
     return [state_of_run(folder) for folder in folders_of_runs(spool)]
 
 
-def finished(spool: Path, pass_over: Callable[[str], object]) -> Iterator[RunResult]:
-    """Yield the results of all runs except the trials of a search. `pass_over` is called with a message, which names the run,
+def finished(spool: Path, skip: Callable[[str], object]) -> Iterator[RunResult]:
+    """Yield the results of all runs except the trials of a search. `skip` is called with a message, which names the run,
     for each result that is damaged or refused."""
     for folder in folders_of_runs(spool):
         try:
             result = result_in(folder)
         except (Refused, DamagedResult) as why:
-            pass_over(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
+            skip(f"{folder.name}: {why if isinstance(why, Refused) else f'{RESULT}: {why}'}")
             continue
         if result and not _is_trial(result.asked, result.seed):
             yield result
@@ -190,36 +190,36 @@ def _is_trial(asked: Asked, seed: int) -> bool:
 
 # ---- The small files -------------------------------------------------------------------------------------------------
 
-Told = TypeVar("Told")
+Content = TypeVar("Content")
 
 
-def _told(read: Callable[[Path], Told | None], folder: Path, odd: list[str]) -> Told | None:
-    """Return what `read` gets from a small file; None if the file is wrong, with a message added to `odd`."""
+def _read_or_note(read: Callable[[Path], Content | None], folder: Path, faults: list[str]) -> Content | None:
+    """Return what `read` gets from a small file; None if the file is wrong, with a message added to `faults`."""
     try:
         return read(folder)
     except Refused as refused:
-        odd.append(str(refused))
+        faults.append(str(refused))
         return None
 
 
 def _asked_in(folder: Path) -> tuple[Asked, int] | None:
-    told = _of_this_run(folder, ASKED, {"claim": (str,), "scale": (str,), "base": (str,), "arm": (str,), "seed": (int,)})
-    return (Asked(told["claim"], told["scale"], told["base"], told["arm"]), told["seed"]) if told else None
+    content = _of_this_run(folder, ASKED, {"claim": (str,), "scale": (str,), "base": (str,), "arm": (str,), "seed": (int,)})
+    return (Asked(content["claim"], content["scale"], content["base"], content["arm"]), content["seed"]) if content else None
 
 
 def _ended_in(folder: Path) -> tuple[str, str] | None:
-    told = _of_this_run(folder, ENDED, {"outcome": (str,), "reason": (str,)})
-    if told and told["outcome"] not in LOST:
-        raise Refused(f"{ENDED}: outcome is {in_short(told['outcome'])}, not one of {', '.join(LOST)}; delete it")
-    return (told["outcome"], told["reason"]) if told else None
+    content = _of_this_run(folder, ENDED, {"outcome": (str,), "reason": (str,)})
+    if content and content["outcome"] not in LOST:
+        raise Refused(f"{ENDED}: outcome is {in_short(content['outcome'])}, not one of {', '.join(LOST)}; delete it")
+    return (content["outcome"], content["reason"]) if content else None
 
 
 def _of_this_run(folder: Path, name: str, fields: Fields) -> dict[str, Any] | None:
     """Return the fields of a file that names its run's key. Raises Refused if the key is another run's."""
-    told = told_in(folder / name, {**fields, "key": (str,)})
-    if told and told["key"] != folder.name:
-        raise Refused(f"{name}: belongs to run {in_short(told['key'])}; delete it")
-    return told
+    content = fields_of(folder / name, {**fields, "key": (str,)})
+    if content and content["key"] != folder.name:
+        raise Refused(f"{name}: belongs to run {in_short(content['key'])}; delete it")
+    return content
 
 
 def _interrupted(folder: Path) -> tuple[str, str]:

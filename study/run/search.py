@@ -214,10 +214,12 @@ def _trials(search: Search, place: Place, report: Report, train: Train) -> Steps
             trial = study.ask()
             assert trial.suggest_float(field, value, value) == value
 
-            def tell(before: int, point: Point, value: float = value, first: int = len(trials) + 1, count: int = count) -> None:
+            def report_point(
+                before: int, point: Point, value: float = value, first: int = len(trials) + 1, count: int = count
+            ) -> None:
                 report((value, first + before, count, point))
 
-            tried = yield from _tried(value, of_a_value, study, trial, best, measure, place, tell, train)
+            tried = yield from _tried(value, of_a_value, study, trial, best, measure, place, report_point, train)
             if shared:
                 tried = shared.keep(field, value, tried)
         ended.append(tried)
@@ -298,8 +300,8 @@ def search_all(searches: Sequence[Search], place: Place, results: Path) -> Gener
         for event in events:
             search = searches[event.position]
             match event:
-                case Message(message=told):
-                    yield TrialPoint(search, *told)
+                case Message(message=content):
+                    yield TrialPoint(search, *content)
                 case Done(result=entry):
                     try:
                         with results_folder.held(results):  # others may search other arms

@@ -248,11 +248,11 @@ def identity(machine: Machine) -> dict[str, str]:
     """Return what a check is valid for: another driver, torch, Triton or code needs another check."""
     sources = sorted(Path(cuda_graph.__file__).parents[1].rglob("*.py"))
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    told = {"machine": machine.label, "torch": torch.__version__, "numerics": str(NUMERICS), "code": code}
+    facts = {"machine": machine.label, "torch": torch.__version__, "numerics": str(NUMERICS), "code": code}
     if machine.device == "cuda":
         found = card()
-        told |= {"driver": found.driver, "cudnn": found.cudnn, "kernels": gpu.in_words()}
-    return told
+        facts |= {"driver": found.driver, "cudnn": found.cudnn, "kernels": gpu.in_words()}
+    return facts
 
 
 def run_checks(
@@ -292,11 +292,11 @@ def _keep(machine: Machine, report: CheckReport) -> None:
 def kept(machine: Machine) -> CheckReport | None:
     """Return the saved report of this machine in its present state, complete or not; None if there is none or it is damaged."""
     try:
-        told, found = json.loads(_file(machine).read_text()), {}
-        for row in told["rows"]:
+        facts, found = json.loads(_file(machine).read_text()), {}
+        for row in facts["rows"]:
             checked = Comparison(row["what"], row["against"], row["apart"], row["limit"])
             found[row["part"]] = (*found.get(row["part"], ()), checked)
-        return CheckReport(told["machine"], found, tuple(told["not_reached"]))
+        return CheckReport(facts["machine"], found, tuple(facts["not_reached"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

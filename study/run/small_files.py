@@ -18,21 +18,21 @@ class Unreadable(Refused):
     """A file exists but cannot be read."""
 
 
-def told_in(path: Path, fields: Fields) -> dict[str, Any] | None:
+def fields_of(path: Path, fields: Fields) -> dict[str, Any] | None:
     """Return these fields of a JSON file; None if there is no file. Raises Refused for wrong content, and Unreadable as
     `text_of`."""
     if (text := text_of(path)) is None:
         return None
     try:
-        told = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         raise Refused(f"{path.name}: not JSON; delete it") from None
-    if not isinstance(told, dict):
-        raise Refused(f"{path.name}: {in_short(told)} is not a mapping of fields; delete it")
+    if not isinstance(parsed, dict):
+        raise Refused(f"{path.name}: {in_short(parsed)} is not a mapping of fields; delete it")
     for name, kinds in fields.items():
-        if type(told.get(name)) not in kinds:
-            raise Refused(f"{path.name}: {name} is {in_short(told.get(name))}; delete it")
-    return {name: told.get(name) for name in fields}
+        if type(parsed.get(name)) not in kinds:
+            raise Refused(f"{path.name}: {name} is {in_short(parsed.get(name))}; delete it")
+    return {name: parsed.get(name) for name in fields}
 
 
 def text_of(path: Path) -> str | None:

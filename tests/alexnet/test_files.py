@@ -105,7 +105,7 @@ def test_a_lock_that_is_waited_for_says_for_whom_and_ends_by_a_limit(tmp_path, m
     holder = fork.Process(target=hold, args=(tmp_path / ".table.lock", ready, over))
     holder.start()
     assert ready.wait(60)
-    monkeypatch.setattr(files, "TOLD_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(files, "NOTICE_AFTER_SECONDS", 0.1)
     by_whom = f"by process {holder.pid} on {socket.gethostname()}"
     with pytest.raises(TimeoutError, match=by_whom), locked(tmp_path / ".table.lock", 0.4):
         pass

@@ -75,9 +75,9 @@ print(json.dumps(snapshots))
 
 @pytest.mark.slow
 def test_importing_every_module_and_training_change_nothing_of_the_callers_process():
-    told = subprocess.run([sys.executable, "-c", SNAPSHOTS], cwd=ROOT, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    before, imported, trained, built = json.loads(told.stdout.splitlines()[-1])
+    completed = subprocess.run([sys.executable, "-c", SNAPSHOTS], cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    before, imported, trained, built = json.loads(completed.stdout.splitlines()[-1])
     assert imported == before
     assert trained == before
     assert built == before

@@ -216,13 +216,13 @@ READ = {
 }
 
 def seen():
-    told = {}
+    contents = {}
     for name, read in READ.items():
         try:
-            told[name] = str(read())
+            contents[name] = str(read())
         except RuntimeError:  # torch refuses to read what a caller has set by two names
-            told[name] = "unreadable"
-    return told
+            contents[name] = "unreadable"
+    return contents
 
 CALLERS = [
     "", "torch.set_float32_matmul_precision('high')", "cudnn.allow_tf32 = False", "cudnn.conv.fp32_precision = 'ieee'",
@@ -244,8 +244,8 @@ sys.exit(any([os.waitstatus_to_exitcode(os.wait()[1]) for _ in CALLERS]))
 
 @pytest.mark.slow
 def test_sums_on_a_gpu_are_in_float32_and_whatever_the_caller_had_set_comes_back():
-    told = subprocess.run([sys.executable, "-c", SUMS], cwd=ROOT, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
+    completed = subprocess.run([sys.executable, "-c", SUMS], cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
 
 
 CPU = Machine(device="cpu", name="test", precision="fp32", threads=1)
@@ -266,11 +266,11 @@ def test_a_second_thread_is_refused_while_one_trains_and_may_train_after_it():
     def enter():
         try:
             with CPU.torch_settings():
-                told.append("trained")
+                events.append("trained")
         except Refused as refusal:
-            told.append(str(refusal))
+            events.append(str(refusal))
 
-    told = []
+    events = []
     with CPU.torch_settings(), replace(CPU, threads=2).torch_settings():  # one thread may enter them twice
         other = threading.Thread(target=enter)
         other.start()
@@ -278,7 +278,7 @@ def test_a_second_thread_is_refused_while_one_trains_and_may_train_after_it():
     other = threading.Thread(target=enter)
     other.start()
     other.join()
-    assert told[0].startswith("machine: another thread of this process is training") and told[1:] == ["trained"]
+    assert events[0].startswith("machine: another thread of this process is training") and events[1:] == ["trained"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -73,9 +73,9 @@ def prepare(folder: Path) -> None:
 
 def fix_rule(folder: Path, names: tuple[str, ...] = ("tiny_decay", "tiny_rate")) -> None:
     """Fix the rule as `settle` would, except for its looks."""
-    from study.plan.claim_files import _told_by
+    from study.plan.claim_files import _claim_in
 
-    claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in names}
+    claims = {name: _claim_in(folder / "claims" / f"{name}.py") for name in names}
     Preregistrations(folder / "results").write(fix("shapes", [(name, "TINY") for name in names], claims, looks=LOOKS))
 
 

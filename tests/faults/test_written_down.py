@@ -69,11 +69,11 @@ def test_a_result_that_was_copied_to_another_runs_folder_is_put_aside_and_that_r
 
 @in_make_faults
 @pytest.mark.parametrize("change", [{"format": 99}, {"test_error": 0.01}])
-def test_a_result_of_which_nothing_can_be_told_is_passed_over_and_the_others_are_trained(copied, equal, change):
+def test_a_result_of_which_nothing_can_be_told_is_skipped_and_the_others_are_trained(copied, equal, change):
     one, other, *_ = runs_of(copied)
-    told = json.loads((one / RESULT).read_text())
-    del told["sha256"]
-    (one / RESULT).write_text(json.dumps({**told, **change}))
+    content = json.loads((one / RESULT).read_text())
+    del content["sha256"]
+    (one / RESULT).write_text(json.dumps({**content, **change}))
     (other / RESULT).unlink()
     code, text = ended(copied)
     assert code == 1 and text.count("\nlost: A-today ") == 1 and "skipped, " in text, text
@@ -92,7 +92,7 @@ def test_odd_small_files_keep_nothing_from_being_trained_and_recorded(laid_out, 
     for run in (laid_out / "spool").iterdir():
         for name, content in {"asked.json": "[]", "ended.json": '{"outcome": 5}', FILE: '{"host": 7}'}.items():
             (run / name).write_text(content)
-    assert all(state.odd for state in states_of_runs(laid_out / "spool"))
+    assert all(state.fault for state in states_of_runs(laid_out / "spool"))
     finish(laid_out)
     equal(laid_out, "odd asked.json, ended.json and lease.json")
 

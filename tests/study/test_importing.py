@@ -50,17 +50,17 @@ def test_importing_every_module_changes_no_environment_signal_warning_logger_sty
         [sys.executable, "-c", PROGRAM], cwd=tmp_path, env={**kept, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["count"] > 60
-    assert told["changed"] == {}
-    assert told["early"] == [], "imported before they were told what not to send"
+    content = json.loads(done.stdout.splitlines()[-1])
+    assert content["count"] > 60
+    assert content["changed"] == {}
+    assert content["early"] == [], "imported before they were told what not to send"
     assert not list(tmp_path.iterdir())
 
 
 def test_a_command_can_be_stopped_before_anything_that_takes_time_is_imported():
     """`study/__main__.py` takes its exit code from the one place that there is for it, which must not cost it a second."""
     program = "import study.__main__, sys; print(sorted({'torch', 'numpy', 'alexnet', 'study.cli'} & {*sys.modules}))"
-    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert completed.stdout == "[]\n"
     assigned = [path for path in (ROOT / "study").rglob("*.py") if re.search(r"^EXIT_LATER = 75$", path.read_text(), re.M)]
     assert assigned == [ROOT / "study" / "run" / "stop.py"]

@@ -56,5 +56,5 @@ def test_verdicts_and_claims_that_were_not_run_are_counted():
 
 def test_a_page_keeps_what_is_outside_its_blocks():
     page = "before\n\n<!-- outcome: all -->\nold\n<!-- end -->\n\nafter\n"
-    told = "**1 finding: 1 supported.**"
-    assert made_anew(page, [found("response_norm")]) == page.replace("\nold\n", f"\n\n{told}\n\n")
+    text = "**1 finding: 1 supported.**"
+    assert made_anew(page, [found("response_norm")]) == page.replace("\nold\n", f"\n\n{text}\n\n")

@@ -31,8 +31,8 @@ def test_every_part_of_the_benchmark_is_in_a_stage():
 
 @pytest.mark.parametrize("data", RUNS)
 def test_the_plan_names_every_step(data):
-    told = "\n".join(plan(data))
-    assert all(f"  {step.name} " in told for stage in STAGE_SECONDS for step in steps_of(stage, data))
+    text = "\n".join(plan(data))
+    assert all(f"  {step.name} " in text for stage in STAGE_SECONDS for step in steps_of(stage, data))
 
 
 @pytest.mark.parametrize("data", RUNS)
@@ -180,5 +180,5 @@ def test_images_are_unpacked_or_were_there_or_the_step_fails(small, monkeypatch,
     monkeypatch.setattr(gpu_lease, "ROOT", root)
     assert [one["ended"] for one in small(gpu_lease.UNPACK.format(data="cifar10-jpeg"))] == [code]
     if "unpack" in there:
-        told = f"unpacked {tmp_path / 'data'} cifar10-jpeg\n-m study data pack cifar10-jpeg\n"
-        assert (tmp_path / "1-s0.log").read_text() == told
+        text = f"unpacked {tmp_path / 'data'} cifar10-jpeg\n-m study data pack cifar10-jpeg\n"
+        assert (tmp_path / "1-s0.log").read_text() == text

@@ -21,8 +21,8 @@ def test_a_docstring_of_several_paragraphs_keeps_its_lines(path):
     """argparse flows all of it into one paragraph otherwise, and two commands into one."""
     module = ast.parse(path.read_text())
     if "\n\n" in (ast.get_docstring(module) or ""):
-        told = [{k.arg: ast.unparse(k.value) for k in parser.keywords} for parser in parsers_of_its_docstring(module)]
-        assert all(one.get("formatter_class") == "argparse.RawDescriptionHelpFormatter" for one in told)
+        keywords = [{k.arg: ast.unparse(k.value) for k in parser.keywords} for parser in parsers_of_its_docstring(module)]
+        assert all(one.get("formatter_class") == "argparse.RawDescriptionHelpFormatter" for one in keywords)
 
 
 def test_each_command_of_digests_has_a_line_of_its_own(capsys):

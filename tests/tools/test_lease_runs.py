@@ -22,7 +22,7 @@ from study.plan.tuned import Tuned
 from study.run.executors.base import Done, Lost, Message
 from study.run.one_run import Place
 from tools import lease_runs
-from tools.lease_runs import Asked, main, not_recorded, parser, rule_of, searches_of, train, wanted
+from tools.lease_runs import WantedRuns, main, not_recorded, parser, rule_of, searches_of, train, wanted
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCALE = "cifar10-jpeg-2500"
@@ -96,7 +96,7 @@ def test_claims_that_are_wanted_first_come_before_all_and_two_halves_are_the_who
 
 def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
     rule = rule_at("cifar10-jpeg")
-    asked = [Asked.read("relu_sooner/relu,tanh/A-2012,A-today:3"), Asked.read("depth/all-five:1")]
+    asked = [WantedRuns.read("relu_sooner/relu,tanh/A-2012,A-today:3"), WantedRuns.read("depth/all-five:1")]
     planned_runs = wanted(rule, "0", Tuned.read(RESULTS), first=asked, only=True)
     found = Counter((planned.claim, planned.base, planned.arm) for planned in planned_runs)
     relu, tanh = rule.looks.seeds_of_first_arm(3), 3
@@ -105,7 +105,9 @@ def test_arms_and_bases_can_be_named_and_only_leaves_out_all_else():
 
 
 def test_seeds_can_begin_elsewhere_than_the_rules_first():
-    planned_runs = wanted(rule_at(SCALE), "0", Tuned.read(RESULTS), first=[Asked.read("response_norm/none:3@100")], only=True)
+    planned_runs = wanted(
+        rule_at(SCALE), "0", Tuned.read(RESULTS), first=[WantedRuns.read("response_norm/none:3@100")], only=True
+    )
     assert [(planned.arm, planned.seed) for planned in planned_runs] == [("none", 100), ("none", 101), ("none", 102)]
 
 
@@ -113,7 +115,7 @@ def test_without_named_arms_those_are_meant_that_a_claim_is_judged_by_and_all_ar
     rule = rule_at(SCALE)
 
     def arms(asked: str) -> set[str]:
-        return {planned.arm for planned in wanted(rule, "0", Tuned.read(RESULTS), first=[Asked.read(asked)], only=True)}
+        return {planned.arm for planned in wanted(rule, "0", Tuned.read(RESULTS), first=[WantedRuns.read(asked)], only=True)}
 
     assert arms("response_norm:1") == {"2012", "none"}
     assert arms("response_norm/all:1") == {arm.label for arm in all_claims()["response_norm"].arms}
@@ -175,22 +177,22 @@ def test_an_arm_whose_rate_no_search_found_is_left_out():
     rule, entries = rule_at("cifar10-jpeg"), Tuned.read(RESULTS).entries
     without = {name: {arm: entry for arm, entry in arms.items() if arm != "sigmoid"} for name, arms in entries.items()}
     for tuned, arms in ((Tuned(entries), {"relu", "tanh", "sigmoid"}), (Tuned(without), {"relu", "tanh"})):
-        planned_runs = wanted(rule, "0", tuned, first=[Asked.read("readings:1")], only=True)
+        planned_runs = wanted(rule, "0", tuned, first=[WantedRuns.read("readings:1")], only=True)
         assert {planned.arm for planned in planned_runs if planned.claim == "relu_sooner"} == arms
-    assert wanted(rule, "0", Tuned({}), first=[Asked.read("relu_sooner:1")], only=True) == []
+    assert wanted(rule, "0", Tuned({}), first=[WantedRuns.read("relu_sooner:1")], only=True) == []
 
 
 def test_what_a_folder_of_results_has_of_the_machine_is_left_out_but_where_its_weights_were_not_read(rule, tmp_path):
-    planned_runs = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("column_colour:24")], only=True)
+    planned_runs = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[WantedRuns.read("column_colour:24")], only=True)
     left = not_recorded(planned_runs, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
     runs = pd.read_csv(RESULTS / "runs.csv")
     has_run = set(runs.key[runs.machine == "NVIDIA H100 80GB HBM3, bf16"])
-    told = json.loads((RESULTS / "trained.json").read_text())["runs"]
-    has_kernels = {name.partition(" ")[0] for name, facts in told.items() if "H100" in name and "kernels" in facts}
+    content = json.loads((RESULTS / "trained.json").read_text())["runs"]
+    has_kernels = {name.partition(" ")[0] for name, facts in content.items() if "H100" in name and "kernels" in facts}
     assert {planned.key for planned in planned_runs} - {planned.key for planned in left} == {
         c.key for c in planned_runs
     } & has_run & has_kernels
-    others = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[Asked.read("response_norm/none:24")], only=True)
+    others = wanted(rule, "30a9876f240c", Tuned.read(RESULTS), first=[WantedRuns.read("response_norm/none:24")], only=True)
     left = not_recorded(others, RESULTS, "NVIDIA H100 80GB HBM3, bf16")
     assert 0 < len(left) < len(others) and {c.key for c in left} == {c.key for c in others} - has_run
     assert not_recorded(planned_runs, RESULTS, "another machine, bf16") == planned_runs
@@ -237,12 +239,12 @@ class MadeUp:
 def test_runs_are_trained_until_they_or_the_seconds_are_over(tmp_path, seconds, ended):
     place = Place(Machine(device="cpu", name="a", precision="fp32", threads=1), tmp_path, tmp_path / "spool")
     place = replace(place, machine=replace(place.machine, jobs=4))
-    told = []
-    assert train([small_run(seed) for seed in range(4)], place, MadeUp(), seconds, told.append) == ended
-    assert told[0] == "4 of 4 runs to train, 4 at a time"
-    assert any("LOST A-today relu seed 1: failed, made up" in line for line in told) == (seconds > 0)
-    assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in told) == (seconds < 0)
-    assert any("the time is over, 4 runs are not trained" in line for line in told) == (seconds < 0)
+    reported = []
+    assert train([small_run(seed) for seed in range(4)], place, MadeUp(), seconds, reported.append) == ended
+    assert reported[0] == "4 of 4 runs to train, 4 at a time"
+    assert any("LOST A-today relu seed 1: failed, made up" in line for line in reported) == (seconds > 0)
+    assert any("1 under way, the furthest A-today relu seed 2: epoch 2 of" in line for line in reported) == (seconds < 0)
+    assert any("the time is over, 4 runs are not trained" in line for line in reported) == (seconds < 0)
 
 
 def test_asked_to_stop_it_closes_the_executor_which_has_runs_keep_checkpoints(monkeypatch):

@@ -100,8 +100,8 @@ def test_one_command_at_home_takes_runs_with_their_machine_and_what_was_read_off
     with open("results/runs.csv") as file:
         rows = list(csv.DictReader(file))
     assert sorted((row["arm"], row["machine"]) for row in rows) == [("relu", "Lent GPU, fp32"), ("tanh", "Lent GPU, fp32")]
-    told = json.loads(Path("results/trained.json").read_text())["runs"]
-    assert [name.split(" ", 1)[1] for name in told] == ["Lent GPU, fp32"]
+    content = json.loads(Path("results/trained.json").read_text())["runs"]
+    assert [name.split(" ", 1)[1] for name in content] == ["Lent GPU, fp32"]
     with np.load("results/figures/a.npz", allow_pickle=False) as arrays:
         assert arrays["pixels"].tolist() == [0, 1, 2]
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])

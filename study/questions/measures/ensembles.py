@@ -16,7 +16,7 @@ def ensemble_of(runs: Sequence[TrainedRun]) -> dict[str, int | dict[str, float]]
     images, there are no ten views, and no claim asks for them: see `Measure.needs_ten_views`.
     """
     feed, autocast = runs[0].feed, runs[0].autocast
-    told: dict[str, int | dict[str, float]] = {"nets": len(runs), "images": len(feed.test[1])}
+    errors: dict[str, int | dict[str, float]] = {"nets": len(runs), "images": len(feed.test[1])}
     for views, ten in (("one_view", False), ("ten_views", True)):
         if ten and feed.test[0].shape[1] <= feed.size:
             continue
@@ -25,9 +25,9 @@ def ensemble_of(runs: Sequence[TrainedRun]) -> dict[str, int | dict[str, float]]
             averaged = 1 - credit(ensemble(members), feed.test[1], top).double()
             alone = torch.stack([1 - credit(m, feed.test[1], top).double() for m in members]).mean(0)
             difference = averaged - alone
-            told[f"{views}_top{top}"] = {
+            errors[f"{views}_top{top}"] = {
                 "averaged": round(averaged.mean().item(), 6),
                 "alone": round(alone.mean().item(), 6),
                 "standard_error": round((difference.std() / len(difference) ** 0.5).item(), 7),
             }
-    return told
+    return errors

@@ -67,7 +67,7 @@ def runs_judged(finding: Finding) -> Judged:
         return {}
     if isinstance(rule, OverImages):
         return {label: _averaged_runs(arm) for label, arm in arms.items()}
-    case, look = case_of(finding, finding.claim, finding.base, finding.rule), finding.verdict.told.number
+    case, look = case_of(finding, finding.claim, finding.base, finding.rule), finding.verdict.look.number
     if isinstance(rule, Interaction):
         labels = (*rule.treated_arms, rule.control)
         return dict.fromkeys(labels, case.shared_at(look, *labels))

@@ -27,7 +27,7 @@ def figure_4(measure: NeighbourGain, results: Path, found: Sequence[Finding]) ->
     paths = [
         arrays_path(results, one.claim_name, one.scale, one.base, one.fingerprint, machine, measure.picture_file)
         for one in found
-        for machine in dict.fromkeys((*one.verdict.told.machines, *one.machines))
+        for machine in dict.fromkeys((*one.verdict.look.machines, *one.machines))
     ]
     arrays = next((kept for path in paths if (kept := read_arrays(path)) is not None), None)
     if arrays is None:

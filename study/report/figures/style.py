@@ -111,7 +111,7 @@ def head(figure: Figure, found: Sequence[Finding], text: str, judged: bool = Fal
 def drawn_from(found: Sequence[Finding], judged: bool = False) -> list[str]:
     """Return lines that name the images and machines of all runs of these findings, or only of the judged ones."""
     places = dict.fromkeys(f"{finding.data} ({finding.fingerprint})" for finding in found)
-    machines = [name for finding in found for name in (finding.verdict.told.machines if judged else ()) or finding.machines]
+    machines = [name for finding in found for name in (finding.verdict.look.machines if judged else ()) or finding.machines]
     about = dict.fromkeys(scale_named(finding.scale).about for finding in found if finding.role != "native")
     return [f"{', '.join(places)} on {machine_words(machines)}", *about]
 
@@ -183,7 +183,7 @@ def runs_legend(figure: Figure, found: Sequence[Finding], judged: Sequence[Judge
         fills = [_point("o", "full", "filled: a run that the verdict rests on"), _point("o", "none", "hollow: any other run")]
     rows = zip(found, judged, strict=True)
     hollow = any(set(arm.by_block) - set(own.get(arm.label, ())) for one, own in rows for arm in one.arms)
-    columns = [column for column, is_told in ((shapes, len(machines) > 1), (fills, hollow)) if is_told]
+    columns = [column for column, is_shown in ((shapes, len(machines) > 1), (fills, hollow)) if is_shown]
     if columns:
         tall = max(map(len, columns))
         handles = [handle for column in columns for handle in column + [_point("", "none", " ")] * (tall - len(column))]

@@ -165,7 +165,7 @@ def _head(found: Sequence[Finding], judged: Sequence[Finding], inches: float) ->
         text_part([outcome_words(found), *undrawn], inches, 9, color=INK),
     ]
     if judged:
-        machines = dict.fromkeys(machine for one in judged for machine in one.verdict.told.machines or one.machines)
+        machines = dict.fromkeys(machine for one in judged for machine in one.verdict.look.machines or one.machines)
         places = dict.fromkeys(f"{one.data} ({one.fingerprint})" for one in judged)
         scales = dict.fromkeys(one.scale for one in judged)
         about = [regime_words(scale, judged) for scale in scales]

@@ -54,7 +54,7 @@ class OneGpu:
                 process.start()
             there.close()
             try:
-                under_way = yield from _heard(here, left)
+                under_way = yield from _events_from(here, left)
             finally:
                 if process.is_alive() and left:
                     process.terminate()  # each of its runs writes a checkpoint
@@ -68,7 +68,7 @@ class OneGpu:
             jobs = max(1, jobs // 2)
 
 
-def _heard(pipe: Connection, left: dict[int, Task]) -> Generator[Event, None, set[int]]:
+def _events_from(pipe: Connection, left: dict[int, Task]) -> Generator[Event, None, set[int]]:
     """Yield the events of the process until it ends, and remove finished tasks from `left`. Returns the tasks that were being
     trained."""
     under_way: set[int] = set()

@@ -132,5 +132,5 @@ def _as_line(message: Any) -> str:
 
 
 def _read_back(line: str) -> Any:
-    told = json.loads(line)
-    return Point(**told["point"]) if "point" in told else told["message"]
+    parsed = json.loads(line)
+    return Point(**parsed["point"]) if "point" in parsed else parsed["message"]

@@ -56,8 +56,8 @@ def follow() -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     ranks = data_parallel.join()
-    while told := ranks.broadcast(None):
-        planned, place = told
+    while work := ranks.broadcast(None):
+        planned, place = work
         images = images_of(planned.recipe.data.name, place.data_dir)
         assert images.fingerprint == planned.fingerprint, (
             f"rank {ranks.rank} has different images from rank 0 in {place.data_dir}"

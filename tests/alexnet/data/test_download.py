@@ -161,8 +161,8 @@ def test_each_tenth_and_each_minute_are_told_and_once_how_else_it_may_come(tmp_p
     progress = DownloadProgress(published, tmp_path, 0, lambda: next(clock))
     for _, have in came:
         progress.at(have)
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == [
         f"downloading A set, 100.0 MB, from http://there/set.tar.gz to {tmp_path}",
         "A set: 10.0 of 100.0 MB, 1.00 MB/s, about 2 min left",  # 90 MB at 1 MB/s
         "A set: 20.0 of 100.0 MB, 0.40 MB/s, about 3 min left",  # 80 MB at 0.4 MB/s

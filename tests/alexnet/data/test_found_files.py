@@ -211,7 +211,7 @@ def test_a_folder_of_the_system_is_no_class_and_is_named(folder, name):
     (folder / name).mkdir()
     Image.fromarray(photograph()).save(folder / name / "x.jpg")
     found = files_by_class(folder)
-    assert list(found.classes) == ["cat", "dog"] and [Path(one.path).name for one in found.passed_over] == [name]
+    assert list(found.classes) == ["cat", "dog"] and [Path(one.path).name for one in found.skipped] == [name]
 
 
 def test_a_class_in_one_part_alone_is_named_with_the_nearest_of_the_other(tmp_path):
@@ -242,23 +242,23 @@ def test_an_image_is_found_by_its_content_whatever_its_name_or_depth(folder, nam
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encoded(kind))
     found = files_by_class(folder)
-    assert name in found.classes["cat"] and not found.passed_over
+    assert name in found.classes["cat"] and not found.skipped
     assert read(path).shape == (96, 128, 3)
 
 
 @pytest.mark.parametrize(
     ("name", "content"), [("notes.txt", b"BMW and P1 text"), ("film.mp4", b"\0\0\0\x18ftypmp42"), ("x", b"")]
 )
-def test_what_is_no_image_is_passed_over_by_name(folder, name, content):
+def test_what_is_no_image_is_skipped_by_name(folder, name, content):
     (folder / "cat" / name).write_bytes(content)
     found = files_by_class(folder)
-    assert name not in found.classes["cat"] and [Path(one.path).name for one in found.passed_over] == [name]
+    assert name not in found.classes["cat"] and [Path(one.path).name for one in found.skipped] == [name]
 
 
 @pytest.mark.parametrize("name", ["._0.jpg", ".hidden.png", "Thumbs.db"])
-def test_a_hidden_file_is_passed_over_by_name(folder, name):
+def test_a_hidden_file_is_skipped_by_name(folder, name):
     (folder / "cat" / name).write_bytes(encoded())
-    assert [Path(one.path).name for one in files_by_class(folder).passed_over] == [name]
+    assert [Path(one.path).name for one in files_by_class(folder).skipped] == [name]
 
 
 def test_a_link_to_another_disk_is_refused_with_the_option_that_reads_it(folder, tmp_path_factory):

@@ -439,7 +439,7 @@ def test_an_image_of_another_size_is_refused_naming_the_file(folder):
         load("cifar10-jpeg", folder)
 
 
-def test_files_that_are_no_images_are_passed_over(folder):
+def test_files_that_are_no_images_are_skipped(folder):
     first = load("cifar10-jpeg", folder)
     (folder / "cifar10-jpeg" / "train" / "cup" / "README.txt").write_text("about cups")
     (folder / "cifar10-jpeg" / "train" / "README.txt").write_text("about classes")

@@ -59,7 +59,7 @@ def test_copies_fall_on_one_side_in_whichever_classes_they_are(split):
 def test_names_of_files_move_no_image():
     digests = contents(2, 10)
     renamed = {label: {f"other {file}": digest for file, digest in files.items()} for label, files in digests.items()}
-    by_name = {(label, file.removeprefix("other ")): told for (label, file), told in parted(renamed, 20, 0).items()}
+    by_name = {(label, file.removeprefix("other ")): part for (label, file), part in parted(renamed, 20, 0).items()}
     assert by_name == parted(digests, 20, 0)
 
 
@@ -104,12 +104,12 @@ def test_parts_that_were_given_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "words"),
     [(("train",), "train and none of test, val"), (("train", "val", "test"), "train and both test and val")],
 )
-def test_parts_that_are_no_two_are_refused_with_the_way_out(tmp_path, parts, told):
+def test_parts_that_are_no_two_are_refused_with_the_way_out(tmp_path, parts, words):
     root = write_images(tmp_path / "given", [(part, 2) for part in parts])
-    with pytest.raises(Refused, match=rf"{told}.*name .*train to split it"):
+    with pytest.raises(Refused, match=rf"{words}.*name .*train to split it"):
         pack(str(NAME), tmp_path / "data", root)
 
 
@@ -213,11 +213,11 @@ def test_two_folders_of_one_name_are_not_silently_one_set(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "b" / folder.name)
     (other / CLASSES[0] / "0.png").write_bytes(b"no image")
     shutil.rmtree(folder)
-    told = (
+    text = (
         rf"name: {NAME} is packed from {folder}, but the files in {other} are different; choose another name, or "
         rf"delete {cache} "
     )
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=text):
         pack(str(NAME), tmp_path / "data", other)
     assert load(str(NAME), tmp_path / "data").fingerprint == first.fingerprint
 
@@ -250,7 +250,7 @@ def test_a_check_names_what_is_wrong_by_kind(folder):
     shutil.copy(folder / "bee" / "2.png", folder / "cat" / "bee.png")
     facts = check_folder(folder, NAME, "refuse", lambda done, total: None)
     assert [Path(why.split(":")[0]).name for why in facts.damaged] == ["bad.jpg"]
-    assert [Path(one.path).name for one in facts.passed_over] == ["notes.txt"]
+    assert [Path(one.path).name for one in facts.skipped] == ["notes.txt"]
     assert facts.copies == (("bee/1.png", "bee/copy.png"), ("bee/2.png", "cat/bee.png"))
     assert facts.in_two_classes == (("bee/2.png", "cat/bee.png"),) and not facts.in_both_parts
     assert facts.formats == {"PNG": 32} and sum(facts.images) == 33 and facts.shorter_sides == (40, 58, 70)
@@ -258,11 +258,11 @@ def test_a_check_names_what_is_wrong_by_kind(folder):
 
 def test_a_check_tells_the_same_of_a_file_as_packing_does(folder, tmp_path):
     Image.fromarray(np.linspace(0, 1, 1600, dtype=np.float32).reshape(40, 40)).save(folder / "ant" / "depth.tif")
-    (told,) = check_folder(folder, NAME, "refuse", lambda done, total: None).damaged
+    (damaged,) = check_folder(folder, NAME, "refuse", lambda done, total: None).damaged
     with pytest.raises(Refused) as refusal:
         pack(str(NAME), tmp_path / "data", folder)
-    assert "depth.tif: not readable as a picture" in told and told in str(refusal.value)
-    assert pack(str(NAME), tmp_path / "data", folder, damaged="skip").left_out == (told,)
+    assert "depth.tif: not readable as a picture" in damaged and damaged in str(refusal.value)
+    assert pack(str(NAME), tmp_path / "data", folder, damaged="skip").left_out == (damaged,)
 
 
 def test_a_check_names_a_training_image_in_the_test_part(tmp_path):

@@ -449,10 +449,10 @@ def test_other_files_in_another_folder_are_refused_naming_both_and_the_way_out(i
     first, cache = pack("imagenet", tmp_path, ilsvrc), tmp_path / ".cache" / "imagenet"
     shutil.rmtree(ilsvrc)
     other = write_images(tmp_path / "other")
-    told = (
+    text = (
         rf"source: imagenet is packed from {ilsvrc}, but the files in {other} are different; name {ilsvrc}, or delete {cache} "
     )
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=text):
         pack("imagenet", tmp_path, other)
     assert same(load("imagenet", tmp_path), first)
     shutil.rmtree(cache)

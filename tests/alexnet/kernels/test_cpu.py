@@ -29,15 +29,15 @@ pytestmark = [
 
 def both_ways(module, maps, upstream):
     """Output and gradient by the C kernel, then by torch operations."""
-    told = []
+    reported = []
     for kernels in (cpu.kernels, lambda: None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cpu, "kernels", kernels)
             x = maps.detach().requires_grad_()
             out = module(x)
             out.backward(upstream)
-            told.append((out.detach(), x.grad))
-    return told
+            reported.append((out.detach(), x.grad))
+    return reported
 
 
 @settings(max_examples=120, deadline=None, derandomize=True, database=None)
@@ -304,8 +304,8 @@ def test_a_library_that_computes_other_numbers_even_when_built_anew_is_not_used(
     path, builds = kept
     monkeypatch.setattr(cpu, "_normalizes", lambda library: False)
     assert cpu.kernels() is None and builds.count == 1
-    told = capfd.readouterr().err.splitlines()
-    assert told[-1].endswith("cpu.c compiled by it computes other numbers than torch; set CC to another compiler")
+    printed = capfd.readouterr().err.splitlines()
+    assert printed[-1].endswith("cpu.c compiled by it computes other numbers than torch; set CC to another compiler")
     assert list(path.parent.iterdir()) == []
 
 

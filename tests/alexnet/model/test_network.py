@@ -62,8 +62,8 @@ def test_the_parameters_that_sizes_tell_are_those_that_torch_counts(name, norm):
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_weights_that_sizes_tell_are_those_that_torch_counts(name):
     model = RECIPES[name].model
-    told = [weights_of(layer, size) for layer, size in zip(model.layers, sizes_of(model), strict=True)]
-    assert told == [part.weight.numel() for part in learned_parts(on_meta(model))]
+    counts = [weights_of(layer, size) for layer, size in zip(model.layers, sizes_of(model), strict=True)]
+    assert counts == [part.weight.numel() for part in learned_parts(on_meta(model))]
 
 
 def test_a_layer_that_is_absent_has_no_parameters():

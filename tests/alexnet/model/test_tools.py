@@ -202,9 +202,9 @@ def test_torchvision_takes_features_out_of_it(network):
     features = create_feature_extractor(network, {"layers.4": "maps", "layers.5.activation": "units"})
     images = images_for(network)
     maps = nn.Sequential(network.border, *network.layers[:5])(images)
-    told = features.eval()(images)
-    assert torch.equal(told["maps"], maps)
-    assert torch.equal(told["units"], nn.Sequential(*list(network.layers[5].children())[:3])(maps))
+    outputs = features.eval()(images)
+    assert torch.equal(outputs["maps"], maps)
+    assert torch.equal(outputs["units"], nn.Sequential(*list(network.layers[5].children())[:3])(maps))
     features.train()(images)["units"].sum().backward()
 
 

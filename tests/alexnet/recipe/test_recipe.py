@@ -65,8 +65,8 @@ diffs = st.fixed_dictionaries({}, optional=VALUES)
 recipes = diffs.map(lambda diff: changed(FIGURE_1_A, diff))
 
 
-def hashed(told: dict) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+def hashed(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 # ---- Keys ------------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_the_key_is_a_hash_of_what_differs_from_the_defaults_and_of_nothing_else
         data=Data(shift=4, flip=False),
         optim=Optim(learning_rate=0.5, epochs=60),
     )
-    told = {
+    content = {
         "data": NO_DATA,
         "numerics": 2,
         "recipe": {
@@ -97,7 +97,7 @@ def test_the_key_is_a_hash_of_what_differs_from_the_defaults_and_of_nothing_else
         },
         "seed": 7,
     }
-    assert run_key(recipe, 7, NO_DATA) == hashed(told)
+    assert run_key(recipe, 7, NO_DATA) == hashed(content)
 
 
 def test_a_recipe_of_defaults_tells_its_key_nothing():
@@ -501,22 +501,22 @@ def test_every_field_refuses_a_value_of_another_type_by_name_value_and_type(kind
     for wrong in OF_ANOTHER_TYPE.get(field.type, ("01", {}, [], None)):
         with pytest.raises(Refused) as refusal:
             kind(**{**PARTS.get(kind.NAME, {}), field.name: wrong})
-        told = f"{kind.NAME}.{field.name}: {wrong!r} is {type(wrong).__name__}, the field takes "
-        assert str(refusal.value).startswith(told) and "\n" not in str(refusal.value)
+        text = f"{kind.NAME}.{field.name}: {wrong!r} is {type(wrong).__name__}, the field takes "
+        assert str(refusal.value).startswith(text) and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "wrong", "told"),
+    ("kind", "name", "wrong", "words"),
     [
         (Model, "layers", (Layer(kind="full", outputs=10), "full"), "model.layers.1: 'full' is str, the field takes Layer"),
         (RateChange, "layers", (0, 1.0), "rate_change.layers.1: 1.0 is float, the field takes int"),
         (RateChange, "layers", (True,), "rate_change.layers.0: True is bool, the field takes int"),
     ],
 )
-def test_a_part_of_a_tuple_that_is_of_another_type_is_refused_by_its_position(kind, name, wrong, told):
+def test_a_part_of_a_tuple_that_is_of_another_type_is_refused_by_its_position(kind, name, wrong, words):
     with pytest.raises(Refused) as refusal:
         kind(**{**PARTS.get(kind.NAME, {}), name: wrong})
-    assert str(refusal.value) == told
+    assert str(refusal.value) == words
 
 
 def test_equal_recipes_with_a_zero_of_either_sign_have_one_key():

@@ -665,14 +665,14 @@ ROWS_OF_PAPER_AND_CODE = {  # "Paper says / code does" of ORIGINAL.md, by its nu
 
 
 def test_the_2012_code_differs_from_the_paper_in_the_rows_that_list_what_both_do_and_in_nothing_else():
-    told = {
+    different = {
         ".".join(name.split(".")[:2]) if name.startswith("optim.schedule") else name for name in differences(SOURCE_2012, PAPER)
     }
-    assert told == set().union(*ROWS_OF_PAPER_AND_CODE.values())
+    assert different == set().union(*ROWS_OF_PAPER_AND_CODE.values())
 
 
 def test_paper_and_code_have_the_values_that_each_is_known_for():
-    told = differences(SOURCE_2012, PAPER)
+    different = differences(SOURCE_2012, PAPER)
     for name, printed, coded in [
         ("model.cross_map_norm.alpha_times", "sum", "mean"),
         ("model.layers.0.order", "activation-norm-pool", "norm-pool-activation"),
@@ -687,7 +687,7 @@ def test_paper_and_code_have_the_values_that_each_is_known_for():
         ("data.images_per_draw", 1, 32),
         ("data.inputs", "minus_mean_image", "minus_centre_of_mean_image"),
     ]:
-        assert told[name] == (printed, coded), name
+        assert different[name] == (printed, coded), name
 
 
 @pytest.mark.parametrize("recipe", [PAPER, SOURCE_2012], ids=["paper", "2012"])

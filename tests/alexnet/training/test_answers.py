@@ -49,29 +49,29 @@ def test_the_mean_of_what_is_wrong_counts_a_tie_among_k_classes_as_one_right_ans
 
 
 def test_ten_thousand_answers_without_ties_take_a_bit_each():
-    told = answers_of(np.arange(10_000) % 2)
-    assert len(told.right) == 4 * math.ceil(1250 / 3) and not told.tied
+    answers = answers_of(np.arange(10_000) % 2)
+    assert len(answers.right) == 4 * math.ceil(1250 / 3) and not answers.tied
 
 
 def test_answers_cut_short_are_found():
-    told = answers_of([1, 0, 2] * 10)
+    answers = answers_of([1, 0, 2] * 10)
     with pytest.raises(ValueError, match="images"):
-        Answers(31 + 8, told.right, told.tied).ways()
+        Answers(31 + 8, answers.right, answers.tied).ways()
     with pytest.raises(ValueError, match="images"):
-        Answers(26, told.right, told.tied).ways()
+        Answers(26, answers.right, answers.tied).ways()
 
 
 @pytest.mark.parametrize("ten", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_ranks_tell_together_what_one_process_tells(ten, count):
     """Each rank is played in turn, and what all of them tell is added up, as an all-reduce does."""
-    images, told = random_images(train=32, test=45, classes=4), []
+    images, sums_of_ranks = random_images(train=32, test=45, classes=4), []
     for rank in range(count):
         feed = Feed(changed(TINY, {"model.image_size": 6}), images, 0, Ranks(rank, count).share)
-        told.append([])
+        sums_of_ranks.append([])
         views, places = feed.views(*feed.test, ten=ten, size=10), feed.positions(feed.test[0], ten, 10)
-        examined(Coarse(), views, FULL, places, 45, 4, lambda values: told[-1].append(values) or values)
-    sums, ways, predicted = (sum(parts) for parts in zip(*told, strict=True))
+        examined(Coarse(), views, FULL, places, 45, 4, lambda values: sums_of_ranks[-1].append(values) or values)
+    sums, ways, predicted = (sum(parts) for parts in zip(*sums_of_ranks, strict=True))
     feed = Feed(changed(TINY, {"model.image_size": 6}), images, 0)
     scores = [Coarse()(inputs.flatten(0, 1)) for inputs, _ in feed.views(*feed.test, ten=ten, size=1)]
     scores = torch.stack([s[0] if len(s) == 1 else s.softmax(1).mean(0) for s in scores])
@@ -92,8 +92,8 @@ def test_a_runs_errors_are_the_means_of_what_its_answers_say_is_wrong():
 
 def test_errors_and_answers_are_those_of_the_test_that_gives_no_answers():
     feed = Feed(TINY, random_images(train=32, test=45, classes=4), 0)
-    told = examined(Coarse(), feed.views(*feed.test), FULL, feed.positions(feed.test[0]), 45, 4)
-    assert told.errors == error_rates(Coarse(), feed.views(*feed.test), FULL)
+    result = examined(Coarse(), feed.views(*feed.test), FULL, feed.positions(feed.test[0]), 45, 4)
+    assert result.errors == error_rates(Coarse(), feed.views(*feed.test), FULL)
 
 
 # ---- Chance ----------------------------------------------------------------------------------------------------------

@@ -112,9 +112,9 @@ def test_every_number_of_every_part_of_a_recipe_is_tried():
             elif field.type in (int, float):
                 yield part.__name__, field
 
-    told = [(part, field) for part, field in numbers(type(EVERY_PART))]
-    assert {field.name for _, field in told} == {name.rsplit(".", 1)[1] for name in NUMBERS}
-    unbounded = [f"{part}.{field.name}" for part, field in told if not (o := field.metadata["option"]).choices
+    fields = [(part, field) for part, field in numbers(type(EVERY_PART))]
+    assert {field.name for _, field in fields} == {name.rsplit(".", 1)[1] for name in NUMBERS}
+    unbounded = [f"{part}.{field.name}" for part, field in fields if not (o := field.metadata["option"]).choices
                  and ((o.most is None and o.below is None) or (o.least is None and o.above is None))]  # fmt: skip
     assert unbounded == []
 

@@ -511,7 +511,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_a_whole_checkpoint_that_does_not_fit_is_passed_over(tmp_path, whole, forge):
+def test_a_whole_checkpoint_that_does_not_fit_is_skipped(tmp_path, whole, forge):
     """Of an older version of this code, say: the run begins anew, and is not stopped for good."""
     with pytest.raises(Killed):
         train(checkpoints=DyingCheckpoints(tmp_path, 4, "after"))

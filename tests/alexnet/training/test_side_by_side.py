@@ -22,7 +22,7 @@ from scipy import stats
 
 from alexnet.data.image_sets import load
 from alexnet.data.prefetch import Stored
-from alexnet.errors import is_out_of_memory, let_go
+from alexnet.errors import is_out_of_memory, without_held_memory
 from alexnet.kernels import cpu, gpu
 from alexnet.machine import Machine
 from alexnet.model.dropout import Dropout
@@ -445,7 +445,7 @@ def test_an_error_for_want_of_memory_holds_nothing_of_what_filled_it():
         try:
             fail(text)
         except RuntimeError as error:
-            held.append(let_go(error))
+            held.append(without_held_memory(error))
     gc.collect()
     assert kept[0]() is None and kept[1]() is not None and held[1].__traceback__
 

@@ -126,8 +126,8 @@ def test_what_is_recorded_of_a_directory_of_runs_is_kept_apart_likewise(
         run.mkdir(parents=True)
         (run / RESULT).write_bytes(sealed(made_up_result(planned)))
     assert main(["record"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert set(tables.read_runs(here / (folder or "results")).scale) == scales
-    assert ("1 on synthetic images or your own are left out of results; RESULTS_DIR=my-results takes them" in told) == (
+    assert ("1 on synthetic images or your own are left out of results; RESULTS_DIR=my-results takes them" in printed) == (
         not folder
     )

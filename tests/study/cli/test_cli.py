@@ -52,22 +52,22 @@ def here(tmp_path, monkeypatch, small_shapes) -> Path:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_no_text_that_a_terminal_lacks_the_characters_of_ends_a_command(monkeypatch, encoding):
-    told = "about ∞ epochs, caf\u00e9, a file \udcff"
+    text = "about ∞ epochs, caf\u00e9, a file \udcff"
     written = {name: io.BytesIO() for name in ("stdout", "stderr")}
     for name, content in written.items():
         monkeypatch.setattr(sys, name, io.TextIOWrapper(content, encoding))
     monkeypatch.setattr(sys, "argv", ["alexnet-study", "list"])
 
     def say(args):
-        Console().say(told)
-        Console(to_stderr=True).say(told)
+        Console().say(text)
+        Console(to_stderr=True).say(text)
         return 0
 
     monkeypatch.setattr("study.cli.main._done", say)
     assert main() == 0
     for name, content in written.items():
         getattr(sys, name).flush()
-        assert content.getvalue() == f"{told}\n".encode(encoding, "replace")
+        assert content.getvalue() == f"{text}\n".encode(encoding, "replace")
 
 
 def files(folder: Path) -> set[Path]:
@@ -225,8 +225,8 @@ def test_every_verb_answers_help(verb, capsys):
 def test_report_says_which_files_it_writes(capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["report", "--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    assert all(name in told for name in (*PAGES, FILE, TABLE))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(name in printed for name in (*PAGES, FILE, TABLE))
 
 
 @pytest.mark.slow

@@ -208,8 +208,8 @@ def test_a_password_is_not_told_where_a_long_line_is_cut_inside_it():
 def test_workers_are_told_to_send_no_telemetry(monkeypatch, capsys):
     for name in NO_TELEMETRY:
         monkeypatch.delenv(name, raising=False)
-    told = worker_environment(Place(MACHINE, ROOT, ROOT))
-    assert {name: told[name] for name in NO_TELEMETRY} == NO_TELEMETRY
+    variables = worker_environment(Place(MACHINE, ROOT, ROOT))
+    assert {name: variables[name] for name in NO_TELEMETRY} == NO_TELEMETRY
     assert main(["list"]) == 0
     assert {name: os.environ[name] for name in NO_TELEMETRY} == NO_TELEMETRY  # what workers of this machine inherit
 
@@ -293,7 +293,9 @@ def test_the_lock_is_what_is_installed(monkeypatch):
     ],
 )
 def test_what_is_wrong_in_a_lock_is_told(monkeypatch, line, word):
-    assert any(told.startswith(word) for told in audit(monkeypatch).what_is_wrong(f"# a comment\n{line}\n    # via someone\n"))
+    assert any(
+        fault.startswith(word) for fault in audit(monkeypatch).what_is_wrong(f"# a comment\n{line}\n    # via someone\n")
+    )
 
 
 @pytest.mark.slow

@@ -31,10 +31,13 @@ def command(tmp_path, monkeypatch, capsys):
 
 
 def test_the_command_packs_and_says_so(ilsvrc, tmp_path, command):
-    code, told, complaint = command("data", "pack", "imagenet", "--from", str(ilsvrc))
+    code, printed, complaint = command("data", "pack", "imagenet", "--from", str(ilsvrc))
     assert code == 0 and complaint == ""
     fingerprint = load("imagenet", tmp_path / "data").fingerprint
-    assert f"imagenet: 12 training and 6 test images packed and checked in {tmp_path / 'data'}" in told and fingerprint in told
+    assert (
+        f"imagenet: 12 training and 6 test images packed and checked in {tmp_path / 'data'}" in printed
+        and fingerprint in printed
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,8 +52,8 @@ def test_the_command_packs_and_says_so(ilsvrc, tmp_path, command):
     ],
 )
 def test_what_cannot_be_packed_is_refused_in_one_line(tmp_path, command, arguments, message):
-    code, told, complaint = command(*arguments)
-    assert code == 2 and message in complaint and complaint.count("\n") == 1 and told == ""
+    code, printed, complaint = command(*arguments)
+    assert code == 2 and message in complaint and complaint.count("\n") == 1 and printed == ""
     assert not (tmp_path / "data").exists()
 
 

@@ -355,7 +355,7 @@ def test_a_required_field_that_is_left_out_is_named(where, kind, name):
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "words"),
     [
         (
             'control="dropout", treated="none", expected=1',
@@ -367,12 +367,12 @@ def test_a_required_field_that_is_left_out_is_named(where, kind, name):
         ("**{int('x'): 1}", r"ValueError: "),
     ],
 )
-def test_a_claim_file_whose_rule_is_called_wrongly_is_told_which_field(tmp_path, monkeypatch, rule, told):
+def test_a_claim_file_whose_rule_is_called_wrongly_is_told_which_field(tmp_path, monkeypatch, rule, words):
     text = f"from study.claims.dropout_error import *\nfrom study.questions.rules import *\nR = DifferenceOfMeans({rule})\n"
     (tmp_path / "mine.py").write_text(text)
     monkeypatch.setenv("CLAIMS_DIR", str(tmp_path))
     line = str(read_claims()[1]["mine"])
-    assert re.search(told, line) and line.startswith(f"{tmp_path}{os.sep}mine.py: ") and "__init__" not in line
+    assert re.search(words, line) and line.startswith(f"{tmp_path}{os.sep}mine.py: ") and "__init__" not in line
 
 
 def test_an_error_of_another_call_is_left_as_python_tells_it():

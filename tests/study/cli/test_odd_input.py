@@ -92,8 +92,8 @@ def test_a_world_of_one_process_needs_no_rank(monkeypatch):
     ids=lambda value: value[:60],
 )
 def test_an_odd_value_is_refused_by_its_field(here, capsys, line, field):
-    told = refused(here, capsys, line)
-    assert field.removeprefix("model.").removeprefix("optim.") in told.partition(": ")[0], told
+    message = refused(here, capsys, line)
+    assert field.removeprefix("model.").removeprefix("optim.") in message.partition(": ")[0], message
 
 
 def test_a_figure_is_not_drawn_into_a_folder_of_that_name(here, capsys):
@@ -132,7 +132,7 @@ def test_where_one_folder_cannot_be_written_the_other_is_not_made(here, capsys, 
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, words",
     [
         ("cluster=nope", "'nope' is not one of slurm, local"),
         ("cluster=", "is not one of slurm, local"),
@@ -143,10 +143,10 @@ def test_where_one_folder_cannot_be_written_the_other_is_not_made(here, capsys, 
         ("cluster=local =x", "'=x' is not NAME=VALUE"),
     ],
 )
-def test_nonsense_in_slurm_options_is_refused_before_anything_is_written(here, capsys, monkeypatch, options, told):
+def test_nonsense_in_slurm_options_is_refused_before_anything_is_written(here, capsys, monkeypatch, options, words):
     monkeypatch.setenv("SLURM_OPTIONS", options)
     error = refused(here, capsys, "run relu_sooner --scale smoke --executor slurm")
-    assert error.startswith("SLURM_OPTIONS: ") and told in error
+    assert error.startswith("SLURM_OPTIONS: ") and words in error
 
 
 HELD_BACK = """

@@ -70,12 +70,16 @@ def with_faults(tmp_path) -> Path:
 
 def test_a_folder_is_looked_at_and_every_fault_is_named(with_faults, capsys):
     assert main(["data", "check", str(with_faults)]) == 1
-    told = capsys.readouterr().out
-    assert told.startswith(f"{with_faults}: 3 classes, 37 training and 9 test images (20% of each class for tests")
-    assert "as own-my-pets-32px: " in told and "formats: 25 PNG, 21 BMP" in told and "ant: 12 for training, 3 for tests" in told
-    assert "damaged (1)\n  " in told and "ant/0.png: " in told
-    assert "in two classes (1)\n  bee/0.png = cat/copied.png" in told
-    assert "skipped (2)" in told and "bee/notes.txt" in told and "@eaDir" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{with_faults}: 3 classes, 37 training and 9 test images (20% of each class for tests")
+    assert (
+        "as own-my-pets-32px: " in printed
+        and "formats: 25 PNG, 21 BMP" in printed
+        and "ant: 12 for training, 3 for tests" in printed
+    )
+    assert "damaged (1)\n  " in printed and "ant/0.png: " in printed
+    assert "in two classes (1)\n  bee/0.png = cat/copied.png" in printed
+    assert "skipped (2)" in printed and "bee/notes.txt" in printed and "@eaDir" in printed
 
 
 @pytest.mark.parametrize(("choice", "code"), [("refuse", 1), ("skip", 0)])
@@ -129,12 +133,12 @@ def asked(made_once, empty_mlflow) -> Path:
         (folder / "claims").mkdir()
         (folder / "claims" / "rates.py").write_text(CLAIM)
         shutil.copy(empty_mlflow, folder)
-        told = io.StringIO()
-        with standing_in(folder), contextlib.redirect_stdout(told):
+        output = io.StringIO()
+        with standing_in(folder), contextlib.redirect_stdout(output):
             for data in SETS:
                 fix_small_looks(f"{data}-3classes-36images")
             assert main(["run", *ASK, "--splits", "2", "--seeds", "2", "--jobs", "1"]) == 0
-        (folder / "told.txt").write_text(told.getvalue())
+        (folder / "told.txt").write_text(output.getvalue())
 
     return made_once("own-images", make)
 
@@ -167,16 +171,16 @@ def test_the_effect_of_each_split_and_their_mean_are_those_of_the_table_by_hand(
         errors = {arm: [100 * float(run["test_error"]) for run in runs(asked) if (run["data"], run["arm"]) == (data, arm)]
                   for arm in ("control", "slower")}  # fmt: skip
         effects.append(np.mean(errors["slower"]) - np.mean(errors["control"]))
-    told = json.loads((asked / "results" / "verdicts.json").read_text())["verdicts"]
-    assert [one["verdict"]["effect"]["estimate"] for one in told] == pytest.approx(effects) and min(effects) > 5
+    content = json.loads((asked / "results" / "verdicts.json").read_text())["verdicts"]
+    assert [one["verdict"]["effect"]["estimate"] for one in content] == pytest.approx(effects) and min(effects) > 5
     report = (asked / "results" / "REPORT.md").read_text()
     assert f"2 splits of these images gave {effects[0]:+.2f}, {effects[1]:+.2f}" in report
 
 
 @pytest.mark.slow
 def test_the_report_tells_whose_images_they_are_and_judges_no_size(asked):
-    told = json.loads((asked / "results" / "verdicts.json").read_text())["verdicts"]
-    assert [(one["data"], one["role"], one["verdict"]["size"]) for one in told] == [
+    content = json.loads((asked / "results" / "verdicts.json").read_text())["verdicts"]
+    assert [(one["data"], one["role"], one["verdict"]["size"]) for one in content] == [
         (data, "own", "not judged") for data in SETS
     ]
     for page in ("REPORT.md", "report.html"):
@@ -189,10 +193,10 @@ def test_what_was_made_of_the_folder_is_told_before_anything_is_trained(asked, c
     """And the same command without splits finds its runs done."""
     with standing_in(asked):
         assert main(["plan", *ASK, "--splits", "2", "--seeds", "2"]) == 0
-    told = capsys.readouterr().out
-    assert "9 test images; 32 pixels a side" in told and "by a hash of each file's content, seed 1" in told
+    printed = capsys.readouterr().out
+    assert "9 test images; 32 pixels a side" in printed and "by a hash of each file's content, seed 1" in printed
     assert (
-        "each run once: Nothing is left to run" in told
+        "each run once: Nothing is left to run" in printed
         and (asked / "told.txt").read_text().count("A slower rate learns less (SMALL): ") == 2
     )
 
@@ -219,5 +223,5 @@ def test_what_cannot_be_split_is_refused_in_one_line_and_nothing_is_written(tmp_
     for name in ("RESULTS_DIR", "SPOOL_DIR", "DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "written" / name))
     assert main([str(folder) if word == "PETS" else word for word in words]) == 2
-    told = capsys.readouterr().err
-    assert refused in told and told.count("\n") == 1 and not (tmp_path / "written").exists()
+    printed = capsys.readouterr().err
+    assert refused in printed and printed.count("\n") == 1 and not (tmp_path / "written").exists()

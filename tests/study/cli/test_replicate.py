@@ -51,8 +51,8 @@ class Trainer:
     def __init__(self):
         self.trained, self.effect, self.stops_at, self.jobs = [], 5.0, None, 0
 
-    def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
-        assert not tells_numbers  # nothing is judged before all pairs are there
+    def __call__(self, planned_runs, place, results, executor, console, shows_numbers):
+        assert not shows_numbers  # nothing is judged before all pairs are there
         self.jobs = place.machine.jobs
         for planned in planned_runs:
             if len(self.trained) == self.stops_at:
@@ -117,7 +117,7 @@ def test_the_first_call_writes_the_rule_and_the_second_trains_its_pairs(folder, 
     assert trainer.trained == [(arm, seed) for seed in range(100, 104) for arm in ("treated", "control")]
     assert capsys.readouterr().out.rstrip().endswith("seen again.")
     (finding,) = find(folder / "results").found
-    assert [told.outcome for told in finding.replicated] == ["seen again"]
+    assert [answer.outcome for answer in finding.replicated] == ["seen again"]
     assert all(arm.seeds == tuple(range(5)) for arm in finding.arms)  # its runs are in no verdict
 
 
@@ -141,8 +141,8 @@ def test_a_replication_that_is_done_tells_its_outcome_without_images_and_trains_
     assert main([*COMMAND, *asked]) == 0
     assert capsys.readouterr().out.rstrip().endswith("seen again.")
     assert main([*COMMAND, *asked, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["outcome"], told["runs_to_train"]) == ("seen again", 0) and trainer.trained == trained
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["outcome"], printed["runs_to_train"]) == ("seen again", 0) and trainer.trained == trained
 
 
 @pytest.mark.parametrize("effect", [0.0, -5.0])
@@ -193,7 +193,7 @@ def test_another_one_is_planned_only_if_asked_for_and_both_are_told(folder, trai
     assert main(COMMAND) == 0
     assert {seed for _, seed in trainer.trained[8:]} == set(range(110, 114))
     (finding,) = find(folder / "results").found
-    assert [told.outcome for told in finding.replicated] == ["seen again", "not confirmed"]
+    assert [answer.outcome for answer in finding.replicated] == ["seen again", "not confirmed"]
     assert verdict_words(finding).endswith("; seen again in 1 of 2 replications")
 
 
@@ -269,9 +269,9 @@ def test_of_images_that_were_changed_the_finding_on_those_that_are_there_is_run_
 
 def test_a_plan_as_json_has_the_rule_and_the_cost(folder, trainer, capsys):
     assert main([*COMMAND, "--plan", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["is_new"] and told["runs_to_train"] == 8 and told["rule"]["first_seed"] == 100
-    assert 1 >= told["chance_if_as_large"] >= told["chance_if_half_as_large"] > 0.05
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["is_new"] and printed["runs_to_train"] == 8 and printed["rule"]["first_seed"] == 100
+    assert 1 >= printed["chance_if_as_large"] >= printed["chance_if_half_as_large"] > 0.05
 
 
 def test_an_undecided_finding_has_nothing_that_could_be_seen_again(folder, trainer, capsys):
@@ -337,8 +337,8 @@ def test_the_seeds_of_any_run_of_the_scale_are_no_longer_fresh(folder, trainer):
 )
 def test_a_bound_is_told_with_enough_digits_to_show_its_side(bound, direction, words):
     effect = difference_of(bound, 0.1, 9, 0.95, 10, 10, 0.3, 10)
-    told = SimpleNamespace(effect=effect, bound=bound, rule=SimpleNamespace(direction=direction, error="test_error"))
-    assert bound_words(told, SimpleNamespace()) == words
+    answer = SimpleNamespace(effect=effect, bound=bound, rule=SimpleNamespace(direction=direction, error="test_error"))
+    assert bound_words(answer, SimpleNamespace()) == words
 
 
 def test_a_bound_of_a_ratio_close_to_1_is_told_with_its_side_too():

@@ -49,7 +49,7 @@ def test_what_is_shown_meanwhile_is_judged_among_all_claims_as_at_the_end(monkey
         return Findings((), pd.DataFrame(), pd.DataFrame())
 
     monkeypatch.setattr("study.judge.evidence.find", find)
-    training.tell_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
+    training.show_so_far(PLANNED_RUNS[:2], tmp_path, Console(), draw=True)
     assert asked == [(None, None)]
 
 
@@ -61,7 +61,7 @@ def test_what_is_shown_meanwhile_is_judged_among_all_claims_as_at_the_end(monkey
 @given(st.permutations(range(12)), st.lists(st.floats(0, 50), min_size=1, max_size=6), st.sets(st.integers(0, 11), max_size=4))
 def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_factory, order, steps, done):
     folder = tmp_path_factory.mktemp("kept")
-    place, kept, told = place_in(folder), [], []
+    place, kept, shown = place_in(folder), [], []
     for position in done:
         write(place.spool_dir / PLANNED_RUNS[position].key, made_up_result(PLANNED_RUNS[position]))
     missing = [planned for i, planned in enumerate(PLANNED_RUNS) if i not in done]
@@ -73,15 +73,15 @@ def test_every_result_is_kept_once_and_in_order_however_the_time_goes(tmp_path_f
         patch.setattr(
             keeper, "record_results", lambda results, *_: kept.extend(result.key for result in results) or keeper.Recorded()
         )
-        patch.setattr(training, "tell_so_far", lambda planned_runs, results, console, draw: told.append((len(kept), draw)))
+        patch.setattr(training, "show_so_far", lambda planned_runs, results, console, draw: shown.append((len(kept), draw)))
         assert training.train_and_record(PLANNED_RUNS, place, folder / "results", AtOnce(finished), Console(True)) == []
     assert kept == [planned.key for planned in finished]
-    assert [draw for _, draw in told] == [i == 0 for i in range(len(told))]
+    assert [draw for _, draw in shown] == [i == 0 for i in range(len(shown))]
     pairs = {(planned.base, planned.seed, planned.arm) for i, planned in enumerate(PLANNED_RUNS) if i in done}
     for number, planned in enumerate(finished, 1):  # the first picture is there with the first pair
         pairs.add((planned.base, planned.seed, planned.arm))
         if sum(pair[:2] == (planned.base, planned.seed) for pair in pairs) == 2:
-            assert told[0] == (number, True)
+            assert shown[0] == (number, True)
             break
 
 
@@ -105,7 +105,7 @@ def test_a_pair_is_two_arms_of_one_claim_at_one_scale(tmp_path, ended, pairs, wa
     numbers = training.FirstNumbers([first] if was_done else [], tmp_path, Console(True), asked)
     for planned in [second] if was_done else ended:
         numbers.add(planned)
-    assert {claim for claim, _, _ in numbers.to_tell} == pairs
+    assert {claim for claim, _, _ in numbers.to_show} == pairs
 
 
 class AtOnce:
@@ -134,7 +134,7 @@ def test_no_more_results_are_in_memory_than_wait_to_be_kept(tmp_path, monkeypatc
     monkeypatch.setattr(keeper, "KEPT_AT_ONCE", 3)
     monkeypatch.setattr(keeper.Keeper, "next_at", property(lambda self: float("inf"), lambda self, value: None), raising=False)
     monkeypatch.setattr(keeper, "record_results", lambda results, *_: keeper.Recorded())
-    monkeypatch.setattr(training, "tell_so_far", lambda *_, **__: None)
+    monkeypatch.setattr(training, "show_so_far", lambda *_, **__: None)
     executor = AtOnce(after_each=lambda: held.append(results_in_memory() - before))
     training.train_and_record(PLANNED_RUNS, place_in(tmp_path), tmp_path / "results", executor, Console(True))
     assert len(held) == len(PLANNED_RUNS) and max(held) == 2
@@ -199,7 +199,7 @@ def test_run_takes_up_what_has_no_result_and_nothing_else(spool_of_all_states, m
 @pytest.mark.slow
 def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
     assert main(["status", "--json"]) == 0
-    told = {run["key"]: (run["state"], run["why"]) for run in json.loads(capsys.readouterr().out)["runs"]}
+    printed = {run["key"]: (run["state"], run["why"]) for run in json.loads(capsys.readouterr().out)["runs"]}
     expected = {
         "diverged": "loss 1 after 3 epochs", "stalled": "loss 1 after 3 epochs", "finished": "", "reached": "", "stopped": "",
         "out of memory": "because of out of memory", "failed": "because of failed",
@@ -207,6 +207,6 @@ def test_status_tells_each_state_with_its_reason(spool_of_all_states, capsys):
         "running": f"process {os.getpid()} on ",
     }  # fmt: skip
     for state, why in expected.items():
-        assert told[spool_of_all_states[state]][0] == state
-        assert told[spool_of_all_states[state]][1].startswith(why)
-    assert len(told) == len(expected)
+        assert printed[spool_of_all_states[state]][0] == state
+        assert printed[spool_of_all_states[state]][1].startswith(why)
+    assert len(printed) == len(expected)

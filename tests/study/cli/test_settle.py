@@ -17,7 +17,7 @@ from study.cli import settle_plan, settle_run
 from study.cli.main import main
 from study.judge.evidence import find
 from study.judge.family import family
-from study.plan.claim_files import _claim_of, _told_by, all_claims
+from study.plan.claim_files import _claim_in, _claim_of, all_claims
 from study.plan.cost import Cost
 from study.plan.fixed_rules import Preregistrations, fix
 from study.questions.looks import Looks
@@ -69,7 +69,7 @@ class Trainer:
         self.trained, self.waves, self.planned_runs, self.dies_at, self.lose = [], [], [], None, ()
         self.jobs: set[int] = set()
 
-    def __call__(self, planned_runs, place, results, executor, console, tells_numbers):
+    def __call__(self, planned_runs, place, results, executor, console, shows_numbers):
         self.waves.append([(planned.claim, planned.arm, planned.seed) for planned in planned_runs])
         self.planned_runs += planned_runs
         self.jobs.add(place.machine.jobs)
@@ -122,7 +122,7 @@ def write_claim(folder: Path, name: str, rate: float, **changes: str) -> None:
 
 def small_looks(folder: Path) -> None:
     """A rule with three looks at few seeds."""
-    claims = {name: _told_by(folder / "claims" / f"{name}.py") for name in RATES}
+    claims = {name: _claim_in(folder / "claims" / f"{name}.py") for name in RATES}
     (folder / "results").mkdir(exist_ok=True)
     Preregistrations(folder / "results").write(fix("shapes", [(name, "SMALL") for name in RATES], claims, looks=LOOKS))
 
@@ -142,10 +142,10 @@ def seeds_of(folder: Path) -> dict[str, int]:
 def test_a_decided_claim_gets_no_more_runs_and_an_open_one_goes_to_its_last_look(folder, trainer, capsys):
     small_looks(folder)
     assert main(["settle", "--scale", "shapes", "--runs", "100"]) == 0
-    told = verdicts(folder)
-    assert told["large"][:2] == ("supported", 1) and told["none"][:2] == ("no effect", 1)
-    assert told["noisy"] == ("undecided", 3, None)
-    looks = {name: look for name, (_, look, _) in told.items()}
+    found = verdicts(folder)
+    assert found["large"][:2] == ("supported", 1) and found["none"][:2] == ("no effect", 1)
+    assert found["noisy"] == ("undecided", 3, None)
+    looks = {name: look for name, (_, look, _) in found.items()}
     assert seeds_of(folder) == {**{name: LOOKS.arms[look - 1] for name, look in looks.items()}, "control": 8}
     assert len(trainer.trained) == len(set(trainer.trained))
     said = capsys.readouterr().out
@@ -252,8 +252,8 @@ def test_on_a_gpu_its_hours_are_told_and_not_those_of_cores(folder, trainer, mon
     monkeypatch.setattr(settle_run, "machine_of", lambda args: gpu)
     monkeypatch.setattr(settle_run, "check_can_be_trained", lambda *_: None)
     assert main(["settle", "--scale", "shapes", "--runs", "3", "--jobs", "1"]) == 0  # no look is begun with so few
-    told = capsys.readouterr().out
-    assert "look 1 needs 8 more runs (0.1 GPU-hours)" in told and "core-h" not in told
+    printed = capsys.readouterr().out
+    assert "look 1 needs 8 more runs (0.1 GPU-hours)" in printed and "core-h" not in printed
     assert main(["settle", "--scale", "shapes", "--plan", "--json", "--jobs", "1"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["unit"] for row in rows} == {"GPU-hours"} and rows[0]["hours_to_next_look"] == round(8 / 60, 2)
@@ -338,8 +338,8 @@ def test_a_claim_without_a_tuned_rate_is_named_and_left_out(folder, trainer, cap
 )
 def test_what_is_asked_wrongly_is_refused_in_one_line(folder, trainer, capsys, line, message):
     assert main([*line.split(), *([] if "--scale" in line else ["--scale", "shapes"])]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(message) and told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(message) and printed.count("\n") == 1
     assert trainer.trained == []
 
 
@@ -350,6 +350,6 @@ PETS = "own-pets-32px-3classes-2000images"
 def test_of_ones_own_images_the_claims_that_are_named_alone_are_counted(tmp_path, monkeypatch, named, counted):
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
     args = argparse.Namespace(claims=named, scale=PETS, base=(), looks=None, new_rule=False)
-    goal = settle_run.goal_of(args, on_gpu=False)
+    goal = settle_run.settle_goal_of(args, on_gpu=False)
     asked = {name for name, _ in family(all_claims(), PETS)}
     assert len(asked) > 10 and {name for name, _ in goal.rule.members} == (counted or asked)

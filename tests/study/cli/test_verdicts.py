@@ -68,7 +68,7 @@ def folder(made_once, tmp_path, monkeypatch) -> Path:
     return results
 
 
-def told(capsys, *words) -> tuple[int, dict]:
+def json_printed(capsys, *words) -> tuple[int, dict]:
     code = main([*map(str, words), "--json"])
     return code, json.loads(capsys.readouterr().out)
 
@@ -106,13 +106,13 @@ def test_other_words_and_rounding_of_other_libraries_are_no_change(folder, capsy
 
 
 def test_a_verdict_more_or_less_is_new_or_gone(folder, capsys):
-    code, changes = told(capsys, "check", edited(folder, lambda content: content["verdicts"].clear()))
+    code, changes = json_printed(capsys, "check", edited(folder, lambda content: content["verdicts"].clear()))
     assert code == 1 and changes["new"] == ["relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"]
     for table in ("runs.csv", "curves.csv"):
         path = folder / table
         path.write_text(path.read_text().splitlines(keepends=True)[0])
     accepted(folder)
-    code, changes = told(capsys, "check")
+    code, changes = json_printed(capsys, "check")
     assert code == 1 and changes["gone"] == ["relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"]
 
 
@@ -173,9 +173,9 @@ def with_runs(folder: Path, name: str, **more) -> Path:
 def test_a_number_that_moved_beyond_its_interval_is_told_apart_from_one_that_did_not(folder, capsys):
     near, far = with_runs(folder, "near", times=1.001), with_runs(folder, "far", times=2.0)
     name = "relu_sooner/cifar10-jpeg/A-2012/f00dfeed0000"
-    code, changes = told(capsys, "diff", folder, near)
+    code, changes = json_printed(capsys, "diff", folder, near)
     assert code == 1 and list(changes["changed"]) == [name] and not changes["moved_beyond_intervals"]
-    code, changes = told(capsys, "diff", folder, far)
+    code, changes = json_printed(capsys, "diff", folder, far)
     assert code == 1 and list(changes["moved_beyond_intervals"]) == [name]
 
 
@@ -204,9 +204,9 @@ def test_two_commits_are_compared_by_what_they_hold(folder, capsys):
     tables.merge(folder, runs(folder, times=2.0))
     git(folder.parent, "add", "-A", "results")
     git(folder.parent, "commit", "-q", "-m", "second")
-    code, changes = told(capsys, "diff", "HEAD~1", "HEAD")
+    code, changes = json_printed(capsys, "diff", "HEAD~1", "HEAD")
     assert code == 1 and len(changes["moved_beyond_intervals"]) == 1
-    assert told(capsys, "diff", "HEAD")[0] == 0
+    assert json_printed(capsys, "diff", "HEAD")[0] == 0
 
 
 @pytest.mark.parametrize("written", ["no-such-commit", "--help-me", "empty", "HEAD^{tree}"])
@@ -221,13 +221,13 @@ def test_what_is_neither_a_folder_of_results_nor_a_commit_is_refused(folder, cap
 
 def test_runs_of_two_folders_come_into_one_each_once(folder, capsys):
     other = with_runs(folder, "other", seeds=5)
-    code, merged = told(capsys, "merge", other)
+    code, merged = json_printed(capsys, "merge", other)
     assert code == 0 and merged["new_runs"] == {str(other): 2} and merged["known_runs"] == {str(other): 3 + 5}
     expected = tables.read(other)[0]
     pd.testing.assert_frame_equal(tables.read(folder)[0], expected)
     assert read_answers(folder).kept == read_answers(other).kept
     before = files_of(folder)
-    assert told(capsys, "merge", other)[1]["new_runs"] == {str(other): 0}
+    assert json_printed(capsys, "merge", other)[1]["new_runs"] == {str(other): 0}
     assert files_of(folder) == before
 
 
@@ -283,7 +283,7 @@ def test_two_machines_that_find_the_same_agree_and_two_that_do_not_differ(folder
     out = capsys.readouterr().out
     assert "relu_sooner, A-2012, cifar10-jpeg: the machines agree" in out and "near, fp32 x2.0" in out
     assert "of runs on two machines 8 have the same bits, 0 have different bits" in out
-    assert [one["answer"] for one in told(capsys, "merge", far)[1]["machines"]] == ["differ"]
+    assert [one["answer"] for one in json_printed(capsys, "merge", far)[1]["machines"]] == ["differ"]
 
 
 def test_a_rate_of_theirs_that_is_another_is_told_and_ours_stays(folder, capsys):

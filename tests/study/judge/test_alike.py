@@ -1,4 +1,4 @@
-"""Two error rates of the same weights over different images: study/judge/judge.py, the rule Alike."""
+"""Two error rates of the same weights over different images: study/judge/rules.py, the rule Alike."""
 
 import math
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def verdict_of(gaps, images: int = 10_000, validation: int = 1_000, error: float
 
 
 def test_the_standard_error_that_images_bring_is_that_of_two_binomial_shares():
-    look = verdict_of(GAPS).told
+    look = verdict_of(GAPS).look
     by_hand = 100 * math.sqrt(0.27 * 0.73 / 1_000 + 0.27 * 0.73 / 10_000)
     assert look.image_error == pytest.approx(by_hand, rel=1e-3)  # the validation shares are those of the gaps
     assert look.effect.standard_error == pytest.approx(math.hypot(look.image_error, stats.sem(GAPS)))
@@ -42,18 +42,18 @@ def test_a_run_that_learned_nothing_adds_nothing_to_the_images_error():
     errors, idle = [{"test_error": 0.9}] + [{"test_error": 0.27}] * 4, (True,) + (False,) * 4
     arm = arm_of("2012", GAPS, recipe=RECIPE, errors=errors, test_images=(10_000,) * 5, learned_nothing=idle)
     by_hand = 100 * math.sqrt(0.27 * 0.73 / RECIPE.data.validation_images + 0.27 * 0.73 / 10_000)
-    assert decided(CLAIM, {"2012": arm}).told.image_error == pytest.approx(by_hand, rel=1e-3)
+    assert decided(CLAIM, {"2012": arm}).look.image_error == pytest.approx(by_hand, rel=1e-3)
 
 
 def test_where_images_are_plenty_it_is_statsmodels_test_of_equivalence_over_seeds():
     wide = [3 * gap for gap in GAPS]
     p, *_ = DescrStatsW(wide).ttost_mean(-0.1, 0.1)
-    assert verdict_of(wide, MANY, 10**9).told.p_supported == pytest.approx(p, rel=0.01)
+    assert verdict_of(wide, MANY, 10**9).look.p_supported == pytest.approx(p, rel=0.01)
 
 
 def test_how_often_a_difference_of_just_what_is_allowed_is_called_alike_is_within_five_percent():
     rng, calls = np.random.default_rng(7), 150
-    supported = sum(verdict_of(list(rng.normal(0.1, 0.02, 5)), MANY, 10**9).told.p_supported <= 0.05 for _ in range(calls))
+    supported = sum(verdict_of(list(rng.normal(0.1, 0.02, 5)), MANY, 10**9).look.p_supported <= 0.05 for _ in range(calls))
     assert stats.binomtest(supported, calls, 0.05, alternative="greater").pvalue > 0.01
 
 
@@ -63,7 +63,7 @@ def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowe
     gaps = [10 * gap + shift for gap in GAPS]
     nearer = math.copysign(0.1, np.mean(gaps))
     p = stats.ttest_1samp(gaps, nearer).pvalue if abs(np.mean(gaps)) > 0.1 else 1.0
-    assert verdict_of(gaps, MANY, 10**9).told.p_contradicted == pytest.approx(p, rel=0.01)
+    assert verdict_of(gaps, MANY, 10**9).look.p_contradicted == pytest.approx(p, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_apart_is_scipys_two_sided_test_against_the_nearer_end_of_what_is_allowe
 def test_alike_is_supported_apart_is_contradicted_and_too_few_images_leave_it_open(gaps, images, word, says):
     verdict = verdict_of(gaps, images, validation=10**9 if images == MANY else 1_000)
     assert verdict.direction == word
-    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict)
-    assert says in told
-    assert ("both image sets must be at least" in told and "times as large" in told) == (word == "undecided")
+    sentences = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict)
+    assert says in sentences
+    assert ("both image sets must be at least" in sentences and "times as large" in sentences) == (word == "undecided")
 
 
 def test_how_many_images_it_takes_is_what_makes_the_margin_one_test_wide():
-    told = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
+    sentences = verdict_sentences(CLAIM.rule, CLAIM.measure, verdict_of(GAPS))
     share = 0.27 * 0.73
     by_hand = (1.645 / 0.001) ** 2 * (share / 1_000 + share / 10_000)
-    assert f"at least {by_hand:.0f} times as large" in told
+    assert f"at least {by_hand:.0f} times as large" in sentences
 
 
 def test_a_run_that_failed_leaves_it_open_and_is_named():
     verdict = verdict_of([FAILED, *GAPS[1:]], MANY, 10**9)
     assert verdict.direction == "undecided"
-    assert [(one.arm, one.failed, one.runs) for one in verdict.told.failures] == [("2012", 1, 5)]
+    assert [(one.arm, one.failed, one.runs) for one in verdict.look.failures] == [("2012", 1, 5)]
 
 
 def test_a_run_without_validation_images_has_no_gap():
@@ -121,7 +121,7 @@ def test_it_is_drawn_within_the_grey_where_it_is_alike_and_beyond_it_where_it_is
 def test_beside_it_stands_nothing_of_a_lucky_estimate_or_of_other_images(apart):
     """Its interval is over images already, and that it does not leave out 0 is what is claimed."""
     verdict = verdict_of([gap + apart for gap in GAPS], MANY, 10**9)
-    assert verdict.is_decided and verdict.looks_taken < verdict.looks_planned and math.isfinite(verdict.told.on_other_images)
+    assert verdict.is_decided and verdict.looks_taken < verdict.looks_planned and math.isfinite(verdict.look.on_other_images)
     assert cautions(told_of(verdict)) == []
 
 
@@ -130,4 +130,4 @@ def test_what_the_images_bring_to_a_look_is_that_of_its_own_runs():
     gaps, errors = [0.0, 0.04, -0.03, 0.02, -0.01, 0.0, 0.0, 0.0], [{"test_error": 0.27}] * 5 + [{"test_error": 0.5}] * 3
     arm = arm_of("2012", gaps, recipe=recipe, errors=errors, test_images=(10_000,) * 8)
     by_hand = 100 * math.sqrt(0.27 * 0.73 * (1 / 1_000 + 1 / 10_000))
-    assert decided(CLAIM, {"2012": arm}).told.image_error == pytest.approx(by_hand, rel=1e-3)
+    assert decided(CLAIM, {"2012": arm}).look.image_error == pytest.approx(by_hand, rel=1e-3)

@@ -37,26 +37,26 @@ def test_an_effect_is_that_of_least_squares_with_a_column_for_each_block(design,
     blocks = np.tile(np.eye(len(SEEDS)), (len(cells), 1))
     fitted = OLS(np.array([list(cell.values()) for cell in cells]).ravel(), np.column_stack([effects, blocks])).fit()
     for place, group in enumerate(design.groups):
-        told = found[group.name]
-        assert told.estimate == pytest.approx(fitted.params[place])
-        assert (told.lower, told.upper) == pytest.approx(tuple(fitted.conf_int(1 - level)[place]))
-        assert told.degrees_of_freedom == fitted.df_resid == (len(cells) - 1) * (len(SEEDS) - 1)
-        assert told.sd == pytest.approx(math.sqrt(fitted.mse_resid))
+        effect = found[group.name]
+        assert effect.estimate == pytest.approx(fitted.params[place])
+        assert (effect.lower, effect.upper) == pytest.approx(tuple(fitted.conf_int(1 - level)[place]))
+        assert effect.degrees_of_freedom == fitted.df_resid == (len(cells) - 1) * (len(SEEDS) - 1)
+        assert effect.sd == pytest.approx(math.sqrt(fitted.mse_resid))
 
 
 def test_two_cells_are_compared_as_pairs_by_seed():
     treated, control = {0: 18.4, 1: 18.9, 2: 18.1}, {0: 17.0, 1: 17.3, 2: 17.1}
-    told = in_blocks([control, treated], {"effect": [-1, 1]})["effect"]
+    effect = in_blocks([control, treated], {"effect": [-1, 1]})["effect"]
     expected = stats.ttest_rel(list(treated.values()), list(control.values())).confidence_interval()
-    assert (told.lower, told.upper) == pytest.approx((expected.low, expected.high))
+    assert (effect.lower, effect.upper) == pytest.approx((expected.low, expected.high))
 
 
 def test_what_a_block_adds_to_all_its_cells_changes_nothing():
     cells = cells_of(FOUR, np.random.default_rng(5))
     moved = [{seed: value + 100 * seed for seed, value in cell.items()} for cell in cells]
     before, after = in_blocks(cells, FOUR.contrasts), in_blocks(moved, FOUR.contrasts)
-    for name, told in before.items():
-        assert (after[name].estimate, after[name].lower) == pytest.approx((told.estimate, told.lower))
+    for name, effect in before.items():
+        assert (after[name].estimate, after[name].lower) == pytest.approx((effect.estimate, effect.lower))
 
 
 def test_only_blocks_that_every_cell_has_enter_and_the_others_are_counted():
@@ -65,22 +65,22 @@ def test_only_blocks_that_every_cell_has_enter_and_the_others_are_counted():
     del cells[7][2]
     cells[0][9] = 50.0  # a seed that the control alone has
     found = in_blocks(cells, FOUR.contrasts)
-    assert {(told.blocks, told.left_out) for told in found.values()} == {(3, 2)}
-    assert {name: told.estimate for name, told in found.items()} == pytest.approx({n: t.estimate for n, t in whole.items()})
+    assert {(effect.blocks, effect.left_out) for effect in found.values()} == {(3, 2)}
+    assert {name: effect.estimate for name, effect in found.items()} == pytest.approx({n: t.estimate for n, t in whole.items()})
 
 
 @pytest.mark.parametrize(
     ("cells", "known"), [([{}, {}], False), ([{0: 1.0}, {}], False), ([{0: 1.0}, {0: 3.0}], True)], ids=["none", "one", "block"]
 )
 def test_without_two_blocks_there_are_no_limits(cells, known):
-    told = in_blocks(cells, {"effect": [-1, 1]})["effect"]
-    assert (told.lower, told.upper, told.leaves_out_zero) == (-math.inf, math.inf, False)
-    assert told.estimate == 2 if known else math.isnan(told.estimate)
+    effect = in_blocks(cells, {"effect": [-1, 1]})["effect"]
+    assert (effect.lower, effect.upper, effect.leaves_out_zero) == (-math.inf, math.inf, False)
+    assert effect.estimate == 2 if known else math.isnan(effect.estimate)
 
 
 def test_a_spread_of_zero_is_no_certainty():
-    told = in_blocks([{0: 1.0, 1: 1.0}, {0: 3.0, 1: 3.0}], {"effect": [-1, 1]})["effect"]
-    assert (told.estimate, told.lower, told.upper) == (2.0, -math.inf, math.inf)
+    effect = in_blocks([{0: 1.0, 1: 1.0}, {0: 3.0, 1: 3.0}], {"effect": [-1, 1]})["effect"]
+    assert (effect.estimate, effect.lower, effect.upper) == (2.0, -math.inf, math.inf)
 
 
 @pytest.mark.parametrize("luck", [0.0, 0.8])
@@ -88,7 +88,7 @@ def test_intervals_cover_as_often_as_they_say_whatever_the_cells_of_a_seed_share
     generator, covered = np.random.default_rng(2012), []
     for _ in range(200):
         found = in_blocks(cells_of(SCREENING, generator, luck), SCREENING.contrasts)
-        covered += [told.lower <= 0 <= told.upper for told in found.values()]
+        covered += [effect.lower <= 0 <= effect.upper for effect in found.values()]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.015)  # 3,000 intervals in 200 experiments: a standard error of 0.005
 
 
@@ -96,8 +96,8 @@ def test_an_arm_enters_by_its_seeds_and_a_run_without_a_value_takes_its_seed_out
     design = AllCombinations(("a",))
     on, off = [1.0, 2.0, 3.0, 9.0], [2.0, None, 5.0]
     arms = {label: runs_of(runs) for label, runs in {"on": on, "a": off}.items()}
-    told = effects_of(design, "on", arms)["a"]
-    assert (told.estimate, told.blocks, told.left_out) == (pytest.approx(1.5), 2, 2)
+    effect = effects_of(design, "on", arms)["a"]
+    assert (effect.estimate, effect.blocks, effect.left_out) == (pytest.approx(1.5), 2, 2)
 
 
 def runs_of(values, failed=()):
@@ -107,5 +107,5 @@ def runs_of(values, failed=()):
 def test_a_run_that_learned_nothing_takes_its_seed_out_as_one_that_diverged_does():
     """Its error is a number, of chance; it is no effect of a part."""
     design, on = AllCombinations(("a",)), [1.0, 2.0, 3.0]
-    told = effects_of(design, "on", {"on": runs_of(on), "a": runs_of([2.0, 90.0, 4.0], failed=[1])})["a"]
-    assert (told.estimate, told.blocks) == (pytest.approx(1.0), 2)
+    effect = effects_of(design, "on", {"on": runs_of(on), "a": runs_of([2.0, 90.0, 4.0], failed=[1])})["a"]
+    assert (effect.estimate, effect.blocks) == (pytest.approx(1.0), 2)

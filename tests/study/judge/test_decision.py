@@ -113,8 +113,8 @@ def test_all_arms_have_to_be_so_and_one_that_is_not_counts_once_for_each_there_i
     strong, weak, wrong = look(1, supported=0.001), look(1, supported=0.02), look(1, contradicted=0.01)
     question = of_difference(None, 1, 0.5, True)
     assert least_convincing([strong, weak], question).p_supported == 0.02
-    told = least_convincing([strong, weak, wrong], question)
-    assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(0.03))
+    combined = least_convincing([strong, weak, wrong], question)
+    assert (combined.p_supported, combined.p_contradicted) == (1, pytest.approx(0.03))
 
 
 def arm_at(name: str, estimate: float, error: float) -> Look:
@@ -242,7 +242,7 @@ def test_a_share_of_runs_has_no_size():
 
 def test_what_failed_is_told_with_the_look_that_decided():
     verdict = decide(judged(look(1, supported=1e-6, failures=(Failures("none", 2, 3),)), look(2)), alone)
-    assert verdict.told.failures == (Failures("none", 2, 3),)
+    assert verdict.look.failures == (Failures("none", 2, 3),)
 
 
 @pytest.mark.slow
@@ -259,7 +259,7 @@ def test_of_claims_without_an_effect_5_percent_are_ever_decided_over_four_looks(
     assert isinstance(looks[0].effect, Difference)
 
 
-def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_passed_over():
+def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_skipped():
     """Looks 2 and 3 were taken: at look 2 the third is still to come."""
     one = judged(look(2, supported=0.004), look(3, supported=1e-7), seeds=9)
     assert one.sequential_p(2) == pytest.approx(spent_by(0.004, 2, SHARES))
@@ -269,8 +269,8 @@ def test_p_values_of_a_look_count_those_up_to_its_number_where_one_was_passed_ov
 
 def test_of_several_arms_the_failed_runs_of_each_are_told():
     failed = Failures("without-3", 3, 3)
-    told = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
-    assert told.failures == (failed,) == told.by_direction["contradicted"].failures
+    combined = least_convincing([look(1, contradicted=1e-6), look(1, failures=(failed,))], ASKED)
+    assert combined.failures == (failed,) == combined.by_direction["contradicted"].failures
 
 
 def test_an_effect_that_is_too_small_to_matter_stands_as_no_effect_and_not_as_supported_alone():

@@ -1,4 +1,4 @@
-"""study/judge/judge.py: what is to be seen in every run, and what the silence of a run is worth."""
+"""study/judge/rules.py: what is to be seen in every run, and what the silence of a run is worth."""
 
 import math
 from dataclasses import replace
@@ -33,18 +33,18 @@ def why(verdict) -> str:
 def test_seen_in_every_run_is_supported():
     verdict = decided(COLOUR, runs_of([0.01, 0.05, 0.001, 0.02, 0.04]))  # a chance of exactly p counts
     assert (verdict.direction, verdict.effect.seen, verdict.effect.runs, verdict.size) == ("supported", 5, 5, "not judged")
-    assert verdict.told.p_supported == pytest.approx(0.05**5)
+    assert verdict.look.p_supported == pytest.approx(0.05**5)
 
 
 @pytest.mark.parametrize("power", [0.37, 0.79, None])
 def test_below_a_power_of_four_in_five_no_silence_contradicts(power):
     verdict = decided(COLOUR, runs_of([0.9] * 20, power=power))
-    assert verdict.direction == "undecided" and verdict.told.p_contradicted == 1
+    assert verdict.direction == "undecided" and verdict.look.p_contradicted == 1
 
 
 def test_with_enough_power_too_few_runs_that_show_it_contradict_at_the_binomial_chance():
     verdict = decided(COLOUR, runs_of([0.01, 0.9, 0.9, 0.9, 0.9], power=0.9))
-    assert verdict.told.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(1, 5, 0.9))
+    assert verdict.look.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(1, 5, 0.9))
     assert verdict.direction == "contradicted"
 
 
@@ -85,7 +85,7 @@ def test_a_run_that_failed_is_one_that_does_not_show_it():
     arms = runs_of([0.01, 0.01, 0.01, 0.01, None], values=[30.0] * 4 + [FAILED])
     verdict = decided(COLOUR, arms)
     assert (verdict.effect.seen, verdict.effect.runs) == (4, 5) and verdict.direction == "undecided"
-    assert verdict.told.failures[0].failed == 1
+    assert verdict.look.failures[0].failed == 1
 
 
 def test_every_run_is_judged_at_the_chance_that_the_rule_names():
@@ -96,7 +96,7 @@ def test_every_run_is_judged_at_the_chance_that_the_rule_names():
 
 def test_what_chance_alone_would_give_is_told_beside_the_mean():
     verdict = decided(COLOUR, runs_of([0.9] * 5, power=0.37))
-    assert (verdict.told.mean_value, verdict.told.by_chance) == (30.0, pytest.approx(10.8))
+    assert (verdict.look.mean_value, verdict.look.by_chance) == (30.0, pytest.approx(10.8))
     assert "The mean value is 30.0 points; chance alone would give 10.8." in why(verdict)
     assert "a probability of 37%: too little" in why(verdict)
 
@@ -104,7 +104,7 @@ def test_what_chance_alone_would_give_is_told_beside_the_mean():
 def test_the_mean_beside_the_share_is_that_of_the_runs_that_learned():
     arms = runs_of([0.9] * 5, values=[30.0] * 4 + [80.0])
     arms["2012"] = with_runs(arms["2012"], learned_nothing=[False] * 4 + [True])
-    assert decided(COLOUR, arms).told.mean_value == 30.0
+    assert decided(COLOUR, arms).look.mean_value == 30.0
 
 
 def test_a_power_that_nobody_knows_is_not_told_as_a_number():
@@ -142,7 +142,7 @@ def test_the_power_of_a_run_is_the_share_of_simulated_runs_that_show_a_true_diff
 
 def test_without_kernels_a_run_has_no_power():
     assert ColumnColour().power(Run(outcome="finished"), 20.0, 0.05) is None
-    assert math.isnan(decided(COLOUR, {}).told.power_of_a_run)
+    assert math.isnan(decided(COLOUR, {}).look.power_of_a_run)
 
 
 def test_runs_that_failed_are_no_evidence_against_it():
@@ -151,5 +151,5 @@ def test_runs_that_failed_are_no_evidence_against_it():
     arms["2012"] = with_runs(arms["2012"], power=(None,) * 4 + (0.9,))
     verdict = decided(COLOUR, arms)
     assert verdict.direction == "undecided"
-    assert verdict.told.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(0, 1, 0.9))
+    assert verdict.look.p_contradicted == pytest.approx(2 * scipy_stats.binom.cdf(0, 1, 0.9))
     assert decided(COLOUR, runs_of([None] * 5, values=[FAILED] * 5)).direction == "did not learn"

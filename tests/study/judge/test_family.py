@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.judge import family as judging
 from study.judge.blocks import prior_of
-from study.judge.family import Asked, Finding, family, machine_words
+from study.judge.family import Finding, Unjudged, family, machine_words
 from study.judge.power import power_to_find
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
@@ -36,12 +36,12 @@ def claims_of(count: int) -> dict:
     return {f"claim-{number:02}": replace(DECAY, scales={SCALE: "proxy"}) for number in range(count)}
 
 
-def asked(name: str, claims, treated, control=CONTROLS) -> Asked:
+def asked(name: str, claims, treated, control=CONTROLS) -> Unjudged:
     runs = {"0.0005": control, "none": treated}
     arms = {
         label: arm_of(label, values, key=[f"{name} {label} {n}" for n in range(len(values))]) for label, values in runs.items()
     }
-    return Asked(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
+    return Unjudged(name, SCALE, "cifar10", "f00dfeed0000", case_of(claims[name], arms, native=False))
 
 
 def judged_together(asked_now, claims) -> list[Finding]:
@@ -143,7 +143,7 @@ def test_spreads_are_moderated_by_all_comparisons_of_the_measure_and_not_by_thei
     assert prior.degrees_of_freedom > 0
     for one, case in zip(found, (a.case for a in together)):
         expected = replace(case, prior=lambda look: prior).compare("none", "0.0005", 1)
-        assert one.verdict.told.effect == expected
+        assert one.verdict.look.effect == expected
 
 
 def test_a_claim_whose_rates_were_searched_moves_no_spread_of_those_that_share_one():
@@ -153,8 +153,8 @@ def test_a_claim_whose_rates_were_searched_moves_no_spread_of_those_that_share_o
     shared = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in claims]
     rated = {"rated": replace(DECAY, scales={SCALE: "proxy"}, tune={"optim.learning_rate": (0.01,)})}
     searched = asked("rated", rated, list(rng.normal(40, 3, 3)))
-    effects = [one.verdict.told.effect for one in judged_together(shared, claims)]
-    *beside, alone = (one.verdict.told.effect for one in judged_together([*shared, searched], claims))
+    effects = [one.verdict.look.effect for one in judged_together(shared, claims)]
+    *beside, alone = (one.verdict.look.effect for one in judged_together([*shared, searched], claims))
     assert effects == beside and all(effect.degrees_of_freedom > 2 for effect in effects)
     assert alone == searched.case.compare("none", "0.0005", 1)  # by its own spread: no other of its kind is there
 
@@ -165,7 +165,7 @@ def test_a_comparison_that_two_claims_share_counts_once_for_the_prior():
     together = [asked(name, claims, list(rng.normal(40, 0.3, 3))) for name in list(claims)[:7]]
     copies = [replace(together[0], claim_name=f"same-{n}") for n in range(3)]
     found = judged_together([*together, *copies], claims)
-    assert all(one.verdict.told.effect.degrees_of_freedom < 3 for one in found)  # seven comparisons: no prior
+    assert all(one.verdict.look.effect.degrees_of_freedom < 3 for one in found)  # seven comparisons: no prior
 
 
 def test_without_a_run_of_the_first_look_nothing_is_adjusted():

@@ -22,8 +22,8 @@ few_examples = settings(max_examples=60, deadline=None, derandomize=True, databa
 
 
 def run(test_error: float | None, chance_error: float | None, classes: int | None = 3, images: int | None = 143, **other):
-    told = {"test_error": test_error, "chance_error": chance_error, "predicted_classes": classes, "test_images": images}
-    return {"seed": 0, "machine": "a", "outcome": "finished", "weights_sha256": "1", **told, **other}
+    facts = {"test_error": test_error, "chance_error": chance_error, "predicted_classes": classes, "test_images": images}
+    return {"seed": 0, "machine": "a", "outcome": "finished", "weights_sha256": "1", **facts, **other}
 
 
 def test_a_network_that_answers_the_largest_of_three_classes_for_all_learned_nothing():

@@ -7,7 +7,7 @@ from made_up_arms import FAILED, HERE, THERE, arm_of, case_of, decided, with_run
 
 from alexnet.errors import Refused
 from study.judge.case import SO_FAR
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.questions.looks import LOOKS, Looks
 
@@ -161,8 +161,8 @@ def test_a_time_that_is_compared_with_none_makes_no_ratio_a_bound():
     """Tanh never arrived on a machine that has no ReLU."""
     claim = CLAIMS["relu_sooner"]
     arms = {"relu": arm_of("relu", {HERE: [5.0] * 5}), "tanh": arm_of("tanh", {HERE: [20.0, 21.0, 19.0], THERE: [None] * 3})}
-    told = case_of(claim, arms, base="A-2012", machines=(HERE, THERE)).compare("tanh", "relu")
-    assert (told.bound, told.censored_treated) == ("exact", 0)
+    compared = case_of(claim, arms, base="A-2012", machines=(HERE, THERE)).compare("tanh", "relu")
+    assert (compared.bound, compared.censored_treated) == ("exact", 0)
 
 
 def test_a_look_of_two_machines_does_not_wait_for_one_that_the_first_machine_leaves_open():

@@ -22,10 +22,10 @@ def test_of_several_arms_the_smallest_p_value_of_the_machines_counts_as_often_as
     finding = SimpleNamespace(
         claim=all_claims()["depth"], base="ALEXNET_32", arms=arms, role="proxy", machines=(HERE, THERE), rule=None
     )
-    told = agreement(finding)
+    agreed = agreement(finding)
     p_of = {
         label: stats.ttest_ind(*(np.subtract(runs[at], control[at]) for at in (HERE, THERE)), equal_var=False).pvalue
         for label, runs in treated.items()
     }
     least = min(p_of, key=lambda label: p_of[label])
-    assert told is not None and (told.treated, told.p) == (least, pytest.approx(3 * p_of[least])) and 3 * p_of[least] < 1
+    assert agreed is not None and (agreed.treated, agreed.p) == (least, pytest.approx(3 * p_of[least])) and 3 * p_of[least] < 1

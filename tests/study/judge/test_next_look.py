@@ -15,8 +15,8 @@ from study.judge.arms import ArmEvidence, ArmRun
 from study.judge.case import Case
 from study.judge.decision import Look, decide
 from study.judge.intervals import difference_of, ratio_of_logs
-from study.judge.judge import judge
 from study.judge.next_look import chance_to_decide, runs_to_look, seeds_of_look
+from study.judge.rules import judge
 from study.judge.seeds_needed import RunSpread, chance_of_no_effect, seeds_for_claim
 from study.judge.spending import nominal_levels
 from study.plan.claim_files import all_claims
@@ -131,7 +131,7 @@ def test_a_look_decides_as_often_as_in_a_simulation_by_an_effect_or_by_there_bei
     claim = SimpleNamespace(rule=SimpleNamespace(smallest_effect=math.exp(0.5) if is_ratio else 0.5))
     seen = difference_of(estimate, 0.2, 40.0, 0.95, 6, 6, 0.4, 6)
     look = Look(number=2, effect=ratio_of_logs(seen) if is_ratio else seen)
-    one = SimpleNamespace(claim=claim, verdict=SimpleNamespace(looks_taken=2, effect=look.effect, told=look))
+    one = SimpleNamespace(claim=claim, verdict=SimpleNamespace(looks_taken=2, effect=look.effect, look=look))
     generator, error, degrees = np.random.default_rng(11), 0.2 * math.sqrt(6 / 9), 43
     means = generator.normal(estimate, error, 40_000)
     errors = error * np.sqrt(generator.chisquare(degrees, means.size) / degrees)

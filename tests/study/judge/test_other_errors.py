@@ -10,8 +10,8 @@ from scipy import stats
 
 from study.judge.decision import decide
 from study.judge.evidence import find
-from study.judge.judge import judge
 from study.judge.other_errors import other_errors
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -25,16 +25,16 @@ TEN, ONE, TRAINED = "test_error_ten_views", "test_error", "train_error"
 TREATED, CONTROL = [41.0, 42.1, 40.6], [40.0, 40.2, 40.1]
 
 
-def told(treated_errors, control_errors, claim=NORM) -> dict:
+def errors_found(treated_errors, control_errors, claim=NORM) -> dict:
     """Of three pairs of runs; each entry the errors of a run."""
     arms = {"none": arm_of("none", TREATED, at_end=treated_errors), "2012": arm_of("2012", CONTROL, at_end=control_errors)}
     case = case_of(claim, arms)
-    return other_errors(case, decide(judge(claim.rule, case), lambda p: p).told)
+    return other_errors(case, decide(judge(claim.rule, case), lambda p: p).look)
 
 
 def test_the_interval_in_another_error_is_that_of_the_paired_t_test():
     treated, control = [3.0, 3.9, 4.1], [2.9, 3.1, 2.8]
-    found = told([{ONE: value} for value in treated], [{ONE: value} for value in control])
+    found = errors_found([{ONE: value} for value in treated], [{ONE: value} for value in control])
     expected = stats.ttest_rel(treated, control).confidence_interval(0.95)
     assert list(found) == [ONE] and found[ONE].estimate == pytest.approx(np.mean(treated) - np.mean(control))
     np.testing.assert_allclose((found[ONE].lower, found[ONE].upper), expected)
@@ -43,15 +43,15 @@ def test_the_interval_in_another_error_is_that_of_the_paired_t_test():
 def test_the_judged_error_is_not_told_twice_and_an_error_that_a_run_lacks_is_left_out():
     whole = [{TEN: 1.0, ONE: 2.0 + n, TRAINED: 3.0 + n} for n in range(3)]
     lacking = [*whole[:2], {TEN: 1.0, ONE: 2.0, TRAINED: None}]
-    assert set(told(whole, whole)) == {ONE, TRAINED}
-    assert set(told(whole, lacking)) == {ONE}
+    assert set(errors_found(whole, whole)) == {ONE, TRAINED}
+    assert set(errors_found(whole, lacking)) == {ONE}
 
 
 def test_a_claim_about_something_else_than_an_error_at_the_end_has_none():
     claim = CLAIMS["bias_init"]  # the running error of the first epoch
     arms = {arm: arm_of(arm, TREATED, at_end=[{ONE: 1.0}] * 3) for arm in (claim.rule.control, *claim.rule.treated_arms)}
     case = case_of(claim, arms)
-    assert other_errors(case, decide(judge(claim.rule, case), lambda p: p).told) == {}
+    assert other_errors(case, decide(judge(claim.rule, case), lambda p: p).look) == {}
 
 
 @pytest.mark.parametrize(("one_view", "is_told"), [(0.02, False), (0.0, True), (-0.02, True)])

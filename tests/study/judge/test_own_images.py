@@ -108,8 +108,8 @@ def test_splits_of_an_earlier_set_of_other_size_and_earlier_versions_of_a_split_
 
     now = [found("10classes-200images", 1.0, "c"), found("split1-10classes-200images", 2.0, "b")]
     earlier = [found("10classes-160images", 9.0, "a"), found("split1-10classes-200images", 7.0, "a")]
-    told = with_splits([*now, *earlier])
-    assert [one.splits and one.splits[0] for one in told] == [(1.0, 2.0), (1.0, 2.0), None, (1.0, 2.0)]
+    findings = with_splits([*now, *earlier])
+    assert [one.splits and one.splits[0] for one in findings] == [(1.0, 2.0), (1.0, 2.0), None, (1.0, 2.0)]
 
 
 def test_one_split_tells_nothing_of_the_others():

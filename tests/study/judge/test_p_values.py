@@ -191,7 +191,7 @@ def test_a_verdict_of_several_looks_shuffles_nothing_until_it_is_told(monkeypatc
     claim, runs = all_claims()["weight_decay"], [40.0, 40.3, 39.9, 40.2, 39.8, 40.4, 40.1, 39.6, 40.5, 39.7]
     verdict = decided(claim, {"0.0005": arm_of("0.0005", runs), "none": arm_of("none", runs[::-1])})
     assert verdict.looks_taken == 2 and not asked
-    assert verdict.told.permutation_p == 0.5 and len(asked) == 1
+    assert verdict.look.permutation_p == 0.5 and len(asked) == 1
 
 
 @pytest.mark.parametrize("runs", [3, 14, 15, 20])

@@ -15,8 +15,8 @@ from study.judge.decision import Question
 from study.judge.evidence import find
 from study.judge.family import Finding
 from study.judge.intervals import within_runs
-from study.judge.judge import against_control
 from study.judge.regimes import between_regimes, welch
+from study.judge.rules import against_control
 from study.plan.claim_files import all_claims
 from study.plan.plan import make_plan
 from study.plan.tuned import Tuned
@@ -50,24 +50,24 @@ def findings(folder: Path, worth: dict[str, float], machines: tuple[str, ...] = 
 def test_the_interval_of_a_difference_of_effects_is_welchs():
     random = np.random.default_rng(1)
     one, other = random.normal(1, 0.3, 6), random.normal(3, 2.0, 11)
-    told = welch(within_runs(one), within_runs(other))
+    difference = welch(within_runs(one), within_runs(other))
     welchs = stats.ttest_ind(other, one, equal_var=False)
-    np.testing.assert_allclose((told.lower, told.upper), welchs.confidence_interval(0.95), rtol=1e-9)
-    assert told.degrees_of_freedom == pytest.approx(welchs.df)
+    np.testing.assert_allclose((difference.lower, difference.upper), welchs.confidence_interval(0.95), rtol=1e-9)
+    assert difference.degrees_of_freedom == pytest.approx(welchs.df)
 
 
 def test_an_effect_is_set_against_the_same_effect_at_the_other_scale(tmp_path):
     found = findings(tmp_path, {FIRST: 1.0, SECOND: 4.0})
-    (told,) = between_regimes(found)
+    (difference,) = between_regimes(found)
     effects = {one.scale: one.effects["none"] for one in found}
-    assert told.scales == (FIRST, SECOND)
-    assert told.difference.estimate == effects[SECOND].estimate - effects[FIRST].estimate == pytest.approx(3)
-    assert told.holm_p == told.p < 0.001
+    assert difference.scales == (FIRST, SECOND)
+    assert difference.difference.estimate == effects[SECOND].estimate - effects[FIRST].estimate == pytest.approx(3)
+    assert difference.holm_p == difference.p < 0.001
 
 
 def test_two_equal_effects_do_not_differ_and_one_scale_alone_has_nothing_to_set_against(tmp_path):
-    (told,) = between_regimes(findings(tmp_path / "both", {FIRST: 1.0, SECOND: 1.0}))
-    assert told.p == pytest.approx(1) and told.difference.lower < 0 < told.difference.upper
+    (difference,) = between_regimes(findings(tmp_path / "both", {FIRST: 1.0, SECOND: 1.0}))
+    assert difference.p == pytest.approx(1) and difference.difference.lower < 0 < difference.difference.upper
     assert between_regimes(findings(tmp_path / "one", {FIRST: 1.0})) == []
 
 
@@ -79,8 +79,8 @@ def test_with_each_seed_counted_once_the_interval_is_that_of_the_seeds_means(tmp
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
     assert one.each_seed_once is not None and one.each_seed_once.blocks == 3
     np.testing.assert_allclose((one.each_seed_once.lower, one.each_seed_once.upper), expected)
-    (told,) = [text for text in cautions(one) if "counted once" in text]
-    assert f"With each of the 3 seeds counted once, by their own spread alone, the effect is {np.mean(means):+.2f}" in told
+    (caution,) = [text for text in cautions(one) if "counted once" in text]
+    assert f"With each of the 3 seeds counted once, by their own spread alone, the effect is {np.mean(means):+.2f}" in caution
 
 
 def test_on_one_machine_each_seed_counts_once_already(tmp_path):
@@ -101,7 +101,7 @@ def test_the_report_tells_how_many_effects_differ_between_the_scales(tmp_path):
 def test_a_reader_can_reckon_an_interval_anew_from_what_the_verdict_tells_of_spreads(tmp_path):
     """By docs/statistics.md, "The interval": three runs of the arm, five of the control."""
     (one,) = findings(tmp_path, {FIRST: 1.0}, seeds=5)
-    look, (treated, control) = one.verdict.told, (np.array(one.arm(label).values) for label in ("none", "0.0005"))
+    look, (treated, control) = one.verdict.look, (np.array(one.arm(label).values) for label in ("none", "0.0005"))
     assert (look.effect.n_treated, look.effect.n_control) == (3, 5)
     weight = (1 + 3 / 5) / 2
     estimate = (treated[:3] - weight * control[:3]).mean() - (1 - weight) * control[3:].mean()

@@ -28,9 +28,9 @@ examples = settings(max_examples=60, deadline=None, derandomize=True, database=N
 
 def rule(pairs: int = 3, direction: int = -1, **more) -> Replication:
     arms = "without", "with"
-    told = {"rates": {}, "finding": "made up", "first_seed": 0, "fixed_on": "2026-11-28", "recipes": dict.fromkeys(arms, "0")}
+    facts = {"rates": {}, "finding": "made up", "first_seed": 0, "fixed_on": "2026-11-28", "recipes": dict.fromkeys(arms, "0")}
     names = {"claim": "depth", "scale": "shapes", "base": "SMALL", "treated": arms[0], "control": arms[1]}
-    return Replication(**{**names, **told, "direction": direction, "pairs": pairs, **more})
+    return Replication(**{**names, **facts, "direction": direction, "pairs": pairs, **more})
 
 
 def runs(treated, control, started: str = LATER) -> dict:
@@ -50,30 +50,30 @@ def test_it_is_seen_again_exactly_where_a_one_sided_paired_t_test_rejects(values
     treated, control = values[:3], values[3:]
     if np.ptp(np.subtract(treated, control)) < 0.05:  # nothing varies, so there is no test
         return
-    told = replicated(rule(direction=direction, confidence=confidence), "level", runs(treated, control), [HERE])
+    answer = replicated(rule(direction=direction, confidence=confidence), "level", runs(treated, control), [HERE])
     side = "greater" if direction > 0 else "less"
     test = stats.ttest_rel(treated, control, alternative=side)
     one_sided = test.confidence_interval(confidence)
-    assert told.bound == pytest.approx(one_sided.low if direction > 0 else one_sided.high, abs=1e-9)
-    assert told.outcome == ("seen again" if test.pvalue < 1 - confidence else "not confirmed")
+    assert answer.bound == pytest.approx(one_sided.low if direction > 0 else one_sided.high, abs=1e-9)
+    assert answer.outcome == ("seen again" if test.pvalue < 1 - confidence else "not confirmed")
     two_sided = stats.ttest_rel(treated, control).confidence_interval(0.95)
-    assert (told.effect.lower, told.effect.upper) == pytest.approx(tuple(two_sided), abs=1e-9)
+    assert (answer.effect.lower, answer.effect.upper) == pytest.approx(tuple(two_sided), abs=1e-9)
 
 
 def test_of_times_the_geometric_mean_of_the_ratios_counts():
-    told = replicated(rule(), "time", runs([2.0, 4.0, 8.0], [4.0, 12.0, 16.0]), [HERE])
+    answer = replicated(rule(), "time", runs([2.0, 4.0, 8.0], [4.0, 12.0, 16.0]), [HERE])
     logs = np.log([1 / 2, 1 / 3, 1 / 2])
-    assert told.effect.estimate == pytest.approx(math.exp(logs.mean()))
+    assert answer.effect.estimate == pytest.approx(math.exp(logs.mean()))
     edge = logs.mean() + stats.t.ppf(0.95, 2) * logs.std(ddof=1) / math.sqrt(3)
-    assert told.bound == pytest.approx(math.exp(edge)) and told.outcome == "seen again"
+    assert answer.bound == pytest.approx(math.exp(edge)) and answer.outcome == "seen again"
 
 
 @pytest.mark.parametrize("without", [0, 1, 2])
 def test_nothing_is_computed_before_all_pairs_are_there(without):
     there = runs([30.0, 31.0, 32.0], [40.0, 41.5, 42.0])
     del there["with"][without]
-    told = replicated(rule(), "level", there, [HERE])
-    assert (told.outcome, told.pairs, told.effect) == ("incomplete", 2, None) and math.isnan(told.bound)
+    answer = replicated(rule(), "level", there, [HERE])
+    assert (answer.outcome, answer.pairs, answer.effect) == ("incomplete", 2, None) and math.isnan(answer.bound)
 
 
 def test_a_run_of_a_day_before_the_rule_was_fixed_is_no_fresh_one():
@@ -104,8 +104,8 @@ def test_two_runs_of_a_seed_on_different_machines_are_no_pair():
 
 
 def test_a_pair_with_a_run_that_diverged_is_told_and_leaves_it_unconfirmed():
-    told = replicated(rule(4), "level", runs([3.0, 3.1, 3.2, "diverged"], [4.0, 4.15, 4.2, 4.1]), [HERE])
-    assert (told.outcome, told.pairs, told.without_result, told.effect.blocks) == ("not confirmed", 4, 1, 3)
+    answer = replicated(rule(4), "level", runs([3.0, 3.1, 3.2, "diverged"], [4.0, 4.15, 4.2, 4.1]), [HERE])
+    assert (answer.outcome, answer.pairs, answer.without_result, answer.effect.blocks) == ("not confirmed", 4, 1, 3)
 
 
 @pytest.mark.parametrize("never, bound", [((3, 0), "at least"), ((0, 3), "at most"), ((3, 3), "unknown")])
@@ -114,20 +114,22 @@ def test_a_time_that_never_arrived_counts_with_its_budget_and_makes_the_ratio_a_
     for times, place in zip((treated, control), never, strict=True):
         if place:
             times[place] = None
-    told = replicated(rule(4), "time", runs(treated, control), [HERE], budget=12.0)
+    answer = replicated(rule(4), "time", runs(treated, control), [HERE], budget=12.0)
     logs = [math.log((first or 12.0) / (second or 12.0)) for first, second in zip(treated, control, strict=True)]
-    assert told.effect.estimate == pytest.approx(math.exp(np.mean(logs)))
-    assert (told.outcome, told.effect.bound, told.without_result) == ("not confirmed", bound, 1) and math.isnan(told.bound)
+    assert answer.effect.estimate == pytest.approx(math.exp(np.mean(logs)))
+    assert (answer.outcome, answer.effect.bound, answer.without_result) == ("not confirmed", bound, 1) and math.isnan(
+        answer.bound
+    )
 
 
 def test_without_any_result_there_is_no_bound():
-    told = replicated(rule(), "level", runs(["diverged"] * 3, [4.0, 4.1, 4.2]), [HERE])
-    assert told.outcome == "not confirmed" and told.without_result == 3 and not math.isfinite(told.bound)
+    answer = replicated(rule(), "level", runs(["diverged"] * 3, [4.0, 4.1, 4.2]), [HERE])
+    assert answer.outcome == "not confirmed" and answer.without_result == 3 and not math.isfinite(answer.bound)
 
 
 def test_differences_that_do_not_vary_confirm_nothing():
-    told = replicated(rule(), "level", runs([30.0, 30.0, 30.0], [40.0, 40.0, 40.0]), [HERE])
-    assert told.outcome == "not confirmed"
+    answer = replicated(rule(), "level", runs([30.0, 30.0, 30.0], [40.0, 40.0, 40.0]), [HERE])
+    assert answer.outcome == "not confirmed"
 
 
 @pytest.mark.parametrize("with_rules", [True, False])
@@ -149,7 +151,7 @@ def test_with_or_without_the_runs_of_replications_every_verdict_is_the_same(tmp_
     first, second = found
     assert first and [repr(one.verdict) for one in first] == [repr(one.verdict) for one in second]
     assert [[arm.seeds for arm in one.arms] for one in first] == [[arm.seeds for arm in one.arms] for one in second]
-    counts = [sum(told.pairs for one in findings for told in one.replications) for findings in found]
+    counts = [sum(answer.pairs for one in findings for answer in one.replications) for findings in found]
     assert counts[0] >= 10 and counts[1] == 0
 
 
@@ -190,12 +192,12 @@ def test_the_committed_rules_can_be_read_and_their_recipes_are_those_of_the_clai
 
 def test_only_a_replication_of_what_is_found_now_stands_beside_a_verdict():
     finding = next(one for one in find(ROOT / "results", scales={"cifar10-jpeg-2500"}).found if one.claim_name == "depth")
-    (told,) = finding.replicated
+    (answer,) = finding.replicated
     for change in ({"direction": 1}, {"treated": "without-2"}, {"error": "test_error"}):
-        other = replace(told, rule=replace(told.rule, **change))
+        other = replace(answer, rule=replace(answer.rule, **change))
         assert replace(finding, replications=(other,)).replicated == ()
-        assert replace(finding, replications=(told, other, told)).replicated == (told, told)
-    assert replace(finding, replications=(replace(told, outcome="incomplete"),)).replicated == ()
+        assert replace(finding, replications=(answer, other, answer)).replicated == (answer, answer)
+    assert replace(finding, replications=(replace(answer, outcome="incomplete"),)).replicated == ()
     undecided = replace(finding.verdict, direction="undecided", alone=None)
     assert replace(finding, verdict=undecided).replicated == ()
-    assert replace(finding, verdict=replace(undecided, alone="contradicted")).replicated == (told,)
+    assert replace(finding, verdict=replace(undecided, alone="contradicted")).replicated == (answer,)

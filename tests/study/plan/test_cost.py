@@ -25,9 +25,9 @@ def test_runs_cost_what_the_same_runs_took_on_this_machine(tmp_path, jobs):
     earlier = dataclasses.replace(earlier, machine=dataclasses.replace(earlier.machine, jobs=jobs))
     tables.merge(tmp_path, [earlier])
     pace = tables.seconds_a_step(tmp_path, MACHINE.label)
-    told = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), Tuned.committed(), pace, tmp_path).cost(planned_runs)
-    assert told.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
-    assert told.source == "earlier runs on test machine, fp32"
+    estimate = cost.Pace(dataclasses.replace(MACHINE, jobs=jobs), Tuned.committed(), pace, tmp_path).cost(planned_runs)
+    assert estimate.seconds == pytest.approx(cost.OVERHEAD * 6 * 24 / jobs)
+    assert estimate.source == "earlier runs on test machine, fp32"
 
 
 @pytest.mark.parametrize(("stops_at", "said"), [(0.25, "at most about "), (0.0, "about ")])
@@ -46,9 +46,9 @@ def test_reading_from_disk_takes_the_cores_of_a_cpu_and_goes_on_beside_a_gpu(tmp
     monkeypatch.setattr(cost, "seconds_of_reading", lambda recipe, machine, data_dir: 0.3)
     planned_runs = [small_run(optim__epochs=12)]
     tuned = Tuned.committed()
-    told = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(planned_runs)
+    estimate = cost.Pace(dataclasses.replace(MACHINE, device=device), tuned, {}, tmp_path).cost(planned_runs)
     steps = cost.expected_epochs(planned_runs[0], tuned) * (planned_runs[0].recipe.data.train_images // 64)
-    assert told.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
+    assert estimate.seconds == pytest.approx(cost.OVERHEAD * steps * expected)
 
 
 def test_the_pace_of_a_base_is_measured_once_for_all_of_its_arms_and_seeds(tmp_path, monkeypatch):

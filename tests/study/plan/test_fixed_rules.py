@@ -108,7 +108,7 @@ def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fi
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, words",
     [
         ({"reported": replace(CLAIMS["response_norm"].reported, value=3.0)}, "the reported value of"),
         ({"reported": replace(CLAIMS["response_norm"].reported, precision="about")}, "the reported precision of"),
@@ -117,16 +117,16 @@ def test_a_margin_that_was_changed_since_is_told_with_both_values_and_the_day(fi
     ],
     ids=["value", "precision", "measure", "scale"],
 )
-def test_whatever_would_change_a_verdict_is_noticed(fixed, change, told):
+def test_whatever_would_change_a_verdict_is_noticed(fixed, change, words):
     claims = {**CLAIMS, "response_norm": replace(CLAIMS["response_norm"], **change)}
-    assert told in Preregistrations.read(fixed).of(SCALE).difference(claims)
+    assert words in Preregistrations.read(fixed).of(SCALE).difference(claims)
 
 
 def test_another_recipe_of_an_arm_is_noticed(fixed):
     claim = CLAIMS["overlap_pooling"]
     arms = (claim.arms[0], replace(claim.arms[1], diff={**claim.arms[1].diff, "optim.weight_decay": 0.001}))
-    told = Preregistrations.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
-    assert told.startswith("the arms of overlap_pooling was fixed at 2x2 ") and "3x3" not in told
+    difference = Preregistrations.read(fixed).of(SCALE).difference({**CLAIMS, "overlap_pooling": replace(claim, arms=arms)})
+    assert difference.startswith("the arms of overlap_pooling was fixed at 2x2 ") and "3x3" not in difference
 
 
 def test_a_title_or_a_note_may_change_and_a_claim_may_go(fixed):
@@ -235,7 +235,7 @@ def test_averaged_nets_are_those_of_the_first_judged_seeds_on_the_machine_that_h
     (tmp_path / "trained.json").write_text(json.dumps({"runs": {}, "ensembles": ensembles}))
     Preregistrations(tmp_path).write(fix(SCALE, [("averaged_nets", "ALEXNET_32")], asked, first_seed=10))
     (one,) = find(tmp_path, asked).found
-    assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.told.machines == ("b, fp32",)
+    assert one.verdict.effect.estimate == pytest.approx(-2.0) and one.verdict.look.machines == ("b, fp32",)
 
 
 @pytest.mark.parametrize("scale", Preregistrations.read(ROOT / "results").rules)

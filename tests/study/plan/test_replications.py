@@ -124,9 +124,9 @@ def test_an_impossible_value_is_refused_in_a_line_that_names_file_field_and_valu
     (tmp_path / "replications.json").write_text(json.dumps([record]))
     with pytest.raises(Refused) as refused:
         Replications.read(tmp_path)
-    told = str(refused.value)
-    assert "\n" not in told and "replications.json: " in told
-    assert field in told or field == "treated"  # "treated" changes which rates and recipes there must be
+    text = str(refused.value)
+    assert "\n" not in text and "replications.json: " in text
+    assert field in text or field == "treated"  # "treated" changes which rates and recipes there must be
 
 
 def test_two_rules_of_a_claim_that_share_a_seed_are_refused(tmp_path):

@@ -78,8 +78,8 @@ def refused(folder: Path, entry: dict, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def with_field(told: dict, field: str, value: object) -> dict:
-    return {name: one for name, one in {**told, field: value}.items() if one is not GONE}
+def with_field(entry: dict, field: str, value: object) -> dict:
+    return {name: one for name, one in {**entry, field: value}.items() if one is not GONE}
 
 
 TRIAL = {"value": 0.5, "outcome": "finished", "epochs_to_target": None, "validation_error": 0.29}

@@ -96,8 +96,8 @@ def test_it_is_planned_judged_drawn_and_reported(study):
     assert found.arm("none").known == [4, 5, 4] and found.arm("noise").known == [7, 8, 7, 8, 7]
     assert found.verdict.direction == "supported"
     assert found.verdict.effect.estimate == pytest.approx(13 / 3 - 0.8 * 22 / 3 - 0.2 * 7.5)  # by block, and two of the control
-    told = verdict_table([found])
-    assert "epoch of the lowest test error" in told and "-3.03 epochs [" in told
+    table = verdict_table([found])
+    assert "epoch of the lowest test error" in table and "-3.03 epochs [" in table
     assert as_json(found, {})["unit"] == "epochs"
     write_report(folder)
     assert "None minus noise is -3.03 epochs (95% interval" in (folder / "REPORT.md").read_text()

@@ -23,7 +23,7 @@ from statistics import median
 from alexnet.recipe import ALEXNET_32, changed
 from study.judge import intervals
 from study.judge.decision import ClaimLooks, Look, Question
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.questions.claim import Arm, Claim, Reported
 from study.questions.measures import AtEnd
 from study.questions.rules import Signed

@@ -604,9 +604,9 @@ def gelu(claims_dir, tmp_path, monkeypatch, small_shapes) -> None:
 def test_the_claim_of_the_readme_is_listed_without_another_change(capsys, tmp_path):
     (tmp_path / "results_dir").mkdir()  # `list` reads it; one that was named and is not there is refused
     assert main.main(["list"]) == 0
-    told = capsys.readouterr().out
-    assert "gelu: With GELU instead of ReLU the error is lower" in told
-    assert "relu (default), gelu (default)" in told
+    printed = capsys.readouterr().out
+    assert "gelu: With GELU instead of ReLU the error is lower" in printed
+    assert "relu (default), gelu (default)" in printed
 
 
 @pytest.mark.slow
@@ -615,10 +615,10 @@ def test_the_claim_of_the_readme_is_planned_without_another_change(capsys):
     """As README types it: where no images are, a plan without a scale is refused, as it downloads nothing."""
     typed = re.search(r"python -m study (plan gelu.*)", README.partition(HEADING)[2])
     assert typed and main.main([*typed[1].split(), "--device", "cpu"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for arm, seeds in (("relu", 5), ("gelu", 3)):  # the control has as many as the first look asks for
-        assert re.search(rf"ALEXNET_32 +{arm} +{seeds} seeds, 0 done", told)
-    assert "8 runs to train" in told
+        assert re.search(rf"ALEXNET_32 +{arm} +{seeds} seeds, 0 done", printed)
+    assert "8 runs to train" in printed
 
 
 def test_the_commands_that_the_readme_gives_for_it_are_those_of_its_file():
@@ -698,5 +698,5 @@ PRINTED = {
 
 def test_every_number_of_the_paper_that_a_claim_is_about_is_the_printed_one():
     claims = all_claims()
-    told = {name: claim.reported.value for name, claim in claims.items() if claim.reported.value and claim.is_of_the_paper}
-    assert told == pytest.approx(PRINTED)
+    numbers = {name: claim.reported.value for name, claim in claims.items() if claim.reported.value and claim.is_of_the_paper}
+    assert numbers == pytest.approx(PRINTED)

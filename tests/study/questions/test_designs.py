@@ -106,8 +106,8 @@ def defining_words(design) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize(("design", "generator"), TABLE)
 def test_aliases_are_those_that_pydoe_finds_in_its_own_matrix(design, generator):
-    told, _ = fracfact_aliasing(-fracfact(generator))  # with "on" as +1: pydoe takes opposite columns for different effects
-    chains = [set(line.upper().split(" = ")) for line in told]
+    aliases, _ = fracfact_aliasing(-fracfact(generator))  # with "on" as +1: pydoe takes opposite columns for different effects
+    chains = [set(line.upper().split(" = ")) for line in aliases]
     words = set(map("".join, defining_words(design)))
     expected = [{term for term in chain if len(term) <= 3} for chain in chains if not chain & words]
     found = [{"".join(term) for term in (*group.terms, *group.aliases)} for group in design.groups]

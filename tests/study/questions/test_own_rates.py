@@ -117,8 +117,8 @@ def test_the_mean_over_seeds_decides_and_a_rate_that_diverges_on_one_of_them_nev
     lucky_once = {0.0025: (0.20, 0.42, 0.42), 0.01: (0.33, 0.33, 0.33), 0.04: (0.10, 0.10, None)}  # means 0.347, 0.33, none
     entry, _ = searched(monkeypatch, lambda rate, seed: lucky_once.get(rate, (0.5,) * 3)[seed - 1000])
     assert entry["value"] == 0.01 and entry["tuning_seeds"] == [1000, 1001, 1002]
-    told = [(t["seed"], t["validation_error"]) for t in entry["trials"] if t["value"] == 0.0025]
-    assert told == [(1000, 0.20), (1001, 0.42), (1002, 0.42)]
+    errors = [(t["seed"], t["validation_error"]) for t in entry["trials"] if t["value"] == 0.0025]
+    assert errors == [(1000, 0.20), (1001, 0.42), (1002, 0.42)]
 
 
 def test_where_trials_are_kept_each_rate_has_its_mean_error(monkeypatch, tmp_path):

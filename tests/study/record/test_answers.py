@@ -21,13 +21,13 @@ CENTRE, TEN = "test_error", "test_error_ten_views"
 
 def answered(seed: int, ways: list[int], ten: list[int] | None = None, machine: str = "a", weights: str = "1") -> RunResult:
     """A run with these answers, and the errors that they make."""
-    told = {CENTRE: answers_of(ways), TEN: answers_of(ten) if ten is not None else None}
+    encoded = {CENTRE: answers_of(ways), TEN: answers_of(ten) if ten is not None else None}
     return replace(
         made_up_result(small_run(seed), machine=machine),
-        answers=told[CENTRE],
-        answers_ten_views=told[TEN],
-        test_error=told[CENTRE].wrong().mean(),
-        test_error_ten_views=told[TEN].wrong().mean() if told[TEN] else None,
+        answers=encoded[CENTRE],
+        answers_ten_views=encoded[TEN],
+        test_error=encoded[CENTRE].wrong().mean(),
+        test_error_ten_views=encoded[TEN].wrong().mean() if encoded[TEN] else None,
         test_top5_error=None,
         weights_sha256=weights * 64,
     )
@@ -53,8 +53,8 @@ def test_the_errors_of_runs_csv_are_the_shares_of_wrong_answers_to_the_last_bit(
 def test_answers_are_read_back_for_their_run_and_machine(tmp_path):
     tables.merge(tmp_path, [answered(0, [1, 0, 2]), answered(0, [0, 0, 1], machine="b"), answered(1, [1] * 9, [0] * 9)])
     kept, found = read_answers(tmp_path), rows(tmp_path)
-    told = {(row["machine"], row["seed"]): kept.wrong(row, CENTRE).tolist() for row in found}
-    assert told == {("a, fp32", 0): [0, 1, 0.5], ("b, fp32", 0): [1, 1, 0], ("a, fp32", 1): [0] * 9}
+    wrong = {(row["machine"], row["seed"]): kept.wrong(row, CENTRE).tolist() for row in found}
+    assert wrong == {("a, fp32", 0): [0, 1, 0.5], ("b, fp32", 0): [1, 1, 0], ("a, fp32", 1): [0] * 9}
     assert [kept.wrong(row, TEN) is None for row in found] == [True, False, True]
 
 

@@ -163,10 +163,10 @@ def test_two_rows_of_a_name_that_differ_are_refused_by_it(folder, table, column)
 
 
 @pytest.mark.parametrize(
-    ("column", "told"), [("arm", "'', empty"), ("outcome", "'', not one of"), ("seconds", "'', not a finite")]
+    ("column", "words"), [("arm", "'', empty"), ("outcome", "'', not one of"), ("seconds", "'', not a finite")]
 )
-def test_an_empty_cell_is_shown_in_quotes(folder, column, told):
-    refused(changed(folder, "runs.csv", cells_changed(column, lambda _: "")), f"line 2: {column} of ", f" is {told}")
+def test_an_empty_cell_is_shown_in_quotes(folder, column, words):
+    refused(changed(folder, "runs.csv", cells_changed(column, lambda _: "")), f"line 2: {column} of ", f" is {words}")
 
 
 def test_two_rows_of_a_name_of_which_one_has_an_empty_cell_are_told_with_quotes(folder):

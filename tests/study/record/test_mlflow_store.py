@@ -182,7 +182,10 @@ def test_names_of_users_are_kept_as_they_are_and_select_nothing_else(store, tmp_
     runs = store.client.search_runs([experiment.experiment_id], "tags.`study.kind` = 'run'")
     tags = {run.data.tags["study.base"]: run.data.tags for run in runs}
     assert tags[name]["study.arm"] == name
-    assert {base: told.get("study.verdict") for base, told in tags.items()} == {name: "supported", "another": None}
+    assert {base: tags_of_run.get("study.verdict") for base, tags_of_run in tags.items()} == {
+        name: "supported",
+        "another": None,
+    }
 
 
 def test_nothing_calls_home(store):
@@ -260,9 +263,9 @@ def test_what_no_further_call_mends_is_told_with_its_whole_remedy_and_before_tra
         look_at_store()
     assert remedy in str(refused.value) and "\n" not in str(refused.value) and "geheim" not in str(refused.value)
     assert main(["record", "spool"]) == 2
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     warning = record_results([faulty], tmp_path / "spool", tmp_path / "results").warning
-    for text in (told, warning):
+    for text in (printed, warning):
         assert remedy in text and "call again" not in text and "the next call" not in text and "geheim" not in text
     assert "their run folders keep them" in warning
 
@@ -284,9 +287,9 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     monkeypatch.setenv("RESULTS_DIR", "results")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 run of ") and len(told) == 2
-    assert told[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: ")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("1 run of ") and len(printed) == 2
+    assert printed[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: ")
 
 
 def test_beside_any_number_of_experiments_of_others_every_result_is_found(store, tmp_path, monkeypatch):
@@ -307,9 +310,9 @@ def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, 
     monkeypatch.setenv("RESULTS_DIR", "results")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 run of ") and len(told) == 2
-    assert told[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("1 run of ") and len(printed) == 2
+    assert printed[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
 
 
 @pytest.mark.parametrize(
@@ -331,10 +334,10 @@ def test_a_store_of_artifacts_that_does_not_answer_stops_the_table(store, tmp_pa
 
     store.record([made_up_result(small_run())], tmp_path)
     monkeypatch.setattr(LocalArtifactRepository, "download_artifacts", fails)
-    odd = []
+    skipped = []
     with contextlib.nullcontext() if gone else pytest.raises(MlflowException):
-        assert list(store.results(pass_over=odd.append)) == []
-    assert len(odd) == gone
+        assert list(store.results(skip=skipped.append)) == []
+    assert len(skipped) == gone
 
 
 def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tmp_path, monkeypatch, capsys):
@@ -346,8 +349,8 @@ def test_a_disk_that_is_full_under_the_tables_is_not_said_to_be_mlflow(store, tm
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     monkeypatch.setattr("study.record.tables._write_merged", full)
     assert main(["table"]) != 0
-    told = capsys.readouterr().err
-    assert "No space left on device" in told and "MLFLOW_TRACKING_URI" not in told
+    printed = capsys.readouterr().err
+    assert "No space left on device" in printed and "MLFLOW_TRACKING_URI" not in printed
 
 
 # ---- What a user of MLflow looks for ---------------------------------------------------------------------------------
@@ -365,8 +368,8 @@ def test_its_images_are_its_data_set_and_its_network_an_artifact(store, tmp_path
     planned = small_run(fingerprint="abc")
     store.record([made_up_result(planned)], tmp_path)
     run = only_run(store)
-    (told,) = run.inputs.dataset_inputs
-    assert (told.dataset.name, told.dataset.digest) == ("shapes", "abc")
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("shapes", "abc")
     assert [f.path for f in store.client.list_artifacts(run.info.run_id)] == ["network.txt", "result.json"]
     *_, total = network_text(made_up_result(planned)).split()
     assert int(total.replace(",", "")) == sum(p.numel() for p in AlexNet(planned.recipe).parameters())

@@ -72,15 +72,15 @@ def with_two_test_errors(result: RunResult) -> RunResult:
     return replace(result, points=(*first, replace(last, test_error=result.test_error + 1e-4)))
 
 
-def test_a_result_that_contradicts_itself_is_named_and_passed_over_and_the_others_are_merged(tmp_path):
+def test_a_result_that_contradicts_itself_is_named_and_skipped_and_the_others_are_merged(tmp_path):
     one, other = made_up_result(small_run(0)), with_two_test_errors(made_up_result(small_run(1)))
-    odd: list[str] = []
-    assert tables.merge(tmp_path, [one, other], odd.append) == 1
+    skipped: list[str] = []
+    assert tables.merge(tmp_path, [one, other], skipped.append) == 1
     assert tables.read(tmp_path)[0].key.tolist() == [one.key]
     assert (
-        len(odd) == 1
-        and odd[0].startswith(f"{other.key}: ")
-        and odd[0].endswith("end with a different test error from runs.csv")
+        len(skipped) == 1
+        and skipped[0].startswith(f"{other.key}: ")
+        and skipped[0].endswith("end with a different test error from runs.csv")
     )
 
 

@@ -259,13 +259,13 @@ def test_two_machines_may_be_the_first_in_an_empty_database(postgresql, tmp_path
 @needs_postgresql
 def test_whoever_waits_for_a_database_that_another_lays_out_says_for_whom(postgresql, monkeypatch, capsys):
     uri = postgresql("waited")
-    monkeypatch.setattr(database, "TOLD_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(database, "NOTICE_AFTER_SECONDS", 0.05)
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
     with database.laying_out(uri), pytest.raises(OperationalError, match="lock timeout"), database.laying_out(uri):
         pass
     holder = f"process {os.getpid()} on {socket.gethostname()}"
-    assert f"/waited, held by {holder}; giving up after 0 seconds" in (told := capsys.readouterr().err)
-    assert told.count("\n") == 1 and PASSWORD not in told
+    assert f"/waited, held by {holder}; giving up after 0 seconds" in (printed := capsys.readouterr().err)
+    assert printed.count("\n") == 1 and PASSWORD not in printed
     with database.laying_out(uri):  # it is free again
         assert capsys.readouterr().err == ""
 
@@ -302,9 +302,9 @@ def test_where_nobody_listens_a_study_goes_on_and_no_password_is_told(uri, tmp_p
     assert "MLflow did not accept 1 run," in warning and "their run folders keep them" in warning
     assert (tmp_path / "results" / "runs.csv").read_text().count("\n") == 2
     assert main(["record", str(spool)]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("MLFLOW_TRACKING_URI: ") and told.count("\n") == 1
-    assert PASSWORD not in told + warning and (PASSWORD not in uri or "study:***@" in told)
+    printed = capsys.readouterr().err
+    assert printed.startswith("MLFLOW_TRACKING_URI: ") and printed.count("\n") == 1
+    assert PASSWORD not in printed + warning and (PASSWORD not in uri or "study:***@" in printed)
 
 
 # ---- Optuna ----------------------------------------------------------------------------------------------------------
@@ -346,8 +346,8 @@ def test_a_storage_that_cannot_be_used_is_refused_in_a_line_without_its_password
     for url in (f"postgresql://study:{PASSWORD}@127.0.0.1:{free_port()}/team", f"wrong://study:{PASSWORD}@host/db", "nothing"):
         monkeypatch.setenv("OPTUNA_STORAGE", url)
         assert main(["search", "relu_sooner", "--scale", "smoke", "--device", "cpu", "--precision", "fp32"]) == 2
-        told = capsys.readouterr().err
-        assert told.startswith("OPTUNA_STORAGE: ") and told.count("\n") == 1 and PASSWORD not in told
+        printed = capsys.readouterr().err
+        assert printed.startswith("OPTUNA_STORAGE: ") and printed.count("\n") == 1 and PASSWORD not in printed
     assert not (tmp_path / "results" / "tuned.json").exists()
 
 
@@ -385,7 +385,7 @@ def made_up_training(folder: Path, kill_at: int):
 def record(folder: str) -> None:
     from study.record.mlflow_store import Store
 
-    results = [from_json(told) for told in json.loads((Path(folder) / "results.json").read_text())]
+    results = [from_json(content) for content in json.loads((Path(folder) / "results.json").read_text())]
     os.chdir(Path(folder).parent)  # where a shared database has its artifacts
     Store().record(results, Path(folder))
 

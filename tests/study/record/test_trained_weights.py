@@ -76,7 +76,7 @@ def test_a_loaded_net_has_the_test_error_of_its_result(trained):
 @pytest.mark.slow
 def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
     planned_runs, place, _ = trained
-    told = ensemble_of([Trained(planned, place, "here", "fp32") for planned in planned_runs])["one_view_top1"]
+    errors = ensemble_of([Trained(planned, place, "here", "fp32") for planned in planned_runs])["one_view_top1"]
     feed = Feed(planned_runs[0].recipe, images_of("shapes", place.data_dir), 0)
     autocast = torch.autocast("cpu", enabled=False)
     each = torch.stack(
@@ -86,11 +86,11 @@ def test_an_average_of_nets_errs_as_their_mean_probabilities_do(trained):
         ]
     )
     labels = feed.test[1]
-    assert told["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
+    assert errors["averaged"] == pytest.approx((each.mean(0).argmax(1) != labels).float().mean().item(), abs=1e-3)
     wrong = (each.argmax(2) != labels).double()
-    assert told["alone"] == pytest.approx(wrong.mean().item(), abs=1e-3)
+    assert errors["alone"] == pytest.approx(wrong.mean().item(), abs=1e-3)
     by_image = (each.mean(0).argmax(1) != labels).double() - wrong.mean(0)
-    assert told["standard_error"] == pytest.approx(by_image.std().item() / len(labels) ** 0.5, rel=0.02)
+    assert errors["standard_error"] == pytest.approx(by_image.std().item() / len(labels) ** 0.5, rel=0.02)
 
 
 @pytest.mark.slow
@@ -205,10 +205,10 @@ def test_what_claims_ask_of_weights_is_kept_once_and_figure_4_is_drawn_from_it_w
     asked = [replace(planned, claim=claim) for planned in planned_runs for claim in ("nearest_images", "column_colour")]
     said = []
     derive(asked, place, tmp_path, said.append)
-    told = read_trained(tmp_path)["runs"]
-    assert len(said) == 4 and len(told) == 2
+    content = read_trained(tmp_path)["runs"]
+    assert len(said) == 4 and len(content) == 2
     for planned in planned_runs:
-        facts = told[run_name(planned.key, MACHINE.label)]
+        facts = content[run_name(planned.key, MACHINE.label)]
         assert set(facts) == {"kernels", "neighbours"}
         assert 0 <= facts["neighbours"]["same_label"]["pixels"] <= 1
     kept = read_arrays(arrays_of(planned_runs[0], tmp_path))

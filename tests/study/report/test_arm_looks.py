@@ -39,8 +39,8 @@ def of_arms(claim: Claim, labels: Iterable[str]) -> MadeUp:
 
 def by_arm(lines: Iterable[Line2D], labels: Iterable[str]) -> dict[str, str]:
     """The colours of the lines that are named after an arm."""
-    told = {line.get_label().partition(" (")[0]: line.get_color() for line in lines}
-    return {label: told[label] for label in labels if label in told}
+    colours = {line.get_label().partition(" (")[0]: line.get_color() for line in lines}
+    return {label: colours[label] for label in labels if label in colours}
 
 
 @pytest.mark.parametrize("name", NOT_FACTORIAL)

@@ -214,22 +214,22 @@ def test_an_address_that_says_nothing_shows_everything(opened, address):
     assert page.said == [] and page.evaluate(f"{SHOWN}.length") == page.locator(ROWS).count()
 
 
-def told_when_pointed_at(desk, point) -> str:
+def text_when_pointed_at(desk, point) -> str:
     """Scrolling hides what is told, also that of a page that still settles: so it is pointed at until it stands."""
     for _ in range(20):
         desk.mouse.move(0, 0)
         point()
-        if told := desk.evaluate("(tip => tip.hidden ? '' : tip.innerText)(document.getElementById('tip'))"):
-            return told
+        if text := desk.evaluate("(tip => tip.hidden ? '' : tip.innerText)(document.getElementById('tip'))"):
+            return text
         desk.wait_for_timeout(50)
     raise AssertionError("nothing is told")
 
 
 def test_a_run_that_is_pointed_at_tells_arm_seed_value_key_and_its_command(desk):
     points = desk.locator('article[id^="response_norm-"] svg.points circle')
-    told = told_when_pointed_at(desk, points.nth(points.count() - 1).hover)
-    assert re.match(r"none, seed 2: 32\.20; run [0-9a-f]{16}\n", told)
-    assert "python -m study train response_norm/ALEXNET_32/none --set data.name=cifar10-jpeg --seed 2" in told
+    text = text_when_pointed_at(desk, points.nth(points.count() - 1).hover)
+    assert re.match(r"none, seed 2: 32\.20; run [0-9a-f]{16}\n", text)
+    assert "python -m study train response_norm/ALEXNET_32/none --set data.name=cifar10-jpeg --seed 2" in text
 
 
 def test_a_curve_that_is_pointed_at_tells_arm_and_seed(desk):
@@ -240,7 +240,7 @@ def test_a_curve_that_is_pointed_at_tells_arm_and_seed(desk):
         box = curve.bounding_box()
         desk.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
-    assert re.search(r"seed \d: ended at [\d.]+%; epoch \d+", told_when_pointed_at(desk, point))
+    assert re.search(r"seed \d: ended at [\d.]+%; epoch \d+", text_when_pointed_at(desk, point))
 
 
 def test_runs_are_reached_by_the_keyboard_alone(desk):

@@ -20,9 +20,9 @@ ARMS = {
 }
 
 
-def found(**told):
+def found(**of_look):
     verdict = decided(DROPOUT, ARMS)
-    verdict = dataclasses.replace(verdict, told=dataclasses.replace(verdict.told, **told))
+    verdict = dataclasses.replace(verdict, look=dataclasses.replace(verdict.look, **of_look))
     return finding_of(DROPOUT, verdict, readings=readings_of(case_of(DROPOUT, ARMS)))
 
 
@@ -46,10 +46,10 @@ def test_a_reading_that_lies_apart_is_told_and_marked():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "told"), [(None, False), (1.0, False), (0.81, False), (1.24, False), (0.79, True), (3.6, True)]
+    ("ratio", "is_said"), [(None, False), (1.0, False), (0.81, False), (1.24, False), (0.79, True), (3.6, True)]
 )
-def test_an_arm_that_changes_the_scale_of_the_signal_says_so(ratio, told):
-    assert any("Before training" in text for text in cautions(found(initial_logits=ratio))) == told
+def test_an_arm_that_changes_the_scale_of_the_signal_says_so(ratio, is_said):
+    assert any("Before training" in text for text in cautions(found(initial_logits=ratio))) == is_said
 
 
 def test_on_other_images_is_told_where_it_is_known_and_marked_where_it_would_change_the_verdict():
@@ -74,8 +74,8 @@ def test_a_direction_that_hangs_on_seeds_that_count_on_two_machines_says_so(dire
     one = found()
     verdict = dataclasses.replace(one.verdict, direction=direction)
     once = SimpleNamespace(**{**vars(one), "verdict": verdict, "each_seed_once": within_runs(values)})
-    (told,) = [text for text in cautions(once) if "of the 3 seeds counted once" in text]
-    assert ("which includes 0" in told) == doubts
+    (caution,) = [text for text in cautions(once) if "of the 3 seeds counted once" in text]
+    assert ("which includes 0" in caution) == doubts
 
 
 def test_a_question_outside_of_the_family_says_so():
@@ -113,16 +113,16 @@ def test_of_several_arms_each_is_compared_with_its_own_second_reading(of_2, of_3
     one = depth(of_2, of_3)
     assert one.verdict.treated == "without-3" and readings_differ(one) == differ
     assert list(own_readings(one)) == ["without-3-signal-kept"]
-    (told,) = (text for text in cautions(one) if "without-2-signal-kept" in text)
-    assert "(without-2 itself: +2.0" in told
+    (caution,) = (text for text in cautions(one) if "without-2-signal-kept" in text)
+    assert "(without-2 itself: +2.0" in caution
 
 
-@pytest.mark.parametrize(("alone", "told"), [("supported", False), ("contradicted", True), (None, False)])
-def test_what_an_earlier_look_decided_alone_is_told_where_the_estimate_has_changed_sides(alone, told):
+@pytest.mark.parametrize(("alone", "is_said"), [("supported", False), ("contradicted", True), (None, False)])
+def test_what_an_earlier_look_decided_alone_is_told_where_the_estimate_has_changed_sides(alone, is_said):
     """Here the estimate is one point in the paper's direction."""
     one = found()
     one.verdict = dataclasses.replace(one.verdict, alone=alone)
-    assert any("now the estimate is on the other side" in text for text in cautions(one)) == told
+    assert any("now the estimate is on the other side" in text for text in cautions(one)) == is_said
 
 
 def test_a_reading_beyond_an_effect_whose_interval_holds_0_says_another_thing_and_not_a_larger_effect():

@@ -15,7 +15,7 @@ def found(name: str, scale: str, asked: int, base: str = "ALEXNET_32", in_family
 
 
 def test_the_counts_of_claims_and_findings_stand_in_one_place_and_add_up():
-    told = counts_words(
+    text = counts_words(
         [
             found("response_norm", "cifar10-jpeg", 23),
             found("response_norm", "cifar10-jpeg-2500", 18),
@@ -26,9 +26,9 @@ def test_the_counts_of_claims_and_findings_stand_in_one_place_and_add_up():
         ],
         CLAIMS,
     )
-    assert "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500, 26 at tiny-imagenet-100." in told
-    assert "1 at cifar10-jpeg, 3 at cifar10-jpeg-2500, 1 at tiny-imagenet-100, 5 in all (1 of them on an extra question" in told
-    of_paper, own = map(int, re.findall(r"makes (\d+) claims .* we also ask (\d+) questions", told)[0])
+    assert "23 at cifar10-jpeg, 18 at cifar10-jpeg-2500, 26 at tiny-imagenet-100." in text
+    assert "1 at cifar10-jpeg, 3 at cifar10-jpeg-2500, 1 at tiny-imagenet-100, 5 in all (1 of them on an extra question" in text
+    of_paper, own = map(int, re.findall(r"makes (\d+) claims .* we also ask (\d+) questions", text)[0])
     assert of_paper + own == sum(claim.rule.is_tested for claim in CLAIMS.values())
 
 

@@ -62,9 +62,9 @@ def test_the_mean_that_is_drawn_is_that_of_the_table_also_of_times_that_never_ca
     picture = shown(TIMES, *arms)
     budget = arms[1].budget_epochs
     mean = picture["arms"][1]["mean"]
-    told = re.search(r"at least (\S+) \[", mean["text"])
+    match = re.search(r"at least (\S+) \[", mean["text"])
     assert values_of(picture, mean["middle"])[0] == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.2)
-    assert float(told[1]) == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.1)
+    assert float(match[1]) == pytest.approx(np.mean([10.0, budget, 9.5]), abs=0.1)
 
 
 def test_the_interval_of_a_mean_that_is_only_a_lower_bound_goes_on_to_the_edge_and_beyond():

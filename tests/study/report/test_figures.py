@@ -102,7 +102,7 @@ def test_figure_4_shows_a_net_of_a_machine_that_the_verdict_rests_on(nearest):
     (one,), folder = nearest
     for machine in ("first", "judged"):
         write_nearest(folder, machine, title=np.array(machine))
-    verdict = replace(one.verdict, told=replace(one.verdict.told, machines=("judged",)))
+    verdict = replace(one.verdict, look=replace(one.verdict.look, machines=("judged",)))
     figure = figure_4(NeighbourGain(), folder, [replace(one, machines=("first", "judged"), verdict=verdict)])
     assert figure.get_suptitle().endswith("judged")
 
@@ -213,8 +213,8 @@ def test_figure_1_does_not_draw_the_running_and_the_exact_error_as_one_curve(nea
     }
     arms = tuple(arm_of(label, [end], curve=(curve,)) for label, end in (("relu", 2.7), ("tanh", None)))
     effect = ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2), 1)
-    told = SimpleNamespace(seeds=0)
-    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided", contrasts={}, told=told)
+    look = SimpleNamespace(seeds=0)
+    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided", contrasts={}, look=look)
     (axis,) = figure_1(claim.measure, [replace(one, claim=claim, arms=arms, verdict=verdict)]).axes
     lines = {kind: [] for kind in "-:"}
     for line in axis.lines:
@@ -229,8 +229,8 @@ def test_all_bases_of_figure_1_are_seen_on_one_axis_that_reaches_the_last_of_the
     (one,), _ = nearest
     claim = all_claims()["relu_sooner"]
     effect = ratio_of_logs(difference_of(0.5, 0.1, 3, 0.95, 1, 1, 0.2))
-    told = SimpleNamespace(seeds=0)
-    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided", contrasts={}, told=told)
+    look = SimpleNamespace(seeds=0)
+    verdict = SimpleNamespace(effect=effect, treated="tanh", direction="undecided", contrasts={}, look=look)
     bases = []
     for ends in ((3.0, 5.0), (6.0, 40.0), (4.0, 8.0)):
         arms = tuple(

@@ -85,14 +85,14 @@ def test_an_interval_at_own_rates_is_dotted_and_the_legend_says_so_where_there_i
     figure = draw([shared, own])
     drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 2 and len(line.get_xdata()) == 2]
     (solid, dotted) = (line._unscaled_dash_pattern for line in drawn)
-    told = {
+    texts = {
         text.get_text(): line._unscaled_dash_pattern
         for legend in figure.legends
         for text, line in zip(legend.texts, legend.legend_handles, strict=True)
         if text.get_text() in (AT_SHARED, AT_OWN)
     }
-    assert told == {AT_SHARED: solid, AT_OWN: dotted} and solid != dotted
-    assert not {text.get_text() for legend in draw([shared]).legends for text in legend.texts} & set(told)
+    assert texts == {AT_SHARED: solid, AT_OWN: dotted} and solid != dotted
+    assert not {text.get_text() for legend in draw([shared]).legends for text in legend.texts} & set(texts)
 
 
 # ---- Room ------------------------------------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def titled(title: str, name: str = "response_norm", **more) -> SimpleNamespace:
 
 def shown(count: int) -> SimpleNamespace:
     """Seen in so many of 20 runs."""
-    told = SimpleNamespace(machines=(), seeds=15)
-    verdict = SimpleNamespace(effect=share_of_runs(count, 20), direction="undecided", alone=None, contrasts={}, told=told)
+    look = SimpleNamespace(machines=(), seeds=15)
+    verdict = SimpleNamespace(effect=share_of_runs(count, 20), direction="undecided", alone=None, contrasts={}, look=look)
     facts = {"claim_name": "column_colour", "claim": CLAIMS["column_colour"], "verdict": verdict, "word": "undecided"}
     return SimpleNamespace(**vars(found("response_norm")) | facts)
 

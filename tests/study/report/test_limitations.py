@@ -72,10 +72,13 @@ def test_runs_that_diverged_are_counted_by_arm(tmp_path):
     found = findings_of(tmp_path, diverged=2)
     (one,) = found.found
     assert [len(arm.seeds) for arm in one.arms] == [5, 3]
-    told = limitations(found, CLAIMS)
-    assert told["no_result"] == "Of 8 runs that findings use, 2 diverged; by arm:"
-    (row,) = told["no_results"]["rows"]
-    assert dict(zip(told["no_results"]["head"], row, strict=True)).items() >= {"arm": "none", "runs": 3, "diverged": 2}.items()
+    sentences = limitations(found, CLAIMS)
+    assert sentences["no_result"] == "Of 8 runs that findings use, 2 diverged; by arm:"
+    (row,) = sentences["no_results"]["rows"]
+    assert (
+        dict(zip(sentences["no_results"]["head"], row, strict=True)).items()
+        >= {"arm": "none", "runs": 3, "diverged": 2}.items()
+    )
 
 
 def test_where_every_run_came_to_a_result_that_is_said(tmp_path):
@@ -87,7 +90,7 @@ def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fixed_on, first_seed, told",
+    "fixed_on, first_seed, words",
     [
         ("2026-11-27", 0, "8 of its 8 runs began on an earlier day (made up)."),
         ("2026-11-26", 0, "0 of its 8 runs began on an earlier day (made up)."),  # whether before the rule, a day cannot tell
@@ -100,14 +103,14 @@ def test_without_a_rule_all_runs_were_seen_as_they_came(tmp_path):
         ),
     ],
 )
-def test_of_a_rule_is_told_which_runs_were_there_before_it(tmp_path, fixed_on, first_seed, told):
+def test_of_a_rule_is_told_which_runs_were_there_before_it(tmp_path, fixed_on, first_seed, words):
     found = findings_of(tmp_path, fixed_on=fixed_on, first_seed=first_seed)
-    assert limitations(found, CLAIMS)["before"] == [f"{SCALE}: the rule was fixed on {fixed_on}; {told}"]
+    assert limitations(found, CLAIMS)["before"] == [f"{SCALE}: the rule was fixed on {fixed_on}; {words}"]
     (one,) = found.found
     beside = f"The rule was fixed on {fixed_on}; 8 of these runs began on an earlier day (NOTES.md)."
     assert (beside in cautions(one)) == (fixed_on == "2026-11-27")
 
 
 def test_a_claim_that_was_written_after_some_runs_says_so_where_it_is_asked(tmp_path):
-    told = limitations(findings_of(tmp_path), {**CLAIMS, "batch_norm": all_claims()["batch_norm"]})["before"]
-    assert told[1].endswith("runs of its first 10 seeds were seen before it was written. They are not judged.")
+    sentences = limitations(findings_of(tmp_path), {**CLAIMS, "batch_norm": all_claims()["batch_norm"]})["before"]
+    assert sentences[1].endswith("runs of its first 10 seeds were seen before it was written. They are not judged.")

@@ -43,13 +43,13 @@ def rules(tmp_path) -> Preregistrations:
 
 def test_the_seeds_of_a_scale_are_those_of_its_own_spread_and_looks(rules):
     near, far = at(NEAR, 0.3), at(FAR, 2.0)
-    first, *told = lines("dropout_overfits", DROPOUT, [near, far], rules)
+    first, *rest = lines("dropout_overfits", DROPOUT, [near, far], rules)
     assert first == "0.5 points"
-    by_scale = {scale: next(one for one in told if one.startswith(f"{scale}, {BASE}: ")) for scale in (NEAR, FAR)}
+    by_scale = {scale: next(one for one in rest if one.startswith(f"{scale}, {BASE}: ")) for scale in (NEAR, FAR)}
     for scale, own, looks in ((NEAR, near, LOOKS), (FAR, far, LONG)):
         assert by_scale[scale] == f"{scale}, {BASE}: {seeds_sentence(DROPOUT, spread_of([own], DROPOUT.measure, BASE), looks)}"
     assert "within 24 seeds" in by_scale[FAR] and "24 seeds" not in by_scale[NEAR]
-    assert told[-1].startswith("ALEXNET_64, SOURCE_2012: ") and "no runs yet" in told[-1] and len(told) == 3
+    assert rest[-1].startswith("ALEXNET_64, SOURCE_2012: ") and "no runs yet" in rest[-1] and len(rest) == 3
 
 
 def test_what_list_says_of_a_scale_is_what_plan_says_of_it(rules, monkeypatch):
@@ -74,9 +74,9 @@ def test_no_claim_that_ended_as_no_effect_at_a_scale_is_told_there_that_it_canno
 
 
 def test_scripts_get_the_seeds_by_base_and_scale(rules):
-    told = json.loads(json.dumps(facts("dropout_overfits", DROPOUT, [at(NEAR, 0.3), at(FAR, 2.0)], rules)))
-    seeds = told["seeds_for_no_effect"]
-    assert told["margin"] == 0.5 and seeds["ALEXNET_64"] == seeds["SOURCE_2012"] == {}
+    content = json.loads(json.dumps(facts("dropout_overfits", DROPOUT, [at(NEAR, 0.3), at(FAR, 2.0)], rules)))
+    seeds = content["seeds_for_no_effect"]
+    assert content["margin"] == 0.5 and seeds["ALEXNET_64"] == seeds["SOURCE_2012"] == {}
     assert {scale: (one["last_look"], one["runs"]) for scale, one in seeds[BASE].items()} == {NEAR: (12, 8), FAR: (24, 8)}
     assert seeds[BASE][NEAR]["seeds"][0] < seeds[BASE][FAR]["seeds"][0]
 

@@ -25,9 +25,9 @@ def runs(label: str, fingerprint: str, without: int) -> list:
     for planned in make_plan("response_norm", label, fingerprint, Tuned(), seeds=3):
         more = without + (0, 1, -1)[planned.seed] if planned.arm == "none" else 0
         wrong = np.arange(IMAGES) < 12 + more
-        told = replace(made_up_result(planned, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
+        answers = replace(made_up_result(planned, None), answers=answers_of(~wrong), answers_ten_views=answers_of(~wrong))
         error = float(wrong.mean())
-        found.append(replace(told, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
+        found.append(replace(answers, test_error=error, test_error_ten_views=error, predicted_classes=3, chance_error=0.66))
     return found
 
 
@@ -51,7 +51,7 @@ def test_a_verdict_says_that_the_images_limit_it(results):
     """Two more of 40 images wrong: 5 points, where the images alone have an error of 2.8 and 5 / 1.96 would be allowed."""
     (found,) = only(results)
     assert found.verdict.effect.estimate == pytest.approx(5.0) and found.verdict.direction == "undecided"
-    assert found.verdict.told.image_error == pytest.approx(2.78, abs=0.01) and found.verdict.told.test_images == IMAGES
+    assert found.verdict.look.image_error == pytest.approx(2.78, abs=0.01) and found.verdict.look.test_images == IMAGES
     assert "more images needed: about" in more_seeds_words(found) and "from the 40 test images" in why(found)
     assert verdict_words(found).startswith("undecided")
 

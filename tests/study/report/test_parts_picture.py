@@ -68,7 +68,7 @@ def test_where_regimes_differ_in_the_arm_that_decides_each_lane_names_its_own():
     one, other = found("depth"), found("depth", scale=FEW)
     (axis,) = worth_of_parts([one, other]).axes
     assert titles(axis) == [f"{one.claim.title} ({one.verdict.treated})"]
-    other.verdict = replace(other.verdict, told=replace(other.verdict.told, treated="without-4"))
+    other.verdict = replace(other.verdict, look=replace(other.verdict.look, treated="without-4"))
     (axis,) = worth_of_parts([one, other]).axes
     assert titles(axis) == [one.claim.title]
     assert [name for name in lanes(axis) if "kept" not in name] == [f"{SCALE}, {one.verdict.treated}", f"{FEW}, without-4"]
@@ -102,8 +102,8 @@ def test_no_effect_has_a_mark_of_its_own_which_the_legend_names():
         bars[word] = [list(line.get_xdata()) for line in marks(figure.axes[0], "|")]
         assert one.word == word
     assert bars == {"no effect": [[-0.5, 0.5]], "undecided": [], "supported": []}
-    told = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
-    assert "hollow between two bars: no effect" in told
+    texts = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    assert "hollow between two bars: no effect" in texts
 
 
 def test_training_errors_on_one_axis_say_when_each_is_measured():
@@ -121,11 +121,11 @@ def test_a_part_points_to_the_side_that_the_picture_of_all_claims_has_it_on_and_
         (axis,) = draw(both).axes
         (first, second) = (line for line in axis.lines if line.get_marker() in ("o", "v"))
         places[draw] = [first.get_xdata()[0] > 0, second.get_xdata()[0] > 0]
-        told = {text.get_text(): text for text in axis.texts}
-        against, as_said = told["← against the claim"], told["as the claim says →"]
+        texts = {text.get_text(): text for text in axis.texts}
+        against, as_said = texts["← against the claim"], texts["as the claim says →"]
         assert against.get_ha() == "right" and against.xyann[0] < as_said.xyann[0]
         assert not any("-" in label.get_text() or "−" in label.get_text() for label in axis.get_xticklabels())
-        assert any("-2.01" in text for text in told), "its number keeps the sign that it has in the tables"
+        assert any("-2.01" in text for text in texts), "its number keeps the sign that it has in the tables"
     assert set(places[worth_of_parts]) == set(places[verdict_forest]) == {True, False}
 
 
@@ -251,8 +251,8 @@ def test_averaged_nets_have_a_row_of_their_own_and_the_nets_that_were_averaged_a
 def test_the_papers_tables_are_of_the_nets_that_learned_something():
     errors = [dict.fromkeys(TEST_COLUMNS, error) for error in (0.4, 0.4, 0.9)]
     one = of_nets(3, errors=errors, learned_nothing=(False, False, True))
-    (told,) = paper_tables(one.claim.measure, one)
-    assert told["head"][1].startswith("top-1, n=2") and told["rows"][0][1] == "40.0%"
+    (table,) = paper_tables(one.claim.measure, one)
+    assert table["head"][1].startswith("top-1, n=2") and table["rows"][0][1] == "40.0%"
 
 
 def test_with_too_few_nets_there_is_no_panel_of_effects_and_the_title_says_how_many_there_are():

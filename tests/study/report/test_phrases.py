@@ -68,10 +68,10 @@ def test_a_number_of_the_notes_is_never_told_as_the_papers():
 
 def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
     """ "No effect" beside "nothing" would read as if the paper claimed that there is none."""
-    told = {name: paper_says(claim) for name, claim in CLAIMS.items()}
-    assert told["response_norm"] == "the paper says +1.4 points" and told["fidelity"] == "the paper does not say"
-    assert told["column_crossing"] == "the paper does not say (2012 notes: +1.16 points)"
-    assert not any("nothing" in words for words in told.values())
+    texts = {name: paper_says(claim) for name, claim in CLAIMS.items()}
+    assert texts["response_norm"] == "the paper says +1.4 points" and texts["fidelity"] == "the paper does not say"
+    assert texts["column_crossing"] == "the paper does not say (2012 notes: +1.16 points)"
+    assert not any("nothing" in words for words in texts.values())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_of_a_silent_paper_it_is_told_that_it_does_not_say():
 def test_with_how_many_of_the_runs_shown_it_was_judged_is_told_where_it_was_not_all(judged, shown, words):
     effect = difference_of(1.5, 0.1, 9, 0.95, *judged, 0.2)
     arms = [SimpleNamespace(label=label, runs=range(count)) for label, count in zip(("none", "2012"), shown, strict=True)]
-    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, told=SimpleNamespace(seeds=0))
+    verdict = SimpleNamespace(effect=effect, treated="none", direction="supported", contrasts={}, look=SimpleNamespace(seeds=0))
     assert judged_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == words
 
 
@@ -94,7 +94,7 @@ def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that
     """As of five nets of which one is trained."""
     nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 5, 5, math.nan)
     arms = [SimpleNamespace(label="2012", runs=[0], known=[0.4])]
-    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={}, told=SimpleNamespace(seeds=0))
+    verdict = SimpleNamespace(effect=nothing, treated=None, direction="incomplete", contrasts={}, look=SimpleNamespace(seeds=0))
     one = SimpleNamespace(claim=CLAIMS["averaged_nets"], arms=arms, verdict=verdict)
     assert judged_words(one) == "not judged yet" and runs_in_brief(one) == "1"
 
@@ -110,14 +110,14 @@ def test_of_what_no_look_was_taken_at_nothing_is_called_judged_and_the_runs_that
 def test_where_nothing_is_compared_the_runs_of_each_arm_are_told_and_no_seeds(counts, seeds, says):
     nothing = difference_of(math.nan, math.nan, math.nan, 0.95, 0, 3, math.nan)
     arms = [SimpleNamespace(label=label, known=[0.4] * count) for label, count in counts.items()]
-    verdict = SimpleNamespace(effect=nothing, contrasts={}, told=SimpleNamespace(seeds=seeds))
+    verdict = SimpleNamespace(effect=nothing, contrasts={}, look=SimpleNamespace(seeds=seeds))
     assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=arms, verdict=verdict)) == says
 
 
 @pytest.mark.parametrize(("runs", "seeds", "says"), [(12, 9, "n=12/9"), (2, 3, "n=2"), (3, 3, "n=3")])
 def test_seeds_are_told_where_they_are_fewer_than_the_runs(runs, seeds, says):
     effect = difference_of(1.0, 0.1, 9.0, 0.95, runs, runs, 0.2)
-    verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=seeds))
+    verdict = SimpleNamespace(effect=effect, contrasts={}, look=SimpleNamespace(seeds=seeds))
     assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=[], verdict=verdict)) == says
 
 
@@ -134,10 +134,10 @@ def test_effects_are_told_with_their_intervals():
 
 
 def test_a_measure_in_another_unit_is_told_in_it():
-    told = reported_words(
+    text = reported_words(
         replace(CLAIMS["response_norm"], reported=replace(CLAIMS["response_norm"].reported, precision="about"))
     )
-    assert told == "about +1.4 points"
+    assert text == "about +1.4 points"
 
 
 @pytest.mark.parametrize("count, says", [(1, "1 run"), (0, "0 runs"), (11, "11 runs"), (1032, "1,032 runs")])
@@ -148,7 +148,7 @@ def test_one_run_is_one_and_all_else_are_many(count, says):
 def test_runs_are_told_of_the_arm_first_and_then_of_the_control():
     """Whichever has more."""
     effect = difference_of(1.0, 0.1, 9.0, 0.95, 9, 6, 0.2)
-    verdict = SimpleNamespace(effect=effect, contrasts={}, told=SimpleNamespace(seeds=6))
+    verdict = SimpleNamespace(effect=effect, contrasts={}, look=SimpleNamespace(seeds=6))
     assert runs_words(SimpleNamespace(claim=CLAIMS["response_norm"], arms=[], verdict=verdict)) == "n=9+6"
 
 
@@ -173,8 +173,8 @@ def test_a_run_that_finished_and_answers_like_no_network_at_all_did_not_learn():
 
 def test_an_arm_without_an_effect_is_called_the_control_where_it_is_that_alone():
     finding = SimpleNamespace(claim=CLAIMS["response_norm"], effects={})
-    told = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
-    assert told == {"2012": "(control)", "none": "not compared yet"}
+    texts = {label: against_control_words(finding, SimpleNamespace(label=label)) for label in ("2012", "none")}
+    assert texts == {"2012": "(control)", "none": "not compared yet"}
 
 
 @pytest.mark.parametrize(

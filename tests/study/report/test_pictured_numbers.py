@@ -240,13 +240,13 @@ def test_parts_at_several_scales_stand_side_by_side_with_their_numbers_and_those
     assert at_several_scales(found[:1]) == {}
     with style():
         (axis,) = effects_side_by_side(found).axes
-    told = {text.get_text() for text in axis.texts}
+    texts = {text.get_text() for text in axis.texts}
     for one in found:
         for part in CLAIMS["interactions_of_four"].rule.design.factors:
             effect = one.verdict.contrasts[part]
             assert any(line.get_xdata()[0] == effect.estimate for line in axis.lines if line.get_marker() in MARKS)
             interval = f"[{effect.lower:.2f}, {effect.upper:.2f}]" if math.isfinite(effect.lower) else "(no interval)"
-            assert f"{effect.estimate:+.2f} {interval}" in told
+            assert f"{effect.estimate:+.2f} {interval}" in texts
     rows = [label.get_text() for label in axis.get_yticklabels()]
     worth = {
         f"without {part}": np.mean([o.verdict.contrasts[part].estimate for o in found])
@@ -261,16 +261,16 @@ def test_seeds_that_ran_on_several_machines_are_told_beside_the_blocks(four):
     arms = tuple(with_runs(arm, seed=[0, 0], machine=[HERE, THERE]) for arm in two_seeds.arms)
     found = [*four["cifar10-jpeg", 1], replace(two_seeds, arms=arms)]
     with style():
-        told = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
-    assert told[0].endswith("with the same seed")
-    assert told[1].endswith("2 blocks of 16 runs with the same seed (1 seed, some on several machines)")
+        texts = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
+    assert texts[0].endswith("with the same seed")
+    assert texts[1].endswith("2 blocks of 16 runs with the same seed (1 seed, some on several machines)")
 
 
 def test_two_versions_of_the_images_of_a_scale_have_an_entry_each_in_the_legend(four):
     found = [replace(one, version=version) for one in four["cifar10-jpeg", 1] for version in ("f00d", "beef")]
     with style():
-        told = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
-    assert [text.partition(":")[0] for text in told[:2]] == ["cifar10-jpeg f00d", "cifar10-jpeg beef"]
+        texts = [text.get_text() for text in effects_side_by_side(found).legends[0].get_texts()]
+    assert [text.partition(":")[0] for text in texts[:2]] == ["cifar10-jpeg f00d", "cifar10-jpeg beef"]
 
 
 @pytest.mark.parametrize(

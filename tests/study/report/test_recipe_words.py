@@ -6,7 +6,7 @@ from study.report.recipe_words import setting_words
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [
         (0.02 * 0.35, "0.007"),  # 0.006999999999999999
         (0.05 * 1.5178932768808219, "0.07589"),
@@ -20,5 +20,5 @@ from study.report.recipe_words import setting_words
         (float("inf"), "inf"),
     ],
 )
-def test_a_setting_has_four_significant_digits_and_no_noise_of_arithmetic(value, told):
-    assert setting_words(value) == told
+def test_a_setting_has_four_significant_digits_and_no_noise_of_arithmetic(value, text):
+    assert setting_words(value) == text

@@ -96,52 +96,52 @@ def test_a_question_without_a_verdict_says_that_nothing_would_change_it():
 def test_the_p_value_and_the_margin_that_no_effect_needs_are_those_of_the_claim():
     """Not the 90% interval, which a look before the last, and several arms, need wider."""
     one = found(treated=WIDE)
-    told = re.search(r"beyond 0\.5 points either way; it now has (\d\.\d+)\.", would_change(one))
-    assert float(told[1]) == pytest.approx(one.verdict.p_no_effect, rel=0.02)
+    match = re.search(r"beyond 0\.5 points either way; it now has (\d\.\d+)\.", would_change(one))
+    assert float(match[1]) == pytest.approx(one.verdict.p_no_effect, rel=0.02)
 
 
 def test_a_verdict_by_a_hair_tells_its_p_value():
     one = found()
     one.verdict = replace(one.verdict, holm_p=0.0497)
-    told = would_change(one)
-    assert "The decision is narrow: its p value among all claims is 0.0497, and at most 0.05 is allowed." in told
+    text = would_change(one)
+    assert "The decision is narrow: its p value among all claims is 0.0497, and at most 0.05 is allowed." in text
     one.verdict = replace(one.verdict, holm_p=0.02)
     assert "narrow" not in would_change(one)
 
 
 def test_how_it_was_judged_begins_with_what_was_set_against_what():
-    told = how_judged(found())
-    assert told.startswith("Each run of none was compared with the run of 0.0005 with the same seed on the same machine")
-    assert "The plan: 4 looks, 23 claims judged together, a margin of 0.5 points either way." in told
+    text = how_judged(found())
+    assert text.startswith("Each run of none was compared with the run of 0.0005 with the same seed on the same machine")
+    assert "The plan: 4 looks, 23 claims judged together, a margin of 0.5 points either way." in text
 
 
 @pytest.mark.parametrize("name", ["relu_sooner", "ten_views", "averaged_nets", "column_colour", "batch_norm_dropout", "depth"])
 def test_every_rule_has_words_of_its_own_for_what_it_compares(name):
     from study.report.referee import compared
 
-    told = compared(CLAIMS[name].rule, found(claim=CLAIMS[name], name=name, verdict=SimpleNamespace(direction="")))
-    assert type(CLAIMS[name].rule).__name__ not in told and not told.endswith(".")
+    text = compared(CLAIMS[name].rule, found(claim=CLAIMS[name], name=name, verdict=SimpleNamespace(direction="")))
+    assert type(CLAIMS[name].rule).__name__ not in text and not text.endswith(".")
 
 
 def test_a_verdict_of_one_machine_does_not_show_that_another_agrees():
-    assert any("Whether another kind of machine agrees" in told for told in does_not_show(found()))
+    assert any("Whether another kind of machine agrees" in text for text in does_not_show(found()))
 
 
 def test_what_holds_for_every_finding_names_each_proxy_and_each_network_once_and_no_stand_in():
     scales = ("cifar10-jpeg", "cifar10-jpeg", "cifar10-jpeg-2500", "shapes")
-    told = holds_for_all([found(scale=scale) for scale in scales])
-    proxies = [line for line in told if "on the paper's images is not judged" in line]
-    networks = [line for line in told if "differs from the network of 2012 in" in line]
+    sentences = holds_for_all([found(scale=scale) for scale in scales])
+    proxies = [line for line in sentences if "on the paper's images is not judged" in line]
+    networks = [line for line in sentences if "differs from the network of 2012 in" in line]
     assert [line.partition(":")[0] for line in proxies] == ["cifar10-jpeg", "cifar10-jpeg-2500"]
     assert [line.partition(" differs")[0] for line in networks] == [
         "ALEXNET_32 at cifar10-jpeg", "ALEXNET_32 at cifar10-jpeg-2500",
     ]  # fmt: skip
-    assert any("Undecided does not mean that there is no effect" in line for line in told)
+    assert any("Undecided does not mean that there is no effect" in line for line in sentences)
 
 
 def test_stand_in_data_show_nothing_about_the_paper_and_say_only_that():
-    (told,) = does_not_show(found(scale="shapes"))
-    assert told.startswith("Anything about the paper")
+    (text,) = does_not_show(found(scale="shapes"))
+    assert text.startswith("Anything about the paper")
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_runs_that_claims_share_are_counted_once_in_a_full_replication():
 
 def test_the_table_at_a_glance_counts_claims_and_prices_core_hours():
     findings = SimpleNamespace(found=(found(),), runs=RUNS)
-    told = at_a_glance(findings, {"weight_decay": DECAY, "response_norm": NORM, "interactions_of_four": PARTS})
-    rows = {name: here for name, here, _ in told["rows"]}
+    table = at_a_glance(findings, {"weight_decay": DECAY, "response_norm": NORM, "interactions_of_four": PARTS})
+    rows = {name: here for name, here, _ in table["rows"]}
     assert rows["scope"] == "1 of 2 claims of the paper judged"  # the third is no claim of the paper
     assert rows["computing"] == "3.0 core-hours and 1.0 GPU-hours"
     assert rows["cost"].startswith("0.15 dollars at 0.05 a core-hour")
@@ -218,8 +218,8 @@ def test_runs_without_a_result_are_hard_and_none_are_easy():
     whole, idle = RUNS.assign(outcome="finished"), RUNS.assign(outcome=["stalled", "diverged", "stalled"])
     assert Remark("Of 3 runs 1 diverged.") in hard(SimpleNamespace(found=(), runs=RUNS))
     assert Remark("Of 3 runs 1 diverged and 2 did not learn.") in hard(SimpleNamespace(found=(), runs=idle))
-    (told,) = easy(SimpleNamespace(found=(), runs=whole))
-    assert told.text.startswith("Each of 3 runs has a result")
+    (item,) = easy(SimpleNamespace(found=(), runs=whole))
+    assert item.text.startswith("Each of 3 runs has a result")
 
 
 def test_a_finished_run_that_always_gives_one_answer_has_no_result_either():
@@ -230,12 +230,12 @@ def test_a_finished_run_that_always_gives_one_answer_has_no_result_either():
 
 def test_a_decided_claim_is_easy_and_an_open_one_is_hard():
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm")), runs=RUNS)
-    assert any(told.each == [DECAY.title] for told in easy(findings))
+    assert any(item.each == [DECAY.title] for item in easy(findings))
     assert Remark("Undecided with the seeds so far: 1 of 2 findings.") in hard(findings)
 
 
 def test_a_design_that_claims_nothing_is_no_finding_and_what_is_decided_alone_is_told_apart():
-    design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, told=None))
+    design = found(PARTS, name="interactions_of_four", verdict=SimpleNamespace(direction="no claim", alone=None, look=None))
     alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
     findings = SimpleNamespace(found=(found(), found(NORM, WIDE, "response_norm"), alone, design), runs=RUNS)
     assert Remark("Undecided with the seeds so far: 2 of 3 findings, 1 of them supported alone.") in hard(findings)
@@ -246,8 +246,8 @@ def test_the_command_of_a_claim_names_networks_that_it_does_not_run_by_default()
     relu = get_claim("relu_sooner")
     some = [SimpleNamespace(claim=relu, claim_name="relu_sooner", base=base, scale="cifar10", data="cifar10",
                             arms=(), rule=None) for base in (*relu.default_bases, "B-2012")]  # fmt: skip
-    told = "make reproduce-relu-speedup SCALE=cifar10 SEEDS=1"
-    assert command(some[:-1]) == told and command(some) == f"{told} BASE=A-today,A-2012,B-2012"
+    call = "make reproduce-relu-speedup SCALE=cifar10 SEEDS=1"
+    assert command(some[:-1]) == call and command(some) == f"{call} BASE=A-today,A-2012,B-2012"
 
 
 def test_a_schedule_is_one_field_wherever_fields_are_counted():
@@ -259,12 +259,12 @@ def test_a_schedule_is_one_field_wherever_fields_are_counted():
     assert tuple(fields_words(changed_from_2012(each)) for each in (one, fewer)) == both
     assert set(changed_from_2012(fewer)) - set(changed_from_2012(one)) == {"data.train_images", "optim.test_every"}
     for each, words in zip((one, fewer), both, strict=True):
-        assert any(f" differs from the network of 2012 in {words} (" in told for told in holds_for_all([each]))
+        assert any(f" differs from the network of 2012 in {words} (" in line for line in holds_for_all([each]))
     for each in (one, fewer):
         each.data = "cifar10-jpeg"
-    told = deviations(SimpleNamespace(found=(one, fewer)))
-    assert [(table["title"].partition(": ")[2], len(table["rows"])) for table in told["tables"]] == list(zip(both, (22, 24)))
-    assert any("differ in 19 settings" in words for words in told["words"])
+    section = deviations(SimpleNamespace(found=(one, fewer)))
+    assert [(table["title"].partition(": ")[2], len(table["rows"])) for table in section["tables"]] == list(zip(both, (22, 24)))
+    assert any("differ in 19 settings" in words for words in section["words"])
 
 
 def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_and_once():
@@ -272,33 +272,35 @@ def test_a_claim_that_stands_otherwise_at_another_scale_is_named_with_its_scale_
     everywhere = [found(scale=scale) for scale in scales]
     here = [found(NORM, treated, "response_norm", scale) for treated, scale in zip((WIDE, HIGHER), scales, strict=True)]
     findings = SimpleNamespace(found=(*everywhere, *here), runs=RUNS)
-    (told,) = (one for one in easy(findings) if one.text.startswith("Decided"))
-    assert told.each == [DECAY.title, f"{NORM.title} (cifar10-jpeg-2500)"]
+    (item,) = (one for one in easy(findings) if one.text.startswith("Decided"))
+    assert item.each == [DECAY.title, f"{NORM.title} (cifar10-jpeg-2500)"]
 
 
 def test_how_many_seeds_no_effect_takes_is_counted_against_the_looks_of_its_own_rule(monkeypatch):
     monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
     rules = [SimpleNamespace(looks=Looks((3, last), (5, last + 2)), fixed_on="2100-01-01") for last in (12, 24)]
-    told = [hard(SimpleNamespace(found=(found(treated=WIDE, rule=rule),), runs=RUNS)) for rule in rules]
-    few, many = ([one for one in each if one.text.startswith('"No effect" would need more')] for each in told)
+    items = [hard(SimpleNamespace(found=(found(treated=WIDE, rule=rule),), runs=RUNS)) for rule in rules]
+    few, many = ([one for one in each if one.text.startswith('"No effect" would need more')] for each in items)
     assert few[0].each == [f"{DECAY.title}: about 18 for a margin of 0.5 points; the last look has 12"] and not many
 
 
 def test_of_what_is_decided_alone_it_is_not_told_what_no_effect_would_take(monkeypatch):
     monkeypatch.setattr("study.report.reproduction.seeds_for_claim", lambda claim, spread, looks: (18, 18))
     alone = found(verdict=decided(DECAY, arms_of(**{"0.0005": FIVE, "none": HIGHER}), holm=lambda p: 1.0))
-    told = hard(SimpleNamespace(found=(alone,), runs=RUNS))
-    assert [one.each for one in told if one.each] == [[DECAY.title]]  # as decided alone, and as nothing else
+    items = hard(SimpleNamespace(found=(alone,), runs=RUNS))
+    assert [one.each for one in items if one.each] == [[DECAY.title]]  # as decided alone, and as nothing else
 
 
 @pytest.mark.parametrize(("outcome", "tells"), [("seen again", easy), ("not confirmed", hard)])
 def test_a_finding_run_again_on_fresh_seeds_is_told_where_it_belongs(outcome, tells, monkeypatch):
-    monkeypatch.setattr("study.report.reproduction.replication_sentence", lambda told, finding: f"Run again: {told.outcome}.")
+    monkeypatch.setattr(
+        "study.report.reproduction.replication_sentence", lambda answer, finding: f"Run again: {answer.outcome}."
+    )
     one = found()
     one.replications = (SimpleNamespace(rule=SimpleNamespace(finding="+1 points"), outcome=outcome),)
     for each in (easy, hard):
-        told = [item.each for item in each(SimpleNamespace(found=(one,), runs=RUNS)) if item.text.endswith("on fresh seeds:")]
-        assert told == ([[f"{DECAY.title}: +1 points. Run again: {outcome}."]] if each is tells else [])
+        listed = [item.each for item in each(SimpleNamespace(found=(one,), runs=RUNS)) if item.text.endswith("on fresh seeds:")]
+        assert listed == ([[f"{DECAY.title}: +1 points. Run again: {outcome}."]] if each is tells else [])
 
 
 def test_looks_are_told_by_scale_where_the_rules_differ():
@@ -341,8 +343,8 @@ def test_the_images_part_of_the_spread_is_of_the_runs_that_learned_something():
             for at, label in enumerate(("all-five", "without-2", "without-3"))
         ]
         where = {"base": "ALEXNET_32", "scale": "near", "data": "x", "fingerprint": "f"}
-        (told,) = spreads_of([SimpleNamespace(claim=CLAIMS["depth"], claim_name="depth", arms=arms, **where)])
-        return float(told.components.sd.iloc[-1])
+        (table,) = spreads_of([SimpleNamespace(claim=CLAIMS["depth"], claim_name="depth", arms=arms, **where)])
+        return float(table.components.sd.iloc[-1])
 
     assert level(idle=False) > 0 == level(idle=True)
 

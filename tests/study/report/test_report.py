@@ -68,7 +68,7 @@ def test_runs_of_two_machines_stand_in_one_finding_that_names_them(folder):
     found = found_of(folder, "A-2012")
     assert found.machines == ("test machine, fp32", "other machine, fp32")
     assert found.arm("relu").seeds == (0, 1, 2, 3, 4, 0)
-    assert found.verdict.told.machines == ("test machine, fp32",)  # that had all of the first look
+    assert found.verdict.look.machines == ("test machine, fp32",)  # that had all of the first look
 
 
 def test_the_ratio_is_that_of_the_geometric_means_seed_by_seed(folder):

@@ -128,8 +128,8 @@ def test_every_number_of_an_arm_is_of_the_same_runs(with_an_idle_run):
 
 
 def _rows(page: dict) -> list[dict[str, str]]:
-    told = page["bases"][0]["arm_table"]
-    return [dict(zip(told["head"], row, strict=True)) for row in told["rows"]]
+    table = page["bases"][0]["arm_table"]
+    return [dict(zip(table["head"], row, strict=True)) for row in table["rows"]]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_up_arms import FAILED, HERE, THERE, arm_of, arms_of, case_of, decided, finding_of, with_runs
 
 from study.judge.decision import decide
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.plan.claim_files import all_claims
 from study.report.cautions import cautions
 from study.report.sentences import look_words, more_seeds_words, verdict_sentences, verdict_words, why
@@ -65,24 +65,26 @@ def test_limits_of_a_few_scattered_times_are_told_without_powers_of_ten():
 )
 def test_a_difference_is_told_in_whole_sentences_that_say_the_verdict(treated, says):
     verdict = of(treated, [FAILED] * 5 if treated[0] == FAILED else FIVE)
-    told = why(found(DECAY, verdict))
-    assert are_sentences(told) and says in told and "nan" not in told
+    sentences = why(found(DECAY, verdict))
+    assert are_sentences(sentences) and says in sentences and "nan" not in sentences
     tested = verdict.direction in ("supported", "contradicted", "no effect", "undecided")
-    assert says_against_what(told) and ("Test against no effect at all: p = " in told) == tested
-    assert ("against an effect beyond 0.5 points either way: p = " in told) == (verdict.direction in ("no effect", "undecided"))
+    assert says_against_what(sentences) and ("Test against no effect at all: p = " in sentences) == tested
+    assert ("against an effect beyond 0.5 points either way: p = " in sentences) == (
+        verdict.direction in ("no effect", "undecided")
+    )
     if verdict.is_decided:
-        assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in told
-        assert "n=3+5; pairs that share a seed: 3" in told
+        assert f"{verdict.effect.lower:+.2f} to {verdict.effect.upper:+.2f}" in sentences
+        assert "n=3+5; pairs that share a seed: 3" in sentences
 
 
 @few_examples
 @given(*[st.lists(st.none() | st.floats(1, 50), max_size=5)] * 2)
 def test_of_times_it_is_told_in_whole_sentences_that_hold_the_interval(tanh, relu):
     verdict = decided(RELU, arms_of(tanh=tanh, relu=relu), "A-2012")
-    told = verdict_sentences(RELU.rule, RELU.measure, verdict)
-    assert are_sentences(told) and says_against_what(told)
+    sentences = verdict_sentences(RELU.rule, RELU.measure, verdict)
+    assert are_sentences(sentences) and says_against_what(sentences)
     if verdict.direction != "incomplete":
-        assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in told
+        assert f"{verdict.effect.lower:.3g} to {verdict.effect.upper:.3g}" in sentences
 
 
 def test_of_times_that_never_came_it_says_at_least():
@@ -92,8 +94,11 @@ def test_of_times_that_never_came_it_says_at_least():
 
 def test_a_gain_is_told_by_what_is_subtracted_from_what():
     verdict = decided(VIEWS, {"2012": arm_of("2012", [-1.5, -1.6, -1.4, -1.55, -1.45])})
-    told = verdict_sentences(VIEWS.rule, VIEWS.measure, verdict)
-    assert told.startswith("Ten views minus the centre view is -1.50 points") and "; n=5, each run against itself" in told
+    sentences = verdict_sentences(VIEWS.rule, VIEWS.measure, verdict)
+    assert (
+        sentences.startswith("Ten views minus the centre view is -1.50 points")
+        and "; n=5, each run against itself" in sentences
+    )
 
 
 def test_the_next_look_and_what_it_needs_are_told():
@@ -122,16 +127,18 @@ def test_two_runs_without_a_result_are_named_by_how_they_ended_in_the_sentence_a
 
 def test_a_claim_that_was_decided_early_says_that_its_effect_is_overestimated():
     early = cautions(found(DECAY, of(HIGHER)))
-    assert any(told.startswith("It was decided at look 1 of 4") for told in early)
-    assert not any("decided at look" in told for told in cautions(found(DECAY, of(WIDE))))
+    assert any(sentence.startswith("It was decided at look 1 of 4") for sentence in early)
+    assert not any("decided at look" in sentence for sentence in cautions(found(DECAY, of(WIDE))))
 
 
 def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
     treated, control = {HERE: [38.0, 42.5], THERE: [41.0, 40.0]}, {HERE: [40.0, 40.1], THERE: [41.1, 41.0]}
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
     judged = judge(DECAY.rule, case_of(DECAY, arms, machines=(HERE, THERE)))
-    told = why(found(DECAY, decide(judged, lambda p: p)))
-    assert "The pairs are from several machines, here and there; there are too few pairs to test whether they agree." in told
+    sentences = why(found(DECAY, decide(judged, lambda p: p)))
+    assert (
+        "The pairs are from several machines, here and there; there are too few pairs to test whether they agree." in sentences
+    )
     treated = {machine: [*runs, 40.5] for machine, runs in treated.items()}
     control = {machine: [*runs, 40.2, 40.1, 40.0][: 5 if machine == HERE else 3] for machine, runs in control.items()}
     arms = {"0.0005": arm_of("0.0005", control), "none": arm_of("none", treated)}
@@ -142,8 +149,8 @@ def test_pairs_of_two_machines_name_both_and_say_whether_they_agree():
 
 def test_an_arm_with_the_controls_weights_is_told_to_have_changed_nothing():
     arms = [arm_of("0.0005", FIVE, weights=tuple("abcde")), arm_of("none", HIGHER, weights=tuple("abc"))]
-    told = why(found(DECAY, decided(DECAY, {arm.label: arm for arm in arms})))
-    assert "it changed nothing, and is no evidence" in told
+    sentences = why(found(DECAY, decided(DECAY, {arm.label: arm for arm in arms})))
+    assert "it changed nothing, and is no evidence" in sentences
 
 
 # ---- Cells -----------------------------------------------------------------------------------------------------------

@@ -66,20 +66,20 @@ def test_the_table_has_a_row_a_verdict_with_the_same_numbers(content):
 
 def test_an_error_of_test_images_is_a_number_only_where_the_interval_is_over_them():
     effect = within_runs([1.0, 2.0])
-    told = [_look(Look(number=1, effect=effect, image_error=error, test_images=n)) for error, n in ((0.0, 0), (1.5, 40))]
-    assert [(one["image_error"], one["test_images"]) for one in told] == [(None, None), (1.5, 40)]
+    content = [_look(Look(number=1, effect=effect, image_error=error, test_images=n)) for error, n in ((0.0, 0), (1.5, 40))]
+    assert [(one["image_error"], one["test_images"]) for one in content] == [(None, None), (1.5, 40)]
 
 
 def test_a_look_is_told_by_the_names_that_it_has_in_the_committed_file_and_what_is_shuffled_by_its_p_value(content):
-    told = _look(Look(number=1, effect=within_runs([1.0, 2.0, 4.0]), shuffled=((1.0, 2.0, 4.0),)))
-    assert all(set(record["verdict"]["look"]) == set(told) for record in content["verdicts"])
-    assert told["permutation_p"] == told["permutation_floor"] == 1 / 4
+    written = _look(Look(number=1, effect=within_runs([1.0, 2.0, 4.0]), shuffled=((1.0, 2.0, 4.0),)))
+    assert all(set(record["verdict"]["look"]) == set(written) for record in content["verdicts"])
+    assert written["permutation_p"] == written["permutation_floor"] == 1 / 4
 
 
 def test_an_effect_reads_in_the_file_as_in_the_report(content):
     report = (RESULTS / "REPORT.md").read_text()
-    told = [effect_of(record) for record in content["verdicts"]]
-    assert told and all(words in report for words in told)
+    effects = [effect_of(record) for record in content["verdicts"]]
+    assert effects and all(words in report for words in effects)
 
 
 # ---- What changed ----------------------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_row_of_one_regime_says_which_where_the_picture_has_several():
 def test_the_heads_of_the_columns_say_what_stands_below_them():
     colour = found("column_colour", verdict=SimpleNamespace(effect=share_of_runs(1, 4), direction="undecided", alone=None))
     colour.verdict.contrasts = {}
-    colour.verdict.told = SimpleNamespace(machines=(), seeds=0)
+    colour.verdict.look = SimpleNamespace(machines=(), seeds=0)
     effects, shares = drawn(found("response_norm"), colour)
     for axis, unit in ((effects, "points or x"), (shares, "runs")):
         assert {f"paper,\n{unit}", f"here [95%],\n{unit}", "n"} <= {text.get_text() for text in axis.texts}

@@ -89,13 +89,13 @@ def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(u
     patience = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": patience})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
-    told, ended, done, lost = [], [], {}, {}
+    points, ended, done, lost = [], [], {}, {}
     try:
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         for event in executor.run(plan_of(tmp_path, train_slowly), 2):
             match event:
                 case Message(position, (epoch, node_id)):
-                    told.append((position, epoch, node_id))
+                    points.append((position, epoch, node_id))
                     if len(nodes) == 3 and epoch >= 2:
                         (busy,) = [node for node in nodes if node.node_id == node_id]
                         nodes.remove(busy)
@@ -109,7 +109,7 @@ def test_a_node_lost_in_the_middle_of_a_plan_loses_nothing_and_doubles_nothing(u
         ray.shutdown()
         cluster.shutdown()
     assert len(nodes) == 2 and not lost
-    moved = {position for position, _, _ in told if len({node for other, _, node in told if other == position}) == 2}
+    moved = {position for position, _, _ in points if len({node for other, _, node in points if other == position}) == 2}
     assert moved, "no run was begun on one node and ended on another"
     assert sorted(ended) == [0, 1, 2, 3]
     assert [done[position] for position in range(4)] == undisturbed

@@ -41,8 +41,8 @@ def test_a_lease_that_ends_while_it_is_looked_at_is_nobodys(tmp_path, monkeypatc
 
 def lease_of_another_machine(folder, ahead):
     """A lease of a process that cannot be looked at, renewed so many seconds ahead of the clock here."""
-    told = {"host": "elsewhere/0/0", "pid": 5, "born": "1", "token": "0"}
-    (folder / "lease.json").write_text(json.dumps(told))
+    content = {"host": "elsewhere/0/0", "pid": 5, "born": "1", "token": "0"}
+    (folder / "lease.json").write_text(json.dumps(content))
     os.utime(folder / "lease.json", (time.time() + ahead,) * 2)
 
 

@@ -19,7 +19,7 @@ from study.run.executors.base import Done
 from study.run.one_run import Place
 from study.run.queue import RunDone, RunLost, missing, work_off
 from study.run.result import FORMAT, RESULT, sealed, to_json
-from study.run.run_folder import ASKED, ENDED, PASSED_OVER, put_damaged_aside, read_result, state_of_run
+from study.run.run_folder import ASKED, ENDED, SKIPPED, put_damaged_aside, read_result, state_of_run
 
 MINE, OTHER = PLANNED_RUNS[0], PLANNED_RUNS[1]
 RELU, TANH = made_up_result(MINE), made_up_result(OTHER)
@@ -36,8 +36,8 @@ def as_json(result, **changed) -> dict:
     return {**json.loads(json.dumps(to_json(result))), **changed}
 
 
-def text(told) -> bytes:
-    return json.dumps(told, indent=1).encode()
+def text(content) -> bytes:
+    return json.dumps(content, indent=1).encode()
 
 
 SEALED = {  # with a right digest, and yet not the result of MINE; the run is done again
@@ -88,7 +88,7 @@ def test_a_result_that_is_not_this_runs_is_believed_nowhere_and_named(spool, con
     assert believed == {key: result for key, result in before.items() if key != MINE.key} and len(believed) == 2
     (line,) = named
     assert line.startswith(f"{MINE.key}: {RESULT}: ") and "\n" not in line
-    assert now.pop(MINE.key).odd in line and now == {key: one for key, one in states.items() if key != MINE.key}
+    assert now.pop(MINE.key).fault in line and now == {key: one for key, one in states.items() if key != MINE.key}
 
 
 @parametrized(SEALED, DAMAGED)
@@ -96,8 +96,8 @@ def test_a_run_whose_result_is_damaged_or_anothers_is_done_again_and_the_file_is
     folder = spool / MINE.key
     (folder / RESULT).write_bytes(content)
     assert missing(PLANNED_RUNS[:3], Place(MACHINE, spool, spool)) == [MINE] and state_of_run(folder).state == "failed"
-    told = put_damaged_aside(folder)
-    assert MINE.key in told and "result.1.json" in told and "\n" not in told
+    message = put_damaged_aside(folder)
+    assert MINE.key in message and "result.1.json" in message and "\n" not in message
     assert (folder / "result.1.json").read_bytes() == content and read_result(folder) is None
     assert put_damaged_aside(folder) == ""
 
@@ -117,10 +117,10 @@ def test_a_run_of_which_nothing_can_be_told_is_lost_by_its_reason_and_the_others
     (spool / MINE.key / RESULT).write_bytes(content)
     place = Place(MACHINE, spool, spool)
     lost, done = work_off(missing([MINE, PLANNED_RUNS[3]], place), place, Trains())
-    assert isinstance(lost, RunLost) and lost.planned == MINE and lost.reason.startswith(PASSED_OVER)
+    assert isinstance(lost, RunLost) and lost.planned == MINE and lost.reason.startswith(SKIPPED)
     assert isinstance(done, RunDone) and done.planned == PLANNED_RUNS[3]
     assert (spool / MINE.key / RESULT).read_bytes() == content and not (spool / MINE.key / ENDED).exists()
-    assert state_of_run(spool / MINE.key).state == PASSED_OVER
+    assert state_of_run(spool / MINE.key).state == SKIPPED
 
 
 def test_a_runs_folder_of_another_name_is_no_run_of_its_own(spool):
@@ -138,7 +138,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(spool, odd):
     (folder / odd).unlink(missing_ok=True)
     (folder / odd).mkdir()
     believed, states, _ = what_is_said(spool)
-    assert len(believed) == 3 and f"{odd}: cannot be read" in states[PLANNED_RUNS[3].key].odd
+    assert len(believed) == 3 and f"{odd}: cannot be read" in states[PLANNED_RUNS[3].key].fault
 
 
 # ---- The smaller files -----------------------------------------------------------------------------------------------
@@ -159,24 +159,24 @@ def test_a_small_file_of_another_shape_is_named_and_touches_no_other_run(spool, 
     (folder / name).write_bytes(content)
     believed, now, named = what_is_said(spool)
     mine = now.pop(PLANNED_RUNS[3].key)
-    assert mine.odd.startswith(f"{name}: ") and mine.odd.endswith("; delete it") and "\n" not in mine.odd
+    assert mine.fault.startswith(f"{name}: ") and mine.fault.endswith("; delete it") and "\n" not in mine.fault
     assert (believed, named) == (before, []) and now == {key: one for key, one in states.items() if key != PLANNED_RUNS[3].key}
 
 
-@pytest.mark.parametrize("name, field", [(name, field) for name, told in WHOLE.items() for field in told])
+@pytest.mark.parametrize("name, field", [(name, field) for name, fields in WHOLE.items() for field in fields])
 def test_every_field_of_a_small_file_is_looked_at(spool, name, field):
     folder = spool / PLANNED_RUNS[3].key
     for value in (*ODD_VALUES, 5 if isinstance(WHOLE[name][field], str) else "5"):
         (folder / name).write_text(json.dumps({**WHOLE[name], field: value}))
-        assert state_of_run(folder).odd.startswith(f"{name}: {field} is ")
+        assert state_of_run(folder).fault.startswith(f"{name}: {field} is ")
     (folder / name).write_text(json.dumps(WHOLE[name]))
-    assert not state_of_run(folder).odd
+    assert not state_of_run(folder).fault
 
 
 @pytest.mark.parametrize("name", [ASKED, ENDED])
 def test_a_small_file_of_another_run_is_named(spool, name):
     shutil.copy(spool / PLANNED_RUNS[4].key / name, spool / PLANNED_RUNS[3].key)
-    assert state_of_run(spool / PLANNED_RUNS[3].key).odd == f"{name}: belongs to run '{PLANNED_RUNS[4].key}'; delete it"
+    assert state_of_run(spool / PLANNED_RUNS[3].key).fault == f"{name}: belongs to run '{PLANNED_RUNS[4].key}'; delete it"
 
 
 def test_a_run_cannot_have_ended_as_if_it_had_a_result(spool):
@@ -207,14 +207,14 @@ def test_record_and_status_name_the_odd_ones_at_their_end_and_say_so_by_their_ex
     (here / PLANNED_RUNS[5].key / LEASE).write_text('{"host": 7}')
     shutil.rmtree("results")
     assert main(["record"]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("1 finished run in spool: ")
-    assert [line[:26] for line in told[1:]] == [f"skipped: {key}:" for key in sorted([MINE.key, OTHER.key])]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("1 finished run in spool: ")
+    assert [line[:26] for line in printed[1:]] == [f"skipped: {key}:" for key in sorted([MINE.key, OTHER.key])]
     assert Path("results/runs.csv").read_text().count("\n") == 2
     assert main(["status", "--device", "cpu"]) == 1
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     odd = (MINE.key, OTHER.key, PLANNED_RUNS[3].key, PLANNED_RUNS[5].key)
-    assert sorted(line[:17] for line in told[-4:]) == sorted(f"{key}:" for key in odd)
+    assert sorted(line[:17] for line in printed[-4:]) == sorted(f"{key}:" for key in odd)
     assert main(["status", "--device", "cpu", "--json"]) == 1
     assert sum(bool(run["odd"]) for run in json.loads(capsys.readouterr().out)["runs"]) == 4
 
@@ -227,7 +227,7 @@ def test_settle_trains_damaged_runs_again_and_names_those_it_passes_over(spool, 
     settling = Settling([], "smoke", None, "0", Place(MACHINE, spool, spool), tmp_path / "results")
     assert settle_run.catch_up(settling, PLANNED_RUNS, Console())
     assert [result.key for result in kept] == [PLANNED_RUNS[2].key]
-    assert list(settling.passed_over) == [OTHER.key] and "update the code" in settling.passed_over[OTHER.key]
+    assert list(settling.skipped) == [OTHER.key] and "update the code" in settling.skipped[OTHER.key]
     nothing_recorded = View({}, [], frozenset())
     assert settling.untrained(PLANNED_RUNS, nothing_recorded) == (MINE, *PLANNED_RUNS[3:])
 

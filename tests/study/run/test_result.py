@@ -28,9 +28,9 @@ def write(spool: Path, content: bytes | None = None) -> Path:
 def test_a_sealed_result_is_read_back_and_is_json_for_anyone(tmp_path):
     folder = write(tmp_path)
     assert read_result(folder) == RESULT_OF_TODAY
-    told = json.loads((folder / RESULT).read_text())
-    del told["sha256"]
-    assert told == json.loads(json.dumps(to_json(RESULT_OF_TODAY)))
+    content = json.loads((folder / RESULT).read_text())
+    del content["sha256"]
+    assert content == json.loads(json.dumps(to_json(RESULT_OF_TODAY)))
 
 
 def test_what_ran_on_a_gpu_is_read_back(tmp_path):
@@ -41,24 +41,24 @@ def test_what_ran_on_a_gpu_is_read_back(tmp_path):
     assert read_result(write(tmp_path, sealed(result))) == result
 
 
-def without(told: dict, *names: str) -> dict:
-    return {name: value for name, value in told.items() if name not in names}
+def without(content: dict, *names: str) -> dict:
+    return {name: value for name, value in content.items() if name not in names}
 
 
-def of_format_1(told: dict) -> dict:
+def of_format_1(content: dict) -> dict:
     """Without a number for its format, nor some of today's fields."""
-    machine, software = without(told["machine"], "ranks"), without(told["software"], "kernels")
-    points = [without(point, "validation_error", "test_error") for point in told["points"]]
+    machine, software = without(content["machine"], "ranks"), without(content["software"], "kernels")
+    points = [without(point, "validation_error", "test_error") for point in content["points"]]
     return {
-        **without(told, "format", "test_error_ten_views", "gpu"),
+        **without(content, "format", "test_error_ten_views", "gpu"),
         "machine": machine,
         "software": software,
         "points": points,
     }
 
 
-def of_format_2(told: dict) -> dict:
-    return {**without(told, "answers", "answers_ten_views", "predicted_classes", "chance_error", "gpu"), "format": 2}
+def of_format_2(content: dict) -> dict:
+    return {**without(content, "answers", "answers_ten_views", "predicted_classes", "chance_error", "gpu"), "format": 2}
 
 
 OLD = {

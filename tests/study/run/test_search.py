@@ -29,7 +29,7 @@ SEARCH = Search("relu_sooner", "shapes", "A-2012", "relu", "0")
 VALUES = get_claim("relu_sooner").tune["optim.learning_rate"]
 
 
-def searched(monkeypatch, epochs_needed, planned_runs=None, told=None) -> dict:
+def searched(monkeypatch, epochs_needed, planned_runs=None, reported=None) -> dict:
     """Search where a rate needs `epochs_needed(rate)` epochs; None never arrives. Slower runs have higher errors."""
 
     def stand_in(planned, place, observe):
@@ -45,7 +45,7 @@ def searched(monkeypatch, epochs_needed, planned_runs=None, told=None) -> dict:
         return replace(result, points=points)
 
     monkeypatch.setattr(search_module, "run_planned", stand_in)
-    return search_arm(SEARCH, PLACE, told.append if told is not None else lambda message: None)
+    return search_arm(SEARCH, PLACE, reported.append if reported is not None else lambda message: None)
 
 
 def best_at(best: float):
@@ -79,9 +79,9 @@ def test_every_rate_gets_its_trial_with_the_tuning_seed_which_is_never_judged(mo
 
 
 def test_the_runs_of_a_search_are_counted_also_those_beyond_its_list(monkeypatch):
-    told = []
-    searched(monkeypatch, best_at(VALUES[0]), told=told)
-    counted = [(number, count) for _, number, count, _ in told]
+    reported = []
+    searched(monkeypatch, best_at(VALUES[0]), reported=reported)
+    counted = [(number, count) for _, number, count, _ in reported]
     assert counted[0] == (1, len(VALUES)) and counted[-1] == (len(VALUES) + 1,) * 2
 
 
@@ -102,12 +102,12 @@ def test_a_search_replayed_from_finished_trials_decides_the_same(monkeypatch):
 
 
 def test_of_trials_that_were_done_before_no_epoch_is_told_again(monkeypatch):
-    told, known = [], VALUES[::2]
+    reported, known = [], VALUES[::2]
     done = [planned.key for of_a_value in trials_of(SEARCH, known)[1].values() for planned in of_a_value]
     monkeypatch.setattr(search_module, "is_done", lambda folder: folder.name in done)
-    entry = searched(monkeypatch, best_at(0.004), told=told)
+    entry = searched(monkeypatch, best_at(0.004), reported=reported)
     tried = {trial["value"] for trial in entry["trials"]}
-    assert {value for value, *_ in told} == tried - set(known) and set(known) <= tried
+    assert {value for value, *_ in reported} == tried - set(known) and set(known) <= tried
 
 
 def test_outward_goes_from_the_middle_to_both_ends():
@@ -130,14 +130,14 @@ def test_a_search_beside_those_of_other_arms_finds_what_it_finds_alone(monkeypat
 
     monkeypatch.setattr(search_module, "trials_of", cut)
     searches = [Search("relu_sooner", "smoke", "A-today", arm, images.fingerprint) for arm in ("relu", "tanh")]
-    machine, told = detect("cpu"), []
+    machine, reported = detect("cpu"), []
     together = Place(machine, tmp_path, tmp_path / "together")
-    begin = [partial(search_in_steps, search, together, told.append) for search in searches]
+    begin = [partial(search_in_steps, search, together, reported.append) for search in searches]
     with machine.torch_settings():
         found = dict(side_by_side(begin, len(begin), rounds_on("cpu")))
     alone = Place(machine, tmp_path, tmp_path / "alone")
     assert [found[0], found[1]] == [search_arm(search, alone, lambda message: None) for search in searches]
-    assert [len(entry["trials"]) for entry in found.values()] == [2, 2] and told
+    assert [len(entry["trials"]) for entry in found.values()] == [2, 2] and reported
 
 
 def test_a_search_on_a_gpu_is_in_one_process_and_on_a_cpu_in_one_of_each_arm(monkeypatch, tmp_path):
@@ -178,5 +178,5 @@ def test_the_example_of_a_refused_storage_is_one_to_copy(monkeypatch, tmp_path):
     monkeypatch.setattr(search_module, "laying_out", lambda *_: contextlib.nullcontext())
     with pytest.raises(Refused) as refused:
         open_storage(tmp_path / "lock")
-    told = redacted(refused.value)
-    assert "postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE" in told and "geheim" not in told
+    text = redacted(refused.value)
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///FILE" in text and "geheim" not in text

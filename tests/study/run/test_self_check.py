@@ -181,5 +181,5 @@ def test_the_command_prints_a_table_or_json_and_its_exit_code_says_whether_all_p
     out = capsys.readouterr().out
     assert "ok   a kernel" in out and ("FAIL another" in out) == (code == 1)
     assert main(["gpu-check", "--device", "cpu", "--json"]) == code
-    told = json.loads(capsys.readouterr().out)
-    assert told["passed"] == (code == 0) and len(told["rows"]) == len(rows) and told["digest"] in out
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["passed"] == (code == 0) and len(printed["rows"]) == len(rows) and printed["digest"] in out

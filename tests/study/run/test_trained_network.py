@@ -64,9 +64,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_there_are_no_trained_weights_one_line_says_so_and_what_to_do(fault, tmp_path):
-    injure, told = FAULTS[fault]
+    injure, words = FAULTS[fault]
     injure(write_run(tmp_path, PLANNED_RUN, weights_seed=7))
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(Refused, match=words) as refused:
         load_network(PLANNED_RUN.key, tmp_path)
     assert "\n" not in str(refused.value)
 

@@ -76,7 +76,7 @@ def no_training(monkeypatch, tmp_path_factory):
 def trained_in(folder: Path) -> list[str]:
     """The runs that are lost of three, with the reason."""
     place = Place(MACHINE, folder, folder / "spool")
-    return train_and_record(PLANNED_RUNS, place, folder / "results", InThisProcess(), Console(), tells_numbers=False)
+    return train_and_record(PLANNED_RUNS, place, folder / "results", InThisProcess(), Console(), shows_numbers=False)
 
 
 # ---- A full disk -----------------------------------------------------------------------------------------------------
@@ -140,8 +140,12 @@ def test_a_run_folder_of_another_user_costs_that_run_with_the_reason_until_it_is
 def test_results_that_become_read_only_cost_no_run_and_are_written_by_the_next_call(open_folder, no_training, capfd):  # noqa: F811
     (open_folder / "results").mkdir(mode=0o755)
     assert as_nobody(lambda: trained_in(open_folder)) == []
-    told = capfd.readouterr().out
-    assert told.count("nothing was written to") == 1 and "Permission denied" in told and "the next call records them" in told
+    printed = capfd.readouterr().out
+    assert (
+        printed.count("nothing was written to") == 1
+        and "Permission denied" in printed
+        and "the next call records them" in printed
+    )
     (open_folder / "results").chmod(0o777)
     assert record_results(
         Results(open_folder / "spool", PLANNED_RUNS), open_folder / "spool", open_folder / "results"
@@ -153,15 +157,15 @@ def test_what_the_tables_did_not_take_waits_and_is_written_when_they_can_be(tmp_
     blocked = tmp_path / "results"
     blocked.write_text("no folder")
     keeper = Keeper(tmp_path, blocked)
-    told = []
+    reported = []
     for seed in range(3):
         keeper.add(made_up_result(small_run(seed)))
         with keeper.written() as warning:
-            told.append(bool(warning))
+            reported.append(bool(warning))
     blocked.unlink()
     with keeper.written():
         pass
-    assert told == [True, False, False] and len(tables.read_runs(blocked)) == 3 and keeper.waiting == []
+    assert reported == [True, False, False] and len(tables.read_runs(blocked)) == 3 and keeper.waiting == []
 
 
 def test_a_damaged_table_costs_no_run(tmp_path, no_training):
@@ -213,8 +217,8 @@ def fails(monkeypatch, error):
 def test_what_the_disk_refuses_ends_a_command_in_a_line(monkeypatch, capsys, number):
     fails(monkeypatch, OSError(number, os.strerror(number), "/x/runs.csv"))
     assert main([]) == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and os.strerror(number) in told and "runs.csv" in told
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1 and os.strerror(number) in printed and "runs.csv" in printed
 
 
 def test_a_lock_that_is_not_to_be_had_ends_a_command_in_a_line(monkeypatch, capsys):

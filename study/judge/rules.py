@@ -49,7 +49,7 @@ UNDECIDED = {"p_supported": 1.0, "p_contradicted": 1.0, "p_no_effect": 1.0}
 @singledispatch
 def judge(rule: Rule, case: Case) -> ClaimLooks:
     """Return the looks of a rule at a case. Raises Refused for a rule without a registered function."""
-    raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.judge.judge.register a function for it")
+    raise Refused(f"claim.rule: nothing judges {type(rule).__name__}; study.judge.rules.judge.register a function for it")
 
 
 def against_control(case: Case, treated: str, question: Question, number: int) -> Look:
@@ -304,14 +304,14 @@ def _error_of_both_sets(arm: ArmEvidence | None, blocks: Sequence[Block]) -> flo
 def _over_images(rule: OverImages, case: Case) -> ClaimLooks:
     """Judge averaged nets: one look at one fixed set of nets, from an estimate and its standard error over test images."""
     arm = case.arms.get(rule.control)
-    told = arm.ensemble if arm else None
-    top1 = told["ten_views_top1"] if told else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
+    ensemble = arm.ensemble if arm else None
+    top1 = ensemble["ten_views_top1"] if ensemble else {"averaged": math.nan, "alone": math.nan, "standard_error": math.nan}
     estimate, error = 100 * (top1["averaged"] - top1["alone"]), 100 * top1["standard_error"]
-    images, nets = told["images"] if told else 0, case.claim.measure.runs_together
+    images, nets = ensemble["images"] if ensemble else 0, case.claim.measure.runs_together
     there = min(nets - 1, case.there_of(nets, rule.control))
     question = _asked_of(rule, case)
     effect, narrow = (difference_over_images(estimate, error, images, nets, level) for level in (LEVEL, NARROW))
-    machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in told["runs"])) if told else ()
+    machines = tuple(dict.fromkeys(run.partition(" ")[2] for run in ensemble["runs"])) if ensemble else ()
     look = replace(weigh(effect, narrow, question, 1), machines=machines)
     looks = (look,) if images else ()
     return ClaimLooks(

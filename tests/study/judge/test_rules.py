@@ -1,4 +1,4 @@
-"""study/judge/judge.py: from the arms of a claim to its verdict, a rule at a time, on runs made up by hand."""
+"""study/judge/rules.py: from the arms of a claim to its verdict, a rule at a time, on runs made up by hand."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from alexnet.recipe import FIGURE_1_A
 from study.judge.family import readings_of
 from study.judge.intervals import Difference, Ratio
-from study.judge.judge import judge
+from study.judge.rules import judge
 from study.judge.seeds import each_seed_once
 from study.plan.claim_files import all_claims
 from study.questions.claim import Arm
@@ -73,7 +73,7 @@ def test_a_run_that_never_arrived_is_censored_at_the_budget_of_its_recipe():
 
 def test_times_are_not_left_to_ranks_where_runs_failed():
     verdict = decided(RELU, arms_of(tanh=[FAILED, 50.0, 40.0], relu=RELUS), "A-2012")
-    assert not verdict.told.by_ranks and verdict.told.failures[0].failed == 1
+    assert not verdict.look.by_ranks and verdict.look.failures[0].failed == 1
 
 
 @pytest.mark.parametrize("there", ["tanh", "relu"])
@@ -140,24 +140,24 @@ def test_an_arm_of_which_two_in_five_diverge_and_whose_others_equal_the_control_
     whole = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": MANY}))
     assert whole.direction == "no effect"
     some = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": [FAILED, *MANY[:3], FAILED, MANY[4]]}))
-    assert (some.direction, some.p_no_effect, some.told.by_ranks) == ("undecided", 1, True)
+    assert (some.direction, some.p_no_effect, some.look.by_ranks) == ("undecided", 1, True)
 
 
 def test_runs_that_failed_are_named_with_their_arm_and_of_how_many():
-    (failures,) = decided(DECAY, arms_of(**{CONTROL: FIVE, "none": [FAILED, 42.0, FAILED]})).told.failures
+    (failures,) = decided(DECAY, arms_of(**{CONTROL: FIVE, "none": [FAILED, 42.0, FAILED]})).look.failures
     assert (failures.arm, failures.failed, failures.runs) == ("none", 2, 3)
 
 
 def test_where_runs_failed_ranks_decide_with_the_failed_ones_in_the_worst_place():
     """All six arms are above all ten controls: two of them because they diverged."""
     treated = [FAILED, FAILED, 41.0, 41.1, 41.2, 41.3]
-    told = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": treated})).told
+    look = decided(DECAY, arms_of(**{CONTROL: CONTROLS, "none": treated})).look
     ranks = scipy_stats.rankdata([math.inf, math.inf, *treated[2:], *CONTROLS])
     expected = scipy_stats.permutation_test(
         (ranks[:6], ranks[6:]), lambda a, b, axis: abs(a.mean(axis=axis) - b.mean(axis=axis)), vectorized=True,
         n_resamples=np.inf, alternative="greater",
     )  # fmt: skip
-    assert told.p_supported == pytest.approx(expected.pvalue) and told.p_contradicted == 1
+    assert look.p_supported == pytest.approx(expected.pvalue) and look.p_contradicted == 1
 
 
 def test_a_gap_that_failed_runs_do_not_have_supports_nothing():
@@ -165,14 +165,14 @@ def test_a_gap_that_failed_runs_do_not_have_supports_nothing():
     claim = CLAIMS["dropout_overfits"]
     for treated in ([FAILED] * 6, [FAILED, 9.0, 9.1, 9.2, 9.0, 9.1]):
         verdict = decided(claim, arms_of(**{"dropout": [2.0, 2.1, 1.9, 2.0, 2.05] * 2, "none": treated}))
-        assert (verdict.direction, verdict.p, verdict.told.by_ranks) == ("undecided", 1, False)
-        assert verdict.told.failures[0].failed == treated.count(FAILED)
+        assert (verdict.direction, verdict.p, verdict.look.by_ranks) == ("undecided", 1, False)
+        assert verdict.look.failures[0].failed == treated.count(FAILED)
 
 
 def test_a_control_that_fails_speaks_against_the_claim_that_the_other_arm_is_worse():
     treated, control = [40.0, 40.1, 40.2, 40.1, 40.0, 40.05], [FAILED] * 10
     verdict = decided(DECAY, arms_of(**{CONTROL: control, "none": treated}))
-    assert verdict.told.p_contradicted < 0.01 and verdict.direction == "contradicted"
+    assert verdict.look.p_contradicted < 0.01 and verdict.direction == "contradicted"
 
 
 def test_a_failed_run_has_no_part_in_the_estimate():
@@ -183,7 +183,7 @@ def test_a_failed_run_has_no_part_in_the_estimate():
 def test_a_seed_on_two_machines_is_two_pairs_of_one_seed():
     both = {HERE: [42.0, 42.1, 42.2], THERE: [42.1, 42.2, 42.0]}
     verdict = decided(DECAY, {CONTROL: arm_of(CONTROL, {HERE: FIVE[:3], THERE: FIVE[:3]}), "none": arm_of("none", both)})
-    assert (verdict.effect.n_treated, verdict.told.seeds) == (6, 3)
+    assert (verdict.effect.n_treated, verdict.look.seeds) == (6, 3)
 
 
 def test_runs_of_a_machine_that_the_other_arm_was_not_run_on_change_no_comparison():
@@ -249,7 +249,7 @@ def test_pairs_of_two_machines_make_one_look_that_names_both_and_tests_whether_t
 
 def test_one_machine_alone_has_nothing_to_agree_with():
     verdict = decided(DECAY, arms_of(**{CONTROL: FIVE, "none": HIGHER}))
-    assert verdict.told.machines == (HERE,) and math.isnan(verdict.told.agreement_p)
+    assert verdict.look.machines == (HERE,) and math.isnan(verdict.look.agreement_p)
 
 
 # ---- Differences within runs -----------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_what_ten_views_gain_is_judged_within_runs():
     verdict = decided(VIEWS, {"2012": arm_of("2012", GAINS)})
     assert (verdict.direction, verdict.size) == ("supported", "consistent")
     expected = scipy_stats.ttest_1samp(GAINS, 0)
-    assert verdict.told.p == pytest.approx(expected.pvalue)
+    assert verdict.look.p == pytest.approx(expected.pvalue)
     assert (verdict.effect.lower, verdict.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert why(VIEWS, verdict).startswith("Ten views minus the centre view is -1.55 points")
 
@@ -275,8 +275,8 @@ def test_a_gain_within_runs_may_be_that_of_an_arm_that_is_not_the_first():
 
 
 def test_gains_are_tested_by_sign_flips_and_tell_their_floor():
-    told = decided(VIEWS, {"2012": arm_of("2012", GAINS)}).told
-    assert told.permutation_p == told.permutation_floor == 1 / 16  # all five of one sign
+    look = decided(VIEWS, {"2012": arm_of("2012", GAINS)}).look
+    assert look.permutation_p == look.permutation_floor == 1 / 16  # all five of one sign
 
 
 def test_ten_views_that_lose_contradict_the_claim():
@@ -287,8 +287,8 @@ def test_runs_that_failed_have_no_gain_and_decide_nothing():
     """A net that diverged says nothing of ten views against one: that would contradict the claim by the nets that learned."""
     for runs in ([FAILED, *GAINS[:4]], [*GAINS[:2], *[FAILED] * 13]):
         verdict = decided(VIEWS, {"2012": arm_of("2012", runs)})
-        assert verdict.direction == "undecided" and verdict.told.p == 1
-        assert verdict.told.failures[0].failed > 0
+        assert verdict.direction == "undecided" and verdict.look.p == 1
+        assert verdict.look.failures[0].failed > 0
 
 
 # ---- Interactions ----------------------------------------------------------------------------------------------------
@@ -313,19 +313,19 @@ def test_an_interaction_of_runs_that_learned_nothing_or_of_equal_weights_says_so
 
 
 def test_an_interaction_is_scipys_t_test_of_one_number_a_seed():
-    told = decided(WORTH, {label: arm_of(label, runs) for label, runs in FOUR.items()}).told
+    look = decided(WORTH, {label: arm_of(label, runs) for label, runs in FOUR.items()}).look
     control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())  # of the first look
     expected = scipy_stats.ttest_1samp((both - second) - (first - control), 0)
-    assert (told.p_supported, told.p_contradicted) == (pytest.approx(expected.pvalue), 1)
-    assert (told.effect.lower, told.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert (look.p_supported, look.p_contradicted) == (pytest.approx(expected.pvalue), 1)
+    assert (look.effect.lower, look.effect.upper) == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
 def test_an_interaction_tells_the_spread_it_stands_on_and_the_larger_change_of_its_two_pairs_first_logits():
     logits = {"2012": 1.0, "no-dropout": 3.0, "batch": 2.0, "batch+no-dropout": 0.5}
-    told = decided(WORTH, {label: arm_of(label, runs, initial_logits=logits[label]) for label, runs in FOUR.items()}).told
+    look = decided(WORTH, {label: arm_of(label, runs, initial_logits=logits[label]) for label, runs in FOUR.items()}).look
     control, first, second, both = (np.array(runs[:3]) for runs in FOUR.values())
-    assert told.spread_of_pairs == pytest.approx(np.std((both - second) - (first - control), ddof=1))
-    assert told.initial_logits == pytest.approx(0.25)  # of 3 times as much and a quarter of it
+    assert look.spread_of_pairs == pytest.approx(np.std((both - second) - (first - control), ddof=1))
+    assert look.initial_logits == pytest.approx(0.25)  # of 3 times as much and a quarter of it
 
 
 @pytest.mark.parametrize("label", FOUR)
@@ -333,7 +333,7 @@ def test_an_interaction_of_which_a_run_failed_is_not_decided_and_names_it(label)
     runs = {**FOUR, label: [FAILED, *FOUR[label][1:]]}
     verdict = decided(WORTH, {one: arm_of(one, values) for one, values in runs.items()})
     assert verdict.direction == "undecided"
-    assert [(one.arm, one.failed, one.runs) for one in verdict.told.failures] == [(label, 1, 3)]
+    assert [(one.arm, one.failed, one.runs) for one in verdict.look.failures] == [(label, 1, 3)]
 
 
 READ = {"factor-only": [38.5, 38.7, 38.6, 38.3], "batch+factor-only": [38.5, 38.8, 38.4, 38.6]}
@@ -380,7 +380,7 @@ def test_the_machine_of_averaged_nets_is_the_one_that_trained_them():
     """Other runs of the arm, of other machines, stand before them."""
     arm = arm_of("2012", [40.0] * 5, ensemble=ensemble(0.381, 0.407, 0.002))
     assert set(arm.by_machine).isdisjoint({"a GPU, bf16"})
-    assert decided(AVERAGED, {"2012": arm}).told.machines == ("a GPU, bf16",)
+    assert decided(AVERAGED, {"2012": arm}).look.machines == ("a GPU, bf16",)
 
 
 def test_nets_without_an_average_are_incomplete_however_many_there_are():
@@ -414,7 +414,7 @@ def test_effects_are_what_was_put_into_the_cells():
     found = decided(PARTS, cells_of({"norm": 1.5, "dropout": 3.0, "norm x dropout": -1.0}, spread=1e-9)).contrasts
     # norm: +1.5 where dropout is on, +0.5 where it is off; the interaction is half of their difference.
     expected = {"norm": 1.0, "dropout": 2.5, "norm x dropout": -0.5}
-    assert {name: told.estimate for name, told in found.items()} == pytest.approx(
+    assert {name: effect.estimate for name, effect in found.items()} == pytest.approx(
         {name: expected.get(name, 0.0) for name in found}, abs=1e-6
     )
 
@@ -423,9 +423,9 @@ def test_a_factorial_claims_nothing_and_tells_the_effects_that_leave_out_zero():
     arms = cells_of({"norm": 2.0, "decay": -3.0})
     verdict = decided(PARTS, arms)
     assert (verdict.direction, verdict.size) == ("no claim", "not judged")
-    told = why(PARTS, verdict)
-    assert "averaged over the other parts" in told.lower()
-    assert "without norm +2.0" in told and "without decay -3.0" in told
+    sentences = why(PARTS, verdict)
+    assert "averaged over the other parts" in sentences.lower()
+    assert "without norm +2.0" in sentences and "without decay -3.0" in sentences
 
 
 @pytest.mark.parametrize("missing", ["all-on", "norm", "norm+overlap+dropout+decay"])
@@ -437,13 +437,13 @@ def test_a_factorial_with_one_run_in_a_cell_is_incomplete(missing):
 
 def test_failed_runs_of_an_arm_that_is_expected_to_be_better_speak_against_the_claim():
     treated = [FAILED, FAILED, 41.0, 41.1, 41.2, 41.3]
-    told = decided(CLAIMS["batch_norm"], {"2012": arm_of("2012", CONTROLS), "batch": arm_of("batch", treated)}).told
+    look = decided(CLAIMS["batch_norm"], {"2012": arm_of("2012", CONTROLS), "batch": arm_of("batch", treated)}).look
     ranks = scipy_stats.rankdata([math.inf, math.inf, *treated[2:], *CONTROLS])
     expected = scipy_stats.permutation_test(
         (ranks[:6], ranks[6:]), lambda a, b, axis: abs(a.mean(axis=axis) - b.mean(axis=axis)), vectorized=True,
         n_resamples=np.inf, alternative="greater",
     )  # fmt: skip
-    assert (told.p_supported, told.p_contradicted) == (1, pytest.approx(expected.pvalue))
+    assert (look.p_supported, look.p_contradicted) == (1, pytest.approx(expected.pvalue))
 
 
 def spread_to(mean: float, error: float, runs: int) -> list[float]:
@@ -470,7 +470,7 @@ def test_a_size_is_judged_by_the_90_percent_interval_though_the_95_percent_one_r
 
 def test_a_look_tells_how_many_times_as_widely_the_arms_first_logits_spread_as_the_controls():
     arms = {CONTROL: arm_of(CONTROL, FIVE, initial_logits=0.5), "none": arm_of("none", HIGHER, initial_logits=1.8)}
-    assert decided(DECAY, arms).told.initial_logits == pytest.approx(3.6)
+    assert decided(DECAY, arms).look.initial_logits == pytest.approx(3.6)
 
 
 def test_a_run_that_finished_and_learned_nothing_has_no_part_in_the_estimate():
