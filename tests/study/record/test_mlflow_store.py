@@ -288,7 +288,7 @@ def test_an_odd_result_in_mlflow_is_named_and_the_others_go_into_the_table(store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("1 run of ") and len(printed) == 2
+    assert printed[0].startswith("1 run taken from ") and len(printed) == 2
     assert printed[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: ")
 
 
@@ -311,7 +311,7 @@ def test_a_result_that_is_gone_is_named_and_the_others_go_into_the_table(store, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert main(["table"]) == 1
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("1 run of ") and len(printed) == 2
+    assert printed[0].startswith("1 run taken from ") and len(printed) == 2
     assert printed[1].startswith(f"skipped: MLflow's run {one.parent.parent.name}: its result.json is missing from ")
 
 
